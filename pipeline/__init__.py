@@ -1,0 +1,1 @@
+"""Discern: from footage to a classifier that tells real shootings from fictional ones."""

@@ -1,0 +1,80 @@
+"""Turns a function of a stage's config into a Hydra application; the only module with Hydra."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import field, fields, make_dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from pipeline.config import STAGES, App, to_dataclass
+from pipeline.errors import UserError
+
+PROJECT = Path(__file__).resolve().parent.parent
+CONF = PROJECT / "conf"
+
+
+def _register(name: str) -> None:
+    """Compose `conf/<name>.yaml` at the root; other files, such as paths.yaml, under their name."""
+    stage_config = STAGES[name].__mro__[1]
+    own = {f.name for f in fields(stage_config)}
+    beside = [f.name for f in fields(STAGES[name]) if f.name not in own]
+    defaults: list[Any] = [
+        "_self_",
+        name,
+        *(f"{other}@{other}" for other in beside),
+        {"override hydra/job_logging": "none"},
+        {"override hydra/hydra_logging": "none"},
+    ]
+    hydra_leaves_no_files = {"run": {"dir": "."}, "output_subdir": None}
+    root = make_dataclass(
+        STAGES[name].__name__,
+        [
+            ("defaults", list[Any], field(default_factory=lambda: defaults)),
+            ("hydra", Any, field(default_factory=lambda: hydra_leaves_no_files)),
+        ],
+        bases=(STAGES[name],),
+    )
+    ConfigStore.instance().store(name=f"{name}_app", node=root)
+
+
+for _name in STAGES:
+    _register(_name)
+
+
+def compose(name: str, *overrides: str) -> App:
+    """The config of stage `name` with `overrides` such as `"seed=3"`, as plain dataclasses."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        config = hydra.compose(f"{name}_app", list(overrides))
+    return to_dataclass(config, STAGES[name])
+
+
+def stage(name: str) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
+    """Decorate `main(cfg)` as the Hydra application of stage `name`.
+
+    `cfg` is the stage's dataclass of `pipeline.config`, for example `TrainApp`.
+    A `UserError` becomes one sentence on stderr and exit status 1.
+    """
+
+    def decorate(main: Callable[[Any], None]) -> Callable[[], None]:
+        @hydra.main(version_base="1.3", config_path=str(CONF), config_name=f"{name}_app")
+        def application(config: DictConfig) -> None:
+            os.chdir(PROJECT)
+            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+            try:
+                main(to_dataclass(config, STAGES[name]))
+            except UserError as error:
+                sys.exit(f"{name}: {error}")
+            except KeyboardInterrupt:
+                sys.exit(f"{name}: interrupted; finished work is kept, run it again to go on")
+
+        return application
+
+    return decorate

@@ -1,0 +1,1 @@
+"""Footage engines: each renders recordings whose labels are known, frame by frame."""

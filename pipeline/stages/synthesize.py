@@ -1,0 +1,127 @@
+"""Render footage collections whose labels are known, one folder an engine."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pipeline import executor, manifest, video, workdir
+from pipeline.collection import IndexRow, write_index
+from pipeline.config import SynthesizeApp
+from pipeline.engines.take import Dropped, Take
+from pipeline.errors import UserError
+
+log = logging.getLogger(__name__)
+
+ENGINES = ("bodycam", "vizdoom")
+"""Modules of `pipeline.engines` with a `record(seed, index, settings) -> list[Take]`."""
+_RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One recording to render: what to draw, and the work folder that keeps it."""
+
+    engine: str
+    seed: int
+    index: int
+    settings: Any
+    folder: Path
+
+
+def render(draw: Draw) -> None:
+    """Render one draw into its folder: mp4 files and, last, the result that says it is whole."""
+    record: Callable[[int, int, Any], Sequence[Take]]
+    record = import_module(f"pipeline.engines.{draw.engine}").record
+    shutil.rmtree(draw.folder, ignore_errors=True)
+    draw.folder.mkdir(parents=True)
+    rows: list[dict[str, Any]] = []
+    dropped = ""
+    try:
+        for take in record(draw.seed, draw.index, draw.settings):
+            mp4 = video.encode(take.frames, take.fps, crf=take.crf, keyint=take.keyint)
+            row = _index_row(take)
+            (draw.folder / row.path).write_bytes(mp4)
+            rows.append(asdict(row))
+    except Dropped as reason:
+        dropped, rows = str(reason), []
+    partial = draw.folder / f"{_RESULT}.partial"
+    partial.write_text(json.dumps({"dropped": dropped, "rows": rows}))
+    partial.rename(draw.folder / _RESULT)
+
+
+def _index_row(take: Take) -> IndexRow:
+    return IndexRow(
+        path=f"{take.name}.mp4",
+        origin=take.origin,
+        source=take.source,
+        discharge=bool(take.discharges_s),
+        licence=take.licence,
+        recording=take.recording,
+        discharges_s=take.discharges_s,
+        authority=take.authority,
+        viewpoint=take.viewpoint,
+        notes=take.notes,
+    )
+
+
+def run(cfg: SynthesizeApp) -> None:
+    """Write a collection an engine, and `stats.json`, to `paths.synthetic`.
+
+    Finished recordings stay in the work folder until the stage ends, so a killed run goes on.
+
+    Raises:
+        UserError: an engine dropped more than `max_drop_rate` of its draws.
+    """
+    stats: dict[str, Any] = {}
+    work = Path(cfg.paths.work, "synthesize")
+    with workdir.replacing(Path(cfg.paths.synthetic), Path(cfg.paths.work)) as fresh:
+        for engine in ENGINES:
+            settings = getattr(cfg, engine)
+            code = workdir.code_sha256("engines", "video.py")
+            finished = work / engine / workdir.key(cfg.seed, asdict(settings), code)
+            draws = [
+                Draw(engine, cfg.seed, index, settings, finished / f"{index:06d}")
+                for index in range(settings.num_recordings)
+            ]
+            todo = [draw for draw in draws if not (draw.folder / _RESULT).is_file()]
+            for lost in executor.map_blocks(render, todo, cfg.run, title=f"synthesize {engine}"):
+                if isinstance(lost, executor.Lost):
+                    raise UserError(f"{engine}: a worker was lost ({lost.detail}); run it again")
+            stats[engine] = _collect(draws, fresh / engine)
+            drop_rate = 1 - stats[engine]["recordings"] / max(1, len(draws))
+            if drop_rate > cfg.max_drop_rate:
+                raise UserError(
+                    f"{engine}: {drop_rate:.0%} of the draws dropped "
+                    f"({stats[engine]['dropped']}), more than max_drop_rate={cfg.max_drop_rate}; "
+                    "raise it in conf/synthesize.yaml or mend the engine"
+                )
+        manifest.write_stats(fresh, stats)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _collect(draws: Sequence[Draw], folder: Path) -> dict[str, Any]:
+    folder.mkdir()
+    rows: list[IndexRow] = []
+    dropped: Counter[str] = Counter()
+    for draw in draws:
+        result = json.loads((draw.folder / _RESULT).read_text())
+        if result["dropped"]:
+            dropped[result["dropped"]] += 1
+        for row in result["rows"]:
+            shutil.copyfile(draw.folder / row["path"], folder / row["path"])
+            rows.append(IndexRow(**{**row, "discharges_s": tuple(row["discharges_s"])}))
+    write_index(folder, rows)
+    files = Counter(f"{row.origin} {'discharge' if row.discharge else 'none'}" for row in rows)
+    return {
+        "recordings": len(draws) - dropped.total(),
+        "files": dict(files),
+        "dropped": dict(dropped),
+    }

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import app, video
+from pipeline.collection import IndexRow, write_index
+from pipeline.config import App
+
+FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "footage"
+
+
+@pytest.fixture(scope="session")
+def footage() -> Path:
+    """A collection of foreign files beside the checkout; tests that need it skip without it."""
+    if not FOOTAGE.is_dir():
+        pytest.skip(f"no footage collection at {FOOTAGE}")
+    return FOOTAGE
+
+
+@pytest.fixture
+def compose(tmp_path: Path) -> Callable[..., App]:
+    """The real config of a stage, with every path below `tmp_path` and a serial executor."""
+
+    def composed(name: str, *overrides: str) -> App:
+        paths = [f"paths.{key}={tmp_path / key}" for key in _path_keys()]
+        run = ["run.executor=serial", "run.num_workers=0", "run.progress=false"]
+        return app.compose(name, *paths, *run, *overrides)
+
+    return composed
+
+
+def _path_keys() -> list[str]:
+    import yaml
+
+    return list(yaml.safe_load((app.CONF / "paths.yaml").read_text()))
+
+
+def moving_frames(seed: int, num_frames: int = 40, size: int = 64) -> np.ndarray:
+    """uint8 (T, size, size, 3): a smooth texture that moves, different for each seed."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:size, 0:size] / size
+    phase = rng.uniform(0, 6.28, 3)
+    waves = rng.uniform(1, 4, (3, 2))
+    frames = [
+        np.stack(
+            [
+                np.sin(6.28 * (waves[c, 0] * x + waves[c, 1] * y + 0.03 * t) + phase[c])
+                for c in range(3)
+            ],
+            -1,
+        )
+        for t in range(num_frames)
+    ]
+    return (127.5 + 100 * np.stack(frames)).astype(np.uint8)
+
+
+def write_collection(folder: Path, rows: Sequence[IndexRow], num_frames: int = 40) -> None:
+    """A collection whose files hold distinct moving textures at 15 frames a second."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed, row in enumerate(rows):
+        (folder / row.path).write_bytes(video.encode(moving_frames(seed, num_frames), 15))
+    write_index(folder, rows)
+
+
+@pytest.fixture
+def small_collection(tmp_path: Path) -> Path:
+    """12 files over the four classes, two clips each, every file its own recording."""
+    rows = [
+        IndexRow(
+            path=f"{origin}-{int(discharge)}-{number}.mp4",
+            origin=origin,
+            source=f"{origin}-source",
+            discharge=discharge,
+            licence="CC0-1.0",
+            discharges_s=(0.2, 1.3) if discharge else (),
+        )
+        for origin in ("real", "game")
+        for discharge in (False, True)
+        for number in range(3)
+    ]
+    folder = tmp_path / "footage" / "small"
+    write_collection(folder, rows)
+    return folder

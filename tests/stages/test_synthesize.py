@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from pipeline import workdir
+from pipeline.collection import read_index
+from pipeline.config import App
+from pipeline.engines.take import Dropped, Take
+from pipeline.errors import UserError
+from pipeline.stages import synthesize
+from tests.conftest import moving_frames
+
+
+def take(seed: int, index: int) -> Take:
+    return Take(
+        name=f"take-{index}",
+        frames=moving_frames(seed * 100 + index, 8),
+        fps=15.0,
+        origin="game",
+        source="fake",
+        recording=f"take-{index}",
+        discharges_s=(0.25,) if index % 2 else (),
+        viewpoint="first-person",
+        licence="CC0-1.0",
+        authority="rendered by a test",
+        notes="",
+        crf=23,
+        keyint=30,
+    )
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Replaces the engines by one that renders in no time; lists the indices it rendered."""
+    calls: list[int] = []
+
+    def record(seed: int, index: int, settings: object) -> list[Take]:
+        calls.append(index)
+        if index == 3:
+            raise Dropped("nearly_blank")
+        return [take(seed, index)]
+
+    module = ModuleType("pipeline.engines.fake")
+    module.record = record  # type: ignore[attr-defined]
+    for engine in synthesize.ENGINES:
+        monkeypatch.setitem(sys.modules, f"pipeline.engines.{engine}", module)
+    return calls
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+FOUR = ("bodycam.num_recordings=4", "vizdoom.num_recordings=2", "max_drop_rate=0.5")
+
+
+def test_each_engine_writes_an_ordinary_collection(
+    compose: Callable[..., App], rendered: list[int], tmp_path: Path
+) -> None:
+    synthesize.run(compose("synthesize", *FOUR))
+    rows = read_index(tmp_path / "synthetic" / "bodycam")
+    assert [(row.path, row.discharges_s) for row in rows] == [
+        ("take-0.mp4", ()),
+        ("take-1.mp4", (0.25,)),
+        ("take-2.mp4", ()),
+    ]
+    assert all((tmp_path / "synthetic" / "bodycam" / row.path).stat().st_size for row in rows)
+    stats = json.loads((tmp_path / "synthetic" / "stats.json").read_text())
+    assert stats["bodycam"]["dropped"] == {"nearly_blank": 1}
+    assert stats["bodycam"]["recordings"] == 3
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
+    compose: Callable[..., App],
+    rendered: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cfg = compose("synthesize", *FOUR)
+    synthesize.run(cfg)
+    undisturbed = files(tmp_path / "synthetic")
+    rendered.clear()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(synthesize, "_collect", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            synthesize.run(cfg)
+    assert rendered == [0, 1, 2, 3]
+    assert files(tmp_path / "synthetic") == undisturbed, "an interrupted run changes nothing"
+    synthesize.run(cfg)
+    assert rendered == [0, 1, 2, 3, 0, 1], "only the second engine is left to render"
+    assert files(tmp_path / "synthetic") == undisturbed
+
+
+def test_too_many_dropped_draws_fail_the_stage(
+    compose: Callable[..., App], rendered: list[int], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="bodycam: 25% of the draws dropped.*nearly_blank"):
+        synthesize.run(compose("synthesize", *FOUR[:2], "max_drop_rate=0.1"))
+    assert not (tmp_path / "synthetic").exists()
+
+
+def test_every_engine_has_a_module_and_settings(compose: Callable[..., App]) -> None:
+    cfg = compose("synthesize")
+    for engine in synthesize.ENGINES:
+        assert hasattr(cfg, engine)
+        assert workdir.code_sha256(f"engines/{engine}")
+
+
+def test_frames_are_written_as_the_take_says(
+    compose: Callable[..., App], rendered: list[int], tmp_path: Path
+) -> None:
+    from pipeline import video
+
+    synthesize.run(compose("synthesize", *FOUR))
+    decoded = video.decode((tmp_path / "synthetic" / "vizdoom" / "take-1.mp4").read_bytes())
+    expected = take(compose("synthesize").seed, 1).frames  # type: ignore[attr-defined]
+    other = take(compose("synthesize").seed, 2).frames  # type: ignore[attr-defined]
+    assert np.abs(decoded.astype(int) - expected).mean() < 10
+    assert np.abs(decoded.astype(int) - other).mean() > 30

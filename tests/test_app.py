@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import app
+from pipeline.config import SplitApp, tracked
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=app.PROJECT)
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("sed=1", "Could not override 'sed'"),
+        ("seed=abc", "full_key: seed"),
+        ("seed=???", "no value for seed"),
+        ("paths.work=null", "full_key: paths.work"),
+    ],
+)
+def test_a_wrong_override_fails_at_once_with_its_full_name(override: str, named: str) -> None:
+    result = run("split", override)
+    assert result.returncode == 1
+    assert named in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_mistake_of_the_user_is_one_sentence_and_a_failure() -> None:
+    result = run("split", "paths.clips=nowhere")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "split: nowhere/manifest.parquet: missing; run the stage that writes it (dvc repro)\n"
+    )
+
+
+def test_an_unknown_stage_lists_the_known_ones() -> None:
+    result = run("nonsense")
+    assert result.returncode == 1
+    assert "{synthesize,ingest,split,augment,pack}" in result.stderr
+
+
+def test_tracked_keys_are_the_stage_s_own() -> None:
+    cfg = app.compose("split", "seed=5")
+    assert isinstance(cfg, SplitApp)
+    assert tracked(cfg)["seed"] == 5
+    assert set(tracked(cfg)) == {"seed", "val_fraction", "test_fraction", "unseen_sources"}

@@ -1,0 +1,160 @@
+"""Holds dvc.yaml, conf/, the stage modules and their real imports together."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import grimp
+import pytest
+import yaml
+
+from pipeline import __main__ as command_line
+from pipeline import app
+from pipeline.config import STAGES, Paths, Run
+from pipeline.stages import synthesize
+
+ROOT = app.PROJECT
+DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+SCRIPTS = {"train": "train.py", "evaluate": "evaluate.py"}
+CANNOT_CHANGE_OUTPUT = {
+    "pipeline",
+    "pipeline.__main__",
+    "pipeline.app",
+    "pipeline.config",
+    "pipeline.errors",
+    "pipeline.executor",
+    "pipeline.stages",
+    "pipeline.workdir",
+}
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("pipeline", cache_dir=None)
+
+
+def entry(stage: str) -> Path:
+    return ROOT / SCRIPTS.get(stage, f"pipeline/stages/{stage}.py")
+
+
+def file_of(module: str) -> str:
+    path = ROOT.joinpath(*module.split("."))
+    return str((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).relative_to(ROOT))
+
+
+def direct_imports(script: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline"):
+            found.add(str(node.module))
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("pipeline")}
+    return found
+
+
+def imported_files(stage: str, graph: grimp.ImportGraph) -> set[str]:
+    start = direct_imports(entry(stage))
+    if stage == "synthesize":
+        start |= {f"pipeline.engines.{engine}" for engine in synthesize.ENGINES}
+    modules = {m for m in start if m in graph.modules}
+    modules |= {child for m in modules for child in _inside(m, graph)}
+    reached: set[str] = set()
+    queue = list(modules)
+    while queue:
+        module = queue.pop()
+        if module in reached or module in CANNOT_CHANGE_OUTPUT:
+            continue
+        reached.add(module)
+        queue += graph.find_modules_directly_imported_by(module)
+    return {file_of(module) for module in reached}
+
+
+def _inside(module: str, graph: grimp.ImportGraph) -> set[str]:
+    return graph.find_descendants(module) if "engines." in module else set()
+
+
+def code_deps(stage: str) -> set[str]:
+    return {dep for dep in DVC["stages"][stage]["deps"] if not dep.startswith("${")}
+
+
+def test_stage_module_config_and_dvc_stage_share_one_name() -> None:
+    assert list(DVC["stages"]) == list(STAGES)
+    leaves = {path.stem for path in (ROOT / "conf").glob("*.yaml")} - {"paths", "run"}
+    assert leaves == set(STAGES)
+    assert all(entry(stage).is_file() for stage in STAGES)
+    assert set(command_line.STAGES) == set(STAGES) - set(SCRIPTS)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_runs_its_own_command_on_its_own_params(stage: str) -> None:
+    command = f"python {SCRIPTS[stage]}" if stage in SCRIPTS else f"python -m pipeline {stage}"
+    assert DVC["stages"][stage]["cmd"] == command
+    assert f"conf/{stage}.yaml" in [key for item in DVC["stages"][stage]["params"] for key in item]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_deps_are_the_real_imports(stage: str, graph: grimp.ImportGraph) -> None:
+    imported, deps = imported_files(stage, graph), code_deps(stage)
+    imported.add(str(entry(stage).relative_to(ROOT)))
+    missing = {
+        f for f in imported if not any(f == dep or f.startswith(f"{dep}/") for dep in deps)
+    }
+    assert not missing, f"dvc.yaml: {stage} imports these but does not depend on them"
+    idle = {dep for dep in deps if not any(f == dep or f.startswith(f"{dep}/") for f in imported)}
+    assert not idle, f"dvc.yaml: {stage} depends on these but does not import them"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_config_file_fits_its_types(stage: str) -> None:
+    assert isinstance(app.compose(stage), STAGES[stage])
+
+
+def test_every_config_key_is_read_somewhere() -> None:
+    code = [*(ROOT / "pipeline").rglob("*.py"), ROOT / "train.py", ROOT / "evaluate.py"]
+    read = {
+        node.attr
+        for path in code
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    read |= set(synthesize.ENGINES)
+    assert not {key for stage in STAGES.values() for key in _keys(stage)} - read
+
+
+def _keys(kind: type) -> set[str]:
+    hints: dict[str, Any] = get_type_hints(kind)
+    keys = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    for name in list(keys):
+        if is_dataclass(hints[name]):
+            keys |= _keys(hints[name])
+    return keys
+
+
+def test_paths_are_written_in_one_file_only() -> None:
+    paths = yaml.safe_load((ROOT / "conf" / "paths.yaml").read_text())
+    assert set(paths) == {f.name for f in fields(Paths)}
+    assert DVC["vars"] == ["conf/paths.yaml"]
+    text = (ROOT / "dvc.yaml").read_text()
+    for name, path in paths.items():
+        if name in ("work", "collection_reports"):
+            continue
+        assert f"${{{name}}}" in text
+        assert f"- {path}" not in text
+
+
+def test_how_to_run_is_not_tracked() -> None:
+    assert "run.yaml" not in (ROOT / "dvc.yaml").read_text()
+    assert set(yaml.safe_load((ROOT / "conf" / "run.yaml").read_text())) == {
+        f.name for f in fields(Run)
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_tracked_files_hold_no_interpolation_and_no_gap(stage: str) -> None:
+    text = (ROOT / "conf" / f"{stage}.yaml").read_text()
+    assert "${" not in text
+    assert "???" not in text

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import workdir
+
+
+def test_the_target_changes_only_as_a_whole(tmp_path: Path) -> None:
+    target, work = tmp_path / "out", tmp_path / "work"
+    with workdir.replacing(target, work) as fresh:
+        (fresh / "a").write_text("1")
+        assert not target.exists()
+    with workdir.replacing(target, work) as fresh:
+        (fresh / "b").write_text("2")
+    assert [f.name for f in target.iterdir()] == ["b"]
+    assert list(work.iterdir()) == []
+
+
+def test_a_failure_leaves_the_target_as_it_was(tmp_path: Path) -> None:
+    target, work = tmp_path / "out", tmp_path / "work"
+    target.mkdir()
+    (target / "old").write_text("1")
+
+    def fail() -> None:
+        with workdir.replacing(target, work) as fresh:
+            (fresh / "new").write_text("2")
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [f.name for f in target.iterdir()] == ["old"]
+    assert list(work.iterdir()) == []
+
+
+def test_keys_do_not_depend_on_the_order_of_a_dict() -> None:
+    assert workdir.key({"a": 1, "b": 2}) == workdir.key({"b": 2, "a": 1})
+    assert workdir.key(1) != workdir.key(2)
+
+
+def test_the_code_hash_changes_with_the_code() -> None:
+    assert workdir.code_sha256("video.py") != workdir.code_sha256("video.py", "engines")
+    with pytest.raises(FileNotFoundError):
+        workdir.code_sha256("engines/absent")
