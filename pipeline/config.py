@@ -47,6 +47,10 @@ class VizdoomSettings:
 
     num_recordings: int = MISSING
     duration_s: float = MISSING
+    max_attempts: int = MISSING
+    """Draws a recording may need until its telemetry is positive or negative."""
+    timeout_s: float = MISSING
+    """Wall time of one process of the engine."""
 
 
 @dataclass
@@ -185,6 +189,7 @@ class EvaluateConfig:
     collection: str | None = MISSING
     splits: list[str] = MISSING
     batch_size: int = MISSING
+    num_threads: int = MISSING
     num_bootstrap: int = MISSING
     confidence: float = MISSING
     seed: int = MISSING

@@ -1,0 +1,74 @@
+"""Play one scene in a process of its own: `python -m pipeline.engines.vizdoom SCENE RESULT`.
+
+SCENE is a `Scene` as JSON, RESULT the .npz file to write: `frames` uint8 (T,H,W,3) RGB and one
+array for each field of `Telemetry`. Both are short where the episode ended early.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from vizdoom import Button, GameState
+
+from pipeline.engines.vizdoom.agent import Agent, room_by_column
+from pipeline.engines.vizdoom.game import BUTTONS, PROJECTILES, start
+from pipeline.engines.vizdoom.scene import TIC_HZ, Scene
+from pipeline.engines.vizdoom.telemetry import Telemetry
+
+_MIN_WARM_UP_TICS, _MAX_WARM_UP_TICS = 2 * TIC_HZ + 1, 4 * TIC_HZ
+
+
+def play(scene: Scene, folder: Path) -> tuple[np.ndarray, Telemetry]:
+    """Warm up unseen, then record; frames uint8 (T,H,W,3) and telemetry of every tic."""
+    num_tics = int(scene.frame_tics[-1]) + 1
+    warm_up = np.random.default_rng([scene.seed, 2]).integers(_MIN_WARM_UP_TICS, _MAX_WARM_UP_TICS)
+    agent = Agent(scene, num_tics)
+    frames = np.empty((len(scene.frame_tics), scene.height, scene.width, 3), np.uint8)
+    rows: list[tuple[float, ...]] = []
+    trigger = 0.0
+    game = start(scene, folder)
+    for tic in range(-int(warm_up), num_tics):
+        state = game.get_state()
+        if state is None or game.is_player_dead():
+            break
+        if tic >= 0:
+            rows.append(_observe(state, trigger))
+            frames[scene.frame_tics == tic] = state.screen_buffer
+        buttons = agent.act(state, tic)
+        trigger = buttons[BUTTONS.index(Button.ATTACK)]
+        game.make_action(buttons, 1)
+    game.close()
+    return frames[scene.frame_tics < len(rows)], Telemetry.from_rows(rows)
+
+
+def _observe(state: GameState, trigger: float) -> tuple[float, ...]:
+    assert state.game_variables is not None
+    ammo, slot, damage_taken, x, y = state.game_variables
+    num_projectiles = sum(thing.name in PROJECTILES for thing in state.objects or [])
+    return (
+        float(ammo),
+        float(slot),
+        trigger,
+        float(damage_taken),
+        float(num_projectiles),
+        float(room_by_column(state).max()),
+        float(state.screen_buffer[::8, ::8].mean()),
+        float(x),
+        float(y),
+    )
+
+
+def main(scene_json: str, result: str) -> None:
+    """Entry point of the process; writes `result` only when the engine survived."""
+    values = json.loads(scene_json)
+    scene = Scene(**values | {"slots": tuple(values["slots"])})
+    frames, telemetry = play(scene, Path(result).parent)
+    np.savez(result, frames=frames, **asdict(telemetry))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

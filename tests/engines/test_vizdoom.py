@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import VizdoomSettings
+from pipeline.engines.take import Dropped, Take
+from pipeline.engines.vizdoom import engine, record
+from pipeline.engines.vizdoom.scene import PISTOL, SHOTGUN, TIC_HZ, Scene, draw_scene
+from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
+
+SETTINGS = VizdoomSettings(num_recordings=4, duration_s=3.0, timeout_s=60.0, max_attempts=4)
+NUM_TICS = 50
+PLASMA = 6
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    """A gunman with a pistol in the first map, who does not wait for a target."""
+    drawn = draw_scene(np.random.default_rng(3), SETTINGS.duration_s, shoots=True)
+    return replace(
+        drawn,
+        iwad="freedoom2.wad",
+        scenario=None,
+        game_map="MAP01",
+        fires_blindly=True,
+        slots=(PISTOL,),
+        width=320,
+        height=240,
+    )
+
+
+@pytest.fixture(scope="module")
+def shooting_take() -> Take:
+    return record(1, 2, SETTINGS)[0]
+
+
+@pytest.fixture(scope="module")
+def quiet_take() -> Take:
+    return record(1, 1, SETTINGS)[0]
+
+
+def telemetry(**changes: np.ndarray) -> Telemetry:
+    """A walk with a pistol in hand during which nothing happens, but for `changes`."""
+    calm = Telemetry(
+        ammo=np.full(NUM_TICS, 100.0),
+        slot=np.full(NUM_TICS, float(PISTOL)),
+        trigger=np.zeros(NUM_TICS),
+        damage_taken=np.zeros(NUM_TICS),
+        num_projectiles=np.zeros(NUM_TICS),
+        reach=np.full(NUM_TICS, 60.0),
+        brightness=np.full(NUM_TICS, 60.0),
+        x=np.arange(NUM_TICS) * 5.0,
+        y=np.zeros(NUM_TICS),
+    )
+    return replace(calm, **changes)
+
+
+def steps(**jumps: float) -> np.ndarray:
+    """Running total that jumps by the given amounts at tics named `t<number>`."""
+    rate = np.zeros(NUM_TICS)
+    for tic, amount in jumps.items():
+        rate[int(tic[1:])] = amount
+    return np.cumsum(rate)
+
+
+def held(start: int, stop: int) -> np.ndarray:
+    tics = np.arange(NUM_TICS)
+    return ((tics >= start) & (tics < stop)).astype(float)
+
+
+def test_a_discharge_is_the_tic_at_which_ammo_falls_whatever_it_costs() -> None:
+    fired = telemetry(ammo=100 + steps(t14=-1, t28=-2), trigger=held(10, 30))
+    assert discharge_tics(fired).tolist() == [14, 28]
+    assert problem(fired, NUM_TICS) is None
+
+
+def test_ammo_that_falls_without_the_trigger_is_no_discharge() -> None:
+    assert len(discharge_tics(telemetry(ammo=100 + steps(t14=-1)))) == 0
+
+
+def test_a_weapon_switch_is_no_discharge() -> None:
+    slot = PISTOL + steps(t20=SHOTGUN - PISTOL)
+    switched = telemetry(ammo=100 + steps(t20=-50), slot=slot, trigger=held(10, 25))
+    assert len(discharge_tics(switched)) == 0
+
+
+def test_plasma_is_no_firearm() -> None:
+    slot = np.full(NUM_TICS, float(PLASMA))
+    fired = telemetry(ammo=100 + steps(t14=-1), slot=slot, trigger=held(10, 15))
+    assert len(discharge_tics(fired)) == 0
+
+
+def test_a_calm_walk_is_a_negative() -> None:
+    assert problem(telemetry(), NUM_TICS) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"trigger": held(3, 4)}, "neither_positive_nor_negative"),
+        ({"num_projectiles": held(30, 31)}, "neither_positive_nor_negative"),
+        ({"damage_taken": steps(t9=4)}, "neither_positive_nor_negative"),
+        ({"ammo": 100 + steps(t9=10), "trigger": held(5, 12)}, "ammo_picked_up_while_firing"),
+        ({"reach": np.full(NUM_TICS, 2.0)}, "faces_a_wall"),
+        ({"brightness": np.full(NUM_TICS, 3.0)}, "too_dark"),
+        ({"x": np.zeros(NUM_TICS)}, "stands_still"),
+    ],
+)
+def test_what_is_unclear_or_not_worth_watching_has_a_reason(
+    changes: dict[str, np.ndarray], reason: str
+) -> None:
+    assert problem(telemetry(**changes), NUM_TICS) == reason
+
+
+def test_a_short_episode_has_a_reason() -> None:
+    assert problem(telemetry(), NUM_TICS + 1) == "ended_early"
+
+
+def test_frames_show_the_nearest_tic(scene: Scene) -> None:
+    tics = replace(scene, fps=30.0, duration_s=2.0).frame_tics
+    assert len(tics) == 60
+    assert np.abs(tics / TIC_HZ - np.arange(60) / 30.0).max() <= 0.5 / TIC_HZ + 1e-9
+
+
+def test_scenes_differ_by_draw_and_never_fire_what_is_no_firearm() -> None:
+    scenes = [
+        draw_scene(np.random.default_rng([9, index]), 5.0, shoots=True) for index in range(40)
+    ]
+    assert len({(s.width, s.height) for s in scenes}) > 3
+    assert len({s.fps for s in scenes}) > 3
+    assert {s.hud for s in scenes} == {"full", "minimal", "none"}
+    assert {slot for s in scenes for slot in s.slots} == {2, 3, 4}
+
+
+def test_frames_and_labels_are_the_same_in_two_processes(shooting_take: Take) -> None:
+    again = record(1, 2, SETTINGS)[0]
+    np.testing.assert_array_equal(again.frames, shooting_take.frames)
+    assert replace(again, frames=shooting_take.frames) == shooting_take
+
+
+def test_discharges_lie_within_the_take(shooting_take: Take) -> None:
+    duration_s = len(shooting_take.frames) / shooting_take.fps
+    assert len(shooting_take.discharges_s) > 0
+    assert all(0 <= second < duration_s for second in shooting_take.discharges_s)
+    assert list(shooting_take.discharges_s) == sorted(set(shooting_take.discharges_s))
+
+
+def test_a_quiet_recording_has_no_discharge(quiet_take: Take) -> None:
+    assert quiet_take.discharges_s == ()
+    assert quiet_take.frames.dtype == np.uint8
+    assert quiet_take.frames.std() > 5
+
+
+@pytest.mark.parametrize("index", [1, 2])
+def test_a_take_can_be_encoded_and_says_where_it_is_from(
+    index: int, request: pytest.FixtureRequest
+) -> None:
+    take = request.getfixturevalue({1: "quiet_take", 2: "shooting_take"}[index])
+    assert take.frames.shape[0] == int(SETTINGS.duration_s * take.fps)
+    assert take.frames.shape[1] % 2 == take.frames.shape[2] % 2 == 0
+    assert take.name == take.recording == f"vizdoom-{index:05d}"
+    assert (take.origin, take.viewpoint) == ("game", "first-person")
+
+
+def test_a_muzzle_flash_brightens_the_picture_at_a_discharge(scene: Scene) -> None:
+    armed = replace(scene, monsters=False, weapon_visible=True, hud="none", fps=35.0)
+    frames, told = engine.play_apart(armed, SETTINGS.timeout_s)
+    tics = discharge_tics(told)
+    muzzle = frames[:, 120:, 120:200].mean(axis=(1, 2, 3))
+    assert len(tics) > 0
+    assert np.median(muzzle[tics] - muzzle[tics - 2]) > 1
+
+
+def test_a_map_that_crashes_the_engine_is_dropped(scene: Scene) -> None:
+    deathmatch_only = replace(scene, scenario="cig.wad")
+    with pytest.raises(Dropped, match="engine_crashed"):
+        engine.play_apart(deathmatch_only, SETTINGS.timeout_s)
+
+
+def test_an_engine_that_hangs_is_dropped(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engine, "PLAYER", (sys.executable, "-c", "import time; time.sleep(60)"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(Dropped, match="engine_timed_out"):
+        engine.play_apart(scene, timeout_s=0.3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_draws_that_cannot_be_labelled_are_tried_again_and_then_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played: list[Scene] = []
+
+    def play_unclear(scene: Scene, timeout_s: float) -> tuple[np.ndarray, Telemetry]:
+        played.append(scene)
+        return np.empty((0, 240, 320, 3), np.uint8), telemetry(num_projectiles=held(1, 2))
+
+    monkeypatch.setattr(engine, "play_apart", play_unclear)
+    with pytest.raises(Dropped, match="ended_early"):
+        record(1, 0, SETTINGS)
+    assert len({scene.seed for scene in played}) == SETTINGS.max_attempts
