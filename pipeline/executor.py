@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import TimeoutError
 from dataclasses import dataclass
@@ -47,7 +48,13 @@ def map_blocks(
         raise UserError(f"run.executor: '{run.executor}' is none of {', '.join(EXECUTORS)}")
     engine = {"serial": _serial, "processes": _processes, "ray": _ray}[run.executor]
     results = engine(work, blocks, run.num_workers, timeout_s, memory_mb)
-    yield from tqdm(results, title, total=len(blocks), disable=not run.progress, smoothing=0.1)
+    yield from tqdm(
+        results,
+        title,
+        total=len(blocks),
+        disable=not run.progress,
+        mininterval=0.2 if sys.stderr.isatty() else 15,
+    )
 
 
 def _serial(

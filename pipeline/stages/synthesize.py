@@ -85,8 +85,11 @@ def run(cfg: SynthesizeApp) -> None:
     with workdir.replacing(Path(cfg.paths.synthetic), Path(cfg.paths.work)) as fresh:
         for engine in ENGINES:
             settings = getattr(cfg, engine)
-            code = workdir.code_sha256("engines", "video.py")
-            finished = work / engine / workdir.key(cfg.seed, asdict(settings), code)
+            if settings.num_recordings == 0:
+                continue
+            code = workdir.code_sha256(f"engines/{engine}", "engines/take.py", "video.py")
+            looks = asdict(settings) | {"num_recordings": None}
+            finished = work / engine / workdir.key(cfg.seed, looks, code)
             draws = [
                 Draw(engine, cfg.seed, index, settings, finished / f"{index:06d}")
                 for index in range(settings.num_recordings)
@@ -96,7 +99,7 @@ def run(cfg: SynthesizeApp) -> None:
                 if isinstance(lost, executor.Lost):
                     raise UserError(f"{engine}: a worker was lost ({lost.detail}); run it again")
             stats[engine] = _collect(draws, fresh / engine)
-            drop_rate = 1 - stats[engine]["recordings"] / max(1, len(draws))
+            drop_rate = 1 - stats[engine]["recordings"] / len(draws)
             if drop_rate > cfg.max_drop_rate:
                 raise UserError(
                     f"{engine}: {drop_rate:.0%} of the draws dropped "

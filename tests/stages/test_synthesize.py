@@ -107,6 +107,13 @@ def test_too_many_dropped_draws_fail_the_stage(
     assert not (tmp_path / "synthetic").exists()
 
 
+def test_an_engine_without_recordings_writes_no_collection(
+    compose: Callable[..., App], rendered: list[int], tmp_path: Path
+) -> None:
+    synthesize.run(compose("synthesize", "bodycam.num_recordings=0", "vizdoom.num_recordings=1"))
+    assert [f.name for f in sorted((tmp_path / "synthetic").iterdir())] == ["stats.json", "vizdoom"]
+
+
 def test_every_engine_has_a_module_and_settings(compose: Callable[..., App]) -> None:
     cfg = compose("synthesize")
     for engine in synthesize.ENGINES:

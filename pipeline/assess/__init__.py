@@ -1,0 +1,1 @@
+"""Says how far the detector can be trusted: metrics, intervals, plots and the report."""

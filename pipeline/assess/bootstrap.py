@@ -1,0 +1,73 @@
+"""Intervals by resampling whole recordings.
+
+Clips of one recording share camera, light and people: treating them as independent makes intervals
+too narrow. So recordings are drawn with replacement and bring all of their clips (cluster
+bootstrap; Davison & Hinkley, 1997, section 3.8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.assess.metrics import FloatArray, IntArray
+
+# Bounds the memory of one pass; a constant, since it decides nothing about the result.
+_CELLS_A_PASS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Percentile interval; `num_skipped` resamples had no value (one class only)."""
+
+    low: float
+    high: float
+    num_skipped: int
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Draws `num_resamples` resamples from `seed`; intervals hold `confidence` of them."""
+
+    num_resamples: int
+    confidence: float
+    seed: int
+
+    def intervals(
+        self,
+        statistics: Callable[[FloatArray], Mapping[str, FloatArray]],
+        clusters: IntArray,
+    ) -> dict[str, Interval | None]:
+        """Intervals of all `statistics`, from the same resamples.
+
+        `statistics` maps (R, N) weights to (R,) values under each name, NaN where undefined.
+        None stands for a statistic that no resample defines.
+        """
+        parts = [statistics(weights) for weights in self.weights(clusters)]
+        return {
+            name: self._percentiles(np.concatenate([part[name] for part in parts]))
+            for name in (parts[0] if parts else {})
+        }
+
+    def weights(self, clusters: IntArray) -> Iterator[FloatArray]:
+        """Yield (R, N) counts of each example in a resample; R of all parts is `num_resamples`.
+
+        `clusters` (N,) numbers the recordings 0, 1, ... without gaps.
+        """
+        num_clusters = int(clusters.max()) + 1
+        draws = np.random.default_rng([self.seed, num_clusters]).multinomial(
+            num_clusters, np.full(num_clusters, 1 / num_clusters), size=self.num_resamples
+        )
+        step = max(1, _CELLS_A_PASS // clusters.size)
+        for start in range(0, self.num_resamples, step):
+            yield draws[start : start + step][:, clusters].astype(np.float64)
+
+    def _percentiles(self, values: FloatArray) -> Interval | None:
+        defined = values[~np.isnan(values)]
+        if defined.size == 0:
+            return None
+        tail = (1 - self.confidence) / 2
+        low, high = np.quantile(defined, [tail, 1 - tail])
+        return Interval(float(low), float(high), values.size - defined.size)

@@ -1,0 +1,93 @@
+"""The labelled examples that metrics judge: clips of a split, or files of a collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.assess import scores
+from pipeline.assess.metrics import BoolArray, FloatArray, IntArray
+from pipeline.manifest import CLASSES, class_index
+
+SHOOTING = CLASSES.index("real_shooting")
+Texts = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N examples with their labels and what the detector says; every array is (N,)."""
+
+    origin: Texts
+    discharge: BoolArray
+    source: Texts
+    recording: Texts
+    rendered: BoolArray
+    score: FloatArray
+    """P(real_shooting)."""
+    p_real: FloatArray
+    p_discharge: FloatArray
+    predicted: IntArray
+    """Position in `CLASSES`."""
+
+    @classmethod
+    def from_clips(cls, table: pa.Table) -> Examples:
+        """Clips of `scores.parquet`; their discharge must be known."""
+        probabilities = scores.joint(table)
+        p_real, p_discharge = scores.marginals(probabilities)
+        predicted = probabilities.argmax(axis=1).astype(np.int64)
+        return cls._labelled(table, p_real, p_discharge, predicted)
+
+    @classmethod
+    def from_files(cls, table: pa.Table) -> Examples:
+        """The scored files of `files.parquet`."""
+        scored = table.filter(pc.equal(table["status"], "scored"))
+        predicted = np.array([CLASSES.index(name) for name in scored["predicted"].to_pylist()])
+        return cls._labelled(
+            scored,
+            scored["p_real"].to_numpy(),
+            scored["p_discharge"].to_numpy(),
+            predicted.astype(np.int64),
+        )
+
+    @classmethod
+    def _labelled(
+        cls, table: pa.Table, p_real: FloatArray, p_discharge: FloatArray, predicted: IntArray
+    ) -> Examples:
+        def texts(name: str) -> Texts:
+            return np.array(table[name].to_pylist(), dtype=object)
+
+        return cls(
+            origin=texts("origin"),
+            discharge=np.array(table["discharge"].to_pylist()) == 1,
+            source=texts("source"),
+            recording=texts("recording"),
+            rendered=np.array(table["rendered"].to_pylist(), dtype=bool),
+            score=table["score"].to_numpy(),
+            p_real=p_real,
+            p_discharge=p_discharge,
+            predicted=predicted,
+        )
+
+    def __len__(self) -> int:
+        return int(self.score.size)
+
+    @cached_property
+    def actual(self) -> IntArray:
+        """(N,) position of the true class in `CLASSES`."""
+        pairs = zip(self.origin, self.discharge, strict=True)
+        return np.array([class_index(o, bool(d)) for o, d in pairs], dtype=np.int64)
+
+    @property
+    def is_shooting(self) -> BoolArray:
+        """(N,) whether the example is a real shooting: what an alert must find."""
+        return self.actual == SHOOTING
+
+    @cached_property
+    def clusters(self) -> IntArray:
+        """(N,) number of the example's recording, 0, 1, ... without gaps."""
+        return np.unique(self.recording, return_inverse=True)[1].astype(np.int64)

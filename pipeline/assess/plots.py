@@ -1,0 +1,66 @@
+"""CSV files that `dvc plots` draws and compares between revisions."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.assess import curves
+from pipeline.assess.examples import Examples
+from pipeline.assess.summary import questions
+from pipeline.manifest import CLASSES
+
+PLOTS = ("roc.csv", "precision_recall.csv", "reliability.csv", "confusion.csv", "sources.csv")
+_DECIMALS = 6
+
+
+def write_plots(
+    folder: Path, examples: Examples | None, metrics: Mapping[str, Any], num_bins: int
+) -> None:
+    """Write `PLOTS` into `folder`; files that the examples cannot fill hold a header only.
+
+    `metrics` is what `summarize` says about the same examples. Nothing but a header everywhere
+    where `examples` is None, so that a split that some data lacks keeps its files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shooting = questions(examples)["shooting"] if examples is not None else None
+    both = shooting is not None and np.unique(shooting.positive).size == 2
+    roc = zip(*curves.receiver_operating(shooting), strict=True) if shooting and both else ()
+    recall = zip(*curves.precision_recall(shooting), strict=True) if shooting and both else ()
+    calibration: Iterable[Sequence[Any]] = ()
+    if shooting is not None:
+        bins = curves.reliability(shooting, num_bins)
+        calibration = zip(bins.predicted, bins.observed, bins.num_examples, strict=True)
+    _write(folder / "roc.csv", ("fpr", "tpr"), roc)
+    _write(folder / "precision_recall.csv", ("recall", "precision"), recall)
+    _write(folder / "reliability.csv", ("predicted", "observed", "num_examples"), calibration)
+    _write(folder / "confusion.csv", ("actual", "predicted"), _confusion(examples))
+    _write(folder / "sources.csv", ("source", "auroc", "false_alarms"), _sources(metrics))
+
+
+def _confusion(examples: Examples | None) -> Iterable[Sequence[str]]:
+    """One row an example, as DVC's template `confusion` counts them itself."""
+    if examples is None:
+        return ()
+    names = np.array(CLASSES)
+    return zip(names[examples.actual], names[examples.predicted], strict=True)
+
+
+def _sources(metrics: Mapping[str, Any]) -> Iterable[Sequence[Any]]:
+    for name, source in metrics.get("sources", {}).items():
+        yield name, source["shooting"]["auroc"]["value"], source["false_alarms"]["value"]
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    return round(float(value), _DECIMALS) if isinstance(value, float) else value

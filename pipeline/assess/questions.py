@@ -1,0 +1,171 @@
+"""Judges one yes/no question: every metric with its interval, or the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from pipeline.assess import metrics
+from pipeline.assess.bootstrap import Bootstrap, Interval
+from pipeline.assess.metrics import BoolArray, FloatArray, IntArray
+
+FALSE_POSITIVE_RATES = (0.01, 0.001)
+MIN_RECORDINGS = 2
+_DECIMALS = 6
+
+
+def tpr_key(max_fpr: float) -> str:
+    """Name of the metric "true positive rate at `max_fpr`" in `metrics.json`."""
+    return f"tpr_at_fpr_{max_fpr:g}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One yes/no question about examples, and the probability of a yes."""
+
+    positive: BoolArray
+    probability: FloatArray
+    clusters: IntArray
+
+    def among(self, chosen: BoolArray) -> Question:
+        """The same question about some of the examples."""
+        clusters = np.unique(self.clusters[chosen], return_inverse=True)[1].astype(np.int64)
+        return Question(self.positive[chosen], self.probability[chosen], clusters)
+
+    def num_recordings(self, answer: bool) -> int:
+        """Recordings that hold an example with this answer."""
+        return int(np.unique(self.clusters[self.positive == answer]).size)
+
+
+def judge(question: Question, bootstrap: Bootstrap, num_bins: int) -> dict[str, Any]:
+    """Every metric of one question, each with its interval or the reason why there is none."""
+    ranking = metrics.Ranking(question.positive, question.probability)
+
+    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+        counts = ranking.counts(weights)
+        return {
+            "auroc": metrics.auroc(counts),
+            "average_precision": metrics.average_precision(counts),
+            **{tpr_key(x): metrics.tpr_at_fpr(counts, x) for x in FALSE_POSITIVE_RATES},
+            "ece": metrics.calibration_error(
+                question.positive, question.probability, weights, num_bins
+            ),
+            "brier": metrics.brier(question.positive, question.probability, weights),
+        }
+
+    ones = np.ones((1, question.positive.size))
+    values = {name: float(value[0]) for name, value in statistics(ones).items()}
+    intervals = bootstrap.intervals(statistics, question.clusters)
+    result: dict[str, Any] = {
+        "num_positives": int(question.positive.sum()),
+        "num_negatives": int((~question.positive).sum()),
+    }
+    for name, value in values.items():
+        ranked = name not in ("ece", "brier")
+        result[name] = _with_interval(value, intervals[name], _weakness(question, ranked))
+    for max_fpr in FALSE_POSITIVE_RATES:
+        key = tpr_key(max_fpr)
+        result[key] = _supported_tpr(result[key], question, max_fpr, bootstrap.confidence)
+        if result[key]["value"] is not None:
+            threshold = metrics.threshold_at_fpr(ranking, ranking.counts(ones), max_fpr)
+            result[key]["threshold"] = None if threshold is None else round(threshold, _DECIMALS)
+    return result
+
+
+def _weakness(question: Question, ranked: bool) -> str | None:
+    """Why an interval by recording would mean nothing; None where it means something."""
+    if not ranked:
+        few = int(np.unique(question.clusters).size) < MIN_RECORDINGS
+        return "all examples are of one recording" if few else None
+    for answer, name in ((True, "positive"), (False, "negative")):
+        if question.num_recordings(answer) < MIN_RECORDINGS:
+            return f"all {name} examples are of one recording"
+    return None
+
+
+def _nothing(reason: str) -> dict[str, Any]:
+    return {"value": None, "low": None, "high": None, "reason": reason}
+
+
+def _with_interval(value: float, interval: Interval | None, weakness: str | None) -> dict[str, Any]:
+    if np.isnan(value):
+        return _nothing("only one class is present")
+    rounded = round(value, _DECIMALS)
+    if weakness is None and interval is not None and interval.low == interval.high:
+        weakness = "every resample agrees: too few mistakes to measure the uncertainty"
+    if weakness is not None or interval is None:
+        return {"value": rounded, "low": None, "high": None, "reason": weakness}
+    # Resampling inflates the calibration error, so its percentiles can miss the estimate itself.
+    result: dict[str, Any] = {
+        "value": rounded,
+        "low": round(min(interval.low, value), _DECIMALS),
+        "high": round(max(interval.high, value), _DECIMALS),
+    }
+    if interval.num_skipped:
+        result["num_resamples_skipped"] = interval.num_skipped
+    return result
+
+
+def _supported_tpr(
+    result: dict[str, Any], question: Question, max_fpr: float, confidence: float
+) -> dict[str, Any]:
+    """Withhold a rate that the negatives cannot show; bound one that resampling cannot."""
+    needed = round(1 / max_fpr)
+    num_negatives = int((~question.positive).sum())
+    if result["value"] is None or num_negatives < needed:
+        reason = result.get("reason") if result["value"] is None else None
+        return _nothing(reason or f"needs {needed:,} negatives, has {num_negatives:,}")
+    return _bounded_exactly(result, question.num_recordings(True), confidence)
+
+
+def _bounded_exactly(
+    result: dict[str, Any], num_recordings: int, confidence: float
+) -> dict[str, Any]:
+    """Bound a share of none or all, which no resample can vary (Clopper & Pearson, 1934).
+
+    Each recording is then one trial that went the same way.
+    """
+    value = result["value"]
+    if result["low"] is not None or value not in (0.0, 1.0) or num_recordings < MIN_RECORDINGS:
+        return result
+    trials = binomtest(int(value) * num_recordings, num_recordings)
+    exact = trials.proportion_ci(confidence)
+    return {
+        "value": value,
+        "low": round(float(exact.low), _DECIMALS),
+        "high": round(float(exact.high), _DECIMALS),
+        "note": f"exact binomial interval over {num_recordings} recordings",
+    }
+
+
+def judge_share(values: BoolArray, clusters: IntArray, bootstrap: Bootstrap) -> dict[str, Any]:
+    """Share of true values with its interval; `clusters` are any numbers of recordings."""
+    if not values.size:
+        return _nothing("no example to count")
+    clusters = np.unique(clusters, return_inverse=True)[1].astype(np.int64)
+    num_recordings = int(clusters.max()) + 1
+
+    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+        return {"share": weights @ values / weights.sum(axis=1)}
+
+    interval = bootstrap.intervals(statistics, clusters)["share"]
+    weakness = "all examples are of one recording" if num_recordings < MIN_RECORDINGS else None
+    result = _with_interval(float(values.mean()), interval, weakness)
+    return _bounded_exactly(result, num_recordings, bootstrap.confidence)
+
+
+def judge_auroc(question: Question, bootstrap: Bootstrap) -> dict[str, Any]:
+    """AUROC of a question with its interval."""
+    if np.unique(question.positive).size < 2:
+        return _with_interval(np.nan, None, None)
+    ranking = metrics.Ranking(question.positive, question.probability)
+
+    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+        return {"auroc": metrics.auroc(ranking.counts(weights))}
+
+    value = float(statistics(np.ones((1, question.positive.size)))["auroc"][0])
+    interval = bootstrap.intervals(statistics, question.clusters)["auroc"]
+    return _with_interval(value, interval, _weakness(question, ranked=True))

@@ -1,0 +1,266 @@
+"""`report.html`: one file that needs no network, no server and no trust in what an index says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from pipeline.assess import figures, wording
+from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.examples import Examples
+from pipeline.assess.questions import tpr_key
+from pipeline.manifest import CLASSES
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_HEADLINES = ("auroc", tpr_key(0.01), tpr_key(0.001))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split, or a collection: what it is, and what was found on it."""
+
+    name: str
+    meaning: str
+    examples: Examples
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A clip or file that was mistaken for another class."""
+
+    preview: str
+    """A `data:` URI."""
+    truth: str
+    said: str
+    score: float
+    source: str
+    place: str
+    """The file, and the second in it."""
+    rendered: bool
+
+
+@dataclass(frozen=True)
+class MistakeGroup:
+    """Mistakes of one kind in one part; `num_mistakes` counts those not shown as well."""
+
+    title: str
+    part: str
+    num_mistakes: int
+    shown: Sequence[Mistake]
+
+
+@dataclass(frozen=True)
+class DataRow:
+    """What one source gave to one part; `counts` are in the order of `CLASSES`."""
+
+    part: str
+    source: str
+    origin: str
+    rendered: bool
+    counts: Sequence[int]
+    num_recordings: int
+    licence: str
+    authority: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the report was made from, exactly."""
+
+    config: str
+    """YAML."""
+    model_card: str
+    """JSON."""
+    data_sha256: Mapping[str, str]
+    weights_sha256: str
+    code_sha256: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the page shows; `unit` is "clip" or "file"."""
+
+    heading: str
+    unit: str
+    parts: Sequence[Part]
+    mistakes: Sequence[MistakeGroup]
+    data: Sequence[DataRow]
+    files: Sequence[Mapping[str, Any]]
+    """Rows of `files.parquet`, where files were judged."""
+    clip_s: float | None
+    """Length of a clip."""
+    provenance: Provenance
+
+
+def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
+    """Return the page; the same report gives the same bytes."""
+    from plotly.offline import get_plotlyjs
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "percent": wording.percent,
+        "decimal": wording.decimal,
+        "class_name": wording.CLASS_NAMES.__getitem__,
+    }
+    plotly, script = get_plotlyjs(), (_TEMPLATES / "report.js").read_text(encoding="utf-8")
+    metrics = {part.name: part.metrics for part in report.parts}
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        verdict=wording.verdict(metrics, report.unit),
+        warning=wording.warning(metrics),
+        limits=wording.limits(metrics, report.unit, report.clip_s),
+        headlines=_headlines(report.parts),
+        tables=[_table(question, report.parts) for question in wording.QUESTION_NAMES],
+        confusions=[_confusion(part) for part in report.parts],
+        classes=[wording.CLASS_NAMES[name] for name in CLASSES],
+        source_columns=[*wording.METRIC_NAMES.values(), "Right class", "False alarms"],
+        source_tables=[_source_table(part) for part in report.parts],
+        pairs=_pairs(report.parts),
+        specs=_figures(report.parts, bootstrap, num_bins),
+        confidence=f"{100 * bootstrap.confidence:g} %",
+        num_resamples=bootstrap.num_resamples,
+        num_bins=num_bins,
+        style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        plotly=plotly,
+        script=script,
+        script_hashes=" ".join(_csp_hash(text) for text in (plotly, script)),
+    )
+
+
+def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """Three numbers that the reader should leave with, for each part."""
+    if parts[0].metrics["num_shootings"]:
+        chosen = [
+            (name, wording.METRIC_NAMES[name], [part.metrics["shooting"][name] for part in parts])
+            for name in _HEADLINES
+        ]
+    else:
+        pairs = [part.metrics["origin_pairs"] for part in parts]
+        alarms = [part.metrics["false_alarms"] for part in parts]
+        chosen = [
+            (tpr_key(0.01), "False alarms", alarms),
+            ("auroc", "Real told from game (AUROC)", [p["real_vs_game"]["auroc"] for p in pairs]),
+            ("auroc", "Real told from film (AUROC)", [p["real_vs_film"]["auroc"] for p in pairs]),
+        ]
+    return [
+        {
+            "label": label,
+            "numbers": [
+                {"part": part.meaning, **_shown(name, result)}
+                for part, result in zip(parts, results, strict=True)
+            ],
+        }
+        for name, label, results in chosen
+    ]
+
+
+def _table(question: str, parts: Sequence[Part]) -> dict[str, Any]:
+    """All metrics of one question: a row a metric, a column a part."""
+    results = [part.metrics[question] for part in parts]
+    return {
+        "title": wording.QUESTION_NAMES[question],
+        "sizes": [(result["num_positives"], result["num_negatives"]) for result in results],
+        "rows": [
+            {"label": label, "numbers": [_shown(name, result[name]) for result in results]}
+            for name, label in wording.METRIC_NAMES.items()
+        ],
+    }
+
+
+def _source_table(part: Part) -> list[dict[str, Any]]:
+    """All metrics of the alert, a row a source."""
+    return [
+        {
+            "source": name,
+            "rendered": source["rendered"],
+            "num_examples": source["num_examples"],
+            "numbers": [
+                *(_shown(metric, source["shooting"][metric]) for metric in wording.METRIC_NAMES),
+                *(_shown(tpr_key(0.01), source[share]) for share in ("accuracy", "false_alarms")),
+            ],
+        }
+        for name, source in part.metrics["sources"].items()
+    ]
+
+
+def _pairs(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": name.replace("real_film", "real or film").replace("_vs_", " against "),
+            "numbers": [
+                _shown("auroc", part.metrics["origin_pairs"][name]["auroc"]) for part in parts
+            ],
+        }
+        for name in parts[0].metrics["origin_pairs"]
+    ]
+
+
+def _shown(name: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "value": wording.number(name, result["value"]),
+        "interval": wording.interval(name, result),
+        "low": result["low"],
+        "high": result["high"],
+        "point": result["value"],
+    }
+
+
+def _confusion(part: Part) -> dict[str, Any]:
+    """Rows of (count, share of the row) by actual class; absent classes are None."""
+    rows: list[tuple[str, list[tuple[int, float]] | None]] = []
+    for actual in CLASSES:
+        counts = part.metrics["confusion"].get(actual)
+        total = sum(counts.values()) if counts else 0
+        cells = [(counts[name], counts[name] / total) for name in CLASSES] if counts else None
+        rows.append((wording.CLASS_NAMES[actual], cells))
+    return {"part": part, "rows": rows}
+
+
+def _figures(
+    parts: Sequence[Part], bootstrap: Bootstrap, num_bins: int
+) -> dict[str, dict[str, str]]:
+    """Specifications as JSON, by the id of their place in the page; only those with data."""
+    series = [
+        figures.Series(part.name, colour, part.examples, part.metrics)
+        for part, colour in zip(parts, figures.COLOURS, strict=False)
+    ]
+    specs = {
+        "roc": figures.receiver_operating(series, bootstrap),
+        "precision-recall": figures.precision_recall(series),
+        "reliability": figures.reliability(series, num_bins),
+        "sources": figures.sources(series, "auroc"),
+        "false-alarms": figures.sources(series, "false_alarms"),
+        **{f"scores-{i}": figures.scores(one) for i, one in enumerate(series)},
+    }
+    return {
+        name: {"json": _embedded(spec), "height": f"{spec['layout']['height']}px"}
+        for name, spec in specs.items()
+        if any(np.size(trace["x"]) for trace in spec["data"])
+    }
+
+
+def _embedded(spec: figures.Spec) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def _csp_hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

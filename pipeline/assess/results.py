@@ -1,0 +1,212 @@
+"""Turns scored clips and files into everything that evaluation writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.assess import previews, report, wording
+from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.examples import Examples
+from pipeline.assess.mistakes import hardest
+from pipeline.assess.plots import write_plots
+from pipeline.assess.scores import Read
+from pipeline.assess.summary import headline, summarize
+from pipeline.errors import UserError
+from pipeline.manifest import CLASSES, class_index
+
+SCORES, FILES = "scores.parquet", "files.parquet"
+METRICS, HEADLINE, PAGE = "metrics.json", "headline.json", "report.html"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A split or a collection after the detector has seen it.
+
+    Where `files` is given they are what is judged, else the clips themselves.
+    """
+
+    name: str
+    meaning: str
+    clips: pa.Table
+    """Rows of `SCORE_SCHEMA`."""
+    read: Read
+    """Frames of row i of `clips`."""
+    data_sha256: str
+    files: pa.Table | None = None
+    """Rows of `FILE_SCHEMA`, those of rejected files included."""
+
+    @property
+    def unit(self) -> str:
+        """What is judged: "clip" or "file"."""
+        return "clip" if self.files is None else "file"
+
+    @cached_property
+    def judged(self) -> pa.Table:
+        """The rows behind `examples`, in the same order."""
+        if self.files is None:
+            return self.clips
+        return self.files.filter(pc.equal(self.files["status"], "scored"))
+
+    @cached_property
+    def examples(self) -> Examples:
+        """What metrics are taken of."""
+        if self.files is None:
+            return Examples.from_clips(self.clips)
+        return Examples.from_files(self.files)
+
+    def clip_of(self, row: int) -> int:
+        """The clip to look at for a judged row: itself, or the file's highest-scored one."""
+        if self.files is None:
+            return row
+        path = self.judged["path"][row].as_py()
+        own = np.flatnonzero(pc.equal(self.clips["path"], path).to_numpy(zero_copy_only=False))
+        return int(own[self.clips["score"].to_numpy()[own].argmax()])
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to judge and what to show; see conf/evaluate.yaml."""
+
+    bootstrap: Bootstrap
+    num_bins: int
+    num_mistakes: int
+    previews: str
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("num_bootstrap", self.bootstrap.num_resamples, self.bootstrap.num_resamples >= 1),
+            ("confidence", self.bootstrap.confidence, 0 < self.bootstrap.confidence < 1),
+            ("num_bins", self.num_bins, self.num_bins >= 2),
+            ("num_mistakes", self.num_mistakes, self.num_mistakes >= 0),
+            ("previews", self.previews, self.previews in previews.MODES),
+        )
+        for key, value, good in checks:
+            if not good:
+                raise UserError(
+                    f"conf/evaluate.yaml: {key} is {value}; give a positive number of resamples, "
+                    "a confidence between 0 and 1, at least 2 bins, no negative number of "
+                    f"mistakes, and previews of {' or '.join(previews.MODES)}"
+                )
+
+
+def write_results(
+    folder: Path,
+    heading: str,
+    scored: Sequence[Scored],
+    absent: Sequence[str],
+    settings: Settings,
+    provenance: report.Provenance,
+    clip_s: float,
+) -> dict[str, Any]:
+    """Write scores, metrics, plots and the report into `folder`; returns the metrics.
+
+    Args:
+        folder: empty.
+        heading: title of the report.
+        scored: at least one, the first being what the verdict is about; all of one unit.
+        absent: splits without a clip, whose plots are written empty.
+        settings: how to judge.
+        provenance: what everything was made from.
+        clip_s: length of a clip in seconds.
+    """
+    metrics = {
+        one.name: summarize(one.examples, settings.bootstrap, settings.num_bins) for one in scored
+    }
+    for one in scored:
+        if one.files is not None:
+            metrics[one.name]["num_rejected"] = one.files.num_rows - one.judged.num_rows
+        write_plots(folder / "plots" / one.name, one.examples, metrics[one.name], settings.num_bins)
+    for name in absent:
+        write_plots(folder / "plots" / name, None, {}, settings.num_bins)
+    pq.write_table(pa.concat_tables([one.clips for one in scored]), folder / SCORES)
+    files = [one.files for one in scored if one.files is not None]
+    if files:
+        pq.write_table(pa.concat_tables(files), folder / FILES)
+    _write_json(folder / METRICS, metrics)
+    _write_json(folder / HEADLINE, {name: headline(found) for name, found in metrics.items()})
+    page = report.Report(
+        heading=heading,
+        unit=scored[0].unit,
+        parts=[
+            report.Part(one.name, one.meaning, one.examples, metrics[one.name]) for one in scored
+        ],
+        mistakes=[group for one in scored for group in _mistakes(one, settings)],
+        data=[row for one in scored for row in _data_rows(one)],
+        files=[row for table in files for row in _file_rows(table)],
+        clip_s=clip_s,
+        provenance=provenance,
+    )
+    html = report.render(page, settings.bootstrap, settings.num_bins)
+    (folder / PAGE).write_text(html, encoding="utf-8")
+    return metrics
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _mistakes(one: Scored, settings: Settings) -> list[report.MistakeGroup]:
+    return [
+        report.MistakeGroup(
+            group.title,
+            one.name,
+            group.num_mistakes,
+            [_mistake(one, row, settings.previews) for row in group.rows],
+        )
+        for group in hardest(one.examples, settings.num_mistakes)
+    ]
+
+
+def _mistake(one: Scored, row: int, mode: str) -> report.Mistake:
+    examples, number = one.examples, one.clip_of(row)
+    clip = one.clips.slice(number, 1).to_pylist()[0]
+    return report.Mistake(
+        preview=previews.strip(one.read(number), mode),
+        truth=wording.CLASS_NAMES[CLASSES[examples.actual[row]]],
+        said=wording.CLASS_NAMES[CLASSES[examples.predicted[row]]],
+        score=float(examples.score[row]),
+        source=str(examples.source[row]),
+        place=f"{clip['path']} at {clip['start_s']:.1f} s",
+        rendered=bool(examples.rendered[row]),
+    )
+
+
+def _data_rows(one: Scored) -> list[report.DataRow]:
+    """One row a source; licences and authorities that differ within it are all named."""
+    examples, rows = one.examples, one.judged.to_pylist()
+    table = []
+    for source in sorted(set(examples.source)):
+        own = examples.source == source
+        chosen = [rows[i] for i in np.flatnonzero(own)]
+        table.append(
+            report.DataRow(
+                part=one.name,
+                source=source,
+                origin=", ".join(sorted(set(examples.origin[own]))),
+                rendered=bool(examples.rendered[own].any()),
+                counts=[int((examples.actual[own] == k).sum()) for k in range(len(CLASSES))],
+                num_recordings=int(np.unique(examples.clusters[own]).size),
+                licence="; ".join(sorted({row["licence"] for row in chosen})),
+                authority="; ".join(sorted({row["authority"] for row in chosen} - {""})),
+            )
+        )
+    return table
+
+
+def _file_rows(files: pa.Table) -> list[dict[str, Any]]:
+    """Rows for the page, rejected files first, then by falling score."""
+    rows = [
+        row | {"truth": CLASSES[class_index(row["origin"], bool(row["discharge"]))]}
+        for row in files.to_pylist()
+    ]
+    return sorted(rows, key=lambda row: (row["score"] is not None, -(row["score"] or 0.0)))

@@ -1,0 +1,191 @@
+"""What the detector says about clips and files: the tables that evaluation writes and reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.assess.metrics import FloatArray
+from pipeline.collection import IndexRow
+from pipeline.errors import UserError
+from pipeline.manifest import CLASSES, Clip, Reject, class_index
+
+Frames = NDArray[np.uint8]
+Read = Callable[[int], Frames]
+PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
+CLIP_SCHEMA = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("collection", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("origin", pa.string(), nullable=False),
+        pa.field("recording", pa.string(), nullable=False),
+        pa.field("split", pa.string()),
+        pa.field("discharge", pa.int8()),
+        pa.field("start_s", pa.float64(), nullable=False),
+        pa.field("licence", pa.string(), nullable=False),
+        pa.field("authority", pa.string(), nullable=False),
+    ]
+)
+"""Who a scored clip is; `discharge` is null where the file's label does not tell the clip's."""
+
+SCORE_SCHEMA = pa.schema(
+    [
+        *CLIP_SCHEMA,
+        pa.field("rendered", pa.bool_(), nullable=False),
+        *(pa.field(name, pa.float64(), nullable=False) for name in PROBABILITIES),
+        pa.field("score", pa.float64(), nullable=False),
+    ]
+)
+"""`scores.parquet`: a row a clip; `score` is P(real_shooting)."""
+
+FILE_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("origin", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("recording", pa.string(), nullable=False),
+        pa.field("discharge", pa.int8(), nullable=False),
+        pa.field("licence", pa.string(), nullable=False),
+        pa.field("authority", pa.string(), nullable=False),
+        pa.field("rendered", pa.bool_(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("num_clips", pa.int64(), nullable=False),
+        pa.field("score", pa.float64()),
+        pa.field("p_real", pa.float64()),
+        pa.field("p_discharge", pa.float64()),
+        pa.field("predicted", pa.string()),
+    ]
+)
+"""`files.parquet`: a row a file of the index; `reason` where it was rejected, else its scores."""
+
+
+def is_rendered(authority: str) -> bool:
+    """Whether footage was made by a renderer, as its `authority` says ("rendered by ...")."""
+    return "rendered by" in authority.lower()
+
+
+def clip_table(clips: Iterable[Clip]) -> pa.Table:
+    """Rows of `CLIP_SCHEMA` for the clips of a manifest."""
+    columns: dict[str, list[Any]] = {name: [] for name in CLIP_SCHEMA.names}
+    for clip in clips:
+        row = asdict(clip) | {"sample_id": clip.clip_id}
+        row["discharge"] = None if clip.discharge is None else int(clip.discharge)
+        for name, column in columns.items():
+            column.append(row[name])
+    return pa.table(columns, schema=CLIP_SCHEMA)
+
+
+def predict(
+    clips: pa.Table,
+    read: Read,
+    model: Callable[[Frames], FloatArray],
+    *,
+    batch_size: int,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> tuple[FloatArray, str]:
+    """Run `model` over all clips, in order.
+
+    Args:
+        clips: rows of `CLIP_SCHEMA`.
+        read: uint8 (T, H, W, 3) RGB frames of a row number.
+        model: uint8 (B, T, H, W, 3) to probabilities (B, 4) in the order of `CLASSES`.
+        batch_size: B, at most.
+        progress: wraps the starts of the batches, to show how far the work is.
+
+    Returns:
+        Probabilities (N, 4), and the SHA-256 of all labels and pixels that were judged: the same
+        for the same data, however they are stored.
+
+    Raises:
+        UserError: the model says something that is no probability.
+    """
+    digest = hashlib.sha256()
+    labels = clips.to_pylist()
+    probabilities = np.zeros((clips.num_rows, len(CLASSES)))
+    for start in progress(range(0, clips.num_rows, batch_size)):
+        numbers = range(start, min(start + batch_size, clips.num_rows))
+        batch = np.stack([read(number) for number in numbers])
+        for number, frames in zip(numbers, batch, strict=True):
+            digest.update(json.dumps(labels[number], sort_keys=True).encode())
+            digest.update(np.ascontiguousarray(frames).tobytes())
+        probabilities[numbers.start : numbers.stop] = model(batch)
+    if not np.isfinite(probabilities).all() or (probabilities < 0).any():
+        worst = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[:1].sum())
+        raise UserError(
+            f"clip {labels[worst]['clip_id']}: the model gives no probabilities "
+            f"({probabilities[worst]}); its weights are broken, train again"
+        )
+    return probabilities, digest.hexdigest()
+
+
+def score_table(clips: pa.Table, probabilities: FloatArray) -> pa.Table:
+    """Rows of `SCORE_SCHEMA` for rows of `CLIP_SCHEMA` and their probabilities (N, 4)."""
+    columns: dict[str, Any] = {name: clips[name] for name in CLIP_SCHEMA.names}
+    columns["rendered"] = [is_rendered(text) for text in clips["authority"].to_pylist()]
+    columns |= {name: probabilities[:, i] for i, name in enumerate(PROBABILITIES)}
+    columns["score"] = probabilities[:, CLASSES.index("real_shooting")]
+    return pa.table(columns, schema=SCORE_SCHEMA)
+
+
+def file_table(index: Sequence[IndexRow], scores: pa.Table, rejects: Sequence[Reject]) -> pa.Table:
+    """Rows of `FILE_SCHEMA`, one a row of the index, from the scores of its clips.
+
+    One second of shooting makes a file a shooting: `score` and `p_discharge` are maxima over
+    clips. The origin is that of the whole file: `p_real` is a mean.
+    """
+    clips: dict[str, list[dict[str, Any]]] = {}
+    for row in scores.to_pylist():
+        clips.setdefault(row["path"], []).append(row)
+    reasons = {reject.path: reject.reason for reject in rejects}
+    rows = [
+        {
+            **{name: getattr(file, name) for name in ("path", "origin", "source", "recording")},
+            "discharge": int(file.discharge),
+            "licence": file.licence,
+            "authority": file.authority,
+            "rendered": is_rendered(file.authority),
+            **_file_scores(clips.get(file.path, []), reasons.get(file.path, "no_clip")),
+        }
+        for file in index
+    ]
+    return pa.Table.from_pylist(rows, schema=FILE_SCHEMA)
+
+
+def marginals(probabilities: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """P(real) and P(discharge), each (N,), from the joint probabilities (N, 4)."""
+    real = [i for i, name in enumerate(CLASSES) if name.startswith("real")]
+    shooting = [i for i, name in enumerate(CLASSES) if name.endswith("shooting")]
+    return probabilities[:, real].sum(axis=1), probabilities[:, shooting].sum(axis=1)
+
+
+def joint(table: pa.Table) -> FloatArray:
+    """Probabilities (N, 4) of rows of `SCORE_SCHEMA`."""
+    return np.column_stack([table[name].to_numpy() for name in PROBABILITIES])
+
+
+def _file_scores(clips: list[dict[str, Any]], reason: str) -> dict[str, Any]:
+    if not clips:
+        return {"status": "rejected", "reason": reason, "num_clips": 0}
+    probabilities = np.array([[clip[name] for name in PROBABILITIES] for clip in clips])
+    real, shooting = marginals(probabilities)
+    p_real, p_discharge = float(real.mean()), float(shooting.max())
+    predicted = class_index("real" if p_real >= 0.5 else "game", p_discharge >= 0.5)
+    return {
+        "status": "scored",
+        "num_clips": len(clips),
+        "score": max(clip["score"] for clip in clips),
+        "p_real": p_real,
+        "p_discharge": p_discharge,
+        "predicted": CLASSES[predicted],
+    }

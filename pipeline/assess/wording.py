@@ -1,0 +1,200 @@
+"""Numbers and findings in words that a board member understands, and may quote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.assess.questions import tpr_key
+from pipeline.collection import ORIGINS
+from pipeline.manifest import CLASSES
+
+DASH = "–"
+CLASS_NAMES = {
+    "real_shooting": "real shooting",
+    "fictional_shooting": "fictional shooting",
+    "real_other": "real, no shooting",
+    "fictional_other": "fictional, no shooting",
+}
+assert tuple(CLASS_NAMES) == CLASSES
+QUESTION_NAMES = {
+    "shooting": "Is it a real shooting?",
+    "origin": "Is it real, or game or film?",
+    "discharge": "Is a firearm discharged?",
+}
+METRIC_NAMES = {
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    tpr_key(0.01): "Found at 1 % false alarms",
+    tpr_key(0.001): "Found at 0.1 % false alarms",
+    "ece": "Calibration error (ECE)",
+    "brier": "Brier score",
+}
+_PERCENTAGES = (tpr_key(0.01), tpr_key(0.001))
+
+
+def percent(share: float) -> str:
+    """A share as a percentage that never rounds a mistake away."""
+    if 0.9995 <= share < 1:
+        return "> 99.9 %"
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * share:.1f} %".replace(".0 %", " %")
+
+
+def decimal(value: float) -> str:
+    """Three decimals, never rounded up to a perfect 1."""
+    return "> 0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
+
+
+def number(metric: str, value: float | None) -> str:
+    """A metric's value as its readers expect it."""
+    if value is None:
+        return DASH
+    return percent(value) if metric in _PERCENTAGES else decimal(value)
+
+
+def interval(metric: str, result: Mapping[str, Any]) -> str:
+    """The interval of a metric, or the reason why there is none."""
+    if result["low"] is None:
+        return str(result.get("reason", ""))
+    low, high = number(metric, result["low"]), number(metric, result["high"])
+    return f"{low.removesuffix(' %')} to {high}"
+
+
+def shootings(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the positives are, never promising more than they were."""
+    total = sum(metrics["num_shootings"] for metrics in parts.values())
+    rendered = sum(metrics["num_shootings_rendered"] for metrics in parts.values())
+    if rendered == total:
+        return "rendered shootings"
+    return "real shootings" if not rendered else f"shootings ({rendered} of {total} rendered)"
+
+
+def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
+    """One sentence with what was found; `parts` are the metrics by split or collection."""
+    first, *others = parts.values()
+    if not first["num_shootings"]:
+        return _verdict_without_shootings(first, unit)
+    key = tpr_key(0.01)
+    found = first["shooting"][key]["value"]
+    if found is None:
+        auroc = first["shooting"]["auroc"]["value"]
+        if auroc is None:
+            return "This test holds nothing but shootings, so it cannot show a false alarm."
+        return (
+            f"Given one of the {shootings(parts)} and one other {unit}, the detector gives the "
+            f"shooting the higher score {percent(auroc)} of the time; there are too few other "
+            f"{unit}s to say what an alert would cost."
+        )
+    sentence = (
+        f"At one false alarm in 100 {unit}s, the detector finds {percent(found)} of "
+        f"{shootings(parts)}"
+    )
+    unseen = others[0]["shooting"][key]["value"] if others else None
+    if unseen is None:
+        return f"{sentence} in recordings it has never seen."
+    return (
+        f"{sentence} in new recordings from sources it knows, and {percent(unseen)} in sources "
+        "it has never seen."
+    )
+
+
+def _verdict_without_shootings(metrics: Mapping[str, Any], unit: str) -> str:
+    alarms = metrics["false_alarms"]["value"]
+    count = round(alarms * metrics["num_examples"])
+    return (
+        f"Of {metrics['num_examples']} {unit}s without a real shooting, the detector takes "
+        f"{count} for one ({percent(alarms)}); what it would find, this data cannot show."
+    )
+
+
+def warning(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """What must stand beside every number, since readers quote numbers alone."""
+    total = sum(metrics["num_shootings"] for metrics in parts.values())
+    rendered = sum(metrics["num_shootings_rendered"] for metrics in parts.values())
+    if not total:
+        return "No real shooting was in this data. Nothing here says what the detector would find."
+    if rendered == total:
+        return (
+            "No attack was in this test. Every shooting in it was rendered by a computer: the "
+            "numbers describe rendered footage and are no evidence about real attacks."
+        )
+    if rendered:
+        return (
+            f"{rendered} of the {total} shootings in this test were rendered by a computer: the "
+            "numbers are not those of a test on attacks."
+        )
+    return (
+        "Released footage of shootings is mostly police training and police work, staged or "
+        "recorded by officers: the numbers are not those of a test on attacks."
+    )
+
+
+def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | None) -> list[str]:
+    """What the data did not test, as sentences, from what it lacks."""
+    first = next(iter(parts.values()))
+    found = [_rendered_sources(parts)]
+    for metrics in parts.values():
+        if metrics.get("num_rejected"):
+            total = metrics["num_examples"] + metrics["num_rejected"]
+            found.append(
+                f"{metrics['num_rejected']} of {total} files could not be judged; they are listed "
+                "with the reason below, and count in no number."
+            )
+    if first["num_shootings"]:
+        found.append(
+            f"Shootings come from {first['num_shooting_recordings']} recordings "
+            f"({first['num_shootings']} {unit}s); every interval is over recordings."
+        )
+    within = first["rendered_only"]["auroc"]
+    if first["num_shootings_rendered"] and within["value"] is not None:
+        found.append(
+            "A detector that merely recognises the renderer would profit here. Among rendered "
+            f"real-look {unit}s alone, AUROC is {decimal(within['value'])} "
+            f"({interval('auroc', within)})."
+        )
+    every = [source for metrics in parts.values() for source in metrics["sources"].values()]
+    cameras = [s for s in every if s["origin_label"] == "real" and not s["rendered"]]
+    if not cameras:
+        found.append("No footage of a real camera was tested.")
+    for origin in ("game", "film"):
+        if not any(source["origin_label"] == origin for source in every):
+            found.append(f"No {origin} footage was tested.")
+    for actual, text in CLASS_NAMES.items():
+        if actual != "real_shooting" and not any(actual in m["confusion"] for m in parts.values()):
+            found.append(f"No example of \u201c{text}\u201d was tested.")
+    if unit == "clip" and "unseen" not in parts:
+        found.append(
+            "No source was held out: nothing here says how the detector fares on a camera, game "
+            "or film that it was not trained on."
+        )
+    for key in _PERCENTAGES:
+        result = first["shooting"][key]
+        if result["value"] is None and first["num_shootings"]:
+            found.append(f"{METRIC_NAMES[key]} cannot be measured: {result['reason']}.")
+    if clip_s:
+        alarms = round(86_400 / clip_s * 0.01)
+        found.append(
+            f"A camera that streams all day shows {86_400 / clip_s:,.0f} clips: one false alarm "
+            f"in 100 clips is about {alarms:,} a day, one in 1,000 about {alarms / 10:,.0f}."
+        )
+    found.append(
+        "Police training footage is itself staged, and rendered body-camera footage more so; "
+        "neither shows what an attacker films. Sound is not used."
+    )
+    return found
+
+
+def _rendered_sources(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    names: dict[str, list[str]] = {}
+    for metrics in parts.values():
+        for name, source in metrics["sources"].items():
+            if source["rendered"]:
+                names.setdefault(source["origin_label"], []).append(name)
+    if not names:
+        return "No source says of itself that a computer rendered it."
+    listed = "; ".join(
+        f"labelled {origin}: {', '.join(names[origin])}" for origin in ORIGINS if origin in names
+    )
+    return f"Rendered by a computer, as their authority says, and {listed}."

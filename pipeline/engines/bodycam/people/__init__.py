@@ -1,0 +1,1 @@
+"""People and what they hold: bodies, clothes, poses, the wearer's own arms, weapons."""

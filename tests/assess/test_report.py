@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import plotly.graph_objects as go
+import pytest
+
+from pipeline.assess import report, scores
+from pipeline.assess.results import Scored, Settings, write_results
+from pipeline.collection import IndexRow
+from pipeline.errors import UserError
+
+from . import toy
+
+HOSTILE = "<script>alert(1)</script><img src=https://example.com/x.png onerror=alert(2)>"
+SETTINGS = Settings(toy.FEW_RESAMPLES, num_bins=5, num_mistakes=2, previews="protected")
+PROVENANCE = report.Provenance(
+    config=f"collection: {HOSTILE}\n",
+    model_card=json.dumps({"architecture": "</pre>" + HOSTILE}),
+    data_sha256={"test": "d" * 64},
+    weights_sha256="a" * 64,
+    code_sha256="c" * 64,
+)
+HOSTILE_SOURCES = (
+    *toy.SOURCES[:3],
+    toy.Source(HOSTILE, "film", 0, 2, authority=HOSTILE),
+)
+
+
+def split(name: str, sources: tuple[toy.Source, ...]) -> Scored:
+    table = toy.scored(sources, split=name, skill=0.8)
+    return Scored(name, f"What {name} is", table, toy.frames, "d" * 64)
+
+
+def write(folder: Path, *scored: Scored, heading: str = "Evaluation") -> str:
+    folder.mkdir()
+    write_results(folder, heading, scored, [], SETTINGS, PROVENANCE, 16 / 15)
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("report") / "out"
+    return write(folder, split("test", HOSTILE_SOURCES), split("unseen", toy.SOURCES))
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and what stands in scripts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self._script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._script = tag == "script"
+        if self._script:
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._script:
+            self.scripts[-1] += data
+
+
+def test_what_an_index_says_is_text_and_never_markup(page: str) -> None:
+    parsed = Page(page)
+    assert page.count("&lt;script&gt;alert(1)") > 3
+    assert not any("alert(1)" in script and "</script" in script for script in parsed.scripts)
+    assert not any("onerror" in attributes for _, attributes in parsed.tags)
+    # One for Plotly, one of our own, and one a figure.
+    assert len(parsed.scripts) == 2 + page.count('class="plot"')
+
+
+def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
+    parsed = Page(page)
+    for tag, attributes in parsed.tags:
+        for name in ("src", "href", "srcset", "data", "action"):
+            assert (attributes.get(name) or "data:").startswith("data:"), (tag, attributes)
+    policy = next(a["content"] for t, a in parsed.tags if t == "meta" and "http-equiv" in a)
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert policy.count("'sha256-") == 2
+    assert "unsafe-inline" not in policy.partition("script-src")[2]
+
+
+def test_plotly_is_embedded_once(page: str) -> None:
+    assert page.count("* plotly.js v") == 1
+
+
+def test_figures_are_valid_and_hold_no_markup_of_others(page: str) -> None:
+    bodies = re.findall(r'<script type="application/json" id="([\w-]+)-data">(.*?)</script>', page)
+    assert {name for name, _ in bodies} == {
+        *("roc", "precision-recall", "reliability", "sources", "false-alarms"),
+        *("scores-0", "scores-1"),
+    }
+    for _, body in bodies:
+        assert "<" not in body
+        go.Figure(json.loads(body))
+        assert "<script" not in json.dumps(json.loads(body))
+
+
+def test_the_page_names_what_it_was_made_from_and_what_was_rendered(page: str) -> None:
+    for digest in ("a" * 64, "c" * 64, "d" * 64):
+        assert digest in page
+    assert "No attack was in this test" in page
+    assert "rendered by the ViZDoom engine" in page
+
+
+def test_the_same_scores_give_the_same_bytes(tmp_path: Path, page: str) -> None:
+    again = write(tmp_path / "again", split("test", HOSTILE_SOURCES), split("unseen", toy.SOURCES))
+    assert again == page
+
+
+def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Path) -> None:
+    table = toy.scored((toy.Source("phone", "real", 0, 3), toy.Source("doom", "game", 1, 1)))
+    paths = [*sorted(set(table["path"].to_pylist())), "phone/broken.mp4"]
+    index = [
+        IndexRow(path, "real" if "phone" in path else "game", "s", False, "CC0-1.0", recording=path)
+        for path in paths
+    ]
+    files = scores.file_table(index, table, [])
+    page = write(tmp_path / "out", Scored("home", "Files", table, toy.frames, "d" * 64, files))
+    assert "Of 5 files without a real shooting" in page
+    assert "1 of 6 files could not be judged" in page
+    assert "phone/broken.mp4" in page
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["home"]["num_rejected"] == 1
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *(
+            "metrics.json",
+            "headline.json",
+            "scores.parquet",
+            "files.parquet",
+            "plots",
+            "report.html",
+        ),
+    }
+
+
+@pytest.mark.parametrize("change", [{"num_bins": 1}, {"previews": "raw"}, {"num_mistakes": -1}])
+def test_settings_that_make_no_sense_are_named(change: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=f"evaluate.yaml: {next(iter(change))} is"):
+        dataclasses.replace(SETTINGS, **change)
+
+
+@pytest.mark.browser
+def test_the_page_draws_every_figure_without_an_error(tmp_path: Path, page: str) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium")
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    done = subprocess.run(
+        [
+            browser,
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+            *("--disable-quic", "--disable-component-update", "--disable-sync", "--no-first-run"),
+            *("--enable-logging=stderr", "--virtual-time-budget=8000", "--dump-dom"),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"file://{tmp_path / 'report.html'}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert len(re.findall('class="plot js-plotly-plot"', done.stdout)) == 7

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.assess import scores
+from pipeline.assess.examples import Examples
+from pipeline.collection import IndexRow
+from pipeline.errors import UserError
+from pipeline.manifest import Reject
+
+from . import toy
+
+CLIPS = toy.clips((toy.Source("cam", "real", 1, 1),), clips_per_recording=3)
+
+
+def brightness(batch: np.ndarray) -> np.ndarray:
+    """A model whose score is how red the frames are."""
+    red = batch[..., 0].mean(axis=(1, 2, 3)) / 255
+    rest = (1 - red) / 3
+    return np.column_stack([red, rest, rest, rest])
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+def test_scores_and_data_hash_do_not_depend_on_the_batch_size(batch_size: int) -> None:
+    expected = scores.predict(CLIPS, toy.frames, brightness, batch_size=6)
+    found = scores.predict(CLIPS, toy.frames, brightness, batch_size=batch_size)
+    assert found[0] == pytest.approx(expected[0])
+    assert found[1] == expected[1]
+    assert found[0][2, 0] == pytest.approx(toy.frames(2)[..., 0].mean() / 255)
+
+
+def test_the_data_hash_changes_with_a_pixel_and_with_a_label() -> None:
+    def changed(number: int) -> np.ndarray:
+        frames = toy.frames(number)
+        frames[0, 0, 0, 0] ^= number == 3
+        return frames
+
+    labels = CLIPS.set_column(
+        CLIPS.schema.get_field_index("discharge"),
+        CLIPS.schema.field("discharge"),
+        [pa.array([0] * 6, pa.int8())],
+    )
+    digests = {
+        scores.predict(table, read, brightness, batch_size=4)[1]
+        for table, read in ((CLIPS, toy.frames), (CLIPS, changed), (labels, toy.frames))
+    }
+    assert len(digests) == 3
+
+
+def test_a_model_that_answers_nan_is_refused_by_the_name_of_the_clip() -> None:
+    def broken(batch: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(len(batch))[:, None] == 1, np.nan, 0.25) * np.ones((1, 4))
+
+    with pytest.raises(UserError, match="clip cam-0-1: the model gives no probabilities"):
+        scores.predict(CLIPS, toy.frames, broken, batch_size=6)
+
+
+def test_the_score_is_the_probability_of_a_real_shooting() -> None:
+    table = toy.scored()
+    assert table.schema == scores.SCORE_SCHEMA
+    assert table["score"] == table["p_real_shooting"]
+    rendered = dict(zip(table["source"].to_pylist(), table["rendered"].to_pylist(), strict=True))
+    assert rendered == {"bodycam": True, "phone": False, "doom": True, "sintel": False}
+
+
+def test_a_file_takes_the_highest_score_and_the_mean_origin_of_its_clips() -> None:
+    probabilities = np.array(
+        [[0.1, 0.1, 0.4, 0.4], [0.7, 0.1, 0.1, 0.1], [0.1, 0.1, 0.7, 0.1]]
+        + [[0.1, 0.2, 0.3, 0.4]] * 3
+    )
+    table = scores.score_table(CLIPS, probabilities)
+    index = [
+        IndexRow("cam/0.mp4", "real", "cam", True, "CC0-1.0", recording="a"),
+        IndexRow("cam/broken.mp4", "film", "cam", False, "CC0-1.0", recording="b"),
+    ]
+    rejects = [Reject("toy", "cam/broken.mp4", "ingest", "too_short", "", "")]
+    scored, rejected = scores.file_table(index, table, rejects).to_pylist()
+    assert (scored["status"], scored["num_clips"], scored["predicted"]) == (
+        "scored",
+        3,
+        "real_shooting",
+    )
+    assert scored["score"] == pytest.approx(0.7)
+    assert scored["p_real"] == pytest.approx((0.5 + 0.8 + 0.8) / 3)
+    assert scored["p_discharge"] == pytest.approx(0.8)
+    assert (rejected["status"], rejected["reason"], rejected["score"]) == (
+        "rejected",
+        "too_short",
+        None,
+    )
+
+
+def test_examples_of_files_leave_out_rejected_ones() -> None:
+    table = scores.score_table(CLIPS, toy.probabilities(CLIPS))
+    index = [
+        IndexRow(f"cam/{name}.mp4", "real", "cam", name == "0", "CC0-1.0", recording=name)
+        for name in ("0", "gone", "1")
+    ]
+    examples = Examples.from_files(scores.file_table(index, table, []))
+    assert len(examples) == 2
+    assert examples.is_shooting.tolist() == [True, False]
+    assert examples.clusters.tolist() == [0, 1]

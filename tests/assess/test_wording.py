@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.assess import wording
+from pipeline.assess.summary import summarize
+
+from . import toy
+
+
+def summary(*sources: toy.Source, **kwargs: float):
+    return summarize(toy.examples(sources, **kwargs), toy.FEW_RESAMPLES, num_bins=5)
+
+
+CAMERA = toy.Source("police", "real", 6, 30, "released by a court")
+RENDERER = toy.Source("bodycam", "real", 6, 30, toy.RENDERED)
+GAME = toy.Source("doom", "game", 2, 2, "rendered by the ViZDoom engine")
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100 %"), (0.9996, "> 99.9 %"), (0.917, "91.7 %"), (0.0, "0 %"), (0.0001, "< 0.1 %")],
+)
+def test_percentages_never_round_to_perfection(share: float, text: str) -> None:
+    assert wording.percent(share) == text
+
+
+def test_a_score_on_rendered_footage_is_never_told_as_one_on_real_shootings() -> None:
+    parts = {"test": summary(RENDERER, GAME)}
+    verdict = wording.verdict(parts, "clip")
+    assert "of rendered shootings" in verdict
+    assert "real" not in verdict
+    assert wording.warning(parts).startswith("No attack was in this test.")
+    assert any("real: bodycam" in text for text in wording.limits(parts, "clip", 1.0))
+
+
+def test_a_mixture_says_how_many_were_rendered() -> None:
+    parts = {"test": summary(RENDERER, CAMERA, GAME)}
+    assert "shootings (30 of 60 rendered)" in wording.verdict(parts, "clip")
+    assert wording.warning(parts).startswith("30 of the 60 shootings")
+
+
+def test_real_police_footage_is_still_no_attack() -> None:
+    assert "staged" in wording.warning({"test": summary(CAMERA, GAME)})
+
+
+def test_both_known_and_unseen_sources_stand_in_the_verdict() -> None:
+    verdict = wording.verdict({"test": summary(CAMERA, GAME), "unseen": summary(CAMERA)}, "clip")
+    assert "sources it knows" in verdict
+    assert "sources it has never seen" in verdict
+
+
+def test_without_shootings_the_verdict_is_about_false_alarms() -> None:
+    metrics = summary(toy.Source("phone", "real", 0, 4), GAME)
+    verdict = wording.verdict({"footage": metrics}, "file")
+    assert verdict.startswith("Of 40 files without a real shooting")
+    assert "cannot show" in verdict
+
+
+def test_too_few_negatives_are_said_in_the_verdict_and_in_the_limits() -> None:
+    parts = {"test": summary(toy.Source("police", "real", 4, 4))}
+    assert "too few other clips" in wording.verdict(parts, "clip")
+    limits = wording.limits(parts, "clip", 1.0)
+    assert "Found at 1 % false alarms cannot be measured: needs 100 negatives, has 20." in limits
+
+
+def test_what_was_absent_is_listed() -> None:
+    limits = " ".join(wording.limits({"test": summary(RENDERER)}, "clip", 16 / 15))
+    assert "No footage of a real camera was tested." in limits
+    assert "No game footage was tested." in limits
+    assert "No source was held out" in limits
+    assert "81,000 clips: one false alarm in 100 clips is about 810 a day" in limits

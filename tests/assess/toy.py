@@ -1,0 +1,90 @@
+"""Scores that a fair detector could give, made up in milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.assess import scores
+from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.examples import Examples
+
+RENDERED = "rendered by Discern's body-camera renderer; staged"
+FEW_RESAMPLES = Bootstrap(num_resamples=40, confidence=0.9, seed=3)
+
+
+@dataclass(frozen=True)
+class Source:
+    name: str
+    origin: str
+    num_shooting: int
+    num_other: int
+    authority: str = ""
+
+
+SOURCES = (
+    Source("bodycam", "real", 4, 4, RENDERED),
+    Source("phone", "real", 0, 4),
+    Source("doom", "game", 3, 3, "rendered by the ViZDoom engine"),
+    Source("sintel", "film", 0, 2),
+)
+
+
+def clips(
+    sources: tuple[Source, ...] = SOURCES, split: str = "test", clips_per_recording: int = 5
+) -> pa.Table:
+    """Rows of `CLIP_SCHEMA`: the first recordings of a source show discharges, the others none."""
+    rows = [
+        {
+            "sample_id": f"{source.name}-{number}-{clip}",
+            "clip_id": f"{source.name}-{number}-{clip}",
+            "path": f"{source.name}/{number}.mp4",
+            "collection": "toy",
+            "source": source.name,
+            "origin": source.origin,
+            "recording": f"toy/{source.name}-{number}",
+            "split": split,
+            "discharge": int(number < source.num_shooting),
+            "start_s": float(clip),
+            "licence": "CC0-1.0",
+            "authority": source.authority,
+        }
+        for source in sources
+        for number in range(source.num_shooting + source.num_other)
+        for clip in range(clips_per_recording)
+    ]
+    return pa.Table.from_pylist(rows, schema=scores.CLIP_SCHEMA)
+
+
+def probabilities(table: pa.Table, skill: float = 2.0, seed: int = 0) -> np.ndarray:
+    """(N, 4) joint probabilities that lean towards the truth by `skill`."""
+    rng = np.random.default_rng(seed)
+    real = np.where(np.array(table["origin"].to_pylist()) == "real", skill, -skill)
+    discharge = np.where(np.array(table["discharge"].to_pylist()) == 1, skill, -skill)
+    p_real, p_discharge = (
+        1 / (1 + np.exp(-(logit + rng.normal(0, 1.5, logit.size)))) for logit in (real, discharge)
+    )
+    return np.column_stack(
+        [
+            p_real * p_discharge,
+            (1 - p_real) * p_discharge,
+            p_real * (1 - p_discharge),
+            (1 - p_real) * (1 - p_discharge),
+        ]
+    )
+
+
+def scored(sources: tuple[Source, ...] = SOURCES, split: str = "test", **kwargs: float) -> pa.Table:
+    table = clips(sources, split)
+    return scores.score_table(table, probabilities(table, **kwargs))
+
+
+def examples(sources: tuple[Source, ...] = SOURCES, **kwargs: float) -> Examples:
+    return Examples.from_clips(scored(sources, **kwargs))
+
+
+def frames(seed: int) -> np.ndarray:
+    """uint8 (16, 32, 32, 3) of saturated noise."""
+    return np.random.default_rng(seed).integers(0, 256, (16, 32, 32, 3), np.uint8)

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from evaluate import run
+from pipeline import manifest, packed
+from pipeline.collection import IndexRow
+from pipeline.config import ClipFormat
+from pipeline.errors import UserError
+from pipeline.learn import weights
+from pipeline.learn.network import Architecture, CausalNet
+from tests.conftest import write_collection
+
+Compose = Callable[..., Any]
+CLIP = ClipFormat(num_frames=4, size=32, fps=15.0, crf=18)
+SMALL = ("num_bootstrap=20", "num_mistakes=2", "num_bins=4")
+SMALL_CLIPS = ("ingest.clip.num_frames=4", "ingest.clip.size=32", "ingest.stride_frames=16")
+
+
+def write_model(folder: Path) -> None:
+    torch.manual_seed(0)
+    architecture = Architecture(widths=(8, 8), dilations=(1,), dropout=0.0, num_classes=4)
+    state = CausalNet(architecture).state_dict()
+    noisy = {
+        name: value + 0.3 * torch.randn_like(value) if value.is_floating_point() else value
+        for name, value in state.items()
+    }
+    folder.mkdir(parents=True)
+    weights.save(folder, noisy, architecture, clip=CLIP, temperature=1.0, provenance={})
+
+
+def write_packed(folder: Path, splits: tuple[str, ...]) -> None:
+    """Two recordings of two clips for each class and split, and a variant of each clip."""
+    rows = [
+        {
+            "sample_id": f"{split}-{origin}-{discharge}-{number}-{variant}",
+            "clip_id": f"{split}-{origin}-{discharge}-{number}",
+            "variant": "{}" if variant else None,
+            "collection": "toy",
+            "path": f"{number}.mp4",
+            "source": f"{origin}-source",
+            "origin": origin,
+            "recording": f"toy/{split}-{origin}-{discharge}-{number // 2}",
+            "cluster": "c",
+            "split": split,
+            "discharge": discharge,
+            "start_s": 0.0,
+            "licence": "CC0-1.0",
+            "authority": "rendered by a test" if origin == "real" else "",
+        }
+        for split in splits
+        for origin in ("real", "game")
+        for discharge in (0, 1)
+        for number in range(4)
+        for variant in (False, True)
+    ]
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, packed.INDEX_SCHEMA), folder / packed.INDEX)
+    manifest.write_format(folder, CLIP)
+    shape = (len(rows), CLIP.num_frames, CLIP.size, CLIP.size, 3)
+    frames = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    (folder / packed.SAMPLES).write_bytes(frames.tobytes())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_each_split_is_scored_on_its_original_clips_and_reported(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("train", "test", "unseen"))
+    run(compose("evaluate", *SMALL))
+    reports = tmp_path / "reports"
+    table = pq.read_table(reports / "scores.parquet")
+    assert table["split"].to_pylist() == ["test"] * 16 + ["unseen"] * 16
+    assert table["sample_id"].to_pylist() == [f"{c}-False" for c in table["clip_id"].to_pylist()]
+    metrics = json.loads((reports / "metrics.json").read_text())
+    assert list(metrics) == ["test", "unseen"]
+    assert metrics["test"]["num_shootings_rendered"] == metrics["test"]["num_shootings"] == 4
+    assert {path.name for path in (reports / "plots").iterdir()} == {"test", "unseen"}
+    assert "rendered by a test" in (reports / "report.html").read_text()
+
+
+def test_the_scores_are_those_of_the_weights_on_the_pixels(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("test",))
+    run(compose("evaluate", *SMALL))
+    data = packed.Packed.open(tmp_path / "packed")
+    table = pq.read_table(tmp_path / "reports" / "scores.parquet")
+    row = data.index["sample_id"].to_pylist().index(table["sample_id"][5].as_py())
+    expected = weights.load(tmp_path / "models").predict(np.stack([data.read(row)]))[0]
+    found = [table[f"p_{name}"][5].as_py() for name in manifest.CLASSES]
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_another_run_into_another_folder_gives_the_same_bytes(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("test",))
+    run(compose("evaluate", *SMALL))
+    run(compose("evaluate", *SMALL, f"paths.reports={tmp_path / 'elsewhere'}"))
+    first = contents(tmp_path / "reports")
+    assert first == contents(tmp_path / "elsewhere")
+    assert str(tmp_path) not in first["report.html"].decode()
+
+
+def test_a_missing_unseen_split_leaves_its_plots_empty_and_the_report_says_so(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("test",))
+    run(compose("evaluate", *SMALL))
+    roc = tmp_path / "reports" / "plots" / "unseen" / "roc.csv"
+    assert roc.read_text() == "fpr,tpr\n"
+    assert "No source was held out" in (tmp_path / "reports" / "report.html").read_text()
+
+
+def test_an_empty_test_split_is_refused_and_earlier_reports_stay(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("train", "unseen"))
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "metrics.json").write_text("{}")
+    with pytest.raises(UserError, match=r"no clip in the split 'test'; give conf/split\.yaml"):
+        run(compose("evaluate", *SMALL))
+    assert contents(tmp_path / "reports") == {"metrics.json": b"{}"}
+
+
+def test_an_unknown_split_is_named(tmp_path: Path, compose: Compose) -> None:
+    write_model(tmp_path / "models")
+    with pytest.raises(UserError, match=r"splits .*tset.*name some of test, unseen"):
+        run(compose("evaluate", "splits=[tset]"))
+
+
+def test_clips_of_another_format_than_the_weights_are_refused(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("test",))
+    other = ClipFormat(CLIP.num_frames, CLIP.size, 30.0, CLIP.crf)
+    manifest.write_format(tmp_path / "packed", other)
+    with pytest.raises(UserError, match=r"fps=30\.0.*trained on .*fps=15\.0"):
+        run(compose("evaluate", *SMALL))
+
+
+def test_every_file_of_a_collection_is_scored_or_rejected_with_a_reason(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    folder = tmp_path / "given" / "home"
+    index = [
+        IndexRow("street.mp4", "real", "phone", False, "CC0-1.0"),
+        IndexRow("doom.mp4", "game", "doom", True, "CC0-1.0"),
+        IndexRow("broken.mp4", "film", "film", False, "CC0-1.0"),
+    ]
+    write_collection(folder, index)
+    (folder / "broken.mp4").write_bytes(b"no video")
+    run(compose("evaluate", f"collection={folder}", *SMALL, *SMALL_CLIPS))
+    reports = tmp_path / "collection_reports" / "home"
+    files = {row["path"]: row for row in pq.read_table(reports / "files.parquet").to_pylist()}
+    assert list(files) == [row.path for row in index]
+    assert [row["status"] for row in files.values()] == ["scored", "scored", "rejected"]
+    assert files["broken.mp4"]["reason"]
+    clips = pq.read_table(reports / "scores.parquet").to_pylist()
+    of_doom = [clip for clip in clips if clip["path"] == "doom.mp4"]
+    assert files["doom.mp4"]["num_clips"] == len(of_doom) > 1
+    assert files["doom.mp4"]["score"] == max(clip["score"] for clip in of_doom)
+    assert {clip["discharge"] for clip in of_doom} == {None}
+    assert json.loads((reports / "metrics.json").read_text())["home"]["num_rejected"] == 1
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_folder_without_an_index_is_refused(tmp_path: Path, compose: Compose) -> None:
+    write_model(tmp_path / "models")
+    with pytest.raises(UserError, match=r"index\.csv: missing"):
+        run(compose("evaluate", f"collection={tmp_path}"))
