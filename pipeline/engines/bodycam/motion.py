@@ -17,9 +17,9 @@ CAMERA_IN_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], float)
 _MARGIN_S = 0.3
 _WALK_STEP_HZ = 1.75
 # Raised to the eye, a weapon is above what a camera on the chest sees of it; held low, the
-# hands would cover the lens.
+# hands would cover the lens, so it goes to the hip.
 _RAISED_BEFORE_CHEST_CAMERA = np.array((0, 0.04, -0.05))
-_LOW_BEFORE_CHEST_CAMERA = np.array((0, 0.06, -0.12))
+_LOW_BESIDE_CHEST_CAMERA = np.array((0.2, 0.2, 0.93))
 
 
 @dataclass(frozen=True)
@@ -229,17 +229,17 @@ class WeaponMotion:
         raised = np.full(length, float(held_up))
         if discharges_s:
             raised = np.ones(length)
-            if rng.random() < 0.5:
+            if rng.random() < 0.5 and not chest_camera:
                 lead = rng.uniform(0.45, 0.8)
                 raised = _ease(
                     time, discharges_s[0] - lead, discharges_s[0] - rng.uniform(0.08, 0.2)
                 )
-            if rng.random() < 0.4:
+            if rng.random() < 0.4 and not chest_camera:
                 end = discharges_s[-1]
                 raised = raised * (1 - 0.8 * _ease(time, end + 0.3, end + 0.75))
         low, high = np.array(weapon.low), np.array(weapon.raised)
         if chest_camera:
-            low, high = low + _LOW_BEFORE_CHEST_CAMERA, high + _RAISED_BEFORE_CHEST_CAMERA
+            low, high = _LOW_BESIDE_CHEST_CAMERA, high + _RAISED_BEFORE_CHEST_CAMERA
         sway = 0.006 * (1 + 2 * motion.stride)
         place = low + (high - low) * raised[:, None]
         place[:, 0] += sway * _drift(rng, length, 1.5)

@@ -91,8 +91,8 @@ class Tracer:
         """Trace one frame.
 
         `people` and the wearer's `arms` (in the body's frame) are the moving surfaces of this
-        frame; `feet` (P, 2) where people stand. Pixels are sampled at random places or, not
-        `jittered`, on a regular grid.
+        frame; `feet` (P, 2) where people stand. Pixels are sampled at random or, not
+        `jittered`, all alike: no noise, hard shadows.
         """
         count = self._width * self._height
         total = np.zeros((count, 3), np.float32)
@@ -105,6 +105,7 @@ class Tracer:
             random = start + step[:, None] * np.float32(index)
             random -= np.floor(random)
             if not jittered:
+                random[:] = (0.5 + step[:, None] * np.float32(index)) % np.float32(1)
                 random[:2] = (index + 0.5) / len(samples)
             hits, shading = self._visible(sample.poses, people, arms, random)
             self._add_light(sample, hits, shading, people, feet, random, total)

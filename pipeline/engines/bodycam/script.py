@@ -217,7 +217,7 @@ def _near_line_of_fire(movement: Movement, place: tuple[float, float]) -> bool:
     dx, dy = place[0] - movement.start[0], place[1] - movement.start[1]
     ahead = -dx * np.sin(movement.heading) + dy * np.cos(movement.heading)
     aside = dx * np.cos(movement.heading) + dy * np.sin(movement.heading)
-    return bool(ahead > 0.3 and abs(aside) < 1.1)
+    return bool(ahead > 0.3 and abs(aside) < max(1.1, 0.7 * ahead))
 
 
 def _bystanders(
