@@ -42,7 +42,9 @@ def entry(stage: str) -> Path:
 
 def file_of(module: str) -> str:
     path = ROOT.joinpath(*module.split("."))
-    return str((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).relative_to(ROOT))
+    return str(
+        (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).relative_to(ROOT)
+    )
 
 
 def direct_imports(script: Path) -> set[str]:
@@ -100,9 +102,7 @@ def test_a_stage_runs_its_own_command_on_its_own_params(stage: str) -> None:
 def test_code_deps_are_the_real_imports(stage: str, graph: grimp.ImportGraph) -> None:
     imported, deps = imported_files(stage, graph), code_deps(stage)
     imported.add(str(entry(stage).relative_to(ROOT)))
-    missing = {
-        f for f in imported if not any(f == dep or f.startswith(f"{dep}/") for dep in deps)
-    }
+    missing = {f for f in imported if not any(f == dep or f.startswith(f"{dep}/") for dep in deps)}
     assert not missing, f"dvc.yaml: {stage} imports these but does not depend on them"
     idle = {dep for dep in deps if not any(f == dep or f.startswith(f"{dep}/") for f in imported)}
     assert not idle, f"dvc.yaml: {stage} depends on these but does not import them"

@@ -80,7 +80,9 @@ def test_the_seed_decides_and_the_order_of_clips_does_not() -> None:
 
 def test_an_unseen_source_is_held_out_whole_and_taints_its_clusters() -> None:
     mixed = [replace(c, source="twin") if c.recording == "c/2" else c for c in clips()]
-    mixed = [replace(c, pixels_sha256="same") if c.recording in ("c/2", "c/6") else c for c in mixed]
+    mixed = [
+        replace(c, pixels_sha256="same") if c.recording in ("c/2", "c/6") else c for c in mixed
+    ]
     assigned = split.assign(mixed, replace(CFG, unseen_sources=["s2"]))
     assert splits_of(assigned, "source")["s2"] == {"unseen"}
     assert {c.split for c in assigned if c.recording == "c/2"} == {None}

@@ -102,7 +102,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
 def test_too_many_dropped_draws_fail_the_stage(
     compose: Callable[..., App], rendered: list[int], tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match="bodycam: 25% of the draws dropped.*nearly_blank"):
+    with pytest.raises(UserError, match=r"bodycam: 25% of the draws dropped.*nearly_blank"):
         synthesize.run(compose("synthesize", *FOUR[:2], "max_drop_rate=0.1"))
     assert not (tmp_path / "synthetic").exists()
 
