@@ -53,7 +53,8 @@ def run(cfg: EvaluateApp) -> None:
         cfg.num_mistakes,
         cfg.previews,
     )
-    detector = weights.load(Path(cfg.paths.models))
+    device = "cpu" if cfg.run.accelerator == "cpu" else "cuda"
+    detector = weights.load(Path(cfg.paths.models), device)
     if cfg.collection is None:
         scored = score_splits(cfg, detector)
         heading, target = "Discern evaluation", Path(cfg.paths.reports)
@@ -69,7 +70,6 @@ def run(cfg: EvaluateApp) -> None:
         model_card=json.dumps(detector.card, indent=2, sort_keys=True),
         data_sha256={one.name: one.data_sha256 for one in scored},
         weights_sha256=detector.sha256,
-        code_sha256=workdir.code_sha256("."),
     )
     clip = model_format(detector)
     with workdir.replacing(target, Path(cfg.paths.work)) as folder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import field, fields, make_dataclass
@@ -25,7 +24,11 @@ def _register(name: str) -> None:
     """Compose `conf/<name>.yaml` at the root; other files, such as paths.yaml, under their name."""
     stage_config = STAGES[name].__mro__[1]
     own = {f.name for f in fields(stage_config)}
-    beside = [f.name for f in fields(STAGES[name]) if f.name not in own]
+    beside = [
+        f.name
+        for f in fields(STAGES[name])
+        if f.name not in own and (CONF / f"{f.name}.yaml").is_file()
+    ]
     defaults: list[Any] = [
         "_self_",
         name,
@@ -66,14 +69,15 @@ def stage(name: str) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
     def decorate(main: Callable[[Any], None]) -> Callable[[], None]:
         @hydra.main(version_base="1.3", config_path=str(CONF), config_name=f"{name}_app")
         def application(config: DictConfig) -> None:
-            os.chdir(PROJECT)
             logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
             try:
+                if Path.cwd().resolve() != PROJECT:
+                    raise UserError(f"run it in the folder of the project: cd {PROJECT}")
                 main(to_dataclass(config, STAGES[name]))
             except UserError as error:
                 sys.exit(f"{name}: {error}")
             except KeyboardInterrupt:
-                sys.exit(f"{name}: interrupted; finished work is kept, run it again to go on")
+                sys.exit(f"{name}: interrupted; earlier outputs are as they were")
 
         return application
 

@@ -6,12 +6,18 @@ before any work begins.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from pipeline.errors import UserError
+
+
+def between(low: float, high: float = float("inf")) -> Any:
+    """A field whose value, or each of whose values, must be from `low` to `high`."""
+    return field(default=MISSING, metadata={"between": (low, high)})
 
 
 @dataclass
@@ -35,7 +41,7 @@ class Run:
     """How to run; never tracked and never able to change a byte of output."""
 
     executor: str = MISSING
-    num_workers: int = MISSING
+    num_workers: int = between(0)
     accelerator: str = MISSING
     wandb: str = MISSING
     progress: bool = MISSING
@@ -45,11 +51,11 @@ class Run:
 class VizdoomSettings:
     """Draws from the ViZDoom engine."""
 
-    num_recordings: int = MISSING
-    duration_s: float = MISSING
-    max_attempts: int = MISSING
+    num_recordings: int = between(0)
+    duration_s: float = between(1, 60)
+    max_attempts: int = between(1)
     """Draws a recording may need until its telemetry is positive or negative."""
-    timeout_s: float = MISSING
+    timeout_s: float = between(1)
     """Wall time of one process of the engine."""
 
 
@@ -57,19 +63,19 @@ class VizdoomSettings:
 class BodycamSettings:
     """Draws from the ray-traced body-camera renderer."""
 
-    num_recordings: int = MISSING
+    num_recordings: int = between(0)
     duration_s: float = MISSING
     width: int = MISSING
     height: int = MISSING
-    game_share: float = MISSING
+    game_share: float = between(0, 1)
 
 
 @dataclass
 class SynthesizeConfig:
     """conf/synthesize.yaml"""
 
-    seed: int = MISSING
-    max_drop_rate: float = MISSING
+    seed: int = between(0)
+    max_drop_rate: float = between(0, 1)
     bodycam: BodycamSettings = MISSING
     vizdoom: VizdoomSettings = MISSING
 
@@ -78,10 +84,10 @@ class SynthesizeConfig:
 class ClipFormat:
     """The canonical clip: `num_frames` square frames of `size` pixels at `fps`."""
 
-    num_frames: int = MISSING
-    size: int = MISSING
-    fps: float = MISSING
-    crf: int = MISSING
+    num_frames: int = between(1)
+    size: int = between(16)
+    fps: float = between(1, 240)
+    crf: int = between(0, 51)
 
 
 @dataclass
@@ -90,22 +96,22 @@ class IngestConfig:
 
     collections: list[str] = MISSING
     clip: ClipFormat = MISSING
-    stride_frames: int = MISSING
-    max_reject_rate: float = MISSING
-    max_pixels: int = MISSING
-    max_duration_s: float = MISSING
-    max_memory_mb: int = MISSING
-    timeout_s: float = MISSING
-    shard_clips: int = MISSING
+    stride_frames: int = between(1)
+    max_reject_rate: float = between(0, 1)
+    max_pixels: int = between(1)
+    max_duration_s: float = between(1)
+    max_memory_mb: int = between(512)
+    timeout_s: float = between(1)
+    shard_clips: int = between(1)
 
 
 @dataclass
 class SplitConfig:
     """conf/split.yaml"""
 
-    seed: int = MISSING
-    val_fraction: float = MISSING
-    test_fraction: float = MISSING
+    seed: int = between(0)
+    val_fraction: float = between(0, 1)
+    test_fraction: float = between(0, 1)
     unseen_sources: list[str] = MISSING
 
 
@@ -117,39 +123,39 @@ class CameraLook:
     `min_scale`.
     """
 
-    p: float = MISSING
-    distortion: float = MISSING
-    rotation_deg: float = MISSING
-    brightness: float = MISSING
-    contrast: float = MISSING
-    saturation: float = MISSING
-    hue: float = MISSING
-    gamma: float = MISSING
-    defocus_sigma_px: float = MISSING
-    motion_blur_px: int = MISSING
-    min_scale: float = MISSING
+    p: float = between(0, 1)
+    distortion: float = between(0, 1)
+    rotation_deg: float = between(0, 180)
+    brightness: float = between(0, 1)
+    contrast: float = between(0, 1)
+    saturation: float = between(0, 1)
+    hue: float = between(0, 0.5)
+    gamma: float = between(0, 0.9)
+    defocus_sigma_px: float = between(0.2)
+    motion_blur_px: int = between(3)
+    min_scale: float = between(0.05, 1)
 
 
 @dataclass
 class SensorLook:
     """Noise drawn anew for each frame, with probability `p`; the largest strengths."""
 
-    p: float = MISSING
-    gauss_std: float = MISSING
-    iso_intensity: float = MISSING
+    p: float = between(0, 1)
+    gauss_std: float = between(0, 1)
+    iso_intensity: float = between(0.05, 1)
 
 
 @dataclass
 class AugmentConfig:
     """conf/augment.yaml"""
 
-    seed: int = MISSING
-    variants_per_clip: int = MISSING
+    seed: int = between(0)
+    variants_per_clip: int = between(0)
     camera: CameraLook = MISSING
     sensor: SensorLook = MISSING
-    recompress_p: float = MISSING
-    recompress_crf: list[int] = MISSING
-    shard_clips: int = MISSING
+    recompress_p: float = between(0, 1)
+    recompress_crf: list[int] = between(0, 51)
+    shard_clips: int = between(1)
 
 
 @dataclass
@@ -163,38 +169,37 @@ class PackConfig:
 class TrainConfig:
     """conf/train.yaml"""
 
-    seed: int = MISSING
-    num_threads: int = MISSING
-    widths: list[int] = MISSING
-    dilations: list[int] = MISSING
-    dropout: float = MISSING
+    seed: int = between(0)
+    num_threads: int = between(1)
+    widths: list[int] = between(1)
+    dilations: list[int] = between(1)
+    dropout: float = between(0, 0.95)
     use_variants: bool = MISSING
-    source_balance: float = MISSING
-    max_shift_px: int = MISSING
-    jitter: float = MISSING
-    num_epochs: int = MISSING
-    batch_size: int = MISSING
-    lr: float = MISSING
-    warmup_fraction: float = MISSING
-    weight_decay: float = MISSING
-    label_smoothing: float = MISSING
-    gradient_clip: float = MISSING
-    max_fpr: float = MISSING
+    source_balance: float = between(0, 1)
+    max_shift_px: int = between(0)
+    jitter: float = between(0, 1)
+    num_epochs: int = between(1)
+    batch_size: int = between(1)
+    lr: float = between(0)
+    warmup_fraction: float = between(0, 1)
+    weight_decay: float = between(0)
+    label_smoothing: float = between(0, 0.9)
+    gradient_clip: float = between(0)
+    max_fpr: float = between(1e-6, 1)
 
 
 @dataclass
 class EvaluateConfig:
     """conf/evaluate.yaml"""
 
-    collection: str | None = MISSING
     splits: list[str] = MISSING
-    batch_size: int = MISSING
-    num_threads: int = MISSING
-    num_bootstrap: int = MISSING
-    confidence: float = MISSING
-    seed: int = MISSING
-    num_bins: int = MISSING
-    num_mistakes: int = MISSING
+    batch_size: int = between(1)
+    num_threads: int = between(1)
+    num_bootstrap: int = between(1)
+    confidence: float = between(0.01, 0.9999)
+    seed: int = between(0)
+    num_bins: int = between(2)
+    num_mistakes: int = between(0)
     previews: str = MISSING
 
 
@@ -238,9 +243,15 @@ class TrainApp(TrainConfig, App):
 
 @dataclass
 class EvaluateApp(EvaluateConfig, App):
-    """`python evaluate.py`; `ingest` is how a collection becomes canonical clips."""
+    """`python evaluate.py`"""
 
     ingest: IngestConfig = MISSING
+    """How a collection becomes canonical clips."""
+    collection: str | None = None
+    """A folder with an index.csv to score instead of the packed splits.
+
+    On the command line only: its report is no output that DVC tracks.
+    """
 
 
 STAGES: dict[str, type[App]] = {
@@ -262,7 +273,7 @@ def tracked(cfg: App) -> dict[str, Any]:
 
 
 def to_dataclass(config: DictConfig, kind: type[App]) -> App:
-    """Turn a composed config into `kind`; reports every missing value at once."""
+    """Turn a composed config into `kind`; reports every missing or impossible value at once."""
     keys = [f.name for f in fields(kind)]
     missing = sorted(key for key in OmegaConf.missing_keys(config) if key.split(".")[0] in keys)
     if missing:
@@ -270,4 +281,21 @@ def to_dataclass(config: DictConfig, kind: type[App]) -> App:
             f"configuration: no value for {', '.join(missing)}; set it in conf/ or as key=value"
         )
     composed = OmegaConf.to_object(config)
-    return kind(**{key: getattr(composed, key) for key in keys})
+    app = kind(**{key: getattr(composed, key) for key in keys})
+    wrong = list(_out_of_range(app, ""))
+    if wrong:
+        raise UserError(f"configuration: {'; '.join(wrong)}")
+    return app
+
+
+def _out_of_range(values: Any, prefix: str) -> Iterator[str]:
+    for f in fields(values):
+        value = getattr(values, f.name)
+        if is_dataclass(value):
+            yield from _out_of_range(value, f"{prefix}{f.name}.")
+        elif "between" in f.metadata:
+            low, high = f.metadata["between"]
+            for one in value if isinstance(value, list) else [value]:
+                if not low <= one <= high:
+                    most = "" if high == float("inf") else f" and at most {high:g}"
+                    yield f"{prefix}{f.name}={one} must be at least {low:g}{most}"

@@ -41,8 +41,9 @@ def map_blocks(
     """Apply `work` to every block and yield the results in the order of the blocks.
 
     A worker that passes `timeout_s` or dies, for example of its memory limit, costs its own
-    block alone, which yields `Lost`. An exception of `work` is a bug or a `UserError` and is
-    raised here. The serial executor, for debugging, has no limits.
+    block alone, which yields `Lost`; a block whose worker died is tried once more. An exception
+    of `work` is a bug or a `UserError` and is raised here. The serial executor, for debugging,
+    has no limits; Ray has the time limit, and keeps memory by its own rules.
     """
     if run.executor not in EXECUTORS:
         raise UserError(f"run.executor: '{run.executor}' is none of {', '.join(EXECUTORS)}")
@@ -83,23 +84,33 @@ def _processes(
 
     from pebble import ProcessExpired, ProcessPool
 
-    with ProcessPool(
+    pool = ProcessPool(
         max_workers=max(1, num_workers),
         max_tasks=_TASKS_PER_WORKER,
         context=multiprocessing.get_context("forkserver"),
         initializer=_limit_memory,
         initargs=(memory_mb,),
-    ) as pool:
+    )
+    try:
         results = pool.map(work, blocks, timeout=timeout_s).result()
-        for _ in blocks:
+        for block in blocks:
             try:
-                yield next(results)
+                try:
+                    yield next(results)
+                except ProcessExpired:
+                    # The machine may have killed the worker for what another one did.
+                    yield pool.schedule(work, args=[block], timeout=timeout_s).result()
             except TimeoutError:
                 yield Lost("timeout", f"no result within {timeout_s:g} s")
             except ProcessExpired as error:
-                yield Lost("worker_died", f"the worker ended with status {error.exitcode}")
+                yield Lost("worker_died", f"the worker ended with status {error.exitcode}, twice")
             except MemoryError:
                 yield Lost("out_of_memory", f"more than {memory_mb} MB of memory")
+        pool.close()
+    finally:
+        # After an error, whoever waits is told at once instead of when the queue is empty.
+        pool.stop()
+        pool.join()
 
 
 def _ray(
@@ -125,3 +136,5 @@ def _ray(
             yield Lost("timeout", f"no result within {timeout_s} s")
         except ray.exceptions.WorkerCrashedError as error:
             yield Lost("worker_died", str(error))
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from error

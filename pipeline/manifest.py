@@ -124,12 +124,15 @@ def read_format(folder: Path) -> ClipFormat:
     """Read `folder/format.json`.
 
     Raises:
-        UserError: missing.
+        UserError: missing or not readable.
     """
     path = folder / FORMAT
     if not path.is_file():
         raise UserError(f"{path}: missing; run the stage that writes it (dvc repro)")
-    return ClipFormat(**json.loads(path.read_text()))
+    try:
+        return ClipFormat(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: no format of clips ({error}); run its stage again") from error
 
 
 def _write(path: Path, rows: Iterable[Any], schema: pa.Schema) -> None:

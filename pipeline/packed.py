@@ -61,7 +61,12 @@ class Packed:
             if not (folder / name).is_file():
                 raise UserError(f"{folder / name}: missing; run dvc repro pack or dvc pull")
         clip = manifest.read_format(folder)
-        index = pq.read_table(folder / INDEX)
+        try:
+            index = pq.read_table(folder / INDEX)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(
+                f"{folder / INDEX}: not readable ({error}); run dvc repro pack"
+            ) from error
         if index.schema.names != INDEX_SCHEMA.names:
             raise UserError(f"{folder / INDEX}: of another schema; run dvc repro pack")
         shape = (index.num_rows, clip.num_frames, clip.size, clip.size, 3)

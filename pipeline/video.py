@@ -95,7 +95,7 @@ def resample(path: Path, fps: float, size: int, limits: Limits) -> Iterator[Fram
         square: Frames | None = None
         while next_index / fps < end_s - 1e-6:
             if square is None:
-                square = _centre_square(frame, aspect, size)
+                square = _centre_square(frame, aspect, size, limits)
             yield square
             next_index += 1
 
@@ -141,17 +141,29 @@ def _decoded(path: Path, limits: Limits) -> Iterator[tuple[Any, float, float]]:
                 if at_s - first_s > limits.max_duration_s:
                     raise DecodeError("too_long", f"runs past {limits.max_duration_s:g} s")
                 yield frame, aspect, at_s - first_s
-    # Besides its own errors (OSError), PyAV raises all of these on hostile files.
-    except (OSError, ValueError, AttributeError, IndexError, EOFError, RuntimeError) as error:
+    except MemoryError:
+        raise
+    # Besides its own errors, PyAV raises all of these on hostile files.
+    except (
+        av.FFmpegError,
+        OSError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        EOFError,
+        RuntimeError,
+    ) as error:
         raise DecodeError("decode_error", f"{type(error).__name__}: {error}") from error
 
 
-def _centre_square(frame: Any, aspect: float, size: int) -> Frames:
+def _centre_square(frame: Any, aspect: float, size: int, limits: Limits) -> Frames:
     """Scale a frame so that its shorter side, in square pixels, is `size`; cut out the centre."""
     shown_width = frame.width * aspect
     scale = size / min(shown_width, frame.height)
     width = max(size, round(shown_width * scale))
     height = max(size, round(frame.height * scale))
+    if width * height > limits.max_pixels:
+        raise DecodeError("too_large", f"pixels {aspect:g} times as wide as high")
     image = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
     image = np.rot90(image, k=round(frame.rotation / 90) % 4)
     top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from pipeline.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -18,21 +20,40 @@ _PACKAGE = Path(__file__).resolve().parent
 def replacing(target: Path, work: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `target` if the block succeeds.
 
-    On an exception `target` stays as it was. Both must lie on one file system.
+    On an exception `target` stays as it was.
+
+    Raises:
+        UserError: `target` and `work` lie on different file systems.
     """
     work.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=work))
-    fresh.chmod(0o755)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if work.stat().st_dev != target.parent.stat().st_dev:
+        raise UserError(
+            f"{work}: not on the file system of {target}, so that nothing can be moved between "
+            "them; set both in conf/paths.yaml"
+        )
+    _clear_leftovers(target.name, work)
+    fresh = work / f"{target.name}-{os.getpid()}"
+    old = work / f"{fresh.name}-old"
+    fresh.mkdir()
     try:
         yield fresh
-        old = fresh.with_name(fresh.name + "-old")
-        target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             target.rename(old)
         fresh.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
     finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _clear_leftovers(name: str, work: Path) -> None:
+    """Remove what processes that were killed left of `replacing`."""
+    for folder in work.glob(f"{name}-*"):
+        number = folder.name[len(name) + 1 :].removesuffix("-old")
+        if number.isdigit() and not Path("/proc", number).exists():
+            shutil.rmtree(folder)
 
 
 def key(*parts: Any) -> str:

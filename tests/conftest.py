@@ -28,7 +28,8 @@ def compose(tmp_path: Path) -> Callable[..., App]:
     def composed(name: str, *overrides: str) -> App:
         paths = [f"paths.{key}={tmp_path / key}" for key in _path_keys()]
         run = ["run.executor=serial", "run.num_workers=0", "run.progress=false"]
-        return app.compose(name, *paths, *run, *overrides)
+        sources = ["unseen_sources=[]"] if name == "split" else []
+        return app.compose(name, *paths, *run, *sources, *overrides)
 
     return composed
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("seed=abc", "full_key: seed"),
         ("seed=???", "no value for seed"),
         ("paths.work=null", "full_key: paths.work"),
+        ("val_fraction=1.5", "val_fraction=1.5 must be at least 0 and at most 1"),
+        ("run.num_workers=-1", "run.num_workers=-1 must be at least 0"),
     ],
 )
 def test_a_wrong_override_fails_at_once_with_its_full_name(override: str, named: str) -> None:
@@ -36,6 +39,13 @@ def test_a_mistake_of_the_user_is_one_sentence_and_a_failure() -> None:
     assert result.stderr == (
         "split: nowhere/manifest.parquet: missing; run the stage that writes it (dvc repro)\n"
     )
+
+
+def test_another_working_folder_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, str(app.PROJECT / "evaluate.py")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "run it in the folder of the project" in result.stderr
 
 
 def test_an_unknown_stage_lists_the_known_ones() -> None:

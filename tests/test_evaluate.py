@@ -23,7 +23,7 @@ from tests.conftest import write_collection
 Compose = Callable[..., Any]
 CLIP = ClipFormat(num_frames=4, size=32, fps=15.0, crf=18)
 SMALL = ("num_bootstrap=20", "num_mistakes=2", "num_bins=4")
-SMALL_CLIPS = ("ingest.clip.num_frames=4", "ingest.clip.size=32", "ingest.stride_frames=16")
+SMALL_CLIPS = ("ingest.clip.num_frames=4", "ingest.clip.size=32", "ingest.stride_frames=4")
 
 
 def write_model(folder: Path) -> None:

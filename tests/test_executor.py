@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,20 @@ def misbehave(block: str) -> str:
     return block
 
 
+def fail_first(block: int) -> int:
+    if block == 0:
+        raise UserError("first")
+    time.sleep(0.5)
+    return block
+
+
+def die_the_first_time(block: Path) -> str:
+    if not block.exists():
+        block.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return block.name
+
+
 def complain(block: int) -> int:
     raise UserError(f"block {block} is bad")
 
@@ -44,6 +59,18 @@ def test_a_dead_a_hanging_and_a_swelling_worker_cost_only_their_own_block() -> N
     results = list(map_blocks(misbehave, blocks, RUN, title="", timeout_s=4, memory_mb=2048))
     reasons = [r.reason if isinstance(r, Lost) else r for r in results]
     assert reasons == ["a", "worker_died", "b", "timeout", "c", "out_of_memory", "d"]
+
+
+def test_an_error_is_told_at_once_and_not_when_the_queue_is_empty() -> None:
+    start_s = time.monotonic()
+    with pytest.raises(UserError, match="first"):
+        list(map_blocks(fail_first, range(40), RUN, title=""))
+    assert time.monotonic() - start_s < 8, "40 blocks of half a second are 10 s on two workers"
+
+
+def test_a_worker_that_died_once_is_given_the_block_again(tmp_path: Path) -> None:
+    blocks = [tmp_path / "a", tmp_path / "b"]
+    assert list(map_blocks(die_the_first_time, blocks, RUN, title="")) == ["a", "b"]
 
 
 def test_an_exception_of_the_work_is_raised() -> None:

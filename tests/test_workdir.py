@@ -34,6 +34,15 @@ def test_a_failure_leaves_the_target_as_it_was(tmp_path: Path) -> None:
     assert list(work.iterdir()) == []
 
 
+def test_what_a_killed_run_left_is_cleared_and_a_living_one_s_is_not(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    for name in ("out-99999999", "out-99999999-old", "out-1", "other-99999999"):
+        (work / name).mkdir(parents=True)
+    with workdir.replacing(tmp_path / "out", work):
+        pass
+    assert {f.name for f in work.iterdir()} == {"out-1", "other-99999999"}
+
+
 def test_keys_do_not_depend_on_the_order_of_a_dict() -> None:
     assert workdir.key({"a": 1, "b": 2}) == workdir.key({"b": 2, "a": 1})
     assert workdir.key(1) != workdir.key(2)

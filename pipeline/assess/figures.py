@@ -17,7 +17,7 @@ from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.examples import Examples
 from pipeline.assess.summary import questions
 
-COLOURS = ("#3d7de0", "#d9722e")
+COLOURS = ("#3d7de0", "#d9722e", "#3f9c6b", "#8a63c4")
 SHOOTING_COLOUR, OTHER_COLOUR = "#c8464b", "#8a93a3"
 _FPR_TICKS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 # The page's own font, since Plotly measures labels in the font that it is told.

@@ -82,7 +82,6 @@ class Provenance:
     """JSON."""
     data_sha256: Mapping[str, str]
     weights_sha256: str
-    code_sha256: str
 
 
 @dataclass(frozen=True)
@@ -238,7 +237,7 @@ def _figures(
     """Specifications as JSON, by the id of their place in the page; only those with data."""
     series = [
         figures.Series(part.name, colour, part.examples, part.metrics)
-        for part, colour in zip(parts, figures.COLOURS, strict=False)
+        for part, colour in zip(parts, figures.COLOURS[: len(parts)], strict=True)
     ]
     specs = {
         "roc": figures.receiver_operating(series, bootstrap),

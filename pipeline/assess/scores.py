@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from pipeline.assess.metrics import FloatArray
 from pipeline.collection import IndexRow
 from pipeline.errors import UserError
 from pipeline.manifest import CLASSES, Clip, Reject, class_index
+from pipeline.video import Frames
 
-Frames = NDArray[np.uint8]
 Read = Callable[[int], Frames]
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 CLIP_SCHEMA = pa.schema(

@@ -71,9 +71,17 @@ def shootings(parts: Mapping[str, Mapping[str, Any]]) -> str:
     return "real shootings" if not rendered else f"shootings ({rendered} of {total} rendered)"
 
 
+_WHERE = {
+    "test": "in recordings it has never seen",
+    "unseen": "in sources it has never seen",
+    "val": "in recordings that training was tuned on",
+    "train": "in what training saw",
+}
+
+
 def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     """One sentence with what was found; `parts` are the metrics by split or collection."""
-    first, *others = parts.values()
+    name, first = next(iter(parts.items()))
     if not first["num_shootings"]:
         return _verdict_without_shootings(first, unit)
     key = tpr_key(0.01)
@@ -91,9 +99,9 @@ def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
         f"At one false alarm in 100 {unit}s, the detector finds {percent(found)} of "
         f"{shootings(parts)}"
     )
-    unseen = others[0]["shooting"][key]["value"] if others else None
-    if unseen is None:
-        return f"{sentence} in recordings it has never seen."
+    unseen = parts["unseen"]["shooting"][key]["value"] if "unseen" in parts else None
+    if name != "test" or unseen is None:
+        return f"{sentence} {_WHERE.get(name, 'in this collection')}."
     return (
         f"{sentence} in new recordings from sources it knows, and {percent(unseen)} in sources "
         "it has never seen."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,13 @@ def load(folder: Path, device: str = "cpu") -> Detector:
     try:
         network = CausalNet(_architecture(card["architecture"]))
         network.load_state_dict(safetensors.torch.load(data))
-    except (safetensors.SafetensorError, RuntimeError, KeyError, TypeError) as error:
+    except (
+        safetensors.SafetensorError,
+        RuntimeError,
+        KeyError,
+        TypeError,
+        AssertionError,
+    ) as error:
         raise UserError(
             f"{path}: does not fit the architecture in {CARD} ({error}); run train.py again"
         ) from error
@@ -132,6 +138,11 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a model card ({error!r}); run train.py again") from error
     if absent:
         raise UserError(f"{path}: lacks {', '.join(sorted(absent))}; run train.py again")
+    unknown = {f.name for f in fields(ClipFormat)} - card["preprocessing"].keys()
+    if unknown:
+        raise UserError(
+            f"{path}: preprocessing lacks {', '.join(sorted(unknown))}; run train.py again"
+        )
     if name != NAME:
         raise UserError(f"{path}: architecture '{name}' instead of '{NAME}'; run train.py again")
     if classes != CLASSES:

@@ -30,6 +30,8 @@ _REMEDIES = {
     "out_of_memory": "re-encode the file or raise max_memory_mb",
     "playlist": "give the video itself",
 }
+# Black leaders look alike in unrelated films, which would so count as duplicates.
+_BLANK_STD = 2.0
 _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out of the index"
 
 
@@ -74,7 +76,7 @@ def canonicalise(footage: Footage) -> list[Window] | Reject:
         return _reject(footage, error.reason, str(error))
     if not windows:
         shortest_s = clip.num_frames / clip.fps
-        return _reject(footage, "too_short", f"shorter than one clip of {shortest_s:.2f} s")
+        return _reject(footage, "too_short", f"no picture as long as a clip of {shortest_s:.2f} s")
     return windows
 
 
@@ -87,11 +89,12 @@ def _windows(
         held.append(frame)
         if len(held) == clip.num_frames:
             pixels = np.stack(held)
-            yield Window(
-                start_frame,
-                video.encode(pixels, clip.fps, crf=clip.crf, keyint=clip.num_frames),
-                hashlib.sha256(pixels.tobytes()).hexdigest(),
-            )
+            if pixels.std(axis=(1, 2, 3)).max() >= _BLANK_STD:
+                yield Window(
+                    start_frame,
+                    video.encode(pixels, clip.fps, crf=clip.crf, keyint=clip.num_frames),
+                    hashlib.sha256(pixels.tobytes()).hexdigest(),
+                )
             held = held[stride_frames:]
             start_frame += stride_frames
 
@@ -131,9 +134,15 @@ def run(cfg: IngestApp) -> None:
     collections = [
         *find_collections(Path(paths.synthetic)),
         *find_collections(Path(paths.footage)),
-        *(Path(folder) for folder in cfg.collections),
+        *(_local(folder) for folder in cfg.collections),
     ]
     ingest(collections, Path(paths.clips), cfg, Path(paths.work), cfg.run)
+
+
+def _local(folder: str) -> Path:
+    if "://" in folder:
+        raise UserError(f"conf/ingest.yaml: {folder}: copy or mount it first, and name the folder")
+    return Path(folder)
 
 
 def ingest(
@@ -182,6 +191,11 @@ def _files(collections: Sequence[Path], cfg: IngestConfig) -> list[Footage]:
         other = roots.setdefault(root.resolve().name, root)
         if other.resolve() != root.resolve():
             raise UserError(f"{root}: {other} has the same name; rename one of the folders")
+    if not 1 <= cfg.stride_frames <= cfg.clip.num_frames:
+        raise UserError(
+            f"conf/ingest.yaml: stride_frames {cfg.stride_frames} is none of 1 to "
+            f"{cfg.clip.num_frames}, the frames of a clip"
+        )
     limits = video.Limits(cfg.max_pixels, cfg.max_duration_s)
     return [
         Footage(name, root, row, cfg.clip, cfg.stride_frames, limits)

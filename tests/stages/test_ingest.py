@@ -115,6 +115,36 @@ def test_a_link_out_of_the_collection_is_refused(
     assert [r.reason for r in rejects] == ["outside_collection"]
 
 
+def test_windows_may_overlap_and_keep_their_times(
+    compose: Callable[..., App], small_collection: Path, tmp_path: Path
+) -> None:
+    ingest.run(compose("ingest", "stride_frames=8"))
+    clips = [c for c in manifest.read_manifest(tmp_path / "clips") if c.path == "real-0-0.mp4"]
+    assert [round(c.start_s * 15) for c in clips] == [0, 8, 16, 24]
+    first, second = (video.decode(shards.read_clip(tmp_path / "clips", c)) for c in clips[:2])
+    assert np.abs(first[8:].astype(int) - second[:8]).mean() < 3
+    for stride in (17, 32):
+        with pytest.raises(UserError, match=f"stride_frames {stride} is none of 1 to 16"):
+            ingest.run(compose("ingest", f"stride_frames={stride}"))
+
+
+def test_blank_windows_are_no_clips(compose: Callable[..., App], tmp_path: Path) -> None:
+    folder = tmp_path / "footage" / "leader"
+    folder.mkdir(parents=True)
+    frames = moving_frames(0, 32)
+    frames[:16] = 7
+    (folder / "a.mp4").write_bytes(video.encode(frames, 15))
+    write_index(folder, [ROW])
+    ingest.run(compose("ingest"))
+    clips = manifest.read_manifest(tmp_path / "clips")
+    assert [round(c.start_s * 15) for c in clips] == [16]
+
+
+def test_a_collection_on_a_store_is_refused_with_the_remedy(compose: Callable[..., App]) -> None:
+    with pytest.raises(UserError, match="s3://bucket/footage: copy or mount it first"):
+        ingest.run(compose("ingest", "collections=['s3://bucket/footage']"))
+
+
 def test_no_collection_and_two_of_one_name_are_errors(
     compose: Callable[..., App], small_collection: Path, tmp_path: Path
 ) -> None:

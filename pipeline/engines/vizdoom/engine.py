@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -23,6 +24,8 @@ from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, proble
 
 if TYPE_CHECKING:
     from pipeline.config import VizdoomSettings
+
+log = logging.getLogger(__name__)
 
 PLAYER = (sys.executable, "-m", "pipeline.engines.vizdoom")
 _PROJECT_ROOT = Path(__file__).resolve().parents[3]
@@ -59,15 +62,17 @@ def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, Telemetry]:
     Raises:
         Dropped: `engine_crashed` or `engine_timed_out`.
     """
-    with tempfile.TemporaryDirectory(prefix="vizdoom-") as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vizdoom-"))
         result = Path(folder) / "result.npz"
+        errors = stack.enter_context((Path(folder) / "stderr").open("w+b"))
         process = subprocess.Popen(
             [*_sandbox(), *PLAYER, json.dumps(asdict(scene)), str(result)],
             cwd=folder,
             env=os.environ | {"HOME": folder, "PYTHONPATH": str(_PROJECT_ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
             start_new_session=True,
         )
         try:
@@ -77,6 +82,9 @@ def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, Telemetry]:
         finally:
             _end_group(process)
         if exit_code != 0:
+            errors.seek(0)
+            last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
+            log.warning("vizdoom ended with status %d: %s", exit_code, "".join(last))
             raise Dropped("engine_crashed")
         with np.load(result, allow_pickle=False) as arrays:
             telemetry = Telemetry(*(arrays[field.name] for field in fields(Telemetry)))

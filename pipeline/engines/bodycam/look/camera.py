@@ -136,8 +136,10 @@ class SensorCamera:
         self._drift += rng.normal(size=2) * 0.002 - 0.01 * self._drift
         cast = np.array(profile.cast) * (1 + self._drift[0], 1, 1 + self._drift[1])
         signal *= cast.astype(np.float32)
-        shot = np.maximum(signal, 0) * np.float32(gain / profile.full_well)
-        sigma = np.sqrt(shot + np.float32((9 * profile.read_noise * gain / profile.full_well) ** 2))
+        photon_noise = np.maximum(signal, 0) * np.float32(gain / profile.full_well)
+        sigma = np.sqrt(
+            photon_noise + np.float32((9 * profile.read_noise * gain / profile.full_well) ** 2)
+        )
         level = float(sigma.mean())
         flicker_rows = rng.standard_normal((height, 1, 1), np.float32)
         banding = np.float32(0.1) * self._fixed_rows + np.float32(0.12) * flicker_rows
