@@ -38,7 +38,7 @@ class Paths:
 
 @dataclass
 class Run:
-    """How to run; never tracked and never able to change a byte of output."""
+    """How to run; never tracked. Only another kind of processor can change a byte of output."""
 
     executor: str = MISSING
     num_workers: int = between(0)
