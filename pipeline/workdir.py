@@ -32,7 +32,7 @@ def replacing(target: Path, work: Path) -> Iterator[Path]:
             f"{work}: not on the file system of {target}, so that nothing can be moved between "
             "them; set both in conf/paths.yaml"
         )
-    _clear_leftovers(target.name, work)
+    _clear_leftovers(target, work)
     fresh = work / f"{target.name}-{os.getpid()}"
     old = work / f"{fresh.name}-old"
     fresh.mkdir()
@@ -48,12 +48,28 @@ def replacing(target: Path, work: Path) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _clear_leftovers(name: str, work: Path) -> None:
-    """Remove what processes that were killed left of `replacing`."""
-    for folder in work.glob(f"{name}-*"):
-        number = folder.name[len(name) + 1 :].removesuffix("-old")
-        if number.isdigit() and not Path("/proc", number).exists():
-            shutil.rmtree(folder)
+def _clear_leftovers(target: Path, work: Path) -> None:
+    """Remove what processes that were killed left of `replacing`.
+
+    An earlier output that one of them had moved away, and not yet replaced, is put back.
+    """
+    for folder in sorted(work.iterdir()):
+        number = folder.name.removeprefix(f"{target.name}-").removesuffix("-old")
+        if number.isdigit() and folder.name != number and not _is_running(int(number)):
+            if folder.name.endswith("-old") and not target.exists():
+                folder.rename(target)
+            else:
+                shutil.rmtree(folder)
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def key(*parts: Any) -> str:

@@ -43,6 +43,22 @@ def test_what_a_killed_run_left_is_cleared_and_a_living_one_s_is_not(tmp_path: P
     assert {f.name for f in work.iterdir()} == {"out-1", "other-99999999"}
 
 
+def test_an_output_that_a_kill_caught_between_two_renames_is_put_back(tmp_path: Path) -> None:
+    target, work = tmp_path / "out", tmp_path / "work"
+    moved_away = work / "out-99999999-old"
+    moved_away.mkdir(parents=True)
+    (moved_away / "earlier").write_text("1")
+
+    def fail() -> None:
+        with workdir.replacing(target, work):
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [f.name for f in target.iterdir()] == ["earlier"]
+    assert list(work.iterdir()) == []
+
+
 def test_keys_do_not_depend_on_the_order_of_a_dict() -> None:
     assert workdir.key({"a": 1, "b": 2}) == workdir.key({"b": 2, "a": 1})
     assert workdir.key(1) != workdir.key(2)
