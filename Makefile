@@ -1,5 +1,6 @@
 # make repro   set up everything in .venv and run the main job
 # make test    set up everything and run the tests
+# make test-slow   the slow, browser, Ray and S3 tests too
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +16,8 @@ test: $(INSTALLED)
 	pytest $(ARGS)
 
 test-slow: $(INSTALLED)
-	pytest -m "(slow or browser) and not gpu and not ray" $(ARGS)
+	python -m pip install --quiet -c constraints.txt -e '.[dev,ray,s3]'
+	pytest -m "(slow or browser or ray) and not gpu" $(ARGS)
 
 lint: $(INSTALLED)
 	ruff check .

@@ -19,7 +19,7 @@ import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline import app, video, workdir
+from pipeline import app, storage, video, workdir
 from pipeline.assess import scores
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.report import Provenance
@@ -33,6 +33,7 @@ from pipeline.manifest import read_format, read_manifest, read_rejects
 from pipeline.packed import Packed
 from pipeline.shards import read_clip
 from pipeline.stages.ingest import ingest
+from pipeline.tombstones import forgotten
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def run(cfg: EvaluateApp) -> None:
         heading, target = "Discern evaluation", Path(cfg.paths.reports)
         config, absent = tracked(cfg), set(cfg.splits) - {one.name for one in scored}
     else:
-        scored = [score_collection(cfg, detector, Path(cfg.collection))]
+        scored = [score_collection(cfg, detector, cfg.collection)]
         heading = f"Discern evaluation of the collection “{scored[0].name}”"
         target = Path(cfg.paths.collection_reports) / scored[0].name
         config, absent = tracked(cfg) | {"ingest": asdict(cfg.ingest)}, set()
@@ -118,13 +119,16 @@ def score_splits(cfg: EvaluateApp, detector: Detector) -> list[Scored]:
     return scored
 
 
-def score_collection(cfg: EvaluateApp, detector: Detector, collection: Path) -> Scored:
+def score_collection(cfg: EvaluateApp, detector: Detector, collection: str) -> Scored:
     """Ingest a collection into the work folder, and score its clips and its files."""
-    index = read_index(collection)
-    name, work = collection.resolve().name, Path(cfg.paths.work)
+    name, work = storage.name(collection), Path(cfg.paths.work)
+    with storage.fetched_index(collection, work) as folder:
+        index = read_index(folder)
     clips_folder = work / "evaluate" / name
     # A file that cannot be read is a row of the report here, however many there are.
-    ingest([collection], clips_folder, replace(cfg.ingest, max_reject_rate=1.0), work, cfg.run)
+    lenient = replace(cfg.ingest, max_reject_rate=1.0)
+    tombstones = forgotten(Path(cfg.paths.footage))
+    ingest([collection], str(clips_folder), lenient, work, cfg.run, tombstones)
     check_format(detector, clips_folder)
     manifest = read_manifest(clips_folder)
 

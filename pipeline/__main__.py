@@ -1,21 +1,44 @@
-"""`python -m pipeline <stage> key=value …` runs one data stage by hand."""
+"""Runs one data stage by hand, or asks about the data: `python -m pipeline …`."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from pipeline import app
+from pipeline.errors import UserError
 
 STAGES = ("synthesize", "ingest", "split", "augment", "pack")
+COMMANDS = {"explain": "<file or clip id>", "forget": "<collection>/<recording>"}
+_USAGE = "\n       ".join(
+    [
+        f"python -m pipeline {{{','.join(STAGES)}}} [key=value …]",
+        *(f"python -m pipeline {name} {what} [key=value …]" for name, what in COMMANDS.items()),
+    ]
+)
 
 
 def main() -> None:
-    """Run the stage that the command line names first."""
-    if len(sys.argv) < 2 or sys.argv[1] not in STAGES:
-        sys.exit(f"usage: python -m pipeline {{{','.join(STAGES)}}} [key=value …]")
-    name = sys.argv.pop(1)
-    app.stage(name)(import_module(f"pipeline.stages.{name}").run)()
+    """Run the stage or command that the command line names first."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in STAGES:
+        sys.argv.pop(1)
+        app.stage(name)(import_module(f"pipeline.stages.{name}").run)()
+    elif name in COMMANDS and len(sys.argv) > 2:
+        _command(name, sys.argv[2], sys.argv[3:])
+    else:
+        sys.exit(f"usage: {_USAGE}")
+
+
+def _command(name: str, subject: str, overrides: list[str]) -> None:
+    try:
+        if Path.cwd().resolve() != app.PROJECT:
+            raise UserError(f"run it in the folder of the project: cd {app.PROJECT}")
+        cfg = app.compose("ingest", *overrides)
+        import_module(f"pipeline.commands.{name}").run(subject, cfg)
+    except UserError as error:
+        sys.exit(f"{name}: {error}")
 
 
 if __name__ == "__main__":

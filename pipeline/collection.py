@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
@@ -66,6 +66,23 @@ def read_index(folder: Path) -> list[IndexRow]:
     Raises:
         UserError: lists every mistake of the file at once, each with row, column, value, remedy.
     """
+    return list(iter_index(folder))
+
+
+def iter_index(folder: Path) -> Iterator[IndexRow]:
+    """Check the whole of `folder/index.csv`, then yield its rows one by one.
+
+    Raises:
+        UserError: before the first row, as `read_index`.
+    """
+    check_index(folder)
+    for _, row, _ in _rows(folder / INDEX):
+        assert row is not None
+        yield row
+
+
+def check_index(folder: Path) -> int:
+    """The number of files that `folder/index.csv` lists; raises as `read_index`."""
     index = folder / INDEX
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name a footage collection")
@@ -74,35 +91,49 @@ def read_index(folder: Path) -> list[IndexRow]:
             f"{index}: missing; a footage collection needs an {INDEX} with the columns "
             f"{', '.join(REQUIRED)}"
         )
+    mistakes: list[str] = []
+    seen: dict[str, int] = {}
+    num_rows = 0
     try:
-        with index.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            lines = [(reader.line_num, cells) for cells in reader if cells]
+        mistakes += _header_mistakes(_header(index))
+        if mistakes:
+            raise UserError(_message(index, mistakes))
+        for line, row, row_mistakes in _rows(index):
+            num_rows += 1
+            mistakes += row_mistakes
+            if row is None:
+                continue
+            if row.path in seen:
+                mistakes.append(
+                    f"row {line}, column path: '{row.path}' stands in row {seen[row.path]} "
+                    "already; remove one"
+                )
+            seen[row.path] = line
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{index}: not a UTF-8 CSV file ({error}); save it as such") from error
-    mistakes = _header_mistakes(header)
-    if mistakes:
-        raise UserError(_message(index, mistakes))
-    rows: list[IndexRow] = []
-    seen: dict[str, int] = {}
-    for line, cells in lines:
-        row, row_mistakes = _parse(line, dict(zip(header, cells, strict=False)), cells, header)
-        mistakes += row_mistakes
-        if row is None:
-            continue
-        if row.path in seen:
-            mistakes.append(
-                f"row {line}, column path: '{row.path}' stands in row {seen[row.path]} already; "
-                "remove one"
-            )
-        seen[row.path] = line
-        rows.append(row)
-    if not lines:
+    if not num_rows:
         mistakes.append("row 2: the index lists no file; add one row a file")
     if mistakes:
         raise UserError(_message(index, mistakes))
-    return rows
+    return num_rows
+
+
+def _header(index: Path) -> list[str]:
+    with index.open(newline="", encoding="utf-8-sig") as file:
+        return [name.strip() for name in next(csv.reader(file, strict=True), [])]
+
+
+def _rows(index: Path) -> Iterator[tuple[int, IndexRow | None, list[str]]]:
+    """Line, row and mistakes of every row; a row with mistakes is None."""
+    header = _header(index)
+    with index.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, strict=True)
+        next(reader, None)
+        for cells in reader:
+            if cells:
+                line = reader.line_num
+                cell = dict(zip(header, cells, strict=False))
+                yield line, *_parse(line, cell, cells, header)
 
 
 def _message(index: Path, mistakes: list[str]) -> str:

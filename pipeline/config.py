@@ -100,8 +100,11 @@ class IngestConfig:
     max_reject_rate: float = between(0, 1)
     max_pixels: int = between(1)
     max_duration_s: float = between(1)
+    max_output_mb: int = between(1)
     max_memory_mb: int = between(512)
+    max_cpu_s: float = between(1)
     timeout_s: float = between(1)
+    block_files: int = between(1)
     shard_clips: int = between(1)
 
 
@@ -113,6 +116,14 @@ class SplitConfig:
     val_fraction: float = between(0, 1)
     test_fraction: float = between(0, 1)
     unseen_sources: list[str] = MISSING
+    max_distance: int = between(0, 127)
+    """Most bits, of 256, in which hashes of two frames of near-duplicates differ."""
+    max_single_distance: int = between(0, 127)
+    max_half_distance: int = between(0, 127)
+    find_parts: bool = MISSING
+    """Look for cropped, turned and covered copies too; decodes every clip once."""
+    num_tables: int = between(1)
+    """Tables of the near-duplicate join among many clips: more find more, and take longer."""
 
 
 @dataclass

@@ -2,139 +2,235 @@
 
 from __future__ import annotations
 
-import resource
+import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import TimeoutError
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from pipeline import sandbox
 from pipeline.config import Run
 from pipeline.errors import UserError
 
-Block = TypeVar("Block")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
+Work = Callable[[Item], Result]
+Prepare = Callable[[Item], AbstractContextManager[Item]]
 
 EXECUTORS = ("serial", "processes", "ray")
 _TASKS_PER_WORKER = 50
+# Imported once for all workers, most of which need them.
+_PRELOADED = ("av", "cv2", "numpy")
+# How far finished items may run ahead of one that takes long.
+_AHEAD_PER_WORKER = 4
+_NODE_LOSSES_PER_BLOCK = 10
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A block whose worker ran out of time or died."""
+    """An item whose worker passed a limit or died."""
 
     reason: str
     detail: str
 
 
 def map_blocks(
-    work: Callable[[Block], Result],
-    blocks: Sequence[Block],
+    work: Work[Item, Result],
+    blocks: Iterable[Sequence[Item]],
     run: Run,
     *,
     title: str,
-    timeout_s: float | None = None,
-    memory_mb: int | None = None,
-) -> Iterator[Result | Lost]:
-    """Apply `work` to every block and yield the results in the order of the blocks.
+    num_items: int,
+    limits: sandbox.Limits | None = None,
+    prepare: Prepare[Item] = nullcontext,
+) -> Iterator[list[Result | Lost]]:
+    """Apply `work` to every item of every block; yield the results of a block, in order.
 
-    A worker that passes `timeout_s` or dies, for example of its memory limit, costs its own
-    block alone, which yields `Lost`; a block whose worker died is tried once more. An exception
-    of `work` is a bug or a `UserError` and is raised here. The serial executor, for debugging,
-    has no limits; Ray has the time limit, and keeps memory by its own rules.
+    An item that passes `limits`, or whose worker dies twice, yields `Lost` and costs no other. An
+    exception of `work` is a bug or a `UserError` and is raised here. With `limits`, `work` runs in
+    a sandboxed process under every executor; `prepare(item)` then holds around it, outside the
+    sandbox, and gives the item that `work` sees. Without limits, the serial executor stays in
+    this process.
+
+    `blocks` may be endless for memory's sake: only a few are held at a time. Ray runs a block as
+    a task, in the cluster that RAY_ADDRESS names or else on this machine, and gives the blocks of
+    a lost node to another one.
     """
     if run.executor not in EXECUTORS:
         raise UserError(f"run.executor: '{run.executor}' is none of {', '.join(EXECUTORS)}")
-    engine = {"serial": _serial, "processes": _processes, "ray": _ray}[run.executor]
-    results = engine(work, blocks, run.num_workers, timeout_s, memory_mb)
-    yield from tqdm(
-        results,
+    if run.executor == "ray":
+        results = _ray(work, blocks, limits, prepare)
+    elif run.executor == "serial" and limits is None:
+        results = ([_in_process(work, prepare, item) for item in block] for block in blocks)
+    else:
+        num_workers = 1 if run.executor == "serial" else max(1, run.num_workers)
+        results = _processes(work, blocks, num_workers, limits, prepare)
+    with tqdm(
+        None,
         title,
-        total=len(blocks),
+        total=num_items,
         disable=not run.progress,
         mininterval=0.2 if sys.stderr.isatty() else 15,
-    )
+    ) as bar:
+        for result in results:
+            bar.update(len(result))
+            yield result
 
 
-def _serial(
-    work: Callable[[Block], Result],
-    blocks: Sequence[Block],
-    num_workers: int,
-    timeout_s: float | None,
-    memory_mb: int | None,
-) -> Iterator[Result | Lost]:
-    yield from map(work, blocks)
-
-
-def _limit_memory(memory_mb: int | None) -> None:
-    if memory_mb is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+def _in_process(work: Work[Item, Result], prepare: Prepare[Item], item: Item) -> Result:
+    with prepare(item) as ready:
+        return work(ready)
 
 
 def _processes(
-    work: Callable[[Block], Result],
-    blocks: Sequence[Block],
+    work: Work[Item, Result],
+    blocks: Iterable[Sequence[Item]],
     num_workers: int,
-    timeout_s: float | None,
-    memory_mb: int | None,
-) -> Iterator[Result | Lost]:
+    limits: sandbox.Limits | None,
+    prepare: Prepare[Item],
+) -> Iterator[list[Result | Lost]]:
     import multiprocessing
 
-    from pebble import ProcessExpired, ProcessPool
+    from pebble import ProcessPool
 
+    context = multiprocessing.get_context("forkserver")
     pool = ProcessPool(
-        max_workers=max(1, num_workers),
+        max_workers=num_workers,
         max_tasks=_TASKS_PER_WORKER,
-        context=multiprocessing.get_context("forkserver"),
-        initializer=_limit_memory,
-        initargs=(memory_mb,),
+        context=context,
+        initializer=_start_worker,
+        initargs=(limits,),
     )
+    context.set_forkserver_preload(list(_PRELOADED))
+    # A thread sees one item through: it prepares it, and waits while a process works on it.
+    threads = ThreadPoolExecutor(num_workers + 1)
+
+    def submit(block: Sequence[Item]) -> list[Future[Result | Lost]]:
+        return [threads.submit(_one, pool, work, item, limits, prepare) for item in block]
+
     try:
-        results = pool.map(work, blocks, timeout=timeout_s).result()
-        for block in blocks:
-            try:
-                try:
-                    yield next(results)
-                except ProcessExpired:
-                    # The machine may have killed the worker for what another one did.
-                    yield pool.schedule(work, args=[block], timeout=timeout_s).result()
-            except TimeoutError:
-                yield Lost("timeout", f"no result within {timeout_s:g} s")
-            except ProcessExpired as error:
-                yield Lost("worker_died", f"the worker ended with status {error.exitcode}, twice")
-            except MemoryError:
-                yield Lost("out_of_memory", f"more than {memory_mb} MB of memory")
+        for waiting in _ahead(map(submit, blocks), len, _AHEAD_PER_WORKER * num_workers):
+            yield [future.result() for future in waiting]
         pool.close()
     finally:
         # After an error, whoever waits is told at once instead of when the queue is empty.
+        threads.shutdown(wait=False, cancel_futures=True)
         pool.stop()
         pool.join()
 
 
+def _ahead(started: Iterator[Item], size: Callable[[Item], int], most: int) -> Iterator[Item]:
+    """Yield in order while up to `most` in all of what follows has been started already."""
+    held: deque[Item] = deque()
+    total = 0
+    for one in started:
+        held.append(one)
+        total += size(one)
+        while total > most and len(held) > 1:
+            total -= size(held[0])
+            yield held.popleft()
+    yield from held
+
+
+def _start_worker(limits: sandbox.Limits | None) -> None:
+    # Ctrl-C is the main process's to handle.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sandbox.die_with_parent()
+    if limits is not None:
+        sandbox.enter(limits)
+
+
+def _task(work: Work[Item, Result], item: Item, limits: sandbox.Limits | None) -> Result:
+    if limits is not None:
+        sandbox.start_task(limits)
+    return work(item)
+
+
+def _one(
+    pool: Any,
+    work: Work[Item, Result],
+    item: Item,
+    limits: sandbox.Limits | None,
+    prepare: Prepare[Item],
+) -> Result | Lost:
+    from pebble import ProcessExpired
+
+    wall_s = limits.wall_s if limits else None
+    with prepare(item) as ready:
+        # The machine may have killed a worker for what another one did: it has a second try.
+        for last_try in (False, True):
+            try:
+                return _outcome(pool, pool.schedule(_task, [work, ready, limits], timeout=wall_s))
+            except TimeoutError:
+                return Lost("timeout", f"no result within {wall_s:g} s")
+            except MemoryError:
+                return Lost("out_of_memory", f"more than {_memory_mb(limits)} MB of memory")
+            except ProcessExpired as error:
+                if limits and error.exitcode == -signal.SIGXCPU:
+                    return Lost("cpu_time", f"more than {limits.cpu_s:g} s of processor time")
+                if last_try:
+                    return Lost("worker_died", f"its worker ended with {error.exitcode}, twice")
+    raise AssertionError
+
+
+def _outcome(pool: Any, task: Future[Result]) -> Result:
+    """Wait for a task, but not for one that a stopping pool has forgotten."""
+    while not task.done():
+        wait([task], timeout=1)
+        if not pool.active:
+            task.cancel()
+    return task.result()
+
+
+def _memory_mb(limits: sandbox.Limits | None) -> str:
+    return str(limits.memory_mb) if limits else "the available"
+
+
 def _ray(
-    work: Callable[[Block], Result],
-    blocks: Sequence[Block],
-    num_workers: int,
-    timeout_s: float | None,
-    memory_mb: int | None,
-) -> Iterator[Result | Lost]:
+    work: Work[Item, Result],
+    blocks: Iterable[Sequence[Item]],
+    limits: sandbox.Limits | None,
+    prepare: Prepare[Item],
+) -> Iterator[list[Result | Lost]]:
     try:
         import ray
     except ImportError as error:
         raise UserError("run.executor=ray: Ray is missing; pip install -e '.[ray]'") from error
     if not ray.is_initialized():
-        ray.init(log_to_driver=False, include_dashboard=False)
-    task = ray.remote(max_calls=_TASKS_PER_WORKER)(work)
-    references = [task.remote(block) for block in blocks]
-    for reference in references:
+        ray.init(log_to_driver=False)
+    task: Any = ray.remote(max_retries=_NODE_LOSSES_PER_BLOCK)(_ray_block)
+    shared = ray.put((work, limits, prepare))
+    most = 2 * int(ray.cluster_resources().get("CPU", 1))
+    started = (task.remote(shared, block) for block in blocks)
+    for reference in _ahead(started, lambda _: 1, most):
         try:
-            yield ray.get(reference, timeout=timeout_s)
-        except ray.exceptions.GetTimeoutError:
-            ray.cancel(reference, force=True)
-            yield Lost("timeout", f"no result within {timeout_s} s")
-        except ray.exceptions.WorkerCrashedError as error:
-            yield Lost("worker_died", str(error))
+            yield ray.get(reference)
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
+        except ray.exceptions.RayError as error:
+            raise UserError(
+                f"Ray lost a block {_NODE_LOSSES_PER_BLOCK} times ({error}); look at the cluster, "
+                "then run it again: finished blocks are kept"
+            ) from error
+
+
+def _ray_block(
+    shared: tuple[Work[Item, Result], sandbox.Limits | None, Prepare[Item]], block: Sequence[Item]
+) -> list[Result | Lost]:
+    work, limits, prepare = shared
+    if limits is None:
+        return [_in_process(work, prepare, item) for item in block]
+    return next(_processes(work, iter([block]), 1, limits, prepare))
+
+
+def in_blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Divide `items` into lists of `size`; the last may be shorter."""
+    rest = iter(items)
+    while block := list(islice(rest, size)):
+        yield block

@@ -1,12 +1,16 @@
-"""The one table schema that every stage reads and writes: a row a canonical clip."""
+"""The tables that stages hand on: a row a canonical clip, a row a file, a row a reject.
+
+Tables are written and read in batches, so that memory does not grow with the number of rows.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +19,9 @@ from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 
 MANIFEST = "manifest.parquet"
+FILES = "files.parquet"
 REJECTS = "rejects.parquet"
+FINGERPRINTS = "fingerprints.npy"
 STATS = "stats.json"
 FORMAT = "format.json"
 CLASSES = ("real_shooting", "fictional_shooting", "real_other", "fictional_other")
@@ -36,6 +42,8 @@ class Clip:
     recording: str
     """`<collection>/<recording of the index>`; recordings are unique over collections."""
     start_s: float
+    box: str
+    """`left,top,width,height` of what it shows, in displayed pixels of the file."""
     discharge: bool | None
     """None where the label of the file does not tell this window's."""
     licence: str
@@ -50,8 +58,48 @@ class Clip:
     cluster: str | None = None
     split: str | None = None
     """One of `SPLITS`; None for a clip that no split uses."""
+    unused: str | None = None
+    """Why no split uses it: `no_discharge_times`, `discharge_at_edge`, `cluster_of_unseen`."""
     variant: str | None = None
     """JSON of every augmentation parameter."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One row of an index: what the file was, and what became of it.
+
+    What needs decoding is None in a file that was rejected before it could be told.
+    """
+
+    collection: str
+    path: str
+    recording: str
+    """`<collection>/<recording of the index>`."""
+    source: str
+    origin: str
+    licence: str
+    authority: str
+    sha256: str | None = None
+    num_bytes: int | None = None
+    container: str | None = None
+    codec: str | None = None
+    pixel_format: str | None = None
+    width: int | None = None
+    """Of the stored picture, before rotation and pixel aspect ratio."""
+    height: int | None = None
+    fps: float | None = None
+    """Mean rate that the container declares."""
+    duration_s: float | None = None
+    """From the timestamps of the decoded frames."""
+    marks: str = "[]"
+    """JSON list of what was odd: `damaged`, `ends_early`, `interlaced`, … in sorted order."""
+    cuts_s: str = "[]"
+    """JSON list of the times at which the picture cuts or breaks off."""
+    dropped: str = "[]"
+    """JSON list of `{"start_s", "end_s", "reason"}`: the stretches that became no clip."""
+    num_clips: int = 0
+    reject: str | None = None
+    """The reason code of the row in the rejects, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +114,8 @@ class Reject:
     remedy: str
 
 
+Row = TypeVar("Row", Clip, File, Reject)
+_ROWS_PER_GROUP = 8192
 _ARROW = {"str": pa.string(), "float": pa.float64(), "bool": pa.bool_(), "int": pa.int64()}
 
 
@@ -77,37 +127,23 @@ def _schema(row_type: type) -> pa.Schema:
     return pa.schema(columns)
 
 
-CLIP_SCHEMA = _schema(Clip)
-REJECT_SCHEMA = _schema(Reject)
-
-
 def class_index(origin: str, discharge: bool) -> int:
     """Position in `CLASSES` of origin × discharge; game and film are fictional."""
     return (0 if discharge else 2) + (0 if origin == "real" else 1)
 
 
-def write_manifest(folder: Path, clips: Iterable[Clip]) -> None:
-    """Write `folder/manifest.parquet`."""
-    _write(folder / MANIFEST, clips, CLIP_SCHEMA)
-
-
 def read_manifest(folder: Path) -> list[Clip]:
-    """Read `folder/manifest.parquet`.
+    """Read the whole of `folder/manifest.parquet`; `read_rows` reads it piece by piece.
 
     Raises:
         UserError: missing, unreadable, or of another schema.
     """
-    return [Clip(**row) for row in _read(folder / MANIFEST, CLIP_SCHEMA)]
-
-
-def write_rejects(folder: Path, rejects: Iterable[Reject]) -> None:
-    """Write `folder/rejects.parquet`."""
-    _write(folder / REJECTS, rejects, REJECT_SCHEMA)
+    return list(read_rows(folder / MANIFEST, Clip))
 
 
 def read_rejects(folder: Path) -> list[Reject]:
-    """Read `folder/rejects.parquet`."""
-    return [Reject(**row) for row in _read(folder / REJECTS, REJECT_SCHEMA)]
+    """Read the whole of `folder/rejects.parquet`."""
+    return list(read_rows(folder / REJECTS, Reject))
 
 
 def write_stats(folder: Path, stats: Mapping[str, Any]) -> None:
@@ -135,18 +171,78 @@ def read_format(folder: Path) -> ClipFormat:
         raise UserError(f"{path}: no format of clips ({error}); run its stage again") from error
 
 
-def _write(path: Path, rows: Iterable[Any], schema: pa.Schema) -> None:
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
-    pq.write_table(table, path)
+class TableWriter(Generic[Row]):
+    """Writes dataclass rows to a Parquet file, a fixed number of rows a group.
+
+    The bytes depend on the rows alone, not on how they were handed over.
+    """
+
+    def __init__(self, path: Path, row_type: type[Row]) -> None:
+        self._schema = _schema(row_type)
+        self._writer = pq.ParquetWriter(path, self._schema)
+        self._held: list[Row] = []
+
+    def __enter__(self) -> TableWriter[Row]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._flush()
+        self._writer.close()
+
+    def add(self, row: Row) -> None:
+        """Append a row."""
+        self._held.append(row)
+        if len(self._held) == _ROWS_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            columns = {
+                name: [getattr(row, name) for row in self._held] for name in self._schema.names
+            }
+            self._writer.write_table(pa.Table.from_pydict(columns, self._schema))
+            self._held = []
 
 
-def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+def write_rows(path: Path, row_type: type[Row], rows: Iterable[Row]) -> None:
+    """Write rows of `row_type` (`Clip`, `File` or `Reject`) to a Parquet file."""
+    with TableWriter(path, row_type) as table:
+        for row in rows:
+            table.add(row)
+
+
+def open_table(path: Path, row_type: type) -> pq.ParquetFile:
+    """Open a table of `row_type` to read columns or batches.
+
+    Raises:
+        UserError: missing, unreadable, or of another schema.
+    """
     if not path.is_file():
         raise UserError(f"{path}: missing; run the stage that writes it (dvc repro)")
     try:
-        table = pq.read_table(path)
+        file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: not readable ({error}); run its stage again") from error
-    if table.schema.names != schema.names:
+    if file.schema_arrow.names != _schema(row_type).names:
         raise UserError(f"{path}: written by another version of the schema; run its stage again")
-    return list(table.to_pylist())
+    return file
+
+
+def read_rows(path: Path, row_type: type[Row]) -> Iterator[Row]:
+    """Yield the rows of a table in order, holding one batch of them.
+
+    Raises:
+        UserError: missing, unreadable, or of another schema.
+    """
+    with open_table(path, row_type) as file:
+        try:
+            for batch in file.iter_batches(_ROWS_PER_GROUP):
+                for row in batch.to_pylist():
+                    yield row_type(**row)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(f"{path}: not readable ({error}); run its stage again") from error

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
 from pipeline.errors import UserError
-from pipeline.manifest import Clip
+from pipeline.manifest import MANIFEST, Clip, read_rows
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class ShardWriter:
 
     def add(self, clip_id: str, mp4: bytes) -> Place:
         """Append `<clip_id>.mp4`; returns where its bytes lie."""
-        shard = f"shard-{self._num_members // self._clips_per_shard:05d}.tar"
+        shard = _shard_name(self._num_members // self._clips_per_shard)
         if self._num_members % self._clips_per_shard == 0:
             if self._tar is not None:
                 self._tar.close()
@@ -59,6 +61,35 @@ class ShardWriter:
         self._tar.addfile(member, io.BytesIO(mp4))
         self._num_members += 1
         return Place(shard, offset, len(mp4))
+
+
+def gather(blocks: Iterable[Path], target: Path) -> Iterator[Clip]:
+    """Put the shards of finished blocks into `target`, numbered on, and yield their clips.
+
+    A block is a folder with shards and their manifest. Its shards are linked, not moved: should
+    this run be killed, the next one finds the blocks whole.
+    """
+    number = 0
+    for block in blocks:
+        names: dict[str, str] = {}
+        for clip in read_rows(block / MANIFEST, Clip):
+            if clip.shard not in names:
+                names[clip.shard] = _shard_name(number)
+                link(block / clip.shard, target / names[clip.shard])
+                number += 1
+            yield replace(clip, shard=names[clip.shard])
+
+
+def _shard_name(number: int) -> str:
+    return f"shard-{number:05d}.tar"
+
+
+def link(source: Path, target: Path) -> None:
+    """Make `target` another name of the same file; a copy where the file system has no links."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def read_clip(folder: Path, clip: Clip) -> bytes:

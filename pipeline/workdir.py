@@ -72,6 +72,35 @@ def _is_running(process_id: int) -> bool:
     return True
 
 
+class Blocks:
+    """Finished blocks of a stage, each a folder that outlives a kill, until `clear`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for unfinished in folder.glob("*.partial"):
+            shutil.rmtree(unfinished)
+
+    def __contains__(self, name: str) -> bool:
+        return self[name].is_dir()
+
+    def __getitem__(self, name: str) -> Path:
+        """Where the finished block `name` lies."""
+        return self._folder / name
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield an empty folder that becomes the finished block `name` if the body succeeds."""
+        partial = self._folder / f"{name}.partial"
+        partial.mkdir()
+        yield partial
+        partial.rename(self[name])
+
+    def clear(self) -> None:
+        """Remove all blocks, once what was made of them is in place."""
+        shutil.rmtree(self._folder)
+
+
 def key(*parts: Any) -> str:
     """Hash of JSON-able values, as the name of a folder of finished work."""
     text = json.dumps(parts, sort_keys=True)

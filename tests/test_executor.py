@@ -2,17 +2,31 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.config import Run
 from pipeline.errors import UserError
-from pipeline.executor import Lost, map_blocks
+from pipeline.executor import Lost, in_blocks, map_blocks
+from pipeline.sandbox import Limits
 
 RUN = Run(executor="processes", num_workers=2, accelerator="cpu", wandb="disabled", progress=False)
+LIMITS = Limits(memory_mb=2048, cpu_s=2, wall_s=4)
+
+
+def results_of(
+    work: Callable[[Any], Any], items: Sequence[Any], run: Run = RUN, **options: Any
+) -> list[Any]:
+    blocks = map_blocks(work, in_blocks(items, 3), run, title="", num_items=len(items), **options)
+    return [result for block in blocks for result in block]
 
 
 def double_slow_first(block: int) -> int:
@@ -48,43 +62,103 @@ def complain(block: int) -> int:
     raise UserError(f"block {block} is bad")
 
 
+def open_a_connection(family: int) -> str:
+    try:
+        socket.socket(family).close()
+    except PermissionError:
+        return "refused"
+    return "open"
+
+
+def write_a_file(path: Path) -> str:
+    try:
+        path.write_bytes(b"x")
+    except OSError:
+        return "refused"
+    return "written"
+
+
+def work_for(seconds: float) -> float:
+    until_s = time.process_time() + seconds
+    while time.process_time() < until_s:
+        pass
+    return seconds
+
+
+@contextmanager
+def with_a_suffix(block: str) -> Iterator[str]:
+    yield f"{block}, prepared"
+
+
+@pytest.mark.parametrize("limits", [None, LIMITS])
 @pytest.mark.parametrize("executor", ["serial", "processes"])
-def test_results_come_in_the_order_of_the_blocks(executor: str) -> None:
+def test_results_come_in_the_order_of_the_items(executor: str, limits: Limits | None) -> None:
     run = replace(RUN, executor=executor)
-    assert list(map_blocks(double_slow_first, range(6), run, title="")) == [0, 2, 4, 6, 8, 10]
+    assert results_of(double_slow_first, range(7), run, limits=limits) == list(range(0, 14, 2))
 
 
-def test_a_dead_a_hanging_and_a_swelling_worker_cost_only_their_own_block() -> None:
-    blocks = ["a", "die", "b", "hang", "c", "swell", "d"]
-    results = list(map_blocks(misbehave, blocks, RUN, title="", timeout_s=4, memory_mb=2048))
+def test_a_dead_a_hanging_and_a_swelling_worker_cost_only_their_own_item() -> None:
+    items = ["a", "die", "b", "hang", "c", "swell", "d"]
+    results = results_of(misbehave, items, limits=LIMITS)
     reasons = [r.reason if isinstance(r, Lost) else r for r in results]
     assert reasons == ["a", "worker_died", "b", "timeout", "c", "out_of_memory", "d"]
+
+
+def test_processor_time_is_limited_a_task_and_not_a_worker() -> None:
+    run = replace(RUN, num_workers=1)
+    limits = replace(LIMITS, wall_s=120)
+    results = results_of(work_for, [0.9, 0.9, 0.9, 0.9, 30], run, limits=limits)
+    assert results[:4] == [0.9] * 4
+    assert results[4].reason == "cpu_time"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the filter is one of Linux")
+def test_the_sandbox_opens_no_connection_and_writes_no_file(tmp_path: Path) -> None:
+    families = [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX]
+    assert results_of(open_a_connection, families, limits=LIMITS) == ["refused", "refused", "open"]
+    assert results_of(open_a_connection, families) == ["open", "open", "open"]
+    assert results_of(write_a_file, [tmp_path / "a"], limits=LIMITS) == ["refused"]
+
+
+@pytest.mark.parametrize("limits", [None, LIMITS])
+def test_an_item_is_prepared_outside_the_sandbox(limits: Limits | None) -> None:
+    run = replace(RUN, executor="serial")
+    assert results_of(misbehave, ["a"], run, limits=limits, prepare=with_a_suffix) == [
+        "a, prepared"
+    ]
+
+
+def test_blocks_are_taken_as_they_are_needed_and_not_all_at_once() -> None:
+    taken = 0
+
+    def endless() -> Iterator[list[int]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield [taken]
+
+    results = map_blocks(double_slow_first, endless(), RUN, title="", num_items=0)
+    assert [next(results) for _ in range(3)] == [[2], [4], [6]]
+    assert taken < 100
+    results.close()
 
 
 def test_an_error_is_told_at_once_and_not_when_the_queue_is_empty() -> None:
     start_s = time.monotonic()
     with pytest.raises(UserError, match="first"):
-        list(map_blocks(fail_first, range(40), RUN, title=""))
+        results_of(fail_first, range(40))
     assert time.monotonic() - start_s < 8, "40 blocks of half a second are 10 s on two workers"
 
 
-def test_a_worker_that_died_once_is_given_the_block_again(tmp_path: Path) -> None:
-    blocks = [tmp_path / "a", tmp_path / "b"]
-    assert list(map_blocks(die_the_first_time, blocks, RUN, title="")) == ["a", "b"]
+def test_a_worker_that_died_once_is_given_the_item_again(tmp_path: Path) -> None:
+    assert results_of(die_the_first_time, [tmp_path / "a", tmp_path / "b"]) == ["a", "b"]
 
 
 def test_an_exception_of_the_work_is_raised() -> None:
     with pytest.raises(UserError, match="block 1 is bad"):
-        list(map_blocks(complain, [1, 2], RUN, title=""))
+        results_of(complain, [1, 2])
 
 
 def test_an_unknown_executor_is_an_error() -> None:
     with pytest.raises(UserError, match="'threads' is none of"):
-        list(map_blocks(double_slow_first, [1], replace(RUN, executor="threads"), title=""))
-
-
-@pytest.mark.ray
-def test_ray_gives_the_same_results() -> None:
-    pytest.importorskip("ray")
-    run = replace(RUN, executor="ray")
-    assert list(map_blocks(double_slow_first, range(4), run, title="")) == [0, 2, 4, 6]
+        results_of(double_slow_first, [1], replace(RUN, executor="threads"))

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import manifest
 from pipeline.errors import UserError
-from pipeline.manifest import CLASSES, Clip, class_index
+from pipeline.manifest import CLASSES, MANIFEST, Clip, Reject, class_index, read_rows, write_rows
 
 CLIP = Clip(
     clip_id="00ff",
@@ -18,6 +18,7 @@ CLIP = Clip(
     origin="real",
     recording="c/a.mp4",
     start_s=0.0,
+    box="0,0,64,64",
     discharge=None,
     licence="CC0",
     authority="",
@@ -31,16 +32,24 @@ CLIP = Clip(
 
 def test_clips_survive_a_round_trip_with_their_nulls(tmp_path: Path) -> None:
     clips = [CLIP, replace(CLIP, clip_id="1", discharge=True, cluster="k", split="train")]
-    manifest.write_manifest(tmp_path, clips)
+    write_rows(tmp_path / MANIFEST, Clip, clips)
     assert manifest.read_manifest(tmp_path) == clips
 
 
-def test_equal_manifests_are_equal_bytes(tmp_path: Path) -> None:
+def test_equal_rows_are_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        manifest.write_manifest(tmp_path / name, [CLIP])
-    first, second = (tmp_path / n / manifest.MANIFEST for n in ("a", "b"))
-    assert first.read_bytes() == second.read_bytes()
+        write_rows(tmp_path / name, Clip, [CLIP])
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_rows_are_read_in_order_and_a_batch_at_a_time(tmp_path: Path) -> None:
+    num_rows = 20_000
+    reject = Reject("c", "a.mp4", "ingest", "too_short", "", "")
+    rejects = (replace(reject, path=str(i)) for i in range(num_rows))
+    write_rows(tmp_path / "rejects", Reject, rejects)
+    assert manifest.open_table(tmp_path / "rejects", Reject).num_row_groups == 3
+    paths = [int(row.path) for row in read_rows(tmp_path / "rejects", Reject)]
+    assert paths == list(range(num_rows))
 
 
 def test_classes_are_origin_times_discharge() -> None:
@@ -65,7 +74,6 @@ def test_a_missing_or_broken_manifest_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / manifest.MANIFEST).write_bytes(b"PAR1 but no more")
     with pytest.raises(UserError, match="not readable"):
         manifest.read_manifest(tmp_path)
-    manifest.write_rejects(tmp_path, [])
-    (tmp_path / manifest.REJECTS).rename(tmp_path / manifest.MANIFEST)
+    write_rows(tmp_path / MANIFEST, Reject, [])
     with pytest.raises(UserError, match="another version"):
         manifest.read_manifest(tmp_path)

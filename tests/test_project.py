@@ -26,7 +26,9 @@ CANNOT_CHANGE_OUTPUT = {
     "pipeline.config",
     "pipeline.errors",
     "pipeline.executor",
+    "pipeline.sandbox",
     "pipeline.stages",
+    "pipeline.storage",
     "pipeline.workdir",
 }
 

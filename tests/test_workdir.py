@@ -68,3 +68,24 @@ def test_the_code_hash_changes_with_the_code() -> None:
     assert workdir.code_sha256("video.py") != workdir.code_sha256("video.py", "engines")
     with pytest.raises(FileNotFoundError):
         workdir.code_sha256("engines/absent")
+
+
+def test_a_block_is_there_once_it_is_whole(tmp_path: Path) -> None:
+    blocks = workdir.Blocks(tmp_path / "blocks")
+
+    def fail() -> None:
+        with blocks.writing("a") as folder:
+            (folder / "x").write_text("1")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert "a" not in blocks
+    again = workdir.Blocks(tmp_path / "blocks")
+    with again.writing("a") as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "x").write_text("2")
+    assert "a" in workdir.Blocks(tmp_path / "blocks")
+    assert (again["a"] / "x").read_text() == "2"
+    again.clear()
+    assert not (tmp_path / "blocks").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -171,6 +172,26 @@ class PackedData(pl.LightningDataModule):
     def stats(self) -> dict[str, dict[str, int]]:
         """Samples of each class that weights are fitted to and chosen by."""
         return {"train": self.count(self.train_rows), "val": self.count(self.val_rows)}
+
+    def footage(self) -> list[dict[str, str | int]]:
+        """Clips, variants aside, that weights are fitted to and chosen by, and who gave them.
+
+        A row for each source, origin, licence and authority, sorted, with the counts `train` and
+        `val`.
+        """
+        names = ("source", "origin", "licence", "authority")
+        counts: dict[str, Counter[tuple[str, ...]]] = {}
+        for split in ("train", "val"):
+            rows = self.packed.index.select(names).take(self.packed.select([split], variants=False))
+            columns = [column.to_pylist() for column in rows.columns]
+            counts[split] = Counter(zip(*columns, strict=True))
+        return [
+            {
+                **dict(zip(names, group, strict=True)),
+                **{split: counts[split][group] for split in counts},
+            }
+            for group in sorted(set().union(*counts.values()))
+        ]
 
     def sha256(self) -> dict[str, str]:
         """Hashes of the index and of the pixels, by file name."""

@@ -5,22 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline import executor, manifest, video, workdir
-from pipeline.config import AugmentApp, AugmentConfig, ClipFormat
+from pipeline import executor, manifest, shards, storage, video, workdir
+from pipeline.config import AugmentApp, AugmentConfig, ClipFormat, tracked
 from pipeline.errors import UserError
 from pipeline.manifest import Clip
 from pipeline.shards import ShardWriter, read_clip
 from pipeline.transforms import camera, sensor
 
 log = logging.getLogger(__name__)
+
+_CODE = ("stages/augment.py", "transforms", "manifest.py", "shards.py", "video.py")
+_LIBRARIES = ("albumentations", "av", "decord", "numpy", "opencv-python-headless")
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ def make_variant(task: Task) -> Variant:
 def run(cfg: AugmentApp) -> None:
     """Write `variants_per_clip` variants of each training clip to `paths.augmented`.
 
+    A block of `shard_clips` variants is a shard; finished ones outlive a kill.
+
     Raises:
         UserError: a range that is upside down, or a shard that is not whole.
     """
@@ -80,32 +87,83 @@ def run(cfg: AugmentApp) -> None:
         raise UserError(
             f"conf/augment.yaml: recompress_crf {cfg.recompress_crf} is no range in 0 to 51"
         )
-    paths = cfg.paths
-    clips_folder = Path(paths.clips)
+    paths, work = cfg.paths, Path(cfg.paths.work)
+    clips_folder = storage.mirror(paths.clips, work)
+    table = storage.mirror(paths.splits, work) / manifest.MANIFEST
     clip_format = manifest.read_format(clips_folder)
-    clips = manifest.read_manifest(Path(paths.splits))
-    tasks = [
-        Task(clip, clips_folder, number, cfg, clip_format)
-        for clip in clips
-        if clip.split == "train"
-        for number in range(cfg.variants_per_clip)
-    ]
-    variants: list[Clip] = []
-    with workdir.replacing(Path(paths.augmented), Path(paths.work)) as fresh:
-        with ShardWriter(fresh, cfg.shard_clips) as shards:
-            results = executor.map_blocks(make_variant, tasks, cfg.run, title="augment")
-            for task, result in zip(tasks, results, strict=True):
-                if isinstance(result, executor.Lost):
-                    raise UserError(f"clip {task.clip.clip_id}: {result.detail}; run it again")
-                variants.append(_store(task, result, shards))
-        manifest.write_manifest(fresh, variants)
-        manifest.write_stats(fresh, _stats(tasks, variants))
-    log.info("augment: %d variants", len(variants))
+    code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
+    key = workdir.key(code, tracked(cfg), asdict(clip_format), workdir.file_sha256(table))
+    finished = workdir.Blocks(work / "augment" / key)
+    num_tasks = sum(1 for _ in _tasks(table, clips_folder, cfg, clip_format))
+    names = [f"{number:06d}" for number in range(-(-num_tasks // cfg.shard_clips))]
+    todo = [name for name in names if name not in finished]
+    started: deque[tuple[str, list[Task]]] = deque()
+
+    def blocks() -> Iterator[list[Task]]:
+        tasks = _tasks(table, clips_folder, cfg, clip_format)
+        wanted = set(todo)
+        for name, block in zip(names, executor.in_blocks(tasks, cfg.shard_clips), strict=True):
+            if name in wanted:
+                started.append((name, block))
+                yield block
+
+    num_items = min(num_tasks, len(todo) * cfg.shard_clips)
+    for variants in executor.map_blocks(
+        make_variant, blocks(), cfg.run, title="augment", num_items=num_items
+    ):
+        name, block = started.popleft()
+        with finished.writing(name) as folder:
+            _write_block(folder, block, variants)
+    with storage.replacing(paths.augmented, work) as fresh:
+        num_variants = _assemble([finished[name] for name in names], fresh)
+    shutil.rmtree(work / "augment")
+    log.info("augment: %d variants", num_variants)
 
 
-def _store(task: Task, variant: Variant, shards: ShardWriter) -> Clip:
+def _tasks(
+    table: Path, clips_folder: Path, cfg: AugmentConfig, clip_format: ClipFormat
+) -> Iterator[Task]:
+    for clip in manifest.read_rows(table, Clip):
+        if clip.split == "train":
+            for number in range(cfg.variants_per_clip):
+                yield Task(clip, clips_folder, number, cfg, clip_format)
+
+
+def _write_block(
+    folder: Path, block: Sequence[Task], variants: Sequence[Variant | executor.Lost]
+) -> None:
+    with (
+        ShardWriter(folder, len(block)) as tar,
+        manifest.TableWriter(folder / manifest.MANIFEST, Clip) as table,
+    ):
+        for task, variant in zip(block, variants, strict=True):
+            if isinstance(variant, executor.Lost):
+                raise UserError(f"clip {task.clip.clip_id}: {variant.detail}; run it again")
+            table.add(_store(task, variant, tar))
+
+
+def _assemble(blocks: Sequence[Path], fresh: Path) -> int:
+    applied: Counter[str] = Counter()
+    parents: set[str | None] = set()
+    num_variants = 0
+    with manifest.TableWriter(fresh / manifest.MANIFEST, Clip) as table:
+        for variant in shards.gather(blocks, fresh):
+            table.add(variant)
+            parents.add(variant.parent_id)
+            num_variants += 1
+            assert variant.variant is not None
+            drawn = json.loads(variant.variant)
+            applied.update(f"camera {name}" for name in drawn["camera"])
+            applied.update(f"sensor {name}" for name in drawn["sensor"] if name != "seed")
+            applied.update(name for name in drawn if name == "recompress_crf")
+    stats = {"clips": len(parents), "variants": num_variants, "applied": applied}
+    manifest.write_stats(fresh, stats)
+    return num_variants
+
+
+def _store(task: Task, variant: Variant, tar: ShardWriter) -> Clip:
     variant_id = f"{task.clip.clip_id}-{task.number}"
-    place = shards.add(variant_id, variant.mp4)
+    place = tar.add(variant_id, variant.mp4)
     return replace(
         task.clip,
         clip_id=variant_id,
@@ -116,18 +174,3 @@ def _store(task: Task, variant: Variant, shards: ShardWriter) -> Clip:
         size=place.size,
         variant=json.dumps(variant.parameters, sort_keys=True),
     )
-
-
-def _stats(tasks: Sequence[Task], variants: Sequence[Clip]) -> dict[str, object]:
-    applied: Counter[str] = Counter()
-    for variant in variants:
-        assert variant.variant is not None
-        drawn = json.loads(variant.variant)
-        applied.update(f"camera {name}" for name in drawn["camera"])
-        applied.update(f"sensor {name}" for name in drawn["sensor"] if name != "seed")
-        applied.update(name for name in drawn if name == "recompress_crf")
-    return {
-        "clips": len({task.clip.clip_id for task in tasks}),
-        "variants": len(variants),
-        "applied": applied,
-    }

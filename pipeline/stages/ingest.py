@@ -1,227 +1,408 @@
-"""Turn footage collections into canonical clips: decode, resample, window, encode, hash."""
+"""Turn footage collections into canonical clips, and account for every file."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import executor, manifest, video, workdir
-from pipeline.collection import INDEX, IndexRow, read_index
+from pipeline import executor, foreign, manifest, sandbox, shards, storage, workdir
+from pipeline.canonical import Canonical, Window, canonicalise
+from pipeline.collection import INDEX, IndexRow, check_index, iter_index
 from pipeline.config import ClipFormat, IngestApp, IngestConfig, Run
 from pipeline.errors import UserError
-from pipeline.manifest import Clip, Reject
+from pipeline.fingerprint import HASH_BYTES, num_hashes
+from pipeline.manifest import Clip, File, Reject, TableWriter
 from pipeline.shards import ShardWriter
+from pipeline.tombstones import Tombstones, forgotten
 
 log = logging.getLogger(__name__)
 
 _REMEDIES = {
     "missing_file": "put the file there or take its row out of the index",
     "outside_collection": "replace the link by the file itself",
+    "forgotten": "take its row out of the index, and delete the file",
     "too_short": "give a longer piece of the recording",
     "too_long": "divide the file or raise max_duration_s",
     "too_large": "scale the file down or raise max_pixels",
+    "too_much_output": "divide the file or raise max_output_mb",
     "timeout": "re-encode the file or raise timeout_s",
+    "cpu_time": "re-encode the file or raise max_cpu_s",
     "out_of_memory": "re-encode the file or raise max_memory_mb",
     "playlist": "give the video itself",
+    "black": "give footage that shows something, or take it out of the index",
+    "still": "give footage in which something moves, or take it out of the index",
+    "damaged": "copy the file again from where it came, or take it out of the index",
 }
-# Black leaders look alike in unrelated films, which would so count as duplicates.
-_BLANK_STD = 2.0
 _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out of the index"
+_DECODERS = ("av", "numpy", "opencv-python-headless")
+_CODE = (
+    *("canonical.py", "foreign.py", "scenes.py", "fingerprint.py", "video.py"),
+    *("stages/ingest.py", "manifest.py", "shards.py", "collection.py"),
+)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A footage collection: its name, and where it is."""
+
+    name: str
+    place: str
+    """A folder, or a URL such as `s3://bucket/prefix`."""
+    num_files: int
 
 
 @dataclass(frozen=True)
 class Footage:
     """One file of a collection, and what it may become."""
 
-    collection: str
-    root: Path
+    collection: Collection
     row: IndexRow
     clip: ClipFormat
     stride_frames: int
-    limits: video.Limits
+    limits: foreign.Limits
+    work: Path
+    path: Path | None = None
+    """Where its bytes are while a worker has it; None where there are none to be had."""
+    refused: str = ""
+    """The reason for which it is not even opened."""
+
+    @property
+    def recording(self) -> str:
+        """Unique over collections."""
+        return f"{self.collection.name}/{self.row.recording}"
 
 
-@dataclass(frozen=True)
-class Window:
-    """One canonical clip before it has a place in a shard."""
+@contextmanager
+def at_hand(footage: Footage) -> Iterator[Footage]:
+    """Have the file's bytes on this machine for as long as the block runs."""
+    with ExitStack() as stack:
+        place, path = footage.collection.place, footage.row.path
+        if footage.refused:
+            yield footage
+        elif not storage.is_remote(place) and _leads_outside(Path(place), path):
+            yield replace(footage, refused="outside_collection")
+        else:
+            try:
+                local = stack.enter_context(storage.fetched(place, path, footage.work))
+            except FileNotFoundError:
+                yield replace(footage, refused="missing_file")
+            else:
+                yield replace(footage, path=local)
 
-    start_frame: int
-    mp4: bytes
-    pixels_sha256: str
+
+def _leads_outside(root: Path, path: str) -> bool:
+    return not (root / path).resolve().is_relative_to(root.resolve())
 
 
-def canonicalise(footage: Footage) -> list[Window] | Reject:
-    """Decode one file into the windows of its canonical clips, or say why it cannot be done."""
-    path = footage.root / footage.row.path
-    if not path.is_file():
-        return _reject(footage, "missing_file", "no such file")
-    if not path.resolve().is_relative_to(footage.root.resolve()):
-        return _reject(footage, "outside_collection", "the path leads out of the collection")
-    clip = footage.clip
+def convert(footage: Footage) -> Canonical | Reject:
+    """Make the canonical clips of one file, or say why it cannot be done; runs in the sandbox."""
+    details = {
+        "missing_file": "no such file",
+        "outside_collection": "the path leads out of the collection",
+        "forgotten": "the recording was to be forgotten",
+    }
+    if footage.path is None:
+        return _reject(footage, footage.refused, details[footage.refused])
     try:
-        windows = list(
-            _windows(
-                video.resample(path, clip.fps, clip.size, footage.limits),
-                clip,
-                footage.stride_frames,
-            )
-        )
-    except video.DecodeError as error:
+        return canonicalise(footage.path, footage.clip, footage.stride_frames, footage.limits)
+    except foreign.DecodeError as error:
         return _reject(footage, error.reason, str(error))
-    if not windows:
-        shortest_s = clip.num_frames / clip.fps
-        return _reject(footage, "too_short", f"no picture as long as a clip of {shortest_s:.2f} s")
-    return windows
-
-
-def _windows(
-    frames: Iterator[video.Frames], clip: ClipFormat, stride_frames: int
-) -> Iterator[Window]:
-    held: list[video.Frames] = []
-    start_frame = 0
-    for frame in frames:
-        held.append(frame)
-        if len(held) == clip.num_frames:
-            pixels = np.stack(held)
-            if pixels.std(axis=(1, 2, 3)).max() >= _BLANK_STD:
-                yield Window(
-                    start_frame,
-                    video.encode(pixels, clip.fps, crf=clip.crf, keyint=clip.num_frames),
-                    hashlib.sha256(pixels.tobytes()).hexdigest(),
-                )
-            held = held[stride_frames:]
-            start_frame += stride_frames
 
 
 def _reject(footage: Footage, reason: str, detail: str) -> Reject:
     remedy = _REMEDIES.get(reason, _DEFAULT_REMEDY)
-    return Reject(footage.collection, footage.row.path, "ingest", reason, detail, remedy)
+    return Reject(footage.collection.name, footage.row.path, "ingest", reason, detail, remedy)
 
 
-def window_discharge(row: IndexRow, start_s: float, clip: ClipFormat, alone: bool) -> bool | None:
-    """Whether a window shows a discharge; None where the file's label does not tell.
+def label(
+    row: IndexRow, start_s: float, clip: ClipFormat, whole: bool
+) -> tuple[bool | None, str | None]:
+    """Whether a window shows a discharge, or None and why that cannot be known.
 
     Without discharge times, the label of a file with discharges holds for its window only if
-    that is `alone`. A discharge nearer to an edge than one frame, or two at the end, may show in
-    this window, in its neighbour or between them.
+    that is the `whole` file. A discharge nearer to an edge than one frame, or two at the end, may
+    show in this window, in its neighbour or between them.
     """
     if not row.discharge:
-        return False
+        return False, None
     if not row.discharges_s:
-        return True if alone else None
+        return (True, None) if whole else (None, "no_discharge_times")
     end_s, frame_s = start_s + clip.num_frames / clip.fps, 1 / clip.fps
     if any(start_s <= time_s < end_s - 2 * frame_s for time_s in row.discharges_s):
-        return True
+        return True, None
     if any(start_s - frame_s <= time_s < end_s for time_s in row.discharges_s):
-        return None
-    return False
+        return None, "discharge_at_edge"
+    return False, None
 
 
-def find_collections(folder: Path) -> list[Path]:
+def find_collections(folder: Path) -> list[str]:
     """The folders below `folder`, itself included, that hold an index."""
-    return sorted(index.parent for index in folder.rglob(INDEX)) if folder.is_dir() else []
+    return sorted(str(i.parent) for i in folder.rglob(INDEX)) if folder.is_dir() else []
 
 
 def run(cfg: IngestApp) -> None:
     """Ingest the synthetic collections, those under `paths.footage` and `collections`."""
     paths = cfg.paths
-    collections = [
+    places = [
         *find_collections(Path(paths.synthetic)),
         *find_collections(Path(paths.footage)),
-        *(_local(folder) for folder in cfg.collections),
+        *cfg.collections,
     ]
-    ingest(collections, Path(paths.clips), cfg, Path(paths.work), cfg.run)
-
-
-def _local(folder: str) -> Path:
-    if "://" in folder:
-        raise UserError(f"conf/ingest.yaml: {folder}: copy or mount it first, and name the folder")
-    return Path(folder)
+    ingest(places, paths.clips, cfg, Path(paths.work), cfg.run, forgotten(Path(paths.footage)))
 
 
 def ingest(
-    collections: Sequence[Path], output: Path, cfg: IngestConfig, work: Path, run: Run
+    places: Sequence[str],
+    output: str,
+    cfg: IngestConfig,
+    work: Path,
+    run: Run,
+    tombstones: Tombstones,
 ) -> None:
-    """Write clip shards, `manifest.parquet`, `rejects.parquet` and `stats.json` to `output`.
+    """Write shards, `manifest`, `files`, `rejects`, `fingerprints`, `format`, `stats` to `output`.
+
+    Blocks of files are kept in `work` until the output is in place, so a killed run goes on.
+
+    Args:
+        places: collections, as folders or URLs.
+        output: a folder, or a URL.
+        cfg: what to make of them.
+        work: a folder for what is unfinished, on the file system of the output.
+        run: how to run.
+        tombstones: what to refuse.
 
     Raises:
-        UserError: a bad index, no clip at all, or more rejects than `max_reject_rate`.
+        UserError: a bad index; or, once everything is written, no clip at all, or more rejects
+            than `max_reject_rate`.
     """
-    files = _files(collections, cfg)
-    rejects: list[Reject] = []
-    clips: list[Clip] = []
-    results = executor.map_blocks(
-        canonicalise,
-        files,
-        run,
-        title="ingest",
-        timeout_s=cfg.timeout_s,
-        memory_mb=cfg.max_memory_mb,
+    collections = _collections(places, cfg, work)
+    finished = workdir.Blocks(work / "ingest" / workdir.key(storage.name(output)))
+    code = [workdir.code_sha256(*_CODE), *map(version, _DECODERS)]
+    names = [
+        workdir.key(
+            code,
+            sorted(tombstones.sha256s),
+            cfg.shard_clips,
+            [_identity(footage) for footage in block],
+        )
+        for block in _blocks(collections, cfg, work, tombstones)
+    ]
+    _convert_blocks(collections, cfg, work, run, tombstones, names, finished)
+    with storage.replacing(output, work) as fresh:
+        stats = _assemble([finished[name] for name in names], fresh, cfg)
+    finished.clear()
+    _check(stats, storage.mirror(output, work), cfg)
+    log.info(
+        "ingest: %d files, %d clips, %d rejects", stats["files"], stats["clips"], stats["rejects"]
     )
-    with workdir.replacing(output, work) as fresh:
-        with ShardWriter(fresh, cfg.shard_clips) as shards:
-            for footage, result in zip(files, results, strict=True):
-                if isinstance(result, executor.Lost):
-                    rejects.append(_reject(footage, result.reason, result.detail))
-                elif isinstance(result, Reject):
-                    rejects.append(result)
-                else:
-                    clips += [_store(footage, window, result, shards) for window in result]
-        manifest.write_format(fresh, cfg.clip)
-        manifest.write_manifest(fresh, clips)
-        manifest.write_rejects(fresh, rejects)
-        manifest.write_stats(fresh, _stats(files, clips, rejects))
-        _check(files, clips, rejects, cfg)
-    log.info("ingest: %d files, %d clips, %d rejects", len(files), len(clips), len(rejects))
 
 
-def _files(collections: Sequence[Path], cfg: IngestConfig) -> list[Footage]:
-    if not collections:
+def _collections(places: Sequence[str], cfg: IngestConfig, work: Path) -> list[Collection]:
+    if not places:
         raise UserError(
             "no footage collection: put one under footage/, or name one in conf/ingest.yaml"
         )
-    roots: dict[str, Path] = {}
-    for root in collections:
-        other = roots.setdefault(root.resolve().name, root)
-        if other.resolve() != root.resolve():
-            raise UserError(f"{root}: {other} has the same name; rename one of the folders")
     if not 1 <= cfg.stride_frames <= cfg.clip.num_frames:
         raise UserError(
             f"conf/ingest.yaml: stride_frames {cfg.stride_frames} is none of 1 to "
             f"{cfg.clip.num_frames}, the frames of a clip"
         )
-    limits = video.Limits(cfg.max_pixels, cfg.max_duration_s)
-    return [
-        Footage(name, root, row, cfg.clip, cfg.stride_frames, limits)
-        for name, root in sorted(roots.items())
-        for row in read_index(root)
-    ]
+    by_name: dict[str, str] = {}
+    for place in places:
+        place = place if storage.is_remote(place) else str(Path(place).resolve())
+        other = by_name.setdefault(storage.name(place), place)
+        if other != place:
+            raise UserError(f"{place}: {other} has the same name; rename one of the folders")
+    found = []
+    for name, place in sorted(by_name.items()):
+        with storage.fetched_index(place, work) as folder:
+            found.append(Collection(name, place, check_index(folder)))
+    return found
 
 
-def _store(
-    footage: Footage, window: Window, windows: Sequence[Window], shards: ShardWriter
-) -> Clip:
-    row, name = footage.row, footage.collection
-    identity = f"{name}/{row.path}@{window.start_frame}"
+def _blocks(
+    collections: Sequence[Collection], cfg: IngestConfig, work: Path, tombstones: Tombstones
+) -> Iterator[list[Footage]]:
+    return executor.in_blocks(_footage(collections, cfg, work, tombstones), cfg.block_files)
+
+
+def _footage(
+    collections: Sequence[Collection], cfg: IngestConfig, work: Path, tombstones: Tombstones
+) -> Iterator[Footage]:
+    limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
+    for collection in collections:
+        with storage.fetched_index(collection.place, work) as folder:
+            for row in iter_index(folder):
+                one = Footage(collection, row, cfg.clip, cfg.stride_frames, limits, work)
+                gone = one.recording in tombstones.recordings
+                yield replace(one, refused="forgotten") if gone else one
+
+
+def _identity(footage: Footage) -> list[object]:
+    """What a file's result depends on, besides the code."""
+    place, path = footage.collection.place, footage.row.path
+    try:
+        file = storage.identity(place, path)
+    except FileNotFoundError:
+        file = "missing"
+    limits = [asdict(footage.clip), footage.stride_frames, asdict(footage.limits)]
+    return [footage.recording, asdict(footage.row), limits, footage.refused, file]
+
+
+def _convert_blocks(
+    collections: Sequence[Collection],
+    cfg: IngestConfig,
+    work: Path,
+    run: Run,
+    tombstones: Tombstones,
+    names: Sequence[str],
+    finished: workdir.Blocks,
+) -> None:
+    """Fill `finished` with the blocks that it lacks."""
+    lacking = {name for name in names if name not in finished}
+    started: deque[tuple[str, list[Footage]]] = deque()
+
+    def todo() -> Iterator[list[Footage]]:
+        blocks = _blocks(collections, cfg, work, tombstones)
+        for name, block in zip(names, blocks, strict=True):
+            if name in lacking:
+                started.append((name, block))
+                yield block
+
+    num_files = sum(collection.num_files for collection in collections)
+    results = executor.map_blocks(
+        convert,
+        todo(),
+        run,
+        title="ingest",
+        num_items=min(num_files, len(lacking) * cfg.block_files),
+        limits=sandbox.Limits(cfg.max_memory_mb, cfg.max_cpu_s, cfg.timeout_s),
+        prepare=at_hand,
+    )
+    for result in results:
+        name, block = started.popleft()
+        with finished.writing(name) as folder:
+            _write_block(folder, block, result, cfg, tombstones)
+
+
+def _write_block(
+    folder: Path,
+    block: Sequence[Footage],
+    results: Sequence[Canonical | Reject | executor.Lost],
+    cfg: IngestConfig,
+    tombstones: Tombstones,
+) -> None:
+    fingerprints = []
+    with (
+        ShardWriter(folder, cfg.shard_clips) as tar,
+        TableWriter(folder / manifest.MANIFEST, Clip) as clips,
+        TableWriter(folder / manifest.FILES, File) as files,
+        TableWriter(folder / manifest.REJECTS, Reject) as rejects,
+    ):
+        for footage, result in zip(block, results, strict=True):
+            reject = _why_not(footage, result, tombstones)
+            files.add(_file(footage, result, reject))
+            if reject is not None:
+                rejects.add(reject)
+            elif isinstance(result, Canonical):
+                for window in result.windows:
+                    clips.add(_clip(footage, window, result, tar))
+                    fingerprints.append(window.fingerprint)
+    np.save(folder / manifest.FINGERPRINTS, _stacked(fingerprints, cfg.clip))
+
+
+def _stacked(fingerprints: Sequence[np.ndarray], clip: ClipFormat) -> np.ndarray:
+    shape = (len(fingerprints), num_hashes(clip.num_frames), 2, HASH_BYTES)
+    return np.asarray(fingerprints, np.uint8).reshape(shape)
+
+
+def _why_not(
+    footage: Footage, result: Canonical | Reject | executor.Lost, tombstones: Tombstones
+) -> Reject | None:
+    if isinstance(result, executor.Lost):
+        return _reject(footage, result.reason, result.detail)
+    if isinstance(result, Reject):
+        return result
+    if result.sha256 in tombstones.sha256s:
+        return _reject(footage, "forgotten", "the same bytes were to be forgotten")
+    if result.windows:
+        return None
+    lost_s: dict[str, float] = defaultdict(float)
+    for stretch in result.dropped:
+        lost_s[stretch.reason] += stretch.end_s - stretch.start_s
+    reason = next(iter(lost_s)) if len(lost_s) == 1 else "nothing_left"
+    what = ", ".join(f"{time_s:.2f} s {code}" for code, time_s in sorted(lost_s.items()))
+    clip_s = footage.clip.num_frames / footage.clip.fps
+    return _reject(
+        footage,
+        reason if lost_s else "too_short",
+        f"no clip of {clip_s:.2f} s in its {result.duration_s:.2f} s ({what or 'too short'})",
+    )
+
+
+def _file(
+    footage: Footage, result: Canonical | Reject | executor.Lost, reject: Reject | None
+) -> File:
+    row = footage.row
+    file = File(
+        collection=footage.collection.name,
+        path=row.path,
+        recording=footage.recording,
+        source=row.source,
+        origin=row.origin,
+        licence=row.licence,
+        authority=row.authority,
+        reject=reject.reason if reject else None,
+    )
+    if not isinstance(result, Canonical):
+        return file
+    return replace(
+        file,
+        sha256=result.sha256,
+        num_bytes=result.num_bytes,
+        container=result.container,
+        codec=result.codec,
+        pixel_format=result.pixel_format,
+        width=result.width,
+        height=result.height,
+        fps=result.fps,
+        duration_s=result.duration_s,
+        marks=json.dumps(result.marks),
+        cuts_s=json.dumps(result.cuts_s),
+        dropped=json.dumps([asdict(stretch) for stretch in result.dropped]),
+        num_clips=0 if reject else len(result.windows),
+    )
+
+
+def _clip(footage: Footage, window: Window, result: Canonical, tar: ShardWriter) -> Clip:
+    row, clip = footage.row, footage.clip
+    identity = f"{footage.collection.name}/{row.path}@{window.start_frame}"
     clip_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    start_s = window.start_frame / footage.clip.fps
-    place = shards.add(clip_id, window.mp4)
+    start_s = window.start_frame / clip.fps
+    rest_s = result.duration_s - clip.num_frames / clip.fps
+    whole = len(result.windows) == 1 and rest_s < 2 / clip.fps
+    discharge, unused = label(row, start_s, clip, whole)
+    place = tar.add(clip_id, window.mp4)
     return Clip(
         clip_id=clip_id,
         parent_id=None,
-        collection=name,
+        collection=footage.collection.name,
         path=row.path,
         source=row.source,
         origin=row.origin,
-        recording=f"{name}/{row.recording}",
+        recording=footage.recording,
         start_s=start_s,
-        discharge=window_discharge(row, start_s, footage.clip, alone=len(windows) == 1),
+        box=",".join(map(str, window.box)),
+        discharge=discharge,
         licence=row.licence,
         authority=row.authority,
         viewpoint=row.viewpoint,
@@ -229,34 +410,78 @@ def _store(
         shard=place.shard,
         offset=place.offset,
         size=place.size,
+        unused=unused,
     )
 
 
-def _stats(
-    files: Sequence[Footage], clips: Sequence[Clip], rejects: Sequence[Reject]
-) -> dict[str, object]:
+def _assemble(blocks: Sequence[Path], fresh: Path, cfg: IngestConfig) -> dict[str, int]:
+    """Write the output from finished blocks; returns the counts that decide about the run."""
     labels = {True: "shooting", False: "other", None: "unknown"}
-    return {
-        "files": len(files),
-        "clips": len(clips),
-        "recordings": len({clip.recording for clip in clips}),
-        "clips_by_class": Counter(f"{clip.origin} {labels[clip.discharge]}" for clip in clips),
-        "rejects": len(rejects),
-        "rejects_by_reason": Counter(reject.reason for reject in rejects),
-    }
+    classes: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    marks: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    recordings: set[str] = set()
+    with TableWriter(fresh / manifest.MANIFEST, Clip) as clips:
+        for clip in shards.gather(blocks, fresh):
+            clips.add(clip)
+            recordings.add(clip.recording)
+            classes[f"{clip.origin} {labels[clip.discharge]}"] += 1
+    num_files = 0
+    with TableWriter(fresh / manifest.FILES, File) as files:
+        for block in blocks:
+            for file in manifest.read_rows(block / manifest.FILES, File):
+                files.add(file)
+                num_files += 1
+                marks.update(json.loads(file.marks))
+                dropped.update(stretch["reason"] for stretch in json.loads(file.dropped))
+    with TableWriter(fresh / manifest.REJECTS, Reject) as rejects:
+        for block in blocks:
+            for reject in manifest.read_rows(block / manifest.REJECTS, Reject):
+                rejects.add(reject)
+                reasons[reject.reason] += 1
+    _join_fingerprints(blocks, fresh / manifest.FINGERPRINTS, classes.total(), cfg.clip)
+    manifest.write_format(fresh, cfg.clip)
+    counts = {"files": num_files, "clips": classes.total(), "rejects": reasons.total()}
+    manifest.write_stats(
+        fresh,
+        {
+            **counts,
+            "recordings": len(recordings),
+            "clips_by_class": classes,
+            "rejects_by_reason": reasons,
+            "stretches_dropped_by_reason": dropped,
+            "files_by_mark": marks,
+        },
+    )
+    return {**counts, "forgotten": reasons["forgotten"]}
 
 
-def _check(
-    files: Sequence[Footage], clips: Sequence[Clip], rejects: Sequence[Reject], cfg: IngestConfig
+def _join_fingerprints(
+    blocks: Sequence[Path], path: Path, num_clips: int, clip: ClipFormat
 ) -> None:
+    shape = (num_clips, *_stacked([], clip).shape[1:])
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.load(block / manifest.FINGERPRINTS).tobytes())
+
+
+def _check(stats: dict[str, int], output: Path, cfg: IngestConfig) -> None:
+    """Raise where the output, which is in place already, holds too little of the footage."""
+    rejects = manifest.read_rows(output / manifest.REJECTS, Reject)
+    wanted = (reject for reject in rejects if reject.reason != "forgotten")
     examples = "".join(
         f"\n  {reject.collection}/{reject.path}: {reject.reason}: {reject.detail}; {reject.remedy}"
-        for reject in rejects[:10]
+        for reject, _ in zip(wanted, range(10), strict=False)
     )
-    if not clips:
-        raise UserError(f"no file of {len(files)} became a clip{examples}")
-    if len(rejects) > cfg.max_reject_rate * len(files):
+    everything = f"\nall of them: {output / manifest.REJECTS}"
+    if not stats["clips"]:
+        raise UserError(f"no file of {stats['files']} became a clip{examples}{everything}")
+    num_rejects, num_files = (stats[key] - stats["forgotten"] for key in ("rejects", "files"))
+    if num_rejects > cfg.max_reject_rate * num_files:
         raise UserError(
-            f"{len(rejects)} of {len(files)} files rejected, more than "
-            f"max_reject_rate={cfg.max_reject_rate} in conf/ingest.yaml{examples}"
+            f"{num_rejects} of {num_files} files rejected, more than "
+            f"max_reject_rate={cfg.max_reject_rate} in conf/ingest.yaml{examples}{everything}"
         )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import executor, manifest, packed, video, workdir
+from pipeline import executor, manifest, packed, shards, storage, video, workdir
 from pipeline.config import ClipFormat, PackApp
 from pipeline.errors import UserError
 from pipeline.manifest import Clip
@@ -21,7 +23,10 @@ from pipeline.shards import read_clip
 log = logging.getLogger(__name__)
 
 ENCODINGS = ("raw",)
+_CODE = ("stages/pack.py", "manifest.py", "packed.py", "shards.py", "video.py")
+_LIBRARIES = ("decord", "numpy")
 _CLIPS_PER_BLOCK = 32
+_ROWS_PER_GROUP = 8192
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ def write_block(block: Block) -> None:
 def run(cfg: PackApp) -> None:
     """Write `samples.raw`, `index.parquet`, `format.json`, `stats.json` to `paths.packed`.
 
+    The samples grow in the work folder, where finished blocks outlive a kill.
+
     Raises:
         UserError: an unknown encoding, or a shard that is missing or not whole.
     """
@@ -60,28 +67,53 @@ def run(cfg: PackApp) -> None:
         raise UserError(
             f"conf/pack.yaml: encoding '{cfg.encoding}' is none of {', '.join(ENCODINGS)}"
         )
-    paths = cfg.paths
-    clips_folder, augmented_folder = Path(paths.clips), Path(paths.augmented)
+    paths, work = cfg.paths, Path(cfg.paths.work)
+    clips_folder = storage.mirror(paths.clips, work)
+    augmented = storage.mirror(paths.augmented, work)
+    splits = storage.mirror(paths.splits, work)
     clip_format = manifest.read_format(clips_folder)
-    originals = [c for c in manifest.read_manifest(Path(paths.splits)) if c.split is not None]
-    variants = manifest.read_manifest(augmented_folder)
-    clips = [(clips_folder, c) for c in originals] + [(augmented_folder, c) for c in variants]
-    with workdir.replacing(Path(paths.packed), Path(paths.work)) as fresh:
-        samples = fresh / packed.SAMPLES
-        samples.touch()
-        blocks = [
-            Block(clips[first : first + _CLIPS_PER_BLOCK], samples, first, clip_format)
-            for first in range(0, len(clips), _CLIPS_PER_BLOCK)
-        ]
-        for result in executor.map_blocks(write_block, blocks, cfg.run, title="pack"):
-            if isinstance(result, executor.Lost):
-                raise UserError(f"pack: {result.detail}; run it again")
-        rows = [_index_row(clip) for _, clip in clips]
-        pq.write_table(pa.Table.from_pylist(rows, schema=packed.INDEX_SCHEMA), fresh / packed.INDEX)
+    tables = [splits / manifest.MANIFEST, augmented / manifest.MANIFEST]
+    code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
+    hashes = [workdir.file_sha256(table) for table in tables]
+    finished = workdir.Blocks(work / "pack" / workdir.key(code, asdict(clip_format), hashes))
+    samples = finished[packed.SAMPLES]
+    samples.touch()
+
+    def clips() -> Iterator[tuple[Path, Clip]]:
+        for folder, table in zip((clips_folder, augmented), tables, strict=True):
+            for clip in manifest.read_rows(table, Clip):
+                if clip.split is not None:
+                    yield folder, clip
+
+    num_clips = sum(1 for _ in clips())
+    names = [f"{first:09d}" for first in range(0, num_clips, _CLIPS_PER_BLOCK)]
+    todo = [name for name in names if name not in finished]
+
+    def blocks() -> Iterator[list[Block]]:
+        wanted = set(todo)
+        parts = executor.in_blocks(clips(), _CLIPS_PER_BLOCK)
+        for name, part in zip(names, parts, strict=True):
+            if name in wanted:
+                yield [Block(part, samples.resolve(), int(name), clip_format)]
+
+    results = executor.map_blocks(write_block, blocks(), cfg.run, title="pack", num_items=len(todo))
+    for name, (lost,) in zip(todo, results, strict=True):
+        if isinstance(lost, executor.Lost):
+            raise UserError(f"pack: {lost.detail}; run it again")
+        with finished.writing(name):
+            pass
+    with storage.replacing(paths.packed, work) as fresh:
+        shards.link(samples, fresh / packed.SAMPLES)
+        counts: Counter[str] = Counter()
+        with pq.ParquetWriter(fresh / packed.INDEX, packed.INDEX_SCHEMA) as index:
+            for part in executor.in_blocks(clips(), _ROWS_PER_GROUP):
+                rows = [_index_row(clip) for _, clip in part]
+                index.write_table(pa.Table.from_pylist(rows, schema=packed.INDEX_SCHEMA))
+                counts.update(f"{c.split} {'variant' if c.parent_id else 'clip'}" for _, c in part)
         manifest.write_format(fresh, clip_format)
-        counts = Counter(f"{c.split} {'variant' if c.parent_id else 'clip'}" for _, c in clips)
         manifest.write_stats(fresh, {"samples": counts})
-    log.info("pack: %d samples", len(clips))
+    shutil.rmtree(work / "pack")
+    log.info("pack: %d samples", num_clips)
 
 
 def _index_row(clip: Clip) -> dict[str, object]:

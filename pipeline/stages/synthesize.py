@@ -95,7 +95,13 @@ def run(cfg: SynthesizeApp) -> None:
                 for index in range(settings.num_recordings)
             ]
             todo = [draw for draw in draws if not (draw.folder / _RESULT).is_file()]
-            for lost in executor.map_blocks(render, todo, cfg.run, title=f"synthesize {engine}"):
+            for (lost,) in executor.map_blocks(
+                render,
+                executor.in_blocks(todo, 1),
+                cfg.run,
+                title=f"synthesize {engine}",
+                num_items=len(todo),
+            ):
                 if isinstance(lost, executor.Lost):
                     raise UserError(f"{engine}: a worker was lost ({lost.detail}); run it again")
             stats[engine] = _collect(draws, fresh / engine)

@@ -4,12 +4,15 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import app
+from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn.data import BalancedSampler, Draw, PackedData, Samples, alter, divide
-from pipeline.packed import Packed
+from pipeline.packed import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.toy import toy_clip, write_packed
 
 LABELS = np.repeat([0, 1, 2, 3], [10, 30, 60, 100])
@@ -114,3 +117,23 @@ def test_too_few_samples_for_a_batch_are_refused(tmp_path: Path) -> None:
 def test_an_empty_val_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="val split is empty"):
         packed_data(tmp_path, num_val=0)
+
+
+def test_footage_is_counted_by_who_gave_it(tmp_path: Path) -> None:
+    folder = write_packed(tmp_path / "packed", num_train=32, num_val=16)
+    index = pq.read_table(folder / INDEX).to_pylist()
+    for number, row in enumerate(index):
+        row["licence"] = "internal" if row["origin"] == "real" else "CC0-1.0"
+        row["authority"] = "City Police" if row["source"] == "real-0" else ""
+        row["variant"] = "{}" if number < 4 else None
+    pq.write_table(pa.Table.from_pylist(index[::-1], INDEX_SCHEMA), folder / INDEX)
+    cfg = app.compose("train")
+    assert isinstance(cfg, TrainApp)
+    rows = PackedData(Packed.open(folder), cfg, 0).footage()
+    assert [tuple(row.values()) for row in rows] == [
+        ("game-0", "game", "CC0-1.0", "", 6, 4),
+        ("game-1", "game", "CC0-1.0", "", 8, 4),
+        ("real-0", "real", "internal", "City Police", 6, 4),
+        ("real-1", "real", "internal", "", 8, 4),
+    ]
+    assert list(rows[0]) == ["source", "origin", "licence", "authority", "train", "val"]

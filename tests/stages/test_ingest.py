@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
+import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline import manifest, shards, video
-from pipeline.collection import IndexRow, write_index
+from pipeline import executor, manifest, shards, video
+from pipeline.collection import IndexRow, read_index, write_index
 from pipeline.config import App, ClipFormat
 from pipeline.errors import UserError
+from pipeline.fingerprint import fingerprint
+from pipeline.manifest import File
 from pipeline.stages import ingest
+from pipeline.tombstones import Tombstone, write_tombstones
 from tests.conftest import moving_frames, write_collection
 
 CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)
@@ -45,8 +53,6 @@ def test_every_file_of_the_shared_footage_is_a_clip_or_a_reject(
 ) -> None:
     few = tmp_path / "few"
     few.mkdir()
-    from pipeline.collection import read_index
-
     wanted = (".gif", ".webm", "bird.mkv", "oa_w0_0.mp4", "chair-orig-22-sd-bar.mp4")
     rows = [row for row in read_index(footage) if row.path.endswith(wanted)]
     for row in rows:
@@ -76,31 +82,136 @@ def test_one_and_two_workers_write_the_same_bytes(
 def test_discharge_times_label_each_window() -> None:
     row = replace(ROW, discharges_s=(0.5,))
     second_s = 16 / 15
-    assert ingest.window_discharge(row, 0.0, CLIP, alone=False) is True
-    assert ingest.window_discharge(row, second_s, CLIP, alone=False) is False
+    assert ingest.label(row, 0.0, CLIP, whole=False) == (True, None)
+    assert ingest.label(row, second_s, CLIP, whole=False) == (False, None)
     on_the_edge = replace(ROW, discharges_s=(second_s - 0.01,))
-    assert ingest.window_discharge(on_the_edge, 0.0, CLIP, alone=False) is None
-    assert ingest.window_discharge(on_the_edge, second_s, CLIP, alone=False) is None
+    assert ingest.label(on_the_edge, 0.0, CLIP, whole=False) == (None, "discharge_at_edge")
+    assert ingest.label(on_the_edge, second_s, CLIP, whole=False) == (None, "discharge_at_edge")
     both = replace(ROW, discharges_s=(0.5, second_s - 0.01))
-    assert ingest.window_discharge(both, 0.0, CLIP, alone=False) is True
+    assert ingest.label(both, 0.0, CLIP, whole=False) == (True, None)
 
 
-def test_a_label_of_a_file_holds_for_its_only_window_and_for_no_one_of_several() -> None:
-    assert ingest.window_discharge(ROW, 0.0, CLIP, alone=True) is True
-    assert ingest.window_discharge(ROW, 0.0, CLIP, alone=False) is None
+def test_a_label_of_a_file_holds_for_its_whole_and_for_no_part() -> None:
+    assert ingest.label(ROW, 0.0, CLIP, whole=True) == (True, None)
+    assert ingest.label(ROW, 0.0, CLIP, whole=False) == (None, "no_discharge_times")
     quiet = replace(ROW, discharge=False)
-    assert ingest.window_discharge(quiet, 0.0, CLIP, alone=False) is False
+    assert ingest.label(quiet, 0.0, CLIP, whole=False) == (False, None)
 
 
-def test_too_many_rejects_fail_and_leave_earlier_clips(
+@pytest.mark.parametrize(("num_frames", "discharge"), [(17, True), (22, None)])
+def test_the_only_window_of_a_longer_file_is_not_the_whole_of_it(
+    compose: Callable[..., App], tmp_path: Path, num_frames: int, discharge: bool | None
+) -> None:
+    write_collection(tmp_path / "footage" / "one", [ROW], num_frames)
+    ingest.run(compose("ingest"))
+    (clip,) = manifest.read_manifest(tmp_path / "clips")
+    assert clip.discharge is discharge
+    assert clip.unused == (None if discharge else "no_discharge_times")
+
+
+def test_too_many_rejects_fail_after_they_were_written_down(
     compose: Callable[..., App], small_collection: Path, tmp_path: Path
 ) -> None:
-    ingest.run(compose("ingest"))
-    before = (tmp_path / "clips" / "manifest.parquet").read_bytes()
     (small_collection / "real-1-1.mp4").write_bytes(b"rubbish")
     with pytest.raises(UserError, match=r"1 of 12 files rejected.*\n.*real-1-1\.mp4: decode_error"):
         ingest.run(compose("ingest"))
-    assert (tmp_path / "clips" / "manifest.parquet").read_bytes() == before
+    (reject,) = manifest.read_rejects(tmp_path / "clips")
+    assert (reject.path, reject.reason) == ("real-1-1.mp4", "decode_error")
+    assert json.loads((tmp_path / "clips" / "stats.json").read_text())["rejects"] == 1
+
+
+def test_no_clip_at_all_fails_after_the_rejects_were_written_down(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write_collection(tmp_path / "footage" / "one", [ROW], num_frames=5)
+    with pytest.raises(UserError, match=r"no file of 1 became a clip.*\n.*too_short"):
+        ingest.run(compose("ingest", "max_reject_rate=1"))
+    assert [r.reason for r in manifest.read_rejects(tmp_path / "clips")] == ["too_short"]
+
+
+def test_every_row_of_the_index_is_a_row_of_files_with_clips_or_a_reject(
+    compose: Callable[..., App], small_collection: Path, tmp_path: Path
+) -> None:
+    (small_collection / "real-0-0.mp4").write_bytes(b"rubbish")
+    (small_collection / "game-0-1.mp4").unlink()
+    ingest.run(compose("ingest", "max_reject_rate=0.5"))
+    folder = tmp_path / "clips"
+    files = list(manifest.read_rows(folder / manifest.FILES, File))
+    clips, rejects = manifest.read_manifest(folder), manifest.read_rejects(folder)
+    assert [f.path for f in files] == [row.path for row in read_index(small_collection)]
+    assert {f.path: f.num_clips for f in files if f.num_clips} == Counter(c.path for c in clips)
+    assert {f.path: f.reject for f in files if f.reject} == {r.path: r.reason for r in rejects}
+    assert all(bool(f.num_clips) != bool(f.reject) for f in files)
+    whole = next(f for f in files if f.path == "real-1-0.mp4")
+    data = (small_collection / whole.path).read_bytes()
+    assert (whole.sha256, whole.num_bytes) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert (whole.codec, whole.width, whole.height, whole.fps) == ("h264", 64, 64, 15)
+    assert whole.duration_s == pytest.approx(40 / 15)
+    assert json.loads(whole.dropped)[0]["reason"] == "too_short"
+
+
+def test_every_clip_has_its_fingerprint(
+    compose: Callable[..., App], small_collection: Path, tmp_path: Path
+) -> None:
+    ingest.run(compose("ingest", "block_files=5"))
+    folder = tmp_path / "clips"
+    clips = manifest.read_manifest(folder)
+    fingerprints = np.load(folder / manifest.FINGERPRINTS, mmap_mode="r")
+    assert fingerprints.shape == (len(clips), 4, 2, 32)
+    for i in (0, 11, len(clips) - 1):
+        frames = video.decode(shards.read_clip(folder, clips[i]))
+        bits = np.bitwise_count(fingerprint(frames) ^ fingerprints[i]).sum(-1)
+        assert bits.max() <= 64, "the encoder moves some bits, another clip half of them"
+
+
+def test_blocks_that_were_finished_before_a_kill_are_not_done_again(
+    compose: Callable[..., App],
+    small_collection: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cfg = compose("ingest", "block_files=4")
+    ingest.run(cfg)
+    undisturbed = {f.name: f.read_bytes() for f in (tmp_path / "clips").iterdir()}
+    shutil.rmtree(tmp_path / "clips")
+    map_blocks = executor.map_blocks
+    given: list[int] = []
+
+    def killed_after_two(work: Any, blocks: Any, *rest: Any, **options: Any) -> Any:
+        yield from itertools.islice(map_blocks(work, blocks, *rest, **options), 2)
+        raise KeyboardInterrupt
+
+    def counted(work: Any, blocks: Any, *rest: Any, **options: Any) -> Any:
+        for block in map_blocks(work, blocks, *rest, **options):
+            given.append(len(block))
+            yield block
+
+    monkeypatch.setattr(executor, "map_blocks", killed_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        ingest.run(cfg)
+    (small_collection / "real-0-0.mp4").touch()
+    monkeypatch.setattr(executor, "map_blocks", counted)
+    ingest.run(cfg)
+    assert given == [4, 4], "the touched file's block and the one that was never begun"
+    assert {f.name: f.read_bytes() for f in (tmp_path / "clips").iterdir()} == undisturbed
+
+
+def test_what_was_forgotten_is_refused_by_name_and_by_bytes(
+    compose: Callable[..., App], small_collection: Path, tmp_path: Path
+) -> None:
+    copied = (small_collection / "game-0-0.mp4").read_bytes()
+    stones = [
+        Tombstone("small/real-0-0.mp4", "real-0-0.mp4", ""),
+        Tombstone("elsewhere/x", "x", hashlib.sha256(copied).hexdigest()),
+    ]
+    write_tombstones(tmp_path / "footage", stones)
+    ingest.run(compose("ingest", "max_reject_rate=0"))
+    rejects = manifest.read_rejects(tmp_path / "clips")
+    assert {r.path: r.reason for r in rejects} == {
+        "real-0-0.mp4": "forgotten",
+        "game-0-0.mp4": "forgotten",
+    }
+    assert len(manifest.read_manifest(tmp_path / "clips")) == 2 * 10
 
 
 def test_a_link_out_of_the_collection_is_refused(
@@ -138,11 +249,8 @@ def test_blank_windows_are_no_clips(compose: Callable[..., App], tmp_path: Path)
     ingest.run(compose("ingest"))
     clips = manifest.read_manifest(tmp_path / "clips")
     assert [round(c.start_s * 15) for c in clips] == [16]
-
-
-def test_a_collection_on_a_store_is_refused_with_the_remedy(compose: Callable[..., App]) -> None:
-    with pytest.raises(UserError, match="s3://bucket/footage: copy or mount it first"):
-        ingest.run(compose("ingest", "collections=['s3://bucket/footage']"))
+    (file,) = manifest.read_rows(tmp_path / "clips" / manifest.FILES, File)
+    assert "black" in {stretch["reason"] for stretch in json.loads(file.dropped)}
 
 
 def test_no_collection_and_two_of_one_name_are_errors(

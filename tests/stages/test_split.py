@@ -6,13 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from pipeline import manifest
+from pipeline import fingerprint, manifest, video
 from pipeline.config import App, SplitConfig
 from pipeline.errors import UserError
-from pipeline.manifest import Clip
+from pipeline.manifest import FINGERPRINTS, MANIFEST, SPLITS, Clip
+from pipeline.shards import ShardWriter
 from pipeline.stages import split
+from tests.conftest import moving_frames
+from tests.test_duplicates import flipped, random_hashes
 from tests.test_manifest import CLIP
 
 CFG = SplitConfig(seed=3, val_fraction=0.2, test_fraction=0.2, unseen_sources=[])
@@ -34,16 +39,43 @@ def clips(num_recordings: int = 40, clips_each: int = 3) -> list[Clip]:
     ]
 
 
-def splits_of(assigned: list[Clip], key: str) -> dict[str, set[str | None]]:
+def write(folder: Path, rows: list[Clip], hashes: NDArray[np.uint8] | None = None) -> None:
+    folder.mkdir()
+    manifest.write_rows(folder / MANIFEST, Clip, rows)
+    np.save(folder / FINGERPRINTS, random_hashes(len(rows)) if hashes is None else hashes)
+
+
+def assigned(folder: Path, rows: list[Clip], cfg: SplitConfig = CFG) -> list[Clip]:
+    """The clips with the cluster and the split that the pure functions give them."""
+    manifest.write_rows(folder / "rows", Clip, rows)
+    columns = split.read_columns(folder / "rows")
+    cluster = split.first_recordings(columns, split.belonging_together(columns))
+    return [
+        replace(
+            clip,
+            cluster=columns.recordings[first],
+            split=None if number == split.NO_SPLIT else SPLITS[number],
+        )
+        for clip, first, number in zip(
+            rows, cluster, split.assign(columns, cluster, cfg), strict=True
+        )
+    ]
+
+
+def splits_of(rows: list[Clip], key: str) -> dict[str, set[str | None]]:
     found: dict[str, set[str | None]] = defaultdict(set)
-    for clip in assigned:
+    for clip in rows:
         found[getattr(clip, key)].add(clip.split)
     return found
 
 
-def test_no_recording_straddles_splits_and_the_fractions_are_kept() -> None:
-    assigned = split.assign(clips(), CFG)
-    of_recording = splits_of(assigned, "recording")
+def run(compose: Callable[..., App], *overrides: str) -> None:
+    fractions = ["val_fraction=0.2", "test_fraction=0.2", "find_parts=false"]
+    split.run(compose("split", *fractions, *overrides))
+
+
+def test_no_recording_straddles_splits_and_the_fractions_are_kept(tmp_path: Path) -> None:
+    of_recording = splits_of(assigned(tmp_path, clips()), "recording")
     assert all(len(names) == 1 for names in of_recording.values())
     assert Counter(next(iter(names)) for names in of_recording.values()) == {
         "train": 24,
@@ -52,66 +84,208 @@ def test_no_recording_straddles_splits_and_the_fractions_are_kept() -> None:
     }
 
 
-def test_every_source_and_class_is_in_every_split() -> None:
-    assigned = split.assign(clips(), CFG)
-    strata = {(c.split, c.source, c.discharge) for c in assigned}
+def test_every_source_and_class_is_in_every_split(tmp_path: Path) -> None:
+    strata = {(c.split, c.source, c.discharge) for c in assigned(tmp_path, clips())}
     assert len(strata) == 3 * 8
 
 
-def test_recordings_that_share_pixels_stay_together() -> None:
-    many = clips()
+def test_recordings_that_share_pixels_stay_together(tmp_path: Path) -> None:
     linked = [
         replace(c, pixels_sha256="same") if c.recording in ("c/0", "c/5", "c/9") else c
-        for c in many
+        for c in clips()
     ]
-    assigned = split.assign(linked, CFG)
-    together = {c.split for c in assigned if c.recording in ("c/0", "c/5", "c/9")}
+    found = assigned(tmp_path, linked)
+    together = {c.split for c in found if c.recording in ("c/0", "c/5", "c/9")}
     assert len(together) == 1
-    assert {c.cluster for c in assigned if c.recording in ("c/5", "c/9")} == {"c/0"}
+    assert {c.cluster for c in found if c.recording in ("c/5", "c/9")} == {"c/0"}
 
 
-def test_the_seed_decides_and_the_order_of_clips_does_not() -> None:
-    def by_id(assigned: list[Clip]) -> dict[str, str | None]:
-        return {c.clip_id: c.split for c in assigned}
+def test_the_seed_decides_and_the_order_of_clips_does_not(tmp_path: Path) -> None:
+    def by_id(rows: list[Clip]) -> dict[str, str | None]:
+        return {c.clip_id: c.split for c in rows}
 
-    assert by_id(split.assign(clips(), CFG)) == by_id(split.assign(clips()[::-1], CFG))
-    assert by_id(split.assign(clips(), CFG)) != by_id(split.assign(clips(), replace(CFG, seed=4)))
+    found = by_id(assigned(tmp_path, clips()))
+    assert found == by_id(assigned(tmp_path, clips()[::-1]))
+    assert found != by_id(assigned(tmp_path, clips(), replace(CFG, seed=4)))
 
 
-def test_an_unseen_source_is_held_out_whole_and_taints_its_clusters() -> None:
+def test_an_unseen_source_is_held_out_whole_and_taints_its_clusters(tmp_path: Path) -> None:
     mixed = [replace(c, source="twin") if c.recording == "c/2" else c for c in clips()]
     mixed = [
         replace(c, pixels_sha256="same") if c.recording in ("c/2", "c/6") else c for c in mixed
     ]
-    assigned = split.assign(mixed, replace(CFG, unseen_sources=["s2"]))
-    assert splits_of(assigned, "source")["s2"] == {"unseen"}
-    assert {c.split for c in assigned if c.recording == "c/2"} == {None}
-    assert "unseen" not in splits_of(assigned, "source")["s1"]
+    found = assigned(tmp_path, mixed, replace(CFG, unseen_sources=["s2"]))
+    assert splits_of(found, "source")["s2"] == {"unseen"}
+    assert {c.split for c in found if c.recording == "c/2"} == {None}
+    assert "unseen" not in splits_of(found, "source")["s1"]
 
 
-def test_a_clip_of_unknown_label_serves_no_split() -> None:
+def test_a_clip_of_unknown_label_serves_no_split(tmp_path: Path) -> None:
     some = [replace(c, discharge=None) if c.clip_id.endswith("1") else c for c in clips()]
-    assigned = split.assign(some, CFG)
-    assert all((c.split is None) == (c.discharge is None) for c in assigned)
-
-
-def write(folder: Path, rows: list[Clip]) -> None:
-    folder.mkdir()
-    manifest.write_manifest(folder, rows)
+    found = assigned(tmp_path, some)
+    assert all((c.split is None) == (c.discharge is None) for c in found)
 
 
 def test_the_stage_writes_the_manifest_and_counts(
     compose: Callable[..., App], tmp_path: Path
 ) -> None:
     write(tmp_path / "clips", clips())
-    split.run(compose("split", "val_fraction=0.2", "test_fraction=0.2"))
-    assert {c.split for c in manifest.read_manifest(tmp_path / "splits")} == {
-        "train",
-        "val",
-        "test",
-    }
+    run(compose)
+    rows = manifest.read_manifest(tmp_path / "splits")
+    assert {c.split for c in rows} == {"train", "val", "test"}
+    assert [c.clip_id for c in rows] == [c.clip_id for c in clips()]
     stats = json.loads((tmp_path / "splits" / "stats.json").read_text())
     assert stats["recordings"] == {"train": 24, "val": 8, "test": 8, "unseen": 0}
+    assert stats["clusters"] == 40
+    assert sum(stats["clips"]["train"].values()) == 72
+
+
+def test_near_duplicates_and_mirrored_ones_stay_together(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    hashes = random_hashes(120)
+    for recording in range(1, 40, 2):
+        near = hashes[3 * recording - 3]
+        hashes[3 * recording + 1] = flipped(near if recording % 4 == 1 else near[:, ::-1], 45)
+    write(tmp_path / "clips", clips(), hashes)
+    run(compose)
+    rows = manifest.read_manifest(tmp_path / "splits")
+    assert {c.cluster for c in rows if c.recording in ("c/0", "c/1")} == {"c/0"}
+    assert len({c.cluster for c in rows}) == 20
+    audit = json.loads((tmp_path / "splits" / split.AUDIT).read_text())
+    assert audit["crossings"] == 0
+    assert audit["search"] == "all clips with all"
+    sizes = Counter(c.split for c in rows)
+    assert audit["checked"] == {
+        "recordings": 40,
+        "clusters": 20,
+        "pairs_of_clips": sum(n * (120 - n) for n in sizes.values()) // 2,
+    }
+
+
+def test_the_audit_names_the_closest_pair_that_is_no_duplicate(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "clips", clips())
+    run(compose)
+    rows = {c.recording: c.split for c in manifest.read_manifest(tmp_path / "splits")}
+    other = next(i for i in range(40) if rows[f"c/{i}"] != rows["c/0"])
+    hashes = random_hashes(120)
+    hashes[3 * other] = flipped(hashes[0], 51)
+    np.save(tmp_path / "clips" / FINGERPRINTS, hashes)
+    with caplog.at_level("INFO"):
+        run(compose)
+    closest = json.loads((tmp_path / "splits" / split.AUDIT).read_text())["closest"]
+    assert closest["distance"] == 51
+    assert {c["recording"] for c in closest["clips"]} == {"c/0", f"c/{other}"}
+    assert "closest 00000 and" in caplog.text
+    assert "at 51" in caplog.text
+
+
+def test_the_audit_fails_when_the_search_missed_a_near_duplicate(
+    compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline import duplicates
+
+    hashes = random_hashes(120)
+    hashes[60:] = flipped(hashes[:60], 10)
+    write(tmp_path / "clips", clips(), hashes)
+    monkeypatch.setattr(duplicates, "clusters", lambda labels, *_, **__: labels)
+    with pytest.raises(UserError, match="look alike but are in two splits; raise num_tables"):
+        run(compose)
+    assert not (tmp_path / "splits").exists()
+
+
+def test_the_audit_of_very_many_is_of_a_sample_and_says_so(
+    compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split, "AUDIT_COMPARISONS", 10 * 32 * 120)
+    write(tmp_path / "clips", clips())
+    run(compose)
+    audit = json.loads((tmp_path / "splits" / split.AUDIT).read_text())
+    assert audit["search"] == "10 clips with all"
+    assert audit["crossing_share_below"] == pytest.approx(1 - 0.05 ** (1 / 10))
+
+
+def test_the_audit_fails_when_a_recording_crosses(
+    compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "clips", clips())
+    monkeypatch.setattr(
+        split, "assign", lambda columns, *_: (np.arange(len(columns.label)) % 3).astype(np.int8)
+    )
+    with pytest.raises(UserError, match="recording 'c/0' is in two splits, and 40 are in all"):
+        run(compose)
+
+
+def test_why_a_clip_serves_no_split_is_kept_or_said(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    rows = clips()
+    rows[0] = replace(rows[0], discharge=None, unused="discharge_at_edge")
+    hashes = random_hashes(120)
+    hashes[3] = hashes[6]
+    write(tmp_path / "clips", rows, hashes)
+    run(compose, "unseen_sources=[s2]")
+    found = manifest.read_manifest(tmp_path / "splits")
+    assert (found[0].split, found[0].unused) == (None, "discharge_at_edge")
+    assert {(c.split, c.unused) for c in found if c.recording == "c/1"} == {
+        (None, "cluster_of_unseen")
+    }
+    assert {(c.split, c.unused) for c in found if c.recording == "c/2"} == {("unseen", None)}
+    stats = json.loads((tmp_path / "splits" / "stats.json").read_text())
+    assert stats["unused"] == {"cluster_of_unseen": 3, "discharge_at_edge": 1}
+
+
+def test_a_cropped_and_a_covered_copy_stay_with_the_clip(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    import cv2
+
+    def shapes(seed: int) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(seed)
+        small = rng.integers(0, 256, (12, 12, 3), np.uint8)
+        return np.repeat(cv2.resize(small, (128, 128), interpolation=cv2.INTER_CUBIC)[None], 16, 0)
+
+    pictures = [shapes(recording) for recording in range(12)]
+    crop = cv2.resize(pictures[0][0, 10:122, 4:116], (128, 128))
+    pictures[5] = np.repeat(crop[None], 16, 0)
+    pictures[9] = pictures[2].copy()
+    pictures[9][:, 70:] = moving_frames(4, 16, 128)[:, 70:]
+    rows = []
+    (tmp_path / "clips").mkdir()
+    with ShardWriter(tmp_path / "clips", 5) as shards:
+        for clip, frames in zip(clips(12, 1), pictures, strict=True):
+            place = shards.add(clip.clip_id, video.encode(frames, 15))
+            rows.append(replace(clip, shard=place.shard, offset=place.offset, size=place.size))
+    manifest.write_rows(tmp_path / "clips" / MANIFEST, Clip, rows)
+    hashes = np.stack([fingerprint.fingerprint(frames) for frames in pictures])
+    np.save(tmp_path / "clips" / FINGERPRINTS, hashes)
+    run(compose)
+    assert len({c.cluster for c in manifest.read_manifest(tmp_path / "splits")}) == 12
+    run(compose, "find_parts=true")
+    cluster = {c.recording: c.cluster for c in manifest.read_manifest(tmp_path / "splits")}
+    assert (cluster["c/5"], cluster["c/9"]) == ("c/0", "c/2")
+    assert len(set(cluster.values())) == 10
+
+
+def test_the_same_clips_give_the_same_bytes_after_a_kill(
+    compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "clips", clips())
+    run(compose)
+    names = (MANIFEST, split.AUDIT, "stats.json")
+    before = [(tmp_path / "splits" / name).read_bytes() for name in names]
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(split, "audit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(compose)
+    run(compose, "run.executor=processes", "run.num_workers=2")
+    assert [(tmp_path / "splits" / name).read_bytes() for name in names] == before
 
 
 @pytest.mark.parametrize(
@@ -127,5 +301,26 @@ def test_what_cannot_be_split_is_an_error_and_changes_nothing(
 ) -> None:
     write(tmp_path / "clips", clips())
     with pytest.raises(UserError, match=message):
-        split.run(compose("split", override))
+        run(compose, override)
     assert not (tmp_path / "splits").exists()
+
+
+@pytest.mark.parametrize("shape", [(119, 4, 2, 32), (120, 4, 32), (120, 4, 2, 8)])
+def test_fingerprints_of_another_manifest_are_an_error(
+    compose: Callable[..., App], tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    write(tmp_path / "clips", clips(), np.zeros(shape, np.uint8))
+    with pytest.raises(UserError, match=r"instead of a fingerprint for each of 120 clips"):
+        run(compose)
+
+
+def test_missing_and_broken_fingerprints_are_an_error(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write(tmp_path / "clips", clips())
+    (tmp_path / "clips" / FINGERPRINTS).write_bytes(b"\x93NUMPY but no more")
+    with pytest.raises(UserError, match="not readable"):
+        run(compose)
+    (tmp_path / "clips" / FINGERPRINTS).unlink()
+    with pytest.raises(UserError, match="missing; run ingest again"):
+        run(compose)

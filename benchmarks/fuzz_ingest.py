@@ -1,0 +1,412 @@
+"""Broken and hostile files through the real ingest stage: is every one accounted for?
+
+    python benchmarks/fuzz_ingest.py --mutants 1000
+
+Deterministic mutations of files in ten codecs and containers, and attacks made by hand. Exits with
+1 if the run breaks, a file is in neither clips nor rejects, an attack gets through, a worker takes
+more memory than its limit, or a good file raises an alarm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import struct
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import app, manifest, shards, video
+from pipeline.collection import IndexRow, write_index
+from pipeline.errors import UserError
+from pipeline.manifest import Clip, File
+from pipeline.stages import ingest
+from pipeline.tombstones import forgotten
+
+# Name, codec, pixel format, options of the encoder.
+KINDS = [
+    ("h264.mp4", "libx264", "yuv420p", {"g": "15"}),
+    ("faststart.mp4", "libx264", "yuv420p", {"g": "15"}),
+    ("h264.ts", "libx264", "yuv420p", {"g": "15"}),
+    ("hevc.mkv", "libx265", "yuv420p10le", {"x265-params": "keyint=15:log-level=none"}),
+    ("vp9.webm", "libvpx-vp9", "yuv420p", {"g": "15", "deadline": "realtime", "cpu-used": "8"}),
+    ("av1.mkv", "libsvtav1", "yuv420p", {"g": "15", "preset": "10"}),
+    ("mpeg4.avi", "mpeg4", "yuv420p", {"g": "15"}),
+    ("mjpeg.avi", "mjpeg", "yuvj420p", {}),
+    ("mpeg2.mpg", "mpeg2video", "yuv420p", {"g": "15"}),
+    ("prores.mov", "prores_ks", "yuv422p10le", {}),
+    ("flv1.flv", "flv", "yuv420p", {"g": "15"}),
+    ("anim.gif", "gif", "rgb8", {}),
+]
+NUM_FRAMES, RATE, WIDTH, HEIGHT = 60, 15, 160, 120
+MAX_MEMORY_MB, TIMEOUT_S = 1536, 60.0
+# Mean difference, in levels, above which a frame is not what the good file shows.
+WRONG_LEVELS = 6.0
+COLLECTION = "fuzz"
+
+Frames = NDArray[np.uint8]
+
+
+def scene() -> Frames:
+    """A camera that passes over coloured blocks, uint8 (T, H, W, 3)."""
+    rng = np.random.default_rng(7)
+    blocks = rng.uniform(20, 235, (HEIGHT // 10 + 1, WIDTH // 4, 3))
+    wide = np.kron(blocks, np.ones((10, 10, 1)))[:HEIGHT]
+    frames = [
+        wide[:, 2 * number : 2 * number + WIDTH] + rng.normal(0, 2, (HEIGHT, WIDTH, 1))
+        for number in range(NUM_FRAMES)
+    ]
+    return np.stack(frames).clip(0, 255).astype(np.uint8)
+
+
+def write_video(
+    path: Path, frames: Frames, codec: str, pixels: str, options: dict[str, str]
+) -> None:
+    movflags = {"movflags": "+faststart"} if path.name.startswith("faststart") else {}
+    with av.open(str(path), "w", options=movflags) as container:
+        stream = container.add_stream(codec, rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], pixels
+        stream.options, stream.thread_count = options, 1
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def flip_bits(data: bytearray, rng: np.random.Generator) -> None:
+    for at in rng.integers(0, len(data), int(rng.choice([1, 4, 16, 64]))):
+        data[at] ^= 1 << int(rng.integers(8))
+
+
+def truncate(data: bytearray, rng: np.random.Generator) -> None:
+    del data[int(len(data) * rng.uniform(0.02, 0.98)) :]
+
+
+def zero_block(data: bytearray, rng: np.random.Generator) -> None:
+    size = min(len(data), int(rng.integers(8, 4096)))
+    at = int(rng.integers(0, len(data) - size + 1))
+    data[at : at + size] = bytes(size)
+
+
+def swap_blocks(data: bytearray, rng: np.random.Generator) -> None:
+    size = min(len(data) // 3, int(rng.integers(16, 2048)))
+    one, other = sorted(int(at) for at in rng.integers(0, len(data) - size, 2))
+    first, second = data[one : one + size], data[other : other + size]
+    data[one : one + size], data[other : other + size] = second, first
+
+
+def edit_header(data: bytearray, rng: np.random.Generator) -> None:
+    """Set whole fields at the start, or at the end, where mp4 keeps its tables."""
+    reach = min(len(data) - 8, 1500)
+    for _ in range(int(rng.integers(1, 4))):
+        at = int(rng.integers(0, reach))
+        at = at if rng.random() < 0.6 else len(data) - 8 - at
+        value = int(rng.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x80000000, 65535]))
+        data[at : at + 4] = struct.pack(">I", value)
+
+
+def insert_bytes(data: bytearray, rng: np.random.Generator) -> None:
+    at = int(rng.integers(0, len(data)))
+    data[at:at] = rng.integers(0, 256, int(rng.integers(1, 300)), dtype=np.uint8).tobytes()
+
+
+def remove_bytes(data: bytearray, rng: np.random.Generator) -> None:
+    at = int(rng.integers(0, len(data)))
+    del data[at : at + int(rng.integers(1, 2000))]
+
+
+MUTATIONS: list[Callable[[bytearray, np.random.Generator], None]] = [
+    *(flip_bits, truncate, zero_block, swap_blocks, edit_header, insert_bytes, remove_bytes),
+]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A broken copy of the good file of a kind."""
+
+    path: str
+    kind: str
+    mutation: str
+
+
+def write_mutants(folder: Path, num_mutants: int) -> list[Mutant]:
+    mutants = []
+    for number in range(num_mutants):
+        kind = KINDS[number % len(KINDS)][0]
+        mutate = MUTATIONS[number // len(KINDS) % len(MUTATIONS)]
+        data = bytearray((folder / f"good-{kind}").read_bytes())
+        mutate(data, np.random.default_rng([11, number]))
+        stem, suffix = kind.split(".")
+        path = f"{number:05d}-{stem}-{mutate.__name__}.{suffix}"
+        (folder / path).write_bytes(data)
+        mutants.append(Mutant(path, kind, mutate.__name__))
+    return mutants
+
+
+def write_attacks(folder: Path) -> list[str]:
+    """Files made to hurt; none of them may become a clip."""
+    good = (folder / "good-h264.mp4").read_bytes()
+    list_head = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:4,\n"
+    secret = folder / "good-h264.ts"
+    texts = {
+        "playlist-local.m3u8": f"{list_head}{secret}\n#EXT-X-ENDLIST\n",
+        "playlist-local.mp4": f"{list_head}file://{secret}\n#EXT-X-ENDLIST\n",
+        "playlist-url.mp4": f"{list_head}http://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+        "concat.mp4": f"ffconcat version 1.0\nfile '{secret}'\n",
+        "session.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+        "m=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+        "subtitle.mp4": "1\n00:00:01,000 --> 00:00:02,000\nhello\n",
+        "metadata.mp4": ";FFMETADATA1\ntitle=x\n",
+        "script.avs": 'DirectShowSource("good-h264.mp4")\n',
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "one-byte.mp4").write_bytes(b"\0")
+    (folder / "giant-box.mp4").write_bytes(good[:32] + b"\xff\xff\xff\xffmoov" + bytes(4096))
+    (folder / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(1 << 16))
+    write_sound(folder / "sound.wav")
+    write_bomb(folder / "bomb.avi")
+    write_endless(folder / "endless.mkv")
+    outside = folder.parent / "outside.mp4"
+    outside.write_bytes(good)
+    (folder / "link-out.mp4").symlink_to(outside)
+    (folder / "link-loop.mp4").symlink_to(folder / "link-loop.mp4")
+    os.mkfifo(folder / "pipe.mp4")
+    (folder / "folder.mp4").mkdir()
+    names = [
+        *("empty.mp4", "one-byte.mp4", "giant-box.mp4", "noise.mp4", "sound.wav", "bomb.avi"),
+        *("endless.mkv", "link-out.mp4", "link-loop.mp4", "pipe.mp4", "folder.mp4", "absent.mp4"),
+    ]
+    return [*texts, *names]
+
+
+def write_sound(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), "s16", "mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def write_bomb(path: Path) -> None:
+    """A few hundred kilobytes of frames of 12,000 by 12,000 pixels."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt, stream.thread_count = 8000, 8000, "yuv420p", 1
+        for number in range(2):
+            frame = av.VideoFrame(8000, 8000, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def write_endless(path: Path) -> None:
+    """Frames an hour apart, for a year."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, RATE)
+        for number in range(8760):
+            frame = av.VideoFrame(64, 64, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes([number % 256]) * plane.buffer_size)
+            frame.pts, frame.time_base = number * 3600 * RATE, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+class PeakMemory(threading.Thread):
+    """Watches the resident memory of this process's children."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak_mb = 0.0
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        """Watch until `done` is set."""
+        import psutil
+
+        here = psutil.Process()
+        while not self.done.wait(0.05):
+            for child in here.children(recursive=True):
+                try:
+                    self.peak_mb = max(self.peak_mb, child.memory_info().rss / 2**20)
+                except psutil.Error:
+                    continue
+
+
+def ingest_all(work: Path, folder: Path, num_workers: int) -> tuple[Path, float, float]:
+    """Run the stage; returns its output, wall seconds and the workers' peak memory in MB."""
+    cfg = app.compose(
+        "ingest",
+        *(f"paths.{key}={work / key}" for key in ("clips", "work", "footage", "synthetic")),
+        *(f"collections=[{folder}]", "max_reject_rate=1.0", f"max_memory_mb={MAX_MEMORY_MB}"),
+        *(f"timeout_s={TIMEOUT_S}", "max_cpu_s=60", "max_pixels=36000000"),
+        *("run.executor=processes", f"run.num_workers={num_workers}", "run.progress=false"),
+    )
+    (work / "footage").mkdir()
+    watch = PeakMemory()
+    watch.start()
+    start = time.monotonic()
+    output = work / "clips"
+    tombstones = forgotten(work / "footage")
+    ingest.ingest([str(folder)], str(output), cfg, work / "work", cfg.run, tombstones)
+    watch.done.set()
+    watch.join()
+    return output, time.monotonic() - start, watch.peak_mb
+
+
+def refuses_paths_out(work: Path) -> bool:
+    """Whether an index that names a file outside its collection is refused."""
+    folder = work / "climber"
+    folder.mkdir()
+    (work / "outside.mp4").write_bytes(b"x")
+    write_index(folder, [row("../outside.mp4"), row("/etc/hostname")])
+    try:
+        ingest_all_of(work / "climbing", folder)
+    except UserError:
+        return True
+    return False
+
+
+def ingest_all_of(work: Path, folder: Path) -> None:
+    work.mkdir()
+    ingest_all(work, folder, 1)
+
+
+def row(path: str) -> IndexRow:
+    return IndexRow(path=path, origin="real", source="fuzz", discharge=False, licence="CC0-1.0")
+
+
+def num_wrong(clips: list[Clip], output: Path, good: Frames) -> int:
+    """How many clips show, somewhere, what the good file does not show at that time."""
+    wrong = 0
+    for clip in clips:
+        frames = video.decode(shards.read_clip(output, clip)).astype(np.int16)
+        start = round(clip.start_s * RATE)
+        truth = good[start : start + len(frames)]
+        if len(truth) < len(frames):
+            wrong += 1
+            continue
+        wrong += np.abs(frames - truth).mean(axis=(1, 2, 3)).max() > WRONG_LEVELS
+    return wrong
+
+
+def report(
+    files: dict[str, File], clips: dict[str, list[Clip]], output: Path, mutants: list[Mutant]
+) -> None:
+    good: dict[str, Frames] = {}
+    usual: dict[str, int] = {}
+    for kind, *_ in KINDS:
+        own = sorted(clips[f"good-{kind}"], key=lambda clip: clip.start_s)
+        shown = [video.decode(shards.read_clip(output, clip)) for clip in own]
+        good[kind] = np.concatenate(shown).astype(np.int16)
+        usual[kind] = len(own)
+    fates: dict[str, Counter[str]] = defaultdict(Counter)
+    num_silent_clips = num_clips = 0
+    for mutant in mutants:
+        file, own = files[mutant.path], clips[mutant.path]
+        wrong = num_wrong(own, output, good[mutant.kind])
+        is_marked = bool({"damaged", "ends_early"} & set(json.loads(file.marks)))
+        num_clips += len(own)
+        num_silent_clips += wrong
+        if file.reject:
+            fate = "rejected"
+        elif wrong:
+            fate = "marked, wrong clips left" if is_marked else "silently wrong"
+        elif is_marked:
+            fate = "marked, clips right"
+        elif len(own) < usual[mutant.kind]:
+            fate = "silently shorter"
+        else:
+            fate = "unharmed"
+        fates[mutant.kind][fate] += 1
+        fates[mutant.mutation][fate] += 1
+        fates["all"][fate] += 1
+    columns = [
+        *("unharmed", "rejected", "marked, clips right", "marked, wrong clips left"),
+        *("silently shorter", "silently wrong"),
+    ]
+    print(f"\n{'':14}" + "".join(f"{column:>26}" for column in columns))
+    for name, counts in fates.items():
+        print(f"{name:14}" + "".join(f"{counts[column]:26}" for column in columns))
+    print(f"wrong clips in the output: {num_silent_clips} of {num_clips}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mutants", type=int, default=1008)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="work here, and leave everything")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        work = options.keep or Path(place)
+        folder = work / COLLECTION
+        folder.mkdir(parents=True)
+        for name, codec, pixels, encoding in KINDS:
+            write_video(folder / f"good-{name}", scene(), codec, pixels, encoding)
+        mutants = write_mutants(folder, options.mutants)
+        attacks = write_attacks(folder)
+        good = [f"good-{name}" for name, *_ in KINDS]
+        names = [*good, *(mutant.path for mutant in mutants), *attacks]
+        write_index(folder, [row(name) for name in names])
+        output, wall_s, peak_mb = ingest_all(work, folder, options.workers)
+        files = {file.path: file for file in manifest.read_rows(output / manifest.FILES, File)}
+        clips: dict[str, list[Clip]] = defaultdict(list)
+        for clip in manifest.read_rows(output / manifest.MANIFEST, Clip):
+            clips[clip.path].append(clip)
+        rejects = {reject.path: reject for reject in manifest.read_rejects(output)}
+
+        print(
+            f"{len(names)} files in {wall_s:.0f} s, {len(clips)} with clips, {len(rejects)} rejects"
+        )
+        print("rejects:", dict(Counter(r.reason for r in rejects.values()).most_common()))
+        hangs = [
+            path for path, reject in rejects.items() if reject.reason in ("timeout", "cpu_time")
+        ]
+        print(f"hangs: {len(hangs)} {hangs[:5]}")
+        print(f"peak memory of a worker: {peak_mb:.0f} MB resident, limit {MAX_MEMORY_MB} MB")
+        report(files, clips, output, mutants)
+        for name in attacks:
+            fate = (
+                f"{rejects[name].reason}: {rejects[name].detail[:70]}" if name in rejects else "?"
+            )
+            print(f"  {name:22} {fate}")
+        faults = {
+            "neither clips nor reject": set(names) - clips.keys() - rejects.keys(),
+            "clips and reject": clips.keys() & rejects.keys(),
+            "not in files": set(names) ^ files.keys(),
+            "attack that got through": set(attacks) & clips.keys(),
+            "alarm on a good file": {
+                name
+                for name in good
+                if name in rejects or {"damaged", "ends_early"} & set(json.loads(files[name].marks))
+            },
+            "hang": set(hangs),
+            "memory over the limit": {f"{peak_mb:.0f} MB"} if peak_mb > MAX_MEMORY_MB else set(),
+            "paths out of the collection": set() if refuses_paths_out(work) else {"../outside.mp4"},
+        }
+        found = {fault: sorted(which)[:5] for fault, which in faults.items() if which}
+        print("faults:", found or "none")
+        sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Removes a recording for good: `python -m pipeline forget <collection>/<recording>`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from pipeline import storage, workdir
+from pipeline.collection import INDEX, iter_index
+from pipeline.commands import tables
+from pipeline.config import IngestApp, Paths
+from pipeline.errors import UserError
+from pipeline.manifest import FILES, MANIFEST
+from pipeline.packed import INDEX as PACKED_INDEX
+from pipeline.tombstones import FORGOTTEN, Tombstone, read_tombstones, write_tombstones
+
+_NEXT = """Next:
+  dvc repro                      makes everything again without it, weights and reports included
+  git add {forgotten}   keeps the next ingest from taking it in again
+  dvc gc --workspace             deletes earlier versions of the outputs on this machine
+  dvc gc --workspace --cloud     deletes them on the DVC remote
+The source files are still where they were: delete them, and `dvc add` a collection under DVC
+again. Weights trained on them that left this machine have to be called back."""
+
+
+def run(recording: str, cfg: IngestApp) -> None:
+    """Write tombstones for a recording and say what was made from it.
+
+    Raises:
+        UserError: neither the files of ingest nor a collection know the recording.
+    """
+    footage = Path(cfg.paths.footage)
+    before = read_tombstones(footage)
+    stones = {row for row in before if row.recording == recording} | _files(recording, cfg)
+    if not stones:
+        near = tables.nearest(recording, _recordings(cfg))
+        raise UserError(f"no recording '{recording}'; {near}".rstrip("; "))
+    # A file that ingest has refused since has no hash any more; its earlier tombstone does.
+    hashed = {row.path for row in stones if row.sha256}
+    stones = {row for row in stones if row.sha256 or row.path not in hashed}
+    write_tombstones(footage, stones | {row for row in before if row.recording != recording})
+    print(f"{recording}: {tables.count(len(stones), 'file')} in {footage / FORGOTTEN}")
+    for row in sorted(stones):
+        print(f"  {row.path}  {row.sha256[:16] or 'bytes never seen'}")
+    _print_derived(recording, cfg.paths)
+    print(_NEXT.format(forgotten=footage / FORGOTTEN))
+
+
+def _files(recording: str, cfg: IngestApp) -> set[Tombstone]:
+    """The files of a recording that the last ingest saw, or else those of its collection."""
+    rows = tables.select(
+        Path(cfg.paths.clips) / FILES, pc.field("recording") == recording, ["path", "sha256"]
+    )
+    found = {Tombstone(recording, row["path"], row["sha256"] or "") for row in rows}
+    if found:
+        return found
+    collection, _, name = recording.partition("/")
+    return {
+        Tombstone(recording, row_path, _sha256(place, row_path))
+        for place in _collections(cfg)
+        if storage.name(place) == collection
+        for row_path, row_recording in _index(place, cfg)
+        if row_recording == name
+    }
+
+
+def _sha256(place: str, path: str) -> str:
+    local = Path(place) / path
+    return workdir.file_sha256(local) if local.is_file() else ""
+
+
+def _collections(cfg: IngestApp) -> list[str]:
+    folders = [Path(cfg.paths.synthetic), Path(cfg.paths.footage)]
+    found = [str(index.parent) for folder in folders for index in sorted(folder.rglob(INDEX))]
+    return [*found, *cfg.collections]
+
+
+def _index(place: str, cfg: IngestApp) -> Iterator[tuple[str, str]]:
+    with storage.fetched_index(place, Path(cfg.paths.work)) as folder:
+        yield from ((row.path, row.recording) for row in iter_index(folder))
+
+
+def _recordings(cfg: IngestApp) -> Iterator[str]:
+    files = Path(cfg.paths.clips) / FILES
+    if files.is_file():
+        yield from tables.column(files, "recording")
+        return
+    for place in _collections(cfg):
+        yield from (f"{storage.name(place)}/{recording}" for _, recording in _index(place, cfg))
+
+
+def _print_derived(recording: str, paths: Paths) -> None:
+    """What was made from a recording, and which recordings look like it."""
+    of_it = pc.field("recording") == recording
+    splits = Path(paths.splits) / MANIFEST
+    clips = tables.select(Path(paths.clips) / MANIFEST, of_it, ["clip_id"])
+    in_split = Counter(row["split"] or "none" for row in tables.select(splits, of_it, ["split"]))
+    variants = tables.select(Path(paths.augmented) / MANIFEST, of_it, ["clip_id"])
+    samples = tables.select(Path(paths.packed) / PACKED_INDEX, of_it, ["sample_id"])
+    print("Made from it so far:")
+    print(f"  {tables.count(_len(clips), 'clip')}", end="")
+    print(
+        f" ({', '.join(f'{n} {split}' for split, n in sorted(in_split.items()))})" * bool(in_split)
+    )
+    print(f"  {tables.count(_len(variants), 'variant')}")
+    print(f"  {tables.count(_len(samples), 'packed sample')}")
+    if in_split["train"] or in_split["val"]:
+        print(f"  the weights in {paths.models}, which learned from it or were chosen by it")
+    alike = _alike(recording, splits)
+    if alike:
+        print("In its cluster, so that you may want to forget them too:")
+        print("\n".join(f"  {other}" for other in alike))
+
+
+def _alike(recording: str, splits: Path) -> list[str]:
+    """Other recordings in the clusters of a recording, sorted."""
+    rows = tables.select(splits, pc.field("recording") == recording, ["cluster"])
+    clusters = sorted({row["cluster"] for row in rows} - {None})
+    others = tables.select(splits, pc.field("cluster").isin(clusters), ["recording"])
+    return sorted({row["recording"] for row in others} - {recording})
+
+
+def _len(rows: Iterator[object]) -> int:
+    return sum(1 for _ in rows)

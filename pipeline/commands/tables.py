@@ -1,0 +1,46 @@
+"""Looks rows up in tables of any size, a batch at a time."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+_ROWS_PER_BATCH = 8192
+# Comparing texts is slow; among more, the nearest may be missed.
+_MAX_COMPARED = 50_000
+
+
+def select(
+    table: Path, where: pc.Expression, columns: list[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a Parquet table that `where` holds for; none where there is no table."""
+    if table.is_file():
+        for batch in ds.dataset(table).to_batches(
+            columns=columns, filter=where, batch_size=_ROWS_PER_BATCH, batch_readahead=1
+        ):
+            yield from batch.to_pylist()
+
+
+def column(table: Path, name: str) -> Iterator[str]:
+    """Yield the values of a column; none where there is no table."""
+    return (row[name] for row in select(table, pc.scalar(True), [name]))
+
+
+def count(number: int, noun: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def nearest(text: str, known: Iterable[str]) -> str:
+    """End of a message: what is known and looks like `text`."""
+    distinct = sorted(set(itertools.islice(known, _MAX_COMPARED)))
+    near = difflib.get_close_matches(text, distinct, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there are {', '.join(distinct[:5])}{', …' * (len(distinct) > 5)}" if distinct else ""

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from pipeline.collection import read_index, write_index
+from pipeline.commands import forget
+from pipeline.config import App
+from pipeline.errors import UserError
+from pipeline.manifest import FILES, File, read_manifest, read_rejects, write_rows
+from pipeline.stages import ingest
+from pipeline.tombstones import FORGOTTEN, Tombstone, forgotten, read_tombstones
+from pipeline.workdir import file_sha256
+from tests.commands.toy import ROOF, YARD, write_ingested, write_rest
+
+STONES = [
+    Tombstone("unit7/day-1", ROOF.path, "a" * 64),
+    Tombstone("unit7/day-1", YARD.path, "b" * 64),
+]
+
+
+@pytest.fixture
+def cfg(compose: Callable[..., App]) -> Any:
+    return compose("ingest")
+
+
+@pytest.fixture
+def ingested(cfg: Any) -> None:
+    write_ingested(cfg.paths)
+
+
+def test_every_file_of_a_recording_gets_a_tombstone(cfg: Any, ingested: None) -> None:
+    forget.run("unit7/day-1", cfg)
+    footage = Path(cfg.paths.footage)
+    assert read_tombstones(footage) == STONES
+    assert forgotten(footage).recordings == {"unit7/day-1"}
+    assert forgotten(footage).sha256s == {"a" * 64, "b" * 64}
+
+
+def test_forgetting_again_changes_nothing(cfg: Any, ingested: None) -> None:
+    stones = Path(cfg.paths.footage) / FORGOTTEN
+    forget.run("unit7/day-1", cfg)
+    before = stones.read_bytes()
+    forget.run("unit7/day-1", cfg)
+    assert stones.read_bytes() == before
+
+
+def test_hashes_outlive_an_ingest_that_refused_the_files(cfg: Any, ingested: None) -> None:
+    forget.run("unit7/day-1", cfg)
+    refused = [
+        File("unit7", file.path, file.recording, "fleet", "real", "CC0-1.0", "", reject="forgotten")
+        for file in (ROOF, YARD)
+    ]
+    write_rows(Path(cfg.paths.clips) / FILES, File, refused)
+    forget.run("unit7/day-1", cfg)
+    assert read_tombstones(Path(cfg.paths.footage)) == STONES
+
+
+def test_the_order_of_forgetting_leaves_no_trace(cfg: Any, ingested: None, tmp_path: Path) -> None:
+    stones = Path(cfg.paths.footage) / FORGOTTEN
+    texts = []
+    for order in (("unit7/day-1", "web/upload"), ("web/upload", "unit7/day-1")):
+        stones.unlink(missing_ok=True)
+        for recording in order:
+            forget.run(recording, cfg)
+        texts.append(stones.read_bytes())
+    assert texts[0] == texts[1]
+    assert texts[0].count(b"\n") == 4
+
+
+def test_what_was_made_from_it_is_told(
+    cfg: Any, ingested: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rest(cfg.paths)
+    forget.run("unit7/day-1", cfg)
+    told = capsys.readouterr().out
+    assert "4 clips (1 none, 3 train)" in told
+    assert "1 variant\n" in told
+    assert "2 packed samples" in told
+    assert "the weights in" in told
+    assert "forget them too:\n  web/upload\n" in told
+    assert "dvc repro" in told
+    assert "dvc gc --workspace --cloud" in told
+
+
+def test_a_recording_of_which_nothing_was_made_is_told_so(
+    cfg: Any, ingested: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forget.run("unit7/day-2", cfg)
+    told = capsys.readouterr().out
+    assert "bytes never seen" in told
+    assert "0 clips\n" in told
+    assert "weights in" not in told
+
+
+def test_before_ingest_the_index_knows_the_files(
+    cfg: Any, small_collection: Path, tmp_path: Path
+) -> None:
+    forget.run("small/real-0-1.mp4", cfg)
+    sha256 = file_sha256(small_collection / "real-0-1.mp4")
+    assert read_tombstones(Path(cfg.paths.footage)) == [
+        Tombstone("small/real-0-1.mp4", "real-0-1.mp4", sha256)
+    ]
+
+
+def test_the_index_of_a_remote_collection_knows_them_too(compose: Callable[..., App]) -> None:
+    with fsspec.open("memory://bucket/unit9/index.csv", "wb") as file:
+        file.write(b"path,origin,source,discharge,licence,recording\na.mp4,real,s,0,l,day-1\n")
+    cfg: Any = compose("ingest", "collections=['memory://bucket/unit9']")
+    forget.run("unit9/day-1", cfg)
+    assert read_tombstones(Path(cfg.paths.footage)) == [Tombstone("unit9/day-1", "a.mp4", "")]
+
+
+def test_ingest_refuses_what_was_forgotten_under_any_name(
+    compose: Callable[..., App], small_collection: Path
+) -> None:
+    cfg: Any = compose("ingest", "max_reject_rate=0")
+    forget.run("small/real-0-1.mp4", cfg)
+    shutil.copy(small_collection / "real-0-1.mp4", small_collection / "again.mp4")
+    rows = read_index(small_collection)
+    write_index(small_collection, [*rows, replace(rows[0], path="again.mp4", recording="again")])
+    ingest.run(cfg)
+    clips = Path(cfg.paths.clips)
+    assert {reject.path: reject.reason for reject in read_rejects(clips)} == {
+        "real-0-1.mp4": "forgotten",
+        "again.mp4": "forgotten",
+    }
+    recordings = {clip.recording for clip in read_manifest(clips)}
+    assert recordings == {f"small/{row.path}" for row in rows} - {"small/real-0-1.mp4"}
+
+
+def test_an_unknown_recording_suggests_near_ones(cfg: Any, ingested: None) -> None:
+    with pytest.raises(UserError, match=r"no recording 'unit7/dy-1'; did you mean unit7/day-1"):
+        forget.run("unit7/dy-1", cfg)
+    assert not (Path(cfg.paths.footage) / FORGOTTEN).exists()
+
+
+def test_without_any_footage_no_recording_is_known(cfg: Any) -> None:
+    with pytest.raises(UserError, match=r"no recording 'unit7/day-1'$"):
+        forget.run("unit7/day-1", cfg)

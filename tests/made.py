@@ -1,0 +1,72 @@
+"""Video files that tests make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+
+def write_video(
+    path: Path,
+    frames: Sequence[np.ndarray] | np.ndarray,
+    times: Sequence[int] | None = None,
+    *,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    rate: int = 30,
+    aspect: Fraction | None = None,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+    tags: dict[str, int] | None = None,
+    format: str = "rgb24",
+) -> Path:
+    """Write uint8 (T, H, W, 3) RGB frames, shown at `times` in 1/rate seconds.
+
+    `tags` are attributes of the encoder that only describe the pixels: colorspace, color_trc, ….
+    """
+    with av.open(str(path), "w", options=container_options or {}) as container:
+        stream = container.add_stream(codec, rate=rate)
+        height, width = frames[0].shape[:2]
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        stream.codec_context.time_base = Fraction(1, rate)
+        stream.options = options or {}
+        for name, value in (tags or {}).items():
+            setattr(stream.codec_context, name, value)
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        for image, pts in zip(frames, times or range(len(frames)), strict=True):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=format)
+            frame.pts, frame.time_base = pts, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def grey(levels: Sequence[int], height: int = 64, width: int = 64) -> np.ndarray:
+    return np.stack([np.full((height, width, 3), level, np.uint8) for level in levels])
+
+
+def scene(
+    seed: int,
+    num_frames: int = 30,
+    height: int = 96,
+    width: int = 128,
+    speed_px: float = 1.0,
+    noise: float = 1.5,
+) -> np.ndarray:
+    """uint8 (T, H, W, 3): a camera that passes over coloured blocks, different for each seed."""
+    rng = np.random.default_rng(seed)
+    palette = rng.uniform(20, 235, (5, 3))
+    length = width * 2 + int(abs(speed_px) * num_frames) + 16
+    blocks = palette[rng.integers(0, 5, (height // 8 + 2, length // 8 + 2))]
+    wide = np.kron(blocks, np.ones((8, 8, 1)))[: height + 8]
+    frames = []
+    for number in range(num_frames):
+        left = round(number * speed_px)
+        image = wide[4 : 4 + height, left : left + width]
+        frames.append(image + rng.normal(0, noise, image.shape))
+    return np.stack(frames).clip(0, 255).astype(np.uint8)

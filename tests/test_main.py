@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import app
+
+
+def run(*arguments: str, folder: Path = app.PROJECT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("explain",), ("forget",)])
+def test_the_usage_lists_stages_and_commands(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.returncode == 1
+    assert "{synthesize,ingest,split,augment,pack} [key=value …]" in result.stderr
+    assert "explain <file or clip id> [key=value …]" in result.stderr
+    assert "forget <collection>/<recording> [key=value …]" in result.stderr
+
+
+def test_a_command_passes_overrides_on_and_fails_in_one_sentence() -> None:
+    result = run("explain", "a=b.mp4", "paths.clips=nowhere")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "explain: nowhere/files.parquet: missing; run the stage that writes it (dvc repro)\n"
+    )
+
+
+def test_a_command_refuses_another_working_folder(tmp_path: Path) -> None:
+    result = run("forget", "a/b", folder=tmp_path)
+    assert result.returncode == 1
+    assert "forget: run it in the folder of the project" in result.stderr
