@@ -67,7 +67,11 @@ def run(cfg: TrainApp) -> None:
             architecture(cfg),
             clip=read_format(packed.folder),
             temperature=fit_temperature(best["logits"], best["labels"]),
-            provenance={"config": tracked(cfg), "data": hashes, "metrics": history.best_metrics()},
+            provenance={
+                "config": tracked(cfg),
+                "data": {"sha256": hashes, "footage": data.footage()},
+                "metrics": history.best_metrics(),
+            },
         )
         history.write(models)
         write_stats(models, data.stats())

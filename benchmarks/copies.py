@@ -4,7 +4,7 @@
 
 The first seconds of each file of a collection are copied with each edit by the ffmpeg command
 line, and original and copy go through the canonical path of ingest. Recall is the share of a
-copy's clips that fall into the cluster of their recording, each by itself. False matches are
+copy's clips that fall into the cluster of the whole recording, each by itself. False matches are
 counted over all pairs of clips of different recordings in the whole files, unedited; the bound is
 the exact 95 % one (Clopper and Pearson) over pairs of recordings, as clips of one are not
 independent.
@@ -114,16 +114,15 @@ def ffmpeg(source: Path, target: Path, filters: str, crf: int, seconds: float) -
 
 def originals(
     collection: Path, work: Path, ingest: IngestApp, seconds: float
-) -> Iterator[tuple[str, Path, Clips, Clips]]:
-    """Recording, its beginning as a file, the clips of the beginning and of the whole."""
+) -> Iterator[tuple[str, Path, Clips]]:
+    """Recording, its beginning as a file, and the clips of the whole."""
     for number, row in enumerate(read_index(collection)):
         path = work / f"{number}.mp4"
         try:
             whole = read(collection / row.path, ingest)
             ffmpeg(collection / row.path, path, f"scale={WIDTH}:-2", 12, seconds)
-            begun = read(path, ingest)
-            if len(begun.parts):
-                yield row.recording, path, begun, whole
+            if len(whole.parts):
+                yield row.recording, path, whole
         except (subprocess.CalledProcessError, foreign.DecodeError) as error:
             print(f"left out: {row.path}: {error}")
 
@@ -216,7 +215,7 @@ def main() -> None:
         work = Path(folder)
         entries = list(originals(options.collection, work, ingest, options.seconds))
         owners = [owner for owner, *_ in entries]
-        begun, whole = [e[2] for e in entries], [e[3] for e in entries]
+        whole = [e[2] for e in entries]
         results: dict[str, object] = {}
         for parts in (False, True):
             results[f"false, parts {parts}"] = false_matches(whole, owners, cfg, parts)
@@ -228,7 +227,7 @@ def main() -> None:
                 target = work / "copy.mp4"
                 ffmpeg(path, target, filters, crf, 60)
                 copies.append(read(target, ingest))
-            with_and_without = [recall(begun, owners, copies, cfg, p) for p in (False, True)]
+            with_and_without = [recall(whole, owners, copies, cfg, p) for p in (False, True)]
             results[edit] = with_and_without
             print(f"{edit:<34} {with_and_without[0]:>8.3f} {with_and_without[1]:>8.3f}", flush=True)
     if options.output:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import struct
 import sys
@@ -231,6 +232,19 @@ def write_endless(path: Path) -> None:
         container.mux(stream.encode())
 
 
+def write_all(folder: Path, num_mutants: int) -> tuple[list[Mutant], list[str]]:
+    """Write every file in a process of its own, since encoders leave threads behind."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_write_all, (folder, num_mutants))
+
+
+def _write_all(folder: Path, num_mutants: int) -> tuple[list[Mutant], list[str]]:
+    for name, codec, pixels, encoding in KINDS:
+        write_video(folder / f"good-{name}", scene(), codec, pixels, encoding)
+    return write_mutants(folder, num_mutants), write_attacks(folder)
+
+
 class PeakMemory(threading.Thread):
     """Watches the resident memory of this process's children."""
 
@@ -322,7 +336,7 @@ def report(
     fates: dict[str, Counter[str]] = defaultdict(Counter)
     num_silent_clips = num_clips = 0
     for mutant in mutants:
-        file, own = files[mutant.path], clips[mutant.path]
+        file, own = files[mutant.path], clips.get(mutant.path, [])
         wrong = num_wrong(own, output, good[mutant.kind])
         is_marked = bool({"damaged", "ends_early"} & set(json.loads(file.marks)))
         num_clips += len(own)
@@ -360,10 +374,7 @@ def main() -> None:
         work = options.keep or Path(place)
         folder = work / COLLECTION
         folder.mkdir(parents=True)
-        for name, codec, pixels, encoding in KINDS:
-            write_video(folder / f"good-{name}", scene(), codec, pixels, encoding)
-        mutants = write_mutants(folder, options.mutants)
-        attacks = write_attacks(folder)
+        mutants, attacks = write_all(folder, options.mutants)
         good = [f"good-{name}" for name, *_ in KINDS]
         names = [*good, *(mutant.path for mutant in mutants), *attacks]
         write_index(folder, [row(name) for name in names])
@@ -383,7 +394,7 @@ def main() -> None:
         ]
         print(f"hangs: {len(hangs)} {hangs[:5]}")
         print(f"peak memory of a worker: {peak_mb:.0f} MB resident, limit {MAX_MEMORY_MB} MB")
-        report(files, clips, output, mutants)
+        report(files, dict(clips), output, mutants)
         for name in attacks:
             fate = (
                 f"{rejects[name].reason}: {rejects[name].detail[:70]}" if name in rejects else "?"

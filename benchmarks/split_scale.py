@@ -154,7 +154,9 @@ def plot(rows: list[dict[str, float]], path: Path) -> None:
         return top + (4 - np.log10(max(value, 0.1))) / 5 * (height - top - 50)
 
     def line(values: list[float], colour: str, dash: str = "") -> None:
-        points = " ".join(f"{x(r['clips']):.1f},{y(v):.1f}" for r, v in zip(rows, values))
+        points = " ".join(
+            f"{x(r['clips']):.1f},{y(v):.1f}" for r, v in zip(rows, values, strict=True)
+        )
         shapes.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2" '
             f'stroke-dasharray="{dash}"/>'

@@ -11,6 +11,7 @@ from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from pipeline.config import STAGES, App, to_dataclass
@@ -53,9 +54,16 @@ for _name in STAGES:
 
 
 def compose(name: str, *overrides: str) -> App:
-    """The config of stage `name` with `overrides` such as `"seed=3"`, as plain dataclasses."""
+    """The config of stage `name` with `overrides` such as `"seed=3"`, as plain dataclasses.
+
+    Raises:
+        UserError: an override that names no key or gives it no possible value.
+    """
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        config = hydra.compose(f"{name}_app", list(overrides))
+        try:
+            config = hydra.compose(f"{name}_app", list(overrides))
+        except HydraException as error:
+            raise UserError(f"{' '.join(overrides)}: {error}") from error
     return to_dataclass(config, STAGES[name])
 
 

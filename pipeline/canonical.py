@@ -85,6 +85,9 @@ def canonicalise(
     Raises:
         foreign.DecodeError: it gives no pictures, or is over `limits`.
     """
+    # To open a pipe would wait for ever.
+    if not path.is_file():
+        raise foreign.DecodeError("not_a_file", "a folder, a pipe or a device")
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     with foreign.Video(path, limits) as source:

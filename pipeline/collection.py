@@ -42,6 +42,11 @@ class IndexRow:
 COLUMNS = tuple(f.name for f in fields(IndexRow))
 
 
+def find_collections(folder: Path) -> list[Path]:
+    """The folders below `folder`, itself included, that hold an index."""
+    return sorted(index.parent for index in folder.rglob(INDEX)) if folder.is_dir() else []
+
+
 def write_index(folder: Path, rows: Iterable[IndexRow]) -> None:
     """Write `folder/index.csv`."""
     with (folder / INDEX).open("w", newline="", encoding="utf-8") as file:

@@ -29,7 +29,7 @@ EXACT_COMPARISONS = 1 << 32
 STILL_DISTANCE = 4
 """Otherwise a frame that differs in no more bits from the last one of its recording is left out."""
 
-_HASHES_PER_BUCKET = 16
+_HASHES_PER_BUCKET = 128
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Rule:
     """Most bits in which the same half of two frames differs."""
     num_tables: int
     """Tables of the join: each finds a pair of hashes that differ in `d` bits with a probability
-    of about (1 - d / 256) ** log2(number of hashes / 16)."""
+    of about (1 - d / 256) ** log2(number of hashes / 128)."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ HASH_BYTES = 32
 HASH_BITS = 8 * HASH_BYTES
 FRAME_STEP = 4
 """A frame in so many is hashed: at 15 frames a second, 3.75 hashes a second."""
-MIN_QUALITY = 10
+MIN_QUALITY = 5
 """Below it, of PDQ's 0 to 100, a frame is too flat for its hash to mean anything."""
 WINDOW_STEPS = (1, 2, 3, 4, 5)
 """Windows smaller than the picture by so many times 4 %."""

@@ -77,7 +77,7 @@ class Picture:
 
 @dataclass
 class _Damage:
-    """Times in seconds that are suspect: each from a bad packet to the next key frame."""
+    """Times in seconds that are suspect: from the key frame before a bad packet to the next."""
 
     spans: list[list[float]] = field(default_factory=list)
     is_open: bool = False
@@ -119,6 +119,8 @@ class Video:
         self._damage = _Damage()
         self._first_s = 0.0
         self._num_packets = 0
+        # Times of the last packet, and of the last good key frame.
+        self._packet_s = self._key_s = 0.0
         self._last_other_s = 0.0
         self.marks: set[str] = set()
         self.duration_s = 0.0
@@ -290,14 +292,14 @@ class Video:
             self._note_damage(min(time_s, self._packet_s))
         elif packet.is_keyframe:
             self._damage.end(time_s)
+            self._key_s = time_s
         self._packet_s = time_s
         return frames
 
-    _packet_s = 0.0
-
     def _note_damage(self, time_s: float) -> None:
+        """Suspect all since the last key frame: an error shows late, or not at all."""
         self.marks.add("damaged")
-        self._damage.begin(time_s)
+        self._damage.begin(min(time_s, self._key_s))
 
     def _packets(self) -> Iterator[Any]:
         """Packets of the video stream; a part that cannot be read is damage, not the end."""

@@ -14,7 +14,7 @@ WORDS = HASH_BITS // 64
 FRAME, MIRROR, PART = 0, 1, 2
 """Kinds of hashes: of a frame, of its mirror image, of a part of a frame."""
 MAX_COMPARED = 256
-"""In a crowd of hashes that share a key, each is compared with so many before it."""
+"""In a crowd of hashes that share a key, each is compared with so many before it: a power of 2."""
 ORDER_BITS = 16
 """Bits of a key below those that must be equal: they bring near hashes together in a crowd."""
 
@@ -69,6 +69,20 @@ def clip_distances(a: Words, b: Words, side: int) -> tuple[int, int]:
     near_b.sort()
     two = max(near_a[1], near_b[1]) if min(len(a), len(b)) > 1 else HASH_BITS
     return near_a[0], two
+
+
+@njit(cache=True, nogil=True)
+def nearest(a: Words, b: Words) -> int:
+    """Least distance of a frame of `a` to a frame or mirror image of `b`, both (K, 2, 4)."""
+    least = HASH_BITS
+    for i in range(len(a)):
+        if is_blank(a[i, 0]):
+            continue
+        for j in range(len(b)):
+            if not is_blank(b[j, 0]):
+                least = min(least, hash_distance(a[i, 0], b[j, 0]))
+                least = min(least, hash_distance(a[i, 0], b[j, 1]))
+    return least
 
 
 @njit(cache=True, nogil=True)
@@ -136,17 +150,18 @@ def closest(
         for b in range(len(words)):
             if groups[a] < 0 or groups[b] < 0 or groups[a] == groups[b]:
                 continue
-            one, two = clip_distances(words[a], words[b], 0)
-            one_mirrored, two_mirrored = clip_distances(words[a], words[b], 1)
-            two = min(two, two_mirrored)
-            matches = two <= limits[0] or min(one, one_mirrored) <= limits[1]
+            two = one = nearest(words[a], words[b])
+            # Two frames are no nearer than the nearest one, so that few pairs need the rest.
+            if one <= limits[0] or one < least:
+                two = min(
+                    clip_distances(words[a], words[b], 0)[1],
+                    clip_distances(words[a], words[b], 1)[1],
+                )
+            matches = two <= limits[0] or one <= limits[1]
             if not matches and parts.shape[1] > 0:
                 matches = part_distance(parts[a], words[b]) <= limits[1]
             for half in range(halves.shape[1]):
-                for side in range(2):
-                    matches = matches or (
-                        clip_distances(halves[a, half], halves[b, half], side)[0] <= limits[2]
-                    )
+                matches = matches or nearest(halves[a, half], halves[b, half]) <= limits[2]
             if matches:
                 if num_matching == 0:
                     first_a, first_b = a, b
@@ -287,7 +302,7 @@ def join_buckets(
     bucket_shift = np.uint64(index_bits + ORDER_BITS)
     index_mask = (np.uint64(1) << np.uint64(index_bits)) - np.uint64(1)
     # Gathered from all over the memory once, the last hashes stay in the cache while compared.
-    ring = MAX_COMPARED + 1
+    ring = 2 * MAX_COMPARED
     held = np.empty((ring, WORDS), np.uint64)
     held_root = np.empty(ring, np.int64)
     held_index = np.empty(ring, np.int64)
@@ -297,11 +312,11 @@ def join_buckets(
         if at == 0 or keys[at] >> bucket_shift != bucket:
             start, bucket = at, keys[at] >> bucket_shift
         i = np.int64(keys[at] & index_mask)
-        here = at % ring
+        here = at & (ring - 1)
         held[here], held_index[here], held_kind[here] = hashes[i], i, kind[i]
         held_root[here] = root(parent, clip[i])
         for other in range(max(start, at - MAX_COMPARED), at):
-            there = other % ring
+            there = other & (ring - 1)
             if held_root[there] == held_root[here]:
                 continue
             if not are_compared(held_kind[here], held_kind[there]):

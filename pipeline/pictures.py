@@ -60,7 +60,11 @@ def orientation(frame: Any) -> Orientation:
 def thumbnail(frame: Any) -> NDArray[np.float32]:
     """Reduce a frame to float32 (3, 36, 64): luma and two colour differences, 0 to 255."""
     planes = _planes(frame)
-    if planes is None or planes[-1].shape[0] < THUMBNAIL_HEIGHT or planes[-1].shape[1] < 64:
+    if (
+        planes is None
+        or planes[-1].shape[0] < THUMBNAIL_HEIGHT
+        or planes[-1].shape[1] < THUMBNAIL_WIDTH
+    ):
         small = frame.reformat(
             width=THUMBNAIL_WIDTH,
             height=THUMBNAIL_HEIGHT,

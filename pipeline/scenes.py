@@ -139,11 +139,14 @@ def likeness(one: Thumbnail, other: Thumbnail) -> float:
         return float(all(flat))
     height, width = one.shape[1:]
     # Without the blur, a turn by half a cell of the thumbnail would spoil the match.
-    one, other = (cv2.blur(np.moveaxis(image, 0, -1), (3, 3)) for image in (one, other))
+    one_image, other_image = (cv2.blur(np.moveaxis(image, 0, -1), (3, 3)) for image in (one, other))
     top, bottom = height // 6, height - height // 6
-    halves = (one[top:bottom, left : left + width // 2] for left in (0, width // 4, width // 2))
-    matches = [cv2.matchTemplate(other, half, cv2.TM_CCOEFF_NORMED) for half in halves]
-    return max(float(match.max()) for match in matches)
+    best = -1.0
+    for left in (0, width // 4, width // 2):
+        half = one_image[top:bottom, left : left + width // 2]
+        match = cv2.matchTemplate(other_image, half, cv2.TM_CCOEFF_NORMED)
+        best = max(best, float(match.max()))
+    return best
 
 
 @dataclass(frozen=True)

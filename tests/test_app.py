@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from pipeline import app
-from pipeline.config import SplitApp, tracked
+from pipeline.config import SplitApp, SplitConfig, tracked
+from pipeline.errors import UserError
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,4 +60,9 @@ def test_tracked_keys_are_the_stage_s_own() -> None:
     cfg = app.compose("split", "seed=5")
     assert isinstance(cfg, SplitApp)
     assert tracked(cfg)["seed"] == 5
-    assert set(tracked(cfg)) == {"seed", "val_fraction", "test_fraction", "unseen_sources"}
+    assert set(tracked(cfg)) == {f.name for f in fields(SplitConfig)}
+
+
+def test_an_unknown_key_is_named() -> None:
+    with pytest.raises(UserError, match="no_such_key"):
+        app.compose("split", "no_such_key=5")

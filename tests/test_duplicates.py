@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline import duplicates
 from pipeline.duplicates import Rule
 
-RULE = Rule(max_distance=50, max_single_distance=40, max_half_distance=32, num_tables=48)
+RULE = Rule(max_distance=50, max_single_distance=40, max_half_distance=32, num_tables=24)
 
 
 def random_hashes(num_clips: int, seed: int = 0, num_frames: int = 4) -> NDArray[np.uint8]:

@@ -74,7 +74,10 @@ def test_a_run_leaves_its_outputs_and_no_checkpoint(undisturbed: Path) -> None:
 def test_the_weights_load_and_tell_their_data(undisturbed: Path, packed: Path) -> None:
     card = weights.load(undisturbed).card
     index = hashlib.sha256((packed / "index.parquet").read_bytes()).hexdigest()
-    assert card["data"]["index.parquet"] == index
+    assert card["data"]["sha256"]["index.parquet"] == index
+    assert {"source", "origin", "licence", "authority", "train", "val"} == set(
+        card["data"]["footage"][0]
+    )
     assert card["config"]["num_epochs"] == 4
 
 

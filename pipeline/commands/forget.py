@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline import storage, workdir
-from pipeline.collection import INDEX, iter_index
+from pipeline.collection import find_collections, iter_index
 from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
@@ -74,7 +74,7 @@ def _sha256(place: str, path: str) -> str:
 
 def _collections(cfg: IngestApp) -> list[str]:
     folders = [Path(cfg.paths.synthetic), Path(cfg.paths.footage)]
-    found = [str(index.parent) for folder in folders for index in sorted(folder.rglob(INDEX))]
+    found = [str(place) for folder in folders for place in find_collections(folder)]
     return [*found, *cfg.collections]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline import executor, foreign, manifest, sandbox, shards, storage, workdir
 from pipeline.canonical import Canonical, Window, canonicalise
-from pipeline.collection import INDEX, IndexRow, check_index, iter_index
+from pipeline.collection import IndexRow, check_index, find_collections, iter_index
 from pipeline.config import ClipFormat, IngestApp, IngestConfig, Run
 from pipeline.errors import UserError
 from pipeline.fingerprint import HASH_BYTES, num_hashes
@@ -115,7 +115,9 @@ def convert(footage: Footage) -> Canonical | Reject:
     try:
         return canonicalise(footage.path, footage.clip, footage.stride_frames, footage.limits)
     except foreign.DecodeError as error:
-        return _reject(footage, error.reason, str(error))
+        # Where the file lay on this machine is nobody's business.
+        detail = str(error).replace(str(footage.path), footage.row.path)
+        return _reject(footage, error.reason, detail)
 
 
 def _reject(footage: Footage, reason: str, detail: str) -> Reject:
@@ -144,17 +146,12 @@ def label(
     return False, None
 
 
-def find_collections(folder: Path) -> list[str]:
-    """The folders below `folder`, itself included, that hold an index."""
-    return sorted(str(i.parent) for i in folder.rglob(INDEX)) if folder.is_dir() else []
-
-
 def run(cfg: IngestApp) -> None:
     """Ingest the synthetic collections, those under `paths.footage` and `collections`."""
     paths = cfg.paths
     places = [
-        *find_collections(Path(paths.synthetic)),
-        *find_collections(Path(paths.footage)),
+        *map(str, find_collections(Path(paths.synthetic))),
+        *map(str, find_collections(Path(paths.footage))),
         *cfg.collections,
     ]
     ingest(places, paths.clips, cfg, Path(paths.work), cfg.run, forgotten(Path(paths.footage)))
