@@ -207,6 +207,7 @@ def main() -> None:
     parser.add_argument("collection", type=Path)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--edits", nargs="*", default=list(EDITS), help="only these")
     options = parser.parse_args()
     ingest, cfg = app.compose("ingest"), app.compose("split")
     assert isinstance(ingest, IngestApp)
@@ -221,7 +222,8 @@ def main() -> None:
             results[f"false, parts {parts}"] = false_matches(whole, owners, cfg, parts)
             print(results[f"false, parts {parts}"])
         print(f"{'edit':<34} {'frames':>8} {'+ parts':>8}")
-        for edit, (filters, crf) in EDITS.items():
+        for edit in options.edits:
+            filters, crf = EDITS[edit]
             copies = []
             for _, path, *_ in entries:
                 target = work / "copy.mp4"

@@ -3,7 +3,8 @@
     python benchmarks/cuts.py [FOLDER]
 
 FOLDER is a footage collection; its real and game recordings are taken as free of cuts. Without one,
-recordings of the body-camera engine are made. PySceneDetect's detectors see the same frames.
+recordings of the body-camera engine are made. PySceneDetect's detectors see the same frames
+(`pip install --no-deps scenedetect`: with its dependencies it replaces the OpenCV in use).
 """
 
 from __future__ import annotations

@@ -122,11 +122,12 @@ def measure_stage(num_clips: int, num_threads: int) -> dict[str, float]:
         manifest.write_rows(clips / manifest.MANIFEST, Clip, map(clip, range(num_clips)))
         paths = [f"paths.{name}={folder}/{name}" for name in ("clips", "splits", "work")]
         cfg = compose(*paths, "find_parts=false", f"run.num_workers={num_threads}")
-        begin = time.perf_counter()
+        begin, begin_cpu = time.perf_counter(), time.process_time()
         split.run(cfg)
         return {
             "clips": num_clips,
             "wall_s": time.perf_counter() - begin,
+            "cpu_s": time.process_time() - begin_cpu,
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
 

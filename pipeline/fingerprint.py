@@ -20,12 +20,13 @@ FRAME_STEP = 4
 """A frame in so many is hashed: at 15 frames a second, 3.75 hashes a second."""
 MIN_QUALITY = 5
 """Below it, of PDQ's 0 to 100, a frame is too flat for its hash to mean anything."""
-WINDOW_STEPS = (1, 2, 3, 4, 5)
-"""Windows smaller than the picture by so many times 4 %."""
+WINDOW_PLACES = {1: 3, 2: 3, 3: 5, 4: 5, 5: 7}
+"""Windows smaller than the picture by so many times 4 %, and their places in a row: the middle is
+one of them, and no two are farther apart than 4 % of the picture."""
 TURNS_DEG = (-5.0, -2.5, 2.5, 5.0)
 HALF = 9 / 16
 """A half is somewhat more, as overlays rarely end in the middle."""
-NUM_PARTS = sum((steps + 1) ** 2 for steps in WINDOW_STEPS) + len(TURNS_DEG)
+NUM_PARTS = sum(places**2 for places in WINDOW_PLACES.values()) + len(TURNS_DEG)
 
 _SIDE = 64
 _NUM_FREQUENCIES = 16
@@ -111,10 +112,10 @@ def half_hashes(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _windows(image: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
     """The windows of each size, stacked: (n, height, width)."""
-    for steps in WINDOW_STEPS:
+    for steps, places in WINDOW_PLACES.items():
         height, width = (round(side * (1 - 0.04 * steps)) for side in image.shape)
-        tops = np.linspace(0, image.shape[0] - height, steps + 1).round().astype(int)
-        lefts = np.linspace(0, image.shape[1] - width, steps + 1).round().astype(int)
+        tops = np.linspace(0, image.shape[0] - height, places).round().astype(int)
+        lefts = np.linspace(0, image.shape[1] - width, places).round().astype(int)
         yield np.stack(
             [image[top : top + height, left : left + width] for top in tops for left in lefts]
         )

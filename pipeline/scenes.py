@@ -31,6 +31,8 @@ _MIN_DISTANCE = 4.0
 _WEIGHTS = (0.81, 0.77, -11.26, 12.5)
 _BIAS = 1.75
 
+_DARK_MEAN, _DARK_STD = 28.0, 6.0
+
 _FLAT_STD = 2.0
 _STILL_CELL, _STILL_MEAN, _STILL_MAX = 4, 0.25, 5.0
 
@@ -60,28 +62,54 @@ def divide(samples: Iterable[Sample]) -> Iterator[tuple[Any, str]]:
     Looks `NUM_AROUND` frames ahead, and holds no more.
     """
     ahead: deque[Sample] = deque()
-    before: deque[Thumbnail] = deque(maxlen=NUM_AROUND)
+    past = _Past()
     for sample in samples:
         if sample.after_break:
             while ahead:
-                yield _next(ahead, before)
-            before.clear()
+                yield _next(ahead, past)
+            past = _Past()
         ahead.append(sample)
         if len(ahead) == NUM_AROUND:
-            yield _next(ahead, before)
+            yield _next(ahead, past)
     while ahead:
-        yield _next(ahead, before)
+        yield _next(ahead, past)
 
 
-def _next(ahead: deque[Sample], before: deque[Thumbnail]) -> tuple[Any, str]:
+class _Past:
+    """The last frames of a scene, and the last of them in which there was light."""
+
+    def __init__(self) -> None:
+        self.last: deque[Thumbnail] = deque(maxlen=NUM_AROUND)
+        self.lit: deque[Thumbnail] = deque(maxlen=NUM_AROUND)
+
+    def add(self, thumbnail: Thumbnail) -> None:
+        self.last.append(thumbnail)
+        if not _is_dark(thumbnail):
+            self.lit.append(thumbnail)
+
+
+def _next(ahead: deque[Sample], past: _Past) -> tuple[Any, str]:
     sample = ahead[0]
     kind = "break" if sample.after_break else ""
-    if before and is_cut(list(before), [other.thumbnail for other in ahead]):
+    after = [other.thumbnail for other in ahead]
+    if past.last and (is_cut(list(past.last), after) or _is_faded_in(past, after)):
         kind = "cut"
-        before.clear()
-    before.append(sample.thumbnail)
+        past.last.clear()
+        past.lit.clear()
+    past.add(sample.thumbnail)
     ahead.popleft()
     return sample.item, kind
+
+
+def _is_faded_in(past: _Past, after: Sequence[Thumbnail]) -> bool:
+    """Whether light comes back after black, and on another scene than the one it left."""
+    if not past.lit or not _is_dark(past.last[-1]) or _is_dark(after[0]):
+        return False
+    return is_cut(list(past.lit), [other for other in after if not _is_dark(other)])
+
+
+def _is_dark(thumbnail: Thumbnail) -> bool:
+    return float(thumbnail[0].mean()) < _DARK_MEAN and float(thumbnail[0].std()) < _DARK_STD
 
 
 def is_cut(before: Sequence[Thumbnail], after: Sequence[Thumbnail]) -> bool:

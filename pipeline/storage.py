@@ -232,7 +232,11 @@ def _remove_others(copy: Path, there: dict[str, dict[str, Any]]) -> None:
 
 
 def _local_version(path: Path) -> str:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError as error:
+        # A loop of links is no file either.
+        raise FileNotFoundError(str(path)) from error
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 

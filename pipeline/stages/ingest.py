@@ -38,14 +38,18 @@ _REMEDIES = {
     "cpu_time": "re-encode the file or raise max_cpu_s",
     "out_of_memory": "re-encode the file or raise max_memory_mb",
     "playlist": "give the video itself",
+    "container": "give a video; put it into mp4 or mkv",
+    "no_decoder": "re-encode the file to H.264",
     "black": "give footage that shows something, or take it out of the index",
     "still": "give footage in which something moves, or take it out of the index",
     "damaged": "copy the file again from where it came, or take it out of the index",
+    "ends_early": "copy the file again from where it came: its end is missing",
+    "gap": "give a longer piece of the recording",
 }
 _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out of the index"
 _DECODERS = ("av", "numpy", "opencv-python-headless")
 _CODE = (
-    *("canonical.py", "foreign.py", "scenes.py", "fingerprint.py", "video.py"),
+    *("canonical.py", "foreign.py", "pictures.py", "scenes.py", "fingerprint.py", "video.py"),
     *("stages/ingest.py", "manifest.py", "shards.py", "collection.py"),
 )
 
@@ -100,7 +104,11 @@ def at_hand(footage: Footage) -> Iterator[Footage]:
 
 
 def _leads_outside(root: Path, path: str) -> bool:
-    return not (root / path).resolve().is_relative_to(root.resolve())
+    try:
+        return not (root / path).resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        # A loop of links leads nowhere.
+        return False
 
 
 def convert(footage: Footage) -> Canonical | Reject:

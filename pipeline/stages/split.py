@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline import executor, fingerprint, manifest, shards, video, workdir
+from pipeline import executor, fingerprint, manifest, shards, storage, video
 from pipeline.config import Run, SplitApp, SplitConfig
 from pipeline.errors import UserError
 from pipeline.manifest import CLASSES, SPLITS, Clip, class_index
@@ -158,7 +158,8 @@ def run(cfg: SplitApp) -> None:
         )
     from pipeline import duplicates
 
-    clips = Path(cfg.paths.clips)
+    work = Path(cfg.paths.work)
+    clips = storage.mirror(cfg.paths.clips, work)
     columns = read_columns(clips / manifest.MANIFEST)
     for name in cfg.unseen_sources:
         if name not in columns.sources:
@@ -182,7 +183,7 @@ def run(cfg: SplitApp) -> None:
     cluster = first_recordings(columns, joined)
     splits = assign(columns, cluster, cfg)
     _check_sizes(splits, cluster, cfg)
-    with workdir.replacing(Path(cfg.paths.splits), Path(cfg.paths.work)) as fresh:
+    with storage.replacing(cfg.paths.splits, work) as fresh:
         _write(clips, fresh, columns, cluster, splits)
         report = audit(fresh, hashes, parts, halves, rule, cfg)
         (fresh / AUDIT).write_text(json.dumps(report, indent=2) + "\n")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -224,6 +225,21 @@ def test_a_link_out_of_the_collection_is_refused(
     ingest.run(compose("ingest", "max_reject_rate=0.1"))
     rejects = manifest.read_rejects(tmp_path / "clips")
     assert [r.reason for r in rejects] == ["outside_collection"]
+
+
+def test_a_loop_of_links_and_what_is_no_file_are_missing_files(
+    compose: Callable[..., App], small_collection: Path, tmp_path: Path
+) -> None:
+    names = ("real-0-0.mp4", "real-0-1.mp4", "real-0-2.mp4")
+    loop, folder, pipe = (small_collection / name for name in names)
+    for path in (loop, folder, pipe):
+        path.unlink()
+    loop.symlink_to(loop)
+    folder.mkdir()
+    os.mkfifo(pipe)
+    ingest.run(compose("ingest", "max_reject_rate=0.5"))
+    rejects = manifest.read_rejects(tmp_path / "clips")
+    assert {r.path: r.reason for r in rejects} == dict.fromkeys(names, "missing_file")
 
 
 def test_windows_may_overlap_and_keep_their_times(
