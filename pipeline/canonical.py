@@ -88,8 +88,11 @@ def canonicalise(
     # To open a pipe would wait for ever.
     if not path.is_file():
         raise foreign.DecodeError("not_a_file", "a folder, a pipe or a device")
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise foreign.DecodeError("unreadable", error.strerror or "not readable") from error
     with foreign.Video(path, limits) as source:
         divider = _Divider(source, clip, stride_frames, limits)
         divider.run()

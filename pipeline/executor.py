@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -100,14 +102,16 @@ def _processes(
     from pebble import ProcessPool
 
     context = multiprocessing.get_context("forkserver")
-    pool = ProcessPool(
-        max_workers=num_workers,
-        max_tasks=_TASKS_PER_WORKER,
-        context=context,
-        initializer=_start_worker,
-        initargs=(limits,),
-    )
     context.set_forkserver_preload(list(_PRELOADED))
+    pool = _Pool(
+        lambda: ProcessPool(
+            max_workers=num_workers,
+            max_tasks=_TASKS_PER_WORKER,
+            context=context,
+            initializer=_start_worker,
+            initargs=(limits,),
+        )
+    )
     # A thread sees one item through: it prepares it, and waits while a process works on it.
     threads = ThreadPoolExecutor(num_workers + 1)
 
@@ -117,12 +121,43 @@ def _processes(
     try:
         for waiting in _ahead(map(submit, blocks), len, _AHEAD_PER_WORKER * num_workers):
             yield [future.result() for future in waiting]
-        pool.close()
     finally:
         # After an error, whoever waits is told at once instead of when the queue is empty.
         threads.shutdown(wait=False, cancel_futures=True)
         pool.stop()
-        pool.join()
+
+
+class _Pool:
+    """A process pool that is made anew when the death of an idle worker has broken it."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._pool = make()
+        self._is_stopped = False
+
+    def schedule(self, task: Sequence[Any], timeout_s: float | None) -> tuple[Any, Future[Any]]:
+        """Start a task; returns the processes that have it, and what will come of it.
+
+        Raises:
+            BrokenProcessPool: they broke just now, or were stopped.
+        """
+        with self._lock:
+            if not self._is_stopped and not self._pool.active:
+                self._pool.stop()
+                self._pool.join()
+                self._pool = self._make()
+            try:
+                return self._pool, self._pool.schedule(_task, list(task), timeout=timeout_s)
+            except RuntimeError as error:
+                raise BrokenProcessPool(str(error)) from error
+
+    def stop(self) -> None:
+        """End every process."""
+        with self._lock:
+            self._is_stopped = True
+            self._pool.stop()
+            self._pool.join()
 
 
 def _ahead(started: Iterator[Item], size: Callable[[Item], int], most: int) -> Iterator[Item]:
@@ -153,7 +188,7 @@ def _task(work: Work[Item, Result], item: Item, limits: sandbox.Limits | None) -
 
 
 def _one(
-    pool: Any,
+    pool: _Pool,
     work: Work[Item, Result],
     item: Item,
     limits: sandbox.Limits | None,
@@ -166,7 +201,8 @@ def _one(
         # The machine may have killed a worker for what another one did: it has a second try.
         for last_try in (False, True):
             try:
-                return _outcome(pool, pool.schedule(_task, [work, ready, limits], timeout=wall_s))
+                done: Result = _outcome(*pool.schedule([work, ready, limits], wall_s))
+                return done
             except TimeoutError:
                 return Lost("timeout", f"no result within {wall_s:g} s")
             except MemoryError:
@@ -176,15 +212,18 @@ def _one(
                     return Lost("cpu_time", f"more than {limits.cpu_s:g} s of processor time")
                 if last_try:
                     return Lost("worker_died", f"its worker ended with {error.exitcode}, twice")
+            except BrokenProcessPool:
+                if last_try:
+                    return Lost("worker_died", "its worker ended between two tasks, twice")
     raise AssertionError
 
 
 def _outcome(pool: Any, task: Future[Result]) -> Result:
-    """Wait for a task, but not for one that a stopping pool has forgotten."""
+    """Wait for a task, but not for one that a stopped or broken pool has forgotten."""
     while not task.done():
         wait([task], timeout=1)
-        if not pool.active:
-            task.cancel()
+        if not pool.active and not wait([task], timeout=1).done:
+            raise BrokenProcessPool("the pool has forgotten the task")
     return task.result()
 
 

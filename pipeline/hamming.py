@@ -159,7 +159,10 @@ def closest(
                 )
             matches = two <= limits[0] or one <= limits[1]
             if not matches and parts.shape[1] > 0:
-                matches = part_distance(parts[a], words[b]) <= limits[1]
+                matches = (
+                    part_distance(parts[a], words[b]) <= limits[1]
+                    or part_distance(parts[b], words[a]) <= limits[1]
+                )
             for half in range(halves.shape[1]):
                 matches = matches or nearest(halves[a, half], halves[b, half]) <= limits[2]
             if matches:

@@ -59,7 +59,10 @@ class Clip:
     split: str | None = None
     """One of `SPLITS`; None for a clip that no split uses."""
     unused: str | None = None
-    """Why no split uses it: `no_discharge_times`, `discharge_at_edge`, `cluster_of_unseen`."""
+    """Why no split uses it.
+
+    `no_discharge_times`, `discharge_at_edge`, `discharge_beyond_end` or `cluster_of_unseen`.
+    """
     variant: str | None = None
     """JSON of every augmentation parameter."""
 

@@ -19,15 +19,17 @@ from dataclasses import dataclass
 # Linux: prctl(2), seccomp(2); the numbers of the architecture and of its system call socket(2).
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
 _SECCOMP_MODE_FILTER, _ALLOW, _FAIL_WITH = 2, 0x7FFF0000, 0x00050000
-_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
+_LOAD, _JUMP_IF_EQUAL, _JUMP_IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _SYSTEM_CALL_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
 _SOCKET = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+# Another table of the same calls.
+_X32 = 0x40000000
 _AF_UNIX = 1
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one task may cost its worker; the worker may write no file and open no connection."""
+    """What a task may cost its worker, which may write no file and open no network socket."""
 
     memory_mb: int
     cpu_s: float
@@ -67,8 +69,9 @@ def _shut_the_network() -> None:
         struct.pack("HBBI", *instruction)
         for instruction in [
             (_LOAD, 0, 0, _ARCHITECTURE_AT),
-            (_JUMP_IF_EQUAL, 0, 5, architecture),
+            (_JUMP_IF_EQUAL, 0, 6, architecture),
             (_LOAD, 0, 0, _SYSTEM_CALL_AT),
+            (_JUMP_IF_AT_LEAST, 4, 0, _X32),
             (_JUMP_IF_EQUAL, 0, 2, socket),
             (_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
             (_JUMP_IF_EQUAL, 0, 1, _AF_UNIX),

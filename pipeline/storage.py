@@ -70,6 +70,7 @@ def fetched(place: str, path: str, work: Path) -> Iterator[Path]:
     """
     if not is_remote(place):
         local = Path(place) / _inside(place, path)
+        _local_version(local)
         if not local.is_file():
             raise FileNotFoundError(str(local))
         yield local
@@ -122,7 +123,8 @@ def mirror(place: str, work: Path) -> Path:
     """
     copy = local_copy(place, work)
     if not is_remote(place):
-        return copy
+        # Tasks of a cluster may begin in another folder.
+        return copy.resolve()
     there = _listing(place)
     there.pop(_MARKER, None)
     if not there:
@@ -235,7 +237,7 @@ def _local_version(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as error:
-        # A loop of links is no file either.
+        # A loop of links, a name too long, a folder that is closed to us: no file either.
         raise FileNotFoundError(str(path)) from error
     return f"{status.st_size}-{status.st_mtime_ns}"
 

@@ -77,6 +77,8 @@ class Blocks:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._cleared = folder.with_name(f"{folder.name}.cleared")
+        shutil.rmtree(self._cleared, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         for unfinished in folder.glob("*.partial"):
             shutil.rmtree(unfinished)
@@ -98,7 +100,9 @@ class Blocks:
 
     def clear(self) -> None:
         """Remove all blocks, once what was made of them is in place."""
-        shutil.rmtree(self._folder)
+        # A kill amid the removal must not leave some of what belongs together.
+        self._folder.rename(self._cleared)
+        shutil.rmtree(self._cleared)
 
 
 def key(*parts: Any) -> str:

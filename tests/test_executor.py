@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,18 @@ def die_the_first_time(block: Path) -> str:
         block.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return block.name
+
+
+def die_when_it_is_over(block: int) -> int:
+    if block == 0:
+        threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGKILL]).start()
+    return block
+
+
+@contextmanager
+def after_a_second(block: int) -> Iterator[int]:
+    time.sleep(1 if block else 0)
+    yield block
 
 
 def complain(block: int) -> int:
@@ -152,6 +165,12 @@ def test_an_error_is_told_at_once_and_not_when_the_queue_is_empty() -> None:
 
 def test_a_worker_that_died_once_is_given_the_item_again(tmp_path: Path) -> None:
     assert results_of(die_the_first_time, [tmp_path / "a", tmp_path / "b"]) == ["a", "b"]
+
+
+def test_a_worker_that_dies_between_two_items_is_replaced() -> None:
+    run = replace(RUN, num_workers=1)
+    results = results_of(die_when_it_is_over, [0, 1, 2], run, prepare=after_a_second)
+    assert results == [0, 1, 2]
 
 
 def test_an_exception_of_the_work_is_raised() -> None:

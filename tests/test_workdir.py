@@ -88,4 +88,22 @@ def test_a_block_is_there_once_it_is_whole(tmp_path: Path) -> None:
     assert "a" in workdir.Blocks(tmp_path / "blocks")
     assert (again["a"] / "x").read_text() == "2"
     again.clear()
-    assert not (tmp_path / "blocks").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kill_amid_the_clearing_leaves_no_half_of_the_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = workdir.Blocks(tmp_path / "blocks")
+    with blocks.writing("a"):
+        pass
+
+    def killed(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(workdir.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            blocks.clear()
+    assert "a" not in workdir.Blocks(tmp_path / "blocks")
+    assert [path.name for path in tmp_path.iterdir()] == ["blocks"]

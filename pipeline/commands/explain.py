@@ -23,6 +23,7 @@ _SCORES = "scores.parquet"
 _MAX_LISTED = 20
 _UNUSED = {
     "no_discharge_times": "the file has discharges, and the index no times of them (discharges_s)",
+    "discharge_beyond_end": "the index names a discharge after the end of the file; mend the times",
     "discharge_at_edge": "a discharge only touches its edge",
     "cluster_of_unseen": "its cluster holds clips of a source that is held out as unseen",
 }

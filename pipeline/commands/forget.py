@@ -54,17 +54,20 @@ def _files(recording: str, cfg: IngestApp) -> set[Tombstone]:
     rows = tables.select(
         Path(cfg.paths.clips) / FILES, pc.field("recording") == recording, ["path", "sha256"]
     )
-    found = {Tombstone(recording, row["path"], row["sha256"] or "") for row in rows}
-    if found:
-        return found
+    seen = {Tombstone(recording, row["path"], row["sha256"] or "") for row in rows}
+    if seen and all(stone.sha256 for stone in seen):
+        return seen
     collection, _, name = recording.partition("/")
-    return {
-        Tombstone(recording, row_path, _sha256(place, row_path))
+    listed = {
+        row_path: Tombstone(recording, row_path, _sha256(place, row_path))
         for place in _collections(cfg)
         if storage.name(place) == collection
         for row_path, row_recording in _index(place, cfg)
         if row_recording == name
     }
+    # What ingest rejected unread may lie there all the same.
+    whole = {stone if stone.sha256 else listed.get(stone.path, stone) for stone in seen}
+    return whole or set(listed.values())
 
 
 def _sha256(place: str, path: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -93,9 +92,9 @@ def run(cfg: AugmentApp) -> None:
     clip_format = manifest.read_format(clips_folder)
     code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
     key = workdir.key(code, tracked(cfg), asdict(clip_format), workdir.file_sha256(table))
-    finished = workdir.Blocks(work / "augment" / key)
+    finished = workdir.Blocks(work / "augment" / workdir.key(storage.name(paths.augmented)))
     num_tasks = sum(1 for _ in _tasks(table, clips_folder, cfg, clip_format))
-    names = [f"{number:06d}" for number in range(-(-num_tasks // cfg.shard_clips))]
+    names = [workdir.key(key, number) for number in range(-(-num_tasks // cfg.shard_clips))]
     todo = [name for name in names if name not in finished]
     started: deque[tuple[str, list[Task]]] = deque()
 
@@ -116,7 +115,7 @@ def run(cfg: AugmentApp) -> None:
             _write_block(folder, block, variants)
     with storage.replacing(paths.augmented, work) as fresh:
         num_variants = _assemble([finished[name] for name in names], fresh)
-    shutil.rmtree(work / "augment")
+    finished.clear()
     log.info("augment: %d variants", num_variants)
 
 

@@ -42,6 +42,7 @@ _REMEDIES = {
     "no_decoder": "re-encode the file to H.264",
     "black": "give footage that shows something, or take it out of the index",
     "still": "give footage in which something moves, or take it out of the index",
+    "unreadable": "give the user who runs this the right to read it, or look at the disk",
     "damaged": "copy the file again from where it came, or take it out of the index",
     "ends_early": "copy the file again from where it came: its end is missing",
     "gap": "give a longer piece of the recording",
@@ -124,7 +125,10 @@ def convert(footage: Footage) -> Canonical | Reject:
         return canonicalise(footage.path, footage.clip, footage.stride_frames, footage.limits)
     except foreign.DecodeError as error:
         # Where the file lay on this machine is nobody's business.
-        detail = str(error).replace(str(footage.path), footage.row.path)
+        detail = str(error)
+        for place in (footage.path, footage.path.parent):
+            for text in (str(place), repr(str(place))[1:-1]):
+                detail = detail.replace(text, "…")
         return _reject(footage, error.reason, detail)
 
 
@@ -134,16 +138,20 @@ def _reject(footage: Footage, reason: str, detail: str) -> Reject:
 
 
 def label(
-    row: IndexRow, start_s: float, clip: ClipFormat, whole: bool
+    row: IndexRow, start_s: float, clip: ClipFormat, file_s: float
 ) -> tuple[bool | None, str | None]:
     """Whether a window shows a discharge, or None and why that cannot be known.
 
     Without discharge times, the label of a file with discharges holds for its window only if
-    that is the `whole` file. A discharge nearer to an edge than one frame, or two at the end, may
-    show in this window, in its neighbour or between them.
+    that is the whole file, but for a frame. A discharge nearer to an edge than one frame, or two
+    at the end, may show in this window, in its neighbour or between them. A time beyond the
+    file's end, of `file_s` seconds, says that the times are of something else.
     """
     if not row.discharge:
         return False, None
+    if any(time_s >= file_s for time_s in row.discharges_s):
+        return None, "discharge_beyond_end"
+    whole = file_s - clip.num_frames / clip.fps < 2 / clip.fps
     if not row.discharges_s:
         return (True, None) if whole else (None, "no_discharge_times")
     end_s, frame_s = start_s + clip.num_frames / clip.fps, 1 / clip.fps
@@ -192,13 +200,10 @@ def ingest(
     collections = _collections(places, cfg, work)
     finished = workdir.Blocks(work / "ingest" / workdir.key(storage.name(output)))
     code = [workdir.code_sha256(*_CODE), *map(version, _DECODERS)]
+    limits = [cfg.max_memory_mb, cfg.max_cpu_s, cfg.timeout_s]
+    common = [code, cfg.shard_clips, limits, sorted(tombstones.sha256s)]
     names = [
-        workdir.key(
-            code,
-            sorted(tombstones.sha256s),
-            cfg.shard_clips,
-            [_identity(footage) for footage in block],
-        )
+        workdir.key(common, [_identity(footage) for footage in block])
         for block in _blocks(collections, cfg, work, tombstones)
     ]
     _convert_blocks(collections, cfg, work, run, tombstones, names, finished)
@@ -247,7 +252,7 @@ def _footage(
     for collection in collections:
         with storage.fetched_index(collection.place, work) as folder:
             for row in iter_index(folder):
-                one = Footage(collection, row, cfg.clip, cfg.stride_frames, limits, work)
+                one = Footage(collection, row, cfg.clip, cfg.stride_frames, limits, work.resolve())
                 gone = one.recording in tombstones.recordings
                 yield replace(one, refused="forgotten") if gone else one
 
@@ -259,8 +264,9 @@ def _identity(footage: Footage) -> list[object]:
         file = storage.identity(place, path)
     except FileNotFoundError:
         file = "missing"
+    leaves = not storage.is_remote(place) and _leads_outside(Path(place), path)
     limits = [asdict(footage.clip), footage.stride_frames, asdict(footage.limits)]
-    return [footage.recording, asdict(footage.row), limits, footage.refused, file]
+    return [footage.recording, asdict(footage.row), limits, footage.refused, file, leaves]
 
 
 def _convert_blocks(
@@ -393,9 +399,9 @@ def _clip(footage: Footage, window: Window, result: Canonical, tar: ShardWriter)
     identity = f"{footage.collection.name}/{row.path}@{window.start_frame}"
     clip_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
     start_s = window.start_frame / clip.fps
-    rest_s = result.duration_s - clip.num_frames / clip.fps
-    whole = len(result.windows) == 1 and rest_s < 2 / clip.fps
-    discharge, unused = label(row, start_s, clip, whole)
+    is_cut_off = "ends_early" in result.marks
+    file_s = float("inf") if is_cut_off else result.duration_s
+    discharge, unused = label(row, start_s, clip, file_s)
     place = tar.add(clip_id, window.mp4)
     return Clip(
         clip_id=clip_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -75,8 +74,9 @@ def run(cfg: PackApp) -> None:
     tables = [splits / manifest.MANIFEST, augmented / manifest.MANIFEST]
     code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
     hashes = [workdir.file_sha256(table) for table in tables]
-    finished = workdir.Blocks(work / "pack" / workdir.key(code, asdict(clip_format), hashes))
-    samples = finished[packed.SAMPLES]
+    key = workdir.key(code, asdict(clip_format), hashes)
+    finished = workdir.Blocks(work / "pack" / workdir.key(storage.name(paths.packed)))
+    samples = finished[f"{key}.raw"]
     samples.touch()
 
     def clips() -> Iterator[tuple[Path, Clip]]:
@@ -86,15 +86,16 @@ def run(cfg: PackApp) -> None:
                     yield folder, clip
 
     num_clips = sum(1 for _ in clips())
-    names = [f"{first:09d}" for first in range(0, num_clips, _CLIPS_PER_BLOCK)]
+    firsts = range(0, num_clips, _CLIPS_PER_BLOCK)
+    names = [workdir.key(key, first) for first in firsts]
     todo = [name for name in names if name not in finished]
 
     def blocks() -> Iterator[list[Block]]:
         wanted = set(todo)
         parts = executor.in_blocks(clips(), _CLIPS_PER_BLOCK)
-        for name, part in zip(names, parts, strict=True):
+        for name, first, part in zip(names, firsts, parts, strict=True):
             if name in wanted:
-                yield [Block(part, samples.resolve(), int(name), clip_format)]
+                yield [Block(part, samples.resolve(), first, clip_format)]
 
     results = executor.map_blocks(write_block, blocks(), cfg.run, title="pack", num_items=len(todo))
     for name, (lost,) in zip(todo, results, strict=True):
@@ -112,7 +113,7 @@ def run(cfg: PackApp) -> None:
                 counts.update(f"{c.split} {'variant' if c.parent_id else 'clip'}" for _, c in part)
         manifest.write_format(fresh, clip_format)
         manifest.write_stats(fresh, {"samples": counts})
-    shutil.rmtree(work / "pack")
+    finished.clear()
     log.info("pack: %d samples", num_clips)
 
 

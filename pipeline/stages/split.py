@@ -229,7 +229,8 @@ def _read_parts(
         partial(_parts_of, folder), _blocks(folder), run, title="split: parts", num_items=shape[0]
     ):
         for found in block:
-            assert isinstance(found, tuple)
+            if isinstance(found, executor.Lost):
+                raise UserError(f"split: {found.detail}; run it again")
             parts[done], halves[done] = found
             done += 1
     return parts, halves
@@ -314,7 +315,7 @@ def audit(
     num_frames = hashes.shape[1]
     each = 2 * num_frames * num_frames
     if parts is not None:
-        each += 2 * num_frames * (parts.shape[1] + 4 * num_frames)
+        each += 2 * num_frames * (2 * parts.shape[1] + 4 * num_frames)
     num_chosen = min(len(hashes), max(1, AUDIT_COMPARISONS // max(1, each * len(hashes))))
     rng = np.random.default_rng(cfg.seed)
     chosen = np.sort(rng.choice(len(hashes), num_chosen, replace=False))

@@ -83,20 +83,27 @@ def test_one_and_two_workers_write_the_same_bytes(
 def test_discharge_times_label_each_window() -> None:
     row = replace(ROW, discharges_s=(0.5,))
     second_s = 16 / 15
-    assert ingest.label(row, 0.0, CLIP, whole=False) == (True, None)
-    assert ingest.label(row, second_s, CLIP, whole=False) == (False, None)
+    assert ingest.label(row, 0.0, CLIP, file_s=60.0) == (True, None)
+    assert ingest.label(row, second_s, CLIP, file_s=60.0) == (False, None)
     on_the_edge = replace(ROW, discharges_s=(second_s - 0.01,))
-    assert ingest.label(on_the_edge, 0.0, CLIP, whole=False) == (None, "discharge_at_edge")
-    assert ingest.label(on_the_edge, second_s, CLIP, whole=False) == (None, "discharge_at_edge")
+    assert ingest.label(on_the_edge, 0.0, CLIP, file_s=60.0) == (None, "discharge_at_edge")
+    assert ingest.label(on_the_edge, second_s, CLIP, file_s=60.0) == (None, "discharge_at_edge")
     both = replace(ROW, discharges_s=(0.5, second_s - 0.01))
-    assert ingest.label(both, 0.0, CLIP, whole=False) == (True, None)
+    assert ingest.label(both, 0.0, CLIP, file_s=60.0) == (True, None)
+
+
+def test_times_beyond_the_end_are_of_something_else_and_label_nothing() -> None:
+    in_milliseconds = replace(ROW, discharges_s=(500.0,))
+    for start_s in (0.0, 16 / 15):
+        found = ingest.label(in_milliseconds, start_s, CLIP, file_s=4.0)
+        assert found == (None, "discharge_beyond_end")
 
 
 def test_a_label_of_a_file_holds_for_its_whole_and_for_no_part() -> None:
-    assert ingest.label(ROW, 0.0, CLIP, whole=True) == (True, None)
-    assert ingest.label(ROW, 0.0, CLIP, whole=False) == (None, "no_discharge_times")
+    assert ingest.label(ROW, 0.0, CLIP, file_s=17 / 15) == (True, None)
+    assert ingest.label(ROW, 0.0, CLIP, file_s=60.0) == (None, "no_discharge_times")
     quiet = replace(ROW, discharge=False)
-    assert ingest.label(quiet, 0.0, CLIP, whole=False) == (False, None)
+    assert ingest.label(quiet, 0.0, CLIP, file_s=60.0) == (False, None)
 
 
 @pytest.mark.parametrize(("num_frames", "discharge"), [(17, True), (22, None)])
@@ -230,8 +237,10 @@ def test_a_link_out_of_the_collection_is_refused(
 def test_a_loop_of_links_and_what_is_no_file_are_missing_files(
     compose: Callable[..., App], small_collection: Path, tmp_path: Path
 ) -> None:
-    names = ("real-0-0.mp4", "real-0-1.mp4", "real-0-2.mp4")
-    loop, folder, pipe = (small_collection / name for name in names)
+    names = ("real-0-0.mp4", "real-0-1.mp4", "real-0-2.mp4", f"{'x' * 300}.mp4")
+    rows = read_index(small_collection)
+    write_index(small_collection, [*rows, replace(ROW, path=names[-1])])
+    loop, folder, pipe = (small_collection / name for name in names[:3])
     for path in (loop, folder, pipe):
         path.unlink()
     loop.symlink_to(loop)
