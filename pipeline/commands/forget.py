@@ -32,6 +32,7 @@ def run(recording: str, cfg: IngestApp) -> None:
     Raises:
         UserError: neither the files of ingest nor a collection know the recording.
     """
+    cfg = tables.at_hand(cfg)
     footage = Path(cfg.paths.footage)
     before = read_tombstones(footage)
     stones = {row for row in before if row.recording == recording} | _files(recording, cfg)

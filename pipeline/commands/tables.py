@@ -5,15 +5,31 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from pipeline import storage
+from pipeline.config import IngestApp
+
 _ROWS_PER_BATCH = 8192
 # Comparing texts is slow; among more, the nearest may be missed.
 _MAX_COMPARED = 50_000
+
+
+def at_hand(cfg: IngestApp) -> IngestApp:
+    """The same config with a local copy in place of every path that is on a store."""
+    work = Path(cfg.paths.work)
+    places = {f.name: str(getattr(cfg.paths, f.name)) for f in fields(cfg.paths)}
+    copies = {
+        name: str(storage.mirror(place, work))
+        for name, place in places.items()
+        if storage.is_remote(place)
+    }
+    return replace(cfg, paths=replace(cfg.paths, **copies))
 
 
 def select(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import storage
 from pipeline.commands import explain
 from pipeline.config import App
 from pipeline.errors import UserError
@@ -157,3 +159,11 @@ def test_an_unknown_name_suggests_near_ones(told: Told) -> None:
 def test_without_ingest_there_is_nothing_to_tell(compose: Callable[..., App]) -> None:
     with pytest.raises(UserError, match=r"files\.parquet: missing; run the stage"):
         explain.run("a.mp4", compose("ingest"))  # type: ignore[arg-type]
+
+
+def test_tables_on_a_store_are_read_too(cfg: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    place = "memory://explained/clips"
+    storage.publish(Path(cfg.paths.clips), place)
+    shutil.rmtree(cfg.paths.clips)
+    explain.run("unit7/range/roof.mp4", replace(cfg, paths=replace(cfg.paths, clips=place)))
+    assert "3 clips:" in capsys.readouterr().out
