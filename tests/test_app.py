@@ -39,7 +39,8 @@ def test_a_mistake_of_the_user_is_one_sentence_and_a_failure() -> None:
     result = run("split", "paths.clips=nowhere")
     assert result.returncode == 1
     assert result.stderr == (
-        f"split: {app.PROJECT}/nowhere/manifest.parquet: missing; run the stage that writes it (dvc repro)\n"
+        f"split: {app.PROJECT}/nowhere/manifest.parquet: missing; "
+        "run the stage that writes it (dvc repro)\n"
     )
 
 
