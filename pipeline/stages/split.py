@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -225,8 +224,13 @@ def _read_parts(
     parts = np.empty((shape[0], fingerprint.NUM_PARTS, fingerprint.HASH_BYTES), np.uint8)
     halves = np.empty((shape[0], 4, *shape[1:]), np.uint8)
     done = 0
+    rows = manifest.read_rows(folder / manifest.MANIFEST, Clip)
     for block in executor.map_blocks(
-        partial(_parts_of, folder), _blocks(folder), run, title="split: parts", num_items=shape[0]
+        partial(_parts_of, folder),
+        executor.in_blocks(rows, _CLIPS_PER_BLOCK),
+        run,
+        title="split: parts",
+        num_items=shape[0],
     ):
         for found in block:
             if isinstance(found, executor.Lost):
@@ -239,12 +243,6 @@ def _read_parts(
 def _parts_of(folder: Path, clip: Clip) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     frames = video.decode(shards.read_clip(folder, clip))
     return fingerprint.part_hashes(frames), fingerprint.half_hashes(frames)
-
-
-def _blocks(folder: Path) -> Iterator[Sequence[Clip]]:
-    rows = manifest.read_rows(folder / manifest.MANIFEST, Clip)
-    while block := list(islice(rows, _CLIPS_PER_BLOCK)):
-        yield block
 
 
 def _check_sizes(splits: NDArray[np.int8], cluster: NDArray[np.int64], cfg: SplitConfig) -> None:
