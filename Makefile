@@ -1,16 +1,33 @@
 # make repro   set up everything in .venv and run the main job
 # make test    set up everything and run the tests
 # make test-slow   the slow, browser, Ray and S3 tests too
+# make games   install the games that are no Python packages (Debian, Ubuntu; as root)
+# make repro PROFILE=full   the same job on thousands of clips, as a DVC experiment
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-slow lint clean
+# Recordings of each engine in `make repro PROFILE=full`; openarena needs `make games`.
+full := bodycam=400 twins=300 film=150 vizdoom=500 openarena=150
+GAMES := openarena
 
+.PHONY: repro games test test-slow lint clean
+
+ifdef PROFILE
+ifeq ($(filter $(PROFILE),full),)
+$(error PROFILE=$(PROFILE) is none of: full)
+endif
+repro: $(INSTALLED)
+	dvc exp run $(foreach draw,$($(PROFILE)),-S 'conf/synthesize.yaml:$(subst =,.num_recordings=,$(draw))') $(ARGS)
+else
 repro: $(INSTALLED)
 	dvc repro $(ARGS)
+endif
+
+games:
+	apt-get install -y --no-install-recommends $(GAMES)
 
 test: $(INSTALLED)
 	pytest $(ARGS)

@@ -66,8 +66,8 @@ def read_scenes(folder: Path) -> list[Frames]:
 
 def make_scenes(folder: Path) -> list[Frames]:
     """Recordings of the body-camera engine."""
-    from pipeline.engines.bodycam.camera_take import BodyCameraTake
-    from pipeline.engines.bodycam.script import write_script
+    from pipeline.engines.render.camera_take import BodyCameraTake
+    from pipeline.engines.render.script import write_script
 
     del folder
     found = []

@@ -9,12 +9,16 @@ from pathlib import Path
 from pipeline import app
 from pipeline.errors import UserError
 
-STAGES = ("synthesize", "ingest", "split", "augment", "pack")
-COMMANDS = {"explain": "<file or clip id>", "forget": "<collection>/<recording>"}
+STAGES = ("synthesize", "ingest", "split", "augment", "pack", "probe")
+COMMANDS = {
+    "explain": "<file or clip id> ",
+    "forget": "<collection>/<recording> ",
+    "catalogue": "",
+}
 _USAGE = "\n       ".join(
     [
         f"python -m pipeline {{{','.join(STAGES)}}} [key=value …]",
-        *(f"python -m pipeline {name} {what} [key=value …]" for name, what in COMMANDS.items()),
+        *(f"python -m pipeline {name} {what}[key=value …]" for name, what in COMMANDS.items()),
     ]
 )
 
@@ -25,18 +29,20 @@ def main() -> None:
     if name in STAGES:
         sys.argv.pop(1)
         app.stage(name)(import_module(f"pipeline.stages.{name}").run)()
-    elif name in COMMANDS and len(sys.argv) > 2:
-        _command(name, sys.argv[2], sys.argv[3:])
+    elif name in COMMANDS and len(sys.argv) > 1 + bool(COMMANDS[name]):
+        _command(name, sys.argv[2:])
     else:
         sys.exit(f"usage: {_USAGE}")
 
 
-def _command(name: str, subject: str, overrides: list[str]) -> None:
+def _command(name: str, arguments: list[str]) -> None:
+    num_subjects = int(bool(COMMANDS[name]))
+    subject, overrides = arguments[:num_subjects], arguments[num_subjects:]
     try:
         if Path.cwd().resolve() != app.PROJECT:
             raise UserError(f"run it in the folder of the project: cd {app.PROJECT}")
         cfg = app.compose("ingest", *overrides)
-        import_module(f"pipeline.commands.{name}").run(subject, cfg)
+        import_module(f"pipeline.commands.{name}").run(*subject, cfg)
     except UserError as error:
         sys.exit(f"{name}: {error}")
 

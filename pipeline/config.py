@@ -30,6 +30,7 @@ class Paths:
     splits: str = MISSING
     augmented: str = MISSING
     packed: str = MISSING
+    probes: str = MISSING
     models: str = MISSING
     reports: str = MISSING
     collection_reports: str = MISSING
@@ -48,11 +49,18 @@ class Run:
 
 
 @dataclass
-class VizdoomSettings:
-    """Draws from the ViZDoom engine."""
+class RenderSettings:
+    """Draws of an engine: how many recordings, how long, and the picture heights drawn from."""
 
     num_recordings: int = between(0)
-    duration_s: float = between(1, 60)
+    duration_s: float = between(0.1, 60)
+    heights: list[int] = between(96, 1080)
+
+
+@dataclass
+class VizdoomSettings(RenderSettings):
+    """Draws from the ViZDoom engine."""
+
     max_attempts: int = between(1)
     """Draws a recording may need until its telemetry is positive or negative."""
     timeout_s: float = between(1)
@@ -60,14 +68,13 @@ class VizdoomSettings:
 
 
 @dataclass
-class BodycamSettings:
-    """Draws from the ray-traced body-camera renderer."""
+class OpenarenaSettings(RenderSettings):
+    """Draws from the OpenArena engine."""
 
-    num_recordings: int = between(0)
-    duration_s: float = MISSING
-    width: int = MISSING
-    height: int = MISSING
-    game_share: float = between(0, 1)
+    max_attempts: int = between(1)
+    """Matches a recording may need until its events are positive or negative."""
+    timeout_s: float = between(1)
+    """Wall time of one process of the engine."""
 
 
 @dataclass
@@ -76,8 +83,11 @@ class SynthesizeConfig:
 
     seed: int = between(0)
     max_drop_rate: float = between(0, 1)
-    bodycam: BodycamSettings = MISSING
+    bodycam: RenderSettings = MISSING
+    film: RenderSettings = MISSING
+    twins: RenderSettings = MISSING
     vizdoom: VizdoomSettings = MISSING
+    openarena: OpenarenaSettings = MISSING
 
 
 @dataclass
@@ -127,33 +137,15 @@ class SplitConfig:
 
 
 @dataclass
-class CameraLook:
-    """One draw a clip of what lens, exposure and motion do; each with probability `p`.
-
-    Every other number is the largest value drawn: uniformly in ± it, or between it and 1 for
-    `min_scale`.
-    """
+class FamilyDraws:
+    """What a training variant gets of one family of transforms."""
 
     p: float = between(0, 1)
-    distortion: float = between(0, 1)
-    rotation_deg: float = between(0, 180)
-    brightness: float = between(0, 1)
-    contrast: float = between(0, 1)
-    saturation: float = between(0, 1)
-    hue: float = between(0, 0.5)
-    gamma: float = between(0, 0.9)
-    defocus_sigma_px: float = between(0.2)
-    motion_blur_px: int = between(3)
-    min_scale: float = between(0.05, 1)
-
-
-@dataclass
-class SensorLook:
-    """Noise drawn anew for each frame, with probability `p`; the largest strengths."""
-
-    p: float = between(0, 1)
-    gauss_std: float = between(0, 1)
-    iso_intensity: float = between(0.05, 1)
+    """Chance that it gets any."""
+    most: int = between(1)
+    """It gets 1 to so many different ones then, each as likely as any other."""
+    max_strength: float = between(0, 1)
+    """Each at a strength drawn uniformly from 0 to this; 1 is severe."""
 
 
 @dataclass
@@ -162,10 +154,12 @@ class AugmentConfig:
 
     seed: int = between(0)
     variants_per_clip: int = between(0)
-    camera: CameraLook = MISSING
-    sensor: SensorLook = MISSING
-    recompress_p: float = between(0, 1)
-    recompress_crf: list[int] = between(0, 51)
+    camera: FamilyDraws = MISSING
+    sensor: FamilyDraws = MISSING
+    overlays: FamilyDraws = MISSING
+    edits: FamilyDraws = MISSING
+    test_variants: bool = MISSING
+    """Edit the test clips too, the same in every run, to measure robustness by."""
     shard_clips: int = between(1)
 
 
@@ -174,6 +168,15 @@ class PackConfig:
     """conf/pack.yaml"""
 
     encoding: str = MISSING
+
+
+@dataclass
+class ProbeConfig:
+    """conf/probe.yaml"""
+
+    seed: int = between(0)
+    num_folds: int = between(2)
+    border_px: int = between(2, 64)
 
 
 @dataclass
@@ -248,6 +251,11 @@ class PackApp(PackConfig, App):
 
 
 @dataclass
+class ProbeApp(ProbeConfig, App):
+    """`python -m pipeline probe`"""
+
+
+@dataclass
 class TrainApp(TrainConfig, App):
     """`python train.py`"""
 
@@ -271,6 +279,7 @@ STAGES: dict[str, type[App]] = {
     "split": SplitApp,
     "augment": AugmentApp,
     "pack": PackApp,
+    "probe": ProbeApp,
     "train": TrainApp,
     "evaluate": EvaluateApp,
 }

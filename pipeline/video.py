@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 Frames = NDArray[np.uint8]
 
 
-def encode(frames: Frames, fps: float, *, crf: int = 18, keyint: int = 16) -> bytes:
+def encode(
+    frames: Frames, fps: float, *, crf: int = 18, kbit_s: int | None = None, keyint: int = 16
+) -> bytes:
     """Encode to H.264 in mp4, the same bytes for the same input always.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB with even H and W.
         fps: frames per second.
         crf: x264 constant rate factor, 0 (lossless) to 51.
+        kbit_s: mean bit rate to hold instead of a quality, as a platform does.
         keyint: distance of key frames in frames.
     """
     import av
@@ -36,9 +39,13 @@ def encode(frames: Frames, fps: float, *, crf: int = 18, keyint: int = 16) -> by
         stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.thread_count = 1
+        control = {"crf": crf}
+        if kbit_s is not None:
+            most, held = 3 * kbit_s // 2, 2 * kbit_s
+            control = {"bitrate": kbit_s, "vbv-maxrate": most, "vbv-bufsize": held}
+        parameters = {"threads": 1, "mbtree": 0, "keyint": keyint, "scenecut": 0} | control
         stream.options = {
-            "crf": str(crf),
-            "x264-params": f"threads=1:mbtree=0:keyint={keyint}:scenecut=0",
+            "x264-params": ":".join(f"{name}={value}" for name, value in parameters.items())
         }
         for number, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")

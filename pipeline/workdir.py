@@ -116,7 +116,10 @@ def code_sha256(*places: str) -> str:
     digest = hashlib.sha256()
     for place in places:
         path = _PACKAGE / place
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+        files = [path]
+        if path.is_dir():
+            files = sorted(f for f in path.rglob("*") if f.is_file() and f.suffix != ".pyc")
+        for file in files:
             digest.update(str(file.relative_to(_PACKAGE)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 

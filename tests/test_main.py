@@ -18,9 +18,10 @@ def run(*arguments: str, folder: Path = app.PROJECT) -> subprocess.CompletedProc
 def test_the_usage_lists_stages_and_commands(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.returncode == 1
-    assert "{synthesize,ingest,split,augment,pack} [key=value …]" in result.stderr
+    assert "{synthesize,ingest,split,augment,pack,probe} [key=value …]" in result.stderr
     assert "explain <file or clip id> [key=value …]" in result.stderr
     assert "forget <collection>/<recording> [key=value …]" in result.stderr
+    assert "catalogue [key=value …]" in result.stderr
 
 
 def test_a_command_passes_overrides_on_and_fails_in_one_sentence() -> None:

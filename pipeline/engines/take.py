@@ -1,11 +1,53 @@
-"""What an engine hands over: frames with their truth."""
+"""What an engine hands over: frames with their truth, in a file format that tells nothing."""
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+_ASPECTS = ((16, 9), (4, 3), (16, 10), (5, 4))
+_ASPECT_ODDS = (0.5, 0.25, 0.15, 0.1)
+_RATES_FPS = (15.0, 20.0, 24.0, 25.0, 30.0)
+_RATE_ODDS = (0.45, 0.1, 0.15, 0.1, 0.2)
+_BITS_PER_PIXEL = (0.05, 0.4)
+_KEYINTS = (15, 30, 60, 120)
+
+
+@dataclass(frozen=True)
+class Format:
+    """Size, rate and encoding of one file."""
+
+    width: int
+    height: int
+    fps: float
+    kbit_s: int
+    """Mean bit rate of the file's own H.264, which devices and platforms hold, not a quality."""
+    keyint: int
+
+
+def draw_format(seed: int, index: int, look: str, heights: Sequence[int]) -> Format:
+    """Draw the format of a file.
+
+    Every engine and look draws from this one distribution, so that neither container nor index
+    tells origin or class.
+    """
+    rng = np.random.default_rng([seed, index, zlib.crc32(look.encode())])
+    across, down = _ASPECTS[int(rng.choice(len(_ASPECTS), p=_ASPECT_ODDS))]
+    height = int(heights[int(rng.integers(len(heights)))])
+    width = round(height * across / down / 2) * 2
+    fps = float(rng.choice(_RATES_FPS, p=_RATE_ODDS))
+    bits = np.exp(rng.uniform(*np.log(_BITS_PER_PIXEL)))
+    return Format(
+        width=width,
+        height=height,
+        fps=fps,
+        kbit_s=max(1, round(bits * width * height * fps / 1000)),
+        keyint=int(rng.choice(_KEYINTS)),
+    )
 
 
 @dataclass(frozen=True)
@@ -15,8 +57,8 @@ class Take:
     name: str
     """File stem, unique in its collection."""
     frames: NDArray[np.uint8]
-    """uint8 (T, H, W, 3) RGB, even H and W."""
-    fps: float
+    """uint8 (T, H, W, 3) RGB of the format's size."""
+    format: Format
     origin: str
     source: str
     recording: str
@@ -26,9 +68,6 @@ class Take:
     licence: str
     authority: str
     notes: str
-    crf: int
-    """Quality of the file's own H.264 encoding, as a device or an upload would have it."""
-    keyint: int
 
 
 class Dropped(Exception):

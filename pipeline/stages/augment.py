@@ -1,8 +1,9 @@
-"""Make variants of the training clips: another camera, another sensor, another compression."""
+"""Make variants of clips: of training clips to learn from, of test clips to measure robustness."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 from collections import Counter, deque
@@ -19,21 +20,25 @@ from pipeline.config import AugmentApp, AugmentConfig, ClipFormat, tracked
 from pipeline.errors import UserError
 from pipeline.manifest import Clip
 from pipeline.shards import ShardWriter, read_clip
-from pipeline.transforms import camera, sensor
+from pipeline.transforms import registry
+from pipeline.transforms.base import Transform
 
 log = logging.getLogger(__name__)
 
 _CODE = ("stages/augment.py", "transforms", "manifest.py", "shards.py", "video.py")
-_LIBRARIES = ("albumentations", "av", "decord", "numpy", "opencv-python-headless")
+_LIBRARIES = ("albumentations", "av", "decord", "numpy", "opencv-python-headless", "pillow")
+_TEST_EDITS = tuple(t.name for f in ("overlays", "edits") for t in registry.FAMILIES[f])
 
 
 @dataclass(frozen=True)
 class Task:
-    """One variant to make of one clip."""
+    """One variant to make of one clip: a training variant's number, or a test variant's edit."""
 
     clip: Clip
     clips_folder: Path
-    number: int
+    name: str
+    """The number of a training variant, the strength of a test variant."""
+    edit: str | None
     cfg: AugmentConfig
     format: ClipFormat
 
@@ -48,44 +53,74 @@ class Variant:
 
 
 def draw(clip_id: str, number: int, cfg: AugmentConfig) -> dict[str, Any]:
-    """Draw every parameter of a variant from its seed, its clip and its number alone."""
-    rng = np.random.default_rng([cfg.seed, int(clip_id, 16), number])
-    drawn: dict[str, Any] = {
-        "camera": camera.draw(cfg.camera, rng),
-        "sensor": sensor.draw(cfg.sensor, rng),
+    """Draw a training variant from the seed, the clip's id and the variant's number alone.
+
+    Returns:
+        JSON-able: the `seed`, and the `steps` that `registry.apply` takes.
+    """
+    seed = [cfg.seed, int(clip_id, 16), number]
+    rng = np.random.default_rng(seed)
+    draws = {
+        "camera": cfg.camera,
+        "sensor": cfg.sensor,
+        "overlays": cfg.overlays,
+        "edits": cfg.edits,
     }
-    if rng.random() < cfg.recompress_p:
-        low, high = cfg.recompress_crf
-        drawn["recompress_crf"] = int(rng.integers(low, high + 1))
-    return drawn
+    steps = []
+    for name, family in registry.FAMILIES.items():
+        if rng.random() < draws[name].p:
+            many = int(rng.integers(1, min(draws[name].most, len(family)) + 1))
+            for place in sorted(rng.permutation(len(family))[:many].tolist()):
+                strength = round(float(rng.uniform(0, draws[name].max_strength)), 4)
+                steps.append(_step(family[place], rng, strength))
+    return {"seed": seed, "steps": steps}
+
+
+def draw_test(clip_id: str, edit: str, strength: str) -> dict[str, Any]:
+    """Draw a test variant from the clip's id alone, so that no configuration moves the yardstick.
+
+    The strengths of a clip share a seed, so that they differ in little else.
+
+    Returns:
+        As `draw` does, with the `edit` and the name of its `strength`.
+    """
+    seed = [int(clip_id, 16)]
+    transform, value = registry.TRANSFORMS[edit], registry.STRENGTHS[strength]
+    steps = [_step(transform, np.random.default_rng(seed), value)]
+    return {"seed": seed, "edit": edit, "strength": strength, "steps": steps}
+
+
+def _step(transform: Transform, rng: np.random.Generator, strength: float) -> dict[str, Any]:
+    return {
+        "transform": transform.name,
+        "strength": strength,
+        "parameters": transform.draw(rng, strength),
+    }
 
 
 def make_variant(task: Task) -> Variant:
-    """Decode a clip, apply a camera, a sensor and an encoder to it, encode it canonically."""
+    """Decode a clip, transform it, encode it canonically."""
+    if task.edit is None:
+        drawn = draw(task.clip.clip_id, int(task.name), task.cfg)
+    else:
+        drawn = draw_test(task.clip.clip_id, task.edit, task.name)
     frames = video.decode(read_clip(task.clips_folder, task.clip))
-    drawn = draw(task.clip.clip_id, task.number, task.cfg)
-    frames = camera.apply(frames, drawn["camera"])
-    frames = sensor.apply(frames, drawn["sensor"])
-    fps, keyint = task.format.fps, task.format.num_frames
-    if "recompress_crf" in drawn:
-        frames = video.decode(video.encode(frames, fps, crf=drawn["recompress_crf"], keyint=keyint))
-    mp4 = video.encode(frames, fps, crf=task.format.crf, keyint=keyint)
+    frames = registry.apply(frames, drawn["steps"])
+    clip = task.format
+    mp4 = video.encode(frames, clip.fps, crf=clip.crf, keyint=clip.num_frames)
     return Variant(mp4, hashlib.sha256(frames.tobytes()).hexdigest(), drawn)
 
 
 def run(cfg: AugmentApp) -> None:
     """Write `variants_per_clip` variants of each training clip to `paths.augmented`.
 
-    A block of `shard_clips` variants is a shard; finished ones outlive a kill.
+    And, with `test_variants`, of each test clip one of each named strength: all of one edit or
+    overlay, which is the registry's next from one test clip to the next. A block of `shard_clips`
+    variants is a shard; finished ones outlive a kill.
 
     Raises:
-        UserError: a range that is upside down, or a shard that is not whole.
+        UserError: a shard that is not whole.
     """
-    low, high = cfg.recompress_crf
-    if not 0 <= low <= high <= 51:
-        raise UserError(
-            f"conf/augment.yaml: recompress_crf {cfg.recompress_crf} is no range in 0 to 51"
-        )
     paths, work = cfg.paths, Path(cfg.paths.work)
     clips_folder = storage.mirror(paths.clips, work)
     table = storage.mirror(paths.splits, work) / manifest.MANIFEST
@@ -122,10 +157,15 @@ def run(cfg: AugmentApp) -> None:
 def _tasks(
     table: Path, clips_folder: Path, cfg: AugmentConfig, clip_format: ClipFormat
 ) -> Iterator[Task]:
+    edits = itertools.cycle(_TEST_EDITS)
     for clip in manifest.read_rows(table, Clip):
         if clip.split == "train":
             for number in range(cfg.variants_per_clip):
-                yield Task(clip, clips_folder, number, cfg, clip_format)
+                yield Task(clip, clips_folder, str(number), None, cfg, clip_format)
+        elif clip.split == "test" and cfg.test_variants:
+            edit = next(edits)
+            for strength in registry.STRENGTHS:
+                yield Task(clip, clips_folder, strength, edit, cfg, clip_format)
 
 
 def _write_block(
@@ -142,26 +182,21 @@ def _write_block(
 
 
 def _assemble(blocks: Sequence[Path], fresh: Path) -> int:
-    applied: Counter[str] = Counter()
-    parents: set[str | None] = set()
-    num_variants = 0
+    variants: Counter[str] = Counter()
+    applied: dict[str, Counter[str]] = {}
     with manifest.TableWriter(fresh / manifest.MANIFEST, Clip) as table:
         for variant in shards.gather(blocks, fresh):
             table.add(variant)
-            parents.add(variant.parent_id)
-            num_variants += 1
-            assert variant.variant is not None
-            drawn = json.loads(variant.variant)
-            applied.update(f"camera {name}" for name in drawn["camera"])
-            applied.update(f"sensor {name}" for name in drawn["sensor"] if name != "seed")
-            applied.update(name for name in drawn if name == "recompress_crf")
-    stats = {"clips": len(parents), "variants": num_variants, "applied": applied}
-    manifest.write_stats(fresh, stats)
-    return num_variants
+            assert variant.split is not None and variant.variant is not None
+            variants[variant.split] += 1
+            steps = json.loads(variant.variant)["steps"]
+            applied.setdefault(variant.split, Counter()).update(s["transform"] for s in steps)
+    manifest.write_stats(fresh, {"variants": variants, "applied": applied})
+    return variants.total()
 
 
 def _store(task: Task, variant: Variant, tar: ShardWriter) -> Clip:
-    variant_id = f"{task.clip.clip_id}-{task.number}"
+    variant_id = f"{task.clip.clip_id}-{task.name}"
     place = tar.add(variant_id, variant.mp4)
     return replace(
         task.clip,

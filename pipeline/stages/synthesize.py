@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pipeline import executor, manifest, video, workdir
+from pipeline import engines, executor, manifest, video, workdir
 from pipeline.collection import IndexRow, write_index
 from pipeline.config import SynthesizeApp
 from pipeline.engines.take import Dropped, Take
@@ -20,8 +20,12 @@ from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-ENGINES = ("bodycam", "vizdoom")
-"""Modules of `pipeline.engines` with a `record(seed, index, settings) -> list[Take]`."""
+ENGINES = ("bodycam", "film", "twins", "vizdoom", "openarena")
+"""Modules of `pipeline.engines` with a `record(seed, index, settings) -> list[Take]`.
+
+One that needs more than Discern's own packages has a `missing() -> str | None` too: a line that
+says what is absent, or None.
+"""
 _RESULT = "result.json"
 
 
@@ -46,7 +50,7 @@ def render(draw: Draw) -> None:
     dropped = ""
     try:
         for take in record(draw.seed, draw.index, draw.settings):
-            mp4 = video.encode(take.frames, take.fps, crf=take.crf, keyint=take.keyint)
+            mp4 = _encode(take)
             row = _index_row(take)
             (draw.folder / row.path).write_bytes(mp4)
             rows.append(asdict(row))
@@ -55,6 +59,11 @@ def render(draw: Draw) -> None:
     partial = draw.folder / f"{_RESULT}.partial"
     partial.write_text(json.dumps({"dropped": dropped, "rows": rows}))
     partial.rename(draw.folder / _RESULT)
+
+
+def _encode(take: Take) -> bytes:
+    form = take.format
+    return video.encode(take.frames, form.fps, kbit_s=form.kbit_s, keyint=form.keyint)
 
 
 def _index_row(take: Take) -> IndexRow:
@@ -87,7 +96,11 @@ def run(cfg: SynthesizeApp) -> None:
             settings = getattr(cfg, engine)
             if settings.num_recordings == 0:
                 continue
-            code = workdir.code_sha256(f"engines/{engine}", "engines/take.py", "video.py")
+            if (absent := _missing(engine)) is not None:
+                log.warning("synthesize: skips %s: %s", engine, absent)
+                stats[engine] = {"skipped": True}
+                continue
+            code = workdir.code_sha256(*_code(engine), "video.py")
             looks = asdict(settings) | {"num_recordings": None}
             finished = work / engine / workdir.key(cfg.seed, looks, code)
             draws = [
@@ -114,6 +127,20 @@ def run(cfg: SynthesizeApp) -> None:
                 )
         manifest.write_stats(fresh, stats)
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _code(engine: str) -> list[str]:
+    """What an engine may be made of: all but the other engines."""
+    folder = Path(engines.__file__).parent
+    modules = sorted(path.name for path in folder.iterdir() if path.stem[0] != "_")
+    others = {name for name in ENGINES if name != engine}
+    return [f"engines/{name}" for name in modules if Path(name).stem not in others]
+
+
+def _missing(engine: str) -> str | None:
+    missing: Callable[[], str | None] | None
+    missing = getattr(import_module(f"pipeline.engines.{engine}"), "missing", None)
+    return None if missing is None else missing()
 
 
 def _collect(draws: Sequence[Draw], folder: Path) -> dict[str, Any]:

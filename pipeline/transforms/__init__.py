@@ -1,4 +1,4 @@
-"""Pure augmentation of clips: what a camera does, and what its sensor does."""
+"""Pure augmentation of clips: what cameras, sensors, overlays and re-uploads do to a picture."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What a camera does to a whole clip: one draw for all frames."""
+"""What a camera does to a whole clip: one draw for all frames, smooth paths over them."""
 
 from __future__ import annotations
 
@@ -9,97 +9,210 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from pipeline.config import CameraLook
+from pipeline.transforms.base import (
+    FPS,
+    Parameters,
+    Transform,
+    alike,
+    amount,
+    fixed,
+    pick,
+    radius_squared,
+    seed,
+    signed,
+    smooth_paths,
+    to_uint8,
+    toned,
+    turned,
+    uniform,
+)
 from pipeline.video import Frames
 
+_LEVELS = np.arange(256) / 255
 
-def draw(look: CameraLook, rng: np.random.Generator) -> dict[str, Any]:
-    """Draw the parameters of one clip's camera; every one of them is in the result.
 
-    Returns:
-        JSON-able numbers by transform; a transform that is absent is not applied.
-    """
-    signed = {
-        "distortion": look.distortion,
-        "rotation_deg": look.rotation_deg,
-        "brightness": look.brightness,
-        "contrast": look.contrast,
-        "saturation": look.saturation,
-        "hue": look.hue,
-        "gamma": look.gamma,
+def _draw_distortion(rng: np.random.Generator, strength: float) -> Parameters:
+    return {"coefficient": signed(rng, strength, 0.4)}
+
+
+def _distort(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    lens = A.OpticalDistortion(
+        distort_limit=fixed(p["coefficient"]), border_mode=cv2.BORDER_REFLECT_101, p=1
+    )
+    return alike(frames, lens)
+
+
+def _draw_roll(rng: np.random.Generator, strength: float) -> Parameters:
+    return {"degrees": signed(rng, strength, 14)}
+
+
+def _roll(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    angle = np.deg2rad(abs(p["degrees"]))
+    # Just large enough that no corner of a square lies outside.
+    fills = float(np.cos(angle) + np.sin(angle))
+    lean = A.Affine(rotate=fixed(p["degrees"]), scale=fixed(fills), p=1)
+    return alike(frames, lean)
+
+
+def _draw_exposure(rng: np.random.Generator, strength: float) -> Parameters:
+    return {
+        "brightness": signed(rng, strength, 0.2),
+        "contrast": signed(rng, strength, 0.3),
+        "gamma": round(1 + signed(rng, strength, 0.3), 4),
     }
-    drawn: dict[str, Any] = {
-        name: round(float(rng.uniform(-limit, limit)), 4)
-        for name, limit in signed.items()
-        if rng.random() < look.p
+
+
+def _expose(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    levels = A.RandomBrightnessContrast(
+        brightness_limit=fixed(p["brightness"]), contrast_limit=fixed(p["contrast"]), p=1
+    )
+    return alike(frames, levels, A.RandomGamma(gamma_limit=fixed(100 * p["gamma"]), p=1))
+
+
+def _draw_colour(rng: np.random.Generator, strength: float) -> Parameters:
+    return {
+        "saturation": round(1 + signed(rng, strength, 0.6), 4),
+        "hue": signed(rng, strength, 0.03),
+        "warmth": signed(rng, strength, 0.2),
+        "greenness": signed(rng, strength, 0.08),
     }
-    if rng.random() < look.p:
-        drawn["defocus_sigma_px"] = round(float(rng.uniform(0.2, look.defocus_sigma_px)), 4)
-    if rng.random() < look.p:
-        drawn["motion_blur_px"] = 3 + 2 * int(rng.integers(0, (look.motion_blur_px - 1) // 2))
-        drawn["motion_blur_deg"] = round(float(rng.uniform(0, 180)), 4)
-    if rng.random() < look.p:
-        drawn["scale"] = round(float(rng.uniform(look.min_scale, 1)), 4)
-    return drawn
 
 
-def apply(frames: Frames, drawn: Mapping[str, Any]) -> Frames:
-    """Apply drawn parameters alike to every frame.
-
-    Args:
-        frames: uint8 (T, H, W, 3) RGB.
-        drawn: as `draw` returns them.
-
-    Returns:
-        uint8 (T, H, W, 3) RGB.
-    """
-    steps = [make(drawn) for name, make in _TRANSFORMS.items() if name in drawn]
-    if not steps:
-        return frames
-    # A draw from ranges of one value needs a seed all the same to be the same in every worker.
-    compose = A.Compose(steps, seed=0)
-    return np.ascontiguousarray(compose(images=frames)["images"])
-
-
-def _fixed(value: float) -> tuple[float, float]:
-    return (value, value)
-
-
-_TRANSFORMS = {
-    "distortion": lambda d: A.OpticalDistortion(
-        distort_limit=_fixed(d["distortion"]), border_mode=cv2.BORDER_REFLECT_101, p=1
-    ),
-    "rotation_deg": lambda d: A.Affine(
-        rotate=_fixed(d["rotation_deg"]), border_mode=cv2.BORDER_REFLECT_101, p=1
-    ),
-    "scale": lambda d: A.Downscale(
-        scale_range=_fixed(d["scale"]),
-        interpolation_pair={"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_LINEAR},
+def _colour(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    jitter = A.ColorJitter(
+        brightness=fixed(1),
+        contrast=fixed(1),
+        saturation=fixed(p["saturation"]),
+        hue=fixed(p["hue"]),
         p=1,
-    ),
-    "defocus_sigma_px": lambda d: A.GaussianBlur(
-        sigma_limit=_fixed(d["defocus_sigma_px"]), blur_limit=0, p=1
-    ),
-    "motion_blur_px": lambda d: A.MotionBlur(
-        blur_limit=_fixed(d["motion_blur_px"]),
-        angle_range=_fixed(d["motion_blur_deg"]),
+    )
+    gains = np.array([1 + p["warmth"], 1 + p["greenness"], 1 - p["warmth"]])
+    return toned(alike(frames, jitter), 255 * _LEVELS[:, None] * gains)
+
+
+def _draw_defocus(rng: np.random.Generator, strength: float) -> Parameters:
+    return {"sigma_share": amount(rng, strength, 0.002, 0.02)}
+
+
+def _defocus(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    sigma = p["sigma_share"] * frames.shape[1]
+    return alike(frames, A.GaussianBlur(sigma_limit=fixed(sigma), blur_limit=0, p=1))
+
+
+def _draw_motion_blur(rng: np.random.Generator, strength: float) -> Parameters:
+    return {
+        "length_share": amount(rng, strength, 0.015, 0.1),
+        "degrees": uniform(rng, 0, 180),
+    }
+
+
+def _motion_blur(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    length = max(3, 2 * round(p["length_share"] * frames.shape[1] / 2) + 1)
+    blur = A.MotionBlur(
+        blur_limit=(length, length),
+        angle_range=fixed(p["degrees"]),
         direction_range=(0, 0),
         allow_shifted=False,
         p=1,
-    ),
-    "brightness": lambda d: A.RandomBrightnessContrast(
-        brightness_limit=_fixed(d["brightness"]), contrast_limit=(0, 0), p=1
-    ),
-    "contrast": lambda d: A.RandomBrightnessContrast(
-        brightness_limit=(0, 0), contrast_limit=_fixed(d["contrast"]), p=1
-    ),
-    "gamma": lambda d: A.RandomGamma(gamma_limit=_fixed(100 * (1 + d["gamma"])), p=1),
-    "saturation": lambda d: _colour(saturation=_fixed(1 + d["saturation"])),
-    "hue": lambda d: _colour(hue=_fixed(d["hue"])),
-}
-"""In the order of application: lens, motion, exposure, colour."""
+    )
+    return alike(frames, blur)
 
 
-def _colour(**ranges: tuple[float, float]) -> A.ColorJitter:
-    still = {"brightness": (1, 1), "contrast": (1, 1), "saturation": (1, 1), "hue": (0, 0)}
-    return A.ColorJitter(**{**still, **ranges}, p=1)
+def _draw_softness(rng: np.random.Generator, strength: float) -> Parameters:
+    return {"scale": amount(rng, strength, 0.95, 0.3)}
+
+
+def _soften(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    interpolation = {"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_LINEAR}
+    step = A.Downscale(scale_range=fixed(p["scale"]), interpolation_pair=interpolation, p=1)
+    return alike(frames, step)
+
+
+def _draw_vignette(rng: np.random.Generator, strength: float) -> Parameters:
+    return {"loss": amount(rng, strength, 0.1, 0.9), "power": uniform(rng, 1, 2)}
+
+
+def _vignette(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    gain = 1 - p["loss"] * radius_squared(*frames.shape[1:3]) ** p["power"]
+    return to_uint8(frames * gain[:, :, None].astype(np.float32))
+
+
+def _draw_auto_exposure(rng: np.random.Generator, strength: float) -> Parameters:
+    return {
+        "stops": signed(rng, strength, 1.6),
+        "start_s": uniform(rng, 0, 0.5),
+        "lag_s": uniform(rng, 0.08, 0.4),
+    }
+
+
+def _auto_exposure(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    """Exposure goes from one level to another with the lag of a camera's control loop.
+
+    It starts as far from the level of the clip as it ends on the other side. Gains act on light,
+    for which a display gamma of 2.2 stands.
+    """
+    out = np.empty_like(frames)
+    for number, frame in enumerate(frames):
+        since = max(0.0, number / FPS - p["start_s"])
+        stops = p["stops"] * (0.5 - np.exp(-since / p["lag_s"]))
+        out[number] = toned(frame, 255 * _LEVELS * 2 ** (stops / 2.2))
+    return out
+
+
+def _draw_shake(rng: np.random.Generator, strength: float) -> Parameters:
+    return {
+        "shift_share": amount(rng, strength, 0.004, 0.05),
+        "degrees": amount(rng, strength, 0.2, 4),
+        "hz": uniform(rng, 1.5, 4),
+        "seed": seed(rng),
+    }
+
+
+def _shake(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    paths = smooth_paths(p["seed"], len(frames), 3, (0.5 * p["hz"], 1.5 * p["hz"]))
+    shifts = paths[:, :2] * p["shift_share"] * frames.shape[1]
+    zoom = 1 + 2 * p["shift_share"] + float(np.sin(np.deg2rad(p["degrees"])))
+    return turned(frames, paths[:, 2] * p["degrees"], shifts, zoom)
+
+
+def _draw_rolling_shutter(rng: np.random.Generator, strength: float) -> Parameters:
+    return {
+        "shift_share": amount(rng, strength, 0.006, 0.05),
+        "hz": uniform(rng, 5, 20),
+        "readout_s": uniform(rng, 0.015, 0.06),
+        "phase": uniform(rng, 0, 1),
+        "skew": pick(rng, (True, False)),
+    }
+
+
+def _rolling_shutter(frames: Frames, p: Mapping[str, Any]) -> Frames:
+    """Each row is read a little later than the one above, while the camera shakes or pans."""
+    num_frames, height, width = frames.shape[:3]
+    row = np.arange(height) / height
+    time_s = np.arange(num_frames)[:, None] / FPS + p["readout_s"] * row
+    sway = np.sin(2 * np.pi * (p["hz"] * time_s + p["phase"]))
+    if p["skew"]:
+        sway = (sway[:, :1] * (2 * row - 1) + sway) / 2
+    shift = (p["shift_share"] * width * sway).astype(np.float32)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    moved = [
+        cv2.remap(f, x + s[:, None], y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        for f, s in zip(frames, shift, strict=True)
+    ]
+    return np.stack(moved)
+
+
+TRANSFORMS = (
+    Transform("distortion", _draw_distortion, _distort),
+    Transform("roll", _draw_roll, _roll),
+    Transform("shake", _draw_shake, _shake),
+    Transform("rolling_shutter", _draw_rolling_shutter, _rolling_shutter),
+    Transform("softness", _draw_softness, _soften),
+    Transform("defocus", _draw_defocus, _defocus),
+    Transform("motion_blur", _draw_motion_blur, _motion_blur),
+    Transform("vignette", _draw_vignette, _vignette),
+    Transform("exposure", _draw_exposure, _expose),
+    Transform("auto_exposure", _draw_auto_exposure, _auto_exposure),
+    Transform("colour", _draw_colour, _colour),
+)
+"""In the order of application: lens, motion, focus, exposure, colour."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,15 @@ import numpy as np
 import pytest
 
 from pipeline.config import VizdoomSettings
-from pipeline.engines.take import Dropped, Take
+from pipeline.engines.take import Dropped, Format, Take, draw_format
 from pipeline.engines.vizdoom import engine, record
 from pipeline.engines.vizdoom.scene import PISTOL, SHOTGUN, TIC_HZ, Scene, draw_scene
 from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
 
-SETTINGS = VizdoomSettings(num_recordings=4, duration_s=3.0, timeout_s=60.0, max_attempts=4)
+SETTINGS = VizdoomSettings(
+    num_recordings=4, duration_s=3.0, heights=[144], timeout_s=60.0, max_attempts=4
+)
+FORMAT = Format(width=192, height=144, fps=15.0, kbit_s=100, keyint=30)
 NUM_TICS = 50
 PLASMA = 6
 
@@ -21,7 +25,7 @@ PLASMA = 6
 @pytest.fixture(scope="module")
 def scene() -> Scene:
     """A gunman with a pistol in the first map, who does not wait for a target."""
-    drawn = draw_scene(np.random.default_rng(3), SETTINGS.duration_s, shoots=True)
+    drawn = draw_scene(np.random.default_rng(3), FORMAT, SETTINGS.duration_s, shoots=True)
     return replace(
         drawn,
         iwad="freedoom2.wad",
@@ -129,12 +133,57 @@ def test_frames_show_the_nearest_tic(scene: Scene) -> None:
 
 def test_scenes_differ_by_draw_and_never_fire_what_is_no_firearm() -> None:
     scenes = [
-        draw_scene(np.random.default_rng([9, index]), 5.0, shoots=True) for index in range(40)
+        draw_scene(
+            np.random.default_rng([9, index]),
+            draw_format(9, index, "vizdoom", [144]),
+            5.0,
+            shoots=True,
+        )
+        for index in range(40)
     ]
-    assert len({(s.width, s.height) for s in scenes}) > 3
-    assert len({s.fps for s in scenes}) > 3
+    assert len({(s.width, s.height) for s in scenes}) == 4
+    assert len({s.fps for s in scenes}) == 5
     assert {s.hud for s in scenes} == {"full", "minimal", "none"}
     assert {slot for s in scenes for slot in s.slots} == {2, 3, 4}
+
+
+def draw(number: int, *, shoots: bool) -> Scene:
+    return draw_scene(np.random.default_rng([9, number]), FORMAT, 5.0, shoots=shoots)
+
+
+def test_who_fires_opens_no_menu_looks_at_no_map_and_picks_up_no_ammunition() -> None:
+    for scene in (draw(number, shoots=True) for number in range(60)):
+        assert scene.map_tics == (0, 0)
+        for _, command in scene.commands:
+            assert command.startswith("summon ")
+            assert not re.search("Shotgun|Chaingun|Launcher|Rifle|saw|Clip|Shell", command)
+
+
+def test_quiet_walks_are_interrupted_in_several_ways_within_the_recording() -> None:
+    scenes = [draw(number, shoots=False) for number in range(60)]
+    commands = {command.split("_")[0].split()[0] for s in scenes for _, command in s.commands}
+    assert commands == {"summon", "take", "menu", "closemenu"}
+    assert any(scene.map_tics[0] < scene.map_tics[1] for scene in scenes)
+    assert any(scene.commands == () and scene.map_tics == (0, 0) for scene in scenes)
+    assert all(0 <= tic < 5 * TIC_HZ for s in scenes for tic, _ in s.commands)
+
+
+def test_a_menu_stops_the_game_while_it_is_open(scene: Scene) -> None:
+    menu = ((20, "menu_main"), (60, "closemenu"))
+    calm = replace(scene, shoots=False, monsters=False, fps=35.0, map_tics=(0, 0))
+    _, told = engine.play_apart(replace(calm, commands=menu), SETTINGS.timeout_s)
+    moved = np.hypot(np.diff(told.x), np.diff(told.y)) > 0
+    assert not moved[24:56].any()
+    assert moved[:20].any()
+    assert moved[62:].any()
+
+
+def test_the_map_is_shown_for_its_tics_alone(scene: Scene) -> None:
+    calm = replace(scene, shoots=False, monsters=False, fps=35.0, commands=())
+    plain, _ = engine.play_apart(replace(calm, map_tics=(0, 0)), SETTINGS.timeout_s)
+    with_map, _ = engine.play_apart(replace(calm, map_tics=(30, 50)), SETTINGS.timeout_s)
+    differs = (plain != with_map).reshape(len(plain), -1).mean(axis=1) > 0.2
+    assert np.flatnonzero(differs).tolist() == list(range(30, 50))
 
 
 def test_frames_and_labels_are_the_same_in_two_processes(shooting_take: Take) -> None:
@@ -144,7 +193,7 @@ def test_frames_and_labels_are_the_same_in_two_processes(shooting_take: Take) ->
 
 
 def test_discharges_lie_within_the_take(shooting_take: Take) -> None:
-    duration_s = len(shooting_take.frames) / shooting_take.fps
+    duration_s = len(shooting_take.frames) / shooting_take.format.fps
     assert len(shooting_take.discharges_s) > 0
     assert all(0 <= second < duration_s for second in shooting_take.discharges_s)
     assert list(shooting_take.discharges_s) == sorted(set(shooting_take.discharges_s))
@@ -161,8 +210,10 @@ def test_a_take_can_be_encoded_and_says_where_it_is_from(
     index: int, request: pytest.FixtureRequest
 ) -> None:
     take = request.getfixturevalue({1: "quiet_take", 2: "shooting_take"}[index])
-    assert take.frames.shape[0] == int(SETTINGS.duration_s * take.fps)
-    assert take.frames.shape[1] % 2 == take.frames.shape[2] % 2 == 0
+    form = take.format
+    num_frames = int(SETTINGS.duration_s * form.fps)
+    assert take.frames.shape == (num_frames, form.height, form.width, 3)
+    assert form.height == 144
     assert take.name == take.recording == f"vizdoom-{index:05d}"
     assert (take.origin, take.viewpoint) == ("game", "first-person")
 

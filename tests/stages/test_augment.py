@@ -1,69 +1,219 @@
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline import manifest, shards, video
-from pipeline.config import App
+from pipeline.config import App, ClipFormat
 from pipeline.errors import UserError
-from pipeline.stages import augment, ingest, split
+from pipeline.manifest import Clip
+from pipeline.stages import augment
+from pipeline.transforms import registry
+from tests.conftest import moving_frames
+
+SURE = [f"{family}.p=1" for family in registry.FAMILIES]
+
+
+FORMAT = ClipFormat(num_frames=6, size=64, fps=15, crf=18)
+
+
+def write_clips(folder: Path, splits: Sequence[str]) -> None:
+    """What ingest and split leave of one clip for each of `splits`, of origins in turn."""
+    for name in ("clips", "splits"):
+        (folder / name).mkdir()
+    clips = []
+    with shards.ShardWriter(folder / "clips", 100) as tar:
+        for number, in_split in enumerate(splits):
+            mp4 = video.encode(moving_frames(number, FORMAT.num_frames, FORMAT.size), FORMAT.fps)
+            place = tar.add(f"{number:016x}", mp4)
+            origin = ("real", "game", "film")[number % 3]
+            clip = Clip(
+                clip_id=f"{number:016x}",
+                parent_id=None,
+                collection="small",
+                path=f"{number}.mp4",
+                source=f"{origin}-source",
+                origin=origin,
+                recording=f"small/{number}",
+                start_s=0.0,
+                box="0,0,64,64",
+                discharge=number % 2 == 0,
+                licence="CC0-1.0",
+                authority="",
+                viewpoint="",
+                pixels_sha256="",
+                shard=place.shard,
+                offset=place.offset,
+                size=place.size,
+                split=in_split,
+            )
+            clips.append(clip)
+    manifest.write_rows(folder / "splits" / manifest.MANIFEST, Clip, clips)
+    manifest.write_format(folder / "clips", FORMAT)
 
 
 @pytest.fixture
-def split_clips(compose: Callable[..., App], small_collection: Path) -> None:
-    ingest.run(compose("ingest"))
-    split.run(compose("split"))
+def split_clips(tmp_path: Path) -> None:
+    write_clips(tmp_path, ["train", "test", "val", "train", "test", "train", "test", "unseen"])
 
 
-def test_variants_keep_parent_recording_and_split_and_record_their_parameters(
+def parents_and_variants(tmp_path: Path) -> tuple[dict[str, Clip], list[Clip]]:
+    parents = {c.clip_id: c for c in manifest.read_manifest(tmp_path / "splits")}
+    return parents, manifest.read_manifest(tmp_path / "augmented")
+
+
+def outputs(tmp_path: Path) -> dict[str, bytes]:
+    return {f.name: f.read_bytes() for f in (tmp_path / "augmented").iterdir()}
+
+
+def test_variants_keep_parent_recording_and_split(
     compose: Callable[..., App], split_clips: None, tmp_path: Path
 ) -> None:
     augment.run(compose("augment", "variants_per_clip=2"))
-    parents = {c.clip_id: c for c in manifest.read_manifest(tmp_path / "splits")}
-    variants = manifest.read_manifest(tmp_path / "augmented")
-    train = [c for c in parents.values() if c.split == "train"]
-    assert len(variants) == 2 * len(train) > 0
+    parents, variants = parents_and_variants(tmp_path)
+    in_split = Counter(c.split for c in parents.values())
+    assert in_split["train"] > 0 < in_split["test"]
+    assert Counter(c.split for c in variants) == {
+        "train": 2 * in_split["train"],
+        "test": 3 * in_split["test"],
+    }
     for variant in variants:
         assert variant.parent_id is not None
         parent = parents[variant.parent_id]
-        assert (variant.recording, variant.split) == (parent.recording, "train")
-        assert set(json.loads(variant.variant or "")) <= {"camera", "sensor", "recompress_crf"}
+        assert (variant.recording, variant.split) == (parent.recording, parent.split)
         changed = video.decode(shards.read_clip(tmp_path / "augmented", variant))
         original = video.decode(shards.read_clip(tmp_path / "clips", parent))
         assert changed.shape == original.shape
 
 
-def test_the_recorded_parameters_make_the_same_bytes_again(
+def test_the_record_of_a_variant_makes_its_pixels_again(
+    compose: Callable[..., App], split_clips: None, tmp_path: Path
+) -> None:
+    augment.run(compose("augment", *SURE))
+    parents, variants = parents_and_variants(tmp_path)
+    for variant in variants:
+        original = video.decode(
+            shards.read_clip(tmp_path / "clips", parents[variant.parent_id or ""])
+        )
+        steps = json.loads(variant.variant or "")["steps"]
+        again = registry.apply(original, steps)
+        assert hashlib.sha256(again.tobytes()).hexdigest() == variant.pixels_sha256
+        assert not np.array_equal(again, original)
+
+
+def test_workers_and_blocks_do_not_change_a_byte(
     compose: Callable[..., App], split_clips: None, tmp_path: Path
 ) -> None:
     augment.run(compose("augment"))
-    first = {f.name: f.read_bytes() for f in (tmp_path / "augmented").iterdir()}
+    first = outputs(tmp_path)
     augment.run(compose("augment", "run.executor=processes", "run.num_workers=2"))
-    assert {f.name: f.read_bytes() for f in (tmp_path / "augmented").iterdir()} == first
+    assert outputs(tmp_path) == first
+    rows = {c.clip_id: (c.variant, c.pixels_sha256) for c in parents_and_variants(tmp_path)[1]}
+    augment.run(compose("augment", "shard_clips=5"))
+    again = {c.clip_id: (c.variant, c.pixels_sha256) for c in parents_and_variants(tmp_path)[1]}
+    assert again == rows
 
 
-def test_another_seed_makes_other_variants(compose: Callable[..., App]) -> None:
-    cfg = compose("augment")
-    assert augment.draw("00ff", 0, cfg) == augment.draw("00ff", 0, cfg)  # type: ignore[arg-type]
-    assert augment.draw("00ff", 0, cfg) != augment.draw("00ff", 1, cfg)  # type: ignore[arg-type]
-    other = compose("augment", "seed=12")
-    assert augment.draw("00ff", 0, cfg) != augment.draw("00ff", 0, other)  # type: ignore[arg-type]
+def test_a_draw_follows_seed_clip_and_number(compose: Callable[..., App]) -> None:
+    cfg: Any = compose("augment", *SURE)
+    assert augment.draw("00ff", 0, cfg) == augment.draw("00ff", 0, cfg)
+    other: Any = compose("augment", "seed=12", *SURE)
+    draws = [
+        augment.draw("00ff", 0, cfg),
+        augment.draw("00ff", 1, cfg),
+        augment.draw("00fe", 0, cfg),
+        augment.draw("00ff", 0, other),
+    ]
+    assert len({json.dumps(drawn["steps"]) for drawn in draws}) == 4
+    assert [drawn["seed"] for drawn in draws] == [
+        [11, 255, 0],
+        [11, 255, 1],
+        [11, 254, 0],
+        [12, 255, 0],
+    ]
 
 
-def test_variants_differ_from_their_parents(
+def test_every_transform_is_drawn_equally_often_within_the_bounds(
+    compose: Callable[..., App],
+) -> None:
+    cfg: Any = compose("augment", "edits.p=0.5", "edits.most=2", "edits.max_strength=0.6")
+    variants = [augment.draw(f"{number:04x}", 0, cfg)["steps"] for number in range(900)]
+    names = {transform.name for transform in registry.FAMILIES["edits"]}
+    edits = [[step for step in steps if step["transform"] in names] for steps in variants]
+    counts = Counter(step["transform"] for steps in edits for step in steps)
+    assert set(counts) == names
+    # A share of 1/15 of 675 expected edits is 45, of deviation below 7.
+    assert all(20 < count < 75 for count in counts.values())
+    assert {len(steps) for steps in edits} == {0, 1, 2}
+    assert 0.42 < np.mean([bool(steps) for steps in edits]) < 0.58
+    strengths = [step["strength"] for steps in edits for step in steps]
+    assert 0 <= min(strengths) < 0.05 < 0.55 < max(strengths) <= 0.6
+
+
+@pytest.mark.parametrize("edit", [None, "hud"])
+def test_origin_class_and_source_have_no_say(
+    compose: Callable[..., App], split_clips: None, tmp_path: Path, edit: str | None
+) -> None:
+    cfg: Any = compose("augment", *SURE)
+    clip = next(c for c in manifest.read_manifest(tmp_path / "splits") if c.origin == "real")
+    name = "0" if edit is None else "severe"
+    task = augment.Task(clip, tmp_path / "clips", name, edit, cfg, FORMAT)
+    other = replace(clip, origin="game", discharge=not clip.discharge, source="other", path="x.mp4")
+    assert augment.make_variant(task) == augment.make_variant(replace(task, clip=other))
+
+
+def test_test_variants_are_one_edit_at_three_strengths_and_edits_take_turns(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write_clips(tmp_path, ["test", "val", "test"] * 12)
+    augment.run(compose("augment"))
+    parents, variants = parents_and_variants(tmp_path)
+    tests = [c for c in variants if c.split == "test"]
+    records = [json.loads(c.variant or "") for c in tests]
+    assert [r["strength"] for r in records] == ["mild", "medium", "severe"] * (len(tests) // 3)
+    edits = [r["edit"] for r in records]
+    candidates = [t.name for f in ("overlays", "edits") for t in registry.FAMILIES[f]]
+    assert len(edits) == 72 > 3 * len(candidates)
+    assert edits == [edit for edit in [*candidates, *candidates] for _ in range(3)][:72]
+    for clip, record in zip(tests, records, strict=True):
+        (step,) = record["steps"]
+        assert step["transform"] == record["edit"]
+        assert step["strength"] == registry.STRENGTHS[record["strength"]]
+        assert clip.clip_id == f"{clip.parent_id}-{record['strength']}"
+    order = list(dict.fromkeys(c.parent_id for c in tests))
+    assert order == [c.clip_id for c in parents.values() if c.split == "test"]
+
+
+def test_no_configuration_of_training_moves_the_test_variants(
     compose: Callable[..., App], split_clips: None, tmp_path: Path
 ) -> None:
-    augment.run(compose("augment", "camera.p=1", "sensor.p=1"))
-    parents = {c.clip_id: c for c in manifest.read_manifest(tmp_path / "splits")}
-    for variant in manifest.read_manifest(tmp_path / "augmented"):
-        changed = video.decode(shards.read_clip(tmp_path / "augmented", variant)).astype(int)
-        parent = parents[variant.parent_id or ""]
-        original = video.decode(shards.read_clip(tmp_path / "clips", parent))
-        assert np.abs(changed - original).mean() > 3
+    def yardstick(*overrides: str) -> list[tuple[str, str | None, str]]:
+        augment.run(compose("augment", *overrides))
+        _, variants = parents_and_variants(tmp_path)
+        return [(c.clip_id, c.variant, c.pixels_sha256) for c in variants if c.split == "test"]
+
+    first = yardstick()
+    assert first
+    assert yardstick("seed=12", "variants_per_clip=0", "edits.max_strength=0.1") == first
+    assert yardstick("test_variants=false") == []
+
+
+def test_stats_count_variants_and_transforms_by_split(
+    compose: Callable[..., App], split_clips: None, tmp_path: Path
+) -> None:
+    augment.run(compose("augment"))
+    stats = json.loads((tmp_path / "augmented" / "stats.json").read_text())
+    _, variants = parents_and_variants(tmp_path)
+    assert stats["variants"] == Counter(c.split for c in variants)
+    assert sum(stats["applied"]["test"].values()) == stats["variants"]["test"]
 
 
 def test_a_truncated_shard_is_an_error_and_earlier_variants_stay(
@@ -76,8 +226,3 @@ def test_a_truncated_shard_is_an_error_and_earlier_variants_stay(
     with pytest.raises(UserError, match=r"shard-00000\.tar: truncated"):
         augment.run(compose("augment", "seed=1"))
     assert (tmp_path / "augmented" / "manifest.parquet").read_bytes() == before
-
-
-def test_a_range_upside_down_is_an_error(compose: Callable[..., App], split_clips: None) -> None:
-    with pytest.raises(UserError, match="recompress_crf"):
-        augment.run(compose("augment", "recompress_crf=[40,30]"))

@@ -3,16 +3,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from pipeline import workdir
 from pipeline.collection import read_index
 from pipeline.config import App
-from pipeline.engines.take import Dropped, Take
+from pipeline.engines.take import Dropped, Format, Take
 from pipeline.errors import UserError
 from pipeline.stages import synthesize
 from tests.conftest import moving_frames
@@ -22,7 +22,7 @@ def take(seed: int, index: int) -> Take:
     return Take(
         name=f"take-{index}",
         frames=moving_frames(seed * 100 + index, 8),
-        fps=15.0,
+        format=Format(64, 64, 15.0, 200, 30),
         origin="game",
         source="fake",
         recording=f"take-{index}",
@@ -31,8 +31,6 @@ def take(seed: int, index: int) -> Take:
         licence="CC0-1.0",
         authority="rendered by a test",
         notes="",
-        crf=23,
-        keyint=30,
     )
 
 
@@ -58,7 +56,12 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
 
 
-FOUR = ("bodycam.num_recordings=4", "vizdoom.num_recordings=2", "max_drop_rate=0.5")
+def only(**counts: int) -> list[str]:
+    """Overrides that give some engines their recordings and the others none."""
+    return [f"{name}.num_recordings={counts.get(name, 0)}" for name in synthesize.ENGINES]
+
+
+FOUR = (*only(bodycam=4, vizdoom=2), "max_drop_rate=0.5")
 
 
 def test_each_engine_writes_an_ordinary_collection(
@@ -103,22 +106,42 @@ def test_too_many_dropped_draws_fail_the_stage(
     compose: Callable[..., App], rendered: list[int], tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=r"bodycam: 25% of the draws dropped.*nearly_blank"):
-        synthesize.run(compose("synthesize", *FOUR[:2], "max_drop_rate=0.1"))
+        synthesize.run(compose("synthesize", *FOUR[:-1], "max_drop_rate=0.1"))
     assert not (tmp_path / "synthetic").exists()
 
 
 def test_an_engine_without_recordings_writes_no_collection(
     compose: Callable[..., App], rendered: list[int], tmp_path: Path
 ) -> None:
-    synthesize.run(compose("synthesize", "bodycam.num_recordings=0", "vizdoom.num_recordings=1"))
+    synthesize.run(compose("synthesize", *only(vizdoom=1)))
     assert [f.name for f in sorted((tmp_path / "synthetic").iterdir())] == ["stats.json", "vizdoom"]
+
+
+def test_an_engine_that_lacks_something_is_skipped_with_one_line(
+    compose: Callable[..., App],
+    rendered: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fake = sys.modules["pipeline.engines.vizdoom"]
+    lacking = ModuleType("pipeline.engines.twins")
+    lacking.record = fake.record  # type: ignore[attr-defined]
+    lacking.missing = lambda: "no such game; run make games"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pipeline.engines.twins", lacking)
+    synthesize.run(compose("synthesize", *only(twins=2, vizdoom=1)))
+    assert "synthesize: skips twins: no such game; run make games" in caplog.messages
+    assert not (tmp_path / "synthetic" / "twins").exists()
+    stats = json.loads((tmp_path / "synthetic" / "stats.json").read_text())
+    assert stats["twins"] == {"skipped": True}
+    assert stats["vizdoom"]["recordings"] == 1
 
 
 def test_every_engine_has_a_module_and_settings(compose: Callable[..., App]) -> None:
     cfg = compose("synthesize")
     for engine in synthesize.ENGINES:
         assert hasattr(cfg, engine)
-        assert workdir.code_sha256(f"engines/{engine}")
+        assert callable(import_module(f"pipeline.engines.{engine}").record)
 
 
 def test_frames_are_written_as_the_take_says(

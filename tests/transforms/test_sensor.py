@@ -1,25 +1,36 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from pipeline.config import SensorLook
-from pipeline.transforms import sensor
+from pipeline.transforms.base import Transform
+from pipeline.transforms.registry import FAMILIES, TRANSFORMS
+from tests.conftest import moving_frames
+
+# ISO noise grows with the contrast of a picture.
+TEXTURE = np.repeat(moving_frames(0, 1, 64), 3, axis=0)
+GREY = np.full((3, 64, 64, 3), 128, np.uint8)
 
 
-def test_noise_is_another_one_in_every_frame_and_the_same_in_every_run() -> None:
-    frames = np.full((3, 64, 64, 3), 128, np.uint8)
-    drawn = {"gauss_std": 0.05, "seed": 5}
-    noisy = sensor.apply(frames, drawn)
+@pytest.mark.parametrize("transform", FAMILIES["sensor"], ids=lambda t: t.name)
+def test_noise_is_another_one_in_every_frame_and_the_same_in_every_run(
+    transform: Transform,
+) -> None:
+    drawn = transform.draw(np.random.default_rng(3), 0.7)
+    noisy = transform.apply(TEXTURE, drawn)
     assert not np.array_equal(noisy[0], noisy[1])
-    assert np.array_equal(noisy, sensor.apply(frames, drawn))
+    assert np.array_equal(noisy, transform.apply(TEXTURE, drawn))
+    assert not np.array_equal(noisy, transform.apply(TEXTURE, {**drawn, "seed": drawn["seed"] + 1}))
+
+
+def test_noise_has_the_deviation_of_its_record() -> None:
+    noisy = TRANSFORMS["noise"].apply(GREY, {"std": 0.05, "seed": 5})
     assert abs((noisy.astype(float) - 128).std() / 255 - 0.05) < 0.005
 
 
-def test_strengths_stay_in_their_range_and_the_seed_is_recorded() -> None:
-    look = SensorLook(p=1.0, gauss_std=0.06, iso_intensity=0.3)
-    for seed in range(20):
-        drawn = sensor.draw(look, np.random.default_rng(seed))
-        assert 0 <= drawn["gauss_std"] <= 0.06
-        assert 0.05 <= drawn["iso_intensity"] <= 0.3
-        assert drawn["seed"] >= 0
-    assert sensor.draw(SensorLook(0.0, 0.06, 0.3), np.random.default_rng(0)) == {}
+def test_a_stop_less_light_is_half_the_light_and_its_noise_is_that_of_photons() -> None:
+    drawn = {"stops": 1.0, "electrons": 1000, "row_std": 0.0, "seed": 1}
+    light = (TRANSFORMS["low_light"].apply(GREY, drawn) / 255) ** 2.2
+    expected = (128 / 255) ** 2.2 / 2
+    assert light.mean() == pytest.approx(expected, rel=0.02)
+    assert light.std() == pytest.approx(np.sqrt(expected / 1000 + 1e-6), rel=0.1)

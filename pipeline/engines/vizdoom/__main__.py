@@ -37,9 +37,15 @@ def play(scene: Scene, folder: Path) -> tuple[np.ndarray, Telemetry]:
             break
         if tic >= 0:
             rows.append(_observe(state, trigger))
-            frames[scene.frame_tics == tic] = state.screen_buffer
+            on_map = scene.map_tics[0] <= tic < scene.map_tics[1]
+            seen = state.automap_buffer if on_map else state.screen_buffer
+            assert seen is not None
+            frames[scene.frame_tics == tic] = seen
         buttons = agent.act(state, tic)
         trigger = buttons[BUTTONS.index(Button.ATTACK)]
+        for at, command in scene.commands:
+            if at == tic:
+                game.send_game_command(command)
         game.make_action(buttons, 1)
     game.close()
     return frames[scene.frame_tics < len(rows)], Telemetry.from_rows(rows)
@@ -64,8 +70,7 @@ def _observe(state: GameState, trigger: float) -> tuple[float, ...]:
 
 def main(scene_json: str, result: str) -> None:
     """Entry point of the process; writes `result` only when the engine survived."""
-    values = json.loads(scene_json)
-    scene = Scene(**values | {"slots": tuple(values["slots"])})
+    scene = Scene(**json.loads(scene_json))
     frames, telemetry = play(scene, Path(result).parent)
     np.savez(result, frames=frames, **asdict(telemetry))
 

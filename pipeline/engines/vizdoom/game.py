@@ -131,7 +131,8 @@ def start(scene: Scene, folder: Path) -> DoomGame:
     game.init()
     spent = 1 - scene.ammo_share
     take_ammo = [f"take {kind} {round(spent * most)}" for kind, most in _MOST_AMMO.items()]
-    for command in (*_CHEATS, *take_ammo, f"fov {scene.fov_deg}"):
+    looks = (f"fov {scene.fov_deg}", f"r_visibility {scene.visibility}")
+    for command in (*_CHEATS, *take_ammo, *looks):
         game.send_game_command(command)
     _move_to_random_pickup(game, np.random.default_rng(scene.seed))
     return game
@@ -154,6 +155,11 @@ def _set_picture(game: DoomGame, scene: Scene) -> None:
     game.set_labels_buffer_enabled(True)
     game.set_depth_buffer_enabled(True)
     game.set_objects_info_enabled(True)
+    if scene.map_tics[0] < scene.map_tics[1]:
+        game.set_automap_buffer_enabled(True)
+        game.set_automap_mode(vizdoom.AutomapMode.WHOLE)
+        game.set_automap_rotate(scene.seed % 2 == 0)
+        game.set_automap_render_textures(scene.seed % 3 == 0)
 
 
 def _disarming_wad(monsters: tuple[str, ...]) -> bytes:

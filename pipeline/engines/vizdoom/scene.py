@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.engines.take import Format
+
 TIC_HZ = 35
 """The game's clock: everything in a recording happens on a tic."""
 
@@ -15,20 +17,46 @@ BULLET_SLOTS = (PISTOL, SHOTGUN, CHAINGUN)
 
 _QUIET_SLOTS = (1, *BULLET_SLOTS, 5, 6, 7)
 _QUIET_SLOT_ODDS = (0.1, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1)
-_SIZES = ((320, 200), (320, 240), (320, 180), (400, 300), (400, 225), (512, 288), (640, 360))
-_SIZE_ODDS = (0.15, 0.25, 0.15, 0.15, 0.1, 0.1, 0.1)
-_RATES_FPS = (35.0, 30.0, 25.0, 24.0, 20.0, 17.5)
+_SIZES = (
+    (256, 144),
+    (256, 160),
+    (320, 180),
+    (320, 200),
+    (320, 240),
+    (320, 256),
+    (512, 288),
+    (512, 320),
+    (512, 384),
+    (640, 360),
+    (640, 400),
+    (640, 480),
+    (640, 512),
+    (1280, 720),
+    (1280, 800),
+    (1280, 960),
+    (1280, 1024),
+)
 _HUDS = ("full", "minimal", "none")
 _FREEDOOM1_MAPS = tuple(
     f"E{episode}M{number}" for episode in range(1, 5) for number in range(1, 10)
 )
 _FREEDOOM2_MAPS = tuple(f"MAP{number:02d}" for number in range(1, 33))
 _SCENARIOS = (
+    "basic.wad",
+    "deadly_corridor.wad",
     "deathmatch.wad",
     "defend_the_center.wad",
+    "defend_the_line.wad",
+    "health_gathering.wad",
     "health_gathering_supreme.wad",
     "my_way_home.wad",
+    "predict_position.wad",
+    "simpler_basic.wad",
+    "take_cover.wad",
 )
+_ITEMS = ("ArmorBonus", "BlueArmor", "GreenArmor", "HealthBonus", "Medikit", "Soulsphere")
+_WEAPONS = ("Chaingun", "Chainsaw", "PlasmaRifle", "RocketLauncher", "Shotgun", "SuperShotgun")
+_MENUS = ("menu_main", "menu_options", "menu_newgame", "menu_display")
 
 
 @dataclass(frozen=True)
@@ -39,8 +67,10 @@ class Scene:
     `shoots` the agent is meant to fire; whether it did is for the telemetry to say. With
     `fires_blindly` it does so without waiting for a target. `slots` are the weapons held, each
     for an equal part of the recording. `ammo_share` of what can be carried is there at the
-    start, lest a full count on the HUD give away a recording without discharges. How the file
-    is to be encoded travels along (`crf`, `keyint`).
+    start, lest a full count on the HUD give away a recording without discharges. `width` and
+    `height` are the engine's own, at least those of the file. `visibility` is how far light
+    reaches. `commands` are given to the game at their tics, and the player looks at the map from
+    the first to the second of `map_tics`.
     """
 
     seed: int
@@ -62,8 +92,9 @@ class Scene:
     hud: str
     crosshair: bool
     weapon_visible: bool
-    crf: int
-    keyint: int
+    visibility: float
+    commands: tuple[tuple[int, str], ...]
+    map_tics: tuple[int, int]
 
     @property
     def source(self) -> str:
@@ -84,10 +115,11 @@ class Scene:
         return np.round(np.arange(num_frames) * TIC_HZ / self.fps).astype(np.int64)
 
 
-def draw_scene(rng: np.random.Generator, duration_s: float, *, shoots: bool) -> Scene:
+def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, shoots: bool) -> Scene:
     """Draw a scene; those that are meant to shoot vary in the same ways as the others."""
     iwad, scenario, game_map = _draw_map(rng)
-    width, height = _SIZES[int(rng.choice(len(_SIZES), p=_SIZE_ODDS))]
+    width, height = _size(form)
+    commands, map_tics = _draw_incidents(rng, int(duration_s * TIC_HZ), shoots)
     return Scene(
         seed=int(rng.integers(1, 2**31)),
         iwad=iwad,
@@ -102,15 +134,45 @@ def draw_scene(rng: np.random.Generator, duration_s: float, *, shoots: bool) -> 
         ammo_share=float(rng.uniform(0.4, 1.0)),
         width=width,
         height=height,
-        fps=float(rng.choice(_RATES_FPS)),
+        fps=form.fps,
         duration_s=duration_s,
         fov_deg=int(rng.integers(75, 106)),
         hud=str(rng.choice(_HUDS, p=(0.45, 0.2, 0.35))),
         crosshair=bool(rng.random() < 0.5),
         weapon_visible=bool(rng.random() < 0.9),
-        crf=int(rng.integers(18, 31)),
-        keyint=int(rng.choice((16, 30, 60, 120))),
+        visibility=round(float(np.exp(rng.uniform(np.log(5), np.log(30)))), 2),
+        commands=commands,
+        map_tics=map_tics,
     )
+
+
+def _draw_incidents(
+    rng: np.random.Generator, num_tics: int, shoots: bool
+) -> tuple[tuple[tuple[int, str], ...], tuple[int, int]]:
+    """Draw what interrupts a walk: things picked up, a menu that is opened, the map.
+
+    A player who fires picks up no ammunition, which could hide a discharge, and has eyes for
+    neither menu nor map.
+    """
+    start, stop = sorted(int(tic) for tic in rng.integers(0, num_tics, 2))
+    incident = rng.random()
+    if incident < 0.25:
+        return ((start, f"summon {rng.choice(_ITEMS)}"),), (0, 0)
+    if shoots or incident > 0.65:
+        return (), (0, 0)
+    if incident < 0.45:
+        weapon = rng.choice(_WEAPONS)
+        return ((0, f"take {weapon}"), (start, f"summon {weapon}")), (0, 0)
+    if incident < 0.55:
+        return ((start, str(rng.choice(_MENUS))), (stop, "closemenu")), (0, 0)
+    return (), (start, stop)
+
+
+def _size(form: Format) -> tuple[int, int]:
+    """Return the engine's smallest size of a file's aspect ratio that loses nothing of it."""
+    aspect = form.width / form.height
+    large = [size for size in _SIZES if size[1] >= form.height] or [_SIZES[-1]]
+    return min(large, key=lambda size: (round(abs(size[0] / size[1] - aspect), 1), size[1]))
 
 
 def _draw_map(rng: np.random.Generator) -> tuple[str, str | None, str]:

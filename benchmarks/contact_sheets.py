@@ -1,0 +1,83 @@
+"""Contact sheets of what `dvc repro` rendered: one picture an engine, a recording a row.
+
+    python benchmarks/contact_sheets.py [--out docs/engines] [--rows 6]
+
+A row shows six moments of a recording, the first of them at a discharge where there is one. Rows
+are spread over the sources of a collection, and half of them hold a discharge where they can.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from pipeline import app, video
+from pipeline.collection import IndexRow, read_index
+from pipeline.stages.synthesize import ENGINES
+
+_COLUMNS = 6
+_SIZE = 160, 90
+_QUALITY = 80
+
+
+def choose(rows: list[IndexRow], count: int) -> list[IndexRow]:
+    """Pick rows by turns from every combination of source and discharge, in order of the index."""
+    groups: dict[tuple[str, bool], list[IndexRow]] = {}
+    for row in rows:
+        groups.setdefault((row.source, row.discharge), []).append(row)
+    chosen: list[IndexRow] = []
+    while len(chosen) < min(count, len(rows)):
+        for key in sorted(groups):
+            if groups[key]:
+                chosen.append(groups[key].pop(0))
+    return chosen[:count]
+
+
+def strip(folder: Path, row: IndexRow) -> np.ndarray:
+    """Six moments of a recording side by side, uint8 (H, W, 3) RGB."""
+    mp4 = (folder / row.path).read_bytes()
+    frames = video.decode(mp4)
+    with av.open(io.BytesIO(mp4)) as container:
+        fps = float(container.streams.video[0].average_rate)
+    moments = np.linspace(0, len(frames) - 1, _COLUMNS).astype(int)
+    if row.discharges_s:
+        # A short exposure may miss the flash of the first frame.
+        first = int(row.discharges_s[0] * fps)
+        near = range(first, min(first + 3, len(frames)))
+        moments[0] = max(near, key=lambda number: float(frames[number].mean()))
+    pictures = []
+    for number in moments:
+        picture = Image.fromarray(frames[number])
+        picture.thumbnail(_SIZE, Image.Resampling.LANCZOS)
+        canvas = Image.new("RGB", _SIZE)
+        canvas.paste(picture, ((_SIZE[0] - picture.width) // 2, (_SIZE[1] - picture.height) // 2))
+        pictures.append(np.asarray(canvas))
+    return np.hstack(pictures)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("docs/engines"))
+    parser.add_argument("--rows", type=int, default=6)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    synthetic = Path(app.compose("synthesize").paths.synthetic)
+    for engine in ENGINES:
+        folder = synthetic / engine
+        if not folder.is_dir():
+            print(f"{engine}: not rendered")
+            continue
+        rows = choose(read_index(folder), arguments.rows)
+        sheet = np.vstack([strip(folder, row) for row in rows])
+        target = arguments.out / f"{engine}.jpg"
+        Image.fromarray(sheet).save(target, quality=_QUALITY, optimize=True)
+        print(f"{target}: {target.stat().st_size // 1024} kB: {', '.join(r.path for r in rows)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""CPU seconds of each footage engine a recording and a clip, and a frame of each look.
+
+    python benchmarks/engine_cost.py [--recordings 6] [engine ...]
+
+Recordings are drawn as the committed configuration draws them, one after the other, encoding
+included. The first recording of an engine compiles code and is left out. Processes that an engine
+starts are counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+from importlib import import_module
+
+from pipeline import app, video
+from pipeline.engines.take import Dropped
+from pipeline.stages.synthesize import ENGINES
+
+
+def cpu_s() -> float:
+    """CPU seconds of this process and of those that it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--recordings", type=int, default=6)
+    parser.add_argument("engines", nargs="*", default=ENGINES, metavar="engine")
+    arguments = parser.parse_args()
+    cfg = app.compose("synthesize")
+    clip = app.compose("ingest").clip
+    clip_s = clip.num_frames / clip.fps
+    for engine in arguments.engines:
+        module = import_module(f"pipeline.engines.{engine}")
+        absent = module.missing() if hasattr(module, "missing") else None
+        if absent is not None:
+            print(f"{engine}: {absent}")
+            continue
+        settings = getattr(cfg, engine)
+        recordings = clips = frames = dropped = 0
+        spent = 0.0
+        for index in range(arguments.recordings + 1):
+            start = cpu_s()
+            try:
+                takes = module.record(cfg.seed, index, settings)
+            except Dropped:
+                takes = []
+            for take in takes:
+                form = take.format
+                video.encode(take.frames, form.fps, kbit_s=form.kbit_s, keyint=form.keyint)
+            if index == 0:
+                continue
+            spent += cpu_s() - start
+            recordings += bool(takes)
+            dropped += not takes
+            frames += sum(len(take.frames) for take in takes)
+            clips += sum(int(len(take.frames) / take.format.fps / clip_s) for take in takes)
+        print(
+            f"{engine}: {spent / recordings:.1f} CPU-s a recording, {spent / clips:.2f} a clip, "
+            f"{spent / frames:.3f} a frame; {recordings} recordings, {clips} clips, "
+            f"{dropped} dropped",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

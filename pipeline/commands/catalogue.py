@@ -1,0 +1,179 @@
+"""Shows what each transform does: `python -m pipeline catalogue`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline import manifest, video
+from pipeline.assess import previews
+from pipeline.commands.testcard import testcard
+from pipeline.config import IngestApp
+from pipeline.manifest import Clip
+from pipeline.shards import read_clip
+from pipeline.transforms.base import Transform
+from pipeline.transforms.registry import FAMILIES, STRENGTHS, TRANSFORMS
+from pipeline.video import Frames
+
+_NUM_CLIPS = 12
+# By which most transforms show most of what they can do.
+_SEED = 250
+_ABOUT = {
+    "camera": "What lens, exposure and motion do: one draw a clip, smooth paths over its frames.",
+    "sensor": "Noise, drawn anew for every frame.",
+    "overlays": "What games, streams, recorders and publishers lay over a picture: drawn with the "
+    "same chance over every origin, so that an overlay tells nothing.",
+    "edits": "What people do to a video before they upload it again.",
+}
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy"
+      content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width">
+<title>Transforms</title>
+<style>
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1180px;
+       padding: 0 1rem; color: #1c1c1e; background: #fff }
+h2 { margin: 2.2rem 0 .2rem }
+nav a { margin-right: .8rem }
+section > p { margin: 0 0 1rem; color: #55565a }
+article { border-top: 1px solid #d8d8dc; padding: .7rem 0 }
+h3 { margin: 0 0 .4rem; font-size: 1rem }
+.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1rem }
+figure { margin: 0; min-width: 0 }
+figure img { width: 100%; display: block }
+figcaption, details { font-size: .8rem; color: #55565a; overflow-wrap: anywhere }
+code { font-size: .75rem }
+@media (max-width: 760px) { .row { grid-template-columns: 1fr } }
+@media (prefers-color-scheme: dark) {
+  body { background: #161618; color: #eee }
+  section > p, figcaption, details { color: #a8a8ae }
+  article { border-color: #3a3a3e }
+  a { color: #8ab4f8 }
+}
+</style>
+</head>
+<body>
+<h1>Transforms</h1>
+<p>{{ about }} Each picture: first, middle and last frame. The parameters under it, which the
+manifest records, make the same frames again.</p>
+<nav>
+{% for family in families %}<a href="#{{ family.name }}">{{ family.name }}</a>
+{% endfor %}
+</nav>
+{% for family in families %}
+<section id="{{ family.name }}">
+<h2>{{ family.name.capitalize() }}</h2>
+<p>{{ family.about }}</p>
+{% for row in family.rows %}
+<article id="{{ row.name }}">
+<h3>{{ row.name.replace("_", " ") }}</h3>
+<div class="row">
+{% for cell in row.cells %}
+<figure>
+<img src="{{ cell.strip }}" alt="{{ row.name.replace('_', ' ') }}, {{ cell.strength }}">
+<figcaption>{{ cell.strength }} ({{ cell.value }})</figcaption>
+{% if cell.parameters | length <= 160 %}<code>{{ cell.parameters }}</code>
+{% else %}<details><summary>parameters</summary><code>{{ cell.parameters }}</code></details>
+{% endif %}
+</figure>
+{% endfor %}
+</div>
+</article>
+{% endfor %}
+</section>
+{% endfor %}
+</body>
+</html>
+"""
+
+
+def run(cfg: IngestApp) -> None:
+    """Write `catalogue.html`, one page without outside requests, and `catalogue.jpg`.
+
+    The page shows every transform at three strengths, on clips of the first recordings of
+    `paths.clips`, grey and blurred, or else on a drawn scene. The picture shows the most severe
+    ones, on the scene always.
+
+    Raises:
+        UserError: a shard of `paths.clips` is not whole.
+    """
+    folder = Path(cfg.paths.work) / "catalogue"
+    folder.mkdir(parents=True, exist_ok=True)
+    scene = testcard(cfg.clip.num_frames, cfg.clip.size)
+    clips = _first_clips(Path(cfg.paths.clips))
+    page, sheet = folder / "catalogue.html", folder / "catalogue.jpg"
+    page.write_text(_page(clips or [scene], "protected" if clips else "clear"))
+    _sheet(scene).save(sheet, quality=66)
+    print(page)
+    print(sheet)
+
+
+def _first_clips(folder: Path) -> list[Frames]:
+    table = folder / manifest.MANIFEST
+    if not table.is_file():
+        return []
+    firsts: dict[str, Clip] = {}
+    for clip in manifest.read_rows(table, Clip):
+        firsts.setdefault(clip.recording, clip)
+        if len(firsts) == _NUM_CLIPS:
+            break
+    return [video.decode(read_clip(folder, clip)) for clip in firsts.values()]
+
+
+def _transformed(transform: Transform, strength: float, frames: Frames) -> tuple[str, Frames]:
+    # One seed for all strengths, so that they differ in nothing else.
+    rng = np.random.default_rng([_SEED, zlib.crc32(transform.name.encode())])
+    recorded = json.dumps(transform.draw(rng, strength), sort_keys=True)
+    return recorded, transform.apply(frames, json.loads(recorded))
+
+
+def _page(clips: list[Frames], mode: str) -> str:
+    turns = itertools.cycle(clips)
+    families = [
+        {"name": name, "about": _ABOUT[name], "rows": [_row(t, next(turns), mode) for t in family]}
+        for name, family in FAMILIES.items()
+    ]
+    about = "On a drawn scene." if mode == "clear" else "On clips, grey and blurred."
+    template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(_PAGE)
+    return template.render(families=families, about=about)
+
+
+def _row(transform: Transform, frames: Frames, mode: str) -> dict[str, Any]:
+    cells = []
+    for strength, value in STRENGTHS.items():
+        parameters, changed = _transformed(transform, value, frames)
+        # A rim, or the frames of a strip run into one another.
+        rimmed = np.pad(changed, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255)
+        strip = previews.strip(rimmed, mode)
+        cells.append(
+            {"strength": strength, "value": value, "parameters": parameters, "strip": strip}
+        )
+    return {"name": transform.name, "cells": cells}
+
+
+def _sheet(scene: Frames) -> Image.Image:
+    """Every transform at its most severe, with its name: two frames of each."""
+    columns, gap, label = 6, 6, 18
+    size = scene.shape[1]
+    moments = (len(scene) // 4, 3 * len(scene) // 4)
+    wide, tall = 2 * size + gap, size + label + gap
+    rows = -(-len(TRANSFORMS) // columns)
+    sheet = Image.new("RGB", (columns * (wide + gap) + gap, rows * tall + gap), (250, 250, 250))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    for place, transform in enumerate(TRANSFORMS.values()):
+        frames = _transformed(transform, STRENGTHS["severe"], scene)[1]
+        x, y = gap + place % columns * (wide + gap), gap + place // columns * tall
+        draw.text((x, y), transform.name.replace("_", " "), (30, 30, 30), font)
+        for index, moment in enumerate(moments):
+            sheet.paste(Image.fromarray(frames[moment]), (x + index * (size + 2), y + label))
+    return sheet

@@ -1,0 +1,6 @@
+"""Footage engine: bots play OpenArena, and the game's own events say when a firearm was fired."""
+
+from pipeline.engines.openarena.engine import record
+from pipeline.engines.openarena.game import missing
+
+__all__ = ["missing", "record"]

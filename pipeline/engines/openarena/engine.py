@@ -1,0 +1,113 @@
+"""`record`: draw a match, let bots play it, film it, and cut what its events can label."""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.engines import display
+from pipeline.engines.openarena import game
+from pipeline.engines.openarena.events import Timeline, read, windows
+from pipeline.engines.openarena.scene import Scene, draw_scene
+from pipeline.engines.take import Dropped, Format, Take, draw_format
+
+if TYPE_CHECKING:
+    from pipeline.config import OpenarenaSettings
+
+_MIN_BRIGHTNESS = 14.0
+_MIN_DETAIL = 6.0
+_MIN_CHANGE = 3.0
+
+
+def record(seed: int, index: int, settings: OpenarenaSettings) -> list[Take]:
+    """Record one take, deterministic in its arguments on one kind of processor.
+
+    A match without a part that can be labelled, or whose part shows nothing worth watching, is
+    replaced by the next of at most `settings.max_attempts`. Even indices are meant to shoot.
+
+    Raises:
+        Dropped: the last match's problem; or `engine_crashed`, `engine_timed_out` at once.
+    """
+    assert settings.max_attempts > 0
+    form = draw_format(seed, index, "openarena", settings.heights)
+    shoots = index % 2 == 0
+    num_frames = int(settings.duration_s * form.fps)
+    for attempt in range(settings.max_attempts):
+        rng = np.random.default_rng([seed, index, attempt])
+        scene = draw_scene(rng, settings.duration_s, shoots=shoots)
+        with tempfile.TemporaryDirectory(prefix="openarena-") as name:
+            timeline, film = play(scene, form, Path(name), settings.timeout_s)
+            starts = windows(timeline, form.fps, num_frames, shoots=shoots)
+            if len(starts) == 0:
+                reason = "nobody_fired" if shoots else "somebody_fired"
+                continue
+            start = int(rng.choice(starts))
+            frames = _read_film(film, start, num_frames, form)
+        reason = problem(frames)
+        if reason == "":
+            own_fire = timeline.own_fire[start : start + num_frames]
+            return [_take(index, form, scene, display.show(frames, rng), own_fire)]
+    raise Dropped(reason)
+
+
+def play(scene: Scene, form: Format, folder: Path, timeout_s: float) -> tuple[Timeline, Path]:
+    """Play and film a match in the empty folder `folder`; returns its events and the film.
+
+    Raises:
+        Dropped: `engine_crashed` or `engine_timed_out`.
+    """
+    game.record_match(scene, folder, timeout_s)
+    size = scene.scale * form.width, scene.scale * form.height
+    printed, film = game.film_match(scene, folder, size, form.fps, timeout_s)
+    return read(printed), film
+
+
+def problem(frames: NDArray[np.uint8]) -> str:
+    """Why frames (T,H,W,3) are not worth watching, as a reason code; empty when they are."""
+    grey = frames[:, ::4, ::4].astype(np.float32).mean(axis=3)
+    if grey.mean() < _MIN_BRIGHTNESS:
+        return "too_dark"
+    if np.median(grey.std(axis=(1, 2))) < _MIN_DETAIL:
+        return "faces_a_wall"
+    if np.abs(grey[len(grey) // 2] - grey[0]).mean() < _MIN_CHANGE:
+        return "stands_still"
+    return ""
+
+
+def _read_film(path: Path, start: int, num_frames: int, form: Format) -> NDArray[np.uint8]:
+    size = form.width, form.height
+    with av.open(str(path)) as film:
+        pictures = islice(film.decode(video=0), start, start + num_frames)
+        images = [picture.to_ndarray(format="rgb24") for picture in pictures]
+    assert len(images) == num_frames
+    return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
+
+
+def _take(
+    index: int,
+    form: Format,
+    scene: Scene,
+    frames: NDArray[np.uint8],
+    own_fire: NDArray[np.bool_],
+) -> Take:
+    name = f"openarena-{index:05d}"
+    return Take(
+        name=name,
+        frames=frames,
+        format=form,
+        origin="game",
+        source="openarena",
+        recording=name,
+        discharges_s=tuple(float(frame) / form.fps for frame in np.flatnonzero(own_fire)),
+        viewpoint="first-person",
+        licence="GPL-2.0-or-later",
+        authority="played by bots and filmed by the OpenArena game; no real people",
+        notes=f"{scene.game_map} {'teams' if scene.game_type else 'free-for-all'}",
+    )

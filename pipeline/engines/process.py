@@ -1,0 +1,75 @@
+"""Games in processes of their own: no network, a home that is thrown away, and an end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from pipeline.engines.take import Dropped
+
+log = logging.getLogger(__name__)
+
+_OWN_SHARED_MEMORY = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
+_OWN_NAMESPACES = ("unshare", "-rnm", "sh", "-c", _OWN_SHARED_MEMORY, "sh")
+
+
+def play(
+    command: Sequence[str], folder: Path, timeout_s: float, environment: Mapping[str, str]
+) -> str:
+    """Run a game, since a bad map takes its whole process with it; return what it printed.
+
+    `folder` is the home and the working folder of the process; `environment` is added to this
+    process's own.
+
+    Raises:
+        Dropped: `engine_crashed` or `engine_timed_out`.
+    """
+    printed = folder / "printed.txt"
+    with printed.open("w+b") as output:
+        process = subprocess.Popen(
+            [*_sandbox(), *command],
+            cwd=folder,
+            env={**os.environ, "HOME": str(folder), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            exit_code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise Dropped("engine_timed_out") from None
+        finally:
+            _end_group(process)
+    text = printed.read_text(errors="replace")
+    if exit_code != 0:
+        last = "".join(text.strip().splitlines()[-1:])
+        log.warning("%s ended with status %d: %s", Path(command[0]).name, exit_code, last)
+        raise Dropped("engine_crashed")
+    return text
+
+
+@cache
+def _sandbox() -> tuple[str, ...]:
+    """Command prefix for no network and shared memory that dies with the process.
+
+    Empty where the kernel grants no namespaces; a crash then leaves 11 MB in /dev/shm.
+    """
+    granted = shutil.which("unshare") and subprocess.run(
+        [*_OWN_NAMESPACES, "true"], capture_output=True, check=False
+    )
+    return _OWN_NAMESPACES if granted and granted.returncode == 0 else ()
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End what the game started too: an engine can be a process of its own, and may hang."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,1 @@
+"""The ray-traced world that the engines bodycam, film and twins film."""

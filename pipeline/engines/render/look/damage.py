@@ -1,0 +1,63 @@
+"""What lost packets and a busy recorder do to decoded frames."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]
+
+_BLOCK = 16
+_DROPPED_SHARE, _DAMAGED_SHARE = 0.15, 0.08
+# Zeros in all three planes of Y'CbCr, as a decoder leaves what it never received.
+_EMPTY = np.array((0, 135, 0), np.uint8)
+_KINDS = ("smear", "smear", "stuck", "empty", "grey", "shifted")
+
+
+def drop_frames(rng: np.random.Generator, frames: Frames) -> None:
+    """Repeat a frame here and there in some recordings, in place, as a busy recorder does."""
+    if rng.random() >= _DROPPED_SHARE:
+        return
+    for first in rng.integers(1, len(frames), 3):
+        for index in range(first, min(first + int(rng.integers(1, 4)), len(frames))):
+            frames[index] = frames[first - 1]
+
+
+def lose_packets(rng: np.random.Generator, frames: Frames) -> None:
+    """Damage runs of macroblocks in some recordings, in place, until the next key frame.
+
+    `frames` (T, H, W, 3). A smear goes on predicting from a broken reference.
+    """
+    if rng.random() >= _DAMAGED_SHARE:
+        return
+    for _ in range(int(rng.integers(1, 4))):
+        first = int(rng.integers(1, max(2, len(frames) - 2)))
+        last = min(len(frames), first + int(rng.integers(2, 22)))
+        _damage(rng, frames, first, last)
+
+
+def _damage(rng: np.random.Generator, frames: Frames, first: int, last: int) -> None:
+    _, height, width, _ = frames.shape
+    across, down = -(-width // _BLOCK), -(-height // _BLOCK)
+    start = int(rng.integers(across * down))
+    length = int(rng.integers(across // 2 + 1, across * down // 2 + 2))
+    run = np.zeros(across * down, bool)
+    run[start : start + length] = True
+    if rng.random() < 0.5:
+        run &= rng.random(across * down) < rng.uniform(0.3, 0.9)
+    grid = run.reshape(down, across)
+    lost = np.kron(grid, np.ones((_BLOCK, _BLOCK), bool))[:height, :width]
+    kind = _KINDS[rng.integers(len(_KINDS))]
+    shift = (int(rng.integers(-2, 3)) * 4, int(rng.integers(-8, 9)) * 4)
+    true_before = frames[first - 1].astype(np.int16)
+    shown = np.roll(true_before, shift, (0, 1)) if kind == "smear" else true_before
+    for index in range(first, last):
+        truth = frames[index].astype(np.int16)
+        if kind == "smear":
+            shown = np.clip(shown + truth - true_before, 0, 255)
+        elif kind == "shifted":
+            shown = np.roll(truth, shift, (0, 1))
+        elif kind != "stuck":
+            shown = np.broadcast_to(_EMPTY if kind == "empty" else np.uint8(128), truth.shape)
+        frames[index][lost] = shown[lost]
+        true_before = truth

@@ -1,0 +1,203 @@
+"""What happens in a recording: scene, people, wearer, discharges. Both looks film one script."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline.engines.render.incidents.draw import draw_incident, draw_kinds
+from pipeline.engines.render.incidents.incident import Incident, Setting
+from pipeline.engines.render.look.lights import Shining
+from pipeline.engines.render.motion import Movement
+from pipeline.engines.render.people import weapons
+from pipeline.engines.render.people.actors import Actor, Crowd
+from pipeline.engines.render.people.handling import Handling, Routine
+from pipeline.engines.render.people.weapons import Weapon
+from pipeline.engines.render.staging import draw_roles, draw_wearer, overlap
+from pipeline.engines.render.world.interiors import car_park, corridor
+from pipeline.engines.render.world.lighting import LitWorld
+from pipeline.engines.render.world.ranges import indoor_range, outdoor_range
+from pipeline.engines.render.world.scene import Plan
+from pipeline.engines.render.world.urban import room, street
+from pipeline.engines.render.world.vehicle import vehicle
+
+Vector = NDArray[np.float64]
+
+SCENES: tuple[Callable[[np.random.Generator], Plan], ...] = (
+    indoor_range,
+    outdoor_range,
+    room,
+    street,
+    corridor,
+    car_park,
+    vehicle,
+)
+NUM_CELLS = 2 * len(SCENES)
+_FIRING_ACTIONS = {"fire": 0.5, "others_fire": 0.5}
+_QUIET_ACTIONS = {
+    "hold": 0.4,
+    "others_hold": 0.32,
+    "talk": 0.06,
+    "walk": 0.07,
+    "look": 0.05,
+    "run": 0.05,
+    "cover": 0.05,
+}
+# The share of wearers who carry a weapon, by what they do: as many in quiet as in firing
+# recordings, as far as can be.
+_ARMED_SHARE = {"fire": 1.0, "hold": 1.0, "talk": 0.0, "others_fire": 0.25}
+_ARMED_OTHERWISE = 0.35
+_STARTLED_BY_OTHERS, _STARTLED_BY_NOTHING = 0.15, 0.06
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The place of an index in the balanced design; each fleet and skin meets every cell.
+
+    `block` counts rounds over all NUM_CELLS combinations of scene and discharge.
+    """
+
+    scene: int
+    firing: bool
+    block: int
+
+    @classmethod
+    def of(cls, index: int) -> Cell:
+        """Return the cell of an index."""
+        place = index % NUM_CELLS
+        return cls(place % len(SCENES), place < len(SCENES), index // NUM_CELLS)
+
+    def rotate(self, num_choices: int) -> int:
+        """Pick one of several choices so that scene and discharge tell nothing about it."""
+        return (self.scene + self.block) % num_choices
+
+
+@dataclass(frozen=True)
+class Script:
+    """One recording's truth; times in seconds from its start.
+
+    `weapon` is what the wearer carries, None for empty hands; `held_up` whether it is raised
+    when nothing is fired; `own_discharges_s` the wearer's, `discharges_s` everybody's. `incidents`
+    are no discharges, though they may look like some.
+    """
+
+    engine: str
+    seed: int
+    index: int
+    cell: Cell
+    plan: Plan
+    world: LitWorld
+    actors: list[Actor]
+    duration_s: float
+    action: str
+    movement: Movement
+    weapon: Weapon | None
+    held_up: bool
+    own_discharges_s: tuple[float, ...]
+    incidents: tuple[Incident, ...] = ()
+
+    @property
+    def discharges_s(self) -> tuple[float, ...]:
+        """Start times of all discharges, in order."""
+        others = [t for actor in self.actors for t in actor.role.discharges_s]
+        return tuple(sorted([*self.own_discharges_s, *others]))
+
+    @property
+    def recording(self) -> str:
+        """The name that all looks share, so that no split can part them."""
+        return f"{self.engine}-{self.seed}-{self.index:05d}"
+
+    @property
+    def routine(self) -> Routine:
+        """How the wearer's weapon is handled without firing."""
+        return next((i.routine for i in self.incidents if i.routine.moves), Routine())
+
+    def handling_at(self, time_s: float) -> Handling:
+        """Return what handling adds to the pose of the wearer's weapon."""
+        return self.routine.at(time_s)
+
+    def crowd(self) -> Crowd:
+        """Return everything that moves before the camera."""
+        return Crowd(self.actors, [i.door for i in self.incidents if i.door is not None])
+
+    def shining(
+        self, frame_s: float, readout_s: float, exposure_s: float, height: int
+    ) -> list[Shining]:
+        """Return the lights of incidents that shine in an exposure of `height` rows."""
+        lights = [light for incident in self.incidents for light in incident.lights]
+        return [
+            one for light in lights for one in light.shining(frame_s, readout_s, exposure_s, height)
+        ]
+
+    def room_light(self, times_s: ArrayLike) -> Vector:
+        """Return the factor (N,) on what the scene's own lamps light, as somebody switches them."""
+        factor = np.ones(len(np.atleast_1d(times_s)))
+        for incident in self.incidents:
+            if incident.switching is not None:
+                factor = factor * incident.switching.at(times_s)
+        return factor
+
+    def blank(self, frames: NDArray[np.uint8], fps: float) -> None:
+        """Replace frames (T, H, W, 3) that a glitch swallows by one grey, in place."""
+        for incident in self.incidents:
+            for gap in incident.blanks:
+                first = round(gap.start_s * fps)
+                frames[first : first + gap.num_frames] = gap.level
+
+    def stream(self, name: str) -> np.random.Generator:
+        """Return the independent random stream of one concern."""
+        return _stream(self.engine, self.seed, self.index, name)
+
+
+def _stream(engine: str, seed: int, index: int, name: str) -> np.random.Generator:
+    return np.random.default_rng([seed, index, zlib.crc32(f"{engine} {name}".encode())])
+
+
+def write_script(engine: str, seed: int, index: int, duration_s: float) -> Script:
+    """Draw the recording of an engine's index: a pure function of its arguments."""
+    cell = Cell.of(index)
+    scene_rng = _stream(engine, seed, index, "scene")
+    plan = SCENES[cell.scene](scene_rng)
+    rng = _stream(engine, seed, index, "people")
+    odds = _FIRING_ACTIONS if cell.firing else _QUIET_ACTIONS
+    action = str(rng.choice(list(odds), p=list(odds.values())))
+    incident_rng = _stream(engine, seed, index, "incidents")
+    kinds = draw_kinds(incident_rng, plan, cell.firing, action == "hold")
+    if plan.door is not None and "door" not in kinds:
+        plan.door.shut(plan.builder)
+    world = plan.bake(scene_rng)
+    armed = bool(rng.random() < _ARMED_SHARE.get(action, _ARMED_OTHERWISE))
+    weapon = weapons.PISTOL if rng.random() < 0.65 else weapons.CARBINE
+    movement, own = draw_wearer(rng, plan, action, weapon, duration_s)
+    roles = draw_roles(rng, plan, action, movement, duration_s)
+    some_armed = armed or any(role.weapon for role in roles)
+    setting = Setting(plan, world, movement, some_armed, duration_s)
+    incidents = tuple(draw_incident(incident_rng, kind, setting) for kind in kinds)
+    brought = [role for incident in incidents for role in incident.people]
+    roles = [role for role in roles if not any(overlap(role, other) for other in brought)]
+    roles += brought
+    heard = [r.discharges_s[0] for r in roles if r.discharges_s]
+    heard = heard if rng.random() < _STARTLED_BY_OTHERS else []
+    if rng.random() < _STARTLED_BY_NOTHING:
+        heard.append(rng.uniform(0, duration_s))
+    heard += [time for incident in incidents for time in incident.startles_s]
+    return Script(
+        engine=engine,
+        seed=seed,
+        index=index,
+        cell=cell,
+        plan=plan,
+        world=world,
+        actors=[Actor(rng, role, world) for role in roles],
+        duration_s=duration_s,
+        action=action,
+        movement=replace(movement, startles_s=tuple(sorted(heard))),
+        weapon=weapon if armed else None,
+        held_up=action in ("fire", "hold") and bool(rng.random() < 0.8),
+        own_discharges_s=own,
+        incidents=incidents,
+    )

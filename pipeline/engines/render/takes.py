@@ -1,0 +1,78 @@
+"""From a script to the takes of its looks."""
+
+from __future__ import annotations
+
+from pipeline.config import RenderSettings
+from pipeline.engines.render.camera_take import BodyCameraTake
+from pipeline.engines.render.film_take import FilmTake
+from pipeline.engines.render.game_take import GameTake
+from pipeline.engines.render.script import Script, write_script
+from pipeline.engines.take import Format, Take, draw_format
+from pipeline.errors import UserError
+
+
+def write(engine: str, seed: int, index: int, settings: RenderSettings) -> Script:
+    """Draw the script of an engine's recording.
+
+    Raises:
+        UserError: a height that cannot be encoded.
+    """
+    odd = [height for height in settings.heights if height % 2]
+    if odd:
+        raise UserError(
+            f"conf/synthesize.yaml: {engine}.heights={settings.heights}: H.264 needs even sides; "
+            f"change {odd[0]}"
+        )
+    return write_script(engine, seed, index, settings.duration_s)
+
+
+def real(script: Script, settings: RenderSettings) -> Take:
+    """Film a script with a body camera.
+
+    Raises:
+        Dropped: the camera sees little but its wearer, an obstacle or nothing.
+    """
+    look = BodyCameraTake(script, _format(script, "real", settings))
+    return _take(script, "real", f"bodycam-{look.fleet.name}", "body", look)
+
+
+def game(script: Script, settings: RenderSettings) -> Take:
+    """Play a script in a game's look."""
+    look = GameTake(script, _format(script, "game", settings))
+    return _take(script, "game", f"arcade-{look.skin.name}", "first-person", look)
+
+
+def film(script: Script, settings: RenderSettings) -> Take:
+    """Stage a script for a cinema camera.
+
+    Raises:
+        Dropped: no set-up was found that shows a person unhidden, or all is dark.
+    """
+    look = FilmTake(script, _format(script, "film", settings))
+    return _take(script, "film", f"cinema-{look.style.name}", "cinematic", look)
+
+
+def _format(script: Script, look: str, settings: RenderSettings) -> Format:
+    return draw_format(script.seed, script.index, f"{script.engine} {look}", settings.heights)
+
+
+def _take(
+    script: Script,
+    origin: str,
+    source: str,
+    viewpoint: str,
+    look: BodyCameraTake | GameTake | FilmTake,
+) -> Take:
+    return Take(
+        name=f"{source}-{script.index:05d}",
+        frames=look.frames(),
+        format=look.format,
+        origin=origin,
+        source=source,
+        recording=script.recording,
+        discharges_s=script.discharges_s,
+        viewpoint=viewpoint,
+        licence="CC0-1.0",
+        authority="rendered by pipeline.engines.render; staged, no real event",
+        notes=f"{script.plan.kind}, {script.plan.light}, {script.action}",
+    )

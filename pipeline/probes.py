@@ -1,0 +1,168 @@
+"""Shortcut probes: how well the origin can be told without looking at the scene.
+
+A detector learns whatever separates its classes most cheaply. Each probe sees one cheap cue of a
+clip and nothing else, and two simple classifiers say how far it goes (after Torralba and Efros,
+"Unbiased look at dataset bias", 2011). What a probe finds, the detector may find too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.video import Frames
+
+Features = NDArray[np.float64]
+_THUMBNAIL = 16
+_BORDER_CELLS = 24
+_STRIP, _CENTRE = 0.2, 0.2
+_REGION_CELLS = 6
+
+
+@dataclass(frozen=True)
+class Cues:
+    """What the probes of pixels see of one clip: float64 vectors of a fixed length each."""
+
+    colour: Features
+    """(12,): mean and deviation of R, G, B and luma; contrast, saturation, flicker, motion."""
+    border: Features
+    """The outermost pixels all round: mean over time in cells, and deviation over time."""
+    overlay: Features
+    """Corners, top and bottom strips and the middle, where overlays are drawn."""
+    still: Features
+    """(768,): the middle frame at 16×16."""
+
+
+def cues(frames: Frames, border_px: int) -> Cues:
+    """Reduce a clip, uint8 (T, H, W, 3) RGB, to what each probe may see of it."""
+    return Cues(_colour(frames), _border(frames, border_px), _overlay(frames), _still(frames))
+
+
+def _luma(frames: NDArray[Any]) -> NDArray[np.float32]:
+    # ITU-R BT.601
+    return np.asarray(frames @ np.array((0.299, 0.587, 0.114), np.float32), np.float32)
+
+
+def _colour(frames: Frames) -> Features:
+    values = frames.reshape(-1, 3).astype(np.float32)
+    luma = _luma(frames)
+    low, high = np.percentile(luma[::4], [5, 95])
+    spread = values.max(1) - values.min(1)
+    brightness = luma.mean(axis=(1, 2))
+    return np.array(
+        [
+            *values.mean(0),
+            *values.std(0),
+            luma.mean(),
+            luma.std(axis=(1, 2)).mean(),
+            high - low,
+            spread.mean(),
+            brightness.std(),
+            np.abs(np.diff(luma, axis=0)).mean(),
+        ],
+        np.float64,
+    )
+
+
+def _border(frames: Frames, border_px: int) -> Features:
+    turned = frames.swapaxes(1, 2)
+    cells = []
+    for edge in (frames[:, :border_px], frames[:, -border_px:], turned[:, :border_px]):
+        cells.append(_cells(edge, 1, _BORDER_CELLS))
+    cells.append(_cells(turned[:, -border_px:], 1, _BORDER_CELLS))
+    return np.concatenate(cells)
+
+
+def _overlay(frames: Frames) -> Features:
+    height, width = frames.shape[1:3]
+    down, across = round(_STRIP * height), round(_STRIP * width)
+    top, left = round((0.5 - _CENTRE / 2) * height), round((0.5 - _CENTRE / 2) * width)
+    regions = [
+        frames[:, :down],
+        frames[:, -down:],
+        frames[:, :, :across],
+        frames[:, :, -across:],
+        frames[:, top:-top, left:-left],
+    ]
+    return np.concatenate([_cells(region, _REGION_CELLS, _REGION_CELLS) for region in regions])
+
+
+def _cells(region: Frames, rows: int, columns: int) -> Features:
+    """Mean colour, steadiness over time and strength of lasting edges in a grid of cells."""
+    mean = region.mean(axis=0, dtype=np.float32)
+    change = region.std(axis=0, dtype=np.float32).mean(axis=2)
+    luma = _luma(mean[None])[0]
+    down, across = np.gradient(luma)
+    planes = (*np.moveaxis(mean, 2, 0), change, np.hypot(down, across))
+    return np.concatenate(
+        [_shrink(np.ascontiguousarray(plane), columns, rows).reshape(-1) for plane in planes]
+    )
+
+
+def _shrink(picture: NDArray[Any], columns: int, rows: int) -> Features:
+    small = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float64)
+
+
+def _still(frames: Frames) -> Features:
+    return _shrink(frames[len(frames) // 2], _THUMBNAIL, _THUMBNAIL).reshape(-1)
+
+
+def by_source(
+    features: Features,
+    real: NDArray[np.bool_],
+    sources: Sequence[str],
+    *,
+    num_folds: int,
+    seed: int,
+) -> dict[str, float] | None:
+    """AUROC of origin from some features, cross-validated so that no source is in two folds.
+
+    Args:
+        features: float64 (N, F), finite.
+        real: (N,) whether the origin is real.
+        sources: (N,) names.
+        num_folds: most folds; fewer where an origin has fewer sources.
+        seed: of the boosted trees.
+
+    Returns:
+        For `logistic` (regression) and `boosting` (gradient-boosted trees) the mean over folds;
+        None where an origin has fewer than two sources.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    groups = np.asarray(sources)
+    num_folds = min(num_folds, *(len(set(groups[real == side])) for side in (True, False)))
+    if num_folds < 2:
+        return None
+    models = {
+        "logistic": make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000)),
+        "boosting": HistGradientBoostingClassifier(
+            max_iter=80, max_leaf_nodes=8, random_state=seed
+        ),
+    }
+    found: dict[str, list[float]] = {name: [] for name in models}
+    folds = StratifiedGroupKFold(num_folds).split(features, real, groups)
+    for fitted, held_out in folds:
+        if len(set(real[held_out])) < 2 or len(set(real[fitted])) < 2:
+            continue
+        for name, model in models.items():
+            # Many threads over so little data wait for each other.
+            with threadpool_limits(1):
+                model.fit(features[fitted], real[fitted])
+                scores = model.predict_proba(features[held_out])[:, 1]
+            found[name].append(float(roc_auc_score(real[held_out], scores)))
+    if not found["logistic"]:
+        return None
+    return {name: float(np.mean(values)) for name, values in found.items()}

@@ -1,0 +1,148 @@
+"""Measure what the cheap cues of the packed samples tell about their origin."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline import executor, manifest, probes, storage
+from pipeline.config import ProbeApp
+from pipeline.errors import UserError
+from pipeline.manifest import Clip, File
+from pipeline.packed import Packed
+from pipeline.probes import Cues, Features
+
+log = logging.getLogger(__name__)
+
+METRICS = "metrics.json"
+SETS = {"train": True, "test": False}
+"""The splits that are probed, and whether their variants are probed with them."""
+_CLIPS_PER_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows of the packed samples."""
+
+    packed: Path
+    rows: NDArray[np.int64]
+    border_px: int
+
+
+def look(block: Block) -> list[Cues]:
+    """Reduce the samples of a block to their cues."""
+    packed = Packed.open(block.packed)
+    return [probes.cues(packed.read(int(row)), block.border_px) for row in block.rows]
+
+
+def run(cfg: ProbeApp) -> None:
+    """Write `metrics.json` to `paths.probes`: AUROC of origin for every set, cue and classifier.
+
+    Raises:
+        UserError: a table that is missing, or samples that the tables do not know.
+    """
+    paths, work = cfg.paths, Path(cfg.paths.work)
+    packed = Packed.open(storage.mirror(paths.packed, work))
+    clips_folder = storage.mirror(paths.clips, work)
+    augmented = storage.mirror(paths.augmented, work)
+    format_ = manifest.read_format(packed.folder)
+    files = {
+        (file.collection, file.path): file
+        for file in manifest.read_rows(clips_folder / manifest.FILES, File)
+    }
+    metrics: dict[str, Any] = {}
+    for name, variants in SETS.items():
+        rows = packed.select([name], variants=variants)
+        if rows.size == 0:
+            continue
+        index = packed.index.take(rows)
+        wanted = set(index["sample_id"].to_pylist())
+        clips = {
+            clip.clip_id: clip
+            for folder in (clips_folder, augmented)
+            for clip in manifest.read_rows(folder / manifest.MANIFEST, Clip)
+            if clip.clip_id in wanted
+        }
+        absent = sorted(wanted - clips.keys())
+        if absent:
+            raise UserError(f"{packed.folder}: no clip {absent[0]} in the manifests; run dvc repro")
+        ordered = [clips[sample] for sample in index["sample_id"].to_pylist()]
+        features = {
+            "container": _container(ordered, files),
+            "size": _size(ordered, format_.num_frames / format_.fps),
+            **_pixels(cfg, packed.folder, rows),
+        }
+        metrics[name] = _judge(cfg, features, index)
+        best = {cue: max(found.values()) for cue, found in metrics[name]["auroc"].items()}
+        log.info("probe: %s: %s", name, ", ".join(f"{cue} {a:.2f}" for cue, a in best.items()))
+    with storage.replacing(paths.probes, work) as fresh:
+        (fresh / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
+
+
+def _judge(cfg: ProbeApp, features: dict[str, Features], index: pa.Table) -> dict[str, Any]:
+    real = np.array([origin == "real" for origin in index["origin"].to_pylist()])
+    sources = index["source"].to_pylist()
+    auroc = {}
+    for cue, values in features.items():
+        found = probes.by_source(values, real, sources, num_folds=cfg.num_folds, seed=cfg.seed)
+        if found is not None:
+            auroc[cue] = {model: round(value, 4) for model, value in found.items()}
+    return {"samples": len(real), "sources": len(set(sources)), "auroc": auroc}
+
+
+def _container(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Features:
+    """What the file that a clip was cut from was, and where in it the clip lies."""
+    per_file = Counter((clip.collection, clip.path) for clip in clips if clip.parent_id is None)
+    kinds: list[str] = []
+    numbers = []
+    for clip in clips:
+        file = files[clip.collection, clip.path]
+        kinds.append(f"{file.container} {file.codec} {file.pixel_format}")
+        assert file.width and file.height and file.fps and file.duration_s
+        box = [float(side) for side in clip.box.split(",")]
+        numbers.append(
+            [
+                file.width,
+                file.height,
+                file.width / file.height,
+                file.fps,
+                file.duration_s,
+                clip.start_s,
+                per_file[clip.collection, clip.path],
+                *box,
+            ]
+        )
+    names = sorted(set(kinds))
+    hot = np.array([[kind == name for name in names] for kind in kinds], np.float64)
+    return np.hstack([np.array(numbers, np.float64), hot])
+
+
+def _size(clips: Sequence[Clip], duration_s: float) -> Features:
+    """Bytes of the canonical file, and its rate in bits per second."""
+    sizes = np.array([clip.size for clip in clips], np.float64)
+    return np.stack([sizes, np.log(sizes), 8 * sizes / duration_s], axis=1)
+
+
+def _pixels(cfg: ProbeApp, folder: Path, rows: NDArray[np.int64]) -> dict[str, Features]:
+    def blocks() -> Iterator[list[Block]]:
+        for part in executor.in_blocks(rows, _CLIPS_PER_BLOCK):
+            yield [Block(folder, np.array(part), cfg.border_px)]
+
+    found: list[Cues] = []
+    num_blocks = -(-len(rows) // _CLIPS_PER_BLOCK)
+    for (part,) in executor.map_blocks(
+        look, blocks(), cfg.run, title="probe", num_items=num_blocks
+    ):
+        if isinstance(part, executor.Lost):
+            raise UserError(f"probe: {part.detail}; run it again")
+        found += part
+    return {f.name: np.stack([getattr(cue, f.name) for cue in found]) for f in fields(Cues)}

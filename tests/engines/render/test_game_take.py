@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.engines.render.game_take import GameTake
+from pipeline.engines.render.look import arcade
+from pipeline.engines.render.look.hud import SKINS
+from pipeline.engines.render.script import write_script
+from pipeline.engines.take import Format
+
+FORMAT = Format(width=64, height=36, fps=10.0, kbit_s=100, keyint=30)
+DURATION_S = 1.5
+
+
+def flat(value: float) -> np.ndarray:
+    return np.full((8, 8, 3), value, np.float32)
+
+
+def test_players_settings_spread_brightness_as_widely_as_cameras_do():
+    rng = np.random.default_rng(0)
+    means = []
+    for index in range(200):
+        graphics = arcade.draw_graphics(rng, SKINS[index % 3])
+        scene = flat(0.3)
+        means.append(arcade.tone(scene, arcade.expose(graphics, scene), graphics).mean())
+    assert np.std(means) > 0.05
+    assert 0.3 < np.mean(means) < 0.55
+
+
+def test_a_dark_scene_stays_darker_than_a_bright_one():
+    graphics = arcade.draw_graphics(np.random.default_rng(1), SKINS[0])
+    shown = [
+        arcade.tone(flat(x), arcade.expose(graphics, flat(x)), graphics).mean()
+        for x in (0.005, 1.0)
+    ]
+    assert shown[0] < shown[1]
+
+
+def test_tone_keeps_the_order_of_brightness():
+    ramp = np.tile(np.linspace(0, 1, 64, dtype=np.float32)[None, :, None], (8, 1, 3))
+    for skin in SKINS:
+        graphics = arcade.draw_graphics(np.random.default_rng(2), skin)
+        luma = arcade.tone(ramp, 1.0, graphics).mean(axis=(0, 2))
+        assert (np.diff(luma) > -1e-3).all()
+
+
+def test_about_a_third_play_without_display_and_few_without_weapon_model():
+    script = write_script("game", 3, 0, DURATION_S)
+    bare, hidden = [], []
+    for index in range(60):
+        take = GameTake(replace(script, index=index), FORMAT)
+        bare.append(take.hud is None)
+        hidden.append(take.arms is None)
+    assert 0.15 < np.mean(bare) < 0.55
+    assert 0.0 < np.mean(hidden) < 0.4
+
+
+@pytest.fixture(scope="module")
+def firing() -> tuple[GameTake, np.ndarray]:
+    for index in range(30):
+        script = write_script("game", 3, index, DURATION_S)
+        if script.own_discharges_s and not script.incidents:
+            take = GameTake(script, FORMAT)
+            return take, take.frames()
+    raise AssertionError("nobody fires")
+
+
+def test_the_game_flashes_in_the_frame_of_the_discharge(firing):
+    take, frames = firing
+    frame = int(np.ceil(take.script.own_discharges_s[0] * FORMAT.fps))
+    brightness = frames.astype(float).mean(axis=(1, 2, 3))
+    assert brightness[frame] > brightness[frame - 1] + 1
+
+
+def test_no_menu_opens_in_a_recording_with_discharges(firing):
+    assert firing[0].menu is None

@@ -1,0 +1,102 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.engines.render.kernels import STATIC
+from pipeline.engines.render.look.lens import PinholeLens
+from pipeline.engines.render.motion import CAMERA_IN_BODY
+from pipeline.engines.render.raytrace import Aperture, PointLight, RowPoses, Sample, Tracer
+from pipeline.engines.render.world.geometry import Material, MeshBuilder
+from pipeline.engines.render.world.lighting import Lamp, LitWorld, Sky
+from pipeline.engines.render.world.textures import atlas
+
+WIDTH, HEIGHT = 48, 32
+NOBODY = np.zeros((0, 2), np.float32)
+
+
+@pytest.fixture(scope="module")
+def tracer() -> Tracer:
+    """A camera at the origin looks along +y at a wall 3 m away."""
+    builder = MeshBuilder(tessellation=0.5)
+    builder.sheet((-9, 3, -9), (18, 0, 0), (0, 0, 18), Material("paint", (0.5, 0.5, 0.5)))
+    lamp = Lamp((0, 0, 0), (0.1, 0, 0), (0, 0, 0.1), None, (1.0, 1.0, 1.0))
+    world = LitWorld(builder.build(), [lamp], Sky(), atlas(0), np.random.default_rng(0))
+    return Tracer(world, PinholeLens(WIDTH, HEIGHT, 60), WIDTH, HEIGHT)
+
+
+def sample(lights: tuple[PointLight, ...] = ()) -> Sample:
+    turn, place = np.tile(np.eye(3), (HEIGHT, 1, 1)), np.zeros((HEIGHT, 3))
+    return Sample(RowPoses(np.tile(CAMERA_IN_BODY, (HEIGHT, 1, 1)), place, turn, place), lights)
+
+
+def trace(tracer: Tracer, one: Sample):
+    return tracer.trace(np.random.default_rng(0), [one], None, NOBODY, None)
+
+
+def test_depth_and_light_of_a_wall_follow_geometry(tracer):
+    traced = trace(tracer, sample())
+    assert (traced.surface == STATIC).all()
+    assert traced.depth[HEIGHT // 2, WIDTH // 2] == pytest.approx(3, abs=0.02)
+    assert traced.depth.max() == pytest.approx(3 / np.cos(np.radians(34.6)), abs=0.1)
+    centre = traced.radiance[HEIGHT // 2, WIDTH // 2].mean()
+    assert centre == pytest.approx(0.5 * 0.97 * 1.0 / 9, rel=0.1)
+    assert traced.radiance[0, 0].mean() < centre
+
+
+def test_a_flash_brightens_only_its_rows(tracer):
+    weight = np.zeros(HEIGHT)
+    weight[10:20] = 0.5
+    place = np.tile((0.0, 1.0, 0.0), (HEIGHT, 1))
+    axis = np.tile((0.0, 1.0, 0.0), (HEIGHT, 1))
+    light = PointLight(place, axis, weight, np.array((4.0, 3.0, 2.0)))
+    gain = trace(tracer, sample((light,))).radiance - trace(tracer, sample()).radiance
+    rows = gain.mean(axis=(1, 2))
+    assert rows[10:20].min() > 0.05
+    assert np.abs(rows[:10]).max() == 0
+    assert np.abs(rows[20:]).max() == 0
+
+
+@pytest.fixture(scope="module")
+def screen() -> Tracer:
+    """A camera at the origin looks along +y at a screen 3 m away, its right half glowing."""
+    builder = MeshBuilder(tessellation=9.0)
+    for x, glow in ((-9, 0.0), (0, 1.0)):
+        material = Material("paint", (0.0, 0.0, 0.0), emission=np.ones(3) * glow)
+        builder.sheet((x, 3, -9), (9, 0, 0), (0, 0, 18), material)
+    world = LitWorld(builder.build(), [], Sky(), atlas(0), np.random.default_rng(0))
+    return Tracer(world, PinholeLens(WIDTH, HEIGHT, 60), WIDTH, HEIGHT)
+
+
+def edge_width(tracer: Tracer, aperture: Aperture | None) -> float:
+    """Return over how many pixels the edge of the screen's glow rises from 10 to 90 percent."""
+    samples = [replace(sample(), aperture=aperture)] * 24
+    traced = tracer.trace(np.random.default_rng(0), samples, None, NOBODY, None)
+    profile = traced.radiance[4:-4].mean(axis=(0, 2))
+    return float(
+        np.interp(0.9, profile, np.arange(WIDTH)) - np.interp(0.1, profile, np.arange(WIDTH))
+    )
+
+
+def test_a_lens_blurs_what_is_out_of_focus_by_its_circle_of_confusion(screen):
+    sharp = edge_width(screen, None)
+    # Blur disc of 0.1 (1/1 - 1/3) rad; a disc's edge rises from 10 to 90 % in 1.37 radii.
+    radius = 0.1 * (1 / 1.0 - 1 / 3.0) * PinholeLens(WIDTH, HEIGHT, 60).pixels_per_radian
+    assert edge_width(screen, Aperture(0.1, 1.0)) == pytest.approx(1.37 * radius, rel=0.15)
+    assert sharp < 1.5
+
+
+def test_a_lens_keeps_what_is_in_focus(screen):
+    assert edge_width(screen, Aperture(0.1, 3.0)) < edge_width(screen, None) + 0.2
+
+
+def test_a_closed_aperture_sees_what_a_pinhole_sees(tracer):
+    closed = trace(tracer, replace(sample(), aperture=Aperture(0.0, 2.0)))
+    assert closed.radiance == pytest.approx(trace(tracer, sample()).radiance, rel=1e-3)
+
+
+def test_a_pinhole_draws_no_numbers_for_the_lens(tracer):
+    rng, expected = np.random.default_rng(4), np.random.default_rng(4)
+    tracer.trace(rng, [sample()], None, NOBODY, None)
+    expected.random((7, WIDTH * HEIGHT), np.float32)
+    assert rng.random() == expected.random()

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from pipeline.config import OpenarenaSettings
+from pipeline.engines.openarena import engine, game, missing, record
+from pipeline.engines.openarena.events import FOLLOWED, Timeline, read, windows
+from pipeline.engines.openarena.scene import BOTS, Scene, draw_scene
+from pipeline.engines.take import Dropped, Format, Take
+
+SETTINGS = OpenarenaSettings(
+    num_recordings=2, duration_s=2.0, heights=[48], max_attempts=6, timeout_s=120.0
+)
+FORM = Format(width=64, height=48, fps=10.0, kbit_s=100, keyint=30)
+FPS = 10.0
+NUM_FRAMES = 120
+PART = 20
+PRINTED = f"""\
+ent:  3  event: 23 EV_FIRE_WEAPON
+frame:0 all:  6 sv:  1 ev:350 cl:  2 gm:  0 rf:  0 bk:  1
+ent:  {FOLLOWED}  event: 23 EV_FIRE_WEAPON
+ent:151  event: 54 EV_SHOTGUN
+frame:1 all: 13 sv:  1 ev:  7 cl:  5 gm:  0 rf:  3 bk:  2
+Grism^7 was melted by Sergei^7's plasmagun
+frame:2 all: 13 sv:  1 ev:  7 cl:  5 gm:  0 rf:  3 bk:  2
+ent:  4  event: 23 EV_FIRE_WEAPON
+ent: 90  event: 50 EV_MISSILE_HIT
+ent:  {FOLLOWED}  event: 59 EV_DEATHx
+frame:3 all: 13 sv:  1 ev:  7 cl:  5 gm:  0 rf:  3 bk:  2
+"""
+
+
+def timeline(**frames: list[int]) -> Timeline:
+    """A calm match in which what is named happens in the given frames."""
+    calm = Timeline(*np.zeros((5, NUM_FRAMES), bool))
+    for name, numbers in frames.items():
+        getattr(calm, name)[numbers] = True
+    return calm
+
+
+def scene(number: int, *, shoots: bool) -> Scene:
+    return draw_scene(np.random.default_rng([3, number]), 4.4, shoots=shoots)
+
+
+def test_events_belong_to_the_frame_that_ends_after_them() -> None:
+    told = read(PRINTED)
+    assert told.own_fire.tolist() == [True, False, False]
+    assert told.impact.tolist() == [True, False, False]
+    assert told.other_fire.tolist() == [False, False, True]
+    assert told.other_weapon.tolist() == [False, False, True]
+    assert told.death.tolist() == [False, False, True]
+
+
+def test_a_game_that_printed_nothing_has_no_frame_and_no_window() -> None:
+    assert len(read("")) == 0
+    assert len(windows(read(""), FPS, PART, shoots=True)) == 0
+
+
+def test_a_shooting_window_holds_a_discharge_well_before_its_end() -> None:
+    starts = windows(timeline(own_fire=[60]), FPS, PART, shoots=True)
+    assert starts.tolist() == list(range(60 - PART + 5 + 1, 61))
+
+
+def test_a_quiet_window_holds_no_discharge_of_anybody_nor_follows_one_closely() -> None:
+    for who in ("own_fire", "other_fire", "impact"):
+        starts = windows(timeline(**{who: [60]}), FPS, PART, shoots=False)
+        assert starts.tolist() == [*range(20, 60 - PART + 1), *range(66, NUM_FRAMES - PART + 1)]
+
+
+def test_others_may_fire_only_together_with_the_followed_player() -> None:
+    together = windows(timeline(own_fire=[60], other_fire=[62]), FPS, PART, shoots=True)
+    apart = windows(timeline(own_fire=[60], other_fire=[50]), FPS, PART, shoots=True)
+    assert 50 in together
+    assert 61 not in together
+    assert min(apart) == 51
+
+
+@pytest.mark.parametrize("shoots", [False, True])
+def test_no_window_shows_a_blow_of_the_gauntlet(shoots: bool) -> None:
+    told = timeline(own_fire=[45, 90] if shoots else [], other_weapon=[60])
+    starts = windows(told, FPS, PART, shoots=shoots)
+    assert len(starts) > 0
+    assert not any(start <= 60 < start + PART for start in starts)
+
+
+@pytest.mark.parametrize("shoots", [False, True])
+def test_no_window_shows_the_view_of_a_dead_player(shoots: bool) -> None:
+    told = timeline(own_fire=[35, 110] if shoots else [], death=[50])
+    starts = windows(told, FPS, PART, shoots=shoots)
+    assert set(starts) & set(range(31))
+    assert set(starts) & set(range(91, 101))
+    assert not any(start <= 90 and start + PART > 50 for start in starts)
+
+
+def test_no_window_ends_between_anothers_discharge_and_the_own() -> None:
+    told = timeline(own_fire=[50, 72], other_fire=[70])
+    starts = windows(told, FPS, PART, shoots=True)
+    assert 50 in starts
+    assert 51 not in starts
+    assert 70 not in starts
+
+
+def test_a_match_shorter_than_the_window_has_none() -> None:
+    assert len(windows(timeline(), FPS, NUM_FRAMES + 1, shoots=False)) == 0
+
+
+def test_scenes_that_shoot_have_opponents_and_differ_by_draw() -> None:
+    scenes = [scene(number, shoots=True) for number in range(40)]
+    for drawn in scenes:
+        teams = {bot.team for bot in drawn.bots}
+        assert len(drawn.bots) > 1
+        assert teams in ({""}, {"red", "blue"})
+        assert drawn.weights["Gauntlet"] < drawn.weights["Machinegun"]
+    assert len({drawn.game_map for drawn in scenes}) > 15
+    assert {drawn.scale for drawn in scenes} == {1, 2}
+    assert len({drawn.seed for drawn in scenes}) == 40
+
+
+def test_quiet_scenes_are_fights_and_walks_with_comrades() -> None:
+    scenes = [scene(number, shoots=False) for number in range(40)]
+    comrades = [s for s in scenes if len(s.bots) > 1 and len({bot.team for bot in s.bots}) == 1]
+    walks = [s for s in comrades if s.bots[0].team]
+    alone = [s for s in scenes if len(s.bots) == 1]
+    assert len(walks) > 5
+    assert 0 < len(alone) < len(walks)
+    assert len(walks) + len(alone) < 35
+
+
+def test_no_player_wears_a_model_for_adults() -> None:
+    flagged = {"Angelyss", "Dark", "Murielle", "Nekoyss", "Tanisha", "Rai", "Arachna", "Ayumi"}
+    assert not set(BOTS) & (flagged | {"Jenna", "Sorceress"})
+
+
+def test_variables_are_quoted() -> None:
+    assert game.configuration({"a": 1, "b": ""}) == 'set a "1"\nset b ""\n'
+
+
+def test_bots_take_guns_by_weight_and_nothing_that_is_no_firearm() -> None:
+    text = game.weapon_choice({"Gauntlet": 1, "Machinegun": 7, "Shotgun": 8, "Chaingun": 9})
+    returned = dict(re.findall(r'weight "([^"]+)".*return (\d+);', text))
+    assert len(returned) == 13
+    guns = {"Gauntlet": "1", "Machinegun": "7", "Shotgun": "8", "Chaingun": "9"}
+    assert returned == dict.fromkeys(returned, "0") | guns
+
+
+def test_the_match_has_no_pickup_of_another_weapon(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(
+        game.process, "play", lambda command, *_: commands.append(list(command)) or ""
+    )
+    drawn = scene(1, shoots=True)
+    game.record_match(drawn, tmp_path, 1.0)
+    base = tmp_path / ".openarena" / "baseoa"
+    settings = (base / "autoexec.cfg").read_text()
+    for name in ("rocketlauncher", "railgun", "plasmagun", "lightning", "nailgun", "bfg"):
+        assert f'set disable_weapon_{name} "1"' in settings
+    play = (base / "play.cfg").read_text().splitlines()
+    assert play[0] == f"devmap {drawn.game_map}"
+    assert [line.split()[1] for line in play if line.startswith("addbot")] == [
+        bot.name for bot in drawn.bots
+    ]
+    assert commands[0][0] == "cc"
+    assert sum(part == "+set" for part in commands[-1]) < 32
+
+
+def test_what_is_missing_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(game, "_NEEDED", {"the engine": (str(tmp_path / "none"), "")})
+    monkeypatch.setattr(game, "_COMPILER", "no-such-compiler")
+    text = missing()
+    assert text is not None
+    assert re.fullmatch("OpenArena needs the engine, a C compiler; `make games` .*", text)
+
+
+def test_nothing_is_missing_where_everything_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(game, "_NEEDED", {"a folder": (str(tmp_path.parent), "*")})
+    monkeypatch.setattr(game, "_COMPILER", "sh")
+    assert missing() is None
+
+
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [
+        (np.zeros((20, 48, 64, 3), np.uint8), "too_dark"),
+        (np.full((20, 48, 64, 3), 90, np.uint8), "faces_a_wall"),
+        (
+            np.repeat(np.random.default_rng(1).integers(0, 255, (1, 48, 64, 3), np.uint8), 20, 0),
+            "stands_still",
+        ),
+        (np.random.default_rng(1).integers(0, 255, (20, 48, 64, 3), np.uint8), ""),
+    ],
+)
+def test_what_is_not_worth_watching_has_a_reason(frames: np.ndarray, reason: str) -> None:
+    assert engine.problem(frames) == reason
+
+
+def test_matches_without_a_window_are_tried_again_and_then_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played: list[Scene] = []
+
+    def play_calmly(drawn: Scene, *_: object) -> tuple[Timeline, Path]:
+        played.append(drawn)
+        return timeline(), Path()
+
+    monkeypatch.setattr(engine, "play", play_calmly)
+    with pytest.raises(Dropped, match="nobody_fired"):
+        record(1, 0, SETTINGS)
+    assert len({drawn.seed for drawn in played}) == SETTINGS.max_attempts
+
+
+@pytest.fixture(scope="module")
+def takes() -> list[Take]:
+    absent = missing()
+    if absent is not None:
+        pytest.skip(absent)
+    return [take for index in (0, 1) for take in record(5, index, SETTINGS)]
+
+
+@pytest.mark.slow
+def test_frames_and_labels_are_the_same_in_two_processes(takes: list[Take]) -> None:
+    for index, take in enumerate(takes):
+        again = record(5, index, SETTINGS)[0]
+        np.testing.assert_array_equal(again.frames, take.frames)
+        assert replace(again, frames=take.frames) == take
+
+
+@pytest.mark.slow
+def test_a_take_has_its_format_and_its_discharges_lie_within_it(takes: list[Take]) -> None:
+    shooting, quiet = takes
+    for take in takes:
+        num_frames = int(SETTINGS.duration_s * take.format.fps)
+        assert take.frames.shape == (num_frames, take.format.height, take.format.width, 3)
+        assert (take.origin, take.source) == ("game", "openarena")
+        assert all(0 <= second < SETTINGS.duration_s for second in take.discharges_s)
+        assert take.frames.std() > 5
+    assert shooting.discharges_s
+    assert not quiet.discharges_s
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("takes")
+def test_a_muzzle_flash_brightens_the_very_frame_of_a_discharge(tmp_path: Path) -> None:
+    drawn = scene(4, shoots=True)
+    bare = replace(drawn, scale=1, picture=drawn.picture | {"cg_draw2D": 0, "cg_drawGun": 1})
+    told, film = engine.play(bare, replace(FORM, fps=30.0), tmp_path, 120.0)
+    with av.open(str(film)) as video:
+        pictures = [picture.to_ndarray(format="rgb24") for picture in video.decode(video=0)]
+    assert len(pictures) == len(told)
+    right = np.array([picture[20:, 24:].mean() for picture in pictures])
+    fired = np.flatnonzero(told.own_fire)
+    fired = fired[(fired > 60) & (fired < len(right) - 2)]
+    assert len(fired) > 0
+    assert np.median(right[fired] - right[fired - 2]) > 3
+    assert abs(np.median(right[fired - 1] - right[fired - 2])) < 2

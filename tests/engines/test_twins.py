@@ -1,0 +1,97 @@
+"""One scene in three looks, at a tiny size."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pipeline.config import RenderSettings
+from pipeline.engines.render.script import NUM_CELLS, Cell
+from pipeline.engines.take import Dropped, Take, draw_format
+from pipeline.engines.twins import record
+
+SEED = 5
+SETTINGS = RenderSettings(num_recordings=24, duration_s=1.3, heights=[48])
+
+
+def digest(takes: list[Take]) -> str:
+    data = hashlib.sha256()
+    for take in takes:
+        data.update(f"{take.name}{take.format}{take.source}{take.discharges_s}".encode())
+        data.update(take.frames.tobytes())
+    return data.hexdigest()
+
+
+def num_pixels(index: int) -> float:
+    looks = ("twins real", "twins game", "twins film")
+    formats = [draw_format(SEED, index, look, SETTINGS.heights) for look in looks]
+    return sum(format.fps * format.width for format in formats)
+
+
+def first(firing: bool) -> list[Take]:
+    """Return the smallest recording that is not dropped."""
+    indices = [index for index in range(4 * NUM_CELLS) if Cell.of(index).firing == firing]
+    for index in sorted(indices, key=num_pixels):
+        try:
+            return record(SEED, index, SETTINGS)
+        except Dropped:
+            continue
+    raise AssertionError("every recording was dropped")
+
+
+@pytest.fixture(scope="module")
+def firing() -> list[Take]:
+    return first(firing=True)
+
+
+@pytest.fixture(scope="module")
+def quiet() -> list[Take]:
+    return first(firing=False)
+
+
+def test_another_process_with_one_thread_renders_the_same_bytes(firing):
+    code = (
+        "import cv2; cv2.setNumThreads(1);"
+        "from tests.engines.test_twins import *;"
+        "print(digest(first(firing=True)))"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert other.stdout.strip() == digest(firing)
+
+
+def test_all_looks_share_recording_and_discharges(firing, quiet):
+    for takes in (firing, quiet):
+        assert [take.origin for take in takes] == ["real", "game", "film"]
+        assert len({take.recording for take in takes}) == 1
+        assert len({take.discharges_s for take in takes}) == 1
+        assert len({take.name for take in takes}) == 3
+    assert firing[0].discharges_s
+    assert not quiet[0].discharges_s
+
+
+def test_sources_and_viewpoints_name_their_look(firing):
+    assert [take.source.split("-")[0] for take in firing] == ["bodycam", "arcade", "cinema"]
+    assert [take.viewpoint for take in firing] == ["body", "first-person", "cinematic"]
+
+
+def test_every_take_has_the_frames_of_its_own_format(firing, quiet):
+    for take in [*firing, *quiet]:
+        num_frames = round(SETTINGS.duration_s * take.format.fps)
+        size = (take.format.height, take.format.width)
+        assert take.frames.shape == (num_frames, *size, 3)
+        assert take.frames.dtype == np.uint8
+
+
+def test_the_looks_are_different_pictures(firing):
+    thumbnails = [take.frames[0].mean(axis=(0, 1)) for take in firing]
+    assert np.abs(thumbnails[0] - thumbnails[1]).max() > 1
+    assert np.abs(thumbnails[1] - thumbnails[2]).max() > 1

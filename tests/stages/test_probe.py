@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import manifest
+from pipeline.config import App, ClipFormat
+from pipeline.errors import UserError
+from pipeline.manifest import Clip, File
+from pipeline.packed import INDEX, INDEX_SCHEMA, SAMPLES
+from pipeline.stages import probe
+from tests.conftest import moving_frames
+
+CUES = {"border", "colour", "container", "overlay", "size", "still"}
+NUM_CLIPS = 32
+FORMAT = ClipFormat(num_frames=4, size=32, fps=15.0, crf=18)
+
+
+def outputs(folder: Path, leak: str | None = None) -> None:
+    """Outputs of ingest, augment and pack: two sources an origin, of which one may leak a cue."""
+    for name in ("clips", "augmented", "packed"):
+        (folder / name).mkdir(exist_ok=True)
+    rng = np.random.default_rng(5)
+    clips, files, samples = [], [], []
+    for number in range(NUM_CLIPS):
+        real = number % 2 == 0
+        leaking = leak if real else None
+        origin = "real" if real else "game"
+        source = f"{origin}-{number // 2 % 2}"
+        frames = moving_frames(number, FORMAT.num_frames, FORMAT.size)
+        if leaking == "mark":
+            frames[:, :8, :8] = 255
+        about: dict[str, Any] = {
+            "collection": "made",
+            "path": f"{number:02d}.mp4",
+            "recording": f"made/{number:02d}",
+            "source": source,
+            "origin": origin,
+            "licence": "CC0-1.0",
+            "authority": "",
+        }
+        clips.append(
+            Clip(
+                clip_id=f"{number:016x}",
+                parent_id=None,
+                start_s=0.0,
+                box="0,0,64,64",
+                discharge=False,
+                viewpoint="",
+                pixels_sha256="",
+                shard="shard-00000.tar",
+                offset=0,
+                size=int(rng.integers(9_000, 11_000)) + (5_000 if leaking == "size" else 0),
+                split="train" if number < NUM_CLIPS - 4 else "val",
+                **about,
+            )
+        )
+        files.append(
+            File(
+                container="mp4",
+                codec="h264",
+                pixel_format="yuv420p",
+                width=64,
+                height=64,
+                fps=30.0 if leaking == "rate" else 15.0,
+                duration_s=4.0,
+                num_clips=1,
+                **about,
+            )
+        )
+        samples.append(frames)
+    manifest.write_rows(folder / "clips" / manifest.MANIFEST, Clip, clips)
+    manifest.write_rows(folder / "clips" / manifest.FILES, File, files)
+    manifest.write_rows(folder / "augmented" / manifest.MANIFEST, Clip, [])
+    manifest.write_format(folder / "packed", FORMAT)
+    rows = [
+        {name: getattr(clip, name, None) for name in INDEX_SCHEMA.names}
+        | {"sample_id": clip.clip_id, "cluster": clip.recording, "discharge": 0}
+        for clip in clips
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=INDEX_SCHEMA), folder / "packed" / INDEX)
+    (folder / "packed" / SAMPLES).write_bytes(np.stack(samples).tobytes())
+
+
+def probed(compose: Callable[..., App], *overrides: str) -> dict[str, Any]:
+    cfg = compose("probe", *overrides)
+    probe.run(cfg)
+    found: dict[str, Any] = json.loads(Path(cfg.paths.probes, probe.METRICS).read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("leak", "cue"), [("rate", "container"), ("size", "size"), ("mark", "overlay")]
+)
+def test_a_planted_cue_is_found_where_it_is_and_not_elsewhere(
+    compose: Callable[..., App], tmp_path: Path, leak: str, cue: str
+) -> None:
+    outputs(tmp_path, leak)
+    auroc = probed(compose)["train"]["auroc"]
+    assert set(auroc) == CUES
+    assert max(auroc[cue].values()) > 0.95
+    for other in {"container", "size"} - {cue}:
+        assert max(auroc[other].values()) < 0.8
+
+
+def test_splits_without_samples_are_left_out(compose: Callable[..., App], tmp_path: Path) -> None:
+    outputs(tmp_path)
+    metrics = probed(compose)
+    assert set(metrics) == {"train"}
+    assert (metrics["train"]["samples"], metrics["train"]["sources"]) == (NUM_CLIPS - 4, 4)
+
+
+def test_two_workers_write_the_same_bytes(
+    compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "_CLIPS_PER_BLOCK", 8)
+    outputs(tmp_path)
+    probed(compose)
+    first = (tmp_path / "probes" / probe.METRICS).read_bytes()
+    probed(compose, "run.executor=processes", "run.num_workers=2")
+    assert (tmp_path / "probes" / probe.METRICS).read_bytes() == first
+
+
+def test_samples_that_no_manifest_knows_are_an_error(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    outputs(tmp_path)
+    manifest.write_rows(tmp_path / "clips" / manifest.MANIFEST, Clip, [])
+    with pytest.raises(UserError, match="in the manifests; run dvc repro"):
+        probe.run(compose("probe"))

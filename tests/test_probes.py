@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline import probes
+from tests.conftest import moving_frames
+
+NUM = 60
+
+
+def clips(seed: int = 0) -> list[np.ndarray]:
+    return [moving_frames(seed + number, 8) for number in range(NUM)]
+
+
+REAL = np.arange(NUM) % 2 == 0
+SOURCES = [f"{'real' if real else 'game'}-{number // 2 % 3}" for number, real in enumerate(REAL)]
+
+
+def auroc(name: str, frames: list[np.ndarray]) -> float:
+    features = np.stack([getattr(probes.cues(one, 2), name) for one in frames])
+    found = probes.by_source(features, REAL, SOURCES, num_folds=4, seed=0)
+    assert found is not None
+    return max(found.values())
+
+
+@pytest.mark.parametrize("cue", ["colour", "border", "overlay", "still"])
+def test_a_cue_that_both_origins_share_tells_nothing(cue: str) -> None:
+    assert auroc(cue, clips()) < 0.75
+
+
+def planted(where: tuple[slice, slice]) -> list[np.ndarray]:
+    """Clips in which the real ones have a bright mark at a place."""
+    frames = [one.copy() for one in clips()]
+    for one, real in zip(frames, REAL, strict=True):
+        if real:
+            one[:, where[0], where[1]] = 255
+    return frames
+
+
+def test_a_rim_is_seen_by_the_probe_of_the_border() -> None:
+    frames = planted((slice(0, 2), slice(None)))
+    assert auroc("border", frames) > 0.95
+
+
+def test_a_mark_in_a_corner_is_seen_by_the_probe_of_overlays() -> None:
+    size = clips()[0].shape[1]
+    frames = planted((slice(-size // 8, None), slice(0, size // 8)))
+    assert auroc("overlay", frames) > 0.95
+
+
+def test_brightness_is_seen_by_the_probe_of_colour() -> None:
+    frames = [
+        np.clip(one * (1.5 if real else 1), 0, 255) for one, real in zip(clips(), REAL, strict=True)
+    ]
+    assert auroc("colour", [one.astype(np.uint8) for one in frames]) > 0.85
+
+
+def test_the_still_is_small() -> None:
+    assert probes.cues(clips()[0], 2).still.shape == (768,)
+
+
+def test_a_cue_of_a_source_does_not_pass_for_one_of_the_origin() -> None:
+    """Features that name the source separate perfectly within sources, and not across them."""
+    rng = np.random.default_rng(1)
+    names = sorted(set(SOURCES))
+    features = np.array([[float(source == name) for name in names] for source in SOURCES])
+    features += rng.normal(0, 0.01, features.shape)
+    found = probes.by_source(features, REAL, SOURCES, num_folds=4, seed=0)
+    assert found is not None
+    assert max(found.values()) < 0.8
+
+
+def test_one_source_an_origin_cannot_be_cross_validated() -> None:
+    sources = ["a" if real else "b" for real in REAL]
+    assert probes.by_source(np.zeros((NUM, 2)), REAL, sources, num_folds=4, seed=0) is None

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline import app
+from pipeline.commands.testcard import testcard as moving_scene
+from pipeline.transforms import registry
+from pipeline.transforms.base import Transform
+from pipeline.video import Frames
+
+SCENE = moving_scene(8, 96)
+EVERY = list(registry.TRANSFORMS.values())
+
+
+def varied(transform: Transform, strength: float, seed: int, frames: Frames = SCENE) -> Frames:
+    return transform.apply(frames, transform.draw(np.random.default_rng(seed), strength))
+
+
+def distance(frames: Frames) -> float:
+    return float(np.abs(frames.astype(int) - SCENE).mean())
+
+
+def digest() -> str:
+    """Of all transforms at two strengths, applied to the scene."""
+    total = hashlib.sha256()
+    for transform in EVERY:
+        for strength in (0.3, 1.0):
+            total.update(varied(transform, strength, 5).tobytes())
+    return total.hexdigest()
+
+
+def test_names_are_unique_and_the_families_of_the_issue_are_there() -> None:
+    names = [t.name for family in registry.FAMILIES.values() for t in family]
+    assert len(names) == len(set(names)) == len(EVERY)
+    assert list(registry.FAMILIES) == ["camera", "sensor", "overlays", "edits"]
+    assert list(registry.STRENGTHS) == ["mild", "medium", "severe"]
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=lambda t: t.name)
+def test_every_strength_keeps_shape_and_type_and_replays_from_its_record(
+    transform: Transform,
+) -> None:
+    before = SCENE.copy()
+    for number, strength in enumerate((0.0, *registry.STRENGTHS.values())):
+        drawn = transform.draw(np.random.default_rng(number), strength)
+        recorded = json.loads(json.dumps(drawn, sort_keys=True))
+        changed = transform.apply(SCENE, drawn)
+        assert changed.shape == SCENE.shape
+        assert changed.dtype == np.uint8
+        assert np.array_equal(SCENE, before), "it wrote into the clip it was given"
+        steps = [{"transform": transform.name, "parameters": recorded}]
+        assert np.array_equal(changed, registry.apply(SCENE, steps))
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=lambda t: t.name)
+def test_the_more_severe_the_farther_from_the_original_on_average(transform: Transform) -> None:
+    mild, medium, severe = (
+        np.mean([distance(varied(transform, strength, seed)) for seed in range(6)])
+        for strength in registry.STRENGTHS.values()
+    )
+    assert 0 < mild < medium < severe
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=lambda t: t.name)
+def test_another_size_and_length_work_too(transform: Transform) -> None:
+    assert varied(transform, 1, 0, moving_scene(5, 64)).shape == (5, 64, 64, 3)
+
+
+def test_another_process_with_one_thread_makes_the_same_bytes() -> None:
+    code = (
+        "import cv2; cv2.setNumThreads(1);"
+        "from tests.transforms.test_registry import digest; print(digest())"
+    )
+    command = [sys.executable, "-c", code]
+    environment: dict[str, Any] = {"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1", "PATH": ""}
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=app.PROJECT, env=environment
+    )
+    assert result.stdout.strip() == digest()
