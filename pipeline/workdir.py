@@ -118,7 +118,7 @@ def code_sha256(*places: str) -> str:
         path = _PACKAGE / place
         files = [path]
         if path.is_dir():
-            files = sorted(f for f in path.rglob("*") if f.is_file() and f.suffix != ".pyc")
+            files = sorted(f for f in path.rglob("*") if f.suffix in (".c", ".py"))
         for file in files:
             digest.update(str(file.relative_to(_PACKAGE)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

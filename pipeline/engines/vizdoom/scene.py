@@ -36,6 +36,9 @@ _SIZES = (
     (1280, 960),
     (1280, 1024),
 )
+_FINENESS = (1, 2, 3)
+"""Uploads are smaller than what a player saw: scaling down takes the jagged edges."""
+
 _HUDS = ("full", "minimal", "none")
 _FREEDOOM1_MAPS = tuple(
     f"E{episode}M{number}" for episode in range(1, 5) for number in range(1, 10)
@@ -118,7 +121,7 @@ class Scene:
 def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, shoots: bool) -> Scene:
     """Draw a scene; those that are meant to shoot vary in the same ways as the others."""
     iwad, scenario, game_map = _draw_map(rng)
-    width, height = _size(form)
+    width, height = _size(form, int(rng.choice(_FINENESS)))
     commands, map_tics = _draw_incidents(rng, int(duration_s * TIC_HZ), shoots)
     return Scene(
         seed=int(rng.integers(1, 2**31)),
@@ -168,10 +171,10 @@ def _draw_incidents(
     return (), (start, stop)
 
 
-def _size(form: Format) -> tuple[int, int]:
-    """Return the engine's smallest size of a file's aspect ratio that loses nothing of it."""
+def _size(form: Format, fineness: int) -> tuple[int, int]:
+    """Return the engine's smallest size of a file's aspect ratio, so many times as fine."""
     aspect = form.width / form.height
-    large = [size for size in _SIZES if size[1] >= form.height] or [_SIZES[-1]]
+    large = [size for size in _SIZES if size[1] >= fineness * form.height] or [_SIZES[-1]]
     return min(large, key=lambda size: (round(abs(size[0] / size[1] - aspect), 1), size[1]))
 
 
