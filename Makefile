@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # Recordings of each engine in `make repro PROFILE=full`; openarena needs `make games`.
-full := bodycam=400 twins=300 film=150 vizdoom=500 openarena=150
+full := bodycam=1050 twins=630 film=280 vizdoom=1400 openarena=420
 GAMES := openarena libegl1 gcc libc6-dev
 
 .PHONY: repro games test test-slow lint clean
@@ -27,6 +27,7 @@ repro: $(INSTALLED)
 endif
 
 games:
+	apt-get update
 	apt-get install -y --no-install-recommends $(GAMES)
 
 test: $(INSTALLED)

@@ -3,10 +3,9 @@
     python benchmarks/leave_one_out.py --leave arcade --leave freedoom,vizdoom --leave cinema
 
 Needs the packed samples of `dvc repro`. For each group of sources (name prefixes between commas)
-it trains with the committed configuration, without the group, and prints the AUROC of origin: the
-real clips that training did not see (test and unseen) against all clips of the group; beside it
-that of the committed weights against the group's test clips, which did see others of the group.
-Intervals are over recordings.
+it trains with the committed configuration, without the group, and prints the AUROC of origin for
+the clips of test and unseen, real ones against those of the group; beside it that of the
+committed weights, which saw other clips of the group. Intervals are over recordings.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import app
-from pipeline.assess import scores
+from pipeline.assess import scores, wording
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.questions import Question, judge_auroc
 from pipeline.config import Paths
 from pipeline.learn import weights
-from pipeline.manifest import CLASSES, FORMAT
+from pipeline.manifest import FORMAT
 from pipeline.packed import INDEX, SAMPLES, Packed
 
 BOOTSTRAP = Bootstrap(1000, 0.95, 0)
@@ -51,18 +50,20 @@ def without(packed: Packed, group: tuple[str, ...], folder: Path) -> None:
     pq.write_table(index.set_column(place, "split", pa.array(splits)), folder / INDEX)
 
 
-def origin_auroc(packed: Packed, models: Path, group: tuple[str, ...], splits: set[str]) -> str:
-    """AUROC of P(real) between unseen real clips and the group's clips of some splits."""
-    index = packed.index.to_pylist()
-    rows = [
+def judged(packed: Packed, group: tuple[str, ...]) -> list[int]:
+    """Rows that no training saw: real clips, and those of a group, of test and unseen."""
+    return [
         number
-        for number, row in enumerate(index)
+        for number, row in enumerate(packed.index.to_pylist())
         if row["variant"] is None
-        and (
-            (row["origin"] == "real" and row["split"] in ("test", "unseen"))
-            or (row["source"].startswith(group) and row["split"] in splits)
-        )
+        and row["split"] in ("test", "unseen")
+        and (row["origin"] == "real" or row["source"].startswith(group))
     ]
+
+
+def origin_auroc(packed: Packed, models: Path, rows: list[int]) -> str:
+    """AUROC of P(real) between the real and the other ones of some rows."""
+    index = packed.index.to_pylist()
     clips = packed.index.take(rows).select(scores.CLIP_SCHEMA.names)
     probabilities, _ = scores.predict(
         clips,
@@ -74,13 +75,12 @@ def origin_auroc(packed: Packed, models: Path, group: tuple[str, ...], splits: s
     recordings = [index[row]["recording"] for row in rows]
     question = Question(
         real,
-        probabilities[:, CLASSES.index("real_shooting")]
-        + probabilities[:, CLASSES.index("real_other")],
+        scores.marginals(probabilities)[0],
         np.unique(recordings, return_inverse=True)[1].astype(np.int64),
     )
     found = judge_auroc(question, BOOTSTRAP)
-    interval = "" if found["low"] is None else f" ({found['low']:.3f} to {found['high']:.3f})"
-    return f"{found['value']:.3f}{interval}, {int((~real).sum())} clips"
+    interval = wording.interval("auroc", found)
+    return f"{wording.number('auroc', found['value'])} {interval}".strip()
 
 
 def main() -> None:
@@ -90,20 +90,24 @@ def main() -> None:
     arguments = parser.parse_args()
     paths: Paths = app.compose("train").paths
     packed = Packed.open(Path(paths.packed))
-    print("left out | trained without it, all its clips | committed weights, its test clips")
+    print("left out | its clips | trained without it | committed weights")
     for names in arguments.leave:
         group = tuple(names.split(","))
-        if not any(source.startswith(group) for source in packed.index["source"].to_pylist()):
-            sys.exit(f"no source in {packed.folder / INDEX} begins with {' or '.join(group)}")
+        rows = judged(packed, group)
+        origins = [packed.index["origin"][row].as_py() for row in rows]
+        num_clips = sum(origin != "real" for origin in origins)
+        if num_clips == 0 or num_clips == len(rows):
+            sys.exit(
+                f"{packed.folder / INDEX}: test and unseen hold no real clip or none of {names}"
+            )
         work = Path(paths.work, "leave-one-out", "-".join(group))
         without(packed, group, work / "packed")
         command = [sys.executable, "train.py", f"paths.packed={work / 'packed'}"]
         command += [f"paths.models={work / 'models'}", *arguments.overrides]
         subprocess.run(command, check=True, env=os.environ | {"WANDB_MODE": "disabled"})
-        everything = {"train", "val", "test", "unseen"}
-        held_out = origin_auroc(packed, work / "models", group, everything)
-        known = origin_auroc(packed, Path(paths.models), group, {"test"})
-        print(f"{names} | {held_out} | {known}", flush=True)
+        held_out = origin_auroc(packed, work / "models", rows)
+        known = origin_auroc(packed, Path(paths.models), rows)
+        print(f"{names} | {num_clips} | {held_out} | {known}", flush=True)
 
 
 if __name__ == "__main__":

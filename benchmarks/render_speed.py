@@ -18,11 +18,12 @@ import time
 from pathlib import Path
 
 from pipeline.engines.render.camera_take import BodyCameraTake
+from pipeline.engines.render.film_take import FilmTake
 from pipeline.engines.render.game_take import GameTake
 from pipeline.engines.render.script import NUM_CELLS, SCENES, write_script
 from pipeline.engines.take import Dropped, Format
 
-FORMAT = Format(width=256, height=144, fps=20.0, crf=23, keyint=60)
+FORMAT = Format(width=256, height=144, fps=20.0, kbit_s=150, keyint=60)
 SCENE_OF_PROTOTYPE = {"indoor_range": "range_indoor", "room": "room", "street": "street"}
 _RUN_PROTOTYPE = """
 import json, os, sys
@@ -37,7 +38,7 @@ print(json.dumps(meta["cpu"]))
 
 
 def measure(index: int, num_frames: int) -> dict[str, float]:
-    """Return CPU seconds: set-up of the scene, then a frame of the real and of the game look.
+    """Return CPU seconds: set-up of the scene, then a frame of each look.
 
     A draw that the engine drops gives way to the next one of its scene.
     """
@@ -47,15 +48,18 @@ def measure(index: int, num_frames: int) -> dict[str, float]:
     ready = time.process_time()
     try:
         num_real = len(camera.frames())
+        filmed = time.process_time()
+        num_film = len(FilmTake(script, FORMAT).frames())
     except Dropped:
         return measure(index + NUM_CELLS, num_frames)
-    filmed = time.process_time()
+    screened = time.process_time()
     num_game = len(GameTake(script, FORMAT).frames())
     played = time.process_time()
     return {
         "setup": ready - start,
         "real": (filmed - ready) / num_real,
-        "game": (played - filmed) / num_game,
+        "film": (screened - filmed) / num_film,
+        "game": (played - screened) / num_game,
     }
 
 
@@ -91,7 +95,7 @@ def main() -> None:
         for _ in range(arguments.pairs):
             own = measure(index, arguments.frames)
             line = f"{scene:13s} set-up {own['setup']:.2f} s, real {own['real']:.3f} s a frame, "
-            line += f"game {own['game']:.3f}"
+            line += f"film {own['film']:.3f}, game {own['game']:.3f}"
             if arguments.prototype and scene in SCENE_OF_PROTOTYPE:
                 other = measure_prototype(
                     arguments.prototype,

@@ -10,13 +10,14 @@ share of clips that it turns into another class.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import app
-from pipeline.assess import scores
+from pipeline.assess import scores, wording
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.questions import Question, judge_auroc
 from pipeline.learn import weights
@@ -25,7 +26,6 @@ from pipeline.packed import Packed
 from pipeline.transforms.registry import STRENGTHS
 
 BOOTSTRAP = Bootstrap(1000, 0.95, 0)
-REAL = [CLASSES.index("real_shooting"), CLASSES.index("real_other")]
 
 
 def row_of(
@@ -34,12 +34,15 @@ def row_of(
     """One line of the table: AUROC of the score and of the origin."""
     clusters = np.unique(recordings, return_inverse=True)[1].astype(np.int64)
     cells = []
+    shooting = CLASSES.index("real_shooting")
+    is_real = np.isin(labels, [shooting, CLASSES.index("real_other")])
     for positive, probability in (
-        (labels == CLASSES.index("real_shooting"), p[:, CLASSES.index("real_shooting")]),
-        (np.isin(labels, REAL), p[:, REAL].sum(axis=1)),
+        (labels == shooting, p[:, shooting]),
+        (is_real, scores.marginals(p)[0]),
     ):
         found = judge_auroc(Question(positive, probability, clusters), BOOTSTRAP)
-        cells.append(f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})")
+        interval = wording.interval("auroc", found)
+        cells.append(f"{wording.number('auroc', found['value'])} {interval}".strip())
     return f"{name} | {' | '.join(cells)}"
 
 
@@ -47,6 +50,8 @@ def main() -> None:
     paths = app.compose("evaluate").paths
     packed = Packed.open(Path(paths.packed))
     rows = packed.select(["test"], variants=True)
+    if len(rows) == len(packed.select(["test"], variants=False)):
+        sys.exit(f"{packed.folder}: no variants of test clips; set test_variants: true")
     index = packed.index.take(rows)
     probabilities, _ = scores.predict(
         index.select(scores.CLIP_SCHEMA.names),
@@ -71,11 +76,11 @@ def main() -> None:
         if drawn[i] is None
     }
     turned = probabilities.argmax(axis=1) != [original[clip["clip_id"]] for clip in clips]
-    print(f"\nedit | clips | turned into another class: {', '.join(STRENGTHS)}")
+    print(f"\ntransform | clips | of them turned into another class: {', '.join(STRENGTHS)}")
     for edit in sorted(set(edit_of) - {"none"}):
-        shares = [turned[(edit_of == edit) & (strength_of == name)].mean() for name in STRENGTHS]
+        counts = [int(turned[(edit_of == edit) & (strength_of == s)].sum()) for s in STRENGTHS]
         number = int((edit_of == edit).sum()) // len(STRENGTHS)
-        print(f"{edit} | {number} | {', '.join(f'{share:.2f}' for share in shares)}")
+        print(f"{edit} | {number} | {', '.join(map(str, counts))}")
 
 
 if __name__ == "__main__":

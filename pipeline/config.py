@@ -58,21 +58,11 @@ class RenderSettings:
 
 
 @dataclass
-class VizdoomSettings(RenderSettings):
-    """Draws from the ViZDoom engine."""
+class GameSettings(RenderSettings):
+    """Draws from an engine that plays a game in processes of its own."""
 
     max_attempts: int = between(1)
-    """Draws a recording may need until its telemetry is positive or negative."""
-    timeout_s: float = between(1)
-    """Wall time of one process of the engine."""
-
-
-@dataclass
-class OpenarenaSettings(RenderSettings):
-    """Draws from the OpenArena engine."""
-
-    max_attempts: int = between(1)
-    """Matches a recording may need until its events are positive or negative."""
+    """Draws a recording may need until what happened in it is positive or negative."""
     timeout_s: float = between(1)
     """Wall time of one process of the engine."""
 
@@ -86,8 +76,8 @@ class SynthesizeConfig:
     bodycam: RenderSettings = MISSING
     film: RenderSettings = MISSING
     twins: RenderSettings = MISSING
-    vizdoom: VizdoomSettings = MISSING
-    openarena: OpenarenaSettings = MISSING
+    vizdoom: GameSettings = MISSING
+    openarena: GameSettings = MISSING
 
 
 @dataclass
@@ -174,7 +164,6 @@ class PackConfig:
 class ProbeConfig:
     """conf/probe.yaml"""
 
-    seed: int = between(0)
     num_folds: int = between(2)
     border_px: int = between(2, 64)
 

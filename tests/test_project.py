@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -160,3 +161,24 @@ def test_tracked_files_hold_no_interpolation_and_no_gap(stage: str) -> None:
     text = (ROOT / "conf" / f"{stage}.yaml").read_text()
     assert "${" not in text
     assert "???" not in text
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--dry-run", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def test_the_full_profile_draws_from_every_engine() -> None:
+    printed = make("repro", "PROFILE=full").stdout
+    for engine in synthesize.ENGINES:
+        assert f"-S 'conf/synthesize.yaml:{engine}.num_recordings=" in printed
+
+
+def test_an_unknown_profile_is_an_error_that_names_the_known_ones() -> None:
+    done = make("repro", "PROFILE=large")
+    assert done.returncode != 0
+    assert "PROFILE=large is none of: full" in done.stderr
+
+
+def test_the_games_that_make_installs_are_debian_packages() -> None:
+    assert "apt-get install -y --no-install-recommends openarena" in make("games").stdout

@@ -26,7 +26,7 @@ def adjust(frames: NDArray[np.uint8], brightness: float, saturation: float) -> N
 
     One gamma serves all frames; it stays within limits, so very dark frames stay dark.
     """
-    counts = np.bincount(frames.ravel(), minlength=256)
+    counts = sum(np.bincount(frame.ravel(), minlength=256) for frame in frames)
     levels = np.arange(256) / 255.0
     low, high = _GAMMA
     for _ in range(20):
@@ -35,6 +35,11 @@ def adjust(frames: NDArray[np.uint8], brightness: float, saturation: float) -> N
             low = gamma
         else:
             high = gamma
-    bright = (255 * levels**gamma).astype(np.float32)[frames]
-    grey = (bright @ _LUMA.astype(np.float32))[..., None]
-    return np.rint(np.clip(grey + saturation * (bright - grey), 0, 255)).astype(np.uint8)
+    curve = (255 * levels**gamma).astype(np.float32)
+    luma = _LUMA.astype(np.float32)
+    shown = np.empty_like(frames)
+    for frame, out in zip(frames, shown, strict=True):
+        bright = curve[frame]
+        grey = (bright @ luma)[..., None]
+        out[:] = np.rint(np.clip(grey + saturation * (bright - grey), 0, 255))
+    return shown

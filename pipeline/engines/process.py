@@ -17,7 +17,12 @@ from pipeline.engines.take import Dropped
 log = logging.getLogger(__name__)
 
 _OWN_SHARED_MEMORY = 'mount -t tmpfs tmpfs /dev/shm && exec "$@"'
-_OWN_NAMESPACES = ("unshare", "-rnm", "sh", "-c", _OWN_SHARED_MEMORY, "sh")
+# The signal of a parent's death reaches one process, the namespace of process ids all of them.
+_OWN_NAMESPACES = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "-rnmp", "--fork", "--kill-child=KILL"),
+    *("sh", "-c", _OWN_SHARED_MEMORY, "sh"),
+)
 
 
 def play(
@@ -26,7 +31,7 @@ def play(
     """Run a game, since a bad map takes its whole process with it; return what it printed.
 
     `folder` is the home and the working folder of the process; `environment` is added to this
-    process's own.
+    process's own. All that the game started ends with it, and with this process.
 
     Raises:
         Dropped: `engine_crashed` or `engine_timed_out`.
@@ -34,7 +39,7 @@ def play(
     printed = folder / "printed.txt"
     with printed.open("w+b") as output:
         process = subprocess.Popen(
-            [*_sandbox(), *command],
+            [*(_sandbox() or _deadline(timeout_s)), *command],
             cwd=folder,
             env={**os.environ, "HOME": str(folder), **environment},
             stdin=subprocess.DEVNULL,
@@ -62,10 +67,17 @@ def _sandbox() -> tuple[str, ...]:
 
     Empty where the kernel grants no namespaces; a crash then leaves 11 MB in /dev/shm.
     """
-    granted = shutil.which("unshare") and subprocess.run(
-        [*_OWN_NAMESPACES, "true"], capture_output=True, check=False
-    )
-    return _OWN_NAMESPACES if granted and granted.returncode == 0 else ()
+    if shutil.which("setpriv") is None or shutil.which("unshare") is None:
+        return ()
+    granted = subprocess.run([*_OWN_NAMESPACES, "true"], capture_output=True, check=False)
+    return _OWN_NAMESPACES if granted.returncode == 0 else ()
+
+
+def _deadline(timeout_s: float) -> tuple[str, ...]:
+    """Command prefix that ends a game whose parent was killed, where there is no namespace."""
+    if shutil.which("timeout") is None:
+        return ()
+    return ("timeout", "-s", "KILL", str(timeout_s + 1))
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

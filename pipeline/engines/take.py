@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import UserError
+
 _ASPECTS = ((16, 9), (4, 3), (16, 10), (5, 4))
 _ASPECT_ODDS = (0.5, 0.25, 0.15, 0.1)
 _RATES_FPS = (15.0, 20.0, 24.0, 25.0, 30.0)
@@ -28,13 +30,27 @@ class Format:
     """Mean bit rate of the file's own H.264, which devices and platforms hold, not a quality."""
     keyint: int
 
+    def num_frames(self, duration_s: float) -> int:
+        """Whole frames of a duration, the same for every engine and look."""
+        # The nudge keeps 4.4 s at 25 frames a second, 110.00000000000001 or so, whole.
+        return int(duration_s * self.fps + 1e-6)
+
 
 def draw_format(seed: int, index: int, look: str, heights: Sequence[int]) -> Format:
     """Draw the format of a file.
 
     Every engine and look draws from this one distribution, so that neither container nor index
     tells origin or class.
+
+    Raises:
+        UserError: a height that cannot be encoded.
     """
+    odd = [height for height in heights if height % 2]
+    if odd:
+        raise UserError(
+            f"conf/synthesize.yaml: heights={list(heights)}: H.264 needs even sides; "
+            f"change {odd[0]}"
+        )
     rng = np.random.default_rng([seed, index, zlib.crc32(look.encode())])
     across, down = _ASPECTS[int(rng.choice(len(_ASPECTS), p=_ASPECT_ODDS))]
     height = int(heights[int(rng.integers(len(heights)))])

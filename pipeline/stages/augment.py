@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import logging
 from collections import Counter, deque
@@ -21,13 +20,20 @@ from pipeline.errors import UserError
 from pipeline.manifest import Clip
 from pipeline.shards import ShardWriter, read_clip
 from pipeline.transforms import registry
-from pipeline.transforms.base import Transform
+from pipeline.transforms.base import FPS, Transform
 
 log = logging.getLogger(__name__)
 
 _CODE = ("stages/augment.py", "transforms", "manifest.py", "shards.py", "video.py")
-_LIBRARIES = ("albumentations", "av", "decord", "numpy", "opencv-python-headless", "pillow")
-_TEST_EDITS = tuple(t.name for f in ("overlays", "edits") for t in registry.FAMILIES[f])
+_LIBRARIES = (
+    "albucore",
+    "albumentations",
+    "av",
+    "decord",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,17 @@ def draw_test(clip_id: str, edit: str, strength: str) -> dict[str, Any]:
     return {"seed": seed, "edit": edit, "strength": strength, "steps": steps}
 
 
+def test_edit(clip_id: str) -> str:
+    """Choose the one transform of a test clip's variants, from its id alone.
+
+    The transform whose name hashes highest with the id (rendezvous hashing; Thaler and
+    Ravishankar, 1998): other clips, and most transforms that are added, change nothing.
+    """
+    return max(
+        registry.TRANSFORMS, key=lambda name: hashlib.sha256(f"{clip_id} {name}".encode()).digest()
+    )
+
+
 def _step(transform: Transform, rng: np.random.Generator, strength: float) -> dict[str, Any]:
     return {
         "transform": transform.name,
@@ -114,17 +131,21 @@ def make_variant(task: Task) -> Variant:
 def run(cfg: AugmentApp) -> None:
     """Write `variants_per_clip` variants of each training clip to `paths.augmented`.
 
-    And, with `test_variants`, of each test clip one of each named strength: all of one edit or
-    overlay, which is the registry's next from one test clip to the next. A block of `shard_clips`
-    variants is a shard; finished ones outlive a kill.
+    And, with `test_variants`, of each test clip one of each named strength, all of one transform.
+    A block of `shard_clips` variants is a shard; finished ones outlive a kill.
 
     Raises:
-        UserError: a shard that is not whole.
+        UserError: clips of a rate that the transforms do not know, or a shard that is not whole.
     """
     paths, work = cfg.paths, Path(cfg.paths.work)
     clips_folder = storage.mirror(paths.clips, work)
     table = storage.mirror(paths.splits, work) / manifest.MANIFEST
     clip_format = manifest.read_format(clips_folder)
+    if clip_format.fps != FPS:
+        raise UserError(
+            f"{clips_folder}: clips of {clip_format.fps:g} frames a second, but clocks and "
+            f"codecs of pipeline/transforms run at {FPS:g}; set clip.fps in conf/ingest.yaml so"
+        )
     code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
     key = workdir.key(code, tracked(cfg), asdict(clip_format), workdir.file_sha256(table))
     finished = workdir.Blocks(work / "augment" / workdir.key(storage.name(paths.augmented)))
@@ -157,13 +178,12 @@ def run(cfg: AugmentApp) -> None:
 def _tasks(
     table: Path, clips_folder: Path, cfg: AugmentConfig, clip_format: ClipFormat
 ) -> Iterator[Task]:
-    edits = itertools.cycle(_TEST_EDITS)
     for clip in manifest.read_rows(table, Clip):
         if clip.split == "train":
             for number in range(cfg.variants_per_clip):
                 yield Task(clip, clips_folder, str(number), None, cfg, clip_format)
         elif clip.split == "test" and cfg.test_variants:
-            edit = next(edits)
+            edit = test_edit(clip.clip_id)
             for strength in registry.STRENGTHS:
                 yield Task(clip, clips_folder, strength, edit, cfg, clip_format)
 

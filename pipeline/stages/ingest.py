@@ -48,6 +48,8 @@ _REMEDIES = {
     "gap": "give a longer piece of the recording",
 }
 _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out of the index"
+AFTERGLOW_S = 0.2
+"""How long a muzzle flash may show: games draw it for up to seven frames of 35 a second."""
 _DECODERS = ("av", "numpy", "opencv-python-headless")
 _CODE = (
     *("canonical.py", "foreign.py", "pictures.py", "scenes.py", "fingerprint.py", "video.py"),
@@ -143,9 +145,10 @@ def label(
     """Whether a window shows a discharge, or None and why that cannot be known.
 
     Without discharge times, the label of a file with discharges holds for its window only if
-    that is the whole file, but for a frame. A discharge nearer to an edge than one frame, or two
-    at the end, may show in this window, in its neighbour or between them. A time beyond the
-    file's end, of `file_s` seconds, says that the times are of something else.
+    that is the whole file, but for a frame. A discharge less than two frames before the end of a
+    window may show in the next one only; one shortly before its start may still glow in it, as the
+    flashes of games do. A time beyond the file's end, of `file_s` seconds, says that the times are
+    of something else.
     """
     if not row.discharge:
         return False, None
@@ -157,7 +160,7 @@ def label(
     end_s, frame_s = start_s + clip.num_frames / clip.fps, 1 / clip.fps
     if any(start_s <= time_s < end_s - 2 * frame_s for time_s in row.discharges_s):
         return True, None
-    if any(start_s - frame_s <= time_s < end_s for time_s in row.discharges_s):
+    if any(start_s - AFTERGLOW_S <= time_s < end_s for time_s in row.discharges_s):
         return None, "discharge_at_edge"
     return False, None
 

@@ -90,32 +90,40 @@ def run(cfg: ProbeApp) -> None:
 
 def _judge(cfg: ProbeApp, features: dict[str, Features], index: pa.Table) -> dict[str, Any]:
     real = np.array([origin == "real" for origin in index["origin"].to_pylist()])
-    sources = index["source"].to_pylist()
+    sources, clusters = index["source"].to_pylist(), index["cluster"].to_pylist()
     auroc = {}
     for cue, values in features.items():
-        found = probes.by_source(values, real, sources, num_folds=cfg.num_folds, seed=cfg.seed)
+        found = probes.by_source(values, real, sources, clusters, num_folds=cfg.num_folds)
         if found is not None:
             auroc[cue] = {model: round(value, 4) for model, value in found.items()}
     return {"samples": len(real), "sources": len(set(sources)), "auroc": auroc}
 
 
 def _container(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Features:
-    """What the file that a clip was cut from was, and where in it the clip lies."""
+    """What the file that a clip was cut from was, and where in it the clip lies.
+
+    Left out is what labels by design: path, source, licence, authority and viewpoint.
+    """
     per_file = Counter((clip.collection, clip.path) for clip in clips if clip.parent_id is None)
     kinds: list[str] = []
     numbers = []
     for clip in clips:
         file = files[clip.collection, clip.path]
         kinds.append(f"{file.container} {file.codec} {file.pixel_format}")
-        assert file.width and file.height and file.fps and file.duration_s
         box = [float(side) for side in clip.box.split(",")]
+        # Clips come of a file that was decoded, so only its rate may be unknown.
+        assert file.width and file.height and file.duration_s and file.num_bytes is not None
         numbers.append(
             [
                 file.width,
                 file.height,
                 file.width / file.height,
-                file.fps,
+                file.fps or 0.0,
                 file.duration_s,
+                file.num_bytes,
+                8 * file.num_bytes / file.duration_s,
+                len(json.loads(file.marks)),
+                len(json.loads(file.dropped)),
                 clip.start_s,
                 per_file[clip.collection, clip.path],
                 *box,

@@ -97,7 +97,9 @@ def run(cfg: SynthesizeApp) -> None:
             if settings.num_recordings == 0:
                 continue
             if (absent := _missing(engine)) is not None:
-                log.warning("synthesize: skips %s: %s", engine, absent)
+                log.warning(
+                    "synthesize: skips %s: %s; then dvc repro -f synthesize", engine, absent
+                )
                 stats[engine] = {"skipped": True}
                 continue
             code = workdir.code_sha256(*_code(engine), "video.py")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import albumentations as A
+import cv2
 import numpy as np
 
 from pipeline.transforms.base import Parameters, Transform, amount, fixed, seed, to_uint8, uniform
@@ -17,20 +18,36 @@ def _draw_noise(rng: np.random.Generator, strength: float) -> Parameters:
 
 
 def _noise(frames: Frames, p: Mapping[str, Any]) -> Frames:
-    return _each(frames, A.GaussNoise(std_range=fixed(p["std"]), p=1), p["seed"])
+    # `images=` would freeze one draw over the clip: noise needs a call a frame.
+    compose = A.Compose([A.GaussNoise(std_range=fixed(p["std"]), p=1)], seed=p["seed"])
+    return np.stack([compose(image=frame)["image"] for frame in frames])
 
 
 def _draw_iso_noise(rng: np.random.Generator, strength: float) -> Parameters:
     return {
-        "intensity": amount(rng, strength, 0.05, 0.45),
-        "colour_shift": amount(rng, strength, 0.01, 0.08),
+        "luma_std": amount(rng, strength, 0.003, 0.06),
+        "chroma_std": amount(rng, strength, 0.005, 0.12),
+        "blotch_px": uniform(rng, 0.8, 2.5),
         "seed": seed(rng),
     }
 
 
 def _iso_noise(frames: Frames, p: Mapping[str, Any]) -> Frames:
-    step = A.ISONoise(intensity=fixed(p["intensity"]), color_shift=fixed(p["colour_shift"]), p=1)
-    return _each(frames, step, p["seed"])
+    """Grain and coloured blotches, as a camera's noise reduction leaves them in the dark.
+
+    Albumentations' ISONoise grows with the contrast of a picture: dark ones get none.
+    """
+    rng = np.random.default_rng(p["seed"])
+    num_frames, height, width, _ = frames.shape
+    grain = rng.standard_normal((num_frames, height, width, 1), dtype=np.float32)
+    blotches = rng.standard_normal((num_frames, height, width, 3), dtype=np.float32)
+    # A blur leaves 1 / (2 sigma sqrt(pi)) of the deviation of white noise.
+    kept = 2 * np.sqrt(np.pi) * p["blotch_px"]
+    blotches = np.stack([cv2.GaussianBlur(one, (0, 0), p["blotch_px"]) * kept for one in blotches])
+    blotches -= blotches.mean(axis=3, keepdims=True)
+    noise = grain * np.float32(p["luma_std"]) + blotches * np.float32(p["chroma_std"])
+    shade = np.float32(1.3) - frames.mean(axis=3, keepdims=True, dtype=np.float32) / 255
+    return to_uint8(frames + 255 * shade * noise)
 
 
 def _draw_low_light(rng: np.random.Generator, strength: float) -> Parameters:
@@ -56,12 +73,6 @@ def _low_light(frames: Frames, p: Mapping[str, Any]) -> Frames:
     rows = rng.standard_normal((*light.shape[:2], 1, 1), dtype=np.float32)
     shown = np.maximum(light, 0) ** np.float32(1 / 2.2) + rows * np.float32(p["row_std"])
     return to_uint8(255 * shown)
-
-
-def _each(frames: Frames, step: A.BasicTransform, seed: int) -> Frames:
-    # `images=` would freeze one draw over the clip: noise needs a call a frame.
-    compose = A.Compose([step], seed=seed)
-    return np.stack([compose(image=frame)["image"] for frame in frames])
 
 
 TRANSFORMS = (

@@ -71,7 +71,7 @@ def test_frames_have_their_form_and_show_something(firing, quiet):
         assert take.origin == "real"
         assert take.source.startswith("bodycam-")
         form = take.format
-        num_frames = round(SETTINGS.duration_s * form.fps)
+        num_frames = form.num_frames(SETTINGS.duration_s)
         assert take.frames.dtype == np.uint8
         assert take.frames.shape == (num_frames, form.height, form.width, 3)
         assert take.frames.std(axis=(1, 2, 3)).max() > 8

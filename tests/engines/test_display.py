@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -32,3 +34,12 @@ def test_settings_differ_by_draw_and_follow_from_it() -> None:
     np.testing.assert_array_equal(
         show(frames, np.random.default_rng(5)), show(frames, np.random.default_rng(5))
     )
+
+
+def test_frames_are_adjusted_one_at_a_time() -> None:
+    frames = np.full((60, 120, 160, 3), 40, np.uint8)
+    tracemalloc.start()
+    adjust(frames, 90.0, 0.5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * frames.nbytes

@@ -8,13 +8,14 @@ import av
 import numpy as np
 import pytest
 
-from pipeline.config import OpenarenaSettings
+from pipeline import video
+from pipeline.config import GameSettings
 from pipeline.engines.openarena import engine, game, missing, record
 from pipeline.engines.openarena.events import FOLLOWED, Timeline, read, windows
 from pipeline.engines.openarena.scene import BOTS, Scene, draw_scene
 from pipeline.engines.take import Dropped, Format, Take
 
-SETTINGS = OpenarenaSettings(
+SETTINGS = GameSettings(
     num_recordings=2, duration_s=2.0, heights=[48], max_attempts=6, timeout_s=120.0
 )
 FORM = Format(width=64, height=48, fps=10.0, kbit_s=100, keyint=30)
@@ -171,22 +172,82 @@ def test_the_match_has_no_pickup_of_another_weapon(
     assert sum(part == "+set" for part in commands[-1]) < 32
 
 
-def test_what_is_missing_is_said_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(game, "_NEEDED", {"the engine": (str(tmp_path / "none"), "")})
-    monkeypatch.setattr(game, "_COMPILER", "no-such-compiler")
-    text = missing()
-    assert text is not None
-    assert re.fullmatch("OpenArena needs the engine, a C compiler; `make games` .*", text)
-
-
-def test_nothing_is_missing_where_everything_is_there(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(game, "_NEEDED", {"a folder": (str(tmp_path.parent), "*")})
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A root folder in which all that the game needs is there, as empty files."""
+    for _, pattern in game._NEEDED:
+        path = tmp_path / pattern.replace("*", "any").removeprefix("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.setattr(game, "_ROOT", tmp_path)
     monkeypatch.setattr(game, "_COMPILER", "sh")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("installed")
+def test_nothing_is_missing_where_everything_is_there() -> None:
     assert missing() is None
+
+
+@pytest.mark.parametrize(("what", "pattern"), game._NEEDED)
+def test_one_thing_that_is_missing_is_said_in_one_line(
+    what: str, pattern: str, installed: Path
+) -> None:
+    (installed / pattern.replace("*", "any").removeprefix("/")).unlink()
+    assert missing() == f"OpenArena needs {what}; `make games` installs what is missing"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_compiler_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(game, "_COMPILER", "no-such-compiler")
+    assert "a C compiler" in str(missing())
+
+
+def test_a_film_that_the_game_would_split_is_made_in_the_size_of_the_file() -> None:
+    drawn = replace(scene(1, shoots=True), scale=2, match_s=15.0)
+    small, large = replace(FORM, fps=30.0), Format(1280, 720, 30.0, 4000, 30)
+    assert engine.film_size(drawn, small) == (128, 96)
+    assert engine.film_size(drawn, large) == (1280, 720)
+
+
+def test_a_film_that_is_too_short_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.mkv"
+    grey = np.full((5, 48, 64, 3), 90, np.uint8)
+    film.write_bytes(video.encode(grey, FPS, crf=20, keyint=5))
+    monkeypatch.setattr(engine, "play", lambda *_: (timeline(), film))
+    with pytest.raises(Dropped, match="film_incomplete"):
+        record(1, 1, SETTINGS)
+
+
+def test_every_discharge_of_anybody_within_a_take_is_labelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = timeline(own_fire=[50, 60, 61, 100], other_fire=[52, 60, 99, 102])
+    starts: list[int] = []
+
+    def film(_: Path, start: int, num_frames: int, form: Format) -> np.ndarray:
+        starts.append(start)
+        shape = (num_frames, form.height, form.width, 3)
+        return np.random.default_rng(1).integers(0, 255, shape, np.uint8)
+
+    monkeypatch.setattr(engine, "play", lambda *_: (told, Path()))
+    monkeypatch.setattr(engine, "_read_film", film)
+    monkeypatch.setattr(engine, "draw_format", lambda *_: FORM)
+    num_discharges = []
+    for number in range(24):
+        take = record(number, number % 2, SETTINGS)[0]
+        start = starts[-1]
+        expected = [
+            (frame - start) / FPS
+            for frame in (50, 52, 60, 61, 99, 100, 102)
+            if start <= frame < start + len(take.frames)
+        ]
+        assert list(take.discharges_s) == pytest.approx(expected)
+        num_discharges.append(len(expected))
+    assert max(num_discharges[::2]) > 2
+    assert not any(num_discharges[1::2])
 
 
 @pytest.mark.parametrize(
@@ -220,6 +281,17 @@ def test_matches_without_a_window_are_tried_again_and_then_dropped(
     assert len({drawn.seed for drawn in played}) == SETTINGS.max_attempts
 
 
+def test_what_is_stored_has_suffered_what_recorders_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def film(_: Path, __: int, num_frames: int, form: Format) -> np.ndarray:
+        shape = (num_frames, form.height, form.width, 3)
+        return np.random.default_rng(1).integers(0, 255, shape, np.uint8)
+
+    monkeypatch.setattr(engine, "play", lambda *_: (timeline(), Path()))
+    monkeypatch.setattr(engine, "_read_film", film)
+    monkeypatch.setattr(engine.damage, "suffer", lambda frames, _: np.full_like(frames, 7))
+    assert (record(1, 1, SETTINGS)[0].frames == 7).all()
+
+
 @pytest.fixture(scope="module")
 def takes() -> list[Take]:
     absent = missing()
@@ -240,7 +312,7 @@ def test_frames_and_labels_are_the_same_in_two_processes(takes: list[Take]) -> N
 def test_a_take_has_its_format_and_its_discharges_lie_within_it(takes: list[Take]) -> None:
     shooting, quiet = takes
     for take in takes:
-        num_frames = int(SETTINGS.duration_s * take.format.fps)
+        num_frames = take.format.num_frames(SETTINGS.duration_s)
         assert take.frames.shape == (num_frames, take.format.height, take.format.width, 3)
         assert (take.origin, take.source) == ("game", "openarena")
         assert all(0 <= second < SETTINGS.duration_s for second in take.discharges_s)
@@ -255,8 +327,8 @@ def test_a_muzzle_flash_brightens_the_very_frame_of_a_discharge(tmp_path: Path) 
     drawn = scene(4, shoots=True)
     bare = replace(drawn, scale=1, picture=drawn.picture | {"cg_draw2D": 0, "cg_drawGun": 1})
     told, film = engine.play(bare, replace(FORM, fps=30.0), tmp_path, 120.0)
-    with av.open(str(film)) as video:
-        pictures = [picture.to_ndarray(format="rgb24") for picture in video.decode(video=0)]
+    with av.open(str(film)) as match:
+        pictures = [picture.to_ndarray(format="rgb24") for picture in match.decode(video=0)]
     assert len(pictures) == len(told)
     right = np.array([picture[20:, 24:].mean() for picture in pictures])
     fired = np.flatnonzero(told.own_fire)

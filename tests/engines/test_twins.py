@@ -85,7 +85,7 @@ def test_sources_and_viewpoints_name_their_look(firing):
 
 def test_every_take_has_the_frames_of_its_own_format(firing, quiet):
     for take in [*firing, *quiet]:
-        num_frames = round(SETTINGS.duration_s * take.format.fps)
+        num_frames = take.format.num_frames(SETTINGS.duration_s)
         size = (take.format.height, take.format.width)
         assert take.frames.shape == (num_frames, *size, 3)
         assert take.frames.dtype == np.uint8

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vizdoom import ScreenResolution
 
-from pipeline.config import VizdoomSettings
+from pipeline.config import GameSettings
 from pipeline.engines.take import Dropped, Format, Take, draw_format
 from pipeline.engines.vizdoom import engine, record
 from pipeline.engines.vizdoom.scene import PISTOL, SHOTGUN, TIC_HZ, Scene, draw_scene
 from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
 
-SETTINGS = VizdoomSettings(
+SETTINGS = GameSettings(
     num_recordings=4, duration_s=3.0, heights=[144], timeout_s=60.0, max_attempts=4
 )
 FORMAT = Format(width=192, height=144, fps=15.0, kbit_s=100, keyint=30)
@@ -126,9 +127,16 @@ def test_a_short_episode_has_a_reason() -> None:
 
 
 def test_frames_show_the_nearest_tic(scene: Scene) -> None:
-    tics = replace(scene, fps=30.0, duration_s=2.0).frame_tics
+    tics = replace(scene, fps=30.0, num_frames=60).frame_tics
     assert len(tics) == 60
     assert np.abs(tics / TIC_HZ - np.arange(60) / 30.0).max() <= 0.5 / TIC_HZ + 1e-9
+
+
+@pytest.mark.parametrize("fps", [15.0, 20.0, 24.0, 25.0, 30.0])
+def test_a_scene_is_as_long_as_every_file_of_its_format(fps: float) -> None:
+    form = replace(FORMAT, fps=fps)
+    drawn = draw_scene(np.random.default_rng(3), form, 4.4, shoots=True)
+    assert len(drawn.frame_tics) == form.num_frames(4.4)
 
 
 def test_scenes_differ_by_draw_and_never_fire_what_is_no_firearm() -> None:
@@ -139,9 +147,11 @@ def test_scenes_differ_by_draw_and_never_fire_what_is_no_firearm() -> None:
             5.0,
             shoots=True,
         )
-        for index in range(40)
+        for index in range(150)
     ]
-    assert len({(s.width, s.height) for s in scenes}) > 6
+    sizes = {(s.width, s.height) for s in scenes}
+    assert len(sizes) > 6
+    assert {f"RES_{width}X{height}" for width, height in sizes} <= set(dir(ScreenResolution))
     assert all(s.height >= 144 for s in scenes)
     assert len({s.fps for s in scenes}) == 5
     assert {s.hud for s in scenes} == {"full", "minimal", "none"}
@@ -171,7 +181,7 @@ def test_quiet_walks_are_interrupted_in_several_ways_within_the_recording() -> N
 
 def test_a_menu_stops_the_game_while_it_is_open(scene: Scene) -> None:
     menu = ((20, "menu_main"), (60, "closemenu"))
-    calm = replace(scene, shoots=False, monsters=False, fps=35.0, map_tics=(0, 0))
+    calm = replace(scene, shoots=False, monsters=False, fps=35.0, num_frames=105, map_tics=(0, 0))
     _, told = engine.play_apart(replace(calm, commands=menu), SETTINGS.timeout_s)
     moved = np.hypot(np.diff(told.x), np.diff(told.y)) > 0
     assert not moved[24:56].any()
@@ -180,7 +190,7 @@ def test_a_menu_stops_the_game_while_it_is_open(scene: Scene) -> None:
 
 
 def test_the_map_is_shown_for_its_tics_alone(scene: Scene) -> None:
-    calm = replace(scene, shoots=False, monsters=False, fps=35.0, commands=())
+    calm = replace(scene, shoots=False, monsters=False, fps=35.0, num_frames=105, commands=())
     plain, _ = engine.play_apart(replace(calm, map_tics=(0, 0)), SETTINGS.timeout_s)
     with_map, _ = engine.play_apart(replace(calm, map_tics=(30, 50)), SETTINGS.timeout_s)
     differs = (plain != with_map).reshape(len(plain), -1).mean(axis=1) > 0.2
@@ -212,7 +222,7 @@ def test_a_take_can_be_encoded_and_says_where_it_is_from(
 ) -> None:
     take = request.getfixturevalue({1: "quiet_take", 2: "shooting_take"}[index])
     form = take.format
-    num_frames = int(SETTINGS.duration_s * form.fps)
+    num_frames = form.num_frames(SETTINGS.duration_s)
     assert take.frames.shape == (num_frames, form.height, form.width, 3)
     assert form.height == 144
     assert take.name == take.recording == f"vizdoom-{index:05d}"
@@ -220,7 +230,9 @@ def test_a_take_can_be_encoded_and_says_where_it_is_from(
 
 
 def test_a_muzzle_flash_brightens_the_picture_at_a_discharge(scene: Scene) -> None:
-    armed = replace(scene, monsters=False, weapon_visible=True, hud="none", fps=35.0)
+    armed = replace(
+        scene, monsters=False, weapon_visible=True, hud="none", fps=35.0, num_frames=105
+    )
     frames, told = engine.play_apart(armed, SETTINGS.timeout_s)
     tics = discharge_tics(told)
     muzzle = frames[:, 120:, 120:200].mean(axis=(1, 2, 3))
@@ -257,3 +269,14 @@ def test_draws_that_cannot_be_labelled_are_tried_again_and_then_dropped(
     with pytest.raises(Dropped, match="ended_early"):
         record(1, 0, SETTINGS)
     assert len({scene.seed for scene in played}) == SETTINGS.max_attempts
+
+
+def test_what_is_stored_has_suffered_what_recorders_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(scene: Scene, timeout_s: float) -> tuple[np.ndarray, Telemetry]:
+        frames = np.full((scene.num_frames, scene.height, scene.width, 3), 90, np.uint8)
+        return frames, telemetry()
+
+    monkeypatch.setattr(engine, "play_apart", play)
+    monkeypatch.setattr(engine, "problem", lambda *_, **__: None)
+    monkeypatch.setattr(engine.damage, "suffer", lambda frames, _: np.full_like(frames, 7))
+    assert (record(1, 1, SETTINGS)[0].frames == 7).all()

@@ -170,26 +170,53 @@ def test_origin_class_and_source_have_no_say(
     assert augment.make_variant(task) == augment.make_variant(replace(task, clip=other))
 
 
-def test_test_variants_are_one_edit_at_three_strengths_and_edits_take_turns(
-    compose: Callable[..., App], tmp_path: Path
+def test_test_variants_are_one_transform_at_three_strengths(
+    compose: Callable[..., App], split_clips: None, tmp_path: Path
 ) -> None:
-    write_clips(tmp_path, ["test", "val", "test"] * 12)
     augment.run(compose("augment"))
     parents, variants = parents_and_variants(tmp_path)
     tests = [c for c in variants if c.split == "test"]
     records = [json.loads(c.variant or "") for c in tests]
     assert [r["strength"] for r in records] == ["mild", "medium", "severe"] * (len(tests) // 3)
-    edits = [r["edit"] for r in records]
-    candidates = [t.name for f in ("overlays", "edits") for t in registry.FAMILIES[f]]
-    assert len(edits) == 72 > 3 * len(candidates)
-    assert edits == [edit for edit in [*candidates, *candidates] for _ in range(3)][:72]
     for clip, record in zip(tests, records, strict=True):
         (step,) = record["steps"]
-        assert step["transform"] == record["edit"]
+        assert clip.parent_id is not None
+        assert step["transform"] == record["edit"] == augment.test_edit(clip.parent_id)
         assert step["strength"] == registry.STRENGTHS[record["strength"]]
         assert clip.clip_id == f"{clip.parent_id}-{record['strength']}"
     order = list(dict.fromkeys(c.parent_id for c in tests))
     assert order == [c.clip_id for c in parents.values() if c.split == "test"]
+
+
+def test_test_clips_meet_every_transform_about_equally() -> None:
+    met = Counter(augment.test_edit(f"{number:016x}") for number in range(3600))
+    assert set(met) == set(registry.TRANSFORMS)
+    assert min(met.values()) > 60
+    assert max(met.values()) < 150
+
+
+def test_other_clips_leave_the_test_variants_of_a_clip_as_they_were(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    found = []
+    for name, splits in (("few", ["train", "test"]), ("many", ["test", "test", "test"])):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_clips(folder, splits)
+        places = [f"paths.{key}={folder / key}" for key in ("clips", "splits", "augmented")]
+        augment.run(compose("augment", *places))
+        _, variants = parents_and_variants(folder)
+        found.append([(c.clip_id, c.variant) for c in variants if c.parent_id == f"{1:016x}"])
+    assert found[0] == found[1]
+    assert len(found[0]) == 3
+
+
+def test_clips_of_another_rate_are_an_error(
+    compose: Callable[..., App], split_clips: None, tmp_path: Path
+) -> None:
+    manifest.write_format(tmp_path / "clips", replace(FORMAT, fps=25.0))
+    with pytest.raises(UserError, match=r"clips of 25 frames a second.*conf/ingest\.yaml"):
+        augment.run(compose("augment"))
 
 
 def test_no_configuration_of_training_moves_the_test_variants(

@@ -88,6 +88,9 @@ def test_discharge_times_label_each_window() -> None:
     on_the_edge = replace(ROW, discharges_s=(second_s - 0.01,))
     assert ingest.label(on_the_edge, 0.0, CLIP, file_s=60.0) == (None, "discharge_at_edge")
     assert ingest.label(on_the_edge, second_s, CLIP, file_s=60.0) == (None, "discharge_at_edge")
+    still_glowing = replace(ROW, discharges_s=(second_s - 0.18,))
+    assert ingest.label(still_glowing, 0.0, CLIP, file_s=60.0) == (True, None)
+    assert ingest.label(still_glowing, second_s, CLIP, file_s=60.0) == (None, "discharge_at_edge")
     both = replace(ROW, discharges_s=(0.5, second_s - 0.01))
     assert ingest.label(both, 0.0, CLIP, file_s=60.0) == (True, None)
 

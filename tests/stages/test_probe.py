@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def outputs(folder: Path, leak: str | None = None) -> None:
                 shard="shard-00000.tar",
                 offset=0,
                 size=int(rng.integers(9_000, 11_000)) + (5_000 if leaking == "size" else 0),
-                split="train" if number < NUM_CLIPS - 4 else "val",
+                split="train" if number < NUM_CLIPS - 4 else "val" if number % 2 else "test",
                 **about,
             )
         )
@@ -71,18 +72,31 @@ def outputs(folder: Path, leak: str | None = None) -> None:
                 height=64,
                 fps=30.0 if leaking == "rate" else 15.0,
                 duration_s=4.0,
+                num_bytes=50_000,
                 num_clips=1,
                 **about,
             )
         )
         samples.append(frames)
-    manifest.write_rows(folder / "clips" / manifest.MANIFEST, Clip, clips)
     manifest.write_rows(folder / "clips" / manifest.FILES, File, files)
-    manifest.write_rows(folder / "augmented" / manifest.MANIFEST, Clip, [])
+    manifest.write_rows(folder / "clips" / manifest.MANIFEST, Clip, clips)
+    variants = [
+        replace(clip, clip_id=f"{clip.clip_id}-severe", parent_id=clip.clip_id, variant="{}")
+        for clip in clips
+        if clip.split in ("train", "test")
+    ]
+    clips += variants
+    samples += [samples[int(clip.parent_id or "", 16)] for clip in variants]
+    manifest.write_rows(folder / "augmented" / manifest.MANIFEST, Clip, variants)
     manifest.write_format(folder / "packed", FORMAT)
     rows = [
         {name: getattr(clip, name, None) for name in INDEX_SCHEMA.names}
-        | {"sample_id": clip.clip_id, "cluster": clip.recording, "discharge": 0}
+        | {
+            "sample_id": clip.clip_id,
+            "clip_id": clip.parent_id or clip.clip_id,
+            "cluster": clip.recording,
+            "discharge": 0,
+        }
         for clip in clips
     ]
     pq.write_table(pa.Table.from_pylist(rows, schema=INDEX_SCHEMA), folder / "packed" / INDEX)
@@ -110,11 +124,24 @@ def test_a_planted_cue_is_found_where_it_is_and_not_elsewhere(
         assert max(auroc[other].values()) < 0.8
 
 
-def test_splits_without_samples_are_left_out(compose: Callable[..., App], tmp_path: Path) -> None:
+def test_variants_are_probed_where_they_are_trained_on_and_not_in_the_test_set(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
     outputs(tmp_path)
     metrics = probed(compose)
-    assert set(metrics) == {"train"}
-    assert (metrics["train"]["samples"], metrics["train"]["sources"]) == (NUM_CLIPS - 4, 4)
+    assert (metrics["train"]["samples"], metrics["train"]["sources"]) == (2 * (NUM_CLIPS - 4), 4)
+    assert metrics["test"]["samples"] == 2
+    assert metrics["test"]["auroc"] == {}, "one origin is nothing to tell from another"
+
+
+def test_a_rate_that_a_file_does_not_state_is_no_obstacle(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    outputs(tmp_path)
+    table = tmp_path / "clips" / manifest.FILES
+    rows = [replace(file, fps=None) for file in manifest.read_rows(table, File)]
+    manifest.write_rows(table, File, rows)
+    assert set(probed(compose)["train"]["auroc"]) == CUES
 
 
 def test_two_workers_write_the_same_bytes(

@@ -130,7 +130,10 @@ def test_an_engine_that_lacks_something_is_skipped_with_one_line(
     lacking.missing = lambda: "no such game; run make games"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pipeline.engines.twins", lacking)
     synthesize.run(compose("synthesize", *only(twins=2, vizdoom=1)))
-    assert "synthesize: skips twins: no such game; run make games" in caplog.messages
+    assert (
+        "synthesize: skips twins: no such game; run make games; then dvc repro -f synthesize"
+        in (caplog.messages)
+    )
     assert not (tmp_path / "synthetic" / "twins").exists()
     stats = json.loads((tmp_path / "synthetic" / "stats.json").read_text())
     assert stats["twins"] == {"skipped": True}

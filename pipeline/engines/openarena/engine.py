@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zlib
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,35 +13,39 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines import display
+from pipeline.engines import damage, display
 from pipeline.engines.openarena import game
 from pipeline.engines.openarena.events import Timeline, read, windows
 from pipeline.engines.openarena.scene import Scene, draw_scene
 from pipeline.engines.take import Dropped, Format, Take, draw_format
 
 if TYPE_CHECKING:
-    from pipeline.config import OpenarenaSettings
+    from pipeline.config import GameSettings
 
 _MIN_BRIGHTNESS = 14.0
 _MIN_DETAIL = 6.0
 _MIN_CHANGE = 3.0
+# The game begins another file where its film, of uncompressed frames, comes to 2 GiB.
+_MAX_FILM_BYTES = 2e9
+_STREAM = zlib.crc32(b"openarena")
 
 
-def record(seed: int, index: int, settings: OpenarenaSettings) -> list[Take]:
+def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
     """Record one take, deterministic in its arguments on one kind of processor.
 
     A match without a part that can be labelled, or whose part shows nothing worth watching, is
     replaced by the next of at most `settings.max_attempts`. Even indices are meant to shoot.
 
     Raises:
-        Dropped: the last match's problem; or `engine_crashed`, `engine_timed_out` at once.
+        Dropped: the last match's problem; or `engine_crashed`, `engine_timed_out`,
+            `film_incomplete` at once.
     """
     assert settings.max_attempts > 0
     form = draw_format(seed, index, "openarena", settings.heights)
     shoots = index % 2 == 0
-    num_frames = int(settings.duration_s * form.fps)
+    num_frames = form.num_frames(settings.duration_s)
     for attempt in range(settings.max_attempts):
-        rng = np.random.default_rng([seed, index, attempt])
+        rng = np.random.default_rng([seed, index, attempt, _STREAM])
         scene = draw_scene(rng, settings.duration_s, shoots=shoots)
         with tempfile.TemporaryDirectory(prefix="openarena-") as name:
             timeline, film = play(scene, form, Path(name), settings.timeout_s)
@@ -52,8 +57,9 @@ def record(seed: int, index: int, settings: OpenarenaSettings) -> list[Take]:
             frames = _read_film(film, start, num_frames, form)
         reason = problem(frames)
         if reason == "":
-            own_fire = timeline.own_fire[start : start + num_frames]
-            return [_take(index, form, scene, display.show(frames, rng), own_fire)]
+            fire = timeline.fire[start : start + num_frames]
+            stored = damage.suffer(display.show(frames, rng), rng.spawn(1)[0])
+            return [_take(index, form, scene, stored, fire)]
     raise Dropped(reason)
 
 
@@ -64,9 +70,15 @@ def play(scene: Scene, form: Format, folder: Path, timeout_s: float) -> tuple[Ti
         Dropped: `engine_crashed` or `engine_timed_out`.
     """
     game.record_match(scene, folder, timeout_s)
-    size = scene.scale * form.width, scene.scale * form.height
-    printed, film = game.film_match(scene, folder, size, form.fps, timeout_s)
+    printed, film = game.film_match(scene, folder, film_size(scene, form), form.fps, timeout_s)
     return read(printed), film
+
+
+def film_size(scene: Scene, form: Format) -> tuple[int, int]:
+    """Width and height to film in: the scene's, or the file's where that film were too large."""
+    film_bytes = 3 * form.width * form.height * scene.scale**2 * form.fps * scene.match_s
+    scale = scene.scale if film_bytes <= _MAX_FILM_BYTES else 1
+    return scale * form.width, scale * form.height
 
 
 def problem(frames: NDArray[np.uint8]) -> str:
@@ -86,7 +98,8 @@ def _read_film(path: Path, start: int, num_frames: int, form: Format) -> NDArray
     with av.open(str(path)) as film:
         pictures = islice(film.decode(video=0), start, start + num_frames)
         images = [picture.to_ndarray(format="rgb24") for picture in pictures]
-    assert len(images) == num_frames
+    if len(images) < num_frames:
+        raise Dropped("film_incomplete")
     return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
 
 
@@ -95,7 +108,7 @@ def _take(
     form: Format,
     scene: Scene,
     frames: NDArray[np.uint8],
-    own_fire: NDArray[np.bool_],
+    fire: NDArray[np.bool_],
 ) -> Take:
     name = f"openarena-{index:05d}"
     return Take(
@@ -105,7 +118,7 @@ def _take(
         origin="game",
         source="openarena",
         recording=name,
-        discharges_s=tuple(float(frame) / form.fps for frame in np.flatnonzero(own_fire)),
+        discharges_s=tuple(float(frame) / form.fps for frame in np.flatnonzero(fire)),
         viewpoint="first-person",
         licence="GPL-2.0-or-later",
         authority="played by bots and filmed by the OpenArena game; no real people",

@@ -39,6 +39,11 @@ class Timeline:
     other_weapon: NDArray[np.bool_]
     death: NDArray[np.bool_]
 
+    @property
+    def fire(self) -> NDArray[np.bool_]:
+        """Frames in which a firearm is discharged by anybody."""
+        return self.own_fire | self.other_fire
+
     def __len__(self) -> int:
         return len(self.own_fire)
 
@@ -72,10 +77,10 @@ def _row(events: list[tuple[int, str]]) -> tuple[bool, bool, bool, bool, bool]:
 def windows(timeline: Timeline, fps: float, num_frames: int, *, shoots: bool) -> NDArray[np.int64]:
     """First frames of all parts of `num_frames` frames that can be labelled, int64 (N,).
 
-    With `shoots` the followed player fires, and whoever else does, does it at the same time, so
-    that no second of the part shows a discharge without one of the player's own. Without, nobody
-    fires and nothing is hit, in it or in the half second before. No part shows another weapon's
-    attack, or the view of a player who is dead.
+    With `shoots` the followed player fires, and whoever else does, does it within 0.2 s of one
+    of the player's own discharges, lest a part show only those that are far or hidden. Without,
+    nobody fires and nothing is hit, in it or in the half second before. No part shows another
+    weapon's attack, or the view of a player who is dead.
     """
     if len(timeline) < num_frames:
         return np.empty(0, np.int64)
@@ -83,7 +88,7 @@ def windows(timeline: Timeline, fps: float, num_frames: int, *, shoots: bool) ->
     unfit = timeline.other_weapon | _spread(timeline.death, fps, 0, _DEATH_S)
     unfit[: round(_ARRIVAL_S * fps)] = True
     if not shoots:
-        unfit |= _spread(own | other | timeline.impact, fps, 0, _CALM_S)
+        unfit |= _spread(timeline.fire | timeline.impact, fps, 0, _CALM_S)
         return np.flatnonzero(_sums(unfit, num_frames) == 0)
     unfit |= other & ~_spread(own, fps, _AT_ONCE_S, _AT_ONCE_S)
     fits = _sums(unfit, num_frames) == 0

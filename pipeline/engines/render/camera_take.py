@@ -12,7 +12,6 @@ from pipeline.engines.render.events import draw_events, draw_incidents
 from pipeline.engines.render.kernels import WEARER
 from pipeline.engines.render.look import effects
 from pipeline.engines.render.look.camera import LUMA, AutoExposure, SensorCamera
-from pipeline.engines.render.look.damage import drop_frames, lose_packets
 from pipeline.engines.render.look.effects import Flash, View
 from pipeline.engines.render.look.fleet import FLEETS, Fleet, draw_camera
 from pipeline.engines.render.look.lens import FisheyeLens
@@ -60,7 +59,7 @@ class BodyCameraTake:
         self._base_light = _base_light(script)
         self._torch = np.array((1.0, 1.02, 1.06)) * rng.uniform(0.8, 2.5)
         self._has_torch = script.plan.dark or rng.random() < _TORCH_SHARE_BY_DAY
-        self._events = draw_events(script, self._weapon, script.stream("motion"))
+        self._events = draw_events(script, self._weapon, script.stream("events"))
 
     def _move_wearer(self, rng: np.random.Generator) -> None:
         script = self.script
@@ -101,7 +100,7 @@ class BodyCameraTake:
         text = draw_text(rng, self.fleet.layouts)
         pages: dict[int, tuple[Array, Array]] = {}
         frames = []
-        for index in range(round(self.script.duration_s * self.fps)):
+        for index in range(self.format.num_frames(self.script.duration_s)):
             start_s = index / self.fps
             exposure_ms, gain = exposure.settings()
             radiance = self._radiance(start_s, exposure_ms / 1000)
@@ -123,14 +122,12 @@ class BodyCameraTake:
         return self._store(result)
 
     def _store(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Drop frames, pass the device's own encoder, lose packets, as some recorders do."""
+        """Pass the device's own encoder, where it has one before the file's."""
+        if self.fleet.inner_crf is None:
+            return frames
         rng = self._rng
-        drop_frames(rng, frames)
-        if self.fleet.inner_crf is not None:
-            crf, keyint = int(rng.integers(*self.fleet.inner_crf)), int(rng.choice([15, 30, 60]))
-            frames = video.decode(video.encode(frames, self.fps, crf=crf, keyint=keyint))
-        lose_packets(rng, frames)
-        return frames
+        crf, keyint = int(rng.integers(*self.fleet.inner_crf)), int(rng.choice([15, 30, 60]))
+        return video.decode(video.encode(frames, self.fps, crf=crf, keyint=keyint))
 
     def _radiance(self, start_s: float, exposure_s: float) -> Array:
         middle_s = start_s + self._readout_s / 2 + exposure_s / 2

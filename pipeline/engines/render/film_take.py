@@ -52,6 +52,16 @@ class _Camera:
     exposure: float
 
 
+def lead(script: Script, hero: Hero) -> Actor:
+    """Return whom the film is about: who fires, or would in the same scene with discharges.
+
+    Were it otherwise, an armed person before the camera would tell that somebody fires.
+    """
+    if script.action == "others_hold":
+        return next((actor for actor in script.actors if actor.role.weapon is not None), hero)
+    return next((actor for actor in [*script.actors, hero] if actor.role.discharges_s), hero)
+
+
 class FilmTake:
     """Films a script as one production would; `frames()` is the result."""
 
@@ -62,7 +72,7 @@ class FilmTake:
         hero = Hero(rng, script)
         cast = self.cast = [*script.actors, hero]
         self._crowd = replace(script, actors=cast).crowd()
-        self._lead = next((actor for actor in cast if actor.role.discharges_s), hero)
+        self._lead = lead(script, hero)
         self._stock = cinema.draw_stock(rng, self.style)
         self._size = format.width, cinema.picture_height(self._stock, format.width, format.height)
         self._light = _light_at(script.world, self._lead.place(0.0) + _CHEST)
@@ -115,7 +125,7 @@ class FilmTake:
         for span in zip(starts, ends, strict=True):
             cameras.append(self._find_camera(*span, cameras[-1].set_up.kind if cameras else None))
         frames = []
-        for index in range(round(self.script.duration_s * fps)):
+        for index in range(self.format.num_frames(self.script.duration_s)):
             start_s = index / fps
             camera = cameras[int(np.searchsorted(starts, start_s + 1e-6, side="right")) - 1]
             picture = lab.develop(self._radiance(camera, start_s), camera.exposure)

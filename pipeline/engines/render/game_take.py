@@ -43,7 +43,7 @@ class ArcadePlayer:
     def __init__(self, rng: np.random.Generator, script: Script, weapon: Weapon | None) -> None:
         self._handling_at = script.handling_at
         self._movement, self._discharges = script.movement, script.own_discharges_s
-        self._weapon, self._lowered = weapon, script.weapon is None
+        self._weapon, self._lowered = weapon, not script.weapon_raised
         count = int(rng.integers(1, 4))
         self._flick_starts = np.sort(rng.uniform(0, script.duration_s, count))
         self._flicks = np.radians(rng.normal(0, (4.0, 1.5), (count, 2)))
@@ -136,7 +136,7 @@ class GameTake:
         """Render uint8 (T, H, W, 3)."""
         exposure = arcade.expose(self._graphics, self._trace(0.0).radiance)
         menu, frames = self.menu, []
-        for index in range(round(self.script.duration_s * self.format.fps)):
+        for index in range(self.format.num_frames(self.script.duration_s)):
             time_s = index / self.format.fps
             world_s = time_s if menu is None else menu.world_time(time_s)
             picture = self._picture(world_s, exposure)

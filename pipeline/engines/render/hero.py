@@ -21,9 +21,7 @@ class Hero(Actor):
     def __init__(self, rng: np.random.Generator, script: Script) -> None:
         super().__init__(rng, _role(script), script.world)
         self._script = script
-        self._lowered = script.weapon is not None and not (
-            script.held_up or script.own_discharges_s or script.routine.moves
-        )
+        self._lowered = script.weapon is not None and not script.weapon_raised
 
     def weapon_pose(self, time_s: float) -> tuple[Vector, Vector]:
         """Return axes (3, 3) and position of the weapon: aimed, held low or being handled."""

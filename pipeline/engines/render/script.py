@@ -116,6 +116,12 @@ class Script:
         """How the wearer's weapon is handled without firing."""
         return next((i.routine for i in self.incidents if i.routine.moves), Routine())
 
+    @property
+    def weapon_raised(self) -> bool:
+        """Whether the wearer has a weapon and does not hold it low."""
+        used = self.held_up or bool(self.own_discharges_s) or bool(self.routine.moves)
+        return self.weapon is not None and used
+
     def handling_at(self, time_s: float) -> Handling:
         """Return what handling adds to the pose of the wearer's weapon."""
         return self.routine.at(time_s)

@@ -12,7 +12,7 @@ from pipeline.engines.render.world.lighting import LitWorld
 
 Vector = NDArray[np.float64]
 
-_NUM_CUTS_ODDS = (0.3, 0.4, 0.22, 0.08)
+_NUM_CUTS_ODDS = (0.3, 0.4, 0.3)
 _SHORTEST_S = 1.1
 _CLEAR_OF_DISCHARGE_S = 0.15
 _CHEST_M = 1.35
@@ -103,7 +103,7 @@ def look_at(places: Vector, targets: Vector, roll: float = 0.0) -> Vector:
 def draw_cuts(
     rng: np.random.Generator, discharges_s: tuple[float, ...], duration_s: float, fps: float
 ) -> tuple[float, ...]:
-    """Draw none to three cuts, each the start of a frame and well away from any discharge.
+    """Draw none to two cuts, each the start of a frame and well away from any discharge.
 
     A cut at a discharge could be mistaken for its flash. Recordings with too many discharges
     get fewer cuts.

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from pipeline.config import RenderSettings
+from pipeline.engines import damage
 from pipeline.engines.render.camera_take import BodyCameraTake
 from pipeline.engines.render.film_take import FilmTake
 from pipeline.engines.render.game_take import GameTake
 from pipeline.engines.render.script import Script, write_script
 from pipeline.engines.take import Format, Take, draw_format
-from pipeline.errors import UserError
 
 
 def write(engine: str, seed: int, index: int, settings: RenderSettings) -> Script:
-    """Draw the script of an engine's recording.
-
-    Raises:
-        UserError: a height that cannot be encoded.
-    """
-    odd = [height for height in settings.heights if height % 2]
-    if odd:
-        raise UserError(
-            f"conf/synthesize.yaml: {engine}.heights={settings.heights}: H.264 needs even sides; "
-            f"change {odd[0]}"
-        )
+    """Draw the script of an engine's recording."""
     return write_script(engine, seed, index, settings.duration_s)
 
 
@@ -30,6 +20,7 @@ def real(script: Script, settings: RenderSettings) -> Take:
     """Film a script with a body camera.
 
     Raises:
+        UserError: a height that cannot be encoded.
         Dropped: the camera sees little but its wearer, an obstacle or nothing.
     """
     look = BodyCameraTake(script, _format(script, "real", settings))
@@ -37,7 +28,11 @@ def real(script: Script, settings: RenderSettings) -> Take:
 
 
 def game(script: Script, settings: RenderSettings) -> Take:
-    """Play a script in a game's look."""
+    """Play a script in a game's look.
+
+    Raises:
+        UserError: a height that cannot be encoded.
+    """
     look = GameTake(script, _format(script, "game", settings))
     return _take(script, "game", f"arcade-{look.skin.name}", "first-person", look)
 
@@ -46,6 +41,7 @@ def film(script: Script, settings: RenderSettings) -> Take:
     """Stage a script for a cinema camera.
 
     Raises:
+        UserError: a height that cannot be encoded.
         Dropped: no set-up was found that shows a person unhidden, or all is dark.
     """
     look = FilmTake(script, _format(script, "film", settings))
@@ -63,9 +59,12 @@ def _take(
     viewpoint: str,
     look: BodyCameraTake | GameTake | FilmTake,
 ) -> Take:
+    incidents = [f"{one.kind} at {one.start_s:.1f} s" for one in script.incidents]
     return Take(
         name=f"{source}-{script.index:05d}",
-        frames=look.frames(),
+        frames=damage.suffer(
+            look.frames(), script.stream(f"damage {origin}"), can_bar=origin != "film"
+        ),
         format=look.format,
         origin=origin,
         source=source,
@@ -74,5 +73,5 @@ def _take(
         viewpoint=viewpoint,
         licence="CC0-1.0",
         authority="rendered by pipeline.engines.render; staged, no real event",
-        notes=f"{script.plan.kind}, {script.plan.light}, {script.action}",
+        notes=", ".join([script.plan.kind, script.plan.light, script.action, *incidents]),
     )

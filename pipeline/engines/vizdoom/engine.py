@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import zlib
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,19 +13,20 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from pipeline.engines import display, process
+from pipeline.engines import damage, display, process
 from pipeline.engines.take import Dropped, Format, Take, draw_format
 from pipeline.engines.vizdoom.scene import TIC_HZ, Scene, draw_scene
 from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
 
 if TYPE_CHECKING:
-    from pipeline.config import VizdoomSettings
+    from pipeline.config import GameSettings
 
 PLAYER = (sys.executable, "-m", "pipeline.engines.vizdoom")
 _PROJECT_ROOT = Path(__file__).resolve().parents[3]
+_STREAM = zlib.crc32(b"vizdoom")
 
 
-def record(seed: int, index: int, settings: VizdoomSettings) -> list[Take]:
+def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
     """Record one take, deterministic in its arguments.
 
     A draw that cannot be labelled from telemetry, or shows nothing worth watching, is replaced
@@ -36,12 +38,14 @@ def record(seed: int, index: int, settings: VizdoomSettings) -> list[Take]:
     assert settings.max_attempts > 0
     form = draw_format(seed, index, "vizdoom", settings.heights)
     for attempt in range(settings.max_attempts):
-        rng = np.random.default_rng([seed, index, attempt])
+        rng = np.random.default_rng([seed, index, attempt, _STREAM])
         scene = draw_scene(rng, form, settings.duration_s, shoots=index % 2 == 0)
         frames, telemetry = play_apart(scene, settings.timeout_s)
         reason = problem(telemetry, num_tics=int(scene.frame_tics[-1]) + 1)
         if reason is None:
-            return [_take(index, form, scene, display.show(frames, rng), telemetry)]
+            shown = display.show(_shrink(frames, form), rng)
+            stored = damage.suffer(shown, rng.spawn(1)[0])
+            return [_take(index, form, scene, stored, telemetry)]
     raise Dropped(reason)
 
 
@@ -64,12 +68,16 @@ def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, Telemetry]:
             return arrays["frames"], telemetry
 
 
-def _take(index: int, form: Format, scene: Scene, frames: np.ndarray, telemetry: Telemetry) -> Take:
+def _shrink(frames: np.ndarray, form: Format) -> np.ndarray:
     size = form.width, form.height
+    return np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames])
+
+
+def _take(index: int, form: Format, scene: Scene, frames: np.ndarray, telemetry: Telemetry) -> Take:
     name = f"vizdoom-{index:05d}"
     return Take(
         name=name,
-        frames=np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames]),
+        frames=frames,
         format=form,
         origin="game",
         source=scene.source,

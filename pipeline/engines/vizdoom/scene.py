@@ -30,7 +30,6 @@ _SIZES = (
     (640, 360),
     (640, 400),
     (640, 480),
-    (640, 512),
     (1280, 720),
     (1280, 800),
     (1280, 960),
@@ -90,7 +89,7 @@ class Scene:
     width: int
     height: int
     fps: float
-    duration_s: float
+    num_frames: int
     fov_deg: int
     hud: str
     crosshair: bool
@@ -114,8 +113,7 @@ class Scene:
     @property
     def frame_tics(self) -> np.ndarray:
         """Tic that each frame shows: the one nearest to its time, int64 (T,)."""
-        num_frames = int(self.duration_s * self.fps)
-        return np.round(np.arange(num_frames) * TIC_HZ / self.fps).astype(np.int64)
+        return np.round(np.arange(self.num_frames) * TIC_HZ / self.fps).astype(np.int64)
 
 
 def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, shoots: bool) -> Scene:
@@ -138,7 +136,7 @@ def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, sho
         width=width,
         height=height,
         fps=form.fps,
-        duration_s=duration_s,
+        num_frames=form.num_frames(duration_s),
         fov_deg=int(rng.integers(75, 106)),
         hud=str(rng.choice(_HUDS, p=(0.45, 0.2, 0.35))),
         crosshair=bool(rng.random() < 0.5),
@@ -172,10 +170,14 @@ def _draw_incidents(
 
 
 def _size(form: Format, fineness: int) -> tuple[int, int]:
-    """Return the engine's smallest size of a file's aspect ratio, so many times as fine."""
+    """Return the engine's size of a file's aspect ratio that is nearest to so many times as fine.
+
+    At least as fine as the file, where the engine has such a size.
+    """
     aspect = form.width / form.height
-    large = [size for size in _SIZES if size[1] >= fineness * form.height] or [_SIZES[-1]]
-    return min(large, key=lambda size: (round(abs(size[0] / size[1] - aspect), 1), size[1]))
+    alike = [size for size in _SIZES if abs(size[0] / size[1] - aspect) < 0.04]
+    large = [size for size in alike if size[1] >= form.height] or alike[-1:]
+    return min(large, key=lambda size: abs(np.log(size[1] / (fineness * form.height))))
 
 
 def _draw_map(rng: np.random.Generator) -> tuple[str, str | None, str]:

@@ -95,9 +95,10 @@ def _write(sheet: Canvas, p: Mapping[str, Any], line: str, row: float) -> None:
 
 def _draw_emoji(rng: np.random.Generator, strength: float) -> Parameters:
     num = 1 + round(4 * strength * rng.uniform(0.75, 1))
-    size = amount(rng, strength, 0.11, 0.28)
+    size, still = amount(rng, strength, 0.11, 0.28), bool(rng.random() < 0.5)
     return {
         "size": size,
+        "still": still,
         "emoji": [
             {
                 "name": pick(rng, pictures.EMOJI),
@@ -109,7 +110,6 @@ def _draw_emoji(rng: np.random.Generator, strength: float) -> Parameters:
             }
             for _ in range(num)
         ],
-        "still": bool(rng.random() < 0.5),
     }
 
 

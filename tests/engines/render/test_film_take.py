@@ -107,6 +107,24 @@ def test_a_cut_changes_the_picture_more_than_motion_does():
     assert change[cuts].min() > 2 * np.median(change)
 
 
+def test_films_are_about_the_armed_whether_anybody_fires_or_not():
+    armed: dict[bool, list[bool]] = {True: [], False: []}
+    for index in range(NUM_CELLS):
+        script = write_script("film", 7, index, DURATION_S)
+        hero = Hero(np.random.default_rng(0), script)
+        is_armed = film_take.lead(script, hero).role.weapon is not None
+        armed[script.cell.firing].append(is_armed)
+    assert np.mean(armed[True]) == 1
+    assert np.mean(armed[False]) > 0.65
+
+
+def test_a_film_of_others_who_hold_their_weapons_is_about_one_of_them():
+    script = first(lambda s: s.action == "others_hold")
+    hero = Hero(np.random.default_rng(0), script)
+    assert film_take.lead(script, hero) in script.actors
+    assert film_take.lead(replace(script, actors=[]), hero) is hero
+
+
 def test_every_style_meets_every_scene_with_and_without_discharges():
     cells = [Cell.of(index) for index in range(3 * NUM_CELLS)]
     met = {(cell.rotate(len(STYLES)), cell.scene, cell.firing) for cell in cells}

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.engines.render.game_take import GameTake
+from pipeline.engines.render import game_take
+from pipeline.engines.render.game_take import ArcadePlayer, GameTake
 from pipeline.engines.render.look import arcade
 from pipeline.engines.render.look.hud import SKINS
 from pipeline.engines.render.script import write_script
@@ -73,5 +74,17 @@ def test_the_game_flashes_in_the_frame_of_the_discharge(firing):
     assert brightness[frame] > brightness[frame - 1] + 1
 
 
-def test_no_menu_opens_in_a_recording_with_discharges(firing):
-    assert firing[0].menu is None
+def test_a_menu_opens_only_in_a_recording_without_discharges(firing, monkeypatch):
+    monkeypatch.setattr(game_take, "_MENU_SHARE", 1.0)
+    script = firing[0].script
+    assert GameTake(script, FORMAT).menu is None
+    assert GameTake(replace(script, own_discharges_s=(), actors=[]), FORMAT).menu is not None
+
+
+def test_a_weapon_that_is_not_raised_points_down_and_aside(firing):
+    script = replace(firing[0].script, own_discharges_s=())
+    low, high = (
+        ArcadePlayer(np.random.default_rng(0), replace(script, held_up=up), script.weapon)
+        for up in (False, True)
+    )
+    assert low.weapon_pose(0.5)[0][2, 1] < -0.4 < high.weapon_pose(0.5)[0][2, 1]

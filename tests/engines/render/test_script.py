@@ -12,19 +12,12 @@ def test_every_choice_meets_every_scene_with_and_without_discharges():
         assert len(met) == num_choices * 2 * len(SCENES)
 
 
-def test_a_script_is_a_pure_function_and_nobody_stands_before_a_fired_weapon():
+def test_a_script_is_a_pure_function():
     for index in (0, 2):
         script, again = (write_script("test", 7, index, 2.0) for _ in range(2))
         assert script.discharges_s == again.discharges_s
         assert script.movement == again.movement
         assert [a.role for a in script.actors] == [a.role for a in again.actors]
-        for actor in script.actors:
-            if script.own_discharges_s:
-                offset = np.array(actor.role.place) - script.movement.start
-                heading = script.movement.heading
-                ahead = -offset[0] * np.sin(heading) + offset[1] * np.cos(heading)
-                aside = offset[0] * np.cos(heading) + offset[1] * np.sin(heading)
-                assert ahead < 0.4 or abs(aside) > 0.6
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)

@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines import damage
 from pipeline.engines.render.look.camera import LUMA
 
 Array = NDArray[np.float32]
 
-_RATIOS = (None, 1.85, 2.0, 2.39)
-_RATIO_ODDS = (0.5, 0.15, 0.1, 0.25)
 _REFERENCE = 0.3
 _HIGHEST = 0.8
 _PEOPLE_BLUR_PX, _PEOPLE_BLUR_SHARE = 0.9, np.float32(0.7)
@@ -117,7 +116,7 @@ class Stock:
 def draw_stock(rng: np.random.Generator, style: Style) -> Stock:
     """Draw the lens and film of one recording of a production."""
     return Stock(
-        ratio=_RATIOS[rng.choice(len(_RATIOS), p=_RATIO_ODDS)],
+        ratio=damage.draw_ratio(rng),
         level=rng.uniform(0.07, 0.19),
         adaptation=rng.uniform(0.7, 0.97),
         softness_px=rng.uniform(0.4, 0.65),
@@ -138,7 +137,7 @@ def draw_stock(rng: np.random.Generator, style: Style) -> Stock:
 
 def picture_height(stock: Stock, width: int, height: int) -> int:
     """Return the height in pixels between the letterbox bars, even and at most `height`."""
-    return height if stock.ratio is None else min(height, round(width / stock.ratio / 2) * 2)
+    return height if stock.ratio is None else damage.picture_height(stock.ratio, width, height)
 
 
 def expose(stock: Stock, picture: Array, people: NDArray[np.bool_]) -> float:

@@ -11,19 +11,48 @@ _BLOCK = 16
 _DROPPED_SHARE, _DAMAGED_SHARE = 0.15, 0.08
 # Zeros in all three planes of Y'CbCr, as a decoder leaves what it never received.
 _EMPTY = np.array((0, 135, 0), np.uint8)
+_RATIOS = (None, 1.85, 2.0, 2.39)
+_RATIO_ODDS = (0.65, 0.1, 0.1, 0.15)
 _KINDS = ("smear", "smear", "stuck", "empty", "grey", "shifted")
 
 
-def drop_frames(rng: np.random.Generator, frames: Frames) -> None:
+def suffer(frames: Frames, rng: np.random.Generator, *, can_bar: bool = True) -> Frames:
+    """Return frames (T, H, W, 3) as recorders that lose some, and then uploads, show them.
+
+    Most recordings stay as they are. Every origin goes through this, so that neither damage nor
+    letterbox bars tell one; films, which bring bars of their own, get no others (`can_bar`).
+    """
+    frames = frames.copy()
+    if len(frames) > 1:
+        _drop_frames(rng, frames)
+        _lose_packets(rng, frames)
+    ratio = draw_ratio(rng)
+    if can_bar and ratio is not None:
+        rim = (frames.shape[1] - picture_height(ratio, *frames.shape[2:0:-1])) // 2
+        frames[:, :rim] = frames[:, len(frames[0]) - rim :] = 0
+    return frames
+
+
+def draw_ratio(rng: np.random.Generator) -> float | None:
+    """Draw the aspect ratio of the picture between letterbox bars, None for no bars."""
+    return _RATIOS[rng.choice(len(_RATIOS), p=_RATIO_ODDS)]
+
+
+def picture_height(ratio: float, width: int, height: int) -> int:
+    """Return the height in pixels between the bars, even and at most `height`."""
+    return min(height, round(width / ratio / 2) * 2)
+
+
+def _drop_frames(rng: np.random.Generator, frames: Frames) -> None:
     """Repeat a frame here and there in some recordings, in place, as a busy recorder does."""
     if rng.random() >= _DROPPED_SHARE:
         return
-    for first in rng.integers(1, len(frames), 3):
+    for first in np.sort(rng.integers(1, len(frames), 3)):
         for index in range(first, min(first + int(rng.integers(1, 4)), len(frames))):
             frames[index] = frames[first - 1]
 
 
-def lose_packets(rng: np.random.Generator, frames: Frames) -> None:
+def _lose_packets(rng: np.random.Generator, frames: Frames) -> None:
     """Damage runs of macroblocks in some recordings, in place, until the next key frame.
 
     `frames` (T, H, W, 3). A smear goes on predicting from a broken reference.
