@@ -2,14 +2,16 @@
 
     python benchmarks/contact_sheets.py [--out docs/engines] [--rows 6]
 
-A row shows six moments of a recording, the first of them at a discharge where there is one. Rows
-are spread over the sources of a collection, and half of them hold a discharge where they can.
+A row shows six moments of a file, the first of them at a discharge where there is one. Rows are
+spread over the sources of a collection, and half of them hold a discharge where they can; the files
+of one recording (twins) stand below each other.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
 from pathlib import Path
 
 import av
@@ -26,16 +28,17 @@ _QUALITY = 80
 
 
 def choose(rows: list[IndexRow], count: int) -> list[IndexRow]:
-    """Pick rows by turns from every combination of source and discharge, in order of the index."""
-    groups: dict[tuple[str, bool], list[IndexRow]] = {}
+    """Pick recordings by turns from every combination of source and discharge."""
+    recordings: dict[str, list[IndexRow]] = {}
     for row in rows:
-        groups.setdefault((row.source, row.discharge), []).append(row)
-    chosen: list[IndexRow] = []
-    while len(chosen) < min(count, len(rows)):
-        for key in sorted(groups):
-            if groups[key]:
-                chosen.append(groups[key].pop(0))
-    return chosen[:count]
+        recordings.setdefault(row.recording, []).append(row)
+    groups: dict[tuple[str, bool], list[list[IndexRow]]] = {}
+    for files in recordings.values():
+        groups.setdefault((files[0].source, files[0].discharge), []).append(files)
+    turns = itertools.chain.from_iterable(
+        itertools.zip_longest(*(groups[k] for k in sorted(groups)))
+    )
+    return list(itertools.chain.from_iterable(files for files in turns if files))[:count]
 
 
 def strip(folder: Path, row: IndexRow) -> np.ndarray:
@@ -64,9 +67,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("docs/engines"))
     parser.add_argument("--rows", type=int, default=6)
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    synthetic = Path(app.compose("synthesize").paths.synthetic)
+    synthetic = Path(app.compose("synthesize", *arguments.overrides).paths.synthetic)
     for engine in ENGINES:
         folder = synthetic / engine
         if not folder.is_dir():
