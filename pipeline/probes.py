@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.fingerprint import luma
 from pipeline.video import Frames
 
 Features = NDArray[np.float64]
@@ -43,27 +44,21 @@ def cues(frames: Frames, border_px: int) -> Cues:
     return Cues(_colour(frames), _border(frames, border_px), _overlay(frames), _still(frames))
 
 
-def _luma(frames: NDArray[Any]) -> NDArray[np.float32]:
-    # ITU-R BT.601
-    return np.asarray(frames @ np.array((0.299, 0.587, 0.114), np.float32), np.float32)
-
-
 def _colour(frames: Frames) -> Features:
     values = frames.reshape(-1, 3).astype(np.float32)
-    luma = _luma(frames)
-    low, high = np.percentile(luma[::4], [5, 95])
+    brightness = luma(frames)
+    low, high = np.percentile(brightness[::4], [5, 95])
     spread = values.max(1) - values.min(1)
-    brightness = luma.mean(axis=(1, 2))
     return np.array(
         [
             *values.mean(0),
             *values.std(0),
-            luma.mean(),
-            luma.std(axis=(1, 2)).mean(),
+            brightness.mean(),
+            brightness.std(axis=(1, 2)).mean(),
             high - low,
             spread.mean(),
-            brightness.std(),
-            np.abs(np.diff(luma, axis=0)).mean(),
+            brightness.mean(axis=(1, 2)).std(),
+            np.abs(np.diff(brightness, axis=0)).mean(),
         ],
         np.float64,
     )
@@ -96,8 +91,7 @@ def _cells(region: Frames, rows: int, columns: int) -> Features:
     """Mean colour, steadiness over time and strength of lasting edges in a grid of cells."""
     mean = region.mean(axis=0, dtype=np.float32)
     change = region.std(axis=0, dtype=np.float32).mean(axis=2)
-    luma = _luma(mean[None])[0]
-    down, across = np.gradient(luma)
+    down, across = np.gradient(luma(mean))
     planes = (*np.moveaxis(mean, 2, 0), change, np.hypot(down, across))
     return np.concatenate(
         [_shrink(np.ascontiguousarray(plane), columns, rows).reshape(-1) for plane in planes]

@@ -18,7 +18,7 @@ from pipeline import executor, manifest, probes, storage
 from pipeline.config import ProbeApp
 from pipeline.errors import UserError
 from pipeline.manifest import Clip, File
-from pipeline.packed import Packed
+from pipeline.packed import SAMPLES, Packed
 from pipeline.probes import Cues, Features
 
 log = logging.getLogger(__name__)
@@ -31,17 +31,18 @@ _CLIPS_PER_BLOCK = 64
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of the packed samples."""
+    """Some rows of the packed samples, in their memory map of a shape (N, T, H, W, 3)."""
 
-    packed: Path
+    samples: Path
+    shape: tuple[int, ...]
     rows: NDArray[np.int64]
     border_px: int
 
 
 def look(block: Block) -> list[Cues]:
     """Reduce the samples of a block to their cues."""
-    packed = Packed.open(block.packed)
-    return [probes.cues(packed.read(int(row)), block.border_px) for row in block.rows]
+    samples = np.memmap(block.samples, np.uint8, "r", shape=block.shape)
+    return [probes.cues(np.asarray(samples[row]), block.border_px) for row in block.rows]
 
 
 def run(cfg: ProbeApp) -> None:
@@ -59,27 +60,28 @@ def run(cfg: ProbeApp) -> None:
         (file.collection, file.path): file
         for file in manifest.read_rows(clips_folder / manifest.FILES, File)
     }
+    rows_of = {name: packed.select([name], variants=variants) for name, variants in SETS.items()}
+    every_row = np.concatenate(list(rows_of.values()))
+    wanted = set(packed.index["sample_id"].take(every_row).to_pylist())
+    clips = {
+        clip.clip_id: clip
+        for folder in (clips_folder, augmented)
+        for clip in manifest.read_rows(folder / manifest.MANIFEST, Clip)
+        if clip.clip_id in wanted
+    }
+    absent = sorted(wanted - clips.keys())
+    if absent:
+        raise UserError(f"{packed.folder}: no clip {absent[0]} in the manifests; run dvc repro")
     metrics: dict[str, Any] = {}
-    for name, variants in SETS.items():
-        rows = packed.select([name], variants=variants)
+    for name, rows in rows_of.items():
         if rows.size == 0:
             continue
         index = packed.index.take(rows)
-        wanted = set(index["sample_id"].to_pylist())
-        clips = {
-            clip.clip_id: clip
-            for folder in (clips_folder, augmented)
-            for clip in manifest.read_rows(folder / manifest.MANIFEST, Clip)
-            if clip.clip_id in wanted
-        }
-        absent = sorted(wanted - clips.keys())
-        if absent:
-            raise UserError(f"{packed.folder}: no clip {absent[0]} in the manifests; run dvc repro")
         ordered = [clips[sample] for sample in index["sample_id"].to_pylist()]
         features = {
             "container": _container(ordered, files),
             "size": _size(ordered, format_.num_frames / format_.fps),
-            **_pixels(cfg, packed.folder, rows),
+            **_pixels(cfg, packed, rows),
         }
         metrics[name] = _judge(cfg, features, index)
         best = {cue: max(found.values()) for cue, found in metrics[name]["auroc"].items()}
@@ -140,10 +142,12 @@ def _size(clips: Sequence[Clip], duration_s: float) -> Features:
     return np.stack([sizes, np.log(sizes), 8 * sizes / duration_s], axis=1)
 
 
-def _pixels(cfg: ProbeApp, folder: Path, rows: NDArray[np.int64]) -> dict[str, Features]:
+def _pixels(cfg: ProbeApp, packed: Packed, rows: NDArray[np.int64]) -> dict[str, Features]:
+    samples = (packed.folder / SAMPLES).resolve()
+
     def blocks() -> Iterator[list[Block]]:
         for part in executor.in_blocks(rows, _CLIPS_PER_BLOCK):
-            yield [Block(folder, np.array(part), cfg.border_px)]
+            yield [Block(samples, packed.samples.shape, np.array(part), cfg.border_px)]
 
     found: list[Cues] = []
     num_blocks = -(-len(rows) // _CLIPS_PER_BLOCK)

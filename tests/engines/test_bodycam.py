@@ -1,9 +1,5 @@
 """Whole recordings at a tiny size."""
 
-import hashlib
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,18 +10,11 @@ from pipeline.engines.bodycam import record
 from pipeline.engines.render.script import NUM_CELLS
 from pipeline.engines.take import Take
 from pipeline.errors import UserError
+from tests.engines.rendered import digest, digest_of_another_process
 
 SEED = 5
 SETTINGS = RenderSettings(num_recordings=8, duration_s=0.6, heights=[48])
 FIRING, QUIET = 2, 2 + NUM_CELLS // 2
-
-
-def digest(takes: list[Take]) -> str:
-    data = hashlib.sha256()
-    for take in takes:
-        data.update(f"{take.name}{take.format}{take.source}{take.discharges_s}".encode())
-        data.update(take.frames.tobytes())
-    return data.hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +30,10 @@ def quiet() -> Take:
 
 
 def test_another_process_with_one_thread_renders_the_same_bytes(firing, quiet):
-    code = (
-        "import cv2; cv2.setNumThreads(1);"
-        "from tests.engines.test_bodycam import *;"
-        "print(digest(record(SEED, QUIET, SETTINGS) + record(SEED, FIRING, SETTINGS)))"
+    other = digest_of_another_process(
+        __name__, "record(SEED, QUIET, SETTINGS) + record(SEED, FIRING, SETTINGS)"
     )
-    other = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
-    assert other.stdout.strip() == digest([quiet, firing])
+    assert other == digest([quiet, firing])
 
 
 def test_rendering_other_recordings_first_changes_nothing(firing, quiet):

@@ -1,16 +1,12 @@
 """Whole recordings of the film engine at a tiny size."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from pipeline.config import RenderSettings
 from pipeline.engines.film import record
 from pipeline.engines.take import Take
 from pipeline.errors import UserError
-from tests.engines.test_twins import digest
+from tests.engines.rendered import digest, digest_of_another_process
 
 SEED = 5
 SETTINGS = RenderSettings(num_recordings=8, duration_s=1.3, heights=[48])
@@ -24,19 +20,8 @@ def firing() -> Take:
 
 
 def test_another_process_with_one_thread_renders_the_same_bytes(firing):
-    code = (
-        "import cv2; cv2.setNumThreads(1);"
-        "from tests.engines.test_film import *;"
-        "print(digest(record(SEED, FIRING, SETTINGS)))"
-    )
-    other = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
-    assert other.stdout.strip() == digest([firing])
+    other = digest_of_another_process(__name__, "record(SEED, FIRING, SETTINGS)")
+    assert other == digest([firing])
 
 
 def test_rendering_another_recording_first_changes_nothing(firing):

@@ -1,10 +1,5 @@
 """One scene in three looks, at a tiny size."""
 
-import hashlib
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -12,17 +7,10 @@ from pipeline.config import RenderSettings
 from pipeline.engines.render.script import NUM_CELLS, Cell
 from pipeline.engines.take import Dropped, Take, draw_format
 from pipeline.engines.twins import record
+from tests.engines.rendered import digest, digest_of_another_process
 
 SEED = 5
 SETTINGS = RenderSettings(num_recordings=24, duration_s=1.3, heights=[48])
-
-
-def digest(takes: list[Take]) -> str:
-    data = hashlib.sha256()
-    for take in takes:
-        data.update(f"{take.name}{take.format}{take.source}{take.discharges_s}".encode())
-        data.update(take.frames.tobytes())
-    return data.hexdigest()
 
 
 def num_pixels(index: int) -> float:
@@ -53,19 +41,8 @@ def quiet() -> list[Take]:
 
 
 def test_another_process_with_one_thread_renders_the_same_bytes(firing):
-    code = (
-        "import cv2; cv2.setNumThreads(1);"
-        "from tests.engines.test_twins import *;"
-        "print(digest(first(firing=True)))"
-    )
-    other = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
-    assert other.stdout.strip() == digest(firing)
+    other = digest_of_another_process(__name__, "first(firing=True)")
+    assert other == digest(firing)
 
 
 def test_all_looks_share_recording_and_discharges(firing, quiet):
