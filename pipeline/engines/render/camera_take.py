@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import video
 from pipeline.engines.render.events import draw_events, draw_incidents
 from pipeline.engines.render.kernels import WEARER
 from pipeline.engines.render.look import effects
@@ -119,15 +118,7 @@ class BodyCameraTake:
         if float(np.einsum("tyxc,c->tyx", result, LUMA).std(axis=(1, 2)).mean()) < _BLANK_DEVIATION:
             raise Dropped("blank")
         self.script.blank(result, self.fps)
-        return self._store(result)
-
-    def _store(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Pass the device's own encoder, where it has one before the file's."""
-        if self.fleet.inner_crf is None:
-            return frames
-        rng = self._rng
-        crf, keyint = int(rng.integers(*self.fleet.inner_crf)), int(rng.choice([15, 30, 60]))
-        return video.decode(video.encode(frames, self.fps, crf=crf, keyint=keyint))
+        return result
 
     def _radiance(self, start_s: float, exposure_s: float) -> Array:
         middle_s = start_s + self._readout_s / 2 + exposure_s / 2

@@ -13,6 +13,8 @@ from pipeline.engines.render.kernels import STATIC, WEARER, sky_radiance
 Array = NDArray[np.float32]
 
 _MAX_WEIGHT = np.float32(400)
+_SHARPNESS = 0.4
+"""Below 1 a texture keeps detail finer than a pixel, which a pixel's several rays then average."""
 
 
 class Shading(NamedTuple):
@@ -156,7 +158,7 @@ def shade(  # type: ignore[no-untyped-def]
             out.normal[i, k] = normal[k]
         texels_per_pixel = hits.distance[i] * pixel_angle * atlas.sizes[0]
         texels_per_pixel *= surface.tiles_per_m[triangle] / max(abs(facing), np.float32(0.25))
-        level = int(np.log2(max(texels_per_pixel * 0.7, 1.0)))
+        level = int(np.log2(max(texels_per_pixel * _SHARPNESS, 1.0)))
         level = min(level, len(atlas.sizes) - 1)
         x = w * surface.uv[a, 0] + u * surface.uv[b, 0] + v * surface.uv[c, 0]
         y = w * surface.uv[a, 1] + u * surface.uv[b, 1] + v * surface.uv[c, 1]

@@ -17,6 +17,7 @@ _MAX_TURN_DEG = 9.0
 _AIMED_DEG = 6.0
 _MIN_TARGET_PIXELS = 40
 _STUCK_TICS = 10
+_STANDING_SHARE = 0.4
 _FIRST_WEAPON_TIC = -2 * TIC_HZ
 
 
@@ -31,6 +32,7 @@ class Agent:
         self._turn_deg = 0.0
         self._goal_deg = 0.0
         self._goal_tics = 0
+        self._stands = False
         self._strafe = 0
         self._stuck_tics = 0
         self._position = (math.inf, math.inf)
@@ -76,7 +78,8 @@ class Agent:
         if self._goal_tics <= 0 or ahead < _CLEAR:
             self._goal_deg = self._most_open_deg(room)
             self._goal_tics = int(self._rng.integers(10, 40))
-        pressed[Button.MOVE_FORWARD] = 1.0
+            self._stands = self._rng.random() < _STANDING_SHARE
+        pressed[Button.MOVE_FORWARD] = float(not self._stands)
         pressed[Button.SPEED] = float(self._scene.runs)
         if ahead < _NEAR:
             pressed[Button.MOVE_FORWARD] = 0.0

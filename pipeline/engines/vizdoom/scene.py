@@ -35,7 +35,7 @@ _SIZES = (
     (1280, 960),
     (1280, 1024),
 )
-_FINENESS = (1, 2, 3)
+_FINENESS = (2, 3, 4, 5)
 """Uploads are smaller than what a player saw: scaling down takes the jagged edges."""
 
 _HUDS = ("full", "minimal", "none")

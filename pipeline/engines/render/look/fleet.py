@@ -20,7 +20,6 @@ class Fleet:
     tone_shoulder: tuple[float, float]
     saturation: tuple[float, float]
     sharpening: tuple[float, float]
-    inner_crf: tuple[int, int] | None
     layouts: tuple[int, ...]
 
 
@@ -35,7 +34,6 @@ FLEETS = (
         tone_shoulder=(0.35, 0.7),
         saturation=(0.75, 0.95),
         sharpening=(0.5, 1.1),
-        inner_crf=(27, 33),
         layouts=(0, 1),
     ),
     Fleet(
@@ -48,7 +46,6 @@ FLEETS = (
         tone_shoulder=(0.6, 1.3),
         saturation=(0.9, 1.15),
         sharpening=(0.2, 0.6),
-        inner_crf=(24, 29),
         layouts=(0, 4, 3),
     ),
     Fleet(
@@ -61,7 +58,6 @@ FLEETS = (
         tone_shoulder=(0.4, 1.0),
         saturation=(0.8, 1.1),
         sharpening=(0.3, 0.9),
-        inner_crf=None,
         layouts=(3, 1),
     ),
     Fleet(
@@ -74,7 +70,6 @@ FLEETS = (
         tone_shoulder=(0.5, 1.1),
         saturation=(0.8, 1.05),
         sharpening=(0.3, 1.0),
-        inner_crf=(25, 31),
         layouts=(2, 4),
     ),
 )

@@ -258,11 +258,16 @@ _PAINTERS: dict[str, Callable[[np.random.Generator], Array]] = {
 LAYER: dict[str, int] = {name: layer for layer, name in enumerate(_PAINTERS)}
 
 
+def _wear(rng: np.random.Generator) -> Array:
+    """Draw the dirt and wear that lie on everything, (SIZE, SIZE, 1)."""
+    return (1.3 - 0.8 * tiling_noise(rng, 0.9, 2))[..., None]
+
+
 @lru_cache(maxsize=NUM_PALETTES)
 def atlas(palette: int) -> Atlas:
     """Paint every texture of one of NUM_PALETTES palettes; kept in memory for the process."""
     rng = np.random.default_rng([20, palette])
-    level = np.stack([np.clip(paint(rng), 0.005, 1) for paint in _PAINTERS.values()])
+    level = np.stack([np.clip(paint(rng) * _wear(rng), 0.005, 1) for paint in _PAINTERS.values()])
     level = level.astype(np.float32)
     mean = level.mean(axis=(1, 2))
     flat, offsets, sizes, offset = [], [], [], 0
