@@ -101,8 +101,8 @@ def run(cfg: IngestApp) -> None:
     """Write `catalogue.html`, one page without outside requests, and `catalogue.jpg`.
 
     The page shows every transform at three strengths, on clips of the first recordings of
-    `paths.clips`, grey and blurred, or else on a drawn scene. The picture shows the most severe
-    ones, on the scene always.
+    `paths.clips`, grey and blurred, or else on a drawn scene. The picture shows a frame of each, on
+    the scene always.
 
     Raises:
         UserError: a shard of `paths.clips` is not whole.
@@ -162,18 +162,18 @@ def _row(transform: Transform, frames: Frames, mode: str) -> dict[str, Any]:
 
 
 def _sheet(scene: Frames) -> Image.Image:
-    """Every transform at its most severe, with its name: two frames of each."""
-    columns, gap, label = 6, 6, 18
-    size = scene.shape[1]
-    moments = (len(scene) // 4, 3 * len(scene) // 4)
-    wide, tall = 2 * size + gap, size + label + gap
+    """Every transform with its name, mild, medium and severe: one frame of each."""
+    columns, side, gap, label = 4, 104, 6, 18
+    moment = 3 * len(scene) // 4
+    wide, tall = len(STRENGTHS) * (side + 2) + gap, side + label + gap
     rows = -(-len(TRANSFORMS) // columns)
-    sheet = Image.new("RGB", (columns * (wide + gap) + gap, rows * tall + gap), (250, 250, 250))
+    sheet = Image.new("RGB", (columns * wide + gap, rows * tall + gap), (250, 250, 250))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     for place, transform in enumerate(TRANSFORMS.values()):
-        frames = _transformed(transform, STRENGTHS["severe"], scene)[1]
-        x, y = gap + place % columns * (wide + gap), gap + place // columns * tall
+        x, y = gap + place % columns * wide, gap + place // columns * tall
         draw.text((x, y), transform.name.replace("_", " "), (30, 30, 30), font)
-        for index, moment in enumerate(moments):
-            sheet.paste(Image.fromarray(frames[moment]), (x + index * (size + 2), y + label))
+        for index, strength in enumerate(STRENGTHS.values()):
+            picture = Image.fromarray(_transformed(transform, strength, scene)[1][moment])
+            picture = picture.resize((side, side), Image.Resampling.LANCZOS)
+            sheet.paste(picture, (x + index * (side + 2), y + label))
     return sheet
