@@ -1,7 +1,8 @@
-"""What the player's brightness and colour settings make of a game's picture."""
+"""What a player's brightness and colour settings, and scaling for upload, make of a game."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,14 +12,18 @@ _MEDIAN_BRIGHTNESS, _SPREAD = 90.0, 0.35
 _BRIGHTNESS = (50.0, 165.0)
 _SATURATION = (0.35, 1.05)
 _GAMMA = (0.4, 2.0)
+# Of the scaling between a screen and an upload, as much as lenses take from what they show.
+_SOFTNESS_PX = (0.4, 0.9)
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Rec. ITU-R BT.601."""
 
 
 def show(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw the settings of a recording and apply them to its frames, uint8 (T,H,W,3) RGB."""
+    """Draw settings and softness of a recording, and apply them to its uint8 (T, H, W, 3) RGB."""
     wanted = np.clip(_MEDIAN_BRIGHTNESS * np.exp(_SPREAD * rng.standard_normal()), *_BRIGHTNESS)
-    return adjust(frames, float(wanted), float(rng.uniform(*_SATURATION)))
+    shown = adjust(frames, float(wanted), float(rng.uniform(*_SATURATION)))
+    softness = float(rng.uniform(*_SOFTNESS_PX))
+    return np.stack([cv2.GaussianBlur(frame, (0, 0), softness) for frame in shown])
 
 
 def adjust(frames: NDArray[np.uint8], brightness: float, saturation: float) -> NDArray[np.uint8]:

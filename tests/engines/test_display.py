@@ -36,6 +36,13 @@ def test_settings_differ_by_draw_and_follow_from_it() -> None:
     )
 
 
+def test_edges_are_softened_as_much_as_a_lens_does() -> None:
+    frames = np.zeros((2, 32, 32, 3), np.uint8)
+    frames[:, :, 16:] = 200
+    shown = show(frames, np.random.default_rng(2)).astype(int)
+    assert 0.2 < np.abs(np.diff(shown, axis=2)).max() / np.ptp(shown) < 0.8
+
+
 def test_frames_are_adjusted_one_at_a_time() -> None:
     frames = np.full((60, 120, 160, 3), 40, np.uint8)
     tracemalloc.start()

@@ -13,7 +13,7 @@ from pipeline.engines.render.kernels import STATIC, WEARER, sky_radiance
 Array = NDArray[np.float32]
 
 _MAX_WEIGHT = np.float32(400)
-_SHARPNESS = 0.4
+_SHARPNESS = 0.3
 """Below 1 a texture keeps detail finer than a pixel, which a pixel's several rays then average."""
 
 

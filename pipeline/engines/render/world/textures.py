@@ -260,7 +260,7 @@ LAYER: dict[str, int] = {name: layer for layer, name in enumerate(_PAINTERS)}
 
 def _wear(rng: np.random.Generator) -> Array:
     """Draw the dirt and wear that lie on everything, (SIZE, SIZE, 1)."""
-    return (1.3 - 0.8 * tiling_noise(rng, 0.9, 2))[..., None]
+    return (1.4 - 1.1 * tiling_noise(rng, 0.6, 4))[..., None]
 
 
 @lru_cache(maxsize=NUM_PALETTES)
