@@ -9,8 +9,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Recordings of each engine in `make repro PROFILE=full`; openarena needs `make games`.
+# Recordings of each engine in `make repro PROFILE=full`, and their frame rates; openarena needs
+# `make games`.
 full := bodycam=1050 twins=630 film=280 vizdoom=1400 openarena=420
+full_rates := [15.0,15.0,15.0,20.0,24.0,25.0,30.0,30.0]
 GAMES := openarena libegl1 gcc libc6-dev
 
 .PHONY: repro games test test-slow lint clean
@@ -20,7 +22,7 @@ ifeq ($(filter $(PROFILE),full),)
 $(error PROFILE=$(PROFILE) is none of: full)
 endif
 repro: $(INSTALLED)
-	dvc exp run $(foreach draw,$($(PROFILE)),-S 'conf/synthesize.yaml:$(subst =,.num_recordings=,$(draw))') $(ARGS)
+	dvc exp run $(foreach draw,$($(PROFILE)),-S 'conf/synthesize.yaml:$(subst =,.num_recordings=,$(draw))' -S 'conf/synthesize.yaml:$(firstword $(subst =, ,$(draw))).rates_fps=$($(PROFILE)_rates)') $(ARGS)
 else
 repro: $(INSTALLED)
 	dvc repro $(ARGS)

@@ -50,11 +50,12 @@ class Run:
 
 @dataclass
 class RenderSettings:
-    """Draws of an engine: how many recordings, how long, and the picture heights drawn from."""
+    """Draws of an engine: how many recordings, how long, and the formats drawn from."""
 
     num_recordings: int = between(0)
     duration_s: float = between(0.1, 60)
     heights: list[int] = between(96, 1080)
+    rates_fps: list[float] = between(5, 120)
 
 
 @dataclass
@@ -165,6 +166,7 @@ class ProbeConfig:
     """conf/probe.yaml"""
 
     num_folds: int = between(2)
+    num_rounds: int = between(1)
     border_px: int = between(2, 64)
 
 

@@ -7,6 +7,7 @@ clip and nothing else, and two simple classifiers say how far it goes (after Tor
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,6 +115,7 @@ def by_source(
     clusters: Sequence[str],
     *,
     num_folds: int,
+    num_rounds: int,
 ) -> dict[str, float] | None:
     """AUROC of origin from some features, cross-validated by source and cluster.
 
@@ -126,6 +128,9 @@ def by_source(
         sources: (N,) names.
         clusters: (N,) names.
         num_folds: most folds; fewer where an origin has fewer sources.
+
+        num_rounds: times that the sources are dealt into folds anew, since few sources make
+            each deal a matter of luck.
 
     Returns:
         For `logistic` (regression) and `boosting` (gradient-boosted trees) the mean over folds,
@@ -150,8 +155,13 @@ def by_source(
         ),
     }
     found: dict[str, list[float]] = {name: [] for name in models}
-    folds = StratifiedGroupKFold(num_folds).split(features, real, groups)
-    for others, held_out in folds:
+    deals = itertools.chain.from_iterable(
+        StratifiedGroupKFold(num_folds, shuffle=True, random_state=deal).split(
+            features, real, groups
+        )
+        for deal in range(num_rounds)
+    )
+    for others, held_out in deals:
         fitted = others[~np.isin(scenes[others], scenes[held_out])]
         if len(set(real[held_out])) < 2 or len(set(real[fitted])) < 2:
             continue

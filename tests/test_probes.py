@@ -21,7 +21,7 @@ CLUSTERS = [str(number) for number in range(NUM)]
 
 def auroc(name: str, frames: list[np.ndarray]) -> float:
     features = np.stack([getattr(probes.cues(one, 2), name) for one in frames])
-    found = probes.by_source(features, REAL, SOURCES, CLUSTERS, num_folds=4)
+    found = probes.by_source(features, REAL, SOURCES, CLUSTERS, num_folds=4, num_rounds=2)
     assert found is not None
     return max(found.values())
 
@@ -68,14 +68,17 @@ def test_a_cue_of_a_source_does_not_pass_for_one_of_the_origin() -> None:
     names = sorted(set(SOURCES))
     features = np.array([[float(source == name) for name in names] for source in SOURCES])
     features += rng.normal(0, 0.01, features.shape)
-    found = probes.by_source(features, REAL, SOURCES, CLUSTERS, num_folds=4)
+    found = probes.by_source(features, REAL, SOURCES, CLUSTERS, num_folds=4, num_rounds=2)
     assert found is not None
     assert max(found.values()) < 0.8
 
 
 def test_one_source_an_origin_cannot_be_cross_validated() -> None:
     sources = ["a" if real else "b" for real in REAL]
-    assert probes.by_source(np.zeros((NUM, 2)), REAL, sources, CLUSTERS, num_folds=4) is None
+    assert (
+        probes.by_source(np.zeros((NUM, 2)), REAL, sources, CLUSTERS, num_folds=4, num_rounds=2)
+        is None
+    )
 
 
 @pytest.mark.parametrize("strength", [0.0, 1.0])
@@ -88,7 +91,7 @@ def test_twins_neither_hide_a_cue_nor_make_one(strength: float) -> None:
     features = np.hstack([scenes, rng.normal(size=(2 * num_scenes, 1)) + strength * real[:, None]])
     names = [f"{bool(side)}-{rng.integers(4)}" for side in real]
     clusters = [str(number // 2) for number in range(2 * num_scenes)]
-    found = probes.by_source(features, real, names, clusters, num_folds=4)
+    found = probes.by_source(features, real, names, clusters, num_folds=4, num_rounds=2)
     assert found is not None
     # Of two unit normals one deviation apart the AUROC is 0.76.
     expected = 0.76 if strength else 0.5

@@ -13,8 +13,6 @@ from pipeline.errors import UserError
 
 _ASPECTS = ((16, 9), (4, 3), (16, 10), (5, 4))
 _ASPECT_ODDS = (0.5, 0.25, 0.15, 0.1)
-_RATES_FPS = (15.0, 20.0, 24.0, 25.0, 30.0)
-_RATE_ODDS = (0.45, 0.1, 0.15, 0.1, 0.2)
 _BITS_PER_PIXEL = (0.03, 0.25)
 _KEYINTS = (15, 30, 60, 120)
 
@@ -36,11 +34,13 @@ class Format:
         return int(duration_s * self.fps + 1e-6)
 
 
-def draw_format(seed: int, index: int, look: str, heights: Sequence[int]) -> Format:
-    """Draw the format of a file.
+def draw_format(
+    seed: int, index: int, engine: str, heights: Sequence[int], rates_fps: Sequence[float]
+) -> Format:
+    """Draw the format of the files of a recording.
 
-    Every engine and look draws from this one distribution, so that neither container nor index
-    tells origin or class.
+    Every engine draws from this one distribution, and the looks of twins share a draw, so that
+    neither container nor index tells origin or class.
 
     Raises:
         UserError: a height that cannot be encoded.
@@ -51,11 +51,11 @@ def draw_format(seed: int, index: int, look: str, heights: Sequence[int]) -> For
             f"conf/synthesize.yaml: heights={list(heights)}: H.264 needs even sides; "
             f"change {odd[0]}"
         )
-    rng = np.random.default_rng([seed, index, zlib.crc32(look.encode())])
+    rng = np.random.default_rng([seed, index, zlib.crc32(engine.encode())])
     across, down = _ASPECTS[int(rng.choice(len(_ASPECTS), p=_ASPECT_ODDS))]
     height = int(heights[int(rng.integers(len(heights)))])
     width = round(height * across / down / 2) * 2
-    fps = float(rng.choice(_RATES_FPS, p=_RATE_ODDS))
+    fps = float(rates_fps[int(rng.integers(len(rates_fps)))])
     bits = np.exp(rng.uniform(*np.log(_BITS_PER_PIXEL)))
     return Format(
         width=width,

@@ -95,7 +95,9 @@ def _judge(cfg: ProbeApp, features: dict[str, Features], index: pa.Table) -> dic
     sources, clusters = index["source"].to_pylist(), index["cluster"].to_pylist()
     auroc = {}
     for cue, values in features.items():
-        found = probes.by_source(values, real, sources, clusters, num_folds=cfg.num_folds)
+        found = probes.by_source(
+            values, real, sources, clusters, num_folds=cfg.num_folds, num_rounds=cfg.num_rounds
+        )
         if found is not None:
             auroc[cue] = {model: round(value, 4) for model, value in found.items()}
     return {"samples": len(real), "sources": len(set(sources)), "auroc": auroc}

@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 from tests.engines.rendered import digest, digest_of_another_process
 
 SEED = 5
-SETTINGS = RenderSettings(num_recordings=8, duration_s=0.6, heights=[48])
+SETTINGS = RenderSettings(num_recordings=8, duration_s=0.6, heights=[48], rates_fps=[15.0, 24.0])
 FIRING, QUIET = 2, 2 + NUM_CELLS // 2
 
 

@@ -9,7 +9,7 @@ from pipeline.errors import UserError
 from tests.engines.rendered import digest, digest_of_another_process
 
 SEED = 5
-SETTINGS = RenderSettings(num_recordings=8, duration_s=1.3, heights=[48])
+SETTINGS = RenderSettings(num_recordings=8, duration_s=1.3, heights=[48], rates_fps=[15.0, 24.0])
 FIRING, QUIET = 3, 23
 
 
@@ -48,4 +48,8 @@ def test_other_seeds_differ(firing):
 
 def test_a_height_that_cannot_be_encoded_is_the_users_error():
     with pytest.raises(UserError, match="heights"):
-        record(SEED, FIRING, RenderSettings(num_recordings=1, duration_s=1.3, heights=[37]))
+        record(
+            SEED,
+            FIRING,
+            RenderSettings(num_recordings=1, duration_s=1.3, heights=[37], rates_fps=[15.0, 24.0]),
+        )

@@ -16,7 +16,12 @@ from pipeline.engines.openarena.scene import BOTS, Scene, draw_scene
 from pipeline.engines.take import Dropped, Format, Take
 
 SETTINGS = GameSettings(
-    num_recordings=2, duration_s=2.0, heights=[48], max_attempts=6, timeout_s=120.0
+    num_recordings=2,
+    duration_s=2.0,
+    heights=[48],
+    rates_fps=[15.0, 24.0],
+    max_attempts=6,
+    timeout_s=120.0,
 )
 FORM = Format(width=64, height=48, fps=10.0, kbit_s=100, keyint=30)
 FPS = 10.0

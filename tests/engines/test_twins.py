@@ -10,13 +10,12 @@ from pipeline.engines.twins import record
 from tests.engines.rendered import digest, digest_of_another_process
 
 SEED = 5
-SETTINGS = RenderSettings(num_recordings=24, duration_s=1.3, heights=[48])
+SETTINGS = RenderSettings(num_recordings=24, duration_s=1.3, heights=[48], rates_fps=[15.0, 24.0])
 
 
 def num_pixels(index: int) -> float:
-    looks = ("twins real", "twins game", "twins film")
-    formats = [draw_format(SEED, index, look, SETTINGS.heights) for look in looks]
-    return sum(format.fps * format.width for format in formats)
+    format = draw_format(SEED, index, "twins", SETTINGS.heights, SETTINGS.rates_fps)
+    return format.fps * format.width
 
 
 def first(firing: bool) -> list[Take]:
@@ -50,6 +49,7 @@ def test_all_looks_share_recording_and_discharges(firing, quiet):
         assert [take.origin for take in takes] == ["real", "game", "film"]
         assert len({take.recording for take in takes}) == 1
         assert len({take.discharges_s for take in takes}) == 1
+        assert len({take.format for take in takes}) == 1
         assert len({take.name for take in takes}) == 3
     assert firing[0].discharges_s
     assert not quiet[0].discharges_s

@@ -16,7 +16,12 @@ from pipeline.engines.vizdoom.scene import PISTOL, SHOTGUN, TIC_HZ, Scene, draw_
 from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
 
 SETTINGS = GameSettings(
-    num_recordings=4, duration_s=3.0, heights=[144], timeout_s=60.0, max_attempts=4
+    num_recordings=4,
+    duration_s=3.0,
+    heights=[144],
+    rates_fps=[15.0, 24.0],
+    timeout_s=60.0,
+    max_attempts=4,
 )
 FORMAT = Format(width=192, height=144, fps=15.0, kbit_s=100, keyint=30)
 NUM_TICS = 50
@@ -143,7 +148,7 @@ def test_scenes_differ_by_draw_and_never_fire_what_is_no_firearm() -> None:
     scenes = [
         draw_scene(
             np.random.default_rng([9, index]),
-            draw_format(9, index, "vizdoom", [144]),
+            draw_format(9, index, "vizdoom", [144], [15.0, 24.0]),
             5.0,
             shoots=True,
         )

@@ -41,7 +41,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
             `film_incomplete` at once.
     """
     assert settings.max_attempts > 0
-    form = draw_format(seed, index, "openarena", settings.heights)
+    form = draw_format(seed, index, "openarena", settings.heights, settings.rates_fps)
     shoots = index % 2 == 0
     num_frames = form.num_frames(settings.duration_s)
     for attempt in range(settings.max_attempts):

@@ -23,7 +23,7 @@ def real(script: Script, settings: RenderSettings) -> Take:
         UserError: a height that cannot be encoded.
         Dropped: the camera sees little but its wearer, an obstacle or nothing.
     """
-    look = BodyCameraTake(script, _format(script, "real", settings))
+    look = BodyCameraTake(script, _format(script, settings))
     return _take(script, "real", f"bodycam-{look.fleet.name}", "body", look)
 
 
@@ -33,7 +33,7 @@ def game(script: Script, settings: RenderSettings) -> Take:
     Raises:
         UserError: a height that cannot be encoded.
     """
-    look = GameTake(script, _format(script, "game", settings))
+    look = GameTake(script, _format(script, settings))
     return _take(script, "game", f"arcade-{look.skin.name}", "first-person", look)
 
 
@@ -44,12 +44,14 @@ def film(script: Script, settings: RenderSettings) -> Take:
         UserError: a height that cannot be encoded.
         Dropped: no set-up was found that shows a person unhidden, or all is dark.
     """
-    look = FilmTake(script, _format(script, "film", settings))
+    look = FilmTake(script, _format(script, settings))
     return _take(script, "film", f"cinema-{look.style.name}", "cinematic", look)
 
 
-def _format(script: Script, look: str, settings: RenderSettings) -> Format:
-    return draw_format(script.seed, script.index, f"{script.engine} {look}", settings.heights)
+def _format(script: Script, settings: RenderSettings) -> Format:
+    return draw_format(
+        script.seed, script.index, script.engine, settings.heights, settings.rates_fps
+    )
 
 
 def _take(

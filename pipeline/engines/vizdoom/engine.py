@@ -36,7 +36,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
         Dropped: the last draw's problem; or `engine_crashed`, `engine_timed_out` at once.
     """
     assert settings.max_attempts > 0
-    form = draw_format(seed, index, "vizdoom", settings.heights)
+    form = draw_format(seed, index, "vizdoom", settings.heights, settings.rates_fps)
     for attempt in range(settings.max_attempts):
         rng = np.random.default_rng([seed, index, attempt, _STREAM])
         scene = draw_scene(rng, form, settings.duration_s, shoots=index % 2 == 0)
