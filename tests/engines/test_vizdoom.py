@@ -148,7 +148,7 @@ def test_scenes_differ_by_draw_and_never_fire_what_is_no_firearm() -> None:
     scenes = [
         draw_scene(
             np.random.default_rng([9, index]),
-            draw_format(9, index, "vizdoom", [144], [15.0, 24.0]),
+            draw_format(9, index, "vizdoom", [144], SETTINGS.rates_fps),
             5.0,
             shoots=True,
         )
@@ -158,7 +158,7 @@ def test_scenes_differ_by_draw_and_never_fire_what_is_no_firearm() -> None:
     assert len(sizes) > 6
     assert {f"RES_{width}X{height}" for width, height in sizes} <= set(dir(ScreenResolution))
     assert all(s.height >= 144 for s in scenes)
-    assert len({s.fps for s in scenes}) == 5
+    assert {s.fps for s in scenes} == set(SETTINGS.rates_fps)
     assert {s.hud for s in scenes} == {"full", "minimal", "none"}
     assert {slot for s in scenes for slot in s.slots} == {2, 3, 4}
 
