@@ -15,6 +15,8 @@ _ASPECTS = ((16, 9), (4, 3), (16, 10), (5, 4))
 _ASPECT_ODDS = (0.5, 0.25, 0.15, 0.1)
 _BITS_PER_PIXEL = (0.03, 0.25)
 _KEYINTS = (15, 30, 60, 120)
+# Powers of the one number whose multiples fill five dimensions most evenly: g ** 6 = g + 1.
+_STEPS = 1.1347241384015194 ** -np.arange(1.0, 6.0)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ def draw_format(
     """Draw the format of the files of a recording.
 
     Every engine draws from this one distribution, and the looks of twins share a draw, so that
-    neither container nor index tells origin or class.
+    neither container nor index tells origin or class. Recordings are few, so the draws are
+    spread evenly over it (a Kronecker sequence; Roberts, 2018), or chance would tie a format to
+    an origin.
 
     Raises:
         UserError: a height that cannot be encoded.
@@ -51,18 +55,19 @@ def draw_format(
             f"conf/synthesize.yaml: heights={list(heights)}: H.264 needs even sides; "
             f"change {odd[0]}"
         )
-    rng = np.random.default_rng([seed, index, zlib.crc32(engine.encode())])
-    across, down = _ASPECTS[int(rng.choice(len(_ASPECTS), p=_ASPECT_ODDS))]
-    height = int(heights[int(rng.integers(len(heights)))])
-    width = round(height * across / down / 2) * 2
-    fps = float(rates_fps[int(rng.integers(len(rates_fps)))])
-    bits = np.exp(rng.uniform(*np.log(_BITS_PER_PIXEL)))
+    offsets = np.random.default_rng([seed, zlib.crc32(engine.encode())]).random(len(_STEPS))
+    aspect, height, rate, bits, keyint = (offsets + index * _STEPS) % 1
+    across, down = _ASPECTS[int(np.searchsorted(np.cumsum(_ASPECT_ODDS[:-1]), aspect, "right"))]
+    tall = heights[int(height * len(heights))]
+    wide = round(tall * across / down / 2) * 2
+    fps = float(rates_fps[int(rate * len(rates_fps))])
+    low, high = np.log(_BITS_PER_PIXEL)
     return Format(
-        width=width,
-        height=height,
+        width=wide,
+        height=tall,
         fps=fps,
-        kbit_s=max(1, round(bits * width * height * fps / 1000)),
-        keyint=int(rng.choice(_KEYINTS)),
+        kbit_s=max(1, round(np.exp(low + bits * (high - low)) * wide * tall * fps / 1000)),
+        keyint=_KEYINTS[int(keyint * len(_KEYINTS))],
     )
 
 

@@ -40,3 +40,13 @@ def test_sides_are_even_and_the_picture_has_a_common_aspect() -> None:
     assert len({form.width for form in forms}) == 4
     assert {form.fps for form in forms} == set(RATES_FPS)
     assert {1.2 < form.width / form.height < 1.8 for form in forms} == {True}
+
+
+def test_few_recordings_of_every_engine_have_the_same_spread_of_formats() -> None:
+    for engine in ("a", "b", "c"):
+        forms = [draw_format(3, index, engine, [144], RATES_FPS) for index in range(40)]
+        assert [form.fps for form in forms].count(15.0) in (7, 8, 9)
+        assert [form.keyint for form in forms].count(60) in (9, 10, 11)
+        assert [form.width for form in forms].count(256) in (19, 20, 21)
+        bits = sorted(form.kbit_s / form.width / form.fps for form in forms)
+        assert bits[20] / bits[0] == pytest.approx((0.25 / 0.03) ** 0.5, rel=0.15)
