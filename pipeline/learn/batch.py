@@ -1,0 +1,25 @@
+"""What a step of training sees."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Some samples, and what seeds the chance in them."""
+
+    clips: Tensor
+    """uint8 (B, T, H, W, 3) RGB."""
+    labels: Tensor
+    """int64 (B,) positions in `manifest.CLASSES`."""
+    sources: Tensor
+    """int64 (B,) numbers of the sources, in the sorted order of those of the train split.
+
+    -1 for a source that the train split lacks.
+    """
+    epochs: Tensor
+    """int64 (B,) epoch of each draw."""
+    places: Tensor
+    """int64 (B,) place of each draw in its epoch over all ranks; with the epoch it seeds chance."""

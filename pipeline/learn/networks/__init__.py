@@ -1,0 +1,1 @@
+"""The networks that `conf/train.yaml: model.name` chooses from."""
