@@ -13,11 +13,13 @@ from pipeline.engines.vizdoom.scene import TIC_HZ, Scene
 _NUM_COLUMNS = 16
 _NEAR = 3.0
 _CLEAR = 8.0
-_MAX_TURN_DEG = 9.0
 _AIMED_DEG = 6.0
 _MIN_TARGET_PIXELS = 40
 _STUCK_TICS = 10
-_STANDING_SHARE = 0.4
+_STUCK_SHARE = 0.05
+# Until a wall ahead gives the player another goal; sooner, the view would tremble.
+_LATEST_TICS = 8
+_STANDING_SHARE = 0.6
 _FIRST_WEAPON_TIC = -2 * TIC_HZ
 
 
@@ -68,22 +70,23 @@ class Agent:
         wanted = 0.5 * self._bearing_deg(state, target) + self._rng.normal(0, 0.7)
         self._turn(wanted, pressed, smoothing=0.3)
         if target.width < 0.2 * self._scene.width:
-            pressed[Button.MOVE_FORWARD] = 1.0
+            pressed[Button.MOVE_FORWARD_BACKWARD_DELTA] = self._scene.pace
         self._sidestep(pressed)
 
     def _explore(self, state: GameState, pressed: dict[Button, float]) -> None:
         room = room_by_column(state)
         ahead = float(room[6:10].min())
         self._goal_tics -= 1
-        if self._goal_tics <= 0 or ahead < _CLEAR:
+        if ahead < _CLEAR:
+            self._goal_tics = min(self._goal_tics, _LATEST_TICS)
+        if self._goal_tics <= 0:
             self._goal_deg = self._most_open_deg(room)
             self._goal_tics = int(self._rng.integers(10, 40))
             self._stands = self._rng.random() < _STANDING_SHARE
-        pressed[Button.MOVE_FORWARD] = float(not self._stands)
-        pressed[Button.SPEED] = float(self._scene.runs)
+        pressed[Button.MOVE_FORWARD_BACKWARD_DELTA] = 0.0 if self._stands else self._scene.pace
         if ahead < _NEAR:
-            pressed[Button.MOVE_FORWARD] = 0.0
-            self._turn(self._escape * _MAX_TURN_DEG, pressed, smoothing=0.4)
+            pressed[Button.MOVE_FORWARD_BACKWARD_DELTA] = 0.0
+            self._turn(self._escape * self._scene.max_turn_deg, pressed, smoothing=0.4)
         else:
             self._turn(0.2 * self._goal_deg, pressed, smoothing=0.6)
             self._goal_deg -= self._turn_deg
@@ -101,21 +104,23 @@ class Agent:
         x, y = state.game_variables[-2:]
         moved = math.dist((x, y), self._position)
         self._position = (float(x), float(y))
-        self._stuck_tics = self._stuck_tics + 1 if moved < 1 else 0
+        still = moved < _STUCK_SHARE * self._scene.pace
+        self._stuck_tics = self._stuck_tics + 1 if still and not self._stands else 0
         if self._stuck_tics > _STUCK_TICS:
             pressed[Button.USE] = float(self._stuck_tics % 12 == 0)
-            pressed[Button.MOVE_FORWARD] = 0.0
-            pressed[Button.MOVE_BACKWARD] = float(self._stuck_tics > 2 * _STUCK_TICS)
-            self._turn(self._escape * _MAX_TURN_DEG, pressed, smoothing=0.4)
+            backs_off = self._stuck_tics > 2 * _STUCK_TICS
+            pressed[Button.MOVE_FORWARD_BACKWARD_DELTA] = -self._scene.pace if backs_off else 0.0
+            self._turn(self._escape * self._scene.max_turn_deg, pressed, smoothing=0.4)
 
     def _sidestep(self, pressed: dict[Button, float]) -> None:
-        if self._rng.random() < 0.04:
-            self._strafe = int(self._rng.choice((-1, 0, 0, 1)))
+        if self._rng.random() < 0.03:
+            self._strafe = int(self._rng.choice((-1, 0, 0, 0, 1)))
         if self._strafe:
-            pressed[Button.MOVE_LEFT if self._strafe < 0 else Button.MOVE_RIGHT] = 1.0
+            pressed[Button.MOVE_LEFT_RIGHT_DELTA] = self._strafe * self._scene.pace
 
     def _turn(self, wanted_deg: float, pressed: dict[Button, float], smoothing: float) -> None:
-        limited = float(np.clip(wanted_deg, -_MAX_TURN_DEG, _MAX_TURN_DEG))
+        most = self._scene.max_turn_deg
+        limited = float(np.clip(wanted_deg, -most, most))
         self._turn_deg = smoothing * self._turn_deg + (1 - smoothing) * limited
         pressed[Button.TURN_LEFT_RIGHT_DELTA] = self._turn_deg
 

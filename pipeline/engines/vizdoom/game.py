@@ -13,11 +13,8 @@ from pipeline.engines.vizdoom.scene import Scene
 
 BUTTONS = (
     Button.ATTACK,
-    Button.MOVE_FORWARD,
-    Button.MOVE_BACKWARD,
-    Button.MOVE_LEFT,
-    Button.MOVE_RIGHT,
-    Button.SPEED,
+    Button.MOVE_FORWARD_BACKWARD_DELTA,
+    Button.MOVE_LEFT_RIGHT_DELTA,
     Button.USE,
     Button.TURN_LEFT_RIGHT_DELTA,
     Button.LOOK_UP_DOWN_DELTA,

@@ -38,6 +38,13 @@ _SIZES = (
 _FINENESS = (2, 3, 4, 5)
 """Uploads are smaller than what a player saw: scaling down takes the jagged edges."""
 
+# Some players stroll and look about, others run and whirl: were all as fast as the game lets them
+# be, their files would be larger than those of people who walk. A walk of the game is a pace of
+# 25, and turns are a tic's.
+_PACES = (4.0, 40.0)
+_MAX_TURNS_DEG = (1.5, 8.0)
+_VISIBILITIES = (5.0, 30.0)
+
 _HUDS = ("full", "minimal", "none")
 _FREEDOOM1_MAPS = tuple(
     f"E{episode}M{number}" for episode in range(1, 5) for number in range(1, 10)
@@ -71,8 +78,9 @@ class Scene:
     for an equal part of the recording. `ammo_share` of what can be carried is there at the
     start, lest a full count on the HUD give away a recording without discharges. `width` and
     `height` are the engine's own, at least those of the file. `visibility` is how far light
-    reaches. `commands` are given to the game at their tics, and the player looks at the map from
-    the first to the second of `map_tics`.
+    reaches. The player moves at a `pace`, and turns by `max_turn_deg` a tic at most. `commands`
+    are given to the game at their tics, and the player looks at the map from the first to the
+    second of `map_tics`.
     """
 
     seed: int
@@ -83,7 +91,8 @@ class Scene:
     shoots: bool
     fires_blindly: bool
     tracks_targets: bool
-    runs: bool
+    pace: float
+    max_turn_deg: float
     slots: tuple[int, ...]
     ammo_share: float
     width: int
@@ -130,7 +139,8 @@ def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, sho
         shoots=shoots,
         fires_blindly=bool(rng.random() < 0.85),
         tracks_targets=bool(rng.random() < (0.8 if shoots else 0.6)),
-        runs=bool(rng.random() < 0.4),
+        pace=_log_uniform(rng, _PACES),
+        max_turn_deg=_log_uniform(rng, _MAX_TURNS_DEG),
         slots=_draw_slots(rng, shoots),
         ammo_share=float(rng.uniform(0.4, 1.0)),
         width=width,
@@ -141,7 +151,7 @@ def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, sho
         hud=str(rng.choice(_HUDS, p=(0.45, 0.2, 0.35))),
         crosshair=bool(rng.random() < 0.5),
         weapon_visible=bool(rng.random() < 0.9),
-        visibility=round(float(np.exp(rng.uniform(np.log(5), np.log(30)))), 2),
+        visibility=_log_uniform(rng, _VISIBILITIES),
         commands=commands,
         map_tics=map_tics,
     )
@@ -167,6 +177,10 @@ def _draw_incidents(
     if incident < 0.55:
         return ((start, str(rng.choice(_MENUS))), (stop, "closemenu")), (0, 0)
     return (), (start, stop)
+
+
+def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
+    return round(float(np.exp(rng.uniform(*np.log(limits)))), 2)
 
 
 def _size(form: Format, fineness: int) -> tuple[int, int]:
