@@ -13,7 +13,8 @@ from pipeline.errors import UserError
 
 _ASPECTS = ((16, 9), (4, 3), (16, 10), (5, 4))
 _ASPECT_ODDS = (0.5, 0.25, 0.15, 0.1)
-_BITS_PER_PIXEL = (0.03, 0.25)
+# So small a file stands for an upload of many more pixels, whose own losses scaling down hides.
+_BITS_PER_PIXEL = (0.05, 1.0)
 _KEYINTS = (15, 30, 60, 120)
 # Powers of the one number whose multiples fill five dimensions most evenly: g ** 6 = g + 1.
 _STEPS = 1.1347241384015194 ** -np.arange(1.0, 6.0)
