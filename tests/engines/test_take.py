@@ -49,4 +49,4 @@ def test_few_recordings_of_every_engine_have_the_same_spread_of_formats() -> Non
         assert [form.keyint for form in forms].count(60) in (9, 10, 11)
         assert [form.width for form in forms].count(256) in (19, 20, 21)
         bits = sorted(form.kbit_s / form.width / form.fps for form in forms)
-        assert bits[20] / bits[0] == pytest.approx((0.25 / 0.03) ** 0.5, rel=0.15)
+        assert bits[20] / bits[0] == pytest.approx((1.0 / 0.05) ** 0.5, rel=0.15)
