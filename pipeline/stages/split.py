@@ -29,6 +29,7 @@ AUDIT_COMPARISONS = 2 * 10**10
 """Of hashes by the audit: all clips with all while that is enough, else a sample with all."""
 NO_SPLIT = -1
 _CLIPS_PER_BLOCK = 256
+_NEIGHBOURS = 4
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,13 @@ class Columns:
     source: NDArray[np.int64]
     label: NDArray[np.int8]
     """Index into `CLASSES`; -1 where it is not known."""
+    size: NDArray[np.int64]
+    """Bytes of the canonical clip."""
 
 
 def read_columns(path: Path) -> Columns:
     """Read the columns of a manifest that splitting needs."""
-    names = ["recording", "pixels_sha256", "source", "origin", "discharge"]
+    names = ["recording", "pixels_sha256", "source", "origin", "discharge", "size"]
     with manifest.open_table(path, Clip) as file:
         table = file.read(names)
     recordings, recording = _encode(table["recording"])
@@ -63,6 +66,7 @@ def read_columns(path: Path) -> Columns:
         sources,
         source,
         label.astype(np.int8),
+        table["size"].to_numpy(),
     )
 
 
@@ -96,8 +100,11 @@ def first_recordings(columns: Columns, cluster: NDArray[np.int64]) -> NDArray[np
 def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> NDArray[np.int8]:
     """Give each clip whose label is known a split: an index into `SPLITS`, else `NO_SPLIT`.
 
-    Clusters are drawn in strata of equal sources and classes, each to the split that lacks most.
-    Clips of `unseen_sources` are `unseen`; other clips of their clusters serve no split.
+    Clusters are drawn in strata of equal sources and classes, each to the split that lacks most,
+    in the order of their clips' mean size but for chance among neighbours (systematic sampling;
+    Cochran, 1977, chapter 8): splits of few recordings are then as busy as each other, and chance
+    ties size and bit rate to no origin in any of them. Clips of `unseen_sources` are `unseen`;
+    other clips of their clusters serve no split.
 
     Args:
         columns: of N clips.
@@ -114,12 +121,15 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
     rng = np.random.default_rng(cfg.seed)
     split_of = np.full(len(columns.recordings), NO_SPLIT, np.int8)
     given: Counter[str] = Counter()
+    bytes_of = np.bincount(cluster, columns.size) / np.maximum(np.bincount(cluster), 1)
     for members in _strata(columns, cluster, np.unique(cluster[is_unseen])):
-        for i in rng.permutation(len(members)):
-            total = given.total() + 1
-            split = max(wanted, key=lambda s: wanted[s] * total - given[s])
-            split_of[members[i]] = SPLITS.index(split)
-            given[split] += 1
+        by_size = sorted(members, key=bytes_of.__getitem__)
+        for neighbours in executor.in_blocks(by_size, _NEIGHBOURS):
+            for member in rng.permutation(neighbours):
+                total = given.total() + 1
+                split = max(wanted, key=lambda s: wanted[s] * total - given[s])
+                split_of[member] = SPLITS.index(split)
+                given[split] += 1
     found = np.where(is_unseen, np.int8(SPLITS.index("unseen")), split_of[cluster])
     return np.where(known, found, np.int8(NO_SPLIT))
 
