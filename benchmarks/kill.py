@@ -31,7 +31,7 @@ OVERRIDES = {
     "ingest": ["block_files=3"],
     "split": ["unseen_sources=[]"],
     "augment": ["shard_clips=8"],
-    "pack": [],
+    "pack": ["shard_samples=32"],
 }
 
 

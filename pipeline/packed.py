@@ -1,21 +1,35 @@
-"""Packed training samples: one raw memory map beside an index with a row a sample."""
+"""Packed training samples: shards beside an index with a row a sample.
+
+A shard holds either raw frames (`raw`) or the canonical mp4 of each sample in a tar (`h264`).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline import manifest
+from pipeline import manifest, shards, storage, video
+from pipeline.cache import Cache
+from pipeline.config import ClipFormat
 from pipeline.errors import UserError
+from pipeline.shards import Place, Shards
+
+log = logging.getLogger(__name__)
 
 INDEX = "index.parquet"
-SAMPLES = "samples.raw"
+ENCODINGS = {"raw": shards.RAW, "h264": shards.TAR}
+"""How samples may be stored, and what the names of such shards end with."""
 INDEX_SCHEMA = pa.schema(
     [
         pa.field(name, kind, nullable=name == "variant")
@@ -34,56 +48,125 @@ INDEX_SCHEMA = pa.schema(
             "start_s": pa.float64(),
             "licence": pa.string(),
             "authority": pa.string(),
+            # Of the stored bytes, so that the hash of the index is one of the pixels too.
+            "sha256": pa.string(),
+            "shard": pa.string(),
+            "offset": pa.int64(),
+            "size": pa.int64(),
         }.items()
     ]
 )
+_NUM_OPEN = 128
+# A remote shard that is open takes room also after it has gone from the cache.
+_NUM_OPEN_REMOTE = 4
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What reads samples; a small part of `Packed` to hand to other processes."""
+
+    shards: Shards
+    shape: tuple[int, int, int, int]
+    """(T, H, W, 3) of every sample."""
+
+    def read_into(self, place: Place, frames: NDArray[np.uint8]) -> None:
+        """Read the sample at `place` into `frames`, uint8 of `shape`, contiguous.
+
+        Raises:
+            UserError: the shard is missing, truncated or no clip of that shape.
+        """
+        if place.shard.endswith(shards.RAW):
+            self.shards.read_into(place, frames.data.cast("B"))
+        else:
+            frames[:] = self._decoded(place)
+
+    def read(self, place: Place) -> NDArray[np.uint8]:
+        """The sample at `place` as uint8 (T, H, W, 3) RGB; raises as `read_into` does."""
+        frames = np.empty(self.shape, np.uint8)
+        self.read_into(place, frames)
+        return frames
+
+    def _decoded(self, place: Place) -> video.Frames:
+        data = self.shards.read(place)
+        at = f"{self.shards.place}/{place.shard}"
+        if data[4:8] != b"ftyp":
+            raise UserError(f"{at}: no clip at byte {place.offset}; run dvc checkout or dvc repro")
+        frames = video.decode(bytes(data))
+        if frames.shape != self.shape:
+            raise UserError(
+                f"{at}: {frames.shape} instead of {self.shape} at byte {place.offset}; "
+                "run dvc repro pack"
+            )
+        return frames
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Random access to the samples of `data/packed/`."""
+    """Random access to packed samples, on disk or on object storage."""
 
-    folder: Path
+    place: str
     index: pa.Table
     """Columns of `INDEX_SCHEMA`; row i describes sample i."""
-    samples: NDArray[np.uint8]
-    """Memory map, uint8 (N, T, H, W, 3) RGB."""
-    fps: float
+    index_sha256: str
+    format: ClipFormat
+    samples: Samples
+    names: list[str]
+    """Of the shards."""
+    places: NDArray[np.int64]
+    """(N, 3): number of the shard in `names`, offset and size of every sample."""
 
     @classmethod
-    def open(cls, folder: Path) -> Packed:
-        """Map the samples of `folder`.
+    def open(cls, place: str | Path, work: Path, cache_gb: float = math.inf) -> Packed:
+        """Read the index of a folder or URL; samples are read when asked for.
+
+        Shards of a URL are fetched to `work` when first touched. `cache_gb` bounds what is kept
+        of them; it should hold all, since samples are read in random order.
 
         Raises:
-            UserError: a file is missing, or the samples are fewer bytes than the index says.
+            UserError: a file is missing or not readable, a shard is shorter than the index says,
+                or of an unknown encoding; the place cannot be reached.
         """
-        for name in (INDEX, SAMPLES):
-            if not (folder / name).is_file():
-                raise UserError(f"{folder / name}: missing; run dvc repro pack or dvc pull")
-        clip = manifest.read_format(folder)
-        try:
-            index = pq.read_table(folder / INDEX)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(
-                f"{folder / INDEX}: not readable ({error}); run dvc repro pack"
-            ) from error
-        if index.schema.names != INDEX_SCHEMA.names:
-            raise UserError(f"{folder / INDEX}: of another schema; run dvc repro pack")
-        shape = (index.num_rows, clip.num_frames, clip.size, clip.size, 3)
-        expected, actual = int(np.prod(shape)), (folder / SAMPLES).stat().st_size
-        if expected != actual:
-            raise UserError(
-                f"{folder / SAMPLES}: {actual} bytes instead of {expected}; "
-                "run dvc checkout or dvc repro pack"
+        place = str(place)
+        table, digest = _read_index(place, work)
+        clip = _read_format(place, work)
+        shape = (clip.num_frames, clip.size, clip.size, 3)
+        if storage.is_remote(place):
+            versions = storage.versions(place)
+            limit = cache_gb * 1e9
+            cache = Cache(place, versions, work.resolve() / "cache", limit)
+            sizes = {name: size for name, (_, size) in versions.items()}
+            reader = Shards(place, cache.open, _NUM_OPEN_REMOTE)
+        else:
+            folder = Path(place).resolve()
+            sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+            reader = Shards(place, partial(_open_in, folder), _NUM_OPEN)
+        _check(place, table, sizes, math.prod(shape))
+        if storage.is_remote(place) and (total := sum(sizes.values())) > limit:
+            log.warning(
+                "%s: %.1f GB do not fit run.cache_gb=%g, so that shards are fetched again and "
+                "again; raise it",
+                place,
+                total / 1e9,
+                cache_gb,
             )
-        if index.num_rows == 0:
-            raise UserError(f"{folder}: holds no sample; look at the rejects of ingest and split")
-        samples = np.memmap(folder / SAMPLES, np.uint8, "r", shape=shape)
-        return cls(folder, index, samples, clip.fps)
+        encoded = table["shard"].combine_chunks().dictionary_encode()
+        columns = [encoded.indices, table["offset"], table["size"]]
+        places = np.stack([np.asarray(column, np.int64) for column in columns], axis=1)
+        names = encoded.dictionary.to_pylist()
+        return cls(place, table, digest, clip, Samples(reader, shape), names, places)
+
+    def at(self, i: int) -> Place:
+        """Where the bytes of sample `i` are."""
+        shard, offset, size = self.places[i].tolist()
+        return Place(self.names[shard], offset, size)
 
     def read(self, i: int) -> NDArray[np.uint8]:
-        """Sample `i` as uint8 (T, H, W, 3) RGB."""
-        return np.asarray(self.samples[i])
+        """Sample `i` as uint8 (T, H, W, 3) RGB.
+
+        Raises:
+            UserError: its shard is missing, truncated or no clip, or cannot be fetched.
+        """
+        return self.samples.read(self.at(i))
 
     def select(self, splits: Sequence[str], *, variants: bool) -> NDArray[np.int64]:
         """Row numbers of the samples of `splits`, with or without augmented variants."""
@@ -91,3 +174,55 @@ class Packed:
         if not variants:
             in_split &= self.index["variant"].is_null().to_numpy(zero_copy_only=False)
         return np.flatnonzero(in_split)
+
+
+def _read_index(place: str, work: Path) -> tuple[pa.Table, str]:
+    where = f"{place.rstrip('/')}/{INDEX}"
+    try:
+        with storage.fetched(place, INDEX, work) as path:
+            data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{where}: missing; run dvc repro pack or dvc pull") from error
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{where}: not readable ({error}); run dvc repro pack") from error
+    if table.schema.names != INDEX_SCHEMA.names:
+        raise UserError(f"{where}: of another schema; run dvc repro pack")
+    if table.num_rows == 0:
+        raise UserError(f"{place}: holds no sample; look at the rejects of ingest and split")
+    return table, hashlib.sha256(data).hexdigest()
+
+
+def _read_format(place: str, work: Path) -> ClipFormat:
+    try:
+        with storage.fetched(place, manifest.FORMAT, work) as path:
+            return manifest.read_format(path.parent)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{place.rstrip('/')}/{manifest.FORMAT}: missing; run dvc repro pack or dvc pull"
+        ) from error
+
+
+def _check(place: str, table: pa.Table, sizes: dict[str, int], num_bytes: int) -> None:
+    """Raise `UserError` where shards are not such as the index says."""
+    ends = pa.table({"shard": table["shard"], "end": pc.add(table["offset"], table["size"])})
+    for row in ends.group_by("shard").aggregate([("end", "max")]).sort_by("shard").to_pylist():
+        at = f"{place.rstrip('/')}/{row['shard']}"
+        if PurePosixPath(row["shard"]).suffix not in ENCODINGS.values():
+            raise UserError(f"{at}: of an unknown encoding; run dvc repro pack")
+        if row["shard"] not in sizes:
+            raise UserError(f"{at}: shard missing; run dvc checkout or dvc repro pack")
+        if sizes[row["shard"]] < row["end_max"]:
+            raise UserError(
+                f"{at}: truncated, {sizes[row['shard']]} bytes instead of at least "
+                f"{row['end_max']}; run dvc checkout or dvc repro pack"
+            )
+    raw = pc.ends_with(table["shard"], shards.RAW)
+    wrong = pc.any(pc.and_(raw, pc.not_equal(table["size"], num_bytes))).as_py()
+    if wrong:
+        raise UserError(f"{place}: samples are not {num_bytes} bytes each; run dvc repro pack")
+
+
+def _open_in(folder: Path, name: str) -> int:
+    return shards.open_local(folder / name)

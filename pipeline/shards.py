@@ -1,4 +1,4 @@
-"""Deterministic tar shards of clips, readable by webdataset and at random by offset."""
+"""Deterministic shards, read at random by offset: tars that webdataset reads too, or raw frames."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import io
 import os
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.manifest import MANIFEST, Clip, read_rows
+
+TAR, RAW = ".tar", ".raw"
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class ShardWriter:
 
     def add(self, clip_id: str, mp4: bytes) -> Place:
         """Append `<clip_id>.mp4`; returns where its bytes lie."""
-        shard = _shard_name(self._num_members // self._clips_per_shard)
+        shard = shard_name(self._num_members // self._clips_per_shard, TAR)
         if self._num_members % self._clips_per_shard == 0:
             if self._tar is not None:
                 self._tar.close()
@@ -63,6 +67,31 @@ class ShardWriter:
         return Place(shard, offset, len(mp4))
 
 
+class RawWriter:
+    """Writes members one after the other into `shard-00000.raw`, as bytes alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._shard = shard_name(0, RAW)
+        self._file = (folder / self._shard).open("wb")
+
+    def __enter__(self) -> RawWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def add(self, clip_id: str, data: bytes) -> Place:
+        """Append the bytes of a clip; returns where they lie."""
+        offset = self._file.tell()
+        self._file.write(data)
+        return Place(self._shard, offset, len(data))
+
+
 def gather(blocks: Iterable[Path], target: Path) -> Iterator[Clip]:
     """Put the shards of finished blocks into `target`, numbered on, and yield their clips.
 
@@ -74,14 +103,15 @@ def gather(blocks: Iterable[Path], target: Path) -> Iterator[Clip]:
         names: dict[str, str] = {}
         for clip in read_rows(block / MANIFEST, Clip):
             if clip.shard not in names:
-                names[clip.shard] = _shard_name(number)
+                names[clip.shard] = shard_name(number, TAR)
                 link(block / clip.shard, target / names[clip.shard])
                 number += 1
             yield replace(clip, shard=names[clip.shard])
 
 
-def _shard_name(number: int) -> str:
-    return f"shard-{number:05d}.tar"
+def shard_name(number: int, suffix: str) -> str:
+    """What the shard of a number is called; `suffix` is `TAR` or `RAW`."""
+    return f"shard-{number:05d}{suffix}"
 
 
 def link(source: Path, target: Path) -> None:
@@ -92,6 +122,70 @@ def link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+class Shards:
+    """Reads pieces of shards, and keeps the shards open that were read last.
+
+    Forked and pickled copies are independent of each other.
+    """
+
+    def __init__(self, place: str, open_shard: Callable[[str], int], num_open: int) -> None:
+        """Read shards of `place`, a name for messages, which `open_shard(name)` opens."""
+        self.place = place
+        self._open_shard = open_shard
+        self._num_open = num_open
+        self._handles: OrderedDict[str, int] = OrderedDict()
+
+    def read(self, place: Place) -> bytearray:
+        """The bytes of one member.
+
+        Raises:
+            UserError: the shard is missing or ends before the member does.
+        """
+        data = bytearray(place.size)
+        self.read_into(place, memoryview(data))
+        return data
+
+    def read_into(self, place: Place, target: memoryview) -> None:
+        """Read the bytes of one member straight to where they are wanted.
+
+        Raises:
+            UserError: the shard is missing or ends before the member does.
+        """
+        assert target.nbytes == place.size, (target.nbytes, place)
+        handle = self._handle(place.shard)
+        done = 0
+        while done < place.size:
+            read = os.preadv(handle, [target[done:]], place.offset + done)
+            if read == 0:
+                raise UserError(
+                    f"{self.place}/{place.shard}: truncated or changed, it ends before bytes "
+                    f"{place.offset}-{place.offset + place.size}; run dvc checkout or dvc repro"
+                )
+            done += read
+
+    def close(self) -> None:
+        """Close what is open; the next reading opens it again."""
+        while self._handles:
+            os.close(self._handles.popitem()[1])
+
+    def _handle(self, shard: str) -> int:
+        handle = self._handles.get(shard)
+        if handle is None:
+            handle = self._open_shard(shard)
+            if len(self._handles) == self._num_open:
+                os.close(self._handles.popitem(last=False)[1])
+            self._handles[shard] = handle
+        else:
+            self._handles.move_to_end(shard)
+        return handle
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_handles": OrderedDict()}
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def read_clip(folder: Path, clip: Clip) -> bytes:
     """Read a clip's mp4 bytes.
 
@@ -99,10 +193,7 @@ def read_clip(folder: Path, clip: Clip) -> bytes:
         UserError: the shard is missing or ends before the clip does.
     """
     path = folder / clip.shard
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: shard missing; run dvc checkout or dvc repro") from error
+    handle = open_local(path)
     try:
         data = os.pread(handle, clip.size, clip.offset)
     finally:
@@ -113,3 +204,15 @@ def read_clip(folder: Path, clip: Clip) -> bytes:
             f"{clip.offset}-{clip.offset + clip.size}; run dvc checkout or dvc repro"
         )
     return data
+
+
+def open_local(path: Path) -> int:
+    """Open a shard on disk to read it.
+
+    Raises:
+        UserError: the shard is missing.
+    """
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: shard missing; run dvc checkout or dvc repro") from error

@@ -107,6 +107,33 @@ def fetched_index(place: str, work: Path) -> Iterator[Path]:
         ) from error
 
 
+def versions(place: str) -> dict[str, tuple[str, int]]:
+    """Version and size in bytes of every file below a remote place, by path inside it.
+
+    Raises:
+        UserError: the place cannot be reached.
+    """
+    return {path: (_version(info), info["size"]) for path, info in _listing(place).items()}
+
+
+def download(place: str, path: str, local: Path, version: str) -> None:
+    """Fetch one version of a file, as `versions` gave it, to `local`.
+
+    Raises:
+        UserError: the file is gone or has another version by now, or cannot be reached.
+    """
+    try:
+        info = _info(place, path)
+        if _version(info) == version:
+            _download(place, path, local, info["size"])
+            return
+    except FileNotFoundError:
+        pass
+    raise UserError(
+        f"{_url(place, path)}: changed since its index was read; start again to read what is new"
+    )
+
+
 def local_copy(place: str, work: Path) -> Path:
     """Where `mirror` keeps its copy of a place, and where a stage writes what it will publish.
 

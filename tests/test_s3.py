@@ -13,13 +13,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline import storage
 from pipeline.config import App
 from pipeline.errors import UserError
+from pipeline.learn.loader import Loader
+from pipeline.learn.sampler import InOrder
 from pipeline.manifest import read_rejects
+from pipeline.packed import Packed
 from pipeline.stages import ingest
+from tests.learn.toy import write_toy
+from tests.test_train import fit
 
 pytestmark = pytest.mark.slow
 
@@ -190,6 +196,77 @@ def test_ingest_publishes_its_clips_to_a_bucket(
         ingest.run(cfg)
     copy = storage.mirror(place, tmp_path / "another-machine")
     assert contents(copy) == contents(tmp_path / "clips")
+
+
+@pytest.mark.parametrize("encoding", ["raw", "h264"])
+def test_workers_read_packed_samples_of_a_bucket_as_of_a_folder(
+    s3: Any, tmp_path: Path, encoding: str
+) -> None:
+    place = f"s3://{BUCKET}/packed"
+    folder = write_toy(tmp_path / "packed", num_train=32, num_val=0, encoding=encoding)
+    storage.publish(folder, place)
+
+    def batches(packed: Packed, num_workers: int) -> list[list[bytes]]:
+        rows, labels = np.arange(32)[::-1], np.zeros(32, np.int64)
+        loader = Loader(
+            packed,
+            labels,
+            labels,
+            InOrder(rows.copy()),
+            batch_size=8,
+            drop_last=True,
+            num_workers=num_workers,
+        )
+        return [[tensor.numpy().tobytes() for tensor in batch] for batch in loader]
+
+    work = tmp_path / "work"
+    remote = Packed.open(place, work)
+    assert not (work / "cache").exists(), "no shard is fetched before it is touched"
+    expected = batches(Packed.open(folder, work), 0)
+    assert batches(remote, 2) == batches(remote, 0) == expected
+    shards = [path for path in (work / "cache").iterdir() if path.suffix in (".raw", ".tar")]
+    assert len(shards) == len(remote.names) == 4
+
+    (folder / remote.names[0]).unlink()
+    write_toy(folder, num_train=31, num_val=0, encoding=encoding)
+    storage.publish(folder, place)
+    assert len(Packed.open(place, work).index) == 31
+
+
+def test_samples_that_do_not_fit_the_cache_are_read_all_the_same_and_said_to_be_slow(
+    s3: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = f"s3://{BUCKET}/packed"
+    folder = write_toy(tmp_path / "packed", num_train=32, num_val=0)
+    storage.publish(folder, place)
+    remote = Packed.open(place, tmp_path / "work", cache_gb=5e-4)
+    assert "shards are fetched again and again; raise it" in caplog.text
+    local = Packed.open(folder, tmp_path / "work")
+    assert all((remote.read(i) == local.read(i)).all() for i in (0, 31, 1, 15, 30))
+    kept = [path.stat().st_size for path in (tmp_path / "work" / "cache").glob("*.raw")]
+    assert sum(kept) <= 5e5
+
+
+def test_a_bucket_without_an_index_or_a_shard_is_named(s3: Any, tmp_path: Path) -> None:
+    place = f"s3://{BUCKET}/packed"
+    with pytest.raises(UserError, match=f"{place}/index.parquet: missing; run dvc repro pack"):
+        Packed.open(place, tmp_path / "work")
+    storage.publish(write_toy(tmp_path / "packed", num_train=32, num_val=0), place)
+    s3.rm(f"{BUCKET}/packed/shard-00001.raw")
+    with pytest.raises(UserError, match=f"{place}/shard-00001.raw: shard missing"):
+        Packed.open(place, tmp_path / "work")
+
+
+def test_training_from_a_bucket_gives_the_weights_of_the_same_folder(
+    s3: Any, tmp_path: Path
+) -> None:
+    folder = write_toy(tmp_path / "packed", num_train=32, num_val=16)
+    storage.publish(folder, f"s3://{BUCKET}/packed")
+    weights = []
+    for number, place in enumerate((str(folder), f"s3://{BUCKET}/packed")):
+        models = fit(place, tmp_path / str(number), 2, "num_epochs=1")
+        weights.append((models / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
 
 
 def test_a_fresh_clone_pulls_what_was_pushed(

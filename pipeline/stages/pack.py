@@ -1,9 +1,10 @@
-"""Decode clips and variants once into one memory map of training samples."""
+"""Put clips and variants into the shards that training reads, decoded or as they are."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,54 +14,54 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import executor, manifest, packed, shards, storage, video, workdir
-from pipeline.config import ClipFormat, PackApp
+from pipeline import executor, manifest, shards, storage, video, workdir
+from pipeline.config import ClipFormat, PackApp, tracked
 from pipeline.errors import UserError
 from pipeline.manifest import Clip
-from pipeline.shards import read_clip
+from pipeline.packed import ENCODINGS, INDEX, INDEX_SCHEMA
+from pipeline.shards import Place, RawWriter, ShardWriter, read_clip
 
 log = logging.getLogger(__name__)
 
-ENCODINGS = ("raw",)
 _CODE = ("stages/pack.py", "manifest.py", "packed.py", "shards.py", "video.py")
 _LIBRARIES = ("decord", "numpy")
-_CLIPS_PER_BLOCK = 32
 _ROWS_PER_GROUP = 8192
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some clips, and where in the memory map the first of them goes."""
+    """The clips of one shard, and the folder that it and its rows of the index become."""
 
     clips: Sequence[tuple[Path, Clip]]
-    samples: Path
-    first: int
+    folder: Path
+    encoding: str
     format: ClipFormat
 
 
 def write_block(block: Block) -> None:
-    """Decode the clips of a block and write their frames to their place in the memory map."""
-    shape = (block.format.num_frames, block.format.size, block.format.size, 3)
-    handle = os.open(block.samples, os.O_WRONLY)
-    try:
-        for number, (folder, clip) in enumerate(block.clips, block.first):
-            frames = video.decode(read_clip(folder, clip))
-            if frames.shape != shape:
-                raise UserError(
-                    f"clip {clip.clip_id}: {frames.shape} instead of {shape}; run dvc repro ingest"
-                )
-            os.pwrite(handle, frames.tobytes(), number * frames.nbytes)
-    finally:
-        os.close(handle)
+    """Write the shard of a block, and the rows of the index that tell what is in it."""
+    partial = block.folder.with_name(f"{block.folder.name}.partial")
+    # A worker that died may have left it.
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    raw = block.encoding == "raw"
+    rows = []
+    with RawWriter(partial) if raw else ShardWriter(partial, len(block.clips)) as writer:
+        for folder, clip in block.clips:
+            mp4 = read_clip(folder, clip)
+            data = _frames(mp4, clip, block.format) if raw else mp4
+            rows.append(_index_row(clip, writer.add(clip.clip_id, data), data))
+    pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), partial / INDEX)
+    partial.rename(block.folder)
 
 
 def run(cfg: PackApp) -> None:
-    """Write `samples.raw`, `index.parquet`, `format.json`, `stats.json` to `paths.packed`.
+    """Write shards, `index.parquet`, `format.json` and `stats.json` to `paths.packed`.
 
-    The samples grow in the work folder, where finished blocks outlive a kill.
+    A shard is a block of work; finished ones outlive a kill.
 
     Raises:
-        UserError: an unknown encoding, or a shard that is missing or not whole.
+        UserError: an unknown encoding, or a shard of clips that is missing or not whole.
     """
     if cfg.encoding not in ENCODINGS:
         raise UserError(
@@ -74,10 +75,8 @@ def run(cfg: PackApp) -> None:
     tables = [splits / manifest.MANIFEST, augmented / manifest.MANIFEST]
     code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
     hashes = [workdir.file_sha256(table) for table in tables]
-    key = workdir.key(code, asdict(clip_format), hashes)
+    key = workdir.key(code, tracked(cfg), asdict(clip_format), hashes)
     finished = workdir.Blocks(work / "pack" / workdir.key(storage.name(paths.packed)))
-    samples = finished[f"{key}.raw"]
-    samples.touch()
 
     def clips() -> Iterator[tuple[Path, Clip]]:
         for folder, table in zip((clips_folder, augmented), tables, strict=True):
@@ -86,38 +85,57 @@ def run(cfg: PackApp) -> None:
                     yield folder, clip
 
     num_clips = sum(1 for _ in clips())
-    firsts = range(0, num_clips, _CLIPS_PER_BLOCK)
-    names = [workdir.key(key, first) for first in firsts]
-    todo = [name for name in names if name not in finished]
+    names = [workdir.key(key, first) for first in range(0, num_clips, cfg.shard_samples)]
+    todo = {name for name in names if name not in finished}
 
     def blocks() -> Iterator[list[Block]]:
-        wanted = set(todo)
-        parts = executor.in_blocks(clips(), _CLIPS_PER_BLOCK)
-        for name, first, part in zip(names, firsts, parts, strict=True):
-            if name in wanted:
-                yield [Block(part, samples.resolve(), first, clip_format)]
+        parts = executor.in_blocks(clips(), cfg.shard_samples)
+        for name, part in zip(names, parts, strict=True):
+            if name in todo:
+                yield [Block(part, finished[name].resolve(), cfg.encoding, clip_format)]
 
     results = executor.map_blocks(write_block, blocks(), cfg.run, title="pack", num_items=len(todo))
-    for name, (lost,) in zip(todo, results, strict=True):
+    for (lost,) in results:
         if isinstance(lost, executor.Lost):
             raise UserError(f"pack: {lost.detail}; run it again")
-        with finished.writing(name):
-            pass
     with storage.replacing(paths.packed, work) as fresh:
-        shards.link(samples, fresh / packed.SAMPLES)
-        counts: Counter[str] = Counter()
-        with pq.ParquetWriter(fresh / packed.INDEX, packed.INDEX_SCHEMA) as index:
-            for part in executor.in_blocks(clips(), _ROWS_PER_GROUP):
-                rows = [_index_row(clip) for _, clip in part]
-                index.write_table(pa.Table.from_pylist(rows, schema=packed.INDEX_SCHEMA))
-                counts.update(f"{c.split} {'variant' if c.parent_id else 'clip'}" for _, c in part)
+        _assemble([finished[name] for name in names], fresh, ENCODINGS[cfg.encoding])
         manifest.write_format(fresh, clip_format)
-        manifest.write_stats(fresh, {"samples": counts})
     finished.clear()
     log.info("pack: %d samples", num_clips)
 
 
-def _index_row(clip: Clip) -> dict[str, object]:
+def _frames(mp4: bytes, clip: Clip, format_: ClipFormat) -> bytes:
+    shape = (format_.num_frames, format_.size, format_.size, 3)
+    frames = video.decode(mp4)
+    if frames.shape != shape:
+        raise UserError(
+            f"clip {clip.clip_id}: {frames.shape} instead of {shape}; run dvc repro ingest"
+        )
+    return frames.tobytes()
+
+
+def _assemble(blocks: Sequence[Path], fresh: Path, suffix: str) -> None:
+    """Number the shards on; they are linked, so that the next run finds the blocks whole."""
+    counts: Counter[str] = Counter()
+    parts = []
+    for number, block in enumerate(blocks):
+        name = shards.shard_name(number, suffix)
+        shards.link(block / shards.shard_name(0, suffix), fresh / name)
+        part = pq.read_table(block / INDEX)
+        place = part.schema.get_field_index("shard")
+        parts.append(part.set_column(place, INDEX_SCHEMA.field(place), pa.repeat(name, len(part))))
+        splits, variants = part["split"].to_pylist(), part["variant"].is_valid().to_pylist()
+        counts.update(
+            f"{split} {'variant' if is_variant else 'clip'}"
+            for split, is_variant in zip(splits, variants, strict=True)
+        )
+    index = pa.concat_tables([INDEX_SCHEMA.empty_table(), *parts]).combine_chunks()
+    pq.write_table(index, fresh / INDEX, row_group_size=_ROWS_PER_GROUP)
+    manifest.write_stats(fresh, {"samples": counts})
+
+
+def _index_row(clip: Clip, place: Place, data: bytes) -> dict[str, object]:
     return {
         "sample_id": clip.clip_id,
         "clip_id": clip.parent_id or clip.clip_id,
@@ -133,4 +151,6 @@ def _index_row(clip: Clip) -> dict[str, object]:
         "start_s": clip.start_s,
         "licence": clip.licence,
         "authority": clip.authority,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        **asdict(place),
     }

@@ -18,8 +18,9 @@ from pipeline import executor, manifest, probes, storage
 from pipeline.config import ProbeApp
 from pipeline.errors import UserError
 from pipeline.manifest import Clip, File
-from pipeline.packed import SAMPLES, Packed
+from pipeline.packed import Packed, Samples
 from pipeline.probes import Cues, Features
+from pipeline.shards import Place
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +32,16 @@ _CLIPS_PER_BLOCK = 64
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of the packed samples, in their memory map of a shape (N, T, H, W, 3)."""
+    """Some packed samples."""
 
-    samples: Path
-    shape: tuple[int, ...]
-    rows: NDArray[np.int64]
+    samples: Samples
+    places: Sequence[Place]
     border_px: int
 
 
 def look(block: Block) -> list[Cues]:
     """Reduce the samples of a block to their cues."""
-    samples = np.memmap(block.samples, np.uint8, "r", shape=block.shape)
-    return [probes.cues(np.asarray(samples[row]), block.border_px) for row in block.rows]
+    return [probes.cues(block.samples.read(place), block.border_px) for place in block.places]
 
 
 def run(cfg: ProbeApp) -> None:
@@ -52,10 +51,9 @@ def run(cfg: ProbeApp) -> None:
         UserError: a table that is missing, or samples that the tables do not know.
     """
     paths, work = cfg.paths, Path(cfg.paths.work)
-    packed = Packed.open(storage.mirror(paths.packed, work))
+    packed = Packed.open(paths.packed, work, cfg.run.cache_gb)
     clips_folder = storage.mirror(paths.clips, work)
     augmented = storage.mirror(paths.augmented, work)
-    format_ = manifest.read_format(packed.folder)
     files = {
         (file.collection, file.path): file
         for file in manifest.read_rows(clips_folder / manifest.FILES, File)
@@ -71,7 +69,7 @@ def run(cfg: ProbeApp) -> None:
     }
     absent = sorted(wanted - clips.keys())
     if absent:
-        raise UserError(f"{packed.folder}: no clip {absent[0]} in the manifests; run dvc repro")
+        raise UserError(f"{packed.place}: no clip {absent[0]} in the manifests; run dvc repro")
     metrics: dict[str, Any] = {}
     for name, rows in rows_of.items():
         if rows.size == 0:
@@ -80,7 +78,7 @@ def run(cfg: ProbeApp) -> None:
         ordered = [clips[sample] for sample in index["sample_id"].to_pylist()]
         features = {
             "container": _container(ordered, files),
-            "size": _size(ordered, format_.num_frames / format_.fps),
+            "size": _size(ordered, packed.format.num_frames / packed.format.fps),
             **_pixels(cfg, packed, rows),
         }
         metrics[name] = _judge(cfg, features, index)
@@ -145,11 +143,9 @@ def _size(clips: Sequence[Clip], duration_s: float) -> Features:
 
 
 def _pixels(cfg: ProbeApp, packed: Packed, rows: NDArray[np.int64]) -> dict[str, Features]:
-    samples = (packed.folder / SAMPLES).resolve()
-
     def blocks() -> Iterator[list[Block]]:
         for part in executor.in_blocks(rows, _CLIPS_PER_BLOCK):
-            yield [Block(samples, packed.samples.shape, np.array(part), cfg.border_px)]
+            yield [Block(packed.samples, [packed.at(row) for row in part], cfg.border_px)]
 
     found: list[Cues] = []
     num_blocks = -(-len(rows) // _CLIPS_PER_BLOCK)

@@ -123,6 +123,8 @@ def write_rest(paths: Paths) -> None:
             "recording": ROOF.recording,
             "discharge": 1,
             "start_s": 0.0,
+            "offset": 0,
+            "size": 0,
         }
         for sample_id in (CLIPS[0].clip_id, VARIANT.clip_id)
     ]

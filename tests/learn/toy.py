@@ -3,12 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline import manifest, packed
+from pipeline import packed
 from pipeline.config import ClipFormat
 from pipeline.manifest import CLASSES
+from tests.packing import write_packed
 
 FORMAT = ClipFormat(num_frames=8, size=32, fps=15.0, crf=18)
 
@@ -25,11 +24,16 @@ def toy_clip(seed: int, label: int) -> np.ndarray:
     return frames.astype(np.uint8)
 
 
-def write_packed(
-    folder: Path, *, num_train: int = 32, num_val: int = 16, classes: tuple[str, ...] = CLASSES
+def write_toy(
+    folder: Path,
+    *,
+    num_train: int = 32,
+    num_val: int = 16,
+    classes: tuple[str, ...] = CLASSES,
+    encoding: str = "raw",
+    shard_samples: int = 10,
 ) -> Path:
     """A packed folder in which the classes take turns and every clip is its own recording."""
-    folder.mkdir(parents=True)
     labels = [CLASSES.index(name) for name in classes]
     rows, frames = [], []
     for split, num_clips in (("train", num_train), ("val", num_val)):
@@ -51,8 +55,6 @@ def write_packed(
                 }
             )
             frames.append(toy_clip(len(rows), label))
-    table = pa.Table.from_pylist(rows, schema=packed.INDEX_SCHEMA)
-    pq.write_table(table, folder / packed.INDEX)
-    (folder / packed.SAMPLES).write_bytes(b"".join(clip.tobytes() for clip in frames))
-    manifest.write_format(folder, FORMAT)
-    return folder
+    return write_packed(
+        folder, rows, frames, FORMAT, encoding=encoding, shard_samples=shard_samples
+    )

@@ -1,16 +1,24 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
+import tarfile
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import manifest, shards, video
 from pipeline.config import App
 from pipeline.errors import UserError
-from pipeline.packed import Packed
+from pipeline.packed import ENCODINGS, INDEX, Packed
 from pipeline.stages import augment, ingest, pack, split
 
 
@@ -21,11 +29,12 @@ def augmented(compose: Callable[..., App], small_collection: Path) -> None:
     augment.run(compose("augment"))
 
 
+@pytest.mark.parametrize("encoding", ["raw", "h264"])
 def test_samples_are_the_decoded_clips_at_random_access(
-    compose: Callable[..., App], augmented: None, tmp_path: Path
+    compose: Callable[..., App], augmented: None, tmp_path: Path, encoding: str
 ) -> None:
-    pack.run(compose("pack"))
-    packed = Packed.open(tmp_path / "packed")
+    pack.run(compose("pack", f"encoding={encoding}", "shard_samples=7"))
+    packed = Packed.open(tmp_path / "packed", tmp_path / "work")
     clips = {c.clip_id: c for c in manifest.read_manifest(tmp_path / "splits")}
     variants = {c.clip_id: c for c in manifest.read_manifest(tmp_path / "augmented")}
     rows = packed.index.to_pylist()
@@ -45,36 +54,124 @@ def test_variants_are_selected_for_training_only_when_wanted(
     compose: Callable[..., App], augmented: None, tmp_path: Path
 ) -> None:
     pack.run(compose("pack"))
-    packed = Packed.open(tmp_path / "packed")
+    packed = Packed.open(tmp_path / "packed", tmp_path / "work")
     train = packed.select(["train"], variants=False)
     assert len(packed.select(["train"], variants=True)) == 2 * len(train)
     splits = packed.index["split"].to_pylist()
     assert {splits[i] for i in packed.select(["val", "test"], variants=True)} == {"val", "test"}
 
 
+@pytest.mark.parametrize("encoding", ["raw", "h264"])
 def test_one_and_two_workers_write_the_same_bytes(
-    compose: Callable[..., App], augmented: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    compose: Callable[..., App], augmented: None, tmp_path: Path, encoding: str
 ) -> None:
-    monkeypatch.setattr(pack, "_CLIPS_PER_BLOCK", 3)
     outputs = []
     for workers in (1, 2):
-        pack.run(compose("pack", "run.executor=processes", f"run.num_workers={workers}"))
+        run = ["run.executor=processes", f"run.num_workers={workers}"]
+        pack.run(compose("pack", f"encoding={encoding}", "shard_samples=7", *run))
         outputs.append({f.name: f.read_bytes() for f in (tmp_path / "packed").iterdir()})
     assert outputs[0] == outputs[1]
 
 
+def test_h264_shards_hold_the_bytes_of_the_clips_and_are_tars(
+    compose: Callable[..., App], augmented: None, tmp_path: Path
+) -> None:
+    pack.run(compose("pack", "encoding=h264", "shard_samples=7"))
+    clips = {
+        clip.clip_id: (folder, clip)
+        for folder, table in (("clips", "splits"), ("augmented", "augmented"))
+        for clip in manifest.read_manifest(tmp_path / table)
+    }
+    rows = pq.read_table(tmp_path / "packed" / INDEX).to_pylist()
+    found = {}
+    for shard in sorted((tmp_path / "packed").glob("shard-*.tar")):
+        with tarfile.open(shard) as tar:
+            members = tar.getmembers()
+            assert len(members) == 7 or shard.name == rows[-1]["shard"]
+            for member in members:
+                found[member.name] = tar.extractfile(member).read()  # type: ignore[union-attr]
+    assert list(found) == [f"{row['sample_id']}.mp4" for row in rows]
+    for row in rows:
+        folder, clip = clips[row["sample_id"]]
+        mp4 = shards.read_clip(tmp_path / folder, clip)
+        assert found[f"{row['sample_id']}.mp4"] == mp4
+        assert row["sha256"] == hashlib.sha256(mp4).hexdigest()
+
+
+def test_a_shard_holds_so_many_samples_and_takes_no_room_twice(
+    compose: Callable[..., App],
+    augmented: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    links = []
+    monkeypatch.setattr(shards, "link", lambda a, b: (links.append(b.name), os.link(a, b)))
+    pack.run(compose("pack", "shard_samples=5"))
+    rows = pq.read_table(tmp_path / "packed" / INDEX).to_pylist()
+    counts = Counter(row["shard"] for row in rows)
+    assert sorted(counts) == links
+    assert {counts[name] for name in links[:-1]} == {5}
+    assert all((tmp_path / "packed" / name).stat().st_nlink == 1 for name in links)
+    assert not list((tmp_path / "work" / "pack").iterdir())
+
+
+def test_finished_shards_are_kept_when_a_run_fails(
+    compose: Callable[..., App],
+    augmented: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pack.run(compose("pack", "shard_samples=5"))
+    whole = {f.name: f.read_bytes() for f in (tmp_path / "packed").iterdir()}
+    shutil.rmtree(tmp_path / "packed")
+    decoded = []
+
+    def decode(mp4: bytes) -> video.Frames:
+        if len(decoded) == 12:
+            raise UserError("cut off")
+        decoded.append(mp4)
+        return original(mp4)
+
+    original = video.decode
+    with monkeypatch.context() as patch:
+        patch.setattr(video, "decode", decode)
+        with pytest.raises(UserError, match="cut off"):
+            pack.run(compose("pack", "shard_samples=5"))
+    assert not (tmp_path / "packed").exists()
+    decoded.clear()
+    num_rows = pq.read_table(pa.BufferReader(whole[INDEX])).num_rows
+    with monkeypatch.context() as patch:
+        patch.setattr(video, "decode", lambda mp4: (decoded.append(mp4), original(mp4))[1])
+        pack.run(compose("pack", "shard_samples=5"))
+    assert len(decoded) == num_rows - 10
+    assert {f.name: f.read_bytes() for f in (tmp_path / "packed").iterdir()} == whole
+
+
+def test_another_encoding_packs_anew(
+    compose: Callable[..., App], augmented: None, tmp_path: Path
+) -> None:
+    for encoding in ("h264", "raw"):
+        pack.run(compose("pack", f"encoding={encoding}"))
+        suffixes = {path.suffix for path in (tmp_path / "packed").glob("shard-*")}
+        assert suffixes == {ENCODINGS[encoding]}
+
+
 def test_an_unknown_encoding_is_an_error(compose: Callable[..., App]) -> None:
-    with pytest.raises(UserError, match="encoding 'zip' is none of raw"):
+    with pytest.raises(UserError, match="encoding 'zip' is none of raw, h264"):
         pack.run(compose("pack", "encoding=zip"))
 
 
-def test_truncated_samples_are_an_error(
+def test_clips_of_another_shape_are_an_error(
     compose: Callable[..., App], augmented: None, tmp_path: Path
 ) -> None:
+    other = replace(manifest.read_format(tmp_path / "clips"), num_frames=8)
+    manifest.write_format(tmp_path / "clips", other)
+    with pytest.raises(UserError, match=r"\(16, 128, 128, 3\) instead of \(8, 128, 128, 3\)"):
+        pack.run(compose("pack"))
+
+
+def test_samples_are_counted(compose: Callable[..., App], augmented: None, tmp_path: Path) -> None:
     pack.run(compose("pack"))
-    samples = tmp_path / "packed" / "samples.raw"
-    samples.write_bytes(samples.read_bytes()[:-1])
-    with pytest.raises(UserError, match=r"samples\.raw: \d+ bytes instead of \d+; run dvc"):
-        Packed.open(tmp_path / "packed")
     stats = json.loads((tmp_path / "packed" / "stats.json").read_text())
-    assert stats["samples"]["train clip"] == stats["samples"]["train variant"]
+    assert stats["samples"]["train clip"] == stats["samples"]["train variant"] > 0
+    assert sum(stats["samples"].values()) == pq.read_table(tmp_path / "packed" / INDEX).num_rows

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline import manifest
 from pipeline.config import App, ClipFormat
 from pipeline.errors import UserError
 from pipeline.manifest import Clip, File
-from pipeline.packed import INDEX, INDEX_SCHEMA, SAMPLES
+from pipeline.packed import INDEX_SCHEMA
 from pipeline.stages import probe
 from tests.conftest import moving_frames
+from tests.packing import write_packed
 
 CUES = {"border", "colour", "container", "overlay", "size", "still"}
 NUM_CLIPS = 32
@@ -88,7 +87,6 @@ def outputs(folder: Path, leak: str | None = None) -> None:
     clips += variants
     samples += [samples[int(clip.parent_id or "", 16)] for clip in variants]
     manifest.write_rows(folder / "augmented" / manifest.MANIFEST, Clip, variants)
-    manifest.write_format(folder / "packed", FORMAT)
     rows = [
         {name: getattr(clip, name, None) for name in INDEX_SCHEMA.names}
         | {
@@ -99,8 +97,7 @@ def outputs(folder: Path, leak: str | None = None) -> None:
         }
         for clip in clips
     ]
-    pq.write_table(pa.Table.from_pylist(rows, schema=INDEX_SCHEMA), folder / "packed" / INDEX)
-    (folder / "packed" / SAMPLES).write_bytes(np.stack(samples).tobytes())
+    write_packed(folder / "packed", rows, samples, FORMAT)
 
 
 def probed(compose: Callable[..., App], *overrides: str) -> dict[str, Any]:

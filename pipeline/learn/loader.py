@@ -1,0 +1,241 @@
+"""Batches of packed samples, read by worker processes straight into memory that they share.
+
+What is drawn, and in which order, depends on neither shards, workers nor ranks.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from pipeline.errors import UserError
+from pipeline.learn.batch import Batch
+from pipeline.learn.sampler import Sampler
+from pipeline.packed import Packed
+
+_PREFETCH = 2
+# Of a batch that the consumer works on, one that it still holds, and one that is handed over.
+_NUM_SLOTS_OUTSIDE = 3
+
+
+class Loader:
+    """Iterating yields the batches of an epoch, one `Batch` a step, for one of several ranks.
+
+    Every global batch is `batch_size` draws that follow each other; rank r of w gets every w-th
+    of them from the r-th, so that all ranks see together what one would alone. Set the epoch by
+    `sampler.set_epoch` before an iteration begins, which Lightning does.
+
+    `state_dict` is the place in the epoch. It goes on with any number of workers, which
+    torchdata's own state does not, and, with the global batch size, of ranks.
+
+    `clips` lie in memory that is used again once nothing refers to them or to views of them.
+    """
+
+    batch_sampler = None
+    """Lightning looks for it where there is a `sampler`."""
+
+    def __init__(
+        self,
+        packed: Packed,
+        labels: NDArray[np.int64],
+        sources: NDArray[np.int64],
+        sampler: Sampler,
+        *,
+        batch_size: int,
+        drop_last: bool,
+        num_workers: int,
+        rank: int = 0,
+        world: int = 1,
+        pinned: bool = False,
+    ) -> None:
+        """Read rows of `packed`; `labels` and `sources` (N,) are those of all its rows.
+
+        `pinned` batches are copied to page-locked memory in the background; it takes CUDA.
+        """
+        assert batch_size % world == 0, (batch_size, world)
+        self.sampler = sampler
+        self._labels, self._sources, self._pinned = labels, sources, pinned
+        num_slots = max(1, _PREFETCH * num_workers) + _NUM_SLOTS_OUTSIDE
+        self._slots = _Slots(num_slots, (batch_size // world, *packed.samples.shape))
+        num_draws = len(sampler) // batch_size * batch_size if drop_last else len(sampler)
+        self._requests = _Requests(sampler, self._slots, batch_size, num_draws, rank, world)
+        with warnings.catch_warnings():
+            # It calls what torch has deprecated since.
+            warnings.filterwarnings("ignore", ".*set_vital.*")
+            self._loader: StatefulDataLoader[_Request | UserError] = StatefulDataLoader(
+                _Filler(packed, self._slots),
+                batch_size=None,
+                sampler=self._requests,
+                collate_fn=_as_it_is,
+                num_workers=num_workers,
+                persistent_workers=num_workers > 0,
+                prefetch_factor=_PREFETCH if num_workers else None,
+                # Workers inherit the slots.
+                multiprocessing_context="fork" if num_workers else None,
+            )
+        self._place = {"epoch": 0, "batch": 0}
+        self._resumed: dict[str, int] | None = None
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+        return len(self._requests)
+
+    def state_dict(self) -> dict[str, int]:
+        """The `epoch`, and how many batches of it (`batch`) were yielded."""
+        return self._resumed or dict(self._place)
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Let the next iteration go on from there, if it is of that epoch."""
+        self._resumed = dict(state_dict)
+
+    def __iter__(self) -> Iterator[Batch]:
+        resumed, self._resumed = self._resumed, None
+        epoch = self.sampler.epoch
+        first = resumed["batch"] if resumed and resumed["epoch"] == epoch else 0
+        self._place = place = {"epoch": epoch, "batch": first}
+        self._requests.first = first
+        batches = map(self._batch, iter(self._loader))
+        for batch in _pinned_ahead(batches) if self._pinned else batches:
+            assert self._place is place, "another iteration has begun"
+            place["batch"] += 1
+            yield batch
+
+    def _batch(self, done: _Request | UserError) -> Batch:
+        if isinstance(done, UserError):
+            raise done
+        return Batch(
+            self._slots.lend(done.slot, len(done.rows)),
+            torch.from_numpy(self._labels[done.rows]),
+            torch.from_numpy(self._sources[done.rows]),
+            torch.full((len(done.rows),), done.epoch),
+            torch.from_numpy(done.places),
+        )
+
+
+class _Request(NamedTuple):
+    """Rows to read into a slot. Workers give it back as it is when they are done."""
+
+    slot: int
+    rows: NDArray[np.int64]
+    epoch: int
+    places: NDArray[np.int64]
+
+
+class _Slots:
+    """Memory for some batches, shared with the processes that are forked after it is made.
+
+    It is anonymous, so the size of /dev/shm, 64 MB in a container, does not matter.
+    """
+
+    def __init__(self, num_slots: int, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._memory = mmap.mmap(-1, num_slots * math.prod(shape))
+        self._free = deque(range(num_slots))
+        self._taken: set[int] = set()
+
+    def frames(self, slot: int, num_clips: int) -> NDArray[np.uint8]:
+        """The first clips of a slot, uint8 (num_clips, T, H, W, 3)."""
+        shape = (num_clips, *self._shape[1:])
+        offset = slot * math.prod(self._shape)
+        return np.frombuffer(self._memory, np.uint8, math.prod(shape), offset).reshape(shape)
+
+    def take(self) -> int:
+        """A slot that is free, to be filled."""
+        slot = self._free.popleft()
+        self._taken.add(slot)
+        return slot
+
+    def lend(self, slot: int, num_clips: int) -> Tensor:
+        """The clips of a slot that was filled; it is free again when the last view is gone."""
+        self._taken.remove(slot)
+        array = self.frames(slot, num_clips)
+        if not self._free:
+            # The consumer keeps batches: it gets copies, and the workers go on.
+            self._free.append(slot)
+            return torch.from_numpy(array.copy())
+        weakref.finalize(array, self._free.append, slot).atexit = False
+        return torch.from_numpy(array)
+
+    def reclaim(self) -> None:
+        """Free what was taken for batches that nobody will ask for any more."""
+        self._free.extend(self._taken)
+        self._taken.clear()
+
+
+class _Requests:
+    """The batches of one rank, from `first` on."""
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        slots: _Slots,
+        batch_size: int,
+        num_draws: int,
+        rank: int,
+        world: int,
+    ) -> None:
+        self._sampler, self._slots = sampler, slots
+        self._batch_size, self._num_draws = batch_size, num_draws
+        self._rank, self._world = rank, world
+        self.first = 0
+
+    def __len__(self) -> int:
+        # A rank has no part in a last batch that is too short for it.
+        return math.ceil(max(0, self._num_draws - self._rank) / self._batch_size)
+
+    def __iter__(self) -> Iterator[_Request]:
+        # By now, no worker fills what an iteration before asked for.
+        self._slots.reclaim()
+        rows = self._sampler.draw()
+        for batch in range(self.first, len(self)):
+            start = batch * self._batch_size
+            end = min(start + self._batch_size, self._num_draws)
+            places = np.arange(start + self._rank, end, self._world)
+            yield _Request(self._slots.take(), rows[places], self._sampler.epoch, places)
+
+
+class _Filler:
+    """What workers do."""
+
+    def __init__(self, packed: Packed, slots: _Slots) -> None:
+        self._packed, self._slots = packed, slots
+
+    def __getitem__(self, request: _Request) -> _Request | UserError:
+        frames = self._slots.frames(request.slot, len(request.rows))
+        try:
+            for row, target in zip(request.rows.tolist(), frames, strict=True):
+                self._packed.samples.read_into(self._packed.at(row), target)
+        except UserError as error:
+            # Raised in a worker, it would come with the worker's traceback in its message.
+            return error
+        return request
+
+
+def _as_it_is(request: _Request | UserError) -> _Request | UserError:
+    return request
+
+
+def _pinned_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Copy each batch to pinned memory in a thread, while the one before is worked on."""
+
+    def pinned() -> Batch | None:
+        batch = next(batches, None)
+        return batch and Batch(*(tensor.pin_memory() for tensor in batch))
+
+    with ThreadPoolExecutor(1) as thread:
+        ahead = thread.submit(pinned)
+        while (batch := ahead.result()) is not None:
+            ahead = thread.submit(pinned)
+            yield batch

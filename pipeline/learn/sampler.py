@@ -1,0 +1,90 @@
+"""Which samples an epoch draws, in which order: a function of the seed and the epoch alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Sampler(Protocol):
+    """Draws rows, for all ranks together."""
+
+    epoch: int
+
+    def __len__(self) -> int:
+        """How many rows every epoch draws."""
+
+    def draw(self) -> NDArray[np.int64]:
+        """The rows of the current epoch, in order."""
+
+
+class InOrder:
+    """The same rows in every epoch, as they stand."""
+
+    epoch = 0
+
+    def __init__(self, rows: NDArray[np.int64]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def draw(self) -> NDArray[np.int64]:
+        """All rows."""
+        return self.rows
+
+
+class BalancedSampler:
+    """As many draws of every class, spread over its sources, in an order set by the epoch.
+
+    Within a class, a source of n samples is drawn in proportion to n ** (1 - source_balance).
+    No sample comes twice before all others of its class and source came once.
+    """
+
+    def __init__(
+        self,
+        rows: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        sources: NDArray[np.int64],
+        *,
+        source_balance: float,
+        seed: int,
+    ) -> None:
+        assert len(rows) == len(labels) == len(sources) > 0
+        self.rows, self.labels, self.sources = rows, labels, sources
+        self.source_balance, self.seed, self.epoch = source_balance, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose what is drawn next; Lightning calls it before every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def draw(self) -> NDArray[np.int64]:
+        """The rows of the current epoch, shuffled."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        classes = np.unique(self.labels)
+        drawn = []
+        for label, quota in zip(
+            classes, divide(len(self), np.ones(len(classes)), rng), strict=True
+        ):
+            in_class = self.labels == label
+            names, sizes = np.unique(self.sources[in_class], return_counts=True)
+            shares = divide(quota, sizes ** (1 - self.source_balance), rng)
+            for name, share in zip(names, shares, strict=True):
+                group = self.rows[in_class & (self.sources == name)]
+                num_rounds = math.ceil(share / len(group))
+                rounds = rng.permuted(np.tile(group, (num_rounds, 1)), axis=1)
+                drawn.append(rounds.ravel()[:share])
+        return rng.permutation(np.concatenate(drawn))
+
+
+def divide(total: int, weights: NDArray[np.floating], rng: np.random.Generator) -> list[int]:
+    """Whole shares of `total` in proportion to `weights`, unbiased over `rng`."""
+    edges = np.cumsum(weights) / np.sum(weights) * total
+    edges[-1] = total
+    return [int(n) for n in np.diff(np.floor(edges + rng.random() * (1 - 1e-9)), prepend=0.0)]

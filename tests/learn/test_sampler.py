@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from pipeline.learn.sampler import BalancedSampler, divide
+
+LABELS = np.repeat([0, 1, 2, 3], [10, 30, 60, 100])
+SOURCES = (np.arange(200) % 5 == 0).astype(int)
+
+
+def sampler(epoch: int = 0, source_balance: float = 0.5) -> BalancedSampler:
+    rows = np.arange(1000, 1200)
+    made = BalancedSampler(rows, LABELS, SOURCES, source_balance=source_balance, seed=3)
+    made.set_epoch(epoch)
+    return made
+
+
+def test_every_class_is_drawn_alike() -> None:
+    counts = Counter(LABELS[sampler().draw() - 1000].tolist())
+    assert counts == {0: 50, 1: 50, 2: 50, 3: 50}
+
+
+@pytest.mark.parametrize(("balance", "share"), [(0.0, 1 / 5), (0.5, 1 / 3), (1.0, 1 / 2)])
+def test_sources_are_balanced_as_far_as_asked(balance: float, share: float) -> None:
+    drawn = SOURCES[sampler(source_balance=balance).draw() - 1000]
+    assert drawn.sum() == pytest.approx(200 * share, abs=4)
+
+
+def test_no_sample_comes_twice_before_the_others_of_its_source() -> None:
+    counts = Counter((sampler().draw() - 1000).tolist())
+    for label in range(4):
+        for source in (0, 1):
+            group = np.flatnonzero((label == LABELS) & (source == SOURCES))
+            times = [counts[row] for row in group.tolist()]
+            assert max(times) - min(times) <= 1
+
+
+def test_an_epoch_repeats_and_the_next_differs() -> None:
+    assert (sampler(epoch=1).draw() == sampler(epoch=1).draw()).all()
+    assert (sampler(epoch=1).draw() != sampler(epoch=2).draw()).any()
+
+
+def test_shares_are_whole_and_complete() -> None:
+    rng = np.random.default_rng(0)
+    shares = np.array([divide(10, np.array([1.0, 2.0, 4.0]), rng) for _ in range(2000)])
+    assert (shares.sum(axis=1) == 10).all()
+    assert shares.mean(axis=0) == pytest.approx(10 / 7 * np.array([1, 2, 4]), abs=0.05)
