@@ -18,7 +18,9 @@ from torch import Tensor
 
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
-from pipeline.learn.network import MEAN, NAME, STD, Architecture, CausalNet
+from pipeline.learn.networks import rebuild
+from pipeline.learn.networks.base import Network
+from pipeline.learn.networks.causal import CausalNet
 from pipeline.manifest import CLASSES
 
 WEIGHTS = "model.safetensors"
@@ -26,9 +28,9 @@ CARD = "model.json"
 
 
 class Detector:
-    """Trained weights, ready to score clips."""
+    """Trained weights, ready to score clips and, if the network is causal, streams."""
 
-    def __init__(self, network: CausalNet, card: dict[str, Any], device: str) -> None:
+    def __init__(self, network: Network, card: dict[str, Any], device: str) -> None:
         self.network = network.eval().to(device)
         self.card = card
         """What `model.json` holds."""
@@ -53,22 +55,66 @@ class Detector:
         """
         form = self.card["preprocessing"]
         expected = (form["num_frames"], form["size"], form["size"], 3)
-        if clips.dtype != np.uint8 or clips.shape[1:] != expected:
-            raise UserError(
-                f"clips are {clips.dtype} {clips.shape[1:]} but the weights take uint8 "
-                f"{expected}; pack the clips in the format that the weights were trained on"
-            )
+        _check("clips", clips, clips.shape[1:], expected)
         with torch.inference_mode():
-            frames = torch.from_numpy(np.ascontiguousarray(clips)).to(self._device)
-            logits = self.network(frames)[:, -1].cpu().double()
-        probabilities: NDArray[np.float64] = (logits / self.card["temperature"]).softmax(1).numpy()
+            return self._probabilities(self.network(self._tensor(clips)))
+
+    def stream(self, num_streams: int) -> Stream:
+        """Score `num_streams` videos frame by frame, from their first frames on.
+
+        Raises:
+            UserError: the network needs whole clips.
+        """
+        if not isinstance(self.network, CausalNet):
+            name = self.card["architecture"]["name"]
+            raise UserError(
+                f"weights of the network '{name}' answer for whole clips only; "
+                "train with model.name=causal to score streams"
+            )
+        return Stream(self, self.network, num_streams)
+
+    def _tensor(self, frames: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(frames)).to(self._device)
+
+    def _probabilities(self, logits: Tensor) -> NDArray[np.float64]:
+        tempered = logits.double().cpu() / self.card["temperature"]
+        probabilities: NDArray[np.float64] = tempered.softmax(1).numpy()
         return probabilities
+
+
+class Stream:
+    """Videos that go on side by side, in memory that does not grow; `Detector.stream` makes it."""
+
+    def __init__(self, detector: Detector, network: CausalNet, num_streams: int) -> None:
+        assert num_streams > 0, num_streams
+        self._detector, self._network = detector, network
+        self._num_streams = num_streams
+        self._state = network.start(num_streams)
+
+    def push(self, frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Calibrated probabilities after the next frame of every video.
+
+        Args:
+            frames: uint8 (B, H, W, 3) RGB, one of each video, in the canonical size and rate.
+
+        Returns:
+            float64 (B, 4) in the order of `CLASSES`, of the last `num_frames` frames at most.
+            At frame `num_frames` they are those of `Detector.predict` for these frames.
+
+        Raises:
+            UserError: the frames are of another shape.
+        """
+        size = self._detector.card["preprocessing"]["size"]
+        _check("frames", frames, frames.shape, (self._num_streams, size, size, 3))
+        with torch.inference_mode():
+            logits, self._state = self._network.step(self._detector._tensor(frames), self._state)
+            return self._detector._probabilities(logits)
 
 
 def save(
     folder: Path,
     weights: Mapping[str, Tensor],
-    architecture: Architecture,
+    architecture: Mapping[str, Any],
     *,
     clip: ClipFormat,
     temperature: float,
@@ -77,15 +123,18 @@ def save(
     """Write `model.safetensors` and `model.json` into `folder`.
 
     Args:
+        weights: the network's `state_dict()`.
+        architecture: the network's `architecture()`.
         clip: format of the clips that the weights take.
         temperature: what logits are divided by before they become probabilities.
         provenance: what the weights came from and how good they are, as JSON values.
     """
-    data = safetensors.torch.save({name: value.contiguous() for name, value in weights.items()})
+    # Cloned, because safetensors refuses tensors that share memory.
+    data = safetensors.torch.save({name: value.cpu().clone() for name, value in weights.items()})
     card = {
-        "architecture": {"name": NAME, **asdict(architecture)},
+        "architecture": dict(architecture),
         "classes": CLASSES,
-        "preprocessing": {**asdict(clip), "colour": "RGB", "mean": MEAN, "std": STD},
+        "preprocessing": {**asdict(clip), "colour": "RGB", "values": "0 to 255"},
         "temperature": temperature,
         "weights_sha256": hashlib.sha256(data).hexdigest(),
         **provenance,
@@ -94,12 +143,20 @@ def save(
     (folder / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
 
 
-def load(folder: Path, device: str = "cpu") -> Detector:
+def load(folder: Path, device: str = "cpu", trusted_factory: str | None = None) -> Detector:
     """Load what `save` wrote; nothing in the files is executed.
 
+    A card may say that its weights belong to a network of someone's own code, as
+    `module:factory`. Importing that runs it, and a card may come from anywhere, so it is
+    imported only if you name the same.
+
+    Args:
+        trusted_factory: the `module:factory` that may be imported and called.
+
     Raises:
-        UserError: a file is missing or damaged, the two do not belong together, or the weights
-            are of another architecture, class set, class order or tensor shape.
+        UserError: a file is missing or damaged, the two do not belong together, the weights are
+            of another architecture, class set, class order or tensor shape, or they need code
+            that is not trusted.
     """
     card = _read_card(folder / CARD)
     path = folder / WEIGHTS
@@ -112,13 +169,16 @@ def load(folder: Path, device: str = "cpu") -> Detector:
             "run dvc checkout, or train.py again"
         )
     try:
-        network = CausalNet(_architecture(card["architecture"]))
+        network = rebuild(card["architecture"], trusted_factory)
         network.load_state_dict(safetensors.torch.load(data))
+    except UserError as error:
+        raise UserError(f"{folder / CARD}: {error}") from error
     except (
         safetensors.SafetensorError,
         RuntimeError,
         KeyError,
         TypeError,
+        ValueError,
         AssertionError,
     ) as error:
         raise UserError(
@@ -127,12 +187,22 @@ def load(folder: Path, device: str = "cpu") -> Detector:
     return Detector(network, card, device)
 
 
+def _check(
+    what: str, given: NDArray[np.uint8], shape: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    if given.dtype != np.uint8 or shape != expected:
+        raise UserError(
+            f"{what} are {given.dtype} {shape} but the weights take uint8 {expected}; "
+            f"bring the {what} into the format that the weights were trained on"
+        )
+
+
 def _read_card(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: missing; run train.py or dvc pull")
     try:
         card = json.loads(path.read_text())
-        name, classes = card["architecture"]["name"], tuple(card["classes"])
+        _, classes = card["architecture"]["name"], tuple(card["classes"])
         absent = {"weights_sha256", "temperature", "preprocessing"} - card.keys()
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a model card ({error!r}); run train.py again") from error
@@ -143,20 +213,9 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: preprocessing lacks {', '.join(sorted(unknown))}; run train.py again"
         )
-    if name != NAME:
-        raise UserError(f"{path}: architecture '{name}' instead of '{NAME}'; run train.py again")
     if classes != CLASSES:
         raise UserError(
             f"{path}: weights of the classes {', '.join(classes)} instead of "
             f"{', '.join(CLASSES)}, in this order; run train.py again"
         )
     return dict(card)
-
-
-def _architecture(values: Mapping[str, Any]) -> Architecture:
-    return Architecture(
-        widths=tuple(values["widths"]),
-        dilations=tuple(values["dilations"]),
-        dropout=values["dropout"],
-        num_classes=len(CLASSES),
-    )

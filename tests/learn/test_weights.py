@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.networks.own import OwnNet
 from pipeline.manifest import CLASSES
-from tests.learn.test_network import SMALL, small_net
+from tests.learn.networks.nets import random_clips, small_causal, small_frame
 from tests.learn.toy import FORMAT, toy_clip
 
 
@@ -18,8 +20,8 @@ from tests.learn.toy import FORMAT, toy_clip
 def model(tmp_path: Path) -> Path:
     weights.save(
         tmp_path,
-        small_net().state_dict(),
-        SMALL,
+        small_causal().state_dict(),
+        small_causal().architecture(),
         clip=FORMAT,
         temperature=2.0,
         provenance={"data": {"index.parquet": "0"}},
@@ -34,7 +36,7 @@ def edit(path: Path, **changes: object) -> None:
 def test_probabilities_are_the_softmax_of_tempered_logits(model: Path) -> None:
     clips = np.stack([toy_clip(seed, seed) for seed in range(3)])
     detector = weights.load(model)
-    logits = small_net().eval()(torch.from_numpy(clips))[:, -1].detach().double()
+    logits = small_causal().eval()(torch.from_numpy(clips)).detach().double()
     probabilities = detector.predict(clips)
     assert probabilities.dtype == np.float64
     np.testing.assert_allclose(probabilities, (logits / 2).softmax(1).numpy(), atol=1e-6)
@@ -57,7 +59,7 @@ def test_saving_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
     weights.save(
         again,
         dict(reversed(detector.network.state_dict().items())),
-        SMALL,
+        detector.network.architecture(),
         clip=FORMAT,
         temperature=2.0,
         provenance={"data": {"index.parquet": "0"}},
@@ -94,7 +96,7 @@ def test_tensors_that_do_not_fit_are_refused(model: Path) -> None:
 
 def test_another_architecture_is_refused(model: Path) -> None:
     edit(model / weights.CARD, architecture={"name": "resnet"})
-    with pytest.raises(UserError, match="architecture 'resnet'"):
+    with pytest.raises(UserError, match=r"model\.json: architecture 'resnet' is unknown"):
         weights.load(model)
 
 
@@ -119,3 +121,68 @@ def test_a_card_without_a_field_names_it(model: Path) -> None:
     (model / weights.CARD).write_text(json.dumps(card))
     with pytest.raises(UserError, match="lacks temperature"):
         weights.load(model)
+
+
+@pytest.mark.parametrize("architecture", [{"name": "causal"}, {"name": "frame", "x": 1}])
+def test_an_architecture_that_makes_no_sense_is_refused(model: Path, architecture: object) -> None:
+    edit(model / weights.CARD, architecture=architecture)
+    with pytest.raises(UserError, match="does not fit the architecture"):
+        weights.load(model)
+
+
+def test_a_pickle_is_refused(model: Path) -> None:
+    path = model / weights.WEIGHTS
+    torch.save(small_causal().state_dict(), path)
+    edit(model / weights.CARD, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(UserError, match="does not fit the architecture"):
+        weights.load(model)
+
+
+def test_the_code_of_a_network_runs_only_when_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_weights_net.py").write_text(
+        "from tests.learn.networks.nets import small_frame\ndef make(clip): return small_frame()"
+    )
+    network = OwnNet("own_weights_net:make", FORMAT).eval()
+    weights.save(
+        tmp_path,
+        network.state_dict(),
+        network.architecture(),
+        clip=FORMAT,
+        temperature=1.0,
+        provenance={},
+    )
+    with pytest.raises(UserError, match=r"model\.json: .*own_weights_net:make, whose code runs"):
+        weights.load(tmp_path)
+    clips = random_clips(2, FORMAT.num_frames)
+    loaded = weights.load(tmp_path, trusted_factory="own_weights_net:make")
+    expected = network(clips).detach().double().softmax(1).numpy()
+    np.testing.assert_allclose(loaded.predict(clips.numpy()), expected, atol=1e-6)
+
+
+def test_a_stream_ends_where_the_clip_does(model: Path) -> None:
+    detector = weights.load(model)
+    clips = random_clips(3, FORMAT.num_frames).numpy()
+    stream = detector.stream(3)
+    for frames in clips.swapaxes(0, 1):
+        probabilities = stream.push(frames)
+    assert probabilities.dtype == np.float64
+    np.testing.assert_allclose(probabilities, detector.predict(clips), atol=1e-5)
+    with pytest.raises(UserError, match=r"frames are uint8 \(2, 32, 32, 3\) but .*\(3, 32"):
+        stream.push(clips[:2, 0])
+
+
+def test_only_a_causal_network_answers_for_streams(tmp_path: Path) -> None:
+    network = small_frame()
+    weights.save(
+        tmp_path,
+        network.state_dict(),
+        network.architecture(),
+        clip=FORMAT,
+        temperature=1.0,
+        provenance={},
+    )
+    with pytest.raises(UserError, match="network 'frame' answer for whole clips only"):
+        weights.load(tmp_path).stream(1)

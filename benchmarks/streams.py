@@ -1,0 +1,191 @@
+"""Streams scored frame by frame on one core: the same answers as whole clips, and at what cost.
+
+    python benchmarks/streams.py
+    python benchmarks/streams.py --models models --height 720
+
+First it compares the logits of `causal` at every frame of a stream with those for the whole as
+one clip, and fails where they differ by more than 1e-5 of the largest. Then it scores 1, 8 and 64
+streams side by side, and decodes as many H.264 streams to the network's pictures, as ingest does
+with PyAV, and with decord. It makes the streams itself (15 frames a second, x264 crf 23). Each job
+is timed in CPU seconds of the whole process for a second of one stream's video, all pinned to one
+core; they take turns, and ratios are taken round by round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import decord
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline import app, video
+from pipeline.config import ClipFormat, IngestApp, TrainApp
+from pipeline.learn import networks, weights
+from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.weights import Detector
+from pipeline.pictures import Squares, centre_square
+
+TOLERANCE = 1e-5
+Frames = NDArray[np.uint8]
+
+
+def causal_detector(models: Path | None, clip: ClipFormat) -> Detector:
+    """Trained weights, or those of `conf/train.yaml` made up at random."""
+    if models is not None:
+        return weights.load(models)
+    cfg = app.compose("train", "model.name=causal")
+    assert isinstance(cfg, TrainApp)
+    torch.manual_seed(0)
+    network = networks.build(cfg.model, clip)
+    assert isinstance(network, CausalNet)
+    torch.nn.init.normal_(network.head.weight, std=0.1)
+    card = {"temperature": 1.0, "preprocessing": {"size": clip.size}}
+    detector = Detector(network, card, "cpu")
+    # Statistics of real pictures, without which a fresh network says next to nothing.
+    network.train()
+    with torch.no_grad():
+        network(torch.from_numpy(moving(clip.size, clip.size, clip.num_frames, 8)))
+    network.eval()
+    return detector
+
+
+def moving(height: int, width: int, num_frames: int, num_clips: int) -> Frames:
+    """Pictures that pan, with the grain of a sensor: uint8 (B, T, H, W, 3)."""
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(20, 235, (num_clips, height // 16 + 4, width // 16 + 8, 3))
+    scene = coarse.repeat(16, axis=1).repeat(16, axis=2)
+    clips = np.empty((num_clips, num_frames, height, width, 3), np.uint8)
+    for number in range(num_frames):
+        left, top = 2 * number % 64, number % 32
+        shown = scene[:, top : top + height, left : left + width]
+        grain = rng.normal(0, 3, shown.shape)
+        clips[:, number] = (shown + grain).clip(0, 255)
+    return clips
+
+
+def compare(network: CausalNet, clips: Frames) -> tuple[float, float, float]:
+    """Largest difference between logits of stream and whole, largest logit, spread in time."""
+    given = torch.from_numpy(clips)
+    with torch.inference_mode():
+        whole = network.frame_logits(given)
+        state, furthest = network.start(len(clips)), 0.0
+        for number, frames in enumerate(given.unbind(1)):
+            logits, state = network.step(frames, state)
+            furthest = max(furthest, (logits - whole[:, number]).abs().max().item())
+    return furthest, whole.abs().max().item(), whole.std(1).mean().item()
+
+
+def score(detector: Detector, frames: Frames) -> None:
+    """Push the frames (B, T, H, W, 3) of B streams."""
+    stream = detector.stream(len(frames))
+    for number in range(frames.shape[1]):
+        stream.push(frames[:, number])
+
+
+def decode_as_ingest(data: bytes, num_streams: int, size: int) -> None:
+    """Decode streams frame by frame in turn, with the reader and the scaler of ingest."""
+    containers = [av.open(io.BytesIO(data)) for _ in range(num_streams)]
+    for container in containers:
+        container.streams.video[0].thread_count = 1
+    readers = [container.decode(video=0) for container in containers]
+    squares = [Squares(size) for _ in containers]
+    for frames in zip(*readers, strict=True):
+        for frame, square in zip(frames, squares, strict=True):
+            square.convert([frame], centre_square((0, 0, frame.width, frame.height), 1.0))
+    for container in containers:
+        container.close()
+
+
+def decode_with_decord(data: bytes, num_streams: int, size: int) -> None:
+    """Decode streams frame by frame in turn, scaled by decord."""
+    readers = [
+        decord.VideoReader(io.BytesIO(data), width=size * 16 // 9, height=size, num_threads=1)
+        for _ in range(num_streams)
+    ]
+    left = (size * 16 // 9 - size) // 2
+    for _ in range(len(readers[0])):
+        for reader in readers:
+            np.ascontiguousarray(reader.next().asnumpy()[:, left : left + size])
+
+
+def cpu_seconds(job: Callable[[], None]) -> float:
+    """Of all threads of this process."""
+    start = time.process_time()
+    job()
+    return time.process_time() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--models", type=Path, help="trained weights; made up if left out")
+    parser.add_argument("--streams", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--height", type=int, default=360, help="of the streams, 16:9")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each stream")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    ingest = app.compose("ingest")
+    assert isinstance(ingest, IngestApp)
+    clip = ingest.clip
+    torch.set_num_threads(1)
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+    detector = causal_detector(arguments.models, clip)
+    detector.stream(1)
+    network = detector.network
+    assert isinstance(network, CausalNet)
+    for num_streams in (1, 8):
+        clips = moving(clip.size, clip.size, 4 * clip.num_frames, num_streams)
+        furthest, largest, spread = compare(network, clips)
+        print(
+            f"streams: {num_streams} of {clips.shape[1]} frames: logits of stream and clip differ "
+            f"by {furthest:.1e} at most; the largest is {largest:.2f}, and they vary by "
+            f"{spread:.2f} in time"
+        )
+        if not furthest <= TOLERANCE * max(1.0, largest) < spread:
+            sys.exit(f"more than {TOLERANCE}, or nothing to compare")
+    state = network.start(1).values()
+    num_bytes = sum(value.numel() * value.element_size() for value in state)
+    num_parameters = sum(p.numel() for p in network.parameters())
+    print(f"{num_parameters} parameters, {num_bytes / 1e6:.2f} MB of state a stream")
+
+    num_frames = round(arguments.seconds * clip.fps)
+    width = arguments.height * 16 // 9 // 2 * 2
+    data = video.encode(moving(arguments.height, width, num_frames, 1)[0], clip.fps, crf=23)
+    kbit_s = len(data) * 8 / 1000 / arguments.seconds
+    print(f"streams of {width}×{arguments.height}, {kbit_s:.0f} kbit/s")
+    print("CPU ms for a second of one stream's video; cost of scoring as a share of decoding")
+    print("streams | score | decode as ingest | decode with decord | score/ingest | score/decord")
+    for num_streams in arguments.streams:
+        frames = np.repeat(moving(clip.size, clip.size, num_frames, 1), num_streams, axis=0)
+        jobs: dict[str, Callable[[], None]] = {
+            "score": lambda frames=frames: score(detector, frames),
+            "ingest": lambda num=num_streams: decode_as_ingest(data, num, clip.size),
+            "decord": lambda num=num_streams: decode_with_decord(data, num, clip.size),
+        }
+        rounds = [
+            {name: cpu_seconds(job) for name, job in jobs.items()}
+            for _ in range(arguments.rounds + 1)
+        ][1:]
+        per_second = 1000 / num_streams / arguments.seconds
+        cells = [
+            f"{per_second * statistics.median(one[name] for one in rounds):.1f}" for name in jobs
+        ]
+        cells += [
+            f"{statistics.median(one['score'] / one[other] for one in rounds):.2f}"
+            for other in ("ingest", "decord")
+        ]
+        print(f"{num_streams} | {' | '.join(cells)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

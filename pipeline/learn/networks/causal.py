@@ -1,0 +1,170 @@
+"""A small causal video network: its answer at a frame depends on no later frame.
+
+Space and time are convolved in turn, as in R(2+1)D (Tran et al., 2018), and time only
+backwards, as in WaveNet (van den Oord et al., 2016). The one path through it takes any number of
+frames and the state that earlier ones left, so that a stream gets the answers of a whole clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.learn.networks.base import Network
+from pipeline.learn.networks.blocks import Halve, fresh_head, whole_frame
+from pipeline.learn.networks.stem import Colours, Traces, luma_of
+
+State = dict[str, Tensor]
+"""What a stream remembers; of every tensor the first axis is that of the streams."""
+
+
+class CausalNet(Network):
+    """Class logits of a clip, which are those at its last frame, or at every frame of a stream.
+
+    Args:
+        widths: channels of the stem, then of each block.
+        dilations: frames between the three taps in time of each block.
+        residual: look at noise beside colours and their changes.
+        window: frames back that the answer is pooled over, `num_frames` of a clip.
+        size: pixels of a frame's side.
+    """
+
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int],
+        dilations: Sequence[int],
+        residual: bool,
+        dropout: float,
+        window: int,
+        size: int,
+    ) -> None:
+        super().__init__()
+        assert len(widths) == len(dilations) + 1 > 1, (widths, dilations)
+        self.widths, self.dilations = tuple(widths), tuple(dilations)
+        self.residual, self.window, self.size = residual, window, size
+        self.colours = Colours(widths[0])
+        self.traces = Traces(widths[1], in_time=True, residual=residual)
+        self.halves = nn.ModuleList(Halve(width_in, width) for width_in, width in pairwise(widths))
+        self.pasts = nn.ModuleList(
+            LookBack(width, dilation) for width, dilation in zip(widths[1:], dilations, strict=True)
+        )
+        self.num_features = 4 * widths[-1]
+        self.norm = nn.LayerNorm(self.num_features)
+        self.dropout = nn.Dropout(dropout)
+        self.head = fresh_head(self.num_features)
+
+    def architecture(self) -> dict[str, Any]:
+        """As in `Network`."""
+        return {
+            "name": "causal",
+            "widths": list(self.widths),
+            "dilations": list(self.dilations),
+            "residual": self.residual,
+            "dropout": self.dropout.p,
+            "window": self.window,
+            "size": self.size,
+        }
+
+    def embed(self, clips: Tensor) -> Tensor:
+        """As in `Network`: what was pooled over the last `window` frames."""
+        frames, _ = self._frames(clips, self.start(clips.shape[0]))
+        frames = frames[:, -self.window :]
+        return self.norm(torch.cat([frames.mean(1), frames.amax(1)], dim=-1))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """As in `Network`."""
+        return self.head(self.dropout(features))
+
+    def frame_logits(self, clips: Tensor) -> Tensor:
+        """The answer at each frame given the frames so far: (B, T, H, W, 3) to (B, T, 4)."""
+        return self.advance(clips, self.start(clips.shape[0]))[0]
+
+    def start(self, num_streams: int) -> State:
+        """The state before the first frame, on the device of the network; float32 but for `age`.
+
+        Take the tensors apart along their first axis to let streams join and leave.
+        """
+        device = self.head.weight.device
+        places = [(-(-self.size // 2 ** (3 + number))) ** 2 for number in range(len(self.pasts))]
+        state = {
+            "age": torch.zeros(num_streams, dtype=torch.int64, device=device),
+            "luma": torch.zeros(num_streams, self.size, self.size, device=device),
+        }
+        for number, (width, dilation) in enumerate(
+            zip(self.widths[1:], self.dilations, strict=True)
+        ):
+            state[f"past_{number}"] = torch.zeros(
+                num_streams, 2 * dilation, places[number], width, device=device
+            )
+        num_pooled = 2 * self.widths[-1]
+        pool = torch.zeros(num_streams, self.window - 1, num_pooled, device=device)
+        return {**state, "pool": pool}
+
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """The next frame of every stream.
+
+        Args:
+            frames: (B, H, W, 3), uint8 or in [0, 255].
+            state: of the frames so far, from `start` or the step before; it is left as it was.
+
+        Returns:
+            Logits (B, 4) at these frames, those of `frame_logits` to rounding, and the next state.
+        """
+        logits, state = self.advance(frames[:, None], state)
+        return logits[:, 0], state
+
+    def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
+        """As `step` with T frames at once: (B, T, H, W, 3) to logits (B, T, 4)."""
+        num_frames = clips.shape[1]
+        frames, state = self._frames(clips, state)
+        known = torch.cat([state["pool"].to(frames.dtype), frames], dim=1)
+        # Nothing is below the zeros that stand for frames before the first.
+        windows = known.unfold(1, self.window, 1)
+        ages = state["age"][:, None] + torch.arange(1, num_frames + 1, device=frames.device)
+        counts = ages.clamp(max=self.window)[..., None]
+        pooled = torch.cat([windows.sum(-1) / counts, windows.amax(-1)], dim=-1)
+        logits = self.classify(self.norm(pooled))
+        # Clamped, because it would overflow some day.
+        age = (state["age"] + num_frames).clamp(max=self.window)
+        pool = known[:, num_frames:]
+        return logits, {**state, "age": age, "pool": pool}
+
+    def _frames(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
+        """Features of each frame, (B, T, 2C) and not negative, and the state but for the pool."""
+        num_frames = clips.shape[1]
+        luma = luma_of(clips)
+        is_first = state["age"][:, None, None] == 0
+        before = torch.where(is_first, luma[:, 0], state["luma"])
+        state = {**state, "luma": luma[:, -1]}
+        frames = self.colours(clips)
+        for number, (halve, past) in enumerate(zip(self.halves, self.pasts, strict=True)):
+            frames = halve(frames)
+            if number == 0:
+                frames = frames + self.traces(torch.cat([before[:, None], luma], dim=1))
+            frames, state[f"past_{number}"] = past(frames, num_frames, state[f"past_{number}"])
+        return whole_frame(frames).unflatten(0, (-1, num_frames)), state
+
+
+class LookBack(nn.Module):
+    """Add to every place what three taps in time find there, the latest of them now."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, (3, 1), dilation=(dilation, 1), bias=False)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, frames: Tensor, num_frames: int, past: Tensor) -> tuple[Tensor, Tensor]:
+        """(B*T, C, H, W) and the past (B, 2 * dilation, H*W, C) to the same and the new past."""
+        _, num_channels, height, width = frames.shape
+        # Images of T rows and H*W columns make time an axis of a plain 2D convolution.
+        rows = frames.movedim(1, -1).reshape(-1, num_frames, height * width, num_channels)
+        known = torch.cat([past.to(rows.dtype), rows], dim=1)
+        found = self.norm(self.conv(known.movedim(-1, 1))).movedim(1, -1)
+        rows = functional.relu(rows + found).reshape(-1, height, width, num_channels)
+        return rows.movedim(-1, 1), known[:, num_frames:]

@@ -1,0 +1,73 @@
+"""The baseline that motion must beat: a network that sees single frames, whatever their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.learn.networks.base import Network
+from pipeline.learn.networks.blocks import Halve, fresh_head, whole_frame
+from pipeline.learn.networks.stem import Colours, Traces, luma_of
+
+
+class FrameNet(Network):
+    """The mean over a clip of each frame's logits.
+
+    As large and as costly as a `CausalNet` of the same widths, whose taps in time lie in space.
+    """
+
+    def __init__(self, *, widths: Sequence[int], residual: bool, dropout: float) -> None:
+        super().__init__()
+        assert len(widths) > 1, widths
+        self.widths, self.residual = tuple(widths), residual
+        self.colours = Colours(widths[0])
+        self.traces = Traces(widths[1], in_time=False, residual=True) if residual else None
+        self.halves = nn.ModuleList(Halve(width_in, width) for width_in, width in pairwise(widths))
+        self.asides = nn.ModuleList(
+            LookAside(width, across=number % 2 == 1) for number, width in enumerate(widths[1:])
+        )
+        self.num_features = 2 * widths[-1]
+        self.norm = nn.LayerNorm(self.num_features)
+        self.dropout = nn.Dropout(dropout)
+        self.head = fresh_head(self.num_features)
+
+    def architecture(self) -> dict[str, Any]:
+        """As in `Network`."""
+        return {
+            "name": "frame",
+            "widths": list(self.widths),
+            "residual": self.residual,
+            "dropout": self.dropout.p,
+        }
+
+    def embed(self, clips: Tensor) -> Tensor:
+        """As in `Network`: the mean over the frames, as that of logits is the logits of this."""
+        frames = self.colours(clips)
+        for number, (halve, aside) in enumerate(zip(self.halves, self.asides, strict=True)):
+            frames = halve(frames)
+            if number == 0 and self.traces is not None:
+                frames = frames + self.traces(luma_of(clips))
+            frames = aside(frames)
+        return self.norm(whole_frame(frames)).unflatten(0, clips.shape[:2]).mean(1)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """As in `Network`."""
+        return self.head(self.dropout(features))
+
+
+class LookAside(nn.Module):
+    """Add to every place what three taps beside each other find around it."""
+
+    def __init__(self, width: int, *, across: bool) -> None:
+        super().__init__()
+        shape, margin = ((1, 3), (0, 1)) if across else ((3, 1), (1, 0))
+        self.conv = nn.Conv2d(width, width, shape, padding=margin, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(N, C, H, W) to the same."""
+        return functional.relu(frames + self.norm(self.conv(frames)))

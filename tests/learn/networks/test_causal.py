@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from pipeline.learn.networks import rebuild
+from pipeline.learn.networks.causal import CausalNet
+from pipeline.manifest import CLASSES
+from tests.learn.networks.nets import random_clips, small_causal
+from tests.learn.toy import toy_clip
+
+EXACT = {"rtol": 0, "atol": 1e-5}
+
+
+def by_frame(network: CausalNet, clips: torch.Tensor) -> torch.Tensor:
+    state = network.start(len(clips))
+    answers = []
+    for frame in clips.unbind(1):
+        logits, state = network.step(frame, state)
+        answers.append(logits)
+    return torch.stack(answers, dim=1)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("size", [32, 30])
+@torch.no_grad()
+def test_a_stream_gets_the_answers_of_the_whole_clip(residual: bool, size: int) -> None:
+    network = small_causal(residual=residual, size=size).eval()
+    clips = random_clips(3, 3 * network.window + 2, size)
+    whole = network.frame_logits(clips)
+    torch.testing.assert_close(by_frame(network, clips), whole, **EXACT)
+    assert whole.std(1).min() > 0.01
+
+
+@torch.no_grad()
+def test_a_clip_in_unequal_pieces_gets_the_answers_of_the_whole() -> None:
+    network = small_causal().eval()
+    clips = random_clips(2, 21)
+    state, answers = network.start(2), []
+    for piece in clips.split([1, 12, 3, 5], dim=1):
+        logits, state = network.advance(piece, state)
+        answers.append(logits)
+    torch.testing.assert_close(torch.cat(answers, 1), network.frame_logits(clips), **EXACT)
+
+
+@torch.no_grad()
+def test_streams_join_and_leave_by_the_first_axis_of_the_state() -> None:
+    network = small_causal().eval()
+    early, late = random_clips(2, 12).split(1)
+    state = network.start(1)
+    for frame in early[:, :7].unbind(1):
+        _, state = network.step(frame, state)
+    fresh = network.start(1)
+    state = {name: torch.cat([state[name], fresh[name]]) for name in state}
+    for number in range(5):
+        frames = torch.cat([early[:, 7 + number], late[:, number]])
+        logits, state = network.step(frames, state)
+    torch.testing.assert_close(logits[:1], network.frame_logits(early)[:, -1], **EXACT)
+    torch.testing.assert_close(logits[1:], network.frame_logits(late[:, :5])[:, -1], **EXACT)
+
+
+@torch.no_grad()
+def test_the_state_neither_grows_nor_is_written_into() -> None:
+    network = small_causal().eval()
+    state = network.start(2)
+    shapes = {name: (value.shape, value.dtype) for name, value in state.items()}
+    for frame in random_clips(2, 30).unbind(1):
+        before = {name: value.clone() for name, value in state.items()}
+        _, after = network.step(frame, state)
+        assert {name: (value.shape, value.dtype) for name, value in after.items()} == shapes
+        assert all(torch.equal(state[name], before[name]) for name in before)
+        state = after
+    assert state["age"].tolist() == [network.window] * 2
+
+
+@pytest.mark.parametrize("num_frames", [5, 8, 20])
+@torch.no_grad()
+def test_the_answer_for_a_clip_is_that_at_its_last_frame(num_frames: int) -> None:
+    network = small_causal().eval()
+    clips = random_clips(2, num_frames)
+    torch.testing.assert_close(network(clips), network.frame_logits(clips)[:, -1], **EXACT)
+
+
+@pytest.mark.parametrize("frame", [0, 3, 6])
+@torch.no_grad()
+def test_an_answer_depends_on_no_later_frame(frame: int) -> None:
+    network = small_causal().eval()
+    clips = random_clips(2, 8)
+    changed = clips.clone()
+    changed[:, frame + 1 :] = 255 - changed[:, frame + 1 :]
+    before, after = network.frame_logits(clips), network.frame_logits(changed)
+    torch.testing.assert_close(before[:, : frame + 1], after[:, : frame + 1], rtol=0, atol=1e-6)
+    assert not torch.allclose(before[:, -1], after[:, -1], atol=1e-3)
+
+
+@torch.no_grad()
+def test_the_answer_forgets_what_lies_before_the_window_and_its_reach() -> None:
+    network = small_causal().eval()
+    reach = network.window + 2 * sum(network.dilations) + 1
+    clips = random_clips(2, reach + 4)
+    changed = clips.clone()
+    changed[:, :4] = 255 - changed[:, :4]
+    before, after = network.frame_logits(clips), network.frame_logits(changed)
+    torch.testing.assert_close(before[:, -1], after[:, -1], rtol=0, atol=1e-6)
+    assert not torch.allclose(before[:, network.window], after[:, network.window], atol=1e-3)
+
+
+@torch.no_grad()
+def test_a_clip_s_answer_does_not_depend_on_its_batch() -> None:
+    network = small_causal().eval()
+    clips = random_clips(3, 8)
+    torch.testing.assert_close(network(clips[1:2])[0], network(clips)[1], **EXACT)
+
+
+@torch.no_grad()
+def test_bytes_and_floats_get_the_same_answer() -> None:
+    network = small_causal().eval()
+    clips = random_clips(2, 8)
+    torch.testing.assert_close(network(clips.float()), network(clips), **EXACT)
+
+
+@torch.no_grad()
+def test_a_still_clip_has_no_change_to_see_at_its_first_frame() -> None:
+    network = small_causal(dilations=(1, 1)).eval()
+    still = random_clips(1, 1).expand(-1, 8, -1, -1, -1)
+    for module in network.pasts:
+        torch.nn.init.zeros_(module.conv.weight)
+    answers = network.frame_logits(still)
+    torch.testing.assert_close(answers, answers[:, :1].expand_as(answers), **EXACT)
+
+
+def test_an_untrained_network_has_no_opinion() -> None:
+    fresh = rebuild(small_causal().architecture())
+    assert (fresh(random_clips(2, 4)) == 0).all()
+
+
+def test_one_batch_can_be_learnt_by_heart() -> None:
+    network = small_causal().train()
+    labels = torch.arange(8) % len(CLASSES)
+    clips = torch.stack([torch.from_numpy(toy_clip(n, int(k))) for n, k in enumerate(labels)])
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(network(clips), labels)
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.1
+
+
+def test_mixed_precision_gives_about_the_same_answer() -> None:
+    network = small_causal().eval()
+    clips = random_clips(2, 8)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        rounded = network.frame_logits(clips).float()
+    torch.testing.assert_close(rounded, network.frame_logits(clips), rtol=0.1, atol=0.1)
