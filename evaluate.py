@@ -55,7 +55,7 @@ def run(cfg: EvaluateApp) -> None:
         cfg.previews,
     )
     device = "cpu" if cfg.run.accelerator == "cpu" else "cuda"
-    detector = weights.load(Path(cfg.paths.models), device)
+    detector = weights.load(Path(cfg.paths.models), device, cfg.factory)
     if cfg.collection is None:
         scored = score_splits(cfg, detector)
         heading, target = "Discern evaluation", Path(cfg.paths.reports)
@@ -99,8 +99,8 @@ def score_splits(cfg: EvaluateApp, detector: Detector) -> list[Scored]:
         raise UserError(
             f"conf/evaluate.yaml: splits {cfg.splits}; name some of {', '.join(MEANINGS)}"
         )
-    packed = Packed.open(Path(cfg.paths.packed))
-    check_format(detector, packed.folder)
+    packed = Packed.open(cfg.paths.packed, Path(cfg.paths.work), cfg.run.cache_gb)
+    check_format(detector, packed.place, packed.format)
     scored = []
     for split in cfg.splits:
         rows = packed.select([split], variants=False)
@@ -113,7 +113,7 @@ def score_splits(cfg: EvaluateApp, detector: Detector) -> list[Scored]:
             scored.append(score(cfg, detector, split, MEANINGS[split], clips, read))
         elif split == cfg.splits[0]:
             raise UserError(
-                f"{packed.folder}: no clip in the split '{split}'; give conf/split.yaml a larger "
+                f"{packed.place}: no clip in the split '{split}'; give conf/split.yaml a larger "
                 f"share for it, or add recordings"
             )
     return scored
@@ -129,7 +129,7 @@ def score_collection(cfg: EvaluateApp, detector: Detector, collection: str) -> S
     lenient = replace(cfg.ingest, max_reject_rate=1.0)
     tombstones = forgotten(Path(cfg.paths.footage))
     ingest([collection], str(clips_folder), lenient, work, cfg.run, tombstones)
-    check_format(detector, clips_folder)
+    check_format(detector, str(clips_folder), read_format(clips_folder))
     manifest = read_manifest(clips_folder)
 
     def read(number: int) -> video.Frames:
@@ -165,12 +165,12 @@ def model_format(detector: Detector) -> ClipFormat:
     return ClipFormat(values["num_frames"], values["size"], values["fps"], values["crf"])
 
 
-def check_format(detector: Detector, folder: Path) -> None:
-    """Raise `UserError` unless the clips in `folder` are such as the weights were trained on."""
-    given, needed = read_format(folder), model_format(detector)
+def check_format(detector: Detector, place: str, given: ClipFormat) -> None:
+    """Raise `UserError` unless the clips of a place are such as the weights were trained on."""
+    needed = model_format(detector)
     if given != needed:
         raise UserError(
-            f"{folder}: clips of {given} but the weights were trained on {needed}; "
+            f"{place}: clips of {given} but the weights were trained on {needed}; "
             "set clip in conf/ingest.yaml to that, or train again"
         )
 

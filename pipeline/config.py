@@ -15,9 +15,9 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from pipeline.errors import UserError
 
 
-def between(low: float, high: float = float("inf")) -> Any:
+def between(low: float, high: float = float("inf"), default: Any = MISSING) -> Any:
     """A field whose value, or each of whose values, must be from `low` to `high`."""
-    return field(default=MISSING, metadata={"between": (low, high)})
+    return field(default=default, metadata={"between": (low, high)})
 
 
 @dataclass
@@ -39,11 +39,23 @@ class Paths:
 
 @dataclass
 class Run:
-    """How to run; never tracked. Only another kind of processor can change a byte of output."""
+    """How to run; never tracked. Executor and workers never change a byte of output.
+
+    Another kind or number of processors, and `compile` and `channels_last`, add floats up in
+    another order and give other, equally good weights.
+    """
 
     executor: str = MISSING
     num_workers: int = between(0)
     accelerator: str = MISSING
+    devices: int = between(1)
+    """Processes that train together, each on a device of its own."""
+    compile: bool = MISSING
+    channels_last: bool = MISSING
+    checkpoint_every_s: float = between(0)
+    """Time between checkpoints inside an epoch, which is what a kill loses at most."""
+    cache_gb: float = between(0)
+    """What is kept on disk, at most, of packed shards that come from object storage."""
     wandb: str = MISSING
     progress: bool = MISSING
 
@@ -159,6 +171,7 @@ class PackConfig:
     """conf/pack.yaml"""
 
     encoding: str = MISSING
+    shard_samples: int = between(1)
 
 
 @dataclass
@@ -171,25 +184,91 @@ class ProbeConfig:
 
 
 @dataclass
+class HfConfig:
+    """How a backbone of Hugging Face transformers is trained."""
+
+    freeze: bool = MISSING
+    """Only what its checkpoint lacks learns, and the head."""
+    layer_decay: float = between(0.01, 1)
+    """Learning rate of each layer as a share of that of the layer above it."""
+    lora_rank: int = between(0)
+    """Of the adapters that learn in place of the backbone's weights; 0 for none."""
+
+
+@dataclass
+class ModelConfig:
+    """Which network, and what it is made of."""
+
+    name: str = MISSING
+    """`causal`, `frame`, `hf:<folder or hub id>`, or `module:factory` of your own."""
+    widths: list[int] = between(1)
+    dilations: list[int] = between(1)
+    residual: bool = MISSING
+    dropout: float = between(0, 0.95)
+    hf: HfConfig = MISSING
+
+
+@dataclass
+class AlterConfig:
+    """How draws of training clips are altered, each by chance of its own; 0 switches off."""
+
+    mirrored: bool = MISSING
+    """Half of them."""
+    shift_px: int = between(0)
+    """Farthest along either axis; the edge is repeated."""
+    warped: float = between(0, 1)
+    """Share that is turned and zoomed, which smooths noise."""
+    rotation_deg: float = between(0, 45)
+    zoom: float = between(0, 0.9)
+    """Largest relative change of size."""
+    jitter: float = between(0, 1)
+    """Largest relative change of brightness and of contrast; a quarter of it of each colour."""
+    gamma: float = between(0, 2)
+    """Largest logarithm of the exponent of a tone curve."""
+    noise: float = between(0, 64)
+    """Largest standard deviation, in grey levels, of noise that differs in every frame."""
+
+
+@dataclass
+class LossConfig:
+    """What training makes small."""
+
+    label_smoothing: float = between(0, 0.9)
+    origin: float = between(0)
+    """Weight of the question real or fictional, beside the four classes."""
+    discharge: float = between(0)
+    """Weight of the question discharge or none."""
+    generalise: str = MISSING
+    """`none`, `group_dro` or `coral`: see `learn.losses`."""
+    generalise_weight: float = between(0)
+    """Of CORAL, its weight; of group DRO, how fast hard groups gain weight."""
+
+
+@dataclass
 class TrainConfig:
     """conf/train.yaml"""
 
     seed: int = between(0)
     num_threads: int = between(1)
-    widths: list[int] = between(1)
-    dilations: list[int] = between(1)
-    dropout: float = between(0, 0.95)
+    model: ModelConfig = MISSING
     use_variants: bool = MISSING
     source_balance: float = between(0, 1)
-    max_shift_px: int = between(0)
-    jitter: float = between(0, 1)
+    alter: AlterConfig = MISSING
     num_epochs: int = between(1)
     batch_size: int = between(1)
+    """Samples of a forward pass, over all devices together."""
+    accumulate: int = between(1)
+    """Batches behind each step of the optimiser."""
+    precision: str = MISSING
     lr: float = between(0)
     warmup_fraction: float = between(0, 1)
     weight_decay: float = between(0)
-    label_smoothing: float = between(0, 0.9)
     gradient_clip: float = between(0)
+    ema_decay: float = between(0, 0.99999)
+    """Of the running mean of the weights, which is then what is judged and saved; 0 for none."""
+    loss: LossConfig = MISSING
+    patience: int = between(0)
+    """Epochs without a better one after which training stops; 0 for never."""
     max_fpr: float = between(1e-6, 1)
 
 
@@ -206,6 +285,8 @@ class EvaluateConfig:
     num_bins: int = between(2)
     num_mistakes: int = between(0)
     previews: str = MISSING
+    factory: str | None = MISSING
+    """`module:factory` of your own network, whose code may run to load the weights."""
 
 
 @dataclass
@@ -274,6 +355,34 @@ STAGES: dict[str, type[App]] = {
     "train": TrainApp,
     "evaluate": EvaluateApp,
 }
+
+
+@dataclass
+class CompareApp(App):
+    """`python -m pipeline compare`"""
+
+    wandb: str | None = None
+    """A folder with runs of W&B to compare instead of DVC experiments."""
+    metrics: list[str] = field(default_factory=list)
+    """Names, or patterns such as `test.*`; without any, those of models/ and reports/."""
+    over: list[str] = field(default_factory=lambda: ["train.seed"])
+    """Parameters that make no row of their own."""
+    confidence: float = between(0.01, 0.9999, default=0.95)
+    format: str = "table"
+
+
+@dataclass
+class ExportApp(App):
+    """`python -m pipeline export`"""
+
+    out: str | None = None
+    """Folder to write; without one, `onnx` in the work folder."""
+    factory: str | None = None
+    """As for evaluate."""
+
+
+COMMANDS: dict[str, type[App]] = {"compare": CompareApp, "export": ExportApp}
+"""Commands that have keys of their own."""
 
 
 def tracked(cfg: App) -> dict[str, Any]:

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from evaluate import run
-from pipeline import manifest, packed
+from pipeline import manifest
 from pipeline.collection import IndexRow
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.learn import weights
-from pipeline.learn.network import Architecture, CausalNet
+from pipeline.packed import Packed
+from tests import packing
 from tests.conftest import write_collection
+from tests.learn.networks.nets import small_causal
 
 Compose = Callable[..., Any]
 CLIP = ClipFormat(num_frames=4, size=32, fps=15.0, crf=18)
@@ -27,15 +27,16 @@ SMALL_CLIPS = ("ingest.clip.num_frames=4", "ingest.clip.size=32", "ingest.stride
 
 
 def write_model(folder: Path) -> None:
-    torch.manual_seed(0)
-    architecture = Architecture(widths=(8, 8), dilations=(1,), dropout=0.0, num_classes=4)
-    state = CausalNet(architecture).state_dict()
-    noisy = {
-        name: value + 0.3 * torch.randn_like(value) if value.is_floating_point() else value
-        for name, value in state.items()
-    }
+    network = small_causal(widths=(8, 8), dilations=(1,), window=CLIP.num_frames)
     folder.mkdir(parents=True)
-    weights.save(folder, noisy, architecture, clip=CLIP, temperature=1.0, provenance={})
+    weights.save(
+        folder,
+        network.state_dict(),
+        network.architecture(),
+        clip=CLIP,
+        temperature=1.0,
+        provenance={},
+    )
 
 
 def write_packed(folder: Path, splits: tuple[str, ...]) -> None:
@@ -63,12 +64,9 @@ def write_packed(folder: Path, splits: tuple[str, ...]) -> None:
         for number in range(4)
         for variant in (False, True)
     ]
-    folder.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(rows, packed.INDEX_SCHEMA), folder / packed.INDEX)
-    manifest.write_format(folder, CLIP)
     shape = (len(rows), CLIP.num_frames, CLIP.size, CLIP.size, 3)
     frames = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    (folder / packed.SAMPLES).write_bytes(frames.tobytes())
+    packing.write_packed(folder, rows, list(frames), CLIP)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -102,7 +100,7 @@ def test_the_scores_are_those_of_the_weights_on_the_pixels(
     write_model(tmp_path / "models")
     write_packed(tmp_path / "packed", ("test",))
     run(compose("evaluate", *SMALL))
-    data = packed.Packed.open(tmp_path / "packed")
+    data = Packed.open(tmp_path / "packed", tmp_path / "work")
     table = pq.read_table(tmp_path / "reports" / "scores.parquet")
     row = data.index["sample_id"].to_pylist().index(table["sample_id"][5].as_py())
     expected = weights.load(tmp_path / "models").predict(np.stack([data.read(row)]))[0]

@@ -24,6 +24,7 @@ CANNOT_CHANGE_OUTPUT = {
     "pipeline",
     "pipeline.__main__",
     "pipeline.app",
+    "pipeline.cache",
     "pipeline.config",
     "pipeline.errors",
     "pipeline.executor",

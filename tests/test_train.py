@@ -1,54 +1,65 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
 
 import train
 from pipeline import app
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
-from pipeline.learn.data import BalancedSampler, Draw
+from pipeline.learn.checkpoints import PlainCheckpoints
 from pipeline.learn.module import Classifier
+from pipeline.learn.sampler import BalancedSampler
 from pipeline.packed import INDEX
-from tests.learn.toy import write_packed
+from tests.learn.toy import write_toy
 
 TINY = [
     "num_threads=1",
     "num_epochs=4",
     "batch_size=8",
-    "widths=[8,8,16]",
-    "dilations=[1,2]",
-    "dropout=0.3",
-    "max_shift_px=2",
+    "model.widths=[8,8,16]",
+    "model.dilations=[1,2]",
+    "model.dropout=0.3",
+    "alter.shift_px=2",
     "run.wandb=disabled",
     "run.progress=false",
 ]
+# A checkpoint after every step.
+EAGER = ["run.checkpoint_every_s=0"]
 OUTPUTS = ["curves.csv", "metrics.json", "model.json", "model.safetensors", "stats.json"]
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_packed(tmp_path_factory.mktemp("data") / "packed")
+    return write_toy(tmp_path_factory.mktemp("data") / "packed")
 
 
-def overrides(packed: Path, folder: Path, num_workers: int, *more: str) -> list[str]:
+def overrides(packed: Path | str, folder: Path, num_workers: int, *more: str) -> list[str]:
     paths = [f"paths.packed={packed}", f"paths.models={folder / 'models'}"]
     work = [f"paths.work={folder / 'work'}", f"run.num_workers={num_workers}"]
     return [*TINY, *paths, *work, *more]
 
 
-def fit(packed: Path, folder: Path, num_workers: int = 0, *more: str) -> Path:
+def fit(packed: Path | str, folder: Path, num_workers: int = 0, *more: str) -> Path:
     cfg = app.compose("train", *overrides(packed, folder, num_workers, *more))
     assert isinstance(cfg, TrainApp)
     train.run(cfg)
@@ -88,10 +99,9 @@ def test_neither_folder_nor_workers_change_a_byte(
     assert hashes(fit(packed, tmp_path, num_workers)) == hashes(undisturbed)
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
-    undisturbed: Path, packed: Path, tmp_path: Path
-) -> None:
-    command = [sys.executable, "train.py", *overrides(packed, tmp_path, 0)]
+def test_a_run_killed_amid_an_epoch_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    packed = write_toy(tmp_path / "packed", num_train=160)
+    command = [sys.executable, "train.py", *overrides(packed, tmp_path, 0, *EAGER)]
     process = subprocess.Popen(command, cwd=app.PROJECT)
     deadline = time.monotonic() + 300
     while not (saved := list(tmp_path.glob("work/train/*/last.ckpt"))):
@@ -100,9 +110,62 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert saved[0].is_file()
+    assert 0 < PlainCheckpoints().load_checkpoint(saved[0])["global_step"] < 20
     assert not (tmp_path / "models").exists()
+    undisturbed = fit(packed, tmp_path / "undisturbed")
     assert hashes(fit(packed, tmp_path)) == hashes(undisturbed)
+
+
+class Fault(Exception):
+    pass
+
+
+def fails_at_step(number: int, fault: Callable[[], object]) -> Callable[..., object]:
+    """`Classifier.training_step` with a fault at its call of that number, from 1."""
+    calls = count(1)
+    sound = Classifier.training_step
+
+    def training_step(self: Classifier, *arguments: Any) -> object:
+        return fault() if next(calls) == number else sound(self, *arguments)
+
+    return training_step
+
+
+def break_off() -> None:
+    raise Fault
+
+
+def interrupt(packed: Path, folder: Path, number: int, *more: str) -> Path:
+    """Begin a run that ends at its step of that number, and give the place of its checkpoint."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Classifier, "training_step", fails_at_step(number, break_off))
+        with pytest.raises(Fault):
+            fit(packed, folder, 0, *EAGER, *more)
+    (checkpoint,) = folder.glob("work/train/*/last.ckpt")
+    return checkpoint
+
+
+@pytest.mark.parametrize(("number", "num_workers"), [(3, 0), (4, 2), (5, 0), (6, 1), (16, 0)])
+def test_a_run_interrupted_anywhere_ends_with_the_same_bytes(
+    undisturbed: Path, packed: Path, tmp_path: Path, number: int, num_workers: int
+) -> None:
+    interrupt(packed, tmp_path, number)
+    assert hashes(fit(packed, tmp_path, num_workers)) == hashes(undisturbed)
+
+
+def test_what_is_learned_beside_the_weights_is_resumed_too(packed: Path, tmp_path: Path) -> None:
+    more = ["ema_decay=0.9", "accumulate=2", "precision=bf16-mixed", "num_epochs=2"]
+    more += ["loss.generalise=group_dro", "loss.generalise_weight=0.5"]
+    expected = fit(packed, tmp_path / "undisturbed", 0, *more)
+    interrupt(packed, tmp_path, 4, *more)
+    assert hashes(fit(packed, tmp_path, 0, *more)) == hashes(expected)
+
+
+def test_a_checkpoint_is_no_older_than_asked(packed: Path, tmp_path: Path) -> None:
+    checkpoint = interrupt(packed, tmp_path / "eager", 4)
+    assert PlainCheckpoints().load_checkpoint(checkpoint)["global_step"] == 3
+    with pytest.raises(ValueError, match="not enough values"):
+        interrupt(packed, tmp_path / "calm", 4, "run.checkpoint_every_s=3600")
 
 
 def test_a_run_that_fails_at_its_end_trains_no_epoch_again(
@@ -118,6 +181,134 @@ def test_a_run_that_fails_at_its_end_trains_no_epoch_again(
     with monkeypatch.context() as patch:
         patch.setattr(Classifier, "training_step", fail)
         assert hashes(fit(packed, tmp_path)) == hashes(undisturbed)
+
+
+def test_a_run_out_of_patience_stops_and_stays_so(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.learn.history.merit", lambda row: -row["epoch"])
+    with monkeypatch.context() as patch:
+        patch.setattr(weights, "save", lambda *_, **__: break_off())
+        with pytest.raises(Fault):
+            fit(packed, tmp_path, 0, "patience=2")
+    monkeypatch.setattr(Classifier, "training_step", lambda *_: break_off())
+    curves = (fit(packed, tmp_path, 0, "patience=2") / "curves.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in curves] == ["epoch", "0", "1", "2"]
+
+
+def test_the_running_mean_is_what_is_kept(packed: Path, tmp_path: Path) -> None:
+    averaged = fit(packed, tmp_path / "averaged", 0, "ema_decay=0.999", "num_epochs=1")
+    plain = fit(packed, tmp_path / "plain", 0, "num_epochs=1")
+    found = [load_file(folder / weights.WEIGHTS) for folder in (averaged, plain)]
+    assert found[0].keys() == found[1].keys()
+    assert not torch.equal(found[0]["head.weight"], found[1]["head.weight"])
+
+
+def test_a_lack_of_memory_is_one_sentence_and_loses_nothing(
+    undisturbed: Path, packed: Path, tmp_path: Path
+) -> None:
+    def ask_too_much() -> torch.Tensor:
+        return torch.empty(1 << 60, dtype=torch.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Classifier, "training_step", fails_at_step(6, ask_too_much))
+        with pytest.raises(UserError, match=r"out of memory with batch_size=8 .*accumulate"):
+            fit(packed, tmp_path, 0, *EAGER)
+    assert hashes(fit(packed, tmp_path)) == hashes(undisturbed)
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(
+    undisturbed: Path, packed: Path, tmp_path: Path
+) -> None:
+    checkpoint = interrupt(packed, tmp_path, 6)
+    before = checkpoint.read_bytes()
+    checkpoint.with_suffix(".part").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"last\.ckpt: .*No space left on device.*start again"):
+        fit(packed, tmp_path, 0, *EAGER)
+    assert checkpoint.read_bytes() == before
+    assert hashes(fit(packed, tmp_path)) == hashes(undisturbed)
+
+
+def test_a_full_disk_at_the_end_keeps_the_last_checkpoint(
+    undisturbed: Path, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "model.safetensors")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(weights, "save", fail)
+        with pytest.raises(UserError, match=r"model\.safetensors: no space left on the disk"):
+            fit(packed, tmp_path)
+    assert hashes(fit(packed, tmp_path)) == hashes(undisturbed)
+
+
+def test_a_checkpoint_of_another_network_is_refused_and_kept(packed: Path, tmp_path: Path) -> None:
+    checkpoint = interrupt(packed, tmp_path / "a", 3)
+    other = interrupt(packed, tmp_path / "b", 3, "model.name=frame")
+    shutil.copy(other, checkpoint)
+    with pytest.raises(UserError, match=r"the checkpoint is of the network .*'frame'.* remove"):
+        fit(packed, tmp_path / "a")
+    assert checkpoint.read_bytes() == other.read_bytes()
+
+
+def test_a_checkpoint_that_holds_code_is_not_run(packed: Path, tmp_path: Path) -> None:
+    checkpoint = interrupt(packed, tmp_path, 3)
+    torch.save({"architecture": {}, "callbacks": Fault()}, checkpoint)
+    with pytest.raises(UserError, match=r"last\.ckpt: holds more than numbers"):
+        fit(packed, tmp_path)
+    assert not (tmp_path / "models").exists()
+
+
+def test_speed_is_told_and_not_written(
+    packed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        fit(packed, tmp_path, 0, "num_epochs=1")
+    (line,) = [text for text in caplog.messages if "samples/s" in text]
+    assert re.fullmatch(
+        r"train: epoch 0: \d+\.\d samples/s, \d+\.\d % of the time waiting for data", line
+    )
+
+
+def curves(models: Path) -> NDArray[np.float64]:
+    return np.genfromtxt(models / "curves.csv", delimiter=",", skip_header=1)
+
+
+@pytest.mark.slow
+def test_two_processes_follow_the_curve_of_one(packed: Path, tmp_path: Path) -> None:
+    found = []
+    for devices in (1, 2):
+        folder = tmp_path / str(devices)
+        # Adam blows rounding up at a high rate, and dropout is drawn by each process.
+        more = [f"run.devices={devices}", "model.dropout=0", "lr=5e-4"]
+        command = [sys.executable, "train.py", *overrides(packed, folder, 1, *more)]
+        subprocess.run(command, cwd=app.PROJECT, check=True)
+        found.append(curves(folder / "models"))
+    assert len(found[0]) == 4
+    train_loss, val_loss = slice(1, 2), slice(2, 3)
+    np.testing.assert_allclose(found[1][:, train_loss], found[0][:, train_loss], rtol=1e-4)
+    np.testing.assert_allclose(found[1][:, val_loss], found[0][:, val_loss], rtol=1e-2)
+    assert np.ptp(found[0][:, train_loss]) > 0.05
+
+
+@pytest.mark.slow
+def test_a_fault_of_two_processes_ends_both_with_a_sentence(packed: Path, tmp_path: Path) -> None:
+    more = ["run.devices=2", "lr=1e30", "gradient_clip=0"]
+    command = [sys.executable, "train.py", *overrides(packed, tmp_path, 0, *more)]
+    done = subprocess.run(
+        command, cwd=app.PROJECT, check=False, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 1
+    assert re.search(r"^train: the loss became (nan|inf) .* lower lr", done.stderr, re.M)
+
+
+@pytest.mark.slow
+def test_compiled_networks_follow_the_same_curve(packed: Path, tmp_path: Path) -> None:
+    plain = fit(packed, tmp_path / "plain", 0, "num_epochs=2", "model.dropout=0")
+    more = ["num_epochs=2", "model.dropout=0", "run.compile=true", "run.channels_last=true"]
+    compiled = fit(packed, tmp_path / "compiled", 0, *more)
+    np.testing.assert_allclose(curves(compiled), curves(plain), rtol=1e-3)
+    assert weights.load(compiled).sha256 != weights.load(plain).sha256
 
 
 def test_a_loss_that_is_not_finite_keeps_earlier_weights_and_outputs(
@@ -142,9 +333,9 @@ def test_every_epoch_draws_anew(
     epochs = []
 
     class Spy(BalancedSampler):
-        def __iter__(self) -> Iterator[Draw]:
+        def draw(self) -> NDArray[np.int64]:
             epochs.append(self.epoch)
-            return super().__iter__()
+            return super().draw()
 
     monkeypatch.setattr("pipeline.learn.data.BalancedSampler", Spy)
     fit(packed, tmp_path)
@@ -152,16 +343,18 @@ def test_every_epoch_draws_anew(
 
 
 def accuracy_after_learning(packed: Path, folder: Path) -> float:
-    models = fit(packed, folder, 0, "lr=1e-2", "num_epochs=8", "jitter=0.0", "dropout=0.0")
+    models = fit(
+        packed, folder, 0, "lr=1e-2", "num_epochs=8", "alter.jitter=0.0", "model.dropout=0.0"
+    )
     accuracy = json.loads((models / "metrics.json").read_text())["val_accuracy"]
     return float(accuracy)
 
 
 def test_true_labels_teach_and_shuffled_ones_do_not(tmp_path: Path) -> None:
-    packed = write_packed(tmp_path / "packed", num_train=64, num_val=64)
+    packed = write_toy(tmp_path / "packed", num_train=64, num_val=64)
     assert accuracy_after_learning(packed, tmp_path / "true") > 0.7
     shuffle_train_labels(packed / INDEX)
-    assert accuracy_after_learning(packed, tmp_path / "shuffled") < 0.5
+    assert accuracy_after_learning(packed, tmp_path / "shuffled") < 0.6
 
 
 def shuffle_train_labels(path: Path) -> None:

@@ -5,41 +5,55 @@ from __future__ import annotations
 import csv
 import json
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+import torch
 from torch import Tensor
 
-from pipeline.errors import UserError
-from pipeline.learn.module import Classifier
+from pipeline.learn.module import LOOK_EVERY, Classifier, Diverged
 
 CURVES = "curves.csv"
 BEST = "metrics.json"
 METRICS = ("train_loss", "val_loss", "val_accuracy", "val_auroc", "val_auroc_low_fpr")
 
 
-class History(Checkpoint):
-    """Keeps the curves and the best epoch, and a full checkpoint after every epoch.
+class History(pl.Callback):
+    """Keeps the curves and the best epoch, and checkpoints of all that training depends on.
 
-    Everything is in the one checkpoint, so that a run killed at any time goes on from the end
-    of its last whole epoch as if nothing had happened.
+    A run killed at any time goes on from the last checkpoint as if nothing had happened.
+
+    Args:
+        folder: of the one checkpoint.
+        every_s: time between checkpoints inside an epoch; there is one after every epoch too.
+        patience: training stops after so many epochs without a better one; 0 for never.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, every_s: float, patience: int) -> None:
+        self.folder, self.every_s, self.patience = folder, every_s, patience
         self.checkpoint = folder / "last.ckpt"
         self.rows: list[dict[str, float]] = []
         """One an epoch: `epoch` and `METRICS`."""
         self.best: dict[str, Any] = {}
         """Of the best epoch: `row`, `weights`, and the `logits` and `labels` of val."""
+        self._saved_at = time.monotonic()
 
     @property
     def resume_from(self) -> Path | None:
         """The checkpoint of an earlier, interrupted run of the same training."""
         return self.checkpoint if self.checkpoint.is_file() else None
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether patience is at an end."""
+        return bool(
+            self.patience
+            and self.rows
+            and self.rows[-1]["epoch"] - self.best["row"]["epoch"] >= self.patience
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """What Lightning puts into the checkpoint."""
@@ -49,17 +63,35 @@ class History(Checkpoint):
         """Take back what `state_dict` gave."""
         self.rows, self.best = state_dict["rows"], state_dict["best"]
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Train no more if the run had stopped before it was interrupted."""
+        self._saved_at = time.monotonic()
+        trainer.should_stop = self.is_stalled
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Save a checkpoint if it is time to, and no gradient is half gathered."""
+        is_between_steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if is_between_steps and not trainer.is_last_batch and self._is_due(trainer, batch_idx):
+            self._save(trainer, pl_module, batch_idx)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch, which was validated before this hook, and save a checkpoint.
 
         Raises:
-            UserError: the val loss is not finite; the checkpoint stays that of the epoch before.
+            Diverged: the val loss is not finite; the checkpoint stays that of the epoch before.
         """
         assert isinstance(pl_module, Classifier)
         values = {name: float(trainer.callback_metrics[name]) for name in METRICS}
         row = {"epoch": trainer.current_epoch, **values}
         if not math.isfinite(row["val_loss"]):
-            raise UserError(
+            raise Diverged(
                 f"the val loss became {row['val_loss']} in epoch {trainer.current_epoch}; "
                 "lower lr or gradient_clip in conf/train.yaml (earlier weights are kept)"
             )
@@ -67,14 +99,25 @@ class History(Checkpoint):
         if not self.best or merit(row) > merit(self.best["row"]):
             self.best = {
                 "row": row,
-                "weights": _copy(pl_module.network.state_dict()),
+                "weights": _copy(pl_module.judged.state_dict()),
                 "logits": pl_module.val_logits,
                 "labels": pl_module.val_labels,
             }
+        trainer.should_stop = self.is_stalled
+        self._save(trainer, pl_module, pl_module.num_batches - 1)
+
+    def _is_due(self, trainer: pl.Trainer, batch_idx: int) -> bool:
+        if trainer.world_size > 1 and (batch_idx + 1) % LOOK_EVERY:
+            return False
+        # All processes must save together, and clocks differ.
+        return trainer.strategy.broadcast(time.monotonic() - self._saved_at >= self.every_s)
+
+    def _save(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch_idx: int) -> None:
+        assert isinstance(pl_module, Classifier)
+        pl_module.check_finite(batch_idx)
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.checkpoint.with_suffix(".part")
-        trainer.save_checkpoint(part)
-        part.replace(self.checkpoint)
+        trainer.save_checkpoint(self.checkpoint)
+        self._saved_at = time.monotonic()
 
     def best_metrics(self) -> dict[str, float | None]:
         """`epoch` and `METRICS` of the best epoch; None where a metric is undefined."""
@@ -103,4 +146,5 @@ def _rounded(row: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+    plain = torch.contiguous_format
+    return {name: tensor.cpu().clone(memory_format=plain) for name, tensor in weights.items()}

@@ -1,8 +1,9 @@
-"""How the network is trained and validated, as a Lightning module."""
+"""How a network is trained and validated, as a Lightning module."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -12,110 +13,164 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
 
-from pipeline.config import TrainConfig
+from pipeline.config import ClipFormat, TrainApp
 from pipeline.errors import UserError
-from pipeline.learn.network import Architecture, CausalNet
+from pipeline.learn import networks
+from pipeline.learn.batch import Batch
+from pipeline.learn.distributed import gathered, gathered_objects
+from pipeline.learn.ema import RunningMean
+from pipeline.learn.losses import Objective
+from pipeline.learn.networks.base import Network
+from pipeline.learn.ondevice import alter
+from pipeline.learn.optimiser import adamw, schedule
 from pipeline.manifest import CLASSES
 
 REAL_SHOOTING = CLASSES.index("real_shooting")
+LOOK_EVERY = 50
+"""Batches after which it is looked whether all is well; a look makes a GPU wait."""
+
+
+class Diverged(UserError):
+    """A loss or a weight is infinite or no number."""
 
 
 class Classifier(pl.LightningModule):
-    """Learns the four classes jointly from the answer at the last frame of a clip."""
+    """Learns the four classes of clips.
 
+    Args:
+        clip: format of the clips.
+        num_batches: of an epoch.
+        num_sources: of the train split.
+    """
+
+    loss_sum: Tensor
     val_logits: Tensor
     val_labels: Tensor
 
-    def __init__(self, cfg: TrainConfig, num_batches: int) -> None:
+    def __init__(
+        self, cfg: TrainApp, clip: ClipFormat, *, num_batches: int, num_sources: int
+    ) -> None:
         super().__init__()
         self.cfg = cfg
-        self.num_steps = cfg.num_epochs * num_batches
+        self.num_batches = num_batches
         torch.manual_seed(cfg.seed)
-        self.network = CausalNet(architecture(cfg))
-        self._validated: list[tuple[Tensor, Tensor]] = []
+        self.network = networks.build(cfg.model, clip)
+        if cfg.run.channels_last:
+            to_channels_last(self.network)
+        self.mean = RunningMean(self.network, cfg.ema_decay) if cfg.ema_decay else None
+        self.objective = Objective(cfg.loss, num_sources)
+        # Of the epoch so far: a state, because a run may go on in the middle of an epoch.
+        self.register_buffer("loss_sum", torch.zeros(()))
+        self._answer = torch.compile(answer) if cfg.run.compile else answer
+        self._validated: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    @property
+    def judged(self) -> Network:
+        """The network that is validated and kept."""
+        return self.network if self.mean is None else self.mean.network
+
+    def setup(self, stage: str) -> None:
+        """Lightning sets another number of threads where several processes train."""
+        torch.set_num_threads(self.cfg.num_threads)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout by place, so that a resumed run draws what an undisturbed one does."""
-        rng = np.random.default_rng([self.cfg.seed, self.current_epoch, batch_idx])
-        torch.manual_seed(int(rng.integers(2**63)))
+        place = [self.cfg.seed, self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.default_rng(place).integers(2**63)))
+        if batch_idx == 0:
+            self.loss_sum.zero_()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Smoothed cross entropy of a batch.
-
-        Raises:
-            UserError: the loss is not finite.
-        """
-        clips, labels = batch
-        loss = functional.cross_entropy(
-            self.network(clips)[:, -1], labels, label_smoothing=self.cfg.label_smoothing
-        )
-        if not torch.isfinite(loss):
-            raise UserError(
-                f"the loss became {loss.item()} in epoch {self.current_epoch}, batch {batch_idx}; "
-                "lower lr or gradient_clip in conf/train.yaml (earlier weights are kept)"
-            )
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True)
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch."""
+        loss = self.loss(batch)
+        self.loss_sum += loss.detach()
         return loss
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Alter the clips of a batch, answer, and compare; over the batches of all processes."""
+        clips = alter(batch.clips, batch.epochs, batch.places, self.cfg)
+        logits, features = self._answer(self.network, clips)
+        loss: Tensor = self.objective(
+            gathered(logits), gathered(features), gathered(batch.labels), gathered(batch.sources)
+        )
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Look now and then, and before validation, whether the numbers are finite."""
+        if (batch_idx + 1) % LOOK_EVERY == 0 or batch_idx + 1 == self.num_batches:
+            self.check_finite(batch_idx)
+
+    def check_finite(self, batch_idx: int) -> None:
+        """Raise `Diverged` if a loss of the epoch, up to a batch, or a weight is not finite."""
+        where = f"in epoch {self.current_epoch}, by batch {batch_idx}"
+        remedy = "lower lr or gradient_clip in conf/train.yaml (earlier weights are kept)"
+        if not self.loss_sum.isfinite():
+            raise Diverged(f"the loss became {self.loss_sum.item()} {where}; {remedy}")
+        if not torch.stack([p.isfinite().all() for p in self.network.parameters()]).all():
+            raise Diverged(f"weights became infinite or no numbers {where}; {remedy}")
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, and let the running mean of the weights follow."""
+        super().optimizer_step(*args, **kwargs)
+        if self.mean is not None:
+            self.mean.update(self.network, self.global_step + 1)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the epoch before."""
         self._validated = []
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the answers of a batch."""
-        clips, labels = batch
-        self._validated.append((self.network(clips)[:, -1].float().cpu(), labels.cpu()))
+        logits, _ = self._answer(self.judged, batch.clips)
+        self._validated.append((batch.places.cpu(), logits.float().cpu(), batch.labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        """Log what `judge` says of the whole val split."""
-        self.val_logits = torch.cat([logits for logits, _ in self._validated])
-        self.val_labels = torch.cat([labels for _, labels in self._validated])
+        """Log what `judge` says of the whole val split, whichever process answered for what."""
+        answers = [part for parts in gathered_objects(self._validated) for part in parts]
+        places, logits, labels = (torch.cat(column) for column in zip(*answers, strict=True))
+        order = places.argsort()
+        self.val_logits, self.val_labels = logits[order], labels[order]
+        self.log("train_loss", self.loss_sum / self.num_batches, prog_bar=True)
         for name, value in judge(self.val_logits, self.val_labels, self.cfg.max_fpr).items():
             self.log(name, value, prog_bar=name in ("val_loss", "val_accuracy"))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW without decay of norms and biases; linear warm-up, then a cosine to zero."""
-        parameters = list(self.network.parameters())
-        optimizer = AdamW(
-            [
-                {
-                    "params": [p for p in parameters if p.ndim > 1],
-                    "weight_decay": self.cfg.weight_decay,
-                },
-                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-            ],
-            lr=self.cfg.lr,
-        )
-        num_warmup = max(1, round(self.cfg.warmup_fraction * self.num_steps))
-
-        def factor(step: int) -> float:
-            if step < num_warmup:
-                return (step + 1) / num_warmup
-            done = (step - num_warmup) / max(1, self.num_steps - num_warmup)
-            return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-        scheduler = LambdaLR(optimizer, factor)
+        """AdamW, whose rate changes with every step."""
+        optimiser = adamw(self.network, self.cfg)
+        num_steps = self.cfg.num_epochs * math.ceil(self.num_batches / self.cfg.accumulate)
+        scheduler = schedule(optimiser, self.cfg, num_steps)
         return {
-            "optimizer": optimizer,
+            "optimizer": optimiser,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what network the weights are of."""
+        checkpoint["architecture"] = self.network.architecture()
 
-def architecture(cfg: TrainConfig) -> Architecture:
-    """The network that `conf/train.yaml` describes.
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the weights of another network with a `UserError`."""
+        found, asked = checkpoint["architecture"], self.network.architecture()
+        if found != asked:
+            raise UserError(
+                f"the checkpoint is of the network {found}, and conf/train.yaml asks for {asked}; "
+                "ask for the former, or remove the checkpoint to start anew"
+            )
 
-    Raises:
-        UserError: `widths` and `dilations` do not fit each other.
-    """
-    if len(cfg.widths) != len(cfg.dilations) + 1 or not cfg.dilations:
-        raise UserError(
-            f"conf/train.yaml: {len(cfg.widths)} widths and {len(cfg.dilations)} dilations; "
-            "give one width for the stem, then one width and one dilation for each block"
-        )
-    return Architecture(tuple(cfg.widths), tuple(cfg.dilations), cfg.dropout, len(CLASSES))
+
+def answer(network: Network, clips: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (B, 4) of clips, and the features (B, D) that they were made of."""
+    features = network.embed(clips)
+    return network.classify(features), features
+
+
+def to_channels_last(network: Network) -> None:
+    """Lay out the weights of convolutions as tensor cores read them; no value changes."""
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for parameter in network.parameters():
+        if parameter.ndim in formats:
+            parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
 
 
 def judge(logits: Tensor, labels: Tensor, max_fpr: float) -> dict[str, float]:

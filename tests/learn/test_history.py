@@ -4,6 +4,8 @@ import json
 import math
 from pathlib import Path
 
+import pytest
+
 from pipeline.learn.history import History, merit
 
 
@@ -28,7 +30,7 @@ def test_the_loss_decides_where_ranking_is_undefined() -> None:
 
 
 def test_what_is_undefined_is_empty_in_csv_and_null_in_json(tmp_path: Path) -> None:
-    history = History(tmp_path)
+    history = History(tmp_path, every_s=60, patience=0)
     history.rows = [row(0, 0.75), row(1, 0.5, low=0.625)]
     history.best = {"row": history.rows[0]}
     history.write(tmp_path)
@@ -38,3 +40,22 @@ def test_what_is_undefined_is_empty_in_csv_and_null_in_json(tmp_path: Path) -> N
         "1,1.0,0.5,0.5,,0.625",
     ]
     assert json.loads((tmp_path / "metrics.json").read_text())["val_auroc"] is None
+
+
+@pytest.mark.parametrize(
+    ("patience", "losses", "stalled"),
+    [
+        (2, [0.5, 0.6, 0.7], True),
+        (2, [0.7, 0.5, 0.6], False),
+        (3, [0.5, 0.6, 0.7], False),
+        (0, [0.5, 0.6, 0.7], False),
+        (1, [], False),
+    ],
+)
+def test_patience_ends_so_many_epochs_after_the_best(
+    tmp_path: Path, patience: int, losses: list[float], stalled: bool
+) -> None:
+    history = History(tmp_path, every_s=60, patience=patience)
+    history.rows = [row(epoch, loss) for epoch, loss in enumerate(losses)]
+    history.best = {"row": max(history.rows, key=merit, default=None)}
+    assert history.is_stalled is stalled

@@ -8,51 +8,97 @@ import torch
 from pipeline import app
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
-from pipeline.learn.module import Classifier, architecture, judge
+from pipeline.learn.batch import Batch
+from pipeline.learn.module import Classifier, Diverged, judge
+from tests.learn.networks.nets import random_clips
+from tests.learn.toy import FORMAT
+
+SMALL = ["model.widths=[8,8,16]", "model.dilations=[1,2]", "model.dropout=0"]
 
 
-def train_config(*overrides: str) -> TrainApp:
-    cfg = app.compose("train", *overrides)
+def classifier(*overrides: str) -> Classifier:
+    cfg = app.compose("train", *SMALL, *overrides)
     assert isinstance(cfg, TrainApp)
-    return cfg
+    return Classifier(cfg, FORMAT, num_batches=4, num_sources=2)
 
 
-def test_the_learning_rate_warms_up_and_ends_near_zero() -> None:
-    cfg = train_config("num_epochs=10", "warmup_fraction=0.1", "lr=0.5", "widths=[4,4]")
-    cfg.dilations = [1]
-    configured = Classifier(cfg, num_batches=10).configure_optimizers()
-    optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
-    rates = []
-    for _ in range(100):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    assert rates[0] == pytest.approx(0.05)
-    assert max(rates) == pytest.approx(0.5)
-    assert rates.index(max(rates)) in (9, 10)
-    assert rates[-1] < 0.001
+def batch() -> Batch:
+    numbers = torch.arange(4)
+    return Batch(random_clips(4, FORMAT.num_frames), numbers, numbers % 2, 0 * numbers, numbers)
 
 
-def test_norms_and_biases_do_not_decay() -> None:
-    cfg = train_config()
-    optimizer = Classifier(cfg, 1).configure_optimizers()["optimizer"]
-    decayed, free = optimizer.param_groups
-    assert decayed["weight_decay"] == cfg.weight_decay
-    assert free["weight_decay"] == 0
-    assert all(p.ndim > 1 for p in decayed["params"])
-    assert all(p.ndim == 1 for p in free["params"])
-
-
-def test_widths_and_dilations_must_fit() -> None:
-    with pytest.raises(UserError, match=r"conf/train\.yaml: 4 widths and 1 dilations"):
-        architecture(train_config("dilations=[1]"))
+def first_weight(module: Classifier) -> torch.Tensor:
+    return next(module.network.parameters())
 
 
 def test_equal_seeds_begin_with_equal_weights() -> None:
-    first, second = (Classifier(train_config(), 1) for _ in range(2))
-    other = Classifier(train_config("seed=8"), 1)
-    assert torch.equal(first.network.stem[0].weight, second.network.stem[0].weight)
-    assert not torch.equal(first.network.stem[0].weight, other.network.stem[0].weight)
+    assert torch.equal(first_weight(classifier()), first_weight(classifier()))
+    assert not torch.equal(first_weight(classifier()), first_weight(classifier("seed=8")))
+
+
+def test_the_running_mean_is_judged_where_there_is_one() -> None:
+    assert (without := classifier()).judged is without.network
+    module = classifier("ema_decay=0.9")
+    assert module.mean is not None
+    assert module.judged is module.mean.network is not module.network
+    optimised = module.configure_optimizers()["optimizer"].param_groups
+    assert not {id(p) for g in optimised for p in g["params"]} & {
+        id(p) for p in module.judged.parameters()
+    }
+
+
+def test_the_schedule_counts_steps_and_not_batches() -> None:
+    configured = classifier(
+        "num_epochs=2", "accumulate=3", "warmup_fraction=0"
+    ).configure_optimizers()
+    optimiser, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    for _ in range(4):
+        optimiser.step()
+        scheduler.step()
+    assert optimiser.param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_batches_are_altered_by_their_place_in_training() -> None:
+    module = classifier("alter.jitter=0.5")
+    torch.nn.init.normal_(module.network.head.weight)
+    module.eval()
+    loss, again = module.loss(batch()), module.loss(batch())
+    elsewhere = module.loss(batch()._replace(places=torch.arange(4) + 4))
+    assert loss == again != elsewhere
+
+
+def test_another_layout_of_weights_gives_the_same_answers() -> None:
+    plain, laid_out = classifier(), classifier("run.channels_last=true")
+    convolutions = [p for p in laid_out.network.parameters() if p.ndim == 4]
+    assert convolutions
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in convolutions)
+    torch.testing.assert_close(laid_out.loss(batch()), plain.loss(batch()))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_is_found_after_other_batches(bad: float) -> None:
+    module = classifier()
+    for loss in (1.0, bad, 1.0):
+        module.loss_sum += loss
+    with pytest.raises(Diverged, match=rf"loss became {bad} in epoch 0, by batch 2; lower lr"):
+        module.check_finite(2)
+
+
+def test_a_weight_that_is_not_finite_is_found_though_the_loss_was() -> None:
+    module = classifier()
+    module.check_finite(0)
+    with torch.no_grad():
+        first_weight(module).view(-1)[3] = math.nan
+    with pytest.raises(Diverged, match=r"weights became infinite or no numbers in epoch 0"):
+        module.check_finite(0)
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    checkpoint: dict[str, object] = {}
+    classifier().on_save_checkpoint(checkpoint)
+    classifier().on_load_checkpoint(checkpoint)
+    with pytest.raises(UserError, match=r"checkpoint is of .*'causal'.*asks for .*'frame'"):
+        classifier("model.name=frame").on_load_checkpoint(checkpoint)
 
 
 def test_ranking_at_low_false_positive_rates_needs_samples() -> None:

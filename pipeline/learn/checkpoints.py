@@ -1,0 +1,64 @@
+"""Checkpoints of a training that goes on later: whole or not at all, and without pickled code."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from pipeline.errors import UserError
+
+
+class PlainCheckpoints(TorchCheckpointIO):
+    """Files of tensors and plain containers that take the place of earlier ones as a whole."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write beside `path` first; a failure leaves the earlier file.
+
+        Raises:
+            UserError: it cannot be written, above all because the disk is full.
+        """
+        path = Path(path)
+        part = path.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        # torch wraps some errors of the file it writes to.
+        except (OSError, RuntimeError) as error:
+            part.unlink(missing_ok=True)
+            raise UserError(
+                f"{path}: this checkpoint cannot be written ({error}); free space on its disk and "
+                "start again, which goes on from the last one that could be"
+            ) from error
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read onto the CPU what `save_checkpoint` wrote, and run nothing that a file may hold.
+
+        Raises:
+            UserError: the file is damaged, or holds something else than tensors, numbers, text
+                and containers of them.
+        """
+        remedy = "remove it, and training starts anew"
+        try:
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise UserError(
+                f"{path}: holds more than numbers, which could be code of somebody else, so it is "
+                f"not opened; {remedy}"
+            ) from error
+        except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+            raise UserError(f"{path}: damaged ({error}); {remedy}") from error
+        if not isinstance(checkpoint, dict) or "architecture" not in checkpoint:
+            raise UserError(f"{path}: not a checkpoint of train.py; {remedy}")
+        return checkpoint

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.errors import UserError
+from pipeline.learn.checkpoints import PlainCheckpoints
+
+STATE = {"architecture": {"name": "causal", "widths": [4, 8]}, "state_dict": {"a": torch.ones(3)}}
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "last.ckpt"
+    PlainCheckpoints().save_checkpoint(STATE, path)
+    return path
+
+
+def test_what_was_saved_is_read(path: Path) -> None:
+    loaded = PlainCheckpoints().load_checkpoint(path)
+    assert loaded["architecture"] == STATE["architecture"]
+    assert torch.equal(loaded["state_dict"]["a"], torch.ones(3))
+    assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize("num_values", [10, 10_000_000])
+def test_a_full_disk_leaves_the_checkpoint_before(path: Path, num_values: int) -> None:
+    before = path.read_bytes()
+    path.with_suffix(".part").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"last\.ckpt: .*No space left on device.*free space"):
+        PlainCheckpoints().save_checkpoint({**STATE, "b": torch.zeros(num_values)}, path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize("kind", ["torch", "legacy", "pickle"])
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, kind: str) -> None:
+    path, sign = tmp_path / "last.ckpt", tmp_path / "was-run"
+    bomb = {**STATE, "callbacks": Bomb(sign)}
+    if kind == "pickle":
+        path.write_bytes(pickle.dumps(bomb))
+    else:
+        torch.save(bomb, path, _use_new_zipfile_serialization=kind == "torch")
+    with pytest.raises(UserError, match=r"last\.ckpt: holds more than numbers.*not opened; remov"):
+        PlainCheckpoints().load_checkpoint(path, weights_only=False)
+    assert not sign.exists()
+
+
+def test_a_cut_off_checkpoint_is_damaged(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match=r"last\.ckpt: damaged .*remove it"):
+        PlainCheckpoints().load_checkpoint(path)
+
+
+@pytest.mark.parametrize("other", [{"weights": torch.ones(2)}, torch.ones(2), ["architecture"]])
+def test_another_file_of_torch_is_refused(path: Path, other: object) -> None:
+    torch.save(other, path)
+    with pytest.raises(UserError, match=r"last\.ckpt: not a checkpoint of train\.py"):
+        PlainCheckpoints().load_checkpoint(path)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import distributed, multiprocessing, nn
+
+from pipeline.config import LossConfig
+from pipeline.learn.distributed import SyncedBatchNorms, gathered, gathered_objects
+from pipeline.learn.losses import GENERALISE, Objective
+from tests.learn.networks.nets import small_causal
+
+NUM_PROCESSES = 2
+NUM_PICTURES = 12
+
+
+def test_one_process_gathers_what_it_has() -> None:
+    tensor = torch.ones(2, 3)
+    assert gathered(tensor) is tensor
+    assert gathered_objects("a") == ["a"]
+
+
+def test_batch_norms_become_what_they_were() -> None:
+    network = small_causal()
+    kinds = [type(module) for module in network.modules()]
+    synced = SyncedBatchNorms()
+    assert [type(module) for module in synced.apply(network).modules()] != kinds
+    assert [type(module) for module in synced.revert(network).modules()] == kinds
+
+
+def two_norms() -> tuple[nn.Sequential, nn.Linear]:
+    """Layers to features, with a norm over pictures and one over vectors, and a head; float64."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.Tanh(), nn.Flatten(), nn.Linear(54, 8)]
+    return nn.Sequential(*layers, nn.BatchNorm1d(8)).double(), nn.Linear(8, 4).double()
+
+
+def learn(rank: int, num_processes: int, option: str) -> dict[str, torch.Tensor]:
+    """Gradients and buffers after a backward pass over every `num_processes`-th picture."""
+    embed, classify = two_norms()
+    network = nn.ModuleList([embed, classify]).train()
+    if num_processes > 1:
+        SyncedBatchNorms().apply(network)
+    objective = Objective(LossConfig(0.1, 0.5, 0.5, option, 0.5), 2).train()
+    some = slice(rank, None, num_processes)
+    pictures = torch.randn(NUM_PICTURES, 3, 5, 5, dtype=torch.float64)[some]
+    labels = (torch.arange(NUM_PICTURES) % 4)[some]
+    sources = (torch.arange(NUM_PICTURES) // 4 % 2)[some]
+    features = embed(pictures)
+    parts = classify(features), features, labels, sources
+    loss = objective(*(gathered(part) for part in parts))
+    loss.backward()
+    found = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    assert len(found) == len(list(network.parameters()))
+    if num_processes > 1:
+        for gradient in found.values():
+            distributed.all_reduce(gradient)
+            gradient /= num_processes
+    return {**found, **dict(network.named_buffers()), "loss": loss.detach()}
+
+
+def process(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    store = f"file://{folder / 'store'}"
+    distributed.init_process_group("gloo", store, rank=rank, world_size=NUM_PROCESSES)
+    for option in GENERALISE:
+        torch.save(learn(rank, NUM_PROCESSES, option), folder / f"{option}-{rank}.pt")
+    assert gathered_objects("ab"[: rank + 1]) == ["a", "ab"]
+    distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_learn_from_a_batch_what_one_would(tmp_path: Path) -> None:
+    multiprocessing.spawn(process, (tmp_path,), nprocs=NUM_PROCESSES)
+    for option in GENERALISE:
+        expected = learn(0, 1, option)
+        for rank in range(NUM_PROCESSES):
+            found = torch.load(tmp_path / f"{option}-{rank}.pt")
+            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
