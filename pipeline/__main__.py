@@ -14,8 +14,14 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "explain": ("<file or clip id>",),
     "forget": ("<collection>/<recording>",),
     "catalogue": (),
+    "compare": ("[revision …]",),
+    "export": (),
+    "find-lr": (),
+    "overfit": (),
 }
-"""What each of them is told first."""
+"""What each of them is told first; what stands in brackets may be left out or repeated."""
+_CONFIG = {"compare": "compare", "export": "export", "find-lr": "train", "overfit": "train"}
+"""Whose keys a command takes; those of ingest where it is not named."""
 _USAGE = "\n       ".join(
     [
         f"python -m pipeline {{{','.join(STAGES)}}} [key=value …]",
@@ -33,20 +39,26 @@ def main() -> None:
     if name in STAGES:
         sys.argv.pop(1)
         app.stage(name)(import_module(f"pipeline.stages.{name}").run)()
-    elif name in COMMANDS and len(sys.argv) > 1 + len(COMMANDS[name]):
+    elif name in COMMANDS and len(sys.argv) > 1 + _num_needed(name):
         _command(name, sys.argv[2:])
     else:
         sys.exit(f"usage: {_USAGE}")
 
 
+def _num_needed(name: str) -> int:
+    return sum(not what.startswith("[") for what in COMMANDS[name])
+
+
 def _command(name: str, arguments: list[str]) -> None:
-    subjects = arguments[: len(COMMANDS[name])]
-    overrides = arguments[len(subjects) :]
+    num_subjects = _num_needed(name)
+    if num_subjects < len(COMMANDS[name]):
+        num_subjects = sum("=" not in argument for argument in arguments)
+    subjects, overrides = arguments[:num_subjects], arguments[num_subjects:]
     try:
         if Path.cwd().resolve() != app.PROJECT:
             raise UserError(f"run it in the folder of the project: cd {app.PROJECT}")
-        cfg = app.compose("ingest", *overrides)
-        import_module(f"pipeline.commands.{name}").run(*subjects, cfg)
+        cfg = app.compose(_CONFIG.get(name, "ingest"), *overrides)
+        import_module(f"pipeline.commands.{name.replace('-', '_')}").run(*subjects, cfg=cfg)
     except UserError as error:
         sys.exit(f"{name}: {error}")
 

@@ -14,47 +14,46 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from pipeline.config import STAGES, App, to_dataclass
+from pipeline.config import COMMANDS, STAGES, App, to_dataclass
 from pipeline.errors import UserError
 
 PROJECT = Path(__file__).resolve().parent.parent
 CONF = PROJECT / "conf"
+_APPS = STAGES | COMMANDS
 
 
 def _register(name: str) -> None:
     """Compose `conf/<name>.yaml` at the root; other files, such as paths.yaml, under their name."""
-    stage_config = STAGES[name].__mro__[1]
-    own = {f.name for f in fields(stage_config)}
+    kind = _APPS[name]
+    own = {f.name for f in fields(kind.__mro__[1])} if name in STAGES else set()
     beside = [
-        f.name
-        for f in fields(STAGES[name])
-        if f.name not in own and (CONF / f"{f.name}.yaml").is_file()
+        f.name for f in fields(kind) if f.name not in own and (CONF / f"{f.name}.yaml").is_file()
     ]
     defaults: list[Any] = [
         "_self_",
-        name,
+        *([name] if name in STAGES else []),
         *(f"{other}@{other}" for other in beside),
         {"override hydra/job_logging": "none"},
         {"override hydra/hydra_logging": "none"},
     ]
     hydra_leaves_no_files = {"run": {"dir": "."}, "output_subdir": None}
     root = make_dataclass(
-        STAGES[name].__name__,
+        kind.__name__,
         [
             ("defaults", list[Any], field(default_factory=lambda: defaults)),
             ("hydra", Any, field(default_factory=lambda: hydra_leaves_no_files)),
         ],
-        bases=(STAGES[name],),
+        bases=(kind,),
     )
     ConfigStore.instance().store(name=f"{name}_app", node=root)
 
 
-for _name in STAGES:
+for _name in _APPS:
     _register(_name)
 
 
 def compose(name: str, *overrides: str) -> App:
-    """The config of stage `name` with `overrides` such as `"seed=3"`, as plain dataclasses.
+    """The config of a stage or command with `overrides` such as `"seed=3"`, as plain dataclasses.
 
     Raises:
         UserError: an override that names no key or gives it no possible value.
@@ -64,7 +63,7 @@ def compose(name: str, *overrides: str) -> App:
             config = hydra.compose(f"{name}_app", list(overrides))
         except HydraException as error:
             raise UserError(f"{' '.join(overrides)}: {error}") from error
-    return to_dataclass(config, STAGES[name])
+    return to_dataclass(config, _APPS[name])
 
 
 def stage(name: str) -> Callable[[Callable[[Any], None]], Callable[[], None]]:

@@ -22,6 +22,8 @@ def test_the_usage_lists_stages_and_commands(arguments: tuple[str, ...]) -> None
     assert "explain <file or clip id> [key=value …]" in result.stderr
     assert "forget <collection>/<recording> [key=value …]" in result.stderr
     assert "catalogue [key=value …]" in result.stderr
+    assert "compare [revision …] [key=value …]" in result.stderr
+    assert "export [key=value …]" in result.stderr
 
 
 def test_a_command_passes_overrides_on_and_fails_in_one_sentence() -> None:
@@ -30,6 +32,18 @@ def test_a_command_passes_overrides_on_and_fails_in_one_sentence() -> None:
     assert result.stderr == (
         "explain: nowhere/files.parquet: missing; run the stage that writes it (dvc repro)\n"
     )
+
+
+def test_revisions_come_before_the_keys_of_a_command() -> None:
+    result = run("compare", "HEAD", "main", "wandb=somewhere")
+    assert result.returncode == 1
+    assert result.stderr == "compare: 'HEAD' beside wandb=somewhere: give one of them\n"
+
+
+def test_a_command_with_keys_of_its_own_refuses_others() -> None:
+    result = run("compare", "seed=3")
+    assert result.returncode == 1
+    assert "Could not override 'seed'" in result.stderr
 
 
 def test_a_command_refuses_another_working_folder(tmp_path: Path) -> None:

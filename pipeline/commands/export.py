@@ -1,0 +1,165 @@
+"""Writes the trained network as ONNX: `python -m pipeline export`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import workdir
+from pipeline.commands import onnx_forms
+from pipeline.commands.onnx_forms import NEXT, STATE
+from pipeline.config import ExportApp
+from pipeline.errors import UserError
+from pipeline.learn import weights
+from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.weights import Detector
+from pipeline.packed import INDEX, Packed
+
+RECORD = "export.json"
+_NEEDED = ("onnx", "onnxruntime", "onnxscript")
+_TOLERANCE = 1e-4
+_NUM_CLIPS = 4
+_STEPS = [
+    "show the picture upright and without black bars",
+    "take its centre square, averaged down to size x size pixels, as RGB of 0 to 255",
+    "take the picture shown at every multiple of 1/fps seconds",
+    "training saw frames that were encoded as H.264 with this crf and decoded again",
+]
+_STATE = f"zeros before the first frame; what a step gives as {NEXT}* is {STATE}* of the next"
+
+
+def run(cfg: ExportApp) -> None:
+    """Write `clip.onnx`, for a causal network also `stream.onnx`, and `export.json`.
+
+    Both are run in onnxruntime on random clips, and on packed ones where there are any, and must
+    answer as torch does.
+
+    Raises:
+        UserError: no weights, a network that cannot become ONNX, answers that differ by more than
+            1e-4, packages that are missing, or a folder in use for something else.
+    """
+    absent = [name for name in _NEEDED if find_spec(name) is None]
+    if absent:
+        raise UserError(
+            f"{', '.join(absent)} not installed; pip install -c constraints.txt -e '.[export]'"
+        )
+    target = Path(cfg.out or Path(cfg.paths.work) / "onnx")
+    if target.exists() and not (target / RECORD).is_file():
+        raise UserError(f"{target}: exists and is no earlier export; name another folder with out=")
+    detector = weights.load(Path(cfg.paths.models), trusted_factory=cfg.factory)
+    models = {"clip": onnx_forms.clip_form(detector)}
+    if isinstance(detector.network, CausalNet):
+        models["stream"] = onnx_forms.stream_form(detector)
+    facts = _facts(detector)
+    clips = {"random clips": _random(detector), **_packed(cfg, detector)}
+    with workdir.replacing(target, Path(cfg.paths.work)) as folder:
+        forms: dict[str, dict[str, Any]] = {}
+        for name, model in models.items():
+            data = onnx_forms.serialise(model, {**facts, "form": name})
+            (folder / f"{name}.onnx").write_bytes(data)
+            forms[name] = {
+                "file": f"{name}.onnx",
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "inputs": onnx_forms.signature(model.graph.input),
+                "outputs": onnx_forms.signature(model.graph.output),
+            }
+            for kind, chosen in clips.items():
+                check(data, name, detector, chosen, kind)
+        if "stream" in forms:
+            forms["stream"]["state"] = _STATE
+        record = json.dumps({**facts, "forms": forms}, indent=2, sort_keys=True)
+        (folder / RECORD).write_text(f"{record}\n")
+    for file in [*(f"{name}.onnx" for name in forms), RECORD]:
+        print(target / file)
+
+
+def check(data: bytes, form: str, detector: Detector, clips: NDArray[np.uint8], kind: str) -> None:
+    """Print how far the answers of an ONNX graph are from torch's at most.
+
+    Args:
+        data: the graph.
+        form: `clip`, or `stream`, to which each clip is shown frame by frame.
+        clips: uint8 (N, T, H, W, 3).
+        kind: what they are, in words.
+
+    Raises:
+        UserError: further than 1e-4, or no numbers at all.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    differences = _of_streams if form == "stream" else _of_clips
+    furthest = float(np.max(differences(session, detector, clips)))
+    print(f"{form}: {furthest:.1e} from torch at most on {len(clips)} {kind}")
+    # Not ">", which NaN would pass.
+    if not furthest <= _TOLERANCE:
+        raise UserError(
+            f"the ONNX graph ({form}) differs from torch by {furthest:.1e} on {kind}, more than "
+            f"{_TOLERANCE:g}; report this with the versions of torch and onnxruntime"
+        )
+
+
+def _of_clips(session: Any, detector: Detector, clips: NDArray[np.uint8]) -> list[float]:
+    """All clips at once, then each alone."""
+    batches = [clips, *(clips[i : i + 1] for i in range(len(clips)))]
+    return [
+        _distance(session.run(None, {onnx_forms.CLIPS: batch})[0], detector.predict(batch))
+        for batch in batches
+    ]
+
+
+def _of_streams(session: Any, detector: Detector, clips: NDArray[np.uint8]) -> list[float]:
+    """Every clip twice on end, so that the first has to be forgotten; all streams, then one."""
+    found = []
+    for chosen in (clips, clips[:1]):
+        stream, state = detector.stream(len(chosen)), onnx_forms.first_state(session, len(chosen))
+        for frames in np.concatenate([chosen, chosen], axis=1).swapaxes(0, 1):
+            answers, *after = session.run(None, {onnx_forms.FRAMES: frames, **state})
+            state = dict(zip(state, after, strict=True))
+            found.append(_distance(answers, stream.push(frames)))
+    return found
+
+
+def _distance(answers: NDArray[np.float32], expected: NDArray[np.float64]) -> float:
+    return float(np.abs(answers - expected).max())
+
+
+def _random(detector: Detector) -> NDArray[np.uint8]:
+    form = detector.card["preprocessing"]
+    shape = (_NUM_CLIPS, form["num_frames"], form["size"], form["size"], 3)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def _packed(cfg: ExportApp, detector: Detector) -> dict[str, NDArray[np.uint8]]:
+    """Some packed clips of the format of the weights, spread over all; none without any."""
+    if not (Path(cfg.paths.packed) / INDEX).is_file():
+        return {}
+    packed = Packed.open(cfg.paths.packed, Path(cfg.paths.work))
+    form = detector.card["preprocessing"]
+    if any(form[name] != value for name, value in asdict(packed.format).items()):
+        return {}
+    rows = np.linspace(0, packed.index.num_rows - 1, _NUM_CLIPS).astype(int)
+    return {"packed clips": np.stack([packed.read(int(row)) for row in rows])}
+
+
+def _facts(detector: Detector) -> dict[str, Any]:
+    """What whoever runs the graph has to know."""
+    card = detector.card
+    return {
+        "architecture": card["architecture"],
+        "classes": card["classes"],
+        "score": "real_shooting",
+        "temperature": card["temperature"],
+        "preprocessing": {**card["preprocessing"], "steps": _STEPS},
+        "weights_sha256": detector.sha256,
+        "opset": onnx_forms.OPSET,
+    }

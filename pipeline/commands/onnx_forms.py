@@ -1,0 +1,178 @@
+"""Trained weights as ONNX graphs: from a clip, or from a frame and what came before it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipeline.errors import UserError
+from pipeline.learn.networks.base import Network
+from pipeline.learn.networks.causal import CausalNet, State
+from pipeline.learn.weights import Detector
+
+OPSET = 18
+MAX_BYTES = 2**31
+"""What a protocol buffer may hold."""
+CLIPS, FRAMES, PROBABILITIES = "clips", "frames", "probabilities"
+STATE, NEXT = "state_", "next_"
+"""What the names of a stream's state begin with, as inputs and as outputs."""
+
+
+class ClipForm(nn.Module):
+    """uint8 clips (N, T, H, W, 3) to float32 calibrated probabilities (N, 4)."""
+
+    def __init__(self, network: Network, temperature: float) -> None:
+        super().__init__()
+        self.network, self.temperature = network, temperature
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """As the class says."""
+        return (self.network(clips) / self.temperature).softmax(1)
+
+
+class StreamForm(nn.Module):
+    """uint8 frames (N, H, W, 3) and the state before them to probabilities and the state after."""
+
+    def __init__(self, network: CausalNet, temperature: float) -> None:
+        super().__init__()
+        self.network, self.temperature = network, temperature
+
+    def forward(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """As the class says."""
+        logits, state = self.network.step(frames, state)
+        return (logits / self.temperature).softmax(1), state
+
+
+def clip_form(detector: Detector) -> Any:
+    """An `onnx.ModelProto` that answers for any number of clips.
+
+    Raises:
+        UserError: the network does not export.
+    """
+    form = detector.card["preprocessing"]
+    size = (2, form["num_frames"], form["size"], form["size"], 3)
+    return _export(
+        ClipForm(detector.network, detector.card["temperature"]),
+        (torch.zeros(size, dtype=torch.uint8),),
+        dynamic=({0: torch.export.Dim(CLIPS)},),
+        inputs=[CLIPS],
+        outputs=[PROBABILITIES],
+    )
+
+
+def stream_form(detector: Detector) -> Any:
+    """An `onnx.ModelProto` of one step of any number of streams, of a causal network.
+
+    Its state begins as zeros; after a step, what begins with `NEXT` goes back in under `STATE`.
+
+    Raises:
+        UserError: the network does not export.
+    """
+    network, size = detector.network, detector.card["preprocessing"]["size"]
+    assert isinstance(network, CausalNet), network
+    state = network.start(2)
+    streams = {0: torch.export.Dim("streams")}
+    return _export(
+        StreamForm(network, detector.card["temperature"]),
+        # The empty dictionary keeps the state from being taken for arguments by name.
+        (torch.zeros(2, size, size, 3, dtype=torch.uint8), state, {}),
+        dynamic=(streams, dict.fromkeys(state, streams)),
+        inputs=[FRAMES, *(f"{STATE}{name}" for name in state)],
+        outputs=[PROBABILITIES, *(f"{NEXT}{name}" for name in state)],
+    )
+
+
+def _export(
+    form: nn.Module,
+    example: tuple[Any, ...],
+    *,
+    dynamic: Any,
+    inputs: list[str],
+    outputs: list[str],
+) -> Any:
+    num_bytes = sum(part.nbytes for part in form.state_dict().values())
+    if num_bytes >= MAX_BYTES:
+        raise UserError(
+            f"weights of {num_bytes / 2**30:.1f} GiB do not fit into an ONNX file, which holds "
+            "less than 2; train a smaller backbone"
+        )
+    # It tells of every torchvision operator that it does not need.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                form.eval(),
+                example,
+                dynamo=True,
+                dynamic_shapes=dynamic,
+                input_names=inputs,
+                output_names=outputs,
+                opset_version=OPSET,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        raise UserError(f"this network cannot become ONNX: {reason}") from error
+    assert program is not None
+    model = program.model_proto
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise UserError(
+            "this network can become ONNX for a fixed number of clips only; where it asks for "
+            "len(clips), let it ask for clips.shape[0]"
+        )
+    return model
+
+
+def serialise(model: Any, properties: Mapping[str, Any]) -> bytes:
+    """The bytes of an `onnx.ModelProto`, the same wherever and whenever it was made.
+
+    Args:
+        properties: JSON values, which go into `metadata_props`, a text by name.
+    """
+    # They hold the paths of the source that the graph was traced from.
+    for part in (model, model.graph, *model.graph.node, *model.functions):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for values in (model.graph.input, model.graph.output, model.graph.value_info):
+        for value in values:
+            value.ClearField("metadata_props")
+    for tensor in model.graph.initializer:
+        tensor.ClearField("metadata_props")
+    for name, value in sorted(properties.items()):
+        entry = model.metadata_props.add()
+        entry.key = name
+        entry.value = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def first_state(session: Any, num_streams: int) -> dict[str, NDArray[Any]]:
+    """What an `onnxruntime.InferenceSession` of a stream takes beside the first frames."""
+    types = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+    return {
+        value.name: np.zeros([num_streams, *value.shape[1:]], types[value.type])
+        for value in session.get_inputs()
+        if value.name != FRAMES
+    }
+
+
+def signature(values: Any) -> dict[str, dict[str, Any]]:
+    """Type and shape of inputs or outputs by name; a text in a shape is any number."""
+    import onnx
+
+    return {
+        value.name: {
+            "type": onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name,
+            "shape": [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim],
+        }
+        for value in values
+    }

@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline import app
+from pipeline.commands import export, onnx_forms
+from pipeline.config import ClipFormat
+from pipeline.errors import UserError
+from pipeline.learn import weights
+from pipeline.learn.networks.base import Network
+from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.networks.hf import HfNet
+from pipeline.learn.networks.own import OwnNet
+from pipeline.learn.networks.pixels import Pixels
+from pipeline.learn.weights import Detector
+from pipeline.manifest import CLASSES
+from tests.learn.networks.nets import random_clips, small_causal, small_frame
+from tests.learn.toy import FORMAT, write_toy
+
+
+def save(network: Network, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    weights.save(
+        folder,
+        network.state_dict(),
+        network.architecture(),
+        clip=FORMAT,
+        temperature=1.5,
+        provenance={},
+    )
+
+
+def write(network: Network, folder: Path, *overrides: str) -> Path:
+    """Export the network within `folder`."""
+    if not (folder / "models").exists():
+        save(network, folder / "models")
+    paths = [f"paths.{name}={folder / name}" for name in ("models", "packed", "work")]
+    cfg: Any = app.compose("export", *paths, *overrides)
+    export.run(cfg=cfg)
+    return folder / "work" / "onnx"
+
+
+def smallest_causal() -> CausalNet:
+    """Each block more costs seconds of tracing."""
+    return small_causal(widths=(8, 8), dilations=(1,))
+
+
+def session(path: Path) -> Any:
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    write_toy(folder / "packed")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(project: Path) -> list[str]:
+    """What the export of a small causal network, beside packed clips, prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        write(smallest_causal(), project)
+    return output.getvalue().splitlines()
+
+
+@pytest.fixture(scope="module")
+def exported(project: Path, told: list[str]) -> Path:
+    """The folder that it writes."""
+    return project / "work" / "onnx"
+
+
+@pytest.mark.slow
+def test_clips_get_the_answers_of_torch_however_many_they_are(
+    exported: Path, project: Path
+) -> None:
+    model, detector = session(exported / "clip.onnx"), weights.load(project / "models")
+    for number in (1, 2, 5):
+        clips = random_clips(number, FORMAT.num_frames).numpy()
+        (answers,) = model.run(["probabilities"], {"clips": clips})
+        assert answers.shape == (number, len(CLASSES))
+        assert answers.std() > 0.05
+        np.testing.assert_allclose(answers, detector.predict(clips), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_streams_get_the_answers_of_torch_and_those_of_a_whole_clip(
+    exported: Path, project: Path
+) -> None:
+    model, detector = session(exported / "stream.onnx"), weights.load(project / "models")
+    clips = random_clips(3, 2 * FORMAT.num_frames).numpy()
+    state = onnx_forms.first_state(model, len(clips))
+    stream = detector.stream(len(clips))
+    answers = []
+    for frames in clips.swapaxes(0, 1):
+        found, *after = model.run(None, {"frames": frames, **state})
+        state = dict(zip(state, after, strict=True))
+        np.testing.assert_allclose(found, stream.push(frames), atol=1e-6)
+        answers.append(found)
+    first = clips[:, : FORMAT.num_frames]
+    np.testing.assert_allclose(answers[FORMAT.num_frames - 1], detector.predict(first), atol=1e-6)
+    assert np.abs(answers[-1] - answers[0]).max() > 0.01
+
+
+@pytest.mark.slow
+def test_the_record_says_what_the_graphs_take_and_hold(exported: Path, project: Path) -> None:
+    record = json.loads((exported / "export.json").read_text())
+    detector = weights.load(project / "models")
+    assert record["classes"] == list(CLASSES)
+    assert record["temperature"] == 1.5
+    assert record["weights_sha256"] == detector.sha256
+    assert record["preprocessing"].items() >= detector.card["preprocessing"].items()
+    assert record["forms"]["clip"]["inputs"] == {
+        "clips": {"type": "uint8", "shape": ["clips", 8, 32, 32, 3]}
+    }
+    stream = record["forms"]["stream"]
+    assert stream["inputs"]["state_luma"] == {"type": "float32", "shape": ["streams", 32, 32]}
+    state = {name.removeprefix("state_"): value for name, value in stream["inputs"].items()}
+    after = {name.removeprefix("next_"): value for name, value in stream["outputs"].items()}
+    del state["frames"], after["probabilities"]
+    assert state == after
+    for form in record["forms"].values():
+        data = (exported / form["file"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == form["sha256"]
+
+
+@pytest.mark.slow
+def test_a_graph_says_itself_what_it_is(exported: Path, project: Path) -> None:
+    for form in ("clip", "stream"):
+        model = onnx.load(exported / f"{form}.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        told = {entry.key: entry.value for entry in model.metadata_props}
+        assert told["form"] == form
+        assert json.loads(told["classes"]) == list(CLASSES)
+        assert json.loads(told["preprocessing"])["fps"] == FORMAT.fps
+        assert told["weights_sha256"] == weights.load(project / "models").sha256
+        assert [entry.version for entry in model.opset_import] == [onnx_forms.OPSET]
+
+
+@pytest.mark.slow
+def test_nothing_in_a_graph_tells_where_it_was_made(exported: Path, project: Path) -> None:
+    for file in exported.iterdir():
+        data = file.read_bytes()
+        for place in (str(app.PROJECT), str(project), ".py"):
+            assert place.encode() not in data, (file, place)
+
+
+@pytest.mark.slow
+def test_random_and_packed_clips_were_compared(told: list[str], exported: Path) -> None:
+    assert [line.split(":")[0] for line in told[:4]] == ["clip", "clip", "stream", "stream"]
+    assert [line.partition(" on ")[2] for line in told[:2]] == ["4 random clips", "4 packed clips"]
+    assert told[4:] == [str(exported / n) for n in ("clip.onnx", "stream.onnx", "export.json")]
+
+
+@pytest.mark.slow
+def test_exporting_again_elsewhere_gives_the_same_bytes(exported: Path, tmp_path: Path) -> None:
+    again = write(smallest_causal(), tmp_path)
+    assert {file.name: file.read_bytes() for file in again.iterdir()} == {
+        file.name: file.read_bytes() for file in exported.iterdir()
+    }
+
+
+def test_a_network_of_frames_has_no_stream(tmp_path: Path) -> None:
+    folder = write(small_frame(), tmp_path)
+    assert sorted(file.name for file in folder.iterdir()) == ["clip.onnx", "export.json"]
+    clips = random_clips(3, FORMAT.num_frames).numpy()
+    (answers,) = session(folder / "clip.onnx").run(None, {"clips": clips})
+    expected = weights.load(tmp_path / "models").predict(clips)
+    np.testing.assert_allclose(answers, expected, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_backbone_of_transformers_exports_with_its_own_preprocessing(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.VideoMAEConfig(
+        image_size=48,
+        num_frames=4,
+        tubelet_size=2,
+        patch_size=16,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        initializer_range=0.3,
+    )
+    pixels = Pixels(4, 48, True, 1 / 255, 0.0, (0.5, 0.4, 0.3), (0.2, 0.2, 0.4))
+    torch.manual_seed(0)
+    backbone = transformers.AutoModelForVideoClassification.from_config(config)
+    network = HfNet(
+        backbone,
+        model_type="videomae",
+        config=config.to_dict(),
+        pixels=pixels,
+        dropout=0.0,
+        lora_rank=0,
+    )
+    nn.init.normal_(network.head.weight)
+    folder = write(network.eval(), tmp_path)
+    clips = random_clips(3, FORMAT.num_frames).numpy()
+    (answers,) = session(folder / "clip.onnx").run(None, {"clips": clips})
+    expected = weights.load(tmp_path / "models").predict(clips)
+    # Else the graph could do anything to the pixels.
+    assert expected.std(0).max() > 0.01
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
+class Mean(nn.Module):
+    """Logits of the mean colour."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, len(CLASSES))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.head(clips.float().mean((1, 2, 3)))
+
+
+class FixedMean(Mean):
+    def forward(self, clips: Tensor) -> Tensor:
+        return super().forward(clips).reshape(len(clips), -1)
+
+
+class LoudMean(Mean):
+    def forward(self, clips: Tensor) -> Tensor:
+        return super().forward(clips) * (2 if clips.float().mean() > 9 else 1)
+
+
+def mean(clip: ClipFormat) -> nn.Module:
+    torch.manual_seed(0)
+    return Mean()
+
+
+def fixed(clip: ClipFormat) -> nn.Module:
+    return FixedMean()
+
+
+def loud(clip: ClipFormat) -> nn.Module:
+    return LoudMean()
+
+
+def test_a_network_of_own_code_exports_only_if_that_is_named(tmp_path: Path) -> None:
+    factory = f"{__name__}:mean"
+    with pytest.raises(UserError, match="whose code runs only when you name it"):
+        write(OwnNet(factory, FORMAT), tmp_path)
+    folder = write(OwnNet(factory, FORMAT), tmp_path, f"factory={factory}")
+    assert (folder / "clip.onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("factory", "told"),
+    [("fixed", "fixed number of clips only"), ("loud", "cannot become ONNX: ")],
+)
+def test_a_network_that_cannot_be_exported_is_a_sentence(
+    tmp_path: Path, factory: str, told: str
+) -> None:
+    name = f"{__name__}:{factory}"
+    with pytest.raises(UserError, match=told) as caught:
+        write(OwnNet(name, FORMAT), tmp_path, f"factory={name}")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "work" / "onnx").exists()
+
+
+@pytest.mark.parametrize("form", ["clip", "stream"])
+@pytest.mark.slow
+def test_answers_that_differ_are_an_error(
+    exported: Path, project: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    data, detector = (exported / f"{form}.onnx").read_bytes(), weights.load(project / "models")
+    clips = random_clips(2, FORMAT.num_frames).numpy()
+    export.check(data, form, detector, clips, "clips")
+    honest = Detector._probabilities
+    for wrong, named in ((2e-4, r"2\.0e-04"), (np.nan, "nan")):
+        monkeypatch.setattr(
+            Detector,
+            "_probabilities",
+            lambda self, logits, wrong=wrong: honest(self, logits) + wrong,
+        )
+        with pytest.raises(UserError, match=rf"\({form}\) differs from torch by {named} on clips"):
+            export.check(data, form, detector, clips, "clips")
+
+
+def test_weights_that_no_onnx_file_holds_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_forms, "MAX_BYTES", 1000)
+    with pytest.raises(UserError, match="do not fit into an ONNX file"):
+        write(small_frame(), tmp_path)
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="mine: exists and is no earlier export"):
+        write(small_frame(), tmp_path, f"out={tmp_path / 'mine'}")
+    assert (tmp_path / "mine" / "thesis.tex").is_file()
+
+
+def test_packages_that_are_missing_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnx" else name)
+    with pytest.raises(UserError, match=r"^onnx not installed; pip install .*\[export\]"):
+        write(small_frame(), tmp_path)
+
+
+def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
+    cfg: Any = app.compose("export", f"paths.models={tmp_path}", f"paths.work={tmp_path}/work")
+    with pytest.raises(UserError, match=r"model\.json: missing; run train\.py"):
+        export.run(cfg=cfg)
