@@ -14,61 +14,37 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from runs import BATCH, by_clip, cell
 
 from pipeline import app
-from pipeline.assess import scores, wording
-from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.questions import Question, judge_auroc
+from pipeline.assess import scores
 from pipeline.learn import weights
-from pipeline.manifest import CLASSES, class_index
 from pipeline.packed import Packed
 from pipeline.transforms.registry import STRENGTHS
-
-BOOTSTRAP = Bootstrap(1000, 0.95, 0)
-
-
-def row_of(
-    name: str, labels: NDArray[np.int64], p: NDArray[np.float64], recordings: list[str]
-) -> str:
-    """One line of the table: AUROC of the score and of the origin."""
-    clusters = np.unique(recordings, return_inverse=True)[1].astype(np.int64)
-    cells = []
-    shooting = CLASSES.index("real_shooting")
-    is_real = np.isin(labels, [shooting, CLASSES.index("real_other")])
-    for positive, probability in (
-        (labels == shooting, p[:, shooting]),
-        (is_real, scores.marginals(p)[0]),
-    ):
-        found = judge_auroc(Question(positive, probability, clusters), BOOTSTRAP)
-        interval = wording.interval("auroc", found)
-        cells.append(f"{wording.number('auroc', found['value'])} {interval}".strip())
-    return f"{name} | {' | '.join(cells)}"
 
 
 def main() -> None:
     paths = app.compose("evaluate").paths
-    packed = Packed.open(Path(paths.packed))
+    packed = Packed.open(paths.packed, Path(paths.work))
     rows = packed.select(["test"], variants=True)
     if len(rows) == len(packed.select(["test"], variants=False)):
-        sys.exit(f"{packed.folder}: no variants of test clips; set test_variants: true")
+        sys.exit(f"{packed.place}: no variants of test clips; set test_variants: true")
     index = packed.index.take(rows)
     probabilities, _ = scores.predict(
         index.select(scores.CLIP_SCHEMA.names),
         lambda number: packed.read(int(rows[number])),
         weights.load(Path(paths.models)).predict,
-        batch_size=16,
+        batch_size=BATCH,
     )
+    table = scores.score_table(index.select(scores.CLIP_SCHEMA.names), probabilities)
     clips = index.to_pylist()
-    labels = np.array([class_index(clip["origin"], bool(clip["discharge"])) for clip in clips])
     drawn = [json.loads(clip["variant"]) if clip["variant"] else None for clip in clips]
     strength_of = np.array([one["strength"] if one else "none" for one in drawn])
     edit_of = np.array([one["edit"] if one else "none" for one in drawn])
     print("strength | real shooting against all else | real against fictional")
     for strength in ("none", *STRENGTHS):
-        chosen = np.flatnonzero(strength_of == strength)
-        recordings = [clips[i]["recording"] for i in chosen]
-        print(row_of(strength, labels[chosen], probabilities[chosen], recordings))
+        found = by_clip(table.take(np.flatnonzero(strength_of == strength))).judge()
+        print(" | ".join([strength, *(cell(one, [found[one]]) for one in ("score", "origin"))]))
 
     original = {
         clip["clip_id"]: int(probabilities[i].argmax())

@@ -2,27 +2,206 @@
 
 from __future__ import annotations
 
+import json
+import math
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline import app
+from pipeline.assess.scores import FILE_SCHEMA
+from pipeline.config import ClipFormat, TrainApp
+from pipeline.learn import networks
+from pipeline.learn.data import PackedData
+from pipeline.learn.module import Classifier
+from pipeline.learn.trainer import make_trainer
+from pipeline.packed import INDEX, Packed
+from tests.learn.toy import FORMAT
 
-pytestmark = pytest.mark.slow
+BENCHMARKS = app.PROJECT / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
 
 
 def run(name: str, *arguments: str) -> str:
-    script = app.PROJECT / "benchmarks" / name
-    command = [sys.executable, str(script), *arguments]
+    command = [sys.executable, str(BENCHMARKS / name), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=app.PROJECT)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
+@pytest.mark.slow
 def test_stages_killed_at_random_end_with_the_same_bytes() -> None:
     assert "8 kills, 0 with other bytes" in run("kill.py", "--kills", "8", "--files", "16")
 
 
+@pytest.mark.slow
+def test_streams_get_the_answers_of_clips() -> None:
+    printed = run("streams.py", "--seconds", "1", "--rounds", "1", "--streams", "2")
+    assert printed.count("logits of stream and clip differ") == 2
+    assert printed.splitlines()[-1].startswith("2 | ")
+
+
+@pytest.mark.slow
 def test_no_mutant_and_no_attack_stops_an_ingest_or_gets_lost() -> None:
     assert "faults: none" in run("fuzz_ingest.py", "--mutants", "96")
+
+
+@pytest.mark.slow
+def test_the_table_trains_each_configuration_once_on_as_many_samples(tmp_path: Path) -> None:
+    from synthetic import write_samples
+
+    packed = write_samples(tmp_path / "packed", 32, FORMAT)
+    index = pq.read_table(packed / INDEX)
+    variants = pa.array(["{}"] * 16 + [None] * (len(index) - 16), pa.string())
+    place = index.schema.get_field_index("variant")
+    pq.write_table(index.set_column(place, index.schema.field(place), variants), packed / INDEX)
+    arguments = (
+        *("generalisation.py", "--rows", "causal,no variants", "--seeds", "1,2"),
+        *("--row", "plain: alter.mirrored=false", "num_epochs=2", "batch_size=8"),
+        *("model.widths=[8,8]", "model.dilations=[1]"),
+        *(f"paths.packed={packed}", f"paths.work={tmp_path}"),
+    )
+    runs = tmp_path / "generalisation" / "runs"
+    wrong = subprocess.run(
+        [sys.executable, str(BENCHMARKS / arguments[0]), *arguments[1:], "no=such"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=app.PROJECT,
+    )
+    assert wrong.returncode == 1
+    assert "no=such" in wrong.stderr
+    assert not runs.exists()
+
+    first = run(*arguments)
+    cards = {path: path.stat().st_mtime_ns for path in runs.glob("*/models/model.json")}
+    configs = [json.loads(path.read_text())["config"] for path in cards]
+    assert sorted((one["use_variants"], one["num_epochs"], one["seed"]) for one in configs) == [
+        *((False, 4, 1), (False, 4, 2)),
+        *((True, 2, 1), (True, 2, 1), (True, 2, 2), (True, 2, 2)),
+    ]
+    lines = [line.split("|") for line in first.splitlines() if line.startswith("| plain")]
+    assert [line[2].strip() for line in lines] == ["2", "2", "2"]
+    assert all(0 <= float(line[3].split()[0]) <= 1 for line in lines[:2])
+
+    again = run(*arguments)
+    tables = [text.partition("AUROC of the origin")[2] for text in (first, again)]
+    assert tables[0] == tables[1]
+    assert {path: path.stat().st_mtime_ns for path in cards} == cards
+
+
+@pytest.mark.slow
+def test_the_table_of_speed_has_every_rival(tmp_path: Path) -> None:
+    text = run(
+        *("training.py", "--synthetic", "64", "--rounds", "1", "--steps", "1", "--warmup", "1"),
+        *("--seconds", "0.1", "--turn", "0.1", f"paths.work={tmp_path}"),
+    )
+    for name in ("Lightning / bare", "| causal |", "| frame |", "| X3D-XS-sized | 2.98 M |"):
+        assert name in text
+
+
+def test_the_bare_loop_ends_with_the_weights_of_the_lightning_loop(tmp_path: Path) -> None:
+    from bare import BareLoop
+    from synthetic import write_samples
+
+    packed = Packed.open(write_samples(tmp_path / "packed", 24, FORMAT), tmp_path)
+    cfg = app.compose(
+        "train",
+        *("model.widths=[8,8]", "model.dilations=[1]", "model.dropout=0", "batch_size=8"),
+        *("ema_decay=0.9", "num_epochs=1", "num_threads=1", "lr=1e-2", "gradient_clip=0.5"),
+        *("run.num_workers=0", "run.progress=false", f"paths.work={tmp_path}"),
+    )
+    assert isinstance(cfg, TrainApp)
+    data = PackedData(packed, cfg, cfg.run)
+    classifier = Classifier(
+        cfg, packed.format, num_batches=data.num_batches, num_sources=len(data.source_names)
+    )
+    make_trainer(cfg, max_epochs=1, limit_val_batches=0, logger=False).fit(classifier, data)
+
+    torch.manual_seed(cfg.seed)
+    loop = BareLoop(
+        cfg,
+        networks.build(cfg.model, packed.format),
+        num_sources=len(data.source_names),
+        num_steps=data.num_batches,
+        device=torch.device("cpu"),
+    )
+    untrained = {name: value.clone() for name, value in loop.network.state_dict().items()}
+    for batch in PackedData(packed, cfg, cfg.run).train_dataloader():
+        loop.step(batch)
+    for one, other in ((loop.network, classifier.network), (loop.judged, classifier.judged)):
+        found, expected = one.state_dict(), other.state_dict()
+        assert not torch.equal(found["head.weight"], untrained["head.weight"])
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_the_rival_has_the_size_and_the_cost_of_x3d_xs() -> None:
+    from x3d import X3D
+
+    clip = ClipFormat(num_frames=4, size=160, fps=15.0, crf=18)
+    network = X3D(clip, num_classes=400).eval()
+    assert 3.76e6 < sum(p.numel() for p in network.parameters()) < 3.80e6
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        assert network(torch.zeros(1, 4, 160, 160, 3, dtype=torch.uint8)).shape == (1, 400)
+    # The paper counts multiplications with an addition as one: 0.6 G.
+    assert counter.get_total_flops() / 2e9 == pytest.approx(0.60, abs=0.01)
+
+
+def test_cells_give_the_mean_with_intervals_over_seeds_and_over_recordings() -> None:
+    from runs import cell, half_width
+
+    found = [
+        {"value": value, "low": value - 0.1, "high": value + 0.05} for value in (0.80, 0.82, 0.84)
+    ]
+    # Student's t of two degrees of freedom at 97.5 % is 4.303.
+    assert half_width([0.80, 0.82, 0.84]) == pytest.approx(4.303 * 0.02 / math.sqrt(3), abs=1e-4)
+    assert cell("origin", found) == "0.820 ± 0.050 (0.720 to 0.870)"
+    assert cell("origin", found[:1]) == "0.800 (0.700 to 0.850)"
+    assert cell("false_alarms", [{"value": 0.1, "low": None, "high": None}]) == "10 %"
+    assert cell("origin", [*found, {"value": None, "low": None, "high": None}]) == "–"
+
+
+def test_a_recording_of_two_files_is_judged_by_both() -> None:
+    from runs import by_group
+
+    files = [
+        ("a/1", "real", "a", 0, "scored", 0.9, 0.1, 0.2),
+        ("a/2", "real", "a", 1, "scored", 0.3, 0.6, 0.7),
+        ("b/1", "game", "b", 1, "scored", 0.8, 0.5, 0.4),
+        ("c/1", "film", "c", 0, "rejected", None, None, None),
+    ]
+    names = ("path", "origin", "recording", "discharge", "status", "p_real", "score", "p_discharge")
+    rows = [
+        {"source": "-", "licence": "-", "authority": "-", "rendered": False, "num_clips": 1}
+        | dict(zip(names, file, strict=True))
+        for file in files
+    ]
+    examples = by_group(pa.Table.from_pylist(rows, FILE_SCHEMA), "recording")
+    assert examples.recordings == ["a", "b"]
+    np.testing.assert_allclose(examples.p_real, [0.6, 0.8])
+    np.testing.assert_allclose(examples.score, [0.6, 0.5])
+    assert examples.is_real.tolist() == [True, False]
+    assert examples.is_shooting.tolist() == [True, False]
+    assert examples.is_alarm.tolist() == [True, False]
+
+
+def test_synthetic_samples_fill_every_class_of_every_split(tmp_path: Path) -> None:
+    from synthetic import write_samples
+
+    packed = Packed.open(write_samples(tmp_path / "packed", 32, FORMAT), tmp_path)
+    counts = {name: len(packed.select([name], variants=True)) for name in ("train", "val", "test")}
+    assert counts == {"train": 32, "val": 8, "test": 8}
+    assert packed.read(0).std() > 70
+    assert len({packed.read(i).tobytes() for i in range(48)}) == 48
