@@ -29,6 +29,7 @@ class History(pl.Callback):
     Args:
         folder: of the one checkpoint.
         every_s: time between checkpoints inside an epoch; there is one after every epoch too.
+            Several processes look at the clock every `LOOK_EVERY` batches only.
         patience: training stops after so many epochs without a better one; 0 for never.
     """
 
