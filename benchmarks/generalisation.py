@@ -57,8 +57,8 @@ class Row:
 # The options as their papers weigh them: Sagawa et al., 2020; Gulrajani & Lopez-Paz, 2021.
 ROWS = (
     Row("frame", ("model.name=frame",)),
-    Row("causal without residual", ("model.residual=false",)),
     Row("causal"),
+    Row("causal with residual", ("model.residual=true",)),
     Row("no camera", augment=("camera.p=0",)),
     Row("no sensor", augment=("sensor.p=0",)),
     Row("no overlays", augment=("overlays.p=0",)),
