@@ -20,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,20 +28,27 @@ from typing import Any
 
 import numpy as np
 import torch
+from loader_rivals import (
+    BATCH,
+    CLIP,
+    SHAPE,
+    Epoch,
+    FromFiles,
+    FromOriginals,
+    of_litdata,
+    of_torch,
+    of_webdataset,
+)
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
 from pipeline import app, manifest, video
-from pipeline.config import ClipFormat, PackApp
+from pipeline.config import PackApp
 from pipeline.learn.loader import Loader
 from pipeline.manifest import Clip
 from pipeline.packed import Packed
 from pipeline.shards import ShardWriter
 from pipeline.stages import pack
 
-CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)
-SHAPE = (CLIP.num_frames, CLIP.size, CLIP.size, 3)
-BATCH = 16
 ORIGINAL_FPS = 30
 AIMS = [
     ("raw", "bound", 0.5),
@@ -51,9 +58,6 @@ AIMS = [
     ("h264", "files", 1.0),
     ("h264", "webdataset mp4", 1.0),
 ]
-
-Epoch = Callable[[], Iterable[Any]]
-"""Yields something for every batch that it delivers."""
 
 
 class Shuffled:
@@ -70,44 +74,6 @@ class Shuffled:
         self.epoch += 1
         rng = np.random.default_rng(self.epoch)
         return np.concatenate([rng.permutation(self.num_rows) for _ in range(self.times)])
-
-
-class FromFiles:
-    """Clips of single files by decord, as most training code reads them."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.files = files
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, i: int) -> torch.Tensor:
-        import decord
-
-        reader = decord.VideoReader(str(self.files[i]), num_threads=1)
-        return torch.from_numpy(reader.get_batch(range(len(reader))).asnumpy())
-
-
-class FromOriginals:
-    """Clips out of the middle of long files, scaled by the decoder."""
-
-    def __init__(self, files: Sequence[Path], num_clips: int) -> None:
-        self.files, self.num_clips = files, num_clips
-
-    def __len__(self) -> int:
-        return self.num_clips
-
-    def __getitem__(self, i: int) -> torch.Tensor:
-        import decord
-
-        rng = np.random.default_rng(i)
-        path = str(self.files[i % len(self.files)])
-        reader = decord.VideoReader(path, width=CLIP.size, height=CLIP.size, num_threads=1)
-        step = max(1, round(reader.get_avg_fps() / CLIP.fps))
-        last = max(0, len(reader) - step * CLIP.num_frames)
-        frames = rng.integers(last + 1) + step * np.arange(CLIP.num_frames)
-        wanted = frames.clip(max=len(reader) - 1).tolist()
-        return torch.from_numpy(reader.get_batch(wanted).asnumpy())
 
 
 def make_clips(num_clips: int) -> list[bytes]:
@@ -205,70 +171,6 @@ def ours(samples: Packed, times: int, num_workers: int) -> Epoch:
         batch_size=BATCH,
         drop_last=True,
         num_workers=num_workers,
-    )
-    return lambda: loader
-
-
-def of_torch(dataset: Any, num_workers: int) -> Epoch:
-    """A plain DataLoader."""
-    loader: DataLoader[Any] = DataLoader(
-        dataset, BATCH, shuffle=True, num_workers=num_workers, persistent_workers=True
-    )
-    return lambda: loader
-
-
-def of_litdata(folder: Path, clips: Sequence[bytes], num_workers: int) -> Epoch:
-    """Raw frames in litdata's own chunks."""
-    import litdata
-
-    global _CLIPS  # litdata pickles what makes the samples
-    _CLIPS = clips
-    litdata.optimize(
-        _litdata_sample,
-        list(range(len(clips))),
-        str(folder),
-        chunk_bytes="64MB",
-        num_workers=1,
-        start_method="fork",
-        verbose=False,
-    )
-    dataset = litdata.StreamingDataset(str(folder), shuffle=True, drop_last=True)
-    loader = litdata.StreamingDataLoader(
-        dataset, batch_size=BATCH, num_workers=num_workers, persistent_workers=True
-    )
-    return lambda: loader
-
-
-_CLIPS: Sequence[bytes] = ()
-
-
-def _litdata_sample(i: int) -> NDArray[np.uint8]:
-    return video.decode(_CLIPS[i])
-
-
-def of_webdataset(folder: Path, clips: Sequence[bytes], num_workers: int, *, raw: bool) -> Epoch:
-    """Members of tars, raw frames or mp4, shuffled in a buffer."""
-    import webdataset
-
-    folder.mkdir()
-    with webdataset.ShardWriter(f"{folder}/%05d.tar", maxcount=64, verbose=0) as writer:
-        for i, mp4 in enumerate(clips):
-            member = video.decode(mp4).tobytes() if raw else mp4
-            writer.write({"__key__": f"{i:05d}", "clip": member})
-
-    def decoded(sample: dict[str, Any]) -> torch.Tensor:
-        data = sample["clip"]
-        if raw:
-            return torch.frombuffer(bytearray(data), dtype=torch.uint8).view(SHAPE)
-        return torch.from_numpy(video.decode(data))
-
-    shards = sorted(str(path) for path in folder.iterdir())
-    dataset = webdataset.WebDataset(shards, shardshuffle=len(shards)).shuffle(64).map(decoded)
-    loader: DataLoader[Any] = DataLoader(
-        dataset.batched(BATCH, collation_fn=torch.stack, partial=False),
-        batch_size=None,
-        num_workers=num_workers,
-        persistent_workers=True,
     )
     return lambda: loader
 

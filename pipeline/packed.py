@@ -130,25 +130,8 @@ class Packed:
         table, digest = _read_index(place, work)
         clip = _read_format(place, work)
         shape = (clip.num_frames, clip.size, clip.size, 3)
-        if storage.is_remote(place):
-            versions = storage.versions(place)
-            limit = cache_gb * 1e9
-            cache = Cache(place, versions, work.resolve() / "cache", limit)
-            sizes = {name: size for name, (_, size) in versions.items()}
-            reader = Shards(place, cache.open, _NUM_OPEN_REMOTE)
-        else:
-            folder = Path(place).resolve()
-            sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-            reader = Shards(place, partial(_open_in, folder), _NUM_OPEN)
+        reader, sizes = _shards(place, work, cache_gb)
         _check(place, table, sizes, math.prod(shape))
-        if storage.is_remote(place) and (total := sum(sizes.values())) > limit:
-            log.warning(
-                "%s: %.1f GB do not fit run.cache_gb=%g, so that shards are fetched again and "
-                "again; raise it",
-                place,
-                total / 1e9,
-                cache_gb,
-            )
         encoded = table["shard"].combine_chunks().dictionary_encode()
         columns = [encoded.indices, table["offset"], table["size"]]
         places = np.stack([np.asarray(column, np.int64) for column in columns], axis=1)
@@ -222,6 +205,26 @@ def _check(place: str, table: pa.Table, sizes: dict[str, int], num_bytes: int) -
     wrong = pc.any(pc.and_(raw, pc.not_equal(table["size"], num_bytes))).as_py()
     if wrong:
         raise UserError(f"{place}: samples are not {num_bytes} bytes each; run dvc repro pack")
+
+
+def _shards(place: str, work: Path, cache_gb: float) -> tuple[Shards, dict[str, int]]:
+    """What reads the shards of a place, and the size of every file there."""
+    if not storage.is_remote(place):
+        folder = Path(place).resolve()
+        sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+        return Shards(place, partial(_open_in, folder), _NUM_OPEN), sizes
+    versions = storage.versions(place)
+    sizes = {name: size for name, (_, size) in versions.items()}
+    if (total_gb := sum(sizes.values()) / 1e9) > cache_gb:
+        log.warning(
+            "%s: its %.1f GB do not fit run.cache_gb=%g, so that shards are fetched again and "
+            "again; raise it",
+            place,
+            total_gb,
+            cache_gb,
+        )
+    cache = Cache(place, versions, work.resolve() / "cache", cache_gb * 1e9)
+    return Shards(place, cache.open, _NUM_OPEN_REMOTE), sizes
 
 
 def _open_in(folder: Path, name: str) -> int:
