@@ -198,12 +198,13 @@ class Bound:
 
     def _read(self, seed: int, seconds: float, barrier: Any, told: Any) -> None:
         rng = np.random.default_rng(seed)
-        batch = torch.empty(BATCH, *SHAPE, dtype=torch.uint8).share_memory_().numpy()
-        batch[:] = 1
+        # Who has got a batch works on it while the next one is read.
+        buffers = torch.empty(2, BATCH, *SHAPE, dtype=torch.uint8).share_memory_().numpy()
+        buffers[:] = 1
         barrier.wait()
         num_clips, start = 0, time.perf_counter()
         while (spent := time.perf_counter() - start) < seconds:
-            for target in batch:
+            for target in buffers[num_clips // BATCH % 2]:
                 row = int(rng.integers(len(self.samples.index)))
                 self.samples.samples.read_into(self.samples.at(row), target)
             num_clips += BATCH
@@ -283,6 +284,7 @@ def main() -> None:
         rates: dict[str, list[float]] = {rival: [] for rival in rivals}
         for measure in rivals.values():
             measure(1e-3)
+        print(f"{arguments.rounds} rounds of {', '.join(rivals)}", flush=True)
         for _ in range(arguments.rounds):
             for rival, measure in rivals.items():
                 rates[rival].append(measure(arguments.seconds))

@@ -9,7 +9,6 @@ import math
 import mmap
 import warnings
 import weakref
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -84,6 +83,8 @@ class Loader:
                 prefetch_factor=_PREFETCH if num_workers else None,
                 # Workers inherit the slots.
                 multiprocessing_context="fork" if num_workers else None,
+                # The place in the epoch, which is kept here, is all the state there is.
+                snapshot_every_n_steps=0,
             )
         self._place = {"epoch": 0, "batch": 0}
         self._resumed: dict[str, int] | None = None
@@ -119,7 +120,7 @@ class Loader:
             self._slots.lend(done.slot, len(done.rows)),
             torch.from_numpy(self._labels[done.rows]),
             torch.from_numpy(self._sources[done.rows]),
-            torch.full((len(done.rows),), done.epoch),
+            torch.from_numpy(np.full(len(done.rows), done.epoch)),
             torch.from_numpy(done.places),
         )
 
@@ -142,7 +143,7 @@ class _Slots:
     def __init__(self, num_slots: int, shape: tuple[int, ...]) -> None:
         self._shape = shape
         self._memory = mmap.mmap(-1, num_slots * math.prod(shape))
-        self._free = deque(range(num_slots))
+        self._free = list(range(num_slots))
         self._taken: set[int] = set()
 
     def frames(self, slot: int, num_clips: int) -> NDArray[np.uint8]:
@@ -153,7 +154,8 @@ class _Slots:
 
     def take(self) -> int:
         """A slot that is free, to be filled."""
-        slot = self._free.popleft()
+        # The one that was used last is in the cache still.
+        slot = self._free.pop()
         self._taken.add(slot)
         return slot
 
