@@ -43,32 +43,33 @@ class Cache:
         with _locked(_lock_of(copy)):
             with suppress(FileNotFoundError):
                 return _opened(copy)
-            self._make_room(size)
             partial = copy.with_suffix(_PARTIAL)
             storage.download(self.place, name, partial, version)
             # Opened before it has its name, by which another process may find and remove it.
             handle = _opened(partial)
-            partial.rename(copy)
+            # Room is made and taken at once, or processes that fetch together overfill the folder.
+            with _locked(self.folder / "room.lock"):
+                self._make_room(size)
+                partial.rename(copy)
             return handle
 
     def _make_room(self, size: int) -> None:
-        with _locked(self.folder / "room.lock"):
-            for partial in self.folder.glob(f"*{_PARTIAL}"):
-                # Left by a process that was killed, unless one holds its lock.
-                with suppress(BlockingIOError), _locked(_lock_of(partial), fcntl.LOCK_NB):
-                    partial.unlink(missing_ok=True)
-            files = [
-                (status.st_mtime_ns, path, status.st_size)
-                for path in self.folder.iterdir()
-                if path.suffix not in (".lock", _PARTIAL)
-                for status in [path.stat()]
-            ]
-            total = sum(used for _, _, used in files) + size
-            for _, path, used in sorted(files):
-                if total <= self.limit_bytes:
-                    break
-                path.unlink()
-                total -= used
+        for partial in self.folder.glob(f"*{_PARTIAL}"):
+            # Left by a process that was killed, unless one holds its lock.
+            with suppress(BlockingIOError), _locked(_lock_of(partial), fcntl.LOCK_NB):
+                partial.unlink(missing_ok=True)
+        files = [
+            (status.st_mtime_ns, path, status.st_size)
+            for path in self.folder.iterdir()
+            if path.suffix not in (".lock", _PARTIAL)
+            for status in [path.stat()]
+        ]
+        total = sum(used for _, _, used in files) + size
+        for _, path, used in sorted(files):
+            if total <= self.limit_bytes:
+                break
+            path.unlink()
+            total -= used
 
 
 def _opened(path: Path) -> int:
