@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,14 @@ def run(name: str, *arguments: str) -> str:
 @pytest.mark.slow
 def test_stages_killed_at_random_end_with_the_same_bytes() -> None:
     assert "8 kills, 0 with other bytes" in run("kill.py", "--kills", "8", "--files", "16")
+
+
+@pytest.mark.slow
+def test_raw_samples_come_faster_than_originals_can_be_decoded() -> None:
+    small = ("--clips", "64", "--rounds", "1", "--seconds", "0.3", "--seconds-of-original", "2")
+    ratios = dict(re.findall(r"^  (\S+ / .+): ([\d.]+) \(", run("loader.py", *small), re.MULTILINE))
+    assert float(ratios["raw / originals"]) > 20
+    assert {"raw / bound", "h264 / files"} < set(ratios)
 
 
 @pytest.mark.slow
