@@ -354,7 +354,7 @@ def test_true_labels_teach_and_shuffled_ones_do_not(tmp_path: Path) -> None:
     packed = write_toy(tmp_path / "packed", num_train=64, num_val=64)
     assert accuracy_after_learning(packed, tmp_path / "true") > 0.7
     shuffle_train_labels(packed / INDEX)
-    assert accuracy_after_learning(packed, tmp_path / "shuffled") < 0.6
+    assert accuracy_after_learning(packed, tmp_path / "shuffled") < 0.5
 
 
 def shuffle_train_labels(path: Path) -> None:
