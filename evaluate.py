@@ -23,7 +23,9 @@ from pipeline import app, storage, video, workdir
 from pipeline.assess import scores
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.report import Provenance
-from pipeline.assess.results import Scored, Settings, write_results
+from pipeline.assess.results import write_results
+from pipeline.assess.scored import Scored
+from pipeline.assess.settings import Settings
 from pipeline.collection import read_index
 from pipeline.config import ClipFormat, EvaluateApp, tracked
 from pipeline.errors import UserError

@@ -4,99 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.assess import previews, report, wording
-from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.examples import Examples
 from pipeline.assess.mistakes import hardest
 from pipeline.assess.plots import write_plots
-from pipeline.assess.scores import Read
+from pipeline.assess.scored import Scored
+from pipeline.assess.settings import Settings
 from pipeline.assess.summary import headline, summarize
-from pipeline.errors import UserError
 from pipeline.manifest import CLASSES, class_index
 
 SCORES, FILES = "scores.parquet", "files.parquet"
 METRICS, HEADLINE, PAGE = "metrics.json", "headline.json", "report.html"
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A split or a collection after the detector has seen it.
-
-    Where `files` is given they are what is judged, else the clips themselves.
-    """
-
-    name: str
-    meaning: str
-    clips: pa.Table
-    """Rows of `SCORE_SCHEMA`."""
-    read: Read
-    """Frames of row i of `clips`."""
-    data_sha256: str
-    files: pa.Table | None = None
-    """Rows of `FILE_SCHEMA`, those of rejected files included."""
-
-    @property
-    def unit(self) -> str:
-        """What is judged: "clip" or "file"."""
-        return "clip" if self.files is None else "file"
-
-    @cached_property
-    def judged(self) -> pa.Table:
-        """The rows behind `examples`, in the same order."""
-        if self.files is None:
-            return self.clips
-        return self.files.filter(pc.equal(self.files["status"], "scored"))
-
-    @cached_property
-    def examples(self) -> Examples:
-        """What metrics are taken of."""
-        if self.files is None:
-            return Examples.from_clips(self.clips)
-        return Examples.from_files(self.files)
-
-    def clip_of(self, row: int) -> int:
-        """The clip to look at for a judged row: itself, or the file's highest-scored one."""
-        if self.files is None:
-            return row
-        path = self.judged["path"][row].as_py()
-        own = np.flatnonzero(pc.equal(self.clips["path"], path).to_numpy(zero_copy_only=False))
-        return int(own[self.clips["score"].to_numpy()[own].argmax()])
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to judge and what to show; see conf/evaluate.yaml."""
-
-    bootstrap: Bootstrap
-    num_bins: int
-    num_mistakes: int
-    previews: str
-
-    def __post_init__(self) -> None:
-        checks = (
-            ("num_bootstrap", self.bootstrap.num_resamples, self.bootstrap.num_resamples >= 1),
-            ("confidence", self.bootstrap.confidence, 0 < self.bootstrap.confidence < 1),
-            ("num_bins", self.num_bins, self.num_bins >= 2),
-            ("num_mistakes", self.num_mistakes, self.num_mistakes >= 0),
-            ("previews", self.previews, self.previews in previews.MODES),
-        )
-        for key, value, good in checks:
-            if not good:
-                raise UserError(
-                    f"conf/evaluate.yaml: {key} is {value}; give a positive number of resamples, "
-                    "a confidence between 0 and 1, at least 2 bins, no negative number of "
-                    f"mistakes, and previews of {' or '.join(previews.MODES)}"
-                )
 
 
 def write_results(

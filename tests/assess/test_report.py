@@ -12,7 +12,9 @@ import plotly.graph_objects as go
 import pytest
 
 from pipeline.assess import report, scores
-from pipeline.assess.results import Scored, Settings, write_results
+from pipeline.assess.results import write_results
+from pipeline.assess.scored import Scored
+from pipeline.assess.settings import Settings
 from pipeline.collection import IndexRow
 from pipeline.errors import UserError
 

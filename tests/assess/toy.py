@@ -10,6 +10,10 @@ import pyarrow as pa
 from pipeline.assess import scores
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.examples import Examples
+from pipeline.assess.scored import Scored
+from pipeline.assess.settings import Settings
+from pipeline.assess.suites.base import Evidence, Predict
+from pipeline.config import ClipFormat
 
 RENDERED = "rendered by Discern's body-camera renderer; staged"
 FEW_RESAMPLES = Bootstrap(num_resamples=40, confidence=0.9, seed=3)
@@ -88,3 +92,21 @@ def examples(sources: tuple[Source, ...] = SOURCES, **kwargs: float) -> Examples
 def frames(seed: int) -> np.ndarray:
     """uint8 (16, 32, 32, 3) of saturated noise."""
     return np.random.default_rng(seed).integers(0, 256, (16, 32, 32, 3), np.uint8)
+
+
+def evidence(
+    sources: tuple[Source, ...] = SOURCES, predict: Predict | None = None, **kwargs: float
+) -> Evidence:
+    """The test split of a fair detector over grey noise, without any folder of an earlier stage."""
+    table = scored(sources, **kwargs)
+    one = Scored("test", "New recordings", table, frames, "0" * 64)
+    return Evidence(
+        parts=[one],
+        val=Scored("val", "Validation", scored(sources, "val", seed=9), frames, "1" * 64),
+        variants=None,
+        predict=predict or (lambda clips: np.full((len(clips), 4), 0.25)),
+        batch_size=16,
+        clip=ClipFormat(num_frames=16, size=32, fps=15.0, crf=18),
+        settings=Settings(FEW_RESAMPLES, num_bins=4, num_mistakes=2, previews="protected"),
+        places=None,
+    )

@@ -1,0 +1,58 @@
+"""A split or a collection, clip by clip, as the detector sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.assess.examples import Examples
+from pipeline.assess.scores import Read
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A split or a collection after the detector has seen it.
+
+    Where `files` is given they are what is judged, else the clips themselves.
+    """
+
+    name: str
+    meaning: str
+    clips: pa.Table
+    """Rows of `SCORE_SCHEMA`."""
+    read: Read
+    """Frames of row i of `clips`."""
+    data_sha256: str
+    files: pa.Table | None = None
+    """Rows of `FILE_SCHEMA`, those of rejected files included."""
+
+    @property
+    def unit(self) -> str:
+        """What is judged: "clip" or "file"."""
+        return "clip" if self.files is None else "file"
+
+    @cached_property
+    def judged(self) -> pa.Table:
+        """The rows behind `examples`, in the same order."""
+        if self.files is None:
+            return self.clips
+        return self.files.filter(pc.equal(self.files["status"], "scored"))
+
+    @cached_property
+    def examples(self) -> Examples:
+        """What metrics are taken of."""
+        if self.files is None:
+            return Examples.from_clips(self.clips)
+        return Examples.from_files(self.files)
+
+    def clip_of(self, row: int) -> int:
+        """The clip to look at for a judged row: itself, or the file's highest-scored one."""
+        if self.files is None:
+            return row
+        path = self.judged["path"][row].as_py()
+        own = np.flatnonzero(pc.equal(self.clips["path"], path).to_numpy(zero_copy_only=False))
+        return int(own[self.clips["score"].to_numpy()[own].argmax()])

@@ -1,0 +1,35 @@
+"""How an evaluation judges and what it shows; see conf/evaluate.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.assess import previews
+from pipeline.assess.bootstrap import Bootstrap
+from pipeline.errors import UserError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to judge and what to show; see conf/evaluate.yaml."""
+
+    bootstrap: Bootstrap
+    num_bins: int
+    num_mistakes: int
+    previews: str
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("num_bootstrap", self.bootstrap.num_resamples, self.bootstrap.num_resamples >= 1),
+            ("confidence", self.bootstrap.confidence, 0 < self.bootstrap.confidence < 1),
+            ("num_bins", self.num_bins, self.num_bins >= 2),
+            ("num_mistakes", self.num_mistakes, self.num_mistakes >= 0),
+            ("previews", self.previews, self.previews in previews.MODES),
+        )
+        for key, value, good in checks:
+            if not good:
+                raise UserError(
+                    f"conf/evaluate.yaml: {key} is {value}; give a positive number of resamples, "
+                    "a confidence between 0 and 1, at least 2 bins, no negative number of "
+                    f"mistakes, and previews of {' or '.join(previews.MODES)}"
+                )
