@@ -54,6 +54,7 @@ def outputs(folder: Path, leak: str | None = None) -> None:
                 box="0,0,64,64",
                 discharge=False,
                 viewpoint="",
+                notes="",
                 pixels_sha256="",
                 shard="shard-00000.tar",
                 offset=0,
