@@ -71,6 +71,7 @@ def run(cfg: EvaluateApp) -> None:
     """Score, examine, and move the results into place."""
     torch.set_num_threads(cfg.num_threads)
     suites.check(cfg.suites)
+    check_splits(cfg.splits)
     settings = Settings(
         Bootstrap(cfg.num_bootstrap, cfg.confidence, cfg.seed),
         cfg.num_bins,
@@ -144,6 +145,13 @@ def of_splits(cfg: EvaluateApp, detector: Detector) -> Job:
     )
 
 
+def check_splits(splits: Sequence[str]) -> None:
+    """Raise `UserError` for a split that there is not, or for none."""
+    unknown = sorted(set(splits) - set(SPLITS))
+    if unknown or not splits:
+        raise UserError(f"conf/evaluate.yaml: splits {splits}; name some of {', '.join(SPLITS)}")
+
+
 def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
     """Score the files of a collection."""
     assert cfg.collection is not None
@@ -178,13 +186,8 @@ def score_splits(cfg: EvaluateApp, detector: Detector, packed: Packed) -> list[S
     """Score the original clips of each of `cfg.splits` that holds any.
 
     Raises:
-        UserError: an unknown split, or the first of them is empty.
+        UserError: the first of them is empty.
     """
-    unknown = sorted(set(cfg.splits) - set(SPLITS))
-    if unknown or not cfg.splits:
-        raise UserError(
-            f"conf/evaluate.yaml: splits {cfg.splits}; name some of {', '.join(SPLITS)}"
-        )
     found = {
         split: score_rows(cfg, detector, packed, split, packed.select([split], variants=False))
         for split in cfg.splits

@@ -151,7 +151,7 @@ def test_an_empty_test_split_is_refused_and_earlier_reports_stay(
 
 def test_an_unknown_split_is_named(tmp_path: Path, compose: Compose) -> None:
     write_model(tmp_path / "models")
-    with pytest.raises(UserError, match=r"splits .*tset.*name some of test, unseen"):
+    with pytest.raises(UserError, match=r"splits .*tset.*name some of train, val, test, unseen"):
         run(compose("evaluate", "splits=[tset]"))
 
 
