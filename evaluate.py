@@ -136,11 +136,11 @@ def of_splits(cfg: EvaluateApp, detector: Detector) -> Job:
         or score_rows(cfg, detector, packed, "val", packed.select(["val"], variants=False)),
         variants=score_rows(cfg, detector, packed, "variants", test[is_variant]),
         places=Places(
-            *(
-                storage.mirror(place, work)
-                for place in (paths.clips, paths.splits, paths.augmented, paths.probes)
-            ),
-            Path(paths.models),
+            clips=storage.mirror(paths.clips, work),
+            splits=storage.mirror(paths.splits, work),
+            augmented=storage.mirror(paths.augmented, work),
+            probes=storage.mirror(paths.probes, work),
+            models=Path(paths.models),
         ),
     )
 

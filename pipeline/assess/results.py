@@ -57,11 +57,11 @@ def write_results(
     files = [one.files for one in scored if one.files is not None]
     if files:
         pq.write_table(pa.concat_tables(files), folder / FILES)
-    for one in suites:
-        _write_section(folder / "suites" / one.name, one.section)
-    found = {one.name: _found(one.section) for one in suites}
+    for suite in suites:
+        _write_section(folder / "suites" / suite.name, suite.section)
+    found = {suite.name: _found(suite.section) for suite in suites}
     _write_json(folder / METRICS, {"parts": metrics, "suites": found})
-    counts = Counter(verdict.state for one in suites for verdict in one.section.verdicts)
+    counts = Counter(verdict.state for suite in suites for verdict in suite.section.verdicts)
     headlines: dict[str, Any] = {name: headline(part) for name, part in metrics.items()}
     headlines["verdicts"] = {state: counts[state] for state in STATES}
     _write_json(folder / HEADLINE, headlines)
