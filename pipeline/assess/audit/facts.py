@@ -24,6 +24,8 @@ CLIP_COLUMNS = (
     "authority", "split", "class", "unused", "cluster", "pixels_sha256",
 )  # fmt: skip
 """Of `DataFacts.clips`, a row a clip."""
+FILE_COLUMNS = ("collection", "path", "source", "origin", "licence", "authority", "reject")
+"""Of `DataFacts.files`; `reject` is the reason, null for a file that was used."""
 _SOURCE = ["source", "origin", "licence", "authority"]
 
 
@@ -65,7 +67,8 @@ class DataFacts:
     """`CLIP_COLUMNS`; what the tables do not tell is null."""
     sources: Sequence[SourceFacts]
     """Sorted."""
-    num_files: int
+    files: pa.Table
+    """`FILE_COLUMNS`, a row a file of an index; empty where only clips are known."""
     num_variants: Mapping[str, int]
     """By split."""
     places: Sequence[str]
@@ -80,7 +83,12 @@ class DataFacts:
     copies: Copies | None
     """None where the tables tell nothing of copies."""
     proofs: Sequence[Proof]
-    """None for a collection, which has no splits."""
+    """Empty for a collection, which has no splits."""
+
+    @property
+    def num_files(self) -> int:
+        """Files of the index, or where it is not known, those that gave clips."""
+        return self.files.num_rows or len(pc.unique(file_name(self.clips)))
 
     @property
     def num_clips(self) -> int:
@@ -109,10 +117,11 @@ def _of_splits(places: Places, parts: Sequence[Scored]) -> DataFacts:
     with manifest.open_table(places.clips / manifest.REJECTS, Reject) as file:
         rejects = file.read()
     clips = _with_class(tables.clips)
+    files = tables.files.select(list(FILE_COLUMNS))
     return DataFacts(
         clips=clips,
-        sources=_sources(clips, tables.files, pc.is_valid(tables.files["reject"])),
-        num_files=tables.files.num_rows,
+        sources=_sources(clips, files),
+        files=files,
         num_variants=_counts(tables.variants["split"]),
         rejects=_counts(rejects["reason"]),
         unused=_counts(clips["unused"].filter(pc.is_null(clips["split"]))),
@@ -125,16 +134,13 @@ def _of_splits(places: Places, parts: Sequence[Scored]) -> DataFacts:
 def _of_collections(parts: Sequence[Scored]) -> DataFacts:
     tables = [_in_place(part) for part in parts]
     clips = _with_class(pa.concat_tables(tables))
-    with_files = [part.files for part in parts if part.files is not None]
-    columns = [*_SOURCE, "path", "status", "reason"]
-    files = pa.concat_tables([table.select(columns) for table in with_files] or [_no_file(columns)])
-    rejected = pc.not_equal(files["status"], "scored")
+    files = pa.concat_tables(map(_files, parts))
     return DataFacts(
         clips=clips,
-        sources=_sources(clips, files, rejected),
-        num_files=files.num_rows if with_files else len(pc.unique(file_name(clips))),
+        sources=_sources(clips, files),
+        files=files,
         num_variants={},
-        rejects=_counts(files["reason"].filter(rejected)),
+        rejects=_counts(files["reject"]),
         unused=_counts(clips["unused"]),
         copies=None,
         proofs=[],
@@ -142,8 +148,14 @@ def _of_collections(parts: Sequence[Scored]) -> DataFacts:
     )
 
 
-def _no_file(columns: Sequence[str]) -> pa.Table:
-    return pa.table({name: pa.array([], pa.string()) for name in columns})
+def _files(part: Scored) -> pa.Table:
+    """`FILE_COLUMNS` of a part whose files were judged, else empty."""
+    schema = pa.schema([(name, pa.string()) for name in FILE_COLUMNS])
+    if part.files is None:
+        return schema.empty_table()
+    files = part.files.rename_columns({"reason": "reject"})
+    name = pa.repeat(part.name, files.num_rows)
+    return files.append_column("collection", name).select(list(FILE_COLUMNS)).cast(schema)
 
 
 def _in_place(part: Scored) -> pa.Table:
@@ -170,16 +182,19 @@ def _with_class(clips: pa.Table) -> pa.Table:
     return clips.append_column("class", pc.if_else(is_real, *kinds)).select(list(CLIP_COLUMNS))
 
 
-def _sources(clips: pa.Table, files: pa.Table, rejected: Any) -> list[SourceFacts]:
+def _sources(clips: pa.Table, files: pa.Table) -> list[SourceFacts]:
     recordings = clips.group_by(_SOURCE).aggregate([("recording", "count_distinct")])
     placed = clips.set_column(
         clips.schema.get_field_index("split"), "split", pc.fill_null(clips["split"], UNUSED)
     )
     counted = placed.group_by([*_SOURCE, "split"]).aggregate([([], "count_all")])
     listed = files.group_by(_SOURCE).aggregate([([], "count_all")])
-    refused = files.filter(rejected).group_by(_SOURCE).aggregate([([], "count_all")])
+    refused = files.filter(pc.is_valid(files["reject"])).group_by(_SOURCE)
     num_recordings = _by_source(recordings, "recording_count_distinct")
-    num_files, num_rejected = _by_source(listed, "count_all"), _by_source(refused, "count_all")
+    num_files, num_rejected = (
+        _by_source(listed, "count_all"),
+        _by_source(refused.aggregate([([], "count_all")]), "count_all"),
+    )
     num_clips: dict[tuple[str, ...], dict[str, int]] = {}
     for row in counted.to_pylist():
         num_clips.setdefault(_key(row), {})[row["split"]] = row["count_all"]
