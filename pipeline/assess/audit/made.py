@@ -43,7 +43,7 @@ def as_made(tables: Tables, splits: Path, models: Path, parts: Sequence[Scored])
         "split that it names.",
         tables.clips.num_rows,
         pa.concat_tables(found),
-        "That every file is the very one that was evaluated is for `python -m pipeline verify`.",
+        "That every file is the very one that was evaluated is for “python -m pipeline verify”.",
     )
 
 
