@@ -49,7 +49,7 @@ def run(*roots: str, cfg: IngestApp) -> None:
         print(f"Not checked: {line}")
     absent = [name for name in MADE_FROM if name not in told]
     if absent:
-        print(f"Not part of the lineage, since they were on a store: {', '.join(absent)}")
+        print(f"Not part of this lineage: {', '.join(absent)}")
     if roots and roots[0] != root:
         print(f"The root is not {_shown(roots[0])}: this is the lineage of another report")
     num_checked = sum(len(hashes) for hashes in told.values()) - sources.num_unchecked

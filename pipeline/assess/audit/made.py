@@ -154,7 +154,7 @@ def _differences(name: str, told: Counter[str], here: Counter[str]) -> pa.Table:
     rows = [
         {
             "proof": name,
-            "found": f"{key}: {told[key]:,} clips when made, {here[key]:,} in the table",
+            "found": f"{told[key]:,} clips when made, {here[key]:,} in the table: {key}",
         }
         for key in sorted(told.keys() | here.keys())
         if told[key] != here[key]

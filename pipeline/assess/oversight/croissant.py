@@ -91,7 +91,7 @@ CONTEXT: dict[str, Any] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-"""The context that the specification gives, word for word."""
+"""As the specification gives it, with its vocabulary for responsible AI (`rai`)."""
 
 
 def croissant(heading: str, data: DataFacts, hashes: Mapping[str, Hashes]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Data audit: what was judged, who gave it, what was left out, and whether the splits leak.
 
 Each proof is red where anything breaks it: a leak is a fact, not an estimate, so that no interval
-stands between it and its colour. Gaps of licence, authority, origin or class are amber, since they
+stands between it and its colour; where only a sample was compared, the sentence says what share
+could still be a copy. Gaps of licence, authority, origin or class are amber, since they
 limit what numbers mean without making them wrong. Nothing here runs the detector.
 """
 
@@ -190,8 +191,9 @@ def _every_class(data: DataFacts) -> Verdict:
         for place in data.places
         for kind, number in data.recordings_by_class[place].items()
     )
+    where = "split" if data.proofs else "collection"
     says = (
-        f"Every class is in every split; the fewest are {fewest:,} recordings of "
+        f"Every class is in every {where}; the fewest are {fewest:,} recordings of "
         f"“{CLASS_NAMES[kind]}” in {plain(place, _MAX_NAME)}."
     )
     return Verdict("classes", "green", says)

@@ -228,9 +228,7 @@ def test_weights_of_another_split_are_red(tmp_path: Path) -> None:
     card.write_text(json.dumps(told))
     found = judged(evidence)["tables"]
     assert found.state == "red"
-    assert "train of fleet-a / real / CC0-1.0 / rendered by an engine: 9 clips when made, 8" in (
-        found.says
-    )
+    assert "9 clips when made, 8 in the table: train of fleet-a / real / CC0-1.0" in found.says
 
 
 def test_gaps_of_licence_and_authority_are_amber_and_name_the_source(tmp_path: Path) -> None:
