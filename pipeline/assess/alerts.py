@@ -221,6 +221,13 @@ class Streams:
         return self.background_s + self.footage.shootings.lead_s[self.shooting]
 
     @cached_property
+    def clusters(self) -> IntArray:
+        """(S,) number of the recording of each shooting, 0, 1, ... without gaps."""
+        shootings = self.footage.shootings
+        recording = self.footage.recording[shootings.rows[shootings.first]][self.shooting]
+        return np.unique(recording, return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
     def _delays_s(self) -> FloatArray:
         return self.footage.shootings.delays_s[self.clips]
 

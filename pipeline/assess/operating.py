@@ -104,8 +104,6 @@ class Applied:
     """Clips of the reel at whose end a false alert rises."""
     delays_s: FloatArray
     """(S,) time to alert of each stream; inf where none rises before its footage ends."""
-    clusters: IntArray
-    """(S,) recording of each stream's shooting."""
     metrics: Mapping[str, Any]
     """`false_alerts`, `missed` and the delays of `DELAY_SHARES`, each with its interval."""
 
@@ -119,20 +117,18 @@ def apply(choice: Choice, footage: Footage, bootstrap: Bootstrap) -> Applied:
     reel, streams = footage.reel, assemble(footage, bootstrap.seed)
     alerts = reel.alerts(reel.levels(choice.smoothing), choice.threshold, choice.refractory_s)
     delays = streams.delays(streams.levels(choice.smoothing), choice.threshold)
-    shooting_rows = footage.shootings.rows[footage.shootings.first]
-    clusters = footage.recording[shooting_rows][streams.shooting]
     metrics = {
         "false_alerts": rate(alerts.size, reel.hours, bootstrap.confidence)
         | {"num_recordings": int(np.unique(footage.recording[reel.rows[alerts]]).size)},
-        "missed": judge_share(np.isinf(delays), clusters, bootstrap),
+        "missed": judge_share(np.isinf(delays), streams.clusters, bootstrap),
         **{
-            name: _judge_delay(delays, clusters, share, bootstrap)
+            name: _judge_delay(delays, streams.clusters, share, bootstrap)
             for name, share in DELAY_SHARES.items()
         },
         "num_shootings": int(footage.shootings.first.size),
-        "num_recordings": int(np.unique(clusters).size),
+        "num_recordings": int(np.unique(streams.clusters).size),
     }
-    return Applied(footage, streams, alerts, delays, clusters, metrics)
+    return Applied(footage, streams, alerts, delays, metrics)
 
 
 @dataclass(frozen=True)
@@ -289,30 +285,37 @@ def _badness(delays: FloatArray) -> tuple[float, float]:
     return float(1 - found.mean()), float(delays[found].mean()) if found.any() else 0.0
 
 
+def delay_interval(
+    delays: FloatArray, clusters: IntArray, share: float, bootstrap: Bootstrap
+) -> tuple[float, float, float]:
+    """A quantile of the time to alert and the ends of its interval, inf for never.
+
+    `delays` is (S,), `clusters` (S,) numbers their recordings without gaps.
+    """
+    value = delay_quantiles(delays, np.ones((1, delays.size)), share)[0]
+    parts = [delay_quantiles(delays, weights, share) for weights in bootstrap.weights(clusters)]
+    drawn = np.sort(np.concatenate(parts))
+    tail = (1 - bootstrap.confidence) / 2
+    # Whole order statistics, since nothing lies between a delay and never.
+    low = drawn[int(np.floor(tail * (drawn.size - 1)))]
+    high = drawn[int(np.ceil((1 - tail) * (drawn.size - 1)))]
+    return float(value), float(low), float(high)
+
+
 def _judge_delay(
     delays: FloatArray, clusters: IntArray, share: float, bootstrap: Bootstrap
 ) -> dict[str, Any]:
     """A quantile of the time to alert with its interval; None where fewer ever alert."""
     if not delays.size:
         return {"value": None, "low": None, "high": None, "reason": "no shooting"}
-    numbered = np.unique(clusters, return_inverse=True)[1].astype(np.int64)
-    value = float(delay_quantiles(delays, np.ones((1, delays.size)), share)[0])
-    result: dict[str, Any] = {"value": _finite(value), "low": None, "high": None}
-    if np.isinf(value):
+    found = (_finite(x) for x in delay_interval(delays, clusters, share, bootstrap))
+    result: dict[str, Any] = dict(zip(("value", "low", "high"), found, strict=True))
+    if result["value"] is None:
         result["reason"] = f"fewer than {100 * share:g} % alert"
-    if int(numbered.max()) + 1 < MIN_RECORDINGS:
-        return result | {"reason": "all shootings are of one recording"}
-    drawn = np.sort(
-        np.concatenate(
-            [delay_quantiles(delays, weights, share) for weights in bootstrap.weights(numbered)]
-        )
-    )
-    tail = (1 - bootstrap.confidence) / 2
-    # Whole order statistics, since nothing lies between a delay and never.
-    low = drawn[int(np.floor(tail * (drawn.size - 1)))]
-    high = drawn[int(np.ceil((1 - tail) * (drawn.size - 1)))]
-    return result | {"low": _finite(low), "high": _finite(high)}
+    if int(clusters.max()) + 1 < MIN_RECORDINGS:
+        result |= {"low": None, "high": None, "reason": "all shootings are of one recording"}
+    return result
 
 
 def _finite(value: float) -> float | None:
-    return round(float(value), _DECIMALS) if np.isfinite(value) else None
+    return round(value, _DECIMALS) if np.isfinite(value) else None
