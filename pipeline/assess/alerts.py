@@ -22,7 +22,7 @@ SMOOTHINGS = {
 """How levels are made of scores, simplest first."""
 BACKGROUND_S = (300.0, 1800.0)
 """Seconds of other footage that a stream shows before its shooting, at least; drawn uniformly."""
-MIN_STREAMS, MAX_STREAMS = 400, 4_000
+MIN_STREAMS, MAX_STREAMS = 400, 2_000
 """Every shooting ends as many streams as it takes to have so many; of very many, some are drawn."""
 # Keeps long shootings from being copied without end; the copies differ in two clips only.
 _MAX_COPIED_CLIPS = 1_000_000

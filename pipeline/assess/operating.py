@@ -6,7 +6,7 @@ An alert is one event: it covers what follows in its stream for the refractory t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,10 +121,7 @@ def apply(choice: Choice, footage: Footage, bootstrap: Bootstrap) -> Applied:
         "false_alerts": rate(alerts.size, reel.hours, bootstrap.confidence)
         | {"num_recordings": int(np.unique(footage.recording[reel.rows[alerts]]).size)},
         "missed": judge_share(np.isinf(delays), streams.clusters, bootstrap),
-        **{
-            name: _judge_delay(delays, streams.clusters, share, bootstrap)
-            for name, share in DELAY_SHARES.items()
-        },
+        **_judge_delays(delays, streams.clusters, bootstrap),
         "num_shootings": int(footage.shootings.first.size),
         "num_recordings": int(np.unique(streams.clusters).size),
     }
@@ -285,36 +282,53 @@ def _badness(delays: FloatArray) -> tuple[float, float]:
     return float(1 - found.mean()), float(delays[found].mean()) if found.any() else 0.0
 
 
-def delay_interval(
-    delays: FloatArray, clusters: IntArray, share: float, bootstrap: Bootstrap
-) -> tuple[float, float, float]:
-    """A quantile of the time to alert and the ends of its interval, inf for never.
+def delay_intervals(
+    asked: Sequence[tuple[FloatArray, float]], clusters: IntArray, bootstrap: Bootstrap
+) -> list[tuple[float, float, float]]:
+    """Quantiles of times to alert and the ends of their intervals, inf for never.
 
-    `delays` is (S,), `clusters` (S,) numbers their recordings without gaps.
+    Args:
+        asked: pairs of delays (S,) and the share of shootings that is to have alerted.
+        clusters: (S,) numbers of the recordings, 0, 1, ... without gaps.
+        bootstrap: the same resamples serve all that is asked.
     """
-    value = delay_quantiles(delays, np.ones((1, delays.size)), share)[0]
-    parts = [delay_quantiles(delays, weights, share) for weights in bootstrap.weights(clusters)]
-    drawn = np.sort(np.concatenate(parts))
+    drawn: list[list[FloatArray]] = [[] for _ in asked]
+    for weights in bootstrap.weights(clusters):
+        for own, (delays, share) in zip(drawn, asked, strict=True):
+            own.append(delay_quantiles(delays, weights, share))
     tail = (1 - bootstrap.confidence) / 2
-    # Whole order statistics, since nothing lies between a delay and never.
-    low = drawn[int(np.floor(tail * (drawn.size - 1)))]
-    high = drawn[int(np.ceil((1 - tail) * (drawn.size - 1)))]
-    return float(value), float(low), float(high)
+    found = []
+    for own, (delays, share) in zip(drawn, asked, strict=True):
+        value = delay_quantiles(delays, np.ones((1, delays.size)), share)[0]
+        ordered = np.sort(np.concatenate(own))
+        # Whole order statistics, since nothing lies between a delay and never.
+        low = ordered[int(np.floor(tail * (ordered.size - 1)))]
+        high = ordered[int(np.ceil((1 - tail) * (ordered.size - 1)))]
+        found.append((float(value), float(low), float(high)))
+    return found
 
 
-def _judge_delay(
-    delays: FloatArray, clusters: IntArray, share: float, bootstrap: Bootstrap
-) -> dict[str, Any]:
-    """A quantile of the time to alert with its interval; None where fewer ever alert."""
+def _judge_delays(
+    delays: FloatArray, clusters: IntArray, bootstrap: Bootstrap
+) -> dict[str, dict[str, Any]]:
+    """Each of `DELAY_SHARES` with its interval; None where fewer ever alert."""
     if not delays.size:
-        return {"value": None, "low": None, "high": None, "reason": "no shooting"}
-    found = (_finite(x) for x in delay_interval(delays, clusters, share, bootstrap))
-    result: dict[str, Any] = dict(zip(("value", "low", "high"), found, strict=True))
-    if result["value"] is None:
-        result["reason"] = f"fewer than {100 * share:g} % alert"
-    if int(clusters.max()) + 1 < MIN_RECORDINGS:
-        result |= {"low": None, "high": None, "reason": "all shootings are of one recording"}
-    return result
+        nothing = {"value": None, "low": None, "high": None, "reason": "no shooting"}
+        return {name: dict(nothing) for name in DELAY_SHARES}
+    single = int(clusters.max()) + 1 < MIN_RECORDINGS
+    asked = [(delays, share) for share in DELAY_SHARES.values()]
+    results = {}
+    for (name, share), ends in zip(
+        DELAY_SHARES.items(), delay_intervals(asked, clusters, bootstrap), strict=True
+    ):
+        value, low, high = (_finite(end) for end in ends)
+        result: dict[str, Any] = {"value": value, "low": low, "high": high}
+        if value is None:
+            result["reason"] = f"fewer than {100 * share:g} % alert"
+        if single:
+            result |= {"low": None, "high": None, "reason": "all shootings are of one recording"}
+        results[name] = result
+    return results
 
 
 def _finite(value: float) -> float | None:

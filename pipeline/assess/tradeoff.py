@@ -117,7 +117,8 @@ def _quantiles(
     """Median with its interval, and 90th percentile, of the time to alert at each threshold."""
     found = np.full((4, delays.shape[0]), np.nan)
     if delays.shape[1]:
-        for i, own in enumerate(delays):
-            found[:3, i] = operating.delay_interval(own, streams.clusters, 0.5, bootstrap)
-            found[3, i] = delay_quantiles(own, np.ones((1, own.size)), 0.9)[0]
+        asked = [(own, 0.5) for own in delays]
+        found[:3] = np.transpose(operating.delay_intervals(asked, streams.clusters, bootstrap))
+        once = np.ones((1, delays.shape[1]))
+        found[3] = [delay_quantiles(own, once, 0.9)[0] for own in delays]
     return found[0], found[1], found[2], found[3]

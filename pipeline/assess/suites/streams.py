@@ -60,15 +60,15 @@ _CURVE_HEADER = (
 _SURVIVAL_HEADER = ("part", "seconds", "without_alert", "low", "high")
 _LEAD = (
     "Recordings are played one after the other, as a stream that someone watches: other footage "
-    "for a drawn time of 5 to 30 minutes, then a real shooting that starts at a known second. An "
-    "alert covers the next {refractory_s:g} s of its recording, and never another one, so that rates "
-    "of short recordings are rather too high than too low. False alerts are counted on each "
-    "second of footage once, however often the streams repeat it, so their bounds are those of "
-    "the footage that there is. What is approximated: the detector speaks once at the end of each "
-    "clip ({clip_s:.2f} s), while one that runs frame by frame may alert sooner, and falsely more "
-    "often; a shooting counts from the start of the first clip that shows a discharge; what is "
-    "not alerted on before its recording ends counts as missed; smoothing runs on from one "
-    "recording into the next, which short recordings suffer from."
+    "for a drawn time of 5 to 30 minutes, then a real shooting that starts at a known second. "
+    "False alerts are counted on each second of footage once, however often the streams repeat "
+    "it, so their bounds are those of the footage that there is. An alert covers the next "
+    "{refractory_s:g} s of its recording and never another one: rates of shorter recordings are "
+    "rather too high than too low. What is approximated: the detector speaks once, at the end of "
+    "each clip ({clip_s:.2f} s), while one that runs frame by frame may alert sooner, and falsely "
+    "more often; a shooting counts from the start of the first clip that shows a discharge; what "
+    "raises no alert before its recording ends is missed; smoothing runs on from one recording "
+    "into the next, which blurs short ones."
 )
 
 
