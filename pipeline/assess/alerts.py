@@ -186,7 +186,11 @@ class Footage:
             delays_s=start_s[shown] + clip_s - start_s[onset[file[shown]]],
             first=first,
             lead=np.stack(
-                [np.where(at - k >= file_start, score[at - k], np.nan) for k in (1, 2)], axis=1
+                [
+                    np.where(at - k >= file_start, score.take(at - k, mode="clip"), np.nan)
+                    for k in (1, 2)
+                ],
+                axis=1,
             ),
             lead_s=start_s[at] - start_s[file_start],
         )

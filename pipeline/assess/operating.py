@@ -190,7 +190,8 @@ def choose(
     hours = footage.reel.hours
     if not hours:
         return None
-    allowed = _allowed_events(cost.false_alerts_per_1000_h * hours / PER_HOURS, bootstrap)
+    mean = cost.false_alerts_per_1000_h * hours / PER_HOURS
+    allowed = _allowed_events(mean, footage.reel.rows.size, bootstrap.confidence)
     supported = allowed is not None
     choices = [
         Choice(
@@ -248,13 +249,11 @@ def _says(cost: Cost, supported: bool, false_alerts: Mapping[str, Any], confiden
     )
 
 
-def _allowed_events(mean: float, bootstrap: Bootstrap) -> int | None:
-    """The most events whose upper bound is within `mean`; None where that of none is not."""
-    if poisson_bounds(0, bootstrap.confidence)[1] > mean:
-        return None
-    counts = np.arange(int(mean) + 1)
-    high = chi2.ppf(1 - (1 - bootstrap.confidence) / 2, 2 * counts + 2) / 2
-    return int(counts[high <= mean].max())
+def _allowed_events(mean: float, most: int, confidence: float) -> int | None:
+    """The most events, up to `most`, whose upper bound is within `mean`; None if not even none."""
+    counts = np.arange(min(int(mean), most) + 1)
+    within = chi2.ppf(1 - (1 - confidence) / 2, 2 * counts + 2) / 2 <= mean
+    return int(counts[within].max()) if within.any() else None
 
 
 def _lowest_threshold(footage: Footage, smoothing: str, allowed: int, refractory_s: float) -> float:

@@ -2,8 +2,9 @@
 
 Verdicts are of the worst part. `operating_point` is green where validation is long enough to show
 the stated cost, else grey. `false_alerts` is red where the lower Poisson bound of the rate is above
-the cost, green where the upper one is within it, grey where even no false alert at all could not
-have shown it, else amber. `missed` is red where the interval of the missed share lies above one
+the cost; green where the rate is within the cost and its upper bound within twice it, since a
+threshold that uses what is allowed lands beside it; grey where even no false alert at all could not
+have shown it; else amber. `missed` is red where the interval of the missed share lies above one
 half, green where it lies below one fifth, grey without an interval, else amber.
 """
 
@@ -40,6 +41,8 @@ from pipeline.collection import ORIGINS
 TITLE = "Streams: how soon an alert comes, and how often for nothing"
 MAX_MISSED, GOOD_MISSED = 0.5, 0.2
 """A detector that misses more than half is no alarm; one in five leaves work, but helps."""
+NARROW = 2.0
+"""How far above the cost the upper bound of a rate within it may lie."""
 _WORST_FIRST: tuple[State, ...] = ("red", "amber", "grey", "green")
 _CURVE_HEADER = (
     "part",
@@ -191,11 +194,10 @@ def _judge_false_alerts(one: _Played, cost: operating.Cost, confidence: float) -
     )
     if found["low"] > allowed:
         return "red", says
-    if found["high"] <= allowed:
-        return "green", says
     if found["hours"] < needed:
         return "grey", f"{says} It would take {operating.span(needed)} without one to show that."
-    return "amber", says
+    kept = found["value"] <= allowed and found["high"] <= NARROW * allowed
+    return ("green" if kept else "amber"), says
 
 
 def _judge_missed(one: _Played) -> tuple[State, str]:
