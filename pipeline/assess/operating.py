@@ -231,7 +231,9 @@ def span(hours: float) -> str:
     """A length of footage in words."""
     if hours == float("inf"):
         return "more hours than there are"
-    return f"{hours:,.0f} hours" if hours >= 10 else f"{60 * hours:,.1f} minutes"
+    if hours >= 1:
+        return f"{hours:,.0f} hours" if hours >= 10 else f"{hours:.1f} hours"
+    return f"{60 * hours:.1f} minutes"
 
 
 def _says(cost: Cost, supported: bool, false_alerts: Mapping[str, Any], confidence: float) -> str:

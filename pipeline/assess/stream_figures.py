@@ -109,6 +109,7 @@ def survival(
         )
         rows += list(zip([name] * seconds.size, seconds, share, low, high, strict=True))
     layout = base_layout("Seconds since the shooting started", "Without an alert yet")
+    layout["xaxis"] |= {"range": [0, 1.05 * max([row[1] for row in rows], default=1.0)]}
     layout["yaxis"] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     return {"data": traces, "layout": layout}, rows
 
@@ -144,7 +145,12 @@ def _rate_layout(curves: Sequence[Curve], hours: float, cost: float | None, y: s
     one_event = PER_HOURS / hours
     left = min(0.35 * one_event, cost / 2 if cost else one_event)
     right = 1.3 * max(max(float(curve.rate.max()), one_event) for curve in curves)
-    layout["xaxis"] |= {"type": "log", "range": [float(np.log10(left)), float(np.log10(right))]}
+    layout["xaxis"] |= {
+        "type": "log",
+        "range": [float(np.log10(left)), float(np.log10(right))],
+        "dtick": 1,
+        "tickformat": ",",
+    }
     layout["shapes"] = [
         {
             "type": "rect",

@@ -135,7 +135,9 @@ def test_time_to_alert_is_a_clip_for_a_detector_that_sees_at_once() -> None:
 
 
 def test_numbers_can_be_recounted_from_the_rows() -> None:
-    section = streams.run(evidence(part("test", quiet=0.12, shooting=0.1), part("unseen"), val=VAL))
+    section = streams.run(
+        evidence(part("test", quiet=0.12, shooting=0.14), part("unseen"), val=VAL)
+    )
     rows = section.rows["streams.parquet"]
     own = rows.filter(pc.equal(rows["part"], "test"))
     delays = own["time_to_alert_s"]
