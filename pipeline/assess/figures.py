@@ -55,17 +55,17 @@ def receiver_operating(series: Sequence[Series], bootstrap: Bootstrap) -> Spec:
         grid = np.geomspace(fewest, 1.0, 60)
         rates, low, high = curves.tpr_band(question, grid, bootstrap)
         band = {
-            "x": _numbers([*grid, *grid[::-1]]),
-            "y": _numbers([*high, *low[::-1]]),
+            "x": numbers([*grid, *grid[::-1]]),
+            "y": numbers([*high, *low[::-1]]),
             "fill": "toself",
-            "fillcolor": _translucent(one.colour),
+            "fillcolor": translucent(one.colour),
             "line": {"width": 0},
             "hoverinfo": "skip",
             "showlegend": False,
             "mode": "lines",
         }
         traces += [band, _line(one, grid, rates, "%{y:.1%} found at %{x:.2%} false alarms")]
-    layout = _layout("False alarms (share of other footage)", "Found (share of shootings)")
+    layout = base_layout("False alarms (share of other footage)", "Found (share of shootings)")
     ticks = [tick for tick in _FPR_TICKS if tick >= lowest / 3]
     layout["xaxis"] |= {
         "type": "log",
@@ -90,7 +90,7 @@ def precision_recall(series: Sequence[Series]) -> Spec:
             recall, precision = curves.precision_recall(questions(one.examples)["shooting"])
             text = "%{y:.1%} of alerts right, %{x:.1%} found"
             traces.append(_line(one, recall, precision, text))
-    layout = _layout("Found (recall)", "Alerts that are right (precision)")
+    layout = base_layout("Found (recall)", "Alerts that are right (precision)")
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"range": [0, 1.02], "tickformat": ".0%"}
     return {"data": traces, "layout": layout}
@@ -113,7 +113,7 @@ def reliability(series: Sequence[Series], num_bins: int) -> Spec:
         bins = curves.reliability(questions(one.examples)["shooting"], num_bins)
         trace = _line(one, bins.predicted, bins.observed, "said %{x:.1%}, was %{y:.1%}")
         traces.append(trace | {"mode": "lines+markers", "marker": {"size": 8}})
-    layout = _layout("Score given", "Share that were real shootings")
+    layout = base_layout("Score given", "Share that were real shootings")
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     return {"data": [diagonal, *traces] if traces else [], "layout": layout}
@@ -145,8 +145,8 @@ def scores(one: Series) -> Spec:
                 {
                     "type": "box",
                     "orientation": "h",
-                    "x": _numbers(values),
-                    "y": _numbers(rows),
+                    "x": numbers(values),
+                    "y": numbers(rows),
                     "width": 0.3,
                     "name": name,
                     "boxpoints": "outliers",
@@ -203,8 +203,8 @@ def _intervals(one: Series, rows: Sequence[tuple[int, str, Mapping[str, Any]]]) 
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": _numbers([reach(result, "high") for _, _, result in rows]),
-            "arrayminus": _numbers([reach(result, "low") for _, _, result in rows]),
+            "array": numbers([reach(result, "high") for _, _, result in rows]),
+            "arrayminus": numbers([reach(result, "low") for _, _, result in rows]),
             "thickness": 2,
             "width": 0,
         },
@@ -224,15 +224,16 @@ def _line(one: Series, x: Any, y: Any, hover: str) -> Spec:
     return {
         "type": "scatter",
         "mode": "lines",
-        "x": _numbers(x),
-        "y": _numbers(y),
+        "x": numbers(x),
+        "y": numbers(y),
         "line": {"color": one.colour, "width": 2.5},
         "name": escaped(one.name),
         "hovertemplate": f"{hover}<extra></extra>",
     }
 
 
-def _layout(x_title: str, y_title: str) -> Spec:
+def base_layout(x_title: str, y_title: str) -> Spec:
+    """A layout with titled axes, a legend above, and nothing that can be dragged."""
     axis = {
         "zeroline": False,
         "automargin": True,
@@ -256,7 +257,7 @@ def _layout(x_title: str, y_title: str) -> Spec:
 
 def rows_layout(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> Spec:
     """Layout of a figure with a row a name, the first on top; row i of n lies at n - 1 - i."""
-    layout = _layout(x_title, "")
+    layout = base_layout(x_title, "")
     del layout["yaxis"]["title"]
     # Rows are numbered upwards, and read downwards.
     labels = [escaped(_shortened(name)) for name in names][::-1]
@@ -279,10 +280,12 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_LABEL else f"{text[: _MAX_LABEL - 8]}\u2026{text[-7:]}"
 
 
-def _translucent(colour: str) -> str:
+def translucent(colour: str) -> str:
+    """A `#rrggbb` colour for a band behind a line."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.16)"
 
 
-def _numbers(values: Any) -> list[float | None]:
+def numbers(values: Any) -> list[float | None]:
+    """Numbers as JSON, six decimals, None for NaN."""
     return [None if np.isnan(value) else round(float(value), 6) for value in values]
