@@ -55,17 +55,17 @@ def receiver_operating(series: Sequence[Series], bootstrap: Bootstrap) -> Spec:
         grid = np.geomspace(fewest, 1.0, 60)
         rates, low, high = curves.tpr_band(question, grid, bootstrap)
         band = {
-            "x": _numbers([*grid, *grid[::-1]]),
-            "y": _numbers([*high, *low[::-1]]),
+            "x": numbers([*grid, *grid[::-1]]),
+            "y": numbers([*high, *low[::-1]]),
             "fill": "toself",
-            "fillcolor": _translucent(one.colour),
+            "fillcolor": translucent(one.colour),
             "line": {"width": 0},
             "hoverinfo": "skip",
             "showlegend": False,
             "mode": "lines",
         }
         traces += [band, _line(one, grid, rates, "%{y:.1%} found at %{x:.2%} false alarms")]
-    layout = _layout("False alarms (share of other footage)", "Found (share of shootings)")
+    layout = plain_layout("False alarms (share of other footage)", "Found (share of shootings)")
     ticks = [tick for tick in _FPR_TICKS if tick >= lowest / 3]
     layout["xaxis"] |= {
         "type": "log",
@@ -90,7 +90,7 @@ def precision_recall(series: Sequence[Series]) -> Spec:
             recall, precision = curves.precision_recall(questions(one.examples)["shooting"])
             text = "%{y:.1%} of alerts right, %{x:.1%} found"
             traces.append(_line(one, recall, precision, text))
-    layout = _layout("Found (recall)", "Alerts that are right (precision)")
+    layout = plain_layout("Found (recall)", "Alerts that are right (precision)")
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"range": [0, 1.02], "tickformat": ".0%"}
     return {"data": traces, "layout": layout}
@@ -113,7 +113,7 @@ def reliability(series: Sequence[Series], num_bins: int) -> Spec:
         bins = curves.reliability(questions(one.examples)["shooting"], num_bins)
         trace = _line(one, bins.predicted, bins.observed, "said %{x:.1%}, was %{y:.1%}")
         traces.append(trace | {"mode": "lines+markers", "marker": {"size": 8}})
-    layout = _layout("Score given", "Share that were real shootings")
+    layout = plain_layout("Score given", "Share that were real shootings")
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     return {"data": [diagonal, *traces] if traces else [], "layout": layout}
@@ -122,7 +122,7 @@ def reliability(series: Sequence[Series], num_bins: int) -> Spec:
 def scores(one: Series) -> Spec:
     """How scores spread within each source, shootings apart from the rest."""
     order = _sources_by_origin(one)
-    layout = _rows("Score", order, rows_each=1.4)
+    layout = row_layout("Score", order, rows_each=1.4)
     layout["xaxis"] |= {"range": [-0.02, 1.02]}
     layout["boxmode"] = "overlay"
     is_shooting = one.examples.is_shooting
@@ -145,8 +145,8 @@ def scores(one: Series) -> Spec:
                 {
                     "type": "box",
                     "orientation": "h",
-                    "x": _numbers(values),
-                    "y": _numbers(rows),
+                    "x": numbers(values),
+                    "y": numbers(rows),
                     "width": 0.3,
                     "name": name,
                     "boxpoints": "outliers",
@@ -179,7 +179,7 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
         _intervals(one, [(position, *rest) for position, owner, *rest in numbered if owner is one])
         for one in series
     ]
-    layout = _rows("AUROC" if metric == "auroc" else "False alarms", [row[1] for row in rows])
+    layout = row_layout("AUROC" if metric == "auroc" else "False alarms", [row[1] for row in rows])
     if metric == "false_alarms":
         most = max([0.02, *(row[2]["high"] or row[2]["value"] for row in rows)])
         layout["xaxis"] |= {"range": [-0.03 * most, 1.05 * most], "tickformat": ".0%"}
@@ -199,18 +199,18 @@ def _intervals(one: Series, rows: Sequence[tuple[int, str, Mapping[str, Any]]]) 
         "mode": "markers",
         "x": [result["value"] for _, _, result in rows],
         "y": [position for position, _, _ in rows],
-        "text": [_escaped(name) for _, name, _ in rows],
+        "text": [escaped(name) for _, name, _ in rows],
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": _numbers([reach(result, "high") for _, _, result in rows]),
-            "arrayminus": _numbers([reach(result, "low") for _, _, result in rows]),
+            "array": numbers([reach(result, "high") for _, _, result in rows]),
+            "arrayminus": numbers([reach(result, "low") for _, _, result in rows]),
             "thickness": 2,
             "width": 0,
         },
         "marker": {"size": 10, "color": one.colour},
         "cliponaxis": False,
-        "name": _escaped(one.name),
+        "name": escaped(one.name),
         "hovertemplate": "%{text}: %{x:.3f}<extra></extra>",
     }
 
@@ -224,15 +224,16 @@ def _line(one: Series, x: Any, y: Any, hover: str) -> Spec:
     return {
         "type": "scatter",
         "mode": "lines",
-        "x": _numbers(x),
-        "y": _numbers(y),
+        "x": numbers(x),
+        "y": numbers(y),
         "line": {"color": one.colour, "width": 2.5},
-        "name": _escaped(one.name),
+        "name": escaped(one.name),
         "hovertemplate": f"{hover}<extra></extra>",
     }
 
 
-def _layout(x_title: str, y_title: str) -> Spec:
+def plain_layout(x_title: str, y_title: str) -> Spec:
+    """Layout of a figure with two axes."""
     axis = {
         "zeroline": False,
         "automargin": True,
@@ -254,11 +255,12 @@ def _layout(x_title: str, y_title: str) -> Spec:
     }
 
 
-def _rows(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> Spec:
-    layout = _layout(x_title, "")
+def row_layout(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> Spec:
+    """Layout of a figure with a row a name, the last of them at y = 0."""
+    layout = plain_layout(x_title, "")
     del layout["yaxis"]["title"]
     # Rows are numbered upwards, and read downwards.
-    labels = [_escaped(_shortened(name)) for name in names][::-1]
+    labels = [escaped(_shortened(name)) for name in names][::-1]
     layout["yaxis"] |= {
         "tickmode": "array",
         "tickvals": list(range(len(labels))),
@@ -269,7 +271,7 @@ def _rows(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> Spec:
     return layout
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Plotly reads tags in labels; those of an index are text."""
     return html.escape(text, quote=False)
 
@@ -278,10 +280,12 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_LABEL else f"{text[: _MAX_LABEL - 8]}\u2026{text[-7:]}"
 
 
-def _translucent(colour: str) -> str:
+def translucent(colour: str) -> str:
+    """A colour `#rrggbb` for areas that others shine through."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.16)"
 
 
-def _numbers(values: Any) -> list[float | None]:
+def numbers(values: Any) -> list[float | None]:
+    """JSON of an array; None where it is NaN."""
     return [None if np.isnan(value) else round(float(value), 6) for value in values]
