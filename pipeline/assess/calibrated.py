@@ -58,7 +58,7 @@ class Binned:
         cell = question.clusters * self.num_bins + self.bins
         size = self._num_clusters * self.num_bins
         terms = (np.ones_like(said), said, was, said**2, said * was)
-        sums = np.stack([np.bincount(cell, term, size) for term in terms])
+        sums = np.array([np.bincount(cell, term, size) for term in terms], np.float64)
         by_recording = sums.reshape(5, self._num_clusters, self.num_bins).swapaxes(0, 1)
         # (C, 5 * bins), so that resamples of recordings are a product.
         self._sums: FloatArray = by_recording.reshape((self._num_clusters, 5 * self.num_bins))
