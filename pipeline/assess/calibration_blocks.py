@@ -88,14 +88,6 @@ def reliability_figure(name: str, wholes: Sequence[Look]) -> Figure:
                 "x": figures.numbers(bins["said"]),
                 "y": figures.numbers(bins["was"]),
                 "text": [f"{int(n):,} examples" for n in bins["num_examples"]],
-                "error_y": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": figures.numbers(bins["was_high"] - bins["was"]),
-                    "arrayminus": figures.numbers(bins["was"] - bins["was_low"]),
-                    "thickness": 1.5,
-                    "width": 0,
-                },
                 "line": {"color": colour, "width": 2.5},
                 "marker": {"size": 8, "color": colour},
                 "name": figures.escaped(one.part),
@@ -109,7 +101,7 @@ def reliability_figure(name: str, wholes: Sequence[Look]) -> Figure:
         f"Reliability of {ASKED[name]}",
         {"data": traces, "layout": layout},
         "Points on the dotted line mean what they say; below it, the detector says too much. "
-        "Bars are intervals over recordings. The shaded band is where a perfectly calibrated "
+        "The shaded band is where a perfectly calibrated "
         "detector's points would lie by chance.",
     )
 
