@@ -46,12 +46,12 @@ def slices(looks: dict[int, Look], num_clips: int) -> list[Slice]:
         for name in ("brightness", "motion", "contrast")
     )
     cases = (
-        ("brightness", f"dark (below {DARK:g})", brightness < DARK),
+        ("brightness", "dark", brightness < DARK),
         ("brightness", "middle", (brightness >= DARK) & (brightness <= BRIGHT)),
-        ("brightness", f"bright (above {BRIGHT:g})", brightness > BRIGHT),
-        ("picture", f"still (change below {STILL:g})", motion < STILL),
+        ("brightness", "bright", brightness > BRIGHT),
+        ("picture", "still", motion < STILL),
         ("picture", "moving", motion >= STILL),
-        ("contrast", f"low (below {FLAT:g})", contrast < FLAT),
+        ("contrast", "low", contrast < FLAT),
         ("contrast", "high", contrast >= FLAT),
     )
     found = []

@@ -34,7 +34,7 @@ def test_every_look_falls_into_one_slice_of_each_kind():
         members = np.sum([one.member for one in slices if one.name == name], axis=0)
         assert members.tolist() == [0, 1, 0, 1, 1, 0]
     assert all(one.known.tolist() == [False, True, False, True, True, False] for one in slices)
-    by_value = {one.value.split(" (")[0]: one.member for one in slices}
+    by_value = {one.value: one.member for one in slices}
     assert [int(np.flatnonzero(by_value[v])[0]) for v in ("dark", "middle", "bright")] == [1, 3, 4]
 
 

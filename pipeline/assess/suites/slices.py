@@ -54,6 +54,7 @@ MEASURES = {
     FALSE_ALARMS: "False alarms",
 }
 _WORST_FIRST: tuple[State, ...] = ("red", "amber", "green", "grey")
+_MAX_ROWS = 24
 _DECIMALS = 6
 _RESULTS = pa.schema(
     [
@@ -301,6 +302,8 @@ def _worst(worse: Sequence[_Judged]) -> str:
 
 def _figure(part: str, judged: Sequence[_Judged]) -> Figure:
     own = [one for one in judged if one.part == part and one.state != "grey"]
+    worst = sorted(range(len(own)), key=lambda i: _least_chance(own[i]))[:_MAX_ROWS]
+    own = [own[i] for i in sorted(worst)]
     layout = figures.row_layout(
         "Difference to the rest; left is worse",
         [f"{one.slice.name}: {one.slice.value}" for one in own],
@@ -324,9 +327,13 @@ def _figure(part: str, judged: Sequence[_Judged]) -> Figure:
         {"data": traces, "layout": layout},
         "Lines are intervals over recordings, not corrected for their number; large points are "
         "worse beyond chance among all comparisons. False alarms are turned, so that left is "
-        "worse for every colour.",
+        f"worse for every colour. The {_MAX_ROWS} slices that look worst, where there are more.",
         wide=True,
     )
+
+
+def _least_chance(one: _Judged) -> float:
+    return min(other.chance for other in one.comparisons.values() if other.chance is not None)
 
 
 def _trace(
@@ -384,8 +391,10 @@ def _value_table(judged: Sequence[_Judged], left_out: set[str]) -> Table:
     caption = (
         f"A slice is too small where it or the rest holds fewer than {MIN_RECORDINGS} recordings "
         "of either answer. Viewpoint and notes come from the index of the footage, sizes and rates "
-        "from the original files, brightness, motion and contrast (0 to 255) from the pixels of "
-        f"{MAX_LOOKS:,} clips at most."
+        f"from the original files. The pixels of {MAX_LOOKS:,} clips at most were measured, on a "
+        f"scale from 0 to 255: dark is a mean brightness below {pixels.DARK:g}, bright one above "
+        f"{pixels.BRIGHT:g}; still a mean change between frames below {pixels.STILL:g}; low "
+        f"contrast a distance of the 5th and 95th percentile below {pixels.FLAT:g}."
     )
     if left_out:
         named = ", ".join(sorted(left_out)[:8])
