@@ -20,7 +20,7 @@ from pipeline.assess import notes
             },
         ),
         ("freedoom1.wad E4M8, overlay=hud", {("overlay", "hud")}),
-        ("Night,  OUTDOOR , a b = Hail", {("light", "night"), ("scene", "outdoor"), ("a b", "hail")}),
+        ("Night,  OUTDOOR , a b = C", {("light", "night"), ("scene", "outdoor"), ("a b", "c")}),
         ("vehicle, scene=vehicle", {("scene", "vehicle")}),
         ("", set()),
         ("seen by a neighbour at night, <script>=1, =, a=, =b, a=b=c", set()),
