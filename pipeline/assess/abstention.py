@@ -9,33 +9,40 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.assess.metrics import BoolArray, FloatArray
+from pipeline.assess import metrics
+from pipeline.assess.metrics import BoolArray, FloatArray, IntArray
+
+MAX_STEPS = 200
+"""Confidences are grouped into so many steps of equal mass at most, each a tie."""
 
 
 class Selective:
-    """Examples sorted by falling confidence once."""
+    """Examples by falling confidence, summed over recordings once; every array is (N,)."""
 
-    def __init__(self, confidence: FloatArray, wrong: BoolArray) -> None:
-        assert confidence.shape == wrong.shape and confidence.size > 0
-        self._order = np.argsort(-confidence, kind="stable")
-        self._wrong = wrong[self._order]
-        self._last_of_tie = np.append(
-            np.flatnonzero(np.diff(confidence[self._order])), confidence.size - 1
-        )
+    def __init__(self, confidence: FloatArray, wrong: BoolArray, clusters: IntArray) -> None:
+        assert confidence.shape == wrong.shape == clusters.shape and confidence.size > 0
+        bins = metrics.equal_mass_bins(confidence, MAX_STEPS)
+        self._num_steps = int(bins.max()) + 1
+        self._num_clusters = int(clusters.max()) + 1
+        cell = 2 * self._num_steps * clusters + self._num_steps - 1 - bins
+        size = self._num_clusters * 2 * self._num_steps
+        sums = np.bincount(cell, minlength=size)
+        sums += np.bincount(cell[wrong] + self._num_steps, minlength=size)
+        self._sums = sums.reshape(self._num_clusters, 2 * self._num_steps).astype(np.float64)
 
     def curve(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Weight answered and weight wrong among it after each confidence, (R, U) each."""
-        ordered = weights[:, self._order]
-        answered = np.cumsum(ordered, axis=1)[:, self._last_of_tie]
-        return answered, np.cumsum(ordered * self._wrong, axis=1)[:, self._last_of_tie]
+        """Weight answered, and wrong among it, after each step (R, U); `weights` (R, C)."""
+        sums = (weights @ self._sums).reshape(len(weights), 2, self._num_steps)
+        answered, wrong = np.moveaxis(np.cumsum(sums, axis=2), 1, 0)
+        return answered, wrong
 
     def statistics(self, weights: FloatArray) -> dict[str, FloatArray]:
-        """Of `weights` (R, N): error rate, area under the curve and what order gains, (R,) each.
+        """Of `weights` (R, C) of recordings: errors, area under the curve, what order gains.
 
         `aurc` is the area under risk against coverage; `excess_aurc` what it lies above that of
         the best order with as many errors, r + (1 - r) ln(1 - r) (Geifman, Uziel and El-Yaniv,
         "Bias-reduced uncertainty estimation for deep neural classifiers", 2019); `gain` what it
-        lies below that of answering in no order, which is the error rate r.
+        lies below that of answering in no order, which is the error rate r. Each is (R,).
         """
         answered, wrong = self.curve(weights)
         total = answered[:, -1:]
@@ -50,11 +57,15 @@ class Selective:
         best = error + kept * np.log(np.where(kept > 0, kept, 1.0))
         return {"error": error, "aurc": area, "excess_aurc": area - best, "gain": error - area}
 
+    def values(self) -> dict[str, float]:
+        """Every one of `statistics` as found."""
+        found = self.statistics(np.ones((1, self._num_clusters)))
+        return {name: float(value[0]) for name, value in found.items()}
+
     def risk_at(self, coverage: FloatArray) -> FloatArray:
         """Risk at each coverage in (0, 1], as if errors of a tie came evenly."""
         answered, wrong = (
-            np.concatenate([[0.0], one[0]])
-            for one in self.curve(np.ones((1, self._wrong.size), np.float64))
+            np.concatenate([[0.0], one[0]]) for one in self.curve(np.ones((1, self._num_clusters)))
         )
         wanted = coverage * answered[-1]
         return np.interp(wanted, answered, wrong) / wanted

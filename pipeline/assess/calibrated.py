@@ -74,13 +74,15 @@ class Binned:
         `brier` = `reliability` - `resolution` + `uncertainty` + `within_variance` -
         `within_covariance`: Murphy, "A new vector partition of the probability score", 1973, and
         for what varies within bins Stephenson, Coelho and Jolliffe, "Two extra components in the
-        Brier score decomposition", 2008. Each is (R,).
+        Brier score decomposition", 2008. `was_0`, `was_1`, ... are the shares of positives of the
+        bins, NaN for one that holds nothing. Each is (R,).
         """
         count, said, was, said2, said_was = np.moveaxis(
             (weights @ self._sums).reshape(len(weights), 5, self.num_bins), 1, 0
         )
         total = count.sum(axis=1)
         filled = np.maximum(count, 1)
+        shares = np.where(count > 0, was / filled, np.nan)
         base = was.sum(axis=1) / total
         gap, above = (said - was) / filled, was / filled - base[:, None]
         return {
@@ -91,6 +93,7 @@ class Binned:
             "uncertainty": base * (1 - base),
             "within_variance": (said2 - said**2 / filled).sum(axis=1) / total,
             "within_covariance": 2 * (said_was - said * was / filled).sum(axis=1) / total,
+            **{_share_of(k): shares[:, k] for k in range(self.num_bins)},
         }
 
     def values(self) -> dict[str, float]:
@@ -101,17 +104,6 @@ class Binned:
     def intervals(self, bootstrap: Bootstrap) -> dict[str, Interval | None]:
         """Intervals of `statistics` over recordings, from the resamples of `questions.judge`."""
         return bootstrap.intervals(self.statistics, np.arange(self._num_clusters))
-
-    def bin_intervals(self, bootstrap: Bootstrap) -> tuple[FloatArray, FloatArray]:
-        """Ends of the interval of each bin's share of positives, (bins,) each."""
-        parts = []
-        for weights in bootstrap.weights(np.arange(self._num_clusters)):
-            sums = (weights @ self._sums).reshape(len(weights), 5, self.num_bins)
-            parts.append(sums[:, _WAS] / np.where(sums[:, _COUNT] > 0, sums[:, _COUNT], np.nan))
-        tail = (1 - bootstrap.confidence) / 2
-        low, high = np.nanquantile(np.concatenate(parts), [tail, 1 - tail], axis=0)
-        found = self.totals[_WAS] / self.totals[_COUNT]
-        return np.minimum(low, found), np.maximum(high, found)
 
     def leaning(self) -> float:
         """Above 0 where probabilities are too extreme, below 0 where they are too cautious."""
@@ -229,18 +221,22 @@ def judge_calibration(question: Question, num_bins: int, bootstrap: Bootstrap) -
     binned = Binned(question, num_bins)
     intervals, null = binned.intervals(bootstrap), binned.null(bootstrap)
     results = {name: _result(x, intervals[name]) for name, x in binned.values().items()}
-    low, high = binned.bin_intervals(bootstrap)
+    shares = [results.pop(_share_of(k)) for k in range(binned.num_bins)]
     counts = binned.totals[_COUNT]
     bins = {
         "num_examples": counts,
         "said": binned.totals[_SAID] / counts,
-        "was": binned.totals[_WAS] / counts,
-        "was_low": low,
-        "was_high": high,
+        "was": np.array([one["value"] for one in shares]),
+        "was_low": np.array([one["low"] for one in shares]),
+        "was_high": np.array([one["high"] for one in shares]),
         "null_low": null.bins_low,
         "null_high": null.bins_high,
     }
     return Calibration(size, num_recordings, said, was, None, results, null, binned.leaning(), bins)
+
+
+def _share_of(number: int) -> str:
+    return f"was_{number}"
 
 
 def _result(value: float, interval: Interval | None) -> dict[str, float]:

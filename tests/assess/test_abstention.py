@@ -6,10 +6,12 @@ import pytest
 from pipeline.assess.abstention import Selective
 
 
+def selective(confidence, wrong):
+    return Selective(np.array(confidence, float), np.array(wrong, bool), np.arange(len(wrong)))
+
+
 def statistics(confidence, wrong):
-    ones = np.ones((1, len(wrong)))
-    found = Selective(np.array(confidence, float), np.array(wrong, bool)).statistics(ones)
-    return {name: float(value[0]) for name, value in found.items()}
+    return selective(confidence, wrong).values()
 
 
 def test_no_order_gains_nothing():
@@ -39,7 +41,7 @@ def test_weights_count_as_copies():
     rng = np.random.default_rng(1)
     confidence, wrong = rng.random(12).round(1), rng.random(12) < 0.4
     weights = rng.integers(0, 3, 12)
-    weighted = Selective(confidence, wrong).statistics(weights[None].astype(float))
+    weighted = selective(confidence, wrong).statistics(weights[None].astype(float))
     copied = statistics(np.repeat(confidence, weights), np.repeat(wrong, weights))
     assert {name: value[0] for name, value in weighted.items()} == pytest.approx(copied)
 
@@ -50,5 +52,16 @@ def test_everything_wrong_and_nothing_wrong_have_no_excess():
 
 
 def test_risk_at_a_coverage_counts_the_surest():
-    selective = Selective(np.array([0.9, 0.8, 0.7, 0.6]), np.array([False, False, True, True]))
-    np.testing.assert_allclose(selective.risk_at(np.array([0.5, 0.75, 1.0])), [0, 1 / 3, 0.5])
+    found = selective([0.9, 0.8, 0.7, 0.6], [0, 0, 1, 1])
+    np.testing.assert_allclose(found.risk_at(np.array([0.5, 0.75, 1.0])), [0, 1 / 3, 0.5])
+
+
+def test_recordings_bring_all_of_their_clips():
+    rng = np.random.default_rng(4)
+    confidence, wrong = rng.random(30), rng.random(30) < 0.4
+    clusters = np.repeat(np.arange(10), 3)
+    weights = rng.integers(0, 3, 10)
+    found = Selective(confidence, wrong, clusters).statistics(weights[None].astype(float))
+    copies = weights[clusters]
+    copied = statistics(np.repeat(confidence, copies), np.repeat(wrong, copies))
+    assert {name: value[0] for name, value in found.items()} == pytest.approx(copied)

@@ -135,18 +135,17 @@ def _abstain(part: Scored, bootstrap: Bootstrap) -> Curve:
         # A file's class is decided by its two marginals.
         sides = (examples.p_real, examples.p_discharge)
         confidence = np.prod([np.maximum(side, 1 - side) for side in sides], axis=0)
-    selective = Selective(confidence, wrong)
-    values = {
-        name: round(float(value[0]), _DECIMALS)
-        for name, value in selective.statistics(np.ones((1, wrong.size))).items()
-    }
+    selective = Selective(confidence, wrong, examples.clusters)
+    values = {name: round(value, _DECIMALS) for name, value in selective.values().items()}
+    num_recordings = int(examples.clusters.max()) + 1
     reason = None
-    if int(examples.clusters.max()) + 1 < MIN_RECORDINGS:
+    if num_recordings < MIN_RECORDINGS:
         reason = "all examples are of one recording"
     elif not wrong.any() or wrong.all():
         reason = "no mistake to avoid" if not wrong.any() else "every answer is wrong"
     results: dict[str, dict[str, Any]] = {}
-    intervals = {} if reason else bootstrap.intervals(selective.statistics, examples.clusters)
+    recordings = np.arange(num_recordings)
+    intervals = {} if reason else bootstrap.intervals(selective.statistics, recordings)
     for name, value in values.items():
         interval = intervals.get(name)
         results[name] = {
