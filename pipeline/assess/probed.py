@@ -11,12 +11,12 @@ from pipeline.assess.suites.base import Csv, Places, State, Table, Verdict, meas
 from pipeline.errors import UserError
 
 CUES = {
-    "container": "the file: codec, size, rate, length, place in it",
-    "size": "bytes of the canonical clip",
-    "colour": "mean brightness, colour, contrast",
-    "border": "outermost pixels",
-    "overlay": "corners, edges, middle",
-    "still": "one still of 16×16",
+    "container": "the codec, size, rate and length of the file, and the place in it",
+    "size": "the bytes of the canonical clip",
+    "colour": "mean brightness, colour and contrast",
+    "border": "the outermost pixels",
+    "overlay": "corners, edges and middle, as means over time",
+    "still": "one still of 16×16 pixels",
 }
 # The scene may show in pixels. A file must tell nothing, but few files stray further by chance.
 _LIMITS = {"container": (0.65, 0.70), "size": (0.65, 0.70)}
@@ -68,8 +68,12 @@ def judge(cue: str, probed: Probed | str) -> Verdict:
         f"{wording.decimal(result['value'])} ({wording.interval('auroc', result)}) in {_SETS[one]}"
         for one, result in known.items()
     )
-    says = f"A simple classifier that sees only this, {CUES[cue]}, tells real from fictional with "
-    return Verdict(name, states[altered.worst(states)], f"{says}AUROC {found}; 0.5 is chance.")
+    return Verdict(
+        name,
+        states[altered.worst(states)],
+        f"Seeing nothing but {CUES[cue]}, a simple classifier tells real from fictional with "
+        f"AUROC {found}; 0.5 is chance.",
+    )
 
 
 def _state(result: Mapping[str, Any], acceptable: float, limit: float) -> State:

@@ -7,7 +7,7 @@ drawn onto the same clip (counterfactual pairs).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.assess import altered, counterfactuals, figures, isolated, probed, wording
@@ -52,7 +52,8 @@ def run(evidence: Evidence) -> Section:
 
     The share that is kept of what lies above chance judges the cues of the detector. What leaves a
     cue alone is red when surely more than half is kept, and at least 0.8; what destroys it is red
-    when surely less than half is kept and the rest may be chance. `probed.judge` and
+    when surely less than half is kept and the rest may be chance. That a still frame surely does
+    worse is green. `probed.judge` and
     `counterfactuals.judge` say what makes a probe and turned decisions red. What is neither red
     nor surely good is amber; grey is what cannot be told, for want of recordings or since the
     detector tells little from whole clips.
@@ -85,7 +86,7 @@ def run(evidence: Evidence) -> Section:
             _judge_brightness(pairs["normalised"]),
             _judge_alone("reads_border", "the border", pairs["border_only"]),
             _judge_alone("reads_overlays", "corners and strips", pairs["overlays_only"]),
-            _judge_motion(pairs["frozen"]["shooting"]),
+            _judge_motion(pairs["frozen"]),
             counterfactuals.judge(flips, chosen),
         ],
         blocks=[
@@ -137,7 +138,9 @@ def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:
     return _graver(name, f"Seeing {place} alone, the detector tells", pairs, state)
 
 
-def _graver(name: str, what: str, pairs: Mapping[Asked, Pair], state: Any) -> Verdict:
+def _graver(
+    name: str, what: str, pairs: Mapping[Asked, Pair], state: Callable[[Pair], State]
+) -> Verdict:
     """The graver verdict of the questions that the detector answers well on plain clips."""
     known = {asked: state(pair) for asked, pair in pairs.items() if pair.is_good_before}
     if not known:
@@ -152,18 +155,11 @@ def _graver(name: str, what: str, pairs: Mapping[Asked, Pair], state: Any) -> Ve
     )
 
 
-def _judge_motion(pair: Pair) -> Verdict:
-    name = "needs_motion"
-    if not pair.is_good_before:
-        return Verdict(name, "grey", _unknown({"shooting": pair}))
-    surely = pair.drop["low"] > 0
-    lead = "Motion helps" if surely else "It is not shown that motion matters"
-    return Verdict(
-        name,
-        "green" if surely else "amber",
-        f"{lead}: with the first frame frozen, AUROC of {_ASKED['shooting']} is "
-        f"{_said(pair.altered)}; of whole clips it is {_said(pair.plain)}.",
-    )
+def _judge_motion(pairs: Mapping[Asked, Pair]) -> Verdict:
+    def state(pair: Pair) -> State:
+        return "green" if pair.drop["low"] > 0 else "amber"
+
+    return _graver("needs_motion", "Seeing one frozen frame, the detector tells", pairs, state)
 
 
 def _unknown(pairs: Mapping[Asked, Pair]) -> str:
