@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.assess import metrics, scores
-from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess import scores
 from pipeline.assess.examples import Examples
-from pipeline.assess.metrics import BoolArray, FloatArray, IntArray
-from pipeline.assess.questions import Question
+from pipeline.assess.metrics import IntArray
 from pipeline.assess.scored import Scored
-from pipeline.assess.suites.base import Evidence, State, predict_all
-from pipeline.assess.summary import questions
+from pipeline.assess.suites.base import Evidence, predict_all
 from pipeline.manifest import CLASSES
 from pipeline.transforms.base import Transform
 from pipeline.video import Frames
 
 Change = Callable[[Frames, str], Frames]
 """From uint8 (T, H, W, 3) RGB, which it leaves as they are, and a clip's id to altered frames."""
-Asked = Literal["shooting", "origin"]
 MAX_FPR = 0.01
-FEWEST_RECORDINGS = 5
-"""Of each answer, below which resamples of recordings say nothing of the next recording."""
-GOOD = 0.6
-"""An AUROC that is sure to be above this is worth losing; one sure to be below it is lost."""
-_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -62,23 +54,27 @@ def rank(*names: str) -> bytes:
     return hashlib.sha256("\0".join(names).encode()).digest()
 
 
-def sample(part: Scored, most: int, among: BoolArray | None = None) -> Sample:
-    """At most `most` labelled clips, of the classes in turn until one is used up.
+def sample(part: Scored, most: int) -> Sample:
+    """At most `most` labelled clips of a part, of its classes in turn, and of recordings in turn.
 
-    Args:
-        part: where they are from.
-        most: how many.
-        among: (N,) which clips of the part may be drawn; all if None.
+    A smaller sample is the beginning of a larger one.
     """
     known = np.flatnonzero(pc.is_valid(part.clips["discharge"]).to_numpy(zero_copy_only=False))
-    actual = Examples.from_clips(part.clips.take(known)).actual
-    ids = part.clips["clip_id"].to_pylist()
-    turns: list[tuple[int, bytes, int]] = []
-    for number in range(len(CLASSES)):
-        rows = [row for row in known[actual == number].tolist() if among is None or among[row]]
-        ranked = sorted((rank(ids[row]), row) for row in rows)
-        turns += [(turn, key, row) for turn, (key, row) in enumerate(ranked)]
-    return Sample(part, np.array([row for *_, row in sorted(turns)[:most]], np.int64))
+    clips = part.clips.take(known)
+    actual, recordings = Examples.from_clips(clips).actual, clips["recording"].to_pylist()
+    ranks = [rank(clip_id) for clip_id in clips["clip_id"].to_pylist()]
+    rounds: Counter[tuple[int, str]] = Counter()
+    turns: Counter[int] = Counter()
+    spread: list[tuple[int, int, bytes, int]] = []
+    for place in sorted(range(len(known)), key=ranks.__getitem__):
+        group = int(actual[place]), recordings[place]
+        spread.append((rounds[group], group[0], ranks[place], place))
+        rounds[group] += 1
+    order: list[tuple[int, bytes, int]] = []
+    for _, number, key, place in sorted(spread):
+        order.append((turns[number], key, place))
+        turns[number] += 1
+    return Sample(part, known[[place for *_, place in sorted(order)[:most]]])
 
 
 def drawn(transform: Transform, strength: float, **forced: Any) -> Change:
@@ -124,78 +120,6 @@ def stacked(tables: Mapping[str, pa.Table]) -> pa.Table:
     )
 
 
-@dataclass(frozen=True)
-class Pair:
-    """AUROC of the same clips before and after a change, under the same resamples.
-
-    `before` and `after` are (1 + R,), the estimate itself first; empty where `reason` says why.
-    """
-
-    before: FloatArray
-    after: FloatArray
-    confidence: float
-    reason: str | None = None
-
-    @property
-    def plain(self) -> dict[str, Any]:
-        """AUROC before, with its interval."""
-        return self._result(self.before)
-
-    @property
-    def altered(self) -> dict[str, Any]:
-        """AUROC after, with its interval."""
-        return self._result(self.after)
-
-    @property
-    def drop(self) -> dict[str, Any]:
-        """AUROC that the change costs, with its interval."""
-        return self._result(self.before - self.after)
-
-    def beyond(self, share: float) -> dict[str, Any]:
-        """How much more of what lies above chance is kept than `share` of it, with its interval."""
-        return self._result(self.after - 0.5 - share * (self.before - 0.5))
-
-    @property
-    def is_good_before(self) -> bool:
-        """Whether there is anything to lose, beyond chance."""
-        return self.reason is None and bool(self.plain["low"] > GOOD)
-
-    def _result(self, values: FloatArray) -> dict[str, Any]:
-        if self.reason is not None:
-            return {"value": None, "low": None, "high": None, "reason": self.reason}
-        tail = (1 - self.confidence) / 2
-        low, high = np.nanquantile(values[1:], [tail, 1 - tail])
-        ends = {"value": values[0], "low": min(low, values[0]), "high": max(high, values[0])}
-        return {name: round(float(value), _DECIMALS) for name, value in ends.items()}
-
-
-def compare(before: Examples, after: Examples, asked: Asked, bootstrap: Bootstrap) -> Pair:
-    """AUROC of a question for the same clips before and after a change."""
-    question = questions(before)[asked]
-    if reason := too_few(question):
-        nothing = np.zeros(0)
-        return Pair(nothing, nothing, bootstrap.confidence, reason)
-    rankings = [
-        metrics.Ranking(question.positive, probability)
-        for probability in (question.probability, questions(after)[asked].probability)
-    ]
-    weightings = [np.ones((1, len(before))), *bootstrap.weights(question.clusters)]
-    first, second = (
-        np.concatenate([metrics.auroc(ranking.counts(weights)) for weights in weightings])
-        for ranking in rankings
-    )
-    return Pair(first, second, bootstrap.confidence)
-
-
-def too_few(question: Question) -> str | None:
-    """Why resamples would say nothing of a question; None where they do."""
-    for answer, name in ((True, "positive"), (False, "negative")):
-        found = question.num_recordings(answer)
-        if found < FEWEST_RECORDINGS:
-            return f"needs {FEWEST_RECORDINGS} recordings with {name} examples, has {found}"
-    return None
-
-
 def threshold(val: Scored | None) -> float | None:
     """The score above which at most 1 % of the negatives of validation lie.
 
@@ -207,9 +131,3 @@ def threshold(val: Scored | None) -> float | None:
     # The slack keeps 1 of 100 within 1 % however 0.01 * 100 is rounded.
     allowed = int(MAX_FPR * negatives.size + 1e-9)
     return float(negatives[allowed]) if negatives.size else None
-
-
-def worst(states: Mapping[Any, State]) -> Any:
-    """The key with the gravest state; the first of equals."""
-    order: tuple[State, ...] = ("red", "amber", "green", "grey")
-    return min(states, key=lambda key: order.index(states[key]))

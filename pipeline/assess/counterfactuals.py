@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess import altered, wording
-from pipeline.assess.altered import FEWEST_RECORDINGS, Change, Sample
+from pipeline.assess import altered, paired, wording
+from pipeline.assess.altered import Change, Sample
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.examples import Examples
+from pipeline.assess.paired import FEWEST_RECORDINGS
 from pipeline.assess.questions import judge_share
-from pipeline.assess.suites.base import Cell, Csv, State, Table, Verdict, text
+from pipeline.assess.suites.base import Csv, State, Table, Verdict, text
 from pipeline.transforms.registry import STRENGTHS, TRANSFORMS
 
 # Share of decisions that an overlay may turn, and what the interval of a green one excludes.
@@ -93,21 +94,8 @@ def judge(flips: Flips, chosen: Sample) -> Verdict:
         state,
         f"Of the overlays, a {kind} turns most decisions: drawn onto a clip, it changes the class "
         f"in {wording.percent(share['value'])} of {len(chosen.examples)} clips "
-        f"({_share_interval(share)}).",
+        f"({paired.said_share(share)}).",
     )
-
-
-def _share_interval(share: Mapping[str, Any]) -> str:
-    if share["low"] is None:
-        return str(share["reason"])
-    low, high = wording.percent(share["low"]), wording.percent(share["high"])
-    return f"{low.removesuffix(' %')} to {high}"
-
-
-def _share_cell(share: Mapping[str, Any] | None) -> Cell:
-    if share is None or share["value"] is None:
-        return text(wording.DASH)
-    return Cell(wording.percent(share["value"]), _share_interval(share), share["value"])
 
 
 def table(flips: Flips, limit: float | None) -> Table:
@@ -123,7 +111,7 @@ def table(flips: Flips, limit: float | None) -> Table:
         "The same clip with and without an overlay",
         ["Overlay", "class turns", *_ORIGINS, "alert lost", "alert raised"],
         [
-            [text(kind), *(_share_cell(found.get(key)) for key in keys)]
+            [text(kind), *(paired.share(found.get(key)) for key in keys)]
             for kind, found in flips.items()
         ],
         f"Share of clips whose class, or alert, is another once the overlay is drawn. {alert} "

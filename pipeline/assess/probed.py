@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.assess import altered, wording
+from pipeline.assess import paired, wording
 from pipeline.assess.suites.base import Csv, Places, State, Table, Verdict, measured, text
 from pipeline.errors import UserError
 
@@ -70,7 +70,7 @@ def judge(cue: str, probed: Probed | str) -> Verdict:
     )
     return Verdict(
         name,
-        states[altered.worst(states)],
+        states[paired.worst(states)],
         f"Seeing nothing but {CUES[cue]}, a simple classifier tells real from fictional with "
         f"AUROC {found}; 0.5 is chance.",
     )

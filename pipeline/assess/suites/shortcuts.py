@@ -7,12 +7,11 @@ drawn onto the same clip (counterfactual pairs).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from pipeline.assess import altered, counterfactuals, figures, isolated, probed, wording
-from pipeline.assess.altered import Asked, Pair
+from pipeline.assess import altered, counterfactuals, figures, isolated, paired, probed, wording
 from pipeline.assess.examples import Examples
+from pipeline.assess.paired import ASKED, Asked, Pair
 from pipeline.assess.suites.base import (
     Cell,
     Csv,
@@ -32,10 +31,6 @@ NUM_CLIPS = 128
 _HALF, _MOST = 0.5, 0.8
 _MAX_DROP = 0.1
 
-_ASKED: Mapping[Asked, str] = {
-    "shooting": "real shooting against all else",
-    "origin": "real against fictional",
-}
 _CHANGES = {
     "shuffled": "frames shuffled in time",
     "frozen": "first frame frozen",
@@ -64,13 +59,7 @@ def run(evidence: Evidence) -> Section:
     after = {name: Examples.from_clips(table) for name, table in tables.items()}
     bootstrap = evidence.settings.bootstrap
     cues = probed.read(evidence.places)
-    pairs = {
-        name: {
-            asked: altered.compare(chosen.examples, after[name], asked, bootstrap)
-            for asked in _ASKED
-        }
-        for name in _CHANGES
-    }
+    pairs = {name: paired.compare(chosen.examples, after[name], bootstrap) for name in _CHANGES}
     limit = altered.threshold(evidence.val)
     drawn = {kind: after[kind] for kind in overlays}
     flips = counterfactuals.flips(chosen, drawn, limit, bootstrap)
@@ -98,13 +87,7 @@ def run(evidence: Evidence) -> Section:
         metrics={
             "num_clips": len(chosen.examples),
             "probes": None if isinstance(cues, str) else cues,
-            "altered": {
-                name: {
-                    asked: {"before": pair.plain, "after": pair.altered, "drop": pair.drop}
-                    for asked, pair in own.items()
-                }
-                for name, own in pairs.items()
-            },
+            "altered": {name: paired.summary(own) for name, own in pairs.items()},
             "threshold": None if limit is None else round(limit, 6),
             "flips": flips,
         },
@@ -124,8 +107,8 @@ def _judge_brightness(pairs: Mapping[Asked, Pair]) -> Verdict:
             return "red"
         return "green" if pair.drop["value"] <= _MAX_DROP and kept["low"] > 0 else "amber"
 
-    what = "Without colour, and with every frame equally bright, the detector tells"
-    return _graver("reads_brightness", what, pairs, state)
+    what = "Without colour, and with every frame equally bright,"
+    return paired.judge("reads_brightness", what, pairs, state)
 
 
 def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:
@@ -135,42 +118,14 @@ def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:
             return "red"
         return "green" if half["value"] <= 0 and most["high"] < 0 else "amber"
 
-    return _graver(name, f"Seeing {place} alone, the detector tells", pairs, state)
-
-
-def _graver(
-    name: str, what: str, pairs: Mapping[Asked, Pair], state: Callable[[Pair], State]
-) -> Verdict:
-    """The graver verdict of the questions that the detector answers well on plain clips."""
-    known = {asked: state(pair) for asked, pair in pairs.items() if pair.is_good_before}
-    if not known:
-        return Verdict(name, "grey", _unknown(pairs))
-    asked = altered.worst(known)
-    pair = pairs[asked]
-    return Verdict(
-        name,
-        known[asked],
-        f"{what} {_ASKED[asked]} with AUROC {_said(pair.altered)}; of whole clips it is "
-        f"{_said(pair.plain)}.",
-    )
+    return paired.judge(name, f"Seeing {place} alone,", pairs, state)
 
 
 def _judge_motion(pairs: Mapping[Asked, Pair]) -> Verdict:
     def state(pair: Pair) -> State:
         return "green" if pair.drop["low"] > 0 else "amber"
 
-    return _graver("needs_motion", "Seeing one frozen frame, the detector tells", pairs, state)
-
-
-def _unknown(pairs: Mapping[Asked, Pair]) -> str:
-    reasons = [pair.reason for pair in pairs.values() if pair.reason]
-    if len(reasons) == len(pairs):
-        return f"Too few recordings: it {reasons[0]}."
-    return "On whole clips the detector is not surely better than chance, so nothing can be lost."
-
-
-def _said(result: Mapping[str, Any]) -> str:
-    return f"{wording.decimal(result['value'])} ({wording.interval('auroc', result)})"
+    return paired.judge("needs_motion", "Seeing one frozen frame,", pairs, state)
 
 
 def _pair_figure(pairs: Mapping[str, Mapping[Asked, Pair]]) -> Figure:
@@ -180,7 +135,7 @@ def _pair_figure(pairs: Mapping[str, Mapping[Asked, Pair]]) -> Figure:
             ("whole clips", first[asked].plain),
             *((_CHANGES[name], own[asked].altered) for name, own in pairs.items()),
         ]
-        for asked, question in _ASKED.items()
+        for asked, question in ASKED.items()
     }
     return Figure(
         "What the detector tells from altered clips",
@@ -196,23 +151,19 @@ def _pair_table(pairs: Mapping[str, Mapping[Asked, Pair]], num_clips: int) -> Ta
     rows: list[list[Cell]] = [
         [
             text("nothing"),
-            *(
-                cell
-                for asked in _ASKED
-                for cell in (measured("auroc", first[asked].plain), nothing)
-            ),
+            *(cell for asked in ASKED for cell in (measured("auroc", first[asked].plain), nothing)),
         ]
     ]
     for name, own in pairs.items():
         cells = [
             measured("auroc", result)
-            for asked in _ASKED
+            for asked in ASKED
             for result in (own[asked].altered, own[asked].drop)
         ]
         rows.append([text(_CHANGES[name]), *cells])
     columns = [
         "Altered",
-        *(name for question in _ASKED.values() for name in (question, "lost")),
+        *(name for question in ASKED.values() for name in (question, "lost")),
     ]
     return Table(
         "The same clips, altered",
