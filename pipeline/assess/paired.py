@@ -26,6 +26,7 @@ FEWEST_RECORDINGS = 5
 GOOD = 0.6
 """An AUROC that is sure to be above this is worth losing; one sure to be below it is lost."""
 _DECIMALS = 6
+_AGREED = "every resample agrees"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Pair:
         tail = (1 - self.confidence) / 2
         low, high = np.nanquantile(values[1:], [tail, 1 - tail])
         ends = {"value": values[0], "low": min(low, values[0]), "high": max(high, values[0])}
-        return {name: round(float(value), _DECIMALS) for name, value in ends.items()}
+        rounded: dict[str, Any] = {k: round(float(v), _DECIMALS) for k, v in ends.items()}
+        return rounded | ({"note": _AGREED} if rounded["low"] == rounded["high"] else {})
 
 
 def compare(before: Examples, after: Examples, bootstrap: Bootstrap) -> dict[Asked, Pair]:
@@ -145,7 +147,16 @@ def summary(pairs: Mapping[Asked, Pair]) -> dict[str, Any]:
 
 def said(result: Mapping[str, Any]) -> str:
     """An AUROC with its interval, for a sentence."""
-    return f"{wording.decimal(result['value'])} ({wording.interval('auroc', result)})"
+    return f"{wording.decimal(result['value'])} ({_interval(result)})"
+
+
+def cell(result: Mapping[str, Any]) -> Cell:
+    """A cell with an AUROC, or with what is lost of it."""
+    return Cell(wording.number("auroc", result["value"]), _interval(result), result["value"])
+
+
+def _interval(result: Mapping[str, Any]) -> str:
+    return str(result["note"]) if "note" in result else wording.interval("auroc", result)
 
 
 def said_share(result: Mapping[str, Any]) -> str:

@@ -26,7 +26,6 @@ from pipeline.assess.suites.base import (
     Table,
     Verdict,
     count,
-    measured,
     text,
 )
 from pipeline.assess.variants import Variants
@@ -159,14 +158,14 @@ def _edit_table(search: Search) -> Table:
     for name, own in _curves(search).items():
         by_strength = {one.strength: one for one in own}
         cells = [
-            measured("auroc", by_strength[strength].pairs["shooting"].altered)
+            paired.cell(by_strength[strength].pairs["shooting"].altered)
             if strength in by_strength
             else text(wording.DASH)
             for strength in STRENGTHS
         ]
         last = by_strength[edits.HARDEST]
         found = paired.share(last.found)
-        rows.append([text(name), *cells, measured("auroc", last.pairs["origin"].altered), found])
+        rows.append([text(name), *cells, paired.cell(last.pairs["origin"].altered), found])
     alert = (
         "There is no validation set to choose an alert's threshold on."
         if search.limit is None
@@ -194,7 +193,7 @@ def _strength_table(frozen: Variants) -> Table:
 
 def _cells(pairs: Mapping[Asked, Pair]) -> list[Cell]:
     return [
-        measured("auroc", result)
+        paired.cell(result)
         for pair in pairs.values()
         for result in (pair.plain, pair.altered, pair.drop)
     ]

@@ -21,7 +21,6 @@ from pipeline.assess.suites.base import (
     State,
     Table,
     Verdict,
-    measured,
     text,
 )
 
@@ -151,12 +150,12 @@ def _pair_table(pairs: Mapping[str, Mapping[Asked, Pair]], num_clips: int) -> Ta
     rows: list[list[Cell]] = [
         [
             text("nothing"),
-            *(cell for asked in ASKED for cell in (measured("auroc", first[asked].plain), nothing)),
+            *(cell for asked in ASKED for cell in (paired.cell(first[asked].plain), nothing)),
         ]
     ]
     for name, own in pairs.items():
         cells = [
-            measured("auroc", result)
+            paired.cell(result)
             for asked in ASKED
             for result in (own[asked].altered, own[asked].drop)
         ]
