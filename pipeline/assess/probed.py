@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.assess import paired, wording
-from pipeline.assess.suites.base import Csv, Places, State, Table, Verdict, measured, text
+from pipeline.assess.suites.base import Cell, Csv, Places, State, Table, Verdict, measured, text
 from pipeline.errors import UserError
 
 CUES = {
@@ -46,7 +46,7 @@ def read(places: Places | None) -> Probed | str:
             }
             for name, found in json.loads(path.read_text()).items()
         }
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: not as the stage writes it; run dvc repro probe") from error
 
 
@@ -89,9 +89,8 @@ def table(probed: Probed | str) -> Table:
     found = {} if isinstance(probed, str) else probed
     sets = [name for name in _SETS if name in found]
     rows = [
-        [text(about), *(measured("auroc", found[name][cue]) for name in sets)]
+        [text(about), *(_cell(found[name].get(cue)) for name in sets)]
         for cue, about in CUES.items()
-        if all(cue in found[name] for name in sets)
     ]
     return Table(
         "What one cheap cue tells",
@@ -101,6 +100,10 @@ def table(probed: Probed | str) -> Table:
         "sources that they were not fitted to; 0.5 is chance. Intervals are over recordings, and "
         "not over sources, of which there are few.",
     )
+
+
+def _cell(result: Mapping[str, Any] | None) -> Cell:
+    return text(wording.DASH) if result is None else measured("auroc", result)
 
 
 def csv(probed: Probed | str) -> Csv:
