@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -112,11 +112,11 @@ def score(
     return {name: scores.score_table(who, found[:, i]) for i, name in enumerate(names)}
 
 
-def stacked(tables: Mapping[str, pa.Table]) -> pa.Table:
+def stacked(tables: Iterable[tuple[str, pa.Table]]) -> pa.Table:
     """Score tables below each other, with their names in the column `change`."""
     return pa.concat_tables(
         table.append_column("change", pa.array([name] * table.num_rows, pa.string()))
-        for name, table in tables.items()
+        for name, table in tables
     )
 
 

@@ -89,12 +89,14 @@ def judge(flips: Flips, chosen: Sample) -> Verdict:
         state = "red"
     elif high is not None and share["value"] <= _MAX_FLIPS and high <= _NO_MORE_FLIPS:
         state = "green"
+    what = f"a {kind} turns most decisions: drawn onto a clip, it changes the class in"
+    if share["value"] == 0:
+        what = "none turns a decision: drawn onto a clip, each changes the class in"
     return Verdict(
         name,
         state,
-        f"Of the overlays, a {kind} turns most decisions: drawn onto a clip, it changes the class "
-        f"in {wording.percent(share['value'])} of {len(chosen.examples)} clips "
-        f"({paired.said_share(share)}).",
+        f"Of {len(flips)} overlays, {what} {wording.percent(share['value'])} of "
+        f"{len(chosen.examples)} clips ({paired.said_share(share)}).",
     )
 
 

@@ -74,9 +74,9 @@ def search(evidence: Evidence, num_searched: int, num_confirmed: int) -> Search 
 
     Args:
         evidence: the first part's clips are edited.
-        num_searched: clips to search on.
-        num_confirmed: other clips to measure the worst on: of so many edits, some look bad by
-            chance. Fewer clips than both are halved.
+        num_searched: clips to search on, at most half of those that there are.
+        num_confirmed: other clips, some of the same recordings, to measure the worst on: of so
+            many edits, some look bad by chance.
 
     Returns:
         A reason where the clips are of too few recordings.
@@ -114,27 +114,22 @@ def _singles() -> list[Wanted]:
 
 
 def _effects(
-    evidence: Evidence, chosen: Sample, wanted: Sequence[Wanted], limit: float | None, title: str
+    evidence: Evidence, chosen: Sample, wanted: Sequence[Wanted], limit: float | None, progress: str
 ) -> list[Effect]:
     changes = {
         f"{' '.join(names)} {strength}": _change(names, strength) for names, strength in wanted
     }
-    tables = altered.score(evidence, chosen, changes, title)
+    tables = altered.score(evidence, chosen, changes, progress)
     bootstrap, before = evidence.settings.bootstrap, chosen.examples
     found = []
     for (names, strength), table in zip(wanted, tables.values(), strict=True):
         after = Examples.from_clips(table)
-        hit = after.score[after.is_shooting] > (np.inf if limit is None else limit)
-        effect = Effect(
-            names,
-            strength,
-            paired.compare(before, after, bootstrap),
-            None
-            if limit is None
-            else judge_share(hit, after.clusters[after.is_shooting], bootstrap),
-            table,
-        )
-        found.append(effect)
+        shooting = after.is_shooting
+        alerts = None
+        if limit is not None:
+            alerts = judge_share(after.score[shooting] > limit, after.clusters[shooting], bootstrap)
+        pairs = paired.compare(before, after, bootstrap)
+        found.append(Effect(names, strength, pairs, alerts, table))
     return found
 
 

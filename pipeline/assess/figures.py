@@ -220,7 +220,7 @@ def dots(
 def strengths(
     curves: Mapping[str, Sequence[float]], ticks: Mapping[str, float], y_title: str
 ) -> Spec:
-    """A curve over strengths each, at the values of `ticks`; as many in colour as there are."""
+    """Curves over strengths at the values of `ticks`: the first in `COLOURS`, the others grey."""
     traces = []
     for number, (name, values) in enumerate(curves.items()):
         colour = COLOURS[number] if number < len(COLOURS) else OTHER_COLOUR

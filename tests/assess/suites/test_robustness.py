@@ -52,11 +52,11 @@ def test_a_detector_that_an_edit_brings_to_chance_is_red_and_the_edit_is_named(
 
 
 def test_the_worst_is_measured_on_clips_that_had_no_say_in_it(mirrored: Section) -> None:
-    clips: dict[tuple[str, str], list[str]] = {}
+    clips: dict[str, list[str]] = {}
     for row in mirrored.rows["edited.parquet"].to_pylist():
-        clips.setdefault((row["edits"], row["strength"]), []).append(row["clip_id"])
-    assert len(clips["speed", "mild"]) == robustness.NUM_SEARCHED
-    worst = clips["mirror", "severe"]
+        clips.setdefault(row["change"], []).append(row["clip_id"])
+    assert len(clips["speed, mild"]) == robustness.NUM_SEARCHED
+    worst = clips["mirror, severe"]
     assert len(worst) == robustness.NUM_SEARCHED + robustness.NUM_CONFIRMED
     assert len(set(worst)) == len(worst)
 
