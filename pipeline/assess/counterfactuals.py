@@ -11,8 +11,8 @@ import numpy as np
 from pipeline.assess import altered, effects, wording
 from pipeline.assess.altered import Change, Sample
 from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.examples import Examples
 from pipeline.assess.effects import FEWEST_RECORDINGS
+from pipeline.assess.examples import Examples
 from pipeline.assess.questions import judge_share
 from pipeline.assess.suites.base import Csv, State, Table, Verdict, text
 from pipeline.transforms.registry import STRENGTHS, TRANSFORMS

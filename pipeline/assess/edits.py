@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from pipeline.assess import altered, effects
 from pipeline.assess.altered import Change, Sample
-from pipeline.assess.examples import Examples
 from pipeline.assess.effects import ASKED, Asked, Pair
+from pipeline.assess.examples import Examples
 from pipeline.assess.questions import judge_share
 from pipeline.assess.suites.base import Evidence
 from pipeline.assess.summary import questions

@@ -255,7 +255,7 @@ def _allowed_events(mean: float, most: int, confidence: float) -> int | None:
     """The most events, up to `most`, whose upper bound is within `mean`; None if not even none."""
     counts = np.arange(min(int(mean), most) + 1)
     within = chi2.ppf(1 - (1 - confidence) / 2, 2 * counts + 2) / 2 <= mean
-    return int(counts[within].max()) if within.any() else None
+    return int(counts[within].max()) if np.any(within) else None
 
 
 def _lowest_threshold(footage: Footage, smoothing: str, allowed: int, refractory_s: float) -> float:

@@ -95,6 +95,8 @@ class Report:
     unit: str
     parts: Sequence[Part]
     suites: Sequence[Examined]
+    threshold: float
+    """Where the slider stands at first."""
     mistakes: Sequence[MistakeGroup]
     data: Sequence[DataRow]
     files: Sequence[Mapping[str, Any]]

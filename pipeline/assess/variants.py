@@ -13,8 +13,8 @@ import numpy as np
 
 from pipeline import manifest
 from pipeline.assess import effects
-from pipeline.assess.examples import Examples
 from pipeline.assess.effects import Asked, Pair
+from pipeline.assess.examples import Examples
 from pipeline.assess.suites.base import Evidence
 from pipeline.errors import UserError
 from pipeline.manifest import Clip

@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.assess import effects
-from pipeline.assess.examples import Examples
 from pipeline.assess.effects import Pair
+from pipeline.assess.examples import Examples
 from tests.assess import toy
 from tests.assess.toy import FEW_RESAMPLES, Source
 

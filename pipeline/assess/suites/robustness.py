@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.assess import altered, edits, figures, effects, variants, wording
+from pipeline.assess import altered, edits, effects, figures, variants, wording
 from pipeline.assess.edits import Effect, Search
 from pipeline.assess.effects import ASKED, GOOD, Asked, Pair
 from pipeline.assess.suites.base import (

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.assess import altered, counterfactuals, figures, isolated, effects, probed, wording
-from pipeline.assess.examples import Examples
+from pipeline.assess import altered, counterfactuals, effects, figures, isolated, probed, wording
 from pipeline.assess.effects import ASKED, Asked, Pair
+from pipeline.assess.examples import Examples
 from pipeline.assess.suites.base import (
     Cell,
     Csv,
