@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import chi2
 
-from pipeline.assess.alerts import SMOOTHINGS, Footage, Streams, assemble, delay_quantiles
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.metrics import FloatArray, IntArray
 from pipeline.assess.questions import MIN_RECORDINGS, judge_share
 from pipeline.assess.scored import Scored
+from pipeline.assess.streaming.assembly import Streams, assemble, delay_quantiles
+from pipeline.assess.streaming.footage import SMOOTHINGS, Footage
 from pipeline.config import OperatingConfig
 from pipeline.errors import UserError
 
@@ -254,7 +255,8 @@ def _says(cost: Cost, supported: bool, false_alerts: Mapping[str, Any], confiden
 def _allowed_events(mean: float, most: int, confidence: float) -> int | None:
     """The most events, up to `most`, whose upper bound is within `mean`; None if not even none."""
     counts = np.arange(min(int(mean), most) + 1)
-    within = chi2.ppf(1 - (1 - confidence) / 2, 2 * counts + 2) / 2 <= mean
+    high = np.asarray(chi2.ppf(1 - (1 - confidence) / 2, 2 * counts + 2)) / 2
+    within = high <= mean
     return int(counts[within].max()) if within.any() else None
 
 
