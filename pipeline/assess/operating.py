@@ -179,7 +179,8 @@ def choose(
     within the cost, not the rate itself: the threshold is fitted to the clips that it is counted
     on (as in risk-controlling prediction sets; Bates et al., 2021). Where even no false alert at
     all could not show the cost, it is the lowest threshold without one. The smoothing is the one
-    that then misses the fewest shootings, and alerts on them soonest.
+    that then misses the fewest shootings, and alerts on them soonest; to choose one of three on the
+    same clips is a little optimistic, which the bound does not cover.
 
     None where validation holds no footage without real gunfire.
 
