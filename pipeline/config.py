@@ -34,6 +34,7 @@ class Paths:
     models: str = MISSING
     reports: str = MISSING
     collection_reports: str = MISSING
+    compared_reports: str = MISSING
     work: str = MISSING
 
 
@@ -293,6 +294,7 @@ class EvaluateConfig:
     """conf/evaluate.yaml"""
 
     splits: list[str] = MISSING
+    suites: list[str] = MISSING
     batch_size: int = between(1)
     num_threads: int = between(1)
     num_bootstrap: int = between(1)
@@ -359,6 +361,11 @@ class EvaluateApp(EvaluateConfig, App):
     """A folder with an index.csv to score instead of the packed splits.
 
     On the command line only: its report is no output that DVC tracks.
+    """
+    against: str | None = None
+    """Another model to set beside this one: a folder with weights, or a revision of git.
+
+    On the command line only, as `collection` is.
     """
 
 

@@ -16,7 +16,6 @@ from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.examples import SHOOTING, Examples
 from pipeline.assess.metrics import BoolArray
 from pipeline.assess.questions import (
-    FALSE_POSITIVE_RATES,
     Question,
     judge,
     judge_auroc,
@@ -58,7 +57,7 @@ def summarize(examples: Examples, bootstrap: Bootstrap, num_bins: int) -> dict[s
         "origin_pairs": _origin_pairs(examples, asked["origin"], bootstrap),
         "sources": {
             source: _summarize_source(
-                examples, asked, examples.source == source, bootstrap, num_bins
+                examples, asked["shooting"], examples.source == source, bootstrap, num_bins
             )
             for source in sorted(set(examples.source))
         },
@@ -72,7 +71,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     """
     shooting = metrics["shooting"]
     found: dict[str, float | None] = {}
-    for name in ("auroc", *(tpr_key(max_fpr) for max_fpr in FALSE_POSITIVE_RATES)):
+    for name in ("auroc", tpr_key(0.01), tpr_key(0.001)):
         found |= {f"{name}.{part}": shooting[name][part] for part in ("value", "low", "high")}
     found |= {name: shooting[name]["value"] for name in ("average_precision", "ece", "brier")}
     found |= {name: metrics[name]["value"] for name in ("accuracy", "false_alarms")}
@@ -95,7 +94,7 @@ def _sizes(examples: Examples) -> dict[str, int]:
 
 def _summarize_source(
     examples: Examples,
-    asked: Mapping[str, Question],
+    shooting: Question,
     own: BoolArray,
     bootstrap: Bootstrap,
     num_bins: int,
@@ -105,11 +104,7 @@ def _summarize_source(
         "rendered": bool(examples.rendered[own].any()),
         "num_examples": int(own.sum()),
         "num_recordings": int(np.unique(examples.clusters[own]).size),
-        "shooting": _judge_source(asked["shooting"], own, bootstrap, num_bins),
-        **{
-            name: {"auroc": _judge_source(asked[name], own, bootstrap, num_bins)["auroc"]}
-            for name in ("origin", "discharge")
-        },
+        "shooting": _judge_source(shooting, own, bootstrap, num_bins),
         "accuracy": _accuracy(examples, own, bootstrap),
         "false_alarms": _false_alarms(examples, own, bootstrap),
         "confusion": _confusion(examples, own),
@@ -124,14 +119,18 @@ def _judge_source(
     A game holds no real shooting: what matters is how far its clips lie below all real ones.
     Calibration, which depends on how frequent an answer is, stays within the source.
     """
-    answers = np.unique(question.positive[own])
-    if answers.size == 2:
-        return judge(question.among(own), bootstrap, num_bins)
-    others = question.positive != answers[0]
-    judged = judge(question.among(own | others), bootstrap, num_bins)
-    within = judge(question.among(own), bootstrap, num_bins)
-    judged |= {name: within[name] for name in ("ece", "brier")}
+    compared = _compared(question, own)
+    judged = judge(question.among(compared), bootstrap, num_bins)
+    if compared.sum() > own.sum():
+        within = judge(question.among(own), bootstrap, num_bins)
+        judged |= {name: within[name] for name in ("ece", "brier")}
     return judged
+
+
+def _compared(question: Question, own: BoolArray) -> BoolArray:
+    """A source's examples, and those it is set against where it knows a single answer."""
+    answers = np.unique(question.positive[own])
+    return own if answers.size == 2 else own | (question.positive != answers[0])
 
 
 def _origin_pairs(
