@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import chi2
 
-from pipeline.assess.alerts import SMOOTHINGS, Footage, Streams, assemble, delay_quantiles
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.metrics import FloatArray, IntArray
 from pipeline.assess.questions import MIN_RECORDINGS, judge_share
 from pipeline.assess.scored import Scored
+from pipeline.assess.streaming.assembly import Streams, assemble, delay_quantiles
+from pipeline.assess.streaming.footage import SMOOTHINGS, Footage
 from pipeline.config import OperatingConfig
 from pipeline.errors import UserError
 
@@ -178,7 +179,8 @@ def choose(
     within the cost, not the rate itself: the threshold is fitted to the clips that it is counted
     on (as in risk-controlling prediction sets; Bates et al., 2021). Where even no false alert at
     all could not show the cost, it is the lowest threshold without one. The smoothing is the one
-    that then misses the fewest shootings, and alerts on them soonest.
+    that then misses the fewest shootings, and alerts on them soonest; to choose one of three on the
+    same clips is a little optimistic, which the bound does not cover.
 
     None where validation holds no footage without real gunfire.
 
@@ -254,7 +256,8 @@ def _says(cost: Cost, supported: bool, false_alerts: Mapping[str, Any], confiden
 def _allowed_events(mean: float, most: int, confidence: float) -> int | None:
     """The most events, up to `most`, whose upper bound is within `mean`; None if not even none."""
     counts = np.arange(min(int(mean), most) + 1)
-    within = chi2.ppf(1 - (1 - confidence) / 2, 2 * counts + 2) / 2 <= mean
+    high = np.asarray(chi2.ppf(1 - (1 - confidence) / 2, 2 * counts + 2)) / 2
+    within = high <= mean
     return int(counts[within].max()) if np.any(within) else None
 
 

@@ -9,10 +9,11 @@ import pytest
 from scipy.stats import poisson
 
 from pipeline.assess import operating
-from pipeline.assess.alerts import Footage
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.operating import Choice
 from pipeline.assess.scored import Scored
+from pipeline.assess.settings import Settings
+from pipeline.assess.streaming.footage import Footage
 from pipeline.config import OperatingConfig
 from pipeline.errors import UserError
 
@@ -56,6 +57,8 @@ def test_exactly_one_cost_is_stated() -> None:
         wrong = config(false_alerts_per_1000_h=both[0], reviewer_minutes_per_day=both[1])
         with pytest.raises(UserError, match=r"conf/evaluate.yaml: operating.*give one of them"):
             operating.cost_of(wrong)
+        with pytest.raises(UserError, match="give one of them"):
+            Settings(BOOTSTRAP, 10, 8, "protected", wrong)
 
 
 def test_minutes_of_reviewers_are_a_rate() -> None:

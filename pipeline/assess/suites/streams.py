@@ -10,33 +10,30 @@ half, green where it lies below one fifth, grey without an interval, else amber.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.assess import operating, reviewing, stream_figures, tradeoff, wording
-from pipeline.assess.alerts import SMOOTHINGS, Footage, assemble
-from pipeline.assess.operating import Applied, OperatingPoint
+from pipeline.assess import operating, wording
+from pipeline.assess.operating import OperatingPoint
 from pipeline.assess.scored import Scored
+from pipeline.assess.streaming import figures, reviewing, tables, tradeoff
+from pipeline.assess.streaming.assembly import assemble
+from pipeline.assess.streaming.footage import SMOOTHINGS, Footage
+from pipeline.assess.streaming.tables import Played
+from pipeline.assess.streaming.tradeoff import Curve
 from pipeline.assess.suites.base import (
     Block,
-    Cell,
     Csv,
     Evidence,
     Figure,
     Section,
     State,
-    Table,
     Verdict,
-    count,
-    text,
 )
-from pipeline.assess.tradeoff import Curve
-from pipeline.collection import ORIGINS
 
 TITLE = "Streams: how soon an alert comes, and how often for nothing"
 MAX_MISSED, GOOD_MISSED = 0.5, 0.2
@@ -75,16 +72,6 @@ _LEAD = (
 )
 
 
-@dataclass(frozen=True)
-class _Played:
-    """A part, what the operating point does on it, and its curves."""
-
-    scored: Scored
-    footage: Footage
-    applied: Applied | None
-    curves: Sequence[Curve]
-
-
 def run(evidence: Evidence) -> Section:
     """Choose the operating point, apply it to every part, and follow the thresholds around it."""
     clip_s = evidence.clip.num_frames / evidence.clip.fps
@@ -94,12 +81,12 @@ def run(evidence: Evidence) -> Section:
         point = operating.choose(evidence.val, clip_s, config, settings.bootstrap)
     parts = [_play(one, clip_s, point, evidence) for one in evidence.parts]
     applied = {one.scored.name: one.applied for one in parts if one.applied is not None}
-    survival, survival_rows = stream_figures.survival(applied, settings.bootstrap)
+    survival, survival_rows = figures.survival(applied, settings.bootstrap)
 
     cost = operating.cost_of(config)
     blocks: list[Block] = []
     if applied:
-        blocks += [_point_table(parts, settings.bootstrap.confidence)]
+        blocks += [tables.point_table(parts, settings.bootstrap.confidence)]
     for one in parts:
         if one.curves:
             blocks += _curve_figures(one, cost.false_alerts_per_1000_h)
@@ -113,12 +100,15 @@ def run(evidence: Evidence) -> Section:
             )
         )
     if applied:
-        blocks.append(_origin_table(parts, settings.bootstrap.confidence))
+        blocks.append(tables.origin_table(parts, settings.bootstrap.confidence))
     with_shootings = {
         name: one for name, one in applied.items() if one.metrics["missed"]["value"] is not None
     }
     if with_shootings:
-        blocks += [_load_table(with_shootings, evidence), _scenario_table(with_shootings, evidence)]
+        blocks += [
+            tables.load_table(with_shootings, config),
+            tables.scenario_table(with_shootings, config),
+        ]
     metrics = {
         "operating_point": None if point is None else point.as_json(),
         "parts": {one.scored.name: _metrics(one, evidence) for one in parts},
@@ -142,7 +132,7 @@ def run(evidence: Evidence) -> Section:
 
 def _play(
     scored: Scored, clip_s: float, point: OperatingPoint | None, evidence: Evidence
-) -> _Played:
+) -> Played:
     bootstrap = evidence.settings.bootstrap
     refractory_s = evidence.settings.operating.refractory_s
     footage = Footage.of(scored.clips, clip_s, bootstrap.seed)
@@ -154,11 +144,11 @@ def _play(
             tradeoff.trace(footage, streams, smoothing, refractory_s, bootstrap)
             for smoothing in SMOOTHINGS
         ]
-    return _Played(scored, footage, applied, curves)
+    return Played(scored, footage, applied, curves)
 
 
 def _verdicts(
-    parts: Sequence[_Played],
+    parts: Sequence[Played],
     point: OperatingPoint | None,
     cost: operating.Cost,
     confidence: float,
@@ -180,17 +170,17 @@ def _worst(name: str, found: Sequence[tuple[State, str]]) -> Verdict:
     return Verdict(name, state, " ".join(says for _, says in found))
 
 
-def _judge_false_alerts(one: _Played, cost: operating.Cost, confidence: float) -> tuple[State, str]:
+def _judge_false_alerts(one: Played, cost: operating.Cost, confidence: float) -> tuple[State, str]:
     assert one.applied is not None
-    found, name = one.applied.metrics["false_alerts"], _capitalised(one.scored.name)
+    found, name = one.applied.metrics["false_alerts"], tables.capitalised(one.scored.name)
     if found["value"] is None:
         return "grey", f"{name}: {found['reason']}, so it cannot show a false alert."
     allowed = cost.false_alerts_per_1000_h
     needed = operating.hours_to_show(cost, confidence)
     says = (
-        f"{name}: {_plural(found['num_events'], 'false alert')} in "
-        f"{operating.span(found['hours'])} without real gunfire, {_rate_interval(found)} per 1,000 "
-        f"hours; allowed are {_rate(allowed)}."
+        f"{name}: {tables.plural(found['num_events'], 'false alert')} in "
+        f"{operating.span(found['hours'])} without real gunfire, {tables.rate_interval(found)} per "
+        f"1,000 hours; allowed are {tables.rate(allowed)}."
     )
     if found["low"] > allowed:
         return "red", says
@@ -200,9 +190,9 @@ def _judge_false_alerts(one: _Played, cost: operating.Cost, confidence: float) -
     return ("green" if kept else "amber"), says
 
 
-def _judge_missed(one: _Played) -> tuple[State, str]:
+def _judge_missed(one: Played) -> tuple[State, str]:
     assert one.applied is not None
-    metrics, name = one.applied.metrics, _capitalised(one.scored.name)
+    metrics, name = one.applied.metrics, tables.capitalised(one.scored.name)
     missed = metrics["missed"]
     if missed["value"] is None:
         return "grey", f"{name}: no shooting in it."
@@ -219,73 +209,21 @@ def _judge_missed(one: _Played) -> tuple[State, str]:
     return ("green" if missed["high"] < GOOD_MISSED else "amber"), says
 
 
-def _shootings(one: _Played) -> str:
-    rendered = pc.sum(one.scored.clips["rendered"].take(one.footage.shootings.rows)).as_py()
-    every = one.footage.shootings.rows.size
-    kind = "rendered " if rendered == every else "partly rendered " if rendered else ""
-    return _plural(one.footage.shootings.first.size, f"{kind}shooting")
-
-
-def _point_table(parts: Sequence[_Played], confidence: float) -> Table:
-    rows = []
-    for one in parts:
-        assert one.applied is not None
-        metrics = one.applied.metrics
-        false_alerts, missed = metrics["false_alerts"], metrics["missed"]
-        watched = one.footage.shootings.watched_s
-        rows.append(
-            [
-                text(one.scored.name),
-                Cell(operating.span(false_alerts["hours"]), sort=false_alerts["hours"]),
-                Cell(
-                    str(false_alerts["num_events"]),
-                    f"in {_plural(false_alerts['num_recordings'], 'recording')}",
-                    false_alerts["num_events"],
-                ),
-                _rate_cell(false_alerts),
-                Cell(
-                    str(metrics["num_shootings"]),
-                    f"{np.median(watched):.1f} s long (median)" if watched.size else "",
-                    metrics["num_shootings"],
-                ),
-                _share_cell(missed),
-                *(_delay_cell(metrics[name]) for name in operating.DELAY_SHARES),
-            ]
-        )
-    return Table(
-        "At the operating point",
-        [
-            "Part",
-            "Without real gunfire",
-            "False alerts",
-            "Per 1,000 hours",
-            "Shootings",
-            "Missed",
-            "Half alert within",
-            "90 % alert within",
-        ],
-        rows,
-        f"The threshold is in {operating.FILE} beside this report; models/ belongs to training and "
-        f"is left as it is. Intervals hold {100 * confidence:g} %: exact Poisson bounds of rates, "
-        "which take alerts as independent, and resampled recordings for the rest.",
-    )
-
-
-def _curve_figures(one: _Played, cost: float) -> list[Block]:
+def _curve_figures(one: Played, cost: float) -> list[Block]:
     hours = one.footage.reel.hours
-    name = _capitalised(one.scored.name)
+    name = tables.capitalised(one.scored.name)
     found: list[Block] = []
     if one.footage.shootings.first.size:
         found.append(
             Figure(
                 f"{name}: shootings missed against false alerts",
-                stream_figures.missed(one.curves, hours, cost, one.applied),
+                figures.missed(one.curves, hours, cost, one.applied),
                 f"Lower left is better; the dotted line is the stated cost. Rates in the grey "
                 f"stretch are below one event in the {operating.span(hours)} that there are: no "
                 "threshold can be told from another there.",
             )
         )
-        delays = stream_figures.delays(one.curves, hours, cost)
+        delays = figures.delays(one.curves, hours, cost)
         if delays is not None:
             found.append(
                 Figure(
@@ -298,100 +236,7 @@ def _curve_figures(one: _Played, cost: float) -> list[Block]:
     return found
 
 
-def _origin_table(parts: Sequence[_Played], confidence: float) -> Table:
-    rows = [
-        [
-            text(one.scored.name),
-            text(origin),
-            Cell(operating.span(found["hours"]), sort=found["hours"]),
-            count(found["num_events"]),
-            _rate_cell(found),
-        ]
-        for one in parts
-        for origin, found in _by_origin(one, confidence).items()
-    ]
-    columns = ["Part", "Origin", "Without real gunfire", "False alerts", "Per 1,000 hours"]
-    caption = "Real footage without a discharge, and hours of play and film with or without one."
-    return Table("Where false alerts come from", columns, rows, caption)
-
-
-def _by_origin(one: _Played, confidence: float) -> dict[str, dict[str, Any]]:
-    assert one.applied is not None
-    reel = one.footage.reel
-    origins = np.array(one.scored.clips["origin"].to_pylist(), object)[reel.rows]
-    return {
-        origin: operating.rate(
-            int((origins[one.applied.alerts] == origin).sum()),
-            float(reel.covered_s[origins == origin].sum()) / 3600,
-            confidence,
-        )
-        for origin in ORIGINS
-        if (origins == origin).any()
-    }
-
-
-def _load_table(applied: Mapping[str, Applied], evidence: Evidence) -> Table:
-    config = evidence.settings.operating
-    rows = []
-    for name, one in applied.items():
-        for base_hours in reviewing.BASE_HOURS:
-            day = reviewing.load(one.metrics, config, base_hours)
-            alerts, minutes, right = day.alerts, day.minutes, day.right
-            rows.append(
-                [
-                    text(name),
-                    Cell(f"one in {base_hours:,} hours", sort=base_hours),
-                    Cell(f"{day.shootings:.3g}", sort=day.shootings),
-                    _range_cell(alerts),
-                    _range_cell(minutes),
-                    _right_cell(right),
-                ]
-            )
-    return Table(
-        "What reviewers would face",
-        ["Part", "Real shootings", "A day", "Alerts a day", "Reviewer minutes a day", "Right"],
-        rows,
-        f"{config.streams:,} streams all day, {config.minutes_per_alert:g} minutes an alert, at "
-        "stated base rates: nobody publishes the true one. A stream raises at most one alert each "
-        f"{config.refractory_s:g} s. Bounds take the worst and the best ends "
-        "of both intervals at once.",
-    )
-
-
-def _scenario_table(applied: Mapping[str, Applied], evidence: Evidence) -> Table:
-    review = evidence.settings.operating.minutes_per_alert
-    rows = []
-    for name, one in applied.items():
-        for title, minutes in reviewing.SCENARIOS:
-            delays = [one.metrics[key]["value"] for key in operating.DELAY_SHARES]
-            rows.append(
-                [
-                    text(name),
-                    Cell(f"{title}: {minutes:g} minutes", sort=minutes),
-                    *(_scenario_cell(minutes, delay, review) for delay in delays),
-                    _share_cell(one.metrics["missed"]),
-                ]
-            )
-    return Table(
-        "Attacks that were streamed",
-        ["Part", "Stream", "Left unseen, half the time", "9 of 10 times", "No alert at all"],
-        rows,
-        "As if the shooting began with the stream: an alert after so many seconds leaves so many "
-        "minutes that nobody need see, fewer if a reviewer looks first. Neither recording is in "
-        "the data; nothing here was measured on them.",
-    )
-
-
-def _scenario_cell(minutes: float, delay_s: float | None, review: float) -> Cell:
-    if delay_s is None:
-        return Cell("fewer are alerted on", sort=0.0)
-    at_once = reviewing.unseen_minutes(minutes, delay_s, 0.0)
-    reviewed = reviewing.unseen_minutes(minutes, delay_s, review)
-    soft = f"alert after {delay_s:.1f} s; {reviewed:.1f} after {review:g} minutes of review"
-    return Cell(f"{at_once:.1f} minutes", soft, at_once)
-
-
-def _metrics(one: _Played, evidence: Evidence) -> dict[str, Any]:
+def _metrics(one: Played, evidence: Evidence) -> dict[str, Any]:
     if one.applied is None:
         return {}
     confidence, config = evidence.settings.bootstrap.confidence, evidence.settings.operating
@@ -407,16 +252,16 @@ def _metrics(one: _Played, evidence: Evidence) -> dict[str, Any]:
     return {
         **one.applied.metrics,
         "num_unlabelled_clips": one.footage.num_unlabelled,
-        "by_origin": _by_origin(one, confidence),
+        "by_origin": tables.by_origin(one, confidence),
         "load": loads,
     }
 
 
-def _curve_csv(parts: Sequence[_Played]) -> Csv:
+def _curve_csv(parts: Sequence[Played]) -> Csv:
     return _CURVE_HEADER, [[row[name] for name in _CURVE_HEADER] for row in _curve_list(parts)]
 
 
-def _curve_list(parts: Sequence[_Played]) -> list[dict[str, Any]]:
+def _curve_list(parts: Sequence[Played]) -> list[dict[str, Any]]:
     return [
         {"part": one.scored.name, "smoothing": curve.smoothing, **row}
         for one in parts
@@ -425,15 +270,15 @@ def _curve_list(parts: Sequence[_Played]) -> list[dict[str, Any]]:
     ]
 
 
-def _curve_rows(parts: Sequence[_Played]) -> pa.Table:
+def _curve_rows(parts: Sequence[Played]) -> pa.Table:
     kinds = {"part": pa.string(), "smoothing": pa.string(), "num_events": pa.int64()}
     schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in _CURVE_HEADER])
     return pa.Table.from_pylist(_curve_list(parts), schema=schema)
 
 
-def _stream_rows(parts: Sequence[_Played]) -> pa.Table:
+def _stream_rows(parts: Sequence[Played]) -> pa.Table:
     """A row a stream at the operating point; `time_to_alert_s` is null where none came."""
-    tables = []
+    found: list[pa.Table] = []
     for one in parts:
         if one.applied is None:
             continue
@@ -444,7 +289,7 @@ def _stream_rows(parts: Sequence[_Played]) -> pa.Table:
         if reel.first.size:
             begins = one.scored.clips["path"].take(reel.rows[reel.first][streams.first_file])
         delays = one.applied.delays_s
-        tables.append(
+        found.append(
             pa.table(
                 {
                     "part": pa.array([one.scored.name] * own.num_rows, pa.string()),
@@ -458,83 +303,25 @@ def _stream_rows(parts: Sequence[_Played]) -> pa.Table:
                 }
             )
         )
-    return pa.concat_tables(tables) if tables else pa.table({"part": pa.array([], pa.string())})
+    return pa.concat_tables(found) if found else pa.table({"part": pa.array([], pa.string())})
 
 
-def _false_alert_rows(parts: Sequence[_Played]) -> pa.Table:
+def _false_alert_rows(parts: Sequence[Played]) -> pa.Table:
     """A row a false alert at the operating point: the clip at whose end it rises."""
     columns = ["clip_id", "collection", "path", "recording", "source", "origin", "start_s", "score"]
-    tables = []
+    found: list[pa.Table] = []
     for one in parts:
         if one.applied is None:
             continue
         own = one.scored.clips.take(one.footage.reel.rows[one.applied.alerts]).select(columns)
-        tables.append(
+        found.append(
             own.add_column(0, "part", pa.array([one.scored.name] * own.num_rows, pa.string()))
         )
-    return pa.concat_tables(tables) if tables else pa.table({"part": pa.array([], pa.string())})
+    return pa.concat_tables(found) if found else pa.table({"part": pa.array([], pa.string())})
 
 
-def _rate(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
-
-
-def _rate_interval(found: Mapping[str, Any]) -> str:
-    return f"{_rate(found['value'])} ({_rate(found['low'])} to {_rate(found['high'])})"
-
-
-def _rate_cell(found: Mapping[str, Any]) -> Cell:
-    if found["value"] is None:
-        return Cell(wording.DASH, found["reason"])
-    if not found["num_events"]:
-        return Cell(f"at most {_rate(found['high'])}", "none seen", found["value"])
-    soft = f"{_rate(found['low'])} to {_rate(found['high'])}"
-    return Cell(_rate(found["value"]), soft, found["value"])
-
-
-def _range_cell(found: reviewing.Range) -> Cell:
-    if found.value is None or found.low is None or found.high is None:
-        return text(wording.DASH)
-    return Cell(_rate(found.value), f"{_rate(found.low)} to {_rate(found.high)}", found.value)
-
-
-def _right_cell(found: reviewing.Range) -> Cell:
-    """A share that rests on no false alert at all is a bound, not a number."""
-    if found.value is None:
-        return text(wording.DASH)
-    low = "" if found.low is None else _right(found.low)
-    if found.value == 1.0:
-        return Cell(f"at least {low}", "no false alert seen", found.low)
-    high = "" if found.high is None else _right(found.high)
-    return Cell(_right(found.value), f"{low} to {high}", found.value)
-
-
-def _right(share: float) -> str:
-    return f"one in {1 / share:,.0f}" if 0 < share < 0.01 else wording.percent(share)
-
-
-def _share_cell(found: Mapping[str, Any]) -> Cell:
-    if found["value"] is None:
-        return Cell(wording.DASH, found["reason"])
-    soft = found.get("reason", "")
-    if found["low"] is not None:
-        soft = f"{wording.percent(found['low'])} to {wording.percent(found['high'])}"
-    return Cell(wording.percent(found["value"]), soft, found["value"])
-
-
-def _delay_cell(found: Mapping[str, Any]) -> Cell:
-    if found["value"] is None:
-        return Cell(wording.DASH, found["reason"])
-    soft = found.get("reason", "")
-    if found["low"] is not None:
-        high = "never" if found["high"] is None else f"{found['high']:.1f} s"
-        soft = f"{found['low']:.1f} s to {high}"
-    return Cell(f"{found['value']:.1f} s", soft, found["value"])
-
-
-def _plural(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
-def _capitalised(name: str) -> str:
-    return name[:1].upper() + name[1:]
+def _shootings(one: Played) -> str:
+    rendered = pc.sum(one.scored.clips["rendered"].take(one.footage.shootings.rows)).as_py()
+    every = one.footage.shootings.rows.size
+    kind = "rendered " if rendered == every else "partly rendered " if rendered else ""
+    return tables.plural(one.footage.shootings.first.size, f"{kind}shooting")

@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from pipeline.assess import operating
-from pipeline.assess.alerts import Footage, Streams, delay_quantiles
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.metrics import FloatArray, IntArray
+from pipeline.assess.streaming.assembly import Streams, delay_quantiles
+from pipeline.assess.streaming.footage import Footage
 
 # Enough for a smooth line over the logarithm of the rate, few enough to read as a table.
 _NUM_THRESHOLDS = 24

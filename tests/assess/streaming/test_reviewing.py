@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.assess import reviewing
+from pipeline.assess.streaming import reviewing
 from pipeline.config import OperatingConfig
 
 CONFIG = OperatingConfig(10.0, None, streams=1000, minutes_per_alert=2.0, refractory_s=60.0)

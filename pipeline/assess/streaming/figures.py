@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess.alerts import SMOOTHINGS
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.figures import (
     COLOURS,
@@ -20,7 +19,8 @@ from pipeline.assess.figures import (
 )
 from pipeline.assess.metrics import FloatArray
 from pipeline.assess.operating import PER_HOURS, Applied
-from pipeline.assess.tradeoff import Curve
+from pipeline.assess.streaming.footage import SMOOTHINGS
+from pipeline.assess.streaming.tradeoff import Curve
 
 _RATE_TITLE = "False alerts per 1,000 hours"
 _MAX_POINTS = 200

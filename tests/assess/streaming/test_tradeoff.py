@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.assess import operating, tradeoff
-from pipeline.assess.alerts import SMOOTHINGS, Footage, assemble
+from pipeline.assess import operating
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.operating import Choice
+from pipeline.assess.streaming import tradeoff
+from pipeline.assess.streaming.assembly import assemble
+from pipeline.assess.streaming.footage import SMOOTHINGS, Footage
 
-from .files import CLIP_S, File, table
+from ..files import CLIP_S, File, table
 
 BOOTSTRAP = Bootstrap(100, 0.9, 0)
 RNG = np.random.default_rng(0)
