@@ -31,12 +31,12 @@ _HALF, _MOST = 0.5, 0.8
 _MAX_DROP = 0.1
 
 _CHANGES = {
-    "shuffled": "frames shuffled in time",
+    "shuffled": "frames shuffled",
     "frozen": "first frame frozen",
-    "normalised": "no colour, equal brightness",
+    "normalised": "grey, equally bright",
     "border_only": "border only",
     "centre_only": "all but the border",
-    "overlays_only": "corners and strips only",
+    "overlays_only": "corners and strips",
 }
 assert _CHANGES.keys() == isolated.CHANGES.keys()
 
