@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.assess.metrics import FloatArray, IntArray
 
@@ -64,9 +66,7 @@ class Bootstrap:
         """
         num_clusters = int(clusters.max()) + 1
         num_resamples = self.num_drawn(clusters.size)
-        draws = np.random.default_rng([self.seed, num_clusters]).multinomial(
-            num_clusters, np.full(num_clusters, 1 / num_clusters), size=num_resamples
-        )
+        draws = _draw(self.seed, num_clusters, num_resamples)
         step = max(1, _CELLS_A_PASS // clusters.size)
         for start in range(0, num_resamples, step):
             yield draws[start : start + step][:, clusters].astype(np.float64)
@@ -78,3 +78,14 @@ class Bootstrap:
         tail = (1 - self.confidence) / 2
         low, high = np.quantile(defined, [tail, 1 - tail])
         return Interval(float(low), float(high), values.size - defined.size)
+
+
+@lru_cache(maxsize=2)
+def _draw(seed: int, num_clusters: int, num_resamples: int) -> NDArray[np.uint16]:
+    """(R, C) times that each cluster is drawn; kept, since a report asks for the same again."""
+    rng = np.random.default_rng([seed, num_clusters])
+    draws = np.empty((num_resamples, num_clusters), np.uint16)
+    for row in draws:
+        row[:] = np.bincount(rng.integers(0, num_clusters, num_clusters), minlength=num_clusters)
+    draws.setflags(write=False)
+    return draws

@@ -50,10 +50,9 @@ class Estimate:
     def __neg__(self) -> Estimate:
         return replace(self, value=-self.value, influence=-self.influence)
 
-    def interval(self, confidence: float) -> tuple[float, float] | None:
-        """Interval of Student's t, for a difference; None for fewer than two recordings."""
-        if self.num_recordings < 2:
-            return None
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Interval of Student's t, for a difference that rests on two recordings or more."""
+        assert self.num_recordings >= 2
         reach = student.ppf((1 + confidence) / 2, self.num_recordings - 1) * self.error
         return max(-1.0, self.value - float(reach)), min(1.0, self.value + float(reach))
 
@@ -76,10 +75,11 @@ class Estimate:
         return float(low), float(high)
 
     def chance_of_less(self) -> float:
-        """One-sided chance of a value as far below 0, were the truth 0."""
+        """One-sided chance of a difference as far below 0, were the truth 0."""
+        assert self.num_recordings >= 2
         if self.error == 0:
             return 1.0
-        return float(student.cdf(self.value / self.error, max(1, self.num_recordings - 1)))
+        return float(student.cdf(self.value / self.error, self.num_recordings - 1))
 
 
 def auroc(question: Question, chosen: BoolArray) -> Estimate | None:

@@ -16,6 +16,8 @@ STILL = 4.0
 """Mean absolute change from frame to frame, 0 to 255: noise and compression alone reach 2."""
 FLAT = 100.0
 """Distance of the 5th and 95th percentile of brightness."""
+MAX_LOOKS = 2_000
+"""Clips that are measured in an evaluation: 5 ms each."""
 _ROWS_BETWEEN = 4
 
 

@@ -122,7 +122,7 @@ def run(evidence: Evidence) -> Section:
                 ],
             )
         },
-        rows={"effects": _effect_rows(mistakes, effects)},
+        rows={"effects.parquet": _effect_rows(mistakes, effects)},
     )
 
 

@@ -104,7 +104,10 @@ def run(evidence: Evidence) -> Section:
             "reliability.csv": _csv(points, ("part", "question", "said", "was", "num_examples")),
             "abstention.csv": _csv(_points(curves), _CURVE.names),
         },
-        rows={"bins": pa.concat_tables([points, _bins(groups)]), "abstention": _points(curves)},
+        rows={
+            "bins.parquet": pa.concat_tables([points, _bins(groups)]),
+            "abstention.parquet": _points(curves),
+        },
     )
 
 
@@ -210,13 +213,15 @@ def _group_verdict(groups: Sequence[Look], beyond: set[int]) -> Verdict:
         )
     worst = max(beyond, key=lambda i: groups[i].found.beyond_chance or 0.0)
     one = groups[worst]
+    error, null = one.found.result("ece"), one.found.null
+    assert null is not None
     return Verdict(
         "groups",
         "amber",
         f"In {len(beyond)} of {num_known} comparisons by origin and source the calibration error "
-        f"of P(discharge) is beyond chance; most in \u201c{one.group}\u201d "
-        f"({one.part}): {wording.decimal(one.found.said)} was said on average, and "
-        f"{wording.decimal(one.found.was)} was so.",
+        f"of P(discharge) is beyond chance; most in \u201c{one.group}\u201d ({one.part}), where it "
+        f"is off by {wording.decimal(error['value'])} ({wording.interval('ece', error)}) and "
+        f"{wording.decimal(null.high)} would be chance.",
     )
 
 

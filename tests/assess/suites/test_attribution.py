@@ -102,14 +102,14 @@ def test_no_mistake_asked_for_is_grey_and_keeps_the_files():
     section = run(None, num_mistakes=0)
     assert set(states(section).values()) == {"grey"}
     assert list(section.blocks) == []
-    assert section.rows["effects"].num_rows == 0
+    assert section.rows["effects.parquet"].num_rows == 0
     assert section.plots["regions.csv"] == (("region", "share_of_effect", "share_of_area"), [])
     json.dumps(section.metrics, allow_nan=False)
 
 
 def test_every_effect_is_in_the_rows():
     section = run(reads(border))
-    rows = section.rows["effects"].to_pylist()
+    rows = section.rows["effects.parquet"].to_pylist()
     num = section.metrics["num_clips"]
     kinds = [row["hidden"] for row in rows]
     assert {kind: kinds.count(kind) // num for kind in set(kinds)} == {
@@ -141,6 +141,6 @@ def test_pictures_are_protected_unless_asked_otherwise_and_say_what_they_show(mo
 def test_sections_repeat():
     first, second = run(reads(border)), run(reads(border))
     assert first.blocks == second.blocks
-    assert first.rows["effects"].equals(second.rows["effects"])
+    assert first.rows["effects.parquet"].equals(second.rows["effects.parquet"])
     tables = [one for one in first.blocks if isinstance(one, Table)]
     assert all(len(row) == len(one.columns) for one in tables for row in one.rows)

@@ -80,14 +80,14 @@ def test_one_answer_only_is_grey():
 
 def test_every_number_of_a_diagram_is_in_the_rows():
     section = judged(1.0)
-    rows = section.rows["bins"].to_pylist()
+    rows = section.rows["bins.parquet"].to_pylist()
     whole = [r for r in rows if r["question"] == "shooting" and r["group_kind"] == ""]
     num = sum(r["num_examples"] for r in whole)
     error = sum(r["num_examples"] * abs(r["said"] - r["was"]) for r in whole) / num
     assert error == pytest.approx(section.metrics["test"]["shooting"]["ece"]["value"], abs=1e-6)
     assert all(r["was_low"] <= r["was"] <= r["was_high"] for r in rows)
     assert {r["group_kind"] for r in rows} == {"", "origin", "source"}
-    curve = section.rows["abstention"].to_pylist()
+    curve = section.rows["abstention.parquet"].to_pylist()
     assert curve[-1]["coverage"] == 1
     risk = section.metrics["test"]["abstention"]["risk_at_1"]
     assert curve[-1]["risk"] == pytest.approx(risk, abs=1e-6)

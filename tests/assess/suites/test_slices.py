@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import manifest
-from pipeline.assess import known, scores
+from pipeline.assess import known, pixels, scores
 from pipeline.assess.suites import slices
 from pipeline.assess.suites.base import Figure, Places
 from pipeline.manifest import Clip, File
@@ -112,7 +112,7 @@ def test_few_recordings_are_grey_and_called_too_small(tmp_path):
     (verdict,) = section.verdicts
     assert verdict.state == "grey"
     assert "too small" in verdict.says
-    assert {one["state"] for one in section.rows["results"].to_pylist()} == {"grey"}
+    assert {one["state"] for one in section.rows["results.parquet"].to_pylist()} == {"grey"}
 
 
 def test_original_files_and_viewpoints_become_slices(tmp_path):
@@ -132,7 +132,7 @@ def test_original_files_and_viewpoints_become_slices(tmp_path):
 
 
 def test_pixels_are_looked_at_of_a_bounded_sample_that_stays(tmp_path, monkeypatch):
-    monkeypatch.setattr(slices, "MAX_LOOKS", 50)
+    monkeypatch.setattr(pixels, "MAX_LOOKS", 50)
     given = evidence(tmp_path, day_or_night)
     part = given.parts[0]
     read = []
@@ -147,7 +147,7 @@ def test_pixels_are_looked_at_of_a_bounded_sample_that_stays(tmp_path, monkeypat
         value: one["num_clips"] for value, one in section.metrics["test"]["brightness"].items()
     }
     assert sum(sizes.values()) == 50
-    assert section.rows["looks"].num_rows == 50
+    assert section.rows["looks.parquet"].num_rows == 50
     fewer = replace(part, clips=part.clips.slice(0, 700))
     kept = set(known._sample(fewer, 50)) & set(read)
     assert len(kept) >= 40
@@ -156,7 +156,7 @@ def test_pixels_are_looked_at_of_a_bounded_sample_that_stays(tmp_path, monkeypat
 def test_numbers_can_be_counted_again_from_the_rows(tmp_path):
     given = evidence(tmp_path, day_or_night)
     section = slices.run(given)
-    members = section.rows["members"].to_pylist()
+    members = section.rows["members.parquet"].to_pylist()
     night = {r["example"] for r in members if r["value"] == "night" and r["member"]}
     rows = [row for row in given.parts[0].clips.to_pylist() if row["sample_id"] in night]
     others = [r for r in rows if not (r["origin"] == "real" and r["discharge"])]
@@ -166,7 +166,7 @@ def test_numbers_can_be_counted_again_from_the_rows(tmp_path):
     assert found["false_alarms"]["value"] == pytest.approx(alarms / len(others), abs=1e-6)
     (result,) = (
         r
-        for r in section.rows["results"].to_pylist()
+        for r in section.rows["results.parquet"].to_pylist()
         if (r["value"], r["measure"]) == ("night", "shooting")
     )
     assert result["low"] < result["estimate"] < result["high"]
@@ -180,7 +180,7 @@ def test_sections_are_json_repeat_and_escape_what_notes_say(tmp_path):
     given = evidence(tmp_path, evil)
     first, second = slices.run(given), slices.run(given)
     assert json.dumps(first.metrics, allow_nan=False) == json.dumps(second.metrics)
-    assert first.rows["results"].equals(second.rows["results"])
+    assert first.rows["results.parquet"].equals(second.rows["results.parquet"])
     for block in first.blocks:
         if isinstance(block, Figure):
             assert "<b>" not in json.dumps(block.spec)
@@ -197,9 +197,9 @@ def test_a_collection_has_slices_of_pixels_alone():
 
 
 def test_no_slice_at_all_is_grey_with_empty_tables(tmp_path, monkeypatch):
-    monkeypatch.setattr(slices, "MAX_LOOKS", 0)
+    monkeypatch.setattr(pixels, "MAX_LOOKS", 0)
     section = slices.run(toy.evidence(SOURCES))
     assert [one.state for one in section.verdicts] == ["grey"]
-    assert section.rows["members"].num_rows == 0
+    assert section.rows["members.parquet"].num_rows == 0
     sink = pa.BufferOutputStream()
-    pq.write_table(section.rows["results"], sink)
+    pq.write_table(section.rows["results.parquet"], sink)
