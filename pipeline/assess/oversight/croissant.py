@@ -43,6 +43,7 @@ FIELDS = {
     "licence": "As the index says.",
     "authority": "Who released the file, and on what basis; empty where the index does not say.",
     "viewpoint": "As the index says.",
+    "notes": "As the index says.",
     "pixels_sha256": "SHA-256 of the RGB frames before encoding.",
     "shard": "The tar in the folder of the clips that holds the clip's mp4.",
     "offset": "Where the mp4 begins in the tar, in bytes.",

@@ -24,7 +24,7 @@ from pipeline.engines.render.motion import (
 )
 from pipeline.engines.render.people.wearer import WearerArms
 from pipeline.engines.render.raytrace import Moving, PointLight, RowPoses, Sample, Traced, Tracer
-from pipeline.engines.render.script import Script
+from pipeline.engines.render.script import Cell, Script
 from pipeline.engines.take import Dropped, Format
 
 Array = NDArray[np.float32]
@@ -40,17 +40,24 @@ _SKY_M = 900.0
 _TORCH_CONE = 0.985, 0.8
 
 
+def fleet_of(cell: Cell) -> Fleet:
+    """The fleet whose cameras film the recordings of a cell."""
+    return FLEETS[cell.rotate(len(FLEETS))]
+
+
 class BodyCameraTake:
     """Films a script with one camera; `frames()` is the result."""
 
     def __init__(self, script: Script, format: Format) -> None:
         self.script, self.format = script, format
-        self.fleet: Fleet = FLEETS[script.cell.rotate(len(FLEETS))]
+        self.fleet = fleet_of(script.cell)
         rng = self._rng = script.stream("camera")
         self.fps = format.fps
         width, height = self.width, self.height = format.width, format.height
         self._fov_deg, self._k1 = rng.uniform(*self.fleet.fov_deg), rng.uniform(*self.fleet.k1)
         self._readout_s = rng.uniform(*self.fleet.readout_ms) / 1000
+        # The golden ratio spreads the rows of any neighbourhood evenly over an exposure.
+        self._row_phase = np.arange(format.height) * 0.6180339887498949 % 1
         self._lens = FisheyeLens(width, height, self._fov_deg, self._k1)
         self._tracer = Tracer(script.world, self._lens, width, height)
         self._crowd = script.crowd()
@@ -165,7 +172,7 @@ class BodyCameraTake:
 
     def _row_times(self, start_s: float, exposure_s: float, sample: int) -> Vector:
         rows = start_s + self._readout_s * np.arange(self.height) / self.height
-        jitter = (sample + self._rng.random(self.height)) / NUM_SAMPLES
+        jitter = (sample + self._row_phase) / NUM_SAMPLES
         return np.asarray(rows + exposure_s * jitter)
 
     def _sample(

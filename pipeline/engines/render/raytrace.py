@@ -25,6 +25,8 @@ _CONTACT_SHADE = np.float32(0.3)
 # The generalised golden ratio of two dimensions (see `Tracer.trace`).
 _LENS_STEP = np.float32(1.3247) ** -np.arange(1, 3, dtype=np.float32)[:, None]
 _SKIN_OFFSET = np.float32(0.004)
+_NUM_DIMENSIONS = 7
+_GOLDEN = 0.6180339887498949
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,19 @@ class Traced:
     surface: NDArray[np.int8]
 
 
+def _draw_pattern(rng: np.random.Generator, num_dimensions: int, width: int, height: int) -> Array:
+    """Draw where each pixel samples, (num_dimensions, height * width) in [0, 1).
+
+    Interleaved gradient noise: any 3 × 3 pixels sample evenly, so that a lens that blurs by half
+    a pixel leaves little grain (Jimenez, "Next generation post processing", SIGGRAPH 2014).
+    """
+    y, x = np.mgrid[0:height, 0:width].reshape(2, 1, -1)
+    place = rng.uniform(0, 1024, (2, num_dimensions, 1))
+    inner = np.modf(0.06711056 * (x + place[0]) + 0.00583715 * (y + place[1]))[0]
+    pattern = np.modf(52.9829189 * inner)[0].astype(np.float32)
+    return np.asarray(np.minimum(pattern, np.nextafter(np.float32(1), np.float32(0))))
+
+
 class Tracer:
     """Traces frames of one world through one lens at one size."""
 
@@ -88,6 +103,7 @@ class Tracer:
         self._pixel_angle = np.float32(1 / lens.pixels_per_radian)
         count = width * height
         self._shading = shaders.empty_shading(count)
+        self._pattern: Array | None = None
         self._origins, self._directions = (np.empty((count, 3), np.float32) for _ in range(2))
 
     @property
@@ -107,25 +123,27 @@ class Tracer:
         """Trace one frame.
 
         `people` and the wearer's `arms` (in the body's frame) are the moving surfaces of this
-        frame; `feet` (P, 2) where people stand. Pixels are sampled at random or, not
-        `jittered`, all alike: no noise, hard shadows.
+        frame; `feet` (P, 2) where people stand. Pixels are sampled each at other points, the same
+        in every frame, for the grain of sampling would tell a renderer from a camera; or, not
+        `jittered`, all alike: hard shadows.
         """
         count = self._width * self._height
         total = np.zeros((count, 3), np.float32)
         depth, surface = np.empty(0, np.float32), np.empty(0, np.int8)
-        start = rng.random((7, count), np.float32)
-        on_lens = np.empty((2, 0), np.float32)
-        if any(sample.aperture for sample in samples):
-            on_lens = rng.random((2, count), np.float32)
+        if self._pattern is None:
+            self._pattern = _draw_pattern(rng, _NUM_DIMENSIONS + 2, self._width, self._height)
+        start, on_lens = np.split(self._pattern, [_NUM_DIMENSIONS])
         # The generalised golden ratio spreads few samples well in several dimensions
         # (Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018).
-        step = np.float32(1.07) ** -np.arange(1, 8, dtype=np.float32)
+        step = np.float32(1.07) ** -np.arange(1, _NUM_DIMENSIONS + 1, dtype=np.float32)
         for index, sample in enumerate(samples):
             random = start + step[:, None] * np.float32(index)
             random -= np.floor(random)
             if not jittered:
                 random[:] = (0.5 + step[:, None] * np.float32(index)) % np.float32(1)
-                random[:2] = (index + 0.5) / len(samples)
+            # The place within the pixel is the same for all: at edges, other places show as dots.
+            random[0] = (index + 0.5) / len(samples)
+            random[1] = (0.5 + _GOLDEN * index) % 1 if jittered else random[0]
             self._aim(sample, random, on_lens, index)
             hits, shading = self._visible(sample.poses, people, arms, random)
             self._add_light(sample, hits, shading, people, feet, random, total)

@@ -47,6 +47,7 @@ _QUIET_ACTIONS = {
     "run": 0.05,
     "cover": 0.05,
 }
+_WATCHED_INSTEAD = {"fire": "others_fire", "hold": "others_hold"}
 # The share of wearers who carry a weapon, by what they do: as many in quiet as in firing
 # recordings, as far as can be.
 _ARMED_SHARE = {"fire": 1.0, "hold": 1.0, "talk": 0.0, "others_fire": 0.25}
@@ -163,20 +164,27 @@ def _stream(engine: str, seed: int, index: int, name: str) -> np.random.Generato
     return np.random.default_rng([seed, index, zlib.crc32(f"{engine} {name}".encode())])
 
 
-def write_script(engine: str, seed: int, index: int, duration_s: float) -> Script:
-    """Draw the recording of an engine's index: a pure function of its arguments."""
+def write_script(
+    engine: str, seed: int, index: int, duration_s: float, *, bystander: bool = False
+) -> Script:
+    """Draw the recording of an engine's index: a pure function of its arguments.
+
+    A `bystander` carries nothing and watches what others do, as a camera on a wall does.
+    """
     cell = Cell.of(index)
     scene_rng = _stream(engine, seed, index, "scene")
     plan = SCENES[cell.scene](scene_rng)
     rng = _stream(engine, seed, index, "people")
     odds = _FIRING_ACTIONS if cell.firing else _QUIET_ACTIONS
     action = str(rng.choice(list(odds), p=list(odds.values())))
+    if bystander and action in _WATCHED_INSTEAD:
+        action = _WATCHED_INSTEAD[action]
     incident_rng = _stream(engine, seed, index, "incidents")
     kinds = draw_kinds(incident_rng, plan, cell.firing, action == "hold")
     if plan.door is not None and "door" not in kinds:
         plan.door.shut(plan.builder)
     world = plan.bake(scene_rng)
-    armed = bool(rng.random() < _ARMED_SHARE.get(action, _ARMED_OTHERWISE))
+    armed = bool(rng.random() < _ARMED_SHARE.get(action, _ARMED_OTHERWISE)) and not bystander
     weapon = weapons.PISTOL if rng.random() < 0.65 else weapons.CARBINE
     movement, own = draw_wearer(rng, plan, action, weapon, duration_s)
     roles = draw_roles(rng, plan, action, movement, duration_s)

@@ -50,7 +50,7 @@ def draw_wearer(
     """Draw how the wearer moves, and the times in seconds of the wearer's own discharges."""
     x, y = plan.start
     target = _target_ahead(rng, plan)
-    steadiness = float(rng.uniform(0.8, 1.3))
+    steadiness = float(rng.uniform(0.35, 1.2))
     duck_s = None
     if not plan.seated and (action == "cover" or rng.random() < _DUCKING_SHARE.get(action, 0.12)):
         duck_s = _duck(rng, duration_s)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pipeline.config import RenderSettings
 from pipeline.engines import damage
-from pipeline.engines.render.camera_take import BodyCameraTake
+from pipeline.engines.render.camera_take import BodyCameraTake, fleet_of
 from pipeline.engines.render.film_take import FilmTake
 from pipeline.engines.render.game_take import GameTake
-from pipeline.engines.render.script import Script, write_script
+from pipeline.engines.render.script import Cell, Script, write_script
 from pipeline.engines.take import Format, Take, draw_format
 
 
 def write(engine: str, seed: int, index: int, settings: RenderSettings) -> Script:
-    """Draw the script of an engine's recording."""
-    return write_script(engine, seed, index, settings.duration_s)
+    """Draw the script of an engine's recording, for a camera that is worn or that stands."""
+    bystander = engine != "film" and not fleet_of(Cell.of(index)).is_worn
+    return write_script(engine, seed, index, settings.duration_s, bystander=bystander)
 
 
 def real(script: Script, settings: RenderSettings) -> Take:

@@ -22,6 +22,11 @@ class Fleet:
     sharpening: tuple[float, float]
     layouts: tuple[int, ...]
 
+    @property
+    def is_worn(self) -> bool:
+        """Whether somebody who may carry a weapon wears the cameras."""
+        return any(mount != "fixed" for mount in self.mounts)
+
 
 FLEETS = (
     Fleet(
@@ -76,11 +81,11 @@ FLEETS = (
     # a clean picture would be a game or a film.
     Fleet(
         name="echo",
-        mounts=("fixed", "fixed", "head"),
+        mounts=("fixed",),
         fov_deg=(58, 96),
         k1=(-0.02, 0.01),
         readout_ms=(8, 20),
-        full_well=(1e5, 1e6),
+        full_well=(3e4, 2e5),
         tone_shoulder=(0.5, 1.3),
         saturation=(0.7, 1.1),
         sharpening=(0.1, 0.8),
@@ -92,14 +97,27 @@ FLEETS = (
         fov_deg=(62, 82),
         k1=(-0.01, 0.01),
         readout_ms=(8, 18),
-        full_well=(1e5, 1e6),
+        full_well=(3e4, 2e5),
         tone_shoulder=(0.6, 1.4),
         saturation=(0.9, 1.25),
         sharpening=(0.2, 0.8),
         layouts=(3,),
     ),
+    Fleet(
+        name="golf",
+        mounts=("fixed",),
+        fov_deg=(96, 136),
+        k1=(-0.04, 0.0),
+        readout_ms=(10, 24),
+        full_well=(3e4, 2e5),
+        tone_shoulder=(0.4, 1.2),
+        saturation=(0.75, 1.15),
+        sharpening=(0.2, 0.9),
+        layouts=(1, 2),
+    ),
 )
-_CLEAN_SHARE, _LARGEST_BINNING = 0.5, 30.0
+# Of the pixels of a sensor of 480 to 2,160 lines, some make one of the picture.
+_BINNING = (2.0, 40.0)
 
 
 @dataclass(frozen=True)
@@ -176,6 +194,5 @@ def draw_camera(rng: np.random.Generator, fleet: Fleet, fps: float, indoors: boo
 
 def _binning(rng: np.random.Generator) -> float:
     """Draw how many pixels of the sensor make one of the picture: scaling down averages noise."""
-    if rng.random() >= _CLEAN_SHARE:
-        return 1.0
-    return float(np.exp(rng.uniform(0, np.log(_LARGEST_BINNING))))
+    low, high = np.log(_BINNING)
+    return float(np.exp(rng.uniform(low, high)))
