@@ -82,6 +82,30 @@ def average_precision(counts: Counts) -> FloatArray:
     return _ratio((np.nan_to_num(precision) * gained).sum(axis=1), total)
 
 
+def partial_auroc(counts: Counts, max_fpr: float) -> FloatArray:
+    """(R,) area under the ROC curve up to `max_fpr`, scaled so that chance is 0.5 and 1 is perfect.
+
+    McClish, "Analyzing a portion of the ROC curve", 1989. Between two thresholds the curve is a
+    straight line, cut at `max_fpr`. NaN where a weighting holds one class only.
+    """
+    assert 0 < max_fpr < 1
+    total = np.where(counts.num_positives > 0, counts.num_negatives, 0.0)
+    allowed = max_fpr * total
+    reached = (counts.false_positives < allowed[:, None]).sum(axis=1).max()
+    # What lies beyond the limit in every weighting adds no area.
+    found, alarms = (
+        np.pad(side[:, : reached + 1], ((0, 0), (1, 0)))
+        for side in (counts.true_positives, counts.false_positives)
+    )
+    steps = np.diff(alarms, axis=1)
+    kept = np.diff(np.minimum(alarms, allowed[:, None]), axis=1)
+    share = np.divide(kept, steps, out=np.zeros_like(steps), where=steps > 0)
+    heights = found[:, :-1] + np.diff(found, axis=1) * share / 2
+    area = _ratio((kept * heights).sum(axis=1), total * counts.num_positives)
+    least, most = max_fpr**2 / 2, max_fpr
+    return 0.5 * (1 + (area - least) / (most - least))
+
+
 def tpr_at_fpr(counts: Counts, max_fpr: float) -> FloatArray:
     """(R,) largest share of positives found while at most `max_fpr` of negatives are flagged.
 

@@ -12,7 +12,10 @@ from pipeline.assess import metrics
 from pipeline.assess.bootstrap import Bootstrap, Interval
 from pipeline.assess.metrics import BoolArray, FloatArray, IntArray
 
-FALSE_POSITIVE_RATES = (0.01, 0.001)
+FALSE_POSITIVE_RATES = (0.01, 0.001, 0.0001)
+PARTIAL_MAX_FPR = 0.1
+"""The partial AUROC ends here: lower, it would rest on a handful of the negatives."""
+PARTIAL_AUROC = f"partial_auroc_{PARTIAL_MAX_FPR:g}"
 MIN_RECORDINGS = 2
 _DECIMALS = 6
 
@@ -45,11 +48,8 @@ def judge(question: Question, bootstrap: Bootstrap, num_bins: int) -> dict[str, 
     ranking = metrics.Ranking(question.positive, question.probability)
 
     def statistics(weights: FloatArray) -> dict[str, FloatArray]:
-        counts = ranking.counts(weights)
         return {
-            "auroc": metrics.auroc(counts),
-            "average_precision": metrics.average_precision(counts),
-            **{tpr_key(x): metrics.tpr_at_fpr(counts, x) for x in FALSE_POSITIVE_RATES},
+            **ranked(ranking.counts(weights)),
             "ece": metrics.calibration_error(
                 question.positive, question.probability, weights, num_bins
             ),
@@ -64,8 +64,10 @@ def judge(question: Question, bootstrap: Bootstrap, num_bins: int) -> dict[str, 
         "num_negatives": int((~question.positive).sum()),
     }
     for name, value in values.items():
-        ranked = name not in ("ece", "brier")
-        result[name] = _with_interval(value, intervals[name], _weakness(question, ranked))
+        ranks = name not in ("ece", "brier")
+        result[name] = _with_interval(value, intervals[name], _weakness(question, ranks))
+    result["auroc"] = _bounded_auroc(result["auroc"], question, bootstrap.confidence)
+    result[PARTIAL_AUROC] = _supported(result[PARTIAL_AUROC], question, PARTIAL_MAX_FPR)
     for max_fpr in FALSE_POSITIVE_RATES:
         key = tpr_key(max_fpr)
         result[key] = _supported_tpr(result[key], question, max_fpr, bootstrap.confidence)
@@ -73,6 +75,16 @@ def judge(question: Question, bootstrap: Bootstrap, num_bins: int) -> dict[str, 
             threshold = metrics.threshold_at_fpr(ranking, ranking.counts(ones), max_fpr)
             result[key]["threshold"] = None if threshold is None else round(threshold, _DECIMALS)
     return result
+
+
+def ranked(counts: metrics.Counts) -> dict[str, FloatArray]:
+    """(R,) values of every metric that depends on the order of scores alone."""
+    return {
+        "auroc": metrics.auroc(counts),
+        PARTIAL_AUROC: metrics.partial_auroc(counts, PARTIAL_MAX_FPR),
+        "average_precision": metrics.average_precision(counts),
+        **{tpr_key(x): metrics.tpr_at_fpr(counts, x) for x in FALSE_POSITIVE_RATES},
+    }
 
 
 def _weakness(question: Question, ranked: bool) -> str | None:
@@ -113,32 +125,51 @@ def _supported_tpr(
     result: dict[str, Any], question: Question, max_fpr: float, confidence: float
 ) -> dict[str, Any]:
     """Withhold a rate that the negatives cannot show; bound one that resampling cannot."""
+    return _bounded_exactly(
+        _supported(result, question, max_fpr), question.num_recordings(True), confidence
+    )
+
+
+def _supported(result: dict[str, Any], question: Question, max_fpr: float) -> dict[str, Any]:
+    """Withhold what depends on a false positive rate that the negatives cannot show."""
     needed = round(1 / max_fpr)
     num_negatives = int((~question.positive).sum())
-    if result["value"] is None or num_negatives < needed:
-        reason = result.get("reason") if result["value"] is None else None
-        return _nothing(reason or f"needs {needed:,} negatives, has {num_negatives:,}")
-    return _bounded_exactly(result, question.num_recordings(True), confidence)
+    if result["value"] is None or num_negatives >= needed:
+        return result
+    return _nothing(f"needs {needed:,} negatives, has {num_negatives:,}")
 
 
 def _bounded_exactly(
-    result: dict[str, Any], num_recordings: int, confidence: float
+    result: dict[str, Any], num_trials: int, confidence: float, unit: str = "recordings"
 ) -> dict[str, Any]:
     """Bound a share of none or all, which no resample can vary (Clopper & Pearson, 1934).
 
     Each recording is then one trial that went the same way.
     """
     value = result["value"]
-    if result["low"] is not None or value not in (0.0, 1.0) or num_recordings < MIN_RECORDINGS:
+    if result["low"] is not None or value not in (0.0, 1.0) or num_trials < MIN_RECORDINGS:
         return result
-    trials = binomtest(int(value) * num_recordings, num_recordings)
-    exact = trials.proportion_ci(confidence)
+    exact = binomtest(int(value) * num_trials, num_trials).proportion_ci(confidence)
     return {
         "value": value,
         "low": round(float(exact.low), _DECIMALS),
         "high": round(float(exact.high), _DECIMALS),
-        "note": f"exact binomial interval over {num_recordings} recordings",
+        "note": f"exact binomial interval over {num_trials} {unit}",
     }
+
+
+def _bounded_auroc(result: dict[str, Any], question: Question, confidence: float) -> dict[str, Any]:
+    """Bound an AUROC of 0 or 1.
+
+    Recordings of either answer that are joined in pairs without using one twice are independent
+    trials of "the positive outscores the negative", and every one of them went the same way.
+    """
+    num_pairs = min(
+        question.num_recordings(True),
+        question.num_recordings(False),
+        int(np.unique(question.clusters).size) // 2,
+    )
+    return _bounded_exactly(result, num_pairs, confidence, "pairs of recordings")
 
 
 def judge_share(values: BoolArray, clusters: IntArray, bootstrap: Bootstrap) -> dict[str, Any]:
@@ -168,4 +199,5 @@ def judge_auroc(question: Question, bootstrap: Bootstrap) -> dict[str, Any]:
 
     value = float(statistics(np.ones((1, question.positive.size)))["auroc"][0])
     interval = bootstrap.intervals(statistics, question.clusters)["auroc"]
-    return _with_interval(value, interval, _weakness(question, ranked=True))
+    result = _with_interval(value, interval, _weakness(question, ranked=True))
+    return _bounded_auroc(result, question, bootstrap.confidence)

@@ -16,7 +16,6 @@ from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.examples import SHOOTING, Examples
 from pipeline.assess.metrics import BoolArray
 from pipeline.assess.questions import (
-    FALSE_POSITIVE_RATES,
     Question,
     judge,
     judge_auroc,
@@ -72,7 +71,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     """
     shooting = metrics["shooting"]
     found: dict[str, float | None] = {}
-    for name in ("auroc", *(tpr_key(max_fpr) for max_fpr in FALSE_POSITIVE_RATES)):
+    for name in ("auroc", tpr_key(0.01), tpr_key(0.001)):
         found |= {f"{name}.{part}": shooting[name][part] for part in ("value", "low", "high")}
     found |= {name: shooting[name]["value"] for name in ("average_precision", "ece", "brier")}
     found |= {name: metrics[name]["value"] for name in ("accuracy", "false_alarms")}

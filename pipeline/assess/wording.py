@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.assess.questions import tpr_key
+from pipeline.assess.questions import (
+    FALSE_POSITIVE_RATES,
+    PARTIAL_AUROC,
+    PARTIAL_MAX_FPR,
+    tpr_key,
+)
 from pipeline.collection import ORIGINS
 from pipeline.manifest import CLASSES
 
@@ -24,13 +29,13 @@ QUESTION_NAMES = {
 }
 METRIC_NAMES = {
     "auroc": "AUROC",
+    PARTIAL_AUROC: f"AUROC below {100 * PARTIAL_MAX_FPR:g} % false alarms",
     "average_precision": "Average precision",
-    tpr_key(0.01): "Found at 1 % false alarms",
-    tpr_key(0.001): "Found at 0.1 % false alarms",
+    **{tpr_key(x): f"Found at {100 * x:g} % false alarms" for x in FALSE_POSITIVE_RATES},
     "ece": "Calibration error (ECE)",
     "brier": "Brier score",
 }
-_PERCENTAGES = (tpr_key(0.01), tpr_key(0.001))
+_PERCENTAGES = tuple(tpr_key(x) for x in FALSE_POSITIVE_RATES)
 
 
 def percent(share: float) -> str:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from scipy.stats import mannwhitneyu
 from sklearn import metrics as reference
+from torchmetrics.functional import classification as torchmetrics
 
 from pipeline.assess import metrics
 
@@ -18,17 +21,63 @@ def binary(request: pytest.FixtureRequest) -> tuple[np.ndarray, np.ndarray, np.n
     return positive, score, rng.integers(0, 4, 400).astype(float)
 
 
+def exactly(value: float):
+    return pytest.approx(value, rel=0, abs=1e-9)
+
+
 def test_ranking_metrics_are_those_of_scikit_learn_under_any_weights(binary) -> None:
     positive, score, weights = binary
     ranking = metrics.Ranking(positive, score)
     counts = ranking.counts(np.stack([np.ones(400), weights]))
     for row, sample_weight in enumerate([None, weights]):
-        assert metrics.auroc(counts)[row] == pytest.approx(
+        assert metrics.auroc(counts)[row] == exactly(
             reference.roc_auc_score(positive, score, sample_weight=sample_weight)
         )
-        assert metrics.average_precision(counts)[row] == pytest.approx(
+        assert metrics.average_precision(counts)[row] == exactly(
             reference.average_precision_score(positive, score, sample_weight=sample_weight)
         )
+        for max_fpr in (0.001, 0.05, 0.1, 0.5, 0.999):
+            assert metrics.partial_auroc(counts, max_fpr)[row] == exactly(
+                reference.roc_auc_score(
+                    positive, score, sample_weight=sample_weight, max_fpr=max_fpr
+                )
+            )
+
+
+@pytest.fixture
+def in_float64():
+    """torchmetrics counts in torch's default type, whatever the scores are in."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("in_float64")
+def test_ranking_metrics_are_those_of_torchmetrics(binary) -> None:
+    positive, score, _ = binary
+    counts = metrics.Ranking(positive, score).counts(np.ones((1, 400)))
+    given = torch.from_numpy(score), torch.from_numpy(positive.astype(np.int64))
+    assert metrics.auroc(counts)[0] == exactly(torchmetrics.binary_auroc(*given).item())
+    assert metrics.partial_auroc(counts, 0.1)[0] == exactly(
+        torchmetrics.binary_auroc(*given, max_fpr=0.1).item()
+    )
+    assert metrics.average_precision(counts)[0] == exactly(
+        torchmetrics.binary_average_precision(*given).item()
+    )
+
+
+def test_the_auroc_is_the_mann_whitney_statistic_of_scipy(binary) -> None:
+    positive, score, _ = binary
+    counts = metrics.Ranking(positive, score).counts(np.ones((1, 400)))
+    wins = mannwhitneyu(score[positive], score[~positive]).statistic
+    assert metrics.auroc(counts)[0] == exactly(wins / (positive.sum() * (~positive).sum()))
+
+
+def test_the_partial_auroc_of_chance_is_a_half_and_of_perfection_one() -> None:
+    positive = np.arange(10) < 5
+    for score, expected in ((np.full(10, 0.3), 0.5), (positive * 0.5, 1.0)):
+        counts = metrics.Ranking(positive, score).counts(np.ones((1, 10)))
+        assert metrics.partial_auroc(counts, 0.1)[0] == exactly(expected)
 
 
 @pytest.mark.parametrize("max_fpr", [0.0, 0.01, 0.1, 0.5, 1.0])
@@ -74,13 +123,14 @@ def test_one_class_gives_nan_and_no_warning() -> None:
     for positive in (np.array([True, True]), np.array([False, False])):
         counts = metrics.Ranking(positive, score).counts(np.ones((1, 2)))
         assert np.isnan(metrics.auroc(counts)[0])
+        assert np.isnan(metrics.partial_auroc(counts, 0.1)[0])
         assert np.isnan(metrics.average_precision(counts)[0])
         assert np.isnan(metrics.tpr_at_fpr(counts, 0.5)[0])
 
 
 def test_brier_is_that_of_scikit_learn(binary) -> None:
     positive, score, weights = binary
-    assert metrics.brier(positive, score, weights[None])[0] == pytest.approx(
+    assert metrics.brier(positive, score, weights[None])[0] == exactly(
         reference.brier_score_loss(positive, score, sample_weight=weights)
     )
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.questions import Question, judge, judge_share, tpr_key
+from pipeline.assess.questions import (
+    PARTIAL_AUROC,
+    Question,
+    judge,
+    judge_auroc,
+    judge_share,
+    tpr_key,
+)
 
 BOOTSTRAP = Bootstrap(num_resamples=60, confidence=0.95, seed=0)
 
@@ -17,7 +24,7 @@ def question(num_positive: int, num_negative: int, *, gap: float, clips: int = 1
     return Question(positive, score, np.arange(positive.size) // clips)
 
 
-@pytest.mark.parametrize(("num_negative", "max_fpr"), [(99, 0.01), (999, 0.001)])
+@pytest.mark.parametrize(("num_negative", "max_fpr"), [(99, 0.01), (999, 0.001), (999, 0.0001)])
 def test_a_rate_that_too_few_negatives_cannot_show_is_withheld(num_negative, max_fpr) -> None:
     found = judge(question(50, num_negative, gap=0.2), BOOTSTRAP, 10)[tpr_key(max_fpr)]
     assert found["value"] is found["low"] is found["high"] is None
@@ -40,12 +47,31 @@ def test_perfect_detection_keeps_an_interval_that_the_number_of_recordings_allow
     assert (rate["value"], rate["high"]) == (1.0, 1.0)
     # Clopper-Pearson for 10 of 10 recordings, not 100 of 100 clips.
     assert rate["low"] == pytest.approx(0.025 ** (1 / 10), abs=1e-5)
-    assert found["auroc"] == {
+    # Ten pairs of recordings, each a trial that the shooting won.
+    assert found["auroc"]["low"] == pytest.approx(0.025 ** (1 / 10), abs=1e-5)
+    assert found["auroc"]["note"] == "exact binomial interval over 10 pairs of recordings"
+    assert found["average_precision"] == {
         "value": 1.0,
         "low": None,
         "high": None,
         "reason": "every resample agrees: too few mistakes to measure the uncertainty",
     }
+
+
+def test_no_recording_stands_in_two_pairs_behind_a_perfect_auroc() -> None:
+    asked = question(30, 30, gap=0.7)
+    mixed = Question(asked.positive, asked.probability, np.arange(60) % 6)
+    found = judge_auroc(mixed, BOOTSTRAP)
+    assert found["value"] == 1.0
+    # Six recordings that hold both answers are three pairs, not six.
+    assert found["low"] == pytest.approx(0.025 ** (1 / 3), abs=1e-5)
+
+
+@pytest.mark.parametrize(("num_negative", "given"), [(9, False), (10, True)])
+def test_the_partial_auroc_needs_a_negative_within_its_limit(num_negative, given) -> None:
+    found = judge(question(50, num_negative, gap=0.1), BOOTSTRAP, 5)[PARTIAL_AUROC]
+    assert (found["value"] is not None) == given
+    assert ("reason" in found) == (not given)
 
 
 def test_a_class_of_one_recording_has_no_interval() -> None:
@@ -65,7 +91,7 @@ def test_one_class_has_calibration_but_no_ranking() -> None:
 
 def test_an_interval_always_holds_its_estimate() -> None:
     found = judge(question(60, 300, gap=0.15, clips=5), BOOTSTRAP, 10)
-    for name in ("auroc", "average_precision", tpr_key(0.01), "ece", "brier"):
+    for name in ("auroc", PARTIAL_AUROC, "average_precision", tpr_key(0.01), "ece", "brier"):
         assert found[name]["low"] <= found[name]["value"] <= found[name]["high"], name
 
 
