@@ -25,6 +25,9 @@ def tpr_key(max_fpr: float) -> str:
     return f"tpr_at_fpr_{max_fpr:g}"
 
 
+_MAX_FPRS = {PARTIAL_AUROC: PARTIAL_MAX_FPR, **{tpr_key(x): x for x in FALSE_POSITIVE_RATES}}
+
+
 @dataclass(frozen=True)
 class Question:
     """One yes/no question about examples, and the probability of a yes."""
@@ -64,13 +67,12 @@ def judge(question: Question, bootstrap: Bootstrap, num_bins: int) -> dict[str, 
         "num_negatives": int((~question.positive).sum()),
     }
     for name, value in values.items():
-        ranks = name not in ("ece", "brier")
-        result[name] = _with_interval(value, intervals[name], _weakness(question, ranks))
+        result[name] = supported(name, value, intervals[name], question)
     result["auroc"] = _bounded_auroc(result["auroc"], question, bootstrap.confidence)
-    result[PARTIAL_AUROC] = _supported(result[PARTIAL_AUROC], question, PARTIAL_MAX_FPR)
     for max_fpr in FALSE_POSITIVE_RATES:
         key = tpr_key(max_fpr)
-        result[key] = _supported_tpr(result[key], question, max_fpr, bootstrap.confidence)
+        num_recordings = question.num_recordings(True)
+        result[key] = _bounded_exactly(result[key], num_recordings, bootstrap.confidence)
         if result[key]["value"] is not None:
             threshold = metrics.threshold_at_fpr(ranking, ranking.counts(ones), max_fpr)
             result[key]["threshold"] = None if threshold is None else round(threshold, _DECIMALS)
@@ -87,9 +89,25 @@ def ranked(counts: metrics.Counts) -> dict[str, FloatArray]:
     }
 
 
-def _weakness(question: Question, ranked: bool) -> str | None:
+def supported(
+    name: str, value: float, interval: Interval | None, question: Question
+) -> dict[str, Any]:
+    """A metric, or a difference of it, with its interval as far as the examples bear it.
+
+    What depends on a false positive rate is withheld where the negatives are too few to show it.
+    """
+    weakness = _weakness(question, ranks=name not in ("ece", "brier"))
+    result = _with_interval(value, interval, weakness)
+    needed = round(1 / _MAX_FPRS.get(name, 1.0))
+    num_negatives = int((~question.positive).sum())
+    if result["value"] is None or num_negatives >= needed:
+        return result
+    return _nothing(f"needs {needed:,} negatives, has {num_negatives:,}")
+
+
+def _weakness(question: Question, ranks: bool) -> str | None:
     """Why an interval by recording would mean nothing; None where it means something."""
-    if not ranked:
+    if not ranks:
         few = int(np.unique(question.clusters).size) < MIN_RECORDINGS
         return "all examples are of one recording" if few else None
     for answer, name in ((True, "positive"), (False, "negative")):
@@ -119,24 +137,6 @@ def _with_interval(value: float, interval: Interval | None, weakness: str | None
     if interval.num_skipped:
         result["num_resamples_skipped"] = interval.num_skipped
     return result
-
-
-def _supported_tpr(
-    result: dict[str, Any], question: Question, max_fpr: float, confidence: float
-) -> dict[str, Any]:
-    """Withhold a rate that the negatives cannot show; bound one that resampling cannot."""
-    return _bounded_exactly(
-        _supported(result, question, max_fpr), question.num_recordings(True), confidence
-    )
-
-
-def _supported(result: dict[str, Any], question: Question, max_fpr: float) -> dict[str, Any]:
-    """Withhold what depends on a false positive rate that the negatives cannot show."""
-    needed = round(1 / max_fpr)
-    num_negatives = int((~question.positive).sum())
-    if result["value"] is None or num_negatives >= needed:
-        return result
-    return _nothing(f"needs {needed:,} negatives, has {num_negatives:,}")
 
 
 def _bounded_exactly(
@@ -199,5 +199,5 @@ def judge_auroc(question: Question, bootstrap: Bootstrap) -> dict[str, Any]:
 
     value = float(statistics(np.ones((1, question.positive.size)))["auroc"][0])
     interval = bootstrap.intervals(statistics, question.clusters)["auroc"]
-    result = _with_interval(value, interval, _weakness(question, ranked=True))
+    result = _with_interval(value, interval, _weakness(question, ranks=True))
     return _bounded_auroc(result, question, bootstrap.confidence)

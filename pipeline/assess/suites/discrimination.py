@@ -1,0 +1,127 @@
+"""Does the detector tell apart what it should: the alert, and the two answers it is made of?
+
+A verdict is green where the AUROC's interval lies above chance, red where that is not so and the
+interval leaves out any AUROC worth having, and amber where the recordings are too few to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.assess import metrics, wording
+from pipeline.assess.questions import judge
+from pipeline.assess.scored import Scored
+from pipeline.assess.suites.base import (
+    Cell,
+    Csv,
+    Evidence,
+    Section,
+    Table,
+    Verdict,
+    count,
+    measured,
+)
+from pipeline.assess.summary import questions
+from pipeline.manifest import CLASSES
+
+TITLE = "Discrimination"
+
+CHANCE = 0.5
+WORTH_HAVING = 0.6
+"""An AUROC below this is of no use to any reviewer, however certain it is."""
+_SUBJECTS = {
+    "shooting": "real shootings from everything else",
+    "origin": "real footage from games and films",
+    "discharge": "footage with a discharge from footage without",
+}
+assert tuple(_SUBJECTS) == tuple(wording.QUESTION_NAMES)
+
+
+def run(evidence: Evidence) -> Section:
+    """Every metric of the three questions, a part at a time; no clip is read."""
+    settings = evidence.settings
+    found = {
+        part.name: {
+            name: judge(question, settings.bootstrap, settings.num_bins)
+            for name, question in questions(part.examples).items()
+        }
+        for part in evidence.parts
+    }
+    return Section(
+        lead=(
+            "Three questions, each asked of every example: is it a real shooting, is it real, is "
+            "a firearm discharged. The AUROC says how often the right one of two examples gets "
+            "the higher score: 0.5 is a coin, 1 is perfect. Rates at few false alarms say what an "
+            "alert would be worth. Intervals are over recordings."
+        ),
+        verdicts=[
+            _verdict(name, part, found[part.name][name], first=part is evidence.parts[0])
+            for part in evidence.parts
+            for name in _SUBJECTS
+        ],
+        blocks=[_table(name, evidence.parts, found) for name in _SUBJECTS],
+        metrics={
+            part.name: found[part.name] | {"confusion": _confusion(part)} for part in evidence.parts
+        },
+        plots={"aurocs.csv": _plot(found)},
+    )
+
+
+def _verdict(name: str, part: Scored, result: Mapping[str, Any], first: bool) -> Verdict:
+    key = f"better_than_chance_{name}" + ("" if first else f"_{part.name}")
+    auroc = result["auroc"]
+    subject = f"{part.meaning}: telling {_SUBJECTS[name]}"
+    if auroc["value"] is None:
+        return Verdict(key, "grey", f"{subject} cannot be judged, {auroc['reason']}.")
+    shown = f"AUROC {wording.number('auroc', auroc['value'])}"
+    if auroc["low"] is None:
+        return Verdict(key, "grey", f"{subject} cannot be judged: {shown}, {auroc['reason']}.")
+    shown += f" ({wording.interval('auroc', auroc)})"
+    if auroc["high"] < CHANCE:
+        return Verdict(
+            key, "red", f"{subject} is worse than guessing, {shown}; labels may be swapped."
+        )
+    if auroc["low"] <= CHANCE and auroc["high"] < WORTH_HAVING:
+        return Verdict(key, "red", f"{subject} is no better than guessing, {shown}.")
+    if auroc["low"] <= CHANCE:
+        return Verdict(key, "amber", f"{subject} is not shown to be better than guessing, {shown}.")
+    if auroc["high"] < WORTH_HAVING:
+        return Verdict(key, "amber", f"{subject} is hardly better than guessing, {shown}.")
+    return Verdict(key, "green", f"{subject} is better than guessing, {shown}.")
+
+
+def _table(
+    name: str, parts: Sequence[Scored], found: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> Table:
+    """A row a metric, a column a part."""
+    results = [found[part.name][name] for part in parts]
+    sizes = [
+        [Cell("Examples with the answer yes"), *(count(r["num_positives"]) for r in results)],
+        [Cell("Examples with the answer no"), *(count(r["num_negatives"]) for r in results)],
+    ]
+    rows = [
+        [Cell(label), *(measured(metric, result[metric]) for result in results)]
+        for metric, label in wording.METRIC_NAMES.items()
+    ]
+    return Table(
+        wording.QUESTION_NAMES[name], ["", *(part.meaning for part in parts)], sizes + rows
+    )
+
+
+def _confusion(part: Scored) -> dict[str, dict[str, int]]:
+    """Counts of examples by actual and predicted class, absent classes included."""
+    table = metrics.confusion(part.examples.actual, part.examples.predicted, len(CLASSES))
+    return {
+        actual: {predicted: int(table[i, j]) for j, predicted in enumerate(CLASSES)}
+        for i, actual in enumerate(CLASSES)
+    }
+
+
+def _plot(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Csv:
+    rows = [
+        (part, name, *(result["auroc"][end] for end in ("value", "low", "high")))
+        for part, results in found.items()
+        for name, result in results.items()
+    ]
+    return ("part", "question", "auroc", "low", "high"), rows
