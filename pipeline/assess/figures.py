@@ -122,7 +122,7 @@ def reliability(series: Sequence[Series], num_bins: int) -> Spec:
 def scores(one: Series) -> Spec:
     """How scores spread within each source, shootings apart from the rest."""
     order = _sources_by_origin(one)
-    layout = _rows("Score", order, rows_each=1.4)
+    layout = rows_layout("Score", order, rows_each=1.4)
     layout["xaxis"] |= {"range": [-0.02, 1.02]}
     layout["boxmode"] = "overlay"
     is_shooting = one.examples.is_shooting
@@ -179,7 +179,7 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
         _intervals(one, [(position, *rest) for position, owner, *rest in numbered if owner is one])
         for one in series
     ]
-    layout = _rows("AUROC" if metric == "auroc" else "False alarms", [row[1] for row in rows])
+    layout = rows_layout("AUROC" if metric == "auroc" else "False alarms", [row[1] for row in rows])
     if metric == "false_alarms":
         most = max([0.02, *(row[2]["high"] or row[2]["value"] for row in rows)])
         layout["xaxis"] |= {"range": [-0.03 * most, 1.05 * most], "tickformat": ".0%"}
@@ -199,7 +199,7 @@ def _intervals(one: Series, rows: Sequence[tuple[int, str, Mapping[str, Any]]]) 
         "mode": "markers",
         "x": [result["value"] for _, _, result in rows],
         "y": [position for position, _, _ in rows],
-        "text": [_escaped(name) for _, name, _ in rows],
+        "text": [escaped(name) for _, name, _ in rows],
         "error_x": {
             "type": "data",
             "symmetric": False,
@@ -210,7 +210,7 @@ def _intervals(one: Series, rows: Sequence[tuple[int, str, Mapping[str, Any]]]) 
         },
         "marker": {"size": 10, "color": one.colour},
         "cliponaxis": False,
-        "name": _escaped(one.name),
+        "name": escaped(one.name),
         "hovertemplate": "%{text}: %{x:.3f}<extra></extra>",
     }
 
@@ -227,7 +227,7 @@ def _line(one: Series, x: Any, y: Any, hover: str) -> Spec:
         "x": _numbers(x),
         "y": _numbers(y),
         "line": {"color": one.colour, "width": 2.5},
-        "name": _escaped(one.name),
+        "name": escaped(one.name),
         "hovertemplate": f"{hover}<extra></extra>",
     }
 
@@ -254,11 +254,12 @@ def _layout(x_title: str, y_title: str) -> Spec:
     }
 
 
-def _rows(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> Spec:
+def rows_layout(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> Spec:
+    """Layout of a figure with a row a name, the first on top; row i of n lies at n - 1 - i."""
     layout = _layout(x_title, "")
     del layout["yaxis"]["title"]
     # Rows are numbered upwards, and read downwards.
-    labels = [_escaped(_shortened(name)) for name in names][::-1]
+    labels = [escaped(_shortened(name)) for name in names][::-1]
     layout["yaxis"] |= {
         "tickmode": "array",
         "tickvals": list(range(len(labels))),
@@ -269,7 +270,7 @@ def _rows(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> Spec:
     return layout
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Plotly reads tags in labels; those of an index are text."""
     return html.escape(text, quote=False)
 
