@@ -16,12 +16,10 @@ import numpy as np
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.metrics import FloatArray, IntArray
 from pipeline.assess.placements import Placed, place
-from pipeline.assess.pool import Pool
+from pipeline.assess.pool import MIN_RECORDINGS, Pool
 from pipeline.assess.questions import CHANCE
 from pipeline.collection import ORIGINS
 
-MIN_RECORDINGS = 5
-"""Of a source to be compared; two sources of two recordings are apart in every third draw."""
 _DECIMALS = 6
 
 

@@ -21,11 +21,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import apart, wording
-from pipeline.assess.apart import MIN_RECORDINGS, Floor, Pair
+from pipeline.assess.apart import Floor, Pair
 from pipeline.assess.forest import Estimate, forest
 from pipeline.assess.metrics import FloatArray
 from pipeline.assess.placements import Placed
-from pipeline.assess.pool import Pool
+from pipeline.assess.pool import MIN_RECORDINGS, Pool
 from pipeline.assess.questions import CHANCE
 from pipeline.assess.suites.base import (
     Cell,
