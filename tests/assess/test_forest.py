@@ -27,3 +27,9 @@ def test_rows_stand_in_order_with_their_own_labels_and_lengths() -> None:
     assert game["error_x"]["array"] == [0.2, 0.0]
     assert game["error_x"]["arrayminus"] == [0.1, 0.0]
     assert spec["layout"]["shapes"][0]["x0"] == 0.5
+
+
+def test_two_lines_of_a_label_are_one_row_and_its_tags_are_text() -> None:
+    spec = forest([Estimate("<b>a\nb", "real", BOUNDED)], "AUROC", 0.5)
+    assert spec["layout"]["yaxis"]["ticktext"] == ["&lt;b&gt;a<br>b"]
+    assert spec["data"][0]["text"] == ["&lt;b&gt;a / b"]

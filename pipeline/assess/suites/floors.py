@@ -215,7 +215,7 @@ def _figure(pairs: Sequence[Pair], confidence: float) -> list[Figure]:
     furthest = sorted(pairs, key=lambda one: -abs(one.placed.auroc - CHANCE))[:_MAX_DRAWN]
     furthest.sort(key=lambda one: ORIGINS.index(one.origin))
     estimates = [
-        Estimate(f"{one.first.name} / {one.second.name}", one.origin, one.placed.judged(confidence))
+        Estimate(f"{one.first.name}\n{one.second.name}", one.origin, one.placed.judged(confidence))
         for one in furthest
     ]
     caption = "On the dotted line a score does not tell the two sources apart, as it should not."

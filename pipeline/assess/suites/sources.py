@@ -281,7 +281,7 @@ def _table(sources: Sequence[_Source], results: Mapping[str, Mapping[str, Any]])
 
 def _figure(sources: Sequence[_Source], results: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
     estimates = [
-        Estimate(one.name, f"{one.part}, {one.origin}", results[one.name])
+        Estimate(one.name, f"{one.part} sources", results[one.name])
         for one in sources
         if one.placed is not None
     ]

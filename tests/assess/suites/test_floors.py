@@ -100,6 +100,12 @@ def test_a_score_that_is_mere_noise_is_near_the_floor_and_not_caught() -> None:
         assert set(states(section).values()) == {"amber"}
 
 
+def test_swapped_labels_are_no_reading_of_sources() -> None:
+    swapped = floors.run(evidence(shift=lambda o, d, s: np.where(o == "real", -2.0, 2.0)))
+    assert swapped.metrics["margins"]["real_vs_game"]["margin"]["high"] < 0
+    assert states(swapped)["real_vs_game"] == "amber"
+
+
 def test_a_source_with_more_discharges_is_not_told_apart_by_them() -> None:
     uneven = (
         toy.Source("camera-0", "real", 25, 5),
