@@ -48,7 +48,9 @@ def forest(estimates: Sequence[Estimate], x_title: str, reference: float) -> Spe
                 "hovertemplate": "%{text}: %{x:.3f}<extra></extra>",
             }
         )
-    layout = figures.rows_layout(x_title, [one.label for one in estimates])
+    labels = [one.label for one in estimates]
+    two_lines = any("\n" in label for label in labels)
+    layout = figures.rows_layout(x_title, labels, rows_each=1.35 if two_lines else 1.0)
     layout["xaxis"] |= {"tickformat": ".2f"}
     layout["shapes"] = [
         {
