@@ -2,15 +2,17 @@
 
 `python evaluate.py` writes `reports/`; `python evaluate.py collection=FOLDER` takes every file of
 the folder through the same canonical path and writes `reports-collections/<name>/`.
+`python evaluate.py against=MODEL` sets another model, a folder or a git revision, beside this one.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,18 +22,23 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline import app, storage, video, workdir
-from pipeline.assess import scores
+from pipeline.assess import against, lineage, scores, suites
+from pipeline.assess.audit.facts import facts
 from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.lineage import Hashes, write_lineage
+from pipeline.assess.oversight.bundle import write_bundle
 from pipeline.assess.report import Provenance
 from pipeline.assess.results import write_results
 from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
+from pipeline.assess.suites.base import Evidence, Examined, Places
 from pipeline.collection import read_index
+from pipeline.commands import revisions
 from pipeline.config import ClipFormat, EvaluateApp, tracked
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.weights import Detector
-from pipeline.manifest import read_format, read_manifest, read_rejects
+from pipeline.manifest import SPLITS, read_format, read_manifest, read_rejects
 from pipeline.packed import Packed
 from pipeline.shards import read_clip
 from pipeline.stages.ingest import ingest
@@ -44,81 +51,195 @@ MEANINGS = {
     "unseen": "Sources held out of training",
     "val": "Recordings that training was tuned on",
     "train": "What training saw",
+    "variants": "Augmented clips of new recordings",
 }
 
 
+@dataclass(frozen=True)
+class Job:
+    """What is to be judged, and where what is found goes."""
+
+    heading: str
+    target: Path
+    config: dict[str, Any]
+    hashes: dict[str, Hashes]
+    """Of everything that is judged, by the stage that made it."""
+    parts: list[Scored]
+    absent: list[str]
+    """Splits without a clip."""
+    val: Scored | None = None
+    variants: Scored | None = None
+    places: Places | None = None
+
+
 def run(cfg: EvaluateApp) -> None:
-    """Score, judge, and move the results into place."""
+    """Score, examine, and move the results into place."""
     torch.set_num_threads(cfg.num_threads)
+    suites.check(cfg.suites)
+    check_splits(cfg.splits)
     settings = Settings(
         Bootstrap(cfg.num_bootstrap, cfg.confidence, cfg.seed),
         cfg.num_bins,
         cfg.num_mistakes,
         cfg.previews,
+        cfg.operating,
     )
     device = "cpu" if cfg.run.accelerator == "cpu" else "cuda"
     detector = weights.load(Path(cfg.paths.models), device, cfg.factory)
-    if cfg.collection is None:
-        scored = score_splits(cfg, detector)
-        heading, target = "Discern evaluation", Path(cfg.paths.reports)
-        config, absent = tracked(cfg), set(cfg.splits) - {one.name for one in scored}
-    else:
-        scored = [score_collection(cfg, detector, cfg.collection)]
-        heading = f"Discern evaluation of the collection “{scored[0].name}”"
-        target = Path(cfg.paths.collection_reports) / scored[0].name
-        config, absent = tracked(cfg) | {"ingest": asdict(cfg.ingest)}, set()
-
+    job = job_of(cfg, detector)
+    evidence = Evidence(
+        parts=job.parts,
+        val=job.val,
+        variants=job.variants,
+        predict=detector.predict,
+        batch_size=cfg.batch_size,
+        clip=model_format(detector),
+        settings=settings,
+        places=job.places,
+        progress=progress(cfg),
+    )
+    found = suites.examine(evidence, cfg.suites)
+    if cfg.against is not None:
+        job, compared = set_against(cfg, job, device)
+        found.insert(0, compared)
     provenance = Provenance(
-        config=yaml.safe_dump(config, sort_keys=False),
+        config=yaml.safe_dump(job.config, sort_keys=False),
         model_card=json.dumps(detector.card, indent=2, sort_keys=True),
-        data_sha256={one.name: one.data_sha256 for one in scored},
+        data_sha256={one.name: one.data_sha256 for one in job.parts},
         weights_sha256=detector.sha256,
     )
-    clip = model_format(detector)
-    with workdir.replacing(target, Path(cfg.paths.work)) as folder:
-        metrics = write_results(
+    with workdir.replacing(job.target, Path(cfg.paths.work)) as folder:
+        metrics = write_results(folder, job.heading, evidence, job.absent, found, provenance)
+        write_bundle(
             folder,
-            heading,
-            scored,
-            sorted(absent),
-            settings,
-            provenance,
-            clip.num_frames / clip.fps,
+            heading=job.heading,
+            unit=job.parts[0].unit,
+            sections={one.name: one.section for one in found},
+            metrics=metrics,
+            card=detector.card,
+            config=job.config,
+            data=facts(evidence),
+            clip=evidence.clip,
+            hashes=job.hashes,
         )
-    for name, found in metrics.items():
-        log.info("evaluate: %s: %s", name, json.dumps(found["shooting"]))
-    log.info("evaluate: wrote %s", target / "report.html")
+        root = write_lineage(folder, job.hashes)
+    for name, part in metrics.items():
+        log.info("evaluate: %s: %s", name, json.dumps(part["shooting"]))
+    for one in found:
+        for verdict in one.section.verdicts:
+            log.info("evaluate: %s: %s: %s", one.name, verdict.state, verdict.says)
+    log.info("evaluate: wrote %s; its root is %s", job.target / "report.html", root)
 
 
-def score_splits(cfg: EvaluateApp, detector: Detector) -> list[Scored]:
+def job_of(cfg: EvaluateApp, detector: Detector) -> Job:
+    """Score the packed splits, or the collection that is asked for."""
+    return of_splits(cfg, detector) if cfg.collection is None else of_collection(cfg, detector)
+
+
+def of_splits(cfg: EvaluateApp, detector: Detector) -> Job:
+    """Score what `dvc repro` packed."""
+    paths, work = cfg.paths, Path(cfg.paths.work)
+    packed = Packed.open(paths.packed, work, cfg.run.cache_gb)
+    check_format(detector, packed.place, packed.format)
+    parts = score_splits(cfg, detector, packed)
+    known = {one.name: one for one in parts}
+    test = packed.select(["test"], variants=True)
+    is_variant = packed.index["variant"].take(test).is_valid().to_numpy(zero_copy_only=False)
+    return Job(
+        heading="Discern evaluation",
+        target=Path(paths.reports),
+        config=tracked(cfg),
+        hashes=lineage.hash_stages(local_stages(cfg), app.CONF),
+        parts=parts,
+        absent=sorted(set(cfg.splits) - known.keys()),
+        val=known.get("val")
+        or score_rows(cfg, detector, packed, "val", packed.select(["val"], variants=False)),
+        variants=score_rows(cfg, detector, packed, "variants", test[is_variant]),
+        places=Places(
+            clips=storage.mirror(paths.clips, work),
+            splits=storage.mirror(paths.splits, work),
+            augmented=storage.mirror(paths.augmented, work),
+            probes=storage.mirror(paths.probes, work),
+            models=Path(paths.models),
+        ),
+    )
+
+
+def local_stages(cfg: EvaluateApp) -> dict[str, Path]:
+    """The folders of the stages before; those on a store are not hashed again."""
+    names = ("clips", "splits", "augmented", "packed", "probes", "models")
+    places = {name: str(getattr(cfg.paths, name)) for name in names}
+    return {name: Path(at) for name, at in places.items() if not storage.is_remote(at)}
+
+
+def check_splits(splits: Sequence[str]) -> None:
+    """Raise `UserError` for a split that there is not, or for none."""
+    unknown = sorted(set(splits) - set(SPLITS))
+    if unknown or not splits:
+        raise UserError(f"conf/evaluate.yaml: splits {splits}; name some of {', '.join(SPLITS)}")
+
+
+def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
+    """Score the files of a collection."""
+    assert cfg.collection is not None
+    one = score_collection(cfg, detector, cfg.collection)
+    return Job(
+        heading=f"Discern evaluation of the collection “{one.name}”",
+        target=Path(cfg.paths.collection_reports) / one.name,
+        config=tracked(cfg) | {"ingest": asdict(cfg.ingest)},
+        hashes={
+            **lineage.hash_stages({"models": Path(cfg.paths.models)}, app.CONF),
+            lineage.SOURCES: lineage.source_hashes(Path(cfg.paths.work) / "evaluate" / one.name),
+        },
+        parts=[one],
+        absent=[],
+    )
+
+
+def set_against(cfg: EvaluateApp, job: Job, device: str) -> tuple[Job, Examined]:
+    """Score the same clips with another model, and compare."""
+    assert cfg.against is not None
+    with revisions.models(cfg.against, Path(cfg.paths.models), Path(cfg.paths.work)) as folder:
+        other = weights.load(folder, device, cfg.factory)
+    name = storage.name(cfg.against)
+    found = job_of(cfg, other).parts
+    bootstrap = Bootstrap(cfg.num_bootstrap, cfg.confidence, cfg.seed)
+    compared = replace(
+        job,
+        heading=f"{job.heading} against “{name}”",
+        target=Path(cfg.paths.compared_reports) / name / job.target.name,
+        config=job.config | {"against": other.sha256},
+    )
+    return compared, against.examine(job.parts, found, name, bootstrap)
+
+
+def score_splits(cfg: EvaluateApp, detector: Detector, packed: Packed) -> list[Scored]:
     """Score the original clips of each of `cfg.splits` that holds any.
 
     Raises:
-        UserError: an unknown split, or the first of them is empty.
+        UserError: the first of them is empty.
     """
-    unknown = sorted(set(cfg.splits) - set(MEANINGS))
-    if unknown or not cfg.splits:
+    found = {
+        split: score_rows(cfg, detector, packed, split, packed.select([split], variants=False))
+        for split in cfg.splits
+    }
+    first = cfg.splits[0]
+    if found[first] is None:
         raise UserError(
-            f"conf/evaluate.yaml: splits {cfg.splits}; name some of {', '.join(MEANINGS)}"
+            f"{packed.place}: no clip in the split '{first}'; give conf/split.yaml a larger "
+            f"share for it, or add recordings"
         )
-    packed = Packed.open(cfg.paths.packed, Path(cfg.paths.work), cfg.run.cache_gb)
-    check_format(detector, packed.place, packed.format)
-    scored = []
-    for split in cfg.splits:
-        rows = packed.select([split], variants=False)
-        if rows.size:
-            clips = packed.index.take(rows).select(scores.CLIP_SCHEMA.names)
+    return [one for one in found.values() if one is not None]
 
-            def read(number: int, rows: NDArray[np.int64] = rows) -> video.Frames:
-                return packed.read(int(rows[number]))
 
-            scored.append(score(cfg, detector, split, MEANINGS[split], clips, read))
-        elif split == cfg.splits[0]:
-            raise UserError(
-                f"{packed.place}: no clip in the split '{split}'; give conf/split.yaml a larger "
-                f"share for it, or add recordings"
-            )
-    return scored
+def score_rows(
+    cfg: EvaluateApp, detector: Detector, packed: Packed, name: str, rows: NDArray[np.int64]
+) -> Scored | None:
+    """Score some packed samples; None where there are none."""
+    if not rows.size:
+        return None
+    clips = packed.index.take(rows).select(scores.CLIP_SCHEMA.names)
+    return score(cfg, detector, name, clips, lambda number: packed.read(int(rows[number])))
 
 
 def score_collection(cfg: EvaluateApp, detector: Detector, collection: str) -> Scored:
@@ -138,27 +259,32 @@ def score_collection(cfg: EvaluateApp, detector: Detector, collection: str) -> S
         return video.decode(read_clip(clips_folder, manifest[number]))
 
     clips = scores.clip_table(manifest)
-    one = score(cfg, detector, name, "Files of the collection", clips, read)
+    one = score(cfg, detector, name, clips, read)
     return replace(one, files=scores.file_table(index, one.clips, read_rejects(clips_folder)))
 
 
 def score(
-    cfg: EvaluateApp,
-    detector: Detector,
-    name: str,
-    meaning: str,
-    clips: pa.Table,
-    read: scores.Read,
+    cfg: EvaluateApp, detector: Detector, name: str, clips: pa.Table, read: scores.Read
 ) -> Scored:
     """Score `clips` with the detector."""
-
-    def progress(batches: Sequence[int]) -> Iterable[int]:
-        return tqdm(batches, f"score {name}", unit="batch", disable=not cfg.run.progress)
-
     probabilities, digest = scores.predict(
-        clips, read, detector.predict, batch_size=cfg.batch_size, progress=progress
+        clips,
+        read,
+        detector.predict,
+        batch_size=cfg.batch_size,
+        progress=lambda batches: progress(cfg)(batches, f"score {name}"),
     )
+    meaning = MEANINGS.get(name, "Files of the collection")
     return Scored(name, meaning, scores.score_table(clips, probabilities), read, digest)
+
+
+def progress(cfg: EvaluateApp) -> Callable[[Sequence[int], str], Iterable[int]]:
+    """What wraps the numbers of batches, to show how far they are."""
+
+    def shown(batches: Sequence[int], title: str) -> Iterable[int]:
+        return tqdm(batches, title, unit="batch", disable=not cfg.run.progress)
+
+    return shown
 
 
 def model_format(detector: Detector) -> ClipFormat:

@@ -49,6 +49,7 @@ class Clip:
     licence: str
     authority: str
     viewpoint: str
+    notes: str
     pixels_sha256: str
     """Hash of the RGB frames before encoding; equal for exact duplicates."""
     shard: str

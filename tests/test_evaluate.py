@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from evaluate import run
 from pipeline import manifest
@@ -22,12 +23,16 @@ from tests.learn.networks.nets import small_causal
 
 Compose = Callable[..., Any]
 CLIP = ClipFormat(num_frames=4, size=32, fps=15.0, crf=18)
-SMALL = ("num_bootstrap=20", "num_mistakes=2", "num_bins=4")
+SMALL = ("num_bootstrap=20", "num_mistakes=2", "num_bins=4", "suites=[]")
 SMALL_CLIPS = ("ingest.clip.num_frames=4", "ingest.clip.size=32", "ingest.stride_frames=4")
 
 
-def write_model(folder: Path) -> None:
+def write_model(folder: Path, sign: float = 1.0) -> None:
+    """Weights whose logits are turned by `sign`."""
     network = small_causal(widths=(8, 8), dilations=(1,), window=CLIP.num_frames)
+    with torch.no_grad():
+        for weight in list(network.parameters())[-2:]:
+            weight *= sign
     folder.mkdir(parents=True)
     weights.save(
         folder,
@@ -88,8 +93,9 @@ def test_each_split_is_scored_on_its_original_clips_and_reported(
     assert table["split"].to_pylist() == ["test"] * 16 + ["unseen"] * 16
     assert table["sample_id"].to_pylist() == [f"{c}-False" for c in table["clip_id"].to_pylist()]
     metrics = json.loads((reports / "metrics.json").read_text())
-    assert list(metrics) == ["test", "unseen"]
-    assert metrics["test"]["num_shootings_rendered"] == metrics["test"]["num_shootings"] == 4
+    assert list(metrics["parts"]) == ["test", "unseen"]
+    found = metrics["parts"]["test"]
+    assert found["num_shootings_rendered"] == found["num_shootings"] == 4
     assert {path.name for path in (reports / "plots").iterdir()} == {"test", "unseen"}
     assert "rendered by a test" in (reports / "report.html").read_text()
 
@@ -145,7 +151,7 @@ def test_an_empty_test_split_is_refused_and_earlier_reports_stay(
 
 def test_an_unknown_split_is_named(tmp_path: Path, compose: Compose) -> None:
     write_model(tmp_path / "models")
-    with pytest.raises(UserError, match=r"splits .*tset.*name some of test, unseen"):
+    with pytest.raises(UserError, match=r"splits .*tset.*name some of train, val, test, unseen"):
         run(compose("evaluate", "splits=[tset]"))
 
 
@@ -183,7 +189,7 @@ def test_every_file_of_a_collection_is_scored_or_rejected_with_a_reason(
     assert files["doom.mp4"]["num_clips"] == len(of_doom) > 1
     assert files["doom.mp4"]["score"] == max(clip["score"] for clip in of_doom)
     assert {clip["discharge"] for clip in of_doom} == {None}
-    assert json.loads((reports / "metrics.json").read_text())["home"]["num_rejected"] == 1
+    assert json.loads((reports / "metrics.json").read_text())["parts"]["home"]["num_rejected"] == 1
     assert not (tmp_path / "reports").exists()
 
 
@@ -191,3 +197,31 @@ def test_a_folder_without_an_index_is_refused(tmp_path: Path, compose: Compose) 
     write_model(tmp_path / "models")
     with pytest.raises(UserError, match=r"index\.csv: missing"):
         run(compose("evaluate", f"collection={tmp_path}"))
+
+
+def test_an_unknown_suite_is_named(tmp_path: Path, compose: Compose) -> None:
+    with pytest.raises(UserError, match=r"suites: no suite shortcut; there are .*shortcuts"):
+        run(compose("evaluate", "suites=[shortcut]"))
+
+
+def test_another_model_is_set_beside_this_one(tmp_path: Path, compose: Compose) -> None:
+    write_model(tmp_path / "models")
+    write_model(tmp_path / "older", sign=-1.0)
+    write_packed(tmp_path / "packed", ("test", "unseen"))
+    run(compose("evaluate", *SMALL, f"against={tmp_path / 'older'}"))
+    reports = tmp_path / "compared_reports" / "older" / "reports"
+    found = json.loads((reports / "metrics.json").read_text())["suites"]["against"]
+    assert set(found["verdicts"]) == set(found["parts"]) == {"test", "unseen"}
+    auroc = found["parts"]["test"]["shooting"]["auroc"]
+    assert auroc["difference"]["value"] == pytest.approx(auroc["second"] - auroc["first"], abs=2e-6)
+    assert "Against another model" in (reports / "report.html").read_text()
+    assert not (tmp_path / "reports").exists()
+
+
+def test_what_is_neither_a_model_nor_a_revision_is_refused(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("test",))
+    with pytest.raises(UserError, match="against=nothing-such: neither a folder"):
+        run(compose("evaluate", *SMALL, "against=nothing-such"))

@@ -23,6 +23,7 @@ CLIP = Clip(
     licence="CC0",
     authority="",
     viewpoint="",
+    notes="",
     pixels_sha256="ab",
     shard="shard-00000.tar",
     offset=512,

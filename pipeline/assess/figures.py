@@ -24,6 +24,7 @@ _FPR_TICKS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 _ROW_PX = 34
 _MAX_LABEL = 20
+_REVERSED = {"traceorder": "reversed"}
 Spec = dict[str, Any]
 
 
@@ -55,17 +56,17 @@ def receiver_operating(series: Sequence[Series], bootstrap: Bootstrap) -> Spec:
         grid = np.geomspace(fewest, 1.0, 60)
         rates, low, high = curves.tpr_band(question, grid, bootstrap)
         band = {
-            "x": _numbers([*grid, *grid[::-1]]),
-            "y": _numbers([*high, *low[::-1]]),
+            "x": numbers([*grid, *grid[::-1]]),
+            "y": numbers([*high, *low[::-1]]),
             "fill": "toself",
-            "fillcolor": _translucent(one.colour),
+            "fillcolor": translucent(one.colour),
             "line": {"width": 0},
             "hoverinfo": "skip",
             "showlegend": False,
             "mode": "lines",
         }
         traces += [band, _line(one, grid, rates, "%{y:.1%} found at %{x:.2%} false alarms")]
-    layout = _layout("False alarms (share of other footage)", "Found (share of shootings)")
+    layout = base_layout("False alarms (share of other footage)", "Found (share of shootings)")
     ticks = [tick for tick in _FPR_TICKS if tick >= lowest / 3]
     layout["xaxis"] |= {
         "type": "log",
@@ -90,7 +91,7 @@ def precision_recall(series: Sequence[Series]) -> Spec:
             recall, precision = curves.precision_recall(questions(one.examples)["shooting"])
             text = "%{y:.1%} of alerts right, %{x:.1%} found"
             traces.append(_line(one, recall, precision, text))
-    layout = _layout("Found (recall)", "Alerts that are right (precision)")
+    layout = base_layout("Found (recall)", "Alerts that are right (precision)")
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"range": [0, 1.02], "tickformat": ".0%"}
     return {"data": traces, "layout": layout}
@@ -113,7 +114,7 @@ def reliability(series: Sequence[Series], num_bins: int) -> Spec:
         bins = curves.reliability(questions(one.examples)["shooting"], num_bins)
         trace = _line(one, bins.predicted, bins.observed, "said %{x:.1%}, was %{y:.1%}")
         traces.append(trace | {"mode": "lines+markers", "marker": {"size": 8}})
-    layout = _layout("Score given", "Share that were real shootings")
+    layout = base_layout("Score given", "Share that were real shootings")
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     return {"data": [diagonal, *traces] if traces else [], "layout": layout}
@@ -145,8 +146,8 @@ def scores(one: Series) -> Spec:
                 {
                     "type": "box",
                     "orientation": "h",
-                    "x": _numbers(values),
-                    "y": _numbers(rows),
+                    "x": numbers(values),
+                    "y": numbers(rows),
                     "width": 0.3,
                     "name": name,
                     "boxpoints": "outliers",
@@ -176,7 +177,11 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
     ]
     numbered = [(len(rows) - 1 - i, *row) for i, row in enumerate(rows)]
     traces = [
-        _intervals(one, [(position, *rest) for position, owner, *rest in numbered if owner is one])
+        _intervals(
+            one.name,
+            one.colour,
+            [(position, *rest) for position, owner, *rest in numbered if owner is one],
+        )
         for one in series
     ]
     layout = rows_layout("AUROC" if metric == "auroc" else "False alarms", [row[1] for row in rows])
@@ -188,8 +193,62 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
     return {"data": traces, "layout": layout}
 
 
-def _intervals(one: Series, rows: Sequence[tuple[int, str, Mapping[str, Any]]]) -> Spec:
-    """Points with their intervals at rows (position, source, result)."""
+def dots(
+    groups: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]], x_title: str, chance: float
+) -> Spec:
+    """Values with their intervals: one colour a group of (row's name, result)."""
+    order = list(dict.fromkeys(name for rows in groups.values() for name, _ in rows))
+    step = 0.5 / len(groups)
+    traces: list[Spec] = []
+    for number, (group, rows) in enumerate(groups.items()):
+        shift = step * ((len(groups) - 1) / 2 - number)
+        placed = [
+            (len(order) - 1 - order.index(name) + shift, name, result)
+            for name, result in rows
+            if result["value"] is not None
+        ]
+        traces.append(_intervals(group, COLOURS[number], placed))
+    layout = rows_layout(x_title, order, rows_each=0.8 + 0.3 * len(groups))
+    layout["xaxis"] |= {"tickformat": ".2f"}
+    layout["shapes"] = [
+        {"type": "line", "x0": chance, "x1": chance, "y0": 0, "y1": 1, "yref": "paper"}
+        | {"line": {"dash": "dot", "width": 1.5, "color": OTHER_COLOUR}}
+    ]
+    return {"data": traces, "layout": layout}
+
+
+def strengths(
+    curves: Mapping[str, Sequence[float]], ticks: Mapping[str, float], y_title: str
+) -> Spec:
+    """Curves over strengths at the values of `ticks`: the first in `COLOURS`, the others grey."""
+    traces = []
+    for number, (name, values) in enumerate(curves.items()):
+        colour = COLOURS[number] if number < len(COLOURS) else OTHER_COLOUR
+        trace = {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "x": numbers(ticks.values()),
+            "y": numbers(values),
+            "line": {"color": colour, "width": 2.5 if number < len(COLOURS) else 1},
+            "name": escaped(name),
+            "showlegend": number < len(COLOURS),
+            "hovertemplate": f"{escaped(name)}: %{{y:.3f}}<extra></extra>",
+        }
+        traces.append(trace)
+    layout = base_layout("Strength of the edit", y_title)
+    layout["xaxis"] |= {
+        "tickvals": list(ticks.values()),
+        "ticktext": list(ticks),
+        "range": [-0.05, 1.05],
+    }
+    # What is in colour is drawn last, above the others.
+    return {"data": traces[::-1], "layout": layout | {"legend": layout["legend"] | _REVERSED}}
+
+
+def _intervals(
+    name: str, colour: str, rows: Sequence[tuple[float, str, Mapping[str, Any]]]
+) -> Spec:
+    """Points with their intervals at rows (position, name, result)."""
 
     def reach(result: Mapping[str, Any], end: str) -> float:
         return 0.0 if result[end] is None else abs(result[end] - result["value"])
@@ -203,14 +262,14 @@ def _intervals(one: Series, rows: Sequence[tuple[int, str, Mapping[str, Any]]]) 
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": _numbers([reach(result, "high") for _, _, result in rows]),
-            "arrayminus": _numbers([reach(result, "low") for _, _, result in rows]),
+            "array": numbers([reach(result, "high") for _, _, result in rows]),
+            "arrayminus": numbers([reach(result, "low") for _, _, result in rows]),
             "thickness": 2,
             "width": 0,
         },
-        "marker": {"size": 10, "color": one.colour},
+        "marker": {"size": 10, "color": colour},
         "cliponaxis": False,
-        "name": escaped(one.name),
+        "name": escaped(name),
         "hovertemplate": "%{text}: %{x:.3f}<extra></extra>",
     }
 
@@ -224,15 +283,16 @@ def _line(one: Series, x: Any, y: Any, hover: str) -> Spec:
     return {
         "type": "scatter",
         "mode": "lines",
-        "x": _numbers(x),
-        "y": _numbers(y),
+        "x": numbers(x),
+        "y": numbers(y),
         "line": {"color": one.colour, "width": 2.5},
         "name": escaped(one.name),
         "hovertemplate": f"{hover}<extra></extra>",
     }
 
 
-def _layout(x_title: str, y_title: str) -> Spec:
+def base_layout(x_title: str, y_title: str) -> Spec:
+    """A layout with titled axes, a legend above, and nothing that can be dragged."""
     axis = {
         "zeroline": False,
         "automargin": True,
@@ -259,7 +319,7 @@ def rows_layout(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> S
 
     A name may have several lines.
     """
-    layout = _layout(x_title, "")
+    layout = base_layout(x_title, "")
     del layout["yaxis"]["title"]
     # Rows are numbered upwards, and read downwards.
     labels = [
@@ -284,10 +344,12 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_LABEL else f"{text[: _MAX_LABEL - 8]}\u2026{text[-7:]}"
 
 
-def _translucent(colour: str) -> str:
+def translucent(colour: str) -> str:
+    """A `#rrggbb` colour for a band behind a line."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.16)"
 
 
-def _numbers(values: Any) -> list[float | None]:
+def numbers(values: Any) -> list[float | None]:
+    """Numbers as JSON, six decimals, None for NaN."""
     return [None if np.isnan(value) else round(float(value), 6) for value in values]

@@ -35,11 +35,11 @@ def write_plots(
     if shooting is not None:
         bins = curves.reliability(shooting, num_bins)
         calibration = zip(bins.predicted, bins.observed, bins.num_examples, strict=True)
-    _write(folder / "roc.csv", ("fpr", "tpr"), roc)
-    _write(folder / "precision_recall.csv", ("recall", "precision"), recall)
-    _write(folder / "reliability.csv", ("predicted", "observed", "num_examples"), calibration)
-    _write(folder / "confusion.csv", ("actual", "predicted"), _confusion(examples))
-    _write(folder / "sources.csv", ("source", "auroc", "false_alarms"), _sources(metrics))
+    write_csv(folder / "roc.csv", ("fpr", "tpr"), roc)
+    write_csv(folder / "precision_recall.csv", ("recall", "precision"), recall)
+    write_csv(folder / "reliability.csv", ("predicted", "observed", "num_examples"), calibration)
+    write_csv(folder / "confusion.csv", ("actual", "predicted"), _confusion(examples))
+    write_csv(folder / "sources.csv", ("source", "auroc", "false_alarms"), _sources(metrics))
 
 
 def _confusion(examples: Examples | None) -> Iterable[Sequence[str]]:
@@ -55,7 +55,8 @@ def _sources(metrics: Mapping[str, Any]) -> Iterable[Sequence[Any]]:
         yield name, source["shooting"]["auroc"]["value"], source["false_alarms"]["value"]
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows as CSV; floats with six decimals, and nothing for None."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

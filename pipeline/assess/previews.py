@@ -27,15 +27,26 @@ def strip(frames: NDArray[np.uint8], mode: str) -> str:
         frames: uint8 (T, H, W, 3) RGB.
         mode: one of `MODES`.
     """
-    assert mode in MODES
     moments = np.linspace(0, len(frames) - 1, _NUM_FRAMES).round().astype(int)
-    sheet = Image.new("L" if mode == "protected" else "RGB", (SIZE * _NUM_FRAMES, SIZE))
-    for place, moment in enumerate(moments):
-        image = Image.fromarray(frames[moment])
-        if mode == "protected":
-            radius = _BLUR_SHARE * max(image.size)
-            image = image.convert("L").filter(ImageFilter.GaussianBlur(radius))
-        sheet.paste(image.resize((SIZE, SIZE), Image.Resampling.BILINEAR), (place * SIZE, 0))
+    pictures = [shown(frames[moment], mode) for moment in moments]
+    sheet = Image.new(pictures[0].mode, (SIZE * _NUM_FRAMES, SIZE))
+    for place, picture in enumerate(pictures):
+        sheet.paste(picture, (place * SIZE, 0))
+    return data_uri(sheet)
+
+
+def shown(frame: NDArray[np.uint8], mode: str) -> Image.Image:
+    """One frame, uint8 (H, W, 3) RGB, as a preview of `SIZE` by `SIZE` in one of `MODES`."""
+    assert mode in MODES
+    image = Image.fromarray(frame)
+    if mode == "protected":
+        radius = _BLUR_SHARE * max(image.size)
+        image = image.convert("L").filter(ImageFilter.GaussianBlur(radius))
+    return image.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+
+
+def data_uri(image: Image.Image) -> str:
+    """A picture as a JPEG data URI."""
     buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=_QUALITY)
+    image.save(buffer, "JPEG", quality=_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

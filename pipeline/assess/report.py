@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,15 @@ import jinja2
 import numpy as np
 
 from pipeline.assess import figures, wording
-from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.bootstrap import FEWEST_RESAMPLES, MOST_CELLS, Bootstrap
 from pipeline.assess.examples import Examples
 from pipeline.assess.questions import tpr_key
+from pipeline.assess.suites.base import Examined, Figure, Gallery, Table
 from pipeline.manifest import CLASSES
 
 _TEMPLATES = Path(__file__).parent / "templates"
+STATE_NAMES = {"green": "good", "amber": "caution", "red": "fault", "grey": "cannot be told"}
+_NUM_STEPS = 1000
 _HEADLINES = ("auroc", tpr_key(0.01), tpr_key(0.001))
 
 
@@ -91,6 +94,9 @@ class Report:
     heading: str
     unit: str
     parts: Sequence[Part]
+    suites: Sequence[Examined]
+    threshold: float
+    """Where the slider stands at first."""
     mistakes: Sequence[MistakeGroup]
     data: Sequence[DataRow]
     files: Sequence[Mapping[str, Any]]
@@ -112,6 +118,7 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.tests |= {"table": _is(Table), "figure": _is(Figure), "gallery": _is(Gallery)}
     environment.filters |= {
         "percent": wording.percent,
         "decimal": wording.decimal,
@@ -119,6 +126,7 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
     }
     plotly, script = get_plotlyjs(), (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     metrics = {part.name: part.metrics for part in report.parts}
+    environment.globals["figure_id"] = figure_id
     return environment.get_template("report.html.j2").render(
         report=report,
         verdict=wording.verdict(metrics, report.unit),
@@ -128,12 +136,16 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
         tables=[_table(question, report.parts) for question in wording.QUESTION_NAMES],
         confusions=[_confusion(part) for part in report.parts],
         classes=[wording.CLASS_NAMES[name] for name in CLASSES],
+        states=STATE_NAMES,
+        thresholds=_embedded(_thresholds(report.parts)),
         source_columns=[*wording.METRIC_NAMES.values(), "Right class", "False alarms"],
         source_tables=[_source_table(part) for part in report.parts],
         pairs=_pairs(report.parts),
-        specs=_figures(report.parts, bootstrap, num_bins),
+        specs=_figures(report.parts, report.suites, bootstrap, num_bins),
         confidence=f"{100 * bootstrap.confidence:g} %",
         num_resamples=bootstrap.num_resamples,
+        fewest_resamples=FEWEST_RESAMPLES,
+        most_cells=MOST_CELLS,
         num_bins=num_bins,
         style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"),
         plotly=plotly,
@@ -232,7 +244,7 @@ def _confusion(part: Part) -> dict[str, Any]:
 
 
 def _figures(
-    parts: Sequence[Part], bootstrap: Bootstrap, num_bins: int
+    parts: Sequence[Part], suites: Sequence[Examined], bootstrap: Bootstrap, num_bins: int
 ) -> dict[str, dict[str, str]]:
     """Specifications as JSON, by the id of their place in the page; only those with data."""
     series = [
@@ -247,17 +259,43 @@ def _figures(
         "false-alarms": figures.sources(series, "false_alarms"),
         **{f"scores-{i}": figures.scores(one) for i, one in enumerate(series)},
     }
+    for suite in suites:
+        for number, block in enumerate(suite.section.blocks):
+            if isinstance(block, Figure):
+                specs[figure_id(suite.name, number)] = block.spec
     return {
         name: {"json": _embedded(spec), "height": f"{spec['layout']['height']}px"}
         for name, spec in specs.items()
-        if any(np.size(trace["x"]) for trace in spec["data"])
+        if any(np.size(trace.get("x", trace.get("z", ()))) for trace in spec["data"])
     }
 
 
-def _embedded(spec: figures.Spec) -> str:
+def figure_id(suite: str, number: int) -> str:
+    """The id of a suite's block in the page."""
+    return f"{suite}-{number}"
+
+
+def _thresholds(parts: Sequence[Part]) -> dict[str, Any]:
+    """How many shootings and others score at least each threshold, for the slider."""
+    grid = np.linspace(0, 1, _NUM_STEPS + 1)
+    found = {}
+    for part in parts:
+        is_shooting, score = part.examples.is_shooting, part.examples.score
+        found[part.name] = {
+            name: (group.size - np.searchsorted(np.sort(group), grid, "left")).tolist()
+            for name, group in (("shootings", score[is_shooting]), ("others", score[~is_shooting]))
+        }
+    return {"steps": _NUM_STEPS, "parts": found}
+
+
+def _embedded(values: Any) -> str:
     """JSON that cannot end the script element it stands in."""
-    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
+
+
+def _is(kind: type) -> Callable[[object], bool]:
+    return lambda block: isinstance(block, kind)
 
 
 def _csp_hash(script: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,36 +14,37 @@ import pyarrow.parquet as pq
 
 from pipeline.assess import previews, report, wording
 from pipeline.assess.mistakes import hardest
-from pipeline.assess.plots import write_plots
+from pipeline.assess.plots import write_csv, write_plots
 from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
+from pipeline.assess.suites.base import STATES, Evidence, Examined, Section
 from pipeline.assess.summary import headline, summarize
 from pipeline.manifest import CLASSES, class_index
 
 SCORES, FILES = "scores.parquet", "files.parquet"
 METRICS, HEADLINE, PAGE = "metrics.json", "headline.json", "report.html"
+POINT = "operating_point.json"
 
 
 def write_results(
     folder: Path,
     heading: str,
-    scored: Sequence[Scored],
+    evidence: Evidence,
     absent: Sequence[str],
-    settings: Settings,
+    suites: Sequence[Examined],
     provenance: report.Provenance,
-    clip_s: float,
 ) -> dict[str, Any]:
-    """Write scores, metrics, plots and the report into `folder`; returns the metrics.
+    """Write scores, metrics, plots and the report into `folder`; returns the metrics by part.
 
     Args:
         folder: empty.
         heading: title of the report.
-        scored: at least one, the first being what the verdict is about; all of one unit.
+        evidence: what was judged; its parts are all of one unit.
         absent: splits without a clip, whose plots are written empty.
-        settings: how to judge.
+        suites: what they found, in the order of the report.
         provenance: what everything was made from.
-        clip_s: length of a clip in seconds.
     """
+    scored, settings = evidence.parts, evidence.settings
     metrics = {
         one.name: summarize(one.examples, settings.bootstrap, settings.num_bins) for one in scored
     }
@@ -56,23 +58,56 @@ def write_results(
     files = [one.files for one in scored if one.files is not None]
     if files:
         pq.write_table(pa.concat_tables(files), folder / FILES)
-    _write_json(folder / METRICS, metrics)
-    _write_json(folder / HEADLINE, {name: headline(found) for name, found in metrics.items()})
+    for suite in suites:
+        _write_section(folder / "suites" / suite.name, suite.section)
+    point = found_point(suites)
+    if point is not None:
+        _write_json(folder / POINT, {**point, "weights_sha256": provenance.weights_sha256})
+    found = {suite.name: _found(suite.section) for suite in suites}
+    _write_json(folder / METRICS, {"parts": metrics, "suites": found})
+    counts = Counter(verdict.state for suite in suites for verdict in suite.section.verdicts)
+    headlines: dict[str, Any] = {name: headline(part) for name, part in metrics.items()}
+    headlines["verdicts"] = {state: counts[state] for state in STATES}
+    _write_json(folder / HEADLINE, headlines)
     page = report.Report(
         heading=heading,
         unit=scored[0].unit,
         parts=[
             report.Part(one.name, one.meaning, one.examples, metrics[one.name]) for one in scored
         ],
+        suites=suites,
+        threshold=0.5 if point is None else float(point["threshold"]),
         mistakes=[group for one in scored for group in _mistakes(one, settings)],
         data=[row for one in scored for row in _data_rows(one)],
         files=[row for table in files for row in _file_rows(table)],
-        clip_s=clip_s,
+        clip_s=evidence.clip.num_frames / evidence.clip.fps,
         provenance=provenance,
     )
     html = report.render(page, settings.bootstrap, settings.num_bins)
     (folder / PAGE).write_text(html, encoding="utf-8")
     return metrics
+
+
+def found_point(suites: Sequence[Examined]) -> Mapping[str, Any] | None:
+    """The operating point that the suite of streams chose."""
+    streams = next((one.section.metrics for one in suites if one.name == "streams"), {})
+    point: Mapping[str, Any] | None = streams.get("operating_point")
+    return point
+
+
+def _found(section: Section) -> dict[str, Any]:
+    """A suite's entry in `metrics.json`."""
+    verdicts = {one.name: {"state": one.state, "says": one.says} for one in section.verdicts}
+    return {"verdicts": verdicts, **section.metrics}
+
+
+def _write_section(folder: Path, section: Section) -> None:
+    """Write the plots and the rows of a suite, which every number of it was counted from."""
+    folder.mkdir(parents=True)
+    for name, (header, rows) in section.plots.items():
+        write_csv(folder / name, header, rows)
+    for name, table in section.rows.items():
+        pq.write_table(table, folder / name)
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

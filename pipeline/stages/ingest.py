@@ -420,6 +420,7 @@ def _clip(footage: Footage, window: Window, result: Canonical, tar: ShardWriter)
         licence=row.licence,
         authority=row.authority,
         viewpoint=row.viewpoint,
+        notes=row.notes,
         pixels_sha256=window.pixels_sha256,
         shard=place.shard,
         offset=place.offset,

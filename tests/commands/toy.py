@@ -39,6 +39,7 @@ def clip(file: File, number: int, **changes: object) -> Clip:
             licence=file.licence,
             authority=file.authority,
             viewpoint="",
+            notes="",
             pixels_sha256=f"{clip_id}p",
             shard="shard-000000.tar",
             offset=512 * number,

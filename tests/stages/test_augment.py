@@ -49,6 +49,7 @@ def write_clips(folder: Path, splits: Sequence[str]) -> None:
                 licence="CC0-1.0",
                 authority="",
                 viewpoint="",
+                notes="",
                 pixels_sha256="",
                 shard=place.shard,
                 offset=place.offset,

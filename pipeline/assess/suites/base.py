@@ -24,6 +24,8 @@ from pipeline.video import Frames
 
 State = Literal["green", "amber", "red", "grey"]
 """Good; not good enough to rest on; a fault; not to be told from this data."""
+STATES: tuple[State, ...] = ("red", "amber", "grey", "green")
+"""The worst first."""
 Spec = dict[str, Any]
 """A Plotly figure: `data` and `layout`, as `pipeline.assess.figures` makes them."""
 Predict = Callable[[Frames], FloatArray]
@@ -144,6 +146,21 @@ class Section:
     """By file name: written to `plots/<suite>/` for `dvc plots`."""
     rows: Mapping[str, pa.Table] = field(default_factory=dict)
     """By file name: written to `rows/<suite>/` as Parquet; what each number was counted from."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What one suite found, under its name and heading."""
+
+    name: str
+    title: str
+    section: Section
+
+    @property
+    def state(self) -> State | None:
+        """Its worst verdict; None where it judges nothing."""
+        states = {one.state for one in self.section.verdicts}
+        return next((state for state in STATES if state in states), None)
 
 
 def text(value: Any) -> Cell:

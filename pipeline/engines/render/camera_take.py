@@ -15,7 +15,7 @@ from pipeline.engines.render.look.effects import Flash, View
 from pipeline.engines.render.look.fleet import FLEETS, Fleet, draw_camera
 from pipeline.engines.render.look.lens import FisheyeLens
 from pipeline.engines.render.look.lights import Shining
-from pipeline.engines.render.look.overlay import draw_text
+from pipeline.engines.render.look.overlay import CameraText, draw_text
 from pipeline.engines.render.motion import (
     BodyMotion,
     WeaponMotion,
@@ -59,11 +59,13 @@ class BodyCameraTake:
         self._torch = np.array((1.0, 1.02, 1.06)) * rng.uniform(0.8, 2.5)
         self._has_torch = script.plan.dark or rng.random() < _TORCH_SHARE_BY_DAY
         self._events = draw_events(script, self._weapon, script.stream("events"))
+        self.text: CameraText | None = None
 
     def _move_wearer(self, rng: np.random.Generator) -> None:
         script = self.script
-        mounts = [m for m in self.fleet.mounts if m != "hand" or script.weapon is None]
-        mount = draw_mount(rng, mounts[rng.integers(len(mounts))])
+        worn = ("chest", "shoulder", "head")
+        mounts = [m for m in self.fleet.mounts if m in worn or script.weapon is None]
+        mount = self.mount = draw_mount(rng, mounts[rng.integers(len(mounts))])
         scale = recoil_scale(rng, script.weapon) if script.weapon else 1.0
         self._motion = BodyMotion(
             rng, script.movement, mount, script.duration_s, script.own_discharges_s, scale
@@ -84,6 +86,16 @@ class BodyCameraTake:
             cube = script.world.light_cube((*script.movement.start, 1.3))
             self._arms = WearerArms(rng, script.weapon, cube)
 
+    @property
+    def viewpoint(self) -> str:
+        """How the camera is carried, for the index."""
+        return {"fixed": "fixed", "hand": "hand-held"}.get(self.mount.where, "body")
+
+    @property
+    def overlay(self) -> str:
+        """What lies over the picture; known once it is rendered."""
+        return "none" if self.text is None else "timestamp"
+
     def frames(self) -> NDArray[np.uint8]:
         """Render uint8 (T, H, W, 3).
 
@@ -96,7 +108,7 @@ class BodyCameraTake:
         profile = draw_camera(rng, self.fleet, self.fps, len(self.script.plan.lamps) > 0)
         exposure = AutoExposure(profile, self.width, self.height, previews[0].radiance)
         camera = SensorCamera(rng, profile, self.width, self.height)
-        text = draw_text(rng, self.fleet.layouts)
+        text = self.text = draw_text(rng, self.fleet.layouts)
         pages: dict[int, tuple[Array, Array]] = {}
         frames = []
         for index in range(self.format.num_frames(self.script.duration_s)):

@@ -111,6 +111,11 @@ class FilmTake:
                 cases.append(Brass(start_s + 0.03, port, axes @ throw))
         return Events(flashes, puffs, cases)
 
+    @property
+    def overlay(self) -> str:
+        """What lies over the picture: films show no text."""
+        return "none"
+
     def frames(self) -> NDArray[np.uint8]:
         """Render uint8 (T, H, W, 3).
 

@@ -132,6 +132,11 @@ class GameTake:
         if not script.discharges_s and rng.random() < _MENU_SHARE:
             self.menu = draw_menu(rng, self.skin, width, height, script.duration_s)
 
+    @property
+    def overlay(self) -> str:
+        """What lies over the picture."""
+        return "none" if self.hud is None else "hud"
+
     def frames(self) -> NDArray[np.uint8]:
         """Render uint8 (T, H, W, 3)."""
         exposure = arcade.expose(self._graphics, self._trace(0.0).radiance)

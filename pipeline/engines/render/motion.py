@@ -18,6 +18,7 @@ CAMERA_IN_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], float)
 _MARGIN_S = 0.3
 _WALK_STEP_HZ = 1.75
 _CROUCH_M = 0.5
+_PAN_SHARE, _TREMBLE_SHARE = 0.2, 0.4
 # Raised to the eye, a weapon is above what a camera on the chest sees of it; held low, the
 # hands would cover the lens, so it goes to the hip.
 _RAISED_BEFORE_CHEST_CAMERA = np.array((0, 0.04, -0.05))
@@ -47,7 +48,7 @@ class Movement:
 class Mount:
     """Where the camera sits on the body (metres) and how it points (degrees).
 
-    `where` is chest, shoulder, head or hand.
+    `where` is chest, shoulder, head, hand or fixed: on a wall or a stand, where nobody wears it.
     """
 
     where: str
@@ -55,6 +56,11 @@ class Mount:
     pitch_deg: float
     yaw_deg: float
     roll_deg: float
+
+    @property
+    def angles_deg(self) -> tuple[float, float, float]:
+        """Pitch, yaw and roll."""
+        return self.pitch_deg, self.yaw_deg, self.roll_deg
 
     @property
     def on_chest(self) -> bool:
@@ -68,7 +74,7 @@ class Mount:
 
 
 def draw_mount(rng: np.random.Generator, where: str) -> Mount:
-    """Draw a mount on the chest, shoulder or head, or a camera held in one hand."""
+    """Draw a mount on the chest, shoulder or head, in one hand, or on something that stands."""
     yaw, roll = rng.normal(0, 2.0), rng.normal(0, 2.2)
     sideways = float(rng.uniform(-0.07, 0.07))
     if where == "chest":
@@ -77,6 +83,10 @@ def draw_mount(rng: np.random.Generator, where: str) -> Mount:
         place, pitch = (float(rng.choice([-0.14, 0.14])), 0.08, 1.47), rng.uniform(-4, 3)
     elif where == "head":
         place, pitch = (sideways, 0.12, float(rng.uniform(1.58, 1.66))), rng.uniform(-9, -3)
+    elif where == "fixed":
+        height = float(rng.uniform(1.0, 2.2))
+        place, pitch = (sideways, 0.1, height), rng.normal(0, 3.0) - 12 * max(0.0, height - 1.4)
+        yaw = rng.normal(0, 8.0)
     else:
         place = (2 * sideways, float(rng.uniform(0.3, 0.5)), float(rng.uniform(1.3, 1.6)))
         pitch, roll = rng.uniform(-10, 2), rng.normal(0, 5.0)
@@ -168,6 +178,8 @@ class BodyMotion:
         )
         self._mount_place = np.array(mount.place)
         self._mount_angles = self._mount_wobble(rng, mount, stride)
+        if mount.where == "fixed":
+            self._stand_still(rng, movement, mount)
 
     def _body_angles(
         self, rng: np.random.Generator, movement: Movement, stride: Vector, phase: Vector
@@ -245,6 +257,22 @@ class BodyMotion:
             pitch = pitch + 3 * _drift(rng, length, 0.5) + 0.7 * _drift(rng, length, 4)
             roll = roll + 2 * _drift(rng, length, 0.4) + 0.4 * _drift(rng, length, 6)
         return np.radians(np.stack([pitch, yaw, roll]))
+
+    def _stand_still(self, rng: np.random.Generator, movement: Movement, mount: Mount) -> None:
+        """Put the camera where the wearer would start; some pan, and some tremble in the wind."""
+        length = len(self.time)
+        self._place = np.tile((*movement.start, 0.0), (length, 1))
+        pitch, yaw, roll = (np.full(length, angle) for angle in mount.angles_deg)
+        if rng.random() < _PAN_SHARE:
+            reach, rate_hz = rng.uniform(4, 25), rng.uniform(0.04, 0.15)
+            yaw += reach * np.sin(2 * np.pi * rate_hz * self.time + rng.uniform(0, 6))
+        if rng.random() < _TREMBLE_SHARE:
+            size = np.exp(rng.uniform(np.log(0.02), np.log(0.4)))
+            pitch += size * _drift(rng, length, 5)
+            yaw += size * _drift(rng, length, 5)
+        self._angles = np.zeros((3, length))
+        self._angles[1] = movement.heading
+        self._mount_angles = np.radians(np.stack([pitch, yaw, roll]))
 
     def sample(self, table: Vector, times_s: ArrayLike) -> Vector:
         """Interpolate a table whose last axis is time."""

@@ -108,7 +108,7 @@ def draw_cuts(
     A cut at a discharge could be mistaken for its flash. Recordings with too many discharges
     get fewer cuts.
     """
-    shortest = min(_SHORTEST_S, duration_s / 3)
+    shortest = min(_SHORTEST_S, duration_s / 2)
     wanted = rng.choice(len(_NUM_CUTS_ODDS), p=_NUM_CUTS_ODDS)
     cuts: list[float] = []
     for _ in range(wanted):

@@ -24,7 +24,7 @@ def real(script: Script, settings: RenderSettings) -> Take:
         Dropped: the camera sees little but its wearer, an obstacle or nothing.
     """
     look = BodyCameraTake(script, _format(script, settings))
-    return _take(script, "real", f"bodycam-{look.fleet.name}", "body", look)
+    return _take(script, "real", f"bodycam-{look.fleet.name}", look.viewpoint, look)
 
 
 def game(script: Script, settings: RenderSettings) -> Take:
@@ -62,11 +62,17 @@ def _take(
     look: BodyCameraTake | GameTake | FilmTake,
 ) -> Take:
     incidents = [f"{one.kind} at {one.start_s:.1f} s" for one in script.incidents]
+    frames = damage.suffer(
+        look.frames(), script.stream(f"damage {origin}"), can_bar=origin != "film"
+    )
+    words = [
+        f"light={script.plan.light}",
+        f"weapon={_weapon(script, look)}",
+        f"overlay={look.overlay}",
+    ]
     return Take(
         name=f"{source}-{script.index:05d}",
-        frames=damage.suffer(
-            look.frames(), script.stream(f"damage {origin}"), can_bar=origin != "film"
-        ),
+        frames=frames,
         format=look.format,
         origin=origin,
         source=source,
@@ -75,5 +81,13 @@ def _take(
         viewpoint=viewpoint,
         licence="CC0-1.0",
         authority="rendered by pipeline.engines.render; staged, no real event",
-        notes=", ".join([script.plan.kind, script.plan.light, script.action, *incidents]),
+        notes=", ".join([f"scene={script.plan.kind}", *words, script.action, *incidents]),
     )
+
+
+def _weapon(script: Script, look: BodyCameraTake | GameTake | FilmTake) -> str:
+    """Who carries a weapon: the wearer or player, somebody else or nobody."""
+    in_hand = look.arms is not None if isinstance(look, GameTake) else script.weapon is not None
+    if in_hand:
+        return "own"
+    return "others" if any(actor.role.weapon for actor in script.actors) else "none"

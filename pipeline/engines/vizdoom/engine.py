@@ -86,5 +86,5 @@ def _take(index: int, form: Format, scene: Scene, frames: np.ndarray, telemetry:
         viewpoint="first-person",
         licence=scene.licence,
         authority="rendered by the ViZDoom engine; no real people",
-        notes=f"{scene.scenario or scene.iwad} {scene.game_map}",
+        notes=f"{scene.scenario or scene.iwad} {scene.game_map}, overlay={scene.overlay}",
     )

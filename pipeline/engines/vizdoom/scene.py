@@ -108,6 +108,11 @@ class Scene:
     map_tics: tuple[int, int]
 
     @property
+    def overlay(self) -> str:
+        """What lies over the picture."""
+        return "none" if self.hud == "none" and not self.crosshair else "hud"
+
+    @property
     def source(self) -> str:
         """The game that the recording comes from."""
         if self.scenario is not None:

@@ -1,4 +1,4 @@
-"""Fleets of body cameras: each a range of lenses, sensors, processing and on-screen text."""
+"""Fleets of cameras: each a range of lenses, sensors, processing and on-screen text."""
 
 from __future__ import annotations
 
@@ -72,7 +72,34 @@ FLEETS = (
         sharpening=(0.3, 1.0),
         layouts=(2, 4),
     ),
+    # Cameras on walls, poles and desks, and phones: without them, all that shakes little or has
+    # a clean picture would be a game or a film.
+    Fleet(
+        name="echo",
+        mounts=("fixed", "fixed", "head"),
+        fov_deg=(58, 96),
+        k1=(-0.02, 0.01),
+        readout_ms=(8, 20),
+        full_well=(1e5, 1e6),
+        tone_shoulder=(0.5, 1.3),
+        saturation=(0.7, 1.1),
+        sharpening=(0.1, 0.8),
+        layouts=(0, 1),
+    ),
+    Fleet(
+        name="foxtrot",
+        mounts=("hand", "hand", "fixed", "head"),
+        fov_deg=(62, 82),
+        k1=(-0.01, 0.01),
+        readout_ms=(8, 18),
+        full_well=(1e5, 1e6),
+        tone_shoulder=(0.6, 1.4),
+        saturation=(0.9, 1.25),
+        sharpening=(0.2, 0.8),
+        layouts=(3,),
+    ),
 )
+_CLEAN_SHARE, _LARGEST_BINNING = 0.5, 30.0
 
 
 @dataclass(frozen=True)
@@ -136,7 +163,7 @@ def draw_camera(rng: np.random.Generator, fleet: Fleet, fps: float, indoors: boo
         balance_error=(float(error[0]), float(error[1])),
         balance_s=rng.uniform(0.5, 2.5),
         balance_hunt=rng.uniform(0.0, 0.05) if rng.random() < 0.5 else 0.0,
-        full_well=float(np.exp(rng.uniform(low, high))),
+        full_well=float(np.exp(rng.uniform(low, high)) * _binning(rng)),
         read_noise=rng.uniform(0.5, 1.7),
         temporal_denoise=rng.uniform(0.2, 0.9),
         tone_shoulder=rng.uniform(*fleet.tone_shoulder),
@@ -145,3 +172,10 @@ def draw_camera(rng: np.random.Generator, fleet: Fleet, fps: float, indoors: boo
         saturation=rng.uniform(*fleet.saturation) * rng.uniform(0.7, 1.4),
         sharpening=rng.uniform(*fleet.sharpening),
     )
+
+
+def _binning(rng: np.random.Generator) -> float:
+    """Draw how many pixels of the sensor make one of the picture: scaling down averages noise."""
+    if rng.random() >= _CLEAN_SHARE:
+        return 1.0
+    return float(np.exp(rng.uniform(0, np.log(_LARGEST_BINNING))))

@@ -1,0 +1,119 @@
+"""The report in a browser: no request, no error, everything can be used by everybody."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.assess.test_report import HOSTILE, HOSTILE_SOURCES, split, suites, write
+from tests.assess.toy import SOURCES
+
+pytestmark = pytest.mark.browser
+
+
+@dataclasses.dataclass
+class Visit:
+    """An open page with what it asked for and complained about since."""
+
+    page: Any
+    requests: list[str]
+    complaints: list[str]
+
+
+@pytest.fixture(scope="module")
+def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page") / "out"
+    parts = split("test", HOSTILE_SOURCES), split("unseen", SOURCES)
+    write(folder, *parts, found=suites(HOSTILE))
+    return folder / "report.html"
+
+
+@pytest.fixture(params=["light", "dark"])
+def visit(request: pytest.FixtureRequest, report_file: Path) -> Iterator[Visit]:
+    from playwright.sync_api import sync_playwright
+
+    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser_path is None:
+        pytest.skip("no Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        page = browser.new_page(color_scheme=request.param, reduced_motion="reduce")
+        seen = Visit(page, [], [])
+        page.on("request", lambda one: seen.requests.append(one.url))
+        page.on("console", lambda one: seen.complaints.append(one.text))
+        page.on("pageerror", lambda one: seen.complaints.append(str(one)))
+        page.goto(report_file.as_uri())
+        yield seen
+        browser.close()
+
+
+def test_it_opens_from_disk_without_a_request_or_an_error(visit: Visit, report_file: Path) -> None:
+    outside = [url for url in visit.requests if not url.startswith(("data:", "blob:"))]
+    assert outside == [report_file.as_uri()]
+    assert visit.complaints == []
+    plots = visit.page.locator(".plot").count()
+    assert plots == visit.page.locator(".plot.js-plotly-plot").count() > 3
+
+
+def test_it_passes_an_accessibility_checker(visit: Visit) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(visit.page).response["violations"]
+    assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found] == []
+
+
+def test_the_slider_moves_the_confusion_of_every_part(visit: Visit) -> None:
+    slider, rows = visit.page.locator("#threshold"), visit.page.locator("#slider tr[data-part]")
+
+    def numbers(row: int) -> list[str]:
+        return [str(text) for text in rows.nth(row).locator("td.n").all_text_contents()]
+
+    slider.fill("0")
+    # Everything is an alert: 20 clips are shootings of 8 recordings and 35 or more others.
+    assert [numbers(row)[1] for row in range(2)] == ["0", "0"]
+    assert all(numbers(row)[4:] == ["100.0 %", "100.0 %"] for row in range(2))
+    slider.fill("1000")
+    assert all(numbers(row)[0] == "0" and numbers(row)[2] == "0" for row in range(2))
+    slider.fill("500")
+    before = numbers(0)
+    slider.focus()
+    visit.page.keyboard.press("PageDown")
+    assert numbers(0) != before
+    assert visit.page.locator("#threshold-shown").text_content() != "0.500"
+
+
+def test_tables_sort_by_number_and_say_so(visit: Visit) -> None:
+    table = visit.page.locator("#suite-floors table.sortable")
+    header = table.locator("th").nth(1)
+
+    def column() -> list[str]:
+        return [str(t)[:2] for t in table.locator("tbody td:nth-child(2)").all_text_contents()]
+
+    header.locator("button").focus()
+    visit.page.keyboard.press("Enter")
+    assert header.get_attribute("aria-sort") == "descending"
+    assert column() == ["10", "2."]
+    visit.page.keyboard.press("Enter")
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert column() == ["2.", "10"]
+
+
+def test_the_theme_can_be_changed(visit: Visit) -> None:
+    def paper() -> str:
+        return str(visit.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    before, label = paper(), visit.page.locator("#theme").text_content()
+    visit.page.locator("#theme").click()
+    assert paper() != before
+    assert visit.page.locator("#theme").text_content() != label
+
+
+def test_it_can_be_read_on_a_phone(visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 360, "height": 740})
+    visit.page.reload()
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
