@@ -315,11 +315,16 @@ def base_layout(x_title: str, y_title: str) -> Spec:
 
 
 def rows_layout(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> Spec:
-    """Layout of a figure with a row a name, the first on top; row i of n lies at n - 1 - i."""
+    """Layout of a figure with a row a name, the first on top; row i of n lies at n - 1 - i.
+
+    A name may have several lines.
+    """
     layout = base_layout(x_title, "")
     del layout["yaxis"]["title"]
     # Rows are numbered upwards, and read downwards.
-    labels = [escaped(_shortened(name)) for name in names][::-1]
+    labels = [
+        "<br>".join(escaped(_shortened(line)) for line in name.split("\n")) for name in names[::-1]
+    ]
     layout["yaxis"] |= {
         "tickmode": "array",
         "tickvals": list(range(len(labels))),

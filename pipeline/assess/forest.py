@@ -15,6 +15,7 @@ class Estimate:
     """A row: what was estimated, in which group, and `value`, `low` and `high` of it."""
 
     label: str
+    """May have two lines."""
     group: str
     result: Mapping[str, Any]
 
@@ -32,7 +33,7 @@ def forest(estimates: Sequence[Estimate], x_title: str, reference: float) -> Spe
                 "mode": "markers",
                 "x": [one.result["value"] for _, one in rows],
                 "y": [position for position, _ in rows],
-                "text": [figures.escaped(one.label) for _, one in rows],
+                "text": [figures.escaped(one.label.replace("\n", " / ")) for _, one in rows],
                 "error_x": {
                     "type": "data",
                     "symmetric": False,
@@ -47,7 +48,9 @@ def forest(estimates: Sequence[Estimate], x_title: str, reference: float) -> Spe
                 "hovertemplate": "%{text}: %{x:.3f}<extra></extra>",
             }
         )
-    layout = figures.rows_layout(x_title, [one.label for one in estimates])
+    labels = [one.label for one in estimates]
+    two_lines = any("\n" in label for label in labels)
+    layout = figures.rows_layout(x_title, labels, rows_each=1.35 if two_lines else 1.0)
     layout["xaxis"] |= {"tickformat": ".2f"}
     layout["shapes"] = [
         {

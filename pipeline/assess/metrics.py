@@ -76,10 +76,13 @@ def average_precision(counts: Counts) -> FloatArray:
 
     NaN where a weighting holds one class only: precision without negatives says nothing.
     """
-    precision = _ratio(counts.true_positives, counts.true_positives + counts.false_positives)
+    flagged = counts.true_positives + counts.false_positives
+    precision = np.divide(
+        counts.true_positives, flagged, out=np.zeros_like(flagged), where=flagged > 0
+    )
     gained = np.diff(counts.true_positives, axis=1, prepend=0.0)
     total = np.where(counts.num_negatives > 0, counts.num_positives, 0.0)
-    return _ratio((np.nan_to_num(precision) * gained).sum(axis=1), total)
+    return _ratio((precision * gained).sum(axis=1), total)
 
 
 def partial_auroc(counts: Counts, max_fpr: float) -> FloatArray:

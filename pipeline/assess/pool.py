@@ -12,6 +12,9 @@ from pipeline.assess.metrics import BoolArray, IntArray
 from pipeline.assess.placements import Placed, place
 from pipeline.assess.suites.base import Evidence
 
+MIN_RECORDINGS = 5
+"""Of a source that a verdict may rest on: of two alike with two recordings each, one has the
+higher scores throughout in every third draw, with five in one of 126."""
 NOTHING_TO_RANK = "no example with the other answer to be ranked against"
 
 

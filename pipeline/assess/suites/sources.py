@@ -21,7 +21,7 @@ from pipeline.assess.confound import judge_confound
 from pipeline.assess.forest import Estimate, forest
 from pipeline.assess.metrics import BoolArray
 from pipeline.assess.placements import Placed
-from pipeline.assess.pool import NOTHING_TO_RANK, Pool, judged
+from pipeline.assess.pool import MIN_RECORDINGS, NOTHING_TO_RANK, Pool, judged
 from pipeline.assess.questions import CHANCE, WORTH_HAVING
 from pipeline.assess.suites.base import (
     Cell,
@@ -37,8 +37,6 @@ from pipeline.assess.suites.base import (
 
 TITLE = "Unseen sources"
 
-MIN_RECORDINGS = 5
-"""Of a source that a verdict may rest on; with fewer, one odd recording decides its AUROC."""
 ACCEPTABLE_DROP = 0.1
 """In AUROC, from known to unseen sources."""
 _SCHEMA = pa.schema(
@@ -283,7 +281,7 @@ def _table(sources: Sequence[_Source], results: Mapping[str, Mapping[str, Any]])
 
 def _figure(sources: Sequence[_Source], results: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
     estimates = [
-        Estimate(one.name, f"{one.part}, {one.origin}", results[one.name])
+        Estimate(one.name, f"{one.part} sources", results[one.name])
         for one in sources
         if one.placed is not None
     ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -146,6 +147,14 @@ def test_the_lowest_of_many_equal_sources_is_not_red() -> None:
     assert spread["deviation"] < 1.5 * spread["deviation_by_chance"]
 
 
+def test_the_interval_of_the_worst_is_widened_for_having_been_picked() -> None:
+    section = sources.run(evidence(part("test", KNOWN, skill=0.5)))
+    worst = section.metrics["sources"][section.metrics["worst"]]["auroc"]
+    low, high = re.search(r"\((\S+) to (\S+)\)", found(section)["worst_source"].says).groups()
+    assert float(low) < worst["low"] - 0.005
+    assert float(high) > worst["high"] + 0.005
+
+
 def test_sources_of_few_recordings_are_shown_but_carry_no_verdict() -> None:
     small = toy.Source("kodak", "real", 0, 4)
     section = sources.run(evidence(part("test", (*KNOWN, small))))
@@ -180,6 +189,16 @@ def test_a_detector_that_recognises_the_camera_of_the_shootings_is_red() -> None
     variance = confound["score_variance"]["real"]
     assert variance["by_source"] > 0.6 > 0.1 > variance["by_class"]
     assert variance["p"] == pytest.approx(1 / 201, abs=1e-6)
+
+
+def test_a_score_that_follows_the_source_more_than_the_class_is_amber() -> None:
+    def reads_both(origin, discharge, source, rng):
+        real, score = reads_the_source(origin, discharge, source, rng)
+        return real, score + 2.0 * discharge
+
+    verdict = found(sources.run(evidence(part("test", confounded(20), reads_both))))
+    assert verdict["source_confound"].state == "amber"
+    assert "more than the class" in verdict["source_confound"].says
 
 
 def test_the_same_footage_under_a_detector_of_shootings_is_green() -> None:
