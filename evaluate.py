@@ -22,8 +22,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline import app, storage, video, workdir
-from pipeline.assess import against, scores, suites
+from pipeline.assess import against, lineage, scores, suites
+from pipeline.assess.audit.facts import facts
 from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.lineage import Hashes, write_lineage
+from pipeline.assess.oversight.bundle import write_bundle
 from pipeline.assess.report import Provenance
 from pipeline.assess.results import write_results
 from pipeline.assess.scored import Scored
@@ -59,6 +62,8 @@ class Job:
     heading: str
     target: Path
     config: dict[str, Any]
+    hashes: dict[str, Hashes]
+    """Of everything that is judged, by the stage that made it."""
     parts: list[Scored]
     absent: list[str]
     """Splits without a clip."""
@@ -77,6 +82,7 @@ def run(cfg: EvaluateApp) -> None:
         cfg.num_bins,
         cfg.num_mistakes,
         cfg.previews,
+        cfg.operating,
     )
     device = "cpu" if cfg.run.accelerator == "cpu" else "cuda"
     detector = weights.load(Path(cfg.paths.models), device, cfg.factory)
@@ -104,12 +110,25 @@ def run(cfg: EvaluateApp) -> None:
     )
     with workdir.replacing(job.target, Path(cfg.paths.work)) as folder:
         metrics = write_results(folder, job.heading, evidence, job.absent, found, provenance)
+        write_bundle(
+            folder,
+            heading=job.heading,
+            unit=job.parts[0].unit,
+            sections={one.name: one.section for one in found},
+            metrics=metrics,
+            card=detector.card,
+            config=job.config,
+            data=facts(evidence),
+            clip=evidence.clip,
+            hashes=job.hashes,
+        )
+        root = write_lineage(folder, job.hashes)
     for name, part in metrics.items():
         log.info("evaluate: %s: %s", name, json.dumps(part["shooting"]))
     for one in found:
         for verdict in one.section.verdicts:
             log.info("evaluate: %s: %s: %s", one.name, verdict.state, verdict.says)
-    log.info("evaluate: wrote %s", job.target / "report.html")
+    log.info("evaluate: wrote %s; its root is %s", job.target / "report.html", root)
 
 
 def job_of(cfg: EvaluateApp, detector: Detector) -> Job:
@@ -130,19 +149,27 @@ def of_splits(cfg: EvaluateApp, detector: Detector) -> Job:
         heading="Discern evaluation",
         target=Path(paths.reports),
         config=tracked(cfg),
+        hashes=lineage.hash_stages(local_stages(cfg), app.CONF),
         parts=parts,
         absent=sorted(set(cfg.splits) - known.keys()),
         val=known.get("val")
         or score_rows(cfg, detector, packed, "val", packed.select(["val"], variants=False)),
         variants=score_rows(cfg, detector, packed, "variants", test[is_variant]),
         places=Places(
-            *(
-                storage.mirror(place, work)
-                for place in (paths.clips, paths.splits, paths.augmented, paths.probes)
-            ),
-            Path(paths.models),
+            clips=storage.mirror(paths.clips, work),
+            splits=storage.mirror(paths.splits, work),
+            augmented=storage.mirror(paths.augmented, work),
+            probes=storage.mirror(paths.probes, work),
+            models=Path(paths.models),
         ),
     )
+
+
+def local_stages(cfg: EvaluateApp) -> dict[str, Path]:
+    """The folders of the stages before; those on a store are not hashed again."""
+    names = ("clips", "splits", "augmented", "packed", "probes", "models")
+    places = {name: str(getattr(cfg.paths, name)) for name in names}
+    return {name: Path(at) for name, at in places.items() if not storage.is_remote(at)}
 
 
 def check_splits(splits: Sequence[str]) -> None:
@@ -160,6 +187,10 @@ def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
         heading=f"Discern evaluation of the collection “{one.name}”",
         target=Path(cfg.paths.collection_reports) / one.name,
         config=tracked(cfg) | {"ingest": asdict(cfg.ingest)},
+        hashes={
+            **lineage.hash_stages({"models": Path(cfg.paths.models)}, app.CONF),
+            lineage.SOURCES: lineage.source_hashes(Path(cfg.paths.work) / "evaluate" / one.name),
+        },
         parts=[one],
         absent=[],
     )

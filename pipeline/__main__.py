@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "explain": ("<file or clip id>",),
     "forget": ("<collection>/<recording>",),
     "catalogue": (),
+    "verify": ("[root]",),
     "compare": ("[revision …]",),
     "export": (),
     "find-lr": (),

@@ -274,6 +274,22 @@ class TrainConfig:
 
 
 @dataclass
+class OperatingConfig:
+    """What alerts may cost; exactly one of the first two is given, the other is null."""
+
+    false_alerts_per_1000_h: float | None = between(0)
+    """Per 1,000 hours of one stream without real gunfire."""
+    reviewer_minutes_per_day: float | None = between(0)
+    """On false alerts, over all streams."""
+    streams: int = between(1)
+    """Watched at the same time, all day."""
+    minutes_per_alert: float = between(0.01)
+    """What a reviewer takes for one alert."""
+    refractory_s: float = between(0)
+    """An alert covers what follows in its stream for so long."""
+
+
+@dataclass
 class EvaluateConfig:
     """conf/evaluate.yaml"""
 
@@ -287,6 +303,7 @@ class EvaluateConfig:
     num_bins: int = between(2)
     num_mistakes: int = between(0)
     previews: str = MISSING
+    operating: OperatingConfig = MISSING
     factory: str | None = MISSING
     """`module:factory` of your own network, whose code may run to load the weights."""
 
@@ -423,6 +440,6 @@ def _out_of_range(values: Any, prefix: str) -> Iterator[str]:
         elif "between" in f.metadata:
             low, high = f.metadata["between"]
             for one in value if isinstance(value, list) else [value]:
-                if not low <= one <= high:
+                if one is not None and not low <= one <= high:
                     most = "" if high == float("inf") else f" and at most {high:g}"
                     yield f"{prefix}{f.name}={one} must be at least {low:g}{most}"

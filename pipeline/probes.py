@@ -24,6 +24,8 @@ _THUMBNAIL = 16
 _BORDER_CELLS = 24
 _STRIP, _CENTRE = 0.2, 0.2
 _REGION_CELLS = 6
+# As many as make the ends of a 95 % interval steady to about 0.01.
+_NUM_RESAMPLES, _CONFIDENCE = 1000, 0.95
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,17 @@ def _still(frames: Frames) -> Features:
     return _shrink(frames[len(frames) // 2], _THUMBNAIL, _THUMBNAIL).reshape(-1)
 
 
+@dataclass(frozen=True)
+class Told:
+    """How far some features tell the origin; 0.5 is not at all."""
+
+    auroc: dict[str, float]
+    """Of `logistic` (regression) and `boosting` (gradient-boosted trees)."""
+    low: float
+    high: float
+    """95 % interval of the better of them, over resampled clusters."""
+
+
 def by_source(
     features: Features,
     real: NDArray[np.bool_],
@@ -116,11 +129,14 @@ def by_source(
     *,
     num_folds: int,
     num_rounds: int,
-) -> dict[str, float] | None:
+) -> Told | None:
     """AUROC of origin from some features, cross-validated by source and cluster.
 
     No source is in two folds, and what shares a cluster with a held-out clip is not fitted to:
     of twins, one scene under both labels, a classifier would learn to expect the other label.
+    The AUROC is the mean over folds. Its interval resamples whole clusters of the held-out clips
+    (Davison and Hinkley, 1997, section 3.8) and fits nothing anew: it says how far the clips that
+    there are fix the number, and not what other sources would give.
 
     Args:
         features: float64 (N, F), finite.
@@ -128,17 +144,14 @@ def by_source(
         sources: (N,) names.
         clusters: (N,) names.
         num_folds: most folds; fewer where an origin has fewer sources.
-
         num_rounds: times that the sources are dealt into folds anew, since few sources make
             each deal a matter of luck.
 
     Returns:
-        For `logistic` (regression) and `boosting` (gradient-boosted trees) the mean over folds,
-        0.5 where the features tell nothing; None where no fold can be judged.
+        None where no fold can be judged.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -154,7 +167,8 @@ def by_source(
             max_iter=80, max_leaf_nodes=8, early_stopping=False, random_state=0
         ),
     }
-    found: dict[str, list[float]] = {name: [] for name in models}
+    folds: list[NDArray[np.int64]] = []
+    found: dict[str, list[Features]] = {name: [] for name in models}
     deals = itertools.chain.from_iterable(
         StratifiedGroupKFold(num_folds, shuffle=True, random_state=deal).split(
             features, real, groups
@@ -165,12 +179,48 @@ def by_source(
         fitted = others[~np.isin(scenes[others], scenes[held_out])]
         if len(set(real[held_out])) < 2 or len(set(real[fitted])) < 2:
             continue
+        folds.append(held_out)
         for name, model in models.items():
             # Many threads over so little data wait for each other.
             with threadpool_limits(1):
                 model.fit(features[fitted], real[fitted])
-                scores = model.predict_proba(features[held_out])[:, 1]
-            found[name].append(float(roc_auc_score(real[held_out], scores)))
-    if not found["logistic"]:
+                found[name].append(model.predict_proba(features[held_out])[:, 1])
+    if not folds:
         return None
-    return {name: float(np.mean(values)) for name, values in found.items()}
+    ones = np.ones((1, len(real)))
+    auroc = {name: float(_auroc(real, folds, found[name], ones)[0]) for name in models}
+    better = max(auroc, key=lambda name: auroc[name])
+    resampled = _auroc(real, folds, found[better], _resampled(scenes))
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.nanquantile(resampled, [tail, 1 - tail])
+    return Told(auroc, float(low), float(high))
+
+
+def _auroc(
+    real: NDArray[np.bool_],
+    folds: Sequence[NDArray[np.int64]],
+    scores: Sequence[Features],
+    weights: Features,
+) -> Features:
+    """(R,) mean over folds under weights (R, N) of clips; NaN where no fold holds both origins."""
+    total = np.zeros(len(weights))
+    num_judged = np.zeros(len(weights))
+    for held_out, score in zip(folds, scores, strict=True):
+        order = np.argsort(score, kind="stable")
+        ties = np.flatnonzero(np.diff(score[order], prepend=-np.inf))
+        own, is_real = weights[:, held_out[order]], real[held_out[order]]
+        above = np.add.reduceat(own * is_real, ties, axis=1)
+        others = np.add.reduceat(own * ~is_real, ties, axis=1)
+        num_pairs = above.sum(axis=1) * others.sum(axis=1)
+        won = (above * (np.cumsum(others, axis=1) - others / 2)).sum(axis=1)
+        total += np.divide(won, num_pairs, out=np.zeros_like(won), where=num_pairs > 0)
+        num_judged += num_pairs > 0
+    return np.divide(total, num_judged, out=np.full_like(total, np.nan), where=num_judged > 0)
+
+
+def _resampled(clusters: NDArray[np.str_]) -> Features:
+    """(R, N): how often each clip counts when its clusters are drawn with replacement."""
+    names, member = np.unique(clusters, return_inverse=True)
+    chances = np.full(names.size, 1 / names.size)
+    draws = np.random.default_rng(names.size).multinomial(names.size, chances, _NUM_RESAMPLES)
+    return draws[:, member].astype(np.float64)

@@ -18,6 +18,8 @@ from pipeline.assess.metrics import FloatArray, IntArray
 
 # Bounds the memory of one pass; a constant, since it decides nothing about the result.
 _CELLS_A_PASS = 4_000_000
+MOST_CELLS, FEWEST_RESAMPLES = 20_000_000, 200
+"""Examples times resamples of an interval, at most, unless fewer than the fewest would be left."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,20 @@ class Bootstrap:
             for name in (parts[0] if parts else {})
         }
 
+    def num_drawn(self, num_examples: int) -> int:
+        """Resamples that are drawn of so many examples: fewer of very many, for time's sake."""
+        return min(self.num_resamples, max(FEWEST_RESAMPLES, MOST_CELLS // num_examples))
+
     def weights(self, clusters: IntArray) -> Iterator[FloatArray]:
-        """Yield (R, N) counts of each example in a resample; R of all parts is `num_resamples`.
+        """Yield (R, N) counts of each example in a resample; R of all parts is `num_drawn`.
 
         `clusters` (N,) numbers the recordings 0, 1, ... without gaps.
         """
         num_clusters = int(clusters.max()) + 1
-        draws = _draw(self.seed, num_clusters, self.num_resamples)
+        num_resamples = self.num_drawn(clusters.size)
+        draws = _draw(self.seed, num_clusters, num_resamples)
         step = max(1, _CELLS_A_PASS // clusters.size)
-        for start in range(0, self.num_resamples, step):
+        for start in range(0, num_resamples, step):
             yield draws[start : start + step][:, clusters].astype(np.float64)
 
     def _percentiles(self, values: FloatArray) -> Interval | None:

@@ -94,7 +94,7 @@ def reliability_figure(name: str, wholes: Sequence[Look]) -> Figure:
                 "hovertemplate": "said %{x:.1%}, was %{y:.1%}, %{text}<extra></extra>",
             }
         )
-    layout = figures.plain_layout(f"{ASKED[name]} given", "Share that were so")
+    layout = figures.base_layout(f"{ASKED[name]} given", "Share that were so")
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     return Figure(
@@ -133,7 +133,7 @@ def abstention_figure(curves: Sequence[Curve]) -> Figure:
         }
         for i, one in enumerate(curves)
     ]
-    layout = figures.plain_layout("Coverage: share it answers itself", "Risk: share wrong of these")
+    layout = figures.base_layout("Coverage: share it answers itself", "Risk: share wrong of these")
     layout["xaxis"] |= {"range": [0, 1.02], "tickformat": ".0%"}
     most = max(0.05, *(float(one.risk.max()) for one in curves))
     layout["yaxis"] |= {"range": [0, 1.05 * most], "tickformat": ".0%"}

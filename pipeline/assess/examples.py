@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -55,6 +56,16 @@ class Examples:
         )
 
     @classmethod
+    def joined(cls, parts: Sequence[Examples]) -> Examples:
+        """The examples of all parts, in order; a recording's name means the same in each."""
+        return cls(
+            **{
+                one.name: np.concatenate([getattr(part, one.name) for part in parts])
+                for one in fields(cls)
+            }
+        )
+
+    @classmethod
     def _labelled(
         cls, table: pa.Table, p_real: FloatArray, p_discharge: FloatArray, predicted: IntArray
     ) -> Examples:
@@ -72,6 +83,10 @@ class Examples:
             p_discharge=p_discharge,
             predicted=predicted,
         )
+
+    def among(self, chosen: BoolArray) -> Examples:
+        """Some of the examples."""
+        return Examples(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})
 
     def __len__(self) -> int:
         return int(self.score.size)

@@ -24,6 +24,7 @@ _FPR_TICKS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 _ROW_PX = 34
 _MAX_LABEL = 20
+_REVERSED = {"traceorder": "reversed"}
 Spec = dict[str, Any]
 
 
@@ -65,7 +66,7 @@ def receiver_operating(series: Sequence[Series], bootstrap: Bootstrap) -> Spec:
             "mode": "lines",
         }
         traces += [band, _line(one, grid, rates, "%{y:.1%} found at %{x:.2%} false alarms")]
-    layout = plain_layout("False alarms (share of other footage)", "Found (share of shootings)")
+    layout = base_layout("False alarms (share of other footage)", "Found (share of shootings)")
     ticks = [tick for tick in _FPR_TICKS if tick >= lowest / 3]
     layout["xaxis"] |= {
         "type": "log",
@@ -90,7 +91,7 @@ def precision_recall(series: Sequence[Series]) -> Spec:
             recall, precision = curves.precision_recall(questions(one.examples)["shooting"])
             text = "%{y:.1%} of alerts right, %{x:.1%} found"
             traces.append(_line(one, recall, precision, text))
-    layout = plain_layout("Found (recall)", "Alerts that are right (precision)")
+    layout = base_layout("Found (recall)", "Alerts that are right (precision)")
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"range": [0, 1.02], "tickformat": ".0%"}
     return {"data": traces, "layout": layout}
@@ -113,7 +114,7 @@ def reliability(series: Sequence[Series], num_bins: int) -> Spec:
         bins = curves.reliability(questions(one.examples)["shooting"], num_bins)
         trace = _line(one, bins.predicted, bins.observed, "said %{x:.1%}, was %{y:.1%}")
         traces.append(trace | {"mode": "lines+markers", "marker": {"size": 8}})
-    layout = plain_layout("Score given", "Share that were real shootings")
+    layout = base_layout("Score given", "Share that were real shootings")
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     return {"data": [diagonal, *traces] if traces else [], "layout": layout}
@@ -122,7 +123,7 @@ def reliability(series: Sequence[Series], num_bins: int) -> Spec:
 def scores(one: Series) -> Spec:
     """How scores spread within each source, shootings apart from the rest."""
     order = _sources_by_origin(one)
-    layout = row_layout("Score", order, rows_each=1.4)
+    layout = rows_layout("Score", order, rows_each=1.4)
     layout["xaxis"] |= {"range": [-0.02, 1.02]}
     layout["boxmode"] = "overlay"
     is_shooting = one.examples.is_shooting
@@ -176,10 +177,14 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
     ]
     numbered = [(len(rows) - 1 - i, *row) for i, row in enumerate(rows)]
     traces = [
-        _intervals(one, [(position, *rest) for position, owner, *rest in numbered if owner is one])
+        _intervals(
+            one.name,
+            one.colour,
+            [(position, *rest) for position, owner, *rest in numbered if owner is one],
+        )
         for one in series
     ]
-    layout = row_layout("AUROC" if metric == "auroc" else "False alarms", [row[1] for row in rows])
+    layout = rows_layout("AUROC" if metric == "auroc" else "False alarms", [row[1] for row in rows])
     if metric == "false_alarms":
         most = max([0.02, *(row[2]["high"] or row[2]["value"] for row in rows)])
         layout["xaxis"] |= {"range": [-0.03 * most, 1.05 * most], "tickformat": ".0%"}
@@ -188,8 +193,62 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
     return {"data": traces, "layout": layout}
 
 
-def _intervals(one: Series, rows: Sequence[tuple[int, str, Mapping[str, Any]]]) -> Spec:
-    """Points with their intervals at rows (position, source, result)."""
+def dots(
+    groups: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]], x_title: str, chance: float
+) -> Spec:
+    """Values with their intervals: one colour a group of (row's name, result)."""
+    order = list(dict.fromkeys(name for rows in groups.values() for name, _ in rows))
+    step = 0.5 / len(groups)
+    traces: list[Spec] = []
+    for number, (group, rows) in enumerate(groups.items()):
+        shift = step * ((len(groups) - 1) / 2 - number)
+        placed = [
+            (len(order) - 1 - order.index(name) + shift, name, result)
+            for name, result in rows
+            if result["value"] is not None
+        ]
+        traces.append(_intervals(group, COLOURS[number], placed))
+    layout = rows_layout(x_title, order, rows_each=0.8 + 0.3 * len(groups))
+    layout["xaxis"] |= {"tickformat": ".2f"}
+    layout["shapes"] = [
+        {"type": "line", "x0": chance, "x1": chance, "y0": 0, "y1": 1, "yref": "paper"}
+        | {"line": {"dash": "dot", "width": 1.5, "color": OTHER_COLOUR}}
+    ]
+    return {"data": traces, "layout": layout}
+
+
+def strengths(
+    curves: Mapping[str, Sequence[float]], ticks: Mapping[str, float], y_title: str
+) -> Spec:
+    """Curves over strengths at the values of `ticks`: the first in `COLOURS`, the others grey."""
+    traces = []
+    for number, (name, values) in enumerate(curves.items()):
+        colour = COLOURS[number] if number < len(COLOURS) else OTHER_COLOUR
+        trace = {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "x": numbers(ticks.values()),
+            "y": numbers(values),
+            "line": {"color": colour, "width": 2.5 if number < len(COLOURS) else 1},
+            "name": escaped(name),
+            "showlegend": number < len(COLOURS),
+            "hovertemplate": f"{escaped(name)}: %{{y:.3f}}<extra></extra>",
+        }
+        traces.append(trace)
+    layout = base_layout("Strength of the edit", y_title)
+    layout["xaxis"] |= {
+        "tickvals": list(ticks.values()),
+        "ticktext": list(ticks),
+        "range": [-0.05, 1.05],
+    }
+    # What is in colour is drawn last, above the others.
+    return {"data": traces[::-1], "layout": layout | {"legend": layout["legend"] | _REVERSED}}
+
+
+def _intervals(
+    name: str, colour: str, rows: Sequence[tuple[float, str, Mapping[str, Any]]]
+) -> Spec:
+    """Points with their intervals at rows (position, name, result)."""
 
     def reach(result: Mapping[str, Any], end: str) -> float:
         return 0.0 if result[end] is None else abs(result[end] - result["value"])
@@ -208,9 +267,9 @@ def _intervals(one: Series, rows: Sequence[tuple[int, str, Mapping[str, Any]]]) 
             "thickness": 2,
             "width": 0,
         },
-        "marker": {"size": 10, "color": one.colour},
+        "marker": {"size": 10, "color": colour},
         "cliponaxis": False,
-        "name": escaped(one.name),
+        "name": escaped(name),
         "hovertemplate": "%{text}: %{x:.3f}<extra></extra>",
     }
 
@@ -232,8 +291,8 @@ def _line(one: Series, x: Any, y: Any, hover: str) -> Spec:
     }
 
 
-def plain_layout(x_title: str, y_title: str) -> Spec:
-    """Layout of a figure with two axes."""
+def base_layout(x_title: str, y_title: str) -> Spec:
+    """A layout with titled axes, a legend above, and nothing that can be dragged."""
     axis = {
         "zeroline": False,
         "automargin": True,
@@ -255,9 +314,9 @@ def plain_layout(x_title: str, y_title: str) -> Spec:
     }
 
 
-def row_layout(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> Spec:
-    """Layout of a figure with a row a name, the last of them at y = 0."""
-    layout = plain_layout(x_title, "")
+def rows_layout(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> Spec:
+    """Layout of a figure with a row a name, the first on top; row i of n lies at n - 1 - i."""
+    layout = base_layout(x_title, "")
     del layout["yaxis"]["title"]
     # Rows are numbered upwards, and read downwards.
     labels = [escaped(_shortened(name)) for name in names][::-1]
@@ -281,11 +340,11 @@ def _shortened(text: str) -> str:
 
 
 def translucent(colour: str) -> str:
-    """A colour `#rrggbb` for areas that others shine through."""
+    """A `#rrggbb` colour for a band behind a line."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.16)"
 
 
 def numbers(values: Any) -> list[float | None]:
-    """JSON of an array; None where it is NaN."""
+    """Numbers as JSON, six decimals, None for NaN."""
     return [None if np.isnan(value) else round(float(value), 6) for value in values]

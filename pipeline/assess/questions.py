@@ -17,6 +17,9 @@ PARTIAL_MAX_FPR = 0.1
 """The partial AUROC ends here: lower, it would rest on a handful of the negatives."""
 PARTIAL_AUROC = f"partial_auroc_{PARTIAL_MAX_FPR:g}"
 MIN_RECORDINGS = 2
+CHANCE = 0.5
+WORTH_HAVING = 0.6
+"""An AUROC below this is of no use to a reviewer, however certain it is."""
 _DECIMALS = 6
 
 
@@ -72,7 +75,7 @@ def judge(question: Question, bootstrap: Bootstrap, num_bins: int) -> dict[str, 
     for max_fpr in FALSE_POSITIVE_RATES:
         key = tpr_key(max_fpr)
         num_recordings = question.num_recordings(True)
-        result[key] = _bounded_exactly(result[key], num_recordings, bootstrap.confidence)
+        result[key] = bounded_exactly(result[key], num_recordings, bootstrap.confidence)
         if result[key]["value"] is not None:
             threshold = metrics.threshold_at_fpr(ranking, ranking.counts(ones), max_fpr)
             result[key]["threshold"] = None if threshold is None else round(threshold, _DECIMALS)
@@ -139,7 +142,7 @@ def _with_interval(value: float, interval: Interval | None, weakness: str | None
     return result
 
 
-def _bounded_exactly(
+def bounded_exactly(
     result: dict[str, Any], num_trials: int, confidence: float, unit: str = "recordings"
 ) -> dict[str, Any]:
     """Bound a share of none or all, which no resample can vary (Clopper & Pearson, 1934).
@@ -169,7 +172,7 @@ def _bounded_auroc(result: dict[str, Any], question: Question, confidence: float
         question.num_recordings(False),
         int(np.unique(question.clusters).size) // 2,
     )
-    return _bounded_exactly(result, num_pairs, confidence, "pairs of recordings")
+    return bounded_exactly(result, num_pairs, confidence, "pairs of recordings")
 
 
 def judge_share(values: BoolArray, clusters: IntArray, bootstrap: Bootstrap) -> dict[str, Any]:
@@ -185,7 +188,7 @@ def judge_share(values: BoolArray, clusters: IntArray, bootstrap: Bootstrap) -> 
     interval = bootstrap.intervals(statistics, clusters)["share"]
     weakness = "all examples are of one recording" if num_recordings < MIN_RECORDINGS else None
     result = _with_interval(float(values.mean()), interval, weakness)
-    return _bounded_exactly(result, num_recordings, bootstrap.confidence)
+    return bounded_exactly(result, num_recordings, bootstrap.confidence)
 
 
 def judge_auroc(question: Question, bootstrap: Bootstrap) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import jinja2
 import numpy as np
 
 from pipeline.assess import figures, wording
-from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.bootstrap import FEWEST_RESAMPLES, MOST_CELLS, Bootstrap
 from pipeline.assess.examples import Examples
 from pipeline.assess.questions import tpr_key
 from pipeline.assess.suites.base import Examined, Figure, Gallery, Table
@@ -95,6 +95,8 @@ class Report:
     unit: str
     parts: Sequence[Part]
     suites: Sequence[Examined]
+    threshold: float
+    """Where the slider stands at first."""
     mistakes: Sequence[MistakeGroup]
     data: Sequence[DataRow]
     files: Sequence[Mapping[str, Any]]
@@ -142,6 +144,8 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
         specs=_figures(report.parts, report.suites, bootstrap, num_bins),
         confidence=f"{100 * bootstrap.confidence:g} %",
         num_resamples=bootstrap.num_resamples,
+        fewest_resamples=FEWEST_RESAMPLES,
+        most_cells=MOST_CELLS,
         num_bins=num_bins,
         style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"),
         plotly=plotly,

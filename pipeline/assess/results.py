@@ -23,6 +23,7 @@ from pipeline.manifest import CLASSES, class_index
 
 SCORES, FILES = "scores.parquet", "files.parquet"
 METRICS, HEADLINE, PAGE = "metrics.json", "headline.json", "report.html"
+POINT = "operating_point.json"
 
 
 def write_results(
@@ -57,11 +58,14 @@ def write_results(
     files = [one.files for one in scored if one.files is not None]
     if files:
         pq.write_table(pa.concat_tables(files), folder / FILES)
-    for one in suites:
-        _write_section(folder / "suites" / one.name, one.section)
-    found = {one.name: _found(one.section) for one in suites}
+    for suite in suites:
+        _write_section(folder / "suites" / suite.name, suite.section)
+    point = found_point(suites)
+    if point is not None:
+        _write_json(folder / POINT, {**point, "weights_sha256": provenance.weights_sha256})
+    found = {suite.name: _found(suite.section) for suite in suites}
     _write_json(folder / METRICS, {"parts": metrics, "suites": found})
-    counts = Counter(verdict.state for one in suites for verdict in one.section.verdicts)
+    counts = Counter(verdict.state for suite in suites for verdict in suite.section.verdicts)
     headlines: dict[str, Any] = {name: headline(part) for name, part in metrics.items()}
     headlines["verdicts"] = {state: counts[state] for state in STATES}
     _write_json(folder / HEADLINE, headlines)
@@ -72,6 +76,7 @@ def write_results(
             report.Part(one.name, one.meaning, one.examples, metrics[one.name]) for one in scored
         ],
         suites=suites,
+        threshold=0.5 if point is None else float(point["threshold"]),
         mistakes=[group for one in scored for group in _mistakes(one, settings)],
         data=[row for one in scored for row in _data_rows(one)],
         files=[row for table in files for row in _file_rows(table)],
@@ -81,6 +86,13 @@ def write_results(
     html = report.render(page, settings.bootstrap, settings.num_bins)
     (folder / PAGE).write_text(html, encoding="utf-8")
     return metrics
+
+
+def found_point(suites: Sequence[Examined]) -> Mapping[str, Any] | None:
+    """The operating point that the suite of streams chose."""
+    streams = next((one.section.metrics for one in suites if one.name == "streams"), {})
+    point: Mapping[str, Any] | None = streams.get("operating_point")
+    return point
 
 
 def _found(section: Section) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pipeline.assess import previews
+from pipeline.assess import operating, previews
 from pipeline.assess.bootstrap import Bootstrap
+from pipeline.config import OperatingConfig
 from pipeline.errors import UserError
 
 
@@ -17,8 +18,18 @@ class Settings:
     num_bins: int
     num_mistakes: int
     previews: str
+    operating: OperatingConfig = field(
+        default_factory=lambda: OperatingConfig(
+            false_alerts_per_1000_h=10.0,
+            reviewer_minutes_per_day=None,
+            streams=1000,
+            minutes_per_alert=2.0,
+            refractory_s=60.0,
+        )
+    )
 
     def __post_init__(self) -> None:
+        operating.cost_of(self.operating)
         checks = (
             ("num_bootstrap", self.bootstrap.num_resamples, self.bootstrap.num_resamples >= 1),
             ("confidence", self.bootstrap.confidence, 0 < self.bootstrap.confidence < 1),

@@ -18,7 +18,7 @@ def slice_figure(part: str, judged: Sequence[Judged]) -> Figure:
     own = [one for one in judged if one.part == part and one.state != "grey"]
     worst = sorted(range(len(own)), key=lambda i: _least_chance(own[i]))[:_MAX_ROWS]
     own = [own[i] for i in sorted(worst)]
-    layout = figures.row_layout(
+    layout = figures.rows_layout(
         "Difference to the rest; left is worse",
         [f"{one.slice.name}: {one.slice.value}" for one in own],
         rows_each=1.3,
@@ -107,8 +107,8 @@ def value_table(judged: Sequence[Judged], left_out: set[str]) -> Table:
         f"A slice is too small where it or the rest holds fewer than {MIN_RECORDINGS} recordings "
         "of either answer. Viewpoint and notes come from the index of the footage, sizes and rates "
         f"from the original files. The pixels of {pixels.MAX_LOOKS:,} clips at most were measured, "
-        f"from 0 to 255: dark is a mean brightness below {pixels.DARK:g}, bright one above "
-        f"{pixels.BRIGHT:g}; still a mean change between frames below {pixels.STILL:g}; low "
+        f"on a scale from 0 to 255: dark is a mean brightness below {pixels.DARK:g}, bright one "
+        f"above {pixels.BRIGHT:g}; still a mean change between frames below {pixels.STILL:g}; low "
         f"contrast a distance of the 5th and 95th percentile below {pixels.FLAT:g}."
     )
     if left_out:

@@ -57,7 +57,7 @@ def summarize(examples: Examples, bootstrap: Bootstrap, num_bins: int) -> dict[s
         "origin_pairs": _origin_pairs(examples, asked["origin"], bootstrap),
         "sources": {
             source: _summarize_source(
-                examples, asked, examples.source == source, bootstrap, num_bins
+                examples, asked["shooting"], examples.source == source, bootstrap, num_bins
             )
             for source in sorted(set(examples.source))
         },
@@ -94,7 +94,7 @@ def _sizes(examples: Examples) -> dict[str, int]:
 
 def _summarize_source(
     examples: Examples,
-    asked: Mapping[str, Question],
+    shooting: Question,
     own: BoolArray,
     bootstrap: Bootstrap,
     num_bins: int,
@@ -104,11 +104,7 @@ def _summarize_source(
         "rendered": bool(examples.rendered[own].any()),
         "num_examples": int(own.sum()),
         "num_recordings": int(np.unique(examples.clusters[own]).size),
-        "shooting": _judge_source(asked["shooting"], own, bootstrap, num_bins),
-        **{
-            name: {"auroc": _judge_source(asked[name], own, bootstrap, num_bins)["auroc"]}
-            for name in ("origin", "discharge")
-        },
+        "shooting": _judge_source(shooting, own, bootstrap, num_bins),
         "accuracy": _accuracy(examples, own, bootstrap),
         "false_alarms": _false_alarms(examples, own, bootstrap),
         "confusion": _confusion(examples, own),
@@ -123,14 +119,18 @@ def _judge_source(
     A game holds no real shooting: what matters is how far its clips lie below all real ones.
     Calibration, which depends on how frequent an answer is, stays within the source.
     """
-    answers = np.unique(question.positive[own])
-    if answers.size == 2:
-        return judge(question.among(own), bootstrap, num_bins)
-    others = question.positive != answers[0]
-    judged = judge(question.among(own | others), bootstrap, num_bins)
-    within = judge(question.among(own), bootstrap, num_bins)
-    judged |= {name: within[name] for name in ("ece", "brier")}
+    compared = _compared(question, own)
+    judged = judge(question.among(compared), bootstrap, num_bins)
+    if compared.sum() > own.sum():
+        within = judge(question.among(own), bootstrap, num_bins)
+        judged |= {name: within[name] for name in ("ece", "brier")}
     return judged
+
+
+def _compared(question: Question, own: BoolArray) -> BoolArray:
+    """A source's examples, and those it is set against where it knows a single answer."""
+    answers = np.unique(question.positive[own])
+    return own if answers.size == 2 else own | (question.positive != answers[0])
 
 
 def _origin_pairs(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline import storage, workdir
-from pipeline.collection import find_collections, iter_index
+from pipeline.collection import iter_index
 from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
@@ -61,7 +61,7 @@ def _files(recording: str, cfg: IngestApp) -> set[Tombstone]:
     collection, _, name = recording.partition("/")
     listed = {
         row_path: Tombstone(recording, row_path, _sha256(place, row_path))
-        for place in _collections(cfg)
+        for place in tables.collections(cfg)
         if storage.name(place) == collection
         for row_path, row_recording in _index(place, cfg)
         if row_recording == name
@@ -76,12 +76,6 @@ def _sha256(place: str, path: str) -> str:
     return workdir.file_sha256(local) if local.is_file() else ""
 
 
-def _collections(cfg: IngestApp) -> list[str]:
-    folders = [Path(cfg.paths.synthetic), Path(cfg.paths.footage)]
-    found = [str(place) for folder in folders for place in find_collections(folder)]
-    return [*found, *cfg.collections]
-
-
 def _index(place: str, cfg: IngestApp) -> Iterator[tuple[str, str]]:
     with storage.fetched_index(place, Path(cfg.paths.work)) as folder:
         yield from ((row.path, row.recording) for row in iter_index(folder))
@@ -92,7 +86,7 @@ def _recordings(cfg: IngestApp) -> Iterator[str]:
     if files.is_file():
         yield from tables.column(files, "recording")
         return
-    for place in _collections(cfg):
+    for place in tables.collections(cfg):
         yield from (f"{storage.name(place)}/{recording}" for _, recording in _index(place, cfg))
 
 

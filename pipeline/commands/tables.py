@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from pipeline import storage
+from pipeline.collection import find_collections
 from pipeline.config import IngestApp
 
 _ROWS_PER_BATCH = 8192
@@ -30,6 +31,13 @@ def at_hand(cfg: IngestApp) -> IngestApp:
         if storage.is_remote(place)
     }
     return replace(cfg, paths=replace(cfg.paths, **copies))
+
+
+def collections(cfg: IngestApp) -> list[str]:
+    """Folders and URLs of every footage collection, in the order of ingest."""
+    folders = [Path(cfg.paths.synthetic), Path(cfg.paths.footage)]
+    found = [str(place) for folder in folders for place in find_collections(folder)]
+    return [*found, *cfg.collections]
 
 
 def select(

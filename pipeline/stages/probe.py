@@ -47,6 +47,8 @@ def look(block: Block) -> list[Cues]:
 def run(cfg: ProbeApp) -> None:
     """Write `metrics.json` to `paths.probes`: AUROC of origin for every set, cue and classifier.
 
+    With the interval of the better classifier beside it.
+
     Raises:
         UserError: a table that is missing, or samples that the tables do not know.
     """
@@ -91,14 +93,20 @@ def run(cfg: ProbeApp) -> None:
 def _judge(cfg: ProbeApp, features: dict[str, Features], index: pa.Table) -> dict[str, Any]:
     real = np.array([origin == "real" for origin in index["origin"].to_pylist()])
     sources, clusters = index["source"].to_pylist(), index["cluster"].to_pylist()
-    auroc = {}
+    auroc, interval = {}, {}
     for cue, values in features.items():
         found = probes.by_source(
             values, real, sources, clusters, num_folds=cfg.num_folds, num_rounds=cfg.num_rounds
         )
         if found is not None:
-            auroc[cue] = {model: round(value, 4) for model, value in found.items()}
-    return {"samples": len(real), "sources": len(set(sources)), "auroc": auroc}
+            auroc[cue] = {model: round(value, 4) for model, value in found.auroc.items()}
+            interval[cue] = {"low": round(found.low, 4), "high": round(found.high, 4)}
+    return {
+        "samples": len(real),
+        "sources": len(set(sources)),
+        "auroc": auroc,
+        "interval": interval,
+    }
 
 
 def _container(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Features:

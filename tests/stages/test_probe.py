@@ -115,9 +115,11 @@ def test_a_planted_cue_is_found_where_it_is_and_not_elsewhere(
     compose: Callable[..., App], tmp_path: Path, leak: str, cue: str
 ) -> None:
     outputs(tmp_path, leak)
-    auroc = probed(compose)["train"]["auroc"]
-    assert set(auroc) == CUES
+    found = probed(compose)["train"]
+    auroc, interval = found["auroc"], found["interval"]
+    assert set(auroc) == set(interval) == CUES
     assert max(auroc[cue].values()) > 0.95
+    assert interval[cue]["low"] > 0.8
     for other in {"container", "size"} - {cue}:
         assert max(auroc[other].values()) < 0.8
 

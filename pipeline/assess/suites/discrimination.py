@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.assess import metrics, wording
-from pipeline.assess.questions import judge
+from pipeline.assess.questions import CHANCE, WORTH_HAVING, judge
 from pipeline.assess.scored import Scored
 from pipeline.assess.suites.base import (
     Cell,
@@ -27,9 +27,6 @@ from pipeline.manifest import CLASSES
 
 TITLE = "Discrimination"
 
-CHANCE = 0.5
-WORTH_HAVING = 0.6
-"""An AUROC below this is of no use to any reviewer, however certain it is."""
 _SUBJECTS = {
     "shooting": "real shootings from everything else",
     "origin": "real footage from games and films",

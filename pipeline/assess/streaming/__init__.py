@@ -1,0 +1,1 @@
+"""Recordings played as streams: what they show, when alerts rise, and what that costs."""

@@ -1,0 +1,211 @@
+"""Scored clips as a stream plays them: footage without real gunfire, shootings, and alerts.
+
+A clip's score is what the detector says at the clip's end. A smoothing turns the scores of the last
+three clips into one level, and an alert rises where the level reaches a threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.assess.metrics import FloatArray, IntArray
+
+SMOOTHINGS = {
+    "none": "each clip alone",
+    "mean_3": "mean of the last 3 clips",
+    "two_of_three": "2 of the last 3 clips",
+}
+"""How levels are made of scores, simplest first."""
+
+
+def smooth(
+    smoothing: str, now: FloatArray, last: FloatArray, before_last: FloatArray
+) -> FloatArray:
+    """Levels of clips from their scores and those of the two clips before; any one shape.
+
+    With `two_of_three` the level is the middle score: it reaches a threshold when two do.
+    """
+    if smoothing == "none":
+        return now
+    if smoothing == "mean_3":
+        return (now + last + before_last) / 3
+    assert smoothing == "two_of_three", smoothing
+    higher, lower = np.maximum(now, last), np.minimum(now, last)
+    return np.maximum(lower, np.minimum(higher, before_last))
+
+
+@dataclass(frozen=True)
+class Reel:
+    """The N clips without real gunfire, file after file in drawn order, each played once."""
+
+    rows: IntArray
+    """(N,) row of each clip in the table."""
+    scores: FloatArray
+    ends_s: FloatArray
+    """(N,) end of each clip on the clock of its file."""
+    covered_s: FloatArray
+    """(N,) footage that no later clip of the file shows."""
+    first: IntArray
+    """(F,) first clip of each file."""
+
+    @property
+    def hours(self) -> float:
+        """Length of the footage, none of it counted twice."""
+        return float(self.covered_s.sum()) / 3600
+
+    @cached_property
+    def file(self) -> IntArray:
+        """(N,) number of each clip's file."""
+        return _numbers_of(self.first, self.rows.size)
+
+    def levels(self, smoothing: str) -> FloatArray:
+        """(N,) levels; before the first clip it was quiet."""
+        padded = np.concatenate([[0.0, 0.0], self.scores])
+        return smooth(smoothing, padded[2:], padded[1:-1], padded[:-2])
+
+    def alerts(self, levels: FloatArray, threshold: float, refractory_s: float) -> IntArray:
+        """Clips at whose end an alert rises, in order.
+
+        An alert covers what follows in its file for `refractory_s`. It never covers another file,
+        which would be another stream: files that are shorter than that are counted too strictly
+        rather than too kindly.
+        """
+        above = np.flatnonzero(levels >= threshold)
+        if not above.size:
+            return above
+        # Files apart by more than any alert covers, so that one search serves all of them.
+        apart_s = float(self.ends_s.max()) + 2 * refractory_s + 1
+        times = self.ends_s[above] + self.file[above] * apart_s
+        # The slack keeps what sums of floats make a hair's breadth shorter.
+        following = np.searchsorted(times, times + refractory_s - 1e-6)
+        following = np.maximum(following, np.arange(above.size) + 1)
+        files = np.append(self.file[above], -1)
+        rising = np.zeros(above.size, np.bool_)
+        active = np.unique(self.file[above], return_index=True)[1]
+        while active.size:
+            rising[active] = True
+            then = following[active]
+            active = then[files[then] == files[active]]
+        return above[rising]
+
+
+@dataclass(frozen=True)
+class Shootings:
+    """The n files that show a real shooting, from their first clip with a discharge on."""
+
+    rows: IntArray
+    """(M,) row of each clip in the table."""
+    scores: FloatArray
+    delays_s: FloatArray
+    """(M,) end of each clip, counted from the start of the file's first clip with a discharge."""
+    first: IntArray
+    """(n,) first clip of each shooting."""
+    lead: FloatArray
+    """(n, 2) scores of the two clips before it in its file, the nearest first; NaN for none."""
+    lead_s: FloatArray
+    """(n,) how long its file plays before it."""
+
+    @property
+    def lengths(self) -> IntArray:
+        """(n,) clips of each shooting."""
+        return np.diff(np.append(self.first, self.rows.size))
+
+    @property
+    def watched_s(self) -> FloatArray:
+        """(n,) how long each goes on."""
+        return np.maximum.reduceat(self.delays_s, self.first) if self.first.size else self.delays_s
+
+
+@dataclass(frozen=True)
+class Footage:
+    """The scored clips of a part, divided into what must not alert and what must."""
+
+    reel: Reel
+    shootings: Shootings
+    recording: IntArray
+    """Number of the recording of each row of the table, 0, 1, ... without gaps."""
+    num_unlabelled: int
+    """Clips of real files that could be either, in no count."""
+
+    @classmethod
+    def of(cls, clips: pa.Table, clip_s: float, seed: int) -> Footage:
+        """Divide rows of `SCORE_SCHEMA` of clips of `clip_s` seconds; files play in drawn order.
+
+        Footage of a shooting file before its first clip with a discharge is background like any
+        other. What follows that clip is the incident, in which every alert is right.
+        """
+        start_s = clips["start_s"].to_numpy()
+        score = clips["score"].to_numpy()
+        names = [
+            f"{collection}\0{path}"
+            for collection, path in zip(
+                clips["collection"].to_pylist(), clips["path"].to_pylist(), strict=True
+            )
+        ]
+        file = np.unique(np.array(names, object), return_inverse=True)[1].astype(np.int64)
+        order = np.lexsort((np.array(clips["clip_id"].to_pylist(), str), start_s, file))
+        file, start_s, score = file[order], start_s[order], score[order]
+        real = np.array(clips["origin"].to_pylist(), object)[order] == "real"
+        discharge = np.array(clips["discharge"].fill_null(-1).to_numpy())[order]
+
+        position = np.arange(order.size)
+        num_files = int(file[-1]) + 1 if order.size else 0
+        onset = np.full(num_files, order.size)
+        fires = real & (discharge == 1)
+        np.minimum.at(onset, file[fires], position[fires])
+        incident = position >= onset[file]
+        quiet = ~incident & ~(real & (discharge == -1))
+
+        rank = np.random.default_rng([seed, num_files]).permutation(num_files)
+        played = np.flatnonzero(quiet)
+        played = played[np.lexsort((played, rank[file[played]]))]
+        reel = Reel(
+            rows=order[played],
+            scores=score[played],
+            ends_s=start_s[played] + clip_s,
+            covered_s=_covered(file[played], start_s[played], clip_s),
+            first=_starts(file[played]),
+        )
+        shown = np.flatnonzero(incident)
+        first = _starts(file[shown])
+        at = shown[first]
+        file_start = np.searchsorted(file, file[at])
+        shootings = Shootings(
+            rows=order[shown],
+            scores=score[shown],
+            delays_s=start_s[shown] + clip_s - start_s[onset[file[shown]]],
+            first=first,
+            lead=np.stack(
+                [
+                    np.where(at - k >= file_start, score.take(at - k, mode="clip"), np.nan)
+                    for k in (1, 2)
+                ],
+                axis=1,
+            ),
+            lead_s=start_s[at] - start_s[file_start],
+        )
+        recording = np.array(clips["recording"].to_pylist(), object)
+        numbered = np.unique(recording, return_inverse=True)[1].astype(np.int64)
+        return cls(reel, shootings, numbered, int((~incident & ~quiet).sum()))
+
+
+def _starts(file: IntArray) -> IntArray:
+    """First positions of runs of equal numbers."""
+    return np.flatnonzero(np.diff(file, prepend=-1) != 0).astype(np.int64)
+
+
+def _numbers_of(first: IntArray, size: int) -> IntArray:
+    return np.repeat(np.arange(first.size), np.diff(np.append(first, size)))
+
+
+def _covered(file: IntArray, start_s: FloatArray, clip_s: float) -> FloatArray:
+    """Seconds of each clip until the next one of its file starts, at most its length."""
+    if not file.size:
+        return np.zeros(0)
+    step = np.append(np.diff(start_s), np.inf)
+    step[np.append(np.diff(file) != 0, True)] = np.inf
+    return np.minimum(step, clip_s)

@@ -1,0 +1,100 @@
+"""What a rate of false alerts means to the people who read them, and to those who watch a stream.
+
+Real shootings are so rare among streams that the rate of false alerts decides what an alert is
+worth (the base rate fallacy; Axelsson, 2000).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.assess.operating import PER_HOURS
+from pipeline.config import OperatingConfig
+
+BASE_HOURS = (100_000, 1_000_000)
+"""Hours of streams in which one real shooting is shown. Nobody publishes the true number."""
+SCENARIOS = (("Christchurch, 2019", 17.0), ("Halle, 2019", 35.0))
+"""Attacks that were streamed live, and about how many minutes each stream went on."""
+_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number with its bounds; None for what is unknown."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def as_json(self) -> dict[str, float | None]:
+        """Rounded to six decimals."""
+        return {
+            name: None if value is None else round(value, _DECIMALS)
+            for name, value in (("value", self.value), ("low", self.low), ("high", self.high))
+        }
+
+
+@dataclass(frozen=True)
+class Load:
+    """A day of all streams, where one in `base_hours` hours shows a real shooting."""
+
+    base_hours: int
+    shootings: float
+    """Expected a day."""
+    alerts: Range
+    """A day, right ones included."""
+    minutes: Range
+    """Of reviewers, a day."""
+    right: Range
+    """Share of alerts that are right (positive predictive value)."""
+
+
+def load(metrics: Mapping[str, Any], config: OperatingConfig, base_hours: int) -> Load:
+    """A day at an operating point, from what `operating.apply` measured on some shootings.
+
+    A stream raises no more than one false alert each refractory time, whatever rate short
+    recordings show. Bounds take the ends of both intervals at once, so that they are wider than
+    either; a missed share without an interval may be anything.
+    """
+    hours = 24.0 * config.streams
+    shootings = hours / base_hours
+    most = hours * 3600 / config.refractory_s if config.refractory_s else math.inf
+    rate, missed = metrics["false_alerts"], metrics["missed"]
+    found_most = 1.0 if missed["low"] is None else 1 - missed["low"]
+    found_least = 0.0 if missed["high"] is None else 1 - missed["high"]
+    right = Range(
+        shootings * (1 - missed["value"]), shootings * found_least, shootings * found_most
+    )
+    if rate["value"] is None:
+        unknown = Range(None, None, None)
+        return Load(base_hours, shootings, unknown, unknown, unknown)
+    wrong = {end: min(rate[end] * hours / PER_HOURS, most) for end in ("value", "low", "high")}
+    alerts = [wrong[end] + getattr(right, end) for end in ("value", "low", "high")]
+    return Load(
+        base_hours,
+        shootings,
+        Range(*alerts),
+        Range(*(number * config.minutes_per_alert for number in alerts)),
+        Range(
+            _share(right.value, wrong["value"]),
+            _share(right.low, wrong["high"]),
+            _share(right.high, wrong["low"]),
+        ),
+    )
+
+
+def _share(right: float | None, wrong: float) -> float | None:
+    return right / (right + wrong) if right else 0.0 if wrong else None
+
+
+def unseen_minutes(stream_minutes: float, delay_s: float | None, review_minutes: float) -> float:
+    """Minutes of a stream that nobody need see if it ends `review_minutes` after an alert.
+
+    The alert comes `delay_s` after its first second, or never (None).
+    """
+    if delay_s is None:
+        return 0.0
+    return max(0.0, stream_minutes - delay_s / 60 - review_minutes)

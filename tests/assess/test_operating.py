@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import poisson
+
+from pipeline.assess import operating
+from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.operating import Choice
+from pipeline.assess.scored import Scored
+from pipeline.assess.settings import Settings
+from pipeline.assess.streaming.footage import Footage
+from pipeline.config import OperatingConfig
+from pipeline.errors import UserError
+
+from .files import CLIP_S, File, scored, table
+
+BOOTSTRAP = Bootstrap(200, 0.95, 0)
+
+
+def config(**changes: Any) -> OperatingConfig:
+    values: dict[str, Any] = {
+        "false_alerts_per_1000_h": 10.0,
+        "reviewer_minutes_per_day": None,
+        "streams": 100,
+        "minutes_per_alert": 3.0,
+        "refractory_s": 60.0,
+    }
+    return OperatingConfig(**values | changes)
+
+
+def validation(hours: int = 20, skill: float = 4.0, seed: int = 0) -> Scored:
+    """Hours of play in files of 5 minutes, and 30 shootings of 10 s; scores overlap."""
+    rng = np.random.default_rng(seed)
+
+    def squashed(logit: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-logit))
+
+    files = [
+        File(f"game/{i}", "game", squashed(rng.normal(-skill, 1.3, 300))) for i in range(hours * 12)
+    ]
+    files += [
+        File(f"real/{i}", "real", squashed(rng.normal(1, 1, 10)), [1] * 10) for i in range(30)
+    ]
+    return scored(*files, name="val")
+
+
+VALIDATION = validation()
+
+
+def test_exactly_one_cost_is_stated() -> None:
+    for both in ((None, None), (1.0, 2.0)):
+        wrong = config(false_alerts_per_1000_h=both[0], reviewer_minutes_per_day=both[1])
+        with pytest.raises(UserError, match=r"conf/evaluate.yaml: operating.*give one of them"):
+            operating.cost_of(wrong)
+        with pytest.raises(UserError, match="give one of them"):
+            Settings(BOOTSTRAP, 10, 8, "protected", wrong)
+
+
+def test_minutes_of_reviewers_are_a_rate() -> None:
+    stated = config(false_alerts_per_1000_h=None, reviewer_minutes_per_day=36.0)
+    # 12 alerts a day over 100 streams of 24 hours.
+    assert operating.cost_of(stated).false_alerts_per_1000_h == pytest.approx(12 / 2400 * 1000)
+    assert "36 minutes a day" in operating.cost_of(stated).stated
+
+
+@pytest.mark.parametrize("num_events", [0, 1, 3, 40])
+def test_poisson_bounds_leave_half_of_the_rest_on_either_side(num_events: int) -> None:
+    low, high = operating.poisson_bounds(num_events, 0.9)
+    assert poisson.cdf(num_events, high) == pytest.approx(0.05, abs=1e-9)
+    if num_events:
+        assert poisson.sf(num_events - 1, low) == pytest.approx(0.05, abs=1e-9)
+    else:
+        assert low == 0.0
+
+
+def test_a_rate_has_the_bounds_of_its_exposure() -> None:
+    found = operating.rate(0, 0.5, 0.95)
+    assert found["value"] == 0.0
+    assert found["high"] == pytest.approx(-np.log(0.025) * 2000, abs=1e-5)
+    assert operating.rate(0, 0.0, 0.95)["value"] is None
+
+
+@pytest.mark.parametrize("cost", [400.0, 1_000.0, 5_000.0])
+def test_the_threshold_keeps_within_the_cost_and_is_the_lowest_that_does(cost: float) -> None:
+    point = operating.choose(VALIDATION, CLIP_S, config(false_alerts_per_1000_h=cost), BOOTSTRAP)
+    assert point is not None
+    assert point.supported
+    assert point.expected["false_alerts"]["high"] <= cost
+    reel = Footage.of(VALIDATION.clips, CLIP_S, 0).reel
+    levels = reel.levels(point.choice.smoothing)
+    lower = levels[levels < point.choice.threshold].max()
+    more = reel.alerts(levels, lower, 60.0).size
+    assert operating.rate(more, reel.hours, 0.95)["high"] > cost
+
+
+def test_a_cost_that_validation_cannot_show_takes_the_lowest_threshold_without_a_false_alert() -> (
+    None
+):
+    point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
+    assert point is not None
+    assert not point.supported
+    reel = Footage.of(VALIDATION.clips, CLIP_S, 0).reel
+    levels = reel.levels(point.choice.smoothing)
+    assert point.choice.threshold == np.nextafter(levels.max(), 2.0)
+    assert point.expected["false_alerts"]["num_events"] == 0
+    assert "validation holds 20 hours" in point.says
+    assert "could be as high as 184 per 1,000" in point.says
+    assert "369 hours" in point.says
+
+
+def test_short_validation_is_said_in_minutes() -> None:
+    val = scored(File("game/a", "game", [0.1] * 126), File("real/s", "real", [0.9], [1]))
+    point = operating.choose(val, CLIP_S, config(), BOOTSTRAP)
+    assert point is not None
+    assert "2.1 minutes" in point.says
+
+
+def test_a_generous_cost_lets_everything_alert() -> None:
+    generous = config(false_alerts_per_1000_h=1e9)
+    point = operating.choose(VALIDATION, CLIP_S, generous, BOOTSTRAP)
+    assert point is not None
+    assert point.choice.threshold == 0.0
+    assert point.expected["missed"]["value"] == 0.0
+
+
+def test_a_false_alert_at_full_score_is_only_avoided_by_never_alerting() -> None:
+    val = scored(File("game/a", "game", [1.0] * 5), File("real/s", "real", [1.0] * 5, [1] * 5))
+    point = operating.choose(val, CLIP_S, config(), BOOTSTRAP)
+    assert point is not None
+    assert point.choice.threshold > 1
+    assert point.expected["missed"]["value"] == 1.0
+
+
+def test_the_smoothing_is_the_one_that_finds_most_at_the_cost() -> None:
+    # Single false clips as high as shootings, which two of three clips tell apart.
+    quiet = [0.1, 0.1, 0.95, 0.1, 0.1, 0.1] * 100
+    lasting = [File(f"real/{i}", "real", [0.9] * 5, [1] * 5) for i in range(4)]
+    point = operating.choose(
+        scored(File("game/a", "game", quiet), *lasting), CLIP_S, config(), BOOTSTRAP
+    )
+    assert point is not None
+    assert point.choice.smoothing != "none"
+    assert point.expected["missed"]["value"] == 0.0
+    # Shootings of a single clip are lost to smoothing, where nothing else is as high.
+    brief = [File(f"real/{i}", "real", [0.9], [1]) for i in range(4)]
+    calm = File("game/a", "game", [0.1, 0.5, 0.5] * 100)
+    point = operating.choose(scored(calm, *brief), CLIP_S, config(), BOOTSTRAP)
+    assert point is not None
+    assert point.choice.smoothing == "none"
+
+
+def test_without_other_footage_nothing_is_chosen() -> None:
+    only = scored(File("real/s", "real", [0.9], [1]))
+    assert operating.choose(only, CLIP_S, config(), BOOTSTRAP) is None
+
+
+def test_a_perfect_detector_alarms_with_the_first_clip_and_a_dumb_one_never() -> None:
+    shootings = [File(f"real/{i}", "real", [0.9, 0.9], [1, 1]) for i in range(5)]
+    footage = Footage.of(table(File("game/a", "game", [0.1] * 50), *shootings), CLIP_S, 0)
+    perfect = operating.apply(Choice(0.5, "none", 60.0), footage, BOOTSTRAP).metrics
+    assert perfect["missed"]["value"] == 0.0
+    assert perfect["median_s"]["value"] == perfect["p90_s"]["value"] == CLIP_S
+    assert perfect["false_alerts"]["num_events"] == 0
+    dumb = operating.apply(Choice(0.95, "none", 60.0), footage, BOOTSTRAP).metrics
+    assert dumb["missed"]["value"] == 1.0
+    assert dumb["missed"]["low"] == pytest.approx(0.025 ** (1 / 5), abs=1e-6)
+    assert dumb["median_s"] == {
+        "value": None,
+        "low": None,
+        "high": None,
+        "reason": "fewer than 50 % alert",
+    }
+
+
+def test_footage_that_streams_repeat_is_exposure_once() -> None:
+    shootings = [File(f"real/{i}", "real", [0.9], [1]) for i in range(3)]
+    footage = Footage.of(table(File("game/a", "game", [0.9] * 60), *shootings), CLIP_S, 0)
+    applied = operating.apply(Choice(0.5, "none", 10.0), footage, BOOTSTRAP)
+    assert applied.streams.background_s.sum() > 3600
+    assert applied.metrics["false_alerts"]["hours"] == pytest.approx(1 / 60, abs=1e-6)
+    assert applied.metrics["false_alerts"]["num_events"] == 6
+
+
+def test_a_share_is_over_recordings_however_many_streams_they_end() -> None:
+    found = [File(f"real/a{i}", "real", [0.9], [1], recording="a") for i in range(8)]
+    lost = [File("real/b", "real", [0.2], [1]), File("real/c", "real", [0.2], [1])]
+    footage = Footage.of(table(File("game/a", "game", [0.1] * 9), *found, *lost), CLIP_S, 0)
+    metrics = operating.apply(Choice(0.5, "none", 60.0), footage, BOOTSTRAP).metrics
+    assert metrics["missed"]["value"] == pytest.approx(0.2)
+    assert metrics["missed"]["high"] == 1.0
+    assert (metrics["num_shootings"], metrics["num_recordings"]) == (10, 3)
+
+
+def test_the_interval_of_a_delay_may_reach_to_never() -> None:
+    shootings = [File(f"real/{i}", "real", [0.9 if i < 6 else 0.1], [1]) for i in range(10)]
+    footage = Footage.of(table(File("game/a", "game", [0.1] * 9), *shootings), CLIP_S, 0)
+    median = operating.apply(Choice(0.5, "none", 60.0), footage, BOOTSTRAP).metrics["median_s"]
+    assert (median["value"], median["low"], median["high"]) == (CLIP_S, CLIP_S, None)
+
+
+def test_the_point_survives_json_to_the_last_digit() -> None:
+    point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
+    assert point is not None
+    read = json.loads(json.dumps(point.as_json(), allow_nan=False))
+    assert read["threshold"] == point.choice.threshold
+    assert read["supported"] is False
+    assert read["bounds"]["false_alerts_per_1000_h"][0] == 0.0
+    assert read["chosen_on"]["split"] == "val"
+    assert read["cost"]["false_alerts_per_1000_h"] == 10.0
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    order = np.random.default_rng(2).permutation(VALIDATION.clips.num_rows)
+    shuffled = dataclasses.replace(VALIDATION, clips=VALIDATION.clips.take(order))
+    cost = config(false_alerts_per_1000_h=1_000.0)
+    one, other = (operating.choose(v, CLIP_S, cost, BOOTSTRAP) for v in (VALIDATION, shuffled))
+    assert one is not None
+    assert other is not None
+    assert one.as_json() == other.as_json()
