@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,18 @@ from pipeline.assess.suites.base import Evidence
 _SIDES = (240, 480, 720)
 _RATES = (20.0, 40.0)
 _MAX_TEXT = 60
+# A key of the notes may be called as one of these.
+_OURS = frozenset(
+    {
+        "viewpoint",
+        "original side",
+        "original rate",
+        "original file",
+        "brightness",
+        "picture",
+        "contrast",
+    }
+)
 
 
 def of_manifest(part: Scored, folder: Path) -> tuple[list[Slice], list[str]]:
@@ -37,6 +50,9 @@ def of_manifest(part: Scored, folder: Path) -> tuple[list[Slice], list[str]]:
     encoded = clips["notes"].take(rows).combine_chunks().dictionary_encode()
     codes = pc.fill_null(encoded.indices, -1).to_numpy()
     by_notes, left_out = notes.slices(encoded.dictionary.to_pylist(), codes)
+    by_notes = [
+        replace(one, name=f"{one.name} (notes)") if one.name in _OURS else one for one in by_notes
+    ]
     return [*found, *by_notes, *_of_files(part, folder)], left_out
 
 

@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import known, pixels, wording
-from pipeline.assess.clustered import Estimate
 from pipeline.assess.compared import (
     FALSE_ALARMS,
     LOSS,
     MEASURES,
     MIN_RECORDINGS,
+    Comparison,
     Judged,
     correct,
     judge_slice,
@@ -37,23 +37,21 @@ from pipeline.assess.suites.base import (
 
 TITLE = "Slices"
 _DECIMALS = 6
+_NUMBERS = (
+    "estimate",
+    "low",
+    "high",
+    "rest",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "chance",
+)
 _RESULTS = pa.schema(
     [
         *((name, pa.string()) for name in ("part", "slice", "value", "measure")),
         *((name, pa.int64()) for name in ("num_clips", "num_recordings")),
-        *(
-            (name, pa.float64())
-            for name in (
-                "estimate",
-                "low",
-                "high",
-                "rest",
-                "difference",
-                "difference_low",
-                "difference_high",
-                "chance",
-            )
-        ),
+        *((name, pa.float64()) for name in _NUMBERS),
         ("state", pa.string()),
     ]
 )
@@ -109,7 +107,10 @@ def run(evidence: Evidence) -> Section:
                         one.part,
                         one.slice.name,
                         one.slice.value,
-                        *(_value(one.comparisons[name].own) for name in ("shooting", FALSE_ALARMS)),
+                        *(
+                            _numbers(one.comparisons[name])["estimate"]
+                            for name in ("shooting", FALSE_ALARMS)
+                        ),
                     ]
                     for one in judged
                 ],
@@ -192,44 +193,26 @@ def _metrics(judged: Sequence[Judged], parts: Sequence[Scored]) -> dict[str, Any
             "num_clips": one.num_clips,
             "num_recordings": one.num_recordings,
             "state": one.state,
-            **{
-                name: {
-                    "value": _value(comparison.own),
-                    "difference": _value(comparison.difference),
-                }
-                for name, comparison in one.comparisons.items()
-            },
+            **{name: _numbers(comparison) for name, comparison in one.comparisons.items()},
         }
     return found
 
 
 def _result_rows(judged: Sequence[Judged]) -> list[dict[str, Any]]:
-    rows = []
-    for row in judged:
-        for name, one in row.comparisons.items():
-            own, difference = one.own, one.difference
-            ends = None if own is None else own.share_interval(one.confidence)
-            apart = None if difference is None else difference.interval(one.confidence)
-            rows.append(
-                {
-                    "part": row.part,
-                    "slice": row.slice.name,
-                    "value": row.slice.value,
-                    "measure": name,
-                    "num_clips": row.num_clips,
-                    "num_recordings": row.num_recordings,
-                    "estimate": None if own is None else own.value,
-                    "low": None if ends is None else ends[0],
-                    "high": None if ends is None else ends[1],
-                    "rest": None if one.rest is None else one.rest.value,
-                    "difference": None if difference is None else difference.value,
-                    "difference_low": None if apart is None else apart[0],
-                    "difference_high": None if apart is None else apart[1],
-                    "chance": one.chance,
-                    "state": one.state,
-                }
-            )
-    return rows
+    return [
+        {
+            "part": row.part,
+            "slice": row.slice.name,
+            "value": row.slice.value,
+            "measure": name,
+            "num_clips": row.num_clips,
+            "num_recordings": row.num_recordings,
+            **_numbers(one),
+            "state": one.state,
+        }
+        for row in judged
+        for name, one in row.comparisons.items()
+    ]
 
 
 def _look_rows(part: Scored, looks: Mapping[int, pixels.Look]) -> list[dict[str, Any]]:
@@ -265,5 +248,19 @@ def _members(parts: Sequence[Scored], judged: Sequence[Judged]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _value(estimate: Estimate | None) -> float | None:
-    return None if estimate is None else round(estimate.value, _DECIMALS)
+def _numbers(one: Comparison) -> dict[str, float | None]:
+    own, difference = one.own, one.difference
+    found: dict[str, float | None] = dict.fromkeys(_NUMBERS)
+    found["chance"] = one.chance
+    if own is not None:
+        found["estimate"] = own.value
+        if ends := own.share_interval(one.confidence):
+            found["low"], found["high"] = ends
+    if one.rest is not None:
+        found["rest"] = one.rest.value
+    if difference is not None:
+        found["difference"] = difference.value
+        found["difference_low"], found["difference_high"] = difference.interval(one.confidence)
+    return {
+        name: None if value is None else round(value, _DECIMALS) for name, value in found.items()
+    }

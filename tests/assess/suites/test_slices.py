@@ -163,7 +163,7 @@ def test_numbers_can_be_counted_again_from_the_rows(tmp_path):
     alarms = sum(max(scores.PROBABILITIES, key=r.__getitem__) == "p_real_shooting" for r in others)
     found = section.metrics["test"]["light"]["night"]
     assert found["num_clips"] == len(rows)
-    assert found["false_alarms"]["value"] == pytest.approx(alarms / len(others), abs=1e-6)
+    assert found["false_alarms"]["estimate"] == pytest.approx(alarms / len(others), abs=1e-6)
     (result,) = (
         r
         for r in section.rows["results.parquet"].to_pylist()
@@ -186,6 +186,15 @@ def test_sections_are_json_repeat_and_escape_what_notes_say(tmp_path):
             assert "<b>" not in json.dumps(block.spec)
         else:
             assert all(len(row) == len(block.columns) for row in block.rows)
+
+
+def test_a_key_of_notes_does_not_hide_a_slice_of_ours(tmp_path):
+    section = slices.run(evidence(tmp_path, lambda row: "viewpoint=roof, contrast=low"))
+    found = section.metrics["test"]
+    assert list(found["viewpoint"]) == ["body"]
+    assert list(found["viewpoint (notes)"]) == ["roof"]
+    assert found["contrast"]["low"]["num_recordings"] == 160
+    assert list(found["contrast (notes)"]) == ["low"]
 
 
 def test_a_collection_has_slices_of_pixels_alone():
