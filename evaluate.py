@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline import app, storage, video, workdir
-from pipeline.assess import against, lineage, scores, suites
+from pipeline.assess import against, lineage, scores
 from pipeline.assess.audit.facts import facts
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.lineage import Hashes, write_lineage
@@ -31,6 +31,7 @@ from pipeline.assess.report import Provenance
 from pipeline.assess.results import write_results
 from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
+from pipeline.assess.suites import registry
 from pipeline.assess.suites.base import Evidence, Examined, Places
 from pipeline.collection import read_index
 from pipeline.commands import revisions
@@ -75,7 +76,7 @@ class Job:
 def run(cfg: EvaluateApp) -> None:
     """Score, examine, and move the results into place."""
     torch.set_num_threads(cfg.num_threads)
-    suites.check(cfg.suites)
+    registry.check(cfg.suites)
     check_splits(cfg.splits)
     settings = Settings(
         Bootstrap(cfg.num_bootstrap, cfg.confidence, cfg.seed),
@@ -98,7 +99,7 @@ def run(cfg: EvaluateApp) -> None:
         places=job.places,
         progress=progress(cfg),
     )
-    found = suites.examine(evidence, cfg.suites)
+    found = registry.examine(evidence, cfg.suites)
     if cfg.against is not None:
         job, compared = set_against(cfg, job, device)
         found.insert(0, compared)
@@ -110,18 +111,19 @@ def run(cfg: EvaluateApp) -> None:
     )
     with workdir.replacing(job.target, Path(cfg.paths.work)) as folder:
         metrics = write_results(folder, job.heading, evidence, job.absent, found, provenance)
-        write_bundle(
-            folder,
-            heading=job.heading,
-            unit=job.parts[0].unit,
-            sections={one.name: one.section for one in found},
-            metrics=metrics,
-            card=detector.card,
-            config=job.config,
-            data=facts(evidence),
-            clip=evidence.clip,
-            hashes=job.hashes,
-        )
+        if "data" in cfg.suites:
+            write_bundle(
+                folder,
+                heading=job.heading,
+                unit=job.parts[0].unit,
+                sections={one.name: one.section for one in found},
+                metrics=metrics,
+                card=detector.card,
+                config=job.config,
+                data=facts(evidence),
+                clip=evidence.clip,
+                hashes=job.hashes,
+            )
         root = write_lineage(folder, job.hashes)
     for name, part in metrics.items():
         log.info("evaluate: %s: %s", name, json.dumps(part["shooting"]))

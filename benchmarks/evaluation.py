@@ -21,12 +21,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess import scores, suites
+from pipeline.assess import scores
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.report import Provenance
 from pipeline.assess.results import write_results
 from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
+from pipeline.assess.suites import registry
 from pipeline.assess.suites.base import Evidence
 from pipeline.config import ClipFormat
 
@@ -102,10 +103,10 @@ def measure(num_clips: int) -> dict[str, float]:
     )
     seconds: dict[str, float] = {}
     found = []
-    for name in suites.NAMES:
+    for name in registry.SUITES:
         if name not in WITH_INFERENCE:
             start_s = time.monotonic()
-            found += suites.examine(evidence, [name])
+            found += registry.examine(evidence, [name])
             seconds[name] = time.monotonic() - start_s
     start_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

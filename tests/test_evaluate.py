@@ -72,6 +72,8 @@ def write_packed(folder: Path, splits: tuple[str, ...]) -> None:
     shape = (len(rows), CLIP.num_frames, CLIP.size, CLIP.size, 3)
     frames = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     packing.write_packed(folder, rows, list(frames), CLIP)
+    (folder.parent / "clips").mkdir()
+    manifest.write_rows(folder.parent / "clips" / manifest.FILES, manifest.File, [])
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -103,6 +103,7 @@ def _clip(file: File, number: int, window: int, split: str, discharge: bool) -> 
         licence=file.licence,
         authority=file.authority,
         viewpoint="body",
+        notes="",
         pixels_sha256=f"pixels-{number}",
         shard="shard-00000.tar",
         offset=512 * number,

@@ -133,6 +133,7 @@ def _clip(clip_id: str, strength: str, edit: str) -> Clip:
         box="",
         discharge=None,
         viewpoint="",
+        notes="",
         pixels_sha256="",
         shard="",
         offset=0,
