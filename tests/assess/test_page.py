@@ -52,6 +52,13 @@ def visit(request: pytest.FixtureRequest, report_file: Path) -> Iterator[Visit]:
         browser.close()
 
 
+def unfold(visit: Visit) -> None:
+    """Open whatever is folded away."""
+    closed = visit.page.locator("details:not([open]) > summary")
+    while closed.count():
+        closed.first.click()
+
+
 def test_it_opens_from_disk_without_a_request_or_an_error(visit: Visit, report_file: Path) -> None:
     outside = [url for url in visit.requests if not url.startswith(("data:", "blob:"))]
     assert outside == [report_file.as_uri()]
@@ -63,6 +70,7 @@ def test_it_opens_from_disk_without_a_request_or_an_error(visit: Visit, report_f
 def test_it_passes_an_accessibility_checker(visit: Visit) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
+    unfold(visit)
     found = Axe().run(visit.page).response["violations"]
     assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found] == []
 
@@ -88,6 +96,7 @@ def test_the_slider_moves_the_confusion_of_every_part(visit: Visit) -> None:
 
 
 def test_tables_sort_by_number_and_say_so(visit: Visit) -> None:
+    unfold(visit)
     table = visit.page.locator("#suite-floors table.sortable")
     header = table.locator("th").nth(1)
 
@@ -103,6 +112,16 @@ def test_tables_sort_by_number_and_say_so(visit: Visit) -> None:
     assert column() == ["2.", "10"]
 
 
+def test_a_figure_that_was_folded_away_has_the_width_of_its_place(visit: Visit) -> None:
+    plot = visit.page.locator("#floors-1")
+    visit.page.locator("#suite-floors summary").click()
+    visit.page.wait_for_function(
+        "document.querySelector('#floors-1 .main-svg').getBoundingClientRect().width > 200"
+    )
+    place, drawing = plot.bounding_box(), plot.locator(".main-svg").first.bounding_box()
+    assert drawing["width"] == pytest.approx(place["width"], abs=2)
+
+
 def test_the_theme_can_be_changed(visit: Visit) -> None:
     def paper() -> str:
         return str(visit.page.evaluate("getComputedStyle(document.body).backgroundColor"))
@@ -116,4 +135,5 @@ def test_the_theme_can_be_changed(visit: Visit) -> None:
 def test_it_can_be_read_on_a_phone(visit: Visit) -> None:
     visit.page.set_viewport_size({"width": 360, "height": 740})
     visit.page.reload()
+    unfold(visit)
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -3,6 +3,15 @@ for (const place of document.querySelectorAll(".plot")) {
   const spec = JSON.parse(document.getElementById(place.id + "-data").textContent);
   Plotly.newPlot(place, spec.data, spec.layout, { responsive: true, displayModeBar: false });
 }
+// A figure that was folded away has been drawn without a width.
+for (const fold of document.querySelectorAll("details")) {
+  fold.addEventListener("toggle", () => {
+    for (const place of fold.querySelectorAll(".plot")) Plotly.Plots.resize(place);
+  });
+}
+addEventListener("beforeprint", () => {
+  for (const fold of document.querySelectorAll("details.fold")) fold.open = true;
+});
 
 const root = document.documentElement;
 const theme = document.getElementById("theme");
