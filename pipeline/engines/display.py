@@ -13,7 +13,7 @@ _BRIGHTNESS = (50.0, 165.0)
 _SATURATION = (0.35, 1.05)
 _GAMMA = (0.4, 2.0)
 # Of the scaling between a screen and an upload, as much as lenses take from what they show.
-_SOFTNESS_PX = (0.4, 0.9)
+_SOFTNESS_PX = (0.55, 1.05)
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Rec. ITU-R BT.601."""
 

@@ -56,7 +56,7 @@ STYLES = (
         saturation=(0.85, 1.2),
         bleach=(0.0, 0.1),
         contrast=(-0.3, 0.25),
-        grain=(0.008, 0.035),
+        grain=(0.003, 0.017),
     ),
     Style(
         name="cobalt",
@@ -69,7 +69,7 @@ STYLES = (
         saturation=(0.6, 0.95),
         bleach=(0.0, 0.25),
         contrast=(-0.3, 0.2),
-        grain=(0.008, 0.035),
+        grain=(0.003, 0.017),
     ),
     Style(
         name="silver",
@@ -82,7 +82,7 @@ STYLES = (
         saturation=(0.55, 0.85),
         bleach=(0.35, 0.75),
         contrast=(-0.2, 0.4),
-        grain=(0.009, 0.04),
+        grain=(0.003, 0.02),
     ),
 )
 

@@ -117,7 +117,7 @@ FLEETS = (
     ),
 )
 # Of the pixels of a sensor of 480 to 2,160 lines, some make one of the picture.
-_BINNING = (2.0, 40.0)
+_BINNING = (1.5, 25.0)
 
 
 @dataclass(frozen=True)
