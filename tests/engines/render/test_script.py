@@ -41,3 +41,11 @@ def test_quiet_recordings_have_no_discharge_whatever_happens_in_them():
         script = write_script("test", 3, index, 1.0)
         assert script.discharges_s == ()
         assert script.action not in ("fire", "others_fire")
+
+
+def test_a_bystander_carries_and_fires_nothing_and_sees_as_much_happen():
+    for index in range(0, NUM_CELLS, 3):
+        script = write_script("test", 5, index, 2.0, bystander=True)
+        assert script.weapon is None
+        assert script.own_discharges_s == ()
+        assert bool(script.discharges_s) == Cell.of(index).firing

@@ -143,3 +143,18 @@ def test_an_open_door_leaves_no_leaf_and_shutting_adds_one(scene):
     num_parts = len(plan.builder.parts)
     plan.door.shut(plan.builder)
     assert len(plan.builder.parts) == num_parts + 6
+
+
+def test_a_camera_that_stands_does_not_move_with_anybody_and_seldom_turns():
+    movement = Movement((1.0, 2.0), 0.3, speed=1.2, look_deg=20, startles_s=(0.4,))
+    turned = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        turns, places = BodyMotion(rng, movement, draw_mount(rng, "fixed"), 2.0).camera(
+            np.linspace(0, 2, 9)
+        )
+        assert places == pytest.approx(np.tile(places[0], (9, 1)))
+        assert places[0, :2] == pytest.approx((1.0, 2.0), abs=0.2)
+        turned.append(np.abs(turns - turns[0]).max())
+    assert sum(change == 0 for change in turned) >= 4
+    assert max(turned) > 0
