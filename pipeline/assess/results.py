@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.assess import previews, report, wording
 from pipeline.assess.mistakes import hardest
+from pipeline.assess.operating import FILE as POINT
 from pipeline.assess.plots import write_csv, write_plots
 from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
@@ -23,7 +24,6 @@ from pipeline.manifest import CLASSES, class_index
 
 SCORES, FILES = "scores.parquet", "files.parquet"
 METRICS, HEADLINE, PAGE = "metrics.json", "headline.json", "report.html"
-POINT = "operating_point.json"
 
 
 def write_results(

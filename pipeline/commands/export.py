@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import workdir
+from pipeline.assess.operating import FILE as POINT
 from pipeline.commands import onnx_forms
 from pipeline.commands.onnx_forms import NEXT, STATE
 from pipeline.config import ExportApp
@@ -74,7 +75,8 @@ def run(cfg: ExportApp) -> None:
                 check(data, name, detector, chosen, kind)
         if "stream" in forms:
             forms["stream"]["state"] = _STATE
-        record = json.dumps({**facts, "forms": forms}, indent=2, sort_keys=True)
+        found = {**facts, "forms": forms, "operating_point": _operating_point(cfg, detector)}
+        record = json.dumps(found, indent=2, sort_keys=True)
         (folder / RECORD).write_text(f"{record}\n")
     for file in [*(f"{name}.onnx" for name in forms), RECORD]:
         print(target / file)
@@ -149,6 +151,15 @@ def _packed(cfg: ExportApp, detector: Detector) -> dict[str, NDArray[np.uint8]]:
         return {}
     rows = np.linspace(0, packed.index.num_rows - 1, _NUM_CLIPS).astype(int)
     return {"packed clips": np.stack([packed.read(int(row)) for row in rows])}
+
+
+def _operating_point(cfg: ExportApp, detector: Detector) -> Any:
+    """The threshold that the evaluation of these weights chose; None without such a report."""
+    path = Path(cfg.paths.reports) / POINT
+    if not path.is_file():
+        return None
+    point = json.loads(path.read_text(encoding="utf-8"))
+    return point if point["weights_sha256"] == detector.sha256 else None
 
 
 def _facts(detector: Detector) -> dict[str, Any]:

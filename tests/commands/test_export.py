@@ -46,7 +46,7 @@ def write(network: Network, folder: Path, *overrides: str) -> Path:
     """Export the network within `folder`."""
     if not (folder / "models").exists():
         save(network, folder / "models")
-    paths = [f"paths.{name}={folder / name}" for name in ("models", "packed", "work")]
+    paths = [f"paths.{name}={folder / name}" for name in ("models", "packed", "reports", "work")]
     cfg: Any = app.compose("export", *paths, *overrides)
     export.run(cfg=cfg)
     return folder / "work" / "onnx"
@@ -170,6 +170,20 @@ def test_exporting_again_elsewhere_gives_the_same_bytes(exported: Path, tmp_path
     assert {file.name: file.read_bytes() for file in again.iterdir()} == {
         file.name: file.read_bytes() for file in exported.iterdir()
     }
+
+
+def test_the_operating_point_goes_along_with_the_weights_that_it_was_chosen_for(
+    tmp_path: Path,
+) -> None:
+    save(small_frame(), tmp_path / "models")
+    digest = weights.load(tmp_path / "models").sha256
+    (tmp_path / "reports").mkdir()
+    for sha256, expected in ((digest, 0.7), ("0" * 64, None)):
+        point = {"threshold": 0.7, "weights_sha256": sha256}
+        (tmp_path / "reports" / "operating_point.json").write_text(json.dumps(point))
+        folder = write(small_frame(), tmp_path)
+        told = json.loads((folder / export.RECORD).read_text())["operating_point"]
+        assert (told and told["threshold"]) == expected
 
 
 def test_a_network_of_frames_has_no_stream(tmp_path: Path) -> None:
