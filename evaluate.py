@@ -7,9 +7,10 @@ the folder through the same canonical path and writes `reports-collections/<name
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,17 +28,19 @@ from pipeline.assess.audit.facts import facts
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.lineage import Hashes, write_lineage
 from pipeline.assess.oversight.bundle import write_bundle
-from pipeline.assess.report import Provenance
-from pipeline.assess.results import write_results
+from pipeline.assess.plots import read_csv
+from pipeline.assess.report import Provenance, without_pictures
+from pipeline.assess.results import PAGE, write_results
 from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
 from pipeline.assess.suites import registry
 from pipeline.assess.suites.base import Evidence, Examined, Places
+from pipeline.assess.summary import headline
 from pipeline.collection import read_index
 from pipeline.commands import revisions
 from pipeline.config import ClipFormat, EvaluateApp, tracked
 from pipeline.errors import UserError
-from pipeline.learn import weights
+from pipeline.learn import tracking, weights
 from pipeline.learn.weights import Detector
 from pipeline.manifest import SPLITS, read_format, read_manifest, read_rejects
 from pipeline.packed import Packed
@@ -77,6 +80,7 @@ def run(cfg: EvaluateApp) -> None:
     """Score, examine, and move the results into place."""
     torch.set_num_threads(cfg.num_threads)
     registry.check(cfg.suites)
+    tracking.check_mode(cfg.run.wandb)
     check_splits(cfg.splits)
     settings = Settings(
         Bootstrap(cfg.num_bootstrap, cfg.confidence, cfg.seed),
@@ -130,7 +134,31 @@ def run(cfg: EvaluateApp) -> None:
     for one in found:
         for verdict in one.section.verdicts:
             log.info("evaluate: %s: %s: %s", one.name, verdict.state, verdict.says)
-    log.info("evaluate: wrote %s; its root is %s", job.target / "report.html", root)
+    record(cfg, job, detector, metrics)
+    log.info("evaluate: wrote %s; its root is %s", job.target / PAGE, root)
+
+
+def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str, Any]) -> None:
+    """Record what was found in W&B: numbers, curves and the page without a frame."""
+    judged = "".join([detector.sha256, *(one.data_sha256 for one in job.parts)])
+    tracking.record_evaluation(
+        cfg.run.wandb,
+        Path(cfg.paths.work),
+        f"evaluate-{hashlib.sha256(judged.encode()).hexdigest()[:16]}",
+        config=job.config,
+        summary={
+            f"{part}.{name}": value
+            for part, found in metrics.items()
+            for name, value in headline(found).items()
+            if value is not None
+        },
+        curves={
+            f"{one.name}.{name}": read_csv(job.target / "plots" / one.name / f"{name}.csv")
+            for one in job.parts
+            for name in ("roc", "precision_recall")
+        },
+        page=without_pictures((job.target / PAGE).read_text(encoding="utf-8")),
+    )
 
 
 def job_of(cfg: EvaluateApp, detector: Detector) -> Job:

@@ -23,7 +23,7 @@ from tests.learn.networks.nets import small_causal
 
 Compose = Callable[..., Any]
 CLIP = ClipFormat(num_frames=4, size=32, fps=15.0, crf=18)
-SMALL = ("num_bootstrap=20", "num_mistakes=2", "num_bins=4", "suites=[]")
+SMALL = ("num_bootstrap=20", "num_mistakes=2", "num_bins=4", "suites=[]", "run.wandb=disabled")
 SMALL_CLIPS = ("ingest.clip.num_frames=4", "ingest.clip.size=32", "ingest.stride_frames=4")
 
 
@@ -227,3 +227,24 @@ def test_what_is_neither_a_model_nor_a_revision_is_refused(
     write_packed(tmp_path / "packed", ("test",))
     with pytest.raises(UserError, match="against=nothing-such: neither a folder"):
         run(compose("evaluate", *SMALL, "against=nothing-such"))
+
+
+def test_an_evaluation_is_recorded_without_a_frame(
+    tmp_path: Path, compose: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(
+        "pipeline.learn.tracking.record_evaluation", lambda *args, **kwargs: told.update(kwargs)
+    )
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("test",))
+    run(compose("evaluate", *SMALL))
+    headline = json.loads((tmp_path / "reports" / "headline.json").read_text())
+    assert told["summary"]["test.auroc.value"] == headline["test"]["auroc.value"]
+    header, rows = told["curves"]["test.roc"]
+    assert header == ["fpr", "tpr"]
+    assert rows[0] == [0.0, 0.0]
+    assert rows[-1] == [1.0, 1.0]
+    assert '<img src="data:image' in (tmp_path / "reports" / "report.html").read_text()
+    assert '<img src="data:image' not in told["page"]
+    assert "Is it a real shooting?" in told["page"]

@@ -16,6 +16,7 @@ from pipeline.assess import curves
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.examples import Examples
 from pipeline.assess.summary import questions
+from pipeline.assess.untrusted import plain
 
 COLOURS = ("#3d7de0", "#d9722e", "#3f9c6b", "#8a63c4")
 SHOOTING_COLOUR, OTHER_COLOUR = "#c8464b", "#8a93a3"
@@ -24,6 +25,7 @@ _FPR_TICKS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 _ROW_PX = 34
 _MAX_LABEL = 20
+_MOST_CHARACTERS = 200
 _REVERSED = {"traceorder": "reversed"}
 Spec = dict[str, Any]
 
@@ -337,7 +339,7 @@ def rows_layout(x_title: str, names: Sequence[str], rows_each: float = 1.0) -> S
 
 def escaped(text: str) -> str:
     """Plotly reads tags in labels; those of an index are text."""
-    return html.escape(text, quote=False)
+    return html.escape(plain(text, _MOST_CHARACTERS), quote=False)
 
 
 def _shortened(text: str) -> str:

@@ -16,6 +16,7 @@ from pipeline.manifest import CLASSES
 
 PLOTS = ("roc.csv", "precision_recall.csv", "reliability.csv", "confusion.csv", "sources.csv")
 _DECIMALS = 6
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_plots(
@@ -63,5 +64,15 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
         writer.writerows([_cell(value) for value in row] for row in rows)
 
 
+def read_csv(path: Path) -> tuple[list[str], list[list[float]]]:
+    """The header and the rows of a curve that `write_plots` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    return header, [[float(value) for value in row] for row in rows]
+
+
 def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        # A spreadsheet would run what looks like a formula (OWASP, "CSV injection").
+        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
     return round(float(value), _DECIMALS) if isinstance(value, float) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,20 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from pipeline.assess import figures, wording
 from pipeline.assess.bootstrap import FEWEST_RESAMPLES, MOST_CELLS, Bootstrap
 from pipeline.assess.examples import Examples
 from pipeline.assess.questions import tpr_key
 from pipeline.assess.suites.base import Examined, Figure, Gallery, Table
+from pipeline.assess.untrusted import plain
 from pipeline.manifest import CLASSES
 
 _TEMPLATES = Path(__file__).parent / "templates"
 STATE_NAMES = {"green": "good", "amber": "caution", "red": "fault", "grey": "cannot be told"}
 _NUM_STEPS = 1000
+_MOST_CHARACTERS = 1200
 _HEADLINES = ("auroc", tpr_key(0.01), tpr_key(0.001))
 
 
@@ -106,6 +110,18 @@ class Report:
     provenance: Provenance
 
 
+def without_pictures(page: str) -> str:
+    """The page without any frame, for what must not leave with it."""
+    return re.sub(r'(<img src=")data:[^"]*"', r'\1data:,"', page)
+
+
+def _readable(value: Any) -> Any:
+    """Text of an index, which hides nothing and ends; markup of our own stays as it is."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return plain(value, _MOST_CHARACTERS)
+    return value
+
+
 def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
     """Return the page; the same report gives the same bytes."""
     from plotly.offline import get_plotlyjs
@@ -114,6 +130,7 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_readable,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

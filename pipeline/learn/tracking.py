@@ -1,4 +1,4 @@
-"""A W&B record of a run that holds numbers only and never stops the training."""
+"""W&B records of runs that hold numbers only and never stop a training or an evaluation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.manifest import CLASSES
 
 MODES = ("offline", "online", "disabled")
 SCORES = "val_scores"
-DATA, MODEL = "dataset", "model"
+DATA, MODEL, REPORT = "dataset", "model", "report"
 """Types of artifacts."""
 _LOCK = Path("dvc.lock")
 log = logging.getLogger(__name__)
@@ -40,10 +40,29 @@ def wandb_logger(
     Raises:
         UserError: `mode` is none of `MODES`.
     """
-    if mode not in MODES:
-        raise UserError(f"run.wandb: '{mode}' is none of {', '.join(MODES)}")
+    check_mode(mode)
     if mode == "disabled" or rank_zero_only.rank > 0:  # type: ignore[attr-defined]
         return None
+    try:
+        run = _start(mode, folder, run_id, config)
+        if (md5 := locked_md5(data)) is not None:
+            # "Logged" and not "used", which W&B refuses offline.
+            run.log_artifact(_reference(data, DATA, md5))
+        return WandbLogger(experiment=run, log_model=False)
+    # Whatever is wrong with the tracker, the training is worth more.
+    except Exception as error:
+        log.warning("W&B did not start, so this run is not recorded there: %s", error)
+        return None
+
+
+def check_mode(mode: str) -> None:
+    """Raise `UserError` for a mode that is none of `MODES`."""
+    if mode not in MODES:
+        raise UserError(f"run.wandb: '{mode}' is none of {', '.join(MODES)}")
+
+
+def _start(mode: str, folder: Path, run_id: str, config: Mapping[str, Any]) -> Any:
+    """Start or resume a run that tells nothing of the machine, its user or the code."""
     # DVC runs queued experiments in a folder that it deletes afterwards.
     folder = Path(os.environ.get("DVC_ROOT", Path.cwd())) / folder
     # Its reports of its own errors resolve a host, offline too.
@@ -61,26 +80,61 @@ def wandb_logger(
         silent=True,
         x_disable_meta=True,
     )
+    folder.mkdir(parents=True, exist_ok=True)
+    # Or W&B warns of every reference to DVC that it cannot check it.
+    wandb.setup(wandb.Settings(silent=True))
+    return wandb.init(
+        project="discern",
+        id=run_id,
+        resume="allow" if mode == "online" else None,
+        dir=folder,
+        config=dict(config),
+        settings=settings,
+    )
+
+
+def record_evaluation(
+    mode: str,
+    folder: Path,
+    run_id: str,
+    *,
+    config: Mapping[str, Any],
+    summary: Mapping[str, float],
+    curves: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]],
+    page: str,
+) -> None:
+    """Record an evaluation as a run of its own; whatever fails is a warning.
+
+    Args:
+        mode: one of `MODES`.
+        folder: holds `wandb/`, as for `wandb_logger`.
+        run_id: names the run.
+        config: of the evaluation.
+        summary: metrics that runs are compared by.
+        curves: tables by name, with their headers.
+        page: the report as HTML without a picture, which becomes an artifact.
+
+    Raises:
+        UserError: `mode` is none of `MODES`.
+    """
+    check_mode(mode)
+    if mode == "disabled":
+        return
+    import wandb
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Or W&B warns of every reference to DVC that it cannot check it.
-        wandb.setup(wandb.Settings(silent=True))
-        run = wandb.init(
-            project="discern",
-            id=run_id,
-            resume="allow" if mode == "online" else None,
-            dir=folder,
-            config=dict(config),
-            settings=settings,
-        )
-        if (md5 := locked_md5(data)) is not None:
-            # "Logged" and not "used", which W&B refuses offline.
-            run.log_artifact(_reference(data, DATA, md5))
-        return WandbLogger(experiment=run, log_model=False)
-    # Whatever is wrong with the tracker, the training is worth more.
+        run = _start(mode, folder, run_id, config)
+        run.summary.update(dict(summary))
+        for name, (header, rows) in curves.items():
+            run.log({name: wandb.Table(list(header), [list(row) for row in rows])})
+        artifact = wandb.Artifact("report", REPORT)
+        with artifact.new_file("report.html", encoding="utf-8") as file:
+            file.write(page)
+        run.log_artifact(artifact)
+        run.finish()
+        wandb.teardown()
     except Exception as error:
-        log.warning("W&B did not start, so this run is not recorded there: %s", error)
-        return None
+        log.warning("W&B holds no whole record of this evaluation: %s", error)
 
 
 def finish(

@@ -125,6 +125,21 @@ def test_what_an_index_says_is_text_and_never_markup(page: str) -> None:
     assert len(parsed.scripts) == 3 + page.count('class="plot"')
 
 
+def test_text_of_an_index_hides_nothing_and_ends(tmp_path: Path) -> None:
+    huge = "\u202eevil" + "x" * 1_000_000
+    parts = split("test", (*toy.SOURCES[:3], toy.Source(huge, "film", 0, 2, authority=huge)))
+    page = write(tmp_path / "out", parts, found=suites(huge))
+    assert "\u202e" not in page
+    assert "\\u202eevil" in page
+    assert len(page) < 7_000_000
+
+
+def test_what_looks_like_a_formula_is_text_in_a_spreadsheet(tmp_path: Path) -> None:
+    write(tmp_path / "out", split("test", (*toy.SOURCES[:3], toy.Source("=1+1", "film", 0, 2))))
+    text = (tmp_path / "out" / "plots" / "test" / "sources.csv").read_text()
+    assert "\n'=1+1," in text
+
+
 def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
     parsed = Page(page)
     for tag, attributes in parsed.tags:

@@ -191,3 +191,28 @@ def test_a_folder_is_hashed_as_dvc_does(models: Path, tmp_path: Path) -> None:
     with Repo(str(tmp_path)) as repo:
         (stage,) = repo.add(str(models))
         assert folder_md5(models) == stage.outs[0].hash_info.value
+
+
+def test_an_evaluation_is_a_run_of_numbers_curves_and_the_page(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking.record_evaluation(
+        "offline",
+        Path("work"),
+        "evaluate-1",
+        config={"seed": 3},
+        summary={"test.auroc.value": 0.75},
+        curves={"test.roc": (["fpr", "tpr"], [[0.0, 0.0], [1.0, 1.0]])},
+        page="<p>the page</p>",
+    )
+    (run,) = (tmp_path / "work" / "wandb").glob("offline-run-*-evaluate-1")
+    assert (run / "run-evaluate-1.wandb").stat().st_size > 0
+    (table,) = run.rglob("test.roc_*.table.json")
+    assert json.loads(table.read_text())["data"] == [[0.0, 0.0], [1.0, 1.0]]
+
+
+def test_disabled_records_no_evaluation(tmp_path: Path) -> None:
+    tracking.record_evaluation(
+        "disabled", tmp_path, "id", config={}, summary={}, curves={}, page=""
+    )
+    assert not list(tmp_path.iterdir())
