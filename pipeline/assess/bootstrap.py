@@ -18,7 +18,7 @@ from pipeline.assess.metrics import FloatArray, IntArray
 
 # Bounds the memory of one pass; a constant, since it decides nothing about the result.
 _CELLS_A_PASS = 4_000_000
-MOST_CELLS, FEWEST_RESAMPLES = 20_000_000, 200
+MOST_CELLS, FEWEST_RESAMPLES = 10_000_000, 100
 """Examples times resamples of an interval, at most, unless fewer than the fewest would be left."""
 
 
