@@ -140,7 +140,13 @@ def run(cfg: EvaluateApp) -> None:
 
 def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str, Any]) -> None:
     """Record what was found in W&B: numbers, curves and the page without a frame."""
-    judged = "".join([detector.sha256, *(one.data_sha256 for one in job.parts)])
+    judged = "".join(
+        [
+            detector.sha256,
+            *(one.data_sha256 for one in job.parts),
+            str(job.config.get("against", "")),
+        ]
+    )
     tracking.record_evaluation(
         cfg.run.wandb,
         Path(cfg.paths.work),
@@ -213,10 +219,12 @@ def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
     """Score the files of a collection."""
     assert cfg.collection is not None
     one = score_collection(cfg, detector, cfg.collection)
+    # What other collections training reads tells nothing here, and holds paths.
+    ingest_settings = {k: v for k, v in asdict(cfg.ingest).items() if k != "collections"}
     return Job(
         heading=f"Discern evaluation of the collection “{one.name}”",
         target=Path(cfg.paths.collection_reports) / one.name,
-        config=tracked(cfg) | {"ingest": asdict(cfg.ingest)},
+        config=tracked(cfg) | {"ingest": ingest_settings},
         hashes={
             **lineage.hash_stages({"models": Path(cfg.paths.models)}, app.CONF),
             lineage.SOURCES: lineage.source_hashes(Path(cfg.paths.work) / "evaluate" / one.name),
@@ -275,6 +283,9 @@ def score_rows(
 def score_collection(cfg: EvaluateApp, detector: Detector, collection: str) -> Scored:
     """Ingest a collection into the work folder, and score its clips and its files."""
     name, work = storage.name(collection), Path(cfg.paths.work)
+    if name in MEANINGS:
+        # What a split is called means something to the report.
+        name = f"{name} (collection)"
     with storage.fetched_index(collection, work) as folder:
         index = read_index(folder)
     clips_folder = work / "evaluate" / name

@@ -93,9 +93,9 @@ def _verdict(
         return Verdict(name, "grey", "Without a real shooting there is no alert to explain.")
     within, pooled = results["within_source_auroc"], results["pooled_auroc"]
     if within["value"] is None:
-        shown = "no real source shows both shootings and other footage"
         if not has_others:
-            shown = "no real footage without a shooting was judged"
+            return Verdict(name, "grey", "No real footage without a shooting was judged.")
+        shown = "no real source shows both shootings and other footage"
         says = f"The source alone tells the answer here, {shown}: the alert cannot be trusted."
         return Verdict(name, "red", says)
     shown = f"within sources AUROC is {wording.number('auroc', within['value'])}"

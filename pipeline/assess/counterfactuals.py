@@ -87,6 +87,9 @@ def judge(flips: Flips, chosen: Sample) -> Verdict:
     state: State = "amber"
     if low is not None and low > _MAX_FLIPS:
         state = "red"
+    elif np.unique(chosen.examples.predicted).size < 2:
+        # What always says the same turns nothing, and shows nothing.
+        state = "grey"
     elif high is not None and share["value"] <= _MAX_FLIPS and high <= _NO_MORE_FLIPS:
         state = "green"
     what = f"a {kind} turns most decisions: drawn onto a clip, it changes the class in"

@@ -16,7 +16,7 @@ from pipeline.manifest import CLASSES
 
 PLOTS = ("roc.csv", "precision_recall.csv", "reliability.csv", "confusion.csv", "sources.csv")
 _DECIMALS = 6
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def write_plots(
@@ -74,5 +74,6 @@ def read_csv(path: Path) -> tuple[list[str], list[list[float]]]:
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
         # A spreadsheet would run what looks like a formula (OWASP, "CSV injection").
-        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+        looks = value.lstrip().startswith(_FORMULA_STARTS) or value[:1] in ("\t", "\r", "\n")
+        return f"'{value}" if looks else value
     return round(float(value), _DECIMALS) if isinstance(value, float) else value

@@ -74,7 +74,9 @@ def judge(question: Question, bootstrap: Bootstrap, num_bins: int) -> dict[str, 
     result["auroc"] = _bounded_auroc(result["auroc"], question, bootstrap.confidence)
     for max_fpr in FALSE_POSITIVE_RATES:
         key = tpr_key(max_fpr)
-        num_recordings = question.num_recordings(True)
+        # The threshold rests on the negatives.
+        enough = question.num_recordings(False) >= MIN_RECORDINGS
+        num_recordings = question.num_recordings(True) if enough else 0
         result[key] = bounded_exactly(result[key], num_recordings, bootstrap.confidence)
         if result[key]["value"] is not None:
             threshold = metrics.threshold_at_fpr(ranking, ranking.counts(ones), max_fpr)

@@ -295,13 +295,14 @@ def figure_id(suite: str, number: int) -> str:
 def _thresholds(parts: Sequence[Part]) -> dict[str, Any]:
     """How many shootings and others score at least each threshold, for the slider."""
     grid = np.linspace(0, 1, _NUM_STEPS + 1)
-    found = {}
+    found = []
     for part in parts:
         is_shooting, score = part.examples.is_shooting, part.examples.score
-        found[part.name] = {
+        counts = {
             name: (group.size - np.searchsorted(np.sort(group), grid, "left")).tolist()
             for name, group in (("shootings", score[is_shooting]), ("others", score[~is_shooting]))
         }
+        found.append(counts)
     return {"steps": _NUM_STEPS, "parts": found}
 
 

@@ -76,7 +76,7 @@ def write_results(
             report.Part(one.name, one.meaning, one.examples, metrics[one.name]) for one in scored
         ],
         suites=suites,
-        threshold=0.5 if point is None else float(point["threshold"]),
+        threshold=0.5 if point is None or point["smoothing"] != "none" else point["threshold"],
         mistakes=[group for one in scored for group in _mistakes(one, settings)],
         data=[row for one in scored for row in _data_rows(one)],
         files=[row for table in files for row in _file_rows(table)],

@@ -100,3 +100,12 @@ def test_a_share_of_none_is_bounded_by_the_number_of_recordings() -> None:
     assert (share["value"], share["low"]) == (0.0, 0.0)
     assert share["high"] == pytest.approx(1 - 0.025 ** (1 / 5), abs=1e-5)
     assert judge_share(np.zeros(0, bool), np.zeros(0, int), BOOTSTRAP)["value"] is None
+
+
+def test_a_rate_over_negatives_of_one_recording_has_no_interval() -> None:
+    positive = np.repeat([True, False], [20, 150])
+    clusters = np.concatenate([np.arange(20), np.full(150, 20)])
+    question = Question(positive, positive.astype(float), clusters)
+    result = judge(question, Bootstrap(50, 0.95, 0), 5)["tpr_at_fpr_0.01"]
+    assert result["value"] == 1.0
+    assert result["low"] is None

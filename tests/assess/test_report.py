@@ -135,9 +135,9 @@ def test_text_of_an_index_hides_nothing_and_ends(tmp_path: Path) -> None:
 
 
 def test_what_looks_like_a_formula_is_text_in_a_spreadsheet(tmp_path: Path) -> None:
-    write(tmp_path / "out", split("test", (*toy.SOURCES[:3], toy.Source("=1+1", "film", 0, 2))))
+    write(tmp_path / "out", split("test", (*toy.SOURCES[:3], toy.Source(" =1+1", "film", 0, 2))))
     text = (tmp_path / "out" / "plots" / "test" / "sources.csv").read_text()
-    assert "\n'=1+1," in text
+    assert "\n' =1+1," in text
 
 
 def test_nothing_is_loaded_from_elsewhere(page: str) -> None:

@@ -39,11 +39,21 @@ def prove(
         _undivided(used, "cluster", "clusters", "cluster of near-duplicates"),
         _exact_copies(used, tables.variants),
         _same_files(used, tables.files),
-        near_copies(tables.clips, clips, splits),
+        near_copies(_as_ingested(tables), clips, splits),
         _unseen_sources(used),
         _variants(tables.clips, tables.variants),
         as_made(tables, splits, models, parts),
     ]
+
+
+def _as_ingested(tables: Tables) -> pa.Table:
+    """The clips in the order of ingest, which is that of the fingerprints.
+
+    Where some are lacking they stay as they are, and `as_made` says so.
+    """
+    names = tables.clips["clip_id"].combine_chunks()
+    place = pc.index_in(tables.ingested["clip_id"], value_set=names).combine_chunks()
+    return tables.clips if place.null_count else tables.clips.take(place)
 
 
 def _undivided(used: pa.Table, column: str, name: str, noun: str) -> Proof:

@@ -135,6 +135,8 @@ def _real_footage(data: DataFacts) -> Verdict:
 
 
 def _every_class(data: DataFacts) -> Verdict:
+    if not data.places:
+        return Verdict("classes", "grey", "No clip has a known label.")
     absent = [
         f"{plain(place, MAX_NAME)} has no {CLASS_NAMES[kind]}"
         for place in data.places

@@ -12,6 +12,7 @@ from pipeline.assess.untrusted import plain
 
 MAX_TEXT = 300
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$])")
+_ADDRESS = re.compile(r"(?i)https?://|ftp://|mailto:|www\\?\.")
 _BRACES = str.maketrans({"{": "&#123;", "}": "&#125;"})
 
 
@@ -21,7 +22,9 @@ def safe(text: str, limit: int = MAX_TEXT) -> str:
     Tags, entities, emphasis, links, pictures, formulas and templates are shown as they are written.
     """
     escaped = html.escape(plain(text, limit))
-    return _SPECIAL.sub(r"\\\1", escaped).translate(_BRACES)
+    shown = _SPECIAL.sub(r"\\\1", escaped).translate(_BRACES)
+    # Viewers make links of bare addresses.
+    return _ADDRESS.sub(lambda found: found[0].replace(":", "&#58;").replace(".", "&#46;"), shown)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

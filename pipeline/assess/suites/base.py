@@ -143,9 +143,9 @@ class Section:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """JSON under the suite's name in `metrics.json`; no NaN, what is unknown is None."""
     plots: Mapping[str, Csv] = field(default_factory=dict)
-    """By file name: written to `plots/<suite>/` for `dvc plots`."""
+    """By file name: written to `suites/<suite>/` for `dvc plots`."""
     rows: Mapping[str, pa.Table] = field(default_factory=dict)
-    """By file name: written to `rows/<suite>/` as Parquet; what each number was counted from."""
+    """By file name: written to `suites/<suite>/` as Parquet; what each number was counted from."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,11 @@ def section(data: DataFacts) -> Section:
         blocks=blocks(data),
         metrics=_metrics(data),
         plots={"composition.csv": _composition(data)},
-        rows={"clips": data.clips, "files": data.files, "offenders": offenders(data)},
+        rows={
+            "clips.parquet": data.clips,
+            "files.parquet": data.files,
+            "offenders.parquet": offenders(data),
+        },
     )
 
 

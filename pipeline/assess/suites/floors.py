@@ -77,7 +77,9 @@ def run(evidence: Evidence) -> Section:
 
     floors = {origin: floor_of(origin) for origin in ORIGINS}
     margins = {
-        origin: _margin(claim, claims_moved.get(origin), floor_of("real", origin), confidence)
+        origin: _least_margin(
+            claim, claims_moved.get(origin), [floors["real"], floors[origin]], confidence
+        )
         for origin, claim in claims.items()
     }
     return Section(
@@ -115,6 +117,24 @@ def run(evidence: Evidence) -> Section:
     )
 
 
+def _least_margin(
+    claim: Placed | None,
+    moved: FloatArray | None,
+    floors: Sequence[Floor | None],
+    confidence: float,
+) -> dict[str, Any] | None:
+    """The margin over the floor of real sources or of the others, whichever leaves less.
+
+    A mean over both would let many games that are alike hide two cameras that are told apart.
+    """
+    found = [_margin(claim, moved, floor, confidence) for floor in floors]
+    known = [one for one in found if one is not None]
+    if not known:
+        return None
+    least = min(known, key=lambda one: float(one["margin"]["low"]))
+    return least | {"has_both_floors": len(known) == len(found)}
+
+
 def _margin(
     claim: Placed | None, moved: FloatArray | None, floor: Floor | None, confidence: float
 ) -> dict[str, Any] | None:
@@ -144,6 +164,9 @@ def _verdict(origin: str, found: Mapping[str, Any] | None, significance: float) 
         f"{wording.number('auroc', floor['by_chance'])}); margin {margin['value']:.3f} "
         f"({_reach(margin)})"
     )
+    if margin["low"] > CERTIFIED_MARGIN and not found["has_both_floors"]:
+        says = f"Not certified: only one of the two has sources to compare. P(real) tells {shown}."
+        return Verdict(name, "amber", says)
     if margin["low"] > CERTIFIED_MARGIN:
         return Verdict(name, "green", f"Certified: P(real) tells {shown}.")
     if margin["high"] <= 0 and floor["p"] < significance:
@@ -181,8 +204,8 @@ def _margin_table(margins: Mapping[str, Mapping[str, Any] | None]) -> Table:
         rows,
         caption=(
             "The floor is 0.5 and the mean distance from 0.5 of the AUROC between two sources of "
-            "the same origin, real or the other. By chance: what it would be if sources differed "
-            "by nothing but the recordings drawn, and p how often that is as high."
+            "the same origin, real or the other, whichever leaves less. By chance: what it would "
+            "be if sources differed by nothing but the recordings drawn, and p how often that is as high."
         ),
     )
 

@@ -145,7 +145,10 @@ def _verdict(part: str, judged: Sequence[Judged]) -> Verdict:
             f"On \u201c{part}\u201d the detector is worse than on the rest in {len(worse)} of "
             f"{len(compared)} slices: {_worst(worse)}.{small}",
         )
-    open_ones = sum(one.state == "amber" for one in compared)
+    open_ones = sum(
+        any(measure.state in ("amber", "grey") for measure in one.comparisons.values())
+        for one in compared
+    )
     if not open_ones:
         return Verdict(
             name,
@@ -157,7 +160,8 @@ def _verdict(part: str, judged: Sequence[Judged]) -> Verdict:
         name,
         "amber",
         f"In none of {len(compared)} slices of \u201c{part}\u201d is the detector worse than on "
-        f"the rest beyond chance, but in {open_ones} a loss of {LOSS:g} could hide.{small}",
+        f"the rest beyond chance, but in {open_ones} a loss of {LOSS:g} could hide, or a measure "
+        f"has no number.{small}",
     )
 
 

@@ -245,6 +245,10 @@ def _drop_verdict(pool: Pool, results: Mapping[str, Mapping[str, Any]]) -> Verdi
     )
     if drop["low"] > ACCEPTABLE_DROP:
         return Verdict(name, "red", f"The detector does not carry over: {shown}.")
+    known = results["known"]["auroc"]
+    if known["low"] is None or known["low"] <= CHANCE:
+        says = f"Known sources are not shown to be told better than by guessing: {shown}."
+        return Verdict(name, "grey", says)
     if drop["high"] < ACCEPTABLE_DROP:
         return Verdict(name, "green", f"The detector carries over: {shown}.")
     says = f"Whether the detector carries over is open, for want of recordings: {shown}."

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.assess import scores
@@ -100,6 +101,20 @@ def test_a_look_alike_in_train_is_red_and_named(split: str, tmp_path: Path) -> N
     assert held.clip_id in found["near_copies"].says
     assert train.clip_id in found["near_copies"].says
     assert data.run(evidence).metrics["proofs"]["near_copies"]["broken"] == 1
+
+
+def test_a_copy_is_found_whatever_the_order_of_the_rows_in_the_table_of_splits(
+    tmp_path: Path,
+) -> None:
+    made = audited.project()
+    held, train = made.of_split("test")[0], made.of_split("train")[0]
+    copy = made.hashes[made.clips.index(train)].copy()
+    copy[:, :, 0] ^= 0b1111
+    made.hashes[made.clips.index(held)] = copy
+    evidence = audited.write(made, tmp_path)
+    path = tmp_path / "splits" / MANIFEST
+    pq.write_table(pq.read_table(path)[::-1], path)
+    assert judged(evidence)["near_copies"].state == "red"
 
 
 def test_the_distance_is_that_of_the_split(tmp_path: Path) -> None:
@@ -206,7 +221,7 @@ def test_a_row_that_ingest_did_not_write_is_red(
     made.change(lambda clip: clip is some, **change)
     audited.edit(evidence.places, made.clips)
     assert "tables" in red(evidence)
-    offenders = data.run(evidence).rows["offenders"]
+    offenders = data.run(evidence).rows["offenders.parquet"]
     assert f"clip {some.clip_id} {said}" in offenders["found"].to_pylist()
 
 
@@ -215,7 +230,7 @@ def test_a_row_that_stands_twice_is_red(tmp_path: Path) -> None:
     evidence = audited.write(made, tmp_path)
     assert evidence.places is not None
     audited.edit(evidence.places, [*made.clips[:-1], made.clips[0]])
-    with_twice = data.run(evidence).rows["offenders"]
+    with_twice = data.run(evidence).rows["offenders.parquet"]
     assert f"clip {made.clips[0].clip_id} stands twice" in with_twice["found"].to_pylist()
 
 
@@ -266,8 +281,8 @@ def test_counts_are_those_of_the_tables(tmp_path: Path) -> None:
     }
     assert metrics["rejects"] == {"decode_error": 1}
     assert metrics["unused"] == {"discharge_at_edge": 1}
-    assert section.rows["clips"].num_rows == 65
-    assert section.rows["files"]["reject"].drop_null().to_pylist() == ["decode_error"]
+    assert section.rows["clips.parquet"].num_rows == 65
+    assert section.rows["files.parquet"]["reject"].drop_null().to_pylist() == ["decode_error"]
     header, rows = section.plots["composition.csv"]
     assert len(header) == len(rows[0]) == 4
     assert ["test", "real_shooting", 2, 1] in rows
@@ -378,3 +393,14 @@ def test_every_row_of_a_table_has_a_cell_a_column(tmp_path: Path) -> None:
 def cells(section: Section) -> list[Any]:
     tables = [block for block in section.blocks if isinstance(block, Table)]
     return [cell for table in tables for row in table.rows for cell in row]
+
+
+def test_a_collection_of_clips_without_a_label_is_grey_and_breaks_nothing() -> None:
+    evidence = toy.evidence()
+    clips = evidence.parts[0].clips
+    place = clips.schema.get_field_index("discharge")
+    unlabelled = pa.array([None] * clips.num_rows, pa.int8())
+    clips = clips.set_column(place, clips.schema.field(place), unlabelled)
+    files = pa.Table.from_pylist([], scores.FILE_SCHEMA)
+    part = Scored("mine", "Files", clips, toy.frames, "", files)
+    assert judged(replace(evidence, parts=[part]))["classes"].state == "grey"

@@ -56,7 +56,25 @@ def test_a_clean_score_is_certified() -> None:
     assert margin["margin"]["low"] > 0.05
     assert margin["floor"]["p"] > 0.05
     assert margin["floor"]["value"] == pytest.approx(margin["floor"]["by_chance"], abs=0.06)
-    assert margin["floor"]["num_pairs"] == 6
+    assert margin["floor"]["num_pairs"] == 3
+
+
+def test_many_games_that_are_alike_do_not_hide_two_cameras_that_are_told_apart() -> None:
+    sources = (
+        *(toy.Source(f"camera-{i}", "real", 15, 15) for i in range(2)),
+        *(toy.Source(f"game-{i}", "game", 15, 15) for i in range(6)),
+    )
+
+    def shift(origin, discharge, source):
+        return np.where(origin == "real", np.where(number(source) == 0, 3.0, 0.0), -0.5)
+
+    verdicts = states(floors.run(evidence(sources, shift)))
+    assert verdicts["real_vs_game"] != "green"
+
+
+def test_one_camera_alone_leaves_its_floor_unknown() -> None:
+    sources = (SOURCES[0], *SOURCES[3:6])
+    assert states(floors.run(evidence(sources)))["real_vs_game"] == "amber"
 
 
 def test_each_pair_is_ranked_at_equal_discharge() -> None:

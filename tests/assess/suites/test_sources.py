@@ -108,6 +108,17 @@ def test_a_detector_that_fails_on_unseen_sources_is_red() -> None:
     assert "does not carry over" in verdict.says
 
 
+def test_a_detector_that_guesses_everywhere_carries_nothing_over() -> None:
+    guesses = part("test", KNOWN, skill=0.0), part("unseen", UNSEEN, skill=0.0)
+    verdict = found(sources.run(evidence(*guesses)))["drop_on_unseen_sources"]
+    assert verdict.state in ("grey", "amber")
+
+
+def test_shootings_alone_cannot_tell_whether_the_source_gives_the_answer() -> None:
+    alone = part("test", (toy.Source("axon", "real", 20, 0), KNOWN[2]))
+    assert found(sources.run(evidence(alone)))["source_confound"].state == "grey"
+
+
 def test_few_unseen_recordings_leave_the_drop_open() -> None:
     few = (toy.Source("motorola", "real", 3, 3), toy.Source("quake", "game", 3, 3))
     section = sources.run(evidence(part("test", KNOWN), part("unseen", few, skill=1.0)))
