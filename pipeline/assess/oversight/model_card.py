@@ -130,8 +130,9 @@ def _sources(metrics: Mapping[str, Mapping[str, Any]]) -> str:
 def _how_measured(config: Mapping[str, Any]) -> str:
     return (
         f"Intervals hold {100 * config['confidence']:g} % of {config['num_bootstrap']:,} resamples "
-        "(fewer of very many examples) of whole recordings, since clips of one recording resemble each other. What the data "
-        "cannot support is left out with the reason, and no number is given in its place."
+        "(fewer of very many examples) of whole recordings, since clips of one recording resemble "
+        "each other. What the data cannot support is left out with the reason, and no number is "
+        "given in its place."
     )
 
 

@@ -205,7 +205,8 @@ def _margin_table(margins: Mapping[str, Mapping[str, Any] | None]) -> Table:
         caption=(
             "The floor is 0.5 and the mean distance from 0.5 of the AUROC between two sources of "
             "the same origin, real or the other, whichever leaves less. By chance: what it would "
-            "be if sources differed by nothing but the recordings drawn, and p how often that is as high."
+            "be if sources differed by nothing but the recordings drawn, and p how often that is "
+            "as high."
         ),
     )
 
