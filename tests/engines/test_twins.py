@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import RenderSettings
+from pipeline.engines.render.camera_take import fleet_of
 from pipeline.engines.render.script import NUM_CELLS, Cell
 from pipeline.engines.take import Dropped, Take, draw_format
 from pipeline.engines.twins import record
@@ -57,7 +58,18 @@ def test_all_looks_share_recording_and_discharges(firing, quiet):
 
 def test_sources_and_viewpoints_name_their_look(firing):
     assert [take.source.split("-")[0] for take in firing] == ["bodycam", "arcade", "cinema"]
-    assert [take.viewpoint for take in firing] == ["body", "first-person", "cinematic"]
+    camera, game, film = (take.viewpoint for take in firing)
+    is_worn = fleet_of(Cell.of(int(firing[0].name.split("-")[-1]))).is_worn
+    assert camera in (("body", "hand-held", "fixed") if is_worn else ("fixed",))
+    assert (game, film) == ("first-person", "cinematic")
+
+
+def test_notes_say_what_is_seen(firing, quiet):
+    for take in [*firing, *quiet]:
+        words = dict(word.split("=") for word in take.notes.split(", ") if "=" in word)
+        assert set(words) == {"scene", "light", "weapon", "overlay"}
+        assert words["weapon"] in ("own", "others", "none")
+    assert len({take.notes.split(", ")[0] for take in firing}) == 1
 
 
 def test_every_take_has_the_frames_of_its_own_format(firing, quiet):
