@@ -29,13 +29,14 @@ def models(wanted: str, own: Path, work: Path) -> Iterator[Path]:
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError
+    from dvc_data.index import DataIndexDirError
 
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="models-") as name:
         folder = Path(name) / "models"
         try:
             DVCFileSystem(".", rev=wanted).get(own.as_posix(), str(folder), recursive=True)
-        except (DvcException, SCMError, OSError) as error:
+        except (DvcException, SCMError, DataIndexDirError, OSError) as error:
             raise UserError(
                 f"against={wanted}: neither a folder with weights nor a revision whose "
                 f"{own} can be had ({error}); name a folder, or run dvc pull for the revision"
