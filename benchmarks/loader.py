@@ -150,6 +150,7 @@ def _row(i: int) -> Clip:
         licence="CC0-1.0",
         authority="",
         viewpoint="",
+        notes="",
         pixels_sha256="",
         shard="",
         offset=0,
