@@ -138,7 +138,7 @@ def clip(number: int) -> Clip:
         clip_id=f"{number:016x}", parent_id=None, collection="many", path=f"{recording}.mp4",
         source=f"source-{number // 5 % 40}", origin="real" if number // 5 % 2 else "game",
         recording=recording, start_s=number % 5 * 16 / 15, box="0,0,128,128",
-        discharge=number % 3 == 0, licence="CC0-1.0", authority="", viewpoint="",
+        discharge=number % 3 == 0, licence="CC0-1.0", authority="", viewpoint="", notes="",
         pixels_sha256=f"{number:064x}", shard=f"shard-{number // 500:05d}.tar", offset=0, size=1,
     )  # fmt: skip
 
