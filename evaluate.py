@@ -91,7 +91,7 @@ def run(cfg: EvaluateApp) -> None:
     )
     device = "cpu" if cfg.run.accelerator == "cpu" else "cuda"
     detector = weights.load(Path(cfg.paths.models), device, cfg.factory)
-    job = job_of(cfg, detector)
+    job = of_splits(cfg, detector) if cfg.collection is None else of_collection(cfg, detector)
     evidence = Evidence(
         parts=job.parts,
         val=job.val,
@@ -140,13 +140,8 @@ def run(cfg: EvaluateApp) -> None:
 
 def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str, Any]) -> None:
     """Record what was found in W&B: numbers, curves and the page without a frame."""
-    judged = "".join(
-        [
-            detector.sha256,
-            *(one.data_sha256 for one in job.parts),
-            str(job.config.get("against", "")),
-        ]
-    )
+    other = str(job.config.get("against", ""))
+    judged = "".join([detector.sha256, *(one.data_sha256 for one in job.parts), other])
     tracking.record_evaluation(
         cfg.run.wandb,
         Path(cfg.paths.work),
@@ -167,16 +162,10 @@ def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str,
     )
 
 
-def job_of(cfg: EvaluateApp, detector: Detector) -> Job:
-    """Score the packed splits, or the collection that is asked for."""
-    return of_splits(cfg, detector) if cfg.collection is None else of_collection(cfg, detector)
-
-
 def of_splits(cfg: EvaluateApp, detector: Detector) -> Job:
     """Score what `dvc repro` packed."""
     paths, work = cfg.paths, Path(cfg.paths.work)
-    packed = Packed.open(paths.packed, work, cfg.run.cache_gb)
-    check_format(detector, packed.place, packed.format)
+    packed = open_packed(cfg, detector)
     parts = score_splits(cfg, detector, packed)
     known = {one.name: one for one in parts}
     test = packed.select(["test"], variants=True)
@@ -199,6 +188,13 @@ def of_splits(cfg: EvaluateApp, detector: Detector) -> Job:
             models=Path(paths.models),
         ),
     )
+
+
+def open_packed(cfg: EvaluateApp, detector: Detector) -> Packed:
+    """The packed samples, which must be such as the weights were trained on."""
+    packed = Packed.open(cfg.paths.packed, Path(cfg.paths.work), cfg.run.cache_gb)
+    check_format(detector, packed.place, packed.format)
+    return packed
 
 
 def local_stages(cfg: EvaluateApp) -> dict[str, Path]:
@@ -240,7 +236,10 @@ def set_against(cfg: EvaluateApp, job: Job, device: str) -> tuple[Job, Examined]
     with revisions.models(cfg.against, Path(cfg.paths.models), Path(cfg.paths.work)) as folder:
         other = weights.load(folder, device, cfg.factory)
     name = storage.name(cfg.against)
-    found = job_of(cfg, other).parts
+    if cfg.collection is None:
+        found = score_splits(cfg, other, open_packed(cfg, other))
+    else:
+        found = [score_collection(cfg, other, cfg.collection)]
     bootstrap = Bootstrap(cfg.num_bootstrap, cfg.confidence, cfg.seed)
     compared = replace(
         job,
