@@ -16,6 +16,7 @@ from pipeline.assess.scored import Scored
 from pipeline.assess.suites.base import Evidence, Places
 from pipeline.manifest import CLASSES, Clip, File, Reject, class_index
 from tests.assess import toy
+from tests.rows import clip_row
 
 RENDERED = "rendered by an engine"
 SPLITS = ("train", "train", "val", "test")
@@ -89,9 +90,8 @@ def project() -> Project:
 
 
 def _clip(file: File, number: int, window: int, split: str, discharge: bool) -> Clip:
-    return Clip(
+    return clip_row(
         clip_id=f"{number:06x}",
-        parent_id=None,
         collection=file.collection,
         path=file.path,
         source=file.source,
@@ -103,7 +103,6 @@ def _clip(file: File, number: int, window: int, split: str, discharge: bool) -> 
         licence=file.licence,
         authority=file.authority,
         viewpoint="body",
-        notes="",
         pixels_sha256=f"pixels-{number}",
         shard="shard-00000.tar",
         offset=512 * number,

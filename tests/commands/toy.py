@@ -13,6 +13,7 @@ from pipeline import manifest
 from pipeline.config import Paths
 from pipeline.manifest import Clip, File, Reject
 from pipeline.packed import INDEX, INDEX_SCHEMA
+from tests.rows import clip_row
 
 
 def file(path: str, recording: str, **changes: object) -> File:
@@ -26,9 +27,8 @@ def file(path: str, recording: str, **changes: object) -> File:
 def clip(file: File, number: int, **changes: object) -> Clip:
     clip_id = f"{abs(hash_of(file.path)) % 16**12:012x}{number:04x}"
     return replace(
-        Clip(
+        clip_row(
             clip_id=clip_id,
-            parent_id=None,
             collection=file.collection,
             path=file.path,
             source=file.source,
@@ -38,8 +38,6 @@ def clip(file: File, number: int, **changes: object) -> Clip:
             discharge=False,
             licence=file.licence,
             authority=file.authority,
-            viewpoint="",
-            notes="",
             pixels_sha256=f"{clip_id}p",
             shard="shard-000000.tar",
             offset=512 * number,

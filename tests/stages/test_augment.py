@@ -18,6 +18,7 @@ from pipeline.manifest import Clip
 from pipeline.stages import augment
 from pipeline.transforms import registry
 from tests.conftest import moving_frames
+from tests.rows import clip_row
 
 SURE = [f"{family}.p=1" for family in registry.FAMILIES]
 
@@ -35,9 +36,8 @@ def write_clips(folder: Path, splits: Sequence[str]) -> None:
             mp4 = video.encode(moving_frames(number, FORMAT.num_frames, FORMAT.size), FORMAT.fps)
             place = tar.add(f"{number:016x}", mp4)
             origin = ("real", "game", "film")[number % 3]
-            clip = Clip(
+            clip = clip_row(
                 clip_id=f"{number:016x}",
-                parent_id=None,
                 collection="small",
                 path=f"{number}.mp4",
                 source=f"{origin}-source",
@@ -48,9 +48,6 @@ def write_clips(folder: Path, splits: Sequence[str]) -> None:
                 discharge=number % 2 == 0,
                 licence="CC0-1.0",
                 authority="",
-                viewpoint="",
-                notes="",
-                pixels_sha256="",
                 shard=place.shard,
                 offset=place.offset,
                 size=place.size,

@@ -17,6 +17,7 @@ from pipeline.packed import INDEX_SCHEMA
 from pipeline.stages import probe
 from tests.conftest import moving_frames
 from tests.packing import write_packed
+from tests.rows import clip_row
 
 CUES = {"border", "colour", "container", "overlay", "size", "still"}
 NUM_CLIPS = 32
@@ -47,15 +48,11 @@ def outputs(folder: Path, leak: str | None = None) -> None:
             "authority": "",
         }
         clips.append(
-            Clip(
+            clip_row(
                 clip_id=f"{number:016x}",
-                parent_id=None,
                 start_s=0.0,
                 box="0,0,64,64",
                 discharge=False,
-                viewpoint="",
-                notes="",
-                pixels_sha256="",
                 shard="shard-00000.tar",
                 offset=0,
                 size=int(rng.integers(9_000, 11_000)) + (5_000 if leaking == "size" else 0),

@@ -20,6 +20,7 @@ from pipeline.manifest import Clip
 from pipeline.transforms.registry import FAMILIES, STRENGTHS
 from tests.assess import pixels, toy
 from tests.assess.toy import Source
+from tests.rows import clip_row
 
 
 @pytest.fixture(scope="module")
@@ -126,15 +127,12 @@ def _clip(clip_id: str, strength: str, edit: str) -> Clip:
     texts: dict[str, Any] = dict.fromkeys(
         ("collection", "path", "source", "origin", "recording", "licence", "authority"), "x"
     )
-    return Clip(
+    return clip_row(
         clip_id=clip_id,
         parent_id="x",
         start_s=0.0,
         box="",
         discharge=None,
-        viewpoint="",
-        notes="",
-        pixels_sha256="",
         shard="",
         offset=0,
         size=0,

@@ -14,6 +14,7 @@ from pipeline.assess.suites import slices
 from pipeline.assess.suites.base import Figure, Places
 from pipeline.manifest import Clip, File
 from tests.assess import toy
+from tests.rows import clip_row
 
 SOURCES = (
     toy.Source("bodycam", "real", 40, 40),
@@ -22,9 +23,8 @@ SOURCES = (
 
 
 def clip(row, notes, viewpoint="body"):
-    return Clip(
+    return clip_row(
         clip_id=row["clip_id"],
-        parent_id=None,
         collection=row["collection"],
         path=row["path"],
         source=row["source"],
@@ -37,7 +37,6 @@ def clip(row, notes, viewpoint="body"):
         authority=row["authority"],
         viewpoint=viewpoint,
         notes=notes,
-        pixels_sha256="",
         shard="",
         offset=0,
         size=0,
