@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipeline.assess import altered, effects
 from pipeline.assess.altered import Change, Sample
+from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.effects import ASKED, Asked, Pair
 from pipeline.assess.examples import Examples
 from pipeline.assess.questions import judge_share
@@ -55,6 +56,8 @@ class Search:
     confirmed: Sample
     limit: float | None
     """The score above which an alert is raised."""
+    found: Mapping[str, Any] | None
+    """Share of real shootings among `searched` that alert as they are, as `Effect.found`."""
     singles: Sequence[Effect]
     """Every edit alone, at each of its strengths, the faintest first."""
     pairs: Sequence[Effect]
@@ -95,7 +98,8 @@ def search(evidence: Evidence, num_searched: int, num_confirmed: int) -> Search 
     pairs = sorted(_effects(evidence, searched, wanted, limit, "pairs of edits"), key=damage)
     last = [(worst.names, HARDEST), (pairs[0].names, HARDEST)]
     edit, pair = _effects(evidence, others, last, limit, "worst edits")
-    return Search(searched, others, limit, singles, pairs, edit, pair)
+    found = _found(searched.examples, limit, evidence.settings.bootstrap)
+    return Search(searched, others, limit, found, singles, pairs, edit, pair)
 
 
 def _too_few(chosen: Sample) -> str | None:
@@ -124,13 +128,20 @@ def _effects(
     found = []
     for (names, strength), table in zip(wanted, tables.values(), strict=True):
         after = Examples.from_clips(table)
-        shooting = after.is_shooting
-        alerts = None
-        if limit is not None:
-            alerts = judge_share(after.score[shooting] > limit, after.clusters[shooting], bootstrap)
         pairs = effects.compare(before, after, bootstrap)
+        alerts = _found(after, limit, bootstrap)
         found.append(Effect(names, strength, pairs, alerts, table))
     return found
+
+
+def _found(
+    examples: Examples, limit: float | None, bootstrap: Bootstrap
+) -> Mapping[str, Any] | None:
+    """The TPR: share of real shootings that score above the limit."""
+    if limit is None:
+        return None
+    shooting = examples.is_shooting
+    return judge_share(examples.score[shooting] > limit, examples.clusters[shooting], bootstrap)
 
 
 def damage(one: Effect) -> tuple[float, Names]:

@@ -32,14 +32,17 @@ from pipeline.assess.variants import Variants
 from pipeline.transforms.registry import STRENGTHS
 
 TITLE = "Robustness"
-# 59 edits and strengths and five pairs of the former, two of the latter: 1,664 clips, 55 seconds
+# 59 edits and strengths and five pairs of the former, two of the latter: 2,176 clips, 72 seconds
 # where a core judges 47 a second and transforms take 8 ms each.
-NUM_SEARCHED, NUM_CONFIRMED = 24, 64
+NUM_SEARCHED, NUM_CONFIRMED = 32, 64
 _MAX_DROP, _NO_MORE_DROP = 0.1, 0.2
 _HEADINGS = [
     f"{question}, {end}" for question in ASKED.values() for end in ("plain", "after", "lost")
 ]
 _ENDS = [f"{asked}_{end}" for asked in ASKED for end in ("auroc", "low", "high")]
+_FOUND = ["tpr", "tpr_low", "tpr_high"]
+_PLAIN = {"none": 0.0}
+"""The strength at which a curve begins: the clips as they are."""
 _LEAD = (
     "Whoever uploads a video again crops it, films it off a screen, writes on it, compresses it. "
     "Here every edit is applied to the same clips, ever more severely. The edit that does most "
@@ -133,9 +136,22 @@ def _figures(search: Search) -> list[Figure]:
         found.append(
             Figure(
                 f"Edits, from faint to severe: {question}",
-                figures.strengths(values, {"none": 0.0, **STRENGTHS}, "AUROC"),
+                figures.strengths(values, _PLAIN | STRENGTHS, "AUROC"),
                 f"{len(search.searched.rows)} clips; the edits that harm most are in colour, all "
                 "others grey. 0.5 is chance.",
+            )
+        )
+    if search.found is not None and search.found["value"] is not None:
+        shares = {
+            name: [share["value"] for share in (search.found, *(one.found for one in own)) if share]
+            for name, own in curves.items()
+        }
+        found.append(
+            Figure(
+                "Edits, from faint to severe: real shootings found (TPR)",
+                figures.strengths(shares, _PLAIN | STRENGTHS, "Real shootings found"),
+                f"{int(search.searched.examples.is_shooting.sum())} real shootings, by the alert's "
+                "threshold of the table below; colours as above. Intervals stand in the table.",
             )
         )
     return found
@@ -173,9 +189,18 @@ def _edit_table(search: Search) -> Table:
             else text(wording.DASH)
             for strength in STRENGTHS
         ]
-        last = by_strength[edits.HARDEST]
-        found = effects.share(last.found)
-        rows.append([text(name), *cells, effects.cell(last.pairs["origin"].altered), found])
+        last = by_strength[edits.HARDEST].pairs["origin"].altered
+        shares = [
+            effects.share(by_strength[strength].found)
+            if strength in by_strength
+            else text(wording.DASH)
+            for strength in STRENGTHS
+        ]
+        rows.append([text(name), *cells, effects.cell(last), *shares])
+    plain = search.singles[0].pairs
+    as_they_are = [effects.cell(plain[asked].plain) for asked in ASKED]
+    before = effects.share(search.found)
+    rows.insert(0, [text("none"), *[as_they_are[0]] * 3, as_they_are[1], *[before] * 3])
     alert = (
         "There is no validation set to choose an alert's threshold on."
         if search.limit is None
@@ -184,7 +209,12 @@ def _edit_table(search: Search) -> Table:
     )
     return Table(
         "Every edit",
-        ["Edit", *STRENGTHS, f"real against fictional, {edits.HARDEST}", f"found, {edits.HARDEST}"],
+        [
+            "Edit",
+            *STRENGTHS,
+            f"real against fictional, {edits.HARDEST}",
+            *(f"found, {strength}" for strength in STRENGTHS),
+        ],
         rows,
         f"AUROC of {len(search.searched.rows)} clips, of real shootings against all else where "
         f"nothing else is said. What cameras do is applied at its most severe alone. {alert}",
@@ -226,15 +256,18 @@ def _turned_table(frozen: Variants) -> Table:
 
 
 def _metrics(search: Search | str, frozen: Variants | None) -> dict[str, Any]:
-    found: dict[str, Any] = dict.fromkeys(("edits", "worst_edit", "worst_pair", "variants"))
+    found: dict[str, Any] = dict.fromkeys(
+        ("edits", "found_before", "worst_edit", "worst_pair", "variants")
+    )
     if not isinstance(search, str):
         found["edits"] = {
-            name: {one.strength: effects.summary(one.pairs) for one in own}
+            name: {one.strength: _summary(one) for one in own}
             for name, own in sorted(_curves(search).items())
         }
+        found["found_before"] = search.found
         for name, one in (("worst_edit", search.worst_edit), ("worst_pair", search.worst_pair)):
             found[name] = {"edits": list(one.names), "num_clips": one.table.num_rows}
-            found[name] |= effects.summary(one.pairs)
+            found[name] |= _summary(one)
     if frozen is not None:
         found["variants"] = {
             strength: effects.summary(pairs) for strength, pairs in frozen.pairs.items()
@@ -242,21 +275,41 @@ def _metrics(search: Search | str, frozen: Variants | None) -> dict[str, Any]:
     return found
 
 
+def _summary(effect: Effect) -> dict[str, Any]:
+    return effects.summary(effect.pairs) | {"found": effect.found}
+
+
 def _edit_csv(search: Search | str) -> Csv:
-    header = ["edit", "strength", "value", *_ENDS]
-    singles = [] if isinstance(search, str) else search.singles
-    return header, [
-        [_title(one), one.strength, STRENGTHS[one.strength], *_ends(one.pairs)] for one in singles
-    ]
+    header = ["edit", "strength", "value", *_ENDS, *_FOUND]
+    rows: list[list[Any]] = []
+    if isinstance(search, str):
+        return header, rows
+    for name, own in sorted(_curves(search).items()):
+        plain = _ends({asked: pair.plain for asked, pair in own[0].pairs.items()})
+        rows.append([name, "none", _PLAIN["none"], *plain, *_shares(search.found)])
+        for one in own:
+            after = _ends({asked: pair.altered for asked, pair in one.pairs.items()})
+            strength = one.strength, STRENGTHS[one.strength]
+            rows.append([name, *strength, *after, *_shares(one.found)])
+    return header, rows
+
+
+def _shares(found: Mapping[str, Any] | None) -> list[float | None]:
+    return [None if found is None else found[end] for end in ("value", "low", "high")]
 
 
 def _variant_csv(frozen: Variants | None) -> Csv:
     found = {} if frozen is None else frozen.pairs
     header = ["strength", "value", *_ENDS]
     return header, [
-        [strength, STRENGTHS[strength], *_ends(pairs)] for strength, pairs in found.items()
+        [
+            strength,
+            STRENGTHS[strength],
+            *_ends({asked: pair.altered for asked, pair in pairs.items()}),
+        ]
+        for strength, pairs in found.items()
     ]
 
 
-def _ends(pairs: Mapping[Asked, Pair]) -> list[float | None]:
-    return [pairs[asked].altered[end] for asked in ASKED for end in ("value", "low", "high")]
+def _ends(results: Mapping[Asked, Mapping[str, Any]]) -> list[float | None]:
+    return [results[asked][end] for asked in ASKED for end in ("value", "low", "high")]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline import manifest
-from pipeline.assess import edits, scores
+from pipeline.assess import altered, edits, scores
 from pipeline.assess.scored import Scored
 from pipeline.assess.suites import robustness
 from pipeline.assess.suites.base import Evidence, Figure, Places, Section, Table
@@ -81,16 +81,35 @@ def test_tables_figures_and_csvs_are_whole(mirrored: Section) -> None:
             assert block.rows
             assert {len(row) for row in block.rows} == {len(block.columns)}
     figures = [block for block in mirrored.blocks if isinstance(block, Figure)]
-    assert len(figures) == 2
+    assert len(figures) == 3
     for figure in figures:
         lines = figure.spec["data"]
         assert len(lines) == len(FAMILIES["edits"])
         assert {len(line["y"]) for line in lines} == {1 + len(STRENGTHS)}
         assert lines[-1]["name"] == "mirror", "the worst lies above the others"
-    assert len(mirrored.plots["edits.csv"][1]) == 15 * 3 + 14
+    assert len(mirrored.plots["edits.csv"][1]) == 15 * 4 + 14 * 2
     for header, rows in mirrored.plots.values():
         assert {len(row) for row in rows} <= {len(header)}
     json.dumps(mirrored.metrics, allow_nan=False)
+
+
+def test_the_tpr_is_a_curve_over_strengths_of_the_clips_that_alert(mirrored: Section) -> None:
+    header, rows = mirrored.plots["edits.csv"]
+    curve = {row[1]: row for row in rows if row[0] == "mirror"}
+    assert list(curve) == ["none", *STRENGTHS]
+    first = header.index("tpr")
+    plain = mirrored.metrics["found_before"]
+    assert curve["none"][first:] == [plain["value"], plain["low"], plain["high"]]
+    assert plain["value"] == 1, "the detector sees every flash before it is mirrored away"
+    table = mirrored.rows["edited.parquet"].to_pandas()
+    limit = altered.threshold(pixels.evidence(pixels.paint_side, pixels.look_at_side).val)
+    for strength in STRENGTHS:
+        own = table[table["change"] == f"mirror, {strength}"].head(robustness.NUM_SEARCHED)
+        shootings = own[(own["origin"] == "real") & (own["discharge"] == True)]  # noqa: E712
+        share = (shootings["p_real_shooting"] > limit).mean()
+        assert curve[strength][first] == pytest.approx(share)
+        assert mirrored.metrics["edits"]["mirror"][strength]["found"]["value"] == share
+    assert curve["severe"][first] == 0
 
 
 def test_few_recordings_are_grey_and_nothing_is_scored() -> None:
