@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from pipeline import app, workdir
 from pipeline.config import TrainApp, tracked
-from pipeline.learn import tracking, weights
+from pipeline.learn import networks, tracking, weights
 from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
@@ -39,7 +39,8 @@ def run(cfg: TrainApp) -> None:
     )
 
     code = workdir.code_sha256("learn", "packed.py", "shards.py", "video.py")
-    key = workdir.key("train", tracked(cfg), data.sha256(), code, torch.__version__)
+    outside = networks.outside_sha256(cfg.model.name)
+    key = workdir.key("train", tracked(cfg), data.sha256(), code, outside, torch.__version__)
     history = History(
         work / "train" / key, every_s=cfg.run.checkpoint_every_s, patience=cfg.patience
     )

@@ -28,7 +28,7 @@ from pipeline.assess.questions import Question, judge_auroc, judge_share
 from pipeline.collection import IndexRow, read_index
 from pipeline.config import tracked
 from pipeline.errors import UserError
-from pipeline.learn import weights
+from pipeline.learn import networks, weights
 from pipeline.manifest import CLASSES, MANIFEST, class_index, read_manifest, read_rejects
 from pipeline.packed import Packed
 from pipeline.shards import read_clip
@@ -119,6 +119,7 @@ def training(packed: Packed, overrides: Sequence[str], work: Path) -> Training:
     code = [
         workdir.code_sha256("learn", "packed.py", "shards.py", "video.py"),
         workdir.file_sha256(app.PROJECT / "train.py"),
+        networks.outside_sha256(cfg.model.name),
         torch.__version__,
     ]
     folder = work / workdir.key(tracked(cfg), packed.index_sha256, code)

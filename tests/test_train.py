@@ -251,6 +251,24 @@ def test_a_checkpoint_of_another_network_is_refused_and_kept(packed: Path, tmp_p
     assert checkpoint.read_bytes() == other.read_bytes()
 
 
+def test_a_changed_network_of_the_users_own_starts_anew(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = "from pipeline.learn.networks.frame import FrameNet\ndef make(clip):\n"
+    code += "    return FrameNet(widths=(8, 8), residual=False, dropout=0.0)\n"
+    module = tmp_path / "changing_net.py"
+    module.write_text(code)
+    first = interrupt(packed, tmp_path / "run", 3, "model.name=changing_net:make")
+    module.write_text(code + "# Another.\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Classifier, "training_step", fails_at_step(3, break_off))
+        with pytest.raises(Fault):
+            fit(packed, tmp_path / "run", 0, *EAGER, "model.name=changing_net:make")
+    checkpoints = set((tmp_path / "run").glob("work/train/*/last.ckpt"))
+    assert len(checkpoints - {first}) == 1
+
+
 def test_a_checkpoint_that_holds_code_is_not_run(packed: Path, tmp_path: Path) -> None:
     checkpoint = interrupt(packed, tmp_path, 3)
     torch.save({"architecture": {}, "callbacks": Fault()}, checkpoint)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from pipeline import workdir
 from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
 from pipeline.learn.networks.base import Network
@@ -95,3 +98,22 @@ def rebuild(architecture: Mapping[str, Any], trusted_factory: str | None = None)
             return OwnNet(values["factory"], ClipFormat(**values["clip"]))
         case name:
             raise UserError(f"architecture '{name}' is unknown; run train.py again")
+
+
+def outside_sha256(name: str) -> dict[str, str]:
+    """Hashes of the files that `model.name` stands for and `pipeline` does not hold.
+
+    By path inside the folder of a backbone; of a `module:factory` that module alone, not what it
+    imports. Empty for the networks of `pipeline`, and for a hub id, which names its revision.
+
+    Args:
+        name: of a network that `build` has made.
+    """
+    if name.startswith(HF):
+        folder = Path(name.removeprefix(HF))
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): workdir.file_sha256(path) for path in files}
+    module = importlib.import_module(name.partition(":")[0]) if ":" in name else None
+    if module is None or module.__file__ is None:
+        return {}
+    return {name: workdir.file_sha256(Path(module.__file__))}
