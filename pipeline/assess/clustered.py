@@ -2,8 +2,7 @@
 
 Where many subsets are compared, resampling each of them would take minutes. An estimate is written
 as a sum of what every recording adds to it; recordings are independent, so the sum of squares is
-its variance, also of a difference between two sets of clips that share recordings. For the AUROC
-this is Obuchowski, "Nonparametric analysis of clustered ROC curve data", 1997.
+its variance, also of a difference between two sets of clips that share recordings.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from pipeline.assess.metrics import BoolArray, FloatArray
+from pipeline.assess.placements import place
 from pipeline.assess.questions import Question
 
 
@@ -28,22 +28,19 @@ class Estimate:
     """(C,): what each recording adds to the error; 0 for those that hold no example."""
     num_recordings: int
     """Of the rarer answer: what the certainty rests on."""
-    num_contributing: int
     hidden: float = 0.0
     """Variance that recordings which all agree cannot show."""
 
     @property
     def error(self) -> float:
         """Standard error."""
-        several = self.num_contributing / max(1, self.num_contributing - 1)
-        return float(np.sqrt(several * np.square(self.influence).sum() + self.hidden))
+        return float(np.sqrt(np.square(self.influence).sum() + self.hidden))
 
     def __sub__(self, other: Estimate) -> Estimate:
         return Estimate(
             self.value - other.value,
             self.influence - other.influence,
             min(self.num_recordings, other.num_recordings),
-            min(self.num_contributing, other.num_contributing),
             self.hidden + other.hidden,
         )
 
@@ -84,18 +81,11 @@ class Estimate:
 
 def auroc(question: Question, chosen: BoolArray) -> Estimate | None:
     """AUROC among `chosen` (N,) examples, ties counting half; None where an answer is missing."""
-    upper, lower = chosen & question.positive, chosen & ~question.positive
-    if not upper.any() or not lower.any():
+    answers = question.positive[chosen], question.probability[chosen], question.clusters[chosen]
+    placed = place(*answers, int(question.clusters.max()) + 1)
+    if placed is None:
         return None
-    above = _placements(question.probability[upper], question.probability[lower])
-    below = 1 - _placements(question.probability[lower], question.probability[upper])
-    value = float(above.mean())
-    influence = _by_recording(question, upper, (above - value) / above.size)
-    influence += _by_recording(question, lower, (below - value) / below.size)
-    sides = [np.unique(question.clusters[side]) for side in (upper, lower)]
-    num_recordings = min(side.size for side in sides)
-    num_contributing = np.unique(np.concatenate(sides)).size
-    return _estimate(value, influence, num_recordings, num_contributing)
+    return _estimate(placed.auroc, placed.influence, placed.num_units)
 
 
 def share(values: BoolArray, question: Question, chosen: BoolArray) -> Estimate | None:
@@ -103,29 +93,18 @@ def share(values: BoolArray, question: Question, chosen: BoolArray) -> Estimate 
     if not chosen.any():
         return None
     value = float(values[chosen].mean())
-    influence = _by_recording(question, chosen, (values[chosen] - value) / int(chosen.sum()))
+    terms = (values[chosen] - value) / int(chosen.sum())
+    influence = np.bincount(question.clusters[chosen], terms, int(question.clusters.max()) + 1)
     num_recordings = np.unique(question.clusters[chosen]).size
-    return _estimate(value, influence, num_recordings, num_recordings)
+    # The share was fitted to the same recordings.
+    several = np.sqrt(num_recordings / max(1, num_recordings - 1))
+    return _estimate(value, several * influence.astype(np.float64), num_recordings)
 
 
-def _estimate(
-    value: float, influence: FloatArray, num_recordings: int, num_contributing: int
-) -> Estimate:
+def _estimate(value: float, influence: FloatArray, num_recordings: int) -> Estimate:
     hidden = 0.0
     if not 0 < value < 1:
         # As if one recording more had gone either way (Laplace's rule of succession).
         odd_one = 1 / (num_recordings + 2)
         hidden = odd_one * (1 - odd_one) / num_recordings
-    return Estimate(value, influence, num_recordings, num_contributing, hidden)
-
-
-def _by_recording(question: Question, chosen: BoolArray, terms: FloatArray) -> FloatArray:
-    size = int(question.clusters.max()) + 1
-    return np.bincount(question.clusters[chosen], terms, size).astype(np.float64)
-
-
-def _placements(scores: FloatArray, others: FloatArray) -> FloatArray:
-    """(N,) share of `others` below each of `scores`, ties counting half."""
-    ordered = np.sort(others)
-    low, high = (np.searchsorted(ordered, scores, side) for side in ("left", "right"))
-    return np.asarray((low + high) / (2 * ordered.size), np.float64)
+    return Estimate(value, influence, num_recordings, hidden)
