@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from pipeline.assess.examples import Examples
 from pipeline.assess.metrics import BoolArray, IntArray
 from pipeline.assess.placements import Placed, place
+from pipeline.assess.scored import Scored
 from pipeline.assess.suites.base import Evidence
 
 MIN_RECORDINGS = 5
@@ -28,14 +30,11 @@ class Pool:
 
     @classmethod
     def of(cls, evidence: Evidence) -> Pool:
-        """Pool what is judged; other parts, such as what training saw, stay out."""
-        held_out = evidence.part("unseen")
-        parts = [evidence.parts[0]]
-        if held_out is not None and held_out is not parts[0]:
-            parts.append(held_out)
+        """Pool the examples of `parts`."""
+        found, held_out = parts(evidence), evidence.part("unseen")
         return cls(
-            Examples.joined([part.examples for part in parts]),
-            np.concatenate([np.full(len(part.examples), part is held_out) for part in parts]),
+            Examples.joined([part.examples for part in found]),
+            np.concatenate([np.full(len(part.examples), part is held_out) for part in found]),
         )
 
     def place(self, chosen: BoolArray, strata: IntArray | None = None) -> Placed | None:
@@ -48,6 +47,12 @@ class Pool:
             int(examples.clusters.max()) + 1,
             None if strata is None else strata[chosen],
         )
+
+
+def parts(evidence: Evidence) -> Sequence[Scored]:
+    """What is pooled; other parts, such as what training saw, stay out."""
+    first, held_out = evidence.parts[0], evidence.part("unseen")
+    return [first] if held_out is None or held_out is first else [first, held_out]
 
 
 def judged(placed: Placed | None, confidence: float) -> dict[str, Any]:

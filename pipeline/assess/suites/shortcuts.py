@@ -1,15 +1,24 @@
 """Whether the detector could lean on what is not the scene, and whether it does.
 
-Three looks: what simple classifiers tell from one cheap cue (the stage `probe`), what the detector
-still tells when a cue is destroyed or left alone, and whether its decision turns when an overlay is
-drawn onto the same clip (counterfactual pairs).
+What simple classifiers tell from one cheap cue (the stage `probe`), what the detector still tells
+when a cue is destroyed or left alone, and two kinds of counterfactual pairs: the same clip with and
+without an overlay, and the same moment in several looks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.assess import altered, counterfactuals, effects, figures, isolated, probed, wording
+from pipeline.assess import (
+    altered,
+    counterfactuals,
+    effects,
+    figures,
+    isolated,
+    probed,
+    twins,
+    wording,
+)
 from pipeline.assess.effects import ASKED, Asked, Pair
 from pipeline.assess.examples import Examples
 from pipeline.assess.suites.base import (
@@ -42,14 +51,14 @@ assert _CHANGES.keys() == isolated.CHANGES.keys()
 
 
 def run(evidence: Evidence) -> Section:
-    """Judge shortcuts on clips of the first part.
+    """Judge shortcuts on clips of the first part, and on twins of the sources held out too.
 
     The share that is kept of what lies above chance judges the cues of the detector. What leaves a
     cue alone is red when surely more than half is kept, and at least 0.8; what destroys it is red
     when surely less than half is kept and the rest may be chance. That a frozen frame surely
-    does worse is green. `probed.judge` and `counterfactuals.judge` say what makes a probe and
-    turned decisions red. What is neither red nor surely good is amber; grey is what cannot be told,
-    for want of recordings or since the detector tells little from whole clips.
+    does worse is green. `probed.judge`, `counterfactuals.judge` and `twins.Looks` say what makes
+    a probe, turned decisions and twins red. What is neither red nor surely good is amber; grey is
+    what cannot be told, for want of recordings or since the detector tells little from whole clips.
     """
     chosen = altered.sample(evidence.parts[0], NUM_CLIPS)
     overlays = counterfactuals.overlays()
@@ -61,12 +70,14 @@ def run(evidence: Evidence) -> Section:
     limit = altered.threshold(evidence.val)
     drawn = {kind: after[kind] for kind in overlays}
     flips = counterfactuals.flips(chosen, drawn, limit, bootstrap)
+    found = twins.measure(evidence)
     return Section(
         lead=(
             "A detector learns whatever tells its classes apart most cheaply: a clock in a corner, "
             "the brightness of a game. Here simple classifiers see one cheap cue each; the "
             "detector sees clips from which a cue was taken, or in which little else is left; and "
-            "it sees the same clips with and without an overlay."
+            "it sees the same clips with and without an overlay, and the same moments as real, as "
+            "game and as film."
         ),
         verdicts=[
             *(probed.judge(cue, cues) for cue in probed.CUES),
@@ -75,12 +86,14 @@ def run(evidence: Evidence) -> Section:
             _judge_alone("reads_overlays", "corners and strips", pairs["overlays_only"]),
             _judge_motion(pairs["frozen"]),
             counterfactuals.judge(flips, chosen),
+            twins.judge(found),
         ],
         blocks=[
             probed.table(cues),
             _pair_figure(pairs),
             _pair_table(pairs, len(chosen.examples)),
             counterfactuals.table(flips, limit),
+            twins.table(found),
         ],
         metrics={
             "num_clips": len(chosen.examples),
@@ -88,13 +101,17 @@ def run(evidence: Evidence) -> Section:
             "altered": {name: effects.summary(own) for name, own in pairs.items()},
             "threshold": None if limit is None else round(limit, 6),
             "flips": flips,
+            "twins": twins.summary(found),
         },
         plots={
             "probes.csv": probed.csv(cues),
             "altered.csv": _pair_csv(pairs),
             "flips.csv": counterfactuals.csv(flips),
         },
-        rows={"altered.parquet": altered.stacked([("none", chosen.clips), *tables.items()])},
+        rows={
+            "altered.parquet": altered.stacked([("none", chosen.clips), *tables.items()]),
+            "twins.parquet": found.rows,
+        },
     )
 
 

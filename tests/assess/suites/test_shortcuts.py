@@ -83,7 +83,7 @@ def test_few_recordings_are_grey() -> None:
     sources = (Source("a", "real", 2, 0), Source("b", "game", 0, 2))
     verdicts = shortcuts.run(toy.evidence(sources)).verdicts
     assert {verdict.state for verdict in verdicts} == {"grey"}
-    assert len(verdicts) == 11
+    assert len(verdicts) == 12
 
 
 def test_clips_without_labels_are_grey() -> None:
@@ -115,7 +115,7 @@ def test_the_section_is_the_same_again_and_fits_json(clean: Section) -> None:
 
 def test_every_table_and_csv_is_whole(clean: Section) -> None:
     tables = [block for block in clean.blocks if isinstance(block, Table)]
-    assert len(tables) == 3
+    assert len(tables) == 4
     for table in tables:
         assert {len(row) for row in table.rows} <= {len(table.columns)}
     assert set(clean.plots) == {"probes.csv", "altered.csv", "flips.csv"}
