@@ -59,6 +59,7 @@ def made_up(num_clips: int, seed: int) -> pa.Table:
             "source": [f"{o}-{s}" for o, s in zip(origin, source, strict=True)],
             "origin": origin,
             "recording": [f"made-up/{seed}-{i}" for i in recording],
+            "cluster": [f"made-up/{seed}-{i}" for i in recording],
             "split": pa.array(["test"] * num_clips),
             "discharge": discharge.astype(np.int8),
             "start_s": (np.arange(num_clips) % CLIPS_A_RECORDING) * 16 / 15,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -16,6 +17,8 @@ from pipeline.assess.metrics import BoolArray, FloatArray, IntArray
 from pipeline.manifest import CLASSES, class_index
 
 SHOOTING = CLASSES.index("real_shooting")
+MOST_SOURCES = 20
+"""Of one origin, rendered or not, that are judged one by one."""
 Texts = NDArray[np.object_]
 
 
@@ -26,7 +29,8 @@ class Examples:
     origin: Texts
     discharge: BoolArray
     source: Texts
-    recording: Texts
+    cluster: Texts
+    """What is resampled as a whole: recordings that copies join, or a recording by itself."""
     rendered: BoolArray
     score: FloatArray
     """P(real_shooting)."""
@@ -57,7 +61,7 @@ class Examples:
 
     @classmethod
     def joined(cls, parts: Sequence[Examples]) -> Examples:
-        """The examples of all parts, in order; a recording's name means the same in each."""
+        """The examples of all parts, in order; a cluster's name means the same in each."""
         return cls(
             **{
                 one.name: np.concatenate([getattr(part, one.name) for part in parts])
@@ -76,7 +80,7 @@ class Examples:
             origin=texts("origin"),
             discharge=np.array(table["discharge"].to_pylist()) == 1,
             source=texts("source"),
-            recording=texts("recording"),
+            cluster=np.array(scores.clusters(table), dtype=object),
             rendered=np.array(table["rendered"].to_pylist(), dtype=bool),
             score=table["score"].to_numpy(),
             p_real=p_real,
@@ -104,5 +108,28 @@ class Examples:
 
     @cached_property
     def clusters(self) -> IntArray:
-        """(N,) number of the example's recording, 0, 1, ... without gaps."""
-        return np.unique(self.recording, return_inverse=True)[1].astype(np.int64)
+        """(N,) number of the example's recording, 0, 1, ... without gaps.
+
+        Recordings that copies join have one number, being no more independent than one.
+        """
+        return np.unique(self.cluster, return_inverse=True)[1].astype(np.int64)
+
+    def largest_sources(self) -> list[str]:
+        """Sources to judge one by one, in order of their names.
+
+        Of each origin, rendered or not, the `MOST_SOURCES` with the most recordings: an index may
+        name a source for every file, and each costs a bootstrap and every two a comparison.
+        """
+        names, first, code = np.unique(self.source, return_index=True, return_inverse=True)
+        num_clusters = int(self.clusters.max(initial=-1)) + 1
+        held = np.unique(code * num_clusters + self.clusters) // max(1, num_clusters)
+        num_recordings = np.bincount(held, minlength=names.size)
+        rendered = np.bincount(code, self.rendered, names.size) > 0
+        taken: Counter[tuple[str, bool]] = Counter()
+        chosen = []
+        for number in np.argsort(-num_recordings, kind="stable").tolist():
+            look = self.origin[first[number]], bool(rendered[number])
+            taken[look] += 1
+            if taken[look] <= MOST_SOURCES:
+                chosen.append(number)
+        return [str(names[number]) for number in sorted(chosen)]

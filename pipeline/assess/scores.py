@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.assess.metrics import FloatArray
 from pipeline.collection import IndexRow
@@ -28,6 +29,7 @@ CLIP_SCHEMA = pa.schema(
         pa.field("source", pa.string(), nullable=False),
         pa.field("origin", pa.string(), nullable=False),
         pa.field("recording", pa.string(), nullable=False),
+        pa.field("cluster", pa.string()),
         pa.field("split", pa.string()),
         pa.field("discharge", pa.int8()),
         pa.field("start_s", pa.float64(), nullable=False),
@@ -35,7 +37,10 @@ CLIP_SCHEMA = pa.schema(
         pa.field("authority", pa.string(), nullable=False),
     ]
 )
-"""Who a scored clip is; `discharge` is null where the file's label does not tell the clip's."""
+"""Who a scored clip is; `discharge` is null where the file's label does not tell the clip's.
+
+`cluster` is the first of the recordings that copies join, null where none were looked for.
+"""
 
 SCORE_SCHEMA = pa.schema(
     [
@@ -159,6 +164,16 @@ def file_table(index: Sequence[IndexRow], scores: pa.Table, rejects: Sequence[Re
         for file in index
     ]
     return pa.Table.from_pylist(rows, schema=FILE_SCHEMA)
+
+
+def clusters(table: pa.Table) -> list[str]:
+    """Of rows of `CLIP_SCHEMA` or `FILE_SCHEMA`, what is resampled as a whole.
+
+    The cluster of copies where it is known, else the recording.
+    """
+    if "cluster" not in table.column_names:
+        return list(table["recording"].to_pylist())
+    return list(pc.coalesce(table["cluster"], table["recording"]).to_pylist())
 
 
 def marginals(probabilities: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from pipeline.assess import scores
 from pipeline.assess.metrics import FloatArray, IntArray
 
 SMOOTHINGS = {
@@ -127,7 +128,10 @@ class Footage:
     reel: Reel
     shootings: Shootings
     recording: IntArray
-    """Number of the recording of each row of the table, 0, 1, ... without gaps."""
+    """Number of the recording of each row of the table, 0, 1, ... without gaps.
+
+    Recordings that copies join have one.
+    """
     num_unlabelled: int
     """Clips of real files that could be either, in no count."""
 
@@ -188,7 +192,7 @@ class Footage:
             ),
             lead_s=start_s[at] - start_s[file_start],
         )
-        recording = np.array(clips["recording"].to_pylist(), object)
+        recording = np.array(scores.clusters(clips), object)
         numbered = np.unique(recording, return_inverse=True)[1].astype(np.int64)
         return cls(reel, shootings, numbered, int((~incident & ~quiet).sum()))
 
