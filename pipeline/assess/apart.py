@@ -91,17 +91,25 @@ class Floor:
         }
 
 
-def large_sources(pool: Pool) -> tuple[list[Source], int]:
-    """Sources of `MIN_RECORDINGS` and more, and how many have fewer."""
+def large_sources(pool: Pool) -> tuple[list[Source], int, int]:
+    """Sources of `MIN_RECORDINGS` and more.
+
+    Returns:
+        Those of `Examples.largest_sources`, how many sources have fewer recordings, and how many
+        others were left out.
+    """
     names, codes = np.unique(pool.examples.source.astype(str), return_inverse=True)
     order = np.argsort(codes, kind="stable")
-    found = []
+    largest = set(pool.examples.largest_sources())
+    found, num_small = [], 0
     by_source = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
     for name, rows in zip(names, by_source, strict=True):
         recordings, own = np.unique(pool.examples.clusters[rows], return_inverse=True)
-        if recordings.size >= MIN_RECORDINGS:
+        if recordings.size < MIN_RECORDINGS:
+            num_small += 1
+        elif str(name) in largest:
             found.append(Source(str(name), rows, recordings, own))
-    return found, names.size - len(found)
+    return found, num_small, names.size - num_small - len(found)
 
 
 def pairs(pool: Pool, sources: Sequence[Source]) -> list[Pair]:

@@ -46,6 +46,7 @@ def summarize(examples: Examples, bootstrap: Bootstrap, num_bins: int) -> dict[s
     """All metrics of one split or collection, ready for `metrics.json`."""
     asked = questions(examples)
     every = np.ones(len(examples), bool)
+    sources = examples.largest_sources()
     rendered_real = examples.rendered & (examples.origin == "real")
     return {
         **_sizes(examples),
@@ -59,8 +60,9 @@ def summarize(examples: Examples, bootstrap: Bootstrap, num_bins: int) -> dict[s
             source: _summarize_source(
                 examples, asked["shooting"], examples.source == source, bootstrap, num_bins
             )
-            for source in sorted(set(examples.source))
+            for source in sources
         },
+        "num_sources_left_out": len(set(examples.source)) - len(sources),
     }
 
 

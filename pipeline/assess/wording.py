@@ -155,6 +155,11 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
                 f"{metrics['num_rejected']} of {total} files could not be judged; they are listed "
                 "with the reason below, and count in no number."
             )
+        if metrics.get("num_sources_left_out"):
+            found.append(
+                f"{metrics['num_sources_left_out']:,} sources with few recordings count in all "
+                "numbers, and are not judged one by one."
+            )
     if first["num_shootings"]:
         found.append(
             f"Shootings come from {first['num_shooting_recordings']} recordings "

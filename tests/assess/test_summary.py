@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.assess.examples import SHOOTING
+from pipeline.assess.examples import MOST_SOURCES, SHOOTING
 from pipeline.assess.summary import headline, summarize
 from pipeline.manifest import CLASSES
 
@@ -91,3 +91,14 @@ def test_the_headline_is_short_and_taken_from_the_summary() -> None:
     assert found["tpr_at_fpr_0.001.value"] is None
     by_source = [source["shooting"]["auroc"]["value"] for source in FOUND["sources"].values()]
     assert found["worst_source_auroc"] == min(by_source)
+
+
+def test_sources_without_end_are_bounded_and_counted() -> None:
+    sources = tuple(toy.Source(f"game-{i:03}", "game", 1, 0) for i in range(200))
+    examples = toy.examples((*sources, toy.Source("phone", "real", 2, 2)))
+    found = summarize(examples, toy.FEW_RESAMPLES, num_bins=5)
+    assert set(found["sources"]) == set(examples.largest_sources())
+    assert len(found["sources"]) == MOST_SOURCES + 1
+    assert found["num_sources_left_out"] == 200 - MOST_SOURCES
+    assert found["num_examples"] == len(examples)
+    assert FOUND["num_sources_left_out"] == 0

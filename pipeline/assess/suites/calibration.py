@@ -114,8 +114,12 @@ def run(evidence: Evidence) -> Section:
 def _groups(part: Scored, num_bins: int, bootstrap: Bootstrap) -> Iterator[Look]:
     examples = part.examples
     question = questions(examples)[_ASKED_OF_GROUPS]
-    for kind, labels in (("origin", examples.origin), ("source", examples.source)):
-        for group in sorted(set(labels)):
+    origins, sources = sorted(set(examples.origin)), examples.largest_sources()
+    for kind, labels, names in (
+        ("origin", examples.origin, origins),
+        ("source", examples.source, sources),
+    ):
+        for group in names:
             found = judge_calibration(question.among(labels == group), num_bins, bootstrap)
             yield Look(part.name, _ASKED_OF_GROUPS, kind, str(group), found)
 

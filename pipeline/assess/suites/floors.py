@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from pipeline.assess import apart, wording
 from pipeline.assess.apart import Floor, Pair
+from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.forest import Estimate, forest
 from pipeline.assess.metrics import FloatArray
 from pipeline.assess.placements import Placed
@@ -44,8 +45,8 @@ TITLE = "Floors"
 
 CERTIFIED_MARGIN = 0.05
 """In AUROC above the floor."""
-_MAX_DRAWN = 30
-"""Rows of the figure, those furthest from 0.5; the table has every pair."""
+_MAX_DRAWN, _MAX_LISTED = 30, 200
+"""Rows of the figure and of the table, those furthest from 0.5; `pairs.parquet` has every pair."""
 _SCHEMA = pa.schema(
     [
         ("origin", pa.string()),
@@ -65,7 +66,7 @@ def run(evidence: Evidence) -> Section:
     bootstrap = evidence.settings.bootstrap
     confidence = bootstrap.confidence
     pool = Pool.of(evidence)
-    sources, num_small = apart.large_sources(pool)
+    sources, num_small, num_left_out = apart.large_sources(pool)
     pairs = apart.pairs(pool, sources)
     claims = {origin: apart.claim(pool, origin) for origin in ORIGINS if origin != "real"}
     moved, claims_moved = apart.resample(pool, pairs, claims, bootstrap)
@@ -92,12 +93,13 @@ def run(evidence: Evidence) -> Section:
         verdicts=[_verdict(origin, one, 1 - confidence) for origin, one in margins.items()],
         blocks=[
             _margin_table(margins),
-            _pair_table(pairs, num_small, confidence),
+            _pair_table(pairs, num_small, num_left_out, confidence),
             *_figure(pairs, confidence),
         ],
         metrics={
             "num_sources": len(sources),
             "num_sources_too_small": num_small,
+            "num_sources_left_out": num_left_out,
             "floors": {
                 origin: None if floor is None else floor.described(confidence)
                 for origin, floor in floors.items()
@@ -211,7 +213,15 @@ def _margin_table(margins: Mapping[str, Mapping[str, Any] | None]) -> Table:
     )
 
 
-def _pair_table(pairs: Sequence[Pair], num_small: int, confidence: float) -> Table:
+def _pair_table(
+    pairs: Sequence[Pair], num_small: int, num_left_out: int, confidence: float
+) -> Table:
+    listed = _furthest(pairs, _MAX_LISTED)
+    shown = f" These are the {len(listed)} of {len(pairs):,} pairs furthest from 0.5."
+    others = (
+        f" So are {num_left_out:,} with fewer recordings than the {MOST_SOURCES} of most of their "
+        "origin."
+    )
     rows = [
         [
             text(pair.origin),
@@ -220,7 +230,7 @@ def _pair_table(pairs: Sequence[Pair], num_small: int, confidence: float) -> Tab
             text(f"{pair.first.recordings.size} and {pair.second.recordings.size}"),
             measured("auroc", pair.placed.judged(confidence)),
         ]
-        for pair in pairs
+        for pair in listed
     ]
     return Table(
         "Every two sources",
@@ -229,15 +239,27 @@ def _pair_table(pairs: Sequence[Pair], num_small: int, confidence: float) -> Tab
         caption=(
             f"How often the first has the higher P(real). {num_small} sources of fewer than "
             f"{MIN_RECORDINGS} recordings are left out."
+            + others * (num_left_out > 0)
+            + shown * (len(listed) < len(pairs))
         ),
     )
+
+
+def _furthest(pairs: Sequence[Pair], most: int) -> list[Pair]:
+    """The pairs furthest from chance, in the order given."""
+    order = sorted(range(len(pairs)), key=lambda i: _distance(pairs[i]), reverse=True)
+    return [pairs[i] for i in sorted(order[:most])]
+
+
+def _distance(pair: Pair) -> float:
+    return abs(pair.placed.auroc - CHANCE)
 
 
 def _figure(pairs: Sequence[Pair], confidence: float) -> list[Figure]:
     if not pairs:
         return []
-    furthest = sorted(pairs, key=lambda one: -abs(one.placed.auroc - CHANCE))[:_MAX_DRAWN]
-    furthest.sort(key=lambda one: ORIGINS.index(one.origin))
+    furthest = _furthest(pairs, _MAX_DRAWN)
+    furthest.sort(key=lambda one: (ORIGINS.index(one.origin), -_distance(one)))
     estimates = [
         Estimate(f"{one.first.name}\n{one.second.name}", one.origin, one.placed.judged(confidence))
         for one in furthest

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from pipeline.assess import wording
 from pipeline.assess.confound import judge_confound
+from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.forest import Estimate, forest
 from pipeline.assess.metrics import BoolArray
 from pipeline.assess.placements import Placed
@@ -79,7 +80,8 @@ def run(evidence: Evidence) -> Section:
     """Judge source by source; no clip is read."""
     confidence = evidence.settings.bootstrap.confidence
     pool = Pool.of(evidence)
-    sources = [_source(pool, name) for name in sorted(set(pool.examples.source))]
+    sources = [_source(pool, name) for name in pool.examples.largest_sources()]
+    num_left_out = len(set(pool.examples.source)) - len(sources)
     results = {one.name: one.judged(confidence) for one in sources}
     held_out, comparisons, known_and_unseen = _held_out(pool, confidence)
     confounded, confounds, confound = judge_confound(pool, evidence.settings.bootstrap)
@@ -94,9 +96,15 @@ def run(evidence: Evidence) -> Section:
             "the alert is tried within each source alone, where knowing the source is no help."
         ),
         verdicts=[worst, held_out, confounded],
-        blocks=[_table(sources, results), *_figure(sources, results), comparisons, confounds],
+        blocks=[
+            _table(sources, results, num_left_out),
+            *_figure(sources, results),
+            comparisons,
+            confounds,
+        ],
         metrics={
             **spread,
+            "num_sources_left_out": num_left_out,
             "known_and_unseen": known_and_unseen,
             "confound": confound,
             "sources": {
@@ -264,7 +272,13 @@ def _drop(drop: Mapping[str, Any] | None) -> Cell:
     return Cell(f"{drop['value']:.3f}", f"{drop['low']:.3f} to {drop['high']:.3f}", drop["value"])
 
 
-def _table(sources: Sequence[_Source], results: Mapping[str, Mapping[str, Any]]) -> Table:
+def _table(
+    sources: Sequence[_Source], results: Mapping[str, Mapping[str, Any]], num_left_out: int
+) -> Table:
+    others = (
+        f" {num_left_out:,} sources with fewer recordings than the {MOST_SOURCES} of most of their "
+        "origin are among the others, and not judged themselves."
+    )
     rows = [
         [
             Cell(one.name, "" if one.counts else "too small to count"),
@@ -280,7 +294,8 @@ def _table(sources: Sequence[_Source], results: Mapping[str, Mapping[str, Any]])
         "Source by source",
         ["Source", "In training", "Origin", "Recordings", "Shootings", "AUROC"],
         rows,
-        caption="Each source's examples against those with the other answer from all others.",
+        caption="Each source's examples against those with the other answer from all others."
+        + others * (num_left_out > 0),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.assess import scores
 from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.scored import Scored
 from pipeline.assess.suites import floors
 from pipeline.assess.suites.base import Evidence, Section
@@ -189,3 +190,22 @@ def test_names_of_an_index_are_text_in_the_figure() -> None:
     written = json.dumps(figure.spec, allow_nan=False)
     assert "<img" not in written
     assert "&lt;img" in written
+
+
+def test_sources_without_end_are_bounded_and_counted() -> None:
+    many = tuple(toy.Source(f"game-{i:03}", "game", 3, 2) for i in range(60))
+    section = floors.run(evidence((*SOURCES[:2], *many)))
+    assert section.metrics["num_sources"] == MOST_SOURCES + 2
+    assert section.metrics["num_sources_left_out"] == 60 - MOST_SOURCES
+    assert section.rows["pairs.parquet"].num_rows == MOST_SOURCES * (MOST_SOURCES - 1) // 2 + 1
+    assert "So are 40 with fewer recordings" in section.blocks[1].caption
+
+
+def test_the_table_lists_the_pairs_furthest_from_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(floors, "_MAX_LISTED", 3)
+    section = floors.run(evidence())
+    pairs = section.rows["pairs.parquet"].to_pylist()
+    furthest = sorted((abs(row["auroc"] - 0.5) for row in pairs), reverse=True)[:3]
+    listed = [abs(row[-1].sort - 0.5) for row in section.blocks[1].rows]
+    assert sorted(listed, reverse=True) == furthest
+    assert f"the 3 of {len(pairs)} pairs furthest from 0.5" in section.blocks[1].caption

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from pipeline.assess import scores
 from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.scored import Scored
 from pipeline.assess.suites import sources
 from pipeline.assess.suites.base import Evidence, Section, Verdict
@@ -256,3 +257,11 @@ def test_the_section_is_the_same_every_time_and_its_table_holds_its_numbers() ->
     assert one.rows["sources.parquet"].equals(two.rows["sources.parquet"])
     for row in one.rows["sources.parquet"].to_pylist():
         assert one.metrics["sources"][row["source"]]["auroc"]["value"] == row["auroc"]
+
+
+def test_sources_without_end_are_bounded_and_counted() -> None:
+    many = tuple(toy.Source(f"game-{i:03}", "game", 1, 1) for i in range(100))
+    section = sources.run(evidence(part("test", (*KNOWN, *many))))
+    assert section.metrics["num_sources_left_out"] == 101 - MOST_SOURCES
+    assert len(section.rows["sources.parquet"]) == MOST_SOURCES + 3
+    assert "81 sources with fewer recordings" in section.blocks[0].caption
