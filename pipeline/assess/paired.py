@@ -21,7 +21,7 @@ from pipeline.assess.questions import Question
 from pipeline.assess.summary import questions as asked
 from pipeline.errors import UserError
 
-_LABELS = ("source", "recording", "origin", "discharge")
+_LABELS = ("source", "cluster", "origin", "discharge")
 _DECIMALS = 6
 
 

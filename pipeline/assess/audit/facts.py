@@ -167,7 +167,7 @@ def _in_place(part: Scored) -> pa.Table:
     index = clips.schema.get_field_index("split")
     given = clips.set_column(index, "split", place).append_column("unused", reason)
     nothing = pa.nulls(clips.num_rows, pa.string())
-    return given.append_column("cluster", nothing).append_column("pixels_sha256", nothing)
+    return given.append_column("pixels_sha256", nothing)
 
 
 def _with_class(clips: pa.Table) -> pa.Table:
