@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import re
 import shutil
 import signal
@@ -26,6 +27,7 @@ from pipeline import app
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.batch import Batch
 from pipeline.learn.checkpoints import PlainCheckpoints
 from pipeline.learn.module import Classifier
 from pipeline.learn.sampler import BalancedSampler
@@ -215,6 +217,28 @@ def test_a_lack_of_memory_is_one_sentence_and_loses_nothing(
         with pytest.raises(UserError, match=r"out of memory with batch_size=8 .*accumulate"):
             fit(packed, tmp_path, 0, *EAGER)
     assert hashes(fit(packed, tmp_path)) == hashes(undisturbed)
+
+
+def test_a_loss_that_is_no_number_keeps_the_checkpoint_of_the_step_before(
+    undisturbed: Path, packed: Path, tmp_path: Path
+) -> None:
+    calls, sound = count(1), Classifier.loss
+
+    def loss(self: Classifier, batch: Batch) -> torch.Tensor:
+        return sound(self, batch) * (math.nan if next(calls) == 6 else 1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Classifier, "loss", loss)
+        with pytest.raises(UserError, match=r"loss became nan in epoch 1, by batch 1; lower lr"):
+            fit(packed, tmp_path / "diverged", 0, *EAGER)
+    (checkpoint,) = tmp_path.glob("diverged/work/train/*/last.ckpt")
+    found = PlainCheckpoints().load_checkpoint(checkpoint)
+    assert found["global_step"] == 5
+    expected = PlainCheckpoints().load_checkpoint(interrupt(packed, tmp_path / "sound", 6))
+    assert found["state_dict"].keys() == expected["state_dict"].keys()
+    for name, value in expected["state_dict"].items():
+        assert torch.equal(found["state_dict"][name], value)
+    assert hashes(fit(packed, tmp_path / "diverged")) == hashes(undisturbed)
 
 
 def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(
