@@ -39,7 +39,7 @@ def run(cfg: TrainApp) -> None:
     )
 
     code = workdir.code_sha256("learn", "packed.py", "shards.py", "video.py")
-    outside = networks.outside_sha256(cfg.model.name)
+    outside = networks.outside_hashes(cfg.model.name)
     key = workdir.key("train", tracked(cfg), data.sha256(), code, outside, torch.__version__)
     history = History(
         work / "train" / key, every_s=cfg.run.checkpoint_every_s, patience=cfg.patience
