@@ -98,6 +98,7 @@ def write(
     )
     shutil.rmtree(history.folder)
     log.info("train: best epoch: %s", json.dumps(history.best_metrics()))
+    log.info("train: the best epoch is best by %s", history.chosen_by(cfg.max_fpr))
 
 
 if __name__ == "__main__":

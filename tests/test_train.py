@@ -312,6 +312,16 @@ def test_speed_is_told_and_not_written(
     )
 
 
+def test_what_chose_the_best_epoch_is_told(
+    packed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        fit(packed, tmp_path, 0, "num_epochs=1")
+    (line,) = [text for text in caplog.messages if "is best by" in text]
+    assert line.startswith("train: the best epoch is best by val_loss alone, because")
+    assert line.endswith("and val has 4 and 12")
+
+
 def curves(models: Path) -> NDArray[np.float64]:
     return np.genfromtxt(models / "curves.csv", delimiter=",", skip_header=1)
 
