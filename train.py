@@ -39,7 +39,7 @@ def run(cfg: TrainApp) -> None:
     )
 
     code = workdir.code_sha256("learn", "packed.py", "shards.py", "video.py")
-    outside = networks.outside_sha256(cfg.model.name)
+    outside = networks.outside_hashes(cfg.model.name)
     key = workdir.key("train", tracked(cfg), data.sha256(), code, outside, torch.__version__)
     history = History(
         work / "train" / key, every_s=cfg.run.checkpoint_every_s, patience=cfg.patience
@@ -98,6 +98,7 @@ def write(
     )
     shutil.rmtree(history.folder)
     log.info("train: best epoch: %s", json.dumps(history.best_metrics()))
+    log.info("train: the best epoch is best by %s", history.chosen_by(cfg.max_fpr))
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def training(packed: Packed, overrides: Sequence[str], work: Path) -> Training:
     code = [
         workdir.code_sha256("learn", "packed.py", "shards.py", "video.py"),
         workdir.file_sha256(app.PROJECT / "train.py"),
-        networks.outside_sha256(cfg.model.name),
+        networks.outside_hashes(cfg.model.name),
         torch.__version__,
     ]
     folder = work / workdir.key(tracked(cfg), packed.index_sha256, code)

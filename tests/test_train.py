@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import re
 import shutil
 import signal
@@ -26,6 +27,7 @@ from pipeline import app
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.batch import Batch
 from pipeline.learn.checkpoints import PlainCheckpoints
 from pipeline.learn.module import Classifier
 from pipeline.learn.sampler import BalancedSampler
@@ -217,6 +219,28 @@ def test_a_lack_of_memory_is_one_sentence_and_loses_nothing(
     assert hashes(fit(packed, tmp_path)) == hashes(undisturbed)
 
 
+def test_a_loss_that_is_no_number_keeps_the_checkpoint_of_the_step_before(
+    undisturbed: Path, packed: Path, tmp_path: Path
+) -> None:
+    calls, sound = count(1), Classifier.loss
+
+    def loss(self: Classifier, batch: Batch) -> torch.Tensor:
+        return sound(self, batch) * (math.nan if next(calls) == 6 else 1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Classifier, "loss", loss)
+        with pytest.raises(UserError, match=r"loss became nan in epoch 1, by batch 1; lower lr"):
+            fit(packed, tmp_path / "diverged", 0, *EAGER)
+    (checkpoint,) = tmp_path.glob("diverged/work/train/*/last.ckpt")
+    found = PlainCheckpoints().load_checkpoint(checkpoint)
+    assert found["global_step"] == 5
+    expected = PlainCheckpoints().load_checkpoint(interrupt(packed, tmp_path / "sound", 6))
+    assert found["state_dict"].keys() == expected["state_dict"].keys()
+    for name, value in expected["state_dict"].items():
+        assert torch.equal(found["state_dict"][name], value)
+    assert hashes(fit(packed, tmp_path / "diverged")) == hashes(undisturbed)
+
+
 def test_a_full_disk_is_one_sentence_and_keeps_the_last_checkpoint(
     undisturbed: Path, packed: Path, tmp_path: Path
 ) -> None:
@@ -286,6 +310,16 @@ def test_speed_is_told_and_not_written(
     assert re.fullmatch(
         r"train: epoch 0: \d+\.\d samples/s, \d+\.\d % of the time waiting for data", line
     )
+
+
+def test_what_chose_the_best_epoch_is_told(
+    packed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        fit(packed, tmp_path, 0, "num_epochs=1")
+    (line,) = [text for text in caplog.messages if "is best by" in text]
+    assert line.startswith("train: the best epoch is best by val_loss alone, because")
+    assert line.endswith("and val has 4 and 12")
 
 
 def curves(models: Path) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 
 import numpy as np
@@ -16,12 +17,18 @@ from pipeline.learn.sampler import BalancedSampler, InOrder, Sampler
 from pipeline.manifest import CLASSES, class_index
 from pipeline.packed import INDEX, Packed
 
+log = logging.getLogger(__name__)
+
+_TOLD_APART = ("real_shooting", "fictional_shooting")
+_ENLARGE_VAL = "raise val_fraction in conf/split.yaml or add recordings"
+
 
 class PackedData(pl.LightningDataModule):
     """Loaders of the train and the val split; ranks share each of them without overlap.
 
     Raises:
-        UserError: the train split lacks a class or does not fill a batch, or val is empty.
+        UserError: the train split lacks a class or does not fill a batch, or val is empty or
+            lacks real or fictional shootings.
     """
 
     def __init__(self, packed: Packed, cfg: TrainConfig, run: Run) -> None:
@@ -61,8 +68,23 @@ class PackedData(pl.LightningDataModule):
             )
         if len(self.val_rows) == 0:
             raise UserError(
-                f"{index}: the val split is empty, so no weights can be called best; "
-                "raise val_fraction in conf/split.yaml or add recordings"
+                f"{index}: the val split is empty, so no weights can be called best; {_ENLARGE_VAL}"
+            )
+        counts = self.count(self.val_rows)
+        absent = [name for name in CLASSES if counts[name] == 0]
+        needed = [name for name in _TOLD_APART if name in absent]
+        if needed:
+            raise UserError(
+                f"{index}: the val split has no sample of {', '.join(needed)}, so weights can be "
+                f"neither chosen nor calibrated by it; {_ENLARGE_VAL} of it"
+            )
+        if absent:
+            log.warning(
+                "%s: the val split has no sample of %s, so weights are chosen and calibrated "
+                "without; %s of it",
+                index,
+                ", ".join(absent),
+                _ENLARGE_VAL,
             )
 
     def count(self, rows: NDArray[np.int64]) -> dict[str, int]:

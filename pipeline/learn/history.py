@@ -14,7 +14,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from pipeline.learn.module import LOOK_EVERY, Classifier, Diverged
+from pipeline.learn.module import (
+    LOOK_EVERY,
+    MIN_FALSE_ALARMS,
+    MIN_POSITIVES,
+    REAL_SHOOTING,
+    Classifier,
+    Diverged,
+)
 
 CURVES = "curves.csv"
 BEST = "metrics.json"
@@ -123,6 +130,23 @@ class History(pl.Callback):
     def best_metrics(self) -> dict[str, float | None]:
         """`epoch` and `METRICS` of the best epoch; None where a metric is undefined."""
         return _rounded(self.best["row"])
+
+    def chosen_by(self, max_fpr: float) -> str:
+        """Which metric made the best epoch the best, and why, as a sentence for the log."""
+        low = [row["val_auroc_low_fpr"] for row in self.rows]
+        if math.isnan(low[0]):
+            num_positives = int((self.best["labels"] == REAL_SHOOTING).sum())
+            num_negatives = len(self.best["labels"]) - num_positives
+            needed = math.ceil(MIN_FALSE_ALARMS / max_fpr)
+            return (
+                f"val_loss alone, because val_auroc_low_fpr at max_fpr={max_fpr} takes "
+                f"{MIN_POSITIVES} samples of real_shooting and {needed} others, and val has "
+                f"{num_positives} and {num_negatives}"
+            )
+        num_alike = low.count(max(low))
+        if num_alike > 1:
+            return f"val_loss, because val_auroc_low_fpr is highest in {num_alike} epochs alike"
+        return "val_auroc_low_fpr, which is highest in it"
 
     def write(self, folder: Path) -> None:
         """Write `curves.csv`, a row an epoch, and `metrics.json`, the best epoch, for DVC."""

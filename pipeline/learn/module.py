@@ -27,6 +27,8 @@ from pipeline.learn.optimiser import adamw, schedule
 from pipeline.manifest import CLASSES
 
 REAL_SHOOTING = CLASSES.index("real_shooting")
+MIN_POSITIVES, MIN_FALSE_ALARMS = 10, 10
+"""Fewer samples of val can't rank at low false-positive rates."""
 LOOK_EVERY = 50
 """Batches after which it is looked whether all is well; a look makes a GPU wait."""
 
@@ -186,7 +188,7 @@ def judge(logits: Tensor, labels: Tensor, max_fpr: float) -> dict[str, float]:
     auroc = low = math.nan
     if num_positives and num_negatives:
         auroc = float(roc_auc_score(positive, scores))
-    if num_positives >= 10 and num_negatives * max_fpr >= 10:
+    if num_positives >= MIN_POSITIVES and num_negatives * max_fpr >= MIN_FALSE_ALARMS:
         low = float(roc_auc_score(positive, scores, max_fpr=max_fpr))
     return {
         "val_loss": functional.cross_entropy(logits.double(), labels).item(),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from pipeline import app
 from pipeline.config import Run, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn.data import PackedData
-from pipeline.manifest import class_index
+from pipeline.manifest import CLASSES, class_index
 from pipeline.packed import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.toy import write_toy
 
@@ -50,6 +51,52 @@ def test_too_few_samples_for_a_batch_are_refused(tmp_path: Path) -> None:
 def test_an_empty_val_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="val split is empty"):
         packed_data(tmp_path, num_val=0)
+
+
+def drop_from_val(folder: Path, *names: str) -> PackedData:
+    """The data of a packed folder whose val split has lost classes."""
+    index = pq.read_table(folder / INDEX).to_pylist()
+    kept = [
+        row
+        for row in index
+        if row["split"] != "val"
+        or CLASSES[class_index(row["origin"], bool(row["discharge"]))] not in names
+    ]
+    pq.write_table(pa.Table.from_pylist(kept, INDEX_SCHEMA), folder / INDEX)
+    cfg = app.compose("train")
+    assert isinstance(cfg, TrainApp)
+    return PackedData(Packed.open(folder, folder), cfg, RUN)
+
+
+@pytest.mark.parametrize(
+    "names", [["real_shooting"], ["fictional_shooting"], ["real_shooting", "fictional_shooting"]]
+)
+def test_a_val_split_without_shootings_of_either_kind_is_refused(
+    tmp_path: Path, names: list[str]
+) -> None:
+    remedy = "neither chosen nor calibrated by it; raise val_fraction in conf/split"
+    with pytest.raises(
+        UserError, match=f"val split has no sample of {', '.join(names)}, .*{remedy}"
+    ):
+        drop_from_val(write_toy(tmp_path / "packed"), *names)
+
+
+def test_a_val_split_without_another_class_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = drop_from_val(write_toy(tmp_path / "packed"), "fictional_other", "real_other")
+    assert data.stats()["val"]["real_shooting"] == 4
+    (line,) = caplog.messages
+    assert re.search(
+        r"index\.parquet: the val split has no sample of real_other, fictional_other, so", line
+    )
+
+
+def test_a_val_split_with_every_class_is_no_matter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drop_from_val(write_toy(tmp_path / "packed"))
+    assert caplog.messages == []
 
 
 def test_footage_is_counted_by_who_gave_it(tmp_path: Path) -> None:

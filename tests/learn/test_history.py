@@ -5,8 +5,10 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline.learn.history import History, merit
+from pipeline.learn.module import REAL_SHOOTING, judge
 
 
 def row(epoch: int, loss: float, low: float = math.nan) -> dict[str, float]:
@@ -59,3 +61,30 @@ def test_patience_ends_so_many_epochs_after_the_best(
     history.rows = [row(epoch, loss) for epoch, loss in enumerate(losses)]
     history.best = {"row": max(history.rows, key=merit, default=None)}
     assert history.is_stalled is stalled
+
+
+def chosen(folder: Path, num_positives: int, num_negatives: int, *lows: float) -> str:
+    """What `History` says of epochs whose loss falls, given their ranking."""
+    history = History(folder, every_s=60, patience=0)
+    history.rows = [row(epoch, 1 / (1 + epoch), low) for epoch, low in enumerate(lows)]
+    labels = [REAL_SHOOTING] * num_positives + [REAL_SHOOTING + 1] * num_negatives
+    history.best = {"row": max(history.rows, key=merit), "labels": torch.tensor(labels)}
+    return history.chosen_by(max_fpr=0.1)
+
+
+def test_it_is_said_which_metric_chose_and_why(tmp_path: Path) -> None:
+    assert chosen(tmp_path, 15, 75, math.nan, math.nan) == (
+        "val_loss alone, because val_auroc_low_fpr at max_fpr=0.1 takes 10 samples of "
+        "real_shooting and 100 others, and val has 15 and 75"
+    )
+    assert chosen(tmp_path, 15, 100, 0.7, 0.9, 0.8) == "val_auroc_low_fpr, which is highest in it"
+    tied = "val_loss, because val_auroc_low_fpr is highest in 2 epochs alike"
+    assert chosen(tmp_path, 15, 100, 1.0, 1.0, 0.8) == tied
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [(9, 200), (10, 99), (10, 100), (15, 75)])
+def test_the_reason_is_true_of_what_judges(tmp_path: Path, positives: int, negatives: int) -> None:
+    labels = torch.tensor([REAL_SHOOTING] * positives + [REAL_SHOOTING + 1] * negatives)
+    logits = torch.randn(len(labels), 4, generator=torch.Generator().manual_seed(0))
+    low = judge(logits, labels, 0.1)["val_auroc_low_fpr"]
+    assert ("val_loss alone" in chosen(tmp_path, positives, negatives, low)) == math.isnan(low)

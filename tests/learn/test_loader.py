@@ -17,7 +17,7 @@ from pipeline.learn import loader as module
 from pipeline.learn.batch import Batch
 from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import BalancedSampler, InOrder
-from pipeline.packed import Packed
+from pipeline.packed import ENCODINGS, Packed
 from tests.learn.toy import write_toy
 
 NUM = 40
@@ -26,15 +26,28 @@ SOURCES = np.arange(NUM) % 3
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_toy(tmp_path_factory.mktemp("loader") / "packed", num_train=NUM, num_val=0)
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same clips packed in each encoding."""
+    folder = tmp_path_factory.mktemp("loader")
+    return {
+        encoding: write_toy(folder / encoding, num_train=NUM, num_val=0, encoding=encoding)
+        for encoding in ENCODINGS
+    }
 
 
 Make = Callable[..., Loader]
 
 
 @pytest.fixture
-def make(folder: Path, tmp_path: Path) -> Make:
+def encoding() -> str:
+    return "raw"
+
+
+in_each_encoding = pytest.mark.parametrize("encoding", ENCODINGS)
+
+
+@pytest.fixture
+def make(folders: dict[str, Path], encoding: str, tmp_path: Path) -> Make:
     """A loader of 9 balanced batches of 4, or of all samples in order."""
 
     def made(*, epoch: int = 0, in_order: bool = False, num_rows: int = 38, **how: Any) -> Loader:
@@ -42,7 +55,7 @@ def make(folder: Path, tmp_path: Path) -> Make:
         balanced = BalancedSampler(rows, LABELS[rows], SOURCES[rows], source_balance=0.5, seed=7)
         balanced.set_epoch(epoch)
         return Loader(
-            Packed.open(folder, tmp_path),
+            Packed.open(folders[encoding], tmp_path),
             LABELS,
             SOURCES,
             InOrder(rows) if in_order else balanced,
@@ -56,6 +69,7 @@ def fingerprint(batch: Batch) -> tuple[bytes, ...]:
     return tuple(tensor.numpy().tobytes() for tensor in batch)
 
 
+@in_each_encoding
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_workers_change_nothing(make: Make, num_workers: int) -> None:
     alone = [fingerprint(batch) for batch in make()]
@@ -65,8 +79,11 @@ def test_workers_change_nothing(make: Make, num_workers: int) -> None:
     assert len(alone) == len(loader) == 9
 
 
-def test_shards_change_nothing(make: Make, tmp_path: Path) -> None:
-    other = write_toy(tmp_path / "other", num_train=NUM, num_val=0, shard_samples=3)
+@in_each_encoding
+def test_shards_change_nothing(make: Make, encoding: str, tmp_path: Path) -> None:
+    other = write_toy(
+        tmp_path / "other", num_train=NUM, num_val=0, encoding=encoding, shard_samples=3
+    )
     packed = Packed.open(other, tmp_path)
     assert len(packed.names) == 14
     first = make()
@@ -76,6 +93,7 @@ def test_shards_change_nothing(make: Make, tmp_path: Path) -> None:
     assert [fingerprint(b) for b in first] == [fingerprint(b) for b in again]
 
 
+@in_each_encoding
 @pytest.mark.parametrize("world", [2, 4])
 def test_ranks_see_together_what_one_sees(make: Make, world: int) -> None:
     ranks = [list(make(rank=rank, world=world)) for rank in range(world)]
@@ -85,6 +103,7 @@ def test_ranks_see_together_what_one_sees(make: Make, world: int) -> None:
             assert (torch.stack(pieces, 1).flatten(0, 1) == field).all()
 
 
+@in_each_encoding
 @pytest.mark.parametrize("num_rows", [36, 37, 38, 39])
 def test_ranks_see_every_sample_of_val_once(make: Make, num_rows: int) -> None:
     loaders = [make(in_order=True, num_rows=num_rows, rank=rank, world=2) for rank in range(2)]
@@ -94,6 +113,7 @@ def test_ranks_see_every_sample_of_val_once(make: Make, num_rows: int) -> None:
     assert sorted(places.tolist()) == list(range(num_rows))
 
 
+@in_each_encoding
 @pytest.mark.parametrize(("before", "after"), [(0, 0), (2, 2), (2, 1), (0, 2), (2, 0)])
 def test_an_epoch_goes_on_from_any_batch_with_any_number_of_workers(
     make: Make, before: int, after: int

@@ -15,7 +15,7 @@ from pipeline.config import App, SplitConfig
 from pipeline.errors import UserError
 from pipeline.manifest import FINGERPRINTS, MANIFEST, SPLITS, Clip
 from pipeline.shards import ShardWriter
-from pipeline.stages import split
+from pipeline.stages import ingest, split, synthesize
 from tests.conftest import moving_frames
 from tests.test_duplicates import flipped, random_hashes
 from tests.test_manifest import CLIP
@@ -324,3 +324,24 @@ def test_missing_and_broken_fingerprints_are_an_error(
     (tmp_path / "clips" / FINGERPRINTS).unlink()
     with pytest.raises(UserError, match="missing; run ingest again"):
         run(compose)
+
+
+@pytest.mark.slow
+def test_the_looks_of_twins_share_a_cluster_and_a_split(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    small = ["twins.num_recordings=6", "twins.duration_s=1.2", "twins.heights=[96]"]
+    others = [f"{name}.num_recordings=0" for name in synthesize.ENGINES if name != "twins"]
+    synthesize.run(compose("synthesize", *small, *others, "max_drop_rate=0.5"))
+    ingest.run(compose("ingest", "max_reject_rate=0.5"))
+    run(compose)
+    rows = list(manifest.read_manifest(tmp_path / "splits"))
+    of_recording = defaultdict(list)
+    for clip in rows:
+        of_recording[clip.recording].append(clip)
+    whole = [looks for looks in of_recording.values() if len({c.origin for c in looks}) == 3]
+    assert len(whole) >= 3
+    for looks in of_recording.values():
+        assert len({clip.cluster for clip in looks}) == len({clip.split for clip in looks}) == 1
+    assert len({clip.cluster for clip in rows}) == len(of_recording)
+    assert {clip.split for clip in rows} == {"train", "val", "test"}

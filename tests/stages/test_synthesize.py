@@ -102,6 +102,27 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     assert files(tmp_path / "synthetic") == undisturbed
 
 
+@pytest.mark.slow
+def test_real_engines_write_the_same_bytes_alone_and_with_two_workers(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    names = ("bodycam", "film", "twins", "vizdoom")
+    settings = [f"{name}.{one}" for name in names for one in ("duration_s=1.2", "heights=[96]")]
+    overrides = [*only(**dict.fromkeys(names, 2)), *settings, "max_drop_rate=1"]
+    found = []
+    for how in (
+        ["run.executor=serial"],
+        ["run.executor=processes", "run.num_workers=2"],
+    ):
+        folder = tmp_path / str(len(found))
+        paths = [f"paths.synthetic={folder / 'synthetic'}", f"paths.work={folder / 'work'}"]
+        synthesize.run(compose("synthesize", *overrides, *paths, *how))
+        found.append(files(folder / "synthetic"))
+    assert {Path(name).parts[0] for name in found[0] if name.endswith(".mp4")} == set(names)
+    assert found[1].keys() == found[0].keys()
+    assert [name for name in found[0] if found[1][name] != found[0][name]] == []
+
+
 def test_too_many_dropped_draws_fail_the_stage(
     compose: Callable[..., App], rendered: list[int], tmp_path: Path
 ) -> None:

@@ -100,16 +100,19 @@ def rebuild(architecture: Mapping[str, Any], trusted_factory: str | None = None)
             raise UserError(f"architecture '{name}' is unknown; run train.py again")
 
 
-def outside_sha256(name: str) -> dict[str, str]:
-    """Hashes of the files that `model.name` stands for and `pipeline` does not hold.
+def outside_hashes(name: str) -> dict[str, str]:
+    """Hashes of what `model.name` stands for and `pipeline` does not hold.
 
-    By path inside the folder of a backbone; of a `module:factory` that module alone, not what it
-    imports. Empty for the networks of `pipeline`, and for a hub id, which names its revision.
-
-    Args:
-        name: of a network that `build` has made.
+    By path inside the folder of a backbone; of a hub id the commit that `build` read, whether or
+    not the name gives a revision; of a `module:factory` that module alone, not what it imports.
+    Empty for the networks of `pipeline`, and for a hub id before it was ever read.
     """
     if name.startswith(HF):
+        from pipeline.learn.networks.hub import commit_of
+
+        commit = commit_of(name.removeprefix(HF))
+        if commit is not None:
+            return {name: commit}
         folder = Path(name.removeprefix(HF))
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): workdir.file_sha256(path) for path in files}

@@ -6,6 +6,7 @@ Only weights in safetensors are read, and no code beside transformers' own runs.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from torch import nn
 
 from pipeline.errors import UserError
 from pipeline.learn.networks.pixels import Pixels
+
+log = logging.getLogger(__name__)
 
 PREPROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 
@@ -36,6 +39,8 @@ class Checkpoint:
 def read_checkpoint(name: str) -> Checkpoint:
     """Load the backbone in the folder `name`, or of the hub id `name` or `name@revision`.
 
+    Warns of a hub id without a revision, because what it stands for changes with time.
+
     Raises:
         UserError: transformers is missing, there is no such folder or model, it is no video
             classification backbone, its weights are no safetensors or damaged, or it does not
@@ -48,8 +53,8 @@ def read_checkpoint(name: str) -> Checkpoint:
     except ImportError as error:
         raise UserError(f"{asked}: {error}; run pip install 'discern[hf]'") from error
 
-    place, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
-    where: dict[str, Any] = {"revision": revision or None, "trust_remote_code": False}
+    place, revision = _place(name)
+    where: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
     try:
         with _quiet():
             found = transformers.AutoConfig.from_pretrained(place, **where)
@@ -64,7 +69,7 @@ def read_checkpoint(name: str) -> Checkpoint:
             f"{asked}: '{model_type}' is no video classification backbone; give one of "
             f"{', '.join(video_types())}"
         )
-    pixels = _read_pixels(asked, place, revision or None, config)
+    pixels = _read_pixels(asked, place, revision, config)
     try:
         with _quiet():
             backbone, info = transformers.AutoModelForVideoClassification.from_pretrained(
@@ -80,8 +85,36 @@ def read_checkpoint(name: str) -> Checkpoint:
             f"{asked}: no weights that can be used ({_first_line(error)}); only safetensors are "
             "read, so convert others with save_pretrained where you trust them"
         ) from error
+    if revision is None and (commit := commit_of(name)) is not None:
+        log.warning(
+            "%s: without @revision the same run may read other weights another day; these are "
+            "hf:%s@%s",
+            asked,
+            name,
+            commit,
+        )
     absent = frozenset(info["missing_keys"])
     return Checkpoint(model_type, config, pixels, backbone, absent)
+
+
+def commit_of(name: str) -> str | None:
+    """The commit of the hub that `name` stood for when it was read.
+
+    None for a folder, and for a hub id that was never read on this machine.
+    """
+    if Path(name).is_dir():
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    place, revision = _place(name)
+    config = try_to_load_from_cache(place, "config.json", revision=revision)
+    return Path(config).parent.name if isinstance(config, str) else None
+
+
+def _place(name: str) -> tuple[str, str | None]:
+    """Folder or hub id, and the revision of the latter if it is given."""
+    place, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
+    return place, revision or None
 
 
 def fresh_backbone(model_type: str, config: Mapping[str, Any]) -> nn.Module:

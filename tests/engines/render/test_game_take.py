@@ -74,6 +74,38 @@ def test_the_game_flashes_in_the_frame_of_the_discharge(firing):
     assert brightness[frame] > brightness[frame - 1] + 1
 
 
+def spied(monkeypatch, script, name: str) -> list[bool]:
+    """Whether each call of a function of `arcade` changed its picture as a script was played."""
+    changes, sound = [], getattr(arcade, name)
+
+    def spy(picture, *rest):
+        before = picture.copy()
+        sound(picture, *rest)
+        changes.append(bool((picture != before).any()))
+
+    monkeypatch.setattr(arcade, name, spy)
+    GameTake(script, FORMAT).frames()
+    return changes
+
+
+def test_bullets_leave_a_tracer_each_and_marks_from_the_first_on(firing, monkeypatch):
+    script = firing[0].script
+    assert len(spied(monkeypatch, script, "tracer")) == len(script.discharges_s)
+    marked = spied(monkeypatch, script, "hit_marks")
+    first = int(np.ceil(script.own_discharges_s[0] * FORMAT.fps))
+    assert not any(marked[: first + 1])
+    assert any(marked[first + 1 :])
+
+
+@pytest.mark.parametrize("outlines", [True, False])
+def test_only_a_skin_with_outlines_draws_them(firing, monkeypatch, outlines):
+    skins = [replace(skin, outlines=outlines) for skin in SKINS]
+    monkeypatch.setattr(game_take, "SKINS", skins)
+    drawn = spied(monkeypatch, firing[0].script, "outline")
+    assert all(drawn)
+    assert bool(drawn) == outlines
+
+
 def test_a_menu_opens_only_in_a_recording_without_discharges(firing, monkeypatch):
     monkeypatch.setattr(game_take, "_MENU_SHARE", 1.0)
     script = firing[0].script

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.engines.render.kernels import STATIC
 from pipeline.engines.render.look.lens import PinholeLens
-from pipeline.engines.render.motion import CAMERA_IN_BODY
+from pipeline.engines.render.motion import CAMERA_IN_BODY, rotations
 from pipeline.engines.render.raytrace import Aperture, PointLight, RowPoses, Sample, Tracer
 from pipeline.engines.render.world.geometry import Material, MeshBuilder
 from pipeline.engines.render.world.lighting import Lamp, LitWorld, Sky
@@ -103,3 +103,22 @@ def test_frames_of_what_stands_still_are_alike(tracer):
     rng = np.random.default_rng(4)
     first, second = (tracer.trace(rng, [sample()] * 3, None, NOBODY, None) for _ in range(2))
     assert np.array_equal(first.radiance, second.radiance)
+
+
+def panned(tracer: Tracer, pan: float) -> float:
+    """Return over how many pixels the edge of the screen's glow spreads in a pan (radians)."""
+    samples = []
+    for yaw in np.linspace(-pan / 2, pan / 2, 24):
+        turn = rotations(np.zeros(1), np.array([yaw]), np.zeros(1))[0] @ CAMERA_IN_BODY
+        still = sample()
+        poses = replace(still.poses, camera_turn=np.tile(turn, (HEIGHT, 1, 1)))
+        samples.append(replace(still, poses=poses))
+    traced = tracer.trace(np.random.default_rng(0), samples, None, NOBODY, None)
+    profile = traced.radiance[4:-4].mean(axis=(0, 2))
+    return float(((profile > 0.02) & (profile < 0.98)).sum())
+
+
+def test_sub_frames_of_a_moving_camera_blur_by_its_way_and_of_a_still_one_do_not(screen):
+    way = 0.15 * PinholeLens(WIDTH, HEIGHT, 60).pixels_per_radian
+    assert panned(screen, 0.15) == pytest.approx(way, abs=1.5)
+    assert panned(screen, 0.0) <= 1

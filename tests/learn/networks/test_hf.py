@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pipeline import app
 from pipeline.config import ClipFormat, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
-from pipeline.learn.networks import build
+from pipeline.learn.networks import build, outside_hashes
 from pipeline.learn.networks.hf import HfNet
 from tests.learn.networks.nets import random_clips
 
@@ -197,6 +198,38 @@ def test_equal_seeds_give_equal_fresh_weights(checkpoints: Path) -> None:
     first, second = (built(checkpoints / "bare", "model.hf.lora_rank=2") for _ in range(2))
     other = second.state_dict()
     assert all(torch.equal(value, other[name]) for name, value in first.state_dict().items())
+
+
+def publish(backbone: Path, cache: Path, commit: str) -> None:
+    """Put a backbone into the cache of the hub, as what `owner/tiny` is since a commit."""
+    repository = cache / "models--owner--tiny"
+    shutil.copytree(backbone, repository / "snapshots" / commit)
+    (repository / "refs").mkdir(exist_ok=True)
+    (repository / "refs" / "main").write_text(commit)
+
+
+def test_a_hub_id_is_told_by_its_commit_and_warned_of_without_revision(
+    checkpoints: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    first, second = "1" * 40, "2" * 40
+    assert outside_hashes("hf:owner/tiny") == {}
+    for commit in (first, second):
+        publish(checkpoints / "videomae", tmp_path, commit)
+        caplog.clear()
+        built(Path("owner/tiny"))
+        (line,) = caplog.messages
+        assert re.search(rf"owner/tiny: without @revision .* hf:owner/tiny@{commit}$", line)
+        assert outside_hashes("hf:owner/tiny") == {"hf:owner/tiny": commit}
+    caplog.clear()
+    pinned = f"owner/tiny@{first}"
+    built(Path(pinned))
+    built(checkpoints / "videomae")
+    assert caplog.messages == []
+    assert outside_hashes(f"hf:{pinned}") == {f"hf:{pinned}": first}
 
 
 def edit(path: Path, **changes: Any) -> None:

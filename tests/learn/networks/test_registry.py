@@ -9,7 +9,7 @@ import torch
 from pipeline import app
 from pipeline.config import ClipFormat, TrainApp
 from pipeline.errors import UserError
-from pipeline.learn.networks import build, outside_sha256, rebuild
+from pipeline.learn.networks import build, outside_hashes, rebuild
 from pipeline.learn.networks.base import Network
 from tests.learn.networks.nets import random_clips
 
@@ -73,13 +73,13 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         rebuild({"name": "resnet"})
 
 
-def test_files_of_a_backbones_folder_are_told_apart_and_hub_ids_have_none(tmp_path: Path) -> None:
+def test_files_of_a_backbones_folder_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "deep" / "weights").write_bytes(b"1")
-    before = outside_sha256(f"hf:{tmp_path}")
+    before = outside_hashes(f"hf:{tmp_path}")
     assert list(before) == ["config.json", "deep/weights"]
     (tmp_path / "deep" / "weights").write_bytes(b"2")
-    after = outside_sha256(f"hf:{tmp_path}")
+    after = outside_hashes(f"hf:{tmp_path}")
     assert [name for name in before if before[name] != after[name]] == ["deep/weights"]
-    assert outside_sha256("hf:owner/name@1") == outside_sha256("causal") == {}
+    assert outside_hashes("causal") == {}
