@@ -150,8 +150,9 @@ def _figures(search: Search) -> list[Figure]:
             Figure(
                 "Edits, from faint to severe: real shootings found (TPR)",
                 figures.strengths(shares, _PLAIN | STRENGTHS, "Real shootings found"),
-                f"{int(search.searched.examples.is_shooting.sum())} real shootings, by the alert's "
-                "threshold of the table below; colours as above. Intervals stand in the table.",
+                f"{int(search.searched.examples.is_shooting.sum())} real shootings, at 1 % false "
+                "alarms of validation clips; colours as above. The threshold, and intervals, stand "
+                "in the table below.",
             )
         )
     return found
@@ -201,12 +202,6 @@ def _edit_table(search: Search) -> Table:
     as_they_are = [effects.cell(plain[asked].plain) for asked in ASKED]
     before = effects.share(search.found)
     rows.insert(0, [text("none"), *[as_they_are[0]] * 3, as_they_are[1], *[before] * 3])
-    alert = (
-        "There is no validation set to choose an alert's threshold on."
-        if search.limit is None
-        else f"Found: real shootings that score above {search.limit:.3f}, which at most 1 % of "
-        "other footage of the validation set passes."
-    )
     return Table(
         "Every edit",
         [
@@ -217,7 +212,8 @@ def _edit_table(search: Search) -> Table:
         ],
         rows,
         f"AUROC of {len(search.searched.rows)} clips, of real shootings against all else where "
-        f"nothing else is said. What cameras do is applied at its most severe alone. {alert}",
+        "nothing else is said. What cameras do is applied at its most severe alone. Found are real "
+        f"shootings that score above the threshold. {altered.said_threshold(search.limit)}",
     )
 
 

@@ -86,7 +86,7 @@ def run(evidence: Evidence) -> Section:
             "num_clips": len(chosen.examples),
             "probes": None if isinstance(cues, str) else cues,
             "altered": {name: effects.summary(own) for name, own in pairs.items()},
-            "threshold": None if limit is None else round(limit, 6),
+            "threshold_at_fpr_0.01": None if limit is None else round(limit, 6),
             "flips": flips,
         },
         plots={
