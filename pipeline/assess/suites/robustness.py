@@ -15,6 +15,7 @@ import pyarrow as pa
 from pipeline.assess import altered, edits, effects, figures, variants, wording
 from pipeline.assess.edits import Effect, Search
 from pipeline.assess.effects import ASKED, GOOD, Asked, Pair
+from pipeline.assess.scores import SCORES, VALIDATION
 from pipeline.assess.suites.base import (
     Block,
     Cell,
@@ -80,9 +81,13 @@ def run(evidence: Evidence) -> Section:
             ),
         ]
         blocks += [*_figures(search), _worst_table(search), _edit_table(search)]
-        every = [*search.singles, *search.pairs, edit, pair]
         rows["edited.parquet"] = altered.stacked(
-            (f"{_title(one)}, {one.strength}", one.table) for one in every
+            (f"{_title(one)}, {one.strength}{clips}", one.table)
+            for clips, tried in (
+                ("", [*search.singles, *search.pairs]),
+                (", other clips", [edit, pair]),
+            )
+            for one in tried
         )
     if frozen is None:
         says = "There are no frozen variants of what is judged here."
@@ -91,6 +96,7 @@ def run(evidence: Evidence) -> Section:
         what = "After one severe transform a clip, the same in every run,"
         verdicts.append(_judge("frozen_variants", what, frozen.pairs[edits.HARDEST]))
         blocks += [_strength_table(frozen), _turned_table(frozen)]
+        rows["variants.parquet"] = frozen.table
     return Section(
         lead=_LEAD,
         verdicts=verdicts,
@@ -98,6 +104,7 @@ def run(evidence: Evidence) -> Section:
         metrics=_metrics(search, frozen),
         plots={"edits.csv": _edit_csv(search), "variants.csv": _variant_csv(frozen)},
         rows=rows,
+        tables=(SCORES, VALIDATION),
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pipeline.assess import altered, counterfactuals, effects, figures, isolated, probed, wording
 from pipeline.assess.effects import ASKED, Asked, Pair
 from pipeline.assess.examples import Examples
+from pipeline.assess.scores import VALIDATION
 from pipeline.assess.suites.base import (
     Cell,
     Csv,
@@ -94,7 +95,14 @@ def run(evidence: Evidence) -> Section:
             "altered.csv": _pair_csv(pairs),
             "flips.csv": counterfactuals.csv(flips),
         },
-        rows={"altered.parquet": altered.stacked([("none", chosen.clips), *tables.items()])},
+        rows={
+            "altered.parquet": altered.stacked([("none", chosen.clips), *tables.items()]),
+            "probes.parquet": probed.rows(cues),
+        },
+        tables=(VALIDATION,),
+        beyond=""
+        if isinstance(cues, str)
+        else "Probes have a row a cue: the stage that fits them keeps none of clips.",
     )
 
 
