@@ -235,6 +235,8 @@ def set_against(cfg: EvaluateApp, job: Job, device: str) -> tuple[Job, Examined]
     assert cfg.against is not None
     with revisions.models(cfg.against, Path(cfg.paths.models), Path(cfg.paths.work)) as folder:
         other = weights.load(folder, device, cfg.factory)
+        files = (weights.WEIGHTS, weights.CARD)
+        hashes = {name: workdir.file_sha256(folder / name) for name in files}
     name = storage.name(cfg.against)
     if cfg.collection is None:
         found = score_splits(cfg, other, open_packed(cfg, other))
@@ -246,6 +248,7 @@ def set_against(cfg: EvaluateApp, job: Job, device: str) -> tuple[Job, Examined]
         heading=f"{job.heading} against “{name}”",
         target=Path(cfg.paths.compared_reports) / name / job.target.name,
         config=job.config | {"against": other.sha256},
+        hashes=job.hashes | {lineage.OTHER: hashes},
     )
     return compared, against.examine(job.parts, found, name, bootstrap)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import field, fields, make_dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from pipeline.errors import UserError
 PROJECT = Path(__file__).resolve().parent.parent
 CONF = PROJECT / "conf"
 _APPS = STAGES | COMMANDS
+# Revisions of git such as HEAD~1 and main^, which are no values in Hydra's grammar.
+_REVISION = re.compile(r"([\w.]+)=([\w./@-]*[~^][\w./@~^-]*)")
 
 
 def _register(name: str) -> None:
@@ -60,10 +63,17 @@ def compose(name: str, *overrides: str) -> App:
     """
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         try:
-            config = hydra.compose(f"{name}_app", list(overrides))
+            config = hydra.compose(f"{name}_app", _quoted(overrides))
         except HydraException as error:
             raise UserError(f"{' '.join(overrides)}: {error}") from error
     return to_dataclass(config, _APPS[name])
+
+
+def _quoted(overrides: Sequence[str]) -> list[str]:
+    """Overrides with quotes around what is a revision of git."""
+    return [
+        _REVISION.sub(r"\1='\2'", one) if _REVISION.fullmatch(one) else one for one in overrides
+    ]
 
 
 def stage(name: str) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
@@ -86,6 +96,10 @@ def stage(name: str) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
             except KeyboardInterrupt:
                 sys.exit(f"{name}: interrupted; earlier outputs are as they were")
 
-        return application
+        def start() -> None:
+            sys.argv[1:] = _quoted(sys.argv[1:])
+            application()
+
+        return start
 
     return decorate

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import app
-from pipeline.config import SplitApp, SplitConfig, tracked
+from pipeline.config import EvaluateApp, SplitApp, SplitConfig, tracked
 from pipeline.errors import UserError
 
 
@@ -62,6 +62,17 @@ def test_tracked_keys_are_the_stage_s_own() -> None:
     assert isinstance(cfg, SplitApp)
     assert tracked(cfg)["seed"] == 5
     assert set(tracked(cfg)) == {f.name for f in fields(SplitConfig)}
+
+
+@pytest.mark.parametrize("revision", ["HEAD~1", "HEAD^", "some/branch~2^", "a.b-c@x~"])
+def test_a_revision_of_git_needs_no_quotes(revision: str) -> None:
+    cfg = app.compose("evaluate", f"against={revision}")
+    assert isinstance(cfg, EvaluateApp)
+    assert cfg.against == revision
+
+
+def test_nor_does_it_on_the_command_line() -> None:
+    assert "nowhere~1/manifest.parquet: missing" in run("split", "paths.clips=nowhere~1").stderr
 
 
 def test_an_unknown_key_is_named() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import pytest
 import torch
 
 from evaluate import run
-from pipeline import manifest
+from pipeline import manifest, workdir
+from pipeline.assess import lineage
 from pipeline.collection import IndexRow
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
@@ -100,6 +103,20 @@ def test_each_split_is_scored_on_its_original_clips_and_reported(
     assert found["num_shootings_rendered"] == found["num_shootings"] == 4
     assert {path.name for path in (reports / "plots").iterdir()} == {"test", "unseen"}
     assert "rendered by a test" in (reports / "report.html").read_text()
+
+
+def test_validation_is_kept_beside_what_is_judged(tmp_path: Path, compose: Compose) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("val", "test"))
+    run(compose("evaluate", *SMALL))
+    table = pq.read_table(tmp_path / "reports" / "validation.parquet")
+    assert table.schema.names == pq.read_schema(tmp_path / "reports" / "scores.parquet").names
+    assert table["split"].to_pylist() == ["val"] * 16
+    shutil.rmtree(tmp_path / "packed")
+    shutil.rmtree(tmp_path / "clips")
+    write_packed(tmp_path / "packed", ("test",))
+    run(compose("evaluate", *SMALL))
+    assert not (tmp_path / "reports" / "validation.parquet").exists()
 
 
 def test_the_scores_are_those_of_the_weights_on_the_pixels(
@@ -218,6 +235,77 @@ def test_another_model_is_set_beside_this_one(tmp_path: Path, compose: Compose) 
     assert auroc["difference"]["value"] == pytest.approx(auroc["second"] - auroc["first"], abs=2e-6)
     assert "Against another model" in (reports / "report.html").read_text()
     assert not (tmp_path / "reports").exists()
+    own, other = (
+        pq.read_table(reports / name)
+        for name in ("scores.parquet", "suites/against/scores.parquet")
+    )
+    assert other["sample_id"].equals(own["sample_id"])
+    mean = (other["score"].to_numpy() - own["score"].to_numpy())[:16].mean()
+    assert mean != 0
+    _, hashes = lineage.read_lineage(reports)
+    assert hashes[lineage.OTHER] == {
+        name: workdir.file_sha256(tmp_path / "older" / name)
+        for name in (weights.WEIGHTS, weights.CARD)
+    }
+
+
+def test_the_files_of_a_collection_are_kept_as_the_other_model_scores_them(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_model(tmp_path / "older", sign=-1.0)
+    folder = tmp_path / "given" / "home"
+    index = [
+        IndexRow("street.mp4", "real", "phone", False, "CC0-1.0"),
+        IndexRow("doom.mp4", "game", "doom", True, "CC0-1.0"),
+    ]
+    write_collection(folder, index)
+    against = f"against={tmp_path / 'older'}"
+    run(compose("evaluate", f"collection={folder}", against, *SMALL, *SMALL_CLIPS))
+    reports = tmp_path / "compared_reports" / "older" / "home"
+    own, other = (
+        pq.read_table(reports / name) for name in ("files.parquet", "suites/against/files.parquet")
+    )
+    assert other["path"].equals(own["path"])
+    assert not other["score"].equals(own["score"])
+
+
+def test_the_weights_of_a_revision_of_git_are_had_from_the_cache_of_dvc(
+    tmp_path: Path, compose: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvc.repo import Repo
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+        subprocess.run(("git", *identity, *arguments), cwd=tmp_path, check=True)
+
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.chdir(tmp_path)
+    write_packed(tmp_path / "packed", ("test",))
+    git("init", "--quiet")
+    Repo.init(str(tmp_path))
+    digests = []
+    for sign in (1.0, -1.0):
+        shutil.rmtree("models", ignore_errors=True)
+        write_model(tmp_path / "models", sign)
+        with Repo(str(tmp_path)) as repo:
+            repo.add("models")
+        git("add", ".dvc", "models.dvc", ".gitignore")
+        git("commit", "--quiet", "--message", f"Train {sign}")
+        digests.append(workdir.file_sha256(Path("models") / weights.WEIGHTS))
+    run(compose("evaluate", *SMALL, "paths.models=models", "against=HEAD~1"))
+    (reports,) = (tmp_path / "compared_reports").glob("*/reports")
+    _, hashes = lineage.read_lineage(reports)
+    assert hashes["models"][weights.WEIGHTS] == digests[1]
+    assert hashes[lineage.OTHER][weights.WEIGHTS] == digests[0] != digests[1]
+    first = pq.read_table(reports / "suites" / "against" / "scores.parquet")
+    data = Packed.open(tmp_path / "packed", tmp_path / "work")
+    row = data.index["sample_id"].to_pylist().index(first["sample_id"][5].as_py())
+    write_model(tmp_path / "again")
+    expected = weights.load(tmp_path / "again").predict(np.stack([data.read(row)]))[0]
+    found = [first[f"p_{name}"][5].as_py() for name in manifest.CLASSES]
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert not list((tmp_path / "work").glob("models-*")), "what was fetched is gone"
 
 
 def test_what_is_neither_a_model_nor_a_revision_is_refused(

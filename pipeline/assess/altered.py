@@ -123,7 +123,8 @@ def stacked(tables: Iterable[tuple[str, pa.Table]]) -> pa.Table:
 def threshold(val: Scored | None) -> float | None:
     """The score above which at most 1 % of the negatives of validation lie.
 
-    None where validation holds no negatives.
+    It looks at single clips, and is another than the operating point of streams. None where
+    validation holds no negatives.
     """
     if val is None:
         return None
@@ -131,3 +132,13 @@ def threshold(val: Scored | None) -> float | None:
     # The slack keeps 1 of 100 within 1 % however 0.01 * 100 is rounded.
     allowed = int(MAX_FPR * negatives.size + 1e-9)
     return float(negatives[allowed]) if negatives.size else None
+
+
+def said_threshold(limit: float | None) -> str:
+    """The sentence that says which score counts as passing, given what `threshold` found."""
+    if limit is None:
+        return "There is no validation set to choose a threshold on."
+    return (
+        f"The threshold is {limit:.3f}, at 1 % false alarms of validation clips; streams have "
+        "another one, their operating point."
+    )

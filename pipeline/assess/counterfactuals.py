@@ -45,12 +45,12 @@ def overlays() -> dict[str, Change]:
 def flips(
     chosen: Sample, after: Mapping[str, Examples], limit: float | None, bootstrap: Bootstrap
 ) -> Flips:
-    """Shares of clips whose class, and whose alert, is another with the overlay.
+    """Shares of clips whose class, or side of a threshold, is another with the overlay.
 
     Args:
         chosen: the clips as they are.
         after: the same clips with each kind of `overlays`.
-        limit: the score above which an alert is raised; None if there is none.
+        limit: the threshold, of `altered.threshold`; None if there is none.
         bootstrap: its intervals are widened for the number of kinds (Bonferroni), since the most
             turned of several is turned most by chance too.
     """
@@ -65,10 +65,10 @@ def flips(
             name: judge_share(turned[own], recordings[own], widened) for name, own in groups.items()
         }
         if limit is not None:
-            alerts = (before.score > limit, examples.score > limit)
-            lost, raised = alerts[0] & ~alerts[1], ~alerts[0] & alerts[1]
-            found[kind]["alerts_lost"] = judge_share(lost, recordings, widened)
-            found[kind]["alerts_raised"] = judge_share(raised, recordings, widened)
+            above = (before.score > limit, examples.score > limit)
+            fell, rose = above[0] & ~above[1], ~above[0] & above[1]
+            found[kind]["fell_below"] = judge_share(fell, recordings, widened)
+            found[kind]["rose_above"] = judge_share(rose, recordings, widened)
     return found
 
 
@@ -105,21 +105,16 @@ def judge(flips: Flips, chosen: Sample) -> Verdict:
 
 def table(flips: Flips, limit: float | None) -> Table:
     """Shares by overlay, of all clips and of each origin."""
-    keys = ("all", *_ORIGINS, "alerts_lost", "alerts_raised")
-    alert = (
-        "There is no validation set to choose an alert's threshold on."
-        if limit is None
-        else f"An alert is a score above {limit:.3f}, which at most 1 % of other footage of the "
-        "validation set passes."
-    )
+    keys = ("all", *_ORIGINS, "fell_below", "rose_above")
     return Table(
         "The same clip with and without an overlay",
-        ["Overlay", "class turns", *_ORIGINS, "alert lost", "alert raised"],
+        ["Overlay", "class turns", *_ORIGINS, "falls below threshold", "rises above it"],
         [
             [text(kind), *(effects.share(found.get(key)) for key in keys)]
             for kind, found in flips.items()
         ],
-        f"Share of clips whose class, or alert, is another once the overlay is drawn. {alert} "
+        "Share of clips whose class is another once the overlay is drawn, and whose score then "
+        f"falls below the threshold or rises above it. {altered.said_threshold(limit)} "
         "Intervals are over recordings, and widened since the worst of several kinds is judged.",
     )
 

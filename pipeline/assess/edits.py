@@ -43,7 +43,7 @@ class Effect:
     pairs: Mapping[Asked, Pair]
     """By question."""
     found: Mapping[str, Any] | None
-    """Share of real shootings that alert after the edits; None without a threshold."""
+    """Share of real shootings above `Search.limit` after the edits; None without a limit."""
     table: pa.Table
     """Rows of `SCORE_SCHEMA`."""
 
@@ -55,9 +55,9 @@ class Search:
     searched: Sample
     confirmed: Sample
     limit: float | None
-    """The score above which an alert is raised."""
+    """Of `altered.threshold`."""
     found: Mapping[str, Any] | None
-    """Share of real shootings among `searched` that alert as they are, as `Effect.found`."""
+    """Share of real shootings among `searched` above it as they are, as `Effect.found`."""
     singles: Sequence[Effect]
     """Every edit alone, at each of its strengths, the faintest first."""
     pairs: Sequence[Effect]
@@ -129,8 +129,8 @@ def _effects(
     for (names, strength), table in zip(wanted, tables.values(), strict=True):
         after = Examples.from_clips(table)
         pairs = effects.compare(before, after, bootstrap)
-        alerts = _found(after, limit, bootstrap)
-        found.append(Effect(names, strength, pairs, alerts, table))
+        share = _found(after, limit, bootstrap)
+        found.append(Effect(names, strength, pairs, share, table))
     return found
 
 

@@ -24,6 +24,8 @@ from pipeline.manifest import File
 
 LINEAGE = "lineage.json"
 CONFIGURATION, SOURCES, REPORTS = "configuration", "sources", "reports"
+OTHER = "against"
+"""The model that a report sets beside its own: from anywhere, so it has no folder of its own."""
 MADE_FROM: Mapping[str, tuple[str, ...]] = {
     CONFIGURATION: (),
     SOURCES: (),
@@ -33,10 +35,14 @@ MADE_FROM: Mapping[str, tuple[str, ...]] = {
     "packed": (CONFIGURATION, "clips", "splits", "augmented"),
     "probes": (CONFIGURATION, "clips", "augmented", "packed"),
     "models": (CONFIGURATION, "packed"),
-    REPORTS: (CONFIGURATION, SOURCES, "clips", "splits", "augmented", "packed", "probes", "models"),
+    OTHER: (),
+    REPORTS: (
+        *(CONFIGURATION, SOURCES, "clips", "splits", "augmented", "packed", "probes", "models"),
+        OTHER,
+    ),
 }
 """Stages in their order, and what each is made from; they are named as in `conf/paths.yaml`."""
-FOLDERS = tuple(name for name in MADE_FROM if name not in (CONFIGURATION, SOURCES))
+FOLDERS = tuple(name for name in MADE_FROM if name not in (CONFIGURATION, SOURCES, OTHER))
 HOW_TO_RUN = "run.yaml"
 """The file of `conf/` that is no part of the configuration: it changes no output."""
 _NUM_THREADS = 2
@@ -172,7 +178,7 @@ def differences(stage: str, told: Hashes, here: Hashes) -> Iterator[Difference]:
 def compare(
     told: Mapping[str, Hashes], folders: Mapping[str, Path], conf: Path
 ) -> Iterable[Difference]:
-    """Hash everything but source files again, and find what differs.
+    """Hash everything but source files and the other model again, and find what differs.
 
     Args:
         told: hashes by stage, of `read_lineage`.
@@ -184,7 +190,7 @@ def compare(
             yield from differences(name, hashes, hash_configuration(conf))
         elif name == REPORTS:
             yield from differences(name, hashes, _without_lineage(hash_folder(folders[name])))
-        elif name != SOURCES:
+        elif name not in (SOURCES, OTHER):
             yield from differences(name, hashes, hash_folder(folders[name]))
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from pipeline.assess import effects, wording
 from pipeline.assess.suites.base import Cell, Csv, Places, State, Table, Verdict, measured, text
 from pipeline.errors import UserError
@@ -22,6 +24,8 @@ CUES = {
 _LIMITS = {"container": (0.65, 0.70), "size": (0.65, 0.70)}
 _PIXEL_LIMITS = (0.60, 0.75)
 _SETS = {"train": "training", "test": "test"}
+
+_HEADER = ("set", "cue", "auroc", "low", "high")
 
 Probed = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """By set and cue: AUROC of the better classifier as `value`, `low`, `high`."""
@@ -109,9 +113,16 @@ def _cell(result: Mapping[str, Any] | None) -> Cell:
 def csv(probed: Probed | str) -> Csv:
     """For `dvc plots`: a row a set and cue."""
     found = {} if isinstance(probed, str) else probed
-    rows = [
+    return _HEADER, [
         [name, cue, result["value"], result["low"], result["high"]]
         for name, cues in sorted(found.items())
         for cue, result in sorted(cues.items())
     ]
-    return ["set", "cue", "auroc", "low", "high"], rows
+
+
+def rows(probed: Probed | str) -> pa.Table:
+    """The rows of `csv`."""
+    kinds = {"set": pa.string(), "cue": pa.string()}
+    schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in _HEADER])
+    found = [dict(zip(_HEADER, row, strict=True)) for row in csv(probed)[1]]
+    return pa.Table.from_pylist(found, schema=schema)

@@ -99,8 +99,12 @@ class Report:
     unit: str
     parts: Sequence[Part]
     suites: Sequence[Examined]
+    tables: Sequence[str]
+    """Parquet files beside the page, that hold what was judged."""
     threshold: float
     """Where the slider stands at first."""
+    starts: str
+    """The sentence that says why there."""
     mistakes: Sequence[MistakeGroup]
     data: Sequence[DataRow]
     files: Sequence[Mapping[str, Any]]
@@ -144,6 +148,7 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
     plotly, script = get_plotlyjs(), (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     metrics = {part.name: part.metrics for part in report.parts}
     environment.globals["figure_id"] = figure_id
+    environment.globals["counted_from"] = lambda suite: _counted_from(suite, report.tables)
     return environment.get_template("report.html.j2").render(
         report=report,
         verdict=wording.verdict(metrics, report.unit),
@@ -290,6 +295,12 @@ def _figures(
 def figure_id(suite: str, number: int) -> str:
     """The id of a suite's block in the page."""
     return f"{suite}-{number}"
+
+
+def _counted_from(suite: Examined, tables: Sequence[str]) -> list[str]:
+    """Paths beside the page of the Parquet files that the numbers of a section come from."""
+    own = [f"suites/{suite.name}/{name}" for name in suite.section.rows]
+    return [name for name in suite.section.tables if name in tables] + own
 
 
 def _thresholds(parts: Sequence[Part]) -> dict[str, Any]:

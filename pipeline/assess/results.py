@@ -17,12 +17,13 @@ from pipeline.assess.mistakes import hardest
 from pipeline.assess.operating import FILE as POINT
 from pipeline.assess.plots import write_csv, write_plots
 from pipeline.assess.scored import Scored
+from pipeline.assess.scores import FILES, SCORES, VALIDATION
 from pipeline.assess.settings import Settings
+from pipeline.assess.streaming.footage import SMOOTHINGS
 from pipeline.assess.suites.base import STATES, Evidence, Examined, Section
 from pipeline.assess.summary import headline, summarize
 from pipeline.manifest import CLASSES, class_index
 
-SCORES, FILES = "scores.parquet", "files.parquet"
 METRICS, HEADLINE, PAGE = "metrics.json", "headline.json", "report.html"
 
 
@@ -54,10 +55,14 @@ def write_results(
         write_plots(folder / "plots" / one.name, one.examples, metrics[one.name], settings.num_bins)
     for name in absent:
         write_plots(folder / "plots" / name, None, {}, settings.num_bins)
-    pq.write_table(pa.concat_tables([one.clips for one in scored]), folder / SCORES)
     files = [one.files for one in scored if one.files is not None]
+    tables = {SCORES: pa.concat_tables([one.clips for one in scored])}
     if files:
-        pq.write_table(pa.concat_tables(files), folder / FILES)
+        tables[FILES] = pa.concat_tables(files)
+    if evidence.val is not None:
+        tables[VALIDATION] = evidence.val.clips
+    for name, table in tables.items():
+        pq.write_table(table, folder / name)
     for suite in suites:
         _write_section(folder / "suites" / suite.name, suite.section)
     point = found_point(suites)
@@ -69,6 +74,7 @@ def write_results(
     headlines: dict[str, Any] = {name: headline(part) for name, part in metrics.items()}
     headlines["verdicts"] = {state: counts[state] for state in STATES}
     _write_json(folder / HEADLINE, headlines)
+    threshold, starts = _slider(point, scored[0].unit)
     page = report.Report(
         heading=heading,
         unit=scored[0].unit,
@@ -76,7 +82,9 @@ def write_results(
             report.Part(one.name, one.meaning, one.examples, metrics[one.name]) for one in scored
         ],
         suites=suites,
-        threshold=0.5 if point is None or point["smoothing"] != "none" else point["threshold"],
+        tables=list(tables),
+        threshold=threshold,
+        starts=starts,
         mistakes=[group for one in scored for group in _mistakes(one, settings)],
         data=[row for one in scored for row in _data_rows(one)],
         files=[row for table in files for row in _file_rows(table)],
@@ -95,6 +103,21 @@ def found_point(suites: Sequence[Examined]) -> Mapping[str, Any] | None:
     return point
 
 
+def _slider(point: Mapping[str, Any] | None, unit: str) -> tuple[float, str]:
+    """Where the slider of thresholds stands at first, and why there."""
+    if point is None:
+        return 0.5, "It starts at 0.5, since no operating point was chosen."
+    if point["smoothing"] != "none":
+        smoothing = SMOOTHINGS[point["smoothing"]]
+        return 0.5, (
+            f"It starts at 0.5: the operating point, {point['threshold']:.3f}, is a threshold of "
+            f"the {smoothing} in a stream, and none of the score of a single {unit}."
+        )
+    return point["threshold"], (
+        "It starts at the operating point, which validation chose for streams of clips."
+    )
+
+
 def _found(section: Section) -> dict[str, Any]:
     """A suite's entry in `metrics.json`."""
     verdicts = {one.name: {"state": one.state, "says": one.says} for one in section.verdicts}
@@ -102,7 +125,11 @@ def _found(section: Section) -> dict[str, Any]:
 
 
 def _write_section(folder: Path, section: Section) -> None:
-    """Write the plots and the rows of a suite, which every number of it was counted from."""
+    """Write the plots of a suite, and its rows.
+
+    With the tables that the section names, every number of it can be recounted from them, but for
+    those that `beyond` tells of.
+    """
     folder.mkdir(parents=True)
     for name, (header, rows) in section.plots.items():
         write_csv(folder / name, header, rows)

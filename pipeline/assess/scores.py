@@ -18,6 +18,8 @@ from pipeline.errors import UserError
 from pipeline.manifest import CLASSES, Clip, Reject, class_index
 from pipeline.video import Frames
 
+SCORES, FILES, VALIDATION = "scores.parquet", "files.parquet", "validation.parquet"
+"""Tables in the folder of a report: clips and files of what is judged, clips of validation."""
 Read = Callable[[int], Frames]
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 CLIP_SCHEMA = pa.schema(
@@ -50,7 +52,7 @@ SCORE_SCHEMA = pa.schema(
         pa.field("score", pa.float64(), nullable=False),
     ]
 )
-"""`scores.parquet`: a row a clip; `score` is P(real_shooting)."""
+"""`SCORES` and `VALIDATION`: a row a clip; `score` is P(real_shooting)."""
 
 FILE_SCHEMA = pa.schema(
     [
@@ -71,7 +73,7 @@ FILE_SCHEMA = pa.schema(
         pa.field("predicted", pa.string()),
     ]
 )
-"""`files.parquet`: a row a file of the index; `reason` where it was rejected, else its scores."""
+"""`FILES`: a row a file of the index; `reason` where it was rejected, else its scores."""
 
 
 def is_rendered(authority: str) -> bool:

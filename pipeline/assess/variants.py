@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline import manifest
 from pipeline.assess import effects
@@ -31,6 +32,8 @@ class Variants:
     """By transform."""
     turned: Mapping[str, Mapping[str, int]]
     """By transform and strength: of these clips, those whose class is another."""
+    table: pa.Table
+    """Rows of `SCORE_SCHEMA`, with transform and strength in the column `change`."""
 
 
 def read(evidence: Evidence) -> Variants | None:
@@ -80,4 +83,8 @@ def read(evidence: Evidence) -> Variants | None:
             }
             for edit in sorted(set(edits))
         },
+        table.append_column(
+            "change",
+            pa.array([f"{e}, {s}" for e, s in zip(edits, strengths, strict=True)], pa.string()),
+        ),
     )

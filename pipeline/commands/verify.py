@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline import app, storage, workdir
 from pipeline.assess import lineage
-from pipeline.assess.lineage import CONFIGURATION, FOLDERS, MADE_FROM, SOURCES, Hashes
+from pipeline.assess.lineage import CONFIGURATION, FOLDERS, MADE_FROM, OTHER, SOURCES, Hashes
 from pipeline.assess.untrusted import plain
 from pipeline.commands import tables
 from pipeline.config import IngestApp
@@ -47,12 +47,16 @@ def run(*roots: str, cfg: IngestApp) -> None:
         num_different += 1
     for line in sources.unchecked:
         print(f"Not checked: {line}")
-    absent = [name for name in MADE_FROM if name not in told]
+    other = told.get(OTHER, {})
+    for name, digest in other.items():
+        print(f"Not checked: {_shown(name)} of the model compared with, SHA-256 {_shown(digest)}")
+    absent = [name for name in MADE_FROM if name not in told and name != OTHER]
     if absent:
         print(f"Not part of this lineage: {', '.join(absent)}")
     if roots and roots[0] != root:
         print(f"The root is not {_shown(roots[0])}: this is the lineage of another report")
-    num_checked = sum(len(hashes) for hashes in told.values()) - sources.num_unchecked
+    num_unchecked = sources.num_unchecked + len(other)
+    num_checked = sum(len(hashes) for hashes in told.values()) - num_unchecked
     print(f"{tables.count(num_checked, 'file')} checked, {num_different} differ")
     print(f"root {root}")
     if num_different or (roots and roots[0] != root):

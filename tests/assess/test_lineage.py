@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.assess import lineage
-from pipeline.assess.lineage import CONFIGURATION, MADE_FROM, REPORTS, SOURCES, Difference
+from pipeline.assess.lineage import CONFIGURATION, MADE_FROM, OTHER, REPORTS, SOURCES, Difference
 from pipeline.errors import UserError
 from pipeline.manifest import FILES, File, write_rows
 
@@ -55,7 +55,7 @@ def test_every_file_of_every_stage_is_hashed(
     root = lineage.write_lineage(reports, lineage.hash_stages(folders, conf))
     told_root, hashes = lineage.read_lineage(reports)
     assert told_root == root
-    assert list(hashes) == sorted(MADE_FROM)
+    assert list(hashes) == sorted(MADE_FROM.keys() - {OTHER})
     assert hashes[CONFIGURATION] == {"train.yaml": sha256(b"seed: 7\n")}
     assert hashes[SOURCES] == {"mine/a.mp4": "a" * 64}
     assert hashes["packed"] == {"deep/shard-00000.tar": sha256(b"packed")}
@@ -102,6 +102,21 @@ def test_differences_are_named_by_file(conf: Path, folders: dict[str, Path], rep
         Difference("models", "deep/shard-00000.tar", "missing"),
         Difference(REPORTS, "new.txt", "extra"),
     }
+
+
+def test_the_other_model_of_a_comparison_is_part_of_the_root_and_not_hashed_again(
+    conf: Path, folders: dict[str, Path], reports: Path
+) -> None:
+    before = lineage.hash_stages(folders, conf)
+    roots = [
+        lineage.write_lineage(reports, {**before, OTHER: {"model.safetensors": digest * 64}})
+        for digest in "ab"
+    ]
+    assert roots[0] != roots[1] != lineage.write_lineage(reports, before)
+    lineage.write_lineage(reports, {**before, OTHER: {"model.safetensors": "a" * 64}})
+    _, hashes = lineage.read_lineage(reports)
+    assert hashes[OTHER] == {"model.safetensors": "a" * 64}
+    assert not list(lineage.compare(hashes, folders | {REPORTS: reports}, conf))
 
 
 @pytest.mark.parametrize("spot", ["files", "inputs", "digest", "root"])

@@ -90,6 +90,14 @@ def test_the_graver_of_training_and_test_counts(tmp_path: Path) -> None:
     assert "0.500 (0.450 to 0.550) in training and 0.900 (0.800 to 0.950) in test" in verdict.says
 
 
+def test_what_is_shown_has_a_row_a_set_and_cue(tmp_path: Path) -> None:
+    sets = {"train": one(0.5, 0.45, 0.55), "test": one(0.9, 0.8, 0.95, "size")}
+    assert probed.rows(probed.read(written(tmp_path, sets))).to_pylist() == [
+        {"set": "test", "cue": "size", "auroc": 0.9, "low": 0.8, "high": 0.95},
+        {"set": "train", "cue": "still", "auroc": 0.5, "low": 0.45, "high": 0.55},
+    ]
+
+
 def test_without_probes_every_cue_is_grey(tmp_path: Path) -> None:
     for where, word in ((None, "not packed"), (Places(*[tmp_path] * 5), "dvc repro probe")):
         found = probed.read(where)
@@ -97,6 +105,7 @@ def test_without_probes_every_cue_is_grey(tmp_path: Path) -> None:
         assert {verdict.state for verdict in verdicts} == {"grey"}
         assert word in verdicts[0].says
         assert probed.csv(found)[1] == []
+        assert probed.rows(found).num_rows == 0
         assert probed.table(found).rows == []
 
 

@@ -196,6 +196,58 @@ def test_a_suite_is_a_section_of_metrics_plots_and_rows(tmp_path: Path) -> None:
     assert pq.read_table(folder / "rows.parquet")["x"].to_pylist() == [1, 2]
 
 
+def counted_from(page: str) -> list[list[str]]:
+    """The files that each section of a page says it was counted from."""
+    lines = re.findall(r'<p class="soft rows">(.*?)</p>', page)
+    return [re.findall(r"<code>(.*?)</code>", line) for line in lines]
+
+
+def test_a_section_names_the_files_that_it_was_counted_from_and_they_are_there(
+    tmp_path: Path,
+) -> None:
+    rows = {"own.parquet": pa.table({"x": [1]})}
+    every = ("scores.parquet", "files.parquet", "validation.parquet")
+    sections = [
+        Section("", [], rows=rows),
+        Section("", [], tables=every, beyond=f"More of {HOSTILE}."),
+    ]
+    found = [Examined(f"s{i}", "S", section) for i, section in enumerate(sections)]
+    page = write(tmp_path / "out", split("test", toy.SOURCES), found=found)
+    named = counted_from(page)
+    assert named == [
+        ["scores.parquet", "suites/s0/own.parquet"],
+        ["scores.parquet", "validation.parquet"],
+    ]
+    assert "More of &lt;script&gt;" in page
+    assert all((tmp_path / "out" / name).is_file() for names in named for name in names)
+
+
+def test_without_validation_there_is_no_table_of_it(tmp_path: Path) -> None:
+    evidence = dataclasses.replace(toy.evidence(), val=None, settings=SETTINGS)
+    found = [Examined("s", "S", Section("", [], tables=("scores.parquet", "validation.parquet")))]
+    write_results(tmp_path, "Evaluation", evidence, [], found, PROVENANCE)
+    assert not (tmp_path / "validation.parquet").exists()
+    assert counted_from((tmp_path / "report.html").read_text()) == [["scores.parquet"]]
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "at", "says"),
+    [
+        (None, 500, "It starts at 0.5, since no operating point was chosen."),
+        ("none", 877, "It starts at the operating point, which validation chose"),
+        ("mean_3", 500, "the operating point, 0.877, is a threshold of the mean of the last 3"),
+    ],
+)
+def test_the_slider_says_where_it_starts(
+    smoothing: str | None, at: int, says: str, tmp_path: Path
+) -> None:
+    point = smoothing and {"threshold": 0.8767, "smoothing": smoothing}
+    streams = Examined("streams", "S", Section("", [], metrics={"operating_point": point}))
+    page = write(tmp_path / "out", split("test", toy.SOURCES), found=[streams])
+    assert f'step="1" value="{at}"' in page
+    assert says in page
+
+
 def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Path) -> None:
     table = toy.scored((toy.Source("phone", "real", 0, 3), toy.Source("doom", "game", 1, 1)))
     paths = [*sorted(set(table["path"].to_pylist())), "phone/broken.mp4"]
@@ -216,6 +268,7 @@ def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Pa
             "headline.json",
             "scores.parquet",
             "files.parquet",
+            "validation.parquet",
             "plots",
             "report.html",
         ),

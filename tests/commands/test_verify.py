@@ -131,6 +131,20 @@ def test_sources_that_are_out_of_reach_are_said_to_be_unchecked(
     assert "9 files checked, 0 differ" in lines
 
 
+def test_the_other_model_of_a_comparison_is_named_with_its_hash(
+    project: tuple[Path, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, cfg = project
+    hashes = lineage.hash_stages({name: root / name for name in NAMES}, app.CONF)
+    other = {"model.safetensors": "c" * 64}
+    lineage.write_lineage(root / "reports", hashes | {lineage.OTHER: other})
+    status, lines = output(capsys, cfg)
+    assert status == 0
+    named = "Not checked: model.safetensors of the model compared with, SHA-256 " + "c" * 64
+    assert named in lines
+    assert "11 files checked, 0 differ" in lines
+
+
 def test_the_lineage_of_another_report_has_another_root(
     project: tuple[Path, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

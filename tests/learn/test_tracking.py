@@ -210,6 +210,21 @@ def test_an_evaluation_is_a_run_of_numbers_curves_and_the_page(
     (table,) = run.rglob("test.roc_*.table.json")
     assert json.loads(table.read_text())["data"] == [[0.0, 0.0], [1.0, 1.0]]
 
+    records = list(wandb_runs.records(run / "run-evaluate-1.wandb"))
+    artifacts = [one.artifact for one in records if one.WhichOneof("record_type") == "artifact"]
+    (report,) = [one for one in artifacts if one.type == tracking.REPORT]
+    (page,) = report.manifest.contents
+    assert page.path == "report.html"
+    assert Path(page.local_path).read_text() == "<p>the page</p>"
+    assert {one.type for one in artifacts} == {tracking.REPORT, "run_table"}
+    kept = {file.suffix for file in run.rglob("*") if file.is_file()}
+    assert kept == {".json", ".log", ".txt", ".wandb"}, "no picture"
+
+    (found,), notes = wandb_runs.read_runs(tmp_path / "work")
+    assert found.metrics == {"test.auroc": 0.75}
+    assert found.parameters == {"train.seed": 3}
+    assert notes == []
+
 
 def test_disabled_records_no_evaluation(tmp_path: Path) -> None:
     tracking.record_evaluation(

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pipeline.assess import wording
 from pipeline.assess.metrics import FloatArray
 from pipeline.assess.scored import Scored
+from pipeline.assess.scores import FILES, SCORES
 from pipeline.assess.settings import Settings
 from pipeline.config import ClipFormat
 from pipeline.manifest import CLASSES
@@ -145,7 +146,12 @@ class Section:
     plots: Mapping[str, Csv] = field(default_factory=dict)
     """By file name: written to `suites/<suite>/` for `dvc plots`."""
     rows: Mapping[str, pa.Table] = field(default_factory=dict)
-    """By file name: written to `suites/<suite>/` as Parquet; what each number was counted from."""
+    """By file name: written to `suites/<suite>/` as Parquet. With `tables`, what each number was
+    counted from."""
+    tables: Sequence[str] = (SCORES, FILES)
+    """Tables of the report's folder that its numbers are counted from, where they are written."""
+    beyond: str = ""
+    """A sentence on numbers that no row of these stands for, and where they come from."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,13 @@ def section(data: DataFacts) -> Section:
             "files.parquet": data.files,
             "offenders.parquet": offenders(data),
         },
+        tables=(),
+        beyond=(
+            "What the proofs checked, and the variants, are counted from the tables of the stages "
+            "before, whose hashes are in lineage.json."
+            if data.proofs
+            else ""
+        ),
     )
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pipeline.assess import altered, edits, effects, figures, variants, wording
 from pipeline.assess.edits import Effect, Search
 from pipeline.assess.effects import ASKED, GOOD, Asked, Pair
+from pipeline.assess.scores import SCORES, VALIDATION
 from pipeline.assess.suites.base import (
     Block,
     Cell,
@@ -80,9 +81,13 @@ def run(evidence: Evidence) -> Section:
             ),
         ]
         blocks += [*_figures(search), _worst_table(search), _edit_table(search)]
-        every = [*search.singles, *search.pairs, edit, pair]
         rows["edited.parquet"] = altered.stacked(
-            (f"{_title(one)}, {one.strength}", one.table) for one in every
+            (f"{_title(one)}, {one.strength}{clips}", one.table)
+            for clips, tried in (
+                ("", [*search.singles, *search.pairs]),
+                (", other clips", [edit, pair]),
+            )
+            for one in tried
         )
     if frozen is None:
         says = "There are no frozen variants of what is judged here."
@@ -91,6 +96,7 @@ def run(evidence: Evidence) -> Section:
         what = "After one severe transform a clip, the same in every run,"
         verdicts.append(_judge("frozen_variants", what, frozen.pairs[edits.HARDEST]))
         blocks += [_strength_table(frozen), _turned_table(frozen)]
+        rows["variants.parquet"] = frozen.table
     return Section(
         lead=_LEAD,
         verdicts=verdicts,
@@ -98,6 +104,7 @@ def run(evidence: Evidence) -> Section:
         metrics=_metrics(search, frozen),
         plots={"edits.csv": _edit_csv(search), "variants.csv": _variant_csv(frozen)},
         rows=rows,
+        tables=(SCORES, VALIDATION),
     )
 
 
@@ -150,8 +157,9 @@ def _figures(search: Search) -> list[Figure]:
             Figure(
                 "Edits, from faint to severe: real shootings found (TPR)",
                 figures.strengths(shares, _PLAIN | STRENGTHS, "Real shootings found"),
-                f"{int(search.searched.examples.is_shooting.sum())} real shootings, by the alert's "
-                "threshold of the table below; colours as above. Intervals stand in the table.",
+                f"{int(search.searched.examples.is_shooting.sum())} real shootings, at 1 % false "
+                "alarms of validation clips; colours as above. The threshold, and intervals, stand "
+                "in the table below.",
             )
         )
     return found
@@ -201,12 +209,6 @@ def _edit_table(search: Search) -> Table:
     as_they_are = [effects.cell(plain[asked].plain) for asked in ASKED]
     before = effects.share(search.found)
     rows.insert(0, [text("none"), *[as_they_are[0]] * 3, as_they_are[1], *[before] * 3])
-    alert = (
-        "There is no validation set to choose an alert's threshold on."
-        if search.limit is None
-        else f"Found: real shootings that score above {search.limit:.3f}, which at most 1 % of "
-        "other footage of the validation set passes."
-    )
     return Table(
         "Every edit",
         [
@@ -217,7 +219,8 @@ def _edit_table(search: Search) -> Table:
         ],
         rows,
         f"AUROC of {len(search.searched.rows)} clips, of real shootings against all else where "
-        f"nothing else is said. What cameras do is applied at its most severe alone. {alert}",
+        "nothing else is said. What cameras do is applied at its most severe alone. Found are real "
+        f"shootings that score above the threshold. {altered.said_threshold(search.limit)}",
     )
 
 

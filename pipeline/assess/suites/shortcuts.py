@@ -21,6 +21,7 @@ from pipeline.assess import (
 )
 from pipeline.assess.effects import ASKED, Asked, Pair
 from pipeline.assess.examples import Examples
+from pipeline.assess.scores import VALIDATION
 from pipeline.assess.suites.base import (
     Cell,
     Csv,
@@ -99,7 +100,7 @@ def run(evidence: Evidence) -> Section:
             "num_clips": len(chosen.examples),
             "probes": None if isinstance(cues, str) else cues,
             "altered": {name: effects.summary(own) for name, own in pairs.items()},
-            "threshold": None if limit is None else round(limit, 6),
+            "threshold_at_fpr_0.01": None if limit is None else round(limit, 6),
             "flips": flips,
             "twins": twins.summary(found),
         },
@@ -111,7 +112,12 @@ def run(evidence: Evidence) -> Section:
         rows={
             "altered.parquet": altered.stacked([("none", chosen.clips), *tables.items()]),
             "twins.parquet": found.rows,
+            "probes.parquet": probed.rows(cues),
         },
+        tables=(VALIDATION,),
+        beyond=""
+        if isinstance(cues, str)
+        else "Probes have a row a cue: the stage that fits them keeps none of clips.",
     )
 
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from pipeline.assess import operating, wording
 from pipeline.assess.operating import OperatingPoint
 from pipeline.assess.scored import Scored
+from pipeline.assess.scores import SCORES, VALIDATION
 from pipeline.assess.streaming import figures, reviewing, tables, tradeoff
 from pipeline.assess.streaming.assembly import assemble
 from pipeline.assess.streaming.footage import SMOOTHINGS, Footage
@@ -127,6 +128,7 @@ def run(evidence: Evidence) -> Section:
             "streams.parquet": _stream_rows(parts),
             "false_alerts.parquet": _false_alert_rows(parts),
         },
+        tables=(SCORES, VALIDATION),
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,8 @@ def test_the_worst_is_measured_on_clips_that_had_no_say_in_it(mirrored: Section)
     for row in mirrored.rows["edited.parquet"].to_pylist():
         clips.setdefault(row["change"], []).append(row["clip_id"])
     assert len(clips["speed, mild"]) == robustness.NUM_SEARCHED
-    worst = clips["mirror, severe"]
+    assert len(clips["mirror, severe"]) == robustness.NUM_SEARCHED
+    worst = clips["mirror, severe"] + clips["mirror, severe, other clips"]
     assert len(worst) == robustness.NUM_SEARCHED + robustness.NUM_CONFIRMED
     assert len(set(worst)) == len(worst)
 
@@ -93,7 +95,9 @@ def test_tables_figures_and_csvs_are_whole(mirrored: Section) -> None:
     json.dumps(mirrored.metrics, allow_nan=False)
 
 
-def test_the_tpr_is_a_curve_over_strengths_of_the_clips_that_alert(mirrored: Section) -> None:
+def test_the_tpr_is_a_curve_over_strengths_of_the_clips_above_the_threshold(
+    mirrored: Section,
+) -> None:
     header, rows = mirrored.plots["edits.csv"]
     curve = {row[1]: row for row in rows if row[0] == "mirror"}
     assert list(curve) == ["none", *STRENGTHS]
@@ -104,7 +108,7 @@ def test_the_tpr_is_a_curve_over_strengths_of_the_clips_that_alert(mirrored: Sec
     table = mirrored.rows["edited.parquet"].to_pandas()
     limit = altered.threshold(pixels.evidence(pixels.paint_side, pixels.look_at_side).val)
     for strength in STRENGTHS:
-        own = table[table["change"] == f"mirror, {strength}"].head(robustness.NUM_SEARCHED)
+        own = table[table["change"] == f"mirror, {strength}"]
         shootings = own[(own["origin"] == "real") & (own["discharge"] == True)]  # noqa: E712
         share = (shootings["p_real_shooting"] > limit).mean()
         assert curve[strength][first] == pytest.approx(share)
@@ -181,6 +185,24 @@ def test_variants_that_keep_their_scores_are_green_and_turned_ones_red(
     assert isinstance(table, Table)
     counts = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
     assert counts == {"crop": ["64", "0", "0", "64"], "hud": ["64", "0", "0", "64"]}
+
+
+def test_what_variants_turn_can_be_recounted_from_their_rows(
+    unsearched: Evidence, tmp_path: Path
+) -> None:
+    evidence = with_variants(unsearched, tmp_path, (0, 0.1, 1))
+    rows = robustness.run(evidence).rows["variants.parquet"]
+    part = evidence.parts[0]
+    plain = dict(
+        zip(part.clips["clip_id"].to_pylist(), part.examples.predicted.tolist(), strict=True)
+    )
+    turned = Counter(
+        row["change"]
+        for row in rows.to_pylist()
+        if int(np.argmax([row[name] for name in scores.PROBABILITIES])) != plain[row["clip_id"]]
+    )
+    assert rows.num_rows == 3 * len(plain)
+    assert turned == {"crop, severe": 64, "hud, severe": 64}
 
 
 def test_variants_that_no_manifest_knows_are_an_error(unsearched: Evidence, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_every_number_can_be_recounted_from_the_rows() -> None:
     assert share > 0
 
 
-def test_alerts_that_an_overlay_hides_or_raises_are_counted_apart() -> None:
+def test_scores_that_an_overlay_lowers_or_raises_past_the_threshold_are_counted_apart() -> None:
     """Bars at top and bottom lower the score."""
 
     def look(frames: np.ndarray) -> np.ndarray:
@@ -153,8 +153,8 @@ def test_alerts_that_an_overlay_hides_or_raises_are_counted_apart() -> None:
 
     evidence = pixels.evidence(pixels.paint_scene, look)
     flips = shortcuts.run(evidence).metrics["flips"]["letterbox"]
-    assert flips["alerts_lost"]["value"] > 0
-    assert flips["alerts_raised"]["value"] == 0
+    assert flips["fell_below"]["value"] > 0
+    assert flips["rose_above"]["value"] == 0
     without = shortcuts.run(replace(evidence, val=None))
-    assert "alerts_lost" not in without.metrics["flips"]["letterbox"]
-    assert without.metrics["threshold"] is None
+    assert "fell_below" not in without.metrics["flips"]["letterbox"]
+    assert without.metrics["threshold_at_fpr_0.01"] is None
