@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 from pipeline.assess import previews, report, wording
 from pipeline.assess.mistakes import hardest
 from pipeline.assess.operating import FILE as POINT
+from pipeline.assess.operating import OperatingPoint
 from pipeline.assess.plots import write_csv, write_plots
 from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
+from pipeline.assess.streaming.footage import SMOOTHINGS
 from pipeline.assess.suites.base import STATES, Evidence, Examined, Section
 from pipeline.assess.summary import headline, summarize
 from pipeline.manifest import CLASSES, class_index
@@ -60,9 +62,9 @@ def write_results(
         pq.write_table(pa.concat_tables(files), folder / FILES)
     for suite in suites:
         _write_section(folder / "suites" / suite.name, suite.section)
-    point = found_point(suites)
-    if point is not None:
-        _write_json(folder / POINT, {**point, "weights_sha256": provenance.weights_sha256})
+    point = evidence.point
+    if isinstance(point, OperatingPoint):
+        _write_json(folder / POINT, {**point.record, "weights_sha256": provenance.weights_sha256})
     found = {suite.name: _found(suite.section) for suite in suites}
     _write_json(folder / METRICS, {"parts": metrics, "suites": found})
     counts = Counter(verdict.state for suite in suites for verdict in suite.section.verdicts)
@@ -76,11 +78,12 @@ def write_results(
             report.Part(one.name, one.meaning, one.examples, metrics[one.name]) for one in scored
         ],
         suites=suites,
-        threshold=0.5 if point is None or point["smoothing"] != "none" else point["threshold"],
+        threshold=_single_threshold(point),
+        alerts=_file_alerts(files, point),
         mistakes=[group for one in scored for group in _mistakes(one, settings)],
         data=[row for one in scored for row in _data_rows(one)],
         files=[row for table in files for row in _file_rows(table)],
-        clip_s=evidence.clip.num_frames / evidence.clip.fps,
+        clip_s=evidence.clip_s,
         provenance=provenance,
     )
     html = report.render(page, settings.bootstrap, settings.num_bins)
@@ -88,11 +91,31 @@ def write_results(
     return metrics
 
 
-def found_point(suites: Sequence[Examined]) -> Mapping[str, Any] | None:
-    """The operating point that the suite of streams chose."""
-    streams = next((one.section.metrics for one in suites if one.name == "streams"), {})
-    point: Mapping[str, Any] | None = streams.get("operating_point")
-    return point
+def _single_threshold(point: OperatingPoint | str) -> float:
+    """The threshold of a point that looks at each clip alone, else one half."""
+    if isinstance(point, str) or point.choice.smoothing != "none":
+        return 0.5
+    return point.choice.threshold
+
+
+def _file_alerts(files: Sequence[pa.Table], point: OperatingPoint | str) -> str:
+    """What the operating point does on files, in words; nothing where none are judged."""
+    if not files:
+        return ""
+    if isinstance(point, str):
+        return f"No alert threshold was applied to the files: {point}."
+    judged = [
+        (row["origin"] == "real" and bool(row["discharge"]), row["alert_s"] is not None)
+        for table in files
+        for row in table.to_pylist()
+        if row["status"] == "scored"
+    ]
+    return wording.file_alerts(
+        SMOOTHINGS[point.choice.smoothing],
+        point.choice.threshold,
+        [alert for shooting, alert in judged if shooting],
+        [alert for shooting, alert in judged if not shooting],
+    )
 
 
 def _found(section: Section) -> dict[str, Any]:
