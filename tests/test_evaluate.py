@@ -206,7 +206,7 @@ def test_a_collection_is_judged_at_the_operating_point_of_its_weights(
     point |= {"threshold": 0.0, "smoothing": "none"}
     (tmp_path / "reports" / "operating_point.json").write_text(json.dumps(point))
     folder = tmp_path / "given" / "home"
-    shooting = IndexRow("street.mp4", "real", "phone", True, "CC0-1.0", discharges_s=(0.2,))
+    shooting = IndexRow("street.mp4", "real", "phone", True, "CC0-1.0", discharges_s=(0.13,))
     write_collection(folder, [shooting])
     reports = tmp_path / "collection_reports" / "home"
     asked = (f"collection={folder}", *SMALL, *SMALL_CLIPS, "suites=[streams]")
