@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline import app, storage, video, workdir
-from pipeline.assess import against, lineage, scores
+from pipeline.assess import against, lineage, operating, scores
 from pipeline.assess.audit.facts import facts
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.lineage import Hashes, write_lineage
+from pipeline.assess.operating import Choice, OperatingPoint
 from pipeline.assess.oversight.bundle import write_bundle
 from pipeline.assess.plots import read_csv
 from pipeline.assess.report import Provenance, without_pictures
@@ -74,6 +75,8 @@ class Job:
     val: Scored | None = None
     variants: Scored | None = None
     places: Places | None = None
+    earlier: OperatingPoint | str = Evidence.earlier
+    """The operating point that an earlier evaluation chose, or why there is none."""
 
 
 def run(cfg: EvaluateApp) -> None:
@@ -102,6 +105,7 @@ def run(cfg: EvaluateApp) -> None:
         settings=settings,
         places=job.places,
         progress=progress(cfg),
+        earlier=job.earlier,
     )
     found = registry.examine(evidence, cfg.suites)
     if cfg.against is not None:
@@ -214,7 +218,9 @@ def check_splits(splits: Sequence[str]) -> None:
 def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
     """Score the files of a collection."""
     assert cfg.collection is not None
-    one = score_collection(cfg, detector, cfg.collection)
+    point = operating.read_for(Path(cfg.paths.reports), detector.sha256, cfg.operating)
+    choice = point.choice if isinstance(point, OperatingPoint) else None
+    one = score_collection(cfg, detector, cfg.collection, choice)
     # What other collections training reads tells nothing here, and holds paths.
     ingest_settings = {k: v for k, v in asdict(cfg.ingest).items() if k != "collections"}
     return Job(
@@ -227,6 +233,7 @@ def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
         },
         parts=[one],
         absent=[],
+        earlier=point,
     )
 
 
@@ -241,7 +248,7 @@ def set_against(cfg: EvaluateApp, job: Job, device: str) -> tuple[Job, Examined]
     if cfg.collection is None:
         found = score_splits(cfg, other, open_packed(cfg, other))
     else:
-        found = [score_collection(cfg, other, cfg.collection)]
+        found = [score_collection(cfg, other, cfg.collection, None)]
     bootstrap = Bootstrap(cfg.num_bootstrap, cfg.confidence, cfg.seed)
     compared = replace(
         job,
@@ -282,7 +289,9 @@ def score_rows(
     return score(cfg, detector, name, clips, lambda number: packed.read(int(rows[number])))
 
 
-def score_collection(cfg: EvaluateApp, detector: Detector, collection: str) -> Scored:
+def score_collection(
+    cfg: EvaluateApp, detector: Detector, collection: str, choice: Choice | None
+) -> Scored:
     """Ingest a collection into the work folder, and score its clips and its files."""
     name, work = storage.name(collection), Path(cfg.paths.work)
     if name in MEANINGS:
@@ -303,7 +312,12 @@ def score_collection(cfg: EvaluateApp, detector: Detector, collection: str) -> S
 
     clips = scores.clip_table(manifest)
     one = score(cfg, detector, name, clips, read)
-    return replace(one, files=scores.file_table(index, one.clips, read_rejects(clips_folder)))
+    alerts_s = {}
+    if choice is not None:
+        form = model_format(detector)
+        alerts_s = operating.first_alerts(choice, one.clips, form.num_frames / form.fps)
+    rejects = read_rejects(clips_folder)
+    return replace(one, files=scores.file_table(index, one.clips, rejects, alerts_s))
 
 
 def score(

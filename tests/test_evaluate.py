@@ -212,6 +212,50 @@ def test_every_file_of_a_collection_is_scored_or_rejected_with_a_reason(
     assert not (tmp_path / "reports").exists()
 
 
+def test_a_collection_is_judged_at_the_operating_point_of_its_weights(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("val", "test"))
+    run(compose("evaluate", *SMALL))
+    point = json.loads((tmp_path / "reports" / "operating_point.json").read_text())
+    # One that every clip alone reaches.
+    point |= {"threshold": 0.0, "smoothing": "none"}
+    (tmp_path / "reports" / "operating_point.json").write_text(json.dumps(point))
+    folder = tmp_path / "given" / "home"
+    shooting = IndexRow("street.mp4", "real", "phone", True, "CC0-1.0", discharges_s=(0.13,))
+    write_collection(folder, [shooting])
+    reports = tmp_path / "collection_reports" / "home"
+    asked = (f"collection={folder}", *SMALL, *SMALL_CLIPS, "suites=[streams]")
+    run(compose("evaluate", *asked))
+    page = (reports / "report.html").read_text()
+    assert "an alert rises in 1 of 1 files with a real shooting" in page
+    seconds = pq.read_table(reports / "files.parquet")["alert_s"].to_pylist()
+    assert seconds == [pytest.approx(CLIP.num_frames / CLIP.fps, abs=1e-6)]
+    found = json.loads((reports / "metrics.json").read_text())["suites"]["streams"]
+    assert found["operating_point"]["threshold"] == 0.0
+    assert found["parts"]["home"]["missed"]["value"] == 0.0
+    (tmp_path / "reports" / "operating_point.json").write_text(
+        json.dumps(point | {"weights_sha256": "0" * 64})
+    )
+    run(compose("evaluate", *asked))
+    assert "is of other weights" in (reports / "report.html").read_text()
+    assert pq.read_table(reports / "files.parquet")["alert_s"].to_pylist() == [None]
+    assert not (reports / "operating_point.json").exists()
+
+
+@pytest.mark.parametrize("suites", ["[]", "[floors]"])
+def test_an_evaluation_of_some_suites_leaves_the_operating_point(
+    tmp_path: Path, compose: Compose, suites: str
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("val", "test"))
+    run(compose("evaluate", *SMALL, "suites=[streams]"))
+    point = (tmp_path / "reports" / "operating_point.json").read_bytes()
+    run(compose("evaluate", *SMALL, f"suites={suites}"))
+    assert (tmp_path / "reports" / "operating_point.json").read_bytes() == point
+
+
 def test_a_folder_without_an_index_is_refused(tmp_path: Path, compose: Compose) -> None:
     write_model(tmp_path / "models")
     with pytest.raises(UserError, match=r"index\.csv: missing"):

@@ -1,16 +1,20 @@
 """The operating point: the threshold and the smoothing that keep false alerts within a cost.
 
-It is chosen on validation clips and written to `operating_point.json` for whoever runs the weights.
+It is chosen on validation clips and written to `operating_point.json` for whoever runs the weights,
+later evaluations of a collection included.
 An alert is one event: it covers what follows in its stream for the refractory time.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from scipy.stats import chi2
 
 from pipeline.assess.bootstrap import Bootstrap
@@ -18,7 +22,7 @@ from pipeline.assess.metrics import FloatArray, IntArray
 from pipeline.assess.questions import MIN_RECORDINGS, judge_share
 from pipeline.assess.scored import Scored
 from pipeline.assess.streaming.assembly import Streams, assemble, delay_quantiles
-from pipeline.assess.streaming.footage import SMOOTHINGS, Footage
+from pipeline.assess.streaming.footage import SMOOTHINGS, Footage, smooth
 from pipeline.config import OperatingConfig
 from pipeline.errors import UserError
 
@@ -133,41 +137,82 @@ def apply(choice: Choice, footage: Footage, bootstrap: Bootstrap) -> Applied:
 class OperatingPoint:
     """A choice with its reasons."""
 
-    choice: Choice
-    cost: Cost
-    supported: bool
-    """Whether validation is long enough to show that the cost is kept."""
-    says: str
-    chosen_on: Mapping[str, Any]
-    expected: Mapping[str, Any]
-    """What the choice does on validation, which it was made on: better than on new footage."""
-    confidence: float
+    record: Mapping[str, Any]
+    """What `operating_point.json` holds, the threshold in full.
 
-    def as_json(self) -> dict[str, Any]:
-        """What `operating_point.json` holds; the threshold in full."""
-        false_alerts = self.expected["false_alerts"]
-        return {
-            "threshold": self.choice.threshold,
-            "smoothing": self.choice.smoothing,
-            "refractory_s": self.choice.refractory_s,
-            "chosen_on": dict(self.chosen_on),
-            "cost": {
-                "false_alerts_per_1000_h": round(self.cost.false_alerts_per_1000_h, _DECIMALS),
-                "stated": self.cost.stated,
-            },
-            "expected": {
-                "false_alerts_per_1000_h": false_alerts["value"],
-                "missed": self.expected["missed"]["value"],
-                **{name: self.expected[name]["value"] for name in DELAY_SHARES},
-            },
-            "bounds": {
-                "confidence": self.confidence,
-                "false_alerts_per_1000_h": [false_alerts["low"], false_alerts["high"]],
-                "missed": [self.expected["missed"]["low"], self.expected["missed"]["high"]],
-            },
-            "supported": self.supported,
-            "says": self.says,
-        }
+    `expected` and `bounds` are of validation, which the choice was made on: better than on new
+    footage.
+    """
+
+    @property
+    def choice(self) -> Choice:
+        """What is to be applied."""
+        record = self.record
+        return Choice(record["threshold"], record["smoothing"], record["refractory_s"])
+
+    @property
+    def supported(self) -> bool:
+        """Whether validation is long enough to show that the cost is kept."""
+        return bool(self.record["supported"])
+
+    @property
+    def says(self) -> str:
+        """How far the cost is kept, in words."""
+        return str(self.record["says"])
+
+
+def read(folder: Path, weights_sha256: str) -> OperatingPoint | str:
+    """What the last evaluation into a folder chose for these weights, or why there is nothing."""
+    path = folder / FILE
+    if not path.is_file():
+        return f"no evaluation of the packed splits has left an {FILE}"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["weights_sha256"] != weights_sha256:
+        return f"{FILE} of the last evaluation is of other weights"
+    return OperatingPoint(record)
+
+
+def read_for(folder: Path, weights_sha256: str, config: OperatingConfig) -> OperatingPoint | str:
+    """As `read`, but nothing that was chosen for another cost or refractory time than is stated.
+
+    Raises:
+        UserError: not exactly one cost is given.
+    """
+    found, stated = read(folder, weights_sha256), cost_of(config).stated
+    if isinstance(found, str):
+        return found
+    if found.record["cost"]["stated"] != stated:
+        return f"{FILE} was chosen for {found.record['cost']['stated']}, and not for {stated}"
+    if found.choice.refractory_s != config.refractory_s:
+        return f"{FILE} was chosen for another refractory time"
+    return found
+
+
+def first_alerts(choice: Choice, clips: pa.Table, clip_s: float) -> dict[str, float]:
+    """Seconds into each file of a collection at which its first alert rises, by path.
+
+    Args:
+        choice: is applied to each file as to a stream of its own, before which it was quiet.
+        clips: rows of `SCORE_SCHEMA` of one collection.
+        clip_s: length of a clip; an alert rises at the end of one.
+
+    Returns:
+        Only the files with an alert.
+    """
+    files: dict[str, list[tuple[float, float]]] = {}
+    for path, start_s, score in zip(
+        *(clips[name].to_pylist() for name in ("path", "start_s", "score")), strict=True
+    ):
+        files.setdefault(path, []).append((start_s, score))
+    found = {}
+    for path, played in files.items():
+        starts_s, scores = np.array(sorted(played)).T
+        padded = np.concatenate([[0.0, 0.0], scores])
+        levels = smooth(choice.smoothing, padded[2:], padded[1:-1], padded[:-2])
+        above = np.flatnonzero(levels >= choice.threshold)
+        if above.size:
+            found[path] = round(float(starts_s[above[0]]) + clip_s, _DECIMALS)
+    return found
 
 
 def choose(
@@ -206,19 +251,35 @@ def choose(
     applied = [apply(choice, footage, bootstrap) for choice in choices]
     best = min(range(len(applied)), key=lambda i: _badness(applied[i].delays_s))
     expected = applied[best].metrics
+    choice, false_alerts = choices[best], expected["false_alerts"]
     return OperatingPoint(
-        choices[best],
-        cost,
-        supported,
-        _says(cost, supported, expected["false_alerts"], bootstrap.confidence),
         {
-            "split": val.name,
-            "data_sha256": val.data_sha256,
-            "minutes_without_real_gunfire": round(hours * 60, _DECIMALS),
-            "num_shootings": expected["num_shootings"],
-        },
-        expected,
-        bootstrap.confidence,
+            "threshold": choice.threshold,
+            "smoothing": choice.smoothing,
+            "refractory_s": choice.refractory_s,
+            "chosen_on": {
+                "split": val.name,
+                "data_sha256": val.data_sha256,
+                "minutes_without_real_gunfire": round(hours * 60, _DECIMALS),
+                "num_shootings": expected["num_shootings"],
+            },
+            "cost": {
+                "false_alerts_per_1000_h": round(cost.false_alerts_per_1000_h, _DECIMALS),
+                "stated": cost.stated,
+            },
+            "expected": {
+                "false_alerts_per_1000_h": false_alerts["value"],
+                "missed": expected["missed"]["value"],
+                **{name: expected[name]["value"] for name in DELAY_SHARES},
+            },
+            "bounds": {
+                "confidence": bootstrap.confidence,
+                "false_alerts_per_1000_h": [false_alerts["low"], false_alerts["high"]],
+                "missed": [expected["missed"]["low"], expected["missed"]["high"]],
+            },
+            "supported": supported,
+            "says": _says(cost, supported, false_alerts, bootstrap.confidence),
+        }
     )
 
 

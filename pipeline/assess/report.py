@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,16 @@ from pipeline.assess import figures, wording
 from pipeline.assess.bootstrap import FEWEST_RESAMPLES, MOST_CELLS, Bootstrap
 from pipeline.assess.examples import Examples
 from pipeline.assess.questions import tpr_key
-from pipeline.assess.suites.base import Examined, Figure, Gallery, Table
+from pipeline.assess.suites.base import (
+    Cell,
+    Examined,
+    Figure,
+    Gallery,
+    Table,
+    count,
+    measured,
+    text,
+)
 from pipeline.assess.untrusted import plain
 from pipeline.manifest import CLASSES
 
@@ -27,7 +36,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 STATE_NAMES = {"green": "good", "amber": "caution", "red": "fault", "grey": "cannot be told"}
 _NUM_STEPS = 1000
 _MOST_CHARACTERS = 1200
-_HEADLINES = ("auroc", tpr_key(0.01), tpr_key(0.001))
+_NUM_HEADLINES = 3
+_SHARES = {"accuracy": "Right class", "false_alarms": "False alarms"}
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,8 @@ class Report:
     """Where the slider stands at first."""
     starts: str
     """The sentence that says why there."""
+    alerts: str
+    """What the operating point does on files; empty where none are judged."""
     mistakes: Sequence[MistakeGroup]
     data: Sequence[DataRow]
     files: Sequence[Mapping[str, Any]]
@@ -143,7 +155,6 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
     environment.filters |= {
         "percent": wording.percent,
         "decimal": wording.decimal,
-        "class_name": wording.CLASS_NAMES.__getitem__,
     }
     plotly, script = get_plotlyjs(), (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     metrics = {part.name: part.metrics for part in report.parts}
@@ -152,17 +163,21 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
     return environment.get_template("report.html.j2").render(
         report=report,
         verdict=wording.verdict(metrics, report.unit),
+        faults=wording.faults([suite.state for suite in report.suites]),
         warning=wording.warning(metrics),
         limits=wording.limits(metrics, report.unit, report.clip_s),
         headlines=_headlines(report.parts),
-        tables=[_table(question, report.parts) for question in wording.QUESTION_NAMES],
+        tables=[
+            *(_table(question, report.parts) for question in wording.QUESTION_NAMES),
+            *(_source_table(part, report.unit) for part in report.parts),
+        ],
         confusions=[_confusion(part) for part in report.parts],
         classes=[wording.CLASS_NAMES[name] for name in CLASSES],
         states=STATE_NAMES,
         thresholds=_embedded(_thresholds(report.parts)),
-        source_columns=[*wording.METRIC_NAMES.values(), "Right class", "False alarms"],
-        source_tables=[_source_table(part) for part in report.parts],
         pairs=_pairs(report.parts),
+        data=_data(report.data),
+        files=_files(report.files),
         specs=_figures(report.parts, report.suites, bootstrap, num_bins),
         confidence=f"{100 * bootstrap.confidence:g} %",
         num_resamples=bootstrap.num_resamples,
@@ -177,20 +192,39 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
 
 
 def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
-    """Three numbers that the reader should leave with, for each part."""
+    """Three numbers that the reader should leave with, for each part.
+
+    They are the first in order that the first part supports, since that is what the verdict is
+    about; what it cannot support is a dash with its reason in the tables of all numbers, and stands
+    here only where too little else is left.
+    """
+
+    def of(question: str, metric: str) -> list[Mapping[str, Any]]:
+        return [part.metrics[question][metric] for part in parts]
+
+    both = [
+        ("auroc", "Real told from game and film (AUROC)", of("origin", "auroc")),
+        ("auroc", "Discharge told from none (AUROC)", of("discharge", "auroc")),
+    ]
     if parts[0].metrics["num_shootings"]:
-        chosen = [
-            (name, wording.METRIC_NAMES[name], [part.metrics["shooting"][name] for part in parts])
-            for name in _HEADLINES
+        rates = [tpr_key(rate) for rate in (0.01, 0.001)]
+        candidates = [
+            *(
+                (name, wording.METRIC_NAMES[name], of("shooting", name))
+                for name in ("auroc", *rates)
+            ),
+            *both,
         ]
     else:
         pairs = [part.metrics["origin_pairs"] for part in parts]
         alarms = [part.metrics["false_alarms"] for part in parts]
-        chosen = [
+        candidates = [
             (tpr_key(0.01), "False alarms", alarms),
             ("auroc", "Real told from game (AUROC)", [p["real_vs_game"]["auroc"] for p in pairs]),
             ("auroc", "Real told from film (AUROC)", [p["real_vs_film"]["auroc"] for p in pairs]),
+            *both,
         ]
+    supported = sorted(candidates, key=lambda one: one[2][0]["value"] is None)
     return [
         {
             "label": label,
@@ -199,49 +233,120 @@ def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
                 for part, result in zip(parts, results, strict=True)
             ],
         }
-        for name, label, results in chosen
+        for name, label, results in supported[:_NUM_HEADLINES]
     ]
 
 
-def _table(question: str, parts: Sequence[Part]) -> dict[str, Any]:
+def _table(question: str, parts: Sequence[Part]) -> Table:
     """All metrics of one question: a row a metric, a column a part."""
     results = [part.metrics[question] for part in parts]
-    return {
-        "title": wording.QUESTION_NAMES[question],
-        "sizes": [(result["num_positives"], result["num_negatives"]) for result in results],
-        "rows": [
-            {"label": label, "numbers": [_shown(name, result[name]) for result in results]}
-            for name, label in wording.METRIC_NAMES.items()
-        ],
-    }
+    sizes = [
+        f"{part.name}: {result['num_positives']:,} yes, {result['num_negatives']:,} no"
+        for part, result in zip(parts, results, strict=True)
+    ]
+    rows = [
+        [text(label), *(measured(name, result[name]) for result in results)]
+        for name, label in wording.METRIC_NAMES.items()
+    ]
+    return Table(wording.QUESTION_NAMES[question], ["Metric", *sizes], rows)
 
 
-def _source_table(part: Part) -> list[dict[str, Any]]:
+def _source_table(part: Part, unit: str) -> Table:
     """All metrics of the alert, a row a source."""
-    return [
-        {
-            "source": name,
-            "rendered": source["rendered"],
-            "num_examples": source["num_examples"],
-            "numbers": [
-                *(_shown(metric, source["shooting"][metric]) for metric in wording.METRIC_NAMES),
-                *(_shown(tpr_key(0.01), source[share]) for share in ("accuracy", "false_alarms")),
-            ],
-        }
+    rows = [
+        [
+            Cell(name, _rendered(source["rendered"])),
+            count(source["num_examples"]),
+            *(
+                _without_reason(metric, source["shooting"][metric])
+                for metric in wording.METRIC_NAMES
+            ),
+            *(_without_reason(tpr_key(0.01), source[share]) for share in _SHARES),
+        ]
         for name, source in part.metrics["sources"].items()
     ]
+    return Table(
+        f"Each source, {part.name}: is it a real shooting?",
+        ["Source", f"{unit}s", *wording.METRIC_NAMES.values(), *_SHARES.values()],
+        rows,
+        "Against all shootings, or all the rest, where it has no other answer itself; calibration "
+        "within the source. Reasons for missing numbers, and each source\u2019s confusion matrix, "
+        "are in metrics.json.",
+    )
 
 
-def _pairs(parts: Sequence[Part]) -> list[dict[str, Any]]:
-    return [
-        {
-            "label": name.replace("real_film", "real or film").replace("_vs_", " against "),
-            "numbers": [
-                _shown("auroc", part.metrics["origin_pairs"][name]["auroc"]) for part in parts
-            ],
-        }
+def _without_reason(metric: str, result: Mapping[str, Any]) -> Cell:
+    """A cell of a table that is too wide for reasons."""
+    cell = measured(metric, result)
+    return cell if result["low"] is not None else replace(cell, soft="")
+
+
+def _pairs(parts: Sequence[Part]) -> Table:
+    rows = [
+        [
+            text(name.replace("real_film", "real or film").replace("_vs_", " against ")),
+            *(measured("auroc", part.metrics["origin_pairs"][name]["auroc"]) for part in parts),
+        ]
         for name in parts[0].metrics["origin_pairs"]
     ]
+    columns = ["Pair", *(part.name for part in parts)]
+    return Table("AUROC of P(real) between groups of origins", columns, rows)
+
+
+def _data(rows: Sequence[DataRow]) -> Table:
+    """A row a source of a part."""
+    return Table(
+        "Sources and classes",
+        [
+            *("Source", "Part", "Origin"),
+            *(wording.CLASS_NAMES[name] for name in CLASSES),
+            *("recordings", "Licence and authority"),
+        ],
+        [
+            [
+                text(row.source),
+                text(row.part),
+                Cell(row.origin, _rendered(row.rendered)),
+                *(Cell(f"{n:,}" if n else wording.DASH, sort=float(n)) for n in row.counts),
+                count(row.num_recordings),
+                Cell(row.licence, row.authority or "no authority stated"),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _files(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a file of a collection."""
+    return Table(
+        "Files",
+        ["File", "Is", "Taken for", "Score", "Alert after", "Clips"],
+        [
+            [
+                text(row["path"]),
+                Cell(wording.CLASS_NAMES[row["truth"]], _rendered(row["rendered"])),
+                *_judgement(row),
+                count(row["num_clips"]),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _judgement(row: Mapping[str, Any]) -> list[Cell]:
+    """What was said of a file, its score, and when an alert rises."""
+    if row["status"] != "scored":
+        return [text(f"rejected: {row['reason']}"), text(wording.DASH), text(wording.DASH)]
+    alert_s = row["alert_s"]
+    return [
+        text(wording.CLASS_NAMES[row["predicted"]]),
+        Cell(wording.decimal(row["score"]), sort=row["score"]),
+        text(wording.DASH) if alert_s is None else Cell(f"{alert_s:.1f} s", sort=alert_s),
+    ]
+
+
+def _rendered(is_rendered: bool) -> str:
+    return "rendered" if is_rendered else ""
 
 
 def _shown(name: str, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.assess import previews, report, wording
 from pipeline.assess.mistakes import hardest
 from pipeline.assess.operating import FILE as POINT
+from pipeline.assess.operating import OperatingPoint
 from pipeline.assess.plots import write_csv, write_plots
 from pipeline.assess.scored import Scored
 from pipeline.assess.scores import FILES, SCORES, VALIDATION
@@ -65,9 +66,9 @@ def write_results(
         pq.write_table(table, folder / name)
     for suite in suites:
         _write_section(folder / "suites" / suite.name, suite.section)
-    point = found_point(suites)
-    if point is not None:
-        _write_json(folder / POINT, {**point, "weights_sha256": provenance.weights_sha256})
+    point = evidence.point
+    if isinstance(point, OperatingPoint):
+        _write_json(folder / POINT, {**point.record, "weights_sha256": provenance.weights_sha256})
     found = {suite.name: _found(suite.section) for suite in suites}
     _write_json(folder / METRICS, {"parts": metrics, "suites": found})
     counts = Counter(verdict.state for suite in suites for verdict in suite.section.verdicts)
@@ -85,10 +86,11 @@ def write_results(
         tables=list(tables),
         threshold=threshold,
         starts=starts,
+        alerts=_file_alerts(files, point),
         mistakes=[group for one in scored for group in _mistakes(one, settings)],
         data=[row for one in scored for row in _data_rows(one)],
         files=[row for table in files for row in _file_rows(table)],
-        clip_s=evidence.clip.num_frames / evidence.clip.fps,
+        clip_s=evidence.clip_s,
         provenance=provenance,
     )
     html = report.render(page, settings.bootstrap, settings.num_bins)
@@ -96,24 +98,38 @@ def write_results(
     return metrics
 
 
-def found_point(suites: Sequence[Examined]) -> Mapping[str, Any] | None:
-    """The operating point that the suite of streams chose."""
-    streams = next((one.section.metrics for one in suites if one.name == "streams"), {})
-    point: Mapping[str, Any] | None = streams.get("operating_point")
-    return point
+def _file_alerts(files: Sequence[pa.Table], point: OperatingPoint | str) -> str:
+    """What the operating point does on files, in words; nothing where none are judged."""
+    if not files:
+        return ""
+    if isinstance(point, str):
+        return f"No alert threshold was applied to the files: {point}."
+    judged = [
+        (row["origin"] == "real" and bool(row["discharge"]), row["alert_s"] is not None)
+        for table in files
+        for row in table.to_pylist()
+        if row["status"] == "scored"
+    ]
+    return wording.file_alerts(
+        SMOOTHINGS[point.choice.smoothing],
+        point.choice.threshold,
+        [alert for shooting, alert in judged if shooting],
+        [alert for shooting, alert in judged if not shooting],
+    )
 
 
-def _slider(point: Mapping[str, Any] | None, unit: str) -> tuple[float, str]:
+def _slider(point: OperatingPoint | str, unit: str) -> tuple[float, str]:
     """Where the slider of thresholds stands at first, and why there."""
-    if point is None:
-        return 0.5, "It starts at 0.5, since no operating point was chosen."
-    if point["smoothing"] != "none":
-        smoothing = SMOOTHINGS[point["smoothing"]]
+    if isinstance(point, str):
+        return 0.5, "It starts at 0.5, since there is no operating point."
+    choice = point.choice
+    if choice.smoothing != "none":
         return 0.5, (
-            f"It starts at 0.5: the operating point, {point['threshold']:.3f}, is a threshold of "
-            f"the {smoothing} in a stream, and none of the score of a single {unit}."
+            f"It starts at 0.5: the operating point, {choice.threshold:.3f}, is a threshold of "
+            f"the {SMOOTHINGS[choice.smoothing]} in a stream, and none of the score of a single "
+            f"{unit}."
         )
-    return point["threshold"], (
+    return choice.threshold, (
         "It starts at the operating point, which validation chose for streams of clips."
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -71,9 +71,14 @@ FILE_SCHEMA = pa.schema(
         pa.field("p_real", pa.float64()),
         pa.field("p_discharge", pa.float64()),
         pa.field("predicted", pa.string()),
+        pa.field("alert_s", pa.float64()),
     ]
 )
-"""`FILES`: a row a file of the index; `reason` where it was rejected, else its scores."""
+"""`FILES`: a row a file of the index; `reason` where it was rejected, else its scores.
+
+`alert_s` is when the operating point raises the first alert, null where it raises none or there is
+no operating point.
+"""
 
 
 def is_rendered(authority: str) -> bool:
@@ -144,11 +149,17 @@ def score_table(clips: pa.Table, probabilities: FloatArray) -> pa.Table:
     return pa.table(columns, schema=SCORE_SCHEMA)
 
 
-def file_table(index: Sequence[IndexRow], scores: pa.Table, rejects: Sequence[Reject]) -> pa.Table:
+def file_table(
+    index: Sequence[IndexRow],
+    scores: pa.Table,
+    rejects: Sequence[Reject],
+    alerts_s: Mapping[str, float],
+) -> pa.Table:
     """Rows of `FILE_SCHEMA`, one a row of the index, from the scores of its clips.
 
     One second of shooting makes a file a shooting: `score` and `p_discharge` are maxima over
-    clips. The origin is that of the whole file: `p_real` is a mean.
+    clips. The origin is that of the whole file: `p_real` is a mean. `alerts_s` are `alert_s` by
+    path.
     """
     clips: dict[str, list[dict[str, Any]]] = {}
     for row in scores.to_pylist():
@@ -161,6 +172,7 @@ def file_table(index: Sequence[IndexRow], scores: pa.Table, rejects: Sequence[Re
             "licence": file.licence,
             "authority": file.authority,
             "rendered": is_rendered(file.authority),
+            "alert_s": alerts_s.get(file.path),
             **_file_scores(clips.get(file.path, []), reasons.get(file.path, "no_clip")),
         }
         for file in index

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.assess.questions import (
@@ -119,6 +119,40 @@ def _verdict_without_shootings(metrics: Mapping[str, Any], unit: str) -> str:
     return (
         f"Of {metrics['num_examples']} {unit}s without a real shooting, the detector takes "
         f"{count} for one ({percent(alarms)}); what it would find, this data cannot show."
+    )
+
+
+def faults(states: Sequence[str | None]) -> str:
+    """What sections found, from the worst verdict of each; words that may end with a list."""
+    total, (red, amber, grey) = len(states), map(states.count, ("red", "amber", "grey"))
+    sections = "section" if total == 1 else "sections"
+    if red:
+        return f"{red} of {total} {sections} found a fault"
+    beside = ", ".join(
+        f"{number} {words}"
+        for number, words in ((amber, "with caution"), (grey, "that could not tell"))
+        if number
+    )
+    return f"None of {total} {sections} found a fault" + (f"; {beside}" if beside else "")
+
+
+def file_alerts(
+    smoothing: str, threshold: float, shootings: Sequence[bool], others: Sequence[bool]
+) -> str:
+    """What an operating point does on files: whether each with a real shooting, or other, alerts.
+
+    Args:
+        smoothing: what the threshold is held against, in words.
+        threshold: of the operating point.
+        shootings: an item a file.
+        others: an item a file.
+    """
+    never = ", which no score reaches" if threshold > 1 else ""
+    return (
+        "At the operating point that the last evaluation of these weights chose on validation "
+        f"({threshold:.3f}{never}, {smoothing}), an alert rises in {sum(shootings)} of "
+        f"{len(shootings)} files with a real shooting and in {sum(others)} of {len(others)} "
+        "without."
     )
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import workdir
-from pipeline.assess.operating import FILE as POINT
+from pipeline.assess import operating
+from pipeline.assess.operating import OperatingPoint
 from pipeline.commands import onnx_forms
 from pipeline.commands.onnx_forms import NEXT, STATE
 from pipeline.config import ExportApp
@@ -155,11 +156,8 @@ def _packed(cfg: ExportApp, detector: Detector) -> dict[str, NDArray[np.uint8]]:
 
 def _operating_point(cfg: ExportApp, detector: Detector) -> Any:
     """The threshold that the evaluation of these weights chose; None without such a report."""
-    path = Path(cfg.paths.reports) / POINT
-    if not path.is_file():
-        return None
-    point = json.loads(path.read_text(encoding="utf-8"))
-    return point if point["weights_sha256"] == detector.sha256 else None
+    point = operating.read(Path(cfg.paths.reports), detector.sha256)
+    return dict(point.record) if isinstance(point, OperatingPoint) else None
 
 
 def _facts(detector: Detector) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.stats import poisson
 
 from pipeline.assess import operating
 from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.operating import Choice
+from pipeline.assess.operating import Choice, OperatingPoint
 from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
 from pipeline.assess.streaming.footage import Footage
@@ -90,7 +91,7 @@ def test_the_threshold_keeps_within_the_cost_and_is_the_lowest_that_does(cost: f
     point = operating.choose(VALIDATION, CLIP_S, config(false_alerts_per_1000_h=cost), BOOTSTRAP)
     assert point is not None
     assert point.supported
-    assert point.expected["false_alerts"]["high"] <= cost
+    assert point.record["bounds"]["false_alerts_per_1000_h"][1] <= cost
     reel = Footage.of(VALIDATION.clips, CLIP_S, 0).reel
     levels = reel.levels(point.choice.smoothing)
     lower = levels[levels < point.choice.threshold].max()
@@ -107,7 +108,7 @@ def test_a_cost_that_validation_cannot_show_takes_the_lowest_threshold_without_a
     reel = Footage.of(VALIDATION.clips, CLIP_S, 0).reel
     levels = reel.levels(point.choice.smoothing)
     assert point.choice.threshold == np.nextafter(levels.max(), 2.0)
-    assert point.expected["false_alerts"]["num_events"] == 0
+    assert point.record["expected"]["false_alerts_per_1000_h"] == 0
     assert "validation holds 20 hours" in point.says
     assert "could be as high as 184 per 1,000" in point.says
     assert "369 hours" in point.says
@@ -125,7 +126,7 @@ def test_a_generous_cost_lets_everything_alert() -> None:
     point = operating.choose(VALIDATION, CLIP_S, generous, BOOTSTRAP)
     assert point is not None
     assert point.choice.threshold == 0.0
-    assert point.expected["missed"]["value"] == 0.0
+    assert point.record["expected"]["missed"] == 0.0
 
 
 def test_a_false_alert_at_full_score_is_only_avoided_by_never_alerting() -> None:
@@ -133,7 +134,7 @@ def test_a_false_alert_at_full_score_is_only_avoided_by_never_alerting() -> None
     point = operating.choose(val, CLIP_S, config(), BOOTSTRAP)
     assert point is not None
     assert point.choice.threshold > 1
-    assert point.expected["missed"]["value"] == 1.0
+    assert point.record["expected"]["missed"] == 1.0
 
 
 def test_the_smoothing_is_the_one_that_finds_most_at_the_cost() -> None:
@@ -145,7 +146,7 @@ def test_the_smoothing_is_the_one_that_finds_most_at_the_cost() -> None:
     )
     assert point is not None
     assert point.choice.smoothing != "none"
-    assert point.expected["missed"]["value"] == 0.0
+    assert point.record["expected"]["missed"] == 0.0
     # Shootings of a single clip are lost to smoothing, where nothing else is as high.
     brief = [File(f"real/{i}", "real", [0.9], [1]) for i in range(4)]
     calm = File("game/a", "game", [0.1, 0.5, 0.5] * 100)
@@ -206,7 +207,7 @@ def test_the_interval_of_a_delay_may_reach_to_never() -> None:
 def test_the_point_survives_json_to_the_last_digit() -> None:
     point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
     assert point is not None
-    read = json.loads(json.dumps(point.as_json(), allow_nan=False))
+    read = json.loads(json.dumps(point.record, allow_nan=False))
     assert read["threshold"] == point.choice.threshold
     assert read["supported"] is False
     assert read["bounds"]["false_alerts_per_1000_h"][0] == 0.0
@@ -221,4 +222,39 @@ def test_the_order_of_rows_does_not_matter() -> None:
     one, other = (operating.choose(v, CLIP_S, cost, BOOTSTRAP) for v in (VALIDATION, shuffled))
     assert one is not None
     assert other is not None
-    assert one.as_json() == other.as_json()
+    assert one.record == other.record
+
+
+def test_a_point_is_read_for_its_own_weights_and_cost_alone(tmp_path: Path) -> None:
+    assert "has left" in str(operating.read(tmp_path, "a"))
+    point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
+    assert point is not None
+    text = json.dumps({**point.record, "weights_sha256": "a"})
+    (tmp_path / operating.FILE).write_text(text)
+    read = operating.read_for(tmp_path, "a", config())
+    assert isinstance(read, OperatingPoint)
+    assert read.choice == point.choice
+    assert "other weights" in str(operating.read(tmp_path, "b"))
+    dearer = operating.read_for(tmp_path, "a", config(false_alerts_per_1000_h=20.0))
+    assert "chosen for 10 false alerts" in str(dearer)
+    longer = operating.read_for(tmp_path, "a", config(refractory_s=90.0))
+    assert "another refractory time" in str(longer)
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "expected"),
+    [
+        ("none", {"home/a": 1.0, "home/b": 3.0}),
+        ("mean_3", {"home/b": 4.0}),
+        ("two_of_three", {"home/b": 4.0}),
+    ],
+)
+def test_each_file_is_a_stream_of_its_own(smoothing: str, expected: dict[str, float]) -> None:
+    clips = table(
+        File("home/a", "game", [0.9, 0.1, 0.1]),
+        File("home/b", "real", [0.1, 0.1, 0.8, 0.9]),
+        File("home/c", "real", [0.5]),
+    )
+    order = np.random.default_rng(0).permutation(clips.num_rows)
+    found = operating.first_alerts(Choice(0.6, smoothing, 60.0), clips.take(order), CLIP_S)
+    assert found == expected

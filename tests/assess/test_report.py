@@ -80,7 +80,7 @@ def write(
     found: Sequence[Examined] = (),
 ) -> str:
     folder.mkdir()
-    evidence = dataclasses.replace(toy.evidence(), parts=scored, settings=SETTINGS)
+    evidence = dataclasses.replace(toy.evidence(), parts=scored, val=None, settings=SETTINGS)
     write_results(folder, heading, evidence, [], found, PROVENANCE)
     return (folder / "report.html").read_text(encoding="utf-8")
 
@@ -255,11 +255,12 @@ def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Pa
         IndexRow(path, "real" if "phone" in path else "game", "s", False, "CC0-1.0", recording=path)
         for path in paths
     ]
-    files = scores.file_table(index, table, [])
+    files = scores.file_table(index, table, [], {})
     page = write(tmp_path / "out", Scored("home", "Files", table, toy.frames, "d" * 64, files))
     assert "Of 5 files without a real shooting" in page
     assert "1 of 6 files could not be judged" in page
     assert "phone/broken.mp4" in page
+    assert "No alert threshold was applied to the files: no validation" in page
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["parts"]["home"]["num_rejected"] == 1
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
@@ -279,3 +280,37 @@ def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Pa
 def test_settings_that_make_no_sense_are_named(change: dict[str, object]) -> None:
     with pytest.raises(UserError, match=f"evaluate.yaml: {next(iter(change))} is"):
         dataclasses.replace(SETTINGS, **change)
+
+
+def test_faults_of_sections_stand_under_the_verdict_and_lead_to_them(tmp_path: Path) -> None:
+    good = Examined("slices", "Slices", Section("", [Verdict("a", "green", "Good.")]))
+    found = [*suites("Floors: who"), good]
+    page = write(tmp_path / "out", split("test", toy.SOURCES), found=found)
+    line = page.partition("</h1>")[2].partition("</p>")[0]
+    assert "1 of 2 sections found a fault" in line
+    assert '<a href="#suite-floors">Floors</a>' in line
+    assert "Slices" not in line
+    without = write(tmp_path / "good", split("test", toy.SOURCES), found=[good])
+    assert "None of 1 section found a fault." in without
+
+
+def test_a_number_that_the_data_cannot_support_makes_room_for_one_that_it_can(
+    tmp_path: Path,
+) -> None:
+    page = write(tmp_path / "out", split("test", toy.SOURCES))
+    cards = page.partition('aria-label="Key numbers"')[2].partition("</section>")[0]
+    labels = re.findall(r"<h2[^>]*>(.*?)</h2>", cards)
+    # Fewer than 100 clips are no shooting.
+    assert labels == [
+        "AUROC",
+        "Real told from game and film (AUROC)",
+        "Discharge told from none (AUROC)",
+    ]
+    assert '<div class="value">\u2013' not in cards
+    assert "needs 1,000 negatives" in page.partition("<h2>All numbers</h2>")[2]
+
+
+def test_every_table_of_numbers_can_be_sorted(page: str) -> None:
+    titles = re.findall(r'aria-label="([^"]*)"><table class="sortable">', page)
+    assert {"Is it a real shooting?", "Each source, unseen: is it a real shooting?"} < set(titles)
+    assert {"AUROC of P(real) between groups of origins", "Sources and classes"} < set(titles)

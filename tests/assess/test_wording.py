@@ -70,3 +70,18 @@ def test_what_was_absent_is_listed() -> None:
     assert "No game footage was tested." in limits
     assert "No source was held out" in limits
     assert "81,000 clips: one false alarm in 100 clips is about 810 a day" in limits
+
+
+def test_the_worst_that_sections_found_is_told() -> None:
+    assert wording.faults(["red", "green", "red", "grey"]) == "2 of 4 sections found a fault"
+    assert wording.faults(["green", "amber", "grey", None]) == (
+        "None of 4 sections found a fault; 1 with caution, 1 that could not tell"
+    )
+    assert wording.faults(["green"]) == "None of 1 section found a fault"
+
+
+def test_what_a_threshold_does_on_files_is_told_in_counts() -> None:
+    told = wording.file_alerts("each clip alone", 0.25, [True, False], [False] * 3)
+    assert "(0.250, each clip alone)" in told
+    assert "1 of 2 files with a real shooting and in 0 of 3 without" in told
+    assert "which no score reaches" in wording.file_alerts("each clip alone", 1.1, [], [])

@@ -29,10 +29,13 @@ def model_card(
     form = card["preprocessing"]
     clip_s = form["num_frames"] / form["fps"]
     limits = [*wording.limits(metrics, unit, clip_s), *gaps(data)]
+    faults = ", ".join(name for name, one in sections.items() if one.state == "red")
+    examined = wording.faults([one.state for one in sections.values()])
     return "\n".join(
         [
             f"# Model card: {safe(heading)}\n",
             f"{safe(wording.verdict(metrics, unit), _MAX_SENTENCE)}\n",
+            f"{examined}{': ' if faults else ''}{faults}.\n",
             f"**{safe(wording.warning(metrics), _MAX_SENTENCE)}**\n",
             section("Model details", _details(card, clip_s)),
             section("Intended use", _USE, "Out of scope:", bullets(_OUT_OF_SCOPE)),

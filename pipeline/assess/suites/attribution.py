@@ -1,9 +1,10 @@
 """Which regions and frames drove the hardest mistakes, and whether they are where shortcuts stand.
 
 The verdicts are about these few mistakes, not about the detector at large: amber where the border,
-or the strips that overlays stand in, carry more than twice their share of the area; green where
-they do not; grey where fewer than `MIN_CLIPS` mistakes react to anything. Nothing here turns red,
-since a detector that is right may look anywhere.
+or the strips that overlays stand in, carry more than twice their share of the area; else grey, also
+where fewer than `MIN_CLIPS` mistakes react to anything. Nothing here turns red, since a detector
+that is right may look anywhere, and nothing turns green: a handful of mistakes where nothing stands
+out is no proof that nothing is there.
 """
 
 from __future__ import annotations
@@ -165,7 +166,12 @@ def _verdict(name: str, areas: Sequence[float] | None, shares: FloatArray) -> Ve
     )
     if share > TOO_MUCH * area:
         return Verdict(name, "amber", f"{found}: look there for a shortcut.")
-    return Verdict(name, "green", f"{found}, no more than {TOO_MUCH:g} times their share.")
+    return Verdict(
+        name,
+        "grey",
+        f"{found}, no more than {TOO_MUCH:g} times their share: nothing stands out, which so few "
+        "cannot prove.",
+    )
 
 
 def _galleries(

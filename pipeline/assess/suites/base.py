@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess import wording
+from pipeline.assess import operating, wording
 from pipeline.assess.metrics import FloatArray
+from pipeline.assess.operating import OperatingPoint
 from pipeline.assess.scored import Scored
 from pipeline.assess.scores import FILES, SCORES
 from pipeline.assess.settings import Settings
@@ -62,6 +64,22 @@ class Evidence:
     """None where a collection is judged instead of the packed splits."""
     progress: Callable[[Sequence[int], str], Iterable[int]] = lambda batches, title: batches
     """Wraps the numbers of batches, to show how far scoring is."""
+    earlier: OperatingPoint | str = "no validation clips were judged"
+    """What stands in for a choice where there is no validation, or why nothing does."""
+
+    @property
+    def clip_s(self) -> float:
+        """Length of a clip."""
+        return self.clip.num_frames / self.clip.fps
+
+    @cached_property
+    def point(self) -> OperatingPoint | str:
+        """The operating point, whatever suites ask for it; or why there is none."""
+        if self.val is None:
+            return self.earlier
+        settings = self.settings
+        chosen = operating.choose(self.val, self.clip_s, settings.operating, settings.bootstrap)
+        return chosen or "validation holds no clips without real gunfire"
 
     def part(self, name: str) -> Scored | None:
         """The part of that name, if it is judged."""
@@ -153,6 +171,12 @@ class Section:
     beyond: str = ""
     """A sentence on numbers that no row of these stands for, and where they come from."""
 
+    @property
+    def state(self) -> State | None:
+        """Its worst verdict; None where it judges nothing."""
+        states = {one.state for one in self.verdicts}
+        return next((state for state in STATES if state in states), None)
+
 
 @dataclass(frozen=True)
 class Examined:
@@ -165,8 +189,7 @@ class Examined:
     @property
     def state(self) -> State | None:
         """Its worst verdict; None where it judges nothing."""
-        states = {one.state for one in self.section.verdicts}
-        return next((state for state in STATES if state in states), None)
+        return self.section.state
 
 
 def text(value: Any) -> Cell:

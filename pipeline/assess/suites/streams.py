@@ -74,13 +74,10 @@ _LEAD = (
 
 
 def run(evidence: Evidence) -> Section:
-    """Choose the operating point, apply it to every part, and follow the thresholds around it."""
-    clip_s = evidence.clip.num_frames / evidence.clip.fps
+    """Apply the operating point to every part, and follow the thresholds around it."""
+    clip_s, point = evidence.clip_s, evidence.point
     settings, config = evidence.settings, evidence.settings.operating
-    point = None
-    if evidence.val is not None:
-        point = operating.choose(evidence.val, clip_s, config, settings.bootstrap)
-    parts = [_play(one, clip_s, point, evidence) for one in evidence.parts]
+    parts = [_play(one, point, evidence) for one in evidence.parts]
     applied = {one.scored.name: one.applied for one in parts if one.applied is not None}
     survival, survival_rows = figures.survival(applied, settings.bootstrap)
 
@@ -111,7 +108,7 @@ def run(evidence: Evidence) -> Section:
             tables.scenario_table(with_shootings, config),
         ]
     metrics = {
-        "operating_point": None if point is None else point.as_json(),
+        "operating_point": dict(point.record) if isinstance(point, OperatingPoint) else None,
         "parts": {one.scored.name: _metrics(one, evidence) for one in parts},
     }
     return Section(
@@ -132,13 +129,13 @@ def run(evidence: Evidence) -> Section:
     )
 
 
-def _play(
-    scored: Scored, clip_s: float, point: OperatingPoint | None, evidence: Evidence
-) -> Played:
+def _play(scored: Scored, point: OperatingPoint | str, evidence: Evidence) -> Played:
     bootstrap = evidence.settings.bootstrap
     refractory_s = evidence.settings.operating.refractory_s
-    footage = Footage.of(scored.clips, clip_s, bootstrap.seed)
-    applied = None if point is None else operating.apply(point.choice, footage, bootstrap)
+    footage = Footage.of(scored.clips, evidence.clip_s, bootstrap.seed)
+    applied = None
+    if isinstance(point, OperatingPoint):
+        applied = operating.apply(point.choice, footage, bootstrap)
     curves: list[Curve] = []
     if footage.reel.hours:
         streams = applied.streams if applied else assemble(footage, bootstrap.seed)
@@ -151,13 +148,12 @@ def _play(
 
 def _verdicts(
     parts: Sequence[Played],
-    point: OperatingPoint | None,
+    point: OperatingPoint | str,
     cost: operating.Cost,
     confidence: float,
 ) -> list[Verdict]:
-    if point is None:
-        says = "No threshold could be chosen: no validation clips without real gunfire were judged."
-        return [Verdict("operating_point", "grey", says)]
+    if isinstance(point, str):
+        return [Verdict("operating_point", "grey", f"No threshold is applied: {point}.")]
     false_alerts = [_judge_false_alerts(one, cost, confidence) for one in parts]
     missed = [_judge_missed(one) for one in parts]
     return [

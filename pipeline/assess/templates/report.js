@@ -39,7 +39,8 @@ function sortBy(header) {
     const cell = row.cells[column];
     return cell.dataset.sort === undefined ? cell.textContent.trim() : Number(cell.dataset.sort);
   };
-  const missing = (one) => one === "\u2013" || one === "";
+  // A dash may be followed by its reason.
+  const missing = (one) => one === "" || String(one).startsWith("\u2013");
   const rows = [...body.rows].sort((a, b) => {
     const [one, other] = [value(a), value(b)];
     if (missing(one) || missing(other)) return missing(one) - missing(other);
