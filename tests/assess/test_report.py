@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.assess import report, scores
+from pipeline.assess.operating import OperatingPoint
 from pipeline.assess.results import write_results
 from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
@@ -78,9 +79,11 @@ def write(
     *scored: Scored,
     heading: str = "Evaluation",
     found: Sequence[Examined] = (),
+    **changed: object,
 ) -> str:
     folder.mkdir()
-    evidence = dataclasses.replace(toy.evidence(), parts=scored, val=None, settings=SETTINGS)
+    changed = {"val": None, "settings": SETTINGS} | changed
+    evidence = dataclasses.replace(toy.evidence(), parts=scored, **changed)
     write_results(folder, heading, evidence, [], found, PROVENANCE)
     return (folder / "report.html").read_text(encoding="utf-8")
 
@@ -212,7 +215,8 @@ def test_a_section_names_the_files_that_it_was_counted_from_and_they_are_there(
         Section("", [], tables=every, beyond=f"More of {HOSTILE}."),
     ]
     found = [Examined(f"s{i}", "S", section) for i, section in enumerate(sections)]
-    page = write(tmp_path / "out", split("test", toy.SOURCES), found=found)
+    val = split("val", toy.SOURCES)
+    page = write(tmp_path / "out", split("test", toy.SOURCES), found=found, val=val)
     named = counted_from(page)
     assert named == [
         ["scores.parquet", "suites/s0/own.parquet"],
@@ -223,17 +227,16 @@ def test_a_section_names_the_files_that_it_was_counted_from_and_they_are_there(
 
 
 def test_without_validation_there_is_no_table_of_it(tmp_path: Path) -> None:
-    evidence = dataclasses.replace(toy.evidence(), val=None, settings=SETTINGS)
     found = [Examined("s", "S", Section("", [], tables=("scores.parquet", "validation.parquet")))]
-    write_results(tmp_path, "Evaluation", evidence, [], found, PROVENANCE)
-    assert not (tmp_path / "validation.parquet").exists()
-    assert counted_from((tmp_path / "report.html").read_text()) == [["scores.parquet"]]
+    page = write(tmp_path / "out", split("test", toy.SOURCES), found=found)
+    assert not (tmp_path / "out" / "validation.parquet").exists()
+    assert counted_from(page) == [["scores.parquet"]]
 
 
 @pytest.mark.parametrize(
     ("smoothing", "at", "says"),
     [
-        (None, 500, "It starts at 0.5, since no operating point was chosen."),
+        (None, 500, "It starts at 0.5, since there is no operating point."),
         ("none", 877, "It starts at the operating point, which validation chose"),
         ("mean_3", 500, "the operating point, 0.877, is a threshold of the mean of the last 3"),
     ],
@@ -241,9 +244,11 @@ def test_without_validation_there_is_no_table_of_it(tmp_path: Path) -> None:
 def test_the_slider_says_where_it_starts(
     smoothing: str | None, at: int, says: str, tmp_path: Path
 ) -> None:
-    point = smoothing and {"threshold": 0.8767, "smoothing": smoothing}
-    streams = Examined("streams", "S", Section("", [], metrics={"operating_point": point}))
-    page = write(tmp_path / "out", split("test", toy.SOURCES), found=[streams])
+    point: OperatingPoint | str = "none was chosen"
+    if smoothing:
+        record = {"threshold": 0.8767, "smoothing": smoothing, "refractory_s": 60.0}
+        point = OperatingPoint(record)
+    page = write(tmp_path / "out", split("test", toy.SOURCES), earlier=point)
     assert f'step="1" value="{at}"' in page
     assert says in page
 
@@ -269,7 +274,6 @@ def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Pa
             "headline.json",
             "scores.parquet",
             "files.parquet",
-            "validation.parquet",
             "plots",
             "report.html",
         ),
