@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +24,16 @@ def footage() -> Path:
 
 @pytest.fixture
 def compose(tmp_path: Path) -> Callable[..., App]:
-    """The real config of a stage, with every path below `tmp_path` and a serial executor."""
+    """`compose_below` the test's own folder."""
+    return partial(compose_below, tmp_path)
 
-    def composed(name: str, *overrides: str) -> App:
-        paths = [f"paths.{key}={tmp_path / key}" for key in _path_keys()]
-        run = ["run.executor=serial", "run.num_workers=0", "run.progress=false"]
-        sources = ["unseen_sources=[]"] if name == "split" else []
-        return app.compose(name, *paths, *run, *sources, *overrides)
 
-    return composed
+def compose_below(folder: Path, name: str, *overrides: str) -> App:
+    """The real config of a stage, with every path below `folder` and a serial executor."""
+    paths = [f"paths.{key}={folder / key}" for key in _path_keys()]
+    run = ["run.executor=serial", "run.num_workers=0", "run.progress=false"]
+    sources = ["unseen_sources=[]"] if name == "split" else []
+    return app.compose(name, *paths, *run, *sources, *overrides)
 
 
 def _path_keys() -> list[str]:
@@ -85,4 +87,16 @@ def small_collection(tmp_path: Path) -> Path:
     ]
     folder = tmp_path / "footage" / "small"
     write_collection(folder, rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose stages have all run and that all suites have examined; leave it as it is."""
+    # Torch and the whole pipeline are for those who ask.
+    from tests import staged
+
+    folder = tmp_path_factory.mktemp("project")
+    staged.write_project(folder)
+    staged.evaluate_project(folder)
     return folder

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,16 +15,19 @@ import pytest
 import torch
 
 from evaluate import run
-from pipeline import manifest, workdir
-from pipeline.assess import lineage
+from pipeline import app, manifest, workdir
+from pipeline.assess import lineage, operating
+from pipeline.assess.suites import registry
 from pipeline.collection import IndexRow
+from pipeline.commands import verify
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.packed import Packed
 from tests import packing
-from tests.conftest import write_collection
+from tests.conftest import compose_below, write_collection
 from tests.learn.networks.nets import small_causal
+from tests.staged import evaluate_project
 
 Compose = Callable[..., Any]
 CLIP = ClipFormat(num_frames=4, size=32, fps=15.0, crf=18)
@@ -380,3 +385,40 @@ def test_an_evaluation_is_recorded_without_a_frame(
     assert '<img src="data:image' in (tmp_path / "reports" / "report.html").read_text()
     assert '<img src="data:image' not in told["page"]
     assert "Is it a real shooting?" in told["page"]
+
+
+@pytest.mark.slow
+def test_an_evaluation_of_a_whole_project_leaves_everything_that_is_promised(
+    project: Path,
+) -> None:
+    reports = project / "reports"
+    found = json.loads((reports / "metrics.json").read_text())["suites"]
+    assert list(found) == list(registry.SUITES)
+    assert all(one["verdicts"] for one in found.values())
+    page = (reports / "report.html").read_text()
+    assert all(f'<section id="suite-{name}"' in page for name in found)
+    stages = (app.PROJECT / "dvc.yaml").read_text()
+    plots = re.findall(r"\$\{reports\}/(plots/\S+?|suites/\S+?): (\w+)", stages)
+    assert len(plots) > 10
+    for name, column in plots:
+        rows = list(csv.DictReader((reports / name).read_text().splitlines()))
+        assert rows, name
+        assert column in rows[0], name
+    for name in (operating.FILE, "model_card.md", "datasheet.md", "croissant.json"):
+        assert (reports / name).stat().st_size > 200, name
+    verify.run(cfg=compose_below(project, "ingest"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry.SUITES)
+def test_each_suite_alone_says_what_it_says_among_all(
+    project: Path, tmp_path: Path, name: str
+) -> None:
+    told = json.loads((project / "reports" / "metrics.json").read_text())["suites"][name]
+    reports = tmp_path / "alone"
+    evaluate_project(project, f"suites=[{name}]", f"paths.reports={reports}")
+    found = json.loads((reports / "metrics.json").read_text())["suites"]
+    assert found == {name: told}
+    point = (project / "reports" / operating.FILE).read_bytes()
+    assert (reports / operating.FILE).read_bytes() == point
+    assert (reports / "model_card.md").exists() == (name == "data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,19 @@ from tests.assess.test_report import HOSTILE, HOSTILE_SOURCES, split, suites, wr
 from tests.assess.toy import SOURCES
 
 pytestmark = pytest.mark.browser
+AMID_ROC = """(() => {
+  const place = document.getElementById("roc");
+  const [axes, line] = [place._fullLayout, place._fullData.find((one) => one.hoverinfo !== "skip")];
+  const at = Math.floor(line.x.length / 2);
+  const box = place.querySelector(".nsewdrag").getBoundingClientRect();
+  return [box.x + axes.xaxis.d2p(line.x[at]), box.y + axes.yaxis.d2p(line.y[at])];
+})()"""
+"""Where in the window the middle point of the first curve is."""
+PRINTED_AMISS = """[...document.querySelectorAll(".plot")].filter((place) => {
+  const drawing = place.querySelector(".main-svg").getBoundingClientRect().width;
+  return drawing < 200 || Math.abs(drawing - place.getBoundingClientRect().width) > 2;
+}).map((place) => place.id)"""
+"""Figures that are not as wide as their places."""
 
 
 @dataclasses.dataclass
@@ -35,6 +49,20 @@ def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["light", "dark"])
 def visit(request: pytest.FixtureRequest, report_file: Path) -> Iterator[Visit]:
+    with visiting(report_file, request.param) as seen:
+        yield seen
+
+
+@pytest.fixture(params=["light", "dark"])
+def real_visit(request: pytest.FixtureRequest, project: Path) -> Iterator[Visit]:
+    """A page that all suites filled from stages that really ran."""
+    with visiting(project / "reports" / "report.html", request.param) as seen:
+        yield seen
+
+
+@contextlib.contextmanager
+def visiting(report_file: Path, scheme: str) -> Iterator[Visit]:
+    """Open a page in Chromium, in one colour scheme."""
     from playwright.sync_api import sync_playwright
 
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
@@ -42,7 +70,7 @@ def visit(request: pytest.FixtureRequest, report_file: Path) -> Iterator[Visit]:
         pytest.skip("no Chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        page = browser.new_page(color_scheme=request.param, reduced_motion="reduce")
+        page = browser.new_page(color_scheme=scheme, reduced_motion="reduce")
         seen = Visit(page, [], [])
         page.on("request", lambda one: seen.requests.append(one.url))
         page.on("console", lambda one: seen.complaints.append(one.text))
@@ -59,20 +87,30 @@ def unfold(visit: Visit) -> None:
         closed.first.click()
 
 
+def outside(visit: Visit) -> list[str]:
+    """What the page asked for beyond itself."""
+    return [url for url in visit.requests if not url.startswith(("data:", "blob:"))][1:]
+
+
+def violations(visit: Visit) -> list[tuple[str, list[str]]]:
+    """What an accessibility checker finds on the page with everything open."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    unfold(visit)
+    found = Axe().run(visit.page).response["violations"]
+    return [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found]
+
+
 def test_it_opens_from_disk_without_a_request_or_an_error(visit: Visit, report_file: Path) -> None:
-    outside = [url for url in visit.requests if not url.startswith(("data:", "blob:"))]
-    assert outside == [report_file.as_uri()]
+    assert visit.requests[0] == report_file.as_uri()
+    assert outside(visit) == []
     assert visit.complaints == []
     plots = visit.page.locator(".plot").count()
     assert plots == visit.page.locator(".plot.js-plotly-plot").count() > 3
 
 
 def test_it_passes_an_accessibility_checker(visit: Visit) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    unfold(visit)
-    found = Axe().run(visit.page).response["violations"]
-    assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found] == []
+    assert violations(visit) == []
 
 
 def test_the_slider_moves_the_confusion_of_every_part(visit: Visit) -> None:
@@ -137,3 +175,36 @@ def test_it_can_be_read_on_a_phone(visit: Visit) -> None:
     visit.page.reload()
     unfold(visit)
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.slow
+def test_a_whole_report_asks_for_nothing_and_passes_the_checker(real_visit: Visit) -> None:
+    assert real_visit.page.locator("section.suite").count() == 10
+    assert violations(real_visit) == []
+    plots = real_visit.page.locator(".plot").count()
+    assert plots == real_visit.page.locator(".plot.js-plotly-plot").count() > 10
+    assert outside(real_visit) == []
+    assert real_visit.complaints == []
+
+
+@pytest.mark.slow
+def test_a_figure_of_a_whole_report_tells_values_where_one_points(real_visit: Visit) -> None:
+    real_visit.page.locator("#roc").scroll_into_view_if_needed()
+    real_visit.page.mouse.move(*real_visit.page.evaluate(AMID_ROC))
+    real_visit.page.wait_for_selector("#roc .hoverlayer .hovertext", timeout=5000)
+    assert real_visit.complaints == []
+
+
+@pytest.mark.slow
+def test_a_whole_report_is_printed_with_everything_open_and_figures_in_their_places(
+    real_visit: Visit,
+) -> None:
+    page = real_visit.page
+    page.set_viewport_size({"width": 500, "height": 800})
+    page.emulate_media(media="print")
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+    assert page.locator("details.fold:not([open])").count() == 0
+    wrong = page.evaluate(PRINTED_AMISS)
+    assert wrong == []
+    assert outside(real_visit) == []
+    assert real_visit.complaints == []

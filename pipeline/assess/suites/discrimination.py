@@ -102,7 +102,7 @@ def _table(
         for metric, label in wording.METRIC_NAMES.items()
     ]
     return Table(
-        wording.QUESTION_NAMES[name], ["", *(part.meaning for part in parts)], sizes + rows
+        wording.QUESTION_NAMES[name], ["Metric", *(part.meaning for part in parts)], sizes + rows
     )
 
 

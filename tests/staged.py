@@ -1,0 +1,64 @@
+"""A small project all of whose stages have run, the training of a tiny network included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import evaluate
+import train
+from pipeline.collection import IndexRow
+from pipeline.stages import augment, ingest, pack, probe, split
+from tests.conftest import compose_below, write_collection
+
+SOURCES = {
+    "bodycam": ("real", "rendered by an engine"),
+    "dashcam": ("real", "released by a court"),
+    "phone": ("real", ""),
+    "doom": ("game", "rendered by an engine"),
+    "quake": ("game", ""),
+    "sintel": ("film", ""),
+}
+UNSEEN = ("phone", "quake")
+FILES_PER_LABEL = 8
+CLIP = ("ingest.clip.num_frames=8", "ingest.clip.size=32", "ingest.stride_frames=8")
+NETWORK = ("model.widths=[8,8,16]", "model.dilations=[1,2]", "num_epochs=2", "batch_size=16")
+EVALUATE = ("num_bootstrap=40", "num_bins=4", "num_mistakes=4", "run.wandb=disabled", *CLIP)
+
+
+def write_project(folder: Path) -> None:
+    """Footage, and everything up to the weights, in the folders that `compose_below` names."""
+    rows = [
+        IndexRow(
+            path=f"{source}-{int(discharge)}-{number}.mp4",
+            origin=origin,
+            source=source,
+            discharge=discharge,
+            licence="CC0-1.0",
+            authority=authority,
+            discharges_s=(0.25, 0.8, 1.3, 1.9) if discharge else (),
+            viewpoint="body" if number % 2 else "fixed",
+            notes="scene: office; light: lamps" if number % 3 else "scene: yard; light: night",
+        )
+        for source, (origin, authority) in SOURCES.items()
+        for discharge in (False, True)
+        for number in range(FILES_PER_LABEL)
+    ]
+    write_collection(folder / "footage" / "made", rows)
+    composed: Callable[..., Any] = partial(compose_below, folder)
+    ingest.run(composed("ingest", *(override.removeprefix("ingest.") for override in CLIP)))
+    unseen = f"unseen_sources=[{','.join(UNSEEN)}]"
+    split.run(composed("split", unseen, "val_fraction=0.2", "test_fraction=0.5"))
+    augment.run(composed("augment"))
+    pack.run(composed("pack"))
+    probe.run(composed("probe"))
+    train.run(composed("train", *NETWORK, "num_threads=1", "run.wandb=disabled"))
+
+
+def evaluate_project(folder: Path, *overrides: str) -> Path:
+    """The folder of the reports."""
+    composed: Callable[..., Any] = partial(compose_below, folder)
+    evaluate.run(composed("evaluate", *EVALUATE, *overrides))
+    return folder / "reports"
