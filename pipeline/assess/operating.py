@@ -162,13 +162,23 @@ class OperatingPoint:
 
 
 def read(folder: Path, weights_sha256: str) -> OperatingPoint | str:
-    """What the last evaluation into a folder chose for these weights, or why there is nothing."""
+    """What the last evaluation into a folder chose for these weights, or why there is nothing.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     path = folder / FILE
     if not path.is_file():
         return f"no evaluation of the packed splits has left an {FILE}"
-    record = json.loads(path.read_text(encoding="utf-8"))
-    if record["weights_sha256"] != weights_sha256:
-        return f"{FILE} of the last evaluation is of other weights"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["weights_sha256"] != weights_sha256:
+            return f"{FILE} of the last evaluation is of other weights"
+        Choice(float(record["threshold"]), record["smoothing"], float(record["refractory_s"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: no operating point ({error!r}); run dvc repro evaluate or dvc checkout"
+        ) from error
     return OperatingPoint(record)
 
 

@@ -225,6 +225,13 @@ def test_the_order_of_rows_does_not_matter() -> None:
     assert one.record == other.record
 
 
+@pytest.mark.parametrize("damaged", ["{", "[]", '{"weights_sha256": "a"}'])
+def test_a_damaged_point_is_named_with_a_remedy(damaged: str, tmp_path: Path) -> None:
+    (tmp_path / operating.FILE).write_text(damaged)
+    with pytest.raises(UserError, match=r"operating_point\.json: no operating point .*; run dvc"):
+        operating.read(tmp_path, "a")
+
+
 def test_a_point_is_read_for_its_own_weights_and_cost_alone(tmp_path: Path) -> None:
     assert "has left" in str(operating.read(tmp_path, "a"))
     point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
