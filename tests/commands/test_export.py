@@ -179,7 +179,8 @@ def test_the_operating_point_goes_along_with_the_weights_that_it_was_chosen_for(
     digest = weights.load(tmp_path / "models").sha256
     (tmp_path / "reports").mkdir()
     for sha256, expected in ((digest, 0.7), ("0" * 64, None)):
-        point = {"threshold": 0.7, "weights_sha256": sha256}
+        point = {"threshold": 0.7, "smoothing": "none", "refractory_s": 60.0}
+        point |= {"weights_sha256": sha256}
         (tmp_path / "reports" / "operating_point.json").write_text(json.dumps(point))
         folder = write(small_frame(), tmp_path)
         told = json.loads((folder / export.RECORD).read_text())["operating_point"]
