@@ -49,13 +49,18 @@ class Cache:
             handle = _opened(partial)
             # Room is made and taken at once, or processes that fetch together overfill the folder.
             with _locked(self.folder / "room.lock"):
-                self._make_room(size)
+                self._make_room(size, partial)
                 partial.rename(copy)
             return handle
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, size: int, fetched: Path) -> None:
         for partial in self.folder.glob(f"*{_PARTIAL}"):
-            # Left by a process that was killed, unless one holds its lock.
+            if partial == fetched:
+                continue
+            # Left by a process that was killed, unless another one holds its lock.
+            if _lock_of(partial) == _lock_of(fetched):
+                partial.unlink(missing_ok=True)
+                continue
             with suppress(BlockingIOError), _locked(_lock_of(partial), fcntl.LOCK_NB):
                 partial.unlink(missing_ok=True)
         files = [

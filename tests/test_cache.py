@@ -108,13 +108,16 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(store: Path, change: s
     assert read(one, "1.raw") == bytes([1]) * 1000
 
 
-def test_what_a_killed_process_left_is_removed(store: Path) -> None:
+def test_what_killed_processes_left_is_removed(store: Path) -> None:
     one = cache(store)
     one.folder.mkdir()
-    left = one.folder / f"{'0' * 23}a.partial"
-    left.write_bytes(b"half")
+    # One for every lock, that of the file which is fetched now among them.
+    left = [one.folder / f"{number:024x}.partial" for number in range(64)]
+    for partial in left:
+        partial.write_bytes(b"half")
     assert read(one, "2.raw") == bytes([2]) * 1000
-    assert not left.exists()
+    assert not any(partial.exists() for partial in left)
+    assert kept(one) == 1
 
 
 def _read_all(one: Cache, barrier: Any, queue: Any) -> None:
