@@ -68,11 +68,13 @@ def make_scenes(folder: Path) -> list[Frames]:
     """Recordings of the body-camera engine."""
     from pipeline.engines.render.camera_take import BodyCameraTake
     from pipeline.engines.render.script import write_script
+    from pipeline.engines.take import Format
 
     del folder
     found = []
     for number in range(12):
-        take = BodyCameraTake(write_script(3, number, 4.0), WIDTH, HEIGHT)
+        script = write_script("bodycam", 3, number, 4.0)
+        take = BodyCameraTake(script, Format(WIDTH, HEIGHT, FPS, kbit_s=1000, keyint=60))
         found.append(np.stack(list(take.frames()))[: int(4 * FPS)])
     return found
 

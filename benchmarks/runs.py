@@ -251,18 +251,19 @@ def judged(
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
             part = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-            part.write_text(json.dumps(_judge(detector.predict, clips), indent=2) + "\n")
+            part.write_text(json.dumps(judge(detector.predict, clips), indent=2) + "\n")
             part.replace(kept)
         results |= json.loads(kept.read_text())
     return results
 
 
-def _judge(model: Callable[[video.Frames], FloatArray], clips: Clips) -> Results:
+def judge(model: Callable[[video.Frames], FloatArray], clips: Clips) -> Results:
+    """What a model is worth on clips, by column."""
     probabilities, _ = scores.predict(clips.table, clips.read, model, batch_size=BATCH)
     table = scores.score_table(clips.table, probabilities)
     if not clips.files:
         return {clips.name: by_clip(table).judge()}
-    files = scores.file_table(clips.files, table, [])
+    files = scores.file_table(clips.files, table, [], {})
     ways = [by_group(files, "path"), by_group(files, "recording")]
     return {name: way.judge() for name, way in zip(clips.columns, ways, strict=True)}
 

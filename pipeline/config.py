@@ -90,6 +90,7 @@ class SynthesizeConfig:
     bodycam: RenderSettings = MISSING
     film: RenderSettings = MISSING
     twins: RenderSettings = MISSING
+    location: RenderSettings = MISSING
     vizdoom: GameSettings = MISSING
     openarena: GameSettings = MISSING
 

@@ -18,12 +18,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline import app
 from pipeline.assess.scores import FILE_SCHEMA
+from pipeline.collection import IndexRow
 from pipeline.config import ClipFormat, TrainApp
 from pipeline.learn import networks
 from pipeline.learn.data import PackedData
 from pipeline.learn.module import Classifier
 from pipeline.learn.trainer import make_trainer
 from pipeline.packed import INDEX, Packed
+from tests.assess import toy
 from tests.learn.toy import FORMAT
 
 BENCHMARKS = app.PROJECT / "benchmarks"
@@ -108,6 +110,25 @@ def test_the_table_trains_each_configuration_once_on_as_many_samples(tmp_path: P
     tables = [text.partition("AUROC of the origin")[2] for text in (first, again)]
     assert tables[0] == tables[1]
     assert {path: path.stat().st_mtime_ns for path in cards} == cards
+
+
+def test_a_collection_is_judged_by_file_and_by_recording() -> None:
+    from runs import Clips, judge
+
+    table = toy.clips((toy.Source("cam", "real", 3, 3), toy.Source("doom", "game", 3, 3)))
+    paths = sorted({(row["path"], row["origin"]) for row in table.to_pylist()})
+    index = [
+        IndexRow(path, origin, path.split("/")[0], True, "CC0-1.0", recording=path)
+        for path, origin in paths
+    ]
+
+    def brightness(batch: np.ndarray) -> np.ndarray:
+        real = batch.mean(axis=(1, 2, 3, 4)) / 255
+        return np.column_stack([real, (1 - real) / 2, 0 * real, (1 - real) / 2])
+
+    found = judge(brightness, Clips("cams", table, toy.frames, "", index))
+    assert list(found) == ["cams, by file", "cams, by recording"]
+    assert all(0 <= one["origin"]["value"] <= 1 for one in found.values())
 
 
 @pytest.mark.slow

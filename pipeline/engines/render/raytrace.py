@@ -198,6 +198,12 @@ class Tracer:
                 self._pixel_angle,
                 shading,
             )
+        if world.backdrop is not None:
+            back = world.backdrop
+            level = np.float32(back.level)
+            shaders.shade_backdrop(
+                hits, back.num_triangles, back.radiance, back.centre, level, shading
+            )
         shaders.shade_sky(hits, directions, world.sky.radiance, shading)
         return hits, shading
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +21,7 @@ from pipeline.engines.render.people.weapons import Weapon
 from pipeline.engines.render.staging import draw_roles, draw_wearer, overlap
 from pipeline.engines.render.world.interiors import car_park, corridor
 from pipeline.engines.render.world.lighting import LitWorld
+from pipeline.engines.render.world.location import PLACES, location
 from pipeline.engines.render.world.ranges import indoor_range, outdoor_range
 from pipeline.engines.render.world.scene import Plan
 from pipeline.engines.render.world.urban import room, street
@@ -27,7 +29,8 @@ from pipeline.engines.render.world.vehicle import vehicle
 
 Vector = NDArray[np.float64]
 
-SCENES: tuple[Callable[[np.random.Generator], Plan], ...] = (
+Scene = Callable[[np.random.Generator], Plan]
+SCENES: tuple[Scene, ...] = (
     indoor_range,
     outdoor_range,
     room,
@@ -36,6 +39,8 @@ SCENES: tuple[Callable[[np.random.Generator], Plan], ...] = (
     car_park,
     vehicle,
 )
+LOCATIONS: tuple[Scene, ...] = tuple(partial(location, place) for place in PLACES)
+"""Of the engine `location`: a multiple of the number of SCENES, or some places were met more."""
 NUM_CELLS = 2 * len(SCENES)
 _FIRING_ACTIONS = {"fire": 0.5, "others_fire": 0.5}
 _QUIET_ACTIONS = {
@@ -71,6 +76,10 @@ class Cell:
         """Return the cell of an index."""
         place = index % NUM_CELLS
         return cls(place % len(SCENES), place < len(SCENES), index // NUM_CELLS)
+
+    def pick(self, scenes: Sequence[Scene]) -> Scene:
+        """Pick a scene, of more than SCENES others in every block."""
+        return scenes[(self.scene + self.block * len(SCENES)) % len(scenes)]
 
     def rotate(self, num_choices: int) -> int:
         """Pick one of several choices so that scene and discharge tell nothing about it."""
@@ -173,7 +182,7 @@ def write_script(
     """
     cell = Cell.of(index)
     scene_rng = _stream(engine, seed, index, "scene")
-    plan = SCENES[cell.scene](scene_rng)
+    plan = cell.pick(LOCATIONS if engine == "location" else SCENES)(scene_rng)
     rng = _stream(engine, seed, index, "people")
     odds = _FIRING_ACTIONS if cell.firing else _QUIET_ACTIONS
     action = str(rng.choice(list(odds), p=list(odds.values())))

@@ -13,6 +13,7 @@ from pipeline.engines.render.kernels import STATIC, WEARER, sky_radiance
 Array = NDArray[np.float32]
 
 _MAX_WEIGHT = np.float32(400)
+_REFLECTED = np.float32(0.3)
 _SHARPNESS = 0.3
 """Below 1 a texture keeps detail finer than a pixel, which a pixel's several rays then average."""
 
@@ -169,6 +170,36 @@ def shade(  # type: ignore[no-untyped-def]
         out.gloss[i] = surface.gloss[triangle]
         if len(lamps.centre) > 0:
             _lamp_sample(lamps, out.point[i], normal, random, i, code != STATIC, out)
+
+
+@njit(cache=True)
+def shade_backdrop(hits, num_triangles, panorama, centre, level, out):  # type: ignore[no-untyped-def]
+    """Give the rays that hit the first `num_triangles` still ones what a photograph shows there.
+
+    `panorama` (rows, columns, 3) is radiance, seen from `centre` (3,), `level` its mean: how much
+    a place reflects is guessed from how bright it is, for shadows and flashes that fall on it.
+    """
+    rows, columns = panorama.shape[0], panorama.shape[1]
+    for i in range(len(hits.surface)):
+        if hits.surface[i] != STATIC or hits.triangle[i] >= num_triangles:
+            continue
+        x, y = out.point[i, 0] - centre[0], out.point[i, 1] - centre[1]
+        z = out.point[i, 2] - centre[2]
+        down = np.arccos(z / np.sqrt(x * x + y * y + z * z)) / np.pi * rows - 0.5
+        turn = (np.arctan2(y, x) / (2 * np.pi) % 1.0) * columns - 0.5
+        top, left = int(np.floor(down)), int(np.floor(turn))
+        f, g = np.float32(down - top), np.float32(turn - left)
+        top, bottom = max(top, 0), min(top + 1, rows - 1)
+        left, right = left % columns, (left + 1) % columns
+        for k in range(3):
+            upper = (1 - g) * panorama[top, left, k] + g * panorama[top, right, k]
+            lower = (1 - g) * panorama[bottom, left, k] + g * panorama[bottom, right, k]
+            radiance = (1 - f) * upper + f * lower
+            share = min(max(_REFLECTED * radiance / level, np.float32(0.03)), np.float32(0.8))
+            out.albedo[i, k] = share
+            out.ambient[i, k] = radiance / share
+            out.direct[i, k] = out.emission[i, k] = 0
+        out.gloss[i] = 0
 
 
 @njit(cache=True)

@@ -10,6 +10,12 @@ from pipeline.engines.render.game_take import GameTake
 from pipeline.engines.render.script import Cell, Script, write_script
 from pipeline.engines.take import Format, Take, draw_format
 
+_RENDERED = "rendered by pipeline.engines.render; staged, no real event"
+_PHOTOGRAPHED = (
+    "photograph of a real place (Poly Haven, CC0), people and weapons "
+    "rendered by pipeline.engines.render; staged, no real event"
+)
+
 
 def write(engine: str, seed: int, index: int, settings: RenderSettings) -> Script:
     """Draw the script of an engine's recording, for a camera that is worn or that stands."""
@@ -25,7 +31,9 @@ def real(script: Script, settings: RenderSettings) -> Take:
         Dropped: the camera sees little but its wearer, an obstacle or nothing.
     """
     look = BodyCameraTake(script, _format(script, settings))
-    return _take(script, "real", f"bodycam-{look.fleet.name}", look.viewpoint, look)
+    return _take(
+        script, "real", f"{_kind(script, 'bodycam')}-{look.fleet.name}", look.viewpoint, look
+    )
 
 
 def game(script: Script, settings: RenderSettings) -> Take:
@@ -46,7 +54,11 @@ def film(script: Script, settings: RenderSettings) -> Take:
         Dropped: no set-up was found that shows a person unhidden, or all is dark.
     """
     look = FilmTake(script, _format(script, settings))
-    return _take(script, "film", f"cinema-{look.style.name}", "cinematic", look)
+    return _take(script, "film", f"{_kind(script, 'cinema')}-{look.style.name}", "cinematic", look)
+
+
+def _kind(script: Script, otherwise: str) -> str:
+    return "location" if script.plan.backdrop is not None else otherwise
 
 
 def _format(script: Script, settings: RenderSettings) -> Format:
@@ -66,7 +78,9 @@ def _take(
     frames = damage.suffer(
         look.frames(), script.stream(f"damage {origin}"), can_bar=origin != "film"
     )
+    backdrop = script.plan.backdrop
     words = [
+        *([f"place={backdrop.place}"] if backdrop is not None else []),
         f"light={script.plan.light}",
         f"weapon={_weapon(script, look)}",
         f"overlay={look.overlay}",
@@ -81,7 +95,7 @@ def _take(
         discharges_s=script.discharges_s,
         viewpoint=viewpoint,
         licence="CC0-1.0",
-        authority="rendered by pipeline.engines.render; staged, no real event",
+        authority=_RENDERED if backdrop is None else _PHOTOGRAPHED,
         notes=", ".join([f"scene={script.plan.kind}", *words, script.action, *incidents]),
     )
 

@@ -13,6 +13,7 @@ from pipeline.engines.render.kernels import (
     gather,
     hemisphere,
 )
+from pipeline.engines.render.world.backdrop import Backdrop
 from pipeline.engines.render.world.embree import Accelerator
 from pipeline.engines.render.world.geometry import Mesh, unit
 from pipeline.engines.render.world.textures import Atlas, turbulence
@@ -112,15 +113,31 @@ class LitWorld:
     """
 
     def __init__(
-        self, mesh: Mesh, lamps: list[Lamp], sky: Sky, atlas: Atlas, rng: np.random.Generator
+        self,
+        mesh: Mesh,
+        lamps: list[Lamp],
+        sky: Sky,
+        atlas: Atlas,
+        rng: np.random.Generator,
+        backdrop: Backdrop | None = None,
     ) -> None:
         self.sky, self.atlas, self.lamps = sky, atlas, lamp_arrays(lamps)
+        self.backdrop = backdrop
         self.accelerator = Accelerator(mesh.vertices, mesh.triangles)
         self._albedo = (atlas.mean[mesh.layer] * mesh.tint).astype(np.float32)
         points = _pull_inside(mesh)
         direct = self._lamp_light(points, mesh.normals)
         sunlight = self._sunlight(points, mesh.normals)
-        ambient = self._bounce(mesh, points, direct + sunlight, rng)
+        if backdrop is None:
+            ambient = self._bounce(mesh, points, direct + sunlight, rng)
+        else:
+            # What a photograph shows is lit as it is, and lights the rest.
+            self._albedo[: backdrop.num_triangles] = 1
+            lit = np.zeros_like(points)
+            shell = slice(backdrop.num_vertices)
+            lit[shell] = backdrop.seen(mesh.vertices[shell])
+            ambient = self._bounce(mesh, points, direct + sunlight + lit, rng)
+            ambient[shell] = lit[shell]
         self._outgoing = direct + sunlight + ambient
         self.arrays = SurfaceArrays(
             mesh.triangles,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.render.world.backdrop import Backdrop
 from pipeline.engines.render.world.doors import Door
 from pipeline.engines.render.world.geometry import MeshBuilder
 from pipeline.engines.render.world.lighting import Lamp, LitWorld, Sky
@@ -23,7 +24,8 @@ class Plan:
     from behind. `targets` are aiming points on paper or steel, `places` where other people may
     stand, `shooting_places` from where they may fire; bullets stop at `backstop_y`. `bounce` is
     how much of a flash comes back from the walls. `shelters` are places behind something that
-    covers a person who crouches.
+    covers a person who crouches. A `backdrop`, whose mesh is then the builder's
+    first part, is a photograph of all else.
     """
 
     kind: str
@@ -42,6 +44,7 @@ class Plan:
     bounce: float
     door: Door | None = None
     shelters: list[tuple[float, float]] = field(default_factory=list)
+    backdrop: Backdrop | None = None
 
     @property
     def dark(self) -> bool:
@@ -66,4 +69,5 @@ class Plan:
     def bake(self, rng: np.random.Generator) -> LitWorld:
         """Build the mesh and its light, with one of the texture palettes."""
         palette = int(rng.integers(NUM_PALETTES))
-        return LitWorld(self.builder.build(), self.lamps, self.sky, atlas(palette), rng)
+        mesh, looks = self.builder.build(), atlas(palette)
+        return LitWorld(mesh, self.lamps, self.sky, looks, rng, self.backdrop)

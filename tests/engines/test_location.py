@@ -1,0 +1,65 @@
+"""Staged scenes before photographs, at a tiny size."""
+
+import numpy as np
+import pytest
+
+from pipeline.assess.scores import is_rendered
+from pipeline.config import RenderSettings
+from pipeline.engines.location import record
+from pipeline.engines.render.script import LOCATIONS, NUM_CELLS, SCENES, write_script
+from pipeline.engines.render.world.location import PLACES
+from pipeline.engines.take import Dropped, Take
+from tests.engines.rendered import digest, digest_of_another_process
+
+SEED = 5
+SETTINGS = RenderSettings(num_recordings=42, duration_s=1.3, heights=[48], rates_fps=[15.0])
+
+
+def first(indices: range) -> list[Take]:
+    """Return the first recording that is not dropped."""
+    for index in indices:
+        try:
+            return record(SEED, index, SETTINGS)
+        except Dropped:
+            continue
+    raise AssertionError("every recording was dropped")
+
+
+@pytest.fixture(scope="module")
+def firing() -> list[Take]:
+    return first(range(len(SCENES)))
+
+
+def test_another_process_with_one_thread_renders_the_same_bytes(firing):
+    assert digest_of_another_process(__name__, "first(range(7))") == digest(firing)
+
+
+def test_one_scene_is_filmed_as_real_and_as_film(firing):
+    assert [take.origin for take in firing] == ["real", "film"]
+    assert len({take.recording for take in firing}) == 1
+    assert len({take.discharges_s for take in firing}) == 1
+    assert firing[0].discharges_s
+    for take in firing:
+        assert take.frames.dtype == np.uint8
+        assert take.source.startswith("location-")
+
+
+def test_it_says_what_is_photographed_and_what_rendered(firing):
+    for take in firing:
+        assert "photograph" in take.authority
+        assert is_rendered(take.authority)
+        assert take.licence == "CC0-1.0"
+        words = dict(word.split("=") for word in take.notes.split(", ") if "=" in word)
+        assert words["scene"] in ("indoor", "outdoor")
+        assert words["place"] in {place.name for place in PLACES}
+
+
+def test_every_place_is_filmed_with_discharges_and_without():
+    assert len(LOCATIONS) % len(SCENES) == 0
+    rounds = len(LOCATIONS) // len(SCENES)
+    met = set()
+    for index in range(rounds * NUM_CELLS):
+        script = write_script("location", SEED, index, 1.0)
+        assert script.plan.backdrop is not None
+        met.add((script.plan.backdrop.place, script.cell.firing))
+    assert len(met) == 2 * len(LOCATIONS)
