@@ -34,9 +34,7 @@ def run(cfg: TrainApp) -> None:
     work = Path(cfg.paths.work)
     packed = Packed.open(cfg.paths.packed, work, cfg.run.cache_gb)
     data = PackedData(packed, cfg, cfg.run)
-    classifier = Classifier(
-        cfg, packed.format, num_batches=data.num_batches, num_sources=len(data.source_names)
-    )
+    classifier = Classifier(cfg, packed.format, num_batches=data.num_batches)
 
     code = workdir.code_sha256("learn", "packed.py", "shards.py", "video.py")
     outside = networks.outside_hashes(cfg.model.name)

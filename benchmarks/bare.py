@@ -12,7 +12,7 @@ from pipeline.config import TrainApp
 from pipeline.learn.batch import Batch
 from pipeline.learn.ema import RunningMean
 from pipeline.learn.loader import Loader
-from pipeline.learn.losses import Objective
+from pipeline.learn.losses import joint_loss
 from pipeline.learn.module import answer, to_channels_last
 from pipeline.learn.networks.base import Network
 from pipeline.learn.ondevice import alter
@@ -52,7 +52,6 @@ class BareLoop:
         cfg: TrainApp,
         network: Network,
         *,
-        num_sources: int,
         num_steps: int,
         device: torch.device,
     ) -> None:
@@ -63,7 +62,6 @@ class BareLoop:
         self.cfg, self.device = cfg, device
         self.network = network.to(device).train()
         self.mean = RunningMean(self.network, cfg.ema_decay) if cfg.ema_decay else None
-        self.objective = Objective(cfg.loss, num_sources).to(device)
         self.optimiser = adamw(self.network, cfg)
         self.schedule = schedule(self.optimiser, cfg, num_steps)
         self.answer = torch.compile(answer) if cfg.run.compile else answer
@@ -84,8 +82,8 @@ class BareLoop:
         half = self.cfg.precision == "bf16-mixed"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             clips = alter(batch.clips, batch.epochs, batch.places, self.cfg)
-            logits, features = self.answer(self.network, clips)
-            loss = self.objective(logits, features, batch.labels, batch.sources)
+            logits = self.answer(self.network, clips)
+            loss = joint_loss(logits, batch.labels, self.cfg.loss)
         self.optimiser.zero_grad()
         loss.backward()
         if self.cfg.gradient_clip:

@@ -40,7 +40,6 @@ class Learner:
         self.loop = BareLoop(
             cfg,
             self.network,
-            num_sources=len(data.source_names),
             num_steps=NUM_PLACES,
             device=torch.device("cpu"),
         )

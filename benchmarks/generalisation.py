@@ -54,7 +54,6 @@ class Row:
     augment: tuple[str, ...] = ()
 
 
-# The options as their papers weigh them: Sagawa et al., 2020; Gulrajani & Lopez-Paz, 2021.
 ROWS = (
     Row("frame", ("model.name=frame",)),
     Row("causal"),
@@ -64,8 +63,6 @@ ROWS = (
     Row("no overlays", augment=("overlays.p=0",)),
     Row("no edits", augment=("edits.p=0",)),
     Row("no variants", ("use_variants=false",)),
-    Row("group DRO", ("loss.generalise=group_dro", "loss.generalise_weight=0.01")),
-    Row("CORAL", ("loss.generalise=coral", "loss.generalise_weight=1.0")),
 )
 
 

@@ -167,7 +167,6 @@ def ours(samples: Packed, times: int, num_workers: int) -> Epoch:
     loader = Loader(
         samples,
         zeros,
-        zeros,
         sampler,
         batch_size=BATCH,
         drop_last=True,

@@ -100,9 +100,7 @@ def by_lightning(cfg: TrainApp, packed: Packed, num_warmup: int, num_steps: int)
     """Train as train.py does, validation cut short."""
     device, data = device_of(cfg), TimedData(packed, cfg, cfg.run)
     ends = Ends(device, [num_warmup - 1, num_warmup + num_steps - 1])
-    classifier = Classifier(
-        cfg, packed.format, num_batches=data.num_batches, num_sources=len(data.source_names)
-    )
+    classifier = Classifier(cfg, packed.format, num_batches=data.num_batches)
     folder = Path(cfg.paths.work, "training", "loop")
     history = History(folder, every_s=cfg.run.checkpoint_every_s, patience=0)
     throughput = Throughput(cfg.batch_size)
@@ -128,7 +126,6 @@ def by_bare_loop(cfg: TrainApp, packed: Packed, num_warmup: int, num_steps: int)
     loop = BareLoop(
         cfg,
         networks.build(cfg.model, packed.format),
-        num_sources=len(data.source_names),
         num_steps=cfg.num_epochs * data.num_batches,
         device=device,
     )

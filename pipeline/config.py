@@ -240,10 +240,6 @@ class LossConfig:
     """Weight of the question real or fictional, beside the four classes."""
     discharge: float = between(0)
     """Weight of the question discharge or none."""
-    generalise: str = MISSING
-    """`none`, `group_dro` or `coral`: see `learn.losses`."""
-    generalise_weight: float = between(0)
-    """Of CORAL, its weight; of group DRO, how fast hard groups gain weight."""
 
 
 @dataclass

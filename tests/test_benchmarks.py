@@ -154,16 +154,13 @@ def test_the_bare_loop_ends_with_the_weights_of_the_lightning_loop(tmp_path: Pat
     )
     assert isinstance(cfg, TrainApp)
     data = PackedData(packed, cfg, cfg.run)
-    classifier = Classifier(
-        cfg, packed.format, num_batches=data.num_batches, num_sources=len(data.source_names)
-    )
+    classifier = Classifier(cfg, packed.format, num_batches=data.num_batches)
     make_trainer(cfg, max_epochs=1, limit_val_batches=0, logger=False).fit(classifier, data)
 
     torch.manual_seed(cfg.seed)
     loop = BareLoop(
         cfg,
         networks.build(cfg.model, packed.format),
-        num_sources=len(data.source_names),
         num_steps=data.num_batches,
         device=torch.device("cpu"),
     )

@@ -211,7 +211,6 @@ def test_workers_read_packed_samples_of_a_bucket_as_of_a_folder(
         loader = Loader(
             packed,
             labels,
-            labels,
             InOrder(rows.copy()),
             batch_size=8,
             drop_last=True,

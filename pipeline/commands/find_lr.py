@@ -37,9 +37,7 @@ def run(cfg: TrainApp) -> None:
     cfg.run.devices = 1
     packed = Packed.open(cfg.paths.packed, Path(cfg.paths.work), cfg.run.cache_gb)
     data = PackedData(packed, cfg, cfg.run)
-    classifier = Classifier(
-        cfg, packed.format, num_batches=data.num_batches, num_sources=len(data.source_names)
-    )
+    classifier = Classifier(cfg, packed.format, num_batches=data.num_batches)
     ramp = Ramp(_NUM_STEPS)
     trainer = make_trainer(
         cfg,

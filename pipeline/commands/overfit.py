@@ -35,13 +35,11 @@ def run(cfg: TrainApp) -> None:
     """
     cfg.run.devices = cfg.accumulate = 1
     cfg.weight_decay = cfg.ema_decay = cfg.model.dropout = 0.0
-    cfg.loss = replace(cfg.loss, label_smoothing=0.0, generalise="none")
+    cfg.loss = replace(cfg.loss, label_smoothing=0.0)
     cfg.num_epochs = 1
     packed = Packed.open(cfg.paths.packed, Path(cfg.paths.work), cfg.run.cache_gb)
     data = PackedData(packed, cfg, cfg.run)
-    classifier = Classifier(
-        cfg, packed.format, num_batches=NUM_STEPS, num_sources=len(data.source_names)
-    )
+    classifier = Classifier(cfg, packed.format, num_batches=NUM_STEPS)
     batch = next(iter(data.train_dataloader()))
     watch = _Watch()
     trainer = make_trainer(cfg, max_epochs=1, limit_val_batches=0, callbacks=[watch], logger=False)

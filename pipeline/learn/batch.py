@@ -14,11 +14,6 @@ class Batch(NamedTuple):
     """uint8 (B, T, H, W, 3) RGB."""
     labels: Tensor
     """int64 (B,) positions in `manifest.CLASSES`."""
-    sources: Tensor
-    """int64 (B,) numbers of the sources, in the sorted order of those of the train split.
-
-    -1 for a source that the train split lacks.
-    """
     epochs: Tensor
     """int64 (B,) epoch of each draw."""
     places: Tensor

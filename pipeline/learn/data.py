@@ -46,11 +46,6 @@ class PackedData(pl.LightningDataModule):
         self.train_rows = packed.select(["train"], variants=cfg.use_variants)
         self.val_rows = packed.select(["val"], variants=False)
         self._check()
-        sources = packed.index["source"].to_numpy(zero_copy_only=False)
-        self.source_names = np.unique(sources[self.train_rows])
-        """Of the train split, sorted: what `Batch.sources` are positions in."""
-        found = np.searchsorted(self.source_names, sources).clip(max=len(self.source_names) - 1)
-        self.sources = np.where(self.source_names[found] == sources, found, -1)
 
     def _check(self) -> None:
         index = f"{self.packed.place}/{INDEX}"
@@ -130,7 +125,7 @@ class PackedData(pl.LightningDataModule):
         sampler = BalancedSampler(
             self.train_rows,
             self.labels[self.train_rows],
-            self.sources[self.train_rows],
+            self.packed.index["source"].to_numpy(zero_copy_only=False)[self.train_rows],
             source_balance=self.cfg.source_balance,
             seed=self.cfg.seed,
         )
@@ -150,7 +145,6 @@ class PackedData(pl.LightningDataModule):
         return Loader(
             self.packed,
             self.labels,
-            self.sources,
             sampler,
             batch_size=self.cfg.batch_size,
             drop_last=drop_last,

@@ -49,7 +49,6 @@ class Loader:
         self,
         packed: Packed,
         labels: NDArray[np.int64],
-        sources: NDArray[np.int64],
         sampler: Sampler,
         *,
         batch_size: int,
@@ -59,13 +58,13 @@ class Loader:
         world: int = 1,
         pinned: bool = False,
     ) -> None:
-        """Read rows of `packed`; `labels` and `sources` (N,) are those of all its rows.
+        """Read rows of `packed`; `labels` (N,) are those of all its rows.
 
         `pinned` batches are copied to page-locked memory in the background; it takes CUDA.
         """
         assert batch_size % world == 0, (batch_size, world)
         self.sampler = sampler
-        self._labels, self._sources, self._pinned = labels, sources, pinned
+        self._labels, self._pinned = labels, pinned
         num_slots = max(1, _PREFETCH * num_workers) + _NUM_SLOTS_OUTSIDE
         self._slots = _Slots(num_slots, (batch_size // world, *packed.samples.shape))
         num_draws = len(sampler) // batch_size * batch_size if drop_last else len(sampler)
@@ -119,7 +118,6 @@ class Loader:
         return Batch(
             self._slots.lend(done.slot, len(done.rows)),
             torch.from_numpy(self._labels[done.rows]),
-            torch.from_numpy(self._sources[done.rows]),
             torch.from_numpy(np.full(len(done.rows), done.epoch)),
             torch.from_numpy(done.places),
         )

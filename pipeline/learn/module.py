@@ -20,7 +20,7 @@ from pipeline.learn import networks
 from pipeline.learn.batch import Batch
 from pipeline.learn.distributed import gathered, gathered_objects
 from pipeline.learn.ema import RunningMean
-from pipeline.learn.losses import Objective
+from pipeline.learn.losses import joint_loss
 from pipeline.learn.networks.base import Network
 from pipeline.learn.ondevice import alter
 from pipeline.learn.optimiser import adamw, schedule
@@ -43,16 +43,13 @@ class Classifier(pl.LightningModule):
     Args:
         clip: format of the clips.
         num_batches: of an epoch.
-        num_sources: of the train split.
     """
 
     loss_sum: Tensor
     val_logits: Tensor
     val_labels: Tensor
 
-    def __init__(
-        self, cfg: TrainApp, clip: ClipFormat, *, num_batches: int, num_sources: int
-    ) -> None:
+    def __init__(self, cfg: TrainApp, clip: ClipFormat, *, num_batches: int) -> None:
         super().__init__()
         self.cfg = cfg
         self.num_batches = num_batches
@@ -61,7 +58,6 @@ class Classifier(pl.LightningModule):
         if cfg.run.channels_last:
             to_channels_last(self.network)
         self.mean = RunningMean(self.network, cfg.ema_decay) if cfg.ema_decay else None
-        self.objective = Objective(cfg.loss, num_sources)
         # Of the epoch so far: a state, because a run may go on in the middle of an epoch.
         self.register_buffer("loss_sum", torch.zeros(()))
         self._answer = torch.compile(answer) if cfg.run.compile else answer
@@ -92,11 +88,8 @@ class Classifier(pl.LightningModule):
     def loss(self, batch: Batch) -> Tensor:
         """Alter the clips of a batch, answer, and compare; over the batches of all processes."""
         clips = alter(batch.clips, batch.epochs, batch.places, self.cfg)
-        logits, features = self._answer(self.network, clips)
-        loss: Tensor = self.objective(
-            gathered(logits), gathered(features), gathered(batch.labels), gathered(batch.sources)
-        )
-        return loss
+        logits = self._answer(self.network, clips)
+        return joint_loss(gathered(logits), gathered(batch.labels), self.cfg.loss)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Look now and then, and before validation, whether the numbers are finite."""
@@ -124,7 +117,7 @@ class Classifier(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the answers of a batch."""
-        logits, _ = self._answer(self.judged, batch.clips)
+        logits = self._answer(self.judged, batch.clips)
         self._validated.append((batch.places.cpu(), logits.float().cpu(), batch.labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
@@ -161,10 +154,9 @@ class Classifier(pl.LightningModule):
             )
 
 
-def answer(network: Network, clips: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (B, 4) of clips, and the features (B, D) that they were made of."""
-    features = network.embed(clips)
-    return network.classify(features), features
+def answer(network: Network, clips: Tensor) -> Tensor:
+    """Logits (B, 4) of clips."""
+    return network.classify(network.embed(clips))
 
 
 def to_channels_last(network: Network) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class BalancedSampler:
         self,
         rows: NDArray[np.int64],
         labels: NDArray[np.int64],
-        sources: NDArray[np.int64],
+        sources: NDArray[Any],
         *,
         source_balance: float,
         seed: int,

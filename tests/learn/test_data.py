@@ -119,7 +119,7 @@ def test_footage_is_counted_by_who_gave_it(tmp_path: Path) -> None:
     assert list(rows[0]) == ["source", "origin", "licence", "authority", "train", "val"]
 
 
-def test_batches_carry_pixels_class_source_and_place(tmp_path: Path) -> None:
+def test_batches_carry_pixels_class_and_place(tmp_path: Path) -> None:
     data = packed_data(tmp_path, "batch_size=8", num_train=32, num_val=12)
     rows = data.packed.index.to_pylist()
     train = data.train_dataloader()
@@ -129,30 +129,15 @@ def test_batches_carry_pixels_class_source_and_place(tmp_path: Path) -> None:
     for number, batch in enumerate(train):
         assert batch.epochs.tolist() == [3] * 8
         assert batch.places.tolist() == list(range(8 * number, 8 * number + 8))
-        for clip, label, source, place in zip(*batch[:3], batch.places, strict=True):
+        for clip, label, place in zip(batch.clips, batch.labels, batch.places, strict=True):
             row = int(drawn[place])
             assert (clip.numpy() == data.packed.read(row)).all()
             assert label == class_index(rows[row]["origin"], bool(rows[row]["discharge"]))
-            assert data.source_names[source] == rows[row]["source"]
     val = list(data.val_dataloader())
     assert [len(batch.clips) for batch in val] == [8, 4]
     assert np.concatenate([batch.places for batch in val]).tolist() == list(range(12))
     assert (val[1].clips[3].numpy() == data.packed.read(int(data.val_rows[11]))).all()
     assert not any(batch.epochs.any() for batch in val)
-
-
-def test_a_source_that_training_lacks_has_no_number(tmp_path: Path) -> None:
-    folder = write_toy(tmp_path / "packed", num_train=32, num_val=16)
-    index = pq.read_table(folder / INDEX).to_pylist()
-    for row in index:
-        if row["split"] == "val" and row["source"] == "game-1":
-            row["source"] = "film-0"
-    pq.write_table(pa.Table.from_pylist(index, INDEX_SCHEMA), folder / INDEX)
-    cfg = app.compose("train")
-    assert isinstance(cfg, TrainApp)
-    data = PackedData(Packed.open(folder, tmp_path), cfg, RUN)
-    numbers = {row["source"]: int(n) for row, n in zip(index, data.sources, strict=True)}
-    assert numbers == {"game-0": 0, "game-1": 1, "real-0": 2, "real-1": 3, "film-0": -1}
 
 
 def test_the_hash_of_the_data_is_that_of_its_pixels_and_its_labels(tmp_path: Path) -> None:

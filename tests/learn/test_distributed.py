@@ -8,7 +8,7 @@ from torch import distributed, multiprocessing, nn
 
 from pipeline.config import LossConfig
 from pipeline.learn.distributed import SyncedBatchNorms, gathered, gathered_objects
-from pipeline.learn.losses import GENERALISE, Objective
+from pipeline.learn.losses import joint_loss
 from tests.learn.networks.nets import small_causal
 
 NUM_PROCESSES = 2
@@ -36,20 +36,17 @@ def two_norms() -> tuple[nn.Sequential, nn.Linear]:
     return nn.Sequential(*layers, nn.BatchNorm1d(8)).double(), nn.Linear(8, 4).double()
 
 
-def learn(rank: int, num_processes: int, option: str) -> dict[str, torch.Tensor]:
+def learn(rank: int, num_processes: int) -> dict[str, torch.Tensor]:
     """Gradients and buffers after a backward pass over every `num_processes`-th picture."""
     embed, classify = two_norms()
     network = nn.ModuleList([embed, classify]).train()
     if num_processes > 1:
         SyncedBatchNorms().apply(network)
-    objective = Objective(LossConfig(0.1, 0.5, 0.5, option, 0.5), 2).train()
     some = slice(rank, None, num_processes)
     pictures = torch.randn(NUM_PICTURES, 3, 5, 5, dtype=torch.float64)[some]
     labels = (torch.arange(NUM_PICTURES) % 4)[some]
-    sources = (torch.arange(NUM_PICTURES) // 4 % 2)[some]
-    features = embed(pictures)
-    parts = classify(features), features, labels, sources
-    loss = objective(*(gathered(part) for part in parts))
+    logits = classify(embed(pictures))
+    loss = joint_loss(gathered(logits), gathered(labels), LossConfig(0.1, 0.5, 0.5))
     loss.backward()
     found = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     assert len(found) == len(list(network.parameters()))
@@ -64,8 +61,7 @@ def process(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     store = f"file://{folder / 'store'}"
     distributed.init_process_group("gloo", store, rank=rank, world_size=NUM_PROCESSES)
-    for option in GENERALISE:
-        torch.save(learn(rank, NUM_PROCESSES, option), folder / f"{option}-{rank}.pt")
+    torch.save(learn(rank, NUM_PROCESSES), folder / f"{rank}.pt")
     assert gathered_objects("ab"[: rank + 1]) == ["a", "ab"]
     distributed.destroy_process_group()
 
@@ -73,8 +69,7 @@ def process(rank: int, folder: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_learn_from_a_batch_what_one_would(tmp_path: Path) -> None:
     multiprocessing.spawn(process, (tmp_path,), nprocs=NUM_PROCESSES)
-    for option in GENERALISE:
-        expected = learn(0, 1, option)
-        for rank in range(NUM_PROCESSES):
-            found = torch.load(tmp_path / f"{option}-{rank}.pt")
-            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
+    expected = learn(0, 1)
+    for rank in range(NUM_PROCESSES):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)

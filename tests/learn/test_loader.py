@@ -57,7 +57,6 @@ def make(folders: dict[str, Path], encoding: str, tmp_path: Path) -> Make:
         return Loader(
             Packed.open(folders[encoding], tmp_path),
             LABELS,
-            SOURCES,
             InOrder(rows) if in_order else balanced,
             **{"batch_size": 4, "drop_last": not in_order, "num_workers": 0} | how,
         )
@@ -87,9 +86,7 @@ def test_shards_change_nothing(make: Make, encoding: str, tmp_path: Path) -> Non
     packed = Packed.open(other, tmp_path)
     assert len(packed.names) == 14
     first = make()
-    again = Loader(
-        packed, LABELS, SOURCES, first.sampler, batch_size=4, drop_last=True, num_workers=0
-    )
+    again = Loader(packed, LABELS, first.sampler, batch_size=4, drop_last=True, num_workers=0)
     assert [fingerprint(b) for b in first] == [fingerprint(b) for b in again]
 
 
@@ -191,7 +188,6 @@ def test_a_shard_that_is_cut_is_named_in_one_sentence(tmp_path: Path, num_worker
     loader = Loader(
         Packed.open(folder, tmp_path),
         LABELS,
-        SOURCES,
         InOrder(np.arange(NUM)),
         batch_size=4,
         drop_last=False,
@@ -232,7 +228,7 @@ def test_a_batch_is_made_ready_while_the_one_before_is_used(monkeypatch: Any) ->
     def batches() -> Iterator[Batch]:
         for number in range(3):
             made.append(number)
-            yield Batch(*(torch.full((2,), number) for _ in range(5)))
+            yield Batch(*(torch.full((2,), number) for _ in range(4)))
 
     ahead = module._pinned_ahead(batches())
     assert next(ahead).clips.tolist() == [0, 0]

@@ -19,12 +19,12 @@ SMALL = ["model.widths=[8,8,16]", "model.dilations=[1,2]", "model.dropout=0"]
 def classifier(*overrides: str) -> Classifier:
     cfg = app.compose("train", *SMALL, *overrides)
     assert isinstance(cfg, TrainApp)
-    return Classifier(cfg, FORMAT, num_batches=4, num_sources=2)
+    return Classifier(cfg, FORMAT, num_batches=4)
 
 
 def batch() -> Batch:
     numbers = torch.arange(4)
-    return Batch(random_clips(4, FORMAT.num_frames), numbers, numbers % 2, 0 * numbers, numbers)
+    return Batch(random_clips(4, FORMAT.num_frames), numbers, 0 * numbers, numbers)
 
 
 def first_weight(module: Classifier) -> torch.Tensor:
