@@ -24,7 +24,8 @@ def write_videomae(folder: Path, clip: ClipFormat) -> Path:
     from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
     torch.manual_seed(0)
-    config = VideoMAEConfig(num_frames=clip.num_frames, num_labels=len(CLASSES))
+    config = VideoMAEConfig(num_frames=clip.num_frames)
+    config.num_labels = len(CLASSES)
     VideoMAEForVideoClassification(config).save_pretrained(folder)
     side = {"height": config.image_size, "width": config.image_size}
     preprocessing = {

@@ -46,7 +46,9 @@ def strip(folder: Path, row: IndexRow) -> np.ndarray:
     mp4 = (folder / row.path).read_bytes()
     frames = video.decode(mp4)
     with av.open(io.BytesIO(mp4)) as container:
-        fps = float(container.streams.video[0].average_rate)
+        rate = container.streams.video[0].average_rate
+        assert rate is not None, row.path
+        fps = float(rate)
     moments = np.linspace(0, len(frames) - 1, _COLUMNS).astype(int)
     if row.discharges_s:
         # A short exposure may miss the flash of the first frame.

@@ -50,7 +50,7 @@ def read_scenes(folder: Path) -> list[Frames]:
     found = []
     for row in rows:
         with foreign.Video(folder / row.path, LIMITS) as source:
-            frames = []
+            frames: list[Frames] = []
             for picture in source.pictures(FPS):
                 if len(frames) == MAX_FRAMES:
                     break

@@ -64,7 +64,7 @@ def epochs(data: PackedData) -> Iterator[Batch]:
     loader = data.train_dataloader()
     while True:
         yield from loader
-        loader.sampler.set_epoch(loader.sampler.epoch + 1)
+        loader.sampler.epoch += 1
 
 
 def at_equal_time(

@@ -74,11 +74,13 @@ def scene() -> Frames:
 def write_video(
     path: Path, frames: Frames, codec: str, pixels: str, options: dict[str, str]
 ) -> None:
-    movflags = {"movflags": "+faststart"} if path.name.startswith("faststart") else {}
+    is_faststart = path.name.startswith("faststart")
+    movflags = {"movflags": "+faststart"} if is_faststart else {}
     with av.open(str(path), "w", options=movflags) as container:
         stream = container.add_stream(codec, rate=RATE)
+        assert isinstance(stream, av.VideoStream), codec
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], pixels
-        stream.options, stream.thread_count = options, 1
+        stream.options, stream.thread_count = {**options}, 1
         for number, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, RATE)

@@ -20,6 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
@@ -94,7 +95,7 @@ def score(detector: Detector, frames: Frames) -> None:
 
 def decode_as_ingest(data: bytes, num_streams: int, size: int) -> None:
     """Decode streams frame by frame in turn, with the reader and the scaler of ingest."""
-    containers = [av.open(io.BytesIO(data)) for _ in range(num_streams)]
+    containers = [av.open(io.BytesIO(data), "r") for _ in range(num_streams)]
     for container in containers:
         container.streams.video[0].thread_count = 1
     readers = [container.decode(video=0) for container in containers]
@@ -168,9 +169,9 @@ def main() -> None:
     for num_streams in arguments.streams:
         frames = np.repeat(moving(clip.size, clip.size, num_frames, 1), num_streams, axis=0)
         jobs: dict[str, Callable[[], None]] = {
-            "score": lambda frames=frames: score(detector, frames),
-            "ingest": lambda num=num_streams: decode_as_ingest(data, num, clip.size),
-            "decord": lambda num=num_streams: decode_with_decord(data, num, clip.size),
+            "score": partial(score, detector, frames),
+            "ingest": partial(decode_as_ingest, data, num_streams, clip.size),
+            "decord": partial(decode_with_decord, data, num_streams, clip.size),
         }
         rounds = [
             {name: cpu_seconds(job) for name, job in jobs.items()}

@@ -216,11 +216,11 @@ def run(arguments: argparse.Namespace) -> None:
     cfg = app.compose("train", *base(arguments))
     torch.set_num_threads(cfg.num_threads)
     work = Path(cfg.paths.work, "training")
-    folder = cfg.paths.packed
+    folder = Path(cfg.paths.packed)
     if arguments.synthetic:
         clip = app.compose("ingest").clip
         folder = write_samples(work / "packed", arguments.synthetic, clip)
-    packed = Packed.open(folder, work)
+    packed = Packed.open(str(folder), work)
     if "loop" in arguments.parts:
         row, _ = race(
             cfg.model.name,

@@ -8,14 +8,27 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import field, fields, make_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from pipeline.config import COMMANDS, STAGES, App, to_dataclass
+from pipeline.config import (
+    COMMANDS,
+    STAGES,
+    App,
+    AugmentApp,
+    EvaluateApp,
+    IngestApp,
+    PackApp,
+    ProbeApp,
+    SplitApp,
+    SynthesizeApp,
+    TrainApp,
+    to_dataclass,
+)
 from pipeline.errors import UserError
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -55,6 +68,24 @@ for _name in _APPS:
     _register(_name)
 
 
+@overload
+def compose(name: Literal["synthesize"], *overrides: str) -> SynthesizeApp: ...
+@overload
+def compose(name: Literal["ingest"], *overrides: str) -> IngestApp: ...
+@overload
+def compose(name: Literal["split"], *overrides: str) -> SplitApp: ...
+@overload
+def compose(name: Literal["augment"], *overrides: str) -> AugmentApp: ...
+@overload
+def compose(name: Literal["pack"], *overrides: str) -> PackApp: ...
+@overload
+def compose(name: Literal["probe"], *overrides: str) -> ProbeApp: ...
+@overload
+def compose(name: Literal["train"], *overrides: str) -> TrainApp: ...
+@overload
+def compose(name: Literal["evaluate"], *overrides: str) -> EvaluateApp: ...
+@overload
+def compose(name: str, *overrides: str) -> App: ...
 def compose(name: str, *overrides: str) -> App:
     """The config of a stage or command with `overrides` such as `"seed=3"`, as plain dataclasses.
 
