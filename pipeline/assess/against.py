@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from pipeline.assess import paired, wording
 from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.scored import Scored
-from pipeline.assess.scores import FILES, SCORES
+from pipeline.assess.scored import Scored, tables
 from pipeline.assess.suites.base import Cell, Examined, Section, State, Table, Verdict, measured
 
 _JUDGED = ("shooting", "auroc")
@@ -44,19 +41,12 @@ def examine(
         blocks=[_table(part, differences, name) for part, differences in found.items()],
         metrics={"other": name, "parts": found},
         plots={"differences.csv": (_HEADER, list(_rows(found)))},
-        rows=_tables(second),
+        rows=tables(second),
     )
     return Examined("against", "Against another model", section)
 
 
 _HEADER = ("part", "question", "metric", "this", "other", "difference", "low", "high")
-
-
-def _tables(second: Sequence[Scored]) -> dict[str, pa.Table]:
-    """What the other model says of clips, and of files where they are judged."""
-    files = [one.files for one in second if one.files is not None]
-    tables = {SCORES: pa.concat_tables([one.clips for one in second])}
-    return tables | ({FILES: pa.concat_tables(files)} if files else {})
 
 
 def _rows(found: Mapping[str, Any]) -> Sequence[Sequence[Any]]:

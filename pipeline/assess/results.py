@@ -17,8 +17,8 @@ from pipeline.assess.mistakes import hardest
 from pipeline.assess.operating import FILE as POINT
 from pipeline.assess.operating import OperatingPoint
 from pipeline.assess.plots import write_csv, write_plots
-from pipeline.assess.scored import Scored
-from pipeline.assess.scores import FILES, SCORES, VALIDATION
+from pipeline.assess.scored import Scored, tables
+from pipeline.assess.scores import VALIDATION
 from pipeline.assess.settings import Settings
 from pipeline.assess.streaming.footage import SMOOTHINGS
 from pipeline.assess.suites.base import STATES, Evidence, Examined, Section
@@ -57,12 +57,10 @@ def write_results(
     for name in absent:
         write_plots(folder / "plots" / name, None, {}, settings.num_bins)
     files = [one.files for one in scored if one.files is not None]
-    tables = {SCORES: pa.concat_tables([one.clips for one in scored])}
-    if files:
-        tables[FILES] = pa.concat_tables(files)
+    written = tables(scored)
     if evidence.val is not None:
-        tables[VALIDATION] = evidence.val.clips
-    for name, table in tables.items():
+        written[VALIDATION] = evidence.val.clips
+    for name, table in written.items():
         pq.write_table(table, folder / name)
     for suite in suites:
         _write_section(folder / "suites" / suite.name, suite.section)
@@ -83,7 +81,7 @@ def write_results(
             report.Part(one.name, one.meaning, one.examples, metrics[one.name]) for one in scored
         ],
         suites=suites,
-        tables=list(tables),
+        tables=list(written),
         threshold=threshold,
         starts=starts,
         alerts=_file_alerts(files, point),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.assess.examples import Examples
-from pipeline.assess.scores import Read
+from pipeline.assess.scores import FILES, SCORES, Read
 
 
 @dataclass(frozen=True)
@@ -56,3 +57,10 @@ class Scored:
         path = self.judged["path"][row].as_py()
         own = np.flatnonzero(pc.equal(self.clips["path"], path).to_numpy(zero_copy_only=False))
         return int(own[self.clips["score"].to_numpy()[own].argmax()])
+
+
+def tables(parts: Sequence[Scored]) -> dict[str, pa.Table]:
+    """What a detector says of the clips of all parts, and of files where they are judged."""
+    files = [one.files for one in parts if one.files is not None]
+    found = {SCORES: pa.concat_tables([one.clips for one in parts])}
+    return found | ({FILES: pa.concat_tables(files)} if files else {})
