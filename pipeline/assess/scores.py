@@ -82,7 +82,7 @@ no operating point.
 
 
 def is_rendered(authority: str) -> bool:
-    """Whether footage was made by a renderer, as its `authority` says ("rendered by ...")."""
+    """Whether a renderer made footage or a part of it, as `authority` says ("rendered by ...")."""
     return "rendered by" in authority.lower()
 
 

@@ -128,7 +128,8 @@ def _real_footage(data: DataFacts) -> Verdict:
         return Verdict("real_footage", "grey", "No clip is labelled real.")
     if rendered:
         share = "All" if rendered == total else f"{rendered:,} of"
-        says = f"{share} {total:,} clips labelled real were rendered by a computer."
+        made = "rendered by a computer, in whole or in part"
+        says = f"{share} {total:,} clips labelled real were {made}."
         return Verdict("real_footage", "amber", says)
     says = f"None of the {total:,} clips labelled real says of itself that it was rendered."
     return Verdict("real_footage", "green", says)

@@ -43,8 +43,8 @@ def _rendered(clips: int, rendered: int) -> list[str]:
         return []
     share = "All" if clips == rendered else f"{rendered:,} of the"
     return [
-        f"{share} {clips:,} clips labelled “real” were rendered by a computer: numbers on them "
-        "are no evidence about real cameras."
+        f"{share} {clips:,} clips labelled “real” were rendered by a computer, in "
+        "whole or in part: numbers on them are no evidence about real cameras."
     ]
 
 
