@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -57,11 +57,10 @@ class Cache:
         for partial in self.folder.glob(f"*{_PARTIAL}"):
             if partial == fetched:
                 continue
-            # Left by a process that was killed, unless another one holds its lock.
-            if _lock_of(partial) == _lock_of(fetched):
-                partial.unlink(missing_ok=True)
-                continue
-            with suppress(BlockingIOError), _locked(_lock_of(partial), fcntl.LOCK_NB):
+            # Left by a process that was killed, unless another one than this holds its lock.
+            is_held = _lock_of(partial) == _lock_of(fetched)
+            lock = nullcontext() if is_held else _locked(_lock_of(partial), fcntl.LOCK_NB)
+            with suppress(BlockingIOError), lock:
                 partial.unlink(missing_ok=True)
         files = [
             (status.st_mtime_ns, path, status.st_size)

@@ -6,8 +6,19 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 
-from pipeline.engines.take import Take
+from pipeline.engines.take import Dropped, Take
+
+
+def first_kept(record: Callable[[int], list[Take]], indices: Iterable[int]) -> list[Take]:
+    """The first recording that is not dropped."""
+    for index in indices:
+        try:
+            return record(index)
+        except Dropped:
+            continue
+    raise AssertionError("every recording was dropped")
 
 
 def digest(takes: list[Take]) -> str:

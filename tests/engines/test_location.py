@@ -8,30 +8,24 @@ from pipeline.config import RenderSettings
 from pipeline.engines.location import record
 from pipeline.engines.render.script import LOCATIONS, NUM_CELLS, SCENES, write_script
 from pipeline.engines.render.world.location import PLACES
-from pipeline.engines.take import Dropped, Take
-from tests.engines.rendered import digest, digest_of_another_process
+from pipeline.engines.take import Take
+from tests.engines.rendered import digest, digest_of_another_process, first_kept
 
 SEED = 5
 SETTINGS = RenderSettings(num_recordings=42, duration_s=1.3, heights=[48], rates_fps=[15.0])
 
 
-def first(indices: range) -> list[Take]:
-    """Return the first recording that is not dropped."""
-    for index in indices:
-        try:
-            return record(SEED, index, SETTINGS)
-        except Dropped:
-            continue
-    raise AssertionError("every recording was dropped")
+def first_firing() -> list[Take]:
+    return first_kept(lambda index: record(SEED, index, SETTINGS), range(len(SCENES)))
 
 
 @pytest.fixture(scope="module")
 def firing() -> list[Take]:
-    return first(range(len(SCENES)))
+    return first_firing()
 
 
 def test_another_process_with_one_thread_renders_the_same_bytes(firing):
-    assert digest_of_another_process(__name__, "first(range(7))") == digest(firing)
+    assert digest_of_another_process(__name__, "first_firing()") == digest(firing)
 
 
 def test_one_scene_is_filmed_as_real_and_as_film(firing):

@@ -6,9 +6,9 @@ import pytest
 from pipeline.config import RenderSettings
 from pipeline.engines.render.camera_take import fleet_of
 from pipeline.engines.render.script import NUM_CELLS, Cell
-from pipeline.engines.take import Dropped, Take, draw_format
+from pipeline.engines.take import Take, draw_format
 from pipeline.engines.twins import record
-from tests.engines.rendered import digest, digest_of_another_process
+from tests.engines.rendered import digest, digest_of_another_process, first_kept
 
 SEED = 5
 SETTINGS = RenderSettings(num_recordings=24, duration_s=1.3, heights=[48], rates_fps=[15.0, 24.0])
@@ -22,12 +22,7 @@ def num_pixels(index: int) -> float:
 def first(firing: bool) -> list[Take]:
     """Return the smallest recording that is not dropped."""
     indices = [index for index in range(4 * NUM_CELLS) if Cell.of(index).firing == firing]
-    for index in sorted(indices, key=num_pixels):
-        try:
-            return record(SEED, index, SETTINGS)
-        except Dropped:
-            continue
-    raise AssertionError("every recording was dropped")
+    return first_kept(lambda index: record(SEED, index, SETTINGS), sorted(indices, key=num_pixels))
 
 
 @pytest.fixture(scope="module")
