@@ -210,8 +210,6 @@ def main() -> None:
     parser.add_argument("--edits", nargs="*", default=list(EDITS), help="only these")
     options = parser.parse_args()
     ingest, cfg = app.compose("ingest"), app.compose("split")
-    assert isinstance(ingest, IngestApp)
-    assert isinstance(cfg, SplitApp)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         entries = list(originals(options.collection, work, ingest, options.seconds))

@@ -348,7 +348,6 @@ def main() -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.workers])
     _adopt_orphans()
     cfg = app.compose("ingest")
-    assert isinstance(cfg, IngestApp)
     with tempfile.TemporaryDirectory() as made:
         folder = arguments.collection or Path(made)
         if not arguments.collection:

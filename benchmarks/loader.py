@@ -42,7 +42,6 @@ from loader_rivals import (
 from numpy.typing import NDArray
 
 from pipeline import app, manifest, video
-from pipeline.config import PackApp
 from pipeline.learn.loader import Loader
 from pipeline.manifest import Clip
 from pipeline.packed import Packed
@@ -129,7 +128,6 @@ def packed(folder: Path, clips: Sequence[bytes], encoding: str) -> Packed:
     # Two workers would be too many for the few blocks of this.
     paths.append("run.executor=serial")
     cfg = app.compose("pack", *paths, f"paths.packed={target}", f"encoding={encoding}")
-    assert isinstance(cfg, PackApp)
     cfg.run.progress = False
     pack.run(cfg)
     return Packed.open(target, folder / "work")

@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline import app, video
-from pipeline.config import ClipFormat, IngestApp, TrainApp
+from pipeline.config import ClipFormat
 from pipeline.learn import networks, weights
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.weights import Detector
@@ -45,7 +45,6 @@ def causal_detector(models: Path | None, clip: ClipFormat) -> Detector:
     if models is not None:
         return weights.load(models)
     cfg = app.compose("train", "model.name=causal")
-    assert isinstance(cfg, TrainApp)
     torch.manual_seed(0)
     network = networks.build(cfg.model, clip)
     assert isinstance(network, CausalNet)
@@ -135,7 +134,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     ingest = app.compose("ingest")
-    assert isinstance(ingest, IngestApp)
     clip = ingest.clip
     torch.set_num_threads(1)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

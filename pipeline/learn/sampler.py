@@ -54,7 +54,9 @@ class BalancedSampler:
         seed: int,
     ) -> None:
         assert len(rows) == len(labels) == len(sources) > 0
-        self.rows, self.labels, self.sources = rows, labels, sources
+        self.rows, self.labels = rows, labels
+        # Numbers in the order of the names: names are slow to compare in every epoch.
+        self.sources = np.unique(sources, return_inverse=True)[1]
         self.source_balance, self.seed, self.epoch = source_balance, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
