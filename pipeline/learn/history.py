@@ -6,8 +6,9 @@ import csv
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytorch_lightning as pl
@@ -26,6 +27,10 @@ from pipeline.learn.module import (
 CURVES = "curves.csv"
 BEST = "metrics.json"
 METRICS = ("train_loss", "val_loss", "val_accuracy", "val_auroc", "val_auroc_low_fpr")
+RANKINGS = ("val_auroc_low_fpr", "val_auroc")
+"""The first that val can show makes an epoch better."""
+WINDOW = 5
+"""Epochs whose mean speaks for the last of them; the best single one of many is the luckiest."""
 
 
 class History(pl.Callback):
@@ -104,7 +109,7 @@ class History(pl.Callback):
                 "lower lr or gradient_clip in conf/train.yaml (earlier weights are kept)"
             )
         self.rows.append(row)
-        if not self.best or merit(row) > merit(self.best["row"]):
+        if not self.best or merit(self.rows) > self._merits()[self.best["row"]["epoch"]]:
             self.best = {
                 "row": row,
                 "weights": _copy(pl_module.judged.state_dict()),
@@ -127,26 +132,33 @@ class History(pl.Callback):
         trainer.save_checkpoint(self.checkpoint)
         self._saved_at = time.monotonic()
 
+    def _merits(self) -> list[tuple[int, float, float]]:
+        """Of each epoch."""
+        return [merit(self.rows[: number + 1]) for number in range(len(self.rows))]
+
     def best_metrics(self) -> dict[str, float | None]:
         """`epoch` and `METRICS` of the best epoch; None where a metric is undefined."""
         return _rounded(self.best["row"])
 
     def chosen_by(self, max_fpr: float) -> str:
         """Which metric made the best epoch the best, and why, as a sentence for the log."""
-        low = [row["val_auroc_low_fpr"] for row in self.rows]
-        if math.isnan(low[0]):
-            num_positives = int((self.best["labels"] == REAL_SHOOTING).sum())
-            num_negatives = len(self.best["labels"]) - num_positives
-            needed = math.ceil(MIN_FALSE_ALARMS / max_fpr)
-            return (
-                f"val_loss alone, because val_auroc_low_fpr at max_fpr={max_fpr} takes "
-                f"{MIN_POSITIVES} samples of real_shooting and {needed} others, and val has "
-                f"{num_positives} and {num_negatives}"
-            )
-        num_alike = low.count(max(low))
+        name = _ranking(self.rows[0])
+        if name is None:
+            return "val_loss alone, because val has no sample of real_shooting, or no other"
+        best = max(self._merits())
+        num_alike = sum(found[:2] == best[:2] for found in self._merits())
         if num_alike > 1:
-            return f"val_loss, because val_auroc_low_fpr is highest in {num_alike} epochs alike"
-        return "val_auroc_low_fpr, which is highest in it"
+            return f"val_loss, because {name} is highest in {num_alike} epochs alike"
+        means = f"{name}, in the mean of {best[0]} epochs up to it" if best[0] > 1 else name
+        if name == RANKINGS[0]:
+            return means
+        num_positives = int((self.best["labels"] == REAL_SHOOTING).sum())
+        num_negatives = len(self.best["labels"]) - num_positives
+        return (
+            f"{means}, because {RANKINGS[0]} at max_fpr={max_fpr} takes {MIN_POSITIVES} samples "
+            f"of real_shooting and {math.ceil(MIN_FALSE_ALARMS / max_fpr)} others, and val has "
+            f"{num_positives} and {num_negatives}"
+        )
 
     def write(self, folder: Path) -> None:
         """Write `curves.csv`, a row an epoch, and `metrics.json`, the best epoch, for DVC."""
@@ -157,13 +169,22 @@ class History(pl.Callback):
         (folder / BEST).write_text(json.dumps(self.best_metrics(), indent=2) + "\n")
 
 
-def merit(row: Mapping[str, float]) -> tuple[float, float]:
-    """What makes an epoch better: ranking at low false-positive rates, then the val loss.
+def merit(rows: Sequence[Mapping[str, float]]) -> tuple[int, float, float]:
+    """What makes the last of some epochs better: its ranking, then its val loss.
 
-    Where val is too small for the former, or it is perfect already, the loss decides alone.
+    Both are means over `WINDOW` epochs up to it, and fewer epochs are worse than any more. Where
+    val is too small to rank at low false-positive rates it ranks at all of them, and where it
+    cannot rank, or ranks perfectly, the loss decides alone.
     """
-    low = row["val_auroc_low_fpr"]
-    return (0.0 if math.isnan(low) else low, -row["val_loss"])
+    recent = rows[-WINDOW:]
+    name = _ranking(recent[0])
+    rank = 0.0 if name is None else fmean(row[name] for row in recent)
+    return len(recent), rank, -fmean(row["val_loss"] for row in recent)
+
+
+def _ranking(row: Mapping[str, float]) -> str | None:
+    """Which of `RANKINGS` val can show, in every epoch alike."""
+    return next((name for name in RANKINGS if not math.isnan(row[name])), None)
 
 
 def _rounded(row: Mapping[str, float]) -> dict[str, float | None]:
