@@ -40,7 +40,10 @@ def run(cfg: TrainApp) -> None:
     outside = networks.outside_hashes(cfg.model.name)
     key = workdir.key("train", tracked(cfg), data.sha256(), code, outside, torch.__version__)
     history = History(
-        work / "train" / key, every_s=cfg.run.checkpoint_every_s, patience=cfg.patience
+        work / "train" / key,
+        every_s=cfg.run.checkpoint_every_s,
+        patience=cfg.patience,
+        max_fpr=cfg.max_fpr,
     )
     if history.resume_from:
         log.info("train: going on from %s", history.resume_from)
@@ -96,7 +99,7 @@ def write(
     )
     shutil.rmtree(history.folder)
     log.info("train: best epoch: %s", json.dumps(history.best_metrics()))
-    log.info("train: the best epoch is best by %s", history.chosen_by(cfg.max_fpr))
+    log.info("train: the best epoch is best by %s", history.chosen_by())
 
 
 if __name__ == "__main__":

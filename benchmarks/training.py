@@ -102,7 +102,7 @@ def by_lightning(cfg: TrainApp, packed: Packed, num_warmup: int, num_steps: int)
     ends = Ends(device, [num_warmup - 1, num_warmup + num_steps - 1])
     classifier = Classifier(cfg, packed.format, num_batches=data.num_batches)
     folder = Path(cfg.paths.work, "training", "loop")
-    history = History(folder, every_s=cfg.run.checkpoint_every_s, patience=0)
+    history = History(folder, every_s=cfg.run.checkpoint_every_s, patience=0, max_fpr=cfg.max_fpr)
     throughput = Throughput(cfg.batch_size)
     trainer = make_trainer(
         cfg,

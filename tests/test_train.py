@@ -188,7 +188,7 @@ def test_a_run_that_fails_at_its_end_trains_no_epoch_again(
 def test_a_run_out_of_patience_stops_and_stays_so(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.learn.history.merit", lambda rows: (-len(rows), 0.0, 0.0))
+    monkeypatch.setattr("pipeline.learn.history.ranking", lambda row: ("val_loss", -row["epoch"]))
     with monkeypatch.context() as patch:
         patch.setattr(weights, "save", lambda *_, **__: break_off())
         with pytest.raises(Fault):
@@ -318,7 +318,7 @@ def test_what_chose_the_best_epoch_is_told(
     with caplog.at_level("INFO"):
         fit(packed, tmp_path, 0, "num_epochs=1")
     (line,) = [text for text in caplog.messages if "is best by" in text]
-    assert line.startswith("train: the best epoch is best by val_auroc, because")
+    assert line.startswith("train: the best epoch is best by val_auroc, as the last epoch")
     assert line.endswith("and val has 4 and 12")
 
 

@@ -6,14 +6,13 @@ import csv
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.learn.module import (
     LOOK_EVERY,
@@ -22,36 +21,41 @@ from pipeline.learn.module import (
     REAL_SHOOTING,
     Classifier,
     Diverged,
+    ranking_error,
 )
 
 CURVES = "curves.csv"
 BEST = "metrics.json"
 METRICS = ("train_loss", "val_loss", "val_accuracy", "val_auroc", "val_auroc_low_fpr")
-RANKINGS = ("val_auroc_low_fpr", "val_auroc")
-"""The first that val can show makes an epoch better."""
-WINDOW = 5
-"""Epochs whose mean speaks for the last of them; the best single one of many is the luckiest."""
+LOW, ALL = "val_auroc_low_fpr", "val_auroc"
 
 
 class History(pl.Callback):
     """Keeps the curves and the best epoch, and checkpoints of all that training depends on.
 
-    A run killed at any time goes on from the last checkpoint as if nothing had happened.
+    A run killed at any time goes on from the last checkpoint as if nothing had happened. Best is
+    the last epoch that val cannot tell from the one that ranks highest, which of many is the
+    luckiest: the one-standard-error rule (Breiman et al., "Classification and regression trees",
+    1984), where later is what simpler is there, since the learning rate falls.
 
     Args:
         folder: of the one checkpoint.
         every_s: time between checkpoints inside an epoch; there is one after every epoch too.
             Several processes look at the clock every `LOOK_EVERY` batches only.
-        patience: training stops after so many epochs without a better one; 0 for never.
+        patience: training stops after so many epochs without a higher one; 0 for never.
+        max_fpr: of ranking at low false-positive rates.
     """
 
-    def __init__(self, folder: Path, *, every_s: float, patience: int) -> None:
-        self.folder, self.every_s, self.patience = folder, every_s, patience
+    def __init__(self, folder: Path, *, every_s: float, patience: int, max_fpr: float) -> None:
+        self.folder, self.every_s = folder, every_s
+        self.patience, self.max_fpr = patience, max_fpr
         self.checkpoint = folder / "last.ckpt"
         self.rows: list[dict[str, float]] = []
         """One an epoch: `epoch` and `METRICS`."""
         self.best: dict[str, Any] = {}
         """Of the best epoch: `row`, `weights`, and the `logits` and `labels` of val."""
+        self.highest: dict[str, Any] = {}
+        """Of the epoch that ranks highest: `epoch`, `value`, and its standard `error`."""
         self._saved_at = time.monotonic()
 
     @property
@@ -65,16 +69,17 @@ class History(pl.Callback):
         return bool(
             self.patience
             and self.rows
-            and self.rows[-1]["epoch"] - self.best["row"]["epoch"] >= self.patience
+            and self.rows[-1]["epoch"] - self.highest["epoch"] >= self.patience
         )
 
     def state_dict(self) -> dict[str, Any]:
         """What Lightning puts into the checkpoint."""
-        return {"rows": self.rows, "best": self.best}
+        return {"rows": self.rows, "best": self.best, "highest": self.highest}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take back what `state_dict` gave."""
         self.rows, self.best = state_dict["rows"], state_dict["best"]
+        self.highest = state_dict["highest"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Train no more if the run had stopped before it was interrupted."""
@@ -108,16 +113,24 @@ class History(pl.Callback):
                 f"the val loss became {row['val_loss']} in epoch {trainer.current_epoch}; "
                 "lower lr or gradient_clip in conf/train.yaml (earlier weights are kept)"
             )
-        self.rows.append(row)
-        if not self.best or merit(self.rows) > self._merits()[self.best["row"]["epoch"]]:
-            self.best = {
-                "row": row,
-                "weights": _copy(pl_module.judged.state_dict()),
-                "logits": pl_module.val_logits,
-                "labels": pl_module.val_labels,
-            }
+        self.add(row, pl_module.judged, pl_module.val_logits, pl_module.val_labels)
         trainer.should_stop = self.is_stalled
         self._save(trainer, pl_module, pl_module.num_batches - 1)
+
+    def add(
+        self, row: dict[str, float], network: nn.Module, logits: Tensor, labels: Tensor
+    ) -> None:
+        """Take in an epoch, and keep its weights if it is the best so far."""
+        self.rows.append(row)
+        name, value = ranking(row)
+        if not self.highest or value > self.highest["value"]:
+            error = 0.0
+            if name in (LOW, ALL):
+                error = ranking_error(logits, labels, self.max_fpr if name == LOW else None)
+            self.highest = {"epoch": row["epoch"], "value": value, "error": error}
+        if value >= self.highest["value"] - self.highest["error"]:
+            weights = _copy(network.state_dict())
+            self.best = {"row": row, "weights": weights, "logits": logits, "labels": labels}
 
     def _is_due(self, trainer: pl.Trainer, batch_idx: int) -> bool:
         if trainer.world_size > 1 and (batch_idx + 1) % LOOK_EVERY:
@@ -132,32 +145,27 @@ class History(pl.Callback):
         trainer.save_checkpoint(self.checkpoint)
         self._saved_at = time.monotonic()
 
-    def _merits(self) -> list[tuple[int, float, float]]:
-        """Of each epoch."""
-        return [merit(self.rows[: number + 1]) for number in range(len(self.rows))]
-
     def best_metrics(self) -> dict[str, float | None]:
         """`epoch` and `METRICS` of the best epoch; None where a metric is undefined."""
         return _rounded(self.best["row"])
 
-    def chosen_by(self, max_fpr: float) -> str:
-        """Which metric made the best epoch the best, and why, as a sentence for the log."""
-        name = _ranking(self.rows[0])
-        if name is None:
+    def chosen_by(self) -> str:
+        """What made the best epoch the best, and why that, as a sentence for the log."""
+        name, _ = ranking(self.best["row"])
+        if name == "val_loss":
             return "val_loss alone, because val has no sample of real_shooting, or no other"
-        best = max(self._merits())
-        num_alike = sum(found[:2] == best[:2] for found in self._merits())
-        if num_alike > 1:
-            return f"val_loss, because {name} is highest in {num_alike} epochs alike"
-        means = f"{name}, in the mean of {best[0]} epochs up to it" if best[0] > 1 else name
-        if name == RANKINGS[0]:
-            return means
+        reason = (
+            f"{name}, as the last epoch within a standard error ({self.highest['error']:.3f}) "
+            f"of epoch {self.highest['epoch']}, which ranks highest"
+        )
+        if name == LOW:
+            return reason
         num_positives = int((self.best["labels"] == REAL_SHOOTING).sum())
         num_negatives = len(self.best["labels"]) - num_positives
+        needed = math.ceil(MIN_FALSE_ALARMS / self.max_fpr)
         return (
-            f"{means}, because {RANKINGS[0]} at max_fpr={max_fpr} takes {MIN_POSITIVES} samples "
-            f"of real_shooting and {math.ceil(MIN_FALSE_ALARMS / max_fpr)} others, and val has "
-            f"{num_positives} and {num_negatives}"
+            f"{reason}; {LOW} at max_fpr={self.max_fpr} takes {MIN_POSITIVES} samples of "
+            f"real_shooting and {needed} others, and val has {num_positives} and {num_negatives}"
         )
 
     def write(self, folder: Path) -> None:
@@ -169,22 +177,16 @@ class History(pl.Callback):
         (folder / BEST).write_text(json.dumps(self.best_metrics(), indent=2) + "\n")
 
 
-def merit(rows: Sequence[Mapping[str, float]]) -> tuple[int, float, float]:
-    """What makes the last of some epochs better: its ranking, then its val loss.
+def ranking(row: Mapping[str, float]) -> tuple[str, float]:
+    """Which metric says how good an epoch is, and how good, more being better.
 
-    Both are means over `WINDOW` epochs up to it, and fewer epochs are worse than any more. Where
-    val is too small to rank at low false-positive rates it ranks at all of them, and where it
-    cannot rank, or ranks perfectly, the loss decides alone.
+    That at low false-positive rates; where val is too small for it, that at all of them; where it
+    cannot rank at all, the loss.
     """
-    recent = rows[-WINDOW:]
-    name = _ranking(recent[0])
-    rank = 0.0 if name is None else fmean(row[name] for row in recent)
-    return len(recent), rank, -fmean(row["val_loss"] for row in recent)
-
-
-def _ranking(row: Mapping[str, float]) -> str | None:
-    """Which of `RANKINGS` val can show, in every epoch alike."""
-    return next((name for name in RANKINGS if not math.isnan(row[name])), None)
+    for name in (LOW, ALL):
+        if not math.isnan(row[name]):
+            return name, row[name]
+    return "val_loss", -row["val_loss"]
 
 
 def _rounded(row: Mapping[str, float]) -> dict[str, float | None]:

@@ -29,6 +29,7 @@ from pipeline.manifest import CLASSES
 REAL_SHOOTING = CLASSES.index("real_shooting")
 MIN_POSITIVES, MIN_FALSE_ALARMS = 10, 10
 """Fewer samples of val can't rank at low false-positive rates."""
+NUM_RESAMPLES = 200
 LOOK_EVERY = 50
 """Batches after which it is looked whether all is well; a look makes a GPU wait."""
 
@@ -188,3 +189,21 @@ def judge(logits: Tensor, labels: Tensor, max_fpr: float) -> dict[str, float]:
         "val_auroc": auroc,
         "val_auroc_low_fpr": low,
     }
+
+
+def ranking_error(logits: Tensor, labels: Tensor, max_fpr: float | None) -> float:
+    """Standard error of what `judge` says of ranking, by bootstrap over samples.
+
+    Args:
+        max_fpr: None for `val_auroc`.
+    """
+    scores = logits.double().softmax(1)[:, REAL_SHOOTING].numpy()
+    positive: NDArray[np.bool_] = (labels == REAL_SHOOTING).numpy()
+    generator = np.random.default_rng(0)
+    draws = generator.integers(0, len(positive), (NUM_RESAMPLES, len(positive)))
+    found = [
+        roc_auc_score(positive[draw], scores[draw], max_fpr=max_fpr)
+        for draw in draws
+        if 0 < positive[draw].sum() < len(draw)
+    ]
+    return float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
