@@ -175,8 +175,7 @@ def judge(logits: Tensor, labels: Tensor, max_fpr: float) -> dict[str, float]:
     covers false-positive rates up to `max_fpr` only and is standardised to 0.5 for chance
     (McClish, 1989). It takes ten positives, and negatives enough for ten false alarms.
     """
-    scores = logits.double().softmax(1)[:, REAL_SHOOTING].numpy()
-    positive: NDArray[np.bool_] = (labels == REAL_SHOOTING).numpy()
+    positive, scores = _truth_and_scores(logits, labels)
     num_positives, num_negatives = int(positive.sum()), int((~positive).sum())
     auroc = low = math.nan
     if num_positives and num_negatives:
@@ -197,13 +196,18 @@ def ranking_error(logits: Tensor, labels: Tensor, max_fpr: float | None) -> floa
     Args:
         max_fpr: None for `val_auroc`.
     """
-    scores = logits.double().softmax(1)[:, REAL_SHOOTING].numpy()
-    positive: NDArray[np.bool_] = (labels == REAL_SHOOTING).numpy()
+    positive, scores = _truth_and_scores(logits, labels)
     generator = np.random.default_rng(0)
-    draws = generator.integers(0, len(positive), (NUM_RESAMPLES, len(positive)))
-    found = [
-        roc_auc_score(positive[draw], scores[draw], max_fpr=max_fpr)
-        for draw in draws
-        if 0 < positive[draw].sum() < len(draw)
-    ]
+    found = []
+    for _ in range(NUM_RESAMPLES):
+        drawn = generator.integers(0, len(positive), len(positive))
+        if 0 < positive[drawn].sum() < len(drawn):
+            found.append(roc_auc_score(positive[drawn], scores[drawn], max_fpr=max_fpr))
     return float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
+
+
+def _truth_and_scores(
+    logits: Tensor, labels: Tensor
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    scores = logits.double().softmax(1)[:, REAL_SHOOTING].numpy()
+    return (labels == REAL_SHOOTING).numpy(), scores

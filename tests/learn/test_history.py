@@ -86,13 +86,13 @@ def test_error_of_ranking_is_that_of_theory() -> None:
 
 
 def test_what_is_undefined_is_empty_in_csv_and_null_in_json(tmp_path: Path) -> None:
-    made = history(tmp_path, [row(0, 0.75), row(1, 0.8, low=math.nan, auroc=math.nan)])
-    made.rows[1]["val_auroc_low_fpr"] = 0.625
+    made = history(tmp_path, [row(0, 0.75)])
+    made.rows.append(row(1, 0.5, low=0.625))
     made.write(tmp_path)
     assert (tmp_path / "curves.csv").read_text().splitlines() == [
         "epoch,train_loss,val_loss,val_accuracy,val_auroc,val_auroc_low_fpr",
         "0,1.0,0.75,0.5,,",
-        "1,1.0,0.8,0.5,,0.625",
+        "1,1.0,0.5,0.5,,0.625",
     ]
     assert json.loads((tmp_path / "metrics.json").read_text())["val_auroc"] is None
 
