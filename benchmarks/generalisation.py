@@ -58,7 +58,6 @@ ROWS = (
     Row("frame", ("model.name=frame",)),
     Row("causal"),
     Row("causal with residual", ("model.residual=true",)),
-    Row("no instance norm", ("model.instance_norm=false",)),
     Row("no camera", augment=("camera.p=0",)),
     Row("no sensor", augment=("sensor.p=0",)),
     Row("no overlays", augment=("overlays.p=0",)),

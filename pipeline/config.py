@@ -203,11 +203,9 @@ class ModelConfig:
 
     name: str = MISSING
     """`causal`, `frame`, `hf:<folder or hub id>`, or `module:factory` of your own."""
-    widths: list[int] = between(2)
+    widths: list[int] = between(1)
     dilations: list[int] = between(1)
     residual: bool = MISSING
-    instance_norm: bool = MISSING
-    """Whether half of the channels in space are normalised by their own frame."""
     dropout: float = between(0, 0.95)
     hf: HfConfig = MISSING
 

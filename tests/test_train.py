@@ -280,7 +280,7 @@ def test_a_changed_network_of_the_users_own_starts_anew(
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     code = "from pipeline.learn.networks.frame import FrameNet\ndef make(clip):\n"
-    code += "    return FrameNet(widths=(8, 8), residual=False, instance_norm=True, dropout=0.0)\n"
+    code += "    return FrameNet(widths=(8, 8), residual=False, dropout=0.0)\n"
     module = tmp_path / "changing_net.py"
     module.write_text(code)
     first = interrupt(packed, tmp_path / "run", 3, "model.name=changing_net:make")

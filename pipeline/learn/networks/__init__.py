@@ -38,7 +38,6 @@ def build(model: ModelConfig, clip: ClipFormat) -> Network:
             widths=model.widths,
             dilations=model.dilations,
             residual=model.residual,
-            instance_norm=model.instance_norm,
             dropout=model.dropout,
             window=clip.num_frames,
             size=clip.size,
@@ -49,12 +48,7 @@ def build(model: ModelConfig, clip: ClipFormat) -> Network:
                 f"conf/train.yaml: model.widths={model.widths}; "
                 "give one width for the stem and one for each block"
             )
-        return FrameNet(
-            widths=model.widths,
-            residual=model.residual,
-            instance_norm=model.instance_norm,
-            dropout=model.dropout,
-        )
+        return FrameNet(widths=model.widths, residual=model.residual, dropout=model.dropout)
     if model.name.startswith(HF):
         from pipeline.learn.networks.hf import HfNet
 

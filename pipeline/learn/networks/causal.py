@@ -30,7 +30,6 @@ class CausalNet(Network):
         widths: channels of the stem, then of each block.
         dilations: frames between the three taps in time of each block.
         residual: look at noise beside colours and their changes.
-        instance_norm: normalise half of the channels in space by their own frame.
         window: frames back that the answer is pooled over, `num_frames` of a clip.
         size: pixels of a frame's side.
     """
@@ -41,7 +40,6 @@ class CausalNet(Network):
         widths: Sequence[int],
         dilations: Sequence[int],
         residual: bool,
-        instance_norm: bool,
         dropout: float,
         window: int,
         size: int,
@@ -49,14 +47,10 @@ class CausalNet(Network):
         super().__init__()
         assert len(widths) == len(dilations) + 1 > 1, (widths, dilations)
         self.widths, self.dilations = tuple(widths), tuple(dilations)
-        self.residual, self.instance_norm = residual, instance_norm
-        self.window, self.size = window, size
-        self.colours = Colours(widths[0], instance_norm=instance_norm)
+        self.residual, self.window, self.size = residual, window, size
+        self.colours = Colours(widths[0])
         self.traces = Traces(widths[1], in_time=True, residual=residual)
-        self.halves = nn.ModuleList(
-            Halve(width_in, width, instance_norm=instance_norm)
-            for width_in, width in pairwise(widths)
-        )
+        self.halves = nn.ModuleList(Halve(width_in, width) for width_in, width in pairwise(widths))
         self.pasts = nn.ModuleList(
             LookBack(width, dilation) for width, dilation in zip(widths[1:], dilations, strict=True)
         )
@@ -72,7 +66,6 @@ class CausalNet(Network):
             "widths": list(self.widths),
             "dilations": list(self.dilations),
             "residual": self.residual,
-            "instance_norm": self.instance_norm,
             "dropout": self.dropout.p,
             "window": self.window,
             "size": self.size,

@@ -20,18 +20,13 @@ class FrameNet(Network):
     As large and as costly as a `CausalNet` of the same widths, whose taps in time lie in space.
     """
 
-    def __init__(
-        self, *, widths: Sequence[int], residual: bool, instance_norm: bool, dropout: float
-    ) -> None:
+    def __init__(self, *, widths: Sequence[int], residual: bool, dropout: float) -> None:
         super().__init__()
         assert len(widths) > 1, widths
-        self.widths, self.residual, self.instance_norm = tuple(widths), residual, instance_norm
-        self.colours = Colours(widths[0], instance_norm=instance_norm)
+        self.widths, self.residual = tuple(widths), residual
+        self.colours = Colours(widths[0])
         self.traces = Traces(widths[1], in_time=False, residual=True) if residual else None
-        self.halves = nn.ModuleList(
-            Halve(width_in, width, instance_norm=instance_norm)
-            for width_in, width in pairwise(widths)
-        )
+        self.halves = nn.ModuleList(Halve(width_in, width) for width_in, width in pairwise(widths))
         self.asides = nn.ModuleList(
             LookAside(width, across=number % 2 == 1) for number, width in enumerate(widths[1:])
         )
@@ -46,7 +41,6 @@ class FrameNet(Network):
             "name": "frame",
             "widths": list(self.widths),
             "residual": self.residual,
-            "instance_norm": self.instance_norm,
             "dropout": self.dropout.p,
         }
 

@@ -13,8 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.learn.networks.blocks import spatial_norm
-
 GREY, SPREAD = 128.0, 64.0
 """What becomes 0, and how much more becomes 1: so that bfloat16 holds every pixel exactly."""
 LIMIT = 6.0
@@ -26,10 +24,10 @@ PATCH = 8
 class Colours(nn.Module):
     """Frames to features at a quarter of their size."""
 
-    def __init__(self, width: int, *, instance_norm: bool) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, width, 7, stride=4, padding=3, bias=False)
-        self.norm = spatial_norm(width, instance_norm=instance_norm)
+        self.norm = nn.BatchNorm2d(width)
 
     def forward(self, clips: Tensor) -> Tensor:
         """(B, T, H, W, 3) in [0, 255] to (B*T, width, ceil(H/4), ceil(W/4)), channels last."""

@@ -12,25 +12,23 @@ from tests.learn.toy import FORMAT
 def small_causal(**changes: Any) -> CausalNet:
     """With an opinion and norms that do something, which a network has only after training."""
     torch.manual_seed(0)
-    values = {"widths": (8, 8, 16), "dilations": (1, 2), "dropout": 0.0}
-    values |= {"residual": True, "instance_norm": True}
+    values = {"widths": (8, 8, 16), "dilations": (1, 2), "residual": True, "dropout": 0.0}
     values |= {"window": FORMAT.num_frames, "size": FORMAT.size}
     return opinionated(CausalNet(**{**values, **changes}))
 
 
 def small_frame(**changes: Any) -> FrameNet:
     torch.manual_seed(0)
-    values = {"widths": (8, 8, 16), "residual": True, "instance_norm": True, "dropout": 0.0}
+    values = {"widths": (8, 8, 16), "residual": True, "dropout": 0.0}
     return opinionated(FrameNet(**{**values, **changes}))
 
 
 def opinionated(network: Any) -> Any:
     torch.nn.init.normal_(network.head.weight)
     for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.GroupNorm):
+        if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias, std=0.3)
-        if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(std=0.3)
             module.running_var.uniform_(0.5, 1.5)
     return network

@@ -23,13 +23,10 @@ def by_frame(network: CausalNet, clips: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("residual", [True, False])
-@pytest.mark.parametrize("instance_norm", [True, False])
 @pytest.mark.parametrize("size", [32, 30])
 @torch.no_grad()
-def test_a_stream_gets_the_answers_of_the_whole_clip(
-    residual: bool, instance_norm: bool, size: int
-) -> None:
-    network = small_causal(residual=residual, instance_norm=instance_norm, size=size).eval()
+def test_a_stream_gets_the_answers_of_the_whole_clip(residual: bool, size: int) -> None:
+    network = small_causal(residual=residual, size=size).eval()
     clips = random_clips(3, 3 * network.window + 2, size)
     whole = network.frame_logits(clips)
     torch.testing.assert_close(by_frame(network, clips), whole, **EXACT)
@@ -156,4 +153,4 @@ def test_mixed_precision_gives_about_the_same_answer() -> None:
     clips = random_clips(2, 8)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         rounded = network.frame_logits(clips).float()
-    torch.testing.assert_close(rounded, network.frame_logits(clips), rtol=0.2, atol=0.2)
+    torch.testing.assert_close(rounded, network.frame_logits(clips), rtol=0.1, atol=0.1)
