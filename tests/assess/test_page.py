@@ -23,11 +23,18 @@ AMID_ROC = """(() => {
   return [box.x + axes.xaxis.d2p(line.x[at]), box.y + axes.yaxis.d2p(line.y[at])];
 })()"""
 """Where in the window the middle point of the first curve is."""
-PRINTED_AMISS = """[...document.querySelectorAll(".plot")].filter((place) => {
-  const drawing = place.querySelector(".main-svg").getBoundingClientRect().width;
-  return drawing < 200 || Math.abs(drawing - place.getBoundingClientRect().width) > 2;
-}).map((place) => place.id)"""
-"""Figures that are not as wide as their places."""
+WIDTHS = """() => Object.fromEntries([...document.querySelectorAll(".plot")].map((place) => [
+  place.id, [place.querySelector(".main-svg"), place].map((one) => one.getBoundingClientRect().width)
+]))"""
+"""By the name of a figure, how wide its drawing and its place are."""
+WATCH_PRINTING = f"""() => {{
+  const widths = {WIDTHS};
+  addEventListener("beforeprint", () => window.printed = widths());
+  addEventListener("afterprint", () => window.after = widths());
+}}"""
+"""Note what the page has drawn when it is printed, and when that is over."""
+PAPER_WIDTH = round(277 / 25.4 * 96)
+"""What the page's margins leave of a sheet, in CSS pixels."""
 
 
 @dataclasses.dataclass
@@ -196,15 +203,29 @@ def test_a_figure_of_a_whole_report_tells_values_where_one_points(real_visit: Vi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("window_width", [500, 1300])
 def test_a_whole_report_is_printed_with_everything_open_and_figures_in_their_places(
-    real_visit: Visit,
+    real_visit: Visit, window_width: int
 ) -> None:
     page = real_visit.page
-    page.set_viewport_size({"width": 500, "height": 800})
-    page.emulate_media(media="print")
+    page.set_viewport_size({"width": window_width, "height": 800})
+    page.evaluate(WATCH_PRINTING)
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
     assert page.locator("details.fold:not([open])").count() == 0
-    wrong = page.evaluate(PRINTED_AMISS)
-    assert wrong == []
+    printed, after = page.evaluate("printed"), page.evaluate("after")
+    page.set_viewport_size({"width": PAPER_WIDTH, "height": 800})
+    page.emulate_media(media="print")
+    on_paper = {name: place for name, (_, place) in page.evaluate(WIDTHS).items()}
+    assert len(on_paper) > 10
+    assert min(on_paper.values()) > 200
+    assert {name: drawing for name, (drawing, _) in printed.items()} == approx_pixels(on_paper)
+    in_window = {name: place for name, (_, place) in after.items()}
+    assert max(in_window.values()) < window_width
+    assert {name: drawing for name, (drawing, _) in after.items()} == approx_pixels(in_window)
     assert outside(real_visit) == []
     assert real_visit.complaints == []
+
+
+def approx_pixels(widths: dict[str, float]) -> Any:
+    """Equal but for rounding."""
+    return pytest.approx(widths, abs=2)

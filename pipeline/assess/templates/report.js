@@ -9,11 +9,20 @@ for (const fold of document.querySelectorAll("details")) {
     for (const place of fold.querySelectorAll(".plot")) Plotly.Plots.resize(place);
   });
 }
+const root = document.documentElement;
+// The page is printed as it stands when these return, so that they wait for nothing.
+function drawFor(paper) {
+  root.classList.toggle("paper", paper);
+  for (const place of document.querySelectorAll(".plot")) {
+    Plotly.relayout(place, { autosize: true, width: null, height: null });
+  }
+}
 addEventListener("beforeprint", () => {
   for (const fold of document.querySelectorAll("details.fold")) fold.open = true;
+  drawFor(true);
 });
+addEventListener("afterprint", () => drawFor(false));
 
-const root = document.documentElement;
 const theme = document.getElementById("theme");
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
 function isDark() {
