@@ -148,11 +148,14 @@ def file_alerts(
         others: an item a file.
     """
     never = ", which no score reaches" if threshold > 1 else ""
+    risen = [
+        f"{sum(alerts)} of {len(alerts)} files {words} a real shooting"
+        for alerts, words in ((shootings, "with"), (others, "without"))
+        if alerts
+    ]
     return (
         "At the operating point that the last evaluation of these weights chose on validation "
-        f"({threshold:.3f}{never}, {smoothing}), an alert rises in {sum(shootings)} of "
-        f"{len(shootings)} files with a real shooting and in {sum(others)} of {len(others)} "
-        "without."
+        f"({threshold:.3f}{never}, {smoothing}), an alert rises in {' and in '.join(risen)}."
     )
 
 

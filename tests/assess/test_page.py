@@ -23,9 +23,12 @@ AMID_ROC = """(() => {
   return [box.x + axes.xaxis.d2p(line.x[at]), box.y + axes.yaxis.d2p(line.y[at])];
 })()"""
 """Where in the window the middle point of the first curve is."""
-WIDTHS = """() => Object.fromEntries([...document.querySelectorAll(".plot")].map((place) => [
-  place.id, [place.querySelector(".main-svg"), place].map((one) => one.getBoundingClientRect().width)
-]))"""
+WIDTHS = """() => {
+  const width = (one) => one.getBoundingClientRect().width;
+  return Object.fromEntries([...document.querySelectorAll(".plot")].map((place) => [
+    place.id, [width(place.querySelector(".main-svg")), width(place)]
+  ]));
+}"""
 """By the name of a figure, how wide its drawing and its place are."""
 WATCH_PRINTING = f"""() => {{
   const widths = {WIDTHS};
