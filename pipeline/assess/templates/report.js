@@ -3,19 +3,21 @@ for (const place of document.querySelectorAll(".plot")) {
   const spec = JSON.parse(document.getElementById(place.id + "-data").textContent);
   Plotly.newPlot(place, spec.data, spec.layout, { responsive: true, displayModeBar: false });
 }
+function fit(figures) {
+  for (const place of figures.querySelectorAll(".plot")) {
+    Plotly.relayout(place, { autosize: true, width: null, height: null });
+  }
+}
 // A figure that was folded away has been drawn without a width.
 for (const fold of document.querySelectorAll("details")) {
-  fold.addEventListener("toggle", () => {
-    for (const place of fold.querySelectorAll(".plot")) Plotly.Plots.resize(place);
-  });
+  fold.addEventListener("toggle", () => fold.open && fit(fold));
 }
+
 const root = document.documentElement;
 // The page is printed as it stands when these return, so that they wait for nothing.
 function drawFor(paper) {
   root.classList.toggle("paper", paper);
-  for (const place of document.querySelectorAll(".plot")) {
-    Plotly.relayout(place, { autosize: true, width: null, height: null });
-  }
+  fit(document);
 }
 addEventListener("beforeprint", () => {
   for (const fold of document.querySelectorAll("details.fold")) fold.open = true;
