@@ -54,15 +54,16 @@ class Row:
     augment: tuple[str, ...] = ()
 
 
+VARIANTS = ("use_variants=true",)
 ROWS = (
     Row("frame", ("model.name=frame",)),
     Row("causal"),
     Row("causal with residual", ("model.residual=true",)),
-    Row("no camera", augment=("camera.p=0",)),
-    Row("no sensor", augment=("sensor.p=0",)),
-    Row("no overlays", augment=("overlays.p=0",)),
-    Row("no edits", augment=("edits.p=0",)),
-    Row("no variants", ("use_variants=false",)),
+    Row("variants", VARIANTS),
+    Row("variants but camera", VARIANTS, ("camera.p=0",)),
+    Row("variants but sensor", VARIANTS, ("sensor.p=0",)),
+    Row("variants but overlays", VARIANTS, ("overlays.p=0",)),
+    Row("variants but edits", VARIANTS, ("edits.p=0",)),
 )
 
 
