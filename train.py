@@ -20,7 +20,9 @@ from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
 from pipeline.learn.history import History
+from pipeline.learn.looks import fit_looks
 from pipeline.learn.module import Classifier
+from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
 from pipeline.manifest import write_stats
@@ -71,13 +73,18 @@ def write(
     logger: WandbLogger | None,
 ) -> None:
     """Leave the best weights, calibrated, with what they came from and how they came about."""
+    architecture = classifier.network.architecture()
+    if isinstance(classifier.network, CausalNet) and cfg.model.looks:
+        looks, opinions = fit_looks(data)
+        history.complete({f"looks.{name}": w for name, w in looks.state_dict().items()}, opinions)
+        architecture["looks"] = True
     best = history.best
     temperature = fit_temperature(best["logits"], best["labels"])
     with workdir.replacing(Path(cfg.paths.models), Path(cfg.paths.work)) as models:
         weights.save(
             models,
             best["weights"],
-            classifier.network.architecture(),
+            architecture,
             clip=data.packed.format,
             temperature=temperature,
             provenance={

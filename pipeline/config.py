@@ -206,6 +206,8 @@ class ModelConfig:
     widths: list[int] = between(1)
     dilations: list[int] = between(1)
     residual: bool = MISSING
+    looks: bool = MISSING
+    """Whether a network that photographs trained has a say on the origin, once this is trained."""
     dropout: float = between(0, 0.95)
     hf: HfConfig = MISSING
 

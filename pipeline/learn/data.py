@@ -120,16 +120,19 @@ class PackedData(pl.LightningDataModule):
         """Global batches of one epoch, which draws as many samples as the train split has."""
         return len(self.train_rows) // self.cfg.batch_size
 
-    def train_dataloader(self) -> Loader:
-        """Balanced draws, another order in every epoch."""
-        sampler = BalancedSampler(
+    def sampler(self) -> BalancedSampler:
+        """What the draws of train are balanced by."""
+        return BalancedSampler(
             self.train_rows,
             self.labels[self.train_rows],
             self.packed.index["source"].to_numpy(zero_copy_only=False)[self.train_rows],
             source_balance=self.cfg.source_balance,
             seed=self.cfg.seed,
         )
-        return self._loader(sampler, drop_last=True)
+
+    def train_dataloader(self) -> Loader:
+        """Balanced draws, another order in every epoch."""
+        return self._loader(self.sampler(), drop_last=True)
 
     def val_dataloader(self) -> Loader:
         """All val samples once, in the order of the index."""

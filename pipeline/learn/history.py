@@ -21,6 +21,7 @@ from pipeline.learn.module import (
     REAL_SHOOTING,
     Classifier,
     Diverged,
+    judge,
     ranking_error,
 )
 
@@ -131,6 +132,21 @@ class History(pl.Callback):
         if value >= self.highest["value"] - self.highest["error"]:
             weights = _copy(network.state_dict())
             self.best = {"row": row, "weights": weights, "logits": logits, "labels": labels}
+
+    def complete(self, weights: Mapping[str, Tensor], opinions: Tensor) -> None:
+        """Add to the best epoch what joins the network after training, and judge it anew.
+
+        Args:
+            weights: of it, by their names in the network.
+            opinions: what it adds to the logits of val, (N, 4).
+        """
+        logits, labels = self.best["logits"] + opinions, self.best["labels"]
+        self.best = {
+            "row": {**self.best["row"], **judge(logits, labels, self.max_fpr)},
+            "weights": {**self.best["weights"], **weights},
+            "logits": logits,
+            "labels": labels,
+        }
 
     def _is_due(self, trainer: pl.Trainer, batch_idx: int) -> bool:
         if trainer.world_size > 1 and (batch_idx + 1) % LOOK_EVERY:

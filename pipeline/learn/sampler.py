@@ -84,6 +84,18 @@ class BalancedSampler:
                 drawn.append(rounds.ravel()[:share])
         return rng.permutation(np.concatenate(drawn))
 
+    def odds(self) -> NDArray[np.float64]:
+        """How often each row is drawn on average, as a share of all draws."""
+        shares = np.zeros(len(self))
+        classes = np.unique(self.labels)
+        for label in classes:
+            in_class = self.labels == label
+            names, sizes = np.unique(self.sources[in_class], return_counts=True)
+            weights = sizes ** (1 - self.source_balance)
+            for name, size, weight in zip(names, sizes, weights / weights.sum(), strict=True):
+                shares[in_class & (self.sources == name)] = weight / size / len(classes)
+        return shares
+
 
 def divide(total: int, weights: NDArray[np.floating], rng: np.random.Generator) -> list[int]:
     """Whole shares of `total` in proportion to `weights`, unbiased over `rng`."""

@@ -23,6 +23,7 @@ def build(model: ModelConfig, clip: ClipFormat) -> Network:
     """The network that `conf/train.yaml` describes, for clips of a format.
 
     Its fresh weights come from torch's global generator; `hf:` downloads or reads trained ones.
+    The `looks` of `causal` join after training (`learn/looks.py`).
 
     Raises:
         UserError: an unknown name, or settings that do not fit each other or the network.
@@ -38,6 +39,7 @@ def build(model: ModelConfig, clip: ClipFormat) -> Network:
             widths=model.widths,
             dilations=model.dilations,
             residual=model.residual,
+            looks=False,
             dropout=model.dropout,
             window=clip.num_frames,
             size=clip.size,

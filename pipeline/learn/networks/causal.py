@@ -3,6 +3,7 @@
 Space and time are convolved in turn, as in R(2+1)D (Tran et al., 2018), and time only
 backwards, as in WaveNet (van den Oord et al., 2016). The one path through it takes any number of
 frames and the state that earlier ones left, so that a stream gets the answers of a whole clip.
+Beside it, once it is trained, a network that knows photographs may have a say of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.nn import functional
 
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.blocks import Halve, fresh_head, whole_frame
+from pipeline.learn.networks.looks import NUM_FEATURES, Looks
 from pipeline.learn.networks.stem import Colours, Traces, luma_of
 
 State = dict[str, Tensor]
@@ -30,6 +32,7 @@ class CausalNet(Network):
         widths: channels of the stem, then of each block.
         dilations: frames between the three taps in time of each block.
         residual: look at noise beside colours and their changes.
+        looks: add what `Looks` says of the origin.
         window: frames back that the answer is pooled over, `num_frames` of a clip.
         size: pixels of a frame's side.
     """
@@ -40,6 +43,7 @@ class CausalNet(Network):
         widths: Sequence[int],
         dilations: Sequence[int],
         residual: bool,
+        looks: bool,
         dropout: float,
         window: int,
         size: int,
@@ -54,10 +58,11 @@ class CausalNet(Network):
         self.pasts = nn.ModuleList(
             LookBack(width, dilation) for width, dilation in zip(widths[1:], dilations, strict=True)
         )
-        self.num_features = 4 * widths[-1]
-        self.norm = nn.LayerNorm(self.num_features)
+        self.norm = nn.LayerNorm(4 * widths[-1])
         self.dropout = nn.Dropout(dropout)
-        self.head = fresh_head(self.num_features)
+        self.head = fresh_head(4 * widths[-1])
+        self.looks = Looks(window=window, size=size) if looks else None
+        self.num_features = 4 * widths[-1] + NUM_FEATURES * looks
 
     def architecture(self) -> dict[str, Any]:
         """As in `Network`."""
@@ -66,6 +71,7 @@ class CausalNet(Network):
             "widths": list(self.widths),
             "dilations": list(self.dilations),
             "residual": self.residual,
+            "looks": self.looks is not None,
             "dropout": self.dropout.p,
             "window": self.window,
             "size": self.size,
@@ -73,13 +79,21 @@ class CausalNet(Network):
 
     def embed(self, clips: Tensor) -> Tensor:
         """As in `Network`: what was pooled over the last `window` frames."""
-        frames, _ = self._frames(clips, self.start(clips.shape[0]))
+        state = self.start(clips.shape[0])
+        frames, _ = self._frames(clips, state)
         frames = frames[:, -self.window :]
-        return self.norm(torch.cat([frames.mean(1), frames.amax(1)], dim=-1))
+        features = self.norm(torch.cat([frames.mean(1), frames.amax(1)], dim=-1))
+        if self.looks is None:
+            return features
+        looks, _ = self.looks.advance(clips, self._ages(clips, state), state)
+        return torch.cat([features, looks[:, -1]], dim=-1)
 
     def classify(self, features: Tensor) -> Tensor:
         """As in `Network`."""
-        return self.head(self.dropout(features))
+        logits = self.head(self.dropout(features[..., : self.head.in_features]))
+        if self.looks is not None:
+            logits = logits + self.looks.opinion(features[..., self.head.in_features :])
+        return logits
 
     def frame_logits(self, clips: Tensor) -> Tensor:
         """The answer at each frame given the frames so far: (B, T, H, W, 3) to (B, T, 4)."""
@@ -104,7 +118,8 @@ class CausalNet(Network):
             )
         num_pooled = 2 * self.widths[-1]
         pool = torch.zeros(num_streams, self.window - 1, num_pooled, device=device)
-        return {**state, "pool": pool}
+        looks = {} if self.looks is None else self.looks.start(num_streams)
+        return {**state, "pool": pool, **looks}
 
     def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """The next frame of every stream.
@@ -122,18 +137,28 @@ class CausalNet(Network):
     def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
         """As `step` with T frames at once: (B, T, H, W, 3) to logits (B, T, 4)."""
         num_frames = clips.shape[1]
+        ages = self._ages(clips, state)
+        looked: list[Tensor] = []
+        if self.looks is not None:
+            features, memory = self.looks.advance(clips, ages, state)
+            looked, state = [features], {**state, **memory}
         frames, state = self._frames(clips, state)
         known = torch.cat([state["pool"].to(frames.dtype), frames], dim=1)
         # Nothing is below the zeros that stand for frames before the first.
         windows = known.unfold(1, self.window, 1)
-        ages = state["age"][:, None] + torch.arange(1, num_frames + 1, device=frames.device)
         counts = ages.clamp(max=self.window)[..., None]
         pooled = torch.cat([windows.sum(-1) / counts, windows.amax(-1)], dim=-1)
-        logits = self.classify(self.norm(pooled))
+        logits = self.classify(torch.cat([self.norm(pooled), *looked], dim=-1))
         # Clamped, because it would overflow some day.
-        age = (state["age"] + num_frames).clamp(max=self.window)
+        age = ages[:, -1].clamp(max=self.window)
         pool = known[:, num_frames:]
         return logits, {**state, "age": age, "pool": pool}
+
+    @staticmethod
+    def _ages(clips: Tensor, state: State) -> Tensor:
+        """How many frames of its video each is the last of, int64 (B, T)."""
+        steps = torch.arange(1, clips.shape[1] + 1, device=clips.device)
+        return state["age"][:, None] + steps
 
     def _frames(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
         """Features of each frame, (B, T, 2C) and not negative, and the state but for the pool."""
