@@ -23,6 +23,7 @@ from pipeline.learn.history import History
 from pipeline.learn.looks import fit_looks
 from pipeline.learn.module import Classifier
 from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.networks.looks import SHA256, SOURCE
 from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
 from pipeline.manifest import write_stats
@@ -73,11 +74,12 @@ def write(
     logger: WandbLogger | None,
 ) -> None:
     """Leave the best weights, calibrated, with what they came from and how they came about."""
-    architecture = classifier.network.architecture()
+    architecture, pretrained = classifier.network.architecture(), {}
     if isinstance(classifier.network, CausalNet) and cfg.model.looks:
         looks, opinions = fit_looks(data)
         history.complete({f"looks.{name}": w for name, w in looks.state_dict().items()}, opinions)
         architecture["looks"] = True
+        pretrained = {SOURCE: SHA256}
     best = history.best
     temperature = fit_temperature(best["logits"], best["labels"])
     with workdir.replacing(Path(cfg.paths.models), Path(cfg.paths.work)) as models:
@@ -89,6 +91,7 @@ def write(
             temperature=temperature,
             provenance={
                 "config": tracked(cfg),
+                "pretrained": pretrained,
                 "data": {"sha256": data.sha256(), "footage": data.footage()},
                 "metrics": history.best_metrics(),
             },

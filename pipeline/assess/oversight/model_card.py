@@ -103,6 +103,11 @@ def _details(card: Mapping[str, Any], clip_s: float) -> str:
         ("Calibration", f"temperature {card['temperature']:g}, fitted on the validation split"),
         ("Weights", f"SHA-256 `{safe(str(card['weights_sha256']))}`"),
         *(
+            ("Trained elsewhere", f"a frozen part: {safe(name)}, SHA-256 `{safe(str(digest))}`")
+            # Older weights have none and don't say so.
+            for name, digest in card.get("pretrained", {}).items()
+        ),
+        *(
             ("Trained on", f"{safe(name)}, SHA-256 `{safe(str(digest))}`")
             for name, digest in card["data"]["sha256"].items()
         ),

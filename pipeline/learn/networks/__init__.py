@@ -39,7 +39,6 @@ def build(model: ModelConfig, clip: ClipFormat) -> Network:
             widths=model.widths,
             dilations=model.dilations,
             residual=model.residual,
-            looks=False,
             dropout=model.dropout,
             window=clip.num_frames,
             size=clip.size,

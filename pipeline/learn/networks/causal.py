@@ -32,9 +32,9 @@ class CausalNet(Network):
         widths: channels of the stem, then of each block.
         dilations: frames between the three taps in time of each block.
         residual: look at noise beside colours and their changes.
-        looks: add what `Looks` says of the origin.
         window: frames back that the answer is pooled over, `num_frames` of a clip.
         size: pixels of a frame's side.
+        looks: add what `Looks` says of the origin.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class CausalNet(Network):
         widths: Sequence[int],
         dilations: Sequence[int],
         residual: bool,
-        looks: bool,
         dropout: float,
         window: int,
         size: int,
+        looks: bool = False,
     ) -> None:
         super().__init__()
         assert len(widths) == len(dilations) + 1 > 1, (widths, dilations)

