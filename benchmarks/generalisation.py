@@ -58,6 +58,7 @@ VARIANTS = ("use_variants=true",)
 ROWS = (
     Row("frame", ("model.name=frame",)),
     Row("causal"),
+    Row("causal without looks", ("model.looks=false",)),
     Row("causal with residual", ("model.residual=true",)),
     Row("variants", VARIANTS),
     Row("variants but camera", VARIANTS, ("camera.p=0",)),

@@ -33,6 +33,7 @@ from pipeline import app, video
 from pipeline.config import ClipFormat
 from pipeline.learn import networks, weights
 from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.networks.looks import published_looks
 from pipeline.learn.weights import Detector
 from pipeline.pictures import Squares, centre_square
 
@@ -46,9 +47,13 @@ def causal_detector(models: Path | None, clip: ClipFormat) -> Detector:
         return weights.load(models)
     cfg = app.compose("train", "model.name=causal")
     torch.manual_seed(0)
-    network = networks.build(cfg.model, clip)
+    architecture = networks.build(cfg.model, clip).architecture()
+    network = networks.rebuild({**architecture, "looks": cfg.model.looks})
     assert isinstance(network, CausalNet)
     torch.nn.init.normal_(network.head.weight, std=0.1)
+    if network.looks is not None:
+        network.looks = published_looks(window=clip.num_frames, size=clip.size)
+        torch.nn.init.normal_(network.looks.origin.weight, std=0.03)
     card = {"temperature": 1.0, "preprocessing": {"size": clip.size}}
     detector = Detector(network, card, "cpu")
     # Statistics of real pictures, without which a fresh network says next to nothing.

@@ -29,10 +29,10 @@ from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.batch import Batch
 from pipeline.learn.checkpoints import PlainCheckpoints
-from pipeline.learn.module import Classifier
+from pipeline.learn.module import Classifier, judge
 from pipeline.learn.sampler import BalancedSampler
 from pipeline.manifest import CLASSES
-from pipeline.packed import INDEX
+from pipeline.packed import INDEX, Packed
 from tests.learn.toy import write_toy
 
 TINY = [
@@ -93,6 +93,41 @@ def test_the_weights_load_and_tell_their_data(undisturbed: Path, packed: Path) -
         card["data"]["footage"][0]
     )
     assert card["config"]["num_epochs"] == 4
+
+
+def test_the_metrics_are_those_of_the_weights_that_are_kept(
+    undisturbed: Path, packed: Path, tmp_path: Path
+) -> None:
+    detector, samples = weights.load(undisturbed), Packed.open(str(packed), tmp_path)
+    rows = samples.select(["val"], variants=False)
+    clips = torch.from_numpy(np.stack([samples.read(int(row)) for row in rows]))
+    with torch.no_grad():
+        logits = detector.network(clips)
+    labels = torch.arange(len(rows)) % len(CLASSES)
+    found = json.loads((undisturbed / "metrics.json").read_text())
+    expected = judge(logits, labels, 0.1)
+    for name in ("val_loss", "val_accuracy", "val_auroc"):
+        assert found[name] == pytest.approx(expected[name], abs=1e-4), name
+
+
+def test_looks_are_a_part_that_was_trained_elsewhere_and_can_be_left_out(
+    undisturbed: Path, packed: Path, tmp_path: Path
+) -> None:
+    card = weights.load(undisturbed).card
+    assert card["architecture"]["looks"]
+    assert len(card["pretrained"]) == 1
+    plain = fit(packed, tmp_path, 0, "model.looks=false")
+    card = weights.load(plain).card
+    assert not card["architecture"]["looks"]
+    assert card["pretrained"] == {}
+    ours, alone = (
+        load_file(undisturbed / "model.safetensors"),
+        load_file(plain / "model.safetensors"),
+    )
+    assert alone.keys() < ours.keys()
+    assert all(torch.equal(ours[name], value) for name, value in alone.items())
+    curves = [(models / "curves.csv").read_bytes() for models in (undisturbed, plain)]
+    assert curves[0] == curves[1]
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])

@@ -54,7 +54,7 @@ def write(network: Network, folder: Path, *overrides: str) -> Path:
 
 def smallest_causal() -> CausalNet:
     """Each block more costs seconds of tracing."""
-    return small_causal(widths=(8, 8), dilations=(1,))
+    return small_causal(widths=(8, 8), dilations=(1,), looks=True)
 
 
 def session(path: Path) -> Any:

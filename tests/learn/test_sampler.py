@@ -29,6 +29,19 @@ def test_sources_are_balanced_as_far_as_asked(balance: float, share: float) -> N
     assert drawn.sum() == pytest.approx(200 * share, abs=4)
 
 
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_the_odds_of_a_group_are_its_share_of_many_draws(balance: float) -> None:
+    many = [sampler(epoch, balance).draw() for epoch in range(50)]
+    shares = np.bincount(np.concatenate(many) - 1000, minlength=200) / 10_000
+    odds = sampler(source_balance=balance).odds()
+    assert odds.sum() == pytest.approx(1)
+    for label in range(4):
+        for source in (0, 1):
+            group = (label == LABELS) & (source == SOURCES)
+            assert np.ptp(odds[group]) == 0
+            assert odds[group].sum() == pytest.approx(shares[group].sum(), rel=0.02)
+
+
 def test_no_sample_comes_twice_before_the_others_of_its_source() -> None:
     counts = Counter((sampler().draw() - 1000).tolist())
     for label in range(4):

@@ -105,6 +105,17 @@ def test_the_model_card_is_filled_from_the_run(bundle: dict[str, str]) -> None:
     assert "| train |" not in card.partition("## Evaluation data")[2]
 
 
+def test_the_model_card_says_what_was_trained_elsewhere(
+    bundle: dict[str, str], tmp_path: Path
+) -> None:
+    card = {**CARD, "pretrained": {"EfficientNet-Lite0": "e" * 64}}
+    folder = tmp_path / "second"
+    told = written(audited.write(audited.project(), tmp_path / "project"), folder, card)
+    line = f"| Trained elsewhere | a frozen part: EfficientNet-Lite0, SHA-256 `{'e' * 64}` |"
+    assert line in told[MODEL_CARD]
+    assert "Trained elsewhere" not in bundle[MODEL_CARD]
+
+
 def test_a_metric_stands_with_its_interval_or_the_reason_why_not(tmp_path: Path) -> None:
     evidence = toy.evidence()
     auroc = summarize(evidence.parts[0].examples, toy.FEW_RESAMPLES, 4)["shooting"]["auroc"]

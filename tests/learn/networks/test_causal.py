@@ -13,6 +13,11 @@ from tests.learn.toy import toy_clip
 EXACT = {"rtol": 0, "atol": 1e-5}
 
 
+@pytest.fixture(params=[False, True], ids=["", "looks"])
+def network(request: pytest.FixtureRequest) -> CausalNet:
+    return small_causal(looks=request.param).eval()
+
+
 def by_frame(network: CausalNet, clips: torch.Tensor) -> torch.Tensor:
     state = network.start(len(clips))
     answers = []
@@ -22,11 +27,13 @@ def by_frame(network: CausalNet, clips: torch.Tensor) -> torch.Tensor:
     return torch.stack(answers, dim=1)
 
 
-@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize(
+    "changes", [{"residual": True}, {"residual": False}, {"looks": True}], ids=str
+)
 @pytest.mark.parametrize("size", [32, 30])
 @torch.no_grad()
-def test_a_stream_gets_the_answers_of_the_whole_clip(residual: bool, size: int) -> None:
-    network = small_causal(residual=residual, size=size).eval()
+def test_a_stream_gets_the_answers_of_the_whole_clip(changes: dict[str, bool], size: int) -> None:
+    network = small_causal(size=size, **changes).eval()
     clips = random_clips(3, 3 * network.window + 2, size)
     whole = network.frame_logits(clips)
     torch.testing.assert_close(by_frame(network, clips), whole, **EXACT)
@@ -34,8 +41,7 @@ def test_a_stream_gets_the_answers_of_the_whole_clip(residual: bool, size: int) 
 
 
 @torch.no_grad()
-def test_a_clip_in_unequal_pieces_gets_the_answers_of_the_whole() -> None:
-    network = small_causal().eval()
+def test_a_clip_in_unequal_pieces_gets_the_answers_of_the_whole(network: CausalNet) -> None:
     clips = random_clips(2, 21)
     state, answers = network.start(2), []
     for piece in clips.split([1, 12, 3, 5], dim=1):
@@ -45,8 +51,7 @@ def test_a_clip_in_unequal_pieces_gets_the_answers_of_the_whole() -> None:
 
 
 @torch.no_grad()
-def test_streams_join_and_leave_by_the_first_axis_of_the_state() -> None:
-    network = small_causal().eval()
+def test_streams_join_and_leave_by_the_first_axis_of_the_state(network: CausalNet) -> None:
     early, late = random_clips(2, 12).split(1)
     state = network.start(1)
     for frame in early[:, :7].unbind(1):
@@ -61,8 +66,7 @@ def test_streams_join_and_leave_by_the_first_axis_of_the_state() -> None:
 
 
 @torch.no_grad()
-def test_the_state_neither_grows_nor_is_written_into() -> None:
-    network = small_causal().eval()
+def test_the_state_neither_grows_nor_is_written_into(network: CausalNet) -> None:
     state = network.start(2)
     shapes = {name: (value.shape, value.dtype) for name, value in state.items()}
     for frame in random_clips(2, 30).unbind(1):
@@ -76,16 +80,16 @@ def test_the_state_neither_grows_nor_is_written_into() -> None:
 
 @pytest.mark.parametrize("num_frames", [5, 8, 20])
 @torch.no_grad()
-def test_the_answer_for_a_clip_is_that_at_its_last_frame(num_frames: int) -> None:
-    network = small_causal().eval()
+def test_the_answer_for_a_clip_is_that_at_its_last_frame(
+    num_frames: int, network: CausalNet
+) -> None:
     clips = random_clips(2, num_frames)
     torch.testing.assert_close(network(clips), network.frame_logits(clips)[:, -1], **EXACT)
 
 
 @pytest.mark.parametrize("frame", [0, 3, 6])
 @torch.no_grad()
-def test_an_answer_depends_on_no_later_frame(frame: int) -> None:
-    network = small_causal().eval()
+def test_an_answer_depends_on_no_later_frame(frame: int, network: CausalNet) -> None:
     clips = random_clips(2, 8)
     changed = clips.clone()
     changed[:, frame + 1 :] = 255 - changed[:, frame + 1 :]
@@ -95,8 +99,7 @@ def test_an_answer_depends_on_no_later_frame(frame: int) -> None:
 
 
 @torch.no_grad()
-def test_the_answer_forgets_what_lies_before_the_window_and_its_reach() -> None:
-    network = small_causal().eval()
+def test_the_answer_forgets_what_lies_before_the_window_and_its_reach(network: CausalNet) -> None:
     reach = network.window + 2 * sum(network.dilations) + 1
     clips = random_clips(2, reach + 4)
     changed = clips.clone()
@@ -107,15 +110,13 @@ def test_the_answer_forgets_what_lies_before_the_window_and_its_reach() -> None:
 
 
 @torch.no_grad()
-def test_a_clip_s_answer_does_not_depend_on_its_batch() -> None:
-    network = small_causal().eval()
+def test_a_clip_s_answer_does_not_depend_on_its_batch(network: CausalNet) -> None:
     clips = random_clips(3, 8)
     torch.testing.assert_close(network(clips[1:2])[0], network(clips)[1], **EXACT)
 
 
 @torch.no_grad()
-def test_bytes_and_floats_get_the_same_answer() -> None:
-    network = small_causal().eval()
+def test_bytes_and_floats_get_the_same_answer(network: CausalNet) -> None:
     clips = random_clips(2, 8)
     torch.testing.assert_close(network(clips.float()), network(clips), **EXACT)
 
@@ -148,8 +149,7 @@ def test_one_batch_can_be_learnt_by_heart() -> None:
     assert loss.item() < 0.1
 
 
-def test_mixed_precision_gives_about_the_same_answer() -> None:
-    network = small_causal().eval()
+def test_mixed_precision_gives_about_the_same_answer(network: CausalNet) -> None:
     clips = random_clips(2, 8)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         rounded = network.frame_logits(clips).float()
