@@ -7,8 +7,9 @@ cuts have.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,10 @@ from numpy.typing import NDArray
 from pipeline import fingerprint, foreign, pictures, scenes, video
 from pipeline.config import ClipFormat
 from pipeline.pictures import Box
+
+# Share of a window's pictures that differ from the ones before, below which it shows no motion:
+# three pictures a second and fewer.
+_MIN_DIFFERENT_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Window:
         pixels_sha256: of its uint8 (T, H, W, 3) RGB frames before they were encoded.
         fingerprint: `fingerprint.fingerprint` of them.
         box: left, top, width, height of what it shows, in displayed pixels of the source.
+        marks: sorted codes of what is odd about it: "damaged" (it shows pictures that the decoder
+            had to patch up), "short" (its last picture is held to fill it), "still" (nothing
+            moves). Windows to train on have none.
     """
 
     start_frame: int
@@ -36,14 +44,17 @@ class Window:
     pixels_sha256: str
     fingerprint: NDArray[np.uint8]
     box: Box
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Dropped:
     """A stretch of a file that became no clip, and why.
 
-    Reasons: "black" (or all of one colour), "still" (nothing moves), "damaged", "ends_early" (the
-    last clip of a file that was cut off), "too_short" (the rest of a scene), "gap" (no frames).
+    Reasons: "starts_late" (no picture yet, as where the first ones cannot be decoded), "black" (or
+    all of one colour), "still" (nothing moves), "few_pictures" (next to nothing moves, as in a
+    timelapse), "damaged", "ends_early" (the last clip of a file that was cut off), "too_short" (the
+    rest of a scene), "gap" (no frames).
     """
 
     start_s: float
@@ -58,8 +69,11 @@ class Canonical:
     Attributes:
         sha256, num_bytes: of the file.
         width, height: stored pixels, before rotation and pixel aspect ratio.
-        marks: sorted codes of what is unusual, as in `foreign.Video`.
+        duration_s: from the start of the file to the end of its last picture, by a player's clock.
+        marks: sorted codes of what is unusual, as in `foreign.Video`; "short" and "still" where
+            every window has that mark.
         cuts_s: times of the first frames after cuts.
+        dropped: in order of time; together with the windows they make up the whole duration.
     """
 
     sha256: str
@@ -78,9 +92,24 @@ class Canonical:
 
 
 def canonicalise(
-    path: Path, clip: ClipFormat, stride_frames: int, limits: foreign.Limits
+    path: Path,
+    clip: ClipFormat,
+    stride_frames: int,
+    limits: foreign.Limits,
+    *,
+    as_shown: bool = False,
 ) -> Canonical:
     """Make the canonical clips of a file.
+
+    Args:
+        path: the file.
+        clip: the format of the clips.
+        stride_frames: from the start of a clip to the start of the next one.
+        limits: what the file may cost.
+        as_shown: keep all that a player shows, to be scored: damaged pictures too, and the last
+            picture of a piece that is shorter than a clip for as long as the clip lasts. Only what
+            is black is dropped then, and what is still in a file where anything moves. Without,
+            clips are fit to train on.
 
     Raises:
         foreign.DecodeError: it gives no pictures, or is over `limits`.
@@ -94,8 +123,9 @@ def canonicalise(
     except OSError as error:
         raise foreign.DecodeError("unreadable", error.strerror or "not readable") from error
     with foreign.Video(path, limits) as source:
-        divider = _Divider(source, clip, stride_frames, limits)
+        divider = _Divider(source, clip, stride_frames, limits, as_shown=as_shown)
         divider.run()
+        marks = source.marks | divider.common_marks()
         return Canonical(
             sha256=sha256,
             num_bytes=path.stat().st_size,
@@ -106,60 +136,119 @@ def canonicalise(
             height=source.height,
             fps=source.fps,
             duration_s=source.duration_s,
-            marks=tuple(sorted(source.marks)),
+            marks=tuple(sorted(marks)),
             cuts_s=tuple(divider.cuts_s),
-            dropped=tuple(_merged(divider.dropped)),
+            dropped=tuple(_merged(divider.dropped, source.duration_s)),
             windows=tuple(divider.windows),
         )
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A window that waits for what the rest of the file says of it."""
+
+    window: Window
+    first_number: int
+    last_number: int
+    """Of the frames that it shows."""
+
+
+@dataclass(frozen=True)
+class _Still:
+    """A stretch in which nothing moves, and a window of it where one may be of use."""
+
+    start_index: int
+    end_index: int
+    number: int
+    """Of the frame that it shows."""
+    taken: _Taken | None
 
 
 class _Divider:
     """Divides the pictures of one file into windows that straddle no cut, break or damage."""
 
     def __init__(
-        self, source: foreign.Video, clip: ClipFormat, stride_frames: int, limits: foreign.Limits
+        self,
+        source: foreign.Video,
+        clip: ClipFormat,
+        stride_frames: int,
+        limits: foreign.Limits,
+        *,
+        as_shown: bool,
     ) -> None:
         self._source, self._clip, self._stride_frames = source, clip, stride_frames
+        self._as_shown = as_shown
         self._max_bytes = limits.max_output_mb * 1e6
         self._num_bytes = 0
         self._squares = pictures.Squares(clip.size)
         self._bars: scenes.Bars | None = None
         self._held: list[foreign.Picture] = []
+        # The last pictures of the scene, of which a window can be made that ends with it.
+        self._last: deque[foreign.Picture] = deque(maxlen=clip.num_frames if as_shown else 0)
         # Index of the first picture of the scene that no window shows.
         self._next_index = 0
+        self._taken: list[_Taken] = []
+        self._still: list[_Still] = []
         self.windows: list[Window] = []
         self.dropped: list[Dropped] = []
         self.cuts_s: list[float] = []
 
     def run(self) -> None:
+        """Go through the file once."""
+        try:
+            self._divide()
+        except foreign.DecodeError as error:
+            # What was shown until then was shown.
+            if not (self._as_shown and self._taken and error.reason == "decode_error"):
+                raise
+            self._source.marks.add("damaged")
+        self._end_scene(None)
+        self._settle()
+
+    def common_marks(self) -> set[str]:
+        """Marks of the file that come of its windows: those that every one of them has."""
+        marks = [set(window.marks) for window in self.windows]
+        return set.intersection(*marks) & {"short", "still"} if marks else set()
+
+    def _divide(self) -> None:
         for picture, kind in scenes.divide(self._samples()):
+            if not self._held and not self._next_index and not self.dropped:
+                self._drop(0, picture.index, "starts_late")
+                self._next_index = picture.index
             if kind == "cut":
                 self.cuts_s.append(picture.index / self._clip.fps)
-            if kind or picture.damaged:
+            is_refused = picture.damaged and not self._as_shown
+            if kind or is_refused:
                 self._end_scene(picture.index)
-            if picture.damaged:
+            if is_refused:
                 self._drop(picture.index, picture.index + 1, "damaged")
                 self._next_index = picture.index + 1
                 continue
             self._held.append(picture)
+            self._last.append(picture)
             if len(self._held) == self._clip.num_frames:
                 self._take_window()
-        self._end_scene(None)
-        self._withdraw()
 
     def _samples(self) -> Iterator[scenes.Sample]:
+        last: tuple[int, scenes.Thumbnail] | None = None
         with foreign.refusing():
             for picture in self._source.pictures(self._clip.fps):
-                thumbnail = pictures.thumbnail(picture.frame)
-                yield scenes.Sample(picture, thumbnail, picture.after_break)
+                repeats = last is not None and last[0] == picture.number
+                thumbnail = last[1] if last and repeats else pictures.thumbnail(picture.frame)
+                last = picture.number, thumbnail
+                yield scenes.Sample(picture, thumbnail, picture.after_break, repeats)
 
     def _end_scene(self, next_index: int | None) -> None:
-        """Drop the pictures that wait for a window; the next scene begins at `next_index`."""
+        """See to the pictures that wait for a window; the next scene begins at `next_index`."""
         if self._held:
             end_index = self._held[-1].index + 1
-            self._drop(self._next_index, end_index, "too_short")
+            if self._as_shown and end_index > self._next_index:
+                self._take_rest()
+            else:
+                self._drop(self._next_index, end_index, "too_short")
             self._next_index = end_index
             self._held = []
+        self._last.clear()
         if next_index is not None:
             self._drop(self._next_index, next_index, "gap")
             self._next_index = next_index
@@ -170,20 +259,41 @@ class _Divider:
             self.dropped.append(Dropped(start_index / fps, end_index / fps, reason))
 
     def _take_window(self) -> None:
-        first, last = self._held[0], self._held[-1]
-        pixels, box = self._show()
-        reason = scenes.blank_reason(pixels)
-        if reason:
-            self._drop(first.index, last.index + 1, reason)
-        else:
-            self._store(first.index, pixels, box)
-        self._next_index = last.index + 1
+        self._take(self._held, self._next_index, set())
+        self._next_index = self._held[-1].index + 1
         self._held = self._held[self._stride_frames :]
 
-    def _show(self) -> tuple[NDArray[np.uint8], Box]:
-        """The RGB frames of the held pictures without bars, and the box of the source they show."""
-        first, aspect = self._held[0], self._source.aspect
-        frames = [picture.frame for picture in self._held]
+    def _take_rest(self) -> None:
+        """Make a window of what is left of a scene and what was before it, or hold its end."""
+        shown = list(self._last)
+        num_missing = self._clip.num_frames - len(shown)
+        marks = {"short"} if num_missing else set()
+        self._take([*shown, *[shown[-1]] * num_missing], self._next_index, marks)
+
+    def _take(self, shown: list[foreign.Picture], first_new_index: int, marks: set[str]) -> None:
+        """Make a window of pictures, those from `first_new_index` in no other one yet."""
+        pixels, box = self._show(shown)
+        reason = scenes.blank_reason(pixels)
+        num_different = len({picture.number for picture in shown})
+        if not reason and not self._as_shown:
+            is_slow = num_different < _MIN_DIFFERENT_SHARE * len(shown)
+            reason = "few_pictures" if is_slow else ""
+        end_index = shown[-1].index + 1
+        if reason == "still" and self._as_shown:
+            # One of each picture, in case that nothing moves anywhere.
+            is_new = not self._still or self._still[-1].number != shown[0].number
+            is_kept = is_new and not self._taken
+            taken = self._encoded(shown, pixels, box, marks | {"still"}) if is_kept else None
+            self._still.append(_Still(first_new_index, end_index, shown[0].number, taken))
+        elif reason:
+            self._drop(first_new_index, end_index, reason)
+        else:
+            self._taken.append(self._encoded(shown, pixels, box, marks))
+
+    def _show(self, shown: list[foreign.Picture]) -> tuple[NDArray[np.uint8], Box]:
+        """The RGB frames of pictures without bars, and the box of the source they show."""
+        first, aspect = shown[0], self._source.aspect
+        frames = [picture.frame for picture in shown]
         with foreign.refusing():
             self._bars = scenes.find_bars([pictures.luma(frame) for frame in frames], self._bars)
             stored = pictures.centre_square(
@@ -196,42 +306,52 @@ class _Divider:
         shown_width = round(width * aspect)
         return orientation.show(pixels), orientation.show_box(box, shown_width, height)
 
-    def _store(self, start_frame: int, pixels: NDArray[np.uint8], box: Box) -> None:
+    def _encoded(
+        self, shown: list[foreign.Picture], pixels: NDArray[np.uint8], box: Box, marks: set[str]
+    ) -> _Taken:
         clip = self._clip
         window = Window(
-            start_frame=start_frame,
+            start_frame=shown[0].index,
             mp4=video.encode(pixels, clip.fps, crf=clip.crf, keyint=clip.num_frames),
             pixels_sha256=hashlib.sha256(pixels.data).hexdigest(),
             fingerprint=fingerprint.fingerprint(pixels),
             box=box,
+            marks=tuple(sorted(marks)),
         )
         self._num_bytes += len(window.mp4)
         if self._num_bytes > self._max_bytes:
             raise foreign.DecodeError(
                 "too_much_output", f"its clips take more than {self._max_bytes / 1e6:g} MB"
             )
-        self.windows.append(window)
+        return _Taken(window, shown[0].number, shown[-1].number)
 
-    def _withdraw(self) -> None:
-        """Drop windows in which damage was found late, and the last of a file that ends early."""
+    def _settle(self) -> None:
+        """Mark or drop windows by damage that was found late, and the last of a file cut off."""
         fps, length = self._clip.fps, self._clip.num_frames
-        kept = []
-        for window in self.windows:
-            start_s, end_s = window.start_frame / fps, (window.start_frame + length) / fps
-            if self._source.is_damaged(start_s, end_s):
+        moves = bool(self._taken)
+        for still in self._still:
+            if moves or still.taken is None:
+                self._drop(still.start_index, still.end_index, "still")
+            else:
+                self._taken.append(still.taken)
+        for taken in self._taken:
+            window = taken.window
+            end_s = (window.start_frame + length) / fps
+            is_damaged = self._source.is_damaged(taken.first_number, taken.last_number)
+            is_last = end_s > self._source.duration_s - length / fps
+            if self._as_shown:
+                marks = {*window.marks, *(["damaged"] if is_damaged else [])}
+                self.windows.append(replace(window, marks=tuple(sorted(marks))))
+            elif is_damaged:
                 self._drop(window.start_frame, window.start_frame + length, "damaged")
-            elif (
-                "ends_early" in self._source.marks
-                and end_s > self._source.duration_s - length / fps
-            ):
+            elif "ends_early" in self._source.marks and is_last:
                 self._drop(window.start_frame, window.start_frame + length, "ends_early")
             else:
-                kept.append(window)
-        self.windows = kept
+                self.windows.append(window)
 
 
-def _merged(dropped: list[Dropped]) -> Iterator[Dropped]:
-    """Join neighbours of one reason, in order of time."""
+def _merged(dropped: list[Dropped], duration_s: float) -> Iterator[Dropped]:
+    """Join neighbours of one reason, in order of time, until the end of the file."""
     last: Dropped | None = None
     for one in sorted(dropped, key=lambda one: (one.start_s, one.end_s)):
         if last and last.reason == one.reason and one.start_s <= last.end_s + 1e-6:
@@ -241,4 +361,4 @@ def _merged(dropped: list[Dropped]) -> Iterator[Dropped]:
             yield last
         last = one
     if last:
-        yield last
+        yield replace(last, end_s=min(last.end_s, max(duration_s, last.start_s)))

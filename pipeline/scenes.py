@@ -20,7 +20,7 @@ Thumbnail = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
 NUM_AROUND = 6
-"""Frames on each side of a place that are compared; at 15 a second, a flash may last 0.3 s."""
+"""Pictures on each side of a place that are compared; at 15 a second, a flash may last 0.3 s."""
 
 # Mean change of a thumbnail, in levels, below which nothing has happened.
 _MIN_CHANGE = 6.0
@@ -48,31 +48,38 @@ _MIN_BAR, _MAX_BAR_SHARE = 2, 0.75
 class Sample:
     """A sampled frame: anything of the caller's, its thumbnail, and whether a break precedes it.
 
-    The thumbnail is float32 (3, H, W), 0 to 255: luma and two colour differences.
+    The thumbnail is float32 (3, H, W), 0 to 255: luma and two colour differences. A sample that
+    `repeats` shows the very picture of the one before, which stays on the screen.
     """
 
     item: Any
     thumbnail: Thumbnail
     after_break: bool = False
+    repeats: bool = False
 
 
 def divide(samples: Iterable[Sample]) -> Iterator[tuple[Any, str]]:
     """Yield each item with what separates it from the one before: "", "cut" or "break".
 
-    Looks `NUM_AROUND` frames ahead, and holds no more.
+    Looks `NUM_AROUND` pictures ahead, and holds no more.
     """
-    ahead: deque[Sample] = deque()
+    # Samples of one picture are one: else each picture of a slow video would differ from the
+    # sample before it, and from nothing else around.
+    ahead: deque[list[Sample]] = deque()
     past = _Past()
     for sample in samples:
+        if sample.repeats and not sample.after_break and ahead:
+            ahead[-1].append(sample)
+            continue
+        if len(ahead) == NUM_AROUND:
+            yield from _next(ahead, past)
         if sample.after_break:
             while ahead:
-                yield _next(ahead, past)
+                yield from _next(ahead, past)
             past = _Past()
-        ahead.append(sample)
-        if len(ahead) == NUM_AROUND:
-            yield _next(ahead, past)
+        ahead.append([sample])
     while ahead:
-        yield _next(ahead, past)
+        yield from _next(ahead, past)
 
 
 class _Past:
@@ -88,17 +95,19 @@ class _Past:
             self.lit.append(thumbnail)
 
 
-def _next(ahead: deque[Sample], past: _Past) -> tuple[Any, str]:
-    sample = ahead[0]
+def _next(ahead: deque[list[Sample]], past: _Past) -> Iterator[tuple[Any, str]]:
+    sample, *repeats = ahead[0]
     kind = "break" if sample.after_break else ""
-    after = [other.thumbnail for other in ahead]
+    after = [others[0].thumbnail for others in ahead]
     if past.last and (is_cut(list(past.last), after) or _is_faded_in(past, after)):
         kind = "cut"
         past.last.clear()
         past.lit.clear()
     past.add(sample.thumbnail)
     ahead.popleft()
-    return sample.item, kind
+    yield sample.item, kind
+    for one in repeats:
+        yield one.item, ""
 
 
 def _is_faded_in(past: _Past, after: Sequence[Thumbnail]) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
@@ -192,7 +193,7 @@ def test_no_more_frames_are_held_than_a_clip_and_the_look_ahead(
     def counted(source: foreign.Video, fps: float):
         nonlocal most
         for picture in real(source, fps):
-            one = Counted(picture.index, picture.frame, picture.reduction, picture.damaged, False)
+            one = Counted(*(getattr(picture, f.name) for f in fields(foreign.Picture)))
             alive.add(one)
             most = max(most, len(alive))
             yield one

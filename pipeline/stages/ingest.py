@@ -52,7 +52,7 @@ AFTERGLOW_S = 0.2
 """How long a muzzle flash may show: games draw it for up to seven frames of 35 a second."""
 _DECODERS = ("av", "numpy", "opencv-python-headless")
 _CODE = (
-    *("canonical.py", "foreign.py", "pictures.py", "scenes.py", "fingerprint.py", "video.py"),
+    *("canonical.py", "foreign", "pictures.py", "scenes.py", "fingerprint.py", "video.py"),
     *("stages/ingest.py", "manifest.py", "shards.py", "collection.py"),
 )
 

@@ -1,0 +1,48 @@
+"""What a foreign file may cost, and the one exception for a file that gives no pictures."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+class DecodeError(Exception):
+    """A foreign file gives no pictures; `reason` is a short code, the text says what happened."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a foreign file may cost: pixels of a frame, its length, and the size of its clips."""
+
+    max_pixels: int
+    max_duration_s: float
+    max_output_mb: float = 1024.0
+
+    def check_pixels(self, width: int, height: int) -> None:
+        """Raise `DecodeError` for a frame of too many pixels."""
+        if width * height > self.max_pixels:
+            raise DecodeError("too_large", f"{width}x{height} pixels a frame")
+
+
+def hostile_errors() -> tuple[type[Exception], ...]:
+    """What PyAV raises on hostile files, besides its own errors."""
+    import av
+
+    others = (OSError, ValueError, AttributeError, LookupError, EOFError, RuntimeError)
+    return (av.FFmpegError, *others, TypeError, ArithmeticError)
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what PyAV raises on hostile files into `DecodeError`."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except hostile_errors() as error:
+        raise DecodeError("decode_error", f"{type(error).__name__}: {error}") from error
