@@ -14,12 +14,23 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import executor, foreign, manifest, sandbox, shards, storage, workdir
+from pipeline import (
+    executor,
+    foreign,
+    links,
+    manifest,
+    sandbox,
+    shards,
+    storage,
+    unplayable,
+    workdir,
+)
 from pipeline.canonical import Canonical, Window, canonicalise
-from pipeline.collection import IndexRow, check_index, find_collections, iter_index
+from pipeline.collection import IndexRow, check_index, iter_index
 from pipeline.config import ClipFormat, IngestApp, IngestConfig, Run
 from pipeline.errors import UserError
 from pipeline.fingerprint import HASH_BYTES, num_hashes
+from pipeline.links import find_collections
 from pipeline.manifest import Clip, File, Reject, TableWriter
 from pipeline.shards import ShardWriter
 from pipeline.tombstones import Tombstones, forgotten
@@ -28,7 +39,7 @@ log = logging.getLogger(__name__)
 
 _REMEDIES = {
     "missing_file": "put the file there or take its row out of the index",
-    "outside_collection": "replace the link by the file itself",
+    "outside_collection": "put the file itself there, or run dvc checkout if DVC made the link",
     "forgotten": "take its row out of the index, and delete the file",
     "too_short": "give a longer piece of the recording",
     "too_long": "divide the file or raise max_duration_s",
@@ -46,14 +57,18 @@ _REMEDIES = {
     "damaged": "copy the file again from where it came, or take it out of the index",
     "ends_early": "copy the file again from where it came: its end is missing",
     "gap": "give a longer piece of the recording",
+    **unplayable.REMEDIES,
 }
 _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out of the index"
 AFTERGLOW_S = 0.2
 """How long a muzzle flash may show: games draw it for up to seven frames of 35 a second."""
+# What a decoder says of these, it says of a video.
+_IS_VIDEO = ("playlist", "too_long", "too_large", "too_much_output", "not_a_file", "unreadable")
 _DECODERS = ("av", "numpy", "opencv-python-headless")
 _CODE = (
     *("canonical.py", "foreign.py", "pictures.py", "scenes.py", "fingerprint.py", "video.py"),
     *("stages/ingest.py", "manifest.py", "shards.py", "collection.py"),
+    *("boxes.py", "links.py", "names.py", "unplayable.py"),
 )
 
 
@@ -81,6 +96,8 @@ class Footage:
     """Where its bytes are while a worker has it; None where there are none to be had."""
     refused: str = ""
     """The reason for which it is not even opened."""
+    detail: str = ""
+    """What is to say about that reason."""
 
     @property
     def recording(self) -> str:
@@ -95,37 +112,30 @@ def at_hand(footage: Footage) -> Iterator[Footage]:
         place, path = footage.collection.place, footage.row.path
         if footage.refused:
             yield footage
-        elif not storage.is_remote(place) and _leads_outside(Path(place), path):
-            yield replace(footage, refused="outside_collection")
+            return
+        try:
+            local = stack.enter_context(storage.fetched(place, path, footage.work))
+        except FileNotFoundError:
+            detail = storage.why_missing(place, path)
+            yield replace(footage, refused="missing_file", detail=detail)
+            return
+        if not storage.is_remote(place) and links.leads_outside(Path(place), local):
+            detail = "a link out of the collection, and not into the cache of DVC"
+            yield replace(footage, refused="outside_collection", detail=detail)
         else:
-            try:
-                local = stack.enter_context(storage.fetched(place, path, footage.work))
-            except FileNotFoundError:
-                yield replace(footage, refused="missing_file")
-            else:
-                yield replace(footage, path=local)
-
-
-def _leads_outside(root: Path, path: str) -> bool:
-    try:
-        return not (root / path).resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):
-        # A loop of links leads nowhere.
-        return False
+            yield replace(footage, path=local)
 
 
 def convert(footage: Footage) -> Canonical | Reject:
     """Make the canonical clips of one file, or say why it cannot be done; runs in the sandbox."""
-    details = {
-        "missing_file": "no such file",
-        "outside_collection": "the path leads out of the collection",
-        "forgotten": "the recording was to be forgotten",
-    }
     if footage.path is None:
-        return _reject(footage, footage.refused, details[footage.refused])
+        return _reject(footage, footage.refused, footage.detail)
     try:
         return canonicalise(footage.path, footage.clip, footage.stride_frames, footage.limits)
     except foreign.DecodeError as error:
+        found = None if error.reason in _IS_VIDEO else unplayable.describe(footage.path)
+        if found is not None:
+            return _reject(footage, found.reason, found.detail)
         # Where the file lay on this machine is nobody's business.
         detail = str(error)
         for place in (footage.path, footage.path.parent):
@@ -230,11 +240,18 @@ def _collections(places: Sequence[str], cfg: IngestConfig, work: Path) -> list[C
             f"{cfg.clip.num_frames}, the frames of a clip"
         )
     by_name: dict[str, str] = {}
-    for place in places:
-        place = place if storage.is_remote(place) else str(Path(place).resolve())
-        other = by_name.setdefault(storage.name(place), place)
+    by_place: dict[str, str] = {}
+    for given in places:
+        name = storage.name(given)
+        place = given if storage.is_remote(given) else str(Path(given).resolve())
+        other = by_name.setdefault(name, place)
         if other != place:
             raise UserError(f"{place}: {other} has the same name; rename one of the folders")
+        if by_place.setdefault(place, name) != name:
+            raise UserError(
+                f"{given}: the same collection as '{by_place[place]}', whose files would count "
+                "twice; name it once"
+            )
     found = []
     for name, place in sorted(by_name.items()):
         with storage.fetched_index(place, work) as folder:
@@ -257,17 +274,21 @@ def _footage(
             for row in iter_index(folder):
                 one = Footage(collection, row, cfg.clip, cfg.stride_frames, limits, work.resolve())
                 gone = one.recording in tombstones.recordings
-                yield replace(one, refused="forgotten") if gone else one
+                detail = "the recording was to be forgotten"
+                yield replace(one, refused="forgotten", detail=detail) if gone else one
 
 
 def _identity(footage: Footage) -> list[object]:
     """What a file's result depends on, besides the code."""
     place, path = footage.collection.place, footage.row.path
+    leaves = False
     try:
         file = storage.identity(place, path)
+        if not storage.is_remote(place):
+            with storage.fetched(place, path, footage.work) as local:
+                leaves = links.leads_outside(Path(place), local)
     except FileNotFoundError:
-        file = "missing"
-    leaves = not storage.is_remote(place) and _leads_outside(Path(place), path)
+        file = storage.why_missing(place, path)
     limits = [asdict(footage.clip), footage.stride_frames, asdict(footage.limits)]
     return [footage.recording, asdict(footage.row), limits, footage.refused, file, leaves]
 
