@@ -108,7 +108,7 @@ def _fitted(row: Row, num_columns: int, kept: Sequence[int]) -> Row:
     if len(cells) != num_columns:
         is_comment = trimmed(cells[0]).startswith("#")
         count = f"{len(cells)} cells instead of {num_columns}"
-        remedy = "an index has no comments; take it out" if is_comment else "quote commas"
+        remedy = "take the comment out" if is_comment else "quote commas"
         return Row(row.number, cells, f"{where}: {count}; {remedy}")
     for number, cell in enumerate(cells):
         if number not in kept and trimmed(cell):

@@ -93,7 +93,7 @@ def test_what_is_no_csv_is_named_once(tmp_path: Path, data: str | bytes, says: s
     [
         ("b,1", "row 3: 2 cells instead of 3; quote commas"),
         ("b,1,2,3", "row 3: 4 cells instead of 3; quote commas"),
-        ("# later", "row 3: 1 cells instead of 3; an index has no comments; take it out"),
+        ("# later", "row 3: 1 cells instead of 3; take the comment out"),
         ("b\0,1,2", "row 3: holds a NUL byte"),
         ('b,1,"City\nc,1,City"', "row 3: a cell holds whole rows; close the quotation mark"),
     ],
