@@ -43,7 +43,15 @@ from pipeline.config import ClipFormat, EvaluateApp, tracked
 from pipeline.errors import UserError
 from pipeline.learn import tracking, weights
 from pipeline.learn.weights import Detector
-from pipeline.manifest import SPLITS, read_format, read_manifest, read_rejects
+from pipeline.manifest import (
+    FILES,
+    SPLITS,
+    File,
+    read_format,
+    read_manifest,
+    read_rejects,
+    read_rows,
+)
 from pipeline.packed import Packed
 from pipeline.shards import read_clip
 from pipeline.stages.ingest import ingest
@@ -303,7 +311,8 @@ def score_collection(
     # A file that cannot be read is a row of the report here, however many there are.
     lenient = replace(cfg.ingest, max_reject_rate=1.0)
     tombstones = forgotten(Path(cfg.paths.footage))
-    ingest([collection], str(clips_folder), lenient, work, cfg.run, tombstones)
+    # What a player shows must be scored, however damaged or short it is.
+    ingest([collection], str(clips_folder), lenient, work, cfg.run, tombstones, as_shown=True)
     check_format(detector, str(clips_folder), read_format(clips_folder))
     manifest = read_manifest(clips_folder)
 
@@ -311,17 +320,23 @@ def score_collection(
         return video.decode(read_clip(clips_folder, manifest[number]))
 
     clips = scores.clip_table(manifest)
-    one = score(cfg, detector, name, clips, read)
+    one = score(cfg, detector, name, clips, read, [clip.marks for clip in manifest])
     alerts_s = {}
     if choice is not None:
         form = model_format(detector)
         alerts_s = operating.first_alerts(choice, one.clips, form.num_frames / form.fps)
     rejects = read_rejects(clips_folder)
-    return replace(one, files=scores.file_table(index, one.clips, rejects, alerts_s))
+    marks = {file.path: file.marks for file in read_rows(clips_folder / FILES, File)}
+    return replace(one, files=scores.file_table(index, one.clips, rejects, alerts_s, marks))
 
 
 def score(
-    cfg: EvaluateApp, detector: Detector, name: str, clips: pa.Table, read: scores.Read
+    cfg: EvaluateApp,
+    detector: Detector,
+    name: str,
+    clips: pa.Table,
+    read: scores.Read,
+    marks: Sequence[str] = (),
 ) -> Scored:
     """Score `clips` with the detector."""
     probabilities, digest = scores.predict(
@@ -332,7 +347,7 @@ def score(
         progress=lambda batches: progress(cfg)(batches, f"score {name}"),
     )
     meaning = MEANINGS.get(name, "Files of the collection")
-    return Scored(name, meaning, scores.score_table(clips, probabilities), read, digest)
+    return Scored(name, meaning, scores.score_table(clips, probabilities, marks), read, digest)
 
 
 def progress(cfg: EvaluateApp) -> Callable[[Sequence[int], str], Iterable[int]]:

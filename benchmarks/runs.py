@@ -263,7 +263,7 @@ def judge(model: Callable[[video.Frames], FloatArray], clips: Clips) -> Results:
     table = scores.score_table(clips.table, probabilities)
     if not clips.files:
         return {clips.name: by_clip(table).judge()}
-    files = scores.file_table(clips.files, table, [], {})
+    files = scores.file_table(clips.files, table, [], {}, {})
     ways = [by_group(files, "path"), by_group(files, "recording")]
     return {name: way.judge() for name, way in zip(clips.columns, ways, strict=True)}
 

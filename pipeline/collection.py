@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import csv
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 
+from pipeline import csvfile
 from pipeline.errors import UserError
+from pipeline.names import MISSING, composed, trimmed, why_missing
 
 INDEX = "index.csv"
 ORIGINS = ("real", "game", "film")
 REQUIRED = ("path", "origin", "source", "discharge", "licence")
+# Python would take 3_2, 1e3 and digits of other scripts, too, which no one means.
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
+_CLOCK = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]+)?)")
+_TRUTHS = dict.fromkeys(("true", "yes", "y", "t", "x", "1.0", "1,0", "wahr", "ja"), "1") | (
+    dict.fromkeys(("false", "no", "n", "f", "-", "0.0", "0,0", "falsch", "nein"), "0")
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,7 @@ class IndexRow:
     """One file of a collection, as its index labels it."""
 
     path: str
-    """Relative, inside the collection, with forward slashes."""
+    """Relative, inside the collection, with forward slashes, as the index writes it."""
     origin: str
     """One of `ORIGINS`."""
     source: str
@@ -40,11 +49,6 @@ class IndexRow:
 
 
 COLUMNS = tuple(f.name for f in fields(IndexRow))
-
-
-def find_collections(folder: Path) -> list[Path]:
-    """The folders below `folder`, itself included, that hold an index."""
-    return sorted(index.parent for index in folder.rglob(INDEX)) if folder.is_dir() else []
 
 
 def write_index(folder: Path, rows: Iterable[IndexRow]) -> None:
@@ -92,6 +96,8 @@ def check_index(folder: Path) -> int:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name a footage collection")
     if not index.is_file():
+        if (why := why_missing(folder, INDEX)) != MISSING:
+            raise UserError(f"{index}: missing: {why}")
         raise UserError(
             f"{index}: missing; a footage collection needs an {INDEX} with the columns "
             f"{', '.join(REQUIRED)}"
@@ -108,14 +114,19 @@ def check_index(folder: Path) -> int:
             mistakes += row_mistakes
             if row is None:
                 continue
-            if row.path in seen:
+            # Two ways to write a name that look the same would be one file twice.
+            name = composed(trimmed(row.path))
+            if name in seen:
                 mistakes.append(
-                    f"row {line}, column path: '{row.path}' stands in row {seen[row.path]} "
+                    f"row {line}, column path: '{row.path}' stands in row {seen[name]} "
                     "already; remove one"
                 )
-            seen[row.path] = line
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{index}: not a UTF-8 CSV file ({error}); save it as such") from error
+            seen.setdefault(name, line)
+    except OSError as error:
+        raise UserError(
+            f"{index}: not readable ({error.strerror}); give the user who runs this the right to "
+            "read it"
+        ) from error
     if not num_rows:
         mistakes.append("row 2: the index lists no file; add one row a file")
     if mistakes:
@@ -123,22 +134,19 @@ def check_index(folder: Path) -> int:
     return num_rows
 
 
-def _header(index: Path) -> list[str]:
-    with index.open(newline="", encoding="utf-8-sig") as file:
-        return [name.strip() for name in next(csv.reader(file, strict=True), [])]
+def _header(index: Path) -> csvfile.Row:
+    return next(csvfile.read(index, COLUMNS))
 
 
 def _rows(index: Path) -> Iterator[tuple[int, IndexRow | None, list[str]]]:
     """Line, row and mistakes of every row; a row with mistakes is None."""
-    header = _header(index)
-    with index.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, strict=True)
-        next(reader, None)
-        for cells in reader:
-            if cells:
-                line = reader.line_num
-                cell = dict(zip(header, cells, strict=False))
-                yield line, *_parse(line, cell, cells, header)
+    rows = csvfile.read(index, COLUMNS)
+    header = next(rows).cells
+    for row in rows:
+        if row.mistake:
+            yield row.number, None, [row.mistake]
+        else:
+            yield row.number, *_parse(row.number, dict(zip(header, row.cells, strict=True)))
 
 
 def _message(index: Path, mistakes: list[str]) -> str:
@@ -146,51 +154,53 @@ def _message(index: Path, mistakes: list[str]) -> str:
     return "\n  ".join([f"{index}: {len(mistakes)} {noun}", *mistakes])
 
 
-def _header_mistakes(header: list[str]) -> list[str]:
+def _header_mistakes(header: csvfile.Row) -> list[str]:
+    where, names = f"row {header.number}", header.cells
     mistakes = [
-        f"row 1: column '{name}' is missing; add it" for name in REQUIRED if name not in header
+        f"{where}: column '{name}' is missing; add it" for name in REQUIRED if name not in names
     ]
-    for name in header:
+    for name in dict.fromkeys(names):
         if name not in COLUMNS:
             near = difflib.get_close_matches(name, COLUMNS, n=1)
             remedy = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(COLUMNS)}"
-            mistakes.append(f"row 1: unknown column '{name}'; {remedy}")
-        elif header.count(name) > 1:
-            mistakes.append(f"row 1: column '{name}' stands twice; remove one")
+            mistakes.append(f"{where}: unknown column '{name}'; {remedy}")
+        elif names.count(name) > 1:
+            mistakes.append(f"{where}: column '{name}' stands {names.count(name)} times; keep one")
     return mistakes
 
 
-def _parse(
-    line: int, cell: dict[str, str], cells: list[str], header: list[str]
-) -> tuple[IndexRow | None, list[str]]:
+def _parse(line: int, written: dict[str, str]) -> tuple[IndexRow | None, list[str]]:
     mistakes: list[str] = []
+    cell = {column: trimmed(value) for column, value in written.items()}
 
     def wrong(column: str, remedy: str) -> None:
         mistakes.append(f"row {line}, column {column}: '{cell.get(column, '')}' {remedy}")
 
-    if len(cells) != len(header):
-        return None, [f"row {line}: {len(cells)} cells instead of {len(header)}; quote commas"]
-    cell = {column: value.strip() for column, value in cell.items()}
-    path = PurePosixPath(cell["path"])
+    # A file may be called with spaces around; whoever finds the file knows.
+    path = PurePosixPath(written["path"])
     if not cell["path"]:
         wrong("path", "is empty; name the file")
-    elif path.is_absolute() or ".." in path.parts or "\\" in cell["path"]:
+    elif "\\" in cell["path"]:
+        wrong("path", "holds a backslash; give a relative path with forward slashes")
+    elif path.is_absolute() or ".." in path.parts:
         wrong("path", "leaves the collection; give a relative path inside it, with forward slashes")
+    elif not path.parts:
+        wrong("path", "is the collection itself; name a file in it")
     if cell["origin"] not in ORIGINS:
-        wrong("origin", f"is none of {', '.join(ORIGINS)}")
+        known = cell["origin"].lower() in ORIGINS
+        remedy = f"; write {cell['origin'].lower()}" if known else ""
+        wrong("origin", f"is none of {', '.join(ORIGINS)}{remedy}")
     if cell["discharge"] not in ("0", "1"):
-        wrong("discharge", "is neither 0 nor 1")
+        meant = _TRUTHS.get(cell["discharge"].lower(), "")
+        wrong("discharge", f"is neither 0 nor 1{f'; write {meant}' if meant else ''}")
     for column in ("source", "licence"):
         if not cell[column]:
             wrong(column, "is empty; every file needs one")
     discharges_s: tuple[float, ...] = ()
     try:
-        parts = [part for part in cell.get("discharges_s", "").split(";") if part.strip()]
-        discharges_s = tuple(sorted(float(part) for part in parts))
-    except ValueError:
-        wrong("discharges_s", "is not a list of seconds such as 0.5;2.25")
-    if not all(0 <= time_s < float("inf") for time_s in discharges_s):
-        wrong("discharges_s", "holds a time that is no second of the file; times start at 0")
+        discharges_s = _times(cell.get("discharges_s", ""))
+    except ValueError as error:
+        wrong("discharges_s", str(error))
     if discharges_s and cell["discharge"] == "0":
         wrong("discharges_s", "has times although discharge is 0; mend one of them")
     if mistakes:
@@ -200,12 +210,36 @@ def _parse(
         IndexRow(
             path=str(path),
             origin=cell["origin"],
-            source=cell["source"],
+            source=composed(cell["source"]),
             discharge=cell["discharge"] == "1",
             licence=cell["licence"],
-            recording=cell.get("recording") or str(path),
+            recording=composed(cell.get("recording") or trimmed(str(path))),
             discharges_s=discharges_s,
             **text,
         ),
         [],
     )
+
+
+def _times(text: str) -> tuple[float, ...]:
+    """The sorted times of a cell; raises a ValueError that says what to write."""
+    parts = [trimmed(part) for part in text.split(";")]
+    parts = [part for part in parts if part]
+    for part in parts:
+        if _SECONDS.fullmatch(part):
+            continue
+        if re.fullmatch(r"[0-9.]+(\s*,\s*[0-9.]+)+", part):
+            raise ValueError("holds a comma; write points in numbers and ; between them: 3.2;3.95")
+        clock = _CLOCK.fullmatch(part)
+        if clock:
+            hours, minutes, seconds = int(clock[1] or 0), int(clock[2]), float(clock[3])
+            seconds += 3600 * hours + 60 * minutes
+            raise ValueError(f"holds a time of a clock; write {seconds:g} for '{part}'")
+        if re.fullmatch(r"-[0-9.]+|[+-]?(nan|inf|infinity)", part, re.IGNORECASE):
+            raise ValueError("holds a time that is no second of the file; times start at 0")
+        which = f"; mend '{part}'" if len(parts) > 1 else ""
+        raise ValueError(f"is not a list of seconds such as 0.5;2.25{which}")
+    times_s = tuple(sorted(map(float, parts)))
+    if times_s and times_s[-1] == float("inf"):
+        raise ValueError("holds a time that is no second of the file")
+    return times_s

@@ -64,6 +64,9 @@ class Clip:
 
     `no_discharge_times`, `discharge_at_edge`, `discharge_beyond_end` or `cluster_of_unseen`.
     """
+    marks: str = "[]"
+    """JSON list of what is odd about a clip that is only there to be scored: `damaged`, `short`
+    (its last picture is held), `still`; in sorted order."""
     variant: str | None = None
     """JSON of every augmentation parameter."""
 
@@ -94,9 +97,9 @@ class File:
     fps: float | None = None
     """Mean rate that the container declares."""
     duration_s: float | None = None
-    """From the timestamps of the decoded frames."""
+    """From the start of the file to the end of its last picture, by a player's clock."""
     marks: str = "[]"
-    """JSON list of what was odd: `damaged`, `ends_early`, `interlaced`, … in sorted order."""
+    """JSON list of what was odd: `damaged`, `ends_early`, `starts_late`, … in sorted order."""
     cuts_s: str = "[]"
     """JSON list of the times at which the picture cuts or breaks off."""
     dropped: str = "[]"

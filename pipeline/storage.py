@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from pipeline import workdir
+from pipeline import names, workdir
 from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -42,8 +42,9 @@ def is_remote(place: str) -> bool:
 
 
 def name(place: str) -> str:
-    """The last part of a place, by which a collection is called."""
-    return PurePosixPath(place).name if is_remote(place) else Path(place).resolve().name
+    """The last part of a place, by which a collection is called; of a link, its own name."""
+    path = PurePosixPath(place) if is_remote(place) else names.absolute(place)
+    return names.composed(path.name)
 
 
 def identity(place: str, path: str) -> str:
@@ -54,33 +55,39 @@ def identity(place: str, path: str) -> str:
         UserError: the path leaves the place, or the place cannot be reached.
     """
     if is_remote(place):
-        return _version(_info(place, path))
-    return _local_version(Path(place) / _inside(place, path))
+        return _version(_spelt(place, path)[1])
+    return _local_version(_local(place, path))
 
 
 @contextmanager
 def fetched(place: str, path: str, work: Path) -> Iterator[Path]:
     """Yield the file at `path` inside `place`, downloaded to `work` for as long as the block runs.
 
-    A file of a local place is yielded as it is.
+    A file of a local place is yielded as it is. Names may be in another Unicode normal form than
+    `path`, which is the same to a person.
 
     Raises:
         FileNotFoundError: there is no such file.
         UserError: the path leaves the place, or the place cannot be reached.
     """
     if not is_remote(place):
-        local = Path(place) / _inside(place, path)
+        local = _local(place, path)
         _local_version(local)
         if not local.is_file():
             raise FileNotFoundError(str(local))
         yield local
         return
-    size = _info(place, path)["size"]
+    path, info = _spelt(place, path)
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="fetched-") as folder:
         local = Path(folder) / PurePosixPath(path).name
-        _download(place, path, local, size)
+        _download(place, path, local, info["size"])
         yield local
+
+
+def why_missing(place: str, path: str) -> str:
+    """What a person should know about a path for which `fetched` finds no file."""
+    return "no such object" if is_remote(place) else names.why_missing(Path(place), path)
 
 
 @contextmanager
@@ -258,6 +265,20 @@ def _remove_others(copy: Path, there: dict[str, dict[str, Any]]) -> None:
             path.unlink()
         elif path.is_dir() and (relative in there or not any(path.iterdir())):
             shutil.rmtree(path)
+
+
+def _local(place: str, path: str) -> Path:
+    return names.find(Path(place), _inside(place, path)) or Path(place) / path
+
+
+def _spelt(place: str, path: str) -> tuple[str, dict[str, Any]]:
+    """How the name of an object is written, perhaps in another normal form, and its `_info`."""
+    for spelling in names.spellings(_inside(place, path)):
+        try:
+            return spelling, _info(place, spelling)
+        except FileNotFoundError:
+            continue
+    raise FileNotFoundError(_url(place, path))
 
 
 def _local_version(path: Path) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from pipeline import csvfile
 from pipeline.errors import UserError
+from pipeline.names import composed, trimmed, why_missing
 
 FORGOTTEN = "forgotten.csv"
 
@@ -54,25 +57,28 @@ def read_tombstones(folder: Path) -> list[Tombstone]:
         UserError: lists every mistake of the file at once, each with row, column, value, remedy.
     """
     path = folder / FORGOTTEN
-    if not path.is_file():
+    if not os.path.lexists(path):
         return []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: not a UTF-8 CSV file ({error}); save it as such") from error
-    if sorted(header) != sorted(COLUMNS):
+    if not path.is_file():
+        # To take it for empty would bring back what was to be forgotten.
+        raise UserError(f"{path}: {why_missing(folder, FORGOTTEN)}")
+    header, *lines = csvfile.read(path, COLUMNS)
+    if sorted(header.cells) != sorted(COLUMNS):
         raise UserError(
-            f"{path}: row 1: the columns are {', '.join(header) or 'none'}; "
+            f"{path}: row {header.number}: the columns are {', '.join(header.cells) or 'none'}; "
             f"they must be {', '.join(COLUMNS)}"
         )
-    mistakes = [mistake for line, cells in lines for mistake in _mistakes(line, header, cells)]
+    stones, mistakes = set(), []
+    for line in lines:
+        cell = dict(zip(header.cells, map(trimmed, line.cells), strict=False))
+        row_mistakes = [line.mistake] if line.mistake else _mistakes(line.number, cell)
+        mistakes += row_mistakes
+        if not row_mistakes:
+            stones.add(Tombstone(composed(cell["recording"]), cell["path"], cell["sha256"]))
     if mistakes:
         noun = "mistake" if len(mistakes) == 1 else "mistakes"
         raise UserError("\n  ".join([f"{path}: {len(mistakes)} {noun}", *mistakes]))
-    return sorted({Tombstone(**dict(zip(header, cells, strict=True))) for _, cells in lines})
+    return sorted(stones)
 
 
 def write_tombstones(folder: Path, rows: Iterable[Tombstone]) -> None:
@@ -86,10 +92,7 @@ def write_tombstones(folder: Path, rows: Iterable[Tombstone]) -> None:
     fresh.rename(folder / FORGOTTEN)
 
 
-def _mistakes(line: int, header: list[str], cells: list[str]) -> list[str]:
-    if len(cells) != len(header):
-        return [f"row {line}: {len(cells)} cells instead of {len(header)}; quote commas"]
-    cell = dict(zip(header, cells, strict=True))
+def _mistakes(line: int, cell: dict[str, str]) -> list[str]:
     mistakes = []
     collection, slash, recording = cell["recording"].partition("/")
     if not (collection and slash and recording):

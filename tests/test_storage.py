@@ -107,6 +107,29 @@ def test_what_is_no_file_is_not_found(tmp_path: Path, path: str) -> None:
         storage.identity(PLACE, path)
 
 
+def test_a_link_is_called_by_its_own_name_in_one_normal_form(tmp_path: Path) -> None:
+    (tmp_path / "release-17").mkdir()
+    (tmp_path / "unit7").symlink_to("release-17")
+    assert storage.name(str(tmp_path / "unit7")) == "unit7"
+    assert storage.name(str(tmp_path / "Zu\u0308rich")) == storage.name("s3://b/Zürich") == "Zürich"
+
+
+def test_an_object_in_another_normal_form_is_found(tmp_path: Path) -> None:
+    there, written = "Zu\u0308rich/cafe\u0301.mp4", "Zürich/café.mp4"
+    put(there, b"frames")
+    write_files(tmp_path / "local", b=b"")
+    local = tmp_path / "local" / there
+    local.parent.mkdir()
+    local.write_bytes(b"frames")
+    for place in (PLACE, str(tmp_path / "local")):
+        for path in (there, written):
+            with storage.fetched(place, path, tmp_path / "work") as found:
+                assert found.read_bytes() == b"frames"
+        assert storage.identity(place, there) == storage.identity(place, written)
+    with pytest.raises(FileNotFoundError):
+        storage.identity(PLACE, "café.mp4")
+
+
 @pytest.mark.parametrize("path", ["../b.mp4", "/etc/passwd", "a/../../b.mp4", "", "a\0b"])
 def test_a_path_that_leaves_the_place_is_refused(tmp_path: Path, path: str) -> None:
     for place in (PLACE, str(tmp_path)):

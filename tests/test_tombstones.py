@@ -73,3 +73,29 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
     (tmp_path / FORGOTTEN).write_bytes("recording,path,sha256\nunit7/ü,a,\n".encode("latin-1"))
     with pytest.raises(UserError, match="not a UTF-8 CSV file"):
         forgotten(tmp_path)
+
+
+def test_a_list_that_is_a_link_to_nowhere_is_no_empty_list(tmp_path: Path) -> None:
+    (tmp_path / FORGOTTEN).symlink_to(tmp_path / "gone")
+    with pytest.raises(UserError, match="a link that leads nowhere"):
+        forgotten(tmp_path)
+
+
+def test_a_list_that_dvc_linked_is_read_and_replaced(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "cache"
+    elsewhere.mkdir()
+    write(elsewhere, "recording,path,sha256", "unit7/day-1,a.mp4,")
+    kept = (elsewhere / FORGOTTEN).read_bytes()
+    (tmp_path / FORGOTTEN).symlink_to(elsewhere / FORGOTTEN)
+    assert read_tombstones(tmp_path) == [Tombstone("unit7/day-1", "a.mp4", "")]
+    write_tombstones(tmp_path, STONES)
+    assert read_tombstones(tmp_path) == STONES
+    assert (elsewhere / FORGOTTEN).read_bytes() == kept
+
+
+def test_what_a_spreadsheet_leaves_is_read_over_or_named(tmp_path: Path) -> None:
+    write(tmp_path, "Recording,path,sha256,", "unit7/e\u0301,a.mp4,,", ",,,")
+    assert read_tombstones(tmp_path) == [Tombstone("unit7/é", "a.mp4", "")]
+    write(tmp_path, "recording;path;sha256", "unit7/day-1;a.mp4;")
+    with pytest.raises(UserError, match="row 1: the cells are divided by semicolons"):
+        forgotten(tmp_path)

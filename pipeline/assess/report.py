@@ -338,8 +338,11 @@ def _judgement(row: Mapping[str, Any]) -> list[Cell]:
     if row["status"] != "scored":
         return [text(f"rejected: {row['reason']}"), text(wording.DASH), text(wording.DASH)]
     alert_s = row["alert_s"]
+    odd = [
+        wording.ODD_FILES[mark] for mark in json.loads(row["marks"]) if mark in wording.ODD_FILES
+    ]
     return [
-        text(wording.CLASS_NAMES[row["predicted"]]),
+        Cell(wording.CLASS_NAMES[row["predicted"]], ", ".join(odd)),
         Cell(wording.decimal(row["score"]), sort=row["score"]),
         text(wording.DASH) if alert_s is None else Cell(f"{alert_s:.1f} s", sort=alert_s),
     ]

@@ -50,9 +50,13 @@ SCORE_SCHEMA = pa.schema(
         pa.field("rendered", pa.bool_(), nullable=False),
         *(pa.field(name, pa.float64(), nullable=False) for name in PROBABILITIES),
         pa.field("score", pa.float64(), nullable=False),
+        pa.field("marks", pa.string(), nullable=False),
     ]
 )
-"""`SCORES` and `VALIDATION`: a row a clip; `score` is P(real_shooting)."""
+"""`SCORES` and `VALIDATION`: a row a clip; `score` is P(real_shooting).
+
+`marks` is a JSON list of what is odd about the clip, as in the manifest: `damaged`, `short`, ….
+"""
 
 FILE_SCHEMA = pa.schema(
     [
@@ -72,12 +76,13 @@ FILE_SCHEMA = pa.schema(
         pa.field("p_discharge", pa.float64()),
         pa.field("predicted", pa.string()),
         pa.field("alert_s", pa.float64()),
+        pa.field("marks", pa.string(), nullable=False),
     ]
 )
 """`FILES`: a row a file of the index; `reason` where it was rejected, else its scores.
 
 `alert_s` is when the operating point raises the first alert, null where it raises none or there is
-no operating point.
+no operating point. `marks` is a JSON list of what is odd about the file: `damaged`, `short`, ….
 """
 
 
@@ -140,12 +145,16 @@ def predict(
     return probabilities, digest.hexdigest()
 
 
-def score_table(clips: pa.Table, probabilities: FloatArray) -> pa.Table:
-    """Rows of `SCORE_SCHEMA` for rows of `CLIP_SCHEMA` and their probabilities (N, 4)."""
+def score_table(clips: pa.Table, probabilities: FloatArray, marks: Sequence[str] = ()) -> pa.Table:
+    """Rows of `SCORE_SCHEMA` for rows of `CLIP_SCHEMA` and their probabilities (N, 4).
+
+    `marks` are those of the clips, as in the manifest; without, there is nothing odd about any.
+    """
     columns: dict[str, Any] = {name: clips[name] for name in CLIP_SCHEMA.names}
     columns["rendered"] = [is_rendered(text) for text in clips["authority"].to_pylist()]
     columns |= {name: probabilities[:, i] for i, name in enumerate(PROBABILITIES)}
     columns["score"] = probabilities[:, CLASSES.index("real_shooting")]
+    columns["marks"] = list(marks) if marks else ["[]"] * clips.num_rows
     return pa.table(columns, schema=SCORE_SCHEMA)
 
 
@@ -154,12 +163,13 @@ def file_table(
     scores: pa.Table,
     rejects: Sequence[Reject],
     alerts_s: Mapping[str, float],
+    marks: Mapping[str, str],
 ) -> pa.Table:
     """Rows of `FILE_SCHEMA`, one a row of the index, from the scores of its clips.
 
     One second of shooting makes a file a shooting: `score` and `p_discharge` are maxima over
-    clips. The origin is that of the whole file: `p_real` is a mean. `alerts_s` are `alert_s` by
-    path.
+    clips. The origin is that of the whole file: `p_real` is a mean. `alerts_s` and
+    `marks` are those columns by path.
     """
     clips: dict[str, list[dict[str, Any]]] = {}
     for row in scores.to_pylist():
@@ -173,6 +183,7 @@ def file_table(
             "authority": file.authority,
             "rendered": is_rendered(file.authority),
             "alert_s": alerts_s.get(file.path),
+            "marks": marks.get(file.path, "[]"),
             **_file_scores(clips.get(file.path, []), reasons.get(file.path, "no_clip")),
         }
         for file in index

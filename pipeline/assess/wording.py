@@ -22,6 +22,14 @@ CLASS_NAMES = {
     "fictional_other": "fictional, no shooting",
 }
 assert tuple(CLASS_NAMES) == CLASSES
+ODD_FILES = {
+    "damaged": "damaged",
+    "ends_early": "cut off",
+    "short": "shorter than a clip",
+    "starts_late": "beginning missing",
+    "still": "nothing moves",
+}
+"""What to say of a scored file's marks; others are nothing to a reader."""
 QUESTION_NAMES = {
     "shooting": "Is it a real shooting?",
     "origin": "Is it real, or game or film?",

@@ -14,6 +14,7 @@ from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
 from pipeline.manifest import FILES, MANIFEST
+from pipeline.names import composed
 from pipeline.packed import INDEX as PACKED_INDEX
 from pipeline.tombstones import FORGOTTEN, Tombstone, read_tombstones, write_tombstones
 
@@ -33,6 +34,7 @@ def run(recording: str, cfg: IngestApp) -> None:
         UserError: neither the files of ingest nor a collection know the recording.
     """
     cfg = tables.at_hand(cfg)
+    recording = composed(recording)
     footage = Path(cfg.paths.footage)
     before = read_tombstones(footage)
     stones = {row for row in before if row.recording == recording} | _files(recording, cfg)
@@ -72,8 +74,13 @@ def _files(recording: str, cfg: IngestApp) -> set[Tombstone]:
 
 
 def _sha256(place: str, path: str) -> str:
-    local = Path(place) / path
-    return workdir.file_sha256(local) if local.is_file() else ""
+    if storage.is_remote(place):
+        return ""
+    try:
+        with storage.fetched(place, path, Path(place)) as local:
+            return workdir.file_sha256(local)
+    except FileNotFoundError:
+        return ""
 
 
 def _index(place: str, cfg: IngestApp) -> Iterator[tuple[str, str]]:

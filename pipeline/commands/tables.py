@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from pipeline import storage
-from pipeline.collection import find_collections
 from pipeline.config import IngestApp
+from pipeline.links import find_collections
 
 _ROWS_PER_BATCH = 8192
 # Comparing texts is slow; among more, the nearest may be missed.

@@ -14,12 +14,23 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import executor, foreign, manifest, sandbox, shards, storage, workdir
+from pipeline import (
+    executor,
+    foreign,
+    links,
+    manifest,
+    sandbox,
+    shards,
+    storage,
+    unplayable,
+    workdir,
+)
 from pipeline.canonical import Canonical, Window, canonicalise
-from pipeline.collection import IndexRow, check_index, find_collections, iter_index
+from pipeline.collection import IndexRow, check_index, iter_index
 from pipeline.config import ClipFormat, IngestApp, IngestConfig, Run
 from pipeline.errors import UserError
 from pipeline.fingerprint import HASH_BYTES, num_hashes
+from pipeline.links import find_collections
 from pipeline.manifest import Clip, File, Reject, TableWriter
 from pipeline.shards import ShardWriter
 from pipeline.tombstones import Tombstones, forgotten
@@ -28,7 +39,7 @@ log = logging.getLogger(__name__)
 
 _REMEDIES = {
     "missing_file": "put the file there or take its row out of the index",
-    "outside_collection": "replace the link by the file itself",
+    "outside_collection": "put the file itself there, or run dvc checkout if DVC made the link",
     "forgotten": "take its row out of the index, and delete the file",
     "too_short": "give a longer piece of the recording",
     "too_long": "divide the file or raise max_duration_s",
@@ -46,14 +57,22 @@ _REMEDIES = {
     "damaged": "copy the file again from where it came, or take it out of the index",
     "ends_early": "copy the file again from where it came: its end is missing",
     "gap": "give a longer piece of the recording",
+    "starts_late": "copy the file again from where it came: its beginning is missing",
+    "few_pictures": "give footage of four pictures a second and more, or take it out of the index",
+    "no_video": "give a file with moving pictures, or take it out of the index",
+    **unplayable.REMEDIES,
 }
 _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out of the index"
 AFTERGLOW_S = 0.2
 """How long a muzzle flash may show: games draw it for up to seven frames of 35 a second."""
+# What a decoder says of these, it says of a video.
+_ENCRYPTED = ("encrypted", "its pictures are encrypted")
+_IS_VIDEO = ("playlist", "too_long", "too_large", "too_much_output", "not_a_file", "unreadable")
 _DECODERS = ("av", "numpy", "opencv-python-headless")
 _CODE = (
     *("canonical.py", "foreign", "pictures.py", "scenes.py", "fingerprint.py", "video.py"),
     *("stages/ingest.py", "manifest.py", "shards.py", "collection.py"),
+    *("boxes.py", "links.py", "names.py", "unplayable.py"),
 )
 
 
@@ -77,10 +96,14 @@ class Footage:
     stride_frames: int
     limits: foreign.Limits
     work: Path
+    as_shown: bool = False
+    """To keep all that a player shows, as `canonicalise` has it."""
     path: Path | None = None
     """Where its bytes are while a worker has it; None where there are none to be had."""
     refused: str = ""
     """The reason for which it is not even opened."""
+    detail: str = ""
+    """What is to say about that reason."""
 
     @property
     def recording(self) -> str:
@@ -95,37 +118,43 @@ def at_hand(footage: Footage) -> Iterator[Footage]:
         place, path = footage.collection.place, footage.row.path
         if footage.refused:
             yield footage
-        elif not storage.is_remote(place) and _leads_outside(Path(place), path):
-            yield replace(footage, refused="outside_collection")
+            return
+        try:
+            local = stack.enter_context(storage.fetched(place, path, footage.work))
+        except FileNotFoundError:
+            detail = storage.why_missing(place, path)
+            yield replace(footage, refused="missing_file", detail=detail)
+            return
+        if not storage.is_remote(place) and links.leads_outside(Path(place), local):
+            detail = "a link out of the collection, and not into the cache of DVC"
+            yield replace(footage, refused="outside_collection", detail=detail)
         else:
-            try:
-                local = stack.enter_context(storage.fetched(place, path, footage.work))
-            except FileNotFoundError:
-                yield replace(footage, refused="missing_file")
-            else:
-                yield replace(footage, path=local)
-
-
-def _leads_outside(root: Path, path: str) -> bool:
-    try:
-        return not (root / path).resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):
-        # A loop of links leads nowhere.
-        return False
+            yield replace(footage, path=local)
 
 
 def convert(footage: Footage) -> Canonical | Reject:
     """Make the canonical clips of one file, or say why it cannot be done; runs in the sandbox."""
-    details = {
-        "missing_file": "no such file",
-        "outside_collection": "the path leads out of the collection",
-        "forgotten": "the recording was to be forgotten",
-    }
     if footage.path is None:
-        return _reject(footage, footage.refused, details[footage.refused])
+        return _reject(footage, footage.refused, footage.detail)
+    is_encrypted = unplayable.is_encrypted(footage.path)
+    if is_encrypted and not footage.as_shown:
+        return _reject(footage, *_ENCRYPTED)
     try:
-        return canonicalise(footage.path, footage.clip, footage.stride_frames, footage.limits)
+        made = canonicalise(
+            footage.path,
+            footage.clip,
+            footage.stride_frames,
+            footage.limits,
+            as_shown=footage.as_shown,
+        )
+        # What a file says of itself may be false: it is scored where its pictures are sound.
+        if is_encrypted and all("damaged" in window.marks for window in made.windows):
+            return _reject(footage, *_ENCRYPTED)
+        return made
     except foreign.DecodeError as error:
+        found = None if error.reason in _IS_VIDEO else unplayable.describe(footage.path)
+        if found is not None:
+            return _reject(footage, found.reason, found.detail)
         # Where the file lay on this machine is nobody's business.
         detail = str(error)
         for place in (footage.path, footage.path.parent):
@@ -183,6 +212,8 @@ def ingest(
     work: Path,
     run: Run,
     tombstones: Tombstones,
+    *,
+    as_shown: bool = False,
 ) -> None:
     """Write shards, `manifest`, `files`, `rejects`, `fingerprints`, `format`, `stats` to `output`.
 
@@ -195,6 +226,7 @@ def ingest(
         work: a folder for what is unfinished, on the file system of the output.
         run: how to run.
         tombstones: what to refuse.
+        as_shown: make clips to be scored, of all that a player shows; else clips to train on.
 
     Raises:
         UserError: a bad index; or, once everything is written, no clip at all, or more rejects
@@ -207,9 +239,10 @@ def ingest(
     common = [code, cfg.shard_clips, limits, sorted(tombstones.sha256s)]
     names = [
         workdir.key(common, [_identity(footage) for footage in block])
-        for block in _blocks(collections, cfg, work, tombstones)
+        for block in _blocks(collections, cfg, work, tombstones, as_shown=as_shown)
     ]
-    _convert_blocks(collections, cfg, work, run, tombstones, names, finished)
+    todo = _blocks(collections, cfg, work, tombstones, as_shown=as_shown)
+    _convert_blocks(collections, todo, cfg, run, tombstones, names, finished)
     with storage.replacing(output, work) as fresh:
         stats = _assemble([finished[name] for name in names], fresh, cfg)
     finished.clear()
@@ -230,11 +263,18 @@ def _collections(places: Sequence[str], cfg: IngestConfig, work: Path) -> list[C
             f"{cfg.clip.num_frames}, the frames of a clip"
         )
     by_name: dict[str, str] = {}
-    for place in places:
-        place = place if storage.is_remote(place) else str(Path(place).resolve())
-        other = by_name.setdefault(storage.name(place), place)
+    by_place: dict[str, str] = {}
+    for given in places:
+        name = storage.name(given)
+        place = given if storage.is_remote(given) else str(Path(given).resolve())
+        other = by_name.setdefault(name, place)
         if other != place:
             raise UserError(f"{place}: {other} has the same name; rename one of the folders")
+        if by_place.setdefault(place, name) != name:
+            raise UserError(
+                f"{given}: the same collection as '{by_place[place]}', whose files would count "
+                "twice; name it once"
+            )
     found = []
     for name, place in sorted(by_name.items()):
         with storage.fetched_index(place, work) as folder:
@@ -243,39 +283,57 @@ def _collections(places: Sequence[str], cfg: IngestConfig, work: Path) -> list[C
 
 
 def _blocks(
-    collections: Sequence[Collection], cfg: IngestConfig, work: Path, tombstones: Tombstones
+    collections: Sequence[Collection],
+    cfg: IngestConfig,
+    work: Path,
+    tombstones: Tombstones,
+    *,
+    as_shown: bool,
 ) -> Iterator[list[Footage]]:
-    return executor.in_blocks(_footage(collections, cfg, work, tombstones), cfg.block_files)
+    files = _footage(collections, cfg, work, tombstones, as_shown=as_shown)
+    return executor.in_blocks(files, cfg.block_files)
 
 
 def _footage(
-    collections: Sequence[Collection], cfg: IngestConfig, work: Path, tombstones: Tombstones
+    collections: Sequence[Collection],
+    cfg: IngestConfig,
+    work: Path,
+    tombstones: Tombstones,
+    *,
+    as_shown: bool,
 ) -> Iterator[Footage]:
     limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
     for collection in collections:
         with storage.fetched_index(collection.place, work) as folder:
             for row in iter_index(folder):
-                one = Footage(collection, row, cfg.clip, cfg.stride_frames, limits, work.resolve())
+                one = Footage(
+                    collection, row, cfg.clip, cfg.stride_frames, limits, work.resolve(), as_shown
+                )
                 gone = one.recording in tombstones.recordings
-                yield replace(one, refused="forgotten") if gone else one
+                detail = "the recording was to be forgotten"
+                yield replace(one, refused="forgotten", detail=detail) if gone else one
 
 
 def _identity(footage: Footage) -> list[object]:
     """What a file's result depends on, besides the code."""
     place, path = footage.collection.place, footage.row.path
+    leaves = False
     try:
         file = storage.identity(place, path)
+        if not storage.is_remote(place):
+            with storage.fetched(place, path, footage.work) as local:
+                leaves = links.leads_outside(Path(place), local)
     except FileNotFoundError:
-        file = "missing"
-    leaves = not storage.is_remote(place) and _leads_outside(Path(place), path)
+        file = storage.why_missing(place, path)
     limits = [asdict(footage.clip), footage.stride_frames, asdict(footage.limits)]
+    limits.append(footage.as_shown)
     return [footage.recording, asdict(footage.row), limits, footage.refused, file, leaves]
 
 
 def _convert_blocks(
     collections: Sequence[Collection],
+    blocks: Iterator[list[Footage]],
     cfg: IngestConfig,
-    work: Path,
     run: Run,
     tombstones: Tombstones,
     names: Sequence[str],
@@ -286,7 +344,6 @@ def _convert_blocks(
     started: deque[tuple[str, list[Footage]]] = deque()
 
     def todo() -> Iterator[list[Footage]]:
-        blocks = _blocks(collections, cfg, work, tombstones)
         for name, block in zip(names, blocks, strict=True):
             if name in lacking:
                 started.append((name, block))
@@ -426,6 +483,7 @@ def _clip(footage: Footage, window: Window, result: Canonical, tar: ShardWriter)
         offset=place.offset,
         size=place.size,
         unused=unused,
+        marks=json.dumps(window.marks),
     )
 
 

@@ -260,7 +260,7 @@ def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Pa
         IndexRow(path, "real" if "phone" in path else "game", "s", False, "CC0-1.0", recording=path)
         for path in paths
     ]
-    files = scores.file_table(index, table, [], {})
+    files = scores.file_table(index, table, [], {}, {})
     page = write(tmp_path / "out", Scored("home", "Files", table, toy.frames, "d" * 64, files))
     assert "Of 5 files without a real shooting" in page
     assert "1 of 6 files could not be judged" in page

@@ -237,6 +237,80 @@ def test_a_link_out_of_the_collection_is_refused(
     assert [r.reason for r in rejects] == ["outside_collection"]
 
 
+def test_links_that_dvc_made_are_followed(
+    compose: Callable[..., App], small_collection: Path, tmp_path: Path
+) -> None:
+    copied = compose("ingest", "max_reject_rate=0")
+    ingest.run(copied)
+    expected = {f.name: f.read_bytes() for f in (tmp_path / "clips").iterdir()}
+    (tmp_path / ".dvc").mkdir()
+    for file in [*small_collection.iterdir()]:
+        digest = hashlib.md5(file.read_bytes()).hexdigest()
+        target = tmp_path / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(target)
+        target.chmod(0o444)
+        file.symlink_to(target)
+    ingest.run(copied)
+    assert {f.name: f.read_bytes() for f in (tmp_path / "clips").iterdir()} == expected
+    (small_collection / "real-0-0.mp4").resolve().unlink()
+    ingest.run(compose("ingest", "max_reject_rate=0.1"))
+    (reject,) = manifest.read_rejects(tmp_path / "clips")
+    assert (reject.reason, reject.path) == ("missing_file", "real-0-0.mp4")
+    assert "if DVC made it, run dvc checkout or dvc pull" in reject.detail
+
+
+def test_a_collection_that_is_a_link_has_the_name_of_the_link(
+    compose: Callable[..., App], small_collection: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "disk" / "release-17"
+    elsewhere.parent.mkdir()
+    small_collection.rename(elsewhere)
+    small_collection.symlink_to(elsewhere)
+    ingest.run(compose("ingest", "max_reject_rate=0"))
+    assert {c.collection for c in manifest.read_manifest(tmp_path / "clips")} == {"small"}
+    with pytest.raises(UserError, match="the same collection as 'small'"):
+        ingest.run(compose("ingest", f"collections=[{elsewhere}]"))
+
+
+def test_names_that_a_mac_wrote_are_found_and_kept_as_the_index_writes_them(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    there, written = "cafe\u0301.mp4", "café.mp4"
+    folder = tmp_path / "footage" / "mac"
+    write_collection(folder, [replace(ROW, path=there), replace(ROW, path="b.mp4", recording="b")])
+    write_index(folder, [replace(ROW, path=written), replace(ROW, path="B.mp4", recording="b")])
+    ingest.run(compose("ingest", "max_reject_rate=0.5"))
+    assert {c.path for c in manifest.read_manifest(tmp_path / "clips")} == {written}
+    before = (tmp_path / "clips" / "manifest.parquet").read_bytes()
+    (reject,) = manifest.read_rejects(tmp_path / "clips")
+    assert reject.reason == "missing_file"
+    assert reject.detail == "no such file; there is 'b.mp4', with other capitals"
+    (folder / there).rename(folder / written)
+    ingest.run(compose("ingest", "max_reject_rate=0.5"))
+    assert (tmp_path / "clips" / "manifest.parquet").read_bytes() == before
+
+
+def test_what_is_no_video_is_called_what_it_is(
+    compose: Callable[..., App], small_collection: Path, tmp_path: Path
+) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"
+    contents = {
+        "real-0-0.mp4": (pointer, "git_lfs_pointer", "run git lfs pull"),
+        "real-0-1.mp4": (b"<!DOCTYPE html><title>403</title>", "web_page", "download the file"),
+        "real-0-2.mp4": (b"", "empty", "copy the file again"),
+        "real-1-0.mp4": (bytes(1_000_000), "zeros", "copy the file again"),
+    }
+    for name, (data, _, _) in contents.items():
+        (small_collection / name).write_bytes(data)
+    ingest.run(compose("ingest", "max_reject_rate=0.5"))
+    rejects = {r.path: r for r in manifest.read_rejects(tmp_path / "clips")}
+    assert set(rejects) == set(contents)
+    for name, (_, reason, remedy) in contents.items():
+        assert rejects[name].reason == reason
+        assert remedy in rejects[name].remedy
+
+
 def test_a_loop_of_links_and_what_is_no_file_are_missing_files(
     compose: Callable[..., App], small_collection: Path, tmp_path: Path
 ) -> None:
