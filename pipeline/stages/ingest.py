@@ -63,7 +63,7 @@ _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out
 AFTERGLOW_S = 0.2
 """How long a muzzle flash may show: games draw it for up to seven frames of 35 a second."""
 # What a decoder says of these, it says of a video.
-_IS_VIDEO = ("playlist", "too_long", "too_large", "too_much_output", "not_a_file", "unreadable")
+_IS_VIDEO = ("too_long", "too_large", "too_much_output", "not_a_file", "unreadable")
 _DECODERS = ("av", "numpy", "opencv-python-headless")
 _CODE = (
     *("canonical.py", "foreign.py", "pictures.py", "scenes.py", "fingerprint.py", "video.py"),
@@ -134,7 +134,8 @@ def convert(footage: Footage) -> Canonical | Reject:
         return canonicalise(footage.path, footage.clip, footage.stride_frames, footage.limits)
     except foreign.DecodeError as error:
         found = None if error.reason in _IS_VIDEO else unplayable.describe(footage.path)
-        if found is not None:
+        # Playlists are text, and photographs are opened as FFmpeg opens lists of them.
+        if found is not None and (error.reason != "playlist" or found.reason == "image"):
             return _reject(footage, found.reason, found.detail)
         # Where the file lay on this machine is nobody's business.
         detail = str(error)
