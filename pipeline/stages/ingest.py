@@ -65,9 +65,9 @@ _REMEDIES = {
 _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out of the index"
 AFTERGLOW_S = 0.2
 """How long a muzzle flash may show: games draw it for up to seven frames of 35 a second."""
-# What a decoder says of these, it says of a video.
 _ENCRYPTED = ("encrypted", "its pictures are encrypted")
-_IS_VIDEO = ("playlist", "too_long", "too_large", "too_much_output", "not_a_file", "unreadable")
+# What a decoder says of these, it says of a video.
+_IS_VIDEO = ("too_long", "too_large", "too_much_output", "not_a_file", "unreadable")
 _DECODERS = ("av", "numpy", "opencv-python-headless")
 _CODE = (
     *("canonical.py", "foreign", "pictures.py", "scenes.py", "fingerprint.py", "video.py"),
@@ -136,7 +136,7 @@ def convert(footage: Footage) -> Canonical | Reject:
     """Make the canonical clips of one file, or say why it cannot be done; runs in the sandbox."""
     if footage.path is None:
         return _reject(footage, footage.refused, footage.detail)
-    is_encrypted = unplayable.is_encrypted(footage.path)
+    is_encrypted = _is_encrypted(footage.path)
     if is_encrypted and not footage.as_shown:
         return _reject(footage, *_ENCRYPTED)
     try:
@@ -153,7 +153,8 @@ def convert(footage: Footage) -> Canonical | Reject:
         return made
     except foreign.DecodeError as error:
         found = None if error.reason in _IS_VIDEO else unplayable.describe(footage.path)
-        if found is not None:
+        # Playlists are text, and photographs are opened as FFmpeg opens lists of them.
+        if found is not None and (error.reason != "playlist" or found.reason == "image"):
             return _reject(footage, found.reason, found.detail)
         # Where the file lay on this machine is nobody's business.
         detail = str(error)
@@ -161,6 +162,14 @@ def convert(footage: Footage) -> Canonical | Reject:
             for text in (str(place), repr(str(place))[1:-1]):
                 detail = detail.replace(text, "…")
         return _reject(footage, error.reason, detail)
+
+
+def _is_encrypted(path: Path) -> bool:
+    try:
+        return path.is_file() and unplayable.is_encrypted(path)
+    except OSError:
+        # The decoder will say why it cannot be read.
+        return False
 
 
 def _reject(footage: Footage, reason: str, detail: str) -> Reject:

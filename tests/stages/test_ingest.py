@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -295,11 +296,22 @@ def test_what_is_no_video_is_called_what_it_is(
     compose: Callable[..., App], small_collection: Path, tmp_path: Path
 ) -> None:
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"
+    frame = moving_frames(0, 1)[0]
     contents = {
         "real-0-0.mp4": (pointer, "git_lfs_pointer", "run git lfs pull"),
         "real-0-1.mp4": (b"<!DOCTYPE html><title>403</title>", "web_page", "download the file"),
         "real-0-2.mp4": (b"", "empty", "copy the file again"),
         "real-1-0.mp4": (bytes(1_000_000), "zeros", "copy the file again"),
+        "real-1-1.mp4": (
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\na.ts\n",
+            "playlist",
+            "give the video itself",
+        ),
+        "real-1-2.mp4": (
+            cv2.imencode(".jpg", frame)[1].tobytes(),
+            "image",
+            "give the video itself",
+        ),
     }
     for name, (data, _, _) in contents.items():
         (small_collection / name).write_bytes(data)

@@ -51,6 +51,7 @@ FIELDS = {
     "cluster": "Clips that look alike, themselves or through others, have the same.",
     "split": "train, val, test or unseen; missing for a clip that none uses.",
     "unused": "Why no split uses the clip.",
+    "marks": "JSON list of what is odd about a clip that is only there to be scored.",
     "variant": "JSON of how a variant was made.",
 }
 """What each column of the table of clips holds."""
