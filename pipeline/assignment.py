@@ -117,9 +117,9 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
     in the order of their clips' mean size but for chance among neighbours (systematic sampling;
     Cochran, 1977, chapter 8): splits of few recordings are then as busy as each other, and chance
     ties size and bit rate to no origin in any of them. A cluster goes elsewhere only where the
-    rest could not bring each split what it needs of every class any more: a class of three
-    clusters is in train, val and test. Clips of `unseen_sources` are `unseen`; other clips of
-    their clusters serve no split.
+    rest could not bring each split what it needs of every class any more, or only beyond its
+    share: a class of three clusters is in train, val and test. Clips of `unseen_sources` are
+    `unseen`; other clips of their clusters serve no split.
 
     Args:
         columns: of N clips.
@@ -137,17 +137,22 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
     left: Counter[Labels] = Counter()
     for labels, members in strata:
         left[labels] += len(members)
-    needs = _needs(list(wanted), left)
+    needs, num_clusters = _needs(list(wanted), left), left.total()
     for labels, members in strata:
         by_size = sorted(members, key=bytes_of.__getitem__)
         for neighbours in executor.in_blocks(by_size, _NEIGHBOURS):
             for member in rng.permutation(neighbours):
                 total = given.total() + 1
                 left[labels] -= 1
-                by_lack = sorted(wanted, key=lambda s: given[s] - wanted[s] * total)
+                lack = {name: share * total - given[name] for name, share in wanted.items()}
+                kept = {
+                    name
+                    for name in {name for name, _ in needs}
+                    if _is_kept(needs, name, labels, wanted[name] * num_clusters - given[name])
+                }
                 split, needs = next(
                     (name, rest)
-                    for name in by_lack
+                    for name in sorted(wanted, key=lambda name: (name in kept, -lack[name]))
                     if _can_meet(rest := _without(needs, name, labels), _some(left))
                 )
                 split_of[member] = SPLITS.index(split)
@@ -205,6 +210,12 @@ def _needs(splits: Sequence[str], left: Mapping[Labels, int]) -> frozenset[Need]
 def _without(needs: frozenset[Need], split: str, labels: Labels) -> frozenset[Need]:
     """What is still needed once a cluster of such classes serves the split."""
     return frozenset(need for need in needs if need[0] != split or not need[1] & labels)
+
+
+def _is_kept(needs: frozenset[Need], split: str, labels: Labels, room: float) -> bool:
+    """Whether the rest of a split's share is kept for what it needs, which is none of `labels`."""
+    own = [wanted for name, wanted in needs if name == split]
+    return len(own) >= room and not any(wanted & labels for wanted in own)
 
 
 def _some(left: Mapping[Labels, int]) -> tuple[tuple[Labels, int], ...]:
