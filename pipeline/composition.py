@@ -89,7 +89,8 @@ class Composition:
             if split in wanted_shares(cfg)
         }
         if lacking["val"]:
-            chosen = "chooses its weights by the loss" if _SHOOTING in lacking["val"] else "chooses"
+            can_rank = _SHOOTING not in lacking["val"] and len(lacking["val"]) < len(CLASSES) - 1
+            chosen = "chooses" if can_rank else "chooses its weights by the loss"
             found.append(
                 f"val holds no {_names(lacking['val'])}: train goes on, but {chosen} and "
                 "calibrates without, and so does the operating point"
