@@ -15,16 +15,16 @@ full := bodycam=1050 twins=630 location=420 film=280 vizdoom=1400 openarena=420
 full_rates := [15.0,15.0,15.0,20.0,24.0,25.0,30.0,30.0]
 GAMES := openarena libegl1 gcc libc6-dev
 
-.PHONY: repro games test test-slow lint clean
+.PHONY: repro games test test-slow lint clean has-git in-repository
 
 ifdef PROFILE
 ifeq ($(filter $(PROFILE),full),)
 $(error PROFILE=$(PROFILE) is none of: full)
 endif
-repro: $(INSTALLED)
+repro: in-repository $(INSTALLED)
 	dvc exp run $(foreach draw,$($(PROFILE)),-S 'conf/synthesize.yaml:$(subst =,.num_recordings=,$(draw))' -S 'conf/synthesize.yaml:$(firstword $(subst =, ,$(draw))).rates_fps=$($(PROFILE)_rates)') $(ARGS)
 else
-repro: $(INSTALLED)
+repro: in-repository $(INSTALLED)
 	dvc repro $(ARGS)
 endif
 
@@ -48,12 +48,18 @@ lint: $(INSTALLED)
 clean:
 	rm -rf $(VENV) .work
 
-$(INSTALLED): pyproject.toml constraints.txt
+has-git:
+	@git --version >/dev/null 2>&1 || { echo "git is missing; on Debian and Ubuntu: apt-get install git"; exit 1; }
+
+in-repository: has-git
+	@git rev-parse --git-dir >/dev/null || \
+	  { echo "DVC works in a Git repository only, which a downloaded archive is not; run: git init && git add -A && git commit -m Discern"; exit 1; }
+
+$(INSTALLED): pyproject.toml constraints.txt | has-git
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Discern needs Python 3.11 to 3.13; run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@git --version >/dev/null 2>&1 || { echo "git is missing; on Debian and Ubuntu: apt-get install git"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'

@@ -26,6 +26,9 @@ _STRIP, _CENTRE = 0.2, 0.2
 _REGION_CELLS = 6
 # As many as make the ends of a 95 % interval steady to about 0.01.
 _NUM_RESAMPLES, _CONFIDENCE = 1000, 0.95
+MIN_CLUSTERS = 5
+"""Fewer of an origin are too few to resample."""
+_LEAF = 20
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Told:
     """How far some features tell the origin; 0.5 is not at all."""
 
     auroc: dict[str, float]
-    """Of `logistic` (regression) and `boosting` (gradient-boosted trees)."""
+    """Of `logistic` (regression) and `boosting` (gradient-boosted trees; of enough clips only)."""
     low: float
     high: float
     """95 % interval of the better of them, over resampled clusters."""
@@ -148,7 +151,7 @@ def by_source(
             each deal a matter of luck.
 
     Returns:
-        None where no fold can be judged.
+        None where no fold can be judged, or an origin has fewer than `MIN_CLUSTERS` clusters.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
@@ -159,15 +162,21 @@ def by_source(
 
     groups, scenes = np.asarray(sources), np.asarray(clusters)
     num_folds = min(num_folds, *(len(set(groups[real == side])) for side in (True, False)))
-    if num_folds < 2:
+    num_clusters = min(len(set(scenes[real == side])) for side in (True, False))
+    if num_folds < 2 or num_clusters < MIN_CLUSTERS:
         return None
     models = {
         "logistic": make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000)),
         "boosting": HistGradientBoostingClassifier(
-            max_iter=80, max_leaf_nodes=8, early_stopping=False, random_state=0
+            max_iter=80,
+            max_leaf_nodes=8,
+            min_samples_leaf=_LEAF,
+            early_stopping=False,
+            random_state=0,
         ),
     }
     folds: list[NDArray[np.int64]] = []
+    fewest = len(real)
     found: dict[str, list[Features]] = {name: [] for name in models}
     deals = itertools.chain.from_iterable(
         StratifiedGroupKFold(num_folds, shuffle=True, random_state=deal).split(
@@ -180,6 +189,7 @@ def by_source(
         if len(set(real[held_out])) < 2 or len(set(real[fitted])) < 2:
             continue
         folds.append(held_out)
+        fewest = min(fewest, len(fitted))
         for name, model in models.items():
             # Many threads over so little data wait for each other.
             with threadpool_limits(1):
@@ -187,6 +197,9 @@ def by_source(
                 found[name].append(model.predict_proba(features[held_out])[:, 1])
     if not folds:
         return None
+    if fewest < 2 * _LEAF:
+        # Trees that cannot divide so few answer alike, which would pass for nothing to find.
+        del models["boosting"]
     ones = np.ones((1, len(real)))
     auroc = {name: float(_auroc(real, folds, found[name], ones)[0]) for name in models}
     better = max(auroc, key=lambda name: auroc[name])

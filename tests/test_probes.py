@@ -82,6 +82,31 @@ def test_one_source_an_origin_cannot_be_cross_validated() -> None:
     )
 
 
+def few(num_clips: int) -> probes.Told | None:
+    """What features that tell nothing say of so few clips of two sources an origin."""
+    real = np.arange(num_clips) % 2 == 0
+    sources = [f"{side}-{number // 2 % 2}" for number, side in enumerate(real)]
+    features = np.random.default_rng(2).normal(size=(num_clips, 3))
+    clusters = [str(number) for number in range(num_clips)]
+    return probes.by_source(features, real, sources, clusters, num_folds=4, num_rounds=2)
+
+
+def test_trees_have_no_say_where_clips_are_too_few_for_them_to_divide() -> None:
+    """Their one answer for all would have an AUROC of 0.5 with an interval of no width."""
+    found = few(30)
+    assert found is not None
+    assert set(found.auroc) == {"logistic"}
+    assert found.high - found.low > 0.1
+    many = few(120)
+    assert many is not None
+    assert set(many.auroc) == {"logistic", "boosting"}
+
+
+def test_four_recordings_of_an_origin_are_too_few() -> None:
+    assert few(8) is None
+    assert few(10) is not None
+
+
 @pytest.mark.parametrize("strength", [0.0, 1.0])
 def test_twins_neither_hide_a_cue_nor_make_one(strength: float) -> None:
     """One scene under both labels: its features tell the scene, and a cue of a given strength."""

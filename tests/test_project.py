@@ -169,6 +169,14 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
+def test_a_folder_that_is_no_git_repository_is_told_the_remedy(tmp_path: Path) -> None:
+    command = ["make", "--file", str(ROOT / "Makefile"), "repro"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "run: git init && git add -A && git commit" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_full_profile_draws_from_every_engine() -> None:
     printed = make("repro", "PROFILE=full").stdout
     for engine in synthesize.ENGINES:

@@ -65,7 +65,11 @@ def judge(cue: str, probed: Probed | str) -> Verdict:
         return Verdict(name, "grey", probed)
     known = {one: probed[one][cue] for one in _SETS if cue in probed.get(one, {})}
     if not known:
-        return Verdict(name, "grey", "Each origin needs two sources to be told from the other.")
+        return Verdict(
+            name,
+            "grey",
+            "Real and fictional footage need two sources and five recordings each.",
+        )
     low, high = _LIMITS.get(cue, _PIXEL_LIMITS)
     states = {one: _state(result, low, high) for one, result in known.items()}
     found = " and ".join(

@@ -19,12 +19,13 @@ from pipeline.packed import INDEX as PACKED_INDEX
 from pipeline.tombstones import FORGOTTEN, Tombstone, read_tombstones, write_tombstones
 
 _NEXT = """Next:
-  dvc repro                      makes everything again without it, weights and reports included
+  dvc repro                      makes everything again without it
   git add {forgotten}   keeps the next ingest from taking it in again
   dvc gc --workspace             deletes earlier versions of the outputs on this machine
   dvc gc --workspace --cloud     deletes them on the DVC remote
 The source files are still where they were: delete them, and `dvc add` a collection under DVC
-again. Weights trained on them that left this machine have to be called back."""
+again."""
+_CALL_BACK = "Weights trained on them that left this machine have to be called back."
 
 
 def run(recording: str, cfg: IngestApp) -> None:
@@ -50,6 +51,8 @@ def run(recording: str, cfg: IngestApp) -> None:
         print(f"  {row.path}  {row.sha256[:16] or 'bytes never seen'}")
     _print_derived(recording, cfg.paths)
     print(_NEXT.format(forgotten=footage / FORGOTTEN))
+    if Path(cfg.paths.models).exists():
+        print(_CALL_BACK)
 
 
 def _files(recording: str, cfg: IngestApp) -> set[Tombstone]:
@@ -112,7 +115,7 @@ def _print_derived(recording: str, paths: Paths) -> None:
     )
     print(f"  {tables.count(_len(variants), 'variant')}")
     print(f"  {tables.count(_len(samples), 'packed sample')}")
-    if in_split["train"] or in_split["val"]:
+    if Path(paths.models).exists() and (in_split["train"] or in_split["val"]):
         print(f"  the weights in {paths.models}, which learned from it or were chosen by it")
     alike = _alike(recording, splits)
     if alike:

@@ -19,16 +19,14 @@ from pipeline.packed import INDEX, Packed
 
 log = logging.getLogger(__name__)
 
-_TOLD_APART = ("real_shooting", "fictional_shooting")
-_ENLARGE_VAL = "raise val_fraction in conf/split.yaml or add recordings"
+_SHOOTING = "real_shooting"
 
 
 class PackedData(pl.LightningDataModule):
     """Loaders of the train and the val split; ranks share each of them without overlap.
 
     Raises:
-        UserError: the train split lacks a class or does not fill a batch, or val is empty or
-            lacks real or fictional shootings.
+        UserError: the train split lacks a class, or val is empty.
     """
 
     def __init__(self, packed: Packed, cfg: TrainConfig, run: Run) -> None:
@@ -52,34 +50,27 @@ class PackedData(pl.LightningDataModule):
         counts = self.count(self.train_rows)
         absent = [name for name in CLASSES if counts[name] == 0]
         if absent:
+            remedy = "add footage of it (conf/ingest.yaml: collections)"
+            if self.packed.select(["unseen"], variants=False).size:
+                remedy += " or hold out fewer sources (conf/split.yaml: unseen_sources)"
             raise UserError(
-                f"{index}: the train split has no sample of {', '.join(absent)}; add footage of "
-                "it (conf/ingest.yaml: collections) or hold out fewer sources (conf/split.yaml)"
-            )
-        if len(self.train_rows) < self.cfg.batch_size:
-            raise UserError(
-                f"{index}: {len(self.train_rows)} train samples do not fill one batch of "
-                f"{self.cfg.batch_size}; lower batch_size in conf/train.yaml or add footage"
+                f"{index}: the train split has no sample of {', '.join(absent)}; {remedy}"
             )
         if len(self.val_rows) == 0:
             raise UserError(
-                f"{index}: the val split is empty, so no weights can be called best; {_ENLARGE_VAL}"
+                f"{index}: the val split is empty, so no weights can be called best; split says "
+                "what it takes to fill it (dvc repro split)"
             )
         counts = self.count(self.val_rows)
-        absent = [name for name in CLASSES if counts[name] == 0]
-        needed = [name for name in _TOLD_APART if name in absent]
-        if needed:
-            raise UserError(
-                f"{index}: the val split has no sample of {', '.join(needed)}, so weights can be "
-                f"neither chosen nor calibrated by it; {_ENLARGE_VAL} of it"
-            )
-        if absent:
+        present = [name for name in CLASSES if counts[name]]
+        if len(present) < len(CLASSES):
+            can_rank = _SHOOTING in present and len(present) > 1
             log.warning(
-                "%s: the val split has no sample of %s, so weights are chosen and calibrated "
-                "without; %s of it",
+                "%s: the val split has no sample of %s, so weights are chosen%s and calibrated "
+                "without; add recordings of it",
                 index,
-                ", ".join(absent),
-                _ENLARGE_VAL,
+                ", ".join(name for name in CLASSES if name not in present),
+                "" if can_rank else " by the loss",
             )
 
     def count(self, rows: NDArray[np.int64]) -> dict[str, int]:
@@ -117,8 +108,11 @@ class PackedData(pl.LightningDataModule):
 
     @property
     def num_batches(self) -> int:
-        """Global batches of one epoch, which draws as many samples as the train split has."""
-        return len(self.train_rows) // self.cfg.batch_size
+        """Global batches of one epoch, which draws as many samples as the train split has.
+
+        One batch, in which samples come several times, where they do not fill one.
+        """
+        return max(1, len(self.train_rows) // self.cfg.batch_size)
 
     def sampler(self) -> BalancedSampler:
         """What the draws of train are balanced by."""
@@ -128,6 +122,7 @@ class PackedData(pl.LightningDataModule):
             self.packed.index["source"].to_numpy(zero_copy_only=False)[self.train_rows],
             source_balance=self.cfg.source_balance,
             seed=self.cfg.seed,
+            least=self.cfg.batch_size,
         )
 
     def train_dataloader(self) -> Loader:

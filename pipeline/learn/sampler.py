@@ -40,7 +40,8 @@ class InOrder:
 class BalancedSampler:
     """As many draws of every class, spread over its sources, in an order set by the epoch.
 
-    Within a class, a source of n samples is drawn in proportion to n ** (1 - source_balance).
+    An epoch draws as many samples as there are, or `least` where there are fewer. Within a class,
+    a source of n samples is drawn in proportion to n ** (1 - source_balance).
     No sample comes twice before all others of its class and source came once.
     """
 
@@ -52,19 +53,21 @@ class BalancedSampler:
         *,
         source_balance: float,
         seed: int,
+        least: int = 0,
     ) -> None:
         assert len(rows) == len(labels) == len(sources) > 0
         self.rows, self.labels = rows, labels
         # Numbers in the order of the names: names are slow to compare in every epoch.
         self.sources = np.unique(sources, return_inverse=True)[1]
         self.source_balance, self.seed, self.epoch = source_balance, seed, 0
+        self.num_draws = max(len(rows), least)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose what is drawn next; Lightning calls it before every epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return self.num_draws
 
     def draw(self) -> NDArray[np.int64]:
         """The rows of the current epoch, shuffled."""
@@ -86,7 +89,7 @@ class BalancedSampler:
 
     def odds(self) -> NDArray[np.float64]:
         """How often each row is drawn on average, as a share of all draws."""
-        shares = np.zeros(len(self))
+        shares = np.zeros(len(self.rows))
         classes = np.unique(self.labels)
         for label in classes:
             in_class = self.labels == label

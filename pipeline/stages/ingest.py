@@ -62,6 +62,11 @@ _REMEDIES = {
     "no_video": "give a file with moving pictures, or take it out of the index",
     **unplayable.REMEDIES,
 }
+_UNLABELLED = {
+    "no_discharge_times": "have discharge 1 without times (fill in discharges_s in index.csv)",
+    "discharge_beyond_end": "are of files that end before a time of discharges_s (correct it)",
+    "discharge_at_edge": "have a discharge at their edge (nothing to do)",
+}
 _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out of the index"
 AFTERGLOW_S = 0.2
 """How long a muzzle flash may show: games draw it for up to seven frames of 35 a second."""
@@ -257,7 +262,13 @@ def ingest(
     finished.clear()
     _check(stats, storage.mirror(output, work), cfg)
     log.info(
-        "ingest: %d files, %d clips, %d rejects", stats["files"], stats["clips"], stats["rejects"]
+        "ingest: %d files, %d clips, %d rejects%s",
+        *(stats[name] for name in ("files", "clips", "rejects")),
+        "".join(
+            f"; no label for {stats[why]} that {remedy}"
+            for why, remedy in _UNLABELLED.items()
+            if stats[why]
+        ),
     )
 
 
@@ -503,12 +514,15 @@ def _assemble(blocks: Sequence[Path], fresh: Path, cfg: IngestConfig) -> dict[st
     reasons: Counter[str] = Counter()
     marks: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
+    unlabelled = dict.fromkeys(_UNLABELLED, 0)
     recordings: set[str] = set()
     with TableWriter(fresh / manifest.MANIFEST, Clip) as clips:
         for clip in shards.gather(blocks, fresh):
             clips.add(clip)
             recordings.add(clip.recording)
             classes[f"{clip.origin} {labels[clip.discharge]}"] += 1
+            if clip.unused is not None:
+                unlabelled[clip.unused] += 1
     num_files = 0
     with TableWriter(fresh / manifest.FILES, File) as files:
         for block in blocks:
@@ -536,7 +550,7 @@ def _assemble(blocks: Sequence[Path], fresh: Path, cfg: IngestConfig) -> dict[st
             "files_by_mark": marks,
         },
     )
-    return {**counts, "forgotten": reasons["forgotten"]}
+    return {**counts, **unlabelled, "forgotten": reasons["forgotten"]}
 
 
 def _join_fingerprints(

@@ -84,10 +84,27 @@ def run(cfg: ProbeApp) -> None:
             **_pixels(cfg, packed, rows),
         }
         metrics[name] = _judge(cfg, features, index)
-        best = {cue: max(found.values()) for cue, found in metrics[name]["auroc"].items()}
-        log.info("probe: %s: %s", name, ", ".join(f"{cue} {a:.2f}" for cue, a in best.items()))
+        log.info("probe: %s: %s", name, _sentence(metrics[name]["auroc"], index))
     with storage.replacing(paths.probes, work) as fresh:
         (fresh / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
+
+
+def _sentence(auroc: dict[str, dict[str, float]], index: pa.Table) -> str:
+    if auroc:
+        return ", ".join(f"{cue} {max(found.values()):.2f}" for cue, found in auroc.items())
+    held: dict[bool, list[set[str]]] = {True: [set(), set()], False: [set(), set()]}
+    names = ("origin", "source", "cluster")
+    for origin, *own in zip(*(index[name].to_pylist() for name in names), strict=True):
+        for seen, value in zip(held[origin == "real"], own, strict=True):
+            seen.add(value)
+    (real_sources, real), (other_sources, others) = (
+        [len(s) for s in held[x]] for x in (True, False)
+    )
+    return (
+        f"no cue can be judged: it takes 2 sources and {probes.MIN_CLUSTERS} recordings each of "
+        f"real and fictional footage, and there are {real_sources} and {other_sources} sources, "
+        f"{real} and {others} recordings"
+    )
 
 
 def _judge(cfg: ProbeApp, features: dict[str, Features], index: pa.Table) -> dict[str, Any]:

@@ -4,178 +4,63 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pipeline import executor, fingerprint, manifest, shards, storage, video
-from pipeline.config import Run, SplitApp, SplitConfig
+from pipeline.assignment import (
+    NO_SPLIT,
+    Columns,
+    assign,
+    belonging_together,
+    encode,
+    first_recordings,
+    read_columns,
+)
+from pipeline.composition import Composition
+from pipeline.config import Run, SplitApp
 from pipeline.errors import UserError
-from pipeline.manifest import CLASSES, SPLITS, Clip, class_index
+from pipeline.manifest import CLASSES, SPLITS, Clip
 
 log = logging.getLogger(__name__)
 
 AUDIT = "audit.json"
 AUDIT_COMPARISONS = 2 * 10**10
 """Of hashes by the audit: all clips with all while that is enough, else a sample with all."""
-NO_SPLIT = -1
 _CLIPS_PER_BLOCK = 256
-_NEIGHBOURS = 4
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What splitting needs of every clip, as indices into sorted names; -1 for a missing value."""
-
-    recordings: list[str]
-    recording: NDArray[np.int64]
-    pixels: NDArray[np.int64]
-    """Equal for clips of equal pixels."""
-    sources: list[str]
-    source: NDArray[np.int64]
-    label: NDArray[np.int8]
-    """Index into `CLASSES`; -1 where it is not known."""
-    size: NDArray[np.int64]
-    """Bytes of the canonical clip."""
-
-
-def read_columns(path: Path) -> Columns:
-    """Read the columns of a manifest that splitting needs."""
-    names = ["recording", "pixels_sha256", "source", "origin", "discharge", "size"]
-    with manifest.open_table(path, Clip) as file:
-        table = file.read(names)
-    recordings, recording = _encode(table["recording"])
-    sources, source = _encode(table["source"])
-    origins, origin = _encode(table["origin"])
-    discharge = table["discharge"].cast(pa.int8()).fill_null(-1).to_numpy()
-    kinds = np.array([[class_index(name, fires) for fires in (False, True)] for name in origins])
-    label = np.where(discharge < 0, -1, kinds[origin, discharge]) if len(kinds) else discharge
-    return Columns(
-        recordings,
-        recording,
-        _encode(table["pixels_sha256"])[1],
-        sources,
-        source,
-        label.astype(np.int8),
-        table["size"].to_numpy(),
-    )
-
-
-def _encode(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """Sorted names, and for each row the index of its name; -1 for null."""
-    coded = column.combine_chunks().dictionary_encode()
-    names = coded.dictionary.to_pylist()
-    order = sorted(range(len(names)), key=names.__getitem__)
-    rank = np.empty(len(names) + 1, np.int64)
-    rank[order], rank[-1] = np.arange(len(names)), -1
-    return [names[i] for i in order], rank[coded.indices.fill_null(-1).to_numpy()]
-
-
-def belonging_together(columns: Columns) -> NDArray[np.int64]:
-    """A label for each clip, the same for clips of one recording and for clips of equal pixels."""
-    num_recordings = len(columns.recordings)
-    num_nodes = num_recordings + int(columns.pixels.max(initial=-1)) + 1
-    edges = (columns.recording, num_recordings + columns.pixels)
-    graph = coo_array((np.ones(len(columns.recording), bool), edges), shape=(num_nodes, num_nodes))
-    labels = connected_components(graph, directed=False)[1]
-    return np.asarray(labels[columns.recording], np.int64)
-
-
-def first_recordings(columns: Columns, cluster: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The cluster of each clip named after its first recording, as an index into the names."""
-    first = np.full(int(cluster.max(initial=-1)) + 1, len(columns.recordings))
-    np.minimum.at(first, cluster, columns.recording)
-    return np.asarray(first[cluster])
-
-
-def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> NDArray[np.int8]:
-    """Give each clip whose label is known a split: an index into `SPLITS`, else `NO_SPLIT`.
-
-    Clusters are drawn in strata of equal sources and classes, each to the split that lacks most,
-    in the order of their clips' mean size but for chance among neighbours (systematic sampling;
-    Cochran, 1977, chapter 8): splits of few recordings are then as busy as each other, and chance
-    ties size and bit rate to no origin in any of them. Clips of `unseen_sources` are `unseen`;
-    other clips of their clusters serve no split.
-
-    Args:
-        columns: of N clips.
-        cluster: (N,) as `first_recordings` names them.
-        cfg: fractions, seed and unseen sources.
-    """
-    is_unseen = np.isin(columns.source, [columns.sources.index(s) for s in cfg.unseen_sources])
-    known = columns.label >= 0
-    wanted = {
-        "train": 1 - cfg.val_fraction - cfg.test_fraction,
-        "val": cfg.val_fraction,
-        "test": cfg.test_fraction,
-    }
-    rng = np.random.default_rng(cfg.seed)
-    split_of = np.full(len(columns.recordings), NO_SPLIT, np.int8)
-    given: Counter[str] = Counter()
-    bytes_of = np.bincount(cluster, columns.size) / np.maximum(np.bincount(cluster), 1)
-    for members in _strata(columns, cluster, np.unique(cluster[is_unseen])):
-        by_size = sorted(members, key=bytes_of.__getitem__)
-        for neighbours in executor.in_blocks(by_size, _NEIGHBOURS):
-            for member in rng.permutation(neighbours):
-                total = given.total() + 1
-                split = max(wanted, key=lambda s: wanted[s] * total - given[s])
-                split_of[member] = SPLITS.index(split)
-                given[split] += 1
-    found = np.where(is_unseen, np.int8(SPLITS.index("unseen")), split_of[cluster])
-    return np.where(known, found, np.int8(NO_SPLIT))
-
-
-def _strata(
-    columns: Columns, cluster: NDArray[np.int64], tainted: NDArray[np.int64]
-) -> Iterator[list[int]]:
-    """Clusters with the same sources and classes, in order; without the tainted ones."""
-    kind = columns.source * len(CLASSES) + columns.label
-    some = np.stack([cluster, kind])[:, columns.label >= 0]
-    kinds_of: dict[int, tuple[int, ...]] = dict.fromkeys(np.unique(cluster).tolist(), ())
-    for name in tainted.tolist():
-        del kinds_of[name]
-    for name, one in np.unique(some, axis=1).T.tolist():
-        if name in kinds_of:
-            kinds_of[name] += (one,)
-    strata: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for name, kinds in kinds_of.items():
-        strata[kinds].append(name)
-    for _, members in sorted(strata.items()):
-        yield members
 
 
 def run(cfg: SplitApp) -> None:
     """Read the clips' manifest and write it with clusters and splits to `paths.splits`.
 
     Raises:
-        UserError: fractions that leave nothing, unknown `unseen_sources`, an empty split,
-            fingerprints of another manifest, near-duplicates in two splits.
+        UserError: fractions that leave nothing, unknown `unseen_sources`, recordings too few to
+            train on or to judge by, fingerprints of another manifest, near-duplicates in two
+            splits.
     """
-    if min(cfg.val_fraction, cfg.test_fraction) < 0 or cfg.val_fraction + cfg.test_fraction >= 1:
+    if cfg.val_fraction == 0 or cfg.val_fraction + cfg.test_fraction >= 1:
         raise UserError(
             f"conf/split.yaml: val_fraction {cfg.val_fraction} and test_fraction "
-            f"{cfg.test_fraction} must be at least 0 and leave something to train on"
+            f"{cfg.test_fraction} must leave something to train on, and val something to choose "
+            "and calibrate weights by"
         )
     from pipeline import duplicates
 
     work = Path(cfg.paths.work)
     clips = storage.mirror(cfg.paths.clips, work)
     columns = read_columns(clips / manifest.MANIFEST)
-    for name in cfg.unseen_sources:
-        if name not in columns.sources:
-            raise UserError(
-                f"conf/split.yaml: unseen_sources: no source '{name}'; "
-                f"there are {', '.join(columns.sources)}"
-            )
+    unknown = [name for name in cfg.unseen_sources if name not in columns.sources]
+    if unknown:
+        raise UserError(
+            f"conf/split.yaml: unseen_sources: no source '{unknown[0]}'; there are "
+            f"{', '.join(columns.sources)}; to hold out none, write unseen_sources: []"
+        )
     rule = duplicates.Rule(
         cfg.max_distance, cfg.max_single_distance, cfg.max_half_distance, cfg.num_tables
     )
@@ -191,7 +76,7 @@ def run(cfg: SplitApp) -> None:
     )
     cluster = first_recordings(columns, joined)
     splits = assign(columns, cluster, cfg)
-    _check_sizes(splits, cluster, cfg)
+    _tell_composition(Composition.of(columns, cluster, splits), cfg)
     with storage.replacing(cfg.paths.splits, work) as fresh:
         _write(clips, fresh, columns, cluster, splits)
         report = audit(fresh, hashes, parts, halves, rule, cfg)
@@ -255,18 +140,14 @@ def _parts_of(folder: Path, clip: Clip) -> tuple[NDArray[np.uint8], NDArray[np.u
     return fingerprint.part_hashes(frames), fingerprint.half_hashes(frames)
 
 
-def _check_sizes(splits: NDArray[np.int8], cluster: NDArray[np.int64], cfg: SplitConfig) -> None:
-    wanted = {"train": 1.0, "val": cfg.val_fraction, "test": cfg.test_fraction}
-    empty = [
-        name
-        for name, fraction in wanted.items()
-        if fraction > 0 and not (splits == SPLITS.index(name)).any()
-    ]
-    if empty:
-        raise UserError(
-            f"split {', '.join(empty)}: empty, with {len(np.unique(cluster))} clusters of "
-            "recordings in all; add recordings or change the fractions in conf/split.yaml"
-        )
+def _tell_composition(found: Composition, cfg: SplitApp) -> None:
+    """Print the table and what will be missing; raise where there can be no training."""
+    log.info("split: %s", found.table())
+    problem = found.problem(cfg)
+    if problem:
+        raise UserError(problem)
+    for sentence in found.shortcomings(cfg):
+        log.warning("split: %s", sentence)
 
 
 def _write(
@@ -310,9 +191,9 @@ def audit(
 
     with manifest.open_table(folder / manifest.MANIFEST, Clip) as file:
         table = file.read(["clip_id", "recording", "cluster", "split"])
-    names, split = _encode(table["split"])
+    names, split = encode(table["split"])
     for column in ("recording", "cluster"):
-        values, value = _encode(table[column])
+        values, value = encode(table[column])
         pairs = np.unique(np.stack([value, split])[:, split >= 0], axis=1)[0]
         crossing = np.unique(pairs[:-1][pairs[1:] == pairs[:-1]])
         if len(crossing):

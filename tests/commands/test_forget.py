@@ -78,15 +78,28 @@ def test_what_was_made_from_it_is_told(
     cfg: Any, ingested: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_rest(cfg.paths)
+    Path(cfg.paths.models).mkdir()
     forget.run("unit7/day-1", cfg)
     told = capsys.readouterr().out
     assert "4 clips (1 none, 3 train)" in told
     assert "1 variant\n" in told
     assert "2 packed samples" in told
     assert "the weights in" in told
+    assert "Weights trained on them that left this machine" in told
     assert "forget them too:\n  web/upload\n" in told
     assert "dvc repro" in told
     assert "dvc gc --workspace --cloud" in told
+
+
+def test_weights_are_told_of_only_where_there_are_some(
+    cfg: Any, ingested: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rest(cfg.paths)
+    forget.run("unit7/day-1", cfg)
+    told = capsys.readouterr().out
+    assert "4 clips (1 none, 3 train)" in told
+    assert "the weights in" not in told
+    assert "Weights trained on them" not in told
 
 
 def test_a_recording_of_which_nothing_was_made_is_told_so(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-import re
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,13 +39,32 @@ def test_counts_tell_the_samples_of_each_class(tmp_path: Path) -> None:
 
 
 def test_an_absent_class_is_named_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no sample of fictional_shooting, fictional_other; add"):
+    with pytest.raises(UserError) as raised:
         packed_data(tmp_path, classes=("real_shooting", "real_other"))
+    assert "no sample of fictional_shooting, fictional_other; add footage" in str(raised.value)
+    assert "hold out" not in str(raised.value)
 
 
-def test_too_few_samples_for_a_batch_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="8 train samples do not fill one batch of 16"):
-        packed_data(tmp_path, num_train=8)
+def test_holding_out_fewer_sources_is_a_remedy_where_some_are_held_out(tmp_path: Path) -> None:
+    folder = write_toy(tmp_path / "packed")
+    rows = pq.read_table(folder / INDEX).to_pylist()
+    for row in rows:
+        if row["split"] == "train" and row["origin"] == "real":
+            row["split"] = "unseen"
+    pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), folder / INDEX)
+    cfg = app.compose("train")
+    assert isinstance(cfg, TrainApp)
+    with pytest.raises(UserError, match=r"real_other; add .* or hold out fewer sources"):
+        PackedData(Packed.open(folder, tmp_path), cfg, RUN)
+
+
+def test_samples_too_few_for_a_batch_fill_one_by_turns(tmp_path: Path) -> None:
+    data = packed_data(tmp_path, num_train=8)
+    assert data.num_batches == 1
+    (batch,) = data.train_dataloader()
+    assert batch.clips.shape[0] == 16
+    drawn = data.sampler().draw()
+    assert Counter(drawn.tolist()) == dict.fromkeys(data.train_rows.tolist(), 2)
 
 
 def test_an_empty_val_split_is_refused(tmp_path: Path) -> None:
@@ -69,27 +88,25 @@ def drop_from_val(folder: Path, *names: str) -> PackedData:
 
 
 @pytest.mark.parametrize(
-    "names", [["real_shooting"], ["fictional_shooting"], ["real_shooting", "fictional_shooting"]]
+    ("names", "chosen"),
+    [
+        (["real_shooting"], "chosen by the loss and calibrated without"),
+        (["fictional_shooting"], "chosen and calibrated without"),
+        (["real_other", "fictional_other"], "chosen and calibrated without"),
+        (["real_shooting", "fictional_shooting"], "chosen by the loss and calibrated without"),
+        (
+            ["fictional_shooting", "real_other", "fictional_other"],
+            "chosen by the loss and calibrated without",
+        ),
+    ],
 )
-def test_a_val_split_without_shootings_of_either_kind_is_refused(
-    tmp_path: Path, names: list[str]
+def test_a_val_split_without_a_class_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, names: list[str], chosen: str
 ) -> None:
-    remedy = "neither chosen nor calibrated by it; raise val_fraction in conf/split"
-    with pytest.raises(
-        UserError, match=f"val split has no sample of {', '.join(names)}, .*{remedy}"
-    ):
-        drop_from_val(write_toy(tmp_path / "packed"), *names)
-
-
-def test_a_val_split_without_another_class_is_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    data = drop_from_val(write_toy(tmp_path / "packed"), "fictional_other", "real_other")
-    assert data.stats()["val"]["real_shooting"] == 4
+    data = drop_from_val(write_toy(tmp_path / "packed"), *names)
+    assert {name for name, number in data.stats()["val"].items() if number == 0} == set(names)
     (line,) = caplog.messages
-    assert re.search(
-        r"index\.parquet: the val split has no sample of real_other, fictional_other, so", line
-    )
+    assert f"the val split has no sample of {', '.join(names)}, so weights are {chosen}" in line
 
 
 def test_a_val_split_with_every_class_is_no_matter(

@@ -51,6 +51,16 @@ def test_no_sample_comes_twice_before_the_others_of_its_source() -> None:
             assert max(times) - min(times) <= 1
 
 
+def test_fewer_samples_than_a_batch_are_drawn_more_than_once() -> None:
+    labels, sources = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 0])
+    made = BalancedSampler(np.arange(4), labels, sources, source_balance=0.5, seed=3, least=12)
+    drawn = made.draw()
+    assert len(made) == len(drawn) == 12
+    assert Counter(labels[drawn].tolist()) == {0: 6, 1: 6}
+    assert made.odds().shape == (4,)
+    assert made.odds().sum() == pytest.approx(1)
+
+
 def test_an_epoch_repeats_and_the_next_differs() -> None:
     assert (sampler(epoch=1).draw() == sampler(epoch=1).draw()).all()
     assert (sampler(epoch=1).draw() != sampler(epoch=2).draw()).any()

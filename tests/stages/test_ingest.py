@@ -121,6 +121,23 @@ def test_the_only_window_of_a_longer_file_is_not_the_whole_of_it(
     assert clip.unused == (None if discharge else "no_discharge_times")
 
 
+def test_the_last_line_tells_how_many_clips_have_no_label_why_and_what_to_do(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [replace(ROW, path=f"{name}.mp4") for name in ("untimed", "timed", "beyond")]
+    rows[1] = replace(rows[1], discharges_s=(0.5, 16 / 15 - 0.01))
+    rows[2] = replace(rows[2], discharges_s=(500.0,))
+    write_collection(tmp_path / "footage" / "three", rows)
+    with caplog.at_level("INFO"):
+        ingest.run(compose("ingest"))
+    assert caplog.messages[-1] == (
+        "ingest: 3 files, 6 clips, 0 rejects; no label for 2 that have discharge 1 without "
+        "times (fill in discharges_s in index.csv); no label for 2 that are of files that "
+        "end before a time of discharges_s (correct it); no label for 1 that have a "
+        "discharge at their edge (nothing to do)"
+    )
+
+
 def test_too_many_rejects_fail_after_they_were_written_down(
     compose: Callable[..., App], small_collection: Path, tmp_path: Path
 ) -> None:

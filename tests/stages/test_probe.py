@@ -131,6 +131,20 @@ def test_variants_are_probed_where_they_are_trained_on_and_not_in_the_test_set(
     assert metrics["test"]["auroc"] == {}, "one origin is nothing to tell from another"
 
 
+def test_where_no_cue_can_be_judged_the_log_says_why(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outputs(tmp_path)
+    with caplog.at_level("INFO"):
+        probed(compose)
+    why = "no cue can be judged: it takes 2 sources and 5 recordings each of real and fictional"
+    (line,) = [line for line in caplog.messages if line.startswith("probe: test: ")]
+    assert why in line
+    assert line.endswith("there are 2 and 0 sources, 2 and 0 recordings")
+    (line,) = [line for line in caplog.messages if line.startswith("probe: train: ")]
+    assert why not in line
+
+
 def test_a_rate_that_a_file_does_not_state_is_no_obstacle(
     compose: Callable[..., App], tmp_path: Path
 ) -> None:

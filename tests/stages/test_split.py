@@ -11,32 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline import fingerprint, manifest, video
-from pipeline.config import App, SplitConfig
+from pipeline.config import App
 from pipeline.errors import UserError
-from pipeline.manifest import FINGERPRINTS, MANIFEST, SPLITS, Clip
+from pipeline.manifest import CLASSES, FINGERPRINTS, MANIFEST, SPLITS, Clip
 from pipeline.shards import ShardWriter
 from pipeline.stages import ingest, split, synthesize
 from tests.conftest import moving_frames
+from tests.test_assignment import clips
 from tests.test_duplicates import flipped, random_hashes
 from tests.test_manifest import CLIP
-
-CFG = SplitConfig(seed=3, val_fraction=0.2, test_fraction=0.2, unseen_sources=[])
-
-
-def clips(num_recordings: int = 40, clips_each: int = 3) -> list[Clip]:
-    return [
-        replace(
-            CLIP,
-            clip_id=f"{recording:04x}{number}",
-            recording=f"c/{recording}",
-            pixels_sha256=f"{recording}-{number}",
-            origin="real" if recording % 2 else "game",
-            source=f"s{recording % 4}",
-            discharge=recording % 8 < 4,
-        )
-        for recording in range(num_recordings)
-        for number in range(clips_each)
-    ]
 
 
 def write(folder: Path, rows: list[Clip], hashes: NDArray[np.uint8] | None = None) -> None:
@@ -45,85 +28,9 @@ def write(folder: Path, rows: list[Clip], hashes: NDArray[np.uint8] | None = Non
     np.save(folder / FINGERPRINTS, random_hashes(len(rows)) if hashes is None else hashes)
 
 
-def assigned(folder: Path, rows: list[Clip], cfg: SplitConfig = CFG) -> list[Clip]:
-    """The clips with the cluster and the split that the pure functions give them."""
-    manifest.write_rows(folder / "rows", Clip, rows)
-    columns = split.read_columns(folder / "rows")
-    cluster = split.first_recordings(columns, split.belonging_together(columns))
-    return [
-        replace(
-            clip,
-            cluster=columns.recordings[first],
-            split=None if number == split.NO_SPLIT else SPLITS[number],
-        )
-        for clip, first, number in zip(
-            rows, cluster, split.assign(columns, cluster, cfg), strict=True
-        )
-    ]
-
-
-def splits_of(rows: list[Clip], key: str) -> dict[str, set[str | None]]:
-    found: dict[str, set[str | None]] = defaultdict(set)
-    for clip in rows:
-        found[getattr(clip, key)].add(clip.split)
-    return found
-
-
 def run(compose: Callable[..., App], *overrides: str) -> None:
     fractions = ["val_fraction=0.2", "test_fraction=0.2", "find_parts=false"]
     split.run(compose("split", *fractions, *overrides))
-
-
-def test_no_recording_straddles_splits_and_the_fractions_are_kept(tmp_path: Path) -> None:
-    of_recording = splits_of(assigned(tmp_path, clips()), "recording")
-    assert all(len(names) == 1 for names in of_recording.values())
-    assert Counter(next(iter(names)) for names in of_recording.values()) == {
-        "train": 24,
-        "val": 8,
-        "test": 8,
-    }
-
-
-def test_every_source_and_class_is_in_every_split(tmp_path: Path) -> None:
-    strata = {(c.split, c.source, c.discharge) for c in assigned(tmp_path, clips())}
-    assert len(strata) == 3 * 8
-
-
-def test_recordings_that_share_pixels_stay_together(tmp_path: Path) -> None:
-    linked = [
-        replace(c, pixels_sha256="same") if c.recording in ("c/0", "c/5", "c/9") else c
-        for c in clips()
-    ]
-    found = assigned(tmp_path, linked)
-    together = {c.split for c in found if c.recording in ("c/0", "c/5", "c/9")}
-    assert len(together) == 1
-    assert {c.cluster for c in found if c.recording in ("c/5", "c/9")} == {"c/0"}
-
-
-def test_the_seed_decides_and_the_order_of_clips_does_not(tmp_path: Path) -> None:
-    def by_id(rows: list[Clip]) -> dict[str, str | None]:
-        return {c.clip_id: c.split for c in rows}
-
-    found = by_id(assigned(tmp_path, clips()))
-    assert found == by_id(assigned(tmp_path, clips()[::-1]))
-    assert found != by_id(assigned(tmp_path, clips(), replace(CFG, seed=4)))
-
-
-def test_an_unseen_source_is_held_out_whole_and_taints_its_clusters(tmp_path: Path) -> None:
-    mixed = [replace(c, source="twin") if c.recording == "c/2" else c for c in clips()]
-    mixed = [
-        replace(c, pixels_sha256="same") if c.recording in ("c/2", "c/6") else c for c in mixed
-    ]
-    found = assigned(tmp_path, mixed, replace(CFG, unseen_sources=["s2"]))
-    assert splits_of(found, "source")["s2"] == {"unseen"}
-    assert {c.split for c in found if c.recording == "c/2"} == {None}
-    assert "unseen" not in splits_of(found, "source")["s1"]
-
-
-def test_a_clip_of_unknown_label_serves_no_split(tmp_path: Path) -> None:
-    some = [replace(c, discharge=None) if c.clip_id.endswith("1") else c for c in clips()]
-    found = assigned(tmp_path, some)
-    assert all((c.split is None) == (c.discharge is None) for c in found)
 
 
 def test_the_stage_writes_the_manifest_and_counts(
@@ -292,8 +199,13 @@ def test_the_same_clips_give_the_same_bytes_after_a_kill(
     ("override", "message"),
     [
         ("unseen_sources=[nowhere]", "no source 'nowhere'; there are s0, s1, s2, s3"),
+        ("unseen_sources=[s0,x,y]", r"no source 'x'; .*write unseen_sources: \[\]"),
         ("val_fraction=0.9", "leave something to train on"),
-        ("unseen_sources=[s0,s1,s2,s3]", "split train, val, test: empty"),
+        ("val_fraction=0", "val something to choose and calibrate weights by"),
+        (
+            "unseen_sources=[s0,s1,s2,s3]",
+            "nothing to train on of real_shooting, .*: hold out fewer sources",
+        ),
     ],
 )
 def test_what_cannot_be_split_is_an_error_and_changes_nothing(
@@ -303,6 +215,95 @@ def test_what_cannot_be_split_is_an_error_and_changes_nothing(
     with pytest.raises(UserError, match=message):
         run(compose, override)
     assert not (tmp_path / "splits").exists()
+
+
+def of_classes(**numbers: int) -> list[Clip]:
+    """One clip a recording, so many recordings of each class."""
+    return [
+        replace(
+            CLIP,
+            clip_id=f"{number:04x}{CLASSES.index(name)}",
+            recording=f"c/{name}-{number}",
+            pixels_sha256=f"{name}-{number}",
+            origin=name.split("_")[0].replace("fictional", "game"),
+            source=name,
+            discharge=name.endswith("shooting"),
+        )
+        for name, many in numbers.items()
+        for number in range(many)
+    ]
+
+
+def test_a_table_of_recordings_by_class_and_split_is_always_printed(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = of_classes(**dict.fromkeys(CLASSES, 5))
+    rows[1] = replace(rows[1], pixels_sha256=rows[0].pixels_sha256)
+    write(tmp_path / "clips", rows)
+    with caplog.at_level("INFO"):
+        run(compose)
+    (table,) = [line for line in caplog.messages if "recordings of each class" in line]
+    heading, names, *lines = table.splitlines()
+    assert heading.endswith("there are 20 recordings in all, which copies join into 19 that count")
+    assert names.split() == list(SPLITS)
+    counts = {name: [int(n) for n in values] for name, *values in map(str.split, lines)}
+    assert {name: sum(values) for name, values in counts.items()} == {
+        "real_shooting": 4,
+        "fictional_shooting": 5,
+        "real_other": 5,
+        "fictional_other": 5,
+    }
+    assert all(min(values[:3]) >= 1 for values in counts.values())
+    assert not [line for line in caplog.records if line.levelname == "WARNING"]
+
+
+def test_what_cannot_be_trained_on_is_refused_below_the_table(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = of_classes(real_shooting=6, fictional_shooting=6, real_other=6)
+    rows = [
+        replace(clip, discharge=None, unused="no_discharge_times") if "real_sh" in one else clip
+        for clip in rows
+        for one in [clip.recording]
+    ]
+    write(tmp_path / "clips", rows)
+    with caplog.at_level("INFO"), pytest.raises(UserError) as raised:
+        run(compose)
+    assert str(raised.value) == (
+        "there is nothing to train on of real_shooting: fill in discharges_s, since 6 recordings "
+        "have discharge 1 without times in index.csv, or add recordings (under footage/, or "
+        "collections in conf/ingest.yaml); and of fictional_other: add recordings (under footage/, "
+        "or collections in conf/ingest.yaml)"
+    )
+    assert "real_other" in caplog.text
+    assert not (tmp_path / "splits").exists()
+
+
+def test_too_few_recordings_for_val_or_test_are_refused_with_how_many_it_takes(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write(tmp_path / "clips", of_classes(**dict.fromkeys(CLASSES, 1)))
+    with pytest.raises(UserError, match=r"nothing is left for val and test.*3 of each class"):
+        run(compose)
+
+
+def test_what_training_and_the_report_do_without_is_said_with_the_remedy(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = of_classes(real_shooting=2, fictional_shooting=4, real_other=4, fictional_other=4)
+    write(tmp_path / "clips", rows)
+    run(compose)
+    assert [line for line in caplog.messages if "audit" not in line] == [
+        "split: val holds no real_shooting: train goes on, but chooses its weights by the loss and "
+        "calibrates without, and so does the operating point",
+        "split: It takes 3 recordings of a class for train, val and test to have one each; there "
+        "are too few of real_shooting: add recordings (under footage/, or collections in "
+        "conf/ingest.yaml)",
+        "split: Other seeds of conf/split.yaml leave out others, so that a mean over them tells "
+        "more than one draw (cross-validation): dvc exp run --queue -S "
+        "'conf/split.yaml:seed=1,2,3,4', dvc queue start, and then python -m pipeline compare "
+        "'over=[split.seed]'",
+    ]
 
 
 @pytest.mark.parametrize("shape", [(119, 4, 2, 32), (120, 4, 32), (120, 4, 2, 8)])

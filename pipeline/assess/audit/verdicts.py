@@ -153,7 +153,8 @@ def _every_class(data: DataFacts) -> Verdict:
     )
     where = "split" if data.proofs else "collection"
     says = (
-        f"Every class is in every {where}; the fewest are {fewest:,} recordings of "
+        f"Every class is in every {where}; of the fewest there "
+        f"{'is 1 recording' if fewest == 1 else f'are {fewest:,} recordings'}: "
         f"“{CLASS_NAMES[kind]}” in {plain(place, MAX_NAME)}."
     )
     return Verdict("classes", "green", says)
