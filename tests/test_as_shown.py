@@ -40,7 +40,10 @@ def assert_whole(result: Canonical) -> None:
     length_s = CLIP.num_frames / CLIP.fps
     stretches = sorted(
         [
-            *((w.start_frame / CLIP.fps, w.start_frame / CLIP.fps + length_s) for w in result.windows),
+            *(
+                (w.start_frame / CLIP.fps, w.start_frame / CLIP.fps + length_s)
+                for w in result.windows
+            ),
             *((one.start_s, one.end_s) for one in result.dropped),
         ]
     )
@@ -96,7 +99,9 @@ def test_damaged_stretches_are_told_apart_from_sound_ones(tmp_path: Path) -> Non
     assert all(not 16 <= w.start_frame < 32 for w in made(path, as_shown=False).windows)
 
 
-@pytest.mark.parametrize(("name", "codec", "pixels"), [("a.gif", "gif", "rgb8"), ("a.mp4", "libx264", "yuv420p")])
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"), [("a.gif", "gif", "rgb8"), ("a.mp4", "libx264", "yuv420p")]
+)
 def test_what_is_shorter_than_a_clip_is_scored_with_its_last_picture_held(
     tmp_path: Path, name: str, codec: str, pixels: str
 ) -> None:
@@ -158,9 +163,10 @@ def test_ingest_keeps_marks_of_files_and_clips(
     folder.mkdir()
     write_video(folder / "short.mp4", scene(0, 5), rate=15)
     write_video(folder / "long.mp4", scene(1, 40), rate=15)
-    write_index(folder, [
-            IndexRow(name, "real", "unit7", False, "CC0-1.0") for name in ("short.mp4", "long.mp4")
-        ])
+    write_index(
+        folder,
+        [IndexRow(name, "real", "unit7", False, "CC0-1.0") for name in ("short.mp4", "long.mp4")],
+    )
     cfg = compose("ingest", "max_reject_rate=1.0")
     for as_shown, clips in ((False, {"[]"}), (True, {"[]", '["short"]'})):
         ingest(
