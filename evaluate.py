@@ -7,6 +7,11 @@ the folder through the same canonical path and writes `reports-collections/<name
 
 from __future__ import annotations
 
+from pipeline import entry
+
+if __name__ == "__main__":
+    entry.begin("evaluate")
+
 import hashlib
 import json
 import logging
@@ -22,7 +27,7 @@ import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline import app, storage, video, workdir
+from pipeline import app, interrupts, storage, video, workdir
 from pipeline.assess import against, lineage, operating, scores
 from pipeline.assess.audit.facts import facts
 from pipeline.assess.bootstrap import Bootstrap
@@ -100,7 +105,7 @@ def run(cfg: EvaluateApp) -> None:
         cfg.previews,
         cfg.operating,
     )
-    device = "cpu" if cfg.run.accelerator == "cpu" else "cuda"
+    device = device_of(cfg)
     detector = weights.load(Path(cfg.paths.models), device, cfg.factory)
     job = of_splits(cfg, detector) if cfg.collection is None else of_collection(cfg, detector)
     evidence = Evidence(
@@ -148,6 +153,17 @@ def run(cfg: EvaluateApp) -> None:
             log.info("evaluate: %s: %s: %s", one.name, verdict.state, verdict.says)
     record(cfg, job, detector, metrics)
     log.info("evaluate: wrote %s; its root is %s", job.target / PAGE, root)
+
+
+def device_of(cfg: EvaluateApp) -> str:
+    """Where networks answer; raises `UserError` where the accelerator asked for is not there."""
+    if cfg.run.accelerator == "cpu" or torch.cuda.is_available():
+        return "cpu" if cfg.run.accelerator == "cpu" else "cuda"
+    if cfg.run.accelerator == "auto":
+        return "cpu"
+    raise UserError(
+        f"conf/run.yaml: accelerator={cfg.run.accelerator}: torch finds no CUDA device; take cpu"
+    )
 
 
 def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str, Any]) -> None:
@@ -233,16 +249,41 @@ def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
     ingest_settings = {k: v for k, v in asdict(cfg.ingest).items() if k != "collections"}
     return Job(
         heading=f"Discern evaluation of the collection “{one.name}”",
-        target=Path(cfg.paths.collection_reports) / one.name,
+        target=collection_report(cfg, cfg.collection),
         config=tracked(cfg) | {"ingest": ingest_settings},
         hashes={
             **lineage.hash_stages({"models": Path(cfg.paths.models)}, app.CONF),
-            lineage.SOURCES: lineage.source_hashes(Path(cfg.paths.work) / "evaluate" / one.name),
+            lineage.SOURCES: lineage.source_hashes(collection_clips(cfg, cfg.collection)),
         },
         parts=[one],
         absent=[],
         earlier=point,
     )
+
+
+def collection_report(cfg: EvaluateApp, collection: str) -> Path:
+    """Where the report on a collection goes."""
+    return storage.own_folder(Path(cfg.paths.collection_reports), collection)
+
+
+def collection_clips(cfg: EvaluateApp, collection: str) -> Path:
+    """Where the clips of a collection are kept for its report."""
+    return Path(cfg.paths.work) / "evaluate" / collection_report(cfg, collection).name
+
+
+def compared_report(cfg: EvaluateApp, against: str, report: Path) -> Path:
+    """Where the report on a comparison goes, by the other model and what is compared."""
+    other = against if Path(against).is_dir() else f"git://{against}"
+    folder = storage.own_folder(Path(cfg.paths.compared_reports), other)
+    return storage.own_folder(folder, str(report))
+
+
+def in_charge_of(cfg: EvaluateApp) -> Path:
+    """What no two evaluations may write at the same time."""
+    if cfg.collection is not None:
+        return collection_clips(cfg, cfg.collection)
+    report = Path(cfg.paths.reports)
+    return report if cfg.against is None else compared_report(cfg, cfg.against, report)
 
 
 def set_against(cfg: EvaluateApp, job: Job, device: str) -> tuple[Job, Examined]:
@@ -261,7 +302,7 @@ def set_against(cfg: EvaluateApp, job: Job, device: str) -> tuple[Job, Examined]
     compared = replace(
         job,
         heading=f"{job.heading} against “{name}”",
-        target=Path(cfg.paths.compared_reports) / name / job.target.name,
+        target=compared_report(cfg, cfg.against, job.target),
         config=job.config | {"against": other.sha256},
         hashes=job.hashes | {lineage.OTHER: hashes},
     )
@@ -307,12 +348,13 @@ def score_collection(
         name = f"{name} (collection)"
     with storage.fetched_index(collection, work) as folder:
         index = read_index(folder)
-    clips_folder = work / "evaluate" / name
+    clips_folder = collection_clips(cfg, collection)
     # A file that cannot be read is a row of the report here, however many there are.
     lenient = replace(cfg.ingest, max_reject_rate=1.0)
     tombstones = forgotten(Path(cfg.paths.footage))
     # What a player shows must be scored, however damaged or short it is.
     ingest([collection], str(clips_folder), lenient, work, cfg.run, tombstones, as_shown=True)
+    interrupts.resume()
     check_format(detector, str(clips_folder), read_format(clips_folder))
     manifest = read_manifest(clips_folder)
 
@@ -376,4 +418,4 @@ def check_format(detector: Detector, place: str, given: ClipFormat) -> None:
 
 
 if __name__ == "__main__":
-    app.stage("evaluate")(run)()
+    app.stage("evaluate", writes=in_charge_of)(run)()

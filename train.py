@@ -5,6 +5,11 @@ A run that was killed goes on from its last checkpoint when started again.
 
 from __future__ import annotations
 
+from pipeline import entry
+
+if __name__ == "__main__":
+    entry.begin("train")
+
 import json
 import logging
 import shutil
@@ -13,7 +18,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning.loggers import WandbLogger
 
-from pipeline import app, workdir
+from pipeline import app, interrupts, workdir
 from pipeline.config import TrainApp, tracked
 from pipeline.learn import networks, tracking, weights
 from pipeline.learn.calibration import fit_temperature
@@ -50,6 +55,7 @@ def run(cfg: TrainApp) -> None:
     )
     if history.resume_from:
         log.info("train: going on from %s", history.resume_from)
+    history.tell()
 
     logger = tracking.wandb_logger(cfg.run.wandb, work, key, tracked(cfg), Path(cfg.paths.packed))
     throughput = Throughput(cfg.batch_size)
@@ -60,10 +66,14 @@ def run(cfg: TrainApp) -> None:
         profiler=throughput.clock,
         logger=logger or False,
     )
-    with in_plain_words(cfg):
-        trainer.fit(classifier, data, ckpt_path=history.resume_from)
-        if trainer.is_global_zero:
-            write(cfg, classifier, data, history, logger)
+    with in_plain_words(cfg), workdir.claimed(history.folder, work):
+        try:
+            trainer.fit(classifier, data, ckpt_path=history.resume_from)
+            if trainer.is_global_zero:
+                write(cfg, classifier, data, history, logger)
+        except interrupts.Interrupted:
+            tracking.stop(logger)
+            raise
 
 
 def write(

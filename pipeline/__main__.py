@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+
+from pipeline import entry
+
+if __name__ == "__main__":
+    entry.begin(" ".join(sys.argv[1:2]) or "pipeline")
+
 from importlib import import_module
 from pathlib import Path
 
-from pipeline import app
-from pipeline.errors import UserError
+from pipeline import app, workdir
 
 STAGES = ("synthesize", "ingest", "split", "augment", "pack", "probe")
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -23,6 +28,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """What each of them is told first; what stands in brackets may be left out or repeated."""
 _CONFIG = {"compare": "compare", "export": "export", "find-lr": "train", "overfit": "train"}
 """Whose keys a command takes; those of ingest where it is not named."""
+_WRITING = {
+    "forget": "footage/forgotten.csv",
+    "catalogue": "the catalogue",
+    "export": "the export",
+    "find-lr": "the plot of find-lr",
+}
+"""What only one process at a time may write, by the command that writes it."""
 _USAGE = "\n       ".join(
     [
         f"python -m pipeline {{{','.join(STAGES)}}} [key=value …]",
@@ -55,13 +67,17 @@ def _command(name: str, arguments: list[str]) -> None:
     if num_subjects < len(COMMANDS[name]):
         num_subjects = sum("=" not in argument for argument in arguments)
     subjects, overrides = arguments[:num_subjects], arguments[num_subjects:]
-    try:
-        if Path.cwd().resolve() != app.PROJECT:
-            raise UserError(f"run it in the folder of the project: cd {app.PROJECT}")
+
+    def work() -> None:
         cfg = app.compose(_CONFIG.get(name, "ingest"), *overrides)
-        import_module(f"pipeline.commands.{name.replace('-', '_')}").run(*subjects, cfg=cfg)
-    except UserError as error:
-        sys.exit(f"{name}: {error}")
+        command = import_module(f"pipeline.commands.{name.replace('-', '_')}")
+        if name not in _WRITING:
+            command.run(*subjects, cfg=cfg)
+            return
+        with workdir.claimed(_WRITING[name], Path(cfg.paths.work)):
+            command.run(*subjects, cfg=cfg)
+
+    app.run(name, work, kept="nothing was changed; run it again, which starts anew")
 
 
 if __name__ == "__main__":

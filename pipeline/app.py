@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import field, fields, make_dataclass
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import field, fields, is_dataclass, make_dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, get_type_hints, overload
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
+from pipeline import disk, entry, interrupts, workdir
 from pipeline.config import (
     COMMANDS,
     STAGES,
@@ -34,6 +39,37 @@ from pipeline.errors import UserError
 PROJECT = Path(__file__).resolve().parent.parent
 CONF = PROJECT / "conf"
 _APPS = STAGES | COMMANDS
+OUTPUTS = {
+    "synthesize": "synthetic",
+    "ingest": "clips",
+    "split": "splits",
+    "augment": "augmented",
+    "pack": "packed",
+    "probe": "probes",
+    "train": "models",
+    "evaluate": "reports",
+}
+"""Which of the paths a stage writes."""
+_ANEW = "earlier outputs are as they were; run it again, which starts anew"
+_ON = "earlier outputs are as they were, and {} are kept; run it again, which goes on from them"
+KEPT = {
+    "synthesize": _ON.format("finished recordings"),
+    "ingest": _ON.format("finished blocks"),
+    "split": _ANEW,
+    "augment": _ON.format("finished blocks"),
+    "pack": _ON.format("finished blocks"),
+    "probe": _ANEW,
+    "train": _ANEW,
+    "evaluate": _ANEW,
+}
+"""What is left of a stage that was told to stop, and how to go on."""
+_MULTIRUN = (
+    "'{override}' asks for several runs, which would write into one folder; queue them: "
+    "dvc exp run --queue -S 'conf/train.yaml:seed=1,2', then dvc queue start"
+)
+# Options of Hydra that print something and run nothing.
+_SHOWING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"}
+_HAS_A_MEANING = re.compile(r"[][{}()'\",\\$]")
 # Revisions of git such as HEAD~1 and main^, which are no values in Hydra's grammar.
 _REVISION = re.compile(r"([\w.]+)=([\w./@-]*[~^][\w./@~^-]*)")
 
@@ -93,44 +129,148 @@ def compose(name: str, *overrides: str) -> App:
         UserError: an override that names no key or gives it no possible value.
     """
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        keys = list(_keys(_APPS[name]))
+        quoted = [_quoted(override) for override in overrides]
+        for override in quoted:
+            _check(override, keys)
         try:
-            config = hydra.compose(f"{name}_app", _quoted(overrides))
-        except HydraException as error:
-            raise UserError(f"{' '.join(overrides)}: {error}") from error
+            config = hydra.compose(f"{name}_app", quoted)
+        except (HydraException, OmegaConfBaseException) as error:
+            cause = error.__cause__ or error
+            what = str(cause).splitlines()[0]
+            key = getattr(cause, "full_key", None)
+            where = f"{key}: " if key else ""
+            raise UserError(
+                f"configuration: {' '.join(overrides)}: {where}{what}; give another value"
+            ) from error
     return to_dataclass(config, _APPS[name])
 
 
-def _quoted(overrides: Sequence[str]) -> list[str]:
-    """Overrides with quotes around what is a revision of git."""
-    return [
-        _REVISION.sub(r"\1='\2'", one) if _REVISION.fullmatch(one) else one for one in overrides
-    ]
+def _quoted(override: str) -> str:
+    """The override with quotes around a revision of git, or letters that Hydra does not know."""
+    if found := _REVISION.fullmatch(override):
+        return f"{found[1]}='{found[2]}'"
+    key, is_one, value = override.partition("=")
+    if is_one and not value.isascii() and not _HAS_A_MEANING.search(value):
+        return f"{key}='{value}'"
+    return override
 
 
-def stage(name: str) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
-    """Decorate `main(cfg)` as the Hydra application of stage `name`.
+def _check(override: str, keys: Collection[str]) -> None:
+    """Raise `UserError` unless an override gives one of `keys` one value."""
+    if override.startswith("-"):
+        raise UserError(
+            _MULTIRUN.format(override=override)
+            if override in ("-m", "--multirun")
+            else f"'{override}' is no option; give key=value, and see conf/ for the keys"
+        )
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+        is_sweep = parsed.is_sweep_override()
+    except HydraException as error:
+        what = " ".join(str(error).split("\nSee ")[0].split())
+        raise UserError(
+            f"'{override}' is no key=value ({what}); put quotes around a value with spaces, commas "
+            "or brackets, inside those of the shell: 'key=\"…\"'"
+        ) from error
+    key = override.partition("=")[0]
+    if parsed.type is OverrideType.DEL:
+        raise UserError(f"'{override}': no key can be left out; give it another value with key=…")
+    if parsed.type is not OverrideType.CHANGE:
+        near = difflib.get_close_matches(key.lstrip("+"), keys, 1)
+        remedy = f"{near[0]}=…" if near else "key=value, without +"
+        raise UserError(f"'{override}': no key can be added; give {remedy}, and see conf/")
+    if key not in keys and not (
+        key.rpartition(".")[2].isdigit() and key.rpartition(".")[0] in keys
+    ):
+        near = difflib.get_close_matches(key, keys, 3)
+        remedy = f"did you mean {' or '.join(near)}?" if near else "see conf/ for the keys"
+        raise UserError(
+            f"{override}: Could not override '{key}': there is no such key; {remedy}"
+            if key
+            else f"'{override}' names no key; give key=value"
+        )
+    if is_sweep:
+        raise UserError(_MULTIRUN.format(override=override))
 
-    `cfg` is the stage's dataclass of `pipeline.config`, for example `TrainApp`.
-    A `UserError` becomes one sentence on stderr and exit status 1.
+
+def _keys(kind: type, prefix: str = "") -> Iterator[str]:
+    """Every key of a config by its full name, sections and what is in them."""
+    hints = get_type_hints(kind)
+    for f in fields(kind):
+        yield f"{prefix}{f.name}"
+        if is_dataclass(hints[f.name]):
+            yield from _keys(hints[f.name], f"{prefix}{f.name}.")
+
+
+def stage(
+    name: str, writes: Callable[[Any], str | Path] | None = None
+) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
+    """Decorate `main(cfg)` as the application of stage `name`.
+
+    `cfg` is the stage's dataclass of `pipeline.config`, for example `TrainApp`. See `run`.
+
+    Args:
+        name: of the stage.
+        writes: what `main(cfg)` writes, of which only one process at a time may be in charge;
+            the stage's own folder if not given.
     """
 
     def decorate(main: Callable[[Any], None]) -> Callable[[], None]:
-        @hydra.main(version_base="1.3", config_path=str(CONF), config_name=f"{name}_app")
-        def application(config: DictConfig) -> None:
+        def work() -> None:
             logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-            try:
-                if Path.cwd().resolve() != PROJECT:
-                    raise UserError(f"run it in the folder of the project: cd {PROJECT}")
-                main(to_dataclass(config, STAGES[name]))
-            except UserError as error:
-                sys.exit(f"{name}: {error}")
-            except KeyboardInterrupt:
-                sys.exit(f"{name}: interrupted; earlier outputs are as they were")
+            cfg = compose(name, *sys.argv[1:])
+            target = writes(cfg) if writes else getattr(cfg.paths, OUTPUTS[name])
+            with workdir.claimed(target, Path(cfg.paths.work)):
+                main(cfg)
 
         def start() -> None:
-            sys.argv[1:] = _quoted(sys.argv[1:])
-            application()
+            if not _SHOWING.isdisjoint(sys.argv[1:]):
+                _show(name)
+            else:
+                run(name, work, kept=KEPT[name])
 
         return start
 
     return decorate
+
+
+def _show(name: str) -> None:
+    """Let Hydra print what it can tell about the configuration."""
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name=f"{name}_app")(
+        lambda _: None
+    )()
+
+
+def run(name: str, work: Callable[[], None], *, kept: str) -> None:
+    """Do the work of a stage or command, and end with one sentence whatever a user can mend.
+
+    A `UserError`, or what a disk refuses, becomes a sentence on stderr and exit status 1; a signal
+    that says to stop, a sentence and exit status 128 + n.
+
+    Args:
+        name: of the stage or command.
+        work: to do in the folder of the project.
+        kept: what a stop leaves, and how to go on.
+    """
+    entry.begin(name)
+    interrupts.keeps(kept)
+    try:
+        with interrupts.raised():
+            if Path.cwd().resolve() != PROJECT:
+                raise UserError(f"run it in the folder of the project: cd {PROJECT}")
+            work()
+    except BaseException as error:
+        # What fails because its processes were told to stop as well is no failure of its own.
+        if isinstance(error, interrupts.Interrupted) or interrupts.due() is not None:
+            interrupts.leave()
+        sentence = str(error) if isinstance(error, UserError) else _refusal(error)
+        if sentence is None:
+            raise
+        sys.exit(f"{name}: {sentence}")
+
+
+def _refusal(error: BaseException) -> str | None:
+    folders = [str(PROJECT), tempfile.gettempdir()]
+    found = disk.refusal(error, folders) if isinstance(error, Exception) else None
+    return found and f"{found}; earlier outputs are as they were"

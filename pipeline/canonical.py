@@ -19,9 +19,8 @@ from pipeline import fingerprint, foreign, pictures, scenes, video
 from pipeline.config import ClipFormat
 from pipeline.pictures import Box
 
-# Share of a window's pictures that differ from the ones before, below which it shows no motion:
-# three pictures a second and fewer.
-_MIN_DIFFERENT_SHARE = 0.25
+# New pictures a second below which a window shows no motion: a clip of 16 frames has four or more.
+_MIN_CHANGES_HZ = 2.5
 
 
 @dataclass(frozen=True)
@@ -274,10 +273,11 @@ class _Divider:
         """Make a window of pictures, those from `first_new_index` in no other one yet."""
         pixels, box = self._show(shown)
         reason = scenes.blank_reason(pixels)
-        num_different = len({picture.number for picture in shown})
-        if not reason and not self._as_shown:
-            is_slow = num_different < _MIN_DIFFERENT_SHARE * len(shown)
-            reason = "few_pictures" if is_slow else ""
+        num_changes = len({picture.number for picture in shown}) - 1
+        if not (reason or self._as_shown) and (
+            num_changes < _MIN_CHANGES_HZ * len(shown) / self._clip.fps
+        ):
+            reason = "few_pictures"
         end_index = shown[-1].index + 1
         if reason == "still" and self._as_shown:
             # One of each picture, in case that nothing moves anywhere.

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from pipeline import sandbox
+from pipeline import interrupts, sandbox
 from pipeline.config import Run
 from pipeline.errors import UserError
 
@@ -25,7 +25,6 @@ Result = TypeVar("Result")
 Work = Callable[[Item], Result]
 Prepare = Callable[[Item], AbstractContextManager[Item]]
 
-EXECUTORS = ("serial", "processes", "ray")
 _TASKS_PER_WORKER = 50
 # Imported once for all workers, most of which need them.
 _PRELOADED = ("av", "cv2", "numpy")
@@ -64,8 +63,6 @@ def map_blocks(
     a task, in the cluster that RAY_ADDRESS names or else on this machine, and gives the blocks of
     a lost node to another one.
     """
-    if run.executor not in EXECUTORS:
-        raise UserError(f"run.executor: '{run.executor}' is none of {', '.join(EXECUTORS)}")
     if run.executor == "ray":
         results = _ray(work, blocks, limits, prepare)
     elif run.executor == "serial" and limits is None:
@@ -243,6 +240,8 @@ def _ray(
         raise UserError("run.executor=ray: Ray is missing; pip install -e '.[ray]'") from error
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
+        # It has put its own handler of SIGTERM.
+        interrupts.listen()
     task: Any = ray.remote(max_retries=_NODE_LOSSES_PER_BLOCK)(_ray_block)
     shared = ray.put((work, limits, prepare))
     most = 2 * int(ray.cluster_resources().get("CPU", 1))

@@ -6,10 +6,10 @@ come from the standard AWS variables and files.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from pipeline import names, workdir
+from pipeline import disk, interrupts, names, workdir
 from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,6 @@ _INDEX = "index.csv"
 _WAITS_S = (1.0, 5.0)
 # What tells readers that a folder is whole goes up last.
 _LAST_SUFFIXES = (".parquet", ".json")
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # Says that a prefix belongs to a stage, which may delete what is in it.
 _MARKER = ".published"
 # The first of these that a file system knows changes when a file does.
@@ -220,7 +219,36 @@ def replacing(target: str, work: Path) -> Iterator[Path]:
     """
     with workdir.replacing(local_copy(target, work), work) as fresh:
         yield fresh
-    publish(local_copy(target, work), target)
+    if is_remote(target):
+        interrupts.keeps(f"{target} may lack objects; run it again to publish it whole")
+        interrupts.resume()
+        publish(local_copy(target, work), target)
+        interrupts.too_late(f"{target} is whole; run it again to have the rest too")
+
+
+def own_folder(parent: Path, place: str) -> Path:
+    """The folder of `parent` that is called after `place`, and after no other place of that name.
+
+    The first place of a name has the bare name; others get a hash of where they are behind it.
+    Who has which is kept beside the folders, since it tells of this machine.
+    """
+    identity = place.rstrip("/") if is_remote(place) else str(Path(place).resolve())
+    digest = _key(identity)
+    records = parent / ".places"
+    records.mkdir(parents=True, exist_ok=True)
+    for called in (name(place), f"{name(place)}-{digest[:8]}", f"{name(place)}-{digest}"):
+        record, own = records / called, records / f".{called}-{os.getpid()}"
+        own.write_text(digest)
+        try:
+            # Of two processes one is the first, and nobody reads half a record.
+            record.hardlink_to(own)
+        except FileExistsError:
+            if record.read_text() != digest:
+                continue
+        finally:
+            own.unlink()
+        return parent / called
+    raise AssertionError
 
 
 def _rank(path: str) -> int:
@@ -400,5 +428,5 @@ def _open(place: str) -> tuple[Any, str]:
 def _is_trouble_on_the_way(error: Exception) -> bool:
     """Whether an exception comes from the network or the store and not from a bug."""
     if isinstance(error, OSError):
-        return error.errno not in _DISK_FULL
+        return error.errno not in disk.REFUSALS
     return type(error).__module__.split(".")[0] in ("botocore", "aiobotocore", "aiohttp")

@@ -1,26 +1,79 @@
-"""Untracked work folders: finished work survives a kill, outputs change only as a whole."""
+"""Untracked work folders: finished work survives a kill, outputs change only as a whole.
+
+And only one process at a time works on each of them.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline import interrupts
 from pipeline.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parent
+_LOCKS = "locks"
+# File systems without locks, where nothing can be told.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+@contextmanager
+def claimed(place: str | Path, work: Path) -> Iterator[None]:
+    """Let no other process that shares `work` claim `place` in the block.
+
+    Of processes that train together the first one claims it for all.
+    The kernel holds the lock and drops it with the process, however that ends; processes that are
+    forked do not inherit it. What the file in `work` says is for people.
+
+    Args:
+        place: a folder that the block writes, or a URL.
+        work: the work folder.
+
+    Raises:
+        UserError: another process has it.
+    """
+    if not interrupts.is_first_rank():
+        yield
+        return
+    folder = work / _LOCKS
+    folder.mkdir(parents=True, exist_ok=True)
+    identity = str(place) if "://" in str(place) else str(Path(place).resolve())
+    with (folder / f"{key(identity)}.lock").open("a+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise UserError(_at_work(place, file.name)) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()} {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def _at_work(place: str | Path, lock: str) -> str:
+    process_id, _, host = Path(lock).read_text().partition(" ")
+    where = "" if host == socket.gethostname() else f" on {host}"
+    return (
+        f"{place}: process {process_id or 'unknown'}{where} is at work on it; wait until that has "
+        "ended, or stop it, and run this again"
+    )
 
 
 @contextmanager
 def replacing(target: Path, work: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `target` if the block succeeds.
 
-    On an exception `target` stays as it was.
+    On an exception, or a signal, `target` stays as it was. Once it is replaced, it is too late
+    for a signal (`interrupts.resume` for whoever has more to do).
 
     Raises:
         UserError: `target` and `work` lie on different file systems.
@@ -38,14 +91,33 @@ def replacing(target: Path, work: Path) -> Iterator[Path]:
     fresh.mkdir()
     try:
         yield fresh
-        if target.exists():
-            target.rename(old)
-        fresh.rename(target)
+        interrupts.postpone()
+        interrupts.check()
+        with _alone_in(target.parent):
+            if target.exists():
+                target.rename(old)
+            fresh.rename(target)
+        interrupts.too_late(f"{target} is in place; run it again to have the rest too")
     finally:
         if old.exists() and not target.exists():
             old.rename(target)
         shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait for processes that have another work folder to replace what they replace in `folder`."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _clear_leftovers(target: Path, work: Path) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import fields
@@ -8,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import app
-from pipeline.config import EvaluateApp, SplitApp, SplitConfig, tracked
+from pipeline.config import STAGES, EvaluateApp, SplitApp, SplitConfig, tracked
 from pipeline.errors import UserError
+
+RUNNABLE = ["run.num_workers=1", "run.devices=1", "run.cache_gb=1", "run.accelerator=cpu"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -21,9 +26,20 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     ("override", "named"),
     [
         ("sed=1", "Could not override 'sed'"),
-        ("seed=abc", "full_key: seed"),
+        ("seed=abc", "seed: Value 'abc' of type 'str' could not be converted to Integer"),
         ("seed=???", "no value for seed"),
-        ("paths.work=null", "full_key: paths.work"),
+        ("paths.work=null", "field 'paths.work' is not Optional"),
+        ("run.executor=threads", "run.executor=threads must be one of serial, processes, ray"),
+        ("+foo=1", "'+foo=1': no key can be added"),
+        ("++foo=1", "'++foo=1': no key can be added"),
+        ("~seed", "'~seed': no key can be left out"),
+        ("=3", "'=3' names no key"),
+        ("foo", "'foo' is no key=value"),
+        ("unseen_sources=[a", "'unseen_sources=[a' is no key=value"),
+        ("--config-name=x", "'--config-name=x' is no option"),
+        ("hydra.run.dir=x", "there is no such key"),
+        ("-m", "dvc exp run --queue"),
+        ("seed=1,2", "dvc exp run --queue"),
         ("val_fraction=1.5", "val_fraction=1.5 must be at least 0 and at most 1"),
         ("run.num_workers=-1", "run.num_workers=-1 must be at least 0"),
     ],
@@ -32,7 +48,54 @@ def test_a_wrong_override_fails_at_once_with_its_full_name(override: str, named:
     result = run("split", override)
     assert result.returncode == 1
     assert named in result.stderr
-    assert "Traceback" not in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "named"),
+    [
+        ("NUM_WORKERS", "", "NUM_WORKERS= (run.num_workers) is no whole number"),
+        ("NUM_WORKERS", "abc", "NUM_WORKERS=abc (run.num_workers) is no whole number"),
+        ("NUM_WORKERS", "-1", "NUM_WORKERS=-1 (run.num_workers) must be at least 0"),
+        ("DEVICES", "auto", "DEVICES=auto (run.devices) is no whole number"),
+        ("CACHE_GB", "x", "CACHE_GB=x (run.cache_gb) is no number"),
+        ("EXECUTOR", "", "EXECUTOR= (run.executor) must be one of serial"),
+        ("ACCELERATOR", "abacus", "ACCELERATOR=abacus (run.accelerator) must be one of cpu"),
+    ],
+)
+def test_a_wrong_variable_of_the_environment_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, named: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UserError) as told:
+        app.compose("split")
+    assert named in str(told.value)
+    assert isinstance(app.compose("split", "run.executor=serial", *RUNNABLE), SplitApp)
+
+
+def test_a_refusal_of_the_disk_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def work() -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "data/splits")
+
+    monkeypatch.setattr("pipeline.entry.begin", lambda name: None)
+    monkeypatch.chdir(app.PROJECT)
+    with pytest.raises(SystemExit) as told:
+        app.run("split", work, kept="")
+    assert str(told.value).startswith("split: data/splits: its file system is read-only; mount it")
+
+
+def test_a_locale_without_its_letters_does_not_matter() -> None:
+    command = [sys.executable, "-m", "pipeline", "split", "paths.clips=Fläche"]
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"}
+    result = subprocess.run(
+        command, capture_output=True, check=False, cwd=app.PROJECT, env={**os.environ, **ascii_only}
+    )
+    assert result.returncode == 1
+    assert result.stderr.decode().startswith(
+        f"split: {app.PROJECT}/Fläche/manifest.parquet: missing"
+    )
 
 
 def test_a_mistake_of_the_user_is_one_sentence_and_a_failure() -> None:
@@ -78,3 +141,41 @@ def test_nor_does_it_on_the_command_line() -> None:
 def test_an_unknown_key_is_named() -> None:
     with pytest.raises(UserError, match="no_such_key"):
         app.compose("split", "no_such_key=5")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", STAGES)
+def test_a_signal_ends_every_stage_with_its_status_and_leaves_its_output(
+    tmp_path: Path, name: str, number: signal.Signals
+) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "earlier").write_text("1")
+    program = f"""
+import sys, time
+from pathlib import Path
+from pipeline import app, workdir
+def main(cfg):
+    with workdir.replacing(Path({str(output)!r}), Path(cfg.paths.work)) as fresh:
+        (fresh / "new").write_text("2")
+        print("ready", flush=True)
+        time.sleep(60)
+sys.argv[1:] = ["paths.work={tmp_path / "work"}"]
+app.stage({name!r})(main)()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=app.PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert errors == f"{name}: stopped by {number.name}; {app.KEPT[name]}\n"
+    assert [path.name for path in output.iterdir()] == ["earlier"]
+    assert not list((tmp_path / "work").glob("out-*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ import pytest
 from pipeline import canonical, foreign, video
 from pipeline.canonical import Canonical
 from pipeline.config import ClipFormat
+from pipeline.foreign.clocks import Decoded, Shown, Timeline
 from tests.conftest import moving_frames
 from tests.made import scene, write_video
 from tests.test_as_shown import assert_whole
@@ -31,7 +33,7 @@ def numbered(num_frames: int, size: int = 64) -> np.ndarray:
     """Frames over a moving texture whose number stands as a grey level in their middle."""
     frames = moving_frames(0, num_frames, size).copy()
     for number, frame in enumerate(frames):
-        frame[16:48, 16:48] = 20 + 3 * number
+        frame[16:48, 16:48] = 8 + 4 * number
     return frames
 
 
@@ -40,18 +42,8 @@ def numbers(result: Canonical) -> list[int]:
     found = []
     for window in result.windows:
         middle = video.decode(window.mp4)[:, 24:40, 24:40].mean((1, 2, 3))
-        found += [round((float(level) - 20) / 3) for level in middle]
+        found += [round((float(level) - 8) / 4) for level in middle]
     return found
-
-
-def remuxed(source: Path, target: Path, **streams: object) -> Path:
-    with av.open(str(source)) as given, av.open(str(target), "w", **streams) as made_of_it:
-        stream = made_of_it.add_stream_from_template(given.streams.video[0])
-        for packet in given.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                made_of_it.mux(packet)
-    return target
 
 
 def test_recordings_joined_byte_by_byte_go_on_after_a_break(tmp_path: Path) -> None:
@@ -66,25 +58,40 @@ def test_recordings_joined_byte_by_byte_go_on_after_a_break(tmp_path: Path) -> N
     assert "damaged" not in result.marks
 
 
-def test_frames_out_of_order_do_not_begin_the_clock_anew(tmp_path: Path) -> None:
-    times = [*range(10), 8, *range(11, 40)]
-    path = write_video(tmp_path / "a.mkv", numbered(40), rate=15, options=NO_B_FRAMES)
-    source = remuxed_times(path, tmp_path / "disorder.nut", times)
-    result = made(source)
-    assert result.duration_s == pytest.approx(40 / 15, abs=0.1)
+def placed(times_s: list[float], zero_s: float | None = None) -> tuple[list[Shown], set[str]]:
+    marks: set[str] = set()
+    timeline = Timeline(zero_s, 0.1, 600, marks)
+    frames = ((None, Decoded(number, time_s)) for number, time_s in enumerate(times_s))
+    return list(timeline.place(frames)), marks
 
 
-def remuxed_times(source: Path, target: Path, times: list[int]) -> Path:
-    """The packets of a file with other times, in frames of 15 a second."""
-    with av.open(str(source)) as given, av.open(str(target), "w") as made_of_it:
-        stream = made_of_it.add_stream_from_template(given.streams.video[0])
-        packets = [packet for packet in given.demux(video=0) if packet.size]
-        for number, (packet, time) in enumerate(zip(packets, times, strict=True)):
-            packet.stream = stream
-            packet.time_base = Fraction(1, 15)
-            packet.pts, packet.dts = time, number
-            made_of_it.mux(packet)
-    return target
+def test_frames_out_of_order_do_not_begin_the_clock_anew() -> None:
+    found, marks = placed([0.0, 0.1, 0.3, 0.2, 0.4, 0.35, 0.36, 0.5])
+    assert [one.number for one in found] == [0, 1, 2, 4, 7]
+    assert not any(one.after_break for one in found)
+    assert "times_go_back" in marks
+
+
+@pytest.mark.parametrize("second", [[0.0, 0.1, 0.2], [0.35, 0.45, 0.55, 0.65, 0.75]])
+def test_a_clock_that_begins_anew_goes_on_after_a_break(second: list[float]) -> None:
+    first = [0.1 * number for number in range(8)] if second[0] else [5.0, 5.1, 5.2]
+    found, marks = placed([*first, *second])
+    assert [one.number for one in found] == list(range(len(first) + len(second)))
+    assert [one.number for one in found if one.after_break] == [len(first)]
+    assert all(one.end_s == pytest.approx(other.start_s) for one, other in pairwise(found))
+    assert "times_go_back" in marks
+
+
+def test_equal_times_are_one_picture() -> None:
+    found, marks = placed([0.0, 0.0, 0.2, 0.2, 0.4])
+    assert [one.number for one in found] == [0, 2, 4]
+    assert marks == set()
+
+
+def test_a_start_that_cannot_be_true_is_not_believed() -> None:
+    found, marks = placed([95000.0, 95000.1, 95000.2], zero_s=0.0)
+    assert found[0].start_s == 0
+    assert "starts_late" not in marks
 
 
 def test_pictures_that_start_after_the_sound_keep_their_time(tmp_path: Path) -> None:
@@ -154,7 +161,7 @@ def test_an_elementary_stream_is_played_at_the_rate_that_it_states(
 def test_avi_shows_every_frame_in_its_slot(
     tmp_path: Path, codec: str, options: dict[str, str]
 ) -> None:
-    options = options | ({"crf": "10"} if codec == "libx264" else {"q": "2"})
+    options = options | ({"crf": "10"} if codec == "libx264" else {"b": "8000000"})
     path = write_video(tmp_path / "a.avi", numbered(48), codec=codec, rate=15, options=options)
     result = made(path)
     assert numbers(result) == list(range(48))

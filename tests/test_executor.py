@@ -176,8 +176,3 @@ def test_a_worker_that_dies_between_two_items_is_replaced() -> None:
 def test_an_exception_of_the_work_is_raised() -> None:
     with pytest.raises(UserError, match="block 1 is bad"):
         results_of(complain, [1, 2])
-
-
-def test_an_unknown_executor_is_an_error() -> None:
-    with pytest.raises(UserError, match="'threads' is none of"):
-        results_of(double_slow_first, [1], replace(RUN, executor="threads"))

@@ -383,3 +383,14 @@ def test_a_key_that_would_leave_the_copy_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="leaves the folder"):
         storage.mirror(PLACE, tmp_path / "work")
     assert files(tmp_path) == {}
+
+
+def test_places_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "unit7", tmp_path / "b" / "unit7"
+    reports = tmp_path / "reports"
+    found = [storage.own_folder(reports, str(place)) for place in (first, second, PLACE)]
+    assert found[0] == reports / "unit7"
+    assert len(set(found)) == 3
+    assert all(one.name.startswith("unit7") for one in found)
+    again = [storage.own_folder(reports, f"{place}/") for place in (first, second, PLACE)]
+    assert again == found

@@ -111,7 +111,8 @@ def test_what_is_wrong_between_pictures_is_no_damage(
     tmp_path: Path, extra: bytes, before: str, name: str
 ) -> None:
     pictures, marks, _ = seen(with_units(tmp_path, extra, before, name))
-    assert len(pictures) == 45
+    # Matroska rounds times to milliseconds.
+    assert len(pictures) in (45, 46)
     assert not any(picture.damaged for picture in pictures)
     assert not marks & {"damaged", "ends_early"}
 

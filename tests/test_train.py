@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import math
+import os
 import re
 import shutil
 import signal
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 import train
-from pipeline import app
+from pipeline import app, interrupts
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
@@ -189,6 +190,65 @@ def test_a_run_interrupted_anywhere_ends_with_the_same_bytes(
 ) -> None:
     interrupt(packed, tmp_path, number)
     assert hashes(fit(packed, tmp_path, num_workers)) == hashes(undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("method", "number"), [("training_step", 3), ("validation_step", 1), ("validation_step", 4)]
+)
+def test_a_run_that_is_told_to_stop_keeps_a_checkpoint_and_goes_on(
+    undisturbed: Path, packed: Path, tmp_path: Path, method: str, number: int
+) -> None:
+    calls, sound = count(1), getattr(Classifier, method)
+    signals: list[int] = []
+
+    def step(self: Classifier, *arguments: Any) -> object:
+        signals.extend([signal.SIGTERM] * (next(calls) == number))
+        return sound(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Classifier, method, step)
+        patch.setattr(interrupts, "due", lambda: signals[0] if signals else None)
+        with pytest.raises(interrupts.Interrupted):
+            fit(packed, tmp_path)
+    interrupts._state.received = None
+    assert len(list(tmp_path.glob("work/train/*/last.ckpt"))) == 1
+    assert not (tmp_path / "models").exists()
+    assert hashes(fit(packed, tmp_path)) == hashes(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "more"),
+    [
+        (signal.SIGINT, []),
+        (signal.SIGHUP, ["run.devices=2"]),
+        (signal.SIGTERM, ["run.num_workers=2"]),
+    ],
+)
+def test_a_signal_ends_training_with_a_sentence_and_a_checkpoint(
+    packed: Path, tmp_path: Path, number: signal.Signals, more: list[str]
+) -> None:
+    endless = ["num_epochs=1000", "run.checkpoint_every_s=3600"]
+    command = [sys.executable, "train.py", *overrides(packed, tmp_path, 0, *endless, *more)]
+    process = subprocess.Popen(
+        command,
+        cwd=app.PROJECT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+    )
+    while not list(tmp_path.glob("work/train/*/last.ckpt")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert re.search(rf"^train: stopped by {number.name}; .*last\.ckpt is kept; run", errors, re.M)
+    assert "Traceback" not in errors
+    assert not (tmp_path / "models").exists()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 def test_what_is_learned_beside_the_weights_is_resumed_too(packed: Path, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline import workdir
+from pipeline.errors import UserError
 
 
 def test_the_target_changes_only_as_a_whole(tmp_path: Path) -> None:
@@ -107,3 +110,30 @@ def test_a_kill_amid_the_clearing_leaves_no_half_of_the_blocks(
             blocks.clear()
     assert "a" not in workdir.Blocks(tmp_path / "blocks")
     assert [path.name for path in tmp_path.iterdir()] == ["blocks"]
+
+
+CLAIM = """
+import sys, time
+from pathlib import Path
+from pipeline import workdir
+with workdir.claimed(sys.argv[1], Path(sys.argv[2])):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_process_at_a_time_works_on_a_folder(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    command = [sys.executable, "-c", CLAIM, str(tmp_path / "out"), str(work)]
+    other = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "ready\n"
+    expected = pytest.raises(UserError, match=f"out: process {other.pid} is at work on it; wait")
+    with expected, workdir.claimed(tmp_path / "work" / ".." / "out", work):
+        pass
+    with workdir.claimed(tmp_path / "another", work):
+        pass
+    other.kill()
+    other.wait()
+    with workdir.claimed(tmp_path / "out", work):
+        pass

@@ -38,6 +38,15 @@ def gathered_objects(value: Any) -> list[Any]:
     return values
 
 
+def highest(value: int, device: torch.device) -> int:
+    """The highest of the values that the processes gave."""
+    if not is_distributed():
+        return value
+    most = torch.tensor(value, device=device)
+    distributed.all_reduce(most, distributed.ReduceOp.MAX)
+    return int(most)
+
+
 class SyncedBatchNorms(LayerSync):
     """Normalise by the whole batch where a device is a process on a CPU.
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+from pipeline import disk
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 
 
 @contextmanager
 def in_plain_words(cfg: TrainApp) -> Iterator[None]:
-    """Turn a lack of memory or of disk space into a `UserError`; let everything else through."""
+    """Turn a lack of memory, and what a disk refuses, into a `UserError`; let the rest through."""
     try:
         yield
     except UserError:
@@ -43,12 +43,8 @@ def _sentence(error: BaseException, cfg: TrainApp) -> str | None:
             f"{cfg.batch_size}, or give a container more shared memory (docker --shm-size); start "
             "again, which goes on from the last checkpoint"
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            f"{error.filename or cfg.paths.work}: no space left on the disk; free some and start "
-            "again, which goes on from the last checkpoint"
-        )
-    return None
+    refused = disk.refusal(error, [cfg.paths.work, cfg.paths.models])
+    return refused and f"{refused}; start again, which goes on from the last checkpoint"
 
 
 def _first_line(text: str) -> str:

@@ -14,6 +14,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from pipeline import interrupts
+from pipeline.learn import distributed
 from pipeline.learn.module import (
     LOOK_EVERY,
     MIN_FALSE_ALARMS,
@@ -83,9 +85,17 @@ class History(pl.Callback):
         self.highest = state_dict["highest"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Train no more if the run had stopped before it was interrupted."""
+        """Train no more if the run had stopped before it was interrupted.
+
+        From here on a signal waits for a state that can be kept.
+        """
         self._saved_at = time.monotonic()
         trainer.should_stop = self.is_stalled
+        interrupts.postpone()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let signals end the run again, whose last checkpoint is that of the last epoch."""
+        interrupts.resume()
 
     def on_train_batch_end(
         self,
@@ -95,16 +105,56 @@ class History(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Save a checkpoint if it is time to, and no gradient is half gathered."""
+        """Save a checkpoint if it is time to, and no gradient is half gathered.
+
+        Raises:
+            Interrupted: the run was told to stop; validation, if it is next, comes first.
+        """
         is_between_steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if is_between_steps and not trainer.is_last_batch and self._is_due(trainer, batch_idx):
+        if not is_between_steps or trainer.is_last_batch:
+            return
+        stopped_by = distributed.highest(interrupts.due() or 0, trainer.strategy.root_device)
+        if stopped_by or self._is_due(trainer, batch_idx):
             self._save(trainer, pl_module, batch_idx)
+        if stopped_by:
+            interrupts.stop(stopped_by)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop here too if told to, where no other process would wait for this one.
+
+        Raises:
+            Interrupted: the run was told to stop; validation is to begin anew.
+        """
+        stopped_by = interrupts.due()
+        if stopped_by and trainer.world_size == 1:
+            assert isinstance(pl_module, Classifier)
+            self._save(trainer, pl_module, pl_module.num_batches - 1)
+            interrupts.stop(stopped_by)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Let a run that was stopped amid validation validate from the first batch."""
+        if trainer.validating:
+            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]
+            for counts in (progress["total"], progress["current"]):
+                # What Lightning takes for a stop inside of a batch.
+                counts.update(ready=1, started=1, processed=0, completed=0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch, which was validated before this hook, and save a checkpoint.
 
         Raises:
             Diverged: the val loss is not finite; the checkpoint stays that of the epoch before.
+            Interrupted: the run was told to stop.
         """
         assert isinstance(pl_module, Classifier)
         values = {name: float(trainer.callback_metrics[name]) for name in METRICS}
@@ -117,6 +167,8 @@ class History(pl.Callback):
         self.add(row, pl_module.judged, pl_module.val_logits, pl_module.val_labels)
         trainer.should_stop = self.is_stalled
         self._save(trainer, pl_module, pl_module.num_batches - 1)
+        if stopped_by := distributed.highest(interrupts.due() or 0, trainer.strategy.root_device):
+            interrupts.stop(stopped_by)
 
     def add(
         self, row: dict[str, float], network: nn.Module, logits: Tensor, labels: Tensor
@@ -160,6 +212,15 @@ class History(pl.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         trainer.save_checkpoint(self.checkpoint)
         self._saved_at = time.monotonic()
+        self.tell()
+
+    def tell(self) -> None:
+        """Say what a run that is stopped leaves."""
+        if self.resume_from is not None:
+            interrupts.keeps(
+                f"earlier outputs are as they were, and {self.checkpoint} is kept; run the same "
+                "again, which goes on from it"
+            )
 
     def best_metrics(self) -> dict[str, float | None]:
         """`epoch` and `METRICS` of the best epoch; None where a metric is undefined."""

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
+import signal
+import threading
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchdata.stateful_dataloader import StatefulDataLoader
 
+from pipeline import interrupts, sandbox
 from pipeline.errors import UserError
 from pipeline.learn.batch import Batch
 from pipeline.learn.sampler import Sampler
@@ -82,6 +86,7 @@ class Loader:
                 prefetch_factor=_PREFETCH if num_workers else None,
                 # Workers inherit the slots.
                 multiprocessing_context="fork" if num_workers else None,
+                worker_init_fn=_obey_the_parent_alone,
                 # The place in the epoch, which is kept here, is all the state there is.
                 snapshot_every_n_steps=0,
             )
@@ -221,6 +226,19 @@ class _Filler:
             # Raised in a worker, it would come with the worker's traceback in its message.
             return error
         return request
+
+
+def _obey_the_parent_alone(worker: int) -> None:
+    """Read on while the parent, which a terminal tells to stop as well, saves its state."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    sandbox.die_with_parent()
+
+
+def _end_with(parent: int) -> None:
+    while signal.sigwaitinfo(interrupts.SIGNALS).si_pid != parent:
+        pass
+    os._exit(0)
 
 
 def _as_it_is(request: _Request | UserError) -> _Request | UserError:

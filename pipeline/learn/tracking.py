@@ -180,6 +180,18 @@ def finish(
         log.warning("W&B did not finish, so its record of this run is not whole: %s", error)
 
 
+def stop(logger: WandbLogger | None) -> None:
+    """Close the record of a run that was told to stop; whatever fails is a warning."""
+    if logger is None:
+        return
+    import wandb
+
+    try:
+        wandb.teardown(exit_code=1)
+    except Exception as error:
+        log.warning("W&B did not finish, so its record of this run is not whole: %s", error)
+
+
 def locked_md5(folder: Path) -> str | None:
     """The hash of an output folder in `dvc.lock`; None where the folder is not what that says.
 

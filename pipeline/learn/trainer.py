@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,6 +12,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies import DDPStrategy
 
+from pipeline import interrupts
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn.checkpoints import PlainCheckpoints
@@ -19,7 +21,16 @@ from pipeline.learn.distributed import SyncedBatchNorms
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
-def make_trainer(cfg: TrainApp, **options: Any) -> pl.Trainer:
+class _Signals(pl.Callback):
+    """Gives the signals back to the stage, from Lightning, which ends a run with status 0."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        interrupts.listen()
+
+
+def make_trainer(
+    cfg: TrainApp, callbacks: Sequence[pl.Callback] = (), **options: Any
+) -> pl.Trainer:
     """A trainer that keeps checkpoints only where a callback asks for them.
 
     On a CPU it is deterministic, bit by bit. With `run.devices` above 1 it trains with as many
@@ -27,6 +38,7 @@ def make_trainer(cfg: TrainApp, **options: Any) -> pl.Trainer:
     follow the same curve to rounding, dropout apart, which is drawn by each process.
 
     Args:
+        callbacks: of the trainer.
         options: further arguments of `pl.Trainer`.
 
     Raises:
@@ -64,6 +76,7 @@ def make_trainer(cfg: TrainApp, **options: Any) -> pl.Trainer:
             enable_model_summary=False,
             enable_progress_bar=cfg.run.progress,
             default_root_dir=cfg.paths.work,
+            callbacks=[_Signals(), *callbacks],
             **options,
         )
     except (MisconfigurationException, ValueError) as error:

@@ -148,7 +148,7 @@ def run(cfg: AugmentApp) -> None:
         )
     code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
     key = workdir.key(code, tracked(cfg), asdict(clip_format), workdir.file_sha256(table))
-    finished = workdir.Blocks(work / "augment" / workdir.key(storage.name(paths.augmented)))
+    finished = workdir.Blocks(work / "augment" / workdir.key(paths.augmented))
     num_tasks = sum(1 for _ in _tasks(table, clips_folder, cfg, clip_format))
     names = [workdir.key(key, number) for number in range(-(-num_tasks // cfg.shard_clips))]
     todo = [name for name in names if name not in finished]

@@ -247,7 +247,7 @@ def ingest(
             than `max_reject_rate`.
     """
     collections = _collections(places, cfg, work)
-    finished = workdir.Blocks(work / "ingest" / workdir.key(storage.name(output)))
+    finished = workdir.Blocks(work / "ingest" / workdir.key(output))
     code = [workdir.code_sha256(*_CODE), *map(version, _DECODERS)]
     limits = [cfg.max_memory_mb, cfg.max_cpu_s, cfg.timeout_s]
     common = [code, cfg.shard_clips, limits, sorted(tombstones.sha256s)]

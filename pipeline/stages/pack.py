@@ -76,7 +76,7 @@ def run(cfg: PackApp) -> None:
     code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
     hashes = [workdir.file_sha256(table) for table in tables]
     key = workdir.key(code, tracked(cfg), asdict(clip_format), hashes)
-    finished = workdir.Blocks(work / "pack" / workdir.key(storage.name(paths.packed)))
+    finished = workdir.Blocks(work / "pack" / workdir.key(paths.packed))
 
     def clips() -> Iterator[tuple[Path, Clip]]:
         for folder, table in zip((clips_folder, augmented), tables, strict=True):

@@ -91,7 +91,10 @@ def run(cfg: SynthesizeApp) -> None:
     """
     stats: dict[str, Any] = {}
     work = Path(cfg.paths.work, "synthesize")
-    with workdir.replacing(Path(cfg.paths.synthetic), Path(cfg.paths.work)) as fresh:
+    with (
+        workdir.claimed(work, Path(cfg.paths.work)),
+        workdir.replacing(Path(cfg.paths.synthetic), Path(cfg.paths.work)) as fresh,
+    ):
         for engine in ENGINES:
             settings = getattr(cfg, engine)
             if settings.num_recordings == 0:
