@@ -82,6 +82,12 @@ def test_a_clock_that_begins_anew_goes_on_after_a_break(second: list[float]) -> 
     assert "times_go_back" in marks
 
 
+def test_a_first_picture_that_is_a_little_late_is_shown_at_once_and_is_nothing_odd() -> None:
+    found, marks = placed([0.08, 0.12, 0.16, 0.2], zero_s=0.0)
+    assert [one.start_s for one in found] == pytest.approx([0.0, 0.12, 0.16, 0.2])
+    assert marks == set()
+
+
 def test_equal_times_are_one_picture() -> None:
     found, marks = placed([0.0, 0.0, 0.2, 0.2, 0.4])
     assert [one.number for one in found] == [0, 2, 4]

@@ -147,23 +147,27 @@ class Timeline:
         for longer than `LONGEST_PICTURE_S` is followed by a gap.
         """
         last: Shown | None = None
+        # When the last frame came, which for the first may be later than it is shown.
+        before_s = 0.0
         shortest_s, longest_s = float("inf"), 0.0
         for frame, number, at_s, begins_anew in self._forward(frames):
             if last is None:
                 if at_s >= _PROMPT_S:
                     self._marks.add("starts_late")
                 last = Shown(frame, number, at_s if at_s >= _PROMPT_S else 0.0)
+                before_s = at_s
                 continue
             is_gap = at_s - last.start_s > LONGEST_PICTURE_S
             if is_gap:
                 self._marks.add("gap")
             elif not begins_anew:
-                self.step_s = at_s - last.start_s
+                self.step_s = at_s - before_s
                 shortest_s = min(shortest_s, self.step_s)
                 longest_s = max(longest_s, self.step_s)
             last.end_s = last.start_s + self.step_s if is_gap else at_s
             yield last
             last = Shown(frame, number, at_s, after_break=is_gap or begins_anew)
+            before_s = at_s
         if last is None:
             return
         if longest_s > 1.5 * shortest_s:
