@@ -4,7 +4,7 @@
 
 Deterministic mutations of files in ten codecs and containers, and attacks made by hand. Exits with
 1 if the run breaks, a file is in neither clips nor rejects, an attack gets through, a worker takes
-more memory than its limit, or a good file raises an alarm.
+more memory than its limit, a good file raises an alarm, or one that shows pictures is not scored.
 """
 
 from __future__ import annotations
@@ -268,25 +268,40 @@ class PeakMemory(threading.Thread):
                     continue
 
 
-def ingest_all(work: Path, folder: Path, num_workers: int) -> tuple[Path, float, float]:
+def ingest_all(
+    work: Path, folder: Path, num_workers: int, *, as_shown: bool = False
+) -> tuple[Path, float, float]:
     """Run the stage; returns its output, wall seconds and the workers' peak memory in MB."""
+    output = work / ("shown" if as_shown else "clips")
     cfg = app.compose(
         "ingest",
-        *(f"paths.{key}={work / key}" for key in ("clips", "work", "footage", "synthetic")),
+        *(f"paths.{key}={work / key}" for key in ("work", "footage", "synthetic")),
         *(f"collections=[{folder}]", "max_reject_rate=1.0", f"max_memory_mb={MAX_MEMORY_MB}"),
         *(f"timeout_s={TIMEOUT_S}", "max_cpu_s=60", "max_pixels=36000000"),
         *("run.executor=processes", f"run.num_workers={num_workers}", "run.progress=false"),
     )
-    (work / "footage").mkdir()
+    (work / "footage").mkdir(exist_ok=True)
     watch = PeakMemory()
     watch.start()
     start = time.monotonic()
-    output = work / "clips"
     tombstones = forgotten(work / "footage")
-    ingest.ingest([str(folder)], str(output), cfg, work / "work", cfg.run, tombstones)
+    places, output_place = [str(folder)], str(output)
+    ingest.ingest(places, output_place, cfg, work / "work", cfg.run, tombstones, as_shown=as_shown)
     watch.done.set()
     watch.join()
     return output, time.monotonic() - start, watch.peak_mb
+
+
+def report_shown(work: Path, folder: Path, num_workers: int, mutants: list[Mutant]) -> set[str]:
+    """Tell how many mutants are scored; returns those that give pictures and are not."""
+    output, _, _ = ingest_all(work, folder, num_workers, as_shown=True)
+    rejects = {reject.path: reject for reject in manifest.read_rejects(output)}
+    own = [mutant.path for mutant in mutants]
+    lost = [rejects[path] for path in own if path in rejects]
+    print(f"scored as shown: {len(own) - len(lost)} of {len(own)} mutants")
+    print("the others:", dict(Counter(reject.reason for reject in lost).most_common()))
+    gave_pictures = {"nothing_left", "damaged", "ends_early", "too_short", "still", "gap"}
+    return {reject.path for reject in lost if reject.reason in gave_pictures}
 
 
 def refuses_paths_out(work: Path) -> bool:
@@ -403,6 +418,7 @@ def main() -> None:
             )
             print(f"  {name:22} {fate}")
         faults = {
+            "shown and not scored": report_shown(work, folder, options.workers, mutants),
             "neither clips nor reject": set(names) - clips.keys() - rejects.keys(),
             "clips and reject": clips.keys() & rejects.keys(),
             "not in files": set(names) ^ files.keys(),

@@ -21,6 +21,8 @@ from pipeline.pictures import Box
 
 # New pictures a second below which a window shows no motion: a clip of 16 frames has four or more.
 _MIN_CHANGES_HZ = 2.5
+# Mean difference, in levels, up to which two still pictures are one.
+_SAME_LEVELS = 2.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def canonicalise(
         limits: what the file may cost.
         as_shown: keep all that a player shows, to be scored: damaged pictures too, and the last
             picture of a piece that is shorter than a clip for as long as the clip lasts. Only what
-            is black is dropped then, and what is still in a file where anything moves. Without,
+            is black is dropped then, and all but the first clip of a picture that stays. Without,
             clips are fit to train on.
 
     Raises:
@@ -152,17 +154,6 @@ class _Taken:
     """Of the frames that it shows."""
 
 
-@dataclass(frozen=True)
-class _Still:
-    """A stretch in which nothing moves, and a window of it where one may be of use."""
-
-    start_index: int
-    end_index: int
-    number: int
-    """Of the frame that it shows."""
-    taken: _Taken | None
-
-
 class _Divider:
     """Divides the pictures of one file into windows that straddle no cut, break or damage."""
 
@@ -187,20 +178,15 @@ class _Divider:
         # Index of the first picture of the scene that no window shows.
         self._next_index = 0
         self._taken: list[_Taken] = []
-        self._still: list[_Still] = []
+        # The first picture of the last still window.
+        self._still: NDArray[np.uint8] | None = None
         self.windows: list[Window] = []
         self.dropped: list[Dropped] = []
         self.cuts_s: list[float] = []
 
     def run(self) -> None:
         """Go through the file once."""
-        try:
-            self._divide()
-        except foreign.DecodeError as error:
-            # What was shown until then was shown.
-            if not (self._as_shown and self._taken and error.reason == "decode_error"):
-                raise
-            self._source.marks.add("damaged")
+        self._divide()
         self._end_scene(None)
         self._settle()
 
@@ -230,12 +216,18 @@ class _Divider:
 
     def _samples(self) -> Iterator[scenes.Sample]:
         last: tuple[int, scenes.Thumbnail] | None = None
-        with foreign.refusing():
-            for picture in self._source.pictures(self._clip.fps):
-                repeats = last is not None and last[0] == picture.number
-                thumbnail = last[1] if last and repeats else pictures.thumbnail(picture.frame)
-                last = picture.number, thumbnail
-                yield scenes.Sample(picture, thumbnail, picture.after_break, repeats)
+        try:
+            with foreign.refusing():
+                for picture in self._source.pictures(self._clip.fps):
+                    repeats = last is not None and last[0] == picture.number
+                    thumbnail = last[1] if last and repeats else pictures.thumbnail(picture.frame)
+                    last = picture.number, thumbnail
+                    yield scenes.Sample(picture, thumbnail, picture.after_break, repeats)
+        except foreign.DecodeError as error:
+            # What was shown until then was shown.
+            if not (self._as_shown and last and error.reason == "decode_error"):
+                raise
+            self._source.marks.add("damaged")
 
     def _end_scene(self, next_index: int | None) -> None:
         """See to the pictures that wait for a window; the next scene begins at `next_index`."""
@@ -279,16 +271,19 @@ class _Divider:
         ):
             reason = "few_pictures"
         end_index = shown[-1].index + 1
-        if reason == "still" and self._as_shown:
-            # One of each picture, in case that nothing moves anywhere.
-            is_new = not self._still or self._still[-1].number != shown[0].number
-            is_kept = is_new and not self._taken
-            taken = self._encoded(shown, pixels, box, marks | {"still"}) if is_kept else None
-            self._still.append(_Still(first_new_index, end_index, shown[0].number, taken))
+        if reason == "still" and self._as_shown and self._is_other_still(pixels[0]):
+            self._taken.append(self._encoded(shown, pixels, box, marks | {"still"}))
         elif reason:
             self._drop(first_new_index, end_index, reason)
         else:
             self._taken.append(self._encoded(shown, pixels, box, marks))
+
+    def _is_other_still(self, image: NDArray[np.uint8]) -> bool:
+        """Whether a picture that stays is another than the last one that did."""
+        last, self._still = self._still, image
+        if last is None:
+            return True
+        return float(np.abs(image.astype(np.int16) - last).mean()) > _SAME_LEVELS
 
     def _show(self, shown: list[foreign.Picture]) -> tuple[NDArray[np.uint8], Box]:
         """The RGB frames of pictures without bars, and the box of the source they show."""
@@ -328,12 +323,6 @@ class _Divider:
     def _settle(self) -> None:
         """Mark or drop windows by damage that was found late, and the last of a file cut off."""
         fps, length = self._clip.fps, self._clip.num_frames
-        moves = bool(self._taken)
-        for still in self._still:
-            if moves or still.taken is None:
-                self._drop(still.start_index, still.end_index, "still")
-            else:
-                self._taken.append(still.taken)
         for taken in self._taken:
             window = taken.window
             end_s = (window.start_frame + length) / fps

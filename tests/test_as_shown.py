@@ -141,19 +141,44 @@ def test_the_rest_of_a_scene_is_scored_with_what_was_before_it(tmp_path: Path) -
     assert result.dropped == ()
 
 
-def test_black_shows_nothing_and_still_counts_only_where_nothing_moves(tmp_path: Path) -> None:
+def test_black_shows_nothing(tmp_path: Path) -> None:
     dark = made(write_video(tmp_path / "dark.mp4", grey([0] * 20), rate=15))
     assert dark.windows == ()
     assert [one.reason for one in dark.dropped] == ["black"]
-    held = np.repeat(scene(0, 1, noise=0), 24, axis=0)
-    still = made(write_video(tmp_path / "still.mp4", held, rate=15))
-    assert [window.marks for window in still.windows] == [("still",)] * len(still.windows) != []
+
+
+def test_of_each_picture_that_stays_one_clip_is_scored(tmp_path: Path) -> None:
+    slides = [np.repeat(scene(seed, 1, noise=0), 24, axis=0) for seed in (0, 1)]
+    still = made(write_video(tmp_path / "still.mp4", slides[0], rate=15))
+    assert [window.marks for window in still.windows] == [("still",)]
+    assert "still" in still.marks
     assert_whole(still)
-    moving = np.concatenate([held, scene(0, 16)])
-    result = made(write_video(tmp_path / "moving.mp4", moving, rate=15))
-    assert not any("still" in window.marks for window in result.windows)
-    assert "still" in {one.reason for one in result.dropped}
+    frames = np.concatenate([*slides, scene(2, 16)])
+    result = made(write_video(tmp_path / "slides.mp4", frames, rate=15))
+    marks = {window.start_frame: window.marks for window in result.windows}
+    assert marks == {0: ("still",), 24: ("still",), 48: (), 56: ()}
+    assert "still" not in result.marks
     assert_whole(result)
+
+
+def test_what_was_shown_before_a_file_breaks_off_is_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mp4", scene(0, 30), rate=15)
+    real = foreign.Video.pictures
+
+    def broken(source: foreign.Video, fps: float):
+        for picture in real(source, fps):
+            if picture.index == 11:
+                raise foreign.DecodeError("decode_error", "planted")
+            yield picture
+
+    monkeypatch.setattr(foreign.Video, "pictures", broken)
+    result = made(path)
+    assert [window.start_frame for window in result.windows] == [0, 3]
+    assert "damaged" in result.marks
+    with pytest.raises(foreign.DecodeError, match="planted"):
+        made(path, as_shown=False)
 
 
 def test_ingest_keeps_marks_of_files_and_clips(

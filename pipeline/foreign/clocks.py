@@ -132,9 +132,9 @@ class Timeline:
     """
 
     def __init__(
-        self, zero_s: float | None, step_s: float, max_lead_s: float, marks: set[str]
+        self, zero_s: float | None, step_s: float, longest_s: float, marks: set[str]
     ) -> None:
-        self._zero_s, self._max_lead_s = zero_s, max_lead_s
+        self._zero_s, self._longest_s = zero_s, longest_s
         self.step_s, self._marks = step_s, marks
         self.is_continuous = True
         self.zero_s = 0.0
@@ -185,7 +185,13 @@ class Timeline:
             if last_s < 0:
                 self._start(one.time_s)
             at_s = one.time_s - self.zero_s
-            if at_s > last_s:
+            if last_s >= 0 and at_s - last_s > self._longest_s:
+                # No player waits for so long.
+                self._marks.add("gap")
+                for found in self._begin_anew([(frame, one)], last_s):
+                    last_s = found[2]
+                    yield found
+            elif at_s > last_s:
                 behind = []
                 last_s = at_s
                 yield frame, one.number, at_s, False
@@ -202,7 +208,7 @@ class Timeline:
 
     def _start(self, first_s: float) -> None:
         zero_s = first_s if self._zero_s is None else self._zero_s
-        is_likely = 0 <= first_s - zero_s <= self._max_lead_s
+        is_likely = 0 <= first_s - zero_s <= self._longest_s
         self.zero_s = zero_s if is_likely else first_s
 
     def _begin_anew(
