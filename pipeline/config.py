@@ -58,7 +58,7 @@ class Run:
 
     executor: str = one_of("serial", "processes", "ray")
     num_workers: int = between(0)
-    accelerator: str = one_of("cpu", "gpu", "cuda", "mps", "tpu", "auto")
+    accelerator: str = one_of("cpu", "gpu", "cuda", "mps", "auto")
     devices: int = between(1)
     """Processes that train together, each on a device of its own."""
     compile: bool = MISSING

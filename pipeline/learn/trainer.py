@@ -79,7 +79,7 @@ def make_trainer(
             callbacks=[_Signals(), *callbacks],
             **options,
         )
-    except (MisconfigurationException, ImportError, ValueError) as error:
+    except (MisconfigurationException, ValueError) as error:
         raise UserError(
             f"conf/run.yaml: accelerator={cfg.run.accelerator} with devices={cfg.run.devices}: "
             f"{error}"

@@ -38,7 +38,7 @@ def test_a_cpu_is_deterministic(tmp_path: Path) -> None:
     [
         (["precision=8"], "precision: '8' is none of 32-true, bf16-mixed, 16-mixed"),
         (["precision=16-mixed"], "precision: 16-mixed needs a GPU; take bf16-mixed"),
-        (["run.accelerator=tpu"], r"conf/run\.yaml: accelerator=tpu with devices=1: "),
+        (["run.accelerator=mps"], r"conf/run\.yaml: accelerator=mps with devices=1: "),
     ],
 )
 def test_what_cannot_be_had_is_named(tmp_path: Path, overrides: list[str], message: str) -> None:
