@@ -145,6 +145,7 @@ def test_short_segments_of_a_jpeg_are_no_damage(tmp_path: Path, segment: bytes) 
         ("Could not find ref with POC 8", True),
         ("Missing reference picture, default is 0", True),
         ("slice CRC mismatch 1A2B!", True),
+        ("overread 8", True),
         ("Skipping invalid undecodable NALU: 1", True),
         ('Failed to parse header of NALU (type 5): "…". Skipping NALU.', True),
         ('Failed to parse header of NALU (type 6): "…". Skipping NALU.', False),
