@@ -22,8 +22,8 @@ _OF_PICTURES = re.compile(
     # Slices, macroblocks and coefficients.
     r"error while decoding|decode_slice|Error at MB|error count|error y=|lines with errors|damaged"
     r"|concealing|corrupted|bad vlc|overread \d|illegal (ac|dc|chroma|dct|mb|mv|vlc)"
-    r"|(run|dc|ac) overflow|ignoring overflow|slice (end not reached|mismatch|below|CRC)|end mismatch"
-    r"|invalid (cbp|mb|plane)|unavailable for requested"
+    r"|(run|dc|ac) overflow|ignoring overflow|slice (end not reached|mismatch|below|CRC)"
+    r"|end mismatch|invalid (cbp|mb|plane)|unavailable for requested"
     # Checksums and compressed planes.
     r"|CRC mismatch|[Cc]hecksum|MD5|LZW decode|inflate returned|[Dd]ecompress"
     # What pictures refer to.
