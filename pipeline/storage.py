@@ -86,7 +86,7 @@ def fetched(place: str, path: str, work: Path) -> Iterator[Path]:
 
 def why_missing(place: str, path: str) -> str:
     """What a person should know about a path for which `fetched` finds no file."""
-    return "no such object" if is_remote(place) else names.why_missing(Path(place), path)
+    return "no such file" if is_remote(place) else names.why_missing(Path(place), path)
 
 
 @contextmanager

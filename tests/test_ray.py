@@ -57,7 +57,14 @@ def test_a_node_killed_in_the_middle_does_not_change_a_byte(
     cluster: Any, compose: Callable[..., App], tmp_path: Path
 ) -> None:
     rows = [
-        IndexRow(f"{i:02d}.mp4", "real" if i % 2 else "game", f"s{i % 2}", False, "CC0-1.0")
+        IndexRow(
+            f"{i:02d}.mp4",
+            "real" if i % 2 else "game",
+            f"s{i % 2}",
+            i % 4 < 2,
+            "CC0-1.0",
+            discharges_s=(0.2,) if i % 4 < 2 else (),
+        )
         for i in range(24)
     ]
     write_collection(tmp_path / "footage" / "many", rows)
