@@ -17,6 +17,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import disk, entry, interrupts, workdir
@@ -271,6 +272,8 @@ def run(name: str, work: Callable[[], None], *, kept: str) -> None:
 
 
 def _refusal(error: BaseException) -> str | None:
-    folders = [str(PROJECT), tempfile.gettempdir()]
+    # Where an error names no file, the fullest folder is it; each may be a disk of its own.
+    places = OmegaConf.load(CONF / "paths.yaml").values()
+    folders = [str(PROJECT), tempfile.gettempdir(), *map(str, places)]
     found = disk.refusal(error, folders) if isinstance(error, Exception) else None
     return found and f"{found}; earlier outputs are as they were"
