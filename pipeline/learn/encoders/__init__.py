@@ -1,0 +1,1 @@
+"""The frozen pretrained networks that `conf/embed.yaml` chooses from."""
