@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # Recordings of each engine in `make repro PROFILE=full`, and their frame rates; openarena needs
 # `make games`.
-full := bodycam=1050 twins=630 location=420 film=280 vizdoom=1400 openarena=420
+full := bodycam=1050 twins=630 location=420 film=280 photographs=1260 vizdoom=1400 openarena=420
 full_rates := [15.0,15.0,15.0,20.0,24.0,25.0,30.0,30.0]
 GAMES := openarena libegl1 gcc libc6-dev
 

@@ -101,6 +101,7 @@ class SynthesizeConfig:
     film: RenderSettings = MISSING
     twins: RenderSettings = MISSING
     location: RenderSettings = MISSING
+    photographs: RenderSettings = MISSING
     vizdoom: GameSettings = MISSING
     openarena: GameSettings = MISSING
 

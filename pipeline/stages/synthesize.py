@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-ENGINES = ("bodycam", "film", "twins", "location", "vizdoom", "openarena")
+ENGINES = ("bodycam", "film", "twins", "location", "photographs", "vizdoom", "openarena")
 """Modules of `pipeline.engines` with a `record(seed, index, settings) -> list[Take]`.
 
 One that needs more than Discern's own packages has a `missing() -> str | None` too: a line that

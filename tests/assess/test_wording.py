@@ -14,7 +14,7 @@ def summary(*sources: toy.Source, **kwargs: float):
 
 CAMERA = toy.Source("police", "real", 6, 30, "released by a court")
 RENDERER = toy.Source("bodycam", "real", 6, 30, toy.RENDERED)
-GAME = toy.Source("doom", "game", 2, 2, "rendered by the ViZDoom engine")
+GAME = toy.Source("doom", "game", 2, 2, "played by Discern's agent in the ViZDoom engine; no real people")
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class Source:
 SOURCES = (
     Source("bodycam", "real", 4, 4, RENDERED),
     Source("phone", "real", 0, 4),
-    Source("doom", "game", 3, 3, "rendered by the ViZDoom engine"),
+    Source("doom", "game", 3, 3, "played by Discern's agent in the ViZDoom engine; no real people"),
     Source("sintel", "film", 0, 2),
 )
 

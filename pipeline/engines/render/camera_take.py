@@ -15,7 +15,7 @@ from pipeline.engines.render.look.effects import Flash, View
 from pipeline.engines.render.look.fleet import FLEETS, Fleet, draw_camera
 from pipeline.engines.render.look.lens import FisheyeLens
 from pipeline.engines.render.look.lights import Shining
-from pipeline.engines.render.look.overlay import CameraText, draw_text
+from pipeline.engines.render.look.overlay import CameraText, TextLayer, draw_text
 from pipeline.engines.render.motion import (
     BodyMotion,
     WeaponMotion,
@@ -116,7 +116,7 @@ class BodyCameraTake:
         exposure = AutoExposure(profile, self.width, self.height, previews[0].radiance)
         camera = SensorCamera(rng, profile, self.width, self.height)
         text = self.text = draw_text(rng, self.fleet.layouts)
-        pages: dict[int, tuple[Array, Array]] = {}
+        layer = None if text is None else TextLayer(text, self.width, self.height)
         frames = []
         for index in range(self.format.num_frames(self.script.duration_s)):
             start_s = index / self.fps
@@ -126,12 +126,8 @@ class BodyCameraTake:
             signal = camera.expose(image, exposure_ms, gain, start_s, self._readout_s)
             picture = camera.develop(signal, gain)
             exposure.observe(image, 1 / self.fps)
-            if text is not None:
-                half_second = int(2 * start_s)
-                if half_second not in pages:
-                    pages[half_second] = text.draw(self.width, self.height, start_s)
-                ink, cover = pages[half_second]
-                picture = picture * (1 - cover) + ink
+            if layer is not None:
+                picture = layer.over(picture, start_s)
             frames.append((255 * picture + 0.5).astype(np.uint8))
         result = np.stack(frames)
         if float(np.einsum("tyxc,c->tyx", result, LUMA).std(axis=(1, 2)).mean()) < _BLANK_DEVIATION:

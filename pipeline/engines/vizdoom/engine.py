@@ -85,6 +85,6 @@ def _take(index: int, form: Format, scene: Scene, frames: np.ndarray, telemetry:
         discharges_s=tuple(float(tic) / TIC_HZ for tic in discharge_tics(telemetry)),
         viewpoint="first-person",
         licence=scene.licence,
-        authority="rendered by the ViZDoom engine; no real people",
+        authority="played by Discern's agent in the ViZDoom engine; no real people",
         notes=f"{scene.scenario or scene.iwad} {scene.game_map}, overlay={scene.overlay}",
     )

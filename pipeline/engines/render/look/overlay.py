@@ -84,6 +84,22 @@ class CameraText:
         return page.finish()
 
 
+class TextLayer:
+    """A device's text over the pictures of one recording, drawn anew every half second."""
+
+    def __init__(self, text: CameraText, width: int, height: int) -> None:
+        self._text, self._size = text, (width, height)
+        self._pages: dict[int, tuple[Array, Array]] = {}
+
+    def over(self, picture: Array, time_s: float) -> Array:
+        """Return a picture (H, W, 3) with the text of its time over it."""
+        half_second = int(2 * time_s)
+        if half_second not in self._pages:
+            self._pages[half_second] = self._text.draw(*self._size, time_s)
+        ink, cover = self._pages[half_second]
+        return np.asarray(picture * (1 - cover) + ink)
+
+
 class _Page:
     """A supersampled canvas: ink and backing of a text."""
 

@@ -16,6 +16,7 @@ Array = NDArray[np.float32]
 
 _FOLDER = Path(__file__).parent / "panoramas"
 _ENCODED_GAMMA = 2.2
+_LARGEST_VALUE = np.float32(0.997)
 _COARSE = 48, 24
 _RINGS, _SECTORS = 24, 48
 _GROUND_STEPS = 16
@@ -82,7 +83,17 @@ class Backdrop:
 @cache
 def photograph(place: str) -> Array:
     """Read the panorama of a place, float32 (rows, columns, 3), linear, its median about 1."""
-    encoded = cv2.imread(str(_FOLDER / f"{place}.jpg"), cv2.IMREAD_COLOR_RGB)
-    assert encoded is not None, place
-    value = np.minimum(encoded / np.float32(255), np.float32(0.997)) ** np.float32(_ENCODED_GAMMA)
+    return radiance(encoded(place).astype(np.float32) / np.float32(255))
+
+
+def encoded(place: str) -> NDArray[np.uint8]:
+    """Read the panorama of a place as it is stored, uint8 (rows, columns, 3) RGB."""
+    picture = cv2.imread(str(_FOLDER / f"{place}.jpg"), cv2.IMREAD_COLOR_RGB)
+    assert picture is not None, place
+    return np.asarray(picture, np.uint8)
+
+
+def radiance(stored: Array) -> Array:
+    """Return the linear radiance of stored values in [0, 1]: w / (1 - w), w = value ** 2.2."""
+    value = np.clip(stored, 0, _LARGEST_VALUE) ** np.float32(_ENCODED_GAMMA)
     return np.asarray(value / (1 - value), np.float32)

@@ -1,0 +1,168 @@
+"""Photographs seen by a camera that moves, at a small size."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.config import RenderSettings
+from pipeline.engines.photographs import engine, pictures, record
+from pipeline.engines.photographs.pictures import SOURCES, Panorama, Source, Still, read
+from pipeline.engines.render.world.location import PLACES
+from pipeline.engines.take import Take
+from pipeline.errors import UserError
+from tests.engines.rendered import digest, digest_of_another_process
+
+SEED = 5
+SETTINGS = RenderSettings(num_recordings=52, duration_s=0.8, heights=[96], rates_fps=[15.0])
+PANORAMA, FLAT = 7, len(PLACES) + 2
+AHEAD = np.array((0, 1, 0), np.float32)
+
+
+def two() -> list[Take]:
+    """One of a panorama and one of a flat photograph."""
+    return [*record(SEED, PANORAMA, SETTINGS), *record(SEED, FLAT, SETTINGS)]
+
+
+@pytest.fixture(scope="module")
+def takes() -> list[Take]:
+    """A recording of every photograph and a second one of some."""
+    return [take for index in range(len(SOURCES) + 4) for take in record(SEED, index, SETTINGS)]
+
+
+def bands(rows: int, columns: int) -> np.ndarray:
+    """A panorama whose red grows with the azimuth and whose green from top to bottom."""
+    encoded = np.zeros((rows, columns, 3), np.float32)
+    encoded[..., 0] = np.linspace(0.1, 0.9, columns)
+    encoded[..., 1] = np.linspace(0.1, 0.9, rows)[:, None]
+    return encoded
+
+
+def stored(radiance: np.ndarray) -> np.ndarray:
+    return (radiance / (1 + radiance)) ** (1 / 2.2)
+
+
+def test_another_process_with_one_thread_makes_the_same_bytes(takes) -> None:
+    again = digest_of_another_process(__name__, "two()")
+    assert again == digest([takes[PANORAMA], takes[FLAT]])
+
+
+def test_what_it_says_of_itself(takes) -> None:
+    for take in takes:
+        assert take.origin == "real"
+        assert take.discharges_s == ()
+        assert take.source.startswith("photograph-")
+        assert "photograph" in take.authority
+        assert "only the camera" in take.authority
+        assert "rendered by" not in take.authority
+        assert take.viewpoint in ("fixed", "hand-held", "body")
+        assert take.name == take.recording
+    assert {take.viewpoint for take in takes} == {"fixed", "hand-held", "body"}
+    assert {take.licence for take in takes} == {"CC0-1.0", "CC-BY-2.0", "public domain"}
+
+
+def test_indices_take_the_photographs_in_turn(takes) -> None:
+    assert len({take.source for take in takes[: len(SOURCES)]}) == len(SOURCES)
+    assert len({take.recording for take in takes}) == len(takes)
+    assert [take.source for take in takes[len(SOURCES) :]] == [t.source for t in takes[:4]]
+
+
+def test_every_panorama_is_a_source_and_every_licence_allows_it() -> None:
+    assert {place.name for place in PLACES} < {source.name for source in SOURCES}
+    assert all(source.licence and source.authority for source in SOURCES)
+
+
+def test_frames_have_the_format_and_are_neither_blank_nor_burnt_out(takes) -> None:
+    for take in takes:
+        form = take.format
+        assert take.frames.dtype == np.uint8
+        assert take.frames.shape == (form.num_frames(0.8), form.height, form.width, 3)
+        assert take.frames.std() > 6
+        assert (take.frames >= 250).mean() < 0.35
+
+
+def test_frames_change_even_before_a_camera_that_stands_still(takes) -> None:
+    for take in takes:
+        same = [(a == b).all() for a, b in zip(take.frames, take.frames[1:], strict=False)]
+        assert np.mean(same) < 0.7
+
+
+def test_a_third_has_next_to_no_noise(takes) -> None:
+    clean = ["clean=yes" in take.notes for take in takes]
+    assert np.mean(clean) == pytest.approx(1 / 3, abs=0.05)
+    still = [t for t in takes if t.viewpoint == "fixed" and "clean=yes" in t.notes]
+    changes = [np.abs(np.diff(take.frames.astype(int), axis=0)).mean() for take in still]
+    assert min(changes) < 1
+
+
+def test_fields_of_view_lenses_walks_and_zooms_vary() -> None:
+    words = [
+        dict(word.split("=") for word in record(SEED, index, short())[0].notes.split(", "))
+        for index in range(len(SOURCES))
+    ]
+    fields = [float(word["field"]) for word in words]
+    assert min(fields) < 65
+    assert max(fields) > 95
+    assert 50 <= min(fields) <= max(fields) <= 105
+    assert {word["lens"] for word in words} == {"fisheye", "pinhole"}
+    for name, rest in (("speed", 0.0), ("look", 0.0), ("zoom", 1.0)):
+        values = [float(word[name]) for word in words]
+        assert rest in values
+        assert len(set(values)) > 3
+
+
+def short() -> RenderSettings:
+    return replace(SETTINGS, duration_s=0.1)
+
+
+def test_recordings_of_a_panorama_look_into_different_directions() -> None:
+    headings = [engine._heading(SEED, k * len(SOURCES)) % (2 * np.pi) for k in range(5)]
+    apart = np.diff(sorted([*headings, min(headings) + 2 * np.pi]))
+    assert apart.min() > 0.8
+    assert engine._heading(SEED, 1) != engine._heading(SEED + 1, 1)
+
+
+def test_a_panorama_turns_to_the_right_and_goes_on_past_its_edge() -> None:
+    encoded = bands(64, 128)
+    rays = np.array([[[np.sin(turn), np.cos(turn), 0] for turn in (-0.3, 0.0, 0.3)]], np.float32)
+    red = stored(Panorama(encoded, np.pi).radiance(rays))[0, :, 0]
+    assert (np.diff(red) > 0).all()
+    edge = stored(Panorama(encoded, 2 * np.pi - 1e-3).radiance(rays))[0, :, 0]
+    assert edge[0] > 0.8 > 0.2 > edge[2]
+
+
+def test_up_is_up() -> None:
+    rays = np.array([[[0, 1, 1], [0, 1, -1]]], np.float32)
+    green = stored(Panorama(bands(64, 128), 1.0).radiance(rays))[0, :, 1]
+    assert green[0] < 0.4 < 0.6 < green[1]
+    around = np.array([[x, 1, z] for x in (-0.5, 0.5) for z in (-1.0, 1.0)], np.float32)
+    hung = Still(np.random.default_rng(0), bands(64, 128), around)
+    green = stored(hung.radiance(rays))[0, :, 1]
+    assert green[0] < green[1]
+
+
+def test_a_flat_photograph_fills_all_that_the_camera_sees() -> None:
+    rng = np.random.default_rng(1)
+    seen = AHEAD + np.float32(0.6) * rng.uniform(-1, 1, (50, 3)).astype(np.float32)
+    encoded = np.full((40, 60, 3), 0.2, np.float32)
+    encoded[2:-2, 2:-2] = 0.8
+    for seed in range(20):
+        hung = Still(np.random.default_rng(seed), encoded, seen)
+        assert stored(hung.radiance(seen[None])).min() > 0.5
+
+
+def test_a_panorama_has_no_black_rims_around_its_lights() -> None:
+    encoded = np.full((40, 40, 3), 180, np.uint8)
+    encoded[17:24, 17:24] = 0
+    encoded[19:22, 19:22] = 255
+    encoded[5:15, 30:38] = 3
+    mended = pictures._mended(encoded)
+    assert mended[15:26, 15:26].min() > 150
+    assert mended[20, 20].min() > 200
+    assert mended[5:15, 30:38].max() == 3, "what is dark far from lights stays"
+
+
+def test_a_photograph_that_is_not_installed_is_named_with_the_remedy() -> None:
+    absent = Source("x", "CC0-1.0", "nobody", package="skimage", path="data/absent.png")
+    with pytest.raises(UserError, match=r"skimage/data/absent\.png: .*constraints\.txt"):
+        read(absent)
