@@ -13,22 +13,27 @@ if __name__ == "__main__":
 import json
 import logging
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
 
-from pipeline import app, interrupts, workdir
+from pipeline import app, features, interrupts, workdir
 from pipeline.config import TrainApp, tracked
 from pipeline.learn import networks, tracking, weights
 from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
 from pipeline.learn.history import History
-from pipeline.learn.looks import fit_looks
-from pipeline.learn.module import Classifier
-from pipeline.learn.networks.causal import CausalNet
-from pipeline.learn.networks.looks import SHA256, SOURCE
+from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
+from pipeline.learn.module import Classifier, discharge_logits
+from pipeline.learn.networks.product import discharge_log_odds, product_logits, product_of
+from pipeline.learn.origin import auroc, fit_origin, origin_weights
 from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
 from pipeline.manifest import write_stats
@@ -42,16 +47,22 @@ def run(cfg: TrainApp) -> None:
     work = Path(cfg.paths.work)
     packed = Packed.open(cfg.paths.packed, work, cfg.run.cache_gb)
     data = PackedData(packed, cfg, cfg.run)
-    classifier = Classifier(cfg, packed.format, num_batches=data.num_batches)
+    seen = features.read(cfg.paths.features, packed, work)
+    classifier = Classifier(
+        cfg, packed.format, num_batches=data.num_batches, discharge_alone=seen is not None
+    )
 
-    code = workdir.code_sha256("learn", "packed.py", "shards.py", "video.py")
+    code = workdir.code_sha256("learn", "features.py", "packed.py", "shards.py", "video.py")
     outside = networks.outside_hashes(cfg.model.name)
     key = workdir.key("train", tracked(cfg), data.sha256(), code, outside, torch.__version__)
+    if seen is not None:
+        key = workdir.key(key, seen.sha256)
     history = History(
         work / "train" / key,
         every_s=cfg.run.checkpoint_every_s,
         patience=cfg.patience,
         max_fpr=cfg.max_fpr,
+        discharge_alone=seen is not None,
     )
     if history.resume_from:
         log.info("train: going on from %s", history.resume_from)
@@ -70,55 +81,100 @@ def run(cfg: TrainApp) -> None:
         try:
             trainer.fit(classifier, data, ckpt_path=history.resume_from)
             if trainer.is_global_zero:
-                write(cfg, classifier, data, history, logger)
+                write(cfg, classifier, data, seen, history, logger)
         except interrupts.Interrupted:
             tracking.stop(logger)
             raise
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The network that is kept, and what it says of val."""
+
+    weights: Mapping[str, Tensor]
+    architecture: Mapping[str, Any]
+    logits: Tensor
+    """(N, 4)"""
+    temperature: float
+    metrics: Mapping[str, float | None]
+    encoders: Sequence[Mapping[str, str]] = ()
+    """Where the weights of frozen encoders come from."""
+
+
+def finished(
+    cfg: TrainApp,
+    classifier: Classifier,
+    data: PackedData,
+    seen: features.Features | None,
+    history: History,
+) -> Trained:
+    """The best weights, calibrated, joined by the answer on the origin where features were read."""
+    best = history.best
+    if seen is None:
+        return Trained(
+            best["weights"],
+            classifier.network.architecture(),
+            best["logits"],
+            fit_temperature(best["logits"], best["labels"]),
+            history.best_metrics(),
+        )
+    eyes, origin = fit_origin(data, seen, cfg)
+    scale = 1 / fit_temperature(
+        discharge_logits(best["logits"]), torch.tensor(IS_DISCHARGE)[best["labels"]].long()
+    )
+    network = product_of(classifier.network, eyes)
+    network.pixels.load_state_dict(best["weights"])
+    network.discharge_scale.fill_(scale)
+    discharge = discharge_log_odds(best["logits"].double()) * scale
+    counted = origin_weights(data, cfg)[data.val_rows] > 0
+    is_real = np.array(IS_REAL)[best["labels"].numpy()]
+    return Trained(
+        network.state_dict(),
+        network.architecture(),
+        product_logits(torch.from_numpy(origin), discharge),
+        1.0,
+        {**history.best_metrics(), "val_origin_auroc": auroc(origin[counted], is_real[counted])},
+        [eyes.encoder.provenance()],
+    )
 
 
 def write(
     cfg: TrainApp,
     classifier: Classifier,
     data: PackedData,
+    seen: features.Features | None,
     history: History,
     logger: WandbLogger | None,
 ) -> None:
     """Leave the best weights, calibrated, with what they came from and how they came about."""
-    architecture, pretrained = classifier.network.architecture(), {}
-    if isinstance(classifier.network, CausalNet) and cfg.model.looks:
-        looks, opinions = fit_looks(data)
-        history.complete({f"looks.{name}": w for name, w in looks.state_dict().items()}, opinions)
-        architecture["looks"] = True
-        pretrained = {SOURCE: SHA256}
-    best = history.best
-    temperature = fit_temperature(best["logits"], best["labels"])
+    trained = finished(cfg, classifier, data, seen, history)
     with workdir.replacing(Path(cfg.paths.models), Path(cfg.paths.work)) as models:
         weights.save(
             models,
-            best["weights"],
-            architecture,
+            trained.weights,
+            trained.architecture,
             clip=data.packed.format,
-            temperature=temperature,
+            temperature=trained.temperature,
             provenance={
                 "config": tracked(cfg),
-                "pretrained": pretrained,
+                "encoders": list(trained.encoders),
                 "data": {"sha256": data.sha256(), "footage": data.footage()},
-                "metrics": history.best_metrics(),
+                "metrics": dict(trained.metrics),
             },
         )
-        history.write(models)
+        history.write(models, trained.metrics)
         write_stats(models, data.stats())
     tracking.finish(
         logger,
-        best=history.best_metrics(),
+        best=trained.metrics,
         sample_ids=data.packed.index["sample_id"].take(data.val_rows).to_pylist(),
-        labels=best["labels"],
-        logits=best["logits"],
-        temperature=temperature,
+        labels=history.best["labels"],
+        logits=trained.logits,
+        temperature=trained.temperature,
         models=Path(cfg.paths.models),
     )
     shutil.rmtree(history.folder)
-    log.info("train: best epoch: %s", json.dumps(history.best_metrics()))
+    log.info("train: best epoch: %s", json.dumps(trained.metrics))
     log.info("train: the best epoch is best by %s", history.chosen_by())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline import app, workdir
 
-STAGES = ("synthesize", "ingest", "split", "augment", "pack", "probe")
+STAGES = ("synthesize", "ingest", "split", "augment", "pack", "embed", "probe")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "explain": ("<file or clip id>",),
     "forget": ("<collection>/<recording>",),

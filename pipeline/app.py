@@ -26,6 +26,7 @@ from pipeline.config import (
     STAGES,
     App,
     AugmentApp,
+    EmbedApp,
     EvaluateApp,
     IngestApp,
     PackApp,
@@ -46,6 +47,7 @@ OUTPUTS = {
     "split": "splits",
     "augment": "augmented",
     "pack": "packed",
+    "embed": "features",
     "probe": "probes",
     "train": "models",
     "evaluate": "reports",
@@ -59,6 +61,7 @@ KEPT = {
     "split": _ANEW,
     "augment": _ON.format("finished blocks"),
     "pack": _ON.format("finished blocks"),
+    "embed": _ON.format("finished blocks"),
     "probe": _ANEW,
     "train": _ANEW,
     "evaluate": _ANEW,
@@ -115,6 +118,8 @@ def compose(name: Literal["split"], *overrides: str) -> SplitApp: ...
 def compose(name: Literal["augment"], *overrides: str) -> AugmentApp: ...
 @overload
 def compose(name: Literal["pack"], *overrides: str) -> PackApp: ...
+@overload
+def compose(name: Literal["embed"], *overrides: str) -> EmbedApp: ...
 @overload
 def compose(name: Literal["probe"], *overrides: str) -> ProbeApp: ...
 @overload

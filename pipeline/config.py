@@ -40,6 +40,7 @@ class Paths:
     splits: str = MISSING
     augmented: str = MISSING
     packed: str = MISSING
+    features: str = MISSING
     probes: str = MISSING
     models: str = MISSING
     reports: str = MISSING
@@ -188,6 +189,28 @@ class PackConfig:
 
 
 @dataclass
+class PicturesConfig:
+    """The frozen encoder that sees the frames."""
+
+    name: str = MISSING
+    """`dinov2_vits14`, `hf:<folder or hub id>`, or `none`."""
+    size: int = between(14)
+    """Pixels of the side that it sees; encoders of Hugging Face may have a size of their own."""
+    every_frames: int = between(1)
+    """Frames from one look to the next; an encoder of video takes a whole clip at once."""
+
+
+@dataclass
+class EmbedConfig:
+    """conf/embed.yaml"""
+
+    pictures: PicturesConfig = MISSING
+    block_samples: int = between(1)
+    """Samples a block of work, which is what a kill loses at most."""
+    shard_samples: int = between(1)
+
+
+@dataclass
 class ProbeConfig:
     """conf/probe.yaml"""
 
@@ -217,8 +240,6 @@ class ModelConfig:
     widths: list[int] = between(1)
     dilations: list[int] = between(1)
     residual: bool = MISSING
-    looks: bool = MISSING
-    """Whether a network that photographs trained has a say on the origin, once this is trained."""
     dropout: float = between(0, 0.95)
     hf: HfConfig = MISSING
 
@@ -256,11 +277,29 @@ class LossConfig:
 
 
 @dataclass
+class OriginConfig:
+    """How the answer on the origin is fitted to the features of an encoder."""
+
+    penalty: float = between(1e-6)
+    """Half of it times the squared weights of standardised features joins the mean loss."""
+    use_variants: bool = MISSING
+
+
+@dataclass
+class RenderedWeightConfig:
+    """What rendered clips count, where others count 1."""
+
+    origin: float = between(0)
+
+
+@dataclass
 class TrainConfig:
     """conf/train.yaml"""
 
     seed: int = between(0)
     num_threads: int = between(1)
+    origin: OriginConfig = MISSING
+    rendered_weight: RenderedWeightConfig = MISSING
     model: ModelConfig = MISSING
     use_variants: bool = MISSING
     source_balance: float = between(0, 1)
@@ -352,6 +391,11 @@ class PackApp(PackConfig, App):
 
 
 @dataclass
+class EmbedApp(EmbedConfig, App):
+    """`python -m pipeline embed`"""
+
+
+@dataclass
 class ProbeApp(ProbeConfig, App):
     """`python -m pipeline probe`"""
 
@@ -385,6 +429,7 @@ STAGES: dict[str, type[App]] = {
     "split": SplitApp,
     "augment": AugmentApp,
     "pack": PackApp,
+    "embed": EmbedApp,
     "probe": ProbeApp,
     "train": TrainApp,
     "evaluate": EvaluateApp,

@@ -134,6 +134,15 @@ def _schema(row_type: type) -> pa.Schema:
     return pa.schema(columns)
 
 
+def is_rendered(authority: str) -> bool:
+    """Whether a computer made an imitation of what the origin names, in whole or in part.
+
+    Ray-traced people, as real, as game or as film, are rendered; a game engine's picture of its
+    game and a photograph as it is are not. `authority` says so ("rendered by ...").
+    """
+    return "rendered by" in authority.lower()
+
+
 def class_index(origin: str, discharge: bool) -> int:
     """Position in `CLASSES` of origin × discharge; game and film are fictional."""
     return (0 if discharge else 2) + (0 if origin == "real" else 1)

@@ -10,7 +10,7 @@ from typing import Any
 import evaluate
 import train
 from pipeline.collection import IndexRow
-from pipeline.stages import augment, ingest, pack, probe, split
+from pipeline.stages import augment, embed, ingest, pack, probe, split
 from tests.conftest import compose_below, write_collection
 
 SOURCES = {
@@ -24,11 +24,9 @@ SOURCES = {
 UNSEEN = ("phone", "quake")
 FILES_PER_LABEL = 8
 CLIP = ("ingest.clip.num_frames=8", "ingest.clip.size=32", "ingest.stride_frames=8")
-# Without looks, which make scoring several times as long and no suite another.
 NETWORK = (
     "model.widths=[8,8,16]",
     "model.dilations=[1,2]",
-    "model.looks=false",
     "num_epochs=2",
     "batch_size=16",
 )
@@ -60,6 +58,8 @@ def write_project(folder: Path) -> None:
     split.run(composed("split", unseen, "val_fraction=0.2", "test_fraction=0.5"))
     augment.run(composed("augment"))
     pack.run(composed("pack"))
+    # An encoder would make scoring many times as long, and no suite another.
+    embed.run(composed("embed", "pictures.name=none"))
     probe.run(composed("probe"))
     train.run(composed("train", *NETWORK, "num_threads=1", "run.wandb=disabled"))
 

@@ -20,7 +20,7 @@ from pipeline.commands.onnx_forms import NEXT, STATE
 from pipeline.config import ExportApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
-from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.networks.base import StreamingNetwork
 from pipeline.learn.weights import Detector
 from pipeline.packed import INDEX, Packed
 
@@ -57,7 +57,7 @@ def run(cfg: ExportApp) -> None:
         raise UserError(f"{target}: exists and is no earlier export; name another folder with out=")
     detector = weights.load(Path(cfg.paths.models), trusted_factory=cfg.factory)
     models = {"clip": onnx_forms.clip_form(detector)}
-    if isinstance(detector.network, CausalNet):
+    if isinstance(detector.network, StreamingNetwork):
         models["stream"] = onnx_forms.stream_form(detector)
     facts = _facts(detector)
     clips = {"random clips": _random(detector), **_packed(cfg, detector)}

@@ -14,7 +14,7 @@ from pipeline.config import Run, TrainConfig
 from pipeline.errors import UserError
 from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import BalancedSampler, InOrder, Sampler
-from pipeline.manifest import CLASSES, class_index
+from pipeline.manifest import CLASSES, class_index, is_rendered
 from pipeline.packed import INDEX, Packed
 
 log = logging.getLogger(__name__)
@@ -82,11 +82,12 @@ class PackedData(pl.LightningDataModule):
         """Samples of each class that weights are fitted to and chosen by."""
         return {"train": self.count(self.train_rows), "val": self.count(self.val_rows)}
 
-    def footage(self) -> list[dict[str, str | int]]:
+    def footage(self) -> list[dict[str, str | int | float]]:
         """Clips, variants aside, that weights are fitted to and chosen by, and who gave them.
 
         A row for each source, origin, licence and authority, sorted, with the counts `train` and
-        `val`.
+        `val`, and `origin_weight`, what a clip of it counts where the answer on the origin has a
+        network of its own.
         """
         names = ("source", "origin", "licence", "authority")
         counts: dict[str, Counter[tuple[str, ...]]] = {}
@@ -98,6 +99,7 @@ class PackedData(pl.LightningDataModule):
             {
                 **dict(zip(names, group, strict=True)),
                 **{split: counts[split][group] for split in counts},
+                "origin_weight": origin_weight(group[names.index("authority")], self.cfg),
             }
             for group in sorted(set().union(*counts.values()))
         ]
@@ -151,3 +153,8 @@ class PackedData(pl.LightningDataModule):
             world=world,
             pinned=self.run.accelerator != "cpu" and torch.cuda.is_available(),
         )
+
+
+def origin_weight(authority: str, cfg: TrainConfig) -> float:
+    """What a clip counts for the answer on the origin: 1, or the weight of rendered ones."""
+    return cfg.rendered_weight.origin if is_rendered(authority) else 1.0

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pipeline import interrupts
 from pipeline.learn import distributed
+from pipeline.learn.losses import IS_DISCHARGE
 from pipeline.learn.module import (
     LOOK_EVERY,
     MIN_FALSE_ALARMS,
@@ -23,9 +24,9 @@ from pipeline.learn.module import (
     REAL_SHOOTING,
     Classifier,
     Diverged,
-    judge,
     ranking_error,
 )
+from pipeline.manifest import CLASSES
 
 CURVES = "curves.csv"
 BEST = "metrics.json"
@@ -47,10 +48,19 @@ class History(pl.Callback):
             Several processes look at the clock every `LOOK_EVERY` batches only.
         patience: training stops after so many epochs without a higher one; 0 for never.
         max_fpr: of ranking at low false-positive rates.
+        discharge_alone: what is ranked is the probability of a discharge instead of the score.
     """
 
-    def __init__(self, folder: Path, *, every_s: float, patience: int, max_fpr: float) -> None:
-        self.folder, self.every_s = folder, every_s
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        every_s: float,
+        patience: int,
+        max_fpr: float,
+        discharge_alone: bool = False,
+    ) -> None:
+        self.folder, self.every_s, self.discharge_alone = folder, every_s, discharge_alone
         self.patience, self.max_fpr = patience, max_fpr
         self.checkpoint = folder / "last.ckpt"
         self.rows: list[dict[str, float]] = []
@@ -179,26 +189,16 @@ class History(pl.Callback):
         if not self.highest or value > self.highest["value"]:
             error = 0.0
             if name in (LOW, ALL):
-                error = ranking_error(logits, labels, self.max_fpr if name == LOW else None)
+                error = ranking_error(
+                    logits,
+                    labels,
+                    self.max_fpr if name == LOW else None,
+                    discharge_alone=self.discharge_alone,
+                )
             self.highest = {"epoch": row["epoch"], "value": value, "error": error}
         if value >= self.highest["value"] - self.highest["error"]:
             weights = _copy(network.state_dict())
             self.best = {"row": row, "weights": weights, "logits": logits, "labels": labels}
-
-    def complete(self, weights: Mapping[str, Tensor], opinions: Tensor) -> None:
-        """Add to the best epoch what joins the network after training, and judge it anew.
-
-        Args:
-            weights: of it, by their names in the network.
-            opinions: what it adds to the logits of val, (N, 4).
-        """
-        logits, labels = self.best["logits"] + opinions, self.best["labels"]
-        self.best = {
-            "row": {**self.best["row"], **judge(logits, labels, self.max_fpr)},
-            "weights": {**self.best["weights"], **weights},
-            "logits": logits,
-            "labels": labels,
-        }
 
     def _is_due(self, trainer: pl.Trainer, batch_idx: int) -> bool:
         if trainer.world_size > 1 and (batch_idx + 1) % LOOK_EVERY:
@@ -230,28 +230,37 @@ class History(pl.Callback):
         """What made the best epoch the best, and why that, as a sentence for the log."""
         name, _ = ranking(self.best["row"])
         if name == "val_loss":
-            return "val_loss alone, because val has no sample of real_shooting, or no other"
+            return f"val_loss alone, because val has no sample of {self._positives()}, or no other"
         reason = (
             f"{name}, as the last epoch within a standard error ({self.highest['error']:.3f}) "
             f"of epoch {self.highest['epoch']}, which ranks highest"
         )
         if name == LOW:
             return reason
-        num_positives = int((self.best["labels"] == REAL_SHOOTING).sum())
+        positive = (
+            torch.tensor(IS_DISCHARGE)[self.best["labels"]]
+            if self.discharge_alone
+            else self.best["labels"] == REAL_SHOOTING
+        )
+        num_positives = int(positive.sum())
         num_negatives = len(self.best["labels"]) - num_positives
         needed = math.ceil(MIN_FALSE_ALARMS / self.max_fpr)
         return (
             f"{reason}; {LOW} at max_fpr={self.max_fpr} takes {MIN_POSITIVES} samples of "
-            f"real_shooting and {needed} others, and val has {num_positives} and {num_negatives}"
+            f"{self._positives()} and {needed} others, and val has {num_positives} and "
+            f"{num_negatives}"
         )
 
-    def write(self, folder: Path) -> None:
-        """Write `curves.csv`, a row an epoch, and `metrics.json`, the best epoch, for DVC."""
+    def _positives(self) -> str:
+        return "a discharge" if self.discharge_alone else CLASSES[REAL_SHOOTING]
+
+    def write(self, folder: Path, metrics: Mapping[str, float | None]) -> None:
+        """Write `curves.csv`, a row an epoch, and `metrics.json`, what is kept, for DVC."""
         with (folder / CURVES).open("w", newline="") as file:
             writer = csv.DictWriter(file, ["epoch", *METRICS], lineterminator="\n")
             writer.writeheader()
             writer.writerows(_rounded(row) for row in self.rows)
-        (folder / BEST).write_text(json.dumps(self.best_metrics(), indent=2) + "\n")
+        (folder / BEST).write_text(json.dumps(dict(metrics), indent=2) + "\n")
 
 
 def ranking(row: Mapping[str, float]) -> tuple[str, float]:

@@ -19,6 +19,16 @@ def joint_loss(logits: Tensor, labels: Tensor, cfg: LossConfig) -> Tensor:
         return joint_losses(logits.float(), labels, cfg).mean()
 
 
+def discharge_loss(logits: Tensor, labels: Tensor, cfg: LossConfig) -> Tensor:
+    """The mean smoothed cross entropy of the discharge alone, in float32.
+
+    It is what is learned where another network answers on the origin.
+    """
+    with torch.autocast(logits.device.type, enabled=False):
+        smoothing = cfg.label_smoothing
+        return _marginal_losses(logits.float(), labels, IS_DISCHARGE, smoothing).mean()
+
+
 def joint_losses(logits: Tensor, labels: Tensor, cfg: LossConfig) -> Tensor:
     """Smoothed cross entropy of each sample, (B,): of the class, the origin and the discharge.
 
@@ -33,14 +43,15 @@ def joint_losses(logits: Tensor, labels: Tensor, cfg: LossConfig) -> Tensor:
     )
     for weight, is_so in ((cfg.origin, IS_REAL), (cfg.discharge, IS_DISCHARGE)):
         if weight:
-            truth = torch.tensor(is_so, device=logits.device)
-            marginals = torch.stack(
-                [logits[:, ~truth].logsumexp(1), logits[:, truth].logsumexp(1)], dim=1
-            )
-            losses = losses + weight * functional.cross_entropy(
-                marginals,
-                truth[labels].long(),
-                label_smoothing=cfg.label_smoothing,
-                reduction="none",
-            )
+            losses = losses + weight * _marginal_losses(logits, labels, is_so, cfg.label_smoothing)
     return losses
+
+
+def _marginal_losses(
+    logits: Tensor, labels: Tensor, is_so: tuple[bool, ...], smoothing: float
+) -> Tensor:
+    truth = torch.tensor(is_so, device=logits.device)
+    marginals = torch.stack([logits[:, ~truth].logsumexp(1), logits[:, truth].logsumexp(1)], dim=1)
+    return functional.cross_entropy(
+        marginals, truth[labels].long(), label_smoothing=smoothing, reduction="none"
+    )

@@ -20,8 +20,9 @@ from pipeline.learn import networks
 from pipeline.learn.batch import Batch
 from pipeline.learn.distributed import gathered, gathered_objects
 from pipeline.learn.ema import RunningMean
-from pipeline.learn.losses import joint_loss
+from pipeline.learn.losses import IS_DISCHARGE, discharge_loss, joint_loss
 from pipeline.learn.networks.base import Network
+from pipeline.learn.networks.product import discharge_log_odds
 from pipeline.learn.ondevice import alter
 from pipeline.learn.optimiser import adamw, schedule
 from pipeline.manifest import CLASSES
@@ -44,15 +45,19 @@ class Classifier(pl.LightningModule):
     Args:
         clip: format of the clips.
         num_batches: of an epoch.
+        discharge_alone: learn the discharge and be judged by it, because the answer on the origin
+            is another network's.
     """
 
     loss_sum: Tensor
     val_logits: Tensor
     val_labels: Tensor
 
-    def __init__(self, cfg: TrainApp, clip: ClipFormat, *, num_batches: int) -> None:
+    def __init__(
+        self, cfg: TrainApp, clip: ClipFormat, *, num_batches: int, discharge_alone: bool = False
+    ) -> None:
         super().__init__()
-        self.cfg = cfg
+        self.cfg, self.discharge_alone = cfg, discharge_alone
         self.num_batches = num_batches
         torch.manual_seed(cfg.seed)
         self.network = networks.build(cfg.model, clip)
@@ -90,7 +95,8 @@ class Classifier(pl.LightningModule):
         """Alter the clips of a batch, answer, and compare; over the batches of all processes."""
         clips = alter(batch.clips, batch.epochs, batch.places, self.cfg)
         logits = self._answer(self.network, clips)
-        return joint_loss(gathered(logits), gathered(batch.labels), self.cfg.loss)
+        loss = discharge_loss if self.discharge_alone else joint_loss
+        return loss(gathered(logits), gathered(batch.labels), self.cfg.loss)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Look now and then, and before validation, whether the numbers are finite."""
@@ -128,7 +134,13 @@ class Classifier(pl.LightningModule):
         order = places.argsort()
         self.val_logits, self.val_labels = logits[order], labels[order]
         self.log("train_loss", self.loss_sum / self.num_batches, prog_bar=True)
-        for name, value in judge(self.val_logits, self.val_labels, self.cfg.max_fpr).items():
+        found = judge(
+            self.val_logits,
+            self.val_labels,
+            self.cfg.max_fpr,
+            discharge_alone=self.discharge_alone,
+        )
+        for name, value in found.items():
             self.log(name, value, prog_bar=name in ("val_loss", "val_accuracy"))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -168,35 +180,51 @@ def to_channels_last(network: Network) -> None:
             parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
 
 
-def judge(logits: Tensor, labels: Tensor, max_fpr: float) -> dict[str, float]:
+def judge(
+    logits: Tensor, labels: Tensor, max_fpr: float, *, discharge_alone: bool = False
+) -> dict[str, float]:
     """Loss, accuracy and ranking of a split; NaN where too few samples can tell.
 
-    `val_auroc` and `val_auroc_low_fpr` are those of the score, P(real_shooting); the latter
-    covers false-positive rates up to `max_fpr` only and is standardised to 0.5 for chance
-    (McClish, 1989). It takes ten positives, and negatives enough for ten false alarms.
+    `val_auroc` and `val_auroc_low_fpr` are those of the score, P(real_shooting), or of the
+    probability of a discharge; the latter covers false-positive rates up to `max_fpr` only and is
+    standardised to 0.5 for chance (McClish, 1989). It takes ten positives, and negatives enough
+    for ten false alarms.
+
+    Args:
+        logits: float (N, 4).
+        labels: int64 (N,) positions in `CLASSES`.
+        discharge_alone: judge the answer on the discharge and not the four classes.
     """
-    positive, scores = _truth_and_scores(logits, labels)
+    logits = logits.double()
+    positive, scores = _truth_and_scores(logits, labels, discharge_alone)
     num_positives, num_negatives = int(positive.sum()), int((~positive).sum())
     auroc = low = math.nan
     if num_positives and num_negatives:
         auroc = float(roc_auc_score(positive, scores))
     if num_positives >= MIN_POSITIVES and num_negatives * max_fpr >= MIN_FALSE_ALARMS:
         low = float(roc_auc_score(positive, scores, max_fpr=max_fpr))
+    if discharge_alone:
+        logits, labels = discharge_logits(logits), torch.from_numpy(positive).long()
     return {
-        "val_loss": functional.cross_entropy(logits.double(), labels).item(),
+        "val_loss": functional.cross_entropy(logits, labels).item(),
         "val_accuracy": (logits.argmax(1) == labels).double().mean().item(),
         "val_auroc": auroc,
         "val_auroc_low_fpr": low,
     }
 
 
-def ranking_error(logits: Tensor, labels: Tensor, max_fpr: float | None) -> float:
+def ranking_error(
+    logits: Tensor, labels: Tensor, max_fpr: float | None, *, discharge_alone: bool = False
+) -> float:
     """Standard error of what `judge` says of ranking, by bootstrap over samples.
 
     Args:
+        logits: float (N, 4).
+        labels: int64 (N,).
         max_fpr: None for `val_auroc`.
+        discharge_alone: as in `judge`.
     """
-    positive, scores = _truth_and_scores(logits, labels)
+    positive, scores = _truth_and_scores(logits, labels, discharge_alone)
     generator = np.random.default_rng(0)
     found = []
     for _ in range(NUM_RESAMPLES):
@@ -206,8 +234,17 @@ def ranking_error(logits: Tensor, labels: Tensor, max_fpr: float | None) -> floa
     return float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
 
 
+def discharge_logits(logits: Tensor) -> Tensor:
+    """Logits (N, 2) of no discharge and of one, from those of the classes, (N, 4)."""
+    odds = discharge_log_odds(logits)
+    return torch.stack([torch.zeros_like(odds), odds], dim=1)
+
+
 def _truth_and_scores(
-    logits: Tensor, labels: Tensor
+    logits: Tensor, labels: Tensor, discharge_alone: bool
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    if discharge_alone:
+        truth = torch.tensor(IS_DISCHARGE)[labels].numpy()
+        return truth, discharge_log_odds(logits.double()).numpy()
     scores = logits.double().softmax(1)[:, REAL_SHOOTING].numpy()
     return (labels == REAL_SHOOTING).numpy(), scores

@@ -19,12 +19,14 @@ from torch import Tensor
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.learn.networks import rebuild
-from pipeline.learn.networks.base import Network
-from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.networks.base import Network, StreamingNetwork
 from pipeline.manifest import CLASSES
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
+ENCODER = "encoder.safetensors"
+"""Weights of the frozen encoder, in half precision, apart: they are those of many detectors."""
+_ENCODER_PREFIX = "eyes.encoder."
 
 
 class Detector:
@@ -65,7 +67,7 @@ class Detector:
         Raises:
             UserError: the network needs whole clips.
         """
-        if not isinstance(self.network, CausalNet):
+        if not isinstance(self.network, StreamingNetwork):
             name = self.card["architecture"]["name"]
             raise UserError(
                 f"weights of the network '{name}' answer for whole clips only; "
@@ -85,7 +87,7 @@ class Detector:
 class Stream:
     """Videos that go on side by side, in memory that does not grow; `Detector.stream` makes it."""
 
-    def __init__(self, detector: Detector, network: CausalNet, num_streams: int) -> None:
+    def __init__(self, detector: Detector, network: StreamingNetwork, num_streams: int) -> None:
         assert num_streams > 0, num_streams
         self._detector, self._network = detector, network
         self._num_streams = num_streams
@@ -120,7 +122,7 @@ def save(
     temperature: float,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Write `model.safetensors` and `model.json` into `folder`.
+    """Write `model.safetensors`, `model.json` and, where there is one, `encoder.safetensors`.
 
     Args:
         weights: the network's `state_dict()`.
@@ -130,7 +132,13 @@ def save(
         provenance: what the weights came from and how good they are, as JSON values.
     """
     # Cloned, because safetensors refuses tensors that share memory.
-    data = safetensors.torch.save({name: value.cpu().clone() for name, value in weights.items()})
+    plain = {name: value.cpu().clone() for name, value in weights.items()}
+    frozen = {
+        name.removeprefix(_ENCODER_PREFIX): plain.pop(name).half()
+        for name in sorted(plain)
+        if name.startswith(_ENCODER_PREFIX)
+    }
+    data = safetensors.torch.save(plain)
     card = {
         "architecture": dict(architecture),
         "classes": CLASSES,
@@ -140,6 +148,10 @@ def save(
         **provenance,
     }
     (folder / WEIGHTS).write_bytes(data)
+    if frozen:
+        data = safetensors.torch.save(frozen)
+        card["encoder_sha256"] = hashlib.sha256(data).hexdigest()
+        (folder / ENCODER).write_bytes(data)
     (folder / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
 
 
@@ -160,17 +172,18 @@ def load(folder: Path, device: str = "cpu", trusted_factory: str | None = None) 
     """
     card = _read_card(folder / CARD)
     path = folder / WEIGHTS
-    if not path.is_file():
-        raise UserError(f"{path}: missing; run train.py or dvc pull")
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != card["weights_sha256"]:
-        raise UserError(
-            f"{path}: not the weights that {CARD} beside it describes; "
-            "run dvc checkout, or train.py again"
-        )
+    data = _read_weights(path, card["weights_sha256"])
+    frozen = None
+    if "encoder_sha256" in card:
+        frozen = _read_weights(folder / ENCODER, card["encoder_sha256"])
     try:
         network = rebuild(card["architecture"], trusted_factory)
-        network.load_state_dict(safetensors.torch.load(data))
+        state = safetensors.torch.load(data)
+        if frozen is not None:
+            path = folder / ENCODER
+            for name, value in safetensors.torch.load(frozen).items():
+                state[f"{_ENCODER_PREFIX}{name}"] = value.float()
+        network.load_state_dict(state)
     except UserError as error:
         raise UserError(f"{folder / CARD}: {error}") from error
     except (
@@ -185,6 +198,18 @@ def load(folder: Path, device: str = "cpu", trusted_factory: str | None = None) 
             f"{path}: does not fit the architecture in {CARD} ({error}); run train.py again"
         ) from error
     return Detector(network, card, device)
+
+
+def _read_weights(path: Path, sha256: str) -> bytes:
+    if not path.is_file():
+        raise UserError(f"{path}: missing; run train.py or dvc pull")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise UserError(
+            f"{path}: not the weights that {CARD} beside it describes; "
+            "run dvc checkout, or train.py again"
+        )
+    return data
 
 
 def _check(

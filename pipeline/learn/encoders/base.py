@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -21,9 +21,13 @@ class Encoder(nn.Module, ABC):
     - `sound` takes stretches (N, S) of one channel, floating point in [-1, 1], at `rate_hz`.
     """
 
-    modality: ClassVar[Modality] | Modality
+    modality: Modality
     num_features: int
     """Length F of what `forward` gives."""
+    num_frames: int = 1
+    """Frames of a stretch, of an encoder of video."""
+    rate_hz: float = 0.0
+    """Samples a second, of an encoder of sound."""
 
     @abstractmethod
     def forward(self, taken: Tensor) -> Tensor:

@@ -12,8 +12,10 @@ from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.frame import FrameNet
 from pipeline.learn.networks.own import OwnNet
+from pipeline.learn.networks.product import product_of
 
 HF = "hf:"
 """What the name of a backbone of transformers begins with; imported only when asked for."""
@@ -23,7 +25,7 @@ def build(model: ModelConfig, clip: ClipFormat) -> Network:
     """The network that `conf/train.yaml` describes, for clips of a format.
 
     Its fresh weights come from torch's global generator; `hf:` downloads or reads trained ones.
-    The `looks` of `causal` join after training (`learn/looks.py`).
+    `product_of` joins it, once it is trained, with eyes that answer on the origin.
 
     Raises:
         UserError: an unknown name, or settings that do not fit each other or the network.
@@ -83,6 +85,9 @@ def rebuild(architecture: Mapping[str, Any], trusted_factory: str | None = None)
     match architecture["name"]:
         case "causal":
             return CausalNet(**values)
+        case "product":
+            pixels = rebuild(values["pixels"], trusted_factory)
+            return product_of(pixels, Eyes.rebuild(values["eyes"]))
         case "frame":
             return FrameNet(**values)
         case "hf":

@@ -54,3 +54,39 @@ class Network(nn.Module, ABC):
             ParameterGroup([p for p in trained if p.ndim > 1], 1.0, True),
             ParameterGroup([p for p in trained if p.ndim <= 1], 1.0, False),
         ]
+
+
+State = dict[str, Tensor]
+"""What streams remember; of every tensor the first axis is that of the streams."""
+
+
+class StreamingNetwork(Network):
+    """One whose answer at a frame depends on no later frame, so that it can follow streams."""
+
+    @abstractmethod
+    def start(self, num_streams: int) -> State:
+        """The state before the first frame, zeros, on the device of the network.
+
+        Take the tensors apart along their first axis to let streams join and leave.
+        """
+
+    @abstractmethod
+    def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
+        """As `step` with T frames at once: (B, T, H, W, 3) to logits (B, T, 4)."""
+
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """The next frame of every stream.
+
+        Args:
+            frames: (B, H, W, 3), uint8 or in [0, 255].
+            state: of the frames so far, from `start` or the step before; it is left as it was.
+
+        Returns:
+            Logits (B, 4) at these frames, of the last `num_frames` of a clip, and the next state.
+        """
+        logits, state = self.advance(frames[:, None], state)
+        return logits[:, 0], state
+
+    def frame_logits(self, clips: Tensor) -> Tensor:
+        """The answer at each frame given the frames so far: (B, T, H, W, 3) to (B, T, 4)."""
+        return self.advance(clips, self.start(clips.shape[0]))[0]

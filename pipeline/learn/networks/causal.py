@@ -3,7 +3,6 @@
 Space and time are convolved in turn, as in R(2+1)D (Tran et al., 2018), and time only
 backwards, as in WaveNet (van den Oord et al., 2016). The one path through it takes any number of
 frames and the state that earlier ones left, so that a stream gets the answers of a whole clip.
-Beside it, once it is trained, a network that knows photographs may have a say of its own.
 """
 
 from __future__ import annotations
@@ -16,16 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.learn.networks.base import Network
+from pipeline.learn.networks.base import State, StreamingNetwork
 from pipeline.learn.networks.blocks import Halve, fresh_head, whole_frame
-from pipeline.learn.networks.looks import NUM_FEATURES, Looks
 from pipeline.learn.networks.stem import Colours, Traces, luma_of
 
-State = dict[str, Tensor]
-"""What a stream remembers; of every tensor the first axis is that of the streams."""
 
-
-class CausalNet(Network):
+class CausalNet(StreamingNetwork):
     """Class logits of a clip, which are those at its last frame, or at every frame of a stream.
 
     Args:
@@ -34,7 +29,6 @@ class CausalNet(Network):
         residual: look at noise beside colours and their changes.
         window: frames back that the answer is pooled over, `num_frames` of a clip.
         size: pixels of a frame's side.
-        looks: add what `Looks` says of the origin.
     """
 
     def __init__(
@@ -46,7 +40,6 @@ class CausalNet(Network):
         dropout: float,
         window: int,
         size: int,
-        looks: bool = False,
     ) -> None:
         super().__init__()
         assert len(widths) == len(dilations) + 1 > 1, (widths, dilations)
@@ -61,8 +54,7 @@ class CausalNet(Network):
         self.norm = nn.LayerNorm(4 * widths[-1])
         self.dropout = nn.Dropout(dropout)
         self.head = fresh_head(4 * widths[-1])
-        self.looks = Looks(window=window, size=size) if looks else None
-        self.num_features = 4 * widths[-1] + NUM_FEATURES * looks
+        self.num_features = 4 * widths[-1]
 
     def architecture(self) -> dict[str, Any]:
         """As in `Network`."""
@@ -71,7 +63,6 @@ class CausalNet(Network):
             "widths": list(self.widths),
             "dilations": list(self.dilations),
             "residual": self.residual,
-            "looks": self.looks is not None,
             "dropout": self.dropout.p,
             "window": self.window,
             "size": self.size,
@@ -82,28 +73,16 @@ class CausalNet(Network):
         state = self.start(clips.shape[0])
         frames, _ = self._frames(clips, state)
         frames = frames[:, -self.window :]
-        features = self.norm(torch.cat([frames.mean(1), frames.amax(1)], dim=-1))
-        if self.looks is None:
-            return features
-        looks, _ = self.looks.advance(clips, self._ages(clips, state), state)
-        return torch.cat([features, looks[:, -1]], dim=-1)
+        features: Tensor = self.norm(torch.cat([frames.mean(1), frames.amax(1)], dim=-1))
+        return features
 
     def classify(self, features: Tensor) -> Tensor:
         """As in `Network`."""
-        logits = self.head(self.dropout(features[..., : self.head.in_features]))
-        if self.looks is not None:
-            logits = logits + self.looks.opinion(features[..., self.head.in_features :])
+        logits: Tensor = self.head(self.dropout(features))
         return logits
 
-    def frame_logits(self, clips: Tensor) -> Tensor:
-        """The answer at each frame given the frames so far: (B, T, H, W, 3) to (B, T, 4)."""
-        return self.advance(clips, self.start(clips.shape[0]))[0]
-
     def start(self, num_streams: int) -> State:
-        """The state before the first frame, on the device of the network; float32 but for `age`.
-
-        Take the tensors apart along their first axis to let streams join and leave.
-        """
+        """As in `StreamingNetwork`; float32 but for `age`."""
         device = self.head.weight.device
         places = [(-(-self.size // 2 ** (3 + number))) ** 2 for number in range(len(self.pasts))]
         state = {
@@ -118,37 +97,19 @@ class CausalNet(Network):
             )
         num_pooled = 2 * self.widths[-1]
         pool = torch.zeros(num_streams, self.window - 1, num_pooled, device=device)
-        looks = {} if self.looks is None else self.looks.start(num_streams)
-        return {**state, "pool": pool, **looks}
-
-    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
-        """The next frame of every stream.
-
-        Args:
-            frames: (B, H, W, 3), uint8 or in [0, 255].
-            state: of the frames so far, from `start` or the step before; it is left as it was.
-
-        Returns:
-            Logits (B, 4) at these frames, those of `frame_logits` to rounding, and the next state.
-        """
-        logits, state = self.advance(frames[:, None], state)
-        return logits[:, 0], state
+        return {**state, "pool": pool}
 
     def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
-        """As `step` with T frames at once: (B, T, H, W, 3) to logits (B, T, 4)."""
+        """As in `StreamingNetwork`."""
         num_frames = clips.shape[1]
         ages = self._ages(clips, state)
-        looked: list[Tensor] = []
-        if self.looks is not None:
-            features, memory = self.looks.advance(clips, ages, state)
-            looked, state = [features], {**state, **memory}
         frames, state = self._frames(clips, state)
         known = torch.cat([state["pool"].to(frames.dtype), frames], dim=1)
         # Nothing is below the zeros that stand for frames before the first.
         windows = known.unfold(1, self.window, 1)
         counts = ages.clamp(max=self.window)[..., None]
         pooled = torch.cat([windows.sum(-1) / counts, windows.amax(-1)], dim=-1)
-        logits = self.classify(torch.cat([self.norm(pooled), *looked], dim=-1))
+        logits = self.classify(self.norm(pooled))
         # Clamped, because it would overflow some day.
         age = ages[:, -1].clamp(max=self.window)
         pool = known[:, num_frames:]

@@ -1,0 +1,142 @@
+"""An answer on the origin from what a frozen encoder sees, a few looks a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.learn import encoders
+from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.encoders.looks import look, num_looks
+
+
+class Eyes(nn.Module):
+    """Log odds of real against fictional, a linear layer on what an encoder's looks have in common.
+
+    Of the last looks, as many as a clip has: the mean of each feature and its standard deviation
+    over them. Nothing in it is trained by gradients; `fit_origin` finds the layer.
+
+    Args:
+        encoder: of pictures, or of video, which answers for whole clips only.
+        window: frames back that an answer rests on, `num_frames` of a clip.
+        every_frames: frames from one look to the next.
+    """
+
+    def __init__(self, encoder: Encoder, *, window: int, every_frames: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.window, self.every_frames = window, every_frames
+        self.num_looks = num_looks(encoder, window, every_frames)
+        self.num_features = 2 * encoder.num_features
+        self.layer = nn.Linear(self.num_features, 1)
+        nn.init.zeros_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+        self.requires_grad_(False)
+
+    def architecture(self) -> dict[str, Any]:
+        """JSON values that `Eyes.rebuild` makes the same of, weights apart."""
+        return {
+            "encoder": self.encoder.architecture(),
+            "window": self.window,
+            "every_frames": self.every_frames,
+        }
+
+    @classmethod
+    def rebuild(cls, architecture: Mapping[str, Any]) -> Eyes:
+        """The eyes of an `architecture()`, with fresh weights.
+
+        Raises:
+            UserError: no such encoder exists.
+            KeyError, TypeError, ValueError: values that fit no encoder.
+        """
+        return cls(
+            encoders.rebuild(architecture["encoder"]),
+            window=architecture["window"],
+            every_frames=architecture["every_frames"],
+        )
+
+    @property
+    def can_stream(self) -> bool:
+        """Whether frames can be seen one by one."""
+        return self.encoder.modality == "picture"
+
+    def see(self, clips: Tensor) -> Tensor:
+        """What is seen of whole clips: (B, T, H, W, 3) in [0, 255] to (B, num_features)."""
+        return pooled(look(self.encoder, clips, self.every_frames))
+
+    def start(self, num_streams: int) -> dict[str, Tensor]:
+        """What streams remember before their first frames; zeros all of it."""
+        device = self.layer.weight.device
+        count = torch.zeros(num_streams, dtype=torch.int64, device=device)
+        seen = torch.zeros(num_streams, self.num_looks, self.encoder.num_features, device=device)
+        return {"since": count, "looks": count.clone(), "seen": seen}
+
+    def advance(
+        self, clips: Tensor, state: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is seen at every frame, and the next state.
+
+        The first frame of a stream is looked at, and every `every_frames`-th after it; between
+        them nothing is computed.
+
+        Args:
+            clips: (B, T, H, W, 3) in [0, 255].
+            state: as `start` or the call before gave it; it may hold more.
+
+        Returns:
+            (B, T, num_features): of the last looks, as many as a clip has, or of all there were.
+        """
+        places = torch.arange(self.num_looks, 0, -1, device=clips.device)
+        since, looks, seen = state["since"], state["looks"], state["seen"]
+        found = []
+        for frames in clips.unbind(1):
+            is_due = since == 0
+            new = self._look(frames, is_due)
+            seen = torch.where(
+                is_due[:, None, None], torch.cat([seen[:, 1:], new[:, None]], dim=1), seen
+            )
+            looks = (looks + is_due.long()).clamp(max=self.num_looks)
+            since = (since + 1) % self.every_frames
+            found.append(pooled(seen, places <= looks[:, None]))
+        return torch.stack(found, dim=1), {"since": since, "looks": looks, "seen": seen}
+
+    def _look(self, frames: Tensor, is_due: Tensor) -> Tensor:
+        """Features (B, F) of the frames that are due, zeros for others."""
+        if torch.compiler.is_compiling():
+            # An exported graph looks at all streams or at none.
+            found: Tensor = torch.cond(is_due.any(), self._see_all, self._see_none, (frames,))
+            return found
+        seen = self._see_none(frames)
+        if is_due.any():
+            seen[is_due] = self.encoder(frames[is_due])
+        return seen
+
+    def _see_all(self, frames: Tensor) -> Tensor:
+        seen: Tensor = self.encoder(frames)
+        return seen
+
+    def _see_none(self, frames: Tensor) -> Tensor:
+        size = (frames.shape[0], self.encoder.num_features)
+        return torch.zeros(size, dtype=self.layer.weight.dtype, device=frames.device)
+
+    def log_odds(self, seen: Tensor) -> Tensor:
+        """Log odds of real against fictional: (..., num_features) to (...)."""
+        odds: Tensor = self.layer(seen)[..., 0]
+        return odds
+
+
+def pooled(looks: Tensor, is_there: Tensor | None = None) -> Tensor:
+    """The mean of the features of looks and their standard deviation: (B, K, F) to (B, 2F).
+
+    Args:
+        is_there: bool (B, K); looks that are not count for nothing. All are if not given.
+    """
+    if is_there is None:
+        is_there = torch.ones(looks.shape[:2], dtype=torch.bool, device=looks.device)
+    share = (is_there / is_there.sum(1, keepdim=True))[..., None]
+    mean = (looks * share).sum(1)
+    variance = ((looks - mean[:, None]).square() * share).sum(1)
+    return torch.cat([mean, variance.sqrt()], dim=1)

@@ -1,0 +1,185 @@
+"""Fits what a detector says of the origin: one linear layer on the features of an encoder.
+
+It learns from what shows the world, or a game, as it is. Rendered clips, which imitate what their
+origin names, have a weight of their own, and none by default: the better an encoder knows the
+world, the more surely it takes a rendered street for a game (docs/experiments.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
+
+from pipeline.config import PicturesConfig, TrainConfig
+from pipeline.errors import UserError
+from pipeline.features import Features
+from pipeline.learn import encoders
+from pipeline.learn.calibration import fit_temperature
+from pipeline.learn.data import PackedData, origin_weight
+from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.losses import IS_REAL
+from pipeline.learn.networks.eyes import Eyes, pooled
+from pipeline.learn.sampler import BalancedSampler
+
+NUM_FOLDS = 5
+"""Groups that the sources of either answer are dealt into; each is left out once."""
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A linear layer: log odds of real are `values @ weight + bias`."""
+
+    weight: Floats
+    """(D,)"""
+    bias: float
+
+    def log_odds(self, values: Floats) -> Floats:
+        """Of values (N, D), (N,)."""
+        return np.asarray(values @ self.weight + self.bias)
+
+
+def fit_layer(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Layer:
+    """Fit by logistic regression, the same on any number of cores.
+
+    Args:
+        values: (N, D), standardised here.
+        is_real: (N,)
+        odds: (N,) how much each counts, at least 0.
+        penalty: half of it times the squared weights of standardised values joins the mean loss.
+    """
+    mean, spread = values.mean(0), np.maximum(values.std(0), 1e-6)
+    regression = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=10_000)
+    # The order of its sums would follow the number of cores.
+    with threadpool_limits(1):
+        regression.fit((values - mean) / spread, is_real, sample_weight=odds / odds.sum())
+    weight = regression.coef_[0] / spread
+    return Layer(weight, float(regression.intercept_[0] - weight @ mean))
+
+
+def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[Eyes, Floats]:
+    """Fit the layer, and make its answers as sure as they are right on sources left out.
+
+    Returns:
+        The eyes, on the CPU, and the log odds of real of the rows of val, (N,).
+
+    Raises:
+        UserError: what has a weight on the origin is all real or all fictional.
+    """
+    weights = origin_weights(data, cfg)
+    rows = data.packed.select(["train"], variants=cfg.origin.use_variants)
+    rows = rows[weights[rows] > 0]
+    is_real = np.array(IS_REAL)[data.labels]
+    _check(is_real[rows])
+    sources = data.packed.index["source"].to_numpy(zero_copy_only=False)
+    # A source may name footage of both answers.
+    groups = np.unique(sources[rows], return_inverse=True)[1]
+    odds = balanced(is_real[rows], groups, cfg.source_balance) * weights[rows]
+
+    values = seen(features.values, rows)
+    layer = fit_layer(values, is_real[rows], odds, cfg.origin.penalty)
+    scale = 1 / _overconfidence(values, is_real[rows], odds, groups, cfg)
+    eyes = Eyes(
+        _encoder_of(features),
+        window=data.packed.format.num_frames,
+        every_frames=features.card["pictures"]["every_frames"],
+    )
+    eyes.layer.weight.copy_(torch.from_numpy(layer.weight * scale)[None])
+    eyes.layer.bias.fill_(layer.bias * scale)
+    return eyes, layer.log_odds(seen(features.values, data.val_rows)) * scale
+
+
+def origin_weights(data: PackedData, cfg: TrainConfig) -> Floats:
+    """What each packed sample counts for the origin: 1, or that of rendered ones, (N,)."""
+    authorities = data.packed.index["authority"].to_pylist()
+    return np.array([origin_weight(authority, cfg) for authority in authorities])
+
+
+def balanced(is_real: NDArray[np.bool_], groups: NDArray[np.int64], balance: float) -> Floats:
+    """How much samples count: real as much as fictional, and each source by `balance`, (N,)."""
+    sampler = BalancedSampler(
+        np.arange(len(is_real)), is_real.astype(np.int64), groups, source_balance=balance, seed=0
+    )
+    return sampler.odds()
+
+
+def seen(features: NDArray[np.float16], rows: NDArray[np.int64]) -> Floats:
+    """What `Eyes` sees in samples, from the features of their looks: (N, D)."""
+    return pooled(torch.from_numpy(features[rows]).double()).numpy()
+
+
+def auroc(log_odds: Floats, is_real: NDArray[np.bool_]) -> float | None:
+    """How well log odds rank real above fictional, or None where all are one of them."""
+    if is_real.all() or not is_real.any():
+        return None
+    return float(roc_auc_score(is_real, log_odds))
+
+
+def left_out(
+    values: Floats,
+    is_real: NDArray[np.bool_],
+    odds: Floats,
+    groups: NDArray[np.int64],
+    penalty: float,
+    num_folds: int = NUM_FOLDS,
+) -> Floats:
+    """Log odds of samples from layers that never saw their sources, (N,).
+
+    The sources of either answer are dealt into folds in the order of their numbers; NaN where an
+    answer has one source only, which cannot be left out.
+    """
+    folds = np.zeros(len(groups), np.int64)
+    for answer in (False, True):
+        own = np.unique(groups[is_real == answer])
+        for place, group in enumerate(own):
+            folds[groups == group] = place % max(2, min(num_folds, len(own)))
+    found = np.full(len(groups), np.nan)
+    for fold in np.unique(folds):
+        out = folds == fold
+        rest = is_real[~out]
+        if rest.any() and not rest.all():
+            layer = fit_layer(values[~out], rest, odds[~out], penalty)
+            found[out] = layer.log_odds(values[out])
+    return found
+
+
+def _overconfidence(
+    values: Floats,
+    is_real: NDArray[np.bool_],
+    odds: Floats,
+    groups: NDArray[np.int64],
+    cfg: TrainConfig,
+) -> float:
+    found = left_out(values, is_real, odds, groups, cfg.origin.penalty)
+    told = ~np.isnan(found)
+    if is_real[told].all() or not is_real[told].any():
+        return 1.0
+    both = torch.from_numpy(np.stack([np.zeros(told.sum()), found[told]], axis=1))
+    return fit_temperature(both, torch.from_numpy(is_real[told]).long())
+
+
+def _encoder_of(features: Features) -> Encoder:
+    encoder = encoders.build(PicturesConfig(**features.card["pictures"]))
+    if encoder.provenance() != features.card["provenance"]:
+        raise UserError(
+            f"conf/embed.yaml: pictures.name={features.card['pictures']['name']}: its weights are "
+            "no longer those that the features were made with; run dvc repro embed"
+        )
+    return encoder
+
+
+def _check(is_real: NDArray[np.bool_]) -> None:
+    for answer, name in ((True, "real"), (False, "fictional")):
+        if not (is_real == answer).any():
+            raise UserError(
+                f"the train split has no {name} footage to learn the origin from but what a "
+                "computer rendered; add some (conf/ingest.yaml: collections), give rendered clips "
+                "a weight (conf/train.yaml: rendered_weight.origin), or train without an encoder "
+                "(conf/embed.yaml: pictures.name=none)"
+            )

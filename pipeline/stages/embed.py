@@ -1,0 +1,179 @@
+"""Run frozen encoders once over packed samples, so that heads learn from features in seconds."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from pipeline import executor, features, manifest, storage, workdir
+from pipeline.config import EmbedApp, PicturesConfig
+from pipeline.errors import UserError
+from pipeline.features import CARD, INDEX, INDEX_SCHEMA
+from pipeline.learn import encoders
+from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.encoders.looks import look
+from pipeline.packed import Packed, Samples
+from pipeline.shards import Place
+
+log = logging.getLogger(__name__)
+
+_CODE = ("stages/embed.py", "features.py", "learn/encoders")
+_FOUND = "features.npy"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Samples to embed, and the folder that their features become."""
+
+    samples: Samples
+    places: Sequence[Place]
+    pictures: PicturesConfig
+    accelerator: str
+    folder: Path
+
+
+def embed_block(block: Block) -> None:
+    """Write the features (N, K, F) of the samples of a block, float16, into its folder."""
+    encoder, device = _encoder(block.pictures, block.accelerator)
+    num_threads = torch.get_num_threads()
+    # The order of sums, and so the last bits, would follow the number of cores.
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            found = [
+                look(encoder, _clip(block.samples, place, device), block.pictures.every_frames)
+                for place in block.places
+            ]
+    finally:
+        torch.set_num_threads(num_threads)
+    partial = block.folder.with_name(f"{block.folder.name}.partial")
+    # A worker that died may have left it.
+    partial.mkdir(exist_ok=True)
+    np.save(partial / _FOUND, torch.cat(found).half().cpu().numpy())
+    partial.rename(block.folder)
+
+
+def _clip(samples: Samples, place: Place, device: str) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(samples.read(place)[None])).to(device)
+
+
+@lru_cache(maxsize=1)
+def _loaded(text: str, device: str) -> Encoder:
+    return encoders.build(PicturesConfig(**json.loads(text))).to(device)
+
+
+def _encoder(pictures: PicturesConfig, accelerator: str) -> tuple[Encoder, str]:
+    device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+    return _loaded(json.dumps(asdict(pictures)), device), device
+
+
+def run(cfg: EmbedApp) -> None:
+    """Write features in shards, `index.parquet`, `encoder.json` and `stats.json`.
+
+    A sample whose bytes were embedded before, with the same encoder, keeps its features; what is
+    new is embedded in blocks, and finished ones outlive a kill.
+
+    Raises:
+        UserError: no such encoder, or it does not fit the samples.
+    """
+    paths, work = cfg.paths, Path(cfg.paths.work)
+    packed = Packed.open(paths.packed, work, cfg.run.cache_gb)
+    if cfg.pictures.name == encoders.NONE:
+        with storage.replacing(paths.features, work) as fresh:
+            manifest.write_stats(fresh, {"samples": {}})
+        log.info("embed: conf/embed.yaml: pictures.name=none, so there is nothing to do")
+        return
+    encoder, _ = _encoder(cfg.pictures, cfg.run.accelerator)
+    if encoder.modality == "sound":
+        raise UserError(
+            f"conf/embed.yaml: pictures.name={cfg.pictures.name}: an encoder of sound, and samples "
+            "hold pictures alone; take one of pictures or of video"
+        )
+    made_by = workdir.key(
+        workdir.code_sha256(*_CODE), asdict(cfg.pictures), encoder.provenance(), torch.__version__
+    )
+    card = {
+        "architecture": encoder.architecture(),
+        "provenance": encoder.provenance(),
+        "pictures": asdict(cfg.pictures),
+        "made_by": made_by,
+    }
+    sha256s = packed.index["sha256"].to_pylist()
+    earlier = _earlier(paths.features, work, made_by)
+    rows = dict(zip(reversed(sha256s), reversed(range(len(sha256s))), strict=True))
+    todo = [row for sha256, row in sorted(rows.items()) if sha256 not in earlier]
+    finished = workdir.Blocks(work / "embed" / workdir.key(paths.features))
+    parts = list(executor.in_blocks(todo, cfg.block_samples))
+    names = [workdir.key(made_by, [sha256s[row] for row in part]) for part in parts]
+    missing = [number for number, name in enumerate(names) if name not in finished]
+
+    def blocks() -> Iterator[list[Block]]:
+        for number in missing:
+            places = [packed.at(row) for row in parts[number]]
+            folder = finished[names[number]].resolve()
+            yield [Block(packed.samples, places, cfg.pictures, cfg.run.accelerator, folder)]
+
+    results = executor.map_blocks(
+        embed_block, blocks(), cfg.run, title="embed", num_items=len(missing)
+    )
+    for (lost,) in results:
+        if isinstance(lost, executor.Lost):
+            raise UserError(f"embed: {lost.detail}; run it again")
+    for part, name in zip(parts, names, strict=True):
+        earlier.update((sha256s[row], (finished[name] / _FOUND, at)) for at, row in enumerate(part))
+    with storage.replacing(paths.features, work) as fresh:
+        _assemble(fresh, packed, earlier, cfg.shard_samples)
+        (fresh / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
+        manifest.write_stats(fresh, {"samples": {"embedded": len(sha256s)}})
+    finished.clear()
+    log.info("embed: %d samples, %d of them new", len(sha256s), len(todo))
+
+
+def _earlier(place: str, work: Path, made_by: str) -> dict[str, tuple[Path, int]]:
+    """By hash of a sample, where an earlier run left its features; empty if it made others."""
+    folder = storage.local_copy(place, work).resolve()
+    try:
+        if features.read_card(folder).get("made_by") != made_by:
+            return {}
+        table = features.read_table(folder)
+    except UserError:
+        return {}
+    columns = (table[name].to_pylist() for name in ("sha256", "shard", "row"))
+    return {
+        sha256: (folder / shard, row)
+        for sha256, shard, row in zip(*columns, strict=True)
+        if (folder / shard).is_file()
+    }
+
+
+def _assemble(
+    fresh: Path, packed: Packed, found: Mapping[str, tuple[Path, int]], shard_samples: int
+) -> None:
+    """Write features in the order of the packed index, a shard at a time."""
+    ids, sha256s = packed.index["sample_id"].to_pylist(), packed.index["sha256"].to_pylist()
+    rows = []
+    for number, part in enumerate(executor.in_blocks(range(len(ids)), shard_samples)):
+        name = f"features-{number:05d}.npy"
+        opened: dict[Path, NDArray[np.float16]] = {}
+        values = []
+        for at in part:
+            path, row = found[sha256s[at]]
+            if path not in opened:
+                opened[path] = np.load(path, mmap_mode="r", allow_pickle=False)
+            values.append(opened[path][row])
+        np.save(fresh / name, np.stack(values))
+        rows += [
+            {"sample_id": ids[at], "sha256": sha256s[at], "shard": name, "row": at - part[0]}
+            for at in part
+        ]
+    pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), fresh / INDEX)
