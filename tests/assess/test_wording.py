@@ -14,7 +14,9 @@ def summary(*sources: toy.Source, **kwargs: float):
 
 CAMERA = toy.Source("police", "real", 6, 30, "released by a court")
 RENDERER = toy.Source("bodycam", "real", 6, 30, toy.RENDERED)
-GAME = toy.Source("doom", "game", 2, 2, "played by Discern's agent in the ViZDoom engine; no real people")
+GAME = toy.Source(
+    "doom", "game", 2, 2, "played by Discern's agent in the ViZDoom engine; no real people"
+)
 
 
 @pytest.mark.parametrize(
