@@ -23,7 +23,7 @@ from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.hf import HfNet
 from pipeline.learn.networks.own import OwnNet
-from pipeline.learn.networks.pixels import Pixels
+from pipeline.learn.pixels import Pixels
 from pipeline.learn.weights import Detector
 from pipeline.manifest import CLASSES
 from tests.learn.networks.nets import random_clips, small_causal, small_frame

@@ -114,7 +114,7 @@ def outside_hashes(name: str) -> dict[str, str]:
     Empty for the networks of `pipeline`, and for a hub id before it was ever read.
     """
     if name.startswith(HF):
-        from pipeline.learn.networks.hub import commit_of
+        from pipeline.learn.hub import commit_of
 
         commit = commit_of(name.removeprefix(HF))
         if commit is not None:

@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 from pipeline.learn.networks.base import Network, ParameterGroup
 from pipeline.learn.networks.blocks import fresh_head
 from pipeline.learn.networks.hub import fresh_backbone, read_checkpoint
-from pipeline.learn.networks.pixels import Pixels
+from pipeline.learn.pixels import Pixels
 
 ALPHA = 2
 """Strength of the adapters for each of their ranks."""

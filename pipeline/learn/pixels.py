@@ -1,4 +1,4 @@
-"""What a video backbone was trained to see, as its `preprocessor_config.json` says."""
+"""What a pretrained network was trained to see, as its `preprocessor_config.json` says."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ class Pixels:
         Raises:
             KeyError, TypeError, ValueError: it is no description of such frames.
         """
-        cropped = values.get("do_center_crop", False) and "crop_size" in values
-        asked = _side(values["crop_size"] if cropped else values.get("size", size))
+        asked = side_of(values, size)
         if asked != size:
             raise ValueError(f"frames of {asked} pixels for a backbone that takes {size}")
         normal = values.get("do_normalize", True)
@@ -91,6 +90,28 @@ class Pixels:
         std = frames.new_tensor(self.std)[:, None, None]
         frames = (frames * self.scale - self.offset - mean) / std
         return frames.unflatten(0, (batch, self.num_frames))
+
+
+def side_of(values: Mapping[str, Any], default: int) -> int:
+    """Pixels of a side that a `preprocessor_config.json` prepares, or `default` if it says none.
+
+    Raises:
+        KeyError, TypeError, ValueError: it prepares frames that are no squares.
+    """
+    cropped = values.get("do_center_crop", False) and values.get("crop_size")
+    return _side(values["crop_size"] if cropped else values.get("size", default))
+
+
+def first_of(config: Mapping[str, Any], *names: str) -> int:
+    """The first of `names` that a config has; of a pair of sides, the first.
+
+    Raises:
+        KeyError: it has none of them.
+    """
+    found = next((config[name] for name in names if name in config), None)
+    if found is None:
+        raise KeyError(names[0])
+    return int(found[0] if isinstance(found, list | tuple) else found)
 
 
 def _side(size: Any) -> int:

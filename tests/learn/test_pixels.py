@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 import torch
 
-from pipeline.learn.networks.pixels import Pixels
+from pipeline.learn.pixels import Pixels
 from tests.learn.networks.nets import random_clips
 
 PUBLISHED = {
