@@ -116,10 +116,10 @@ def short() -> RenderSettings:
 
 
 def test_recordings_of_a_panorama_look_into_different_directions() -> None:
-    headings = [engine._heading(SEED, k * len(SOURCES)) % (2 * np.pi) for k in range(5)]
+    headings = [engine.heading(SEED, k * len(SOURCES)) % (2 * np.pi) for k in range(5)]
     apart = np.diff(sorted([*headings, min(headings) + 2 * np.pi]))
     assert apart.min() > 0.8
-    assert engine._heading(SEED, 1) != engine._heading(SEED + 1, 1)
+    assert engine.heading(SEED, 1) != engine.heading(SEED + 1, 1)
 
 
 def test_a_panorama_turns_to_the_right_and_goes_on_past_its_edge() -> None:

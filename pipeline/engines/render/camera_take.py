@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from pipeline.engines.render.events import draw_events, draw_incidents
 from pipeline.engines.render.kernels import WEARER
-from pipeline.engines.render.look import effects
-from pipeline.engines.render.look.camera import LUMA, AutoExposure, SensorCamera
+from pipeline.engines.render.look import effects, recorder
 from pipeline.engines.render.look.effects import Flash, View
 from pipeline.engines.render.look.fleet import FLEETS, Fleet, draw_camera
 from pipeline.engines.render.look.lens import FisheyeLens
 from pipeline.engines.render.look.lights import Shining
-from pipeline.engines.render.look.overlay import CameraText, TextLayer, draw_text
+from pipeline.engines.render.look.overlay import CameraText
 from pipeline.engines.render.motion import (
     BodyMotion,
     WeaponMotion,
@@ -34,7 +33,6 @@ NUM_SAMPLES = 3
 _PREVIEW = 64, 36
 _LARGEST_OWN_SHARE = 0.45
 _NEAREST_OBSTACLE_M = 0.12
-_BLANK_DEVIATION = 6.0
 _TORCH_SHARE_BY_DAY = 0.1
 _SKY_M = 900.0
 _TORCH_CONE = 0.985, 0.8
@@ -113,25 +111,16 @@ class BodyCameraTake:
         previews = [self._preview(t) for t in (0.0, 0.5, 0.9)]
         _reject_hidden(previews)
         profile = draw_camera(rng, self.fleet, self.fps, len(self.script.plan.lamps) > 0)
-        exposure = AutoExposure(profile, self.width, self.height, previews[0].radiance)
-        camera = SensorCamera(rng, profile, self.width, self.height)
-        text = self.text = draw_text(rng, self.fleet.layouts)
-        layer = None if text is None else TextLayer(text, self.width, self.height)
-        frames = []
-        for index in range(self.format.num_frames(self.script.duration_s)):
-            start_s = index / self.fps
-            exposure_ms, gain = exposure.settings()
-            radiance = self._radiance(start_s, exposure_ms / 1000)
-            image = camera.optics(radiance)
-            signal = camera.expose(image, exposure_ms, gain, start_s, self._readout_s)
-            picture = camera.develop(signal, gain)
-            exposure.observe(image, 1 / self.fps)
-            if layer is not None:
-                picture = layer.over(picture, start_s)
-            frames.append((255 * picture + 0.5).astype(np.uint8))
-        result = np.stack(frames)
-        if float(np.einsum("tyxc,c->tyx", result, LUMA).std(axis=(1, 2)).mean()) < _BLANK_DEVIATION:
-            raise Dropped("blank")
+        result, self.text = recorder.film(
+            rng,
+            profile,
+            self.fleet.layouts,
+            self.format,
+            self.script.duration_s,
+            self._readout_s,
+            previews[0].radiance,
+            self._radiance,
+        )
         self.script.blank(result, self.fps)
         return result
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.engines.render.look.overlay import CameraText, draw_text
+from pipeline.engines.render.look.overlay import CameraText, TextLayer, draw_text
 
 TEXT = CameraText(
     start_unix_s=1_600_000_000,
@@ -48,3 +48,12 @@ def test_half_of_the_devices_show_no_text():
     texts = [draw_text(np.random.default_rng(seed), (0, 1)) for seed in range(400)]
     assert np.mean([text is None for text in texts]) == pytest.approx(0.5, abs=0.07)
     assert len({text.corner for text in texts if text}) == 4
+
+
+def test_a_layer_covers_the_picture_with_the_text_of_its_time():
+    layer = TextLayer(TEXT, 192, 144)
+    grey = np.full((144, 192, 3), 0.3, np.float32)
+    colour, cover = TEXT.draw(192, 144, 1.0)
+    assert layer.over(grey, 1.2) == pytest.approx(grey * (1 - cover) + colour)
+    assert (layer.over(grey, 1.4) == layer.over(grey, 1.2)).all()
+    assert (layer.over(grey, 2.1) != layer.over(grey, 1.2)).any()
