@@ -76,7 +76,7 @@ class HfEncoder(Encoder):
         self._more: dict[str, Any] = {}
         if model_type == "vjepa2":
             self._more["skip_predictor"] = True
-        if kind.modality == "picture" and _interpolates(self.model):
+        if pixels is not None and kind.modality == "picture" and _interpolates(model):
             self._more["interpolate_pos_encoding"] = pixels.size != _own_side(self.config)
         self.requires_grad_(False)
         self.eval()
