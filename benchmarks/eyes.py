@@ -1,0 +1,378 @@
+"""What the origin is best learned from, and with which encoder: a linear layer judged by file.
+
+    python benchmarks/eyes.py ../shared/footage ../shared/footage_diverse
+
+Needs the packed samples of `dvc repro`, and collections of real files that nothing of the project
+made. Every row fits the layer of `pipeline/learn/origin.py` to some footage and judges it on files
+whose sources it never saw: on each collection where it learned from the default draw alone, on
+both together where sources of theirs joined it, each source left out in one of ten folds. A file
+is told by the mean log odds of its clips, at most twelve. Where anything is drawn, cells are means
+over three seeds; brackets hold the 95 % interval over sources (bootstrap), of the first seed.
+Choices that the project's configuration makes were made on rows in which the judged sources were
+left out; a claim on fewer than 20 sources of either answer is marked by a star.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from runs import BOOTSTRAP, markdown
+from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
+
+from pipeline import app, video, workdir
+from pipeline.config import EmbedApp, PicturesConfig, TrainApp
+from pipeline.errors import UserError
+from pipeline.learn import encoders
+from pipeline.learn.encoders.looks import look
+from pipeline.learn.networks.eyes import pooled
+from pipeline.learn.origin import Floats, balanced, fit_layer
+from pipeline.manifest import is_rendered, read_manifest
+from pipeline.packed import Packed
+from pipeline.shards import read_clip
+from pipeline.stages.ingest import ingest
+from pipeline.tombstones import Tombstones
+
+MOST_CLIPS = 12
+SEEDS = (1, 2, 3)
+NUM_FOLDS = 10
+FEW_SOURCES = 20
+PENALTIES = (0.3, 2.0, 8.0)
+OWN_WEIGHT = 10.0
+"""What a clip of a user's own few files counts beside one of the default draw."""
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Samples with their features."""
+
+    values: Floats
+    """(N, D)"""
+    origins: NDArray[np.str_]
+    sources: NDArray[np.str_]
+    files: NDArray[np.str_]
+    rendered: NDArray[np.bool_]
+
+    @property
+    def is_real(self) -> NDArray[np.bool_]:
+        """(N,)"""
+        return self.origins == "real"
+
+    def take(self, rows: NDArray[np.bool_]) -> Footage:
+        """Some of the samples."""
+        return Footage(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+def joined(parts: Sequence[Footage]) -> Footage:
+    """All samples of several."""
+    return Footage(
+        *(np.concatenate([getattr(one, n) for one in parts]) for n in Footage.__dataclass_fields__)
+    )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One clip, and what reads its frames."""
+
+    sha256: str
+    origin: str
+    source: str
+    file: str
+    authority: str
+
+
+class Clips:
+    """Clips whose features are kept in the work folder, by encoder."""
+
+    def __init__(self, samples: Sequence[Sample], read: object, work: Path) -> None:
+        self.samples, self.read, self.work = samples, read, work
+
+    def seen_by(self, pictures: PicturesConfig) -> Footage:
+        """The clips with what an encoder sees in them."""
+        key = workdir.key(pictures.__dict__, [one.sha256 for one in self.samples])
+        path = self.work / "features" / f"{key}.npy"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            encoder = encoders.build(pictures)
+            found = []
+            with torch.inference_mode():
+                for number in tqdm(range(len(self.samples)), pictures.name, mininterval=15):
+                    frames = np.ascontiguousarray(self.read(number)[None])  # type: ignore[operator]
+                    clip = torch.from_numpy(frames)
+                    found.append(look(encoder, clip, pictures.every_frames).half().numpy())
+            np.save(path, np.concatenate(found))
+        looks = torch.from_numpy(np.load(path)).double()
+        return Footage(
+            pooled(looks).numpy(),
+            np.array([one.origin for one in self.samples]),
+            np.array([one.source for one in self.samples]),
+            np.array([one.file for one in self.samples]),
+            np.array([is_rendered(one.authority) for one in self.samples]),
+        )
+
+
+def of_packed(packed: Packed, work: Path) -> Clips:
+    """The train clips of the default draw, variants aside."""
+    rows = packed.select(["train"], variants=False)
+    index = packed.index.take(rows).to_pylist()
+    samples = [
+        Sample(r["sha256"], r["origin"], r["source"], r["path"], r["authority"]) for r in index
+    ]
+    return Clips(samples, lambda number: packed.read(int(rows[number])), work)
+
+
+def of_collection(place: Path, work: Path) -> Clips:
+    """At most `MOST_CLIPS` clips of every file, spread evenly, as evaluation decodes them."""
+    cfg = app.compose("evaluate")
+    lenient = replace(cfg.ingest, max_reject_rate=1.0)
+    folder = work / "clips" / place.name
+    nothing = Tombstones(frozenset(), frozenset())
+    if not (folder / "manifest.parquet").is_file():
+        ingest([str(place)], str(folder), lenient, work, cfg.run, nothing, as_shown=True)
+    by_file: dict[str, list[int]] = {}
+    manifest = read_manifest(folder)
+    for number, clip in enumerate(manifest):
+        by_file.setdefault(clip.path, []).append(number)
+    taken = [
+        numbers[at]
+        for numbers in by_file.values()
+        for at in sorted(set(np.linspace(0, len(numbers) - 1, MOST_CLIPS).astype(int)))
+    ]
+    samples = [
+        Sample(
+            manifest[n].pixels_sha256,
+            manifest[n].origin,
+            manifest[n].source,
+            f"{place.name}/{manifest[n].path}",
+            manifest[n].authority,
+        )
+        for n in taken
+    ]
+    return Clips(samples, lambda at: video.decode(read_clip(folder, manifest[taken[at]])), work)
+
+
+def fitted(
+    train: Footage, judged: Footage, penalty: float, weights: Floats | None = None
+) -> Floats:
+    """Log odds of real of the judged samples, from a layer fitted to others."""
+    groups = np.unique(train.sources, return_inverse=True)[1]
+    odds = balanced(train.is_real, groups, 0.5)
+    if weights is not None:
+        odds = odds * weights
+        for answer in (True, False):
+            own = train.is_real == answer
+            odds[own] /= odds[own].sum()
+    return fit_layer(train.values, train.is_real, odds, penalty).log_odds(judged.values)
+
+
+def crossed(own: Footage, beside: Footage | None, penalty: float, seed: int) -> Floats:
+    """Log odds of `own`, each source left out of the fit in one of `NUM_FOLDS` folds."""
+    names = np.unique(own.sources)
+    place = np.random.default_rng(seed).permutation(len(names)) % NUM_FOLDS
+    folds = place[np.searchsorted(names, own.sources)]
+    found = np.zeros(len(folds))
+    for fold in np.unique(folds):
+        out = folds == fold
+        train = own.take(~out)
+        train = train if beside is None else joined([train, beside])
+        found[out] = fitted(train, own.take(out), penalty)
+    return found
+
+
+def with_few(
+    own: Footage, beside: Footage, num_files: int, penalty: float, seed: int
+) -> tuple[Floats, Footage]:
+    """Log odds of the files whose sources gave none of `num_files` real files that joined."""
+    rng = np.random.default_rng(seed)
+    files = rng.permutation(np.unique(own.files[own.is_real]))[:num_files]
+    drawn = np.isin(own.files, files)
+    rest = own.take(~np.isin(own.sources, np.unique(own.sources[drawn])))
+    train = joined([beside, own.take(drawn)])
+    weights = np.r_[np.ones(len(beside.files)), np.full(drawn.sum(), OWN_WEIGHT)]
+    return fitted(train, rest, penalty, weights), rest
+
+
+@dataclass(frozen=True)
+class Told:
+    """How files are told: AUROC of all, of real against games and against films, and found."""
+
+    everything: float
+    games: float
+    films: float
+    found: float
+    interval: tuple[float, float]
+    few: bool
+
+
+def told(log_odds: Floats, judged: Footage) -> Told:
+    """Judge by file."""
+    _, first, number = np.unique(judged.files, return_index=True, return_inverse=True)
+    scores = np.bincount(number, log_odds) / np.bincount(number)
+    origins, sources = judged.origins[first], judged.sources[first]
+    real = origins == "real"
+
+    def against(*others: str) -> float:
+        rows = real | np.isin(origins, others)
+        return float(roc_auc_score(real[rows], scores[rows])) if (~real[rows]).any() else np.nan
+
+    clusters = np.unique(sources, return_inverse=True)[1]
+
+    def statistics(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        values = [
+            roc_auc_score(real, scores, sample_weight=row)
+            if row[real].any() and row[~real].any()
+            else np.nan
+            for row in weights
+        ]
+        return {"auroc": np.array(values)}
+
+    interval = BOOTSTRAP.intervals(statistics, clusters)["auroc"]
+    highest = np.sort(scores[~real])[::-1][int(0.01 * (~real).sum())]
+    few = min(len(set(sources[real])), len(set(sources[~real]))) < FEW_SOURCES
+    return Told(
+        against(*set(origins)),
+        against("game"),
+        against("film"),
+        float((scores[real] > highest).mean()),
+        (np.nan, np.nan) if interval is None else (interval.low, interval.high),
+        few,
+    )
+
+
+def cells(found: Sequence[Told]) -> list[str]:
+    """Means over seeds as the cells of a row."""
+    low, high = found[0].interval
+    star = "*" if found[0].few else ""
+    means = [
+        float(np.nanmean([getattr(one, name) for one in found]))
+        for name in ("everything", "games", "films", "found")
+    ]
+    return [
+        f"{means[0]:.3f} ({low:.2f} to {high:.2f}){star}",
+        f"{means[1]:.3f}",
+        f"{means[2]:.3f}",
+        f"{means[3]:.0%}",
+    ]
+
+
+COLUMNS = ("AUROC by file", "games", "films", "found at 1 %")
+
+
+def table(title: str, rows: Iterable[tuple[str, str, Sequence[Told]]]) -> str:
+    """One table in Markdown."""
+    lines = [[what, where, *cells(found)] for what, where, found in rows]
+    return f"### {title}\n\n{markdown(['learned from', 'judged on', *COLUMNS], lines)}\n"
+
+
+def run(arguments: argparse.Namespace) -> None:
+    train_cfg, embed_cfg = app.compose("train"), app.compose("embed")
+    assert isinstance(train_cfg, TrainApp)
+    assert isinstance(embed_cfg, EmbedApp)
+    torch.set_num_threads(1)
+    work = Path(train_cfg.paths.work, "eyes")
+    penalty = train_cfg.origin.penalty
+    packed = Packed.open(arguments.packed or train_cfg.paths.packed, work)
+    default = of_packed(packed, work)
+    collections = {place.name: of_collection(place, work) for place in arguments.collections}
+
+    sizes = [int(size) for size in arguments.sizes.split(",")]
+    everies = [int(every) for every in arguments.every.split(",")]
+    chosen = embed_cfg.pictures
+    ways = [replace(chosen, size=size) for size in sizes]
+    ways += [replace(chosen, every_frames=every) for every in everies]
+    ways = list({json.dumps(way.__dict__): way for way in [chosen, *ways]}.values())
+    out: list[str] = []
+
+    def note(text: str) -> None:
+        out.append(text)
+        print(text, flush=True)
+
+    rows = []
+    for way in ways:
+        drawn = default.seen_by(way)
+        own = {name: clips.seen_by(way) for name, clips in collections.items()}
+        both, world = joined(list(own.values())), drawn.take(~drawn.rendered)
+        what = f"{way.name} at {way.size} px, a look every {way.every_frames} frames"
+        for name, one in own.items():
+            rows.append((what, name, [told(fitted(world, one, penalty), one)]))
+        found = [told(crossed(both, world, penalty, seed), both) for seed in SEEDS]
+        rows.append((f"{what}, and both collections", "sources left out", found))
+    note(table("Encoders, pixels and looks", rows))
+
+    drawn = default.seen_by(chosen)
+    own = {name: clips.seen_by(chosen) for name, clips in collections.items()}
+    both, world = joined(list(own.values())), drawn.take(~drawn.rendered)
+    rows = []
+    for what, train in (
+        ("what is not rendered: photographs and game engines", world),
+        ("rendered clips alone", drawn.take(drawn.rendered)),
+        ("all clips of the draw", drawn),
+    ):
+        for name, one in own.items():
+            rows.append((what, name, [told(fitted(train, one, penalty), one)]))
+    for what, beside in (("both collections alone", None), ("and what is not rendered", world)):
+        found = [told(crossed(both, beside, penalty, seed), both) for seed in SEEDS]
+        rows.append((what, "sources left out", found))
+    found = [told(crossed(both, drawn, penalty, seed), both) for seed in SEEDS]
+    rows.append(("and all clips of the draw", "sources left out", found))
+    note(table("What the origin is learned from", rows))
+
+    rows = []
+    for one_penalty in PENALTIES:
+        for name, one in own.items():
+            found = [told(fitted(world, one, one_penalty), one)]
+            rows.append((f"not rendered, penalty {one_penalty:g}", name, found))
+        found = [told(crossed(both, world, one_penalty, seed), both) for seed in SEEDS]
+        rows.append((f"and both collections, penalty {one_penalty:g}", "sources left out", found))
+    note(table("Penalty", rows))
+
+    rows = []
+    places = np.unique(world.sources[world.is_real])
+    for count in sorted({2, 5, 10, len(places)}):
+        for name, one in own.items():
+            found = []
+            for seed in SEEDS:
+                kept = np.random.default_rng(seed).permutation(places)[:count]
+                train = world.take(~world.is_real | np.isin(world.sources, kept))
+                found.append(told(fitted(train, one, penalty), one))
+            rows.append((f"{count} places", name, found))
+    note(table("Number of photographed places", rows))
+
+    rows = []
+    for count in (1, 2, 4, 8, 16):
+        found = []
+        for seed in SEEDS:
+            log_odds, rest = with_few(both, world, count, penalty, seed)
+            found.append(told(log_odds, rest))
+        rows.append((f"not rendered, and {count} real files", "sources of none of them", found))
+    note(table("Number of own real files", rows))
+    if arguments.out:
+        arguments.out.write_text("\n".join(out))
+        digest = hashlib.sha256(arguments.out.read_bytes()).hexdigest()
+        print(f"wrote {arguments.out}, {digest[:12]}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("collections", nargs="+", type=Path, metavar="COLLECTION")
+    parser.add_argument("--packed", help="packed samples, those of conf/paths.yaml if not given")
+    parser.add_argument("--sizes", default="126,196", metavar="PIXELS[,PIXELS]")
+    parser.add_argument("--every", default="8,16", metavar="FRAMES[,FRAMES]")
+    parser.add_argument("--out", type=Path, help="a file for the tables")
+    try:
+        run(parser.parse_args())
+    except UserError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
