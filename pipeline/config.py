@@ -205,6 +205,8 @@ class EmbedConfig:
     """conf/embed.yaml"""
 
     pictures: PicturesConfig = MISSING
+    variants: bool = MISSING
+    """Whether variants of train clips are embedded too."""
     block_samples: int = between(1)
     """Samples a block of work, which is what a kill loses at most."""
     shard_samples: int = between(1)

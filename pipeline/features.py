@@ -1,4 +1,4 @@
-"""What frozen encoders found in packed samples: an array a shard, beside an index of samples."""
+"""What a frozen encoder found in packed samples: an array a shard, beside an index of samples."""
 
 from __future__ import annotations
 
@@ -33,15 +33,31 @@ INDEX_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Features:
-    """The features of every packed sample, in the order of its index."""
+    """The features of the packed samples that heads learn from."""
 
     values: NDArray[np.float16]
-    """(N, K, F): of K looks of each of N samples."""
+    """(M, K, F): of K looks of each of M samples."""
+    places: NDArray[np.int64]
+    """(N,): of every packed sample its place in `values`, or -1 where it was not embedded."""
     card: Mapping[str, Any]
     """The encoder's `architecture` and `provenance`, and the `pictures` section of
     `conf/embed.yaml` that they were made by."""
     sha256: str
     """Hash of the card and of what the features are of."""
+
+    def of(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The features (len(rows), K, F) of rows of the packed index.
+
+        Raises:
+            UserError: some of them were not embedded.
+        """
+        places = self.places[rows]
+        if (places < 0).any():
+            raise UserError(
+                f"{(places < 0).sum():,} of {len(rows):,} samples were not embedded; set variants "
+                "in conf/embed.yaml if these are variants, and run dvc repro embed"
+            )
+        return self.values[places]
 
 
 def read(place: str, packed: Packed, work: Path) -> Features | None:
@@ -57,16 +73,27 @@ def read(place: str, packed: Packed, work: Path) -> Features | None:
         return None
     card = read_card(folder)
     table = read_table(folder)
-    index = packed.index
+    there = dict(zip(*(table[name].to_pylist() for name in ("sample_id", "sha256")), strict=True))
+    packed_ids, packed_sha256s = (
+        packed.index[name].to_pylist() for name in ("sample_id", "sha256")
+    )
     if (
-        table["sample_id"].to_pylist() != index["sample_id"].to_pylist()
-        or table["sha256"].to_pylist() != index["sha256"].to_pylist()
+        any(
+            there.pop(sample_id, sha256) != sha256
+            for sample_id, sha256 in zip(packed_ids, packed_sha256s, strict=True)
+        )
+        or there
     ):
         raise UserError(f"{place}: not of the samples in {packed.place}; run dvc repro embed")
-    values = gather(folder, table)
+    place_of = {sample_id: at for at, sample_id in enumerate(table["sample_id"].to_pylist())}
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     digest.update(packed.index_sha256.encode())
-    return Features(values, card, digest.hexdigest())
+    return Features(
+        gather(folder, table),
+        np.array([place_of.get(sample_id, -1) for sample_id in packed_ids], np.int64),
+        card,
+        digest.hexdigest(),
+    )
 
 
 def read_card(folder: Path) -> dict[str, Any]:

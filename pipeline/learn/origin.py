@@ -82,7 +82,7 @@ def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[
     groups = np.unique(sources[rows], return_inverse=True)[1]
     odds = balanced(is_real[rows], groups, cfg.source_balance) * weights[rows]
 
-    values = seen(features.values, rows)
+    values = seen(features.of(rows))
     layer = fit_layer(values, is_real[rows], odds, cfg.origin.penalty)
     scale = 1 / _overconfidence(values, is_real[rows], odds, groups, cfg)
     eyes = Eyes(
@@ -92,7 +92,7 @@ def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[
     )
     eyes.layer.weight.copy_(torch.from_numpy(layer.weight * scale)[None])
     eyes.layer.bias.fill_(layer.bias * scale)
-    return eyes, layer.log_odds(seen(features.values, data.val_rows)) * scale
+    return eyes, layer.log_odds(seen(features.of(data.val_rows))) * scale
 
 
 def origin_weights(data: PackedData, cfg: TrainConfig) -> Floats:
@@ -109,9 +109,9 @@ def balanced(is_real: NDArray[np.bool_], groups: NDArray[np.int64], balance: flo
     return sampler.odds()
 
 
-def seen(features: NDArray[np.float16], rows: NDArray[np.int64]) -> Floats:
-    """What `Eyes` sees in samples, from the features of their looks: (N, D)."""
-    return pooled(torch.from_numpy(features[rows]).double()).numpy()
+def seen(looks: NDArray[np.float16]) -> Floats:
+    """What `Eyes` sees in samples, from the features of their looks, (N, K, F): (N, 2F)."""
+    return pooled(torch.from_numpy(looks).double()).numpy()
 
 
 def auroc(log_odds: Floats, is_real: NDArray[np.bool_]) -> float | None:

@@ -80,6 +80,7 @@ def _encoder(pictures: PicturesConfig, accelerator: str) -> tuple[Encoder, str]:
 def run(cfg: EmbedApp) -> None:
     """Write features in shards, `index.parquet`, `encoder.json` and `stats.json`.
 
+    They are of the samples that heads are fitted to and calibrated on, those of train and val.
     A sample whose bytes were embedded before, with the same encoder, keeps its features; what is
     new is embedded in blocks, and finished ones outlive a kill.
 
@@ -108,9 +109,13 @@ def run(cfg: EmbedApp) -> None:
         "pictures": asdict(cfg.pictures),
         "made_by": made_by,
     }
+    embedded = [
+        *packed.select(["train"], variants=cfg.variants).tolist(),
+        *packed.select(["val"], variants=False).tolist(),
+    ]
     sha256s = packed.index["sha256"].to_pylist()
     earlier = _earlier(paths.features, work, made_by)
-    rows = dict(zip(reversed(sha256s), reversed(range(len(sha256s))), strict=True))
+    rows = {sha256s[row]: row for row in reversed(embedded)}
     todo = [row for sha256, row in sorted(rows.items()) if sha256 not in earlier]
     finished = workdir.Blocks(work / "embed" / workdir.key(paths.features))
     parts = list(executor.in_blocks(todo, cfg.block_samples))
@@ -132,11 +137,11 @@ def run(cfg: EmbedApp) -> None:
     for part, name in zip(parts, names, strict=True):
         earlier.update((sha256s[row], (finished[name] / _FOUND, at)) for at, row in enumerate(part))
     with storage.replacing(paths.features, work) as fresh:
-        _assemble(fresh, packed, earlier, cfg.shard_samples)
+        _assemble(fresh, packed, embedded, earlier, cfg.shard_samples)
         (fresh / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
-        manifest.write_stats(fresh, {"samples": {"embedded": len(sha256s)}})
+        manifest.write_stats(fresh, {"samples": {"embedded": len(embedded)}})
     finished.clear()
-    log.info("embed: %d samples, %d of them new", len(sha256s), len(todo))
+    log.info("embed: %d samples, %d of them new", len(embedded), len(todo))
 
 
 def _earlier(place: str, work: Path, made_by: str) -> dict[str, tuple[Path, int]]:
@@ -157,23 +162,24 @@ def _earlier(place: str, work: Path, made_by: str) -> dict[str, tuple[Path, int]
 
 
 def _assemble(
-    fresh: Path, packed: Packed, found: Mapping[str, tuple[Path, int]], shard_samples: int
+    fresh: Path,
+    packed: Packed,
+    embedded: Sequence[int],
+    found: Mapping[str, tuple[Path, int]],
+    shard_samples: int,
 ) -> None:
-    """Write features in the order of the packed index, a shard at a time."""
+    """Write features in the order of `embedded`, rows of the packed index, a shard at a time."""
     ids, sha256s = packed.index["sample_id"].to_pylist(), packed.index["sha256"].to_pylist()
     rows = []
-    for number, part in enumerate(executor.in_blocks(range(len(ids)), shard_samples)):
+    for number, part in enumerate(executor.in_blocks(embedded, shard_samples)):
         name = f"features-{number:05d}.npy"
         opened: dict[Path, NDArray[np.float16]] = {}
         values = []
-        for at in part:
-            path, row = found[sha256s[at]]
+        for at, row in enumerate(part):
+            path, place = found[sha256s[row]]
             if path not in opened:
                 opened[path] = np.load(path, mmap_mode="r", allow_pickle=False)
-            values.append(opened[path][row])
+            values.append(opened[path][place])
+            rows.append({"sample_id": ids[row], "sha256": sha256s[row], "shard": name, "row": at})
         np.save(fresh / name, np.stack(values))
-        rows += [
-            {"sample_id": ids[at], "sha256": sha256s[at], "shard": name, "row": at - part[0]}
-            for at in part
-        ]
     pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), fresh / INDEX)

@@ -61,8 +61,10 @@ class _Block(nn.Module):
 
 
 class Dino(Encoder):
-    """Frames to the class token and the mean patch after the tenth and after the last block.
+    """Frames to the mean patch after the tenth and after the last block.
 
+    The class token is left out: it says what a picture is of, and patches how it was made, which
+    is what carries over to places and games that no layer was fitted to (docs/experiments.md).
     Frames of another size are brought to `size`: those that are larger by less than a patch lose
     their rim, others are resampled, and squeezed where they are not square.
 
@@ -73,7 +75,7 @@ class Dino(Encoder):
     modality = "picture"
     mean: Tensor
     std: Tensor
-    num_features = 2 * len(_TAPPED) * _WIDTH
+    num_features = len(_TAPPED) * _WIDTH
 
     def __init__(self, *, size: int) -> None:
         super().__init__()
@@ -96,7 +98,7 @@ class Dino(Encoder):
         self.eval()
 
     def forward(self, taken: Tensor) -> Tensor:
-        """As in `Encoder`: (N, H, W, 3) to (N, 1536), each token normalised."""
+        """As in `Encoder`: (N, H, W, 3) to (N, 768), each token normalised."""
         if taken.device.type != "cpu" or torch.compiler.is_compiling():
             return self._look(taken)
         return torch.cat([self._look(some) for some in taken.split(_CHUNK_CPU)])
@@ -123,7 +125,7 @@ class Dino(Encoder):
                     if last
                     else functional.layer_norm(tokens, (_WIDTH,), eps=_EPSILON)
                 )
-                found += [normed[:, 0], normed[:, 1:].mean(1)]
+                found.append(normed[:, 1:].mean(1))
         return torch.cat(found, dim=1)
 
     def architecture(self) -> dict[str, Any]:
