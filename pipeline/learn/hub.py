@@ -5,6 +5,7 @@ Only weights in safetensors are read, and no code beside transformers' own runs.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 from torch import nn
 
+from pipeline import workdir
 from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,8 @@ PREPROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 _PROCESSOR = "processor_config.json"
 """Where newer releases keep what several preprocessors need, each under a name of its own."""
 _CARD = "README.md"
+_WEIGHTS = "model.safetensors"
+_WEIGHTS_INDEX = f"{_WEIGHTS}.index.json"
 
 
 def read_config(asked: str, name: str) -> Any:
@@ -117,7 +121,11 @@ def _json_object(path: Path) -> dict[str, Any]:
 
 
 def cached(name: str, file: str) -> Path | None:
-    """Where a file of a checkpoint lies on this machine, downloaded if need be; None without."""
+    """Where a file of a checkpoint lies on this machine, downloaded if need be; None without.
+
+    Raises:
+        OSError: the hub does not answer.
+    """
     from transformers.utils.hub import cached_file
 
     place, revision = place_of(name)
@@ -127,9 +135,27 @@ def cached(name: str, file: str) -> Path | None:
             file,
             revision=revision,
             _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
         )
     return Path(found) if found else None
+
+
+def weights_sha256(name: str) -> str:
+    """Of the file of a checkpoint's weights, or of the lines `<sha256>  <name>` of several files.
+
+    Raises:
+        OSError, ValueError, KeyError: they are not there.
+    """
+    if (path := cached(name, _WEIGHTS)) is not None:
+        return workdir.file_sha256(path)
+    if (index := cached(name, _WEIGHTS_INDEX)) is None:
+        raise ValueError(f"no {_WEIGHTS}")
+    lines = ""
+    for file in sorted(set(_json_object(index)["weight_map"].values())):
+        path = cached(name, file)
+        if path is None:
+            raise ValueError(f"no {file}")
+        lines += f"{workdir.file_sha256(path)}  {file}\n"
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def warn_unpinned(asked: str, name: str) -> None:
@@ -163,10 +189,10 @@ def licence_of(name: str) -> str | None:
     """The licence that the model card of a checkpoint states, as it words it."""
     from huggingface_hub import ModelCard
 
-    path = cached(name, _CARD)
-    if path is None:
-        return None
     try:
+        path = cached(name, _CARD)
+        if path is None:
+            return None
         values = ModelCard(path.read_text(), ignore_metadata_errors=True).data.to_dict()
     except (OSError, ValueError):
         return None

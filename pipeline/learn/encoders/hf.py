@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -12,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline import workdir
 from pipeline.errors import UserError
 from pipeline.learn import hub
 from pipeline.learn.encoders.base import Encoder
@@ -339,17 +337,5 @@ def _provenance(name: str) -> dict[str, str]:
         "name": short,
         "origin": f"folder {short}" if commit is None else f"hub {place}@{commit}",
         "licence": hub.licence_of(name) or UNSTATED,
-        "sha256": _weights_sha256(name),
+        "sha256": hub.weights_sha256(name),
     }
-
-
-def _weights_sha256(name: str) -> str:
-    """Of the file of weights, or of the names and hashes of several."""
-    config = hub.cached(name, "config.json")
-    assert config is not None
-    files = sorted(config.parent.glob("*.safetensors"))
-    hashes = {file.name: workdir.file_sha256(file) for file in files}
-    if len(hashes) == 1:
-        return next(iter(hashes.values()))
-    lines = "".join(f"{sha256}  {file}\n" for file, sha256 in hashes.items())
-    return hashlib.sha256(lines.encode()).hexdigest()

@@ -364,6 +364,24 @@ def test_where_the_weights_come_from_is_told_without_a_path(checkpoints: Path) -
     assert silent["licence"] == "not stated by the checkpoint"
 
 
+def test_weights_in_several_files_are_one_hash(checkpoints: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoints / "dinov2", tmp_path / "divided")
+    (folder / "model.safetensors").unlink()
+    model = transformers.Dinov2Model.from_pretrained(checkpoints / "dinov2")
+    model.save_pretrained(folder, max_shard_size=8000)
+    files = sorted(folder.glob("*.safetensors"))
+    assert len(files) > 1
+    lines = [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}\n" for one in files]
+    # Not of the checkpoint.
+    (folder / "adapter.safetensors").write_bytes(b"another")
+    divided = HfEncoder.from_checkpoint(str(folder))
+    assert divided.provenance()["sha256"] == hashlib.sha256("".join(lines).encode()).hexdigest()
+    taken = taken_by(divided)
+    assert torch.equal(
+        divided(taken), HfEncoder.from_checkpoint(str(checkpoints / "dinov2"))(taken)
+    )
+
+
 def test_a_hub_id_is_told_by_its_commit_and_warned_of_without_revision(
     checkpoints: Path,
     tmp_path: Path,
