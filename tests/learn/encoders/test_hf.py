@@ -524,5 +524,51 @@ def test_without_transformers_the_remedy_is_named(
         HfEncoder.from_architecture(**values)
 
 
-def test_every_kind_is_one_of_transformers_own() -> None:
-    assert set(KINDS) <= set(transformers.CONFIG_MAPPING.keys())
+HIERARCHY = {"image_size": SIDE, "patch_size": 4, "embed_dim": 8, "window_size": 4}
+STAGES = {"depths": [1, 1], "num_heads": [2, 2]}
+POSITIONS = {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2}
+OTHERS: dict[str, dict[str, Any]] = {
+    "beit": PICTURE,
+    "convnext": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2},
+    "convnextv2": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2},
+    "data2vec-vision": PICTURE,
+    "deit": PICTURE,
+    "dinov3_convnext": {"hidden_sizes": [8, 8, 8, 16], "depths": [1, 1, 1, 1]},
+    "ijepa": PICTURE,
+    "swin": {**HIERARCHY, **STAGES},
+    "swinv2": {**HIERARCHY, **STAGES},
+    "vit_msn": PICTURE,
+    "vivit": {**SMALL, "image_size": SIDE, "num_frames": 4, "tubelet_size": [2, 8, 8]},
+    "data2vec-audio": {**SMALL, **WAVES, **POSITIONS},
+    "hubert": {**SMALL, **WAVES, **POSITIONS},
+    "unispeech": {**SMALL, **WAVES, **POSITIONS},
+    "unispeech-sat": {**SMALL, **WAVES, **POSITIONS},
+    "wav2vec2-conformer": {**SMALL, **WAVES, **POSITIONS},
+    "wavlm": {**SMALL, **WAVES, **POSITIONS},
+}
+
+
+@pytest.mark.parametrize("model_type", OTHERS)
+def test_every_other_kind_is_read_and_rebuilt(tmp_path: Path, model_type: str) -> None:
+    torch.manual_seed(0)
+    config = transformers.CONFIG_MAPPING[model_type](**OTHERS[model_type])
+    transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
+    heard = KINDS[model_type].modality == "sound"
+    preprocessor = EXTRACTORS["wav2vec2"] if heard else CROPPED
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    encoder = HfEncoder.from_checkpoint(str(tmp_path))
+    values = json.loads(json.dumps(encoder.architecture()))
+    del values["name"]
+    again = HfEncoder.from_architecture(**values)
+    again.load_state_dict(encoder.state_dict())
+    taken = taken_by(encoder)
+    features = encoder(taken)
+    assert features.shape == (2, encoder.num_features)
+    assert (features[0] - features[1]).abs().max() > 1e-4
+    assert torch.equal(again(taken), features)
+
+
+def test_every_kind_is_tried() -> None:
+    towers = {"siglip_vision_model", "clip_vision_model", "clap_audio_model"}
+    own = {config.model_type for config in CONFIGS.values()} - {"siglip", "clip", "clap"}
+    assert set(KINDS) == own | towers | set(OTHERS)
