@@ -8,6 +8,7 @@ world, the more surely it takes a rendered street for a game (docs/experiments.m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,6 +45,21 @@ class Layer:
         """Of values (N, D), (N,)."""
         return np.asarray(values @ self.weight + self.bias)
 
+    def scaled(self, scale: float) -> Layer:
+        """The layer whose log odds are `scale` times these."""
+        return Layer(self.weight * scale, self.bias * scale)
+
+    def set_into(self, eyes: Eyes) -> None:
+        """Make it the layer of eyes."""
+        eyes.layer.weight.copy_(torch.from_numpy(self.weight)[None])
+        eyes.layer.bias.fill_(self.bias)
+
+    @classmethod
+    def of(cls, eyes: Eyes) -> Layer:
+        """The layer of eyes."""
+        weight = eyes.layer.weight[0].detach().double().cpu()
+        return cls(weight.numpy(), float(eyes.layer.bias))
+
 
 def fit_layer(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Layer:
     """Fit by logistic regression, the same on any number of cores.
@@ -63,6 +79,49 @@ def fit_layer(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty:
     return Layer(weight, float(regression.intercept_[0] - weight @ mean))
 
 
+@dataclass(frozen=True)
+class Examples:
+    """Clips that the answer on the origin is learned from."""
+
+    values: Floats
+    """(N, D): what `Eyes` see of them."""
+    is_real: NDArray[np.bool_]
+    """(N,)"""
+    sources: NDArray[np.str_]
+    """(N,)"""
+    weights: Floats
+    """(N,): how much each counts beside others of its answer and source, above 0."""
+
+    def take(self, chosen: NDArray[Any]) -> Examples:
+        """Some of them, by number or by mask."""
+        return Examples(
+            self.values[chosen], self.is_real[chosen], self.sources[chosen], self.weights[chosen]
+        )
+
+    def joined(self, others: Examples) -> Examples:
+        """These, then `others`."""
+        return Examples(
+            np.concatenate([self.values, others.values]),
+            np.concatenate([self.is_real, others.is_real]),
+            np.concatenate([self.sources, others.sources]),
+            np.concatenate([self.weights, others.weights]),
+        )
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """(N,): numbers of the sources, in the order of their names."""
+        # A source may name footage of both answers.
+        return np.unique(self.sources, return_inverse=True)[1].astype(np.int64)
+
+    def odds(self, source_balance: float) -> Floats:
+        """(N,): how much they count; real as much as fictional, whatever their weights."""
+        odds = balanced(self.is_real, self.groups, source_balance) * self.weights
+        for answer in (False, True):
+            own = self.is_real == answer
+            odds[own] /= 2 * odds[own].sum()
+        return odds
+
+
 def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[Eyes, Floats]:
     """Fit the layer, and make its answers as sure as they are right on sources left out.
 
@@ -72,27 +131,38 @@ def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[
     Raises:
         UserError: what has a weight on the origin is all real or all fictional.
     """
-    weights = origin_weights(data, cfg)
-    rows = data.packed.select(["train"], variants=cfg.origin.use_variants)
-    rows = rows[weights[rows] > 0]
-    is_real = np.array(IS_REAL)[data.labels]
-    _check(is_real[rows])
-    sources = data.packed.index["source"].to_numpy(zero_copy_only=False)
-    # A source may name footage of both answers.
-    groups = np.unique(sources[rows], return_inverse=True)[1]
-    odds = balanced(is_real[rows], groups, cfg.source_balance) * weights[rows]
-
-    values = seen(features.of(rows))
-    layer = fit_layer(values, is_real[rows], odds, cfg.origin.penalty)
-    scale = 1 / _overconfidence(values, is_real[rows], odds, groups, cfg)
+    layer = fit_calibrated(training_examples(data, features, cfg), cfg)
     eyes = Eyes(
         _encoder_of(features),
         window=data.packed.format.num_frames,
         every_frames=features.card["pictures"]["every_frames"],
     )
-    eyes.layer.weight.copy_(torch.from_numpy(layer.weight * scale)[None])
-    eyes.layer.bias.fill_(layer.bias * scale)
-    return eyes, layer.log_odds(seen(features.of(data.val_rows))) * scale
+    layer.set_into(eyes)
+    return eyes, layer.log_odds(seen(features.of(data.val_rows)))
+
+
+def training_examples(data: PackedData, features: Features, cfg: TrainConfig) -> Examples:
+    """The clips of train that have a weight on the origin.
+
+    Raises:
+        UserError: they are all real or all fictional.
+    """
+    weights = origin_weights(data, cfg)
+    rows = data.packed.select(["train"], variants=cfg.origin.use_variants)
+    rows = rows[weights[rows] > 0]
+    is_real = np.array(IS_REAL)[data.labels[rows]]
+    _check(is_real)
+    sources = np.array(data.packed.index["source"].to_pylist(), np.str_)
+    return Examples(seen(features.of(rows)), is_real, sources[rows], weights[rows])
+
+
+def fit_calibrated(examples: Examples, cfg: TrainConfig) -> Layer:
+    """A layer whose answers are as sure as they are right on sources left out."""
+    penalty = cfg.origin.penalty
+    odds = examples.odds(cfg.source_balance)
+    layer = fit_layer(examples.values, examples.is_real, odds, penalty)
+    found = left_out(examples.values, examples.is_real, odds, examples.groups, penalty)
+    return layer.scaled(1 / _overconfidence(found, examples.is_real))
 
 
 def origin_weights(data: PackedData, cfg: TrainConfig) -> Floats:
@@ -149,14 +219,8 @@ def left_out(
     return found
 
 
-def _overconfidence(
-    values: Floats,
-    is_real: NDArray[np.bool_],
-    odds: Floats,
-    groups: NDArray[np.int64],
-    cfg: TrainConfig,
-) -> float:
-    found = left_out(values, is_real, odds, groups, cfg.origin.penalty)
+def _overconfidence(found: Floats, is_real: NDArray[np.bool_]) -> float:
+    """What to divide log odds by; they are NaN for sources that could not be left out."""
     told = ~np.isnan(found)
     if is_real[told].all() or not is_real[told].any():
         return 1.0
