@@ -27,7 +27,7 @@ from pipeline.shards import Place
 
 log = logging.getLogger(__name__)
 
-_CODE = ("stages/embed.py", "features.py", "learn/encoders")
+_CODE = ("stages/embed.py", "features.py", "learn/encoders", "learn/hub.py", "learn/pixels.py")
 _FOUND = "features.npy"
 
 
@@ -101,7 +101,10 @@ def run(cfg: EmbedApp) -> None:
             "hold pictures alone; take one of pictures or of video"
         )
     made_by = workdir.key(
-        workdir.code_sha256(*_CODE), asdict(cfg.pictures), encoder.provenance(), torch.__version__
+        workdir.code_sha256(*_CODE),
+        asdict(cfg.pictures),
+        encoder.provenance()["sha256"],
+        torch.__version__,
     )
     card = {
         "architecture": encoder.architecture(),
