@@ -83,8 +83,11 @@ def product_of(pixels: Network, eyes: Eyes) -> ProductNet:
 
 def discharge_log_odds(logits: Tensor) -> Tensor:
     """Log odds of a discharge from logits of the classes: (..., 4) to (...)."""
-    is_so = torch.tensor(IS_DISCHARGE, device=logits.device)
-    return logits[..., is_so].logsumexp(-1) - logits[..., ~is_so].logsumexp(-1)
+    # Lists of places, because an exported graph cannot tell how many places a mask names.
+    is_so, is_not = (
+        [n for n, so in enumerate(IS_DISCHARGE) if so is wanted] for wanted in (True, False)
+    )
+    return logits[..., is_so].logsumexp(-1) - logits[..., is_not].logsumexp(-1)
 
 
 def product_logits(origin: Tensor, discharge: Tensor) -> Tensor:
