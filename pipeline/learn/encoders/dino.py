@@ -151,8 +151,9 @@ class Dino(Encoder):
             UserError: the package is missing or holds other weights, or the size does not fit.
         """
         encoder = cls(size=size)
-        encoder.load_state_dict(_of_graph(_read(), size))
-        encoder.half().float()
+        state = _of_graph(_read(), size)
+        # The weights alone: what frames are normalised by is not kept, so it stays exact.
+        encoder.load_state_dict({name: value.half().float() for name, value in state.items()})
         return encoder
 
 
