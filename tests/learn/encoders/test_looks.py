@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pipeline.learn.encoders.looks import look, num_looks
+from tests.learn.encoders.tiny import Colours, Pace
+from tests.learn.networks.nets import random_clips
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "every_frames", "seen"),
+    [(8, 3, [0, 3, 6]), (8, 8, [0]), (8, 20, [0]), (9, 8, [0, 8]), (3, 1, [0, 1, 2])],
+)
+def test_pictures_are_the_first_frame_and_every_so_many_after_it(
+    num_frames: int, every_frames: int, seen: list[int]
+) -> None:
+    clips = random_clips(2, num_frames)
+    found = look(Colours(), clips, every_frames)
+    expected = clips[:, seen].float().mean((2, 3)) / 255
+    torch.testing.assert_close(found, expected)
+    assert num_looks(Colours(), num_frames, every_frames) == len(seen)
+
+
+@pytest.mark.parametrize(("num_frames", "ends"), [(9, (0, 8)), (3, (0, 2)), (2, (0, 1))])
+def test_video_is_seen_at_once_evenly_over_the_clip(
+    num_frames: int, ends: tuple[int, int]
+) -> None:
+    clips = random_clips(2, num_frames)
+    found = look(Pace(), clips, every_frames=4)
+    means = clips[:, list(ends)].float().mean((2, 3)) / 255
+    torch.testing.assert_close(found, (means[:, 1] - means[:, 0])[:, None])
+    assert num_looks(Pace(), num_frames, 4) == 1
+
+
+def test_video_shorter_than_an_encoder_takes_is_repeated() -> None:
+    clips = torch.arange(2, dtype=torch.uint8)[None, :, None, None, None].expand(1, 2, 4, 4, 3)
+
+    class Seen(Pace):
+        num_frames = 4
+
+        def forward(self, taken: torch.Tensor) -> torch.Tensor:
+            return taken[:, :, 0, 0, 0].float()
+
+    assert look(Seen(), clips, 1).tolist() == [[[0, 0, 1, 1]]]

@@ -1,0 +1,90 @@
+"""Encoders so small that tests can afford them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.networks.eyes import Eyes
+
+
+class Colours(Encoder):
+    """The mean colour of a frame, each channel in [0, 1]; it counts the frames that it sees."""
+
+    modality = "picture"
+    num_features = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_seen = 0
+
+    def forward(self, taken: Tensor) -> Tensor:
+        self.num_seen += taken.shape[0]
+        return taken.float().mean((1, 2)) / 255
+
+    def architecture(self) -> dict[str, Any]:
+        return {"name": "colours"}
+
+    def provenance(self) -> dict[str, str]:
+        return {"name": "Colours", "origin": "a test", "licence": "CC0-1.0", "sha256": "0" * 64}
+
+
+class Pace(Colours):
+    """The mean colour of the last of three frames, less that of the first."""
+
+    modality = "video"
+    num_frames = 3
+
+    def forward(self, taken: Tensor) -> Tensor:
+        means = taken.float().mean((2, 3)) / 255
+        return means[:, -1] - means[:, 0]
+
+
+def colour_eyes(*, window: int = 8, every_frames: int = 3) -> Eyes:
+    """Eyes with an opinion on mean colours."""
+    eyes = Eyes(Colours(), window=window, every_frames=every_frames)
+    torch.manual_seed(2)
+    torch.nn.init.normal_(eyes.layer.weight, std=4.0)
+    torch.nn.init.constant_(eyes.layer.bias, 0.5)
+    return eyes
+
+
+def write_checkpoint(folder: Path, seed: int = 0) -> str:
+    """A DINOv2 of 16 channels as it is published; gives its `pictures.name`."""
+    import transformers
+
+    torch.manual_seed(seed)
+    config = transformers.Dinov2Config(
+        image_size=16,
+        patch_size=8,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        initializer_range=0.3,
+    )
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    preprocessor = {
+        "image_processor_type": "ViTImageProcessor",
+        "size": {"height": 16, "width": 16},
+        "resample": 2,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.25, 0.25, 0.25],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    return f"hf:{folder}"
+
+
+def checkpoint_eyes(folder: Path, *, window: int = 8, every_frames: int = 3) -> Eyes:
+    """Eyes with an opinion on what that DINOv2 sees; they can be saved and rebuilt."""
+    from pipeline.learn.encoders.hf import HfEncoder
+
+    encoder = HfEncoder.from_checkpoint(write_checkpoint(folder).removeprefix("hf:"))
+    eyes = Eyes(encoder, window=window, every_frames=every_frames)
+    torch.manual_seed(2)
+    torch.nn.init.normal_(eyes.layer.weight, std=2.0)
+    return eyes
