@@ -20,17 +20,25 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "forget": ("<collection>/<recording>",),
     "catalogue": (),
     "verify": ("[root]",),
+    "adapt": ("<collection>",),
     "compare": ("[revision …]",),
     "export": (),
     "find-lr": (),
     "overfit": (),
 }
 """What each of them is told first; what stands in brackets may be left out or repeated."""
-_CONFIG = {"compare": "compare", "export": "export", "find-lr": "train", "overfit": "train"}
+_CONFIG = {
+    "adapt": "adapt",
+    "compare": "compare",
+    "export": "export",
+    "find-lr": "train",
+    "overfit": "train",
+}
 """Whose keys a command takes; those of ingest where it is not named."""
 _WRITING = {
     "forget": "footage/forgotten.csv",
     "catalogue": "the catalogue",
+    "adapt": "the adapted weights",
     "export": "the export",
     "find-lr": "the plot of find-lr",
 }

@@ -43,6 +43,7 @@ class Paths:
     features: str = MISSING
     probes: str = MISSING
     models: str = MISSING
+    adapted: str = MISSING
     reports: str = MISSING
     collection_reports: str = MISSING
     compared_reports: str = MISSING
@@ -462,7 +463,29 @@ class ExportApp(App):
     """As for evaluate."""
 
 
-COMMANDS: dict[str, type[App]] = {"compare": CompareApp, "export": ExportApp}
+@dataclass
+class AdaptApp(App):
+    """`python -m pipeline adapt`"""
+
+    ingest: IngestConfig = MISSING
+    """How the collection becomes canonical clips."""
+    weight: float = between(1e-3, default=10.0)
+    """What each of its clips counts for the origin, where those of training count 1."""
+    clips_per_file: int = between(1, default=8)
+    """Most clips of a file that are learned from and judged, spread evenly over it."""
+    num_draws: int = between(1, default=5)
+    """Draws of files behind each point of the learning curve."""
+    seed: int = between(0, default=0)
+    """Of these draws; the weights do not depend on it."""
+    factory: str | None = None
+    """As for evaluate."""
+
+
+COMMANDS: dict[str, type[App]] = {
+    "adapt": AdaptApp,
+    "compare": CompareApp,
+    "export": ExportApp,
+}
 """Commands that have keys of their own."""
 
 

@@ -131,7 +131,7 @@ def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[
     Raises:
         UserError: what has a weight on the origin is all real or all fictional.
     """
-    layer = fit_calibrated(training_examples(data, features, cfg), cfg)
+    layer, _ = fit_calibrated(training_examples(data, features, cfg), cfg)
     eyes = Eyes(
         _encoder_of(features),
         window=data.packed.format.num_frames,
@@ -156,13 +156,18 @@ def training_examples(data: PackedData, features: Features, cfg: TrainConfig) ->
     return Examples(seen(features.of(rows)), is_real, sources[rows], weights[rows])
 
 
-def fit_calibrated(examples: Examples, cfg: TrainConfig) -> Layer:
-    """A layer whose answers are as sure as they are right on sources left out."""
+def fit_calibrated(examples: Examples, cfg: TrainConfig) -> tuple[Layer, float]:
+    """A layer whose answers are as sure as they are right on sources left out.
+
+    Returns:
+        The layer, and by what its log odds were multiplied to be so.
+    """
     penalty = cfg.origin.penalty
     odds = examples.odds(cfg.source_balance)
     layer = fit_layer(examples.values, examples.is_real, odds, penalty)
     found = left_out(examples.values, examples.is_real, odds, examples.groups, penalty)
-    return layer.scaled(1 / _overconfidence(found, examples.is_real))
+    scale = 1 / _overconfidence(found, examples.is_real)
+    return layer.scaled(scale), scale
 
 
 def origin_weights(data: PackedData, cfg: TrainConfig) -> Floats:

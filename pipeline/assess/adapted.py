@@ -1,0 +1,252 @@
+"""The page beside adapted weights: what a team's own files gained, and what that rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from pipeline.assess.figures import COLOURS
+from pipeline.assess.untrusted import plain
+from pipeline.assess.wording import DASH, decimal, percent
+
+FEWEST_SOURCES = 20
+"""Below, a claim rests on too little to be more than a hint."""
+_TEMPLATES = Path(__file__).parent / "templates"
+_MOST_CHARACTERS = 300
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 1000, 330, 62, 130, 14, 44
+_ALL = "all"
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A file of the collection, and how probable it is that it is real."""
+
+    path: str
+    origin: str
+    source: str
+    num_clips: int
+    before: float
+    """By the detector as it was."""
+    after: float | None
+    """By weights that saw nothing of its source; None where there are none."""
+
+    @property
+    def of_truth(self) -> float:
+        """The probability of what it is, by the last who said something."""
+        said = self.before if self.after is None else self.after
+        return said if self.origin == "real" else 1 - said
+
+
+def render(told: Mapping[str, Any], files: Sequence[FileRow], rejects: Sequence[str]) -> str:
+    """The page; the same values give the same bytes.
+
+    Args:
+        told: what `metrics.json` holds.
+        files: of the collection.
+        rejects: a sentence for each file that could not be read.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_readable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("adapted.html.j2").render(
+        told=told,
+        headline=_headline(told),
+        warnings=_warnings(told),
+        assumptions=_assumptions(told),
+        folds=" together with some others" if told["sources"] > FEWEST_SOURCES else "",
+        comparison=_comparison(told),
+        curve=[_curve_row(point) for point in told["learning_curve"]],
+        curve_caption=_curve_caption(told),
+        plot=_plot(told["learning_curve"]),
+        files=[_file_row(file) for file in sorted(files, key=lambda one: one.of_truth)],
+        rejects=rejects,
+        style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"),
+    )
+
+
+def _readable(value: Any) -> Any:
+    """Text of an index, which hides nothing and ends; markup of our own stays as it is."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return plain(value, 10 * _MOST_CHARACTERS)
+    return value
+
+
+def count(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _headline(told: Mapping[str, Any]) -> str:
+    learned = f"{count(told['files'], 'file')} of {count(told['sources'], 'source')}"
+    if _ALL not in told["sources_left_out"]:
+        return f"The origin is learned from {learned} more; what that gains cannot be judged"
+    before, after = (told[key][_ALL] for key in ("before", "sources_left_out"))
+    return (
+        f"Real told from fictional with AUROC {decimal(before['auroc'])} before and "
+        f"{decimal(after['auroc'])} after, by file, on {learned} that the weights judged by had "
+        "not seen"
+    )
+
+
+def _warnings(told: Mapping[str, Any]) -> list[str]:
+    found = []
+    if told["no_learning_curve"]:
+        found.append(told["no_learning_curve"])
+    if told["sources"] < FEWEST_SOURCES:
+        found.append(
+            f"{count(told['sources'], 'source')} are fewer than {FEWEST_SOURCES}: thin evidence. "
+            "Take the numbers below for a hint, and judge the weights on footage from elsewhere."
+        )
+    return found
+
+
+def _assumptions(told: Mapping[str, Any]) -> list[str]:
+    by_origin = ", ".join(
+        f"{origin}: {count(told['files_by_origin'][origin], 'file')} of "
+        f"{count(told['sources_by_origin'][origin], 'source')}"
+        for origin in told["files_by_origin"]
+    )
+    found = [
+        f"It learned from {count(told['clips'], 'clip')}, at most {told['clips_per_file']} a file "
+        f"({by_origin}). Each counts {told['weight']:g} times one of training.",
+        "It assumes that what the detector will be asked about comes from cameras, games and "
+        "films like these, and that their labels are right.",
+        "It assumes that files of one source share cameras, places or titles, and that different "
+        "sources share none. Two names for one camera make the numbers below too good.",
+        "Only the answer on the origin changed. What is said of a discharge is as it was, and "
+        "was not looked at here.",
+        "Alert thresholds were chosen for the weights before; evaluate these again before use.",
+    ]
+    if told["rendered_files"]:
+        found.append(
+            f"{count(told['rendered_files'], 'file')} that a computer rendered, by the column "
+            "authority, left out: they teach nothing about the world."
+        )
+    return found
+
+
+def _comparison(told: Mapping[str, Any]) -> list[list[str]]:
+    rows = []
+    for against, after in told["sources_left_out"].items():
+        before = told["before"][against]
+        rows.append(
+            [
+                _named(against),
+                decimal(before["auroc"]),
+                decimal(after["auroc"]),
+                percent(before["found"]),
+                percent(after["found"]),
+                f"{after['num_real']:,} real and {after['num_fictional']:,} other files of "
+                f"{count(after['num_sources'], 'source')}",
+            ]
+        )
+    return rows
+
+
+def _named(against: str) -> str:
+    return "everything fictional" if against == _ALL else against
+
+
+def _curve_caption(told: Mapping[str, Any]) -> str:
+    draws = max((point["draws"] for point in told["learning_curve"]), default=0)
+    return (
+        f"Of {count(draws, 'draw')}, each holds out a third of the sources of either side, learns "
+        "from files of the others, taken in turns from their sources, and is judged on every file "
+        "held out. 0 files are the detector as it was. Shown are the mean and the range over "
+        "draws, which share files and are no interval of confidence."
+    )
+
+
+def _curve_row(point: Mapping[str, Any]) -> list[str]:
+    auroc, found = point["auroc"], point["found"]
+    return [
+        f"{point['files']:,}",
+        _whole(point["sources_drawn"]),
+        _named(point["against"]),
+        f"{decimal(auroc['mean'])}, {decimal(auroc['least'])} to {decimal(auroc['most'])}",
+        f"{percent(found['mean'])}, {percent(found['least'])} to {percent(found['most'])}",
+        f"{_whole(point['num_real'])} real and {_whole(point['num_fictional'])} other files of "
+        f"{_whole(point['num_sources'])} sources",
+    ]
+
+
+def _whole(values: Mapping[str, float]) -> str:
+    least, most = values["least"], values["most"]
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def _file_row(file: FileRow) -> list[str]:
+    return [
+        plain(file.path, _MOST_CHARACTERS),
+        file.origin,
+        plain(file.source, _MOST_CHARACTERS),
+        f"{file.num_clips:,}",
+        decimal(file.before),
+        DASH if file.after is None else decimal(file.after),
+        "right" if file.of_truth > 0.5 else "wrong",
+    ]
+
+
+def _plot(points: Sequence[Mapping[str, Any]]) -> Markup:
+    """AUROC over files as SVG: a line of means and a band of ranges for each question."""
+    sizes = sorted({point["files"] for point in points})
+    if not sizes:
+        return Markup()
+    lowest = min(0.5, min(point["auroc"]["least"] for point in points))
+    lowest = int(lowest * 10) / 10
+
+    def x(files: int) -> float:
+        step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(sizes) - 1)
+        return round(_LEFT + step * sizes.index(files), 1)
+
+    def y(auroc: float) -> float:
+        return round(_TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - auroc) / (1 - lowest), 1)
+
+    parts = [
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" font-size="14" fill="currentColor" '
+        'aria-label="AUROC over the number of files learned from; the table below has the numbers">'
+    ]
+    for tenth in range(round(lowest * 10), 11):
+        at = y(tenth / 10)
+        parts.append(
+            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at}" y2="{at}" stroke="var(--grid)"/>'
+            f'<text x="{_LEFT - 10}" y="{at + 5}" text-anchor="end">{tenth / 10:.1f}</text>'
+        )
+    for size in sizes:
+        at = _HEIGHT - _BOTTOM + 20
+        parts.append(f'<text x="{x(size)}" y="{at}" text-anchor="middle">{size}</text>')
+    parts.append(
+        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 4}" text-anchor="middle">'
+        "files learned from</text>"
+    )
+    names = list(dict.fromkeys(point["against"] for point in points))
+    for number, name in enumerate(names):
+        own = [point for point in points if point["against"] == name]
+        colour = COLOURS[number % len(COLOURS)]
+        band = [(x(one["files"]), y(one["auroc"]["most"])) for one in own]
+        band += [(x(one["files"]), y(one["auroc"]["least"])) for one in reversed(own)]
+        line = [(x(one["files"]), y(one["auroc"]["mean"])) for one in own]
+        label = escape(plain(_named(name), _MOST_CHARACTERS))
+        at = _TOP + 16 + 22 * number
+        parts.append(
+            f'<polygon points="{_joined(band)}" fill="{colour}" opacity="0.13"/>'
+            f'<polyline points="{_joined(line)}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
+            + "".join(f'<circle cx="{a}" cy="{b}" r="4" fill="{colour}"/>' for a, b in line)
+            + f'<text x="{_WIDTH - _RIGHT + 14}" y="{at}" fill="{colour}">{label}</text>'
+        )
+    return Markup("".join([*parts, "</svg>"]))
+
+
+def _joined(places: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{a},{b}" for a, b in places)

@@ -1,0 +1,206 @@
+"""The clips of a team's own collection, and what the eyes of a detector see of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pipeline import interrupts, manifest, storage, video, workdir
+from pipeline.collection import IndexRow, read_index
+from pipeline.config import AdaptApp, ClipFormat, Run
+from pipeline.errors import UserError
+from pipeline.learn.encoders.looks import look
+from pipeline.learn.losses import IS_REAL
+from pipeline.learn.networks.eyes import Eyes
+from pipeline.learn.origin import Examples, seen
+from pipeline.learn.weights import Detector
+from pipeline.manifest import Clip, Reject, class_index, is_rendered, read_manifest, read_rejects
+from pipeline.shards import read_clip
+from pipeline.stages.ingest import ingest
+from pipeline.tombstones import forgotten
+
+_CODE = ("learn/encoders", "commands/adapt/footage.py")
+# Of the package, nearly all that ingest runs; decoding again for nothing costs little.
+_INGEST_CODE = (
+    *("stages/ingest.py", "canonical.py", "collection.py", "foreign", "manifest.py"),
+    *("boxes.py", "pictures.py", "scenes.py", "shards.py", "unplayable.py", "video.py"),
+)
+
+
+@dataclass(frozen=True)
+class Own:
+    """What is learned from a collection: clips that no computer rendered, at most so many a file.
+
+    A file is a row of the index of which there is a clip; files are numbered in that order.
+    """
+
+    name: str
+    files: Sequence[IndexRow]
+    clips: Sequence[Clip]
+    """In the order of the files."""
+    file_of: NDArray[np.int64]
+    """(N,): of every clip, the number of its file."""
+    examples: Examples
+    """Of the clips, in the same order."""
+    rejects: Sequence[Reject]
+    num_rendered: int
+    """Files that are left out because a computer rendered them."""
+
+    @property
+    def sources(self) -> NDArray[np.str_]:
+        """Of the files, (F,)."""
+        return np.array([file.source for file in self.files], np.str_)
+
+    @property
+    def origins(self) -> NDArray[np.str_]:
+        """Of the files, (F,)."""
+        return np.array([file.origin for file in self.files], np.str_)
+
+    def by_file(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The mean over the clips of each file: (N,) to (F,)."""
+        totals = np.bincount(self.file_of, log_odds, len(self.files))
+        return np.asarray(totals / np.bincount(self.file_of, minlength=len(self.files)))
+
+
+def read(cfg: AdaptApp, detector: Detector, eyes: Eyes, collection: str, work: Path) -> Own:
+    """Ingest a collection as an evaluation does, and see its clips.
+
+    Args:
+        cfg: how.
+        detector: whose format of clips is taken.
+        eyes: those of the detector.
+        collection: a folder or a URL.
+        work: keeps clips and features, so that a second run is a matter of seconds.
+
+    Raises:
+        UserError: no collection there, none of its files became a clip, or all were rendered.
+    """
+    with storage.fetched_index(collection, work) as folder:
+        index = read_index(folder)
+    clips_folder = _ingested(cfg, detector, collection, index, work)
+    filmed = [row for row in index if not is_rendered(row.authority)]
+    if not filmed:
+        raise UserError(
+            f"{collection}: all of its files say in the column authority that they were rendered, "
+            "which teaches nothing about the world; add files of real cameras, games or films"
+        )
+    chosen = _spread(read_manifest(clips_folder), cfg.clips_per_file)
+    files = [row for row in filmed if row.path in chosen]
+    if not files:
+        raise UserError(
+            f"{collection}: no file that was not rendered became a clip; see "
+            f"{clips_folder / manifest.REJECTS}"
+        )
+    clips = [clip for row in files for clip in chosen[row.path]]
+    looks = _see(detector, eyes, clips, clips_folder, work, cfg.run)
+    return Own(
+        name=storage.name(collection),
+        files=files,
+        clips=clips,
+        file_of=np.repeat(np.arange(len(files)), [len(chosen[row.path]) for row in files]),
+        examples=Examples(
+            values=seen(looks),
+            is_real=np.array([IS_REAL[class_index(clip.origin, False)] for clip in clips]),
+            sources=np.array([clip.source for clip in clips], np.str_),
+            weights=np.full(len(clips), cfg.weight),
+        ),
+        rejects=list(read_rejects(clips_folder)),
+        num_rendered=len(index) - len(filmed),
+    )
+
+
+def _ingested(
+    cfg: AdaptApp, detector: Detector, collection: str, index: Sequence[IndexRow], work: Path
+) -> Path:
+    """The folder with the clips of a collection; decodes nothing if nothing changed."""
+    form = detector.card["preprocessing"]
+    clip = ClipFormat(form["num_frames"], form["size"], form["fps"], form["crf"])
+    # A file that cannot be read is a line of the report, however many there are.
+    settings = replace(cfg.ingest, clip=clip, max_reject_rate=1.0, collections=[])
+    tombstones = forgotten(Path(cfg.paths.footage))
+    name = workdir.key(
+        workdir.code_sha256(*_INGEST_CODE),
+        asdict(settings),
+        sorted(tombstones.sha256s),
+        sorted(tombstones.recordings),
+        [[asdict(row), _identity(collection, row.path)] for row in index],
+    )
+    home = storage.own_folder(work / "adapt" / "collections", collection)
+    folder, made_of = home / "clips", home / "made_of"
+    if not made_of.is_file() or made_of.read_text() != name:
+        made_of.unlink(missing_ok=True)
+        # What a player shows is what the detector will be asked about, however short or damaged.
+        ingest([collection], str(folder), settings, work, cfg.run, tombstones, as_shown=True)
+        interrupts.resume()
+        made_of.write_text(name)
+    return folder
+
+
+def _identity(collection: str, path: str) -> str | None:
+    try:
+        return storage.identity(collection, path)
+    except (FileNotFoundError, UserError):
+        return None
+
+
+def _spread(clips: Iterable[Clip], most: int) -> Mapping[str, Sequence[Clip]]:
+    """Of the clips of each file at most so many, spread evenly over it, by path."""
+    found: dict[str, list[Clip]] = {}
+    for clip in clips:
+        found.setdefault(clip.path, []).append(clip)
+    for path, own in found.items():
+        places = np.linspace(0, len(own) - 1, min(most, len(own))).round().astype(int)
+        found[path] = [own[place] for place in places]
+    return found
+
+
+def _see(
+    detector: Detector, eyes: Eyes, clips: Sequence[Clip], folder: Path, work: Path, run: Run
+) -> NDArray[np.float16]:
+    """Features (N, K, F) of the looks at clips; each is seen once, and kept by its hash."""
+    made_by = workdir.key(
+        workdir.code_sha256(*_CODE),
+        eyes.architecture(),
+        detector.card["encoder_sha256"],
+        detector.card["preprocessing"],
+        torch.__version__,
+    )
+    kept = work / "adapt" / "features" / made_by
+    kept.mkdir(parents=True, exist_ok=True)
+    paths = {clip.pixels_sha256: kept / f"{clip.pixels_sha256}.npy" for clip in clips}
+    todo = {clip.pixels_sha256: clip for clip in clips if not paths[clip.pixels_sha256].is_file()}
+    device = "cuda" if run.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+    encoder = eyes.encoder.to(device).eval()
+
+    def see(clip: Clip) -> None:
+        frames = torch.from_numpy(video.decode(read_clip(folder, clip))[None]).to(device)
+        with torch.inference_mode():
+            found = look(encoder, frames, eyes.every_frames)[0].half().cpu().numpy()
+        partial = paths[clip.pixels_sha256].with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.save(file, found)
+        partial.rename(paths[clip.pixels_sha256])
+
+    num_threads = torch.get_num_threads()
+    # The order of sums, and so the last bits, would follow the number of cores.
+    torch.set_num_threads(1)
+    pool = ThreadPoolExecutor(
+        max(1, run.num_workers), initializer=torch.set_num_threads, initargs=(1,)
+    )
+    try:
+        seeing = [pool.submit(see, clip) for clip in todo.values()]
+        shown = tqdm(as_completed(seeing), "see", len(seeing), disable=not run.progress)
+        for done in shown:
+            done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(num_threads)
+        encoder.cpu()
+    return np.stack([np.load(paths[clip.pixels_sha256]) for clip in clips])

@@ -1,0 +1,151 @@
+"""What adapting found, as JSON, as rows of tables and as the card of the new weights."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from pipeline.assess.adapted import FileRow
+from pipeline.commands.adapt.footage import Own
+from pipeline.commands.adapt.judgement import MAX_FPR, Found, Point, judge
+from pipeline.config import AdaptApp
+from pipeline.learn.origin import Floats
+from pipeline.learn.weights import Detector
+
+ADAPTED = "adapted"
+"""What a model card says of the adaptation under."""
+_OF_THE_WEIGHTS = (
+    *("architecture", "classes", "preprocessing", "temperature"),
+    *("weights_sha256", "encoder_sha256"),
+)
+
+
+def metrics(
+    cfg: AdaptApp, own: Own, was: Floats, now: Floats, points: Sequence[Point], reason: str
+) -> dict[str, Any]:
+    """What was found, as JSON values.
+
+    Args:
+        cfg: how it was adapted.
+        own: the collection.
+        was: log odds of real of its files by the detector as it was, (F,).
+        now: the same from layers that saw nothing of their sources; NaN where there is none.
+        points: of the learning curve.
+        reason: why there is no learning curve, or empty.
+    """
+    judged = judge(now, own.origins, own.sources)
+    # Both on the same files.
+    before = judge(np.where(np.isnan(now), np.nan, was), own.origins, own.sources)
+    return {
+        "collection": own.name,
+        "files": len(own.files),
+        "sources": len(set(own.sources.tolist())),
+        "clips": len(own.clips),
+        "files_by_origin": dict(sorted(Counter(own.origins.tolist()).items())),
+        "sources_by_origin": {
+            origin: len(np.unique(own.sources[own.origins == origin]))
+            for origin in sorted(set(own.origins.tolist()))
+        },
+        "rejected_files": len(own.rejects),
+        "rendered_files": own.num_rendered,
+        "weight": cfg.weight,
+        "clips_per_file": cfg.clips_per_file,
+        "max_fpr": MAX_FPR,
+        "before": {one.against: _plain(one) for one in before},
+        "sources_left_out": {one.against: _plain(one) for one in judged},
+        "learning_curve": list(_curve(points)),
+        "no_learning_curve": reason or None,
+    }
+
+
+def table(points: Sequence[Point]) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows of the learning curve, a row a draw and what real is told from."""
+    header = ["files", "draw", "sources_drawn", "against", "auroc", "found_at_1_percent"]
+    header += ["judged_real_files", "judged_fictional_files", "judged_sources"]
+    rows = []
+    for point in points:
+        one = point.found
+        row = [point.num_files, point.draw, point.num_drawn_sources, one.against]
+        row += [round(one.auroc, 6), round(one.found, 6)]
+        rows.append([*row, one.num_real, one.num_fictional, one.num_sources])
+    return header, rows
+
+
+def files(own: Own, was: Floats, now: Floats) -> list[FileRow]:
+    """The files of the collection; `was` and `now` are as in `metrics`."""
+    return [
+        FileRow(
+            path=file.path,
+            origin=file.origin,
+            source=file.source,
+            num_clips=int((own.file_of == number).sum()),
+            before=_probability(was[number]),
+            after=None if math.isnan(now[number]) else _probability(now[number]),
+        )
+        for number, file in enumerate(own.files)
+    ]
+
+
+def card(cfg: AdaptApp, detector: Detector, own: Own, val_auroc: float | None) -> dict[str, Any]:
+    """What the new card says beside what belongs to its weights."""
+    kept = {name: value for name, value in detector.card.items() if name not in _OF_THE_WEIGHTS}
+    names = ("source", "origin", "licence", "authority")
+    counts = Counter(tuple(getattr(clip, name) for name in names) for clip in own.clips)
+    rows = [
+        {**dict(zip(names, group, strict=True)), "train": count, "val": 0}
+        | {"origin_weight": cfg.weight}
+        for group, count in sorted(counts.items())
+    ]
+    pixels = "\n".join(sorted(clip.pixels_sha256 for clip in own.clips))
+    return {
+        **kept,
+        "data": {**kept["data"], "footage": [*kept["data"]["footage"], *rows]},
+        "metrics": {**kept.get("metrics", {}), "val_origin_auroc": val_auroc},
+        ADAPTED: {
+            "from_weights_sha256": detector.sha256,
+            "collection": own.name,
+            "files": len(own.files),
+            "sources": len(set(own.sources.tolist())),
+            "clips": len(own.clips),
+            "pixels_sha256": hashlib.sha256(pixels.encode()).hexdigest(),
+            "weight": cfg.weight,
+            "clips_per_file": cfg.clips_per_file,
+        },
+    }
+
+
+def _curve(points: Sequence[Point]) -> list[Mapping[str, Any]]:
+    groups: dict[tuple[int, str], list[Point]] = {}
+    for point in points:
+        groups.setdefault((point.num_files, point.found.against), []).append(point)
+    return [
+        {
+            "files": size,
+            "against": against,
+            "draws": len(group),
+            "sources_drawn": _range([point.num_drawn_sources for point in group]),
+            **{
+                name: _range([getattr(point.found, name) for point in group])
+                for name in ("auroc", "found", "num_real", "num_fictional", "num_sources")
+            },
+        }
+        for (size, against), group in groups.items()
+    ]
+
+
+def _range(values: Sequence[float]) -> dict[str, float]:
+    return {"mean": sum(values) / len(values), "least": min(values), "most": max(values)}
+
+
+def _plain(one: Found) -> dict[str, Any]:
+    return {name: value for name, value in asdict(one).items() if name != "against"}
+
+
+def _probability(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-min(max(float(log_odds), -700.0), 700.0)))
