@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -138,20 +139,30 @@ def serialise(model: Any, properties: Mapping[str, Any]) -> bytes:
         properties: JSON values, which go into `metadata_props`, a text by name.
     """
     # They hold the paths of the source that the graph was traced from.
-    for part in (model, model.graph, *model.graph.node, *model.functions):
+    for part in (model, *_parts(model.graph), *chain.from_iterable(map(_parts, model.functions))):
         part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    for values in (model.graph.input, model.graph.output, model.graph.value_info):
-        for value in values:
-            value.ClearField("metadata_props")
-    for tensor in model.graph.initializer:
-        tensor.ClearField("metadata_props")
+        if "doc_string" in part.DESCRIPTOR.fields_by_name:
+            part.ClearField("doc_string")
     for name, value in sorted(properties.items()):
         entry = model.metadata_props.add()
         entry.key = name
         entry.value = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def _parts(graph: Any) -> Iterator[Any]:
+    """A graph or a function, and all inside of it, the branches of its conditions too."""
+    yield graph
+    for name in ("input", "output", "value_info", "initializer", "node"):
+        for part in getattr(graph, name, ()):
+            # Inputs and outputs of a function are names alone.
+            if not isinstance(part, str):
+                yield part
+    for node in graph.node:
+        for attribute in node.attribute:
+            for branch in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _parts(branch)
 
 
 def first_state(session: Any, num_streams: int) -> dict[str, NDArray[Any]]:

@@ -86,9 +86,12 @@ class Pixels:
             frames = functional.interpolate(
                 frames, (self.size, self.size), mode=mode, antialias=True
             ).clamp(0, 255)
-        mean = frames.new_tensor(self.mean)[:, None, None]
-        std = frames.new_tensor(self.std)[:, None, None]
-        frames = (frames * self.scale - self.offset - mean) / std
+        # By numbers and not by tensors of them, which the branch of an exported graph cannot make.
+        channels = [
+            (channel * self.scale - self.offset - mean) / std
+            for channel, mean, std in zip(frames.unbind(1), self.mean, self.std, strict=True)
+        ]
+        frames = torch.stack(channels, dim=1)
         return frames.unflatten(0, (batch, self.num_frames))
 
 

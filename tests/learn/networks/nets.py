@@ -6,7 +6,6 @@ import torch
 
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.frame import FrameNet
-from pipeline.learn.networks.looks import published_looks
 from tests.learn.toy import FORMAT
 
 
@@ -15,11 +14,7 @@ def small_causal(**changes: Any) -> CausalNet:
     torch.manual_seed(0)
     values = {"widths": (8, 8, 16), "dilations": (1, 2), "residual": True, "dropout": 0.0}
     values |= {"window": FORMAT.num_frames, "size": FORMAT.size}
-    network = opinionated(CausalNet(**{**values, **changes}))
-    if network.looks is not None:
-        network.looks = published_looks(window=network.window, size=network.size)
-        torch.nn.init.normal_(network.looks.origin.weight, std=0.03)
-    return network
+    return opinionated(CausalNet(**{**values, **changes}))
 
 
 def small_frame(**changes: Any) -> FrameNet:
