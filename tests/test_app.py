@@ -117,7 +117,7 @@ def test_another_working_folder_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_stage_lists_the_known_ones() -> None:
     result = run("nonsense")
     assert result.returncode == 1
-    assert "{synthesize,ingest,split,augment,pack,probe}" in result.stderr
+    assert "{synthesize,ingest,split,augment,pack,embed,probe}" in result.stderr
 
 
 def test_tracked_keys_are_the_stage_s_own() -> None:

@@ -18,7 +18,7 @@ def run(*arguments: str, folder: Path = app.PROJECT) -> subprocess.CompletedProc
 def test_the_usage_lists_stages_and_commands(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.returncode == 1
-    assert "{synthesize,ingest,split,augment,pack,probe} [key=value …]" in result.stderr
+    assert "{synthesize,ingest,split,augment,pack,embed,probe} [key=value …]" in result.stderr
     assert "explain <file or clip id> [key=value …]" in result.stderr
     assert "forget <collection>/<recording> [key=value …]" in result.stderr
     assert "catalogue [key=value …]" in result.stderr

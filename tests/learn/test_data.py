@@ -18,6 +18,7 @@ from pipeline.manifest import CLASSES, class_index
 from pipeline.packed import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.toy import write_toy
 
+AUTHORITIES = {"real-0": "City Police", "game-1": "Rendered by an engine"}
 RUN = Run("serial", 0, "cpu", math.inf, "disabled", False)
 
 
@@ -121,19 +122,20 @@ def test_footage_is_counted_by_who_gave_it(tmp_path: Path) -> None:
     index = pq.read_table(folder / INDEX).to_pylist()
     for number, row in enumerate(index):
         row["licence"] = "internal" if row["origin"] == "real" else "CC0-1.0"
-        row["authority"] = "City Police" if row["source"] == "real-0" else ""
+        row["authority"] = AUTHORITIES.get(row["source"], "")
         row["variant"] = "{}" if number < 4 else None
     pq.write_table(pa.Table.from_pylist(index[::-1], INDEX_SCHEMA), folder / INDEX)
-    cfg = app.compose("train")
+    cfg = app.compose("train", "rendered_weight.origin=0.25")
     assert isinstance(cfg, TrainApp)
     rows = PackedData(Packed.open(folder, tmp_path), cfg, RUN).footage()
     assert [tuple(row.values()) for row in rows] == [
-        ("game-0", "game", "CC0-1.0", "", 6, 4),
-        ("game-1", "game", "CC0-1.0", "", 8, 4),
-        ("real-0", "real", "internal", "City Police", 6, 4),
-        ("real-1", "real", "internal", "", 8, 4),
+        ("game-0", "game", "CC0-1.0", "", 6, 4, 1.0),
+        ("game-1", "game", "CC0-1.0", "Rendered by an engine", 8, 4, 0.25),
+        ("real-0", "real", "internal", "City Police", 6, 4, 1.0),
+        ("real-1", "real", "internal", "", 8, 4, 1.0),
     ]
-    assert list(rows[0]) == ["source", "origin", "licence", "authority", "train", "val"]
+    names = ["source", "origin", "licence", "authority", "train", "val", "origin_weight"]
+    assert list(rows[0]) == names
 
 
 def test_batches_carry_pixels_class_and_place(tmp_path: Path) -> None:

@@ -88,13 +88,14 @@ def test_error_of_ranking_is_that_of_theory() -> None:
 def test_what_is_undefined_is_empty_in_csv_and_null_in_json(tmp_path: Path) -> None:
     made = history(tmp_path, [row(0, 0.75)])
     made.rows.append(row(1, 0.5, low=0.625))
-    made.write(tmp_path)
+    made.write(tmp_path, {**made.best_metrics(), "val_origin_auroc": None})
     assert (tmp_path / "curves.csv").read_text().splitlines() == [
         "epoch,train_loss,val_loss,val_accuracy,val_auroc,val_auroc_low_fpr",
         "0,1.0,0.75,0.5,,",
         "1,1.0,0.5,0.5,,0.625",
     ]
-    assert json.loads((tmp_path / "metrics.json").read_text())["val_auroc"] is None
+    kept = json.loads((tmp_path / "metrics.json").read_text())
+    assert (kept["val_loss"], kept["val_auroc"], kept["val_origin_auroc"]) == (0.75, None, None)
 
 
 @pytest.mark.parametrize(
@@ -142,3 +143,17 @@ def test_the_reason_is_true_of_what_judges(tmp_path: Path, positives: int, negat
     found = judge(*answers(positives, negatives), 0.1)
     made = history(tmp_path, [{**row(0, 1.0), **found}], positives, negatives)
     assert ("val has" in made.chosen_by()) == math.isnan(found[LOW])
+
+
+def test_of_the_discharge_alone_its_own_samples_and_error_count(tmp_path: Path) -> None:
+    made = History(tmp_path, every_s=60, patience=0, max_fpr=0.1, discharge_alone=True)
+    labels = torch.tensor([0] * 3 + [1] * 12 + [2, 3] * 30)
+    logits = torch.randn(len(labels), 4, generator=torch.Generator().manual_seed(0))
+    made.add(row(0, 1.0, auroc=0.8), torch.nn.Linear(1, 1), logits, labels)
+    expected = ranking_error(logits, labels, None, discharge_alone=True)
+    assert made.highest["error"] == expected != ranking_error(logits, labels, None)
+    assert made.chosen_by().endswith(
+        "takes 10 samples of a discharge and 100 others, and val has 15 and 60"
+    )
+    made.best["row"] = row(0, 1.0)
+    assert "has no sample of a discharge, or no other" in made.chosen_by()

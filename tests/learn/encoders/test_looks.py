@@ -23,9 +23,7 @@ def test_pictures_are_the_first_frame_and_every_so_many_after_it(
 
 
 @pytest.mark.parametrize(("num_frames", "ends"), [(9, (0, 8)), (3, (0, 2)), (2, (0, 1))])
-def test_video_is_seen_at_once_evenly_over_the_clip(
-    num_frames: int, ends: tuple[int, int]
-) -> None:
+def test_video_is_seen_at_once_evenly_over_the_clip(num_frames: int, ends: tuple[int, int]) -> None:
     clips = random_clips(2, num_frames)
     found = look(Pace(), clips, every_frames=4)
     means = clips[:, list(ends)].float().mean((2, 3)) / 255

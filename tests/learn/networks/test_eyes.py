@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.errors import UserError
+from pipeline.learn.networks.eyes import Eyes, pooled
+from tests.learn.encoders.tiny import Colours, Pace, checkpoint_eyes, colour_eyes
+from tests.learn.networks.nets import random_clips
+
+EXACT = {"rtol": 0, "atol": 1e-5}
+
+
+def by_pieces(eyes: Eyes, clips: Tensor, pieces: list[int]) -> Tensor:
+    state, found = eyes.start(clips.shape[0]), []
+    for piece in clips.split(pieces, dim=1):
+        seen, state = eyes.advance(piece, state)
+        found.append(seen)
+    return torch.cat(found, dim=1)
+
+
+def test_what_is_seen_is_the_mean_and_the_spread_of_the_looks() -> None:
+    eyes, clips = colour_eyes(window=8, every_frames=3), random_clips(2, 8)
+    looks = clips[:, [0, 3, 6]].float().mean((2, 3)) / 255
+    expected = torch.cat([looks.mean(1), looks.std(1, correction=0)], dim=1)
+    assert eyes.num_looks == 3
+    assert eyes.see(clips).shape == (2, eyes.num_features) == (2, 6)
+    torch.testing.assert_close(eyes.see(clips), expected)
+    found = eyes.log_odds(expected)
+    torch.testing.assert_close(found, expected @ eyes.layer.weight[0] + 0.5)
+    assert found.shape == (2,)
+
+
+def test_looks_that_are_not_there_count_for_nothing() -> None:
+    looks = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
+    is_there = torch.tensor([[False, False, True, True], [True] * 4])
+    found = pooled(looks, is_there)
+    torch.testing.assert_close(found[:1], pooled(looks[:1, 2:]))
+    torch.testing.assert_close(found[1:], pooled(looks[1:]))
+    still = pooled(looks[:, :1].expand(-1, 4, -1))
+    torch.testing.assert_close(still[:, 3:], torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("every_frames", [1, 3, 8, 20])
+@pytest.mark.parametrize("pieces", [[8], [1] * 8, [3, 1, 4]])
+def test_at_its_last_frame_a_stream_sees_what_the_clip_shows(
+    every_frames: int, pieces: list[int]
+) -> None:
+    eyes, clips = colour_eyes(every_frames=every_frames), random_clips(2, 8)
+    found = by_pieces(eyes, clips, pieces)
+    torch.testing.assert_close(found[:, -1], eyes.see(clips), **EXACT)
+
+
+def test_a_stream_sees_the_last_looks_however_it_comes() -> None:
+    eyes, clips = colour_eyes(window=8, every_frames=3), random_clips(2, 23)
+    whole = by_pieces(eyes, clips, [23])
+    for pieces in ([1] * 23, [1, 12, 3, 7]):
+        torch.testing.assert_close(by_pieces(eyes, clips, pieces), whole, **EXACT)
+    looks = clips[:, ::3].float().mean((2, 3)) / 255
+    for frame in range(23):
+        newest = frame // 3 + 1
+        expected = pooled(looks[:, max(0, newest - 3) : newest])
+        torch.testing.assert_close(whole[:, frame], expected, **EXACT)
+
+
+def test_streams_that_join_later_look_at_their_own_times() -> None:
+    eyes, clips = colour_eyes(every_frames=3), random_clips(2, 12)
+    early, late = clips.split(1)
+    _, state = eyes.advance(early[:, :4], eyes.start(1))
+    fresh = eyes.start(1)
+    state = {name: torch.cat([state[name], fresh[name]]) for name in state}
+    both = torch.cat([early[:, 4:11], late[:, :7]])
+    found, _ = eyes.advance(both, state)
+    torch.testing.assert_close(found[:1], by_pieces(eyes, early[:, :11], [11])[:, 4:], **EXACT)
+    torch.testing.assert_close(found[1:], by_pieces(eyes, late[:, :7], [7]), **EXACT)
+
+
+def test_between_looks_nothing_is_computed() -> None:
+    eyes, clips = colour_eyes(every_frames=3), random_clips(2, 8)
+    assert isinstance(eyes.encoder, Colours)
+    state, num_seen = eyes.start(2), []
+    for frame in clips.split(1, dim=1):
+        _, state = eyes.advance(frame, state)
+        num_seen.append(eyes.encoder.num_seen)
+    assert num_seen == [2, 2, 2, 4, 4, 4, 6, 6]
+
+
+def test_only_streams_whose_look_is_due_are_looked_at() -> None:
+    eyes, clips = colour_eyes(every_frames=3), random_clips(2, 2)
+    assert isinstance(eyes.encoder, Colours)
+    _, state = eyes.advance(clips[:1, :1], eyes.start(1))
+    fresh = eyes.start(1)
+    state = {name: torch.cat([state[name], fresh[name]]) for name in state}
+    eyes.encoder.num_seen = 0
+    eyes.advance(clips[:, 1:], state)
+    assert eyes.encoder.num_seen == 1
+
+
+def test_the_state_neither_grows_nor_is_written_into() -> None:
+    eyes, state = colour_eyes(), colour_eyes().start(2)
+    shapes = {name: (value.shape, value.dtype) for name, value in state.items()}
+    assert not any(value.any() for value in state.values())
+    for frame in random_clips(2, 30).split(1, dim=1):
+        before = {name: value.clone() for name, value in state.items()}
+        _, after = eyes.advance(frame, state)
+        assert {name: (value.shape, value.dtype) for name, value in after.items()} == shapes
+        assert all(torch.equal(state[name], before[name]) for name in before)
+        state = after
+
+
+def test_an_encoder_of_video_answers_for_whole_clips_only() -> None:
+    eyes, clips = Eyes(Pace(), window=8, every_frames=3), random_clips(2, 8)
+    assert not eyes.can_stream
+    assert colour_eyes().can_stream
+    assert eyes.num_looks == 1
+    means = clips.float().mean((2, 3)) / 255
+    torch.testing.assert_close(eyes.see(clips)[:, :3], means[:, -1] - means[:, 0])
+    assert not eyes.see(clips)[:, 3:].any()
+
+
+def test_they_are_rebuilt_from_their_architecture_and_never_trained(tmp_path) -> None:
+    eyes = checkpoint_eyes(tmp_path / "dino")
+    again = Eyes.rebuild(eyes.architecture())
+    assert not again.log_odds(again.see(random_clips(1, 8))).any()
+    again.load_state_dict(eyes.state_dict())
+    clips = random_clips(2, 8)
+    assert torch.equal(again.see(clips), eyes.see(clips))
+    assert again.architecture() == eyes.architecture()
+    assert not any(p.requires_grad for p in again.parameters())
+
+
+def test_an_unknown_encoder_is_refused() -> None:
+    with pytest.raises(UserError, match="encoder 'owl' is unknown"):
+        Eyes.rebuild({"encoder": {"name": "owl"}, "window": 8, "every_frames": 3})

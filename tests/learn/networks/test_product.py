@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
+from pipeline.learn.networks import rebuild
+from pipeline.learn.networks.base import StreamingNetwork
+from pipeline.learn.networks.eyes import Eyes
+from pipeline.learn.networks.product import (
+    StreamingProductNet,
+    discharge_log_odds,
+    product_logits,
+    product_of,
+)
+from pipeline.manifest import CLASSES
+from tests.learn.encoders.tiny import Pace, checkpoint_eyes, colour_eyes
+from tests.learn.networks.nets import random_clips, small_causal, small_frame
+
+EXACT = {"rtol": 0, "atol": 1e-5}
+REAL, DISCHARGE = torch.tensor(IS_REAL), torch.tensor(IS_DISCHARGE)
+
+
+def network() -> StreamingProductNet:
+    found = product_of(small_causal(), colour_eyes()).eval()
+    assert isinstance(found, StreamingProductNet)
+    found.discharge_scale.fill_(0.7)
+    return found
+
+
+def marginals(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities of real and of a discharge."""
+    probabilities = logits.softmax(-1)
+    return probabilities[..., REAL].sum(-1), probabilities[..., DISCHARGE].sum(-1)
+
+
+def test_classes_are_the_product_of_two_probabilities() -> None:
+    generator = torch.Generator().manual_seed(0)
+    origin, discharge = 3 * torch.randn(2, 50, generator=generator)
+    found = product_logits(origin, discharge).softmax(-1)
+    real, fired = origin.sigmoid(), discharge.sigmoid()
+    for number, name in enumerate(CLASSES):
+        first = real if name.startswith("real") else 1 - real
+        second = fired if name.endswith("shooting") else 1 - fired
+        torch.testing.assert_close(found[:, number], first * second, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(discharge_log_odds(product_logits(origin, discharge)), discharge)
+
+
+@torch.no_grad()
+def test_what_the_pixels_say_of_a_discharge_leaves_the_origin_as_it_is() -> None:
+    made, clips = network(), random_clips(3, 8)
+    real, fired = marginals(made(clips))
+    torch.nn.init.normal_(made.pixels.head.weight, std=3.0)
+    real_after, fired_after = marginals(made(clips))
+    torch.testing.assert_close(real_after, real, **EXACT)
+    assert (fired_after - fired).abs().max() > 0.05
+    expected = made.eyes.log_odds(made.eyes.see(clips)).sigmoid()
+    torch.testing.assert_close(real, expected, **EXACT)
+
+
+@torch.no_grad()
+def test_what_the_eyes_say_of_the_origin_leaves_the_discharge_as_it_is() -> None:
+    made, clips = network(), random_clips(3, 8)
+    real, fired = marginals(made(clips))
+    made.eyes.layer.bias += 2.0
+    real_after, fired_after = marginals(made(clips))
+    torch.testing.assert_close(fired_after, fired, **EXACT)
+    assert (real_after - real).abs().max() > 0.05
+    expected = (0.7 * discharge_log_odds(made.pixels(clips))).sigmoid()
+    torch.testing.assert_close(fired, expected, **EXACT)
+
+
+@torch.no_grad()
+def test_what_the_pixels_say_of_the_origin_is_left_out() -> None:
+    made, clips = network(), random_clips(3, 8)
+    before = made(clips)
+    made.pixels.head.bias += torch.where(REAL, 2.0, -2.0)
+    logits = made.pixels(clips)
+    # It does change the odds of a discharge, unless these are the same in either origin.
+    odds = 0.7 * discharge_log_odds(logits)
+    torch.testing.assert_close(marginals(made(clips))[0], marginals(before)[0], **EXACT)
+    torch.testing.assert_close(marginals(made(clips))[1], odds.sigmoid(), **EXACT)
+
+
+@torch.no_grad()
+def test_a_stream_gets_the_answers_of_the_whole_clip() -> None:
+    made, clips = network(), random_clips(3, 23)
+    whole, state = made.frame_logits(clips), made.start(3)
+    found = []
+    for piece in clips.split([1, 12, 1, 9], dim=1):
+        logits, state = made.advance(piece, state)
+        found.append(logits)
+    torch.testing.assert_close(torch.cat(found, 1), whole, **EXACT)
+    torch.testing.assert_close(whole[:, 7], made(clips[:, :8]), **EXACT)
+    assert whole.std(1).min() > 0.01
+
+
+@torch.no_grad()
+def test_streams_join_and_leave_by_the_first_axis_of_the_state() -> None:
+    made = network()
+    early, late = random_clips(2, 12).split(1)
+    _, state = made.advance(early[:, :7], made.start(1))
+    fresh = made.start(1)
+    state = {name: torch.cat([state[name], fresh[name]]) for name in state}
+    for number in range(5):
+        frames = torch.cat([early[:, 7 + number], late[:, number]])
+        logits, state = made.step(frames, state)
+    torch.testing.assert_close(logits[:1], made.frame_logits(early)[:, -1], **EXACT)
+    torch.testing.assert_close(logits[1:], made.frame_logits(late[:, :5])[:, -1], **EXACT)
+    alone = {name: value[1:] for name, value in state.items()}
+    logits, _ = made.step(late[:, 5], alone)
+    torch.testing.assert_close(logits, made.frame_logits(late[:, :6])[:, -1], **EXACT)
+
+
+def test_it_streams_where_both_parts_do() -> None:
+    assert isinstance(product_of(small_causal(), colour_eyes()), StreamingNetwork)
+    video = Eyes(Pace(), window=8, every_frames=3)
+    for made in (product_of(small_frame(), colour_eyes()), product_of(small_causal(), video)):
+        assert not isinstance(made, StreamingNetwork)
+        assert made.eval()(random_clips(2, 8)).shape == (2, len(CLASSES))
+
+
+def test_features_are_those_of_both_parts() -> None:
+    made, clips = network(), random_clips(2, 8)
+    found = made.embed(clips)
+    assert found.shape == (2, made.num_features)
+    expected = torch.cat([made.pixels.embed(clips), made.eyes.see(clips)], dim=1)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(made.classify(found), made(clips))
+
+
+@pytest.mark.parametrize("pixels", [small_causal, small_frame])
+def test_it_is_rebuilt_from_its_architecture(tmp_path: Path, pixels) -> None:
+    made = product_of(pixels(), checkpoint_eyes(tmp_path / "dino")).eval()
+    made.discharge_scale.fill_(0.7)
+    again = rebuild(made.architecture()).eval()
+    assert type(again) is type(made)
+    again.load_state_dict(made.state_dict())
+    clips = random_clips(2, 8)
+    assert torch.equal(again(clips), made(clips))
+    assert again.architecture() == made.architecture()
+
+
+def test_every_tensor_has_one_name_and_the_state_of_streams_too() -> None:
+    made = network()
+    values = made.state_dict()
+    pointers = [value.data_ptr() for value in values.values() if value.numel()]
+    assert len(pointers) == len(set(pointers))
+    assert {name.split(".")[0] for name in values} == {"pixels", "eyes", "discharge_scale"}
+    both = [made.pixels.start(1), made.eyes.start(1)]
+    assert not both[0].keys() & both[1].keys()
+    assert made.start(1).keys() == both[0].keys() | both[1].keys()
+
+
+def test_nothing_of_the_eyes_is_trained_with_the_rest() -> None:
+    made = network()
+    grouped = {id(p) for group in made.parameter_groups() for p in group.parameters}
+    assert grouped == {id(p) for p in made.pixels.parameters()}
