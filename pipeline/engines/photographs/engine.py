@@ -18,7 +18,9 @@ from pipeline.engines.take import Take, draw_format
 
 # Multiples of the golden ratio look in all directions evenly, however few recordings there are.
 _GOLDEN = 0.6180339887498949
-_CLEAN_EVERY = 3
+# Most uploads come from daylight and good cameras: of what is learned from dim and noisy pictures
+# alone, less holds for files of other makers (docs/experiments.md).
+_NOISY_EVERY = 3
 _DIM_SHARE, _DIMMEST = 0.5, 0.05
 
 
@@ -37,7 +39,7 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     view = View(rng, source, fleet, heading(seed, index), form, settings.duration_s)
     profile = draw_camera(rng, fleet, form.fps, source.indoors)
     level = source.level * np.exp(rng.normal(0, 0.4))
-    is_clean = index % _CLEAN_EVERY == 0
+    is_clean = index % _NOISY_EVERY != 0
     if is_clean:
         profile = _clean(profile)
     elif rng.random() < _DIM_SHARE:
