@@ -14,7 +14,9 @@ from pipeline.errors import UserError
 from pipeline.names import MISSING, composed, trimmed, why_missing
 
 INDEX = "index.csv"
-ORIGINS = ("real", "game", "film")
+ORIGINS = ("real", "game", "film", "generated")
+"""By a camera in the world, a game engine, a film crew, a generator of video; all but real are
+fictional."""
 REQUIRED = ("path", "origin", "source", "discharge", "licence")
 # Python would take 3_2, 1e3 and digits of other scripts, too, which no one means.
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
@@ -33,7 +35,7 @@ class IndexRow:
     origin: str
     """One of `ORIGINS`."""
     source: str
-    """A device fleet, a site, a game title, a film."""
+    """A device fleet, a site, a game title, a film, a generator of video."""
     discharge: bool
     """A firearm is fired somewhere in the file."""
     licence: str
@@ -187,8 +189,8 @@ def _parse(line: int, written: dict[str, str]) -> tuple[IndexRow | None, list[st
     elif not path.parts:
         wrong("path", "is the collection itself; name a file in it")
     if cell["origin"] not in ORIGINS:
-        known = cell["origin"].lower() in ORIGINS
-        remedy = f"; write {cell['origin'].lower()}" if known else ""
+        near = difflib.get_close_matches(cell["origin"].lower(), ORIGINS, n=1)
+        remedy = f"; write {near[0]}" if near else ""
         wrong("origin", f"is none of {', '.join(ORIGINS)}{remedy}")
     if cell["discharge"] not in ("0", "1"):
         meant = _TRUTHS.get(cell["discharge"].lower(), "")

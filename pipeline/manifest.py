@@ -144,7 +144,7 @@ def is_rendered(authority: str) -> bool:
 
 
 def class_index(origin: str, discharge: bool) -> int:
-    """Position in `CLASSES` of origin × discharge; game and film are fictional."""
+    """Position in `CLASSES` of origin × discharge; all but real is fictional."""
     return (0 if discharge else 2) + (0 if origin == "real" else 1)
 
 

@@ -12,9 +12,10 @@ from pipeline.assess import altered, effects, wording
 from pipeline.assess.altered import Change, Sample
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.effects import FEWEST_RECORDINGS
-from pipeline.assess.examples import Examples
+from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.questions import judge_share
 from pipeline.assess.suites.base import Csv, State, Table, Verdict, text
+from pipeline.collection import ORIGINS
 from pipeline.transforms.registry import STRENGTHS, TRANSFORMS
 
 # Share of decisions that an overlay may turn, and what the interval of a green one excludes.
@@ -28,7 +29,6 @@ _OVERLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "letterbox": ("letterbox", {}),
     "logo": ("logo", {}),
 }
-_ORIGINS = ("real", "game", "film")
 
 Flips = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """By overlay and group of clips: the share that turns, with its interval."""
@@ -60,7 +60,7 @@ def flips(
     for kind, examples in after.items():
         turned = before.predicted != examples.predicted
         groups = {"all": np.ones(len(before), bool)}
-        groups |= {origin: before.origin == origin for origin in _ORIGINS}
+        groups |= {origin: before.origin == origin for origin in origins_shown(before.origin)}
         found[kind] = {
             name: judge_share(turned[own], recordings[own], widened) for name, own in groups.items()
         }
@@ -105,10 +105,11 @@ def judge(flips: Flips, chosen: Sample) -> Verdict:
 
 def table(flips: Flips, limit: float | None) -> Table:
     """Shares by overlay, of all clips and of each origin."""
-    keys = ("all", *_ORIGINS, "fell_below", "rose_above")
+    origins = [name for name in ORIGINS if any(name in found for found in flips.values())]
+    keys = ("all", *origins, "fell_below", "rose_above")
     return Table(
         "The same clip with and without an overlay",
-        ["Overlay", "class turns", *_ORIGINS, "falls below threshold", "rises above it"],
+        ["Overlay", "class turns", *origins, "falls below threshold", "rises above it"],
         [
             [text(kind), *(effects.share(found.get(key)) for key in keys)]
             for kind, found in flips.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -14,12 +14,22 @@ from numpy.typing import NDArray
 
 from pipeline.assess import scores
 from pipeline.assess.metrics import BoolArray, FloatArray, IntArray
+from pipeline.collection import ORIGINS
 from pipeline.manifest import CLASSES, class_index
 
 SHOOTING = CLASSES.index("real_shooting")
 MOST_SOURCES = 20
 """Of one origin, rendered or not, that are judged one by one."""
 Texts = NDArray[np.object_]
+
+
+def origins_shown(present: Iterable[str]) -> tuple[str, ...]:
+    """The origins that a table lists, real first; generated only where it is among `present`.
+
+    That real, game or film footage is missing is worth a row; few collections hold any generated.
+    """
+    found = set(present)
+    return tuple(one for one in ORIGINS if one != "generated" or one in found)
 
 
 @dataclass(frozen=True)

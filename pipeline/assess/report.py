@@ -30,6 +30,7 @@ from pipeline.assess.suites.base import (
     text,
 )
 from pipeline.assess.untrusted import plain
+from pipeline.collection import ORIGINS
 from pipeline.manifest import CLASSES
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -162,6 +163,8 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
     environment.globals["counted_from"] = lambda suite: _counted_from(suite, report.tables)
     return environment.get_template("report.html.j2").render(
         report=report,
+        real=wording.real_footage(metrics, report.unit),
+        learned=wording.learned_from(json.loads(report.provenance.model_card)),
         verdict=wording.verdict(metrics, report.unit),
         faults=wording.faults([suite.state for suite in report.suites]),
         warning=wording.warning(metrics),
@@ -203,7 +206,7 @@ def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
         return [part.metrics[question][metric] for part in parts]
 
     both = [
-        ("auroc", "Real told from game and film (AUROC)", of("origin", "auroc")),
+        ("auroc", "Real told from fictional (AUROC)", of("origin", "auroc")),
         ("auroc", "Discharge told from none (AUROC)", of("discharge", "auroc")),
     ]
     if parts[0].metrics["num_shootings"]:
@@ -220,10 +223,21 @@ def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
         alarms = [part.metrics["false_alarms"] for part in parts]
         candidates = [
             (tpr_key(0.01), "False alarms", alarms),
-            ("auroc", "Real told from game (AUROC)", [p["real_vs_game"]["auroc"] for p in pairs]),
-            ("auroc", "Real told from film (AUROC)", [p["real_vs_film"]["auroc"] for p in pairs]),
+            *(
+                (
+                    "auroc",
+                    f"Real told from {origin} (AUROC)",
+                    [p[f"real_vs_{origin}"]["auroc"] for p in pairs],
+                )
+                for origin in ORIGINS
+                if origin != "real" and all(f"real_vs_{origin}" in p for p in pairs)
+            ),
             *both,
         ]
+    real = [part.metrics["real_footage"] for part in parts]
+    if real[0]["real"]["origin"]["auroc"]["value"] is not None:
+        on_real = [one["real"]["origin"]["auroc"] for one in real]
+        candidates.insert(0, ("auroc", "Real footage told from fictional (AUROC)", on_real))
     supported = sorted(candidates, key=lambda one: one[2][0]["value"] is None)
     return [
         {
@@ -285,12 +299,16 @@ def _pairs(parts: Sequence[Part]) -> Table:
     rows = [
         [
             text(name.replace("real_film", "real or film").replace("_vs_", " against ")),
-            *(measured("auroc", part.metrics["origin_pairs"][name]["auroc"]) for part in parts),
+            *(_pair(part.metrics["origin_pairs"].get(name)) for part in parts),
         ]
-        for name in parts[0].metrics["origin_pairs"]
+        for name in dict.fromkeys(name for part in parts for name in part.metrics["origin_pairs"])
     ]
     columns = ["Pair", *(part.name for part in parts)]
     return Table("AUROC of P(real) between groups of origins", columns, rows)
+
+
+def _pair(found: Mapping[str, Any] | None) -> Cell:
+    return text(wording.DASH) if found is None else measured("auroc", found["auroc"])
 
 
 def _data(rows: Sequence[DataRow]) -> Table:

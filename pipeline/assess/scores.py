@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipeline.assess.metrics import FloatArray
 from pipeline.collection import IndexRow
 from pipeline.errors import UserError
-from pipeline.manifest import CLASSES, Clip, Reject, class_index
+from pipeline.manifest import CLASSES, Clip, Reject, class_index, is_rendered
 from pipeline.video import Frames
 
 SCORES, FILES, VALIDATION = "scores.parquet", "files.parquet", "validation.parquet"
@@ -84,11 +84,6 @@ FILE_SCHEMA = pa.schema(
 `alert_s` is when the operating point raises the first alert, null where it raises none or there is
 no operating point. `marks` is a JSON list of what is odd about the file: `damaged`, `short`, ….
 """
-
-
-def is_rendered(authority: str) -> bool:
-    """Whether a renderer made footage or a part of it, as `authority` says ("rendered by ...")."""
-    return "rendered by" in authority.lower()
 
 
 def clip_table(clips: Iterable[Clip]) -> pa.Table:

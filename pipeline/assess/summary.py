@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess import metrics
+from pipeline.assess import metrics, real_footage
 from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.examples import SHOOTING, Examples
+from pipeline.assess.examples import SHOOTING, Examples, origins_shown
 from pipeline.assess.metrics import BoolArray
 from pipeline.assess.questions import (
     Question,
@@ -28,6 +28,7 @@ _ORIGIN_PAIRS = (
     (("real",), ("game",)),
     (("film",), ("game",)),
     (("real",), ("film",)),
+    (("real",), ("generated",)),
     (("real", "film"), ("game",)),
 )
 
@@ -55,6 +56,7 @@ def summarize(examples: Examples, bootstrap: Bootstrap, num_bins: int) -> dict[s
         "false_alarms": _false_alarms(examples, every, bootstrap),
         "confusion": _confusion(examples, every),
         "rendered_only": {"auroc": judge_auroc(asked["shooting"].among(rendered_real), bootstrap)},
+        "real_footage": real_footage.measure(examples, bootstrap),
         "origin_pairs": _origin_pairs(examples, asked["origin"], bootstrap),
         "sources": {
             source: _summarize_source(
@@ -78,6 +80,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     found |= {name: shooting[name]["value"] for name in ("average_precision", "ece", "brier")}
     found |= {name: metrics[name]["value"] for name in ("accuracy", "false_alarms")}
     found |= {f"{name}_auroc": metrics[name]["auroc"]["value"] for name in ("origin", "discharge")}
+    found["real_footage_origin_auroc"] = metrics["real_footage"]["real"]["origin"]["auroc"]["value"]
     aurocs = [source["shooting"]["auroc"]["value"] for source in metrics["sources"].values()]
     known = [auroc for auroc in aurocs if auroc is not None]
     return found | {"worst_source_auroc": min(known, default=None)}
@@ -140,7 +143,10 @@ def _origin_pairs(
 ) -> dict[str, dict[str, Any]]:
     """How well P(real) ranks the first group of origins above the second."""
     pairs = {}
+    shown = origins_shown(examples.origin)
     for upper, lower in _ORIGIN_PAIRS:
+        if not set(lower) <= set(shown):
+            continue
         in_upper = np.isin(examples.origin, upper)
         chosen = in_upper | np.isin(examples.origin, lower)
         pair = Question(in_upper, question.probability, question.clusters)

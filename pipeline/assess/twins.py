@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pipeline.assess import effects, placements, pool, wording
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.effects import FEWEST_RECORDINGS, GOOD
-from pipeline.assess.examples import Examples
+from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.metrics import BoolArray, IntArray
 from pipeline.assess.placements import Placed
 from pipeline.assess.questions import CHANCE, bounded_exactly, judge_share
@@ -32,7 +32,6 @@ from pipeline.assess.suites.base import (
     measured,
     text,
 )
-from pipeline.collection import ORIGINS
 from pipeline.manifest import CLASSES
 
 _NOTHING: dict[str, Any] = {
@@ -124,7 +123,7 @@ def measure(evidence: Evidence) -> Twins:
     clips = pa.concat_tables([part.clips for part in pool.parts(evidence)])
     clips = clips.filter(pc.is_valid(clips["discharge"]))
     examples, moments = Examples.from_clips(clips), _moments(clips)
-    others = [origin for origin in ORIGINS if origin != "real"]
+    others = [origin for origin in origins_shown(examples.origin) if origin != "real"]
     return Twins(
         _rows(clips, examples, moments),
         {other: _looks(other, examples, moments, bootstrap) for other in others},

@@ -12,7 +12,7 @@ from pipeline.assess.questions import (
     tpr_key,
 )
 from pipeline.collection import ORIGINS
-from pipeline.manifest import CLASSES
+from pipeline.manifest import CLASSES, is_rendered
 
 DASH = "–"
 CLASS_NAMES = {
@@ -32,7 +32,7 @@ ODD_FILES = {
 """What to say of a scored file's marks; others are nothing to a reader."""
 QUESTION_NAMES = {
     "shooting": "Is it a real shooting?",
-    "origin": "Is it real, or game or film?",
+    "origin": "Is it real or fictional?",
     "discharge": "Is a firearm discharged?",
 }
 METRIC_NAMES = {
@@ -128,6 +128,72 @@ def _verdict_without_shootings(metrics: Mapping[str, Any], unit: str) -> str:
         f"Of {metrics['num_examples']} {unit}s without a real shooting, the detector takes "
         f"{count} for one ({percent(alarms)}); what it would find, this data cannot show."
     )
+
+
+FEW_SOURCES = 20
+"""A claim on fewer says so: sources differ more than recordings of one."""
+
+
+def few_sources(num_sources: int) -> str:
+    """A sentence to append, with a space before it, where a claim rests on few real sources."""
+    if not 0 < num_sources < FEW_SOURCES:
+        return ""
+    sources = "source" if num_sources == 1 else "sources"
+    return f" This rests on {num_sources} real {sources}, fewer than {FEW_SOURCES}."
+
+
+def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
+    """A sentence with what was found on real footage of the first part; empty without any."""
+    found = next(iter(parts.values()))["real_footage"]
+    real, imitations = found["real"], found["imitations"]["origin"]["auroc"]
+    auroc = real["origin"]["auroc"]
+    if auroc["value"] is None:
+        return ""
+    units = unit if real["num_examples"] == 1 else f"{unit}s"
+    sources = "source" if real["num_sources"] == 1 else "sources"
+    beside = (
+        "" if imitations["value"] is None else f"; on imitations {decimal(imitations['value'])}"
+    )
+    bounds = "" if auroc["low"] is None else f" ({interval('auroc', auroc)})"
+    return (
+        f"On real footage, {real['num_examples']:,} {units} of {real['num_sources']} {sources} "
+        "that no computer rendered, the detector tells real from fictional with AUROC "
+        f"{decimal(auroc['value'])}{bounds}{beside}.{few_sources(real['num_sources'])}"
+    )
+
+
+def learned_from(card: Mapping[str, Any]) -> str:
+    """What the origin was learned from, and through which encoder, as the model card tells.
+
+    Cards of networks without a frozen encoder, and older ones, have no footage of its own.
+    """
+    encoders = card.get("encoders") or []
+    rows = card.get("data", {}).get("footage", []) if encoders else []
+    if not rows or not all("origin_weight" in row for row in rows):
+        return "The origin was learned from all footage together, rendered footage included."
+    counted = [row for row in rows if row["origin_weight"] > 0 and row["train"]]
+    given = []
+    for origin in ORIGINS:
+        own = [row for row in counted if row["origin"] == origin]
+        names = sorted({row["source"] for row in own})
+        if names:
+            clips = sum(row["train"] for row in own)
+            listed = f" ({', '.join(names)})" if len(names) <= _MOST_NAMED else ""
+            sources = "source" if len(names) == 1 else "sources"
+            given.append(f"{clips:,} clips of {len(names)} {origin} {sources}{listed}")
+    weights = sorted({row["origin_weight"] for row in rows if is_rendered(row["authority"])})
+    rendered = ""
+    if weights:
+        told = " to ".join(f"{weight:g}" for weight in dict.fromkeys((weights[0], weights[-1])))
+        rendered = f"; rendered clips had {'no weight' if told == '0' else f'weight {told}'} on it"
+    told_by = ", ".join(f"{one['name']} ({one['licence']})" for one in encoders)
+    return (
+        f"The origin was learned from {', '.join(given) or 'nothing'}{rendered}. It is read from "
+        f"frozen encoders trained elsewhere: {told_by}."
+    )
+
+
+_MOST_NAMED = 3
 
 
 def faults(states: Sequence[str | None]) -> str:
@@ -229,8 +295,8 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
             found.append(f"No example of \u201c{text}\u201d was tested.")
     if unit == "clip" and "unseen" not in parts:
         found.append(
-            "No source was held out: nothing here says how the detector fares on a camera, game "
-            "or film that it was not trained on."
+            "No source was held out: nothing here says how the detector fares on a camera, game, "
+            "film or generator that it was not trained on."
         )
     for key in _PERCENTAGES:
         result = first["shooting"][key]

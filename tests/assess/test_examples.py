@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.assess import scores, summary
-from pipeline.assess.examples import MOST_SOURCES, Examples
+from pipeline.assess.examples import MOST_SOURCES, Examples, origins_shown
 from pipeline.assess.questions import judge_auroc
 
 from . import toy
@@ -89,3 +89,8 @@ def test_rendered_sources_do_not_crowd_out_others_of_their_origin() -> None:
 def test_no_example_has_no_source() -> None:
     examples = toy.examples()
     assert examples.among(np.zeros(len(examples), bool)).largest_sources() == []
+
+
+def test_generated_is_shown_only_where_there_is_some() -> None:
+    assert origins_shown(["real"]) == ("real", "game", "film")
+    assert origins_shown(["generated", "real"]) == ("real", "game", "film", "generated")

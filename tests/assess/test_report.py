@@ -306,9 +306,9 @@ def test_a_number_that_the_data_cannot_support_makes_room_for_one_that_it_can(
     labels = re.findall(r"<h2[^>]*>(.*?)</h2>", cards)
     # Fewer than 100 clips are no shooting.
     assert labels == [
+        "Real footage told from fictional (AUROC)",
         "AUROC",
-        "Real told from game and film (AUROC)",
-        "Discharge told from none (AUROC)",
+        "Real told from fictional (AUROC)",
     ]
     assert '<div class="value">\u2013' not in cards
     assert "needs 1,000 negatives" in page.partition("<h2>All numbers</h2>")[2]

@@ -102,3 +102,18 @@ def test_sources_without_end_are_bounded_and_counted() -> None:
     assert found["num_sources_left_out"] == 200 - MOST_SOURCES
     assert found["num_examples"] == len(examples)
     assert FOUND["num_sources_left_out"] == 0
+
+
+def test_generated_video_is_fictional_and_reported_apart_where_there_is_some() -> None:
+    made = (*toy.SOURCES, toy.Source("dreams", "generated", 2, 2))
+    examples = toy.examples(made)
+    found = summarize(examples, toy.FEW_RESAMPLES, num_bins=4)
+    chosen = np.isin(examples.origin, ["real", "generated"])
+    expected = roc_auc_score(examples.origin[chosen] == "real", examples.p_real[chosen])
+    pair = found["origin_pairs"]["real_vs_generated"]["auroc"]
+    assert pair["value"] == pytest.approx(expected, abs=1e-6)
+    assert found["num_shootings"] == FOUND["num_shootings"]
+    assert found["sources"]["dreams"]["confusion"].keys() == {
+        "fictional_shooting",
+        "fictional_other",
+    }

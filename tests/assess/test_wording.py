@@ -90,3 +90,46 @@ def test_what_a_threshold_does_on_files_is_told_in_counts() -> None:
     told = wording.file_alerts("each clip alone", 1.1, [], [False, True])
     assert "which no score reaches" in told
     assert told.endswith("an alert rises in 1 of 2 files without a real shooting.")
+
+
+def row(source: str, origin: str, weight: float | None, authority: str = "") -> dict[str, object]:
+    made = {"source": source, "origin": origin, "licence": "CC0-1.0", "authority": authority}
+    counts = {"train": 8, "val": 2}
+    return {**made, **counts, **({} if weight is None else {"origin_weight": weight})}
+
+
+ENCODER = {"name": "dinov2", "origin": "a package", "licence": "Apache-2.0", "sha256": "0" * 64}
+
+
+def test_what_the_origin_was_learned_from_leaves_out_what_had_no_weight_on_it() -> None:
+    rows = [
+        row("places", "real", 1.0),
+        row("doom", "game", 1.0),
+        row("bodycam", "real", 0.0, toy.RENDERED),
+    ]
+    said = wording.learned_from({"encoders": [ENCODER], "data": {"footage": rows}})
+    assert said == (
+        "The origin was learned from 8 clips of 1 real source (places), 8 clips of 1 game source "
+        "(doom); rendered clips had no weight on it. It is read from frozen encoders trained "
+        "elsewhere: dinov2 (Apache-2.0)."
+    )
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        {},
+        {"data": {"footage": [row("doom", "game", None)]}},
+        {"encoders": [], "data": {"footage": [row("doom", "game", 1.0)]}},
+    ],
+)
+def test_without_an_encoder_the_origin_was_learned_from_everything(card: dict[str, object]) -> None:
+    assert "all footage together, rendered footage included" in wording.learned_from(card)
+
+
+def test_the_page_leads_with_real_footage_where_there_is_some() -> None:
+    said = wording.real_footage({"test": summary(CAMERA, RENDERER, GAME)}, "clip")
+    assert said.startswith("On real footage, 180 clips of 1 source that no computer rendered")
+    assert "on imitations" in said
+    assert "fewer than 20" in said
+    assert wording.real_footage({"test": summary(RENDERER, GAME)}, "clip") == ""

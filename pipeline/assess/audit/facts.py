@@ -13,9 +13,8 @@ from pipeline import manifest
 from pipeline.assess.audit.proofs import prove
 from pipeline.assess.audit.tables import Proof, Tables, file_name
 from pipeline.assess.scored import Scored
-from pipeline.assess.scores import is_rendered
 from pipeline.assess.suites.base import Evidence, Places
-from pipeline.manifest import CLASSES, SPLITS, Reject, class_index
+from pipeline.manifest import CLASSES, SPLITS, Reject, class_index, is_rendered
 
 UNUSED = "unused"
 """Where clips that no split uses are counted, beside the splits."""

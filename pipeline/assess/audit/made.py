@@ -130,7 +130,8 @@ def _trained_on(models: Path, used: pa.Table) -> tuple[Counter[str], Counter[str
             _named(split, [row[column] for column in columns]): int(row[split])
             for row in footage
             for split in ("train", "val")
-            if row[split]
+            # What weights were adapted to never was in these tables.
+            if row[split] and not row.get("adapted")
         }
     except FileNotFoundError as error:
         raise UserError(f"{path}: missing; run dvc repro train or dvc pull") from error

@@ -34,8 +34,8 @@ FIELDS = {
     "parent_id": "The clip that a variant was made from.",
     "collection": "The footage collection that the file is in.",
     "path": "The source file, inside its collection.",
-    "source": "Where recordings come from: a device fleet, a site, a game title, a film.",
-    "origin": "real (a camera in the world), game or film, as the index says.",
+    "source": "Where recordings come from: a device fleet, a site, a game, a film, a generator.",
+    "origin": "real (a camera in the world), game, film or generated, as the index says.",
     "recording": "One continuous file, match or film; never divided between splits.",
     "start_s": "Start of the clip in its file, in seconds.",
     "box": "left,top,width,height of what the clip shows, in pixels of the file.",
@@ -111,9 +111,9 @@ def croissant(heading: str, data: DataFacts, hashes: Mapping[str, Hashes]) -> di
         "@type": "sc:Dataset",
         "name": "discern-clips",
         "description": f"{data.num_clips:,} clips of {data.num_recordings:,} recordings from "
-        f"{data.num_files:,} files, labelled by origin (real, game, film) and by whether a "
-        f"firearm is fired, behind “{plain(heading, _MAX_TEXT)}”. Files are named relative to the "
-        "folder that holds clips, splits, augmented and packed.",
+        f"{data.num_files:,} files, labelled by origin (real, game, film, generated) and by "
+        f"whether a firearm is fired, behind “{plain(heading, _MAX_TEXT)}”. Files are named "
+        "relative to the folder that holds clips, splits, augmented and packed.",
         "conformsTo": CONFORMS_TO,
         "license": licences,
         "rai:dataLimitations": [plain(gap, 2 * _MAX_TEXT) for gap in gaps(data)],

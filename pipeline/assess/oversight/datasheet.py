@@ -32,8 +32,8 @@ def datasheet(heading: str, data: DataFacts, clip: ClipFormat) -> str:
 
 
 _MOTIVATION = (
-    "To teach a detector to tell a real shooting from a game or a film, and to measure how far it "
-    "can be trusted. Who paid for it, the tables do not tell."
+    "To teach a detector to tell a real shooting from a game, a film or a generated video, and "
+    "to measure how far it can be trusted. Who paid for it, the tables do not tell."
 )
 _COLLECTED = (
     "From footage collections: folders of video files with an index that states, for each file, "

@@ -42,7 +42,11 @@ def model_card(
             section("Factors", _FACTORS, _sources(metrics)),
             section("Metrics", _how_measured(config), _metrics(metrics)),
             section("Evaluation data", _evaluated(data, metrics)),
-            section("Training data", _trained(card)),
+            section(
+                "Training data",
+                f"{safe(wording.learned_from(card), _MAX_SENTENCE)}\n",
+                _trained(card),
+            ),
             section("Quantitative analyses", *_analyses(sections)),
             section("Ethical considerations", bullets(_ETHICS)),
             section(
@@ -75,8 +79,8 @@ _OUT_OF_SCOPE = (
 )
 _FACTORS = (
     "What the score may depend on beside the question: the source (a camera fleet, a game title, a "
-    "film), whether footage was rendered, viewpoint, light, resolution, overlays and edits of a "
-    "re-upload. Each source that was judged:"
+    "film, a generator), whether footage was rendered, viewpoint, light, resolution, overlays "
+    "and edits of a re-upload. Each source that was judged:"
 )
 _ETHICS = (
     "Those whom footage shows did not ask for it. Previews in the report are small, grey and "

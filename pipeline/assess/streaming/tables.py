@@ -89,7 +89,7 @@ def origin_table(parts: Sequence[Played], confidence: float) -> Table:
         for origin, found in by_origin(one, confidence).items()
     ]
     columns = ["Part", "Origin", "Without real gunfire", "False alerts", "Per 1,000 hours"]
-    caption = "Real footage without a discharge, and hours of play and film with or without one."
+    caption = "Real footage without a discharge, and fictional footage with or without one."
     return Table("Where false alerts come from", columns, rows, caption)
 
 

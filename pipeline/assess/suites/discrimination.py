@@ -29,7 +29,7 @@ TITLE = "Discrimination"
 
 _SUBJECTS = {
     "shooting": "real shootings from everything else",
-    "origin": "real footage from games and films",
+    "origin": "real from fictional footage",
     "discharge": "footage with a discharge from footage without",
 }
 assert tuple(_SUBJECTS) == tuple(wording.QUESTION_NAMES)

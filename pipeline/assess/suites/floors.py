@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from pipeline.assess import apart, wording
 from pipeline.assess.apart import Floor, Pair
-from pipeline.assess.examples import MOST_SOURCES
+from pipeline.assess.examples import MOST_SOURCES, origins_shown
 from pipeline.assess.forest import Estimate, forest
 from pipeline.assess.metrics import FloatArray
 from pipeline.assess.placements import Placed
@@ -68,7 +68,8 @@ def run(evidence: Evidence) -> Section:
     pool = Pool.of(evidence)
     sources, num_small, num_left_out = apart.large_sources(pool)
     pairs = apart.pairs(pool, sources)
-    claims = {origin: apart.claim(pool, origin) for origin in ORIGINS if origin != "real"}
+    origins = origins_shown(pool.examples.origin)
+    claims = {origin: apart.claim(pool, origin) for origin in origins if origin != "real"}
     moved, claims_moved = apart.resample(pool, pairs, claims, bootstrap)
 
     def floor_of(*origins: str) -> Floor | None:
@@ -76,7 +77,7 @@ def run(evidence: Evidence) -> Section:
         aurocs = np.array([pair.placed.auroc for pair in pairs])
         return Floor.of(aurocs[chosen], moved[:, chosen])
 
-    floors = {origin: floor_of(origin) for origin in ORIGINS}
+    floors = {origin: floor_of(origin) for origin in origins}
     margins = {
         origin: _least_margin(
             claim, claims_moved.get(origin), [floors["real"], floors[origin]], confidence

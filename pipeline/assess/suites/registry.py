@@ -10,6 +10,7 @@ from pipeline.assess.suites import (
     data,
     discrimination,
     floors,
+    real,
     robustness,
     shortcuts,
     slices,
@@ -21,6 +22,7 @@ from pipeline.errors import UserError
 
 SUITES = {
     "discrimination": discrimination,
+    "real": real,
     "sources": sources,
     "floors": floors,
     "shortcuts": shortcuts,

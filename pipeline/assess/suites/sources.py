@@ -203,7 +203,7 @@ def _held_out(pool: Pool, confidence: float) -> tuple[Verdict, Table, dict[str, 
         "unseen": ("Unseen sources alone", unseen),
         "unseen_cameras": ("Unseen cameras against known sources", unseen == positive),
         "unseen_titles": (
-            "Known cameras against unseen games and films",
+            "Known cameras against unseen fictional sources",
             np.where(unseen, fictional, positive),
         ),
     }
@@ -226,8 +226,8 @@ def _held_out(pool: Pool, confidence: float) -> tuple[Verdict, Table, dict[str, 
             for name, (label, _) in compared.items()
         ],
         caption=(
-            "Unseen cameras are the real sources held out of training, unseen titles the games "
-            "and films."
+            "Unseen cameras are the real sources held out of training, unseen titles the "
+            "fictional ones (games, films, generators)."
         ),
     )
     return _drop_verdict(pool, results), table, results

@@ -209,3 +209,10 @@ def test_the_table_lists_the_pairs_furthest_from_chance(monkeypatch: pytest.Monk
     listed = [abs(row[-1].sort - 0.5) for row in section.blocks[1].rows]
     assert sorted(listed, reverse=True) == furthest
     assert f"the 3 of {len(pairs)} pairs furthest from 0.5" in section.blocks[1].caption
+
+
+def test_generated_video_has_a_margin_of_its_own() -> None:
+    made = (*SOURCES, *(toy.Source(f"dream-{i}", "generated", 15, 15) for i in range(3)))
+    section = floors.run(evidence(made))
+    assert set(section.metrics["margins"]) == {"real_vs_game", "real_vs_film", "real_vs_generated"}
+    assert set(section.metrics["floors"]) == {"real", "game", "film", "generated"}

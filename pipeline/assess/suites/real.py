@@ -1,0 +1,193 @@
+"""Does the detector hold on real footage, that no computer rendered?
+
+The origin is red where its AUROC on real footage is not shown to lie above chance, though there are
+the recordings to show it, and green where its interval lies above. Real footage against imitations
+is red where the whole interval of the difference lies below zero: the detector then recognises the
+renderer rather than the world. It is green where the interval leaves out an acceptable drop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.assess import real_footage, wording
+from pipeline.assess.effects import FEWEST_RECORDINGS
+from pipeline.assess.questions import CHANCE, tpr_key
+from pipeline.assess.real_footage import FOUND, GROUPS
+from pipeline.assess.scored import Scored
+from pipeline.assess.suites.base import (
+    Csv,
+    Evidence,
+    Section,
+    State,
+    Table,
+    Verdict,
+    count,
+    measured,
+    text,
+)
+
+TITLE = "Real footage"
+
+_ACCEPTABLE_DROP = 0.1
+"""In AUROC, from imitations to real footage."""
+_UNITS = {"example": "recordings", "recording": "sources"}
+"""What numbers are counted by, and what their intervals resample."""
+
+
+def run(evidence: Evidence) -> Section:
+    """Judge real footage apart from imitations, a part at a time; no clip is read."""
+    bootstrap = evidence.settings.bootstrap
+    found = {
+        part.name: {
+            "example": real_footage.measure(part.examples, bootstrap),
+            "recording": real_footage.measure(real_footage.by_recording(part.examples), bootstrap),
+        }
+        for part in evidence.parts
+    }
+    return Section(
+        lead=(
+            "A detector that is right about imitations, made by a computer, need not be right "
+            "about the world. Here stands what it does on real footage alone, that of cameras and "
+            "of photographs as they are, beside the same numbers on imitations labelled real. Both "
+            "are set against the same fictional footage."
+        ),
+        verdicts=[
+            verdict
+            for number, part in enumerate(evidence.parts)
+            for verdict in _verdicts(part, found[part.name], first=number == 0)
+        ],
+        blocks=[
+            _source_table(evidence.parts),
+            *(_table(part, by, found[part.name][by]) for part in evidence.parts for by in _UNITS),
+        ],
+        metrics=found,
+        plots={"aurocs.csv": _plot(found)},
+    )
+
+
+def _verdicts(part: Scored, found: Mapping[str, Any], first: bool) -> list[Verdict]:
+    suffix = "" if first else f"_{part.name}"
+    clips = found["example"]
+    real = clips["real"]
+    if not real["num_examples"]:
+        says = (
+            f"{part.meaning}: there is no real footage, that no computer rendered; nothing here "
+            "says how the detector does on the world."
+        )
+        return [Verdict(f"origin_on_real_footage{suffix}", "grey", says)]
+    return [
+        _origin(f"origin_on_real_footage{suffix}", part, real),
+        _below(f"real_below_imitations{suffix}", part, clips),
+    ]
+
+
+def _origin(name: str, part: Scored, real: Mapping[str, Any]) -> Verdict:
+    auroc = real["origin"]["auroc"]
+    subject = f"{part.meaning}: telling real footage from fictional"
+    note = wording.few_sources(real["num_sources"])
+    if auroc["value"] is None or auroc["low"] is None:
+        return Verdict(name, "grey", f"{subject} cannot be judged, {auroc['reason']}.{note}")
+    shown = f"AUROC {wording.number('auroc', auroc['value'])} ({wording.interval('auroc', auroc)})"
+    if auroc["low"] > CHANCE:
+        return Verdict(name, "green", f"{subject} is better than guessing, {shown}.{note}")
+    is_small = real["num_recordings"] < FEWEST_RECORDINGS and auroc["high"] >= CHANCE
+    state: State = "amber" if is_small else "red"
+    says = f"{subject} is not shown to be better than guessing, {shown}.{note}"
+    return Verdict(name, state, says)
+
+
+def _below(name: str, part: Scored, found: Mapping[str, Any]) -> Verdict:
+    more = found["difference"]
+    if more["value"] is None or more["low"] is None:
+        says = f"{part.meaning}: real footage cannot be set against imitations, {more['reason']}."
+        return Verdict(name, "grey", says)
+    values = (wording.number("auroc", found[group]["origin"]["auroc"]["value"]) for group in GROUPS)
+    shown = "AUROC {} on real footage and {} on imitations".format(*values)
+    shown += f", a difference of {more['value']:.3f} ({more['low']:.3f} to {more['high']:.3f})"
+    note = wording.few_sources(found["real"]["num_sources"])
+    if more["high"] < 0:
+        begins, state = "the detector recognises the renderer rather than the world", "red"
+    elif more["low"] > -_ACCEPTABLE_DROP:
+        begins, state = "real footage is told as imitations are", "green"
+    else:
+        begins, state = "whether real footage is told as imitations are is open", "amber"
+    return Verdict(name, state, f"{part.meaning}: {begins}, {shown}.{note}")
+
+
+def _source_table(parts: Sequence[Scored]) -> Table:
+    """A row a real source that no computer rendered, of a part."""
+    rows = []
+    for part in parts:
+        examples, judged = part.examples, part.judged
+        own = real_footage.members(examples, "real")
+        licences, authorities = (judged[name].to_pylist() for name in ("licence", "authority"))
+        for source in sorted(set(examples.source[own])):
+            chosen = np.flatnonzero(own & (examples.source == source))
+            rows.append(
+                [
+                    text(source),
+                    text(part.name),
+                    text("; ".join(sorted({authorities[i] for i in chosen} - {""})) or "not given"),
+                    text("; ".join(sorted({licences[i] for i in chosen}))),
+                    count(int(np.unique(examples.clusters[chosen]).size)),
+                    count(int(chosen.size)),
+                ]
+            )
+    unit = f"{parts[0].unit}s".capitalize()
+    return Table(
+        "Real sources that no computer rendered",
+        ["Source", "Part", "Authority", "Licence", "Recordings", unit],
+        rows,
+        "" if rows else "There is none: every source labelled real is an imitation.",
+    )
+
+
+def _table(part: Scored, by: str, found: Mapping[str, Any]) -> Table:
+    """A row a number, a column a group."""
+    groups = [found[group] for group in GROUPS]
+    rows = [
+        [text(label), *(count(group[name]) for group in groups)]
+        for name, label in (
+            ("num_sources", "Sources"),
+            ("num_examples", f"{part.unit if by == 'example' else by}s".capitalize()),
+        )
+    ]
+    for name, label in (("origin", "Told from fictional"), ("shooting", "Shootings told")):
+        for metric, said in (("auroc", "AUROC"), (FOUND, wording.METRIC_NAMES[FOUND].lower())):
+            rows.append(
+                [text(f"{label}: {said}"), *(measured(metric, one[name][metric]) for one in groups)]
+            )
+    for origin in groups[0]["against"]:
+        cells = (measured("auroc", one["against"][origin]) for one in groups)
+        rows.append([text(f"Told from {origin}: AUROC"), *cells])
+    rows.append(
+        [
+            text("Discharge told from none: AUROC"),
+            *(measured("auroc", one["discharge"]["auroc"]) for one in groups),
+        ]
+    )
+    rows.append(
+        [
+            text("False alarms without a discharge"),
+            *(measured(tpr_key(0.01), one["false_alarms"]) for one in groups),
+        ]
+    )
+    return Table(
+        f"{part.meaning}, by {part.unit if by == 'example' else by}",
+        ["Number", "Real footage", "Imitations"],
+        rows,
+        f"Intervals are over {_UNITS[by]}.{wording.few_sources(groups[0]['num_sources'])}",
+    )
+
+
+def _plot(found: Mapping[str, Mapping[str, Any]]) -> Csv:
+    rows: list[list[Any]] = []
+    for part, units in found.items():
+        for group in GROUPS:
+            auroc = units["example"][group]["origin"]["auroc"]
+            rows.append([part, group, *(auroc[end] for end in ("value", "low", "high"))])
+    return ("part", "footage", "auroc", "low", "high"), rows
