@@ -64,7 +64,7 @@ def by_recording(examples: Examples) -> Examples:
     code: IntArray = np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
     size = np.bincount(code)
 
-    def most(values: FloatArray) -> FloatArray:
+    def most(values: FloatArray | BoolArray) -> FloatArray:
         highest = np.zeros(size.size)
         np.maximum.at(highest, code, values.astype(np.float64))
         return highest

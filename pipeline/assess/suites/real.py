@@ -109,6 +109,7 @@ def _below(name: str, part: Scored, found: Mapping[str, Any]) -> Verdict:
     shown = "AUROC {} on real footage and {} on imitations".format(*values)
     shown += f", a difference of {more['value']:.3f} ({more['low']:.3f} to {more['high']:.3f})"
     note = wording.few_sources(found["real"]["num_sources"])
+    state: State
     if more["high"] < 0:
         begins, state = "the detector recognises the renderer rather than the world", "red"
     elif more["low"] > -_ACCEPTABLE_DROP:

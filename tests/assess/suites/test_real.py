@@ -46,9 +46,7 @@ def states(made: Evidence) -> dict[str, str]:
     return {one.name: one.state for one in real.run(made).verdicts}
 
 
-def test_a_detector_that_knows_the_world_is_green_and_says_how_few_sources_it_was_tried_on() -> (
-    None
-):
+def test_a_detector_that_knows_the_world_is_green_and_says_how_few_sources_it_saw() -> None:
     section = real.run(evidence(*CAMERAS, *IMITATIONS, *GAMES))
     assert [one.state for one in section.verdicts] == ["green", "green"]
     assert all("3 real sources, fewer than 20" in one.says for one in section.verdicts)
