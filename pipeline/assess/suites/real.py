@@ -44,7 +44,9 @@ def run(evidence: Evidence) -> Section:
     found = {
         part.name: {
             "example": real_footage.measure(part.examples, bootstrap),
-            "recording": real_footage.measure(real_footage.by_recording(part.examples), bootstrap),
+            "recording": _of_sources(
+                real_footage.measure(real_footage.by_recording(part.examples), bootstrap)
+            ),
         }
         for part in evidence.parts
     }
@@ -67,6 +69,18 @@ def run(evidence: Evidence) -> Section:
         metrics=found,
         plots={"aurocs.csv": _plot(found)},
     )
+
+
+def _of_sources(found: Any) -> Any:
+    """The same numbers, whose reasons and notes name what was resampled: sources."""
+    if not isinstance(found, dict):
+        return found
+    return {
+        name: value.replace("recording", "source")
+        if name in ("reason", "note")
+        else _of_sources(value)
+        for name, value in found.items()
+    }
 
 
 def _verdicts(part: Scored, found: Mapping[str, Any], first: bool) -> list[Verdict]:

@@ -108,6 +108,12 @@ def test_by_recording_every_recording_counts_once_and_sources_are_resampled() ->
     assert one.score[0] == clips.score[first].max()
 
 
+def test_by_recording_a_missing_interval_is_laid_to_sources() -> None:
+    found = real.run(evidence(*CAMERAS, *IMITATIONS, *GAMES)).metrics["test"]["recording"]
+    auroc = found["imitations"]["origin"]["auroc"]
+    assert auroc["reason"] == "all positive examples are of one source"
+
+
 def test_generated_video_has_a_row_only_where_there_is_some() -> None:
     without = real.run(evidence(*CAMERAS, *GAMES)).metrics["test"]["example"]["real"]
     assert set(without["against"]) == {"game", "film"}
