@@ -18,7 +18,7 @@ FEWEST_SOURCES = 20
 """Below, a claim rests on too little to be more than a hint."""
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_CHARACTERS = 300
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 1000, 330, 62, 130, 14, 44
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 1000, 330, 50, 170, 14, 44
 _ALL = "all"
 
 
@@ -64,7 +64,7 @@ def render(told: Mapping[str, Any], files: Sequence[FileRow], rejects: Sequence[
         headline=_headline(told),
         warnings=_warnings(told),
         assumptions=_assumptions(told),
-        folds=" together with some others" if told["sources"] > FEWEST_SOURCES else "",
+        folds=", together with others" if told["sources"] > FEWEST_SOURCES else "",
         comparison=_comparison(told),
         curve=[_curve_row(point) for point in told["learning_curve"]],
         curve_caption=_curve_caption(told),
@@ -140,15 +140,16 @@ def _comparison(told: Mapping[str, Any]) -> list[list[str]]:
     rows = []
     for against, after in told["sources_left_out"].items():
         before = told["before"][against]
+        is_thin = after["num_sources"] < FEWEST_SOURCES
         rows.append(
             [
                 _named(against),
                 decimal(before["auroc"]),
                 decimal(after["auroc"]),
-                percent(before["found"]),
-                percent(after["found"]),
+                _percent(before["found"]),
+                _percent(after["found"]),
                 f"{after['num_real']:,} real and {after['num_fictional']:,} other files of "
-                f"{count(after['num_sources'], 'source')}",
+                f"{count(after['num_sources'], 'source')}{': thin evidence' * is_thin}",
             ]
         )
     return rows
@@ -159,12 +160,16 @@ def _named(against: str) -> str:
 
 
 def _curve_caption(told: Mapping[str, Any]) -> str:
-    draws = max((point["draws"] for point in told["learning_curve"]), default=0)
+    points = told["learning_curve"]
+    draws = max((point["draws"] for point in points), default=0)
+    is_thin = all(point["num_sources"]["most"] < FEWEST_SOURCES for point in points)
     return (
         f"Of {count(draws, 'draw')}, each holds out a third of the sources of either side, learns "
         "from files of the others, taken in turns from their sources, and is judged on every file "
         "held out. 0 files are the detector as it was. Shown are the mean and the range over "
         "draws, which share files and are no interval of confidence."
+        + f" No draw judges {FEWEST_SOURCES} sources or more: thin evidence."
+        * is_thin
     )
 
 
@@ -175,10 +180,14 @@ def _curve_row(point: Mapping[str, Any]) -> list[str]:
         _whole(point["sources_drawn"]),
         _named(point["against"]),
         f"{decimal(auroc['mean'])}, {decimal(auroc['least'])} to {decimal(auroc['most'])}",
-        f"{percent(found['mean'])}, {percent(found['least'])} to {percent(found['most'])}",
+        f"{_percent(found['mean'])}, {_percent(found['least'])} to {_percent(found['most'])}",
         f"{_whole(point['num_real'])} real and {_whole(point['num_fictional'])} other files of "
         f"{_whole(point['num_sources'])} sources",
     ]
+
+
+def _percent(share: float) -> str:
+    return percent(share).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _whole(values: Mapping[str, float]) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pipeline import features, manifest, video
+from pipeline.assess.audit import made
 from pipeline.collection import IndexRow, write_index
 from pipeline.commands import adapt
 from pipeline.commands.adapt import footage, judgement, record
@@ -143,10 +145,31 @@ def write_own(folder: Path, own: Sequence[IndexRow]) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("detector")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoders, "build", lambda pictures: Tiny())
+        write_detector(folder)
+    return folder
+
+
 @pytest.fixture
-def detector(tmp_path: Path) -> Path:
-    write_detector(tmp_path)
+def detector(written: Path, tmp_path: Path) -> Path:
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def done(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector that was adapted to own files; leave it as it is."""
+    folder = tmp_path_factory.mktemp("done")
+    shutil.copytree(written, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoders, "build", lambda pictures: Tiny())
+        patch.setattr(encoders, "rebuild", lambda architecture: Tiny())
+        adapted_to(folder, rows("real", "game", "film"))
+    return folder
 
 
 def configured(folder: Path, *overrides: str) -> Any:
@@ -166,34 +189,33 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_weights_learn_what_training_never_saw_and_those_before_stay(detector: Path) -> None:
-    before = contents(detector / "models")
-    target = adapted_to(detector, rows("real", "game"))
-    assert contents(detector / "models") == before
+def test_weights_learn_what_training_never_saw_and_those_before_stay(
+    done: Path, written: Path
+) -> None:
+    target = done / "adapted" / "own"
+    assert contents(done / "models") == contents(written / "models")
     assert set(contents(target)) == {
         *("model.safetensors", "encoder.safetensors", "model.json"),
         *("report.html", "learning_curve.csv", "metrics.json"),
     }
     clips = [
-        video.decode((detector / "own" / f"{o}-0-0.mp4").read_bytes())[:8] for o in ("real", "game")
+        video.decode((done / "own" / f"{o}-0-0.mp4").read_bytes())[:8] for o in ("real", "game")
     ]
     real = [
         weights.load(folder).predict(np.stack(clips))[:, [0, 2]].sum(1)
-        for folder in (detector / "models", target)
+        for folder in (done / "models", target)
     ]
     assert real[1][0] > real[0][0]
     assert real[1][0] > 0.5 > real[1][1]
 
 
-def test_only_the_answer_on_the_origin_changes(detector: Path) -> None:
-    target = adapted_to(detector, rows("real", "game"))
-    was, now = (
-        weights.load(folder).network.state_dict() for folder in (detector / "models", target)
-    )
+def test_only_the_answer_on_the_origin_changes(done: Path) -> None:
+    target = done / "adapted" / "own"
+    was, now = (weights.load(folder).network.state_dict() for folder in (done / "models", target))
     differing = {name for name in was if not torch.equal(was[name], now[name])}
     assert differing == {"eyes.layer.weight", "eyes.layer.bias"}
     encoder = weights.ENCODER
-    assert (target / encoder).read_bytes() == (detector / "models" / encoder).read_bytes()
+    assert (target / encoder).read_bytes() == (done / "models" / encoder).read_bytes()
 
 
 def test_the_card_says_what_was_added_and_to_what(detector: Path) -> None:
@@ -213,8 +235,14 @@ def test_the_card_says_what_was_added_and_to_what(detector: Path) -> None:
     assert now["config"] == was["config"]
 
 
-def test_the_report_says_what_every_number_rests_on(detector: Path) -> None:
-    target = adapted_to(detector, rows("real", "game", "film"))
+def test_the_audit_does_not_look_for_what_was_added_among_the_samples(done: Path) -> None:
+    index = Packed.open(done / "packed", done / "work").index
+    told, here = made._trained_on(done / "adapted" / "own", index)
+    assert told == here
+
+
+def test_the_report_says_what_every_number_rests_on(done: Path) -> None:
+    target = done / "adapted" / "own"
     told = json.loads((target / adapt.METRICS).read_text())
     assert told["files_by_origin"] == {"film": 4, "game": 4, "real": 4}
     assert told["sources"] == 12
@@ -234,16 +262,16 @@ def test_the_report_says_what_every_number_rests_on(detector: Path) -> None:
 
 
 def test_a_second_run_decodes_and_sees_nothing_and_gives_the_same_bytes(
-    detector: Path, monkeypatch: pytest.MonkeyPatch
+    done: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = contents(adapted_to(detector, rows("real", "game")))
+    first = contents(done / "adapted" / "own")
 
     def never(*args: Any, **kwargs: Any) -> None:
         raise AssertionError
 
     monkeypatch.setattr(footage, "ingest", never)
     monkeypatch.setattr(footage, "look", never)
-    assert contents(adapted_to(detector, [], "run.num_workers=2")) == first
+    assert contents(adapted_to(done, [], "run.num_workers=2")) == first
 
 
 def test_a_file_that_changed_is_read_again(detector: Path) -> None:
@@ -295,17 +323,17 @@ def test_text_of_an_index_cannot_act_on_the_page(detector: Path) -> None:
 
 
 def test_an_interrupted_run_leaves_the_weights_of_the_one_before(
-    detector: Path, monkeypatch: pytest.MonkeyPatch
+    done: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = contents(adapted_to(detector, rows("real", "game")))
+    first = contents(done / "adapted" / "own")
 
     def stopped(*args: Any) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(adapt.adapted, "render", stopped)
     with pytest.raises(KeyboardInterrupt):
-        adapted_to(detector, [], "weight=2")
-    assert contents(detector / "adapted" / "own") == first
+        adapted_to(done, [], "weight=2")
+    assert contents(done / "adapted" / "own") == first
 
 
 @pytest.mark.parametrize(
@@ -355,10 +383,10 @@ def test_weights_without_an_encoder_are_refused(detector: Path) -> None:
         adapted_to(detector, rows("real", "game"))
 
 
-def test_adapted_weights_are_not_adapted_again(detector: Path) -> None:
-    target = adapted_to(detector, rows("real", "game"))
+def test_adapted_weights_are_not_adapted_again(done: Path) -> None:
+    target = done / "adapted" / "own"
     with pytest.raises(UserError, match="adapted already, to “own”"):
-        adapted_to(detector, [], f"paths.models={target}", f"paths.adapted={detector / 'twice'}")
+        adapted_to(done, [], f"paths.models={target}", f"paths.adapted={done / 'twice'}")
 
 
 def test_samples_of_another_training_are_refused(detector: Path) -> None:

@@ -99,7 +99,7 @@ def card(cfg: AdaptApp, detector: Detector, own: Own, val_auroc: float | None) -
     counts = Counter(tuple(getattr(clip, name) for name in names) for clip in own.clips)
     rows = [
         {**dict(zip(names, group, strict=True)), "train": count, "val": 0}
-        | {"origin_weight": cfg.weight}
+        | {"origin_weight": cfg.weight, "adapted": True}
         for group, count in sorted(counts.items())
     ]
     pixels = "\n".join(sorted(clip.pixels_sha256 for clip in own.clips))
