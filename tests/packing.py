@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import manifest, packed, shards, video
+from pipeline import features, manifest, packed, shards, video
 from pipeline.config import ClipFormat
 from pipeline.executor import in_blocks
+from pipeline.packed import Packed
 
 
 def write_packed(
@@ -44,4 +46,46 @@ def write_packed(
         part.rmdir()
     pq.write_table(pa.Table.from_pylist(index, packed.INDEX_SCHEMA), folder / packed.INDEX)
     manifest.write_format(folder, clip)
+    return folder
+
+
+def write_no_features(folder: Path) -> Path:
+    """What the stage embed leaves for pictures.name=none, so that nothing but pixels is learned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.write_stats(folder, {"samples": {}})
+    return folder
+
+
+def write_features(
+    folder: Path,
+    samples: Packed,
+    embedded: Sequence[int],
+    values: Callable[[int], np.ndarray] | None = None,
+    *,
+    shard_samples: int = 16,
+    pictures: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> Path:
+    """What the stage embed leaves of rows of the packed index, in this order.
+
+    Of a row, `values` gives the features (K, F); (2, 3) of the row's number where it is None.
+    """
+    write_no_features(folder)
+    index = []
+    for number, block in enumerate(in_blocks(embedded, shard_samples)):
+        name = f"features-{number:05d}.npy"
+        found = [np.full((2, 3), row) if values is None else values(row) for row in block]
+        np.save(folder / name, np.stack(found).astype(np.float16))
+        for at, row in enumerate(block):
+            known = samples.index.slice(row, 1).to_pylist()[0]
+            place = {"shard": name, "row": at}
+            index.append({name: known[name] for name in ("sample_id", "sha256")} | place)
+    table = pa.Table.from_pylist(index, features.INDEX_SCHEMA)
+    pq.write_table(table, folder / features.INDEX)
+    card = {
+        "architecture": {"name": "test"},
+        "provenance": provenance or {"sha256": "0"},
+        "pictures": pictures or {"name": "test", "size": 16, "every_frames": 4},
+    }
+    (folder / features.CARD).write_text(json.dumps(card))
     return folder

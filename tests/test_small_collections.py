@@ -14,8 +14,9 @@ import evaluate
 import train
 from pipeline.collection import IndexRow
 from pipeline.manifest import CLASSES
-from pipeline.stages import augment, ingest, pack, probe, split
+from pipeline.stages import augment, embed, ingest, pack, probe, split
 from tests.conftest import compose_below, write_collection
+from tests.learn.encoders.tiny import write_checkpoint
 from tests.staged import CLIP, EVALUATE, NETWORK
 
 
@@ -40,6 +41,8 @@ def evaluated(folder: Path, *, shootings: int, others: int, num_frames: int) -> 
     split.run(composed("split"))
     augment.run(composed("augment"))
     pack.run(composed("pack"))
+    encoder = write_checkpoint(folder / "dino")
+    embed.run(composed("embed", f"pictures.name={encoder}", "pictures.size=16"))
     probe.run(composed("probe"))
     train.run(composed("train", *NETWORK, "num_threads=1", "run.wandb=disabled"))
     evaluate.run(composed("evaluate", *EVALUATE))

@@ -22,19 +22,25 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from sklearn.metrics import roc_auc_score
 
 import train
 from pipeline import app, interrupts
-from pipeline.config import TrainApp
+from pipeline.config import EmbedApp, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.batch import Batch
 from pipeline.learn.checkpoints import PlainCheckpoints
+from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
 from pipeline.learn.module import Classifier, judge
+from pipeline.learn.networks.product import StreamingProductNet
 from pipeline.learn.sampler import BalancedSampler
 from pipeline.manifest import CLASSES
 from pipeline.packed import INDEX, Packed
+from pipeline.stages import embed
+from tests.learn.encoders.tiny import write_checkpoint
 from tests.learn.toy import write_toy
+from tests.packing import write_no_features
 
 TINY = [
     "num_threads=1",
@@ -59,6 +65,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def overrides(packed: Path | str, folder: Path, num_workers: int, *more: str) -> list[str]:
     paths = [f"paths.packed={packed}", f"paths.models={folder / 'models'}"]
+    paths += [f"paths.features={write_no_features(folder / 'features')}"]
     work = [f"paths.work={folder / 'work'}", f"run.num_workers={num_workers}"]
     return [*TINY, *paths, *work, *more]
 
@@ -90,9 +97,10 @@ def test_the_weights_load_and_tell_their_data(undisturbed: Path, packed: Path) -
     card = weights.load(undisturbed).card
     index = hashlib.sha256((packed / "index.parquet").read_bytes()).hexdigest()
     assert card["data"]["sha256"]["index.parquet"] == index
-    assert {"source", "origin", "licence", "authority", "train", "val"} == set(
+    assert {"source", "origin", "licence", "authority", "train", "val", "origin_weight"} == set(
         card["data"]["footage"][0]
     )
+    assert card["encoders"] == []
     assert card["config"]["num_epochs"] == 4
 
 
@@ -111,24 +119,90 @@ def test_the_metrics_are_those_of_the_weights_that_are_kept(
         assert found[name] == pytest.approx(expected[name], abs=1e-4), name
 
 
-def test_looks_are_a_part_that_was_trained_elsewhere_and_can_be_left_out(
-    undisturbed: Path, packed: Path, tmp_path: Path
-) -> None:
-    card = weights.load(undisturbed).card
-    assert card["architecture"]["looks"]
-    assert len(card["pretrained"]) == 1
-    plain = fit(packed, tmp_path, 0, "model.looks=false")
-    card = weights.load(plain).card
-    assert not card["architecture"]["looks"]
-    assert card["pretrained"] == {}
-    ours, alone = (
-        load_file(undisturbed / "model.safetensors"),
-        load_file(plain / "model.safetensors"),
+@pytest.fixture(scope="module")
+def embedded(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features of a small encoder."""
+    folder = tmp_path_factory.mktemp("embedded")
+    cfg = app.compose(
+        "embed",
+        f"pictures.name={write_checkpoint(folder / 'dino')}",
+        "pictures.size=16",
+        "pictures.every_frames=3",
+        *(f"paths.packed={packed}", f"paths.features={folder / 'features'}"),
+        *(f"paths.work={folder / 'work'}", "run.executor=serial", "run.progress=false"),
     )
-    assert alone.keys() < ours.keys()
-    assert all(torch.equal(ours[name], value) for name, value in alone.items())
-    curves = [(models / "curves.csv").read_bytes() for models in (undisturbed, plain)]
-    assert curves[0] == curves[1]
+    assert isinstance(cfg, EmbedApp)
+    embed.run(cfg)
+    return folder / "features"
+
+
+@pytest.fixture(scope="module")
+def with_eyes(packed: Path, embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("eyes")
+    return fit(packed, folder, 0, f"paths.features={embedded}")
+
+
+def test_where_features_are_another_part_answers_on_the_origin(with_eyes: Path) -> None:
+    assert sorted(hashes(with_eyes)) == sorted([*OUTPUTS, "encoder.safetensors"])
+    detector = weights.load(with_eyes)
+    card = detector.card
+    assert isinstance(detector.network, StreamingProductNet)
+    assert card["architecture"]["pixels"]["name"] == "causal"
+    assert card["architecture"]["eyes"]["every_frames"] == 3
+    assert card["temperature"] == 1.0
+    assert [encoder.keys() for encoder in card["encoders"]] == [
+        {"name", "origin", "licence", "sha256"}
+    ]
+    assert {row["origin_weight"] for row in card["data"]["footage"]} == {1.0}
+
+
+def test_both_answers_are_those_of_the_weights_that_are_kept(
+    with_eyes: Path, packed: Path, tmp_path: Path
+) -> None:
+    detector, samples = weights.load(with_eyes), Packed.open(str(packed), tmp_path)
+    rows = samples.select(["val"], variants=False)
+    clips = np.stack([samples.read(int(row)) for row in rows])
+    found = detector.predict(clips)
+    labels = torch.arange(len(rows)) % len(CLASSES)
+    is_real, is_shooting = (np.array(truth)[labels] for truth in (IS_REAL, IS_DISCHARGE))
+    metrics = json.loads((with_eyes / "metrics.json").read_text())
+    p_real = found[:, np.array(IS_REAL)].sum(1)
+    assert metrics["val_origin_auroc"] == pytest.approx(roc_auc_score(is_real, p_real), abs=0.02)
+    assert metrics["val_origin_auroc"] > 0.9, "real is reddish"
+    p_discharge = found[:, np.array(IS_DISCHARGE)].sum(1)
+    expected = roc_auc_score(is_shooting, p_discharge)
+    assert metrics["val_auroc"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_pixels_learn_the_discharge_alone_beside_eyes(
+    with_eyes: Path, undisturbed: Path
+) -> None:
+    curves = [(models / "curves.csv").read_bytes() for models in (with_eyes, undisturbed)]
+    assert curves[0] != curves[1]
+    alone = np.genfromtxt(with_eyes / "curves.csv", delimiter=",", skip_header=1)
+    # A question of two answers, where the classes are four, and two questions more.
+    assert (
+        alone[0, 1]
+        < 1.2
+        < np.genfromtxt(undisturbed / "curves.csv", delimiter=",", skip_header=1)[0, 1]
+    )
+
+
+def test_a_run_with_eyes_interrupted_ends_with_the_same_bytes(
+    with_eyes: Path, packed: Path, embedded: Path, tmp_path: Path
+) -> None:
+    interrupt(packed, tmp_path, 5, f"paths.features={embedded}")
+    assert hashes(fit(packed, tmp_path, 1, f"paths.features={embedded}")) == hashes(with_eyes)
+
+
+def test_features_of_other_samples_or_none_at_all_are_named_with_the_remedy(
+    embedded: Path, tmp_path: Path
+) -> None:
+    other = write_toy(tmp_path / "packed", num_train=40)
+    with pytest.raises(UserError, match=r"not of the samples in .*run dvc repro embed"):
+        fit(other, tmp_path, 0, f"paths.features={embedded}")
+    with pytest.raises(UserError, match=r"nowhere.*encoder\.json: missing; run dvc repro embed"):
+        fit(other, tmp_path, 0, f"paths.features={tmp_path / 'nowhere'}")
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.own import OwnNet
+from pipeline.learn.networks.product import product_of
 from pipeline.manifest import CLASSES
+from tests.learn.encoders.tiny import checkpoint_eyes
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
 from tests.learn.toy import FORMAT, toy_clip
 
@@ -143,7 +147,8 @@ def test_the_code_of_a_network_runs_only_when_it_is_named(
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "own_weights_net.py").write_text(
-        "from tests.learn.networks.nets import small_frame\ndef make(clip): return small_frame()"
+        "from tests.learn.encoders.tiny import checkpoint_eyes
+from tests.learn.networks.nets import small_frame\ndef make(clip): return small_frame()"
     )
     network = OwnNet("own_weights_net:make", FORMAT).eval()
     weights.save(
@@ -186,3 +191,101 @@ def test_only_a_causal_network_answers_for_streams(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="network 'frame' answer for whole clips only"):
         weights.load(tmp_path).stream(1)
+
+
+def with_eyes(folder: Path) -> Network:
+    network = product_of(small_causal(), checkpoint_eyes(folder)).eval()
+    network.discharge_scale.fill_(0.7)
+    return network
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> tuple[Path, Network]:
+    """The folder of a model with eyes, and what was saved there."""
+    network, folder = with_eyes(tmp_path / "dino"), tmp_path / "models"
+    folder.mkdir()
+    weights.save(
+        folder,
+        network.state_dict(),
+        network.architecture(),
+        clip=FORMAT,
+        temperature=1.0,
+        provenance={},
+    )
+    return folder, network
+
+
+def test_the_encoder_lies_apart_at_half_precision_and_the_answers_stay(
+    product: tuple[Path, Network],
+) -> None:
+    folder, network = product
+    own = safetensors.torch.load_file(folder / weights.WEIGHTS)
+    frozen = safetensors.torch.load_file(folder / weights.ENCODER)
+    assert {name.split(".")[0] for name in own} == {"pixels", "eyes", "discharge_scale"}
+    assert {name for name in own if name.startswith("eyes")} == {
+        "eyes.layer.weight",
+        "eyes.layer.bias",
+    }
+    assert frozen.keys() == network.eyes.encoder.state_dict().keys()  # type: ignore[union-attr]
+    assert {value.dtype for value in frozen.values()} == {torch.float16}
+    clips = random_clips(3, FORMAT.num_frames)
+    with torch.no_grad():
+        expected = network(clips).double().softmax(1).numpy()
+    found = weights.load(folder).predict(clips.numpy())
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert found.std(0).max() > 0.01
+
+
+def test_the_card_holds_the_hash_of_the_encoder(product: tuple[Path, Network]) -> None:
+    folder, _ = product
+    card = json.loads((folder / weights.CARD).read_text())
+    data = (folder / weights.ENCODER).read_bytes()
+    assert card["encoder_sha256"] == hashlib.sha256(data).hexdigest()
+    assert card["encoder_sha256"] != card["weights_sha256"]
+
+
+def test_a_network_without_eyes_leaves_no_encoder(model: Path) -> None:
+    assert not (model / weights.ENCODER).exists()
+    assert "encoder_sha256" not in json.loads((model / weights.CARD).read_text())
+
+
+def test_a_missing_or_damaged_encoder_is_named(product: tuple[Path, Network]) -> None:
+    path = product[0] / weights.ENCODER
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(UserError, match=r"encoder\.safetensors: not the weights that model\.json"):
+        weights.load(product[0])
+    path.unlink()
+    with pytest.raises(UserError, match=r"encoder\.safetensors: missing; run train\.py"):
+        weights.load(product[0])
+
+
+def test_an_encoder_that_is_no_safetensors_or_another_s_is_refused(
+    product: tuple[Path, Network],
+) -> None:
+    folder, network = product
+    path = folder / weights.ENCODER
+    state = network.eyes.encoder.state_dict()  # type: ignore[union-attr]
+    some = {name: state[name].half() for name in list(state)[1:]}
+    for data in (b"pickle", safetensors.torch.save(some)):
+        path.write_bytes(data)
+        edit(folder / weights.CARD, encoder_sha256=hashlib.sha256(data).hexdigest())
+        with pytest.raises(UserError, match=r"encoder\.safetensors: does not fit the architecture"):
+            weights.load(folder)
+
+
+def test_a_card_that_keeps_silent_on_the_encoder_is_refused(product: tuple[Path, Network]) -> None:
+    card = json.loads((product[0] / weights.CARD).read_text())
+    del card["encoder_sha256"]
+    (product[0] / weights.CARD).write_text(json.dumps(card))
+    with pytest.raises(UserError, match=r"model\.safetensors: does not fit the architecture"):
+        weights.load(product[0])
+
+
+def test_a_stream_with_eyes_ends_where_the_clip_does(product: tuple[Path, Network]) -> None:
+    detector = weights.load(product[0])
+    clips = random_clips(3, FORMAT.num_frames).numpy()
+    stream = detector.stream(3)
+    for frames in clips.swapaxes(0, 1):
+        probabilities = stream.push(frames)
+    np.testing.assert_allclose(probabilities, detector.predict(clips), atol=1e-5)
