@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from pipeline import features
+from pipeline.config import App, PicturesConfig
+from pipeline.errors import UserError
+from pipeline.features import INDEX
+from pipeline.learn import encoders
+from pipeline.learn.encoders.looks import look
+from pipeline.packed import INDEX_SCHEMA, Packed
+from pipeline.stages import embed
+from tests.learn.encoders.tiny import Colours, write_checkpoint
+from tests.learn.toy import write_toy
+
+TINY = ("pictures.size=16", "pictures.every_frames=3")
+
+
+@pytest.fixture(autouse=True)
+def _forget_encoders() -> None:
+    embed._loaded.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_checkpoint(tmp_path_factory.mktemp("encoder") / "dino")
+
+
+@pytest.fixture
+def colours(monkeypatch: pytest.MonkeyPatch) -> Colours:
+    """An encoder in place of all that are asked for, which counts the frames that it sees."""
+    made = Colours()
+    monkeypatch.setattr(encoders, "build", lambda pictures: made)
+    return made
+
+
+def write_samples(folder: Path, num_train: int = 12) -> Path:
+    """Samples of train, the first two of them variants, and six of val."""
+    place = write_toy(folder, num_train=num_train, num_val=6)
+    rows = pq.read_table(place / INDEX).to_pylist()
+    for row in rows[:2]:
+        row["variant"] = "{}"
+    rows[-1]["split"] = "test"
+    pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), place / INDEX)
+    return place
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (folder / "features").iterdir()}
+
+
+def test_samples_that_heads_learn_from_are_embedded_in_the_order_of_the_index(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    packed = Packed.open(write_samples(tmp_path / "packed"), tmp_path)
+    embed.run(compose("embed", *TINY, "block_samples=4", "shard_samples=5"))
+    table = pq.read_table(tmp_path / "features" / INDEX)
+    ids = packed.index["sample_id"].to_pylist()
+    assert table["sample_id"].to_pylist() == ids[2:17]
+    assert table["shard"].to_pylist() == [f"features-0000{n // 5}.npy" for n in range(15)]
+    assert table["row"].to_pylist() == [0, 1, 2, 3, 4] * 3
+    found = features.read(str(tmp_path / "features"), packed, tmp_path)
+    assert found is not None
+    for row in (2, 9, 16):
+        clip = torch.from_numpy(packed.read(row)[None])
+        expected = look(Colours(), clip, 3)[0].half().numpy()
+        assert np.array_equal(found.of(np.array([row]))[0], expected)
+    stats = json.loads((tmp_path / "features" / "stats.json").read_text())
+    assert stats == {"samples": {"embedded": 15}}
+    assert not list((tmp_path / "work" / "embed").rglob("features.npy"))
+
+
+def test_variants_are_embedded_where_they_are_wanted(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    embed.run(compose("embed", *TINY, "variants=true"))
+    assert pq.read_table(tmp_path / "features" / INDEX).num_rows == 17
+    assert colours.num_seen == 17 * 3
+    # Only they are new.
+    embed.run(compose("embed", *TINY, "variants=false"))
+    assert colours.num_seen == 17 * 3
+    assert pq.read_table(tmp_path / "features" / INDEX).num_rows == 15
+
+
+@pytest.mark.slow
+def test_neither_workers_nor_blocks_change_a_byte(
+    compose: Callable[..., App], encoder: str, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    found = []
+    for more in (
+        ("block_samples=32",),
+        ("block_samples=1",),
+        ("block_samples=4", "run.executor=processes", "run.num_workers=1"),
+        ("block_samples=4", "run.executor=processes", "run.num_workers=2"),
+    ):
+        shutil.rmtree(tmp_path / "features", ignore_errors=True)
+        embed.run(compose("embed", f"pictures.name={encoder}", *TINY, *more))
+        found.append(outputs(tmp_path))
+    assert found[0] == found[1] == found[2] == found[3]
+    values = np.load(tmp_path / "features" / "features-00000.npy")
+    assert values.shape == (15, 3, 32)
+    assert values.std(0).max() > 0.01
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_size_of_blocks_changes_no_byte(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path, size: int
+) -> None:
+    write_samples(tmp_path / "packed")
+    embed.run(compose("embed", *TINY))
+    expected = outputs(tmp_path)
+    shutil.rmtree(tmp_path / "features")
+    embed.run(compose("embed", *TINY, f"block_samples={size}"))
+    assert outputs(tmp_path) == expected
+
+
+def test_finished_blocks_outlive_a_run_that_fails(
+    compose: Callable[..., App],
+    colours: Colours,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_samples(tmp_path / "packed")
+    cfg = compose("embed", *TINY, "block_samples=4")
+    embed.run(cfg)
+    expected = outputs(tmp_path)
+    shutil.rmtree(tmp_path / "features")
+    sound, seen = Colours.forward, []
+
+    def forward(self: Colours, taken: torch.Tensor) -> torch.Tensor:
+        if len(seen) == 10:
+            raise UserError("cut off")
+        seen.append(taken)
+        return sound(self, taken)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Colours, "forward", forward)
+        with pytest.raises(UserError, match="cut off"):
+            embed.run(cfg)
+    assert not (tmp_path / "features").exists()
+    colours.num_seen = 0
+    embed.run(cfg)
+    assert colours.num_seen == (15 - 8) * 3
+    assert outputs(tmp_path) == expected
+
+
+def test_samples_that_were_embedded_before_are_not_embedded_again(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    cfg = compose("embed", *TINY, "block_samples=4", "shard_samples=5")
+    embed.run(cfg)
+    before = outputs(tmp_path)
+    colours.num_seen = 0
+    embed.run(cfg)
+    assert colours.num_seen == 0
+    assert outputs(tmp_path) == before
+    shutil.rmtree(tmp_path / "packed")
+    packed = Packed.open(write_samples(tmp_path / "packed", num_train=15), tmp_path)
+    known = set(Packed.open(tmp_path / "packed", tmp_path).index["sha256"].to_pylist())
+    embed.run(cfg)
+    fresh = pq.read_table(tmp_path / "features" / INDEX)
+    old = pq.read_table(pa.BufferReader(before[INDEX]))["sha256"].to_pylist()
+    num_new = len(set(fresh["sha256"].to_pylist()) - set(old))
+    assert 0 < num_new < fresh.num_rows
+    assert set(fresh["sha256"].to_pylist()) <= known
+    assert colours.num_seen == num_new * 3
+    found = features.read(str(tmp_path / "features"), packed, tmp_path)
+    assert found is not None
+    for row in range(2, packed.index.num_rows - 1):
+        clip = torch.from_numpy(packed.read(row)[None])
+        expected = look(Colours(), clip, 3)[0].half().numpy()
+        assert np.array_equal(found.of(np.array([row]))[0], expected)
+
+
+@pytest.mark.parametrize("change", ["pictures.every_frames=2", "pictures.size=28"])
+def test_another_way_of_looking_embeds_anew(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path, change: str
+) -> None:
+    write_samples(tmp_path / "packed")
+    embed.run(compose("embed", *TINY))
+    colours.num_seen = 0
+    embed.run(compose("embed", *TINY, change))
+    assert colours.num_seen == 15 * (4 if "every" in change else 3)
+
+
+def test_other_weights_embed_anew(
+    compose: Callable[..., App], tmp_path: Path, encoder: str
+) -> None:
+    write_samples(tmp_path / "packed")
+    embed.run(compose("embed", f"pictures.name={encoder}", *TINY))
+    before = outputs(tmp_path)
+    folder = Path(shutil.copytree(encoder.removeprefix("hf:"), tmp_path / "other"))
+    write_checkpoint(folder, seed=1)
+    embed._loaded.cache_clear()
+    embed.run(compose("embed", f"pictures.name=hf:{folder}", *TINY))
+    assert outputs(tmp_path)["features-00000.npy"] != before["features-00000.npy"]
+
+
+def test_earlier_features_that_are_damaged_are_embedded_anew(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    embed.run(compose("embed", *TINY))
+    before = outputs(tmp_path)
+    for name in (INDEX, "encoder.json"):
+        (tmp_path / "features" / name).write_bytes(b"{}")
+        embed.run(compose("embed", *TINY))
+        assert outputs(tmp_path) == before
+
+
+def test_the_card_says_which_encoder_and_how_it_looked(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    embed.run(compose("embed", *TINY))
+    card = json.loads((tmp_path / "features" / "encoder.json").read_text())
+    assert card["architecture"] == {"name": "colours"}
+    assert card["provenance"] == Colours().provenance()
+    assert PicturesConfig(**card["pictures"]).every_frames == 3
+
+
+def test_no_encoder_leaves_nothing_but_that(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    packed = Packed.open(write_samples(tmp_path / "packed"), tmp_path)
+    embed.run(compose("embed", *TINY))
+    embed.run(compose("embed", "pictures.name=none"))
+    assert [file.name for file in (tmp_path / "features").iterdir()] == ["stats.json"]
+    assert features.read(str(tmp_path / "features"), packed, tmp_path) is None
+
+
+def test_an_encoder_of_sound_is_refused(
+    compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ears(Colours):
+        modality: Any = "sound"
+
+    write_samples(tmp_path / "packed")
+    monkeypatch.setattr(encoders, "build", lambda pictures: Ears())
+    with pytest.raises(UserError, match=r"pictures\.name=dinov2_vits14: an encoder of sound"):
+        embed.run(compose("embed"))
+    assert not (tmp_path / "features").exists()
+
+
+def test_an_unknown_encoder_lists_the_known_ones(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    with pytest.raises(UserError, match=r"pictures\.name=owl is none of dinov2_vits14, hf:.*none"):
+        embed.run(compose("embed", "pictures.name=owl"))
