@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,18 +47,19 @@ Jobs = dict[tuple[str, int], Training]
 
 @dataclass(frozen=True)
 class Row:
-    """A configuration: what it overrides of training and of the variants trained on."""
+    """A configuration: what it overrides of training, of its variants and of its encoder."""
 
     name: str
     train: tuple[str, ...] = ()
     augment: tuple[str, ...] = ()
+    embed: tuple[str, ...] = ()
 
 
 VARIANTS = ("use_variants=true",)
 ROWS = (
     Row("frame", ("model.name=frame",)),
     Row("causal"),
-    Row("causal without looks", ("model.looks=false",)),
+    Row("causal without eyes", embed=("pictures.name=none",)),
     Row("causal with residual", ("model.residual=true",)),
     Row("variants", VARIANTS),
     Row("variants but camera", VARIANTS, ("camera.p=0",)),
@@ -68,30 +69,46 @@ ROWS = (
 )
 
 
-def packed_with(row: Row, paths: Paths, shared: Sequence[str], work: Path) -> Packed:
-    """Packed samples whose training variants are drawn as the row says; made once.
+def samples_of(
+    row: Row, paths: Paths, shared: Sequence[str], work: Path
+) -> tuple[Packed, list[str]]:
+    """Packed samples and features as the row says, made once where it says something.
 
-    `shared` are overrides of paths and of how to run.
+    `shared` are overrides of paths and of how to run. The second value is what training has to
+    override to find the features.
     """
-    if not row.augment:
-        return Packed.open(paths.packed, work)
-    overrides = [*row.augment, "test_variants=false"]
-    table = workdir.file_sha256(Path(paths.splits) / MANIFEST)
-    code = workdir.code_sha256("stages/augment.py", "stages/pack.py", "transforms", "shards.py")
-    pack = tracked(app.compose("pack"))
-    key = workdir.key(tracked(app.compose("augment", *overrides)), pack, table, code)
-    folder = work / "data" / key
-    places = {"augmented": folder / "augmented", "packed": folder / "packed"}
+    places: dict[str, Path] = {}
+    if row.augment:
+        overrides = [*row.augment, "test_variants=false"]
+        table = workdir.file_sha256(Path(paths.splits) / MANIFEST)
+        code = workdir.code_sha256("stages/augment.py", "stages/pack.py", "transforms", "shards.py")
+        pack = tracked(app.compose("pack"))
+        key = workdir.key(tracked(app.compose("augment", *overrides)), pack, table, code)
+        folder = work / "data" / key
+        places |= {"augmented": folder / "augmented", "packed": folder / "packed"}
+        run_stages(places["packed"], [("augment", *overrides), ("pack",)], places, shared)
+    packed = Packed.open(places.get("packed", paths.packed), work)
+    if not (row.augment or row.embed):
+        return packed, []
+    code = workdir.code_sha256("stages/embed.py", "features.py", "learn/encoders")
+    embed = tracked(app.compose("embed", *row.embed))
+    folder = work / "data" / workdir.key(embed, packed.index_sha256, code)
+    places["features"] = folder / "features"
+    run_stages(places["features"], [("embed", *row.embed)], places, shared)
+    return packed, [f"paths.features={places['features']}"]
+
+
+def run_stages(
+    result: Path,
+    stages: Sequence[Sequence[str]],
+    places: Mapping[str, Path],
+    shared: Sequence[str],
+) -> None:
+    """Run stages, each a name and its overrides, which leave `result`, unless it is there."""
     options = [*shared, *(f"paths.{name}={path}" for name, path in places.items())]
-    options += [f"paths.work={folder / 'work'}", "run.progress=false"]
-    pipeline = ("-m", "pipeline")
-    make(
-        places["packed"],
-        folder / "make.log",
-        [*pipeline, "augment", *overrides, *options],
-        [*pipeline, "pack", *options],
-    )
-    return Packed.open(places["packed"], work)
+    options += [f"paths.work={result.parent / 'work'}", "run.progress=false"]
+    commands = [["-m", "pipeline", *stage, *options] for stage in stages]
+    make(result, result.parent / "make.log", *commands)
 
 
 def table_of(
@@ -137,13 +154,14 @@ def plan(rows: Sequence[Row], seeds: Sequence[int], overrides: Sequence[str], wo
     for row in rows:
         app.compose("train", *overrides, *row.train)
         app.compose("augment", *row.augment)
+        app.compose("embed", *row.embed)
     shared = [one for one in overrides if one.startswith(("paths.", "run."))]
     budget = cfg.num_epochs * num_samples(Packed.open(cfg.paths.packed, work), cfg)
     jobs: Jobs = {}
     for seed in seeds:
         for row in rows:
-            packed = packed_with(row, cfg.paths, shared, work)
-            own = [*overrides, *row.train]
+            packed, found = samples_of(row, cfg.paths, shared, work)
+            own = [*overrides, *row.train, *found]
             size = num_samples(packed, app.compose("train", *own))
             own += [f"num_epochs={max(1, round(budget / size))}", f"seed={seed}"]
             jobs[row.name, seed] = training(packed, own, work / "runs")

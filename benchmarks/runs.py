@@ -20,7 +20,7 @@ import pyarrow as pa
 import torch
 from scipy.stats import t as student
 
-from pipeline import app, storage, video, workdir
+from pipeline import app, features, storage, video, workdir
 from pipeline.assess import scores, wording
 from pipeline.assess.bootstrap import Bootstrap
 from pipeline.assess.metrics import BoolArray, FloatArray
@@ -117,12 +117,15 @@ def training(packed: Packed, overrides: Sequence[str], work: Path) -> Training:
     """
     cfg = app.compose("train", *overrides, *_ONE_THREAD)
     code = [
-        workdir.code_sha256("learn", "packed.py", "shards.py", "video.py"),
+        workdir.code_sha256("learn", "features.py", "packed.py", "shards.py", "video.py"),
         workdir.file_sha256(app.PROJECT / "train.py"),
         networks.outside_hashes(cfg.model.name),
         torch.__version__,
     ]
-    folder = work / workdir.key(tracked(cfg), packed.index_sha256, code)
+    seen = features.read(cfg.paths.features, packed, work)
+    folder = work / workdir.key(
+        tracked(cfg), packed.index_sha256, None if seen is None else seen.sha256, code
+    )
     paths = {"packed": packed.place, "models": folder / "models", "work": folder / "work"}
     places = [f"paths.{name}={path}" for name, path in paths.items()]
     own = cfg.model.name if ":" in cfg.model.name else None

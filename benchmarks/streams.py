@@ -3,12 +3,13 @@
     python benchmarks/streams.py
     python benchmarks/streams.py --models models --height 720
 
-First it compares the logits of `causal` at every frame of a stream with those for the whole as
-one clip, and fails where they differ by more than 1e-5 of the largest. Then it scores 1, 8 and 64
-streams side by side, and decodes as many H.264 streams to the network's pictures, as ingest does
-with PyAV, and with decord. It makes the streams itself (15 frames a second, x264 crf 23). Each job
-is timed in CPU seconds of the whole process for a second of one stream's video, all pinned to one
-core; they take turns, and ratios are taken round by round.
+The network is `causal` beside the eyes of `conf/embed.yaml`. First its logits at every frame of a
+stream are compared with those for the whole as one clip, and it fails where they differ by more
+than 1e-5 of the largest. Then it scores 1, 8 and 64 streams side by side, and decodes as many
+H.264 streams to the network's pictures, as ingest does with PyAV, and with decord. It makes the
+streams itself (15 frames a second, x264 crf 23). Each job is timed in CPU seconds of the whole
+process for a second of one stream's video, all pinned to one core; they take turns, and ratios are
+taken round by round.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from numpy.typing import NDArray
 
 from pipeline import app, video
 from pipeline.config import ClipFormat
-from pipeline.learn import networks, weights
+from pipeline.learn import encoders, networks, weights
+from pipeline.learn.networks.base import StreamingNetwork
 from pipeline.learn.networks.causal import CausalNet
-from pipeline.learn.networks.looks import published_looks
+from pipeline.learn.networks.eyes import Eyes
+from pipeline.learn.networks.product import product_of
 from pipeline.learn.weights import Detector
 from pipeline.pictures import Squares, centre_square
 
@@ -42,25 +45,29 @@ Frames = NDArray[np.uint8]
 
 
 def causal_detector(models: Path | None, clip: ClipFormat) -> Detector:
-    """Trained weights, or those of `conf/train.yaml` made up at random."""
+    """Trained weights, or what `conf/train.yaml` and `conf/embed.yaml` ask for, made up at random.
+
+    The frozen encoder has its published weights.
+    """
     if models is not None:
         return weights.load(models)
-    cfg = app.compose("train", "model.name=causal")
+    pixels = networks.build(app.compose("train", "model.name=causal").model, clip)
+    pictures = app.compose("embed").pictures
+    eyes = Eyes(
+        encoders.build(pictures), window=clip.num_frames, every_frames=pictures.every_frames
+    )
     torch.manual_seed(0)
-    architecture = networks.build(cfg.model, clip).architecture()
-    network = networks.rebuild({**architecture, "looks": cfg.model.looks})
-    assert isinstance(network, CausalNet)
-    torch.nn.init.normal_(network.head.weight, std=0.1)
-    if network.looks is not None:
-        network.looks = published_looks(window=clip.num_frames, size=clip.size)
-        torch.nn.init.normal_(network.looks.origin.weight, std=0.03)
+    assert isinstance(pixels, CausalNet)
+    torch.nn.init.normal_(pixels.head.weight, std=0.1)
+    torch.nn.init.normal_(eyes.layer.weight, std=0.03)
+    network = product_of(pixels, eyes)
     card = {"temperature": 1.0, "preprocessing": {"size": clip.size}}
     detector = Detector(network, card, "cpu")
     # Statistics of real pictures, without which a fresh network says next to nothing.
-    network.train()
+    pixels.train()
     with torch.no_grad():
-        network(torch.from_numpy(moving(clip.size, clip.size, clip.num_frames, 8)))
-    network.eval()
+        pixels(torch.from_numpy(moving(clip.size, clip.size, clip.num_frames, 8)))
+    pixels.eval()
     return detector
 
 
@@ -78,7 +85,7 @@ def moving(height: int, width: int, num_frames: int, num_clips: int) -> Frames:
     return clips
 
 
-def compare(network: CausalNet, clips: Frames) -> tuple[float, float, float]:
+def compare(network: StreamingNetwork, clips: Frames) -> tuple[float, float, float]:
     """Largest difference between logits of stream and whole, largest logit, spread in time."""
     given = torch.from_numpy(clips)
     with torch.inference_mode():
@@ -146,7 +153,7 @@ def main() -> None:
     detector = causal_detector(arguments.models, clip)
     detector.stream(1)
     network = detector.network
-    assert isinstance(network, CausalNet)
+    assert isinstance(network, StreamingNetwork)
     for num_streams in (1, 8):
         clips = moving(clip.size, clip.size, 4 * clip.num_frames, num_streams)
         furthest, largest, spread = compare(network, clips)

@@ -27,6 +27,7 @@ from pipeline.learn.trainer import make_trainer
 from pipeline.packed import INDEX, Packed
 from tests.assess import toy
 from tests.learn.toy import FORMAT
+from tests.packing import write_no_features
 
 BENCHMARKS = app.PROJECT / "benchmarks"
 
@@ -78,10 +79,11 @@ def test_the_table_trains_each_configuration_once_on_as_many_samples(tmp_path: P
     place = index.schema.get_field_index("variant")
     pq.write_table(index.set_column(place, index.schema.field(place), variants), packed / INDEX)
     arguments = (
-        *("generalisation.py", "--rows", "causal,variants", "--seeds", "1,2"),
+        *("generalisation.py", "--rows", "causal,causal without eyes,variants", "--seeds", "1,2"),
         *("--row", "plain: alter.mirrored=false", "num_epochs=2", "batch_size=8"),
         *("model.widths=[8,8]", "model.dilations=[1]"),
         *(f"paths.packed={packed}", f"paths.work={tmp_path}"),
+        f"paths.features={write_no_features(tmp_path / 'features')}",
     )
     runs = tmp_path / "generalisation" / "runs"
     wrong = subprocess.run(

@@ -147,8 +147,7 @@ def test_the_code_of_a_network_runs_only_when_it_is_named(
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "own_weights_net.py").write_text(
-        "from tests.learn.encoders.tiny import checkpoint_eyes
-from tests.learn.networks.nets import small_frame\ndef make(clip): return small_frame()"
+        "from tests.learn.networks.nets import small_frame\ndef make(clip): return small_frame()"
     )
     network = OwnNet("own_weights_net:make", FORMAT).eval()
     weights.save(
