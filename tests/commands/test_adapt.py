@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pipeline import features, manifest, video
+from pipeline.assess import adapted
 from pipeline.assess.audit import made
 from pipeline.collection import IndexRow, write_index
 from pipeline.commands import adapt
@@ -42,6 +43,7 @@ class Tiny(Encoder):
 
     modality = "picture"
     num_features = 3
+    scale: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -330,7 +332,7 @@ def test_an_interrupted_run_leaves_the_weights_of_the_one_before(
     def stopped(*args: Any) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(adapt.adapted, "render", stopped)
+    monkeypatch.setattr(adapted, "render", stopped)
     with pytest.raises(KeyboardInterrupt):
         adapted_to(done, [], "weight=2")
     assert contents(done / "adapted" / "own") == first
