@@ -23,9 +23,11 @@ from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.hf import HfNet
 from pipeline.learn.networks.own import OwnNet
+from pipeline.learn.networks.product import product_of
 from pipeline.learn.pixels import Pixels
 from pipeline.learn.weights import Detector
 from pipeline.manifest import CLASSES
+from tests.learn.encoders.tiny import checkpoint_eyes
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
 from tests.learn.toy import FORMAT, write_toy
 
@@ -54,7 +56,7 @@ def write(network: Network, folder: Path, *overrides: str) -> Path:
 
 def smallest_causal() -> CausalNet:
     """Each block more costs seconds of tracing."""
-    return small_causal(widths=(8, 8), dilations=(1,), looks=True)
+    return small_causal(widths=(8, 8), dilations=(1,))
 
 
 def session(path: Path) -> Any:
@@ -170,6 +172,86 @@ def test_exporting_again_elsewhere_gives_the_same_bytes(exported: Path, tmp_path
     assert {file.name: file.read_bytes() for file in again.iterdir()} == {
         file.name: file.read_bytes() for file in exported.iterdir()
     }
+
+
+@pytest.fixture(scope="module")
+def with_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose network has a frozen encoder beside it, exported."""
+    folder = tmp_path_factory.mktemp("eyes")
+    network = product_of(smallest_causal(), checkpoint_eyes(folder / "dino")).eval()
+    write(network, folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_clips_get_both_answers_of_torch_however_many_they_are(with_eyes: Path) -> None:
+    detector = weights.load(with_eyes / "models")
+    model = session(with_eyes / "work" / "onnx" / "clip.onnx")
+    for number in (1, 3):
+        clips = random_clips(number, FORMAT.num_frames).numpy()
+        (answers,) = model.run(["probabilities"], {"clips": clips})
+        np.testing.assert_allclose(answers, detector.predict(clips), atol=1e-6)
+    assert answers.std(0).max() > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 3])
+def test_streams_with_eyes_get_the_answers_of_torch(with_eyes: Path, number: int) -> None:
+    detector = weights.load(with_eyes / "models")
+    model = session(with_eyes / "work" / "onnx" / "stream.onnx")
+    clips = random_clips(number, 20).numpy()
+    state, stream = onnx_forms.first_state(model, number), detector.stream(number)
+    answers = []
+    for frames in clips.swapaxes(0, 1):
+        found, *after = model.run(None, {"frames": frames, **state})
+        state = dict(zip(state, after, strict=True))
+        np.testing.assert_allclose(found, stream.push(frames), atol=1e-6)
+        answers.append(found)
+    assert np.std(answers, axis=0).max() > 0.01
+
+
+@pytest.mark.slow
+def test_streams_that_join_later_are_looked_at_at_their_own_times(with_eyes: Path) -> None:
+    detector = weights.load(with_eyes / "models")
+    model = session(with_eyes / "work" / "onnx" / "stream.onnx")
+    clips = random_clips(2, 12).numpy()
+    state = onnx_forms.first_state(model, 1)
+    for frames in clips[:1, :4].swapaxes(0, 1):
+        _, *after = model.run(None, {"frames": frames, **state})
+        state = dict(zip(state, after, strict=True))
+    fresh = onnx_forms.first_state(model, 1)
+    state = {name: np.concatenate([state[name], fresh[name]]) for name in state}
+    for number in range(4, 12):
+        frames = np.stack([clips[0, number], clips[1, number - 4]])
+        answers, *after = model.run(None, {"frames": frames, **state})
+        state = dict(zip(state, after, strict=True))
+    np.testing.assert_allclose(answers[1:], detector.predict(clips[1:, :8]), atol=1e-6)
+    stream = detector.stream(1)
+    for frames in clips[:1].swapaxes(0, 1):
+        expected = stream.push(frames)
+    np.testing.assert_allclose(answers[:1], expected, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_frames_between_looks_pass_by_the_encoder(with_eyes: Path) -> None:
+    graphs = {
+        form: onnx.load(with_eyes / "work" / "onnx" / f"{form}.onnx").graph
+        for form in ("clip", "stream")
+    }
+    (choice,) = [node for node in graphs["stream"].node if node.op_type == "If"]
+    branches = [[node.op_type for node in branch.g.node] for branch in choice.attribute]
+    assert sorted(map(len, branches))[0] < 10 < sorted(map(len, branches))[1]
+    # The layer norms of the encoder, none of which is outside.
+    assert sorted("LayerNormalization" in branch for branch in branches) == [False, True]
+    assert not [node for node in graphs["clip"].node if node.op_type == "If"]
+
+
+@pytest.mark.slow
+def test_nothing_inside_a_branch_tells_where_it_was_made(with_eyes: Path) -> None:
+    for file in (with_eyes / "work" / "onnx").iterdir():
+        data = file.read_bytes()
+        for place in (str(app.PROJECT), str(with_eyes), ".py"):
+            assert place.encode() not in data, (file, place)
 
 
 def test_the_operating_point_goes_along_with_the_weights_that_it_was_chosen_for(
