@@ -12,6 +12,7 @@ import yaml
 
 from pipeline import app
 from tests.learn.toy import write_toy
+from tests.packing import write_no_features
 from tests.test_train import TINY
 
 pytestmark = pytest.mark.slow
@@ -26,6 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(app.PROJECT / name, folder / name)
     shutil.copy(app.PROJECT / "train.py", folder)
     write_toy(folder / "data" / "packed")
+    write_no_features(folder / "data" / "features")
     (folder / "models").mkdir()
     (folder / "models" / "earlier").write_text("1")
     overrides = " ".join(one for one in TINY if not one.startswith("num_epochs"))
