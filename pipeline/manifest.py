@@ -6,6 +6,7 @@ Tables are written and read in batches, so that memory does not grow with the nu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -140,7 +141,7 @@ def is_rendered(authority: str) -> bool:
     Ray-traced people, as real, as game or as film, are rendered; a game engine's picture of its
     game and a photograph as it is are not. `authority` says so ("rendered by ...").
     """
-    return "rendered by" in authority.lower()
+    return re.search(r"\brendered by\b", authority, re.IGNORECASE) is not None
 
 
 def class_index(origin: str, discharge: bool) -> int:

@@ -7,7 +7,16 @@ import pytest
 
 from pipeline import manifest
 from pipeline.errors import UserError
-from pipeline.manifest import CLASSES, MANIFEST, Clip, Reject, class_index, read_rows, write_rows
+from pipeline.manifest import (
+    CLASSES,
+    MANIFEST,
+    Clip,
+    Reject,
+    class_index,
+    is_rendered,
+    read_rows,
+    write_rows,
+)
 
 CLIP = Clip(
     clip_id="00ff",
@@ -78,3 +87,17 @@ def test_a_missing_or_broken_manifest_is_a_clear_error(tmp_path: Path) -> None:
     write_rows(tmp_path / MANIFEST, Reject, [])
     with pytest.raises(UserError, match="another version"):
         manifest.read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("authority", "says"),
+    [
+        ("rendered by an engine", True),
+        ("people Rendered by Discern before photographs", True),
+        ("surrendered by the owner of the shop", False),
+        ("photographs by many hands", False),
+        ("", False),
+    ],
+)
+def test_an_imitation_says_of_itself_that_it_was_rendered(authority: str, says: bool) -> None:
+    assert is_rendered(authority) is says
