@@ -30,12 +30,12 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from pipeline import app, video, workdir
+from pipeline.assess.scores import Read
 from pipeline.config import EmbedApp, PicturesConfig, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.looks import look
-from pipeline.learn.networks.eyes import pooled
-from pipeline.learn.origin import Floats, balanced, fit_layer
+from pipeline.learn.origin import Examples, Floats, fit_layer, seen
 from pipeline.manifest import is_rendered, read_manifest
 from pipeline.packed import Packed
 from pipeline.shards import read_clip
@@ -47,6 +47,7 @@ SEEDS = (1, 2, 3)
 NUM_FOLDS = 10
 FEW_SOURCES = 20
 PENALTIES = (0.3, 2.0, 8.0)
+SOURCE_BALANCE = 0.5
 OWN_WEIGHT = 10.0
 """What a clip of a user's own few files counts beside one of the default draw."""
 
@@ -93,7 +94,7 @@ class Sample:
 class Clips:
     """Clips whose features are kept in the work folder, by encoder."""
 
-    def __init__(self, samples: Sequence[Sample], read: object, work: Path) -> None:
+    def __init__(self, samples: Sequence[Sample], read: Read, work: Path) -> None:
         self.samples, self.read, self.work = samples, read, work
 
     def seen_by(self, pictures: PicturesConfig) -> Footage:
@@ -106,13 +107,12 @@ class Clips:
             found = []
             with torch.inference_mode():
                 for number in tqdm(range(len(self.samples)), pictures.name, mininterval=15):
-                    frames = np.ascontiguousarray(self.read(number)[None])  # type: ignore[operator]
+                    frames = np.ascontiguousarray(self.read(number)[None])
                     clip = torch.from_numpy(frames)
                     found.append(look(encoder, clip, pictures.every_frames).half().numpy())
             np.save(path, np.concatenate(found))
-        looks = torch.from_numpy(np.load(path)).double()
         return Footage(
-            pooled(looks).numpy(),
+            seen(np.load(path)),
             np.array([one.origin for one in self.samples]),
             np.array([one.source for one in self.samples]),
             np.array([one.file for one in self.samples]),
@@ -164,13 +164,9 @@ def fitted(
     train: Footage, judged: Footage, penalty: float, weights: Floats | None = None
 ) -> Floats:
     """Log odds of real of the judged samples, from a layer fitted to others."""
-    groups = np.unique(train.sources, return_inverse=True)[1]
-    odds = balanced(train.is_real, groups, 0.5)
-    if weights is not None:
-        odds = odds * weights
-        for answer in (True, False):
-            own = train.is_real == answer
-            odds[own] /= odds[own].sum()
+    counted = np.ones(len(train.files)) if weights is None else weights
+    examples = Examples(train.values, train.is_real, train.sources, counted)
+    odds = examples.odds(SOURCE_BALANCE)
     return fit_layer(train.values, train.is_real, odds, penalty).log_odds(judged.values)
 
 
