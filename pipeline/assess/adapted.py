@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup, escape
 
+from pipeline.assess import pages
 from pipeline.assess.figures import COLOURS
 from pipeline.assess.untrusted import plain
-from pipeline.assess.wording import DASH, decimal, percent
+from pipeline.assess.wording import DASH, FEW_SOURCES, decimal, percent
 
-FEWEST_SOURCES = 20
-"""Below, a claim rests on too little to be more than a hint."""
-_TEMPLATES = Path(__file__).parent / "templates"
 _MOST_CHARACTERS = 300
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 1000, 330, 50, 170, 14, 44
 _ALL = "all"
@@ -50,36 +46,21 @@ def render(told: Mapping[str, Any], files: Sequence[FileRow], rejects: Sequence[
         files: of the collection.
         rejects: a sentence for each file that could not be read.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_readable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("adapted.html.j2").render(
+    template = pages.environment().get_template("adapted.html.j2")
+    return template.render(
         told=told,
         headline=_headline(told),
         warnings=_warnings(told),
         assumptions=_assumptions(told),
-        folds=", together with others" if told["sources"] > FEWEST_SOURCES else "",
+        folds=", together with others" if told["sources"] > FEW_SOURCES else "",
         comparison=_comparison(told),
         curve=[_curve_row(point) for point in told["learning_curve"]],
         curve_caption=_curve_caption(told),
         plot=_plot(told["learning_curve"]),
         files=[_file_row(file) for file in sorted(files, key=lambda one: one.of_truth)],
         rejects=rejects,
-        style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        style=pages.part("report.css"),
     )
-
-
-def _readable(value: Any) -> Any:
-    """Text of an index, which hides nothing and ends; markup of our own stays as it is."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return plain(value, 10 * _MOST_CHARACTERS)
-    return value
 
 
 def count(number: int, noun: str) -> str:
@@ -103,9 +84,9 @@ def _warnings(told: Mapping[str, Any]) -> list[str]:
     found = []
     if told["no_learning_curve"]:
         found.append(told["no_learning_curve"])
-    if told["sources"] < FEWEST_SOURCES:
+    if told["sources"] < FEW_SOURCES:
         found.append(
-            f"{count(told['sources'], 'source')} are fewer than {FEWEST_SOURCES}: thin evidence. "
+            f"{count(told['sources'], 'source')} are fewer than {FEW_SOURCES}: thin evidence. "
             "Take the numbers below for a hint, and judge the weights on footage from elsewhere."
         )
     return found
@@ -140,7 +121,7 @@ def _comparison(told: Mapping[str, Any]) -> list[list[str]]:
     rows = []
     for against, after in told["sources_left_out"].items():
         before = told["before"][against]
-        is_thin = after["num_sources"] < FEWEST_SOURCES
+        is_thin = after["num_sources"] < FEW_SOURCES
         rows.append(
             [
                 _named(against),
@@ -162,13 +143,13 @@ def _named(against: str) -> str:
 def _curve_caption(told: Mapping[str, Any]) -> str:
     points = told["learning_curve"]
     draws = max((point["draws"] for point in points), default=0)
-    is_thin = all(point["num_sources"]["most"] < FEWEST_SOURCES for point in points)
+    is_thin = all(point["num_sources"]["most"] < FEW_SOURCES for point in points)
     return (
         f"Of {count(draws, 'draw')}, each holds out a third of the sources of either side, learns "
         "from files of the others, taken in turns from their sources, and is judged on every file "
         "held out. 0 files are the detector as it was. Shown are the mean and the range over "
         "draws, which share files and are no interval of confidence."
-        + f" No draw judges {FEWEST_SOURCES} sources or more: thin evidence."
+        + f" No draw judges {FEW_SOURCES} sources or more: thin evidence."
         * is_thin
     )
 

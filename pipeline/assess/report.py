@@ -8,14 +8,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 
-from pipeline.assess import figures, wording
+from pipeline.assess import figures, pages, wording
 from pipeline.assess.bootstrap import FEWEST_RESAMPLES, MOST_CELLS, Bootstrap
 from pipeline.assess.examples import Examples
 from pipeline.assess.questions import tpr_key
@@ -29,14 +26,11 @@ from pipeline.assess.suites.base import (
     measured,
     text,
 )
-from pipeline.assess.untrusted import plain
 from pipeline.collection import ORIGINS
 from pipeline.manifest import CLASSES
 
-_TEMPLATES = Path(__file__).parent / "templates"
 STATE_NAMES = {"green": "good", "amber": "caution", "red": "fault", "grey": "cannot be told"}
 _NUM_STEPS = 1000
-_MOST_CHARACTERS = 1200
 _NUM_HEADLINES = 3
 _SHARES = {"accuracy": "Right class", "false_alarms": "False alarms"}
 
@@ -132,32 +126,17 @@ def without_pictures(page: str) -> str:
     return re.sub(r'(<img src=")data:[^"]*"', r'\1data:,"', page)
 
 
-def _readable(value: Any) -> Any:
-    """Text of an index, which hides nothing and ends; markup of our own stays as it is."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return plain(value, _MOST_CHARACTERS)
-    return value
-
-
 def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
     """Return the page; the same report gives the same bytes."""
     from plotly.offline import get_plotlyjs
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_readable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = pages.environment()
     environment.tests |= {"table": _is(Table), "figure": _is(Figure), "gallery": _is(Gallery)}
     environment.filters |= {
         "percent": wording.percent,
         "decimal": wording.decimal,
     }
-    plotly, script = get_plotlyjs(), (_TEMPLATES / "report.js").read_text(encoding="utf-8")
+    plotly, script = get_plotlyjs(), pages.part("report.js")
     metrics = {part.name: part.metrics for part in report.parts}
     environment.globals["figure_id"] = figure_id
     environment.globals["counted_from"] = lambda suite: _counted_from(suite, report.tables)
@@ -187,7 +166,7 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
         fewest_resamples=FEWEST_RESAMPLES,
         most_cells=MOST_CELLS,
         num_bins=num_bins,
-        style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        style=pages.part("report.css"),
         plotly=plotly,
         script=script,
         script_hashes=" ".join(_csp_hash(text) for text in (plotly, script)),
