@@ -38,13 +38,13 @@ class FileRow:
         return said if self.origin == "real" else 1 - said
 
 
-def render(told: Mapping[str, Any], files: Sequence[FileRow], rejects: Sequence[str]) -> str:
+def render(told: Mapping[str, Any], files: Sequence[FileRow], left_out: Sequence[str]) -> str:
     """The page; the same values give the same bytes.
 
     Args:
         told: what `metrics.json` holds.
         files: of the collection.
-        rejects: a sentence for each file that could not be read.
+        left_out: a sentence for each file that was not learned from.
     """
     template = pages.environment().get_template("adapted.html.j2")
     return template.render(
@@ -58,7 +58,7 @@ def render(told: Mapping[str, Any], files: Sequence[FileRow], rejects: Sequence[
         curve_caption=_curve_caption(told),
         plot=_plot(told["learning_curve"]),
         files=[_file_row(file) for file in sorted(files, key=lambda one: one.of_truth)],
-        rejects=rejects,
+        left_out=left_out,
         style=pages.part("report.css"),
     )
 
@@ -110,9 +110,18 @@ def _assumptions(told: Mapping[str, Any]) -> list[str]:
         "Alert thresholds were chosen for the weights before; evaluate these again before use.",
     ]
     if told["rendered_files"]:
+        weight = told["rendered_weight"]
+        counted = f"{weight:g} times as much as others" if weight else "nothing, and were left out"
         found.append(
             f"{count(told['rendered_files'], 'file')} that a computer rendered, by the column "
-            "authority, left out: they teach nothing about the world."
+            f"authority, counted {counted}, as in the training of the detector."
+        )
+    if told["known_files"]:
+        found.append(
+            f"{count(len(told['known_files']), 'file')} left out, since clips of theirs are among "
+            "the samples of training to the last bit: they would count twice, and flatter the "
+            "detector as it was. A copy that was encoded anew, or cut at other frames, is not "
+            "found."
         )
     return found
 

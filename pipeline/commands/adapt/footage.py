@@ -14,14 +14,17 @@ from tqdm import tqdm
 
 from pipeline import interrupts, manifest, storage, video, workdir
 from pipeline.collection import IndexRow, read_index
-from pipeline.config import AdaptApp, ClipFormat, Run
+from pipeline.commands.adapt.overlap import known_files
+from pipeline.config import AdaptApp, ClipFormat, Run, TrainApp
 from pipeline.errors import UserError
+from pipeline.learn.data import origin_weight
 from pipeline.learn.encoders.looks import look
 from pipeline.learn.losses import IS_REAL
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.origin import Examples, seen
 from pipeline.learn.weights import Detector
 from pipeline.manifest import Clip, Reject, class_index, is_rendered, read_manifest, read_rejects
+from pipeline.packed import Packed
 from pipeline.shards import read_clip
 from pipeline.stages.ingest import ingest
 from pipeline.tombstones import forgotten
@@ -32,13 +35,17 @@ _INGEST_CODE = (
     *("stages/ingest.py", "canonical.py", "collection.py", "foreign", "manifest.py"),
     *("boxes.py", "pictures.py", "scenes.py", "shards.py", "unplayable.py", "video.py"),
 )
+_KEPT = (
+    "earlier weights are as they were, and what was decoded and seen of the collection is kept; "
+    "run it again, which goes on from there"
+)
 
 
 @dataclass(frozen=True)
 class Own:
-    """What is learned from a collection: clips that no computer rendered, at most so many a file.
+    """What is learned from a collection: clips that training lacks, at most so many a file.
 
-    A file is a row of the index of which there is a clip; files are numbered in that order.
+    A file is a row of the index of which clips are learned from; files are numbered in that order.
     """
 
     name: str
@@ -51,7 +58,9 @@ class Own:
     """Of the clips, in the same order."""
     rejects: Sequence[Reject]
     num_rendered: int
-    """Files that are left out because a computer rendered them."""
+    """Files that a computer rendered: of `files`, or left out where these count nothing."""
+    known: Sequence[str]
+    """Paths of files that are left out because they are among the samples of training."""
 
     @property
     def sources(self) -> NDArray[np.str_]:
@@ -69,37 +78,62 @@ class Own:
         return np.asarray(totals / np.bincount(self.file_of, minlength=len(self.files)))
 
 
-def read(cfg: AdaptApp, detector: Detector, eyes: Eyes, collection: str, work: Path) -> Own:
+def read(
+    cfg: AdaptApp,
+    settings: TrainApp,
+    detector: Detector,
+    eyes: Eyes,
+    collection: str,
+    packed: Packed,
+) -> Own:
     """Ingest a collection as an evaluation does, and see its clips.
+
+    Clips and features are kept in `paths.work`, so that a second run is a matter of seconds.
 
     Args:
         cfg: how.
+        settings: those that the detector was trained with; they say what rendered clips count.
         detector: whose format of clips is taken.
         eyes: those of the detector.
         collection: a folder or a URL.
-        work: keeps clips and features, so that a second run is a matter of seconds.
+        packed: the samples that the detector was trained on.
 
     Raises:
-        UserError: no collection there, none of its files became a clip, or all were rendered.
+        UserError: no collection there, or nothing of it can be learned from: none of its files
+            became a clip, all count nothing because they were rendered, or all are among the
+            samples.
     """
+    work = Path(cfg.paths.work)
+    interrupts.keeps(_KEPT)
     with storage.fetched_index(collection, work) as folder:
         index = read_index(folder)
     clips_folder = _ingested(cfg, detector, collection, index, work)
-    filmed = [row for row in index if not is_rendered(row.authority)]
-    if not filmed:
+    counted = [row for row in index if origin_weight(row.authority, settings) > 0]
+    if not counted:
         raise UserError(
             f"{collection}: all of its files say in the column authority that they were rendered, "
-            "which teaches nothing about the world; add files of real cameras, games or films"
+            f"which count nothing for the origin in {cfg.paths.models} (rendered_weight.origin=0); "
+            "add files of real cameras, games or films"
         )
     chosen = _spread(read_manifest(clips_folder), cfg.clips_per_file)
-    files = [row for row in filmed if row.path in chosen]
-    if not files:
+    there = [row for row in counted if row.path in chosen]
+    if not there:
         raise UserError(
-            f"{collection}: no file that was not rendered became a clip; see "
+            f"{collection}: no file that counts for the origin became a clip; see "
             f"{clips_folder / manifest.REJECTS}"
         )
-    clips = [clip for row in files for clip in chosen[row.path]]
+    clips = [clip for row in there for clip in chosen[row.path]]
+    known = known_files(clips, clips_folder, packed)
+    files = [row for row in there if row.path not in known]
+    if not files:
+        raise UserError(
+            f"{collection}: all that can be learned from is among the samples in "
+            f"{cfg.paths.packed} already; add files that the detector was not trained on"
+        )
+    clips = [clip for clip in clips if clip.path not in known]
     looks = _see(detector, eyes, clips, clips_folder, work, cfg.run)
+    # Where they count nothing, none is among the files.
+    shown = files if settings.rendered_weight.origin else index
     return Own(
         name=storage.name(collection),
         files=files,
@@ -109,10 +143,12 @@ def read(cfg: AdaptApp, detector: Detector, eyes: Eyes, collection: str, work: P
             values=seen(looks),
             is_real=np.array([IS_REAL[class_index(clip.origin, False)] for clip in clips]),
             sources=np.array([clip.source for clip in clips], np.str_),
-            weights=np.full(len(clips), cfg.weight),
+            weights=cfg.weight
+            * np.array([origin_weight(clip.authority, settings) for clip in clips]),
         ),
         rejects=list(read_rejects(clips_folder)),
-        num_rendered=len(index) - len(filmed),
+        num_rendered=sum(is_rendered(row.authority) for row in shown),
+        known=sorted(known),
     )
 
 
@@ -138,6 +174,7 @@ def _ingested(
         made_of.unlink(missing_ok=True)
         # What a player shows is what the detector will be asked about, however short or damaged.
         ingest([collection], str(folder), settings, work, cfg.run, tombstones, as_shown=True)
+        interrupts.keeps(_KEPT)
         interrupts.resume()
         made_of.write_text(name)
     return folder

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from pipeline.assess import metrics
 from pipeline.commands.adapt.footage import Own
 from pipeline.config import TrainConfig
-from pipeline.learn.origin import Examples, Floats, Layer, fit_layer
+from pipeline.learn.origin import Examples, Floats, Layer, fit_calibrated, fit_layer
 
 MAX_FPR = 0.01
 MOST_FOLDS = 20
@@ -83,8 +83,8 @@ def judge(log_odds: Floats, origins: NDArray[np.str_], sources: NDArray[np.str_]
 def left_out_once(training: Examples, own: Own, cfg: TrainConfig, num_workers: int) -> Floats:
     """Log odds of real of files, (F,), from layers that saw nothing of their sources.
 
-    Each source of the collection is left out once, alone where there are at most `MOST_FOLDS`.
-    NaN where nothing real, or nothing fictional, is left then.
+    Each source of the collection is left out once, alone where there are at most `MOST_FOLDS`, of
+    the fit as well as of the calibration. NaN where nothing real, or nothing fictional, is left.
     """
     names = np.unique(own.examples.sources)
     parts = np.array_split(names, min(len(names), MOST_FOLDS))
@@ -95,7 +95,8 @@ def left_out_once(training: Examples, own: Own, cfg: TrainConfig, num_workers: i
         rest = training.take(~np.isin(training.sources, part))
         rest = rest.joined(own.examples.take(~is_out))
         if rest.is_real.any() and not rest.is_real.all():
-            found[is_out] = _fit(rest, cfg).log_odds(own.examples.values[is_out])
+            layer, _ = fit_calibrated(rest, cfg)
+            found[is_out] = layer.log_odds(own.examples.values[is_out])
 
     _each(leave_out, parts, num_workers)
     return own.by_file(found)

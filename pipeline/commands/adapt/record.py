@@ -14,7 +14,8 @@ import numpy as np
 from pipeline.assess.adapted import FileRow
 from pipeline.commands.adapt.footage import Own
 from pipeline.commands.adapt.judgement import MAX_FPR, Found, Point, judge
-from pipeline.config import AdaptApp
+from pipeline.config import AdaptApp, TrainApp
+from pipeline.learn.data import origin_weight
 from pipeline.learn.origin import Floats
 from pipeline.learn.weights import Detector
 
@@ -27,12 +28,19 @@ _OF_THE_WEIGHTS = (
 
 
 def metrics(
-    cfg: AdaptApp, own: Own, was: Floats, now: Floats, points: Sequence[Point], reason: str
+    cfg: AdaptApp,
+    settings: TrainApp,
+    own: Own,
+    was: Floats,
+    now: Floats,
+    points: Sequence[Point],
+    reason: str,
 ) -> dict[str, Any]:
     """What was found, as JSON values.
 
     Args:
         cfg: how it was adapted.
+        settings: those of the detector's training.
         own: the collection.
         was: log odds of real of its files by the detector as it was, (F,).
         now: the same from layers that saw nothing of their sources; NaN where there is none.
@@ -54,6 +62,8 @@ def metrics(
         },
         "rejected_files": len(own.rejects),
         "rendered_files": own.num_rendered,
+        "rendered_weight": settings.rendered_weight.origin,
+        "known_files": list(own.known),
         "weight": cfg.weight,
         "clips_per_file": cfg.clips_per_file,
         "max_fpr": MAX_FPR,
@@ -92,21 +102,26 @@ def files(own: Own, was: Floats, now: Floats) -> list[FileRow]:
     ]
 
 
-def card(cfg: AdaptApp, detector: Detector, own: Own, val_auroc: float | None) -> dict[str, Any]:
+def card(
+    cfg: AdaptApp, settings: TrainApp, detector: Detector, own: Own, val_auroc: float | None
+) -> dict[str, Any]:
     """What the new card says beside what belongs to its weights."""
     kept = {name: value for name, value in detector.card.items() if name not in _OF_THE_WEIGHTS}
     names = ("source", "origin", "licence", "authority")
     counts = Counter(tuple(getattr(clip, name) for name in names) for clip in own.clips)
     rows = [
-        {**dict(zip(names, group, strict=True)), "train": count, "val": 0}
-        | {"origin_weight": cfg.weight, "adapted": True}
+        {
+            **dict(zip(names, group, strict=True)),
+            **{"train": count, "val": 0, "adapted": True},
+            "origin_weight": cfg.weight * origin_weight(group[names.index("authority")], settings),
+        }
         for group, count in sorted(counts.items())
     ]
     pixels = "\n".join(sorted(clip.pixels_sha256 for clip in own.clips))
     return {
         **kept,
         "data": {**kept["data"], "footage": [*kept["data"]["footage"], *rows]},
-        "metrics": {**kept.get("metrics", {}), "val_origin_auroc": val_auroc},
+        "metrics": {**kept["metrics"], "val_origin_auroc": val_auroc},
         ADAPTED: {
             "from_weights_sha256": detector.sha256,
             "collection": own.name,

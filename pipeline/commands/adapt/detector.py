@@ -1,0 +1,149 @@
+"""The detector that is adapted, what it was trained on, and where the adapted one goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline import app, features, storage
+from pipeline.commands.adapt.record import ADAPTED
+from pipeline.config import AdaptApp, TrainApp
+from pipeline.errors import UserError
+from pipeline.features import Features
+from pipeline.learn import weights
+from pipeline.learn.networks.eyes import Eyes
+from pipeline.learn.networks.product import ProductNet
+from pipeline.learn.weights import Detector
+from pipeline.packed import INDEX, Packed
+
+_NEEDED: dict[str, type] = {"config": dict, "data": dict, "encoders": list, "metrics": dict}
+_JSON: dict[type, str] = {
+    **{dict: "an object", list: "a list", str: "text", type(None): "null"},
+    **{bool: "true or false", int: "a number", float: "a number"},
+}
+
+
+def product(detector: Detector, models: Path) -> ProductNet:
+    """The network of a detector whose answer on the origin can be refitted.
+
+    Raises:
+        UserError: it has no encoder, was adapted already, or its card lacks what adapting needs.
+    """
+    card, path = detector.card, models / weights.CARD
+    network = detector.network
+    if not isinstance(network, ProductNet):
+        raise UserError(
+            f"{path}: the network '{card['architecture']['name']}' has no encoder, so that its "
+            "answer on the origin cannot be refitted in seconds; embed and train with one "
+            "(conf/embed.yaml: pictures.name)"
+        )
+    if ADAPTED in card:
+        _check(card, ADAPTED, dict, path)
+        raise UserError(
+            f"{models}: adapted already, to “{card[ADAPTED].get('collection')}”; adapt the "
+            "weights that train.py wrote (paths.models=…) to one collection with the files of both"
+        )
+    for name, kind in _NEEDED.items():
+        _check(card, name, kind, path)
+    _check(card["data"], "footage", list, path, "data.")
+    for row in card["data"]["footage"]:
+        _check({"row": row}, "row", dict, path, "data.footage: a ")
+    return network
+
+
+def settings(detector: Detector, models: Path) -> TrainApp:
+    """The settings that the answer on the origin of a detector was fitted with.
+
+    Args:
+        detector: one that `product` takes.
+        models: its folder.
+
+    Raises:
+        UserError: its card lacks one of them, or gives it no possible value.
+    """
+    config, path = detector.card["config"], models / weights.CARD
+    for name in ("origin", "rendered_weight"):
+        _check(config, name, dict, path, "config.")
+    try:
+        given = {
+            "origin.penalty": config["origin"]["penalty"],
+            "origin.use_variants": config["origin"]["use_variants"],
+            "rendered_weight.origin": config["rendered_weight"]["origin"],
+            "source_balance": config["source_balance"],
+        }
+    except KeyError as error:
+        raise UserError(f"{path}: config lacks {error}; run train.py again") from error
+    try:
+        return app.compose("train", *(f"{key}={value}" for key, value in given.items()))
+    except UserError as error:
+        raise UserError(f"{path}: config: {error}; run train.py again") from error
+
+
+def training(cfg: AdaptApp, detector: Detector, eyes: Eyes) -> tuple[Packed, Features]:
+    """The samples that a detector was trained on, and their features.
+
+    Args:
+        cfg: where they are.
+        detector: one that `product` takes.
+        eyes: those of the detector.
+
+    Raises:
+        UserError: they are not there, or not those of its training.
+    """
+    work = Path(cfg.paths.work)
+    packed = Packed.open(cfg.paths.packed, work, cfg.run.cache_gb)
+    if detector.card["data"].get("sha256") != {INDEX: packed.index_sha256}:
+        raise UserError(
+            f"{cfg.paths.packed}: not the samples that the weights in {cfg.paths.models} were "
+            "trained on; run dvc checkout, or train again"
+        )
+    found = features.read(cfg.paths.features, packed, work)
+    if found is None:
+        raise UserError(f"{cfg.paths.features}: no encoder was asked for; run dvc repro embed")
+    same = (
+        found.card["architecture"] == eyes.encoder.architecture()
+        and found.card["provenance"] in detector.card["encoders"]
+        and found.card["pictures"]["every_frames"] == eyes.every_frames
+    )
+    if not same:
+        raise UserError(
+            f"{cfg.paths.features}: features of another encoder than that of the weights in "
+            f"{cfg.paths.models}; run dvc checkout, or dvc repro train"
+        )
+    return packed, found
+
+
+def target(cfg: AdaptApp, collection: str) -> Path:
+    """The folder that the weights adapted to a collection go to.
+
+    Raises:
+        UserError: it holds the weights to adapt, or something else than adapted weights.
+    """
+    folder = storage.own_folder(Path(cfg.paths.adapted), collection)
+    if folder.resolve() == Path(cfg.paths.models).resolve():
+        raise UserError(f"{folder}: holds the weights to adapt; set another paths.adapted")
+    if folder.exists() and not _is_adapted(folder):
+        raise UserError(f"{folder}: exists and holds no adapted weights; set another paths.adapted")
+    return folder
+
+
+def _is_adapted(folder: Path) -> bool:
+    try:
+        card = json.loads((folder / weights.CARD).read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(card, dict) and isinstance(card.get(ADAPTED), dict)
+
+
+def _check(values: Mapping[str, Any], name: str, kind: type, path: Path, where: str = "") -> None:
+    """Raise `UserError` unless a value of a card is there and of a kind of JSON."""
+    if name not in values:
+        raise UserError(f"{path}: lacks {where}{name}; run train.py again")
+    given = values[name]
+    if not isinstance(given, kind):
+        raise UserError(
+            f"{path}: {where}{name} is {_JSON[type(given)]} instead of {_JSON[kind]}; run train.py "
+            "again"
+        )

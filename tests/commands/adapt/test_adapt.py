@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import video
+from pipeline.assess import adapted
+from pipeline.assess.audit import made
+from pipeline.collection import IndexRow
+from pipeline.commands import adapt
+from pipeline.commands.adapt import footage
+from pipeline.errors import UserError
+from pipeline.learn import weights
+from pipeline.packed import Packed
+from tests.commands.adapt.toy import (
+    adapted_to,
+    configured,
+    contents,
+    rows,
+    write_own,
+)
+
+
+def test_weights_learn_what_training_never_saw_and_those_before_stay(
+    done: Path, written: Path
+) -> None:
+    target = done / "adapted" / "own"
+    assert contents(done / "models") == contents(written / "models")
+    assert set(contents(target)) == {
+        *("model.safetensors", "encoder.safetensors", "model.json"),
+        *("report.html", "learning_curve.csv", "metrics.json"),
+    }
+    clips = [
+        video.decode((done / "own" / f"{o}-0-0.mp4").read_bytes())[:8] for o in ("real", "game")
+    ]
+    real = [
+        weights.load(folder).predict(np.stack(clips))[:, [0, 2]].sum(1)
+        for folder in (done / "models", target)
+    ]
+    assert real[1][0] > real[0][0]
+    assert real[1][0] > 0.5 > real[1][1]
+
+
+def test_only_the_answer_on_the_origin_changes(done: Path) -> None:
+    target = done / "adapted" / "own"
+    was, now = (weights.load(folder).network.state_dict() for folder in (done / "models", target))
+    differing = {name for name in was if not torch.equal(was[name], now[name])}
+    assert differing == {"eyes.layer.weight", "eyes.layer.bias"}
+    encoder = weights.ENCODER
+    assert (target / encoder).read_bytes() == (done / "models" / encoder).read_bytes()
+
+
+def test_the_card_says_what_was_added_and_to_what(detector: Path) -> None:
+    target = adapted_to(detector, rows("real", "game"), "weight=3")
+    was, now = (
+        json.loads((folder / weights.CARD).read_text()) for folder in (detector / "models", target)
+    )
+    footage_rows = now["data"]["footage"]
+    assert footage_rows[: len(was["data"]["footage"])] == was["data"]["footage"]
+    added = footage_rows[len(was["data"]["footage"]) :]
+    assert [row["source"] for row in added] == sorted(row.source for row in rows("real", "game"))
+    assert {row["origin_weight"] for row in added} == {3.0}
+    assert sum(row["train"] for row in added) == now["adapted"]["clips"]
+    assert now["adapted"]["from_weights_sha256"] == was["weights_sha256"]
+    assert now["adapted"]["collection"] == "own"
+    assert now["metrics"]["val_auroc"] == 0.5
+    assert now["config"] == was["config"]
+
+
+def test_the_audit_does_not_look_for_what_was_added_among_the_samples(done: Path) -> None:
+    index = Packed.open(done / "packed", done / "work").index
+    told, here = made._trained_on(done / "adapted" / "own", index)
+    assert told == here
+
+
+def test_the_report_says_what_every_number_rests_on(done: Path) -> None:
+    target = done / "adapted" / "own"
+    told = json.loads((target / adapt.METRICS).read_text())
+    assert told["files_by_origin"] == {"film": 4, "game": 4, "real": 4}
+    assert told["sources"] == 12
+    for key in ("before", "sources_left_out"):
+        assert set(told[key]) == {"all", "film", "game"}
+        assert told[key]["all"]["num_fictional"] == 8
+        assert told[key]["game"]["num_sources"] == 8
+    assert told["sources_left_out"]["all"]["auroc"] == 1.0
+    with (target / adapt.CURVE).open() as file:
+        found = list(csv.DictReader(file))
+    assert {row["files"] for row in found} == {"0", "4", "8"}
+    assert {row["judged_sources"] for row in found if row["against"] == "all"} == {"4"}
+    page = (target / adapt.REPORT).read_text()
+    assert "12 sources are fewer than 20: thin evidence" in page
+    assert "<svg" in page
+    assert page.count("real-0-0.mp4") == 1
+
+
+def test_a_second_run_decodes_and_sees_nothing_and_gives_the_same_bytes(
+    done: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = contents(done / "adapted" / "own")
+
+    def never(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(footage, "ingest", never)
+    monkeypatch.setattr(footage, "look", never)
+    assert contents(adapted_to(done, [], "run.num_workers=2")) == first
+
+
+def test_a_file_that_changed_is_read_again(detector: Path) -> None:
+    own = rows("real", "game")
+    first = contents(adapted_to(detector, own))
+    write_own(detector / "other", list(reversed(own)))
+    (detector / "other" / own[0].path).rename(detector / "own" / own[0].path)
+    assert contents(adapted_to(detector, own))["model.json"] != first["model.json"]
+
+
+def test_files_of_one_side_are_learned_from_without_a_curve(detector: Path) -> None:
+    target = adapted_to(detector, rows("real"))
+    told = json.loads((target / adapt.METRICS).read_text())
+    assert told["learning_curve"] == []
+    assert told["sources_left_out"] == {}
+    assert "All 4 files are real" in (target / adapt.REPORT).read_text()
+    assert len((target / adapt.CURVE).read_text().splitlines()) == 1
+
+
+def test_one_source_of_either_side_gives_no_curve(detector: Path) -> None:
+    target = adapted_to(detector, rows("real", "game", sources=1, each=2))
+    assert "Each side has one source only" in (target / adapt.REPORT).read_text()
+
+
+def test_rendered_and_broken_files_are_left_out_and_named(detector: Path) -> None:
+    own = rows("real", "game")
+    own[0] = replace(own[0], authority="rendered by us")
+    folder = write_own(detector / "own", own)
+    (folder / own[1].path).write_bytes(b"no video")
+    target = adapted_to(detector, own)
+    told = json.loads((target / adapt.METRICS).read_text())
+    assert (told["files"], told["rendered_files"], told["rejected_files"]) == (6, 1, 1)
+    page = (target / adapt.REPORT).read_text()
+    assert f"<li>{own[1].path}: " in page
+    assert own[0].path not in page
+
+
+def test_no_more_clips_of_a_file_are_seen_than_asked_for(detector: Path) -> None:
+    target = adapted_to(detector, rows("real", "game"), "clips_per_file=1")
+    told = json.loads((target / adapt.METRICS).read_text())
+    assert told["clips"] == told["files"] == 8
+
+
+def test_text_of_an_index_cannot_act_on_the_page(detector: Path) -> None:
+    own = [replace(row, source=f"<b>{row.source}\u202e") for row in rows("real", "game")]
+    page = (adapted_to(detector, own) / adapt.REPORT).read_text()
+    assert "<b>" not in page
+    assert "\u202e" not in page
+
+
+def test_an_interrupted_run_leaves_the_weights_of_the_one_before(
+    done: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = contents(done / "adapted" / "own")
+
+    def stopped(*args: Any) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapted, "render", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        adapted_to(done, [], "weight=2")
+    assert contents(done / "adapted" / "own") == first
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ([], "the index lists no file"),
+        (
+            [replace(row, authority="Rendered by us") for row in rows("real", "game")],
+            "all of its files say in the column authority that they were rendered",
+        ),
+    ],
+)
+def test_a_collection_that_teaches_nothing_is_an_error(
+    detector: Path, own: Sequence[IndexRow], told: str
+) -> None:
+    with pytest.raises(UserError, match=told):
+        adapted_to(detector, own)
+    assert not (detector / "adapted" / "own").exists()
+
+
+def test_a_folder_that_is_not_there_is_an_error(detector: Path) -> None:
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        adapt.run(str(detector / "nowhere"), cfg=configured(detector))
+
+
+def test_a_collection_without_a_readable_file_is_an_error(detector: Path) -> None:
+    folder = write_own(detector / "own", rows("real", sources=2))
+    for path in folder.glob("*.mp4"):
+        path.write_bytes(b"no video")
+    with pytest.raises(UserError, match="no file of 2 became a clip"):
+        adapted_to(detector, [])

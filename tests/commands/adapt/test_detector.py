@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import features, manifest
+from pipeline.errors import UserError
+from pipeline.learn import weights
+from pipeline.learn.networks.causal import CausalNet
+from tests.commands.adapt.toy import (
+    PICTURES,
+    adapted_to,
+    rows,
+)
+from tests.learn.toy import FORMAT, write_toy
+
+
+def test_weights_without_an_encoder_are_refused(detector: Path) -> None:
+    network = CausalNet(
+        widths=(8, 8), dilations=(1,), residual=False, dropout=0.0, window=8, size=32
+    )
+    weights.save(
+        detector / "models",
+        network.state_dict(),
+        network.architecture(),
+        clip=FORMAT,
+        temperature=1.0,
+        provenance={},
+    )
+    with pytest.raises(UserError, match="the network 'causal' has no encoder"):
+        adapted_to(detector, rows("real", "game"))
+
+
+def test_adapted_weights_are_not_adapted_again(done: Path) -> None:
+    target = done / "adapted" / "own"
+    with pytest.raises(UserError, match="adapted already, to “own”"):
+        adapted_to(done, [], f"paths.models={target}", f"paths.adapted={done / 'twice'}")
+
+
+def test_samples_of_another_training_are_refused(detector: Path) -> None:
+    other = write_toy(detector / "other", num_train=16)
+    with pytest.raises(UserError, match=r"not the samples that the weights in .* were trained on"):
+        adapted_to(detector, rows("real", "game"), f"paths.packed={other}")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"provenance": {"name": "another"}}, "features of another encoder"),
+        ({"pictures": PICTURES | {"every_frames": 2}}, "features of another encoder"),
+    ],
+)
+def test_features_of_another_encoder_are_refused(
+    detector: Path, change: dict[str, Any], told: str
+) -> None:
+    path = detector / "features" / features.CARD
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match=told):
+        adapted_to(detector, rows("real", "game"))
+
+
+def test_features_of_other_samples_or_none_are_refused(detector: Path) -> None:
+    there = detector / "features"
+    table = features.read_table(there)
+    changed = table.set_column(1, "sha256", pa.array(["0" * 64] * table.num_rows))
+    pq.write_table(changed.cast(features.INDEX_SCHEMA), there / features.INDEX)
+    with pytest.raises(UserError, match=r"not of the samples in .*run dvc repro embed"):
+        adapted_to(detector, rows("real", "game"))
+    (there / features.CARD).unlink()
+    manifest.write_stats(there, {"samples": {}})
+    with pytest.raises(UserError, match="no encoder was asked for"):
+        adapted_to(detector, [])
+
+
+def test_a_folder_of_something_else_is_not_replaced(detector: Path) -> None:
+    (detector / "adapted" / "own").mkdir(parents=True)
+    (detector / "adapted" / "own" / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="exists and holds no adapted weights"):
+        adapted_to(detector, rows("real", "game"))
+    assert (detector / "adapted" / "own" / "thesis.tex").is_file()

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.commands.adapt import judgement
+from tests.commands.adapt.toy import (
+    own_of,
+)
+
+
+def test_no_source_is_both_drawn_and_judged_and_draws_spread_over_sources() -> None:
+    own = own_of("real", "game", sources=6, each=3)
+    for number in range(5):
+        drawn = judgement._drawn(own, 7, number)
+        out = set(own.sources[drawn.held_out])
+        assert sorted(name.partition("-")[0] for name in out) == ["game", "game", "real", "real"]
+        assert out.isdisjoint(own.sources[drawn.drawable])
+        assert len(drawn.drawable) + drawn.held_out.sum() == len(own.files)
+        assert len(set(own.sources[drawn.drawable[:8]])) == 8
+    first, again = (judgement._drawn(own, 7, 0).drawable for _ in range(2))
+    assert first.tolist() == again.tolist()
+
+
+@pytest.mark.parametrize(
+    ("most", "sizes"), [(2, [0, 2]), (4, [0, 4]), (6, [0, 4, 6]), (33, [0, 4, 8, 16, 32, 33])]
+)
+def test_sizes_double_up_to_all_that_can_be_drawn(most: int, sizes: list[int]) -> None:
+    assert list(judgement._sizes(most)) == sizes
+
+
+def test_files_that_were_not_judged_count_for_nothing() -> None:
+    origins = np.array(["real", "real", "game", "film", "real"])
+    sources = np.array(["a", "b", "c", "d", "e"])
+    found = judgement.judge(np.array([2.0, 0.5, 1.0, -1.0, np.nan]), origins, sources)
+    assert [(one.against, one.auroc, one.num_real, one.num_sources) for one in found] == [
+        ("all", 0.75, 2, 4),
+        ("film", 1.0, 2, 3),
+        ("game", 0.5, 2, 3),
+    ]
+    assert found[0].found == 0.5
+    assert judgement.judge(np.array([2.0, np.nan]), origins[1:3], sources[1:3]) == []
