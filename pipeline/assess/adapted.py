@@ -116,12 +116,12 @@ def _assumptions(told: Mapping[str, Any]) -> list[str]:
             f"{count(told['rendered_files'], 'file')} that a computer rendered, by the column "
             f"authority, counted {counted}, as in the training of the detector."
         )
-    if told["known_files"]:
+    if known := len(told["known_files"]):
+        was, them = ("was", "it") if known == 1 else ("were", "them")
         found.append(
-            f"{count(len(told['known_files']), 'file')} left out, since clips of theirs are among "
-            "the samples of training to the last bit: they would count twice, and flatter the "
-            "detector as it was. A copy that was encoded anew, or cut at other frames, is not "
-            "found."
+            f"{count(known, 'file')} {was} left out because training had {them}, to the last bit "
+            "of a clip: counted twice, and too well known to the detector as it was. A copy that "
+            "was encoded anew, or cut at other frames, is not found."
         )
     return found
 

@@ -75,6 +75,13 @@ def settings(detector: Detector, models: Path) -> TrainApp:
         }
     except KeyError as error:
         raise UserError(f"{path}: config lacks {error}; run train.py again") from error
+    for key, value in given.items():
+        # Text could be a reference that the configuration would follow.
+        if not isinstance(value, int | float):
+            raise UserError(
+                f"{path}: config.{key} is {_JSON[type(value)]}, which it cannot be; run train.py "
+                "again"
+            )
     try:
         return app.compose("train", *(f"{key}={value}" for key, value in given.items()))
     except UserError as error:

@@ -14,7 +14,7 @@ import torch
 from pipeline import video
 from pipeline.assess import adapted
 from pipeline.assess.audit import made
-from pipeline.collection import IndexRow
+from pipeline.collection import IndexRow, write_index
 from pipeline.commands import adapt
 from pipeline.commands.adapt import footage
 from pipeline.errors import UserError
@@ -147,6 +147,49 @@ def test_rendered_and_broken_files_are_left_out_and_named(detector: Path) -> Non
     page = (target / adapt.REPORT).read_text()
     assert f"<li>{own[1].path}: " in page
     assert own[0].path not in page
+
+
+def test_rendered_files_count_what_those_of_training_did(detector: Path) -> None:
+    path = detector / "models" / weights.CARD
+    card = json.loads(path.read_text())
+    card["config"]["rendered_weight"]["origin"] = 0.5
+    path.write_text(json.dumps(card))
+    own = rows("real", "game")
+    own[0] = replace(own[0], authority="rendered by us")
+    target = adapted_to(detector, own, "weight=3")
+    told = json.loads((target / adapt.METRICS).read_text())
+    assert (told["files"], told["rendered_files"], told["rendered_weight"]) == (8, 1, 0.5)
+    added = [
+        row
+        for row in json.loads((target / weights.CARD).read_text())["data"]["footage"]
+        if "adapted" in row
+    ]
+    assert {row["source"]: row["origin_weight"] for row in added} == {
+        row.source: 1.5 if row is own[0] else 3.0 for row in own
+    }
+    assert (
+        "1 file that a computer rendered, by the column authority, counted 0.5 times as much"
+        in (target / adapt.REPORT).read_text()
+    )
+
+
+def test_what_is_said_of_a_file_afterwards_does_not_rest_on_its_label(
+    detector: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+
+    def render(told: Any, files: Sequence[adapted.FileRow], left_out: Any) -> str:
+        found.append({file.path: file.after for file in files})
+        return ""
+
+    monkeypatch.setattr(adapted, "render", render)
+    own = rows("real", "game")
+    adapted_to(detector, own)
+    own[0] = replace(own[0], origin="game")
+    write_index(detector / "own", own)
+    adapted_to(detector, own)
+    assert found[1][own[0].path] == pytest.approx(found[0][own[0].path], abs=1e-9)
+    assert found[1][own[1].path] != pytest.approx(found[0][own[1].path], abs=1e-9)
 
 
 def test_no_more_clips_of_a_file_are_seen_than_asked_for(detector: Path) -> None:

@@ -83,3 +83,50 @@ def test_a_folder_of_something_else_is_not_replaced(detector: Path) -> None:
     with pytest.raises(UserError, match="exists and holds no adapted weights"):
         adapted_to(detector, rows("real", "game"))
     assert (detector / "adapted" / "own" / "thesis.tex").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"config": None}, "config is null instead of an object"),
+        ({"config": {"origin": []}}, r"config\.origin is a list instead of an object"),
+        ({"config": {"origin": {}, "rendered_weight": {}}}, "config lacks 'penalty'"),
+        ({"data": []}, "data is a list instead of an object"),
+        ({"data": {}}, r"lacks data\.footage"),
+        ({"data": {"footage": "none"}}, r"data\.footage is text instead of a list"),
+        ({"data": {"footage": [1]}}, r"data\.footage: a row is a number instead of an object"),
+        ({"encoders": None}, "encoders is null instead of a list"),
+        ({"encoders": "dino"}, "encoders is text instead of a list"),
+        ({"metrics": [0.5]}, "metrics is a list instead of an object"),
+        ({"adapted": None}, "adapted is null instead of an object"),
+    ],
+)
+def test_odd_cards_are_refused(detector: Path, changes: dict[str, Any], told: str) -> None:
+    path = detector / "models" / weights.CARD
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(UserError, match=rf"models/model\.json: {told}.*; run train\.py again"):
+        adapted_to(detector, rows("real", "game"))
+
+
+@pytest.mark.parametrize("penalty", [None, "high", [8.0], {"at": 8.0}, -1, "${seed}"])
+def test_settings_that_cannot_be_are_refused_with_the_name_of_the_card(
+    detector: Path, penalty: Any
+) -> None:
+    path = detector / "models" / weights.CARD
+    card = json.loads(path.read_text())
+    card["config"]["origin"]["penalty"] = penalty
+    path.write_text(json.dumps(card))
+    with pytest.raises(
+        UserError, match=r"models/model\.json: config.*penalty.*run train\.py again"
+    ):
+        adapted_to(detector, rows("real", "game"))
+
+
+@pytest.mark.parametrize("card", ["null", "1", '["adapted"]', '{"adapted": null}', "no JSON"])
+def test_a_folder_with_an_odd_card_is_not_replaced(detector: Path, card: str) -> None:
+    folder = detector / "adapted" / "own"
+    folder.mkdir(parents=True)
+    (folder / weights.CARD).write_text(card)
+    with pytest.raises(UserError, match="own: exists and holds no adapted weights"):
+        adapted_to(detector, rows("real", "game"))
+    assert (folder / weights.CARD).read_text() == card

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from pipeline.assess import adapted
+
+FILES = [
+    adapted.FileRow("a.mp4", "real", "camera", 2, before=0.4, after=0.9),
+    adapted.FileRow("b.mp4", "game", "title", 1, before=0.8, after=None),
+]
+
+
+def judged(auroc: float) -> dict[str, Any]:
+    counts = {"num_real": 1, "num_fictional": 1, "num_sources": 2}
+    return {"auroc": auroc, "found": 1.0, **counts}
+
+
+def point(files: int, against: str, *aurocs: float) -> dict[str, Any]:
+    """A point of the curve with the mean, the least and the most AUROC."""
+    mean, least, most = aurocs
+    one = {"mean": 1.0, "least": 1, "most": 1}
+    names = ("found", "num_real", "num_fictional", "num_sources", "sources_drawn")
+    return {
+        "files": files,
+        "against": against,
+        "draws": 2,
+        "auroc": {"mean": mean, "least": least, "most": most},
+        **dict.fromkeys(names, one),
+    }
+
+
+def told(**changes: Any) -> dict[str, Any]:
+    return {
+        "collection": "own",
+        "files": 2,
+        "sources": 2,
+        "clips": 3,
+        "files_by_origin": {"game": 1, "real": 1},
+        "sources_by_origin": {"game": 1, "real": 1},
+        "rejected_files": 0,
+        "rendered_files": 0,
+        "rendered_weight": 0.0,
+        "known_files": [],
+        "weight": 10.0,
+        "clips_per_file": 8,
+        "before": {"all": judged(0.5)},
+        "sources_left_out": {"all": judged(1.0)},
+        "learning_curve": [],
+        "no_learning_curve": "Each side has one source only.",
+    } | changes
+
+
+def test_the_page_says_what_was_gained_and_puts_the_worst_file_first() -> None:
+    page = adapted.render(told(), FILES, ["c.mp4: no video"])
+    assert "AUROC 0.500 before and 1.000 after" in page
+    assert page.index("b.mp4") < page.index("a.mp4")
+    assert "<li>c.mp4: no video</li>" in page
+    assert page == adapted.render(told(), FILES, ["c.mp4: no video"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"rendered_files": 2},
+            "2 files that a computer rendered, by the column authority, counted nothing, and were "
+            "left out, as in the training of the detector.",
+        ),
+        (
+            {"rendered_files": 1, "rendered_weight": 0.25},
+            "1 file that a computer rendered, by the column authority, counted 0.25 times as much "
+            "as others, as in the training of the detector.",
+        ),
+        ({"known_files": ["a"]}, "1 file was left out because training had it, to the last bit"),
+        ({"known_files": ["a", "b"]}, "2 files were left out because training had them"),
+    ],
+)
+def test_files_that_count_otherwise_are_told_of(changes: dict[str, Any], sentence: str) -> None:
+    assert sentence in adapted.render(told(**changes), FILES, [])
+    assert sentence not in adapted.render(told(), FILES, [])
+
+
+def test_a_page_without_a_judgement_has_no_table_of_it() -> None:
+    page = adapted.render(told(before={}, sources_left_out={}), FILES, [])
+    assert "what that gains cannot be judged" in page
+    assert "AUROC before" not in page
+
+
+def test_the_plot_has_a_mark_for_each_point_that_there_is() -> None:
+    points = [
+        point(0, "all", 0.5, 0.25, 0.75),
+        point(4, "all", 1.0, 1.0, 1.0),
+        # Of the films none was held out in the draws of the largest number.
+        point(0, "film", 0.0, 0.0, 0.0),
+    ]
+    drawn = str(adapted._plot(points))
+    assert drawn.count("<circle") == 3
+    assert drawn.count("<polyline") == 2
+    assert not re.search("nan|inf|None", drawn)
+    heights = [float(one) for one in re.findall(r'cy="([^"]*)"', drawn)]
+    assert heights == [151.0, 14.0, 286.0]
+
+
+def test_no_point_gives_no_plot() -> None:
+    assert adapted._plot([]) == ""
