@@ -101,7 +101,7 @@ def test_the_plot_has_a_mark_for_each_point_that_there_is() -> None:
     assert drawn.count("<polyline") == 2
     assert not re.search("nan|inf|None", drawn)
     heights = [float(one) for one in re.findall(r'cy="([^"]*)"', drawn)]
-    assert heights == [151.0, 14.0, 286.0]
+    assert heights == [150.0, 14.0, 286.0]
 
 
 def test_no_point_gives_no_plot() -> None:
