@@ -82,6 +82,13 @@ def _headline(told: Mapping[str, Any]) -> str:
 
 def _warnings(told: Mapping[str, Any]) -> list[str]:
     found = []
+    before, after = (told[key].get(_ALL) for key in ("before", "sources_left_out"))
+    if before and after and after["auroc"] < before["auroc"]:
+        found.append(
+            "Sources that they have not seen are ranked worse by the new weights than by those "
+            "before. Keep those before, and look at the files told worst; then add sources, or "
+            f"adapt with a smaller weight than {told['weight']:g}."
+        )
     if told["no_learning_curve"]:
         found.append(told["no_learning_curve"])
     if told["sources"] < FEW_SOURCES:

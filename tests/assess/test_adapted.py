@@ -83,6 +83,14 @@ def test_files_that_count_otherwise_are_told_of(changes: dict[str, Any], sentenc
     assert sentence not in adapted.render(told(), FILES, [])
 
 
+def test_a_loss_stands_above_all_else() -> None:
+    page = adapted.render(
+        told(before={"all": judged(0.9)}, sources_left_out={"all": judged(0.8)}), FILES, []
+    )
+    assert '<p class="warning">Sources that they have not seen are ranked worse' in page
+    assert "ranked worse" not in adapted.render(told(), FILES, [])
+
+
 def test_a_page_without_a_judgement_has_no_table_of_it() -> None:
     page = adapted.render(told(before={}, sources_left_out={}), FILES, [])
     assert "what that gains cannot be judged" in page

@@ -108,29 +108,28 @@ def read(
     with storage.fetched_index(collection, work) as folder:
         index = read_index(folder)
     clips_folder = _ingested(cfg, detector, collection, index, work)
-    counted = [row for row in index if origin_weight(row.authority, settings) > 0]
-    if not counted:
+    if all(origin_weight(row.authority, settings) == 0 for row in index):
         raise UserError(
             f"{collection}: all of its files say in the column authority that they were rendered, "
             f"which count nothing for the origin in {cfg.paths.models} (rendered_weight.origin=0); "
             "add files of real cameras, games or films"
         )
-    chosen = _spread(read_manifest(clips_folder), cfg.clips_per_file)
-    there = [row for row in counted if row.path in chosen]
-    if not there:
+    found = read_manifest(clips_folder)
+    counted = [clip for clip in found if origin_weight(clip.authority, settings) > 0]
+    if not counted:
         raise UserError(
             f"{collection}: no file that counts for the origin became a clip; see "
             f"{clips_folder / manifest.REJECTS}"
         )
-    clips = [clip for row in there for clip in chosen[row.path]]
-    known = known_files(clips, clips_folder, packed)
-    files = [row for row in there if row.path not in known]
-    if not files:
+    known = known_files(counted, clips_folder, packed, cfg.run.num_workers)
+    chosen = _spread((clip for clip in counted if clip.path not in known), cfg.clips_per_file)
+    if not chosen:
         raise UserError(
             f"{collection}: all that can be learned from is among the samples in "
             f"{cfg.paths.packed} already; add files that the detector was not trained on"
         )
-    clips = [clip for clip in clips if clip.path not in known]
+    files = [row for row in index if row.path in chosen]
+    clips = [clip for row in files for clip in chosen[row.path]]
     looks = _see(detector, eyes, clips, clips_folder, work, cfg.run)
     # Where they count nothing, none is among the files.
     shown = files if settings.rendered_weight.origin else index
