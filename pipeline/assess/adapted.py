@@ -179,7 +179,7 @@ def _curve_row(point: Mapping[str, Any]) -> list[str]:
         f"{decimal(auroc['mean'])}, {decimal(auroc['least'])} to {decimal(auroc['most'])}",
         f"{_percent(found['mean'])}, {_percent(found['least'])} to {_percent(found['most'])}",
         f"{_whole(point['num_real'])} real and {_whole(point['num_fictional'])} other files of "
-        f"{_whole(point['num_sources'])} sources",
+        f"{_whole(point['num_sources'])} sources, in {count(point['draws'], 'draw')}",
     ]
 
 

@@ -112,5 +112,10 @@ def test_the_plot_has_a_mark_for_each_point_that_there_is() -> None:
     assert heights == [150.0, 14.0, 286.0]
 
 
+def test_a_row_of_the_curve_says_how_many_draws_it_rests_on() -> None:
+    page = adapted.render(told(learning_curve=[point(4, "film", 0.5, 0.25, 0.75)]), FILES, [])
+    assert "<td>1 real and 1 other files of 1 sources, in 2 draws</td>" in page
+
+
 def test_no_point_gives_no_plot() -> None:
     assert adapted._plot([]) == ""
