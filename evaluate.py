@@ -47,6 +47,8 @@ from pipeline.commands import revisions
 from pipeline.config import ClipFormat, EvaluateApp, tracked
 from pipeline.errors import UserError
 from pipeline.learn import tracking, weights
+from pipeline.learn.devices import device_of
+from pipeline.learn.memory import keep_freed
 from pipeline.learn.weights import Detector
 from pipeline.manifest import (
     FILES,
@@ -95,6 +97,7 @@ class Job:
 def run(cfg: EvaluateApp) -> None:
     """Score, examine, and move the results into place."""
     torch.set_num_threads(cfg.num_threads)
+    keep_freed()
     registry.check(cfg.suites)
     tracking.check_mode(cfg.run.wandb)
     check_splits(cfg.splits)
@@ -105,7 +108,7 @@ def run(cfg: EvaluateApp) -> None:
         cfg.previews,
         cfg.operating,
     )
-    device = device_of(cfg)
+    device = device_of(cfg.run)
     detector = weights.load(Path(cfg.paths.models), device, cfg.factory)
     job = of_splits(cfg, detector) if cfg.collection is None else of_collection(cfg, detector)
     evidence = Evidence(
@@ -153,17 +156,6 @@ def run(cfg: EvaluateApp) -> None:
             log.info("evaluate: %s: %s: %s", one.name, verdict.state, verdict.says)
     record(cfg, job, detector, metrics)
     log.info("evaluate: wrote %s; its root is %s", job.target / PAGE, root)
-
-
-def device_of(cfg: EvaluateApp) -> str:
-    """Where networks answer; raises `UserError` where the accelerator asked for is not there."""
-    if cfg.run.accelerator == "cpu" or torch.cuda.is_available():
-        return "cpu" if cfg.run.accelerator == "cpu" else "cuda"
-    if cfg.run.accelerator == "auto":
-        return "cpu"
-    raise UserError(
-        f"conf/run.yaml: accelerator={cfg.run.accelerator}: torch finds no CUDA device; take cpu"
-    )
 
 
 def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str, Any]) -> None:

@@ -18,8 +18,9 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,9 @@ SEEDS = (1, 2, 3)
 NUM_FOLDS = 10
 FEW_SOURCES = 20
 PENALTIES = (0.3, 2.0, 8.0)
+WEIGHTS = (0.3, 1.0, 3.0, 10.0)
 SOURCE_BALANCE = 0.5
-OWN_WEIGHT = 10.0
+OWN_WEIGHT = 3.0
 """What a clip of a user's own few files counts beside one of the default draw."""
 
 
@@ -170,8 +172,13 @@ def fitted(
     return fit_layer(train.values, train.is_real, odds, penalty).log_odds(judged.values)
 
 
-def crossed(own: Footage, beside: Footage | None, penalty: float, seed: int) -> Floats:
-    """Log odds of `own`, each source left out of the fit in one of `NUM_FOLDS` folds."""
+def crossed(
+    own: Footage, beside: Footage | None, penalty: float, seed: int, weight: float = 1.0
+) -> Floats:
+    """Log odds of `own`, each source left out of the fit in one of `NUM_FOLDS` folds.
+
+    Each of its samples counts `weight` times one of `beside`.
+    """
     names = np.unique(own.sources)
     place = np.random.default_rng(seed).permutation(len(names)) % NUM_FOLDS
     folds = place[np.searchsorted(names, own.sources)]
@@ -179,8 +186,11 @@ def crossed(own: Footage, beside: Footage | None, penalty: float, seed: int) -> 
     for fold in np.unique(folds):
         out = folds == fold
         train = own.take(~out)
-        train = train if beside is None else joined([train, beside])
-        found[out] = fitted(train, own.take(out), penalty)
+        weights = np.full(len(train.files), weight)
+        if beside is not None:
+            train = joined([train, beside])
+            weights = np.r_[weights, np.ones(len(beside.files))]
+        found[out] = fitted(train, own.take(out), penalty, weights)
     return found
 
 
@@ -206,10 +216,16 @@ class Told:
     films: float
     found: float
     interval: tuple[float, float]
+    """NaN where none was asked for."""
     few: bool
 
 
-def told(log_odds: Floats, judged: Footage) -> Told:
+def over_seeds(log_odds: Callable[[int], Floats], judged: Footage) -> list[Told]:
+    """Judge what each seed gives; the first has an interval."""
+    return [told(log_odds(seed), judged, with_interval=seed == SEEDS[0]) for seed in SEEDS]
+
+
+def told(log_odds: Floats, judged: Footage, with_interval: bool = True) -> Told:
     """Judge by file."""
     _, first, number = np.unique(judged.files, return_index=True, return_inverse=True)
     scores = np.bincount(number, log_odds) / np.bincount(number)
@@ -231,7 +247,7 @@ def told(log_odds: Floats, judged: Footage) -> Told:
         ]
         return {"auroc": np.array(values)}
 
-    interval = BOOTSTRAP.intervals(statistics, clusters)["auroc"]
+    interval = BOOTSTRAP.intervals(statistics, clusters)["auroc"] if with_interval else None
     highest = np.sort(scores[~real])[::-1][int(0.01 * (~real).sum())]
     few = min(len(set(sources[real])), len(set(sources[~real]))) < FEW_SOURCES
     return Told(
@@ -300,7 +316,7 @@ def run(arguments: argparse.Namespace) -> None:
         what = f"{way.name} at {way.size} px, a look every {way.every_frames} frames"
         for name, one in own.items():
             rows.append((what, name, [told(fitted(world, one, penalty), one)]))
-        found = [told(crossed(both, world, penalty, seed), both) for seed in SEEDS]
+        found = over_seeds(partial(crossed, both, world, penalty), both)
         rows.append((f"{what}, and both collections", "sources left out", found))
     note(table("Encoders, pixels and looks", rows))
 
@@ -316,9 +332,9 @@ def run(arguments: argparse.Namespace) -> None:
         for name, one in own.items():
             rows.append((what, name, [told(fitted(train, one, penalty), one)]))
     for what, beside in (("both collections alone", None), ("and what is not rendered", world)):
-        found = [told(crossed(both, beside, penalty, seed), both) for seed in SEEDS]
+        found = over_seeds(partial(crossed, both, beside, penalty), both)
         rows.append((what, "sources left out", found))
-    found = [told(crossed(both, drawn, penalty, seed), both) for seed in SEEDS]
+    found = over_seeds(partial(crossed, both, drawn, penalty), both)
     rows.append(("and all clips of the draw", "sources left out", found))
     note(table("What the origin is learned from", rows))
 
@@ -327,9 +343,21 @@ def run(arguments: argparse.Namespace) -> None:
         for name, one in own.items():
             found = [told(fitted(world, one, one_penalty), one)]
             rows.append((f"not rendered, penalty {one_penalty:g}", name, found))
-        found = [told(crossed(both, world, one_penalty, seed), both) for seed in SEEDS]
+        found = over_seeds(partial(crossed, both, world, one_penalty), both)
         rows.append((f"and both collections, penalty {one_penalty:g}", "sources left out", found))
     note(table("Penalty", rows))
+
+    rows = []
+    for name, one in {**own, "both": both}.items():
+        rows.append(
+            ("not rendered, and nothing else", name, [told(fitted(world, one, penalty), one)])
+        )
+        for weight in WEIGHTS:
+            found = over_seeds(partial(crossed, one, world, penalty, weight=weight), one)
+            rows.append(
+                (f"and its own clips, each {weight:g} times", f"{name}, sources left out", found)
+            )
+    note(table("Weight of a user's own clips", rows))
 
     rows = []
     places = np.unique(world.sources[world.is_real])

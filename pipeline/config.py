@@ -469,7 +469,7 @@ class AdaptApp(App):
 
     ingest: IngestConfig = MISSING
     """How the collection becomes canonical clips."""
-    weight: float = between(1e-3, default=10.0)
+    weight: float = between(1e-3, 1e3, default=3.0)
     """What each of its clips counts for the origin, where those of training count 1."""
     clips_per_file: int = between(1, default=8)
     """Most clips of a file that are learned from and judged, spread evenly over it."""

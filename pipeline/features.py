@@ -43,7 +43,7 @@ class Features:
     """The encoder's `architecture` and `provenance`, and the `pictures` section of
     `conf/embed.yaml` that they were made by."""
     sha256: str
-    """Hash of the card and of what the features are of."""
+    """Hash of the card, of the samples, and of the features that they have."""
 
     def of(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """The features (len(rows), K, F) of rows of the packed index.
@@ -86,14 +86,13 @@ def read(place: str, packed: Packed, work: Path) -> Features | None:
     ):
         raise UserError(f"{place}: not of the samples in {packed.place}; run dvc repro embed")
     place_of = {sample_id: at for at, sample_id in enumerate(table["sample_id"].to_pylist())}
+    values = gather(folder, table)
+    places = np.array([place_of.get(sample_id, -1) for sample_id in packed_ids], np.int64)
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     digest.update(packed.index_sha256.encode())
-    return Features(
-        gather(folder, table),
-        np.array([place_of.get(sample_id, -1) for sample_id in packed_ids], np.int64),
-        card,
-        digest.hexdigest(),
-    )
+    digest.update(places.tobytes())
+    digest.update(values.tobytes())
+    return Features(values, places, card, digest.hexdigest())
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -131,30 +130,52 @@ def read_table(folder: Path) -> pa.Table:
     return table
 
 
-def gather(folder: Path, table: pa.Table) -> NDArray[np.float16]:
-    """The features (N, K, F) of the rows of an index.
+def read_shard(path: Path, num_rows: int) -> NDArray[np.float16]:
+    """The features (M, K, F) of a shard, mapped from disk.
+
+    Args:
+        path: of the shard.
+        num_rows: what M has to be at least.
 
     Raises:
-        UserError: a shard is missing, not readable, or shorter than the index says.
+        UserError: it is missing, not readable, or shorter.
     """
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: missing; run dvc checkout or dvc repro embed") from error
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{path}: not readable ({error}); run dvc checkout") from error
+    if found.ndim != 3 or found.dtype != np.float16 or len(found) < num_rows:
+        raise UserError(
+            f"{path}: {found.dtype} {found.shape} is not what {INDEX} beside it says; run dvc "
+            "checkout or dvc repro embed"
+        )
+    return found
+
+
+def gather(folder: Path, table: pa.Table) -> NDArray[np.float16]:
+    """The features (N, K, F) of the rows of an index, which holds some.
+
+    Raises:
+        UserError: the index is empty; a shard is missing, not readable, shorter than the index
+            says, or of features of another shape than the first.
+    """
+    if not table.num_rows:
+        raise UserError(f"{folder / INDEX}: holds no sample; run dvc repro embed")
     names = table["shard"].to_numpy(zero_copy_only=False)
     rows = table["row"].to_numpy()
-    parts: dict[str, NDArray[np.float16]] = {}
-    for name in dict.fromkeys(names.tolist()):
-        path = folder / name
-        try:
-            part = np.load(path, allow_pickle=False)
-        except FileNotFoundError as error:
-            raise UserError(f"{path}: missing; run dvc checkout or dvc repro embed") from error
-        except (ValueError, OSError, EOFError) as error:
-            raise UserError(f"{path}: not readable ({error}); run dvc checkout") from error
-        if part.ndim != 3 or part.dtype != np.float16 or len(part) <= rows[names == name].max():
-            raise UserError(
-                f"{path}: {part.dtype} {part.shape} is not what {INDEX} beside it says; run dvc "
-                "checkout or dvc repro embed"
-            )
-        parts[name] = part
+    parts = {
+        name: read_shard(folder / name, int(rows[names == name].max()) + 1)
+        for name in dict.fromkeys(names.tolist())
+    }
     shape = next(iter(parts.values())).shape[1:]
+    for name, part in parts.items():
+        if part.shape[1:] != shape:
+            raise UserError(
+                f"{folder / name}: features of the shape {part.shape[1:]} beside others of "
+                f"{shape}; run dvc checkout or dvc repro embed"
+            )
     values = np.empty((len(table), *shape), np.float16)
     for name, part in parts.items():
         values[names == name] = part[rows[names == name]]

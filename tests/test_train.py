@@ -127,7 +127,7 @@ def embedded(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "embed",
         f"pictures.name={write_checkpoint(folder / 'dino')}",
         "pictures.size=16",
-        "pictures.every_frames=3",
+        "pictures.every_frames=4",
         *(f"paths.packed={packed}", f"paths.features={folder / 'features'}"),
         *(f"paths.work={folder / 'work'}", "run.executor=serial", "run.progress=false"),
     )
@@ -148,7 +148,7 @@ def test_where_features_are_another_part_answers_on_the_origin(with_eyes: Path) 
     card = detector.card
     assert isinstance(detector.network, StreamingProductNet)
     assert card["architecture"]["pixels"]["name"] == "causal"
-    assert card["architecture"]["eyes"]["every_frames"] == 3
+    assert card["architecture"]["eyes"]["every_frames"] == 4
     assert card["temperature"] == 1.0
     assert [encoder.keys() for encoder in card["encoders"]] == [
         {"name", "origin", "licence", "sha256"}

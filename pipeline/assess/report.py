@@ -216,7 +216,9 @@ def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
     real = [part.metrics["real_footage"] for part in parts]
     if real[0]["real"]["origin"]["auroc"]["value"] is not None:
         on_real = [one["real"]["origin"]["auroc"] for one in real]
-        candidates.insert(0, ("auroc", "Real footage told from fictional (AUROC)", on_real))
+        candidates.insert(
+            0, ("auroc", "Real footage told from games and films themselves (AUROC)", on_real)
+        )
     supported = sorted(candidates, key=lambda one: one[2][0]["value"] is None)
     return [
         {

@@ -152,12 +152,15 @@ def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     units = unit if real["num_examples"] == 1 else f"{unit}s"
     sources = "source" if real["num_sources"] == 1 else "sources"
     beside = (
-        "" if imitations["value"] is None else f"; on imitations {decimal(imitations['value'])}"
+        ""
+        if imitations["value"] is None
+        else f"; with imitations as the real side {decimal(imitations['value'])}"
     )
     bounds = "" if auroc["low"] is None else f" ({interval('auroc', auroc)})"
     return (
-        f"On real footage, {real['num_examples']:,} {units} of {real['num_sources']} {sources} "
-        "that no computer rendered, the detector tells real from fictional with AUROC "
+        "On footage that no computer rendered in imitation of what it is labelled, "
+        f"{real['num_examples']:,} real {units} of {real['num_sources']} {sources} against games "
+        "and films themselves, the detector tells real from fictional with AUROC "
         f"{decimal(auroc['value'])}{bounds}{beside}.{few_sources(real['num_sources'])}"
     )
 

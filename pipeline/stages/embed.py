@@ -20,6 +20,7 @@ from pipeline.config import EmbedApp, PicturesConfig
 from pipeline.errors import UserError
 from pipeline.features import CARD, INDEX, INDEX_SCHEMA
 from pipeline.learn import encoders
+from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.looks import look
 from pipeline.packed import Packed, Samples
@@ -38,20 +39,22 @@ class Block:
     samples: Samples
     places: Sequence[Place]
     pictures: PicturesConfig
-    accelerator: str
+    device: str
     folder: Path
 
 
 def embed_block(block: Block) -> None:
     """Write the features (N, K, F) of the samples of a block, float16, into its folder."""
-    encoder, device = _encoder(block.pictures, block.accelerator)
+    encoder = _encoder(block.pictures, block.device)
     num_threads = torch.get_num_threads()
     # The order of sums, and so the last bits, would follow the number of cores.
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
             found = [
-                look(encoder, _clip(block.samples, place, device), block.pictures.every_frames)
+                look(
+                    encoder, _clip(block.samples, place, block.device), block.pictures.every_frames
+                )
                 for place in block.places
             ]
     finally:
@@ -72,9 +75,8 @@ def _loaded(text: str, device: str) -> Encoder:
     return encoders.build(PicturesConfig(**json.loads(text))).to(device)
 
 
-def _encoder(pictures: PicturesConfig, accelerator: str) -> tuple[Encoder, str]:
-    device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
-    return _loaded(json.dumps(asdict(pictures)), device), device
+def _encoder(pictures: PicturesConfig, device: str) -> Encoder:
+    return _loaded(json.dumps(asdict(pictures)), device)
 
 
 def run(cfg: EmbedApp) -> None:
@@ -94,17 +96,21 @@ def run(cfg: EmbedApp) -> None:
             manifest.write_stats(fresh, {"samples": {}})
         log.info("embed: conf/embed.yaml: pictures.name=none, so there is nothing to do")
         return
-    encoder, _ = _encoder(cfg.pictures, cfg.run.accelerator)
+    device = device_of(cfg.run)
+    encoder = _encoder(cfg.pictures, device)
     if encoder.modality == "sound":
         raise UserError(
             f"conf/embed.yaml: pictures.name={cfg.pictures.name}: an encoder of sound, and samples "
             "hold pictures alone; take one of pictures or of video"
         )
+    if encoder.modality == "picture":
+        _check_step(cfg.pictures.every_frames, packed.format.num_frames)
     made_by = workdir.key(
         workdir.code_sha256(*_CODE),
         asdict(cfg.pictures),
         encoder.provenance()["sha256"],
         torch.__version__,
+        device,
     )
     card = {
         "architecture": encoder.architecture(),
@@ -117,6 +123,11 @@ def run(cfg: EmbedApp) -> None:
         *packed.select(["val"], variants=False).tolist(),
     ]
     sha256s = packed.index["sha256"].to_pylist()
+    if not embedded:
+        raise UserError(
+            f"{packed.place}: no clip in train or in val to embed; add recordings, or see "
+            "conf/split.yaml"
+        )
     earlier = _earlier(paths.features, work, made_by)
     rows = {sha256s[row]: row for row in reversed(embedded)}
     todo = [row for sha256, row in sorted(rows.items()) if sha256 not in earlier]
@@ -129,7 +140,7 @@ def run(cfg: EmbedApp) -> None:
         for number in missing:
             places = [packed.at(row) for row in parts[number]]
             folder = finished[names[number]].resolve()
-            yield [Block(packed.samples, places, cfg.pictures, cfg.run.accelerator, folder)]
+            yield [Block(packed.samples, places, cfg.pictures, device, folder)]
 
     results = executor.map_blocks(
         embed_block, blocks(), cfg.run, title="embed", num_items=len(missing)
@@ -147,6 +158,16 @@ def run(cfg: EmbedApp) -> None:
     log.info("embed: %d samples, %d of them new", len(embedded), len(todo))
 
 
+def _check_step(every_frames: int, num_frames: int) -> None:
+    """Raise `UserError` where looks at a stream would reach further back than a clip does."""
+    if num_frames % every_frames:
+        fit = [str(step) for step in range(1, num_frames + 1) if not num_frames % step]
+        raise UserError(
+            f"conf/embed.yaml: pictures.every_frames={every_frames} does not divide the "
+            f"{num_frames} frames of a clip; take one of {', '.join(fit)}"
+        )
+
+
 def _earlier(place: str, work: Path, made_by: str) -> dict[str, tuple[Path, int]]:
     """By hash of a sample, where an earlier run left its features; empty if it made others."""
     folder = storage.local_copy(place, work).resolve()
@@ -156,12 +177,19 @@ def _earlier(place: str, work: Path, made_by: str) -> dict[str, tuple[Path, int]
         table = features.read_table(folder)
     except UserError:
         return {}
-    columns = (table[name].to_pylist() for name in ("sha256", "shard", "row"))
-    return {
-        sha256: (folder / shard, row)
-        for sha256, shard, row in zip(*columns, strict=True)
-        if (folder / shard).is_file()
-    }
+    found: dict[str, tuple[Path, int]] = {}
+    names = table["shard"].to_numpy(zero_copy_only=False)
+    for name in dict.fromkeys(names.tolist()):
+        own = table.filter(names == name)
+        path, rows = folder / name, own["row"].to_pylist()
+        try:
+            features.read_shard(path, max(rows) + 1)
+        except UserError:
+            # What is damaged is embedded again.
+            continue
+        places = ((path, row) for row in rows)
+        found.update(zip(own["sha256"].to_pylist(), places, strict=True))
+    return found
 
 
 def _assemble(

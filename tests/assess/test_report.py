@@ -306,7 +306,7 @@ def test_a_number_that_the_data_cannot_support_makes_room_for_one_that_it_can(
     labels = re.findall(r"<h2[^>]*>(.*?)</h2>", cards)
     # Fewer than 100 clips are no shooting.
     assert labels == [
-        "Real footage told from fictional (AUROC)",
+        "Real footage told from games and films themselves (AUROC)",
         "AUROC",
         "Real told from fictional (AUROC)",
     ]

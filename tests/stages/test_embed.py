@@ -23,7 +23,7 @@ from pipeline.stages import embed
 from tests.learn.encoders.tiny import Colours, write_checkpoint
 from tests.learn.toy import write_toy
 
-TINY = ("pictures.size=16", "pictures.every_frames=3")
+TINY = ("pictures.size=16", "pictures.every_frames=4")
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_samples_that_heads_learn_from_are_embedded_in_the_order_of_the_index(
     assert found is not None
     for row in (2, 9, 16):
         clip = torch.from_numpy(packed.read(row)[None])
-        expected = look(Colours(), clip, 3)[0].half().numpy()
+        expected = look(Colours(), clip, 4)[0].half().numpy()
         assert np.array_equal(found.of(np.array([row]))[0], expected)
     stats = json.loads((tmp_path / "features" / "stats.json").read_text())
     assert stats == {"samples": {"embedded": 15}}
@@ -86,10 +86,10 @@ def test_variants_are_embedded_where_they_are_wanted(
     write_samples(tmp_path / "packed")
     embed.run(compose("embed", *TINY, "variants=true"))
     assert pq.read_table(tmp_path / "features" / INDEX).num_rows == 17
-    assert colours.num_seen == 17 * 3
+    assert colours.num_seen == 17 * 2
     # Only they are new.
     embed.run(compose("embed", *TINY, "variants=false"))
-    assert colours.num_seen == 17 * 3
+    assert colours.num_seen == 17 * 2
     assert pq.read_table(tmp_path / "features" / INDEX).num_rows == 15
 
 
@@ -110,7 +110,7 @@ def test_neither_workers_nor_blocks_change_a_byte(
         found.append(outputs(tmp_path))
     assert found[0] == found[1] == found[2] == found[3]
     values = np.load(tmp_path / "features" / "features-00000.npy")
-    assert values.shape == (15, 3, 32)
+    assert values.shape == (15, 2, 32)
     assert values.std(0).max() > 0.01
 
 
@@ -152,7 +152,7 @@ def test_finished_blocks_outlive_a_run_that_fails(
     assert not (tmp_path / "features").exists()
     colours.num_seen = 0
     embed.run(cfg)
-    assert colours.num_seen == (15 - 8) * 3
+    assert colours.num_seen == (15 - 8) * 2
     assert outputs(tmp_path) == expected
 
 
@@ -176,12 +176,12 @@ def test_samples_that_were_embedded_before_are_not_embedded_again(
     num_new = len(set(fresh["sha256"].to_pylist()) - set(old))
     assert 0 < num_new < fresh.num_rows
     assert set(fresh["sha256"].to_pylist()) <= known
-    assert colours.num_seen == num_new * 3
+    assert colours.num_seen == num_new * 2
     found = features.read(str(tmp_path / "features"), packed, tmp_path)
     assert found is not None
     for row in range(2, packed.index.num_rows - 1):
         clip = torch.from_numpy(packed.read(row)[None])
-        expected = look(Colours(), clip, 3)[0].half().numpy()
+        expected = look(Colours(), clip, 4)[0].half().numpy()
         assert np.array_equal(found.of(np.array([row]))[0], expected)
 
 
@@ -193,7 +193,7 @@ def test_another_way_of_looking_embeds_anew(
     embed.run(compose("embed", *TINY))
     colours.num_seen = 0
     embed.run(compose("embed", *TINY, change))
-    assert colours.num_seen == 15 * (4 if "every" in change else 3)
+    assert colours.num_seen == 15 * (4 if "every" in change else 2)
 
 
 def test_other_weights_embed_anew(
@@ -221,6 +221,60 @@ def test_earlier_features_that_are_damaged_are_embedded_anew(
         assert outputs(tmp_path) == before
 
 
+@pytest.mark.parametrize("left", [0, 100, 150])
+def test_a_shard_that_was_cut_short_is_embedded_anew(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path, left: int
+) -> None:
+    write_samples(tmp_path / "packed")
+    embed.run(compose("embed", *TINY, "shard_samples=6"))
+    before = outputs(tmp_path)
+    shard = tmp_path / "features" / "features-00001.npy"
+    shard.write_bytes(shard.read_bytes()[:left])
+    colours.num_seen = 0
+    embed.run(compose("embed", *TINY, "shard_samples=6"))
+    assert outputs(tmp_path) == before
+    assert colours.num_seen == 6 * 2
+
+
+def test_a_step_that_does_not_divide_the_clip_is_refused(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    with pytest.raises(UserError, match=r"every_frames=3 does not .* 8 frames .* of 1, 2, 4, 8$"):
+        embed.run(compose("embed", *TINY, "pictures.every_frames=3"))
+    assert not (tmp_path / "features").exists()
+
+
+def test_samples_without_train_and_val_are_refused(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    place = write_samples(tmp_path / "packed")
+    rows = pq.read_table(place / INDEX).to_pylist()
+    pq.write_table(
+        pa.Table.from_pylist([row | {"split": "test"} for row in rows], INDEX_SCHEMA),
+        place / INDEX,
+    )
+    with pytest.raises(UserError, match=r"packed: no clip in train or in val to embed"):
+        embed.run(compose("embed", *TINY))
+
+
+def test_features_that_differ_have_another_hash(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    packed = Packed.open(write_samples(tmp_path / "packed"), tmp_path)
+    embed.run(compose("embed", *TINY))
+    place = str(tmp_path / "features")
+    before = features.read(place, packed, tmp_path)
+    shard = tmp_path / "features" / "features-00000.npy"
+    values = np.load(shard)
+    values[0, 0, 0] += 1
+    np.save(shard, values)
+    after = features.read(place, packed, tmp_path)
+    assert before is not None
+    assert after is not None
+    assert after.sha256 != before.sha256
+
+
 def test_the_card_says_which_encoder_and_how_it_looked(
     compose: Callable[..., App], colours: Colours, tmp_path: Path
 ) -> None:
@@ -229,7 +283,7 @@ def test_the_card_says_which_encoder_and_how_it_looked(
     card = json.loads((tmp_path / "features" / "encoder.json").read_text())
     assert card["architecture"] == {"name": "colours"}
     assert card["provenance"] == Colours().provenance()
-    assert PicturesConfig(**card["pictures"]).every_frames == 3
+    assert PicturesConfig(**card["pictures"]).every_frames == 4
 
 
 def test_no_encoder_leaves_nothing_but_that(

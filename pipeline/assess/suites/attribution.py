@@ -36,7 +36,7 @@ from pipeline.assess.suites.base import (
 from pipeline.manifest import CLASSES
 
 TITLE = "Attribution"
-MAX_CLIPS = 8
+MAX_CLIPS = 6
 """Predictions are dear: 84 for a clip of 16 frames."""
 MIN_CLIPS = 4
 TOO_MUCH = 2.0

@@ -55,7 +55,8 @@ def run(evidence: Evidence) -> Section:
             "A detector that is right about imitations, made by a computer, need not be right "
             "about the world. Here stands what it does on real footage alone, that of cameras and "
             "of photographs as they are, beside the same numbers on imitations labelled real. Both "
-            "are set against the same fictional footage."
+            "are set against the same fictional footage: that of games and films themselves, "
+            "without what was rendered in imitation of them, which stands in a row of its own."
         ),
         verdicts=[
             verdict
@@ -179,6 +180,8 @@ def _table(part: Scored, by: str, found: Mapping[str, Any]) -> Table:
     for origin in groups[0]["against"]:
         cells = (measured("auroc", one["against"][origin]) for one in groups)
         rows.append([text(f"Told from {origin}: AUROC"), *cells])
+    cells = (measured("auroc", one["against_rendered"]) for one in groups)
+    rows.append([text("Told from imitations of games and films: AUROC"), *cells])
     rows.append(
         [
             text("Discharge told from none: AUROC"),

@@ -65,13 +65,15 @@ class StreamingProductNet(ProductNet, StreamingNetwork):
 
     def start(self, num_streams: int) -> State:
         """As in `StreamingNetwork`."""
-        return {**self.pixels.start(num_streams), **self.eyes.start(num_streams)}
+        pixels, eyes = self.pixels.start(num_streams), self.eyes.start(num_streams)
+        assert pixels.keys().isdisjoint(eyes), (sorted(pixels), sorted(eyes))
+        return {**pixels, **eyes}
 
     def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
         """As in `StreamingNetwork`."""
         seen, memory = self.eyes.advance(clips, state)
-        logits, state = self.pixels.advance(clips, {**state, **memory})
-        return self._joined(logits, seen), state
+        logits, after = self.pixels.advance(clips, state)
+        return self._joined(logits, seen), {**after, **memory}
 
 
 def product_of(pixels: Network, eyes: Eyes) -> ProductNet:

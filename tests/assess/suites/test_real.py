@@ -91,6 +91,28 @@ def test_numbers_of_each_group_are_against_the_same_fictional_footage() -> None:
     assert found["difference"]["value"] == pytest.approx(aurocs[0] - aurocs[1], abs=1e-6)
 
 
+def test_rendered_games_and_films_stand_in_a_row_of_their_own_and_in_no_other() -> None:
+    imitated = toy.Source("arcade", "film", 10, 10, toy.RENDERED)
+    made = evidence(*CAMERAS, *IMITATIONS, *GAMES, imitated, real_logit=0.5)
+    examples = made.parts[0].examples
+    found = real.run(made).metrics["test"]["example"]["real"]
+    own = real_footage.members(examples, "real")
+    for name, others in (
+        ("origin", examples.origin == "game"),
+        ("against_rendered", examples.origin == "film"),
+    ):
+        chosen = own | others
+        result = found[name]["auroc"] if name == "origin" else found[name]
+        expected = roc_auc_score(own[chosen], examples.p_real[chosen])
+        assert result["value"] == pytest.approx(expected, abs=1e-6)
+    assert found["against"]["film"]["value"] is None
+
+
+def test_where_all_fiction_is_rendered_the_origin_cannot_be_judged() -> None:
+    imitated = toy.Source("arcade", "game", 10, 10, toy.RENDERED)
+    assert set(states(evidence(*CAMERAS, *IMITATIONS, imitated)).values()) == {"grey"}
+
+
 def test_sources_of_real_footage_stand_with_authority_licence_and_counts() -> None:
     rows = real.run(evidence(*CAMERAS, *IMITATIONS, *GAMES)).blocks[0].rows
     assert [cell.text for cell in rows[0]] == ["phone-0", "test", "released", "CC0-1.0", "15", "75"]
