@@ -28,6 +28,18 @@ _WEIGHTS = "model.safetensors"
 _WEIGHTS_INDEX = f"{_WEIGHTS}.index.json"
 
 
+def need_transformers(asked: str) -> None:
+    """Raise `UserError` where transformers is not installed.
+
+    Args:
+        asked: what needs it: a file, key and value, or weights; it begins the message.
+    """
+    try:
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"{asked}: {error}; run pip install 'discern[hf]'") from error
+
+
 def read_config(asked: str, name: str) -> Any:
     """The config of the model in the folder `name`, or of the hub id `name` or `name@revision`.
 
@@ -38,10 +50,9 @@ def read_config(asked: str, name: str) -> Any:
         UserError: transformers is missing, there is no such folder or model, or it needs code of
             its own.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise UserError(f"{asked}: {error}; run pip install 'discern[hf]'") from error
+    need_transformers(asked)
+    import transformers
+
     place, revision = place_of(name)
     try:
         with quiet():

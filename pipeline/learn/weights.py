@@ -229,11 +229,13 @@ def _read_card(path: Path) -> dict[str, Any]:
         card = json.loads(path.read_text())
         _, classes = card["architecture"]["name"], tuple(card["classes"])
         absent = {"weights_sha256", "temperature", "preprocessing"} - card.keys()
+        given = set(dict(card.get("preprocessing", {})))
+        _ = float(card.get("temperature", 1.0))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not a model card ({error!r}); run train.py again") from error
     if absent:
         raise UserError(f"{path}: lacks {', '.join(sorted(absent))}; run train.py again")
-    unknown = {f.name for f in fields(ClipFormat)} - card["preprocessing"].keys()
+    unknown = {f.name for f in fields(ClipFormat)} - given
     if unknown:
         raise UserError(
             f"{path}: preprocessing lacks {', '.join(sorted(unknown))}; run train.py again"

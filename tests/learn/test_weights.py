@@ -119,6 +119,17 @@ def test_a_damaged_card_is_refused(model: Path, text: str) -> None:
         weights.load(model)
 
 
+@pytest.mark.parametrize(
+    "values", [{"preprocessing": [1, 2]}, {"preprocessing": None}, {"temperature": "warm"}]
+)
+def test_a_card_whose_values_are_of_another_kind_is_refused(
+    model: Path, values: dict[str, object]
+) -> None:
+    edit(model / weights.CARD, **values)
+    with pytest.raises(UserError, match=r"model\.json: not a model card"):
+        weights.load(model)
+
+
 def test_a_card_without_a_field_names_it(model: Path) -> None:
     card = json.loads((model / weights.CARD).read_text())
     del card["temperature"]

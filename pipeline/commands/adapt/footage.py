@@ -18,6 +18,7 @@ from pipeline.commands.adapt.overlap import known_files
 from pipeline.config import AdaptApp, ClipFormat, Run, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn.data import origin_weight
+from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.looks import look
 from pipeline.learn.losses import IS_REAL
 from pipeline.learn.networks.eyes import Eyes
@@ -212,7 +213,7 @@ def _see(
     kept.mkdir(parents=True, exist_ok=True)
     paths = {clip.pixels_sha256: kept / f"{clip.pixels_sha256}.npy" for clip in clips}
     todo = {clip.pixels_sha256: clip for clip in clips if not paths[clip.pixels_sha256].is_file()}
-    device = "cuda" if run.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+    device = device_of(run)
     encoder = eyes.encoder.to(device).eval()
 
     def see(clip: Clip) -> None:

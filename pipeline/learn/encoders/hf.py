@@ -147,13 +147,7 @@ class HfEncoder(Encoder):
             UserError: transformers is missing.
             KeyError, TypeError, ValueError: there is no such encoder.
         """
-        try:
-            import transformers  # noqa: F401
-        except ImportError as error:
-            raise UserError(
-                f"the weights are of an encoder of transformers ({error}); "
-                "run pip install 'discern[hf]'"
-            ) from error
+        hub.need_transformers("weights of an encoder of transformers")
         if model_type not in KINDS:
             raise ValueError(f"'{model_type}' is no encoder of pictures, video or sound")
         kind = KINDS[model_type]

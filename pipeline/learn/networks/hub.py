@@ -13,6 +13,7 @@ from pipeline.learn.hub import (
     PREPROCESSORS,
     config_of,
     first_line,
+    need_transformers,
     own_values,
     read_config,
     read_preprocessor,
@@ -73,13 +74,9 @@ def fresh_backbone(model_type: str, config: Mapping[str, Any]) -> nn.Module:
         UserError: transformers is missing.
         KeyError, TypeError, ValueError: there is no such backbone.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise UserError(
-            f"the weights are of a backbone of transformers ({error}); "
-            "run pip install 'discern[hf]'"
-        ) from error
+    need_transformers("weights of a backbone of transformers")
+    import transformers
+
     if model_type not in video_types():
         raise ValueError(f"'{model_type}' is no video classification backbone")
     made = transformers.AutoModelForVideoClassification.from_config(
