@@ -101,7 +101,8 @@ class Clips:
 
     def seen_by(self, pictures: PicturesConfig) -> Footage:
         """The clips with what an encoder sees in them."""
-        key = workdir.key(pictures.__dict__, [one.sha256 for one in self.samples])
+        code = workdir.code_sha256("learn/encoders")
+        key = workdir.key(code, pictures.__dict__, [one.sha256 for one in self.samples])
         path = self.work / "features" / f"{key}.npy"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)

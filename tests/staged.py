@@ -56,7 +56,7 @@ def write_project(folder: Path) -> None:
     ingest.run(composed("ingest", *(override.removeprefix("ingest.") for override in CLIP)))
     unseen = f"unseen_sources=[{','.join(UNSEEN)}]"
     split.run(composed("split", unseen, "val_fraction=0.2", "test_fraction=0.5"))
-    augment.run(composed("augment"))
+    augment.run(composed("augment", "variants_per_clip=1"))
     pack.run(composed("pack"))
     # An encoder would make scoring many times as long, and no suite another.
     embed.run(composed("embed", "pictures.name=none"))

@@ -22,7 +22,7 @@ from pipeline.features import CARD, INDEX, INDEX_SCHEMA
 from pipeline.learn import encoders
 from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.base import Encoder
-from pipeline.learn.encoders.looks import look
+from pipeline.learn.encoders.looks import look, num_looks
 from pipeline.packed import Packed, Samples
 from pipeline.shards import Place
 
@@ -103,8 +103,8 @@ def run(cfg: EmbedApp) -> None:
             f"conf/embed.yaml: pictures.name={cfg.pictures.name}: an encoder of sound, and samples "
             "hold pictures alone; take one of pictures or of video"
         )
-    if encoder.modality == "picture":
-        _check_step(cfg.pictures.every_frames, packed.format.num_frames)
+    # Raises where the two do not fit, before hours of work.
+    num_looks(encoder, packed.format.num_frames, cfg.pictures.every_frames)
     made_by = workdir.key(
         workdir.code_sha256(*_CODE),
         asdict(cfg.pictures),
@@ -156,16 +156,6 @@ def run(cfg: EmbedApp) -> None:
         manifest.write_stats(fresh, {"samples": {"embedded": len(embedded)}})
     finished.clear()
     log.info("embed: %d samples, %d of them new", len(embedded), len(todo))
-
-
-def _check_step(every_frames: int, num_frames: int) -> None:
-    """Raise `UserError` where looks at a stream would reach further back than a clip does."""
-    if num_frames % every_frames:
-        fit = [str(step) for step in range(1, num_frames + 1) if not num_frames % step]
-        raise UserError(
-            f"conf/embed.yaml: pictures.every_frames={every_frames} does not divide the "
-            f"{num_frames} frames of a clip; take one of {', '.join(fit)}"
-        )
 
 
 def _earlier(place: str, work: Path, made_by: str) -> dict[str, tuple[Path, int]]:

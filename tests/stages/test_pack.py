@@ -26,7 +26,7 @@ from pipeline.stages import augment, ingest, pack, split
 def augmented(compose: Callable[..., App], small_collection: Path) -> None:
     ingest.run(compose("ingest"))
     split.run(compose("split"))
-    augment.run(compose("augment"))
+    augment.run(compose("augment", "variants_per_clip=1"))
 
 
 @pytest.mark.parametrize("encoding", ["raw", "h264"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pipeline.errors import UserError
 from pipeline.learn.encoders.base import Encoder
 
 
 def look(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
     """The features of every look at clips.
 
-    An encoder of pictures sees the first frame and every `every_frames`-th after it; one of video
-    sees as many frames as it takes, evenly over the clip, at once.
+    An encoder of pictures sees the frame in the middle of each step of `every_frames`, and so never
+    the first, which is coded by itself and differs from the others by that; one of video sees as
+    many frames as it takes, evenly over the clip, at once.
 
     Args:
         encoder: of pictures or of video.
@@ -25,14 +27,32 @@ def look(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
     if encoder.modality == "video":
         taken = _spread(clips.shape[1], encoder.num_frames)
         return encoder(clips[:, taken])[:, None]
-    seen = clips[:, ::every_frames]
+    seen = clips[:, first_look(every_frames) :: every_frames]
     found: Tensor = encoder(seen.flatten(0, 1))
     return found.unflatten(0, (-1, seen.shape[1]))
 
 
 def num_looks(encoder: Encoder, num_frames: int, every_frames: int) -> int:
-    """How many looks `look` takes at a clip of `num_frames` frames."""
-    return 1 if encoder.modality == "video" else -(-num_frames // every_frames)
+    """How many looks `look` takes at a clip of `num_frames` frames.
+
+    Raises:
+        UserError: the step between looks does not divide the clip, so that the last looks of a
+            stream, as many as a clip has, would reach further back than a clip does.
+    """
+    if encoder.modality == "video":
+        return 1
+    if num_frames % every_frames:
+        fit = [str(step) for step in range(1, num_frames + 1) if not num_frames % step]
+        raise UserError(
+            f"conf/embed.yaml: pictures.every_frames={every_frames} does not divide the "
+            f"{num_frames} frames of a clip; take one of {', '.join(fit)}"
+        )
+    return num_frames // every_frames
+
+
+def first_look(every_frames: int) -> int:
+    """The number, from 0, of the first frame that is looked at."""
+    return every_frames // 2
 
 
 def _spread(num_frames: int, num_taken: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pipeline.learn import encoders
 from pipeline.learn.encoders.base import Encoder
-from pipeline.learn.encoders.looks import look, num_looks
+from pipeline.learn.encoders.looks import first_look, look, num_looks
 
 
 class Eyes(nn.Module):
@@ -22,7 +22,10 @@ class Eyes(nn.Module):
     Args:
         encoder: of pictures, or of video, which answers for whole clips only.
         window: frames back that an answer rests on, `num_frames` of a clip.
-        every_frames: frames from one look to the next.
+        every_frames: frames from one look to the next; it divides `window`.
+
+    Raises:
+        UserError: it does not.
     """
 
     def __init__(self, encoder: Encoder, *, window: int, every_frames: int) -> None:
@@ -79,8 +82,8 @@ class Eyes(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What is seen at every frame, and the next state.
 
-        The first frame of a stream is looked at, and every `every_frames`-th after it; between
-        them nothing is computed.
+        A stream is looked at where a clip is that begins with it, and at its first frame, so that
+        there is an answer from there on; between looks nothing is computed.
 
         Args:
             clips: (B, T, H, W, 3) in [0, 255].
@@ -93,7 +96,7 @@ class Eyes(nn.Module):
         since, looks, seen = state["since"], state["looks"], state["seen"]
         found = []
         for frames in clips.unbind(1):
-            is_due = since == 0
+            is_due = (since == first_look(self.every_frames)) | (looks == 0)
             new = self._look(frames, is_due)
             seen = torch.where(
                 is_due[:, None, None], torch.cat([seen[:, 1:], new[:, None]], dim=1), seen

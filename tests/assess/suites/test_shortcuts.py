@@ -76,7 +76,7 @@ def test_a_detector_that_overlays_turn_is_red_and_names_the_worst() -> None:
     found = judged(pixels.paint_scene, look)["overlays_turn_decisions"]
     assert found.state == "red"
     assert "a letterbox turns most decisions" in found.says
-    assert "of 128 clips" in found.says
+    assert "of 64 clips" in found.says
 
 
 def test_few_recordings_are_grey() -> None:
@@ -137,7 +137,7 @@ def test_every_number_can_be_recounted_from_the_rows() -> None:
             found = section.metrics["altered"][name]["origin"]["after"]["value"]
             assert found == pytest.approx(counted, abs=1e-6)
     assert len(predicted) == 13
-    assert {len(classes) for classes in predicted.values()} == {128}
+    assert {len(classes) for classes in predicted.values()} == {shortcuts.NUM_CLIPS}
     letterbox = predicted["letterbox"] != predicted["none"]
     share = section.metrics["flips"]["letterbox"]["all"]["value"]
     assert share == pytest.approx(letterbox.mean(), abs=1e-6)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pipeline.errors import UserError
 from pipeline.learn.encoders.looks import look, num_looks
 from tests.learn.encoders.tiny import Colours, Pace
 from tests.learn.networks.nets import random_clips
@@ -10,9 +11,9 @@ from tests.learn.networks.nets import random_clips
 
 @pytest.mark.parametrize(
     ("num_frames", "every_frames", "seen"),
-    [(8, 3, [0, 3, 6]), (8, 8, [0]), (8, 20, [0]), (9, 8, [0, 8]), (3, 1, [0, 1, 2])],
+    [(8, 4, [2, 6]), (8, 8, [4]), (9, 3, [1, 4, 7]), (3, 1, [0, 1, 2]), (16, 8, [4, 12])],
 )
-def test_pictures_are_the_first_frame_and_every_so_many_after_it(
+def test_pictures_are_the_frames_in_the_middle_of_steps(
     num_frames: int, every_frames: int, seen: list[int]
 ) -> None:
     clips = random_clips(2, num_frames)
@@ -20,6 +21,15 @@ def test_pictures_are_the_first_frame_and_every_so_many_after_it(
     expected = clips[:, seen].float().mean((2, 3)) / 255
     torch.testing.assert_close(found, expected)
     assert num_looks(Colours(), num_frames, every_frames) == len(seen)
+
+
+@pytest.mark.parametrize(("num_frames", "every_frames"), [(8, 3), (9, 8), (8, 20)])
+def test_a_step_that_does_not_divide_the_clip_is_refused(
+    num_frames: int, every_frames: int
+) -> None:
+    with pytest.raises(UserError, match=f"every_frames={every_frames} does not divide"):
+        num_looks(Colours(), num_frames, every_frames)
+    assert num_looks(Pace(), num_frames, every_frames) == 1
 
 
 @pytest.mark.parametrize(("num_frames", "ends"), [(9, (0, 8)), (3, (0, 2)), (2, (0, 1))])

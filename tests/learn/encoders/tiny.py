@@ -45,7 +45,7 @@ class Pace(Colours):
         return means[:, -1] - means[:, 0]
 
 
-def colour_eyes(*, window: int = 8, every_frames: int = 3) -> Eyes:
+def colour_eyes(*, window: int = 8, every_frames: int = 4) -> Eyes:
     """Eyes with an opinion on mean colours."""
     eyes = Eyes(Colours(), window=window, every_frames=every_frames)
     torch.manual_seed(2)
@@ -79,7 +79,7 @@ def write_checkpoint(folder: Path, seed: int = 0) -> str:
     return f"hf:{folder}"
 
 
-def checkpoint_eyes(folder: Path, *, window: int = 8, every_frames: int = 3) -> Eyes:
+def checkpoint_eyes(folder: Path, *, window: int = 8, every_frames: int = 4) -> Eyes:
     """Eyes with an opinion on what that DINOv2 sees; they can be saved and rebuilt."""
     from pipeline.learn.encoders.hf import HfEncoder
 
