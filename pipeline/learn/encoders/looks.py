@@ -12,9 +12,9 @@ from pipeline.learn.encoders.base import Encoder
 def look(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
     """The features of every look at clips.
 
-    An encoder of pictures sees the frame in the middle of each step of `every_frames`, and so never
-    the first, which is coded by itself and differs from the others by that; one of video sees as
-    many frames as it takes, evenly over the clip, at once.
+    An encoder of pictures sees the frame in the middle of each step of `every_frames`, which tells
+    the origin better than its first (docs/experiments.md); one of video sees as many frames as it
+    takes, evenly over the clip, at once.
 
     Args:
         encoder: of pictures or of video.
