@@ -2,6 +2,7 @@
 
     python benchmarks/streams.py
     python benchmarks/streams.py --models models --height 720
+    python benchmarks/streams.py --every 16
 
 The network is `causal` beside the eyes of `conf/embed.yaml`. First its logits at every frame of a
 stream are compared with those for the whole as one clip, and it fails where they differ by more
@@ -44,18 +45,17 @@ TOLERANCE = 1e-5
 Frames = NDArray[np.uint8]
 
 
-def causal_detector(models: Path | None, clip: ClipFormat) -> Detector:
+def causal_detector(models: Path | None, clip: ClipFormat, every_frames: int) -> Detector:
     """Trained weights, or what `conf/train.yaml` and `conf/embed.yaml` ask for, made up at random.
 
-    The frozen encoder has its published weights.
+    The frozen encoder has its published weights. `every_frames` from one look to the next are of
+    what is made up.
     """
     if models is not None:
         return weights.load(models)
     pixels = networks.build(app.compose("train", "model.name=causal").model, clip)
     pictures = app.compose("embed").pictures
-    eyes = Eyes(
-        encoders.build(pictures), window=clip.num_frames, every_frames=pictures.every_frames
-    )
+    eyes = Eyes(encoders.build(pictures), window=clip.num_frames, every_frames=every_frames)
     torch.manual_seed(0)
     assert isinstance(pixels, CausalNet)
     torch.nn.init.normal_(pixels.head.weight, std=0.1)
@@ -144,13 +144,15 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=360, help="of the streams, 16:9")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each stream")
     parser.add_argument("--rounds", type=int, default=5)
+    default = app.compose("embed").pictures.every_frames
+    parser.add_argument("--every", type=int, default=default, help="frames between looks")
     arguments = parser.parse_args()
     ingest = app.compose("ingest")
     clip = ingest.clip
     torch.set_num_threads(1)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
-    detector = causal_detector(arguments.models, clip)
+    detector = causal_detector(arguments.models, clip, arguments.every)
     detector.stream(1)
     network = detector.network
     assert isinstance(network, StreamingNetwork)
