@@ -166,7 +166,7 @@ def fit_calibrated(examples: Examples, cfg: TrainConfig) -> tuple[Layer, float]:
     odds = examples.odds(cfg.source_balance)
     layer = fit_layer(examples.values, examples.is_real, odds, penalty)
     found = left_out(examples.values, examples.is_real, odds, examples.groups, penalty)
-    scale = 1 / _overconfidence(found, examples.is_real)
+    scale = 1 / _overconfidence(found, examples.is_real, odds)
     return layer.scaled(scale), scale
 
 
@@ -224,13 +224,17 @@ def left_out(
     return found
 
 
-def _overconfidence(found: Floats, is_real: NDArray[np.bool_]) -> float:
-    """What to divide log odds by; they are NaN for sources that could not be left out."""
+def _overconfidence(found: Floats, is_real: NDArray[np.bool_], odds: Floats) -> float:
+    """What to divide log odds by; they are NaN for sources that could not be left out.
+
+    Samples count as they do in the fit, so that a source of many is no measure for all.
+    """
     told = ~np.isnan(found)
     if is_real[told].all() or not is_real[told].any():
         return 1.0
     both = torch.from_numpy(np.stack([np.zeros(told.sum()), found[told]], axis=1))
-    return fit_temperature(both, torch.from_numpy(is_real[told]).long())
+    labels = torch.from_numpy(is_real[told]).long()
+    return fit_temperature(both, labels, torch.from_numpy(odds[told]))
 
 
 def _encoder_of(features: Features) -> Encoder:

@@ -18,3 +18,13 @@ def test_a_small_perfect_split_does_not_ask_for_certainty() -> None:
     logits = 2.0 * torch.nn.functional.one_hot(labels, 4)
     surest = (logits / fit_temperature(logits, labels)).softmax(1).max()
     assert surest.item() == pytest.approx(3 / 6, abs=0.01)
+
+
+def test_samples_count_as_they_are_weighted() -> None:
+    generator = torch.Generator().manual_seed(0)
+    honest = torch.randn(4000, 4, generator=generator)
+    labels = torch.multinomial(honest.softmax(1), 1, generator=generator)[:, 0]
+    logits = torch.cat([3 * honest, honest])
+    weights = torch.cat([torch.zeros(4000), torch.full((4000,), 0.1)])
+    found = fit_temperature(logits, labels.repeat(2), weights)
+    assert found == pytest.approx(fit_temperature(honest, labels), rel=0.02)
