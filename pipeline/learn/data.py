@@ -47,6 +47,16 @@ class PackedData(pl.LightningDataModule):
 
     def _check(self) -> None:
         index = f"{self.packed.place}/{INDEX}"
+        originals = self.packed.select(["train"], variants=False)
+        for key, asked in (
+            ("use_variants", self.cfg.use_variants),
+            ("origin.use_variants", self.cfg.origin.use_variants),
+        ):
+            if asked and len(self.packed.select(["train"], variants=True)) == len(originals):
+                raise UserError(
+                    f"conf/train.yaml: {key}=true: no train clip in {index} has a variant; set "
+                    "variants_per_clip in conf/augment.yaml and run dvc repro pack"
+                )
         counts = self.count(self.train_rows)
         absent = [name for name in CLASSES if counts[name] == 0]
         if absent:

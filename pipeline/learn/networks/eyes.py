@@ -45,6 +45,7 @@ class Eyes(nn.Module):
             "encoder": self.encoder.architecture(),
             "window": self.window,
             "every_frames": self.every_frames,
+            "first_frame": first_look(self.every_frames),
         }
 
     @classmethod
@@ -53,13 +54,17 @@ class Eyes(nn.Module):
 
         Raises:
             UserError: no such encoder exists.
-            KeyError, TypeError, ValueError: values that fit no encoder.
+            KeyError, TypeError, ValueError: values that fit no encoder, or looks at other frames
+                than those that are taken here.
         """
-        return cls(
+        eyes = cls(
             encoders.rebuild(architecture["encoder"]),
             window=architecture["window"],
             every_frames=architecture["every_frames"],
         )
+        if architecture["first_frame"] != first_look(eyes.every_frames):
+            raise ValueError(f"it looked at frame {architecture['first_frame']} of a clip first")
+        return eyes
 
     @property
     def can_stream(self) -> bool:
