@@ -56,16 +56,17 @@ class Row:
 
 
 VARIANTS = ("use_variants=true",)
+MADE = "variants_per_clip=1"
 ROWS = (
     Row("frame", ("model.name=frame",)),
     Row("causal"),
     Row("causal without eyes", embed=("pictures.name=none",)),
     Row("causal with residual", ("model.residual=true",)),
-    Row("variants", VARIANTS),
-    Row("variants but camera", VARIANTS, ("camera.p=0",)),
-    Row("variants but sensor", VARIANTS, ("sensor.p=0",)),
-    Row("variants but overlays", VARIANTS, ("overlays.p=0",)),
-    Row("variants but edits", VARIANTS, ("edits.p=0",)),
+    Row("variants", VARIANTS, (MADE,)),
+    Row("variants but camera", VARIANTS, (MADE, "camera.p=0")),
+    Row("variants but sensor", VARIANTS, (MADE, "sensor.p=0")),
+    Row("variants but overlays", VARIANTS, (MADE, "overlays.p=0")),
+    Row("variants but edits", VARIANTS, (MADE, "edits.p=0")),
 )
 
 

@@ -46,6 +46,12 @@ def test_an_absent_class_is_named_with_a_remedy(tmp_path: Path) -> None:
     assert "hold out" not in str(raised.value)
 
 
+@pytest.mark.parametrize("key", ["use_variants", "origin.use_variants"])
+def test_variants_that_there_are_not_are_refused(tmp_path: Path, key: str) -> None:
+    with pytest.raises(UserError, match=rf"conf/train\.yaml: {key}=true: no train clip in "):
+        packed_data(tmp_path, f"{key}=true")
+
+
 def test_holding_out_fewer_sources_is_a_remedy_where_some_are_held_out(tmp_path: Path) -> None:
     folder = write_toy(tmp_path / "packed")
     rows = pq.read_table(folder / INDEX).to_pylist()

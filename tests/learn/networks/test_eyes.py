@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -119,7 +121,7 @@ def test_an_encoder_of_video_answers_for_whole_clips_only() -> None:
     assert not eyes.see(clips)[:, 3:].any()
 
 
-def test_they_are_rebuilt_from_their_architecture_and_never_trained(tmp_path) -> None:
+def test_they_are_rebuilt_from_their_architecture_and_never_trained(tmp_path: Path) -> None:
     eyes = checkpoint_eyes(tmp_path / "dino")
     again = Eyes.rebuild(eyes.architecture())
     assert not again.log_odds(again.see(random_clips(1, 8))).any()
@@ -133,6 +135,12 @@ def test_they_are_rebuilt_from_their_architecture_and_never_trained(tmp_path) ->
 def test_a_step_that_does_not_divide_the_window_is_refused() -> None:
     with pytest.raises(UserError, match=r"every_frames=3 does not .* 8 frames .* of 1, 2, 4, 8$"):
         colour_eyes(window=8, every_frames=3)
+
+
+def test_weights_that_looked_at_other_frames_are_refused(tmp_path: Path) -> None:
+    architecture = checkpoint_eyes(tmp_path / "dino").architecture()
+    with pytest.raises(ValueError, match="it looked at frame 0 of a clip first"):
+        Eyes.rebuild(architecture | {"first_frame": 0})
 
 
 def test_an_unknown_encoder_is_refused() -> None:
