@@ -33,8 +33,9 @@ from pipeline.learn.history import History
 from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
 from pipeline.learn.memory import keep_freed
 from pipeline.learn.module import Classifier, discharge_logits
+from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.product import discharge_log_odds, product_logits, product_of
-from pipeline.learn.origin import auroc, fit_origin, origin_weights
+from pipeline.learn.origin import Floats, auroc, fit_origin, origin_weights
 from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
 from pipeline.manifest import write_stats
@@ -50,6 +51,8 @@ def run(cfg: TrainApp) -> None:
     packed = Packed.open(cfg.paths.packed, work, cfg.run.cache_gb)
     data = PackedData(packed, cfg, cfg.run)
     seen = features.read(cfg.paths.features, packed, work)
+    # Before the training, which would be lost where the origin cannot be learned.
+    origin = None if seen is None else fit_origin(data, seen, cfg)
     classifier = Classifier(
         cfg, packed.format, num_batches=data.num_batches, discharge_alone=seen is not None
     )
@@ -83,7 +86,7 @@ def run(cfg: TrainApp) -> None:
         try:
             trainer.fit(classifier, data, ckpt_path=history.resume_from)
             if trainer.is_global_zero:
-                write(cfg, classifier, data, seen, history, logger)
+                write(cfg, classifier, data, origin, history, logger)
         except interrupts.Interrupted:
             tracking.stop(logger)
             raise
@@ -107,12 +110,12 @@ def finished(
     cfg: TrainApp,
     classifier: Classifier,
     data: PackedData,
-    seen: features.Features | None,
+    fitted: tuple[Eyes, Floats] | None,
     history: History,
 ) -> Trained:
-    """The best weights, calibrated, joined by the answer on the origin where features were read."""
+    """The best weights, calibrated, joined by the answer on the origin where it was fitted."""
     best = history.best
-    if seen is None:
+    if fitted is None:
         return Trained(
             best["weights"],
             classifier.network.architecture(),
@@ -120,7 +123,7 @@ def finished(
             fit_temperature(best["logits"], best["labels"]),
             history.best_metrics(),
         )
-    eyes, origin = fit_origin(data, seen, cfg)
+    eyes, origin = fitted
     scale = 1 / fit_temperature(
         discharge_logits(best["logits"]), torch.tensor(IS_DISCHARGE)[best["labels"]].long()
     )
@@ -144,12 +147,12 @@ def write(
     cfg: TrainApp,
     classifier: Classifier,
     data: PackedData,
-    seen: features.Features | None,
+    fitted: tuple[Eyes, Floats] | None,
     history: History,
     logger: WandbLogger | None,
 ) -> None:
     """Leave the best weights, calibrated, with what they came from and how they came about."""
-    trained = finished(cfg, classifier, data, seen, history)
+    trained = finished(cfg, classifier, data, fitted, history)
     with workdir.replacing(Path(cfg.paths.models), Path(cfg.paths.work)) as models:
         weights.save(
             models,

@@ -20,7 +20,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +163,12 @@ def of_collection(place: Path, work: Path) -> Clips:
     return Clips(samples, lambda at: video.decode(read_clip(folder, manifest[taken[at]])), work)
 
 
+@cache
+def still_weight() -> float:
+    """That of `conf/train.yaml`."""
+    return float(app.compose("train").origin.still_weight)
+
+
 def fitted(
     train: Footage, judged: Footage, penalty: float, weights: Floats | None = None
 ) -> Floats:
@@ -170,7 +176,8 @@ def fitted(
     counted = np.ones(len(train.files)) if weights is None else weights
     examples = Examples(train.values, train.is_real, train.sources, counted)
     odds = examples.odds(SOURCE_BALANCE)
-    return fit_layer(train.values, train.is_real, odds, penalty).log_odds(judged.values)
+    layer = fit_layer(train.values, train.is_real, odds, penalty, still_weight())
+    return layer.log_odds(judged.values)
 
 
 def crossed(

@@ -69,7 +69,7 @@ def read(place: str, packed: Packed, work: Path) -> Features | None:
         UserError: a file is missing or not readable, or they are of other samples than `packed`.
     """
     folder = storage.mirror(place, work)
-    if (folder / manifest.STATS).is_file() and not (folder / CARD).is_file():
+    if _is_empty(folder):
         return None
     card = read_card(folder)
     table = read_table(folder)
@@ -93,6 +93,14 @@ def read(place: str, packed: Packed, work: Path) -> Features | None:
     digest.update(places.tobytes())
     digest.update(values.tobytes())
     return Features(values, places, card, digest.hexdigest())
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether `embed` was told to take no encoder, which leaves counts of nothing."""
+    try:
+        return json.loads((folder / manifest.STATS).read_text()) == {"samples": {}}
+    except (OSError, ValueError):
+        return False
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,9 @@ world, the more surely it takes a rendered street for a game (docs/experiments.m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from pipeline.learn import encoders
 from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.data import PackedData, origin_weight
 from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.encoders.looks import first_look
 from pipeline.learn.losses import IS_REAL
 from pipeline.learn.networks.eyes import Eyes, pooled
 from pipeline.learn.sampler import BalancedSampler
@@ -31,6 +34,8 @@ from pipeline.learn.sampler import BalancedSampler
 NUM_FOLDS = 5
 """Groups that the sources of either answer are dealt into; each is left out once."""
 Floats = NDArray[np.float64]
+Fit = Callable[[Floats, NDArray[np.bool_], Floats], "Layer"]
+"""From values (N, D), truths (N,) and odds (N,) to a layer."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +66,29 @@ class Layer:
         return cls(weight.numpy(), float(eyes.layer.bias))
 
 
-def fit_layer(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Layer:
+def fit_layer(
+    values: Floats,
+    is_real: NDArray[np.bool_],
+    odds: Floats,
+    penalty: float,
+    still_weight: float = 0.0,
+) -> Layer:
     """Fit by logistic regression, the same on any number of cores.
 
     Args:
-        values: (N, D), standardised here.
+        values: (N, D), standardised here; D is even, and the second half is the spread over looks.
         is_real: (N,)
         odds: (N,) how much each counts, at least 0.
         penalty: half of it times the squared weights of standardised values joins the mean loss.
+        still_weight: what each counts a second time as a picture that stands still, whose looks do
+            not differ; 0 for not at all. Nothing else tells the layer that a game stays a game
+            while nothing moves.
     """
+    if still_weight:
+        stills = values.copy()
+        stills[:, values.shape[1] // 2 :] = 0
+        values, is_real = np.concatenate([values, stills]), np.tile(is_real, 2)
+        odds = np.concatenate([odds, still_weight * odds])
     mean, spread = values.mean(0), np.maximum(values.std(0), 1e-6)
     regression = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=10_000)
     # The order of its sums would follow the number of cores.
@@ -116,10 +135,7 @@ class Examples:
     def odds(self, source_balance: float) -> Floats:
         """(N,): how much they count; real as much as fictional, whatever their weights."""
         odds = balanced(self.is_real, self.groups, source_balance) * self.weights
-        for answer in (False, True):
-            own = self.is_real == answer
-            odds[own] /= 2 * odds[own].sum()
-        return odds
+        return evened(odds, self.is_real)
 
 
 def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[Eyes, Floats]:
@@ -162,10 +178,10 @@ def fit_calibrated(examples: Examples, cfg: TrainConfig) -> tuple[Layer, float]:
     Returns:
         The layer, and by what its log odds were multiplied to be so.
     """
-    penalty = cfg.origin.penalty
+    fit = partial(fit_layer, penalty=cfg.origin.penalty, still_weight=cfg.origin.still_weight)
     odds = examples.odds(cfg.source_balance)
-    layer = fit_layer(examples.values, examples.is_real, odds, penalty)
-    found = left_out(examples.values, examples.is_real, odds, examples.groups, penalty)
+    layer = fit(examples.values, examples.is_real, odds)
+    found = left_out(examples.values, examples.is_real, odds, examples.groups, fit)
     scale = 1 / _overconfidence(found, examples.is_real, odds)
     return layer.scaled(scale), scale
 
@@ -182,6 +198,16 @@ def balanced(is_real: NDArray[np.bool_], groups: NDArray[np.int64], balance: flo
         np.arange(len(is_real)), is_real.astype(np.int64), groups, source_balance=balance, seed=0
     )
     return sampler.odds()
+
+
+def evened(odds: Floats, is_real: NDArray[np.bool_]) -> Floats:
+    """The same odds, (N,), scaled so that real and fictional count alike, 1 together."""
+    found = odds.copy()
+    for answer in (False, True):
+        own = is_real == answer
+        if own.any():
+            found[own] /= 2 * found[own].sum()
+    return found
 
 
 def seen(looks: NDArray[np.float16]) -> Floats:
@@ -201,13 +227,14 @@ def left_out(
     is_real: NDArray[np.bool_],
     odds: Floats,
     groups: NDArray[np.int64],
-    penalty: float,
+    fit: Fit,
     num_folds: int = NUM_FOLDS,
 ) -> Floats:
     """Log odds of samples from layers that never saw their sources, (N,).
 
-    The sources of either answer are dealt into folds in the order of their numbers; NaN where an
-    answer has one source only, which cannot be left out.
+    The sources of either answer are dealt into folds in the order of their numbers, and real and
+    fictional count alike in each fit. NaN for the samples of a fold without which one answer has
+    no sample: that of the only source of an answer.
     """
     folds = np.zeros(len(groups), np.int64)
     for answer in (False, True):
@@ -219,7 +246,7 @@ def left_out(
         out = folds == fold
         rest = is_real[~out]
         if rest.any() and not rest.all():
-            layer = fit_layer(values[~out], rest, odds[~out], penalty)
+            layer = fit(values[~out], rest, evened(odds[~out], rest))
             found[out] = layer.log_odds(values[out])
     return found
 
@@ -238,11 +265,15 @@ def _overconfidence(found: Floats, is_real: NDArray[np.bool_], odds: Floats) -> 
 
 
 def _encoder_of(features: Features) -> Encoder:
-    encoder = encoders.build(PicturesConfig(**features.card["pictures"]))
-    if encoder.provenance() != features.card["provenance"]:
+    pictures = PicturesConfig(**features.card["pictures"])
+    encoder = encoders.build(pictures)
+    made = (encoder.provenance(), encoder.architecture(), first_look(pictures.every_frames))
+    if made != tuple(
+        features.card.get(key) for key in ("provenance", "architecture", "first_frame")
+    ):
         raise UserError(
-            f"conf/embed.yaml: pictures.name={features.card['pictures']['name']}: its weights are "
-            "no longer those that the features were made with; run dvc repro embed"
+            f"conf/embed.yaml: pictures.name={pictures.name}: its weights, or what it makes of "
+            "frames, are no longer what the features were made with; run dvc repro embed"
         )
     return encoder
 

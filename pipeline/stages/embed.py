@@ -22,7 +22,7 @@ from pipeline.features import CARD, INDEX, INDEX_SCHEMA
 from pipeline.learn import encoders
 from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.base import Encoder
-from pipeline.learn.encoders.looks import look, num_looks
+from pipeline.learn.encoders.looks import first_look, look, num_looks
 from pipeline.packed import Packed, Samples
 from pipeline.shards import Place
 
@@ -44,7 +44,14 @@ class Block:
 
 
 def embed_block(block: Block) -> None:
-    """Write the features (N, K, F) of the samples of a block, float16, into its folder."""
+    """Write the features (N, K, F) of the samples of a block, float16, into its folder.
+
+    Raises:
+        UserError: some are no numbers in half precision.
+    """
+    if block.folder.is_dir():
+        # By a worker that died before it could say so.
+        return
     encoder = _encoder(block.pictures, block.device)
     num_threads = torch.get_num_threads()
     # The order of sums, and so the last bits, would follow the number of cores.
@@ -62,7 +69,13 @@ def embed_block(block: Block) -> None:
     partial = block.folder.with_name(f"{block.folder.name}.partial")
     # A worker that died may have left it.
     partial.mkdir(exist_ok=True)
-    np.save(partial / _FOUND, torch.cat(found).half().cpu().numpy())
+    values = torch.cat(found).half().cpu().numpy()
+    if not np.isfinite(values).all():
+        raise UserError(
+            f"conf/embed.yaml: pictures.name={block.pictures.name}: features that are infinite or "
+            "no numbers in half precision; take another encoder"
+        )
+    np.save(partial / _FOUND, values)
     partial.rename(block.folder)
 
 
@@ -108,13 +121,16 @@ def run(cfg: EmbedApp) -> None:
     made_by = workdir.key(
         workdir.code_sha256(*_CODE),
         asdict(cfg.pictures),
-        encoder.provenance()["sha256"],
+        encoder.provenance(),
+        # How frames are prepared is a part of it.
+        encoder.architecture(),
         torch.__version__,
         device,
     )
     card = {
         "architecture": encoder.architecture(),
         "provenance": encoder.provenance(),
+        "first_frame": first_look(cfg.pictures.every_frames),
         "pictures": asdict(cfg.pictures),
         "made_by": made_by,
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ class Project:
             range(len(rows)),
             self.looks,
             provenance=Colours().provenance(),
+            architecture=Colours().architecture(),
         )
 
     def looks(self, number: int) -> np.ndarray:
@@ -128,7 +130,9 @@ def test_weights_that_changed_since_the_features_are_refused(
 ) -> None:
     project = Project(tmp_path)
     monkeypatch.setattr(Colours, "provenance", lambda self: {"sha256": "1"})
-    with pytest.raises(UserError, match=r"pictures\.name=test: its weights are no longer those"):
+    with pytest.raises(
+        UserError, match=r"pictures\.name=test: its weights, or what it makes of frames, are"
+    ):
         project.fitted()
 
 
@@ -152,7 +156,7 @@ def test_a_source_is_judged_by_layers_that_never_saw_it() -> None:
     odds = np.full(80, 1 / 80)
     known = fit_layer(values, truth, odds, 1e-3).log_odds(values)
     assert auroc(known, truth) == 1.0
-    unknown = left_out(values, truth, odds, groups, 1e-3)
+    unknown = left_out(values, truth, odds, groups, partial(fit_layer, penalty=1e-3))
     assert not np.isnan(unknown).any()
     found = auroc(unknown, truth)
     assert found is not None
@@ -164,7 +168,7 @@ def test_the_only_source_of_an_answer_cannot_be_left_out() -> None:
     truth = np.repeat([True, False], 20)
     groups = np.repeat([0, 1, 2], [20, 10, 10])
     values = rng.normal(0, 1, (40, 2))
-    found = left_out(values, truth, np.ones(40), groups, 1.0)
+    found = left_out(values, truth, np.ones(40), groups, partial(fit_layer, penalty=1.0))
     assert np.isnan(found[truth]).all()
     assert not np.isnan(found[~truth & (groups == 2)]).any()
 

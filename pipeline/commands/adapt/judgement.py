@@ -197,7 +197,8 @@ def _sizes(most: int) -> Iterator[int]:
 
 def _fit(examples: Examples, cfg: TrainConfig) -> Layer:
     odds = examples.odds(cfg.source_balance)
-    return fit_layer(examples.values, examples.is_real, odds, cfg.origin.penalty)
+    origin = cfg.origin
+    return fit_layer(examples.values, examples.is_real, odds, origin.penalty, origin.still_weight)
 
 
 def _each(work: Callable[[Task], None], tasks: Sequence[Task], num_workers: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -164,7 +165,7 @@ class HfEncoder(Encoder):
 
     def architecture(self) -> dict[str, Any]:
         """As in `Encoder`."""
-        return {
+        values = {
             "name": "hf",
             "model_type": self.model_type,
             "config": self.config,
@@ -172,6 +173,9 @@ class HfEncoder(Encoder):
             "sound": None if self.sound is None else self.sound.values,
             "provenance": self._provenance,
         }
+        # Lists in place of tuples, as they are read back from a card.
+        found: dict[str, Any] = json.loads(json.dumps(values))
+        return found
 
     def provenance(self) -> dict[str, str]:
         """As in `Encoder`."""

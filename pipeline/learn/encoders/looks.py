@@ -41,7 +41,7 @@ def num_looks(encoder: Encoder, num_frames: int, every_frames: int) -> int:
     """
     if encoder.modality == "video":
         return 1
-    if num_frames % every_frames:
+    if every_frames < 1 or num_frames % every_frames:
         fit = [str(step) for step in range(1, num_frames + 1) if not num_frames % step]
         raise UserError(
             f"conf/embed.yaml: pictures.every_frames={every_frames} does not divide the "

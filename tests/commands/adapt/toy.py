@@ -21,6 +21,7 @@ from pipeline.config import TrainApp, tracked
 from pipeline.learn import weights
 from pipeline.learn.data import PackedData
 from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.encoders.looks import first_look
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.origin import fit_origin
@@ -65,14 +66,18 @@ def write_detector(folder: Path) -> None:
         for row, (name, sha256) in enumerate(zip(ids, sha256s, strict=True))
     ]
     looks = [
-        Tiny()(torch.from_numpy(packed.read(row)[::EVERY])).half().numpy()
+        Tiny()(torch.from_numpy(packed.read(row)[first_look(EVERY) :: EVERY])).half().numpy()
         for row in range(index.num_rows)
     ]
     there = folder / "features"
     there.mkdir()
     np.save(there / "features-00000.npy", np.stack(looks))
     pq.write_table(pa.Table.from_pylist(places, features.INDEX_SCHEMA), there / features.INDEX)
-    card = {"architecture": Tiny().architecture(), "provenance": Tiny().provenance()}
+    card = {
+        "architecture": Tiny().architecture(),
+        "provenance": Tiny().provenance(),
+        "first_frame": first_look(EVERY),
+    }
     (there / features.CARD).write_text(json.dumps(card | {"pictures": PICTURES, "made_by": ""}))
 
     cfg = compose_below(folder, "train")
