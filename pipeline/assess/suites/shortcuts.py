@@ -8,6 +8,9 @@ without an overlay, and the same moment in several looks.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from pipeline.assess import (
     altered,
@@ -40,6 +43,7 @@ NUM_CLIPS = 64
 _HALF, _MOST = 0.5, 0.8
 _MAX_DROP = 0.1
 
+_STILL_FICTION = "still_fiction"
 _CHANGES = {
     "shuffled": "frames shuffled",
     "frozen": "first frame frozen",
@@ -47,8 +51,9 @@ _CHANGES = {
     "border_only": "border only",
     "centre_only": "all but the border",
     "overlays_only": "corners and strips",
+    _STILL_FICTION: "first frame of fiction frozen",
 }
-assert _CHANGES.keys() == isolated.CHANGES.keys()
+assert _CHANGES.keys() == {*isolated.CHANGES, _STILL_FICTION}
 
 
 def run(evidence: Evidence) -> Section:
@@ -56,10 +61,11 @@ def run(evidence: Evidence) -> Section:
 
     The share that is kept of what lies above chance judges the cues of the detector. What leaves a
     cue alone is red when surely more than half is kept, and at least 0.8; what destroys it is red
-    when surely less than half is kept and the rest may be chance. That a frozen frame surely
-    does worse is green. `probed.judge`, `counterfactuals.judge` and `twins.Looks` say what makes
-    a probe, turned decisions and twins red. What is neither red nor surely good is amber; grey is
-    what cannot be told, for want of recordings or since the detector tells little from whole clips.
+    when surely less than half is kept and the rest may be chance; motion is destroyed in fictional
+    clips alone too. That a frozen frame of all clips surely does worse is green. `probed.judge`,
+    `counterfactuals.judge` and `twins.Looks` say what makes a probe, turned decisions and twins
+    red. What is neither red nor surely good is amber; grey is what cannot be told, for want of
+    recordings or since the detector tells little from whole clips.
     """
     chosen = altered.sample(evidence.parts[0], NUM_CLIPS)
     overlays = counterfactuals.overlays()
@@ -67,7 +73,11 @@ def run(evidence: Evidence) -> Section:
     after = {name: Examples.from_clips(table) for name, table in tables.items()}
     bootstrap = evidence.settings.bootstrap
     cues = probed.read(evidence.places)
-    pairs = {name: effects.compare(chosen.examples, after[name], bootstrap) for name in _CHANGES}
+    others = {_STILL_FICTION: _still_fiction(chosen.examples, after["frozen"])}
+    pairs = {
+        name: effects.compare(chosen.examples, (after | others)[name], bootstrap)
+        for name in _CHANGES
+    }
     limit = altered.threshold(evidence.val)
     drawn = {kind: after[kind] for kind in overlays}
     flips = counterfactuals.flips(chosen, drawn, limit, bootstrap)
@@ -82,7 +92,16 @@ def run(evidence: Evidence) -> Section:
         ),
         verdicts=[
             *(probed.judge(cue, cues) for cue in probed.CUES),
-            _judge_brightness(pairs["normalised"]),
+            _judge_destroyed(
+                "reads_brightness",
+                "Without colour, and with every frame equally bright,",
+                pairs["normalised"],
+            ),
+            _judge_destroyed(
+                "takes_stillness_for_real",
+                "Where nothing moves in what is fictional, and all real footage is as it is,",
+                pairs[_STILL_FICTION],
+            ),
             _judge_alone("reads_border", "the border", pairs["border_only"]),
             _judge_alone("reads_overlays", "corners and strips", pairs["overlays_only"]),
             _judge_motion(pairs["frozen"]),
@@ -121,15 +140,24 @@ def run(evidence: Evidence) -> Section:
     )
 
 
-def _judge_brightness(pairs: Mapping[Asked, Pair]) -> Verdict:
+def _still_fiction(plain: Examples, frozen: Examples) -> Examples:
+    """What is said of real clips as they are, and of fictional ones whose first frame stays."""
+    is_real = plain.origin == "real"
+    said = ("score", "p_real", "p_discharge", "predicted")
+    return replace(
+        plain,
+        **{name: np.where(is_real, getattr(plain, name), getattr(frozen, name)) for name in said},
+    )
+
+
+def _judge_destroyed(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdict:
     def state(pair: Pair) -> State:
         kept = pair.beyond(_HALF)
         if kept["high"] < 0 and pair.altered["low"] <= 0.5:
             return "red"
         return "green" if pair.drop["value"] <= _MAX_DROP and kept["low"] > 0 else "amber"
 
-    what = "Without colour, and with every frame equally bright,"
-    return effects.judge("reads_brightness", what, pairs, state)
+    return effects.judge(name, what, pairs, state)
 
 
 def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:

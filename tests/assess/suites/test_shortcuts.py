@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -65,6 +66,23 @@ def test_motion_is_needed_where_a_frozen_frame_tells_nothing(clean: Section) -> 
     assert state(clean, "needs_motion") == "amber"
 
 
+def test_a_detector_that_takes_what_stands_still_for_real_is_red() -> None:
+    """It sees the scene, but trusts any clip in which nothing moves."""
+
+    def look(frames: np.ndarray) -> np.ndarray:
+        honest = pixels.look_at_scene(frames)
+        stands = (frames == frames[:1]).all()
+        return np.array([9.0 if stands else honest[0], honest[1]])
+
+    def moving(*arguments: Any) -> np.ndarray:
+        frames = pixels.paint_scene(*arguments).copy()
+        frames[1::2, -1, -1] ^= 1
+        return frames
+
+    assert judged(moving, look)["takes_stillness_for_real"].state == "red"
+    assert judged(moving, pixels.look_at_scene)["takes_stillness_for_real"].state == "green"
+
+
 def test_a_detector_that_overlays_turn_is_red_and_names_the_worst() -> None:
     """It takes dark rims, as a letterbox draws, for another origin."""
 
@@ -83,7 +101,7 @@ def test_few_recordings_are_grey() -> None:
     sources = (Source("a", "real", 2, 0), Source("b", "game", 0, 2))
     verdicts = shortcuts.run(toy.evidence(sources)).verdicts
     assert {verdict.state for verdict in verdicts} == {"grey"}
-    assert len(verdicts) == 12
+    assert len(verdicts) == 13
 
 
 def test_clips_without_labels_are_grey() -> None:
