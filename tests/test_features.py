@@ -151,3 +151,11 @@ def test_the_index_names_the_bytes_that_features_are_of(folder: Path, packed: Pa
     table = pq.read_table(folder / INDEX)
     assert table.schema.equals(INDEX_SCHEMA)
     assert table["sha256"].to_pylist()[0] == packed.index["sha256"].to_pylist()[10]
+
+
+def test_a_lost_card_is_not_taken_for_no_encoder(tmp_path: Path) -> None:
+    packed = Packed.open(write_toy(tmp_path / "packed"), tmp_path)
+    folder = write_features(tmp_path / "features", packed, range(4))
+    (folder / "encoder.json").unlink()
+    with pytest.raises(UserError, match=r"encoder\.json: missing; run dvc repro embed"):
+        features.read(str(folder), packed, tmp_path)

@@ -188,6 +188,15 @@ def test_the_pixels_learn_the_discharge_alone_beside_eyes(
     )
 
 
+def test_an_origin_that_cannot_be_learned_is_told_before_training(
+    packed: Path, embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.learn.data.is_rendered", lambda authority: True)
+    with pytest.raises(UserError, match="no real footage to learn the origin from"):
+        fit(packed, tmp_path, 0, f"paths.features={embedded}")
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
 def test_a_run_with_eyes_interrupted_ends_with_the_same_bytes(
     with_eyes: Path, packed: Path, embedded: Path, tmp_path: Path
 ) -> None:

@@ -18,7 +18,15 @@ from pipeline.learn import encoders
 from pipeline.learn.data import PackedData
 from pipeline.learn.losses import IS_REAL
 from pipeline.learn.networks.eyes import Eyes, pooled
-from pipeline.learn.origin import auroc, balanced, fit_layer, fit_origin, left_out, origin_weights
+from pipeline.learn.origin import (
+    Layer,
+    auroc,
+    balanced,
+    fit_layer,
+    fit_origin,
+    left_out,
+    origin_weights,
+)
 from pipeline.packed import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.encoders.tiny import Colours
 from tests.learn.toy import write_toy
@@ -184,6 +192,39 @@ def test_answers_are_no_surer_than_sources_left_out_allow(tmp_path: Path) -> Non
     _, log_odds = Marked(tmp_path / "marked").fitted()
     _, sure = Project(tmp_path / "plain").fitted()
     assert np.abs(log_odds).mean() < 0.5 * np.abs(sure).mean()
+
+
+def test_what_stands_still_is_told_by_what_it_shows() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random(400) < 0.5
+    # Both halves tell the answer: what is shown, less surely, and how much it moves.
+    shown = truth + rng.normal(0, 1.0, 400)
+    moved = 2.0 - truth + rng.normal(0, 0.1, 400)
+    values, odds = np.column_stack([shown, moved]), np.ones(400)
+    stills = np.column_stack([shown, np.zeros(400)])
+    found = []
+    for weight in (0.0, 0.5):
+        layer = fit_layer(values, truth, odds, 1e-3, weight)
+        fiction = layer.log_odds(stills)[~truth]
+        found.append((auroc(layer.log_odds(values), truth), float((fiction > 0).mean())))
+    assert found[0] == (pytest.approx(1.0, abs=0.01), 1.0), "all that stands still seems real"
+    assert (found[1][0] or 0) > 0.85
+    assert found[1][1] < 0.5
+
+
+def test_real_and_fictional_count_alike_where_a_source_is_left_out() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(6), [10, 10, 10, 10, 50, 10])
+    truth = groups < 4
+    shares = []
+
+    def fit(values: np.ndarray, is_real: np.ndarray, odds: np.ndarray) -> Layer:
+        shares.append((odds[is_real].sum(), odds[~is_real].sum()))
+        return fit_layer(values, is_real, odds, 1.0)
+
+    left_out(rng.normal(0, 1, (100, 2)), truth, np.full(100, 0.01), groups, fit)
+    assert len(shares) == 4
+    assert np.allclose(shares, 0.5)
 
 
 def test_penalty_shrinks_the_layer() -> None:

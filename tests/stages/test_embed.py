@@ -196,17 +196,56 @@ def test_another_way_of_looking_embeds_anew(
     assert colours.num_seen == 15 * (4 if "every" in change else 2)
 
 
-def test_other_weights_embed_anew(
-    compose: Callable[..., App], tmp_path: Path, encoder: str
+def test_other_weights_under_the_same_name_embed_anew(
+    compose: Callable[..., App], tmp_path: Path
 ) -> None:
     write_samples(tmp_path / "packed")
-    embed.run(compose("embed", f"pictures.name={encoder}", *TINY))
+    name = write_checkpoint(tmp_path / "dino")
+    embed.run(compose("embed", f"pictures.name={name}", *TINY))
     before = outputs(tmp_path)
-    folder = Path(shutil.copytree(encoder.removeprefix("hf:"), tmp_path / "other"))
-    write_checkpoint(folder, seed=1)
+    write_checkpoint(tmp_path / "dino", seed=1)
     embed._loaded.cache_clear()
-    embed.run(compose("embed", f"pictures.name=hf:{folder}", *TINY))
+    embed.run(compose("embed", f"pictures.name={name}", *TINY))
     assert outputs(tmp_path)["features-00000.npy"] != before["features-00000.npy"]
+
+
+def test_frames_that_are_prepared_otherwise_are_embedded_anew(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    name = write_checkpoint(tmp_path / "dino")
+    embed.run(compose("embed", f"pictures.name={name}", *TINY))
+    before = outputs(tmp_path)
+    path = tmp_path / "dino" / "preprocessor_config.json"
+    prepared = json.loads(path.read_text())
+    path.write_text(json.dumps(prepared | {"image_mean": [0.1, 0.2, 0.3]}))
+    embed._loaded.cache_clear()
+    embed.run(compose("embed", f"pictures.name={name}", *TINY))
+    assert outputs(tmp_path)["features-00000.npy"] != before["features-00000.npy"]
+
+
+def test_features_that_are_no_numbers_are_refused(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_samples(tmp_path / "packed")
+    seen = Colours.forward
+    monkeypatch.setattr(Colours, "forward", lambda self, taken: 1e6 * seen(self, taken))
+    with pytest.raises(UserError, match=r"pictures\.name=dinov2_vits14: features that are inf"):
+        embed.run(compose("embed", *TINY))
+    assert not (tmp_path / "features").exists()
+
+
+def test_a_block_that_is_there_already_is_kept(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    packed = Packed.open(write_samples(tmp_path / "packed"), tmp_path)
+    cfg: Any = compose("embed", *TINY)
+    folder = tmp_path / "block"
+    block = embed.Block(packed.samples, [packed.at(0)], cfg.pictures, "cpu", folder)
+    embed.embed_block(block)
+    embed.embed_block(block)
+    assert colours.num_seen == 2
+    assert [path.name for path in tmp_path.glob("block*")] == ["block"]
 
 
 def test_earlier_features_that_are_damaged_are_embedded_anew(

@@ -237,6 +237,7 @@ def test_an_encoder_is_rebuilt_from_json_and_half_its_bits_without_its_folder(
     described = json.dumps(encoder.architecture())
     assert str(tmp_path) not in described
     values = json.loads(described)
+    assert values == encoder.architecture(), "a card gives back what was written"
     assert values.pop("name") == "hf"
     again = HfEncoder.from_architecture(**values)
     again.load_state_dict({key: value.half() for key, value in encoder.state_dict().items()})
