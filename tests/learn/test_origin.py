@@ -198,7 +198,7 @@ def test_what_stands_still_is_told_by_what_it_shows() -> None:
     rng = np.random.default_rng(0)
     truth = rng.random(400) < 0.5
     # Both halves tell the answer: what is shown, less surely, and how much it moves.
-    shown = truth + rng.normal(0, 1.0, 400)
+    shown = 2.0 * truth - 1 + rng.normal(0, 1.0, 400)
     moved = 2.0 - truth + rng.normal(0, 0.1, 400)
     values, odds = np.column_stack([shown, moved]), np.ones(400)
     stills = np.column_stack([shown, np.zeros(400)])
