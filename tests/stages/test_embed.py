@@ -196,32 +196,29 @@ def test_another_way_of_looking_embeds_anew(
     assert colours.num_seen == 15 * (4 if "every" in change else 2)
 
 
-def test_other_weights_under_the_same_name_embed_anew(
-    compose: Callable[..., App], tmp_path: Path
-) -> None:
-    write_samples(tmp_path / "packed")
-    name = write_checkpoint(tmp_path / "dino")
-    embed.run(compose("embed", f"pictures.name={name}", *TINY))
-    before = outputs(tmp_path)
-    write_checkpoint(tmp_path / "dino", seed=1)
-    embed._loaded.cache_clear()
-    embed.run(compose("embed", f"pictures.name={name}", *TINY))
-    assert outputs(tmp_path)["features-00000.npy"] != before["features-00000.npy"]
+def other_weights(folder: Path) -> None:
+    write_checkpoint(folder, seed=1)
 
 
-def test_frames_that_are_prepared_otherwise_are_embedded_anew(
-    compose: Callable[..., App], tmp_path: Path
-) -> None:
-    write_samples(tmp_path / "packed")
-    name = write_checkpoint(tmp_path / "dino")
-    embed.run(compose("embed", f"pictures.name={name}", *TINY))
-    before = outputs(tmp_path)
-    path = tmp_path / "dino" / "preprocessor_config.json"
+def other_preparation(folder: Path) -> None:
+    path = folder / "preprocessor_config.json"
     prepared = json.loads(path.read_text())
     path.write_text(json.dumps(prepared | {"image_mean": [0.1, 0.2, 0.3]}))
-    embed._loaded.cache_clear()
-    embed.run(compose("embed", f"pictures.name={name}", *TINY))
-    assert outputs(tmp_path)["features-00000.npy"] != before["features-00000.npy"]
+
+
+@pytest.mark.parametrize("change", [other_weights, other_preparation])
+def test_an_encoder_that_changed_under_its_name_embeds_anew(
+    compose: Callable[..., App], tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    write_samples(tmp_path / "packed")
+    name = write_checkpoint(tmp_path / "dino")
+    found = []
+    for prepare in (lambda folder: None, change):
+        prepare(tmp_path / "dino")
+        embed._loaded.cache_clear()
+        embed.run(compose("embed", f"pictures.name={name}", *TINY))
+        found.append(outputs(tmp_path)["features-00000.npy"])
+    assert found[0] != found[1]
 
 
 def test_features_that_are_no_numbers_are_refused(
