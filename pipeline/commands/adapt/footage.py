@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,14 @@ from pipeline.shards import read_clip
 from pipeline.stages.ingest import ingest
 from pipeline.tombstones import forgotten
 
-_CODE = ("learn/encoders", "commands/adapt/footage.py")
-# Of the package, nearly all that ingest runs; decoding again for nothing costs little.
+_CODE = ("learn/encoders", "learn/hub.py", "learn/pixels.py", "commands/adapt/footage.py")
+# What ingest runs, and what decodes there.
 _INGEST_CODE = (
-    *("stages/ingest.py", "canonical.py", "collection.py", "foreign", "manifest.py"),
-    *("boxes.py", "pictures.py", "scenes.py", "shards.py", "unplayable.py", "video.py"),
+    *("stages/ingest.py", "canonical.py", "collection.py", "fingerprint.py", "foreign"),
+    *("boxes.py", "links.py", "manifest.py", "names.py", "pictures.py", "scenes.py"),
+    *("shards.py", "unplayable.py", "video.py"),
 )
+_DECODERS = ("av", "numpy", "opencv-python-headless")
 _KEPT = (
     "earlier weights are as they were, and what was decoded and seen of the collection is kept; "
     "run it again, which goes on from there"
@@ -163,6 +166,7 @@ def _ingested(
     tombstones = forgotten(Path(cfg.paths.footage))
     name = workdir.key(
         workdir.code_sha256(*_INGEST_CODE),
+        [version(name) for name in _DECODERS],
         asdict(settings),
         sorted(tombstones.sha256s),
         sorted(tombstones.recordings),
@@ -202,8 +206,10 @@ def _see(
     detector: Detector, eyes: Eyes, clips: Sequence[Clip], folder: Path, work: Path, run: Run
 ) -> NDArray[np.float16]:
     """Features (N, K, F) of the looks at clips; each is seen once, and kept by its hash."""
+    device = device_of(run)
     made_by = workdir.key(
         workdir.code_sha256(*_CODE),
+        device,
         eyes.architecture(),
         detector.card["encoder_sha256"],
         detector.card["preprocessing"],
@@ -213,7 +219,6 @@ def _see(
     kept.mkdir(parents=True, exist_ok=True)
     paths = {clip.pixels_sha256: kept / f"{clip.pixels_sha256}.npy" for clip in clips}
     todo = {clip.pixels_sha256: clip for clip in clips if not paths[clip.pixels_sha256].is_file()}
-    device = device_of(run)
     encoder = eyes.encoder.to(device).eval()
 
     def see(clip: Clip) -> None:
