@@ -61,7 +61,7 @@ def run(collection: str, cfg: AdaptApp) -> None:
 
     before = Layer.of(network.eyes)
     layer, _ = fit_calibrated(training.joined(own.examples), settings)
-    reason = judgement.why_no_curve(own)
+    reason = judgement.why_no_curve(own, cfg.num_draws, cfg.seed)
     points = []
     if not reason:
         points = judgement.learning_curve(

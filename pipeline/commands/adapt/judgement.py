@@ -102,7 +102,7 @@ def left_out_once(training: Examples, own: Own, cfg: TrainConfig, num_workers: i
     return own.by_file(found)
 
 
-def why_no_curve(own: Own) -> str:
+def why_no_curve(own: Own, num_draws: int, seed: int) -> str:
     """Why a collection gives no learning curve; empty where it gives one."""
     is_real = own.origins == "real"
     if is_real.all() or not is_real.any():
@@ -111,7 +111,7 @@ def why_no_curve(own: Own) -> str:
             f"All {len(own.files)} files are {side}, so that there is nothing to tell them from, "
             "and no learning curve. Add files of the other side."
         )
-    if not _drawn(own, 0, 0).drawable.size:
+    if not any(_drawn(own, seed, number).drawable.size for number in range(num_draws)):
         return (
             "Each side has one source only, which is either learned from or judged, so that there "
             "is no learning curve. Add files of other sources."
@@ -134,10 +134,12 @@ def learning_curve(
     In each draw a third of the sources of either side is held out and judged, and files are drawn
     from the others: one of each source, then a second one of each, and so on. The files of a
     smaller number are among those of a larger one. With 0 files it is the detector as it was. What
-    training has of a source of the same name as one held out is left out too.
+    training has of a source of the same name as one held out is left out too. A draw that leaves no
+    file to learn from, where a source names files of both sides, is none.
     """
-    drawn = [_drawn(own, seed, number) for number in range(num_draws)]
-    sizes = list(_sizes(min(one.drawable.size for one in drawn)))
+    every = ((number, _drawn(own, seed, number)) for number in range(num_draws))
+    drawn = {number: one for number, one in every if one.drawable.size}
+    sizes = list(_sizes(min(one.drawable.size for one in drawn.values())))
     found: dict[tuple[int, int], list[Point]] = {}
 
     def judge_one(task: tuple[int, int]) -> None:
@@ -158,7 +160,7 @@ def learning_curve(
             for judged in judge(log_odds, own.origins[one.held_out], sources)
         ]
 
-    tasks = [(size, number) for size in sizes for number in range(num_draws)]
+    tasks = [(size, number) for size in sizes for number in drawn]
     _each(judge_one, tasks, num_workers)
     return [point for task in tasks for point in found.get(task, [])]
 

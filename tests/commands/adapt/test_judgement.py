@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from pipeline import app
 from pipeline.commands.adapt import judgement
+from pipeline.learn.origin import Examples, Layer
 from tests.commands.adapt.toy import (
     own_of,
 )
@@ -40,3 +44,32 @@ def test_files_that_were_not_judged_count_for_nothing() -> None:
     ]
     assert found[0].found == 0.5
     assert judgement.judge(np.array([2.0, np.nan]), origins[1:3], sources[1:3]) == []
+
+
+def test_a_draw_that_leaves_nothing_to_learn_from_is_none() -> None:
+    own = own_of("real", "game", sources=2, each=1)
+    # One source names files of both sides.
+    sources = ["b" if number == 1 else "a" for number in range(len(own.files))]
+    files = [replace(file, source=name) for file, name in zip(own.files, sources, strict=True)]
+    is_real = np.array([file.origin == "real" for file in files])
+    rng = np.random.default_rng(0)
+    examples = Examples(
+        rng.normal(0, 1, (len(files), 2)), is_real, np.array(sources), np.ones(len(files))
+    )
+    own = replace(own, files=files, clips=[None] * len(files), examples=examples)  # type: ignore[list-item]
+    left = [judgement._drawn(own, 0, number).drawable.size for number in range(6)]
+    assert 0 in left
+    assert max(left) > 0
+    assert judgement.why_no_curve(own, 6, 0) == ""
+    training = Examples(
+        rng.normal(0, 1, (8, 2)), np.arange(8) < 4, np.array(["x", "y"] * 4), np.ones(8)
+    )
+    cfg = app.compose("train")
+    before = Layer(np.ones(2), 0.0)
+    points = judgement.learning_curve(
+        training, own, before, cfg, num_draws=6, seed=0, num_workers=1
+    )
+    found = [(point.num_files, point.draw, point.found.against) for point in points]
+    assert found
+    assert len(set(found)) == len(found), "no point is counted twice"
+    assert {draw for _, draw, _ in found} <= {number for number in range(6) if left[number]}
