@@ -49,7 +49,6 @@ NUM_FOLDS = 10
 FEW_SOURCES = 20
 PENALTIES = (0.3, 2.0, 8.0)
 WEIGHTS = (0.3, 1.0, 3.0, 10.0)
-SOURCE_BALANCE = 0.5
 OWN_WEIGHT = 3.0
 """What a clip of a user's own few files counts beside one of the default draw."""
 
@@ -164,9 +163,11 @@ def of_collection(place: Path, work: Path) -> Clips:
 
 
 @cache
-def still_weight() -> float:
-    """That of `conf/train.yaml`."""
-    return float(app.compose("train").origin.still_weight)
+def configured() -> TrainApp:
+    """What `conf/train.yaml` says."""
+    cfg = app.compose("train")
+    assert isinstance(cfg, TrainApp)
+    return cfg
 
 
 def fitted(
@@ -175,8 +176,9 @@ def fitted(
     """Log odds of real of the judged samples, from a layer fitted to others."""
     counted = np.ones(len(train.files)) if weights is None else weights
     examples = Examples(train.values, train.is_real, train.sources, counted)
-    odds = examples.odds(SOURCE_BALANCE)
-    layer = fit_layer(train.values, train.is_real, odds, penalty, still_weight())
+    odds = examples.odds(configured().source_balance)
+    still_weight = configured().origin.still_weight
+    layer = fit_layer(train.values, train.is_real, odds, penalty, still_weight)
     return layer.log_odds(judged.values)
 
 
@@ -294,8 +296,7 @@ def table(title: str, rows: Iterable[tuple[str, str, Sequence[Told]]]) -> str:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    train_cfg, embed_cfg = app.compose("train"), app.compose("embed")
-    assert isinstance(train_cfg, TrainApp)
+    train_cfg, embed_cfg = configured(), app.compose("embed")
     assert isinstance(embed_cfg, EmbedApp)
     torch.set_num_threads(1)
     work = Path(train_cfg.paths.work, "eyes")

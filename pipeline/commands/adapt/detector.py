@@ -13,6 +13,7 @@ from pipeline.config import AdaptApp, TrainApp
 from pipeline.errors import UserError
 from pipeline.features import Features
 from pipeline.learn import weights
+from pipeline.learn.encoders.looks import first_look
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.product import ProductNet
 from pipeline.learn.weights import Detector
@@ -114,6 +115,7 @@ def training(cfg: AdaptApp, detector: Detector, eyes: Eyes) -> tuple[Packed, Fea
         found.card["architecture"] == eyes.encoder.architecture()
         and found.card["provenance"] in detector.card["encoders"]
         and found.card["pictures"]["every_frames"] == eyes.every_frames
+        and found.card.get("first_frame") == first_look(eyes.every_frames)
     )
     if not same:
         raise UserError(
