@@ -48,7 +48,6 @@ from pipeline.config import ClipFormat, EvaluateApp, tracked
 from pipeline.errors import UserError
 from pipeline.learn import tracking, weights
 from pipeline.learn.devices import device_of
-from pipeline.learn.memory import keep_freed
 from pipeline.learn.weights import Detector
 from pipeline.manifest import (
     FILES,
@@ -97,7 +96,6 @@ class Job:
 def run(cfg: EvaluateApp) -> None:
     """Score, examine, and move the results into place."""
     torch.set_num_threads(cfg.num_threads)
-    keep_freed()
     registry.check(cfg.suites)
     tracking.check_mode(cfg.run.wandb)
     check_splits(cfg.splits)

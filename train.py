@@ -31,7 +31,6 @@ from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
 from pipeline.learn.history import History
 from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
-from pipeline.learn.memory import keep_freed
 from pipeline.learn.module import Classifier, discharge_logits
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.product import discharge_log_odds, product_logits, product_of
@@ -46,7 +45,6 @@ log = logging.getLogger(__name__)
 
 def run(cfg: TrainApp) -> None:
     """Fit, keep the best epoch, calibrate it on val, and move it into place."""
-    keep_freed()
     work = Path(cfg.paths.work)
     packed = Packed.open(cfg.paths.packed, work, cfg.run.cache_gb)
     data = PackedData(packed, cfg, cfg.run)

@@ -1,9 +1,9 @@
-"""What the origin is best learned from, and with which encoder: a linear layer judged by file.
+"""What the origin is best learned from, and with which encoder: linear layers judged by file.
 
     python benchmarks/eyes.py ../shared/footage ../shared/footage_diverse
 
 Needs the packed samples of `dvc repro`, and collections of real files that nothing of the project
-made. Every row fits the layer of `pipeline/learn/origin.py` to some footage and judges it on files
+made. Every row fits the head of `pipeline/learn/origin.py` to some footage and judges it on files
 whose sources it never saw: on each collection where it learned from the default draw alone, on
 both together where sources of theirs joined it, each source left out in one of ten folds. A file
 is told by the mean log odds of its clips, at most twelve. Where anything is drawn, cells are means
@@ -36,7 +36,7 @@ from pipeline.config import EmbedApp, PicturesConfig, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.looks import look
-from pipeline.learn.origin import Examples, Floats, fit_layer, seen
+from pipeline.learn.origin import Examples, Floats, fit_head, seen
 from pipeline.manifest import is_rendered, read_manifest
 from pipeline.packed import Packed
 from pipeline.shards import read_clip
@@ -173,13 +173,12 @@ def configured() -> TrainApp:
 def fitted(
     train: Footage, judged: Footage, penalty: float, weights: Floats | None = None
 ) -> Floats:
-    """Log odds of real of the judged samples, from a layer fitted to others."""
+    """Log odds of real of the judged samples, from a head fitted to others."""
     counted = np.ones(len(train.files)) if weights is None else weights
     examples = Examples(train.values, train.is_real, train.sources, counted)
     odds = examples.odds(configured().source_balance)
-    still_weight = configured().origin.still_weight
-    layer = fit_layer(train.values, train.is_real, odds, penalty, still_weight)
-    return layer.log_odds(judged.values)
+    head = fit_head(train.values, train.is_real, odds, penalty)
+    return head.log_odds(judged.values)
 
 
 def crossed(

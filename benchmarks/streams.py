@@ -59,7 +59,8 @@ def causal_detector(models: Path | None, clip: ClipFormat, every_frames: int) ->
     torch.manual_seed(0)
     assert isinstance(pixels, CausalNet)
     torch.nn.init.normal_(pixels.head.weight, std=0.1)
-    torch.nn.init.normal_(eyes.layer.weight, std=0.03)
+    torch.nn.init.normal_(eyes.moving.weight, std=0.03)
+    torch.nn.init.ones_(eyes.motion_scale)
     network = product_of(pixels, eyes)
     card = {"temperature": 1.0, "preprocessing": {"size": clip.size}}
     detector = Detector(network, card, "cpu")

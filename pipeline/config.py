@@ -285,8 +285,6 @@ class OriginConfig:
 
     penalty: float = between(1e-6)
     """Half of it times the squared weights of standardised features joins the mean loss."""
-    still_weight: float = between(0)
-    """What each clip counts a second time as a picture that stands still; 0 for not at all."""
     use_variants: bool = MISSING
 
 

@@ -40,8 +40,8 @@ class Features:
     places: NDArray[np.int64]
     """(N,): of every packed sample its place in `values`, or -1 where it was not embedded."""
     card: Mapping[str, Any]
-    """The encoder's `architecture` and `provenance`, and the `pictures` section of
-    `conf/embed.yaml` that they were made by."""
+    """The encoder's `architecture` and `provenance`, the `pictures` section of `conf/embed.yaml`
+    that they were made by, and the `first_frame` of a clip that was looked at."""
     sha256: str
     """Hash of the card, of the samples, and of the features that they have."""
 

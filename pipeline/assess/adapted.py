@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from pipeline.assess import pages
 from pipeline.assess.figures import COLOURS
 from pipeline.assess.untrusted import plain
-from pipeline.assess.wording import DASH, FEW_SOURCES, decimal, percent
+from pipeline.assess.wording import DASH, FEW_SOURCES, count, decimal, percent
 
 _MOST_CHARACTERS = 300
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 1000, 330, 50, 170, 14, 44
@@ -61,11 +61,6 @@ def render(told: Mapping[str, Any], files: Sequence[FileRow], left_out: Sequence
         left_out=left_out,
         style=pages.part("report.css"),
     )
-
-
-def count(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _headline(told: Mapping[str, Any]) -> str:

@@ -46,6 +46,11 @@ METRIC_NAMES = {
 _PERCENTAGES = tuple(tpr_key(x) for x in FALSE_POSITIVE_RATES)
 
 
+def count(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(share: float) -> str:
     """A share as a percentage that never rounds a mistake away."""
     if 0.9995 <= share < 1:

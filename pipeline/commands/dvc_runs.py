@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.commands import tables
+from pipeline.assess import wording
 from pipeline.commands.seed_table import Run, flatten, numbers
 from pipeline.errors import UserError
 
@@ -65,7 +65,7 @@ def read_runs(
                 metrics |= {f"{prefix}{name}": n for name, n in numbers(found["data"]).items()}
         if metrics:
             runs.append(Run(parameters(lock), metrics))
-    return runs, [f"{tables.count(n, 'run')} {what}" for what, n in sorted(left_out.items())]
+    return runs, [f"{wording.count(n, 'run')} {what}" for what, n in sorted(left_out.items())]
 
 
 def _finished(states: Iterable[Any], left_out: Counter[str]) -> Iterator[Any]:

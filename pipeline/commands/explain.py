@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from pipeline.assess import wording
 from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
@@ -167,7 +168,7 @@ def _print_clips(clips: Sequence[Clip], paths: Paths) -> None:
         for row in _rows(paths.reports, _SCORES, of_them, ["clip_id", "score"])
     }
     variants = [row["parent_id"] for row in _variants(clips, paths)]
-    print(f"{tables.count(len(clips), 'clip')}:")
+    print(f"{wording.count(len(clips), 'clip')}:")
     for clip in clips:
         assigned = splits.get(clip.clip_id)
         facts = [
@@ -196,7 +197,7 @@ def _variants(clips: Sequence[Clip], paths: Paths) -> list[dict[str, Any]]:
 
 
 def _counted(number: int, noun: str) -> str:
-    return tables.count(number, noun) if number else ""
+    return wording.count(number, noun) if number else ""
 
 
 def _shown(clip: Clip) -> str:

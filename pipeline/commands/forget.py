@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline import storage, workdir
+from pipeline.assess import wording
 from pipeline.collection import iter_index
 from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
@@ -46,7 +47,7 @@ def run(recording: str, cfg: IngestApp) -> None:
     hashed = {row.path for row in stones if row.sha256}
     stones = {row for row in stones if row.sha256 or row.path not in hashed}
     write_tombstones(footage, stones | {row for row in before if row.recording != recording})
-    print(f"{recording}: {tables.count(len(stones), 'file')} in {footage / FORGOTTEN}")
+    print(f"{recording}: {wording.count(len(stones), 'file')} in {footage / FORGOTTEN}")
     for row in sorted(stones):
         print(f"  {row.path}  {row.sha256[:16] or 'bytes never seen'}")
     _print_derived(recording, cfg.paths)
@@ -109,12 +110,12 @@ def _print_derived(recording: str, paths: Paths) -> None:
     variants = tables.select(Path(paths.augmented) / MANIFEST, of_it, ["clip_id"])
     samples = tables.select(Path(paths.packed) / PACKED_INDEX, of_it, ["sample_id"])
     print("Made from it so far:")
-    print(f"  {tables.count(_len(clips), 'clip')}", end="")
+    print(f"  {wording.count(_len(clips), 'clip')}", end="")
     print(
         f" ({', '.join(f'{n} {split}' for split, n in sorted(in_split.items()))})" * bool(in_split)
     )
-    print(f"  {tables.count(_len(variants), 'variant')}")
-    print(f"  {tables.count(_len(samples), 'packed sample')}")
+    print(f"  {wording.count(_len(variants), 'variant')}")
+    print(f"  {wording.count(_len(samples), 'packed sample')}")
     if Path(paths.models).exists() and (in_split["train"] or in_split["val"]):
         print(f"  the weights in {paths.models}, which learned from it or were chosen by it")
     alike = _alike(recording, splits)

@@ -56,11 +56,6 @@ def column(table: Path, name: str) -> Iterator[str]:
     return (row[name] for row in select(table, pc.scalar(True), [name]))
 
 
-def count(number: int, noun: str) -> str:
-    """`1 clip`, `2 clips`."""
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
 def nearest(text: str, known: Iterable[str]) -> str:
     """End of a message: what is known and looks like `text`."""
     distinct = sorted(set(itertools.islice(known, _MAX_COMPARED)))

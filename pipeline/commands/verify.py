@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import app, storage, workdir
-from pipeline.assess import lineage
+from pipeline.assess import lineage, wording
 from pipeline.assess.lineage import CONFIGURATION, FOLDERS, MADE_FROM, OTHER, SOURCES, Hashes
 from pipeline.assess.untrusted import plain
 from pipeline.commands import tables
@@ -57,7 +57,7 @@ def run(*roots: str, cfg: IngestApp) -> None:
         print(f"The root is not {_shown(roots[0])}: this is the lineage of another report")
     num_unchecked = sources.num_unchecked + len(other)
     num_checked = sum(len(hashes) for hashes in told.values()) - num_unchecked
-    print(f"{tables.count(num_checked, 'file')} checked, {num_different} differ")
+    print(f"{wording.count(num_checked, 'file')} checked, {num_different} differ")
     print(f"root {root}")
     if num_different or (roots and roots[0] != root):
         sys.exit(1)
@@ -95,7 +95,7 @@ class _Sources:
                     yield f"source file {_shown(f'{collection}/{path}')}: {kind}"
 
     def _leave(self, files: Hashes, why: str) -> None:
-        self.unchecked.append(f"{tables.count(len(files), 'source file')} {why}")
+        self.unchecked.append(f"{wording.count(len(files), 'source file')} {why}")
         self.num_unchecked += len(files)
 
     def _sha256(self, place: str, path: str) -> str | None:

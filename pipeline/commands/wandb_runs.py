@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands import tables
+from pipeline.assess import wording
 from pipeline.commands.seed_table import Run, flatten, numbers
 from pipeline.errors import UserError
 
@@ -41,7 +41,7 @@ def read_runs(folder: Path) -> tuple[list[Run], list[str]]:
             left_out["that did not finish, not in the table"] += 1
         else:
             runs.append(run)
-    return runs, [f"{tables.count(n, 'run')} {what}" for what, n in left_out.items()]
+    return runs, [f"{wording.count(n, 'run')} {what}" for what, n in left_out.items()]
 
 
 def _read(path: Path) -> Run | None:

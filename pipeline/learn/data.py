@@ -47,12 +47,13 @@ class PackedData(pl.LightningDataModule):
 
     def _check(self) -> None:
         index = f"{self.packed.place}/{INDEX}"
-        originals = self.packed.select(["train"], variants=False)
+        num_variants = len(self.packed.select(["train"], variants=True))
+        num_variants -= len(self.packed.select(["train"], variants=False))
         for key, asked in (
             ("use_variants", self.cfg.use_variants),
             ("origin.use_variants", self.cfg.origin.use_variants),
         ):
-            if asked and len(self.packed.select(["train"], variants=True)) == len(originals):
+            if asked and not num_variants:
                 raise UserError(
                     f"conf/train.yaml: {key}=true: no train clip in {index} has a variant; set "
                     "variants_per_clip in conf/augment.yaml and run dvc repro pack"

@@ -1,4 +1,4 @@
-"""Fits what a detector says of the origin: one linear layer on the features of an encoder.
+"""Fits what a detector says of the origin: a head on the features of an encoder.
 
 It learns from what shows the world, or a game, as it is. Rendered clips, which imitate what their
 origin names, have a weight of their own, and none by default: the better an encoder knows the
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
+from torch import nn
 
 from pipeline.config import PicturesConfig, TrainConfig
 from pipeline.errors import UserError
@@ -33,9 +34,10 @@ from pipeline.learn.sampler import BalancedSampler
 
 NUM_FOLDS = 5
 """Groups that the sources of either answer are dealt into; each is left out once."""
+_SMALLEST = 1e-6
 Floats = NDArray[np.float64]
-Fit = Callable[[Floats, NDArray[np.bool_], Floats], "Layer"]
-"""From values (N, D), truths (N,) and odds (N,) to a layer."""
+Fit = Callable[[Floats, NDArray[np.bool_], Floats], "Head"]
+"""From values (N, 2F), truths (N,) and odds (N,) to a head."""
 
 
 @dataclass(frozen=True)
@@ -54,42 +56,89 @@ class Layer:
         """The layer whose log odds are `scale` times these."""
         return Layer(self.weight * scale, self.bias * scale)
 
-    def set_into(self, eyes: Eyes) -> None:
-        """Make it the layer of eyes."""
-        eyes.layer.weight.copy_(torch.from_numpy(self.weight)[None])
-        eyes.layer.bias.fill_(self.bias)
+    def set_into(self, linear: nn.Linear) -> None:
+        """Make it the weights of a module."""
+        linear.weight.copy_(torch.from_numpy(self.weight)[None])
+        linear.bias.fill_(self.bias)
 
     @classmethod
-    def of(cls, eyes: Eyes) -> Layer:
-        """The layer of eyes."""
-        weight = eyes.layer.weight[0].detach().double().cpu()
-        return cls(weight.numpy(), float(eyes.layer.bias))
+    def of(cls, linear: nn.Linear) -> Layer:
+        """The weights of a module."""
+        weight = linear.weight[0].detach().double().cpu()
+        return cls(weight.numpy(), float(linear.bias))
 
 
-def fit_layer(
-    values: Floats,
-    is_real: NDArray[np.bool_],
-    odds: Floats,
-    penalty: float,
-    still_weight: float = 0.0,
-) -> Layer:
+@dataclass(frozen=True)
+class Head:
+    """Log odds of real from what `Eyes` see: an answer where things move, one where nothing does.
+
+    The spread over looks tells much, and what was learned from hardly ever stands still: a single
+    layer takes a game for real when nothing in it moves (docs/experiments.md).
+    """
+
+    moving: Layer
+    """On the mean and the spread of F features."""
+    still: Layer
+    """On their mean."""
+    motion_scale: Floats
+    """(F,): as in `Eyes`."""
+
+    def log_odds(self, values: Floats) -> Floats:
+        """Of values (N, 2F), (N,)."""
+        mean, spread = np.split(values, 2, axis=1)
+        motion = np.minimum(np.linalg.norm(spread * self.motion_scale, axis=1), 1)
+        odds = motion * self.moving.log_odds(values) + (1 - motion) * self.still.log_odds(mean)
+        return np.asarray(odds)
+
+    def scaled(self, scale: float) -> Head:
+        """The head whose log odds are `scale` times these."""
+        return Head(self.moving.scaled(scale), self.still.scaled(scale), self.motion_scale)
+
+    def set_into(self, eyes: Eyes) -> None:
+        """Make it what eyes answer by."""
+        self.moving.set_into(eyes.moving)
+        self.still.set_into(eyes.still)
+        eyes.motion_scale.copy_(torch.from_numpy(self.motion_scale))
+
+    @classmethod
+    def of(cls, eyes: Eyes) -> Head:
+        """What eyes answer by."""
+        scale = eyes.motion_scale.double().cpu().numpy()
+        return cls(Layer.of(eyes.moving), Layer.of(eyes.still), scale)
+
+
+def fit_head(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Head:
+    """Fit both layers to the same samples.
+
+    Args:
+        values: (N, 2F): means of F features over looks, then their standard deviations.
+        is_real: (N,)
+        odds: (N,) how much each counts, at least 0.
+        penalty: of either layer, as in `fit_layer`.
+    """
+    mean, spread = np.split(values, 2, axis=1)
+    usual = mean.std(0)
+    scale = np.divide(1, usual, out=np.zeros_like(usual), where=usual > _SMALLEST)
+    motion = np.linalg.norm(spread * scale, axis=1)
+    median = np.quantile(motion, 0.5, weights=odds, method="inverted_cdf")
+    return Head(
+        moving=fit_layer(values, is_real, odds, penalty),
+        still=fit_layer(mean, is_real, odds, penalty),
+        # Without it nothing that was learned from moves, as for an encoder of video.
+        motion_scale=scale / median if median > 0 else np.zeros_like(scale),
+    )
+
+
+def fit_layer(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Layer:
     """Fit by logistic regression, the same on any number of cores.
 
     Args:
-        values: (N, D), standardised here; D is even, and the second half is the spread over looks.
+        values: (N, D), standardised here.
         is_real: (N,)
         odds: (N,) how much each counts, at least 0.
         penalty: half of it times the squared weights of standardised values joins the mean loss.
-        still_weight: what each counts a second time as a picture that stands still, whose looks do
-            not differ; 0 for not at all. Nothing else tells the layer that a game stays a game
-            while nothing moves.
     """
-    if still_weight:
-        stills = values.copy()
-        stills[:, values.shape[1] // 2 :] = 0
-        values, is_real = np.concatenate([values, stills]), np.tile(is_real, 2)
-        odds = np.concatenate([odds, still_weight * odds])
-    mean, spread = values.mean(0), np.maximum(values.std(0), 1e-6)
+    mean, spread = values.mean(0), np.maximum(values.std(0), _SMALLEST)
     regression = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=10_000)
     # The order of its sums would follow the number of cores.
     with threadpool_limits(1):
@@ -139,7 +188,7 @@ class Examples:
 
 
 def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[Eyes, Floats]:
-    """Fit the layer, and make its answers as sure as they are right on sources left out.
+    """Fit the head, and make its answers as sure as they are right on sources left out.
 
     Returns:
         The eyes, on the CPU, and the log odds of real of the rows of val, (N,).
@@ -147,14 +196,14 @@ def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[
     Raises:
         UserError: what has a weight on the origin is all real or all fictional.
     """
-    layer, _ = fit_calibrated(training_examples(data, features, cfg), cfg)
+    head = fit_calibrated(training_examples(data, features, cfg), cfg)
     eyes = Eyes(
         _encoder_of(features),
         window=data.packed.format.num_frames,
         every_frames=features.card["pictures"]["every_frames"],
     )
-    layer.set_into(eyes)
-    return eyes, layer.log_odds(seen(features.of(data.val_rows)))
+    head.set_into(eyes)
+    return eyes, head.log_odds(seen(features.of(data.val_rows)))
 
 
 def training_examples(data: PackedData, features: Features, cfg: TrainConfig) -> Examples:
@@ -172,18 +221,13 @@ def training_examples(data: PackedData, features: Features, cfg: TrainConfig) ->
     return Examples(seen(features.of(rows)), is_real, sources[rows], weights[rows])
 
 
-def fit_calibrated(examples: Examples, cfg: TrainConfig) -> tuple[Layer, float]:
-    """A layer whose answers are as sure as they are right on sources left out.
-
-    Returns:
-        The layer, and by what its log odds were multiplied to be so.
-    """
-    fit = partial(fit_layer, penalty=cfg.origin.penalty, still_weight=cfg.origin.still_weight)
+def fit_calibrated(examples: Examples, cfg: TrainConfig) -> Head:
+    """A head whose answers are as sure as they are right on sources left out."""
+    fit = partial(fit_head, penalty=cfg.origin.penalty)
     odds = examples.odds(cfg.source_balance)
-    layer = fit(examples.values, examples.is_real, odds)
     found = left_out(examples.values, examples.is_real, odds, examples.groups, fit)
-    scale = 1 / _overconfidence(found, examples.is_real, odds)
-    return layer.scaled(scale), scale
+    head = fit(examples.values, examples.is_real, odds)
+    return head.scaled(1 / _overconfidence(found, examples.is_real, odds))
 
 
 def origin_weights(data: PackedData, cfg: TrainConfig) -> Floats:
@@ -230,7 +274,7 @@ def left_out(
     fit: Fit,
     num_folds: int = NUM_FOLDS,
 ) -> Floats:
-    """Log odds of samples from layers that never saw their sources, (N,).
+    """Log odds of samples from heads that never saw their sources, (N,).
 
     The sources of either answer are dealt into folds in the order of their numbers, and real and
     fictional count alike in each fit. NaN for the samples of a fold without which one answer has
@@ -246,8 +290,8 @@ def left_out(
         out = folds == fold
         rest = is_real[~out]
         if rest.any() and not rest.all():
-            layer = fit(values[~out], rest, evened(odds[~out], rest))
-            found[out] = layer.log_odds(values[out])
+            head = fit(values[~out], rest, evened(odds[~out], rest))
+            found[out] = head.log_odds(values[out])
     return found
 
 

@@ -233,8 +233,8 @@ def test_the_encoder_lies_apart_at_half_precision_and_the_answers_stay(
     frozen = safetensors.torch.load_file(folder / weights.ENCODER)
     assert {name.split(".")[0] for name in own} == {"pixels", "eyes", "discharge_scale"}
     assert {name for name in own if name.startswith("eyes")} == {
-        "eyes.layer.weight",
-        "eyes.layer.bias",
+        *(f"eyes.{layer}.{part}" for layer in ("moving", "still") for part in ("weight", "bias")),
+        "eyes.motion_scale",
     }
     assert frozen.keys() == network.eyes.encoder.state_dict().keys()  # type: ignore[union-attr]
     assert {value.dtype for value in frozen.values()} == {torch.float16}

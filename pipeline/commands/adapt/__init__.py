@@ -21,7 +21,7 @@ from pipeline.learn import weights
 from pipeline.learn.data import PackedData
 from pipeline.learn.losses import IS_REAL
 from pipeline.learn.origin import (
-    Layer,
+    Head,
     auroc,
     fit_calibrated,
     origin_weights,
@@ -59,8 +59,8 @@ def run(collection: str, cfg: AdaptApp) -> None:
     own = footage.read(cfg, settings, adapting, network.eyes, collection, packed)
     _tell_of(own, settings)
 
-    before = Layer.of(network.eyes)
-    layer, _ = fit_calibrated(training.joined(own.examples), settings)
+    before = Head.of(network.eyes)
+    head = fit_calibrated(training.joined(own.examples), settings)
     reason = judgement.why_no_curve(own, cfg.num_draws, cfg.seed)
     points = []
     if not reason:
@@ -78,10 +78,10 @@ def run(collection: str, cfg: AdaptApp) -> None:
 
     counted = origin_weights(data, settings)[data.val_rows] > 0
     is_real = np.array(IS_REAL)[data.labels[data.val_rows]]
-    of_val = layer.log_odds(seen(found.of(data.val_rows)))
+    of_val = head.log_odds(seen(found.of(data.val_rows)))
     val_auroc = auroc(of_val[counted], is_real[counted])
 
-    layer.set_into(network.eyes)
+    head.set_into(network.eyes)
     told = record.metrics(cfg, settings, own, was, now, points, reason)
     left_out = [f"{one.path}: {one.reason}; {one.remedy}" for one in own.rejects]
     left_out += [f"{path}: among the samples of training already" for path in own.known]

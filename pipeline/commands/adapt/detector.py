@@ -70,7 +70,6 @@ def settings(detector: Detector, models: Path) -> TrainApp:
     try:
         given = {
             "origin.penalty": config["origin"]["penalty"],
-            "origin.still_weight": config["origin"]["still_weight"],
             "origin.use_variants": config["origin"]["use_variants"],
             "rendered_weight.origin": config["rendered_weight"]["origin"],
             "source_balance": config["source_balance"],

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from pipeline.assess import metrics
 from pipeline.commands.adapt.footage import Own
 from pipeline.config import TrainConfig
-from pipeline.learn.origin import Examples, Floats, Layer, fit_calibrated, fit_layer
+from pipeline.learn.origin import Examples, Floats, Head, fit_calibrated, fit_head
 
 MAX_FPR = 0.01
 MOST_FOLDS = 20
@@ -81,7 +81,7 @@ def judge(log_odds: Floats, origins: NDArray[np.str_], sources: NDArray[np.str_]
 
 
 def left_out_once(training: Examples, own: Own, cfg: TrainConfig, num_workers: int) -> Floats:
-    """Log odds of real of files, (F,), from layers that saw nothing of their sources.
+    """Log odds of real of files, (F,), from heads that saw nothing of their sources.
 
     Each source of the collection is left out once, alone where there are at most `MOST_FOLDS`, of
     the fit as well as of the calibration. NaN where nothing real, or nothing fictional, is left.
@@ -95,8 +95,8 @@ def left_out_once(training: Examples, own: Own, cfg: TrainConfig, num_workers: i
         rest = training.take(~np.isin(training.sources, part))
         rest = rest.joined(own.examples.take(~is_out))
         if rest.is_real.any() and not rest.is_real.all():
-            layer, _ = fit_calibrated(rest, cfg)
-            found[is_out] = layer.log_odds(own.examples.values[is_out])
+            head = fit_calibrated(rest, cfg)
+            found[is_out] = head.log_odds(own.examples.values[is_out])
 
     _each(leave_out, parts, num_workers)
     return own.by_file(found)
@@ -122,14 +122,14 @@ def why_no_curve(own: Own, num_draws: int, seed: int) -> str:
 def learning_curve(
     training: Examples,
     own: Own,
-    before: Layer,
+    before: Head,
     cfg: TrainConfig,
     *,
     num_draws: int,
     seed: int,
     num_workers: int,
 ) -> list[Point]:
-    """Judge layers that learned from 0, 4, 8, 16, ... files beside the footage of training.
+    """Judge heads that learned from 0, 4, 8, 16, ... files beside the footage of training.
 
     In each draw a third of the sources of either side is held out and judged, and files are drawn
     from the others: one of each source, then a second one of each, and so on. The files of a
@@ -146,14 +146,15 @@ def learning_curve(
         size, number = task
         one = drawn[number]
         chosen = one.drawable[:size]
-        layer = before
+        head = before
         if size:
             rest = training.take(~np.isin(training.sources, own.sources[one.held_out]))
             rest = rest.joined(own.examples.take(np.isin(own.file_of, chosen)))
             if rest.is_real.all() or not rest.is_real.any():
                 return
-            layer = _fit(rest, cfg)
-        log_odds = own.by_file(layer.log_odds(own.examples.values))[one.held_out]
+            odds = rest.odds(cfg.source_balance)
+            head = fit_head(rest.values, rest.is_real, odds, cfg.origin.penalty)
+        log_odds = own.by_file(head.log_odds(own.examples.values))[one.held_out]
         sources = own.sources[one.held_out]
         found[task] = [
             Point(size, number, len(np.unique(own.sources[chosen])), judged)
@@ -195,12 +196,6 @@ def _sizes(most: int) -> Iterator[int]:
         yield size
         size *= 2
     yield most
-
-
-def _fit(examples: Examples, cfg: TrainConfig) -> Layer:
-    odds = examples.odds(cfg.source_balance)
-    origin = cfg.origin
-    return fit_layer(examples.values, examples.is_real, odds, origin.penalty, origin.still_weight)
 
 
 def _each(work: Callable[[Task], None], tasks: Sequence[Task], num_workers: int) -> None:

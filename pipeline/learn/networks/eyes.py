@@ -14,10 +14,12 @@ from pipeline.learn.encoders.looks import first_look, look, num_looks
 
 
 class Eyes(nn.Module):
-    """Log odds of real against fictional, a linear layer on what an encoder's looks have in common.
+    """Log odds of real against fictional, from what the looks of an encoder have in common.
 
-    Of the last looks, as many as a clip has: the mean of each feature and its standard deviation
-    over them. Nothing in it is trained by gradients; `fit_origin` finds the layer.
+    Of the last looks, as many as a clip has: the mean of each feature, and its standard deviation
+    over them, which says how the picture moves. One linear layer answers from both, another from
+    the mean alone; the more moves, the more the first one counts, so that nothing seems real
+    because it stands still. Nothing is trained by gradients; `fit_origin` finds both layers.
 
     Args:
         encoder: of pictures, or of video, which answers for whole clips only.
@@ -28,15 +30,22 @@ class Eyes(nn.Module):
         UserError: it does not.
     """
 
+    motion_scale: Tensor
+    """(F,): what the deviation of each feature is multiplied by before the root of their squares
+    says how much moves; 1 is as much as in the median clip that was learned from."""
+
     def __init__(self, encoder: Encoder, *, window: int, every_frames: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.window, self.every_frames = window, every_frames
         self.num_looks = num_looks(encoder, window, every_frames)
         self.num_features = 2 * encoder.num_features
-        self.layer = nn.Linear(self.num_features, 1)
-        nn.init.zeros_(self.layer.weight)
-        nn.init.zeros_(self.layer.bias)
+        self.moving = nn.Linear(self.num_features, 1)
+        self.still = nn.Linear(encoder.num_features, 1)
+        for layer in (self.moving, self.still):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.register_buffer("motion_scale", torch.zeros(encoder.num_features))
         self.requires_grad_(False)
 
     def architecture(self) -> dict[str, Any]:
@@ -77,7 +86,7 @@ class Eyes(nn.Module):
 
     def start(self, num_streams: int) -> dict[str, Tensor]:
         """What streams remember before their first frames; zeros all of it."""
-        device = self.layer.weight.device
+        device = self.motion_scale.device
         count = torch.zeros(num_streams, dtype=torch.int64, device=device)
         seen = torch.zeros(num_streams, self.num_looks, self.encoder.num_features, device=device)
         return {"since": count, "looks": count.clone(), "seen": seen}
@@ -128,11 +137,14 @@ class Eyes(nn.Module):
 
     def _see_none(self, frames: Tensor) -> Tensor:
         size = (frames.shape[0], self.encoder.num_features)
-        return torch.zeros(size, dtype=self.layer.weight.dtype, device=frames.device)
+        return torch.zeros(size, dtype=self.motion_scale.dtype, device=frames.device)
 
     def log_odds(self, seen: Tensor) -> Tensor:
         """Log odds of real against fictional: (..., num_features) to (...)."""
-        odds: Tensor = self.layer(seen)[..., 0]
+        mean, spread = seen.chunk(2, dim=-1)
+        motion = (spread * self.motion_scale).square().sum(-1).sqrt().clamp(max=1)
+        still = self.still(mean)[..., 0]
+        odds: Tensor = still + motion * (self.moving(seen)[..., 0] - still)
         return odds
 
 

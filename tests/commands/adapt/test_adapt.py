@@ -53,7 +53,10 @@ def test_only_the_answer_on_the_origin_changes(done: Path) -> None:
     target = done / "adapted" / "own"
     was, now = (weights.load(folder).network.state_dict() for folder in (done / "models", target))
     differing = {name for name in was if not torch.equal(was[name], now[name])}
-    assert differing == {"eyes.layer.weight", "eyes.layer.bias"}
+    assert differing == {
+        *(f"eyes.{layer}.{part}" for layer in ("moving", "still") for part in ("weight", "bias")),
+        "eyes.motion_scale",
+    }
     encoder = weights.ENCODER
     assert (target / encoder).read_bytes() == (done / "models" / encoder).read_bytes()
 

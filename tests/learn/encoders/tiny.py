@@ -49,8 +49,7 @@ def colour_eyes(*, window: int = 8, every_frames: int = 4) -> Eyes:
     """Eyes with an opinion on mean colours."""
     eyes = Eyes(Colours(), window=window, every_frames=every_frames)
     torch.manual_seed(2)
-    torch.nn.init.normal_(eyes.layer.weight, std=4.0)
-    torch.nn.init.constant_(eyes.layer.bias, 0.5)
+    _opine(eyes, std=4.0)
     return eyes
 
 
@@ -86,5 +85,13 @@ def checkpoint_eyes(folder: Path, *, window: int = 8, every_frames: int = 4) -> 
     encoder = HfEncoder.from_checkpoint(write_checkpoint(folder).removeprefix("hf:"))
     eyes = Eyes(encoder, window=window, every_frames=every_frames)
     torch.manual_seed(2)
-    torch.nn.init.normal_(eyes.layer.weight, std=2.0)
+    _opine(eyes, std=2.0)
     return eyes
+
+
+def _opine(eyes: Eyes, std: float) -> None:
+    for layer in (eyes.moving, eyes.still):
+        torch.nn.init.normal_(layer.weight, std=std)
+        torch.nn.init.constant_(layer.bias, 0.5)
+    # So little that some clips of noise move more than that, and some less.
+    torch.nn.init.constant_(eyes.motion_scale, 40.0)

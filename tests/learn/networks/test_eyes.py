@@ -29,9 +29,21 @@ def test_what_is_seen_is_the_mean_and_the_spread_of_the_looks() -> None:
     assert eyes.num_looks == 3
     assert eyes.see(clips).shape == (2, eyes.num_features) == (2, 6)
     torch.testing.assert_close(eyes.see(clips), expected)
-    found = eyes.log_odds(expected)
-    torch.testing.assert_close(found, expected @ eyes.layer.weight[0] + 0.5)
-    assert found.shape == (2,)
+    assert eyes.log_odds(expected).shape == (2,)
+
+
+@pytest.mark.parametrize(("motion", "share"), [(0.0, 0.0), (0.3, 0.3), (1.0, 1.0), (7.0, 1.0)])
+def test_the_more_moves_the_more_counts_how_it_does(motion: float, share: float) -> None:
+    eyes = colour_eyes()
+    mean = torch.tensor([[0.2, 0.5, 0.4]])
+    # Of three features alike: the root of the sum of their squares is what was asked for.
+    spread = torch.full((1, 3), motion / 3**0.5) / eyes.motion_scale
+    seen = torch.cat([mean, spread], dim=1)
+    still = mean @ eyes.still.weight[0] + 0.5
+    moving = seen @ eyes.moving.weight[0] + 0.5
+    expected = share * moving + (1 - share) * still
+    torch.testing.assert_close(eyes.log_odds(seen), expected)
+    assert (moving - still).abs() > 0.1
 
 
 def test_looks_that_are_not_there_count_for_nothing() -> None:
