@@ -133,15 +133,15 @@ def measure(evidence: Evidence) -> Twins:
 def judge(twins: Twins) -> Verdict:
     """The gravest of the looks that enough recordings show."""
     name = "reads_scenes"
-    states = {other: one.state for other, one in twins.looks.items()}
-    found = twins.looks[effects.worst(states)]
-    if not found.is_enough:
+    states = {other: one.state for other, one in twins.looks.items() if one.is_enough}
+    if not states:
         most = max(one.num_recordings for one in twins.looks.values())
         says = (
             f"It needs {FEWEST_RECORDINGS} recordings of the same moments as real and in another "
             f"look, and has {most}."
         )
         return Verdict(name, "grey", says)
+    found = twins.looks[effects.worst(states)]
     share = found.ranked
     begins: dict[State, str] = {
         "red": "The detector reads scenes",

@@ -143,8 +143,7 @@ def few_sources(num_sources: int) -> str:
     """A sentence to append, with a space before it, where a claim rests on few real sources."""
     if not 0 < num_sources < FEW_SOURCES:
         return ""
-    sources = "source" if num_sources == 1 else "sources"
-    return f" This rests on {num_sources} real {sources}, fewer than {FEW_SOURCES}."
+    return f" This rests on {count(num_sources, 'real source')}, fewer than {FEW_SOURCES}."
 
 
 def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
@@ -154,8 +153,6 @@ def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     auroc = real["origin"]["auroc"]
     if auroc["value"] is None:
         return ""
-    units = unit if real["num_examples"] == 1 else f"{unit}s"
-    sources = "source" if real["num_sources"] == 1 else "sources"
     beside = (
         ""
         if imitations["value"] is None
@@ -163,10 +160,10 @@ def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     )
     bounds = "" if auroc["low"] is None else f" ({interval('auroc', auroc)})"
     return (
-        "On footage that no computer rendered in imitation of what it is labelled, "
-        f"{real['num_examples']:,} real {units} of {real['num_sources']} {sources} against games "
-        "and films themselves, the detector tells real from fictional with AUROC "
-        f"{decimal(auroc['value'])}{bounds}{beside}.{few_sources(real['num_sources'])}"
+        "On footage that is no computer's imitation, the detector tells "
+        f"{count(real['num_examples'], f'real {unit}')} of {count(real['num_sources'], 'source')} "
+        f"from games and films with AUROC {decimal(auroc['value'])}{bounds}{beside}."
+        f"{few_sources(real['num_sources'])}"
     )
 
 
@@ -187,8 +184,8 @@ def learned_from(card: Mapping[str, Any]) -> str:
         if names:
             clips = sum(row["train"] for row in own)
             listed = f" ({', '.join(names)})" if len(names) <= _MOST_NAMED else ""
-            sources = "source" if len(names) == 1 else "sources"
-            given.append(f"{clips:,} clips of {len(names)} {origin} {sources}{listed}")
+            sources = count(len(names), f"{origin} source")
+            given.append(f"{count(clips, 'clip')} of {sources}{listed}")
     weights = sorted({row["origin_weight"] for row in rows if is_rendered(row["authority"])})
     rendered = ""
     if weights:
@@ -276,8 +273,8 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
             )
         if metrics.get("num_sources_left_out"):
             found.append(
-                f"{metrics['num_sources_left_out']:,} sources with few recordings count in all "
-                "numbers, and are not judged one by one."
+                f"{count(metrics['num_sources_left_out'], 'source')} with few recordings: counted "
+                "in all numbers, and not judged apart."
             )
     if first["num_shootings"]:
         found.append(

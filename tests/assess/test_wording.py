@@ -130,7 +130,7 @@ def test_without_an_encoder_the_origin_was_learned_from_everything(card: dict[st
 def test_the_page_leads_with_real_footage_where_there_is_some() -> None:
     said = wording.real_footage({"test": summary(CAMERA, RENDERER, GAME)}, "clip")
     assert said.startswith(
-        "On footage that no computer rendered in imitation of what it is labelled, 180 "
+        "On footage that is no computer's imitation, the detector tells 180 real clips of 1 source "
     )
     assert "with imitations as the real side" in said
     assert "fewer than 20" in said
