@@ -46,7 +46,7 @@ from pipeline.collection import read_index
 from pipeline.commands import revisions
 from pipeline.config import ClipFormat, EvaluateApp, tracked
 from pipeline.errors import UserError
-from pipeline.learn import tracking, weights
+from pipeline.learn import overlap, tracking, weights
 from pipeline.learn.devices import device_of
 from pipeline.learn.weights import Detector
 from pipeline.manifest import (
@@ -108,6 +108,7 @@ def run(cfg: EvaluateApp) -> None:
     )
     device = device_of(cfg.run)
     detector = weights.load(Path(cfg.paths.models), device, cfg.factory)
+    other = None if cfg.against is None else other_model(cfg, cfg.against, device)
     job = of_splits(cfg, detector) if cfg.collection is None else of_collection(cfg, detector)
     evidence = Evidence(
         parts=job.parts,
@@ -122,8 +123,8 @@ def run(cfg: EvaluateApp) -> None:
         earlier=job.earlier,
     )
     found = registry.examine(evidence, cfg.suites)
-    if cfg.against is not None:
-        job, compared = set_against(cfg, job, device)
+    if other is not None:
+        job, compared = set_against(cfg, job, *other)
         found.insert(0, compared)
     provenance = Provenance(
         config=yaml.safe_dump(job.config, sort_keys=False),
@@ -235,6 +236,7 @@ def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
     point = operating.read_for(Path(cfg.paths.reports), detector.sha256, cfg.operating)
     choice = point.choice if isinstance(point, OperatingPoint) else None
     one = score_collection(cfg, detector, cfg.collection, choice)
+    one = replace(one, learned_from=learned_from(cfg, detector, cfg.collection))
     # What other collections training reads tells nothing here, and holds paths.
     ingest_settings = {k: v for k, v in asdict(cfg.ingest).items() if k != "collections"}
     return Job(
@@ -249,6 +251,22 @@ def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
         absent=[],
         earlier=point,
     )
+
+
+def learned_from(cfg: EvaluateApp, detector: Detector, collection: str) -> list[str] | None:
+    """Paths of files of an ingested collection that training had; None where none can tell."""
+    work, clips = Path(cfg.paths.work), collection_clips(cfg, collection)
+    try:
+        packed = overlap.training_samples(detector, cfg.paths.models, cfg.paths.packed, work)
+    except UserError as error:
+        log.warning("evaluate: not told whether training had any of the files: %s", error)
+        return None
+    found = overlap.known_files(
+        read_manifest(clips), clips, packed, cfg.run.num_workers, overlap.LEARNED_FROM
+    )
+    for path in sorted(found):
+        log.warning("evaluate: %s: training had it, so that it is told better than new files", path)
+    return sorted(found)
 
 
 def collection_report(cfg: EvaluateApp, collection: str) -> Path:
@@ -276,13 +294,19 @@ def in_charge_of(cfg: EvaluateApp) -> Path:
     return report if cfg.against is None else compared_report(cfg, cfg.against, report)
 
 
-def set_against(cfg: EvaluateApp, job: Job, device: str) -> tuple[Job, Examined]:
-    """Score the same clips with another model, and compare."""
-    assert cfg.against is not None
-    with revisions.models(cfg.against, Path(cfg.paths.models), Path(cfg.paths.work)) as folder:
-        other = weights.load(folder, device, cfg.factory)
+def other_model(cfg: EvaluateApp, against: str, device: str) -> tuple[Detector, dict[str, str]]:
+    """The model to compare with, and the hashes of its files."""
+    with revisions.models(against, Path(cfg.paths.models), Path(cfg.paths.work)) as folder:
         files = (weights.WEIGHTS, weights.CARD)
         hashes = {name: workdir.file_sha256(folder / name) for name in files}
+        return weights.load(folder, device, cfg.factory), hashes
+
+
+def set_against(
+    cfg: EvaluateApp, job: Job, other: Detector, hashes: dict[str, str]
+) -> tuple[Job, Examined]:
+    """Score the same clips with another model, and compare."""
+    assert cfg.against is not None
     name = storage.name(cfg.against)
     if cfg.collection is None:
         found = score_splits(cfg, other, open_packed(cfg, other))

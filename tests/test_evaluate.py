@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from evaluate import run
-from pipeline import app, manifest, workdir
+from pipeline import app, manifest, shards, video, workdir
 from pipeline.assess import lineage, operating
 from pipeline.assess.suites import registry
 from pipeline.collection import IndexRow
@@ -23,7 +23,7 @@ from pipeline.commands import verify
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.learn import weights
-from pipeline.packed import Packed
+from pipeline.packed import INDEX, Packed
 from tests import packing
 from tests.conftest import compose_below, write_collection
 from tests.learn.networks.nets import small_causal
@@ -217,6 +217,52 @@ def test_every_file_of_a_collection_is_scored_or_rejected_with_a_reason(
     assert not (tmp_path / "reports").exists()
 
 
+def test_files_that_training_had_are_named_in_the_log_and_on_the_page(
+    tmp_path: Path, compose: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_model(tmp_path / "models")
+    folder = tmp_path / "given" / "home"
+    index = [
+        IndexRow("street.mp4", "real", "phone", False, "CC0-1.0"),
+        IndexRow("new.mp4", "real", "phone", False, "CC0-1.0"),
+        IndexRow("doom.mp4", "game", "doom", True, "CC0-1.0"),
+    ]
+    write_collection(folder, index)
+    asked = compose("evaluate", f"collection={folder}", *SMALL, *SMALL_CLIPS)
+    run(asked)
+    reports = tmp_path / "collection_reports" / "home"
+    assert (
+        "training had any of these files could not be told" in (reports / "report.html").read_text()
+    )
+    assert "not told whether training had any of the files" in caplog.text
+    clips = tmp_path / "work" / "evaluate" / "home"
+    first = {clip.path: clip for clip in reversed(manifest.read_manifest(clips))}
+    split_of = {"street.mp4": "train", "doom.mp4": "test"}
+    text = ("sample_id", "clip_id", "recording", "cluster", "source", "origin", "licence")
+    rows = [
+        dict.fromkeys((*text, "collection", "authority"), "")
+        | {"variant": None, "path": path, "split": split, "discharge": 0, "start_s": 0.0}
+        for path, split in split_of.items()
+    ]
+    frames = [video.decode(shards.read_clip(clips, first[path])) for path in split_of]
+    packing.write_packed(tmp_path / "packed", rows, frames, CLIP)
+    card = tmp_path / "models" / weights.CARD
+    digest = workdir.file_sha256(tmp_path / "packed" / INDEX)
+    card.write_text(
+        json.dumps(json.loads(card.read_text()) | {"data": {"sha256": {INDEX: digest}}})
+    )
+    caplog.clear()
+    run(asked)
+    page = (reports / "report.html").read_text()
+    assert "1 of 3 files was among the samples that training learned from" in page
+    assert "than they would be without: street.mp4." in page
+    assert "street.mp4: training had it" in caplog.text
+    assert "doom.mp4: training had it" not in caplog.text
+    told = json.loads((reports / "metrics.json").read_text())["parts"]["home"]
+    assert told["learned_from"] == ["street.mp4"]
+    assert told["num_examples"] == 3
+
+
 def test_a_collection_is_judged_at_the_operating_point_of_its_weights(
     tmp_path: Path, compose: Compose
 ) -> None:
@@ -361,7 +407,7 @@ def test_what_is_neither_a_model_nor_a_revision_is_refused(
     tmp_path: Path, compose: Compose
 ) -> None:
     write_model(tmp_path / "models")
-    write_packed(tmp_path / "packed", ("test",))
+    # Before anything is scored, and so also where nothing could be.
     with pytest.raises(UserError, match="against=nothing-such: neither a folder"):
         run(compose("evaluate", *SMALL, "against=nothing-such"))
 

@@ -30,6 +30,8 @@ class Scored:
     data_sha256: str
     files: pa.Table | None = None
     """Rows of `FILE_SCHEMA`, those of rejected files included."""
+    learned_from: Sequence[str] | None = ()
+    """Paths of files that the weights were made by; None where that could not be told."""
 
     @property
     def unit(self) -> str:

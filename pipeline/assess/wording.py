@@ -199,6 +199,7 @@ def learned_from(card: Mapping[str, Any]) -> str:
 
 
 _MOST_NAMED = 3
+_MOST_FILES = 10
 
 
 def faults(states: Sequence[str | None]) -> str:
@@ -271,6 +272,7 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
                 f"{metrics['num_rejected']} of {total} files could not be judged; they are listed "
                 "with the reason below, and count in no number."
             )
+        found += learned_files(metrics)
         if metrics.get("num_sources_left_out"):
             found.append(
                 f"{count(metrics['num_sources_left_out'], 'source')} with few recordings: counted "
@@ -318,6 +320,26 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
         "neither shows what an attacker films. Sound is not used."
     )
     return found
+
+
+def learned_files(metrics: Mapping[str, Any]) -> list[str]:
+    """A sentence on the files of a collection that training had; none where it had none."""
+    learned_from = metrics.get("learned_from", ())
+    if learned_from is None:
+        return [
+            "Whether training had any of these files could not be told, because the samples that "
+            "the weights were trained on are not at hand."
+        ]
+    if not learned_from:
+        return []
+    listed = ", ".join(learned_from[:_MOST_FILES])
+    more = len(learned_from) - _MOST_FILES
+    return [
+        f"{len(learned_from)} of {count(metrics['num_examples'], 'file')} "
+        f"{'was' if len(learned_from) == 1 else 'were'} among the samples that training learned "
+        "from or was tuned on. All numbers count them, and are better than they would be without: "
+        f"{listed}{f' and {more} more, which metrics.json lists' if more > 0 else ''}."
+    ]
 
 
 def _rendered_sources(parts: Mapping[str, Mapping[str, Any]]) -> str:

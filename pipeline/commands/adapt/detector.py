@@ -16,8 +16,9 @@ from pipeline.learn import weights
 from pipeline.learn.encoders.looks import first_look
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.product import ProductNet
+from pipeline.learn.overlap import training_samples
 from pipeline.learn.weights import Detector
-from pipeline.packed import INDEX, Packed
+from pipeline.packed import Packed
 
 _NEEDED: dict[str, type] = {"config": dict, "data": dict, "encoders": list, "metrics": dict}
 _JSON: dict[type, str] = {
@@ -101,12 +102,7 @@ def training(cfg: AdaptApp, detector: Detector, eyes: Eyes) -> tuple[Packed, Fea
         UserError: they are not there, or not those of its training.
     """
     work = Path(cfg.paths.work)
-    packed = Packed.open(cfg.paths.packed, work, cfg.run.cache_gb)
-    if detector.card["data"].get("sha256") != {INDEX: packed.index_sha256}:
-        raise UserError(
-            f"{cfg.paths.packed}: not the samples that the weights in {cfg.paths.models} were "
-            "trained on; run dvc checkout, or train again"
-        )
+    packed = training_samples(detector, cfg.paths.models, cfg.paths.packed, work, cfg.run.cache_gb)
     found = features.read(cfg.paths.features, packed, work)
     if found is None:
         raise UserError(f"{cfg.paths.features}: no encoder was asked for; run dvc repro embed")

@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from pipeline import interrupts, manifest, storage, video, workdir
 from pipeline.collection import IndexRow, read_index
-from pipeline.commands.adapt.overlap import known_files
 from pipeline.config import AdaptApp, ClipFormat, Run, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn.data import origin_weight
@@ -24,6 +23,7 @@ from pipeline.learn.encoders.looks import look
 from pipeline.learn.losses import IS_REAL
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.origin import Examples, seen
+from pipeline.learn.overlap import known_files
 from pipeline.learn.weights import Detector
 from pipeline.manifest import Clip, Reject, class_index, is_rendered, read_manifest, read_rejects
 from pipeline.packed import Packed

@@ -11,9 +11,8 @@ import pytest
 
 from pipeline import features, video
 from pipeline.commands import adapt
-from pipeline.commands.adapt import overlap
 from pipeline.errors import UserError
-from pipeline.learn import weights
+from pipeline.learn import overlap, weights
 from pipeline.manifest import Clip, read_manifest
 from pipeline.packed import INDEX, Packed
 from pipeline.shards import read_clip
@@ -82,3 +81,14 @@ def test_samples_that_are_packed_as_mp4_are_found_as_well(detector: Path) -> Non
     index = pa.table({"sha256": [held]})
     packed = dataclasses.replace(packed, index=index, names=["shard-00000.tar"])
     assert overlap.known_files(clips, folder, packed, 2) == {clips[0].path}
+
+
+def test_only_samples_of_the_splits_that_are_asked_for_count(detector: Path) -> None:
+    adapted_to(detector, rows("real", sources=2))
+    folder, clips = clips_of(detector)
+    packed = Packed.open(detector / "packed", detector / "work")
+    held = [hashlib.sha256(read_clip(folder, clip)).hexdigest() for clip in clips]
+    splits = ["train" if clip.path == clips[0].path else "test" for clip in clips]
+    packed = dataclasses.replace(packed, index=pa.table({"sha256": held, "split": splits}))
+    found = overlap.known_files(clips, folder, packed, 2, overlap.LEARNED_FROM)
+    assert found == {clips[0].path}
