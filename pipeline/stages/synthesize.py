@@ -1,4 +1,4 @@
-"""Render footage collections whose labels are known, one folder an engine."""
+"""Make footage collections whose labels are known, one folder an engine."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ from typing import Any
 from pipeline import engines, executor, manifest, video, workdir
 from pipeline.collection import IndexRow, write_index
 from pipeline.config import SynthesizeApp
-from pipeline.engines.take import Dropped, Take
+from pipeline.engines.take import Dropped, Original, Recorded, Take
 from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-ENGINES = ("bodycam", "film", "twins", "location", "photographs", "vizdoom", "openarena")
-"""Modules of `pipeline.engines` with a `record(seed, index, settings) -> list[Take]`.
+ENGINES = (
+    "bodycam",
+    "film",
+    "twins",
+    "location",
+    "photographs",
+    "packages",
+    "vizdoom",
+    "openarena",
+)
+"""Modules of `pipeline.engines` with a `record(seed, index, settings)` that gives `Recorded` files.
 
 One that needs more than Discern's own packages has a `missing() -> str | None` too: a line that
 says what is absent, or None.
@@ -41,18 +50,18 @@ class Draw:
 
 
 def render(draw: Draw) -> None:
-    """Render one draw into its folder: mp4 files and, last, the result that says it is whole."""
-    record: Callable[[int, int, Any], Sequence[Take]]
+    """Render one draw into its folder: its files and, last, the result that says it is whole."""
+    record: Callable[[int, int, Any], Sequence[Recorded]]
     record = import_module(f"pipeline.engines.{draw.engine}").record
     shutil.rmtree(draw.folder, ignore_errors=True)
     draw.folder.mkdir(parents=True)
     rows: list[dict[str, Any]] = []
     dropped = ""
     try:
-        for take in record(draw.seed, draw.index, draw.settings):
-            mp4 = _encode(take)
-            row = _index_row(take)
-            (draw.folder / row.path).write_bytes(mp4)
+        for recorded in record(draw.seed, draw.index, draw.settings):
+            suffix, content = _encoded(recorded)
+            row = _index_row(recorded, suffix)
+            (draw.folder / row.path).write_bytes(content)
             rows.append(asdict(row))
     except Dropped as reason:
         dropped, rows = str(reason), []
@@ -61,23 +70,28 @@ def render(draw: Draw) -> None:
     partial.rename(draw.folder / _RESULT)
 
 
-def _encode(take: Take) -> bytes:
-    form = take.format
-    return video.encode(take.frames, form.fps, kbit_s=form.kbit_s, keyint=form.keyint)
+def _encoded(recorded: Recorded) -> tuple[str, bytes]:
+    """The suffix and the bytes of a file."""
+    if isinstance(recorded, Original):
+        return recorded.suffix, recorded.content
+    assert isinstance(recorded, Take)
+    form = recorded.format
+    mp4 = video.encode(recorded.frames, form.fps, kbit_s=form.kbit_s, keyint=form.keyint)
+    return ".mp4", mp4
 
 
-def _index_row(take: Take) -> IndexRow:
+def _index_row(recorded: Recorded, suffix: str) -> IndexRow:
     return IndexRow(
-        path=f"{take.name}.mp4",
-        origin=take.origin,
-        source=take.source,
-        discharge=bool(take.discharges_s),
-        licence=take.licence,
-        recording=take.recording,
-        discharges_s=take.discharges_s,
-        authority=take.authority,
-        viewpoint=take.viewpoint,
-        notes=take.notes,
+        path=f"{recorded.name}{suffix}",
+        origin=recorded.origin,
+        source=recorded.source,
+        discharge=bool(recorded.discharges_s),
+        licence=recorded.licence,
+        recording=recorded.recording,
+        discharges_s=recorded.discharges_s,
+        authority=recorded.authority,
+        viewpoint=recorded.viewpoint,
+        notes=recorded.notes,
     )
 
 
