@@ -54,6 +54,12 @@ def read_config(asked: str, name: str) -> Any:
     import transformers
 
     place, revision = place_of(name)
+    looked_for = Path(place).absolute()
+    if revision is None and _is_missing_folder(place):
+        raise UserError(
+            f"{asked}: no backbone there ({looked_for}: no such folder); give a folder with a "
+            "config.json, or a hub id, with @revision where a folder is called like its owner"
+        )
     try:
         with quiet():
             return transformers.AutoConfig.from_pretrained(
@@ -66,9 +72,24 @@ def read_config(asked: str, name: str) -> Any:
                 "kind that transformers itself has"
             ) from error
         raise UserError(
-            f"{asked}: no backbone there ({first_line(error)}); give a folder with a config.json, "
-            "or a hub id that this machine can reach"
+            f"{asked}: no backbone there ({first_line(error)}, and {_folder(looked_for)}); give "
+            "a folder with a config.json, or a hub id that this machine can reach"
         ) from error
+
+
+def _folder(path: Path) -> str:
+    return f"{path} is a folder" if path.is_dir() else f"there is no folder {path}"
+
+
+def _is_missing_folder(place: str) -> bool:
+    """Whether a place is no hub id, or lies in a folder of this machine, and is not there.
+
+    The hub would be asked for it for half a minute where it cannot be reached.
+    """
+    path = Path(place)
+    is_id = len(path.parts) <= 2 and not place.startswith(("/", ".", "~"))
+    lies_here = len(path.parts) == 2 and path.parent.is_dir()
+    return not path.is_dir() and (not is_id or lies_here)
 
 
 def read_weights(asked: str, name: str, kind: Any, config: Any) -> tuple[nn.Module, frozenset[str]]:

@@ -417,6 +417,30 @@ def folder(checkpoints: Path, tmp_path: Path) -> Path:
     return shutil.copytree(checkpoints / "dinov2", tmp_path / "broken")
 
 
+def test_a_missing_folder_is_told_in_full_and_the_hub_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "encoders").mkdir()
+
+    def asked(*_: Any, **__: Any) -> None:
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", asked)
+    for name in ("encoders/tiny", "./tiny", "a/b/c", str(tmp_path / "tiny")):
+        found = re.escape(str((tmp_path / name).absolute()))
+        with pytest.raises(UserError, match=rf"hf:{re.escape(name)}: .*\({found}: no such folder"):
+            HfEncoder.from_checkpoint(name)
+
+
+def test_a_hub_id_that_cannot_be_had_is_told_with_the_folder_that_it_could_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=rf"there is no folder {tmp_path}/some/model\)"):
+        HfEncoder.from_checkpoint("some/model")
+
+
 def test_what_is_no_encoder_is_refused_in_a_sentence(folder: Path, tmp_path: Path) -> None:
     asked = r"conf/embed\.yaml: pictures\.name=hf:"
     with pytest.raises(UserError, match=rf"{asked}.*nowhere: no backbone there \(.*give a folder"):
