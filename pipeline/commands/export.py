@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import workdir
+from pipeline import storage, workdir
 from pipeline.assess import operating
 from pipeline.assess.operating import OperatingPoint
 from pipeline.commands import onnx_forms
@@ -52,7 +52,8 @@ def run(cfg: ExportApp) -> None:
         raise UserError(
             f"{', '.join(absent)} not installed; pip install -c constraints.txt -e '.[export]'"
         )
-    target = Path(cfg.out or Path(cfg.paths.work) / "onnx")
+    # A folder a model, so that adapted weights do not take the place of those before.
+    target = Path(cfg.out or storage.own_folder(Path(cfg.paths.work) / "onnx", cfg.paths.models))
     if target.exists() and not (target / RECORD).is_file():
         raise UserError(f"{target}: exists and is no earlier export; name another folder with out=")
     detector = weights.load(Path(cfg.paths.models), trusted_factory=cfg.factory)

@@ -51,7 +51,7 @@ def write(network: Network, folder: Path, *overrides: str) -> Path:
     paths = [f"paths.{name}={folder / name}" for name in ("models", "packed", "reports", "work")]
     cfg: Any = app.compose("export", *paths, *overrides)
     export.run(cfg=cfg)
-    return folder / "work" / "onnx"
+    return folder / "work" / "onnx" / "models"
 
 
 def smallest_causal() -> CausalNet:
@@ -81,7 +81,7 @@ def told(project: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def exported(project: Path, told: list[str]) -> Path:
     """The folder that it writes."""
-    return project / "work" / "onnx"
+    return project / "work" / "onnx" / "models"
 
 
 @pytest.mark.slow
@@ -186,7 +186,7 @@ def with_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_clips_get_both_answers_of_torch_however_many_they_are(with_eyes: Path) -> None:
     detector = weights.load(with_eyes / "models")
-    model = session(with_eyes / "work" / "onnx" / "clip.onnx")
+    model = session(with_eyes / "work" / "onnx" / "models" / "clip.onnx")
     for number in (1, 3):
         clips = random_clips(number, FORMAT.num_frames).numpy()
         (answers,) = model.run(["probabilities"], {"clips": clips})
@@ -198,7 +198,7 @@ def test_clips_get_both_answers_of_torch_however_many_they_are(with_eyes: Path) 
 @pytest.mark.parametrize("number", [1, 3])
 def test_streams_with_eyes_get_the_answers_of_torch(with_eyes: Path, number: int) -> None:
     detector = weights.load(with_eyes / "models")
-    model = session(with_eyes / "work" / "onnx" / "stream.onnx")
+    model = session(with_eyes / "work" / "onnx" / "models" / "stream.onnx")
     clips = random_clips(number, 20).numpy()
     state, stream = onnx_forms.first_state(model, number), detector.stream(number)
     answers = []
@@ -213,7 +213,7 @@ def test_streams_with_eyes_get_the_answers_of_torch(with_eyes: Path, number: int
 @pytest.mark.slow
 def test_streams_that_join_later_are_looked_at_at_their_own_times(with_eyes: Path) -> None:
     detector = weights.load(with_eyes / "models")
-    model = session(with_eyes / "work" / "onnx" / "stream.onnx")
+    model = session(with_eyes / "work" / "onnx" / "models" / "stream.onnx")
     clips = random_clips(2, 12).numpy()
     state = onnx_forms.first_state(model, 1)
     for frames in clips[:1, :4].swapaxes(0, 1):
@@ -235,7 +235,7 @@ def test_streams_that_join_later_are_looked_at_at_their_own_times(with_eyes: Pat
 @pytest.mark.slow
 def test_frames_between_looks_pass_by_the_encoder(with_eyes: Path) -> None:
     graphs = {
-        form: onnx.load(with_eyes / "work" / "onnx" / f"{form}.onnx").graph
+        form: onnx.load(with_eyes / "work" / "onnx" / "models" / f"{form}.onnx").graph
         for form in ("clip", "stream")
     }
     (choice,) = [node for node in graphs["stream"].node if node.op_type == "If"]
@@ -248,10 +248,19 @@ def test_frames_between_looks_pass_by_the_encoder(with_eyes: Path) -> None:
 
 @pytest.mark.slow
 def test_nothing_inside_a_branch_tells_where_it_was_made(with_eyes: Path) -> None:
-    for file in (with_eyes / "work" / "onnx").iterdir():
+    for file in (with_eyes / "work" / "onnx" / "models").iterdir():
         data = file.read_bytes()
         for place in (str(app.PROJECT), str(with_eyes), ".py"):
             assert place.encode() not in data, (file, place)
+
+
+def test_each_model_is_exported_to_a_folder_of_its_own(tmp_path: Path) -> None:
+    first = write(small_frame(), tmp_path)
+    before = {file.name: file.read_bytes() for file in first.iterdir()}
+    save(small_frame(), tmp_path / "adapted" / "mine")
+    write(small_frame(), tmp_path, f"paths.models={tmp_path / 'adapted' / 'mine'}")
+    assert (tmp_path / "work" / "onnx" / "mine" / "clip.onnx").is_file()
+    assert {file.name: file.read_bytes() for file in first.iterdir()} == before
 
 
 def test_the_operating_point_goes_along_with_the_weights_that_it_was_chosen_for(
@@ -366,7 +375,7 @@ def test_a_network_that_cannot_be_exported_is_a_sentence(
     with pytest.raises(UserError, match=told) as caught:
         write(OwnNet(name, FORMAT), tmp_path, f"factory={name}")
     assert "\n" not in str(caught.value)
-    assert not (tmp_path / "work" / "onnx").exists()
+    assert not (tmp_path / "work" / "onnx" / "models").exists()
 
 
 @pytest.mark.parametrize("form", ["clip", "stream"])
