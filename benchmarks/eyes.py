@@ -36,7 +36,7 @@ from pipeline.config import EmbedApp, PicturesConfig, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.looks import look
-from pipeline.learn.origin import Examples, Floats, fit_head, seen
+from pipeline.learn.origin import Examples, Floats, Head, Layer, fit_head, fit_layer, seen
 from pipeline.manifest import is_rendered, read_manifest
 from pipeline.packed import Packed
 from pipeline.shards import read_clip
@@ -47,7 +47,7 @@ MOST_CLIPS = 12
 SEEDS = (1, 2, 3)
 NUM_FOLDS = 10
 FEW_SOURCES = 20
-PENALTIES = (0.3, 2.0, 8.0)
+PENALTIES = (2.0, 4.0, 8.0, 16.0)
 WEIGHTS = (0.3, 1.0, 3.0, 10.0)
 OWN_WEIGHT = 3.0
 """What a clip of a user's own few files counts beside one of the default draw."""
@@ -112,7 +112,10 @@ class Clips:
                     frames = np.ascontiguousarray(self.read(number)[None])
                     clip = torch.from_numpy(frames)
                     found.append(look(encoder, clip, pictures.every_frames).half().numpy())
-            np.save(path, np.concatenate(found))
+            # The name must end as numpy would end it.
+            partial_path = path.with_suffix(".partial.npy")
+            np.save(partial_path, np.concatenate(found))
+            partial_path.rename(path)
         return Footage(
             seen(np.load(path)),
             np.array([one.origin for one in self.samples]),
@@ -136,7 +139,9 @@ def of_collection(place: Path, work: Path) -> Clips:
     """At most `MOST_CLIPS` clips of every file, spread evenly, as evaluation decodes them."""
     cfg = app.compose("evaluate")
     lenient = replace(cfg.ingest, max_reject_rate=1.0)
-    folder = work / "clips" / place.name
+    files = sorted((str(file), file.stat().st_size) for file in place.rglob("*") if file.is_file())
+    key = workdir.key(files, (place / "index.csv").read_text())
+    folder = work / "clips" / f"{place.name}-{key}"
     nothing = Tombstones(frozenset(), frozenset())
     if not (folder / "manifest.parquet").is_file():
         ingest([str(place)], str(folder), lenient, work, cfg.run, nothing, as_shown=True)
@@ -170,19 +175,53 @@ def configured() -> TrainApp:
     return cfg
 
 
+def from_(prefix: str, footage: Footage) -> NDArray[np.bool_]:
+    """Whether the names of sources begin so, (N,)."""
+    return np.char.startswith(footage.sources, prefix)
+
+
+def stilled(footage: Footage) -> Footage:
+    """The same, as if no look differed from another."""
+    values = footage.values.copy()
+    values[:, values.shape[1] // 2 :] = 0
+    return replace(footage, values=values)
+
+
+def mean_alone(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Head:
+    """A head that answers as if nothing ever moved."""
+    head = fit_head(values, is_real, odds, penalty)
+    return replace(head, motion_scale=np.zeros_like(head.motion_scale))
+
+
+Fit = Callable[[Floats, NDArray[np.bool_], Floats, float], Head | Layer]
+HEADS: dict[str, Fit] = {
+    "two layers, by how much moves": fit_head,
+    "one layer, of the mean and the spread": fit_layer,
+    "one layer, of the mean": mean_alone,
+}
+
+
 def fitted(
-    train: Footage, judged: Footage, penalty: float, weights: Floats | None = None
+    train: Footage,
+    judged: Footage,
+    penalty: float,
+    weights: Floats | None = None,
+    fit: Fit = fit_head,
 ) -> Floats:
     """Log odds of real of the judged samples, from a head fitted to others."""
     counted = np.ones(len(train.files)) if weights is None else weights
     examples = Examples(train.values, train.is_real, train.sources, counted)
     odds = examples.odds(configured().source_balance)
-    head = fit_head(train.values, train.is_real, odds, penalty)
-    return head.log_odds(judged.values)
+    return fit(train.values, train.is_real, odds, penalty).log_odds(judged.values)
 
 
 def crossed(
-    own: Footage, beside: Footage | None, penalty: float, seed: int, weight: float = 1.0
+    own: Footage,
+    beside: Footage | None,
+    penalty: float,
+    seed: int,
+    weight: float = 1.0,
+    fit: Fit = fit_head,
 ) -> Floats:
     """Log odds of `own`, each source left out of the fit in one of `NUM_FOLDS` folds.
 
@@ -199,7 +238,7 @@ def crossed(
         if beside is not None:
             train = joined([train, beside])
             weights = np.r_[weights, np.ones(len(beside.files))]
-        found[out] = fitted(train, own.take(out), penalty, weights)
+        found[out] = fitted(train, own.take(out), penalty, weights, fit)
     return found
 
 
@@ -333,18 +372,36 @@ def run(arguments: argparse.Namespace) -> None:
     both, world = joined(list(own.values())), drawn.take(~drawn.rendered)
     rows = []
     for what, train in (
-        ("what is not rendered: photographs and game engines", world),
+        ("what is not rendered: photographs, cameras and a game engine", world),
+        ("the same without cameras", world.take(~from_("camera-", world))),
+        ("the same without photographs", world.take(~from_("photograph-", world))),
         ("rendered clips alone", drawn.take(drawn.rendered)),
         ("all clips of the draw", drawn),
     ):
         for name, one in own.items():
             rows.append((what, name, [told(fitted(train, one, penalty), one)]))
-    for what, beside in (("both collections alone", None), ("and what is not rendered", world)):
+    for what, beside in (
+        ("both collections alone", None),
+        ("and what is not rendered", world),
+        ("the same without cameras", world.take(~from_("camera-", world))),
+    ):
         found = over_seeds(partial(crossed, both, beside, penalty), both)
         rows.append((what, "sources left out", found))
     found = over_seeds(partial(crossed, both, drawn, penalty), both)
     rows.append(("and all clips of the draw", "sources left out", found))
     note(table("What the origin is learned from", rows))
+
+    rows = []
+    for what, fit in HEADS.items():
+        for name, one in own.items():
+            log_odds = fitted(world, one, penalty, fit=fit)
+            rows.append((what, name, [told(log_odds, one)]))
+            stills = fitted(world, stilled(one), penalty, fit=fit)
+            moving_real = np.where(one.is_real, log_odds, stills)
+            rows.append((what, f"{name}, what is fictional stands still", [told(moving_real, one)]))
+        found = over_seeds(partial(crossed, both, world, penalty, fit=fit), both)
+        rows.append((what, "both, sources left out", found))
+    note(table("What stands still", rows))
 
     rows = []
     for one_penalty in PENALTIES:
@@ -368,13 +425,14 @@ def run(arguments: argparse.Namespace) -> None:
     note(table("Weight of a user's own clips", rows))
 
     rows = []
-    places = np.unique(world.sources[world.is_real])
+    places = np.unique(world.sources[from_("photograph-", world)])
     for count in sorted({2, 5, 10, len(places)}):
         for name, one in own.items():
             found = []
             for seed in SEEDS:
                 kept = np.random.default_rng(seed).permutation(places)[:count]
-                train = world.take(~world.is_real | np.isin(world.sources, kept))
+                left = from_("photograph-", world) & ~np.isin(world.sources, kept)
+                train = world.take(~left)
                 found.append(told(fitted(train, one, penalty), one))
             rows.append((f"{count} places", name, found))
     note(table("Number of photographed places", rows))

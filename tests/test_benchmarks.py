@@ -134,6 +134,36 @@ def test_a_collection_is_judged_by_file_and_by_recording() -> None:
     assert all(0 <= one["origin"]["value"] <= 1 for one in found.values())
 
 
+def test_eyes_are_judged_on_sources_that_they_never_saw() -> None:
+    import eyes
+
+    rng = np.random.default_rng(0)
+    sources = np.repeat(np.arange(12), 6)
+    is_real = sources % 2 == 0
+    # Features 0 to 11 name the source, 12 tells the truth in part; nothing moves.
+    shown = np.concatenate([np.eye(12)[sources], is_real[:, None] + 0.0], axis=1)
+    shown += rng.normal(0, 0.1, shown.shape)
+
+    def footage(told_by_truth: bool) -> eyes.Footage:
+        means = shown if told_by_truth else shown[:, :12]
+        return eyes.Footage(
+            np.concatenate([means, np.zeros_like(means)], axis=1),
+            np.where(is_real, "real", "game"),
+            np.array([f"source-{number:02d}" for number in sources]),
+            np.array([f"{number}/{file}" for file, number in enumerate(sources)]),
+            np.zeros(len(sources), bool),
+        )
+
+    named, true = footage(False), footage(True)
+    assert eyes.told(eyes.fitted(named, named, 0.01), named).everything > 0.95
+    assert eyes.told(eyes.crossed(named, None, 0.01, seed=1), named).everything < 0.7
+    assert eyes.told(eyes.crossed(true, None, 0.01, seed=1), true).everything > 0.9
+    assert eyes.from_("source-0", named).sum() == 60
+    stills = eyes.stilled(eyes.replace(named, values=named.values + 1.0)).values
+    assert np.array_equal(stills[:, :12], named.values[:, :12] + 1.0)
+    assert not stills[:, 12:].any()
+
+
 @pytest.mark.slow
 def test_the_table_of_speed_has_every_rival(tmp_path: Path) -> None:
     text = run(
