@@ -74,6 +74,14 @@ _MULTIRUN = (
 # Options of Hydra that print something and run nothing.
 _SHOWING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"}
 _HAS_A_MEANING = re.compile(r"[][{}()'\",\\$]")
+# What OmegaConf says, and what helps.
+_REMEDIES = {
+    "converted to Float": "a number",
+    "converted to Integer": "a whole number",
+    "not a valid bool": "true or false",
+}
+# Less alike is no slip of the hand.
+_ALIKE = 0.7
 # Revisions of git such as HEAD~1 and main^, which are no values in Hydra's grammar.
 _REVISION = re.compile(r"([\w.]+)=([\w./@-]*[~^][\w./@~^-]*)")
 
@@ -146,8 +154,9 @@ def compose(name: str, *overrides: str) -> App:
             what = str(cause).splitlines()[0]
             key = getattr(cause, "full_key", None)
             where = f"{key}: " if key else ""
+            remedy = next((r for said, r in _REMEDIES.items() if said in what), "another value")
             raise UserError(
-                f"configuration: {' '.join(overrides)}: {where}{what}; give another value"
+                f"configuration: {' '.join(overrides)}: {where}{what}; give {remedy}"
             ) from error
     return to_dataclass(config, _APPS[name])
 
@@ -183,13 +192,13 @@ def _check(override: str, keys: Collection[str]) -> None:
     if parsed.type is OverrideType.DEL:
         raise UserError(f"'{override}': no key can be left out; give it another value with key=…")
     if parsed.type is not OverrideType.CHANGE:
-        near = difflib.get_close_matches(key.lstrip("+"), keys, 1)
+        near = difflib.get_close_matches(key.lstrip("+"), keys, 1, _ALIKE)
         remedy = f"{near[0]}=…" if near else "key=value, without +"
         raise UserError(f"'{override}': no key can be added; give {remedy}, and see conf/")
     if key not in keys and not (
         key.rpartition(".")[2].isdigit() and key.rpartition(".")[0] in keys
     ):
-        near = difflib.get_close_matches(key, keys, 3)
+        near = difflib.get_close_matches(key, keys, 3, _ALIKE)
         remedy = f"did you mean {' or '.join(near)}?" if near else "see conf/ for the keys"
         raise UserError(
             f"{override}: Could not override '{key}': there is no such key; {remedy}"

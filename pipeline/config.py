@@ -465,7 +465,7 @@ class ExportApp(App):
     """`python -m pipeline export`"""
 
     out: str | None = None
-    """Folder to write; without one, `onnx` in the work folder."""
+    """Folder to write; without one, a folder for the model in `onnx` of the work folder."""
     factory: str | None = None
     """As for evaluate."""
 

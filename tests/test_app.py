@@ -27,6 +27,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         ("sed=1", "Could not override 'sed'"),
         ("seed=abc", "seed: Value 'abc' of type 'str' could not be converted to Integer"),
+        ("seed=abc", "; give a whole number"),
+        ("val_fraction=much", "; give a number"),
+        ("find_parts=maybe", "; give true or false"),
+        ("spilts=3", "there is no such key; see conf/ for the keys"),
         ("seed=???", "no value for seed"),
         ("paths.work=null", "field 'paths.work' is not Optional"),
         ("run.executor=threads", "run.executor=threads must be one of serial, processes, ray"),

@@ -47,7 +47,10 @@ def read_runs(
             here = [state.data for state in shown if state.rev == _WORKSPACE and state.data]
             edited = _edited(repo, [path for data in here for path in data.metrics])
     except (DvcException, SCMError) as error:
-        raise UserError(f"{' '.join(revs) or project}: {error.__cause__ or error}") from error
+        remedy = "; name branches, tags, commits or experiments, as dvc exp show lists them"
+        raise UserError(
+            f"{' '.join(revs) or project}: {error.__cause__ or error}{remedy if revs else ''}"
+        ) from error
     for state in _finished(shown, left_out):
         lock = _lock(project, state.rev)
         metrics: dict[str, float] = {}

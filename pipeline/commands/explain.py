@@ -34,7 +34,8 @@ def run(subject: str, cfg: IngestApp) -> None:
     """Print what a file was, what it became, where that went, and why.
 
     Args:
-        subject: `<collection>/<path>`, a path or the end of one, or the id of a clip or variant.
+        subject: `<collection>/<path>`, a path or the end of one, where the file lies on this
+            machine, or the id of a clip or variant.
 
     Raises:
         UserError: ingest has not run, or knows nothing of the kind.
@@ -45,7 +46,7 @@ def run(subject: str, cfg: IngestApp) -> None:
     if clip is not None:
         _print_clip(clip, subject, paths)
         return
-    files = _find_files(subject, paths)
+    files = _find_files(subject, paths) or _find_files(_in_collection(subject, paths), paths)
     if len(files) > 1:
         lines = [f"  {_name(file)}" for file in files[:_MAX_LISTED]]
         lines += [f"  and {len(files) - _MAX_LISTED} more"] * (len(files) > _MAX_LISTED)
@@ -87,6 +88,15 @@ def _find_files(subject: str, paths: Paths) -> list[File]:
         if matches:
             return matches
     return found
+
+
+def _in_collection(subject: str, paths: Paths) -> str:
+    """`<collection>/<path>` of a file that is named by where it lies, such as footage/a/b.mp4."""
+    path = Path(subject).absolute()
+    for folder in map(Path, (paths.footage, paths.synthetic)):
+        if path.is_relative_to(folder.absolute()):
+            return str(path.relative_to(folder.absolute()))
+    return subject
 
 
 def _known_names(subject: str, paths: Paths) -> Iterator[str]:

@@ -6,7 +6,7 @@ import difflib
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow.compute as pc
@@ -19,6 +19,9 @@ from pipeline.links import find_collections
 _ROWS_PER_BATCH = 8192
 # Comparing texts is slow; among more, the nearest may be missed.
 _MAX_COMPARED = 50_000
+_MAX_ALIKE, _MAX_SUGGESTED = 20, 3
+# Less alike is no slip of the hand.
+_ALIKE = 0.7
 
 
 def at_hand(cfg: IngestApp) -> IngestApp:
@@ -59,7 +62,17 @@ def column(table: Path, name: str) -> Iterator[str]:
 def nearest(text: str, known: Iterable[str]) -> str:
     """End of a message: what is known and looks like `text`."""
     distinct = sorted(set(itertools.islice(known, _MAX_COMPARED)))
-    near = difflib.get_close_matches(text, distinct, n=3, cutoff=0.5)
+    alike = difflib.get_close_matches(text, distinct, n=_MAX_ALIKE, cutoff=_ALIKE)
+    near = [name for name in alike if _share(_stem(text), _stem(name)) >= _ALIKE]
     if near:
-        return f"did you mean {' or '.join(near)}?"
+        return f"did you mean {' or '.join(near[:_MAX_SUGGESTED])}?"
     return f"there are {', '.join(distinct[:5])}{', …' * (len(distinct) > 5)}" if distinct else ""
+
+
+def _share(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
+
+
+def _stem(text: str) -> str:
+    """The name of a file, since all files of a folder are alike in folder and suffix."""
+    return PurePosixPath(text).stem

@@ -58,6 +58,7 @@ def test_metrics_parameters_and_confidence_can_be_chosen(
     ("override", "told"),
     [
         ("metrics=[val_aurok]", "none is 'val_aurok'; did you mean val_auroc"),
+        ("metrics=[nosuch]", "none is 'nosuch'; there are "),
         ("over=[train.sed]", "no parameter 'train.sed'; did you mean train.seed"),
         ("format=html", "'html' is none of table, markdown, csv"),
     ],

@@ -119,6 +119,11 @@ def test_the_end_of_a_name_is_enough(told: Told, subject: str) -> None:
     assert told(subject).startswith("unit7/range/yard.mp4\n")
 
 
+def test_where_a_file_lies_names_it_too(told: Told, cfg: Any) -> None:
+    for folder in (cfg.paths.footage, cfg.paths.synthetic):
+        assert told(f"{folder}/unit7/range/yard.mp4").startswith("unit7/range/yard.mp4\n")
+
+
 def test_an_ambiguous_end_lists_the_files_and_fails(
     told: Told, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +159,11 @@ def test_a_forgotten_file_is_remembered_as_such(told: Told, cfg: Any) -> None:
 def test_an_unknown_name_suggests_near_ones(told: Told) -> None:
     with pytest.raises(UserError, match=r"'range/rof\.mp4' is no file.*unit7/range/roof\.mp4"):
         told("range/rof.mp4")
+
+
+def test_a_name_that_is_like_none_suggests_no_file_of_its_folder(told: Told) -> None:
+    with pytest.raises(UserError, match=r"'unit7/range/nope\.mp4' is no file.*; there are "):
+        told("unit7/range/nope.mp4")
 
 
 def test_without_ingest_there_is_nothing_to_tell(compose: Callable[..., App]) -> None:

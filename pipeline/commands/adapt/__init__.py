@@ -17,6 +17,7 @@ from pipeline.assess.plots import write_csv
 from pipeline.commands.adapt import detector, footage, judgement, record
 from pipeline.commands.adapt.footage import Own
 from pipeline.config import AdaptApp, TrainApp
+from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.data import PackedData
 from pipeline.learn.losses import IS_REAL
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 REPORT, CURVE, METRICS = "report.html", "learning_curve.csv", "metrics.json"
 
+# evaluate.py names a collection so.
+_KEY = "collection="
+
 
 def run(collection: str, cfg: AdaptApp) -> None:
     """Write weights whose answer on the origin learned from a collection too, and a report.
@@ -47,6 +51,8 @@ def run(collection: str, cfg: AdaptApp) -> None:
             not those of its training; a collection that gives nothing to learn from; a folder that
             is in use for something else.
     """
+    if collection.startswith(_KEY):
+        raise UserError(f"{collection}: adapt takes the folder alone: {collection[len(_KEY) :]}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     work, models = Path(cfg.paths.work), Path(cfg.paths.models)
     adapting = weights.load(models, trusted_factory=cfg.factory)

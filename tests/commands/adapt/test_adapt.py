@@ -240,6 +240,11 @@ def test_a_collection_that_teaches_nothing_is_an_error(
     assert not (detector / "adapted" / "own").exists()
 
 
+def test_a_collection_is_named_without_a_key(detector: Path) -> None:
+    with pytest.raises(UserError, match="adapt takes the folder alone: /data/mine"):
+        adapt.run("collection=/data/mine", cfg=configured(detector))
+
+
 def test_a_folder_that_is_not_there_is_an_error(detector: Path) -> None:
     with pytest.raises(UserError, match="nowhere: no such folder"):
         adapt.run(str(detector / "nowhere"), cfg=configured(detector))
