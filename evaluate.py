@@ -265,7 +265,9 @@ def learned_from(cfg: EvaluateApp, detector: Detector, collection: str) -> list[
         read_manifest(clips), clips, packed, cfg.run.num_workers, overlap.LEARNED_FROM
     )
     for path in sorted(found):
-        log.warning("evaluate: %s: training had it, so that it is told better than new files", path)
+        log.warning(
+            "evaluate: %s: training had it, so that it may be told better than new files", path
+        )
     return sorted(found)
 
 

@@ -255,7 +255,7 @@ def test_files_that_training_had_are_named_in_the_log_and_on_the_page(
     run(asked)
     page = (reports / "report.html").read_text()
     assert "1 of 3 files was among the samples that training learned from" in page
-    assert "than they would be without: street.mp4." in page
+    assert "so may be too good: street.mp4." in page
     assert "street.mp4: training had it" in caplog.text
     assert "doom.mp4: training had it" not in caplog.text
     told = json.loads((reports / "metrics.json").read_text())["parts"]["home"]

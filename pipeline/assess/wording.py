@@ -337,7 +337,7 @@ def learned_files(metrics: Mapping[str, Any]) -> list[str]:
     return [
         f"{len(learned_from)} of {count(metrics['num_examples'], 'file')} "
         f"{'was' if len(learned_from) == 1 else 'were'} among the samples that training learned "
-        "from or was tuned on. All numbers count them, and are better than they would be without: "
+        "from or was tuned on. All numbers count them, and so may be too good: "
         f"{listed}{f' and {more} more, which metrics.json lists' if more > 0 else ''}."
     ]
 

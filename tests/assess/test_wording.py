@@ -135,3 +135,11 @@ def test_the_page_leads_with_real_footage_where_there_is_some() -> None:
     assert "with imitations as the real side" in said
     assert "fewer than 20" in said
     assert wording.real_footage({"test": summary(RENDERER, GAME)}, "clip") == ""
+
+
+def test_of_many_files_that_training_had_some_are_named_and_the_rest_counted() -> None:
+    names = [f"{number:02}.mp4" for number in range(12)]
+    (found,) = wording.learned_files({"learned_from": names, "num_examples": 20})
+    assert found.startswith("12 of 20 files were among the samples that training learned from")
+    assert found.endswith("08.mp4, 09.mp4 and 2 more, which metrics.json lists.")
+    assert wording.learned_files({"learned_from": [], "num_examples": 20}) == []
