@@ -169,7 +169,9 @@ def cut(content: bytes, duration_s: float) -> bytes:
         if length is None or length <= duration_s * av.time_base:
             return content
         written = io.BytesIO()
-        with av.open(written, "w", format=original.format.name) as target:
+        # Readers of one family share a name, which lists them; writers do not.
+        names = original.format.name.split(",")
+        with av.open(written, "w", format="mp4" if "mp4" in names else names[0]) as target:
             streams = {one.index: target.add_stream_from_template(one) for one in original.streams}
             for packet in original.demux():
                 if _starts_in(packet, duration_s):

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from pipeline import video
 from pipeline.config import EngineSettings
 from pipeline.engines import packages
 from pipeline.errors import UserError
@@ -82,6 +83,12 @@ def test_what_is_longer_is_cut_and_its_packets_stay_as_they_are(package: Path) -
             assert np.array_equal(before.to_ndarray(), after.to_ndarray())
     assert packages.cut(long, 1.0) == short
     assert packages.cut(long, 3.0) == long
+
+
+def test_an_mp4_is_cut_too() -> None:
+    long = video.encode(moving_frames(0, 45), 15.0, kbit_s=200, keyint=15)
+    with av.open(io.BytesIO(packages.cut(long, 1.0)), "r") as file:
+        assert sum(1 for _ in file.decode(video=0)) in range(14, 19)
 
 
 def test_packages_that_were_not_fetched_are_named(
