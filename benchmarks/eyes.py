@@ -112,10 +112,10 @@ class Clips:
                     frames = np.ascontiguousarray(self.read(number)[None])
                     clip = torch.from_numpy(frames)
                     found.append(look(encoder, clip, pictures.every_frames).half().numpy())
-            # The name must end as numpy would end it.
-            partial_path = path.with_suffix(".partial.npy")
-            np.save(partial_path, np.concatenate(found))
-            partial_path.rename(path)
+            unfinished = path.with_suffix(".partial")
+            with unfinished.open("wb") as file:
+                np.save(file, np.concatenate(found))
+            unfinished.rename(path)
         return Footage(
             seen(np.load(path)),
             np.array([one.origin for one in self.samples]),

@@ -53,9 +53,7 @@ def write_results(
     for one in scored:
         if one.files is not None:
             metrics[one.name]["num_rejected"] = one.files.num_rows - one.judged.num_rows
-            metrics[one.name]["learned_from"] = (
-                None if one.learned_from is None else sorted(one.learned_from)
-            )
+            metrics[one.name]["learned_from"] = one.learned_from
         write_plots(folder / "plots" / one.name, one.examples, metrics[one.name], settings.num_bins)
     for name in absent:
         write_plots(folder / "plots" / name, None, {}, settings.num_bins)

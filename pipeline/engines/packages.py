@@ -203,4 +203,4 @@ def _content(source: Source, path: str, sha256: str) -> bytes:
 
 
 def _wheel(source: Source) -> Path | None:
-    return next(iter(sorted(FOLDER.glob(f"{source.wheel}-*.whl"))), None)
+    return min(FOLDER.glob(f"{source.wheel}-*.whl"), default=None)

@@ -73,11 +73,8 @@ def run(evidence: Evidence) -> Section:
     after = {name: Examples.from_clips(table) for name, table in tables.items()}
     bootstrap = evidence.settings.bootstrap
     cues = probed.read(evidence.places)
-    others = {_STILL_FICTION: _still_fiction(chosen.examples, after["frozen"])}
-    pairs = {
-        name: effects.compare(chosen.examples, (after | others)[name], bootstrap)
-        for name in _CHANGES
-    }
+    after[_STILL_FICTION] = _still_fiction(chosen.examples, after["frozen"])
+    pairs = {name: effects.compare(chosen.examples, after[name], bootstrap) for name in _CHANGES}
     limit = altered.threshold(evidence.val)
     drawn = {kind: after[kind] for kind in overlays}
     flips = counterfactuals.flips(chosen, drawn, limit, bootstrap)
