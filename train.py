@@ -137,7 +137,7 @@ def finished(
         product_logits(torch.from_numpy(origin), discharge),
         1.0,
         {**history.best_metrics(), "val_origin_auroc": auroc(origin[counted], is_real[counted])},
-        [eyes.encoder.provenance()],
+        eyes.encoder.provenance(),
     )
 
 

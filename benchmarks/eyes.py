@@ -19,7 +19,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from pipeline import app, video, workdir
 from pipeline.assess.scores import Read
-from pipeline.config import EmbedApp, PicturesConfig, TrainApp
+from pipeline.config import EmbedApp, EncoderConfig, PicturesConfig, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.looks import look
@@ -101,7 +101,7 @@ class Clips:
     def seen_by(self, pictures: PicturesConfig) -> Footage:
         """The clips with what an encoder sees in them."""
         code = workdir.code_sha256("learn/encoders")
-        key = workdir.key(code, pictures.__dict__, [one.sha256 for one in self.samples])
+        key = workdir.key(code, asdict(pictures), [one.sha256 for one in self.samples])
         path = self.work / "features" / f"{key}.npy"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -344,11 +344,13 @@ def run(arguments: argparse.Namespace) -> None:
     collections = {place.name: of_collection(place, work) for place in arguments.collections}
 
     sizes = [int(size) for size in arguments.sizes.split(",")]
+    beside = [int(size) for size in arguments.beside.split(",") if size]
     everies = [int(every) for every in arguments.every.split(",")]
     chosen = embed_cfg.pictures
     ways = [replace(chosen, size=size) for size in sizes]
     ways += [replace(chosen, every_frames=every) for every in everies]
-    ways = list({json.dumps(way.__dict__): way for way in [chosen, *ways]}.values())
+    ways += [replace(chosen, more=[EncoderConfig(chosen.name, size)]) for size in beside]
+    ways = list({json.dumps(asdict(way)): way for way in [chosen, *ways]}.values())
     out: list[str] = []
 
     def note(text: str) -> None:
@@ -360,7 +362,8 @@ def run(arguments: argparse.Namespace) -> None:
         drawn = default.seen_by(way)
         own = {name: clips.seen_by(way) for name, clips in collections.items()}
         both, world = joined(list(own.values())), drawn.take(~drawn.rendered)
-        what = f"{way.name} at {way.size} px, a look every {way.every_frames} frames"
+        seen_at = " and ".join(f"{one.name} at {one.size} px" for one in (way, *way.more))
+        what = f"{seen_at}, a look every {way.every_frames} frames"
         for name, one in own.items():
             rows.append((what, name, [told(fitted(world, one, penalty), one)]))
         found = over_seeds(partial(crossed, both, world, penalty), both)
@@ -456,6 +459,9 @@ def main() -> None:
     parser.add_argument("collections", nargs="+", type=Path, metavar="COLLECTION")
     parser.add_argument("--packed", help="packed samples, those of conf/paths.yaml if not given")
     parser.add_argument("--sizes", default="126,196", metavar="PIXELS[,PIXELS]")
+    parser.add_argument(
+        "--beside", default="", metavar="PIXELS[,PIXELS]", help="the encoder once more, at these"
+    )
     parser.add_argument("--every", default="8,16", metavar="FRAMES[,FRAMES]")
     parser.add_argument("--out", type=Path, help="a file for the tables")
     try:

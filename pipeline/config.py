@@ -197,13 +197,21 @@ class PackConfig:
 
 
 @dataclass
-class PicturesConfig:
-    """The frozen encoder that sees the frames."""
+class EncoderConfig:
+    """A frozen encoder that sees the frames."""
 
     name: str = MISSING
     """`dinov2_vits14`, `hf:<folder or hub id>`, or `none`."""
     size: int = between(14)
     """Pixels of the side that it sees; encoders of Hugging Face may have a size of their own."""
+
+
+@dataclass
+class PicturesConfig(EncoderConfig):
+    """The frozen encoders that see the frames: the first one, and what stands beside it."""
+
+    more: list[EncoderConfig] = MISSING
+    """Their features stand beside those of the first encoder, in this order."""
     every_frames: int = between(1)
     """Frames from one look to the next; an encoder of video takes a whole clip at once."""
 
@@ -557,6 +565,9 @@ def _impossible(values: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]
         value, key = getattr(values, f.name), f"{prefix}{f.name}"
         if is_dataclass(value):
             yield from _impossible(value, f"{key}.")
+        elif isinstance(value, list) and any(is_dataclass(one) for one in value):
+            for number, one in enumerate(value):
+                yield from _impossible(one, f"{key}[{number}].")
         elif "one_of" in f.metadata:
             if value not in f.metadata["one_of"]:
                 yield key, value, f"must be one of {', '.join(f.metadata['one_of'])}"

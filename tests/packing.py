@@ -64,7 +64,7 @@ def write_features(
     *,
     shard_samples: int = 16,
     pictures: Mapping[str, Any] | None = None,
-    provenance: Mapping[str, str] | None = None,
+    provenance: Sequence[Mapping[str, str]] | None = None,
     architecture: Mapping[str, Any] | None = None,
 ) -> Path:
     """What the stage embed leaves of rows of the packed index, in this order.
@@ -85,9 +85,9 @@ def write_features(
     pq.write_table(table, folder / features.INDEX)
     card = {
         "architecture": architecture or {"name": "test"},
-        "provenance": provenance or {"sha256": "0"},
+        "provenance": provenance or [{"sha256": "0"}],
         "first_frame": 2,
-        "pictures": pictures or {"name": "test", "size": 16, "every_frames": 4},
+        "pictures": pictures or {"name": "test", "size": 16, "more": [], "every_frames": 4},
     }
     (folder / features.CARD).write_text(json.dumps(card))
     manifest.write_stats(folder, {"samples": {"embedded": len(embedded)}})

@@ -71,7 +71,7 @@ def test_their_hash_is_of_the_encoder_and_the_samples(
 ) -> None:
     before = read(folder, packed).sha256
     assert read(folder, packed).sha256 == before
-    edit(folder, provenance={"sha256": "other"})
+    edit(folder, provenance=[{"sha256": "other"}])
     assert read(folder, packed).sha256 != before
 
 

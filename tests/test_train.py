@@ -121,12 +121,14 @@ def test_the_metrics_are_those_of_the_weights_that_are_kept(
 
 @pytest.fixture(scope="module")
 def embedded(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Features of a small encoder."""
+    """Features of two small encoders."""
     folder = tmp_path_factory.mktemp("embedded")
+    other = write_checkpoint(folder / "other", seed=1)
     cfg = app.compose(
         "embed",
         f"pictures.name={write_checkpoint(folder / 'dino')}",
         "pictures.size=16",
+        f"pictures.more=[{{name:'{other}',size:16}}]",
         "pictures.every_frames=4",
         *(f"paths.packed={packed}", f"paths.features={folder / 'features'}"),
         *(f"paths.work={folder / 'work'}", "run.executor=serial", "run.progress=false"),
@@ -152,7 +154,7 @@ def test_where_features_are_another_part_answers_on_the_origin(with_eyes: Path) 
     assert card["temperature"] == 1.0
     assert [encoder.keys() for encoder in card["encoders"]] == [
         {"name", "origin", "licence", "sha256"}
-    ]
+    ] * 2
     assert {row["origin_weight"] for row in card["data"]["footage"]} == {1.0}
 
 

@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from pipeline.config import PicturesConfig, TrainConfig
+from pipeline.config import TrainConfig
 from pipeline.errors import UserError
 from pipeline.features import Features
 from pipeline.learn import encoders
@@ -309,7 +309,12 @@ def _overconfidence(found: Floats, is_real: NDArray[np.bool_], odds: Floats) -> 
 
 
 def _encoder_of(features: Features) -> Encoder:
-    pictures = PicturesConfig(**features.card["pictures"])
+    try:
+        pictures = encoders.settings_of(features.card["pictures"])
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"features made by other settings than those of today ({error!r}); run dvc repro embed"
+        ) from error
     encoder = encoders.build(pictures)
     made = (encoder.provenance(), encoder.architecture(), first_look(pictures.every_frames))
     if made != tuple(

@@ -70,13 +70,21 @@ def embed_block(block: Block) -> None:
     # A worker that died may have left it.
     partial.mkdir(exist_ok=True)
     values = torch.cat(found).half().cpu().numpy()
-    if not np.isfinite(values).all():
-        raise UserError(
-            f"conf/embed.yaml: pictures.name={block.pictures.name}: features that are infinite or "
-            "no numbers in half precision; take another encoder"
-        )
+    widths = [part.num_features for part in encoder.each()]
+    own = np.split(values, np.cumsum(widths)[:-1], axis=-1)
+    for name, features_of_one in zip(_names(block.pictures), own, strict=True):
+        if not np.isfinite(features_of_one).all():
+            raise UserError(
+                f"conf/embed.yaml: name={name}: features that are infinite or no numbers in half "
+                "precision; take another encoder"
+            )
     np.save(partial / _FOUND, values)
     partial.rename(block.folder)
+
+
+def _names(pictures: PicturesConfig) -> list[str]:
+    """Of the encoders, in the order of their features."""
+    return [pictures.name, *(one.name for one in pictures.more)]
 
 
 def _clip(samples: Samples, place: Place, device: str) -> torch.Tensor:
@@ -85,7 +93,7 @@ def _clip(samples: Samples, place: Place, device: str) -> torch.Tensor:
 
 @lru_cache(maxsize=1)
 def _loaded(text: str, device: str) -> Encoder:
-    return encoders.build(PicturesConfig(**json.loads(text))).to(device)
+    return encoders.build(encoders.settings_of(json.loads(text))).to(device)
 
 
 def _encoder(pictures: PicturesConfig, device: str) -> Encoder:
@@ -105,17 +113,23 @@ def run(cfg: EmbedApp) -> None:
     paths, work = cfg.paths, Path(cfg.paths.work)
     packed = Packed.open(paths.packed, work, cfg.run.cache_gb)
     if cfg.pictures.name == encoders.NONE:
+        if beside := _names(cfg.pictures)[1:]:
+            raise UserError(
+                f"conf/embed.yaml: pictures.name={encoders.NONE}, but pictures.more has "
+                f"{', '.join(beside)}; set pictures.name={beside[0]}, or pictures.more=[]"
+            )
         with storage.replacing(paths.features, work) as fresh:
             manifest.write_stats(fresh, {"samples": {}})
         log.info("embed: conf/embed.yaml: pictures.name=none, so there is nothing to do")
         return
     device = device_of(cfg.run)
     encoder = _encoder(cfg.pictures, device)
-    if encoder.modality == "sound":
-        raise UserError(
-            f"conf/embed.yaml: pictures.name={cfg.pictures.name}: an encoder of sound, and samples "
-            "hold pictures alone; take one of pictures or of video"
-        )
+    for one, asked in zip(encoder.each(), _names(cfg.pictures), strict=True):
+        if one.modality == "sound":
+            raise UserError(
+                f"conf/embed.yaml: name={asked}: an encoder of sound, and samples hold pictures "
+                "alone; take one of pictures or of video"
+            )
     # Raises where the two do not fit, before hours of work.
     num_looks(encoder, packed.format.num_frames, cfg.pictures.every_frames)
     made_by = workdir.key(

@@ -174,11 +174,12 @@ def test_exporting_again_elsewhere_gives_the_same_bytes(exported: Path, tmp_path
     }
 
 
-@pytest.fixture(scope="module")
-def with_eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose network has a frozen encoder beside it, exported."""
+@pytest.fixture(scope="module", params=[1, 2])
+def with_eyes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose network has a frozen encoder, or two, beside it, exported."""
     folder = tmp_path_factory.mktemp("eyes")
-    network = product_of(smallest_causal(), checkpoint_eyes(folder / "dino")).eval()
+    eyes = checkpoint_eyes(folder / "dino", num_encoders=request.param)
+    network = product_of(smallest_causal(), eyes).eval()
     write(network, folder)
     return folder
 

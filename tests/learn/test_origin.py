@@ -139,7 +139,7 @@ def test_weights_that_changed_since_the_features_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = Project(tmp_path)
-    monkeypatch.setattr(Colours, "provenance", lambda self: {"sha256": "1"})
+    monkeypatch.setattr(Colours, "provenance", lambda self: [{"sha256": "1"}])
     with pytest.raises(
         UserError, match=r"pictures\.name=test: its weights, or what it makes of frames, are"
     ):

@@ -203,16 +203,16 @@ def test_only_a_causal_network_answers_for_streams(tmp_path: Path) -> None:
         weights.load(tmp_path).stream(1)
 
 
-def with_eyes(folder: Path) -> Network:
-    network = product_of(small_causal(), checkpoint_eyes(folder)).eval()
+def with_eyes(folder: Path, num_encoders: int) -> Network:
+    network = product_of(small_causal(), checkpoint_eyes(folder, num_encoders=num_encoders)).eval()
     network.discharge_scale.fill_(0.7)
     return network
 
 
-@pytest.fixture
-def product(tmp_path: Path) -> tuple[Path, Network]:
-    """The folder of a model with eyes, and what was saved there."""
-    network, folder = with_eyes(tmp_path / "dino"), tmp_path / "models"
+@pytest.fixture(params=[1, 2])
+def product(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Network]:
+    """The folder of a model with eyes, of one encoder or two, and what was saved there."""
+    network, folder = with_eyes(tmp_path / "dino", request.param), tmp_path / "models"
     folder.mkdir()
     weights.save(
         folder,

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from pipeline import features
-from pipeline.config import App, PicturesConfig
+from pipeline.config import App, EncoderConfig
 from pipeline.errors import UserError
 from pipeline.features import INDEX
 from pipeline.learn import encoders
+from pipeline.learn.encoders.base import Joined
 from pipeline.learn.encoders.looks import look
 from pipeline.packed import INDEX_SCHEMA, Packed
 from pipeline.stages import embed
@@ -227,7 +228,7 @@ def test_features_that_are_no_numbers_are_refused(
     write_samples(tmp_path / "packed")
     seen = Colours.forward
     monkeypatch.setattr(Colours, "forward", lambda self, taken: 1e6 * seen(self, taken))
-    with pytest.raises(UserError, match=r"pictures\.name=dinov2_vits14: features that are inf"):
+    with pytest.raises(UserError, match=r"name=dinov2_vits14: features that are inf"):
         embed.run(compose("embed", *TINY))
     assert not (tmp_path / "features").exists()
 
@@ -315,11 +316,12 @@ def test_the_card_says_which_encoder_and_how_it_looked(
     compose: Callable[..., App], colours: Colours, tmp_path: Path
 ) -> None:
     write_samples(tmp_path / "packed")
-    embed.run(compose("embed", *TINY))
+    cfg: Any = compose("embed", *TINY, "pictures.more=[]")
+    embed.run(cfg)
     card = json.loads((tmp_path / "features" / "encoder.json").read_text())
     assert card["architecture"] == {"name": "colours"}
     assert card["provenance"] == Colours().provenance()
-    assert PicturesConfig(**card["pictures"]).every_frames == 4
+    assert encoders.settings_of(card["pictures"]) == cfg.pictures
 
 
 def test_no_encoder_leaves_nothing_but_that(
@@ -340,14 +342,59 @@ def test_an_encoder_of_sound_is_refused(
 
     write_samples(tmp_path / "packed")
     monkeypatch.setattr(encoders, "build", lambda pictures: Ears())
-    with pytest.raises(UserError, match=r"pictures\.name=dinov2_vits14: an encoder of sound"):
+    with pytest.raises(UserError, match=r"name=dinov2_vits14: an encoder of sound"):
         embed.run(compose("embed"))
+    beside = Joined([Colours(), Ears()])
+    monkeypatch.setattr(encoders, "build", lambda pictures: beside)
+    embed._loaded.cache_clear()
+    with pytest.raises(UserError, match=r"name=hf:ast: an encoder of sound"):
+        embed.run(compose("embed", *TINY, "pictures.more=[{name:hf:ast,size:16}]"))
     assert not (tmp_path / "features").exists()
+
+
+def test_several_encoders_are_embedded_side_by_side(
+    compose: Callable[..., App], encoder: str, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    other = write_checkpoint(tmp_path / "other", seed=1)
+    found = []
+    for first, more in ((encoder, ""), (other, ""), (encoder, f"{{name:'{other}',size:24}}")):
+        embed._loaded.cache_clear()
+        embed.run(compose("embed", f"pictures.name={first}", *TINY, f"pictures.more=[{more}]"))
+        found.append(np.load(tmp_path / "features" / "features-00000.npy"))
+    assert found[2].shape == (15, 2, 64)
+    assert np.array_equal(found[2][..., :32], found[0])
+    # It sees another size than alone.
+    assert not np.allclose(found[2][..., 32:], found[1])
+    card = json.loads((tmp_path / "features" / "encoder.json").read_text())
+    assert [row["name"] for row in card["provenance"]] == ["dino", "other"]
+    assert encoders.settings_of(card["pictures"]).more == [EncoderConfig(other, 24)]
+
+
+def test_which_encoder_gives_no_numbers_is_named(
+    compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blinding(Colours):
+        def forward(self, taken: torch.Tensor) -> torch.Tensor:
+            return 1e6 * super().forward(taken)
+
+    write_samples(tmp_path / "packed")
+    beside = Joined([Colours(), Blinding()])
+    monkeypatch.setattr(encoders, "build", lambda pictures: beside)
+    with pytest.raises(UserError, match=r"name=hf:sun: features that are infinite"):
+        embed.run(compose("embed", *TINY, "pictures.more=[{name:hf:sun,size:16}]"))
+
+
+def test_no_encoder_beside_another_is_refused(compose: Callable[..., App], tmp_path: Path) -> None:
+    write_samples(tmp_path / "packed")
+    beside = "pictures.more=[{name:dinov2_vits14,size:126}]"
+    with pytest.raises(UserError, match=r"name=none, but pictures\.more has dinov2_vits14"):
+        embed.run(compose("embed", "pictures.name=none", beside))
 
 
 def test_an_unknown_encoder_lists_the_known_ones(
     compose: Callable[..., App], tmp_path: Path
 ) -> None:
     write_samples(tmp_path / "packed")
-    with pytest.raises(UserError, match=r"pictures\.name=owl is none of dinov2_vits14, hf:.*none"):
+    with pytest.raises(UserError, match=r"pictures\.name=owl is no encoder; .*vits14, hf:.*none"):
         embed.run(compose("embed", "pictures.name=owl"))

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config import PicturesConfig
+from pipeline.config import EncoderConfig, PicturesConfig
 from pipeline.errors import UserError
 from pipeline.learn.encoders import dino
-from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.encoders.base import Encoder, Joined
 
 NONE = "none"
 """The name that asks for no encoder."""
 HF = "hf:"
 """What the name of an encoder of transformers begins with; imported only when asked for."""
+
+
+def settings_of(values: Mapping[str, Any]) -> PicturesConfig:
+    """The settings whose `dataclasses.asdict` was written down as JSON.
+
+    Raises:
+        TypeError, KeyError: other values than those of these settings.
+    """
+    return PicturesConfig(**{**values, "more": [EncoderConfig(**one) for one in values["more"]]})
 
 
 def build(pictures: PicturesConfig) -> Encoder:
@@ -22,15 +31,22 @@ def build(pictures: PicturesConfig) -> Encoder:
     Raises:
         UserError: an unknown name, weights that are not here, or settings that do not fit.
     """
-    if pictures.name == dino.NAME:
-        return dino.Dino.published(size=pictures.size)
-    if pictures.name.startswith(HF):
+    parts = [_build("pictures", pictures)]
+    parts += [_build(f"pictures.more[{n}]", one) for n, one in enumerate(pictures.more)]
+    return parts[0] if len(parts) == 1 else Joined(parts)
+
+
+def _build(key: str, one: EncoderConfig) -> Encoder:
+    if one.name == dino.NAME:
+        return dino.Dino.published(size=one.size)
+    if one.name.startswith(HF):
         from pipeline.learn.encoders.hf import HfEncoder
 
-        return HfEncoder.from_checkpoint(pictures.name.removeprefix(HF), size=pictures.size)
+        return HfEncoder.from_checkpoint(one.name.removeprefix(HF), size=one.size)
     raise UserError(
-        f"conf/embed.yaml: pictures.name={pictures.name} is none of {dino.NAME}, "
-        f"hf:<folder or hub id> and {NONE}"
+        f"conf/embed.yaml: {key}.name={one.name} is no encoder; take {dino.NAME}, "
+        f"hf:<folder or hub id>, or for no encoder at all pictures.name={NONE} and "
+        "pictures.more=[]"
     )
 
 
@@ -49,5 +65,7 @@ def rebuild(architecture: Mapping[str, Any]) -> Encoder:
             from pipeline.learn.encoders.hf import HfEncoder
 
             return HfEncoder.from_architecture(**values)
+        case Joined.NAME:
+            return Joined([rebuild(part) for part in values["parts"]])
         case name:
             raise UserError(f"encoder '{name}' is unknown; run train.py again")

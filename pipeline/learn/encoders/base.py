@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 Modality = Literal["picture", "video", "sound"]
@@ -33,10 +35,56 @@ class Encoder(nn.Module, ABC):
     def forward(self, taken: Tensor) -> Tensor:
         """What the modality takes to features, (N, F)."""
 
+    def each(self) -> Iterator[Encoder]:
+        """The encoders in it, in the order of their features."""
+        yield self
+
     @abstractmethod
     def architecture(self) -> dict[str, Any]:
         """JSON values that `encoders.rebuild` makes the same encoder of, weights apart."""
 
     @abstractmethod
-    def provenance(self) -> dict[str, str]:
-        """Where the weights come from: `name`, `origin`, `licence` and `sha256`."""
+    def provenance(self) -> list[dict[str, str]]:
+        """Where the weights of each network in it come from.
+
+        `name`, `origin`, `licence` and `sha256`.
+        """
+
+
+class Joined(Encoder):
+    """Several encoders, whose features stand side by side.
+
+    It is one of video if any of them is, since it then has to be given whole clips, and one of
+    sound if any of them is.
+
+    Args:
+        parts: at least one.
+    """
+
+    NAME = "joined"
+    parts: nn.ModuleList
+
+    def __init__(self, parts: Sequence[Encoder]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+        there = {part.modality for part in parts}
+        self.modality = "sound" if "sound" in there else "video" if "video" in there else "picture"
+        self.num_features = sum(part.num_features for part in parts)
+
+    def each(self) -> Iterator[Encoder]:
+        """As in `Encoder`."""
+        for part in self.parts:
+            assert isinstance(part, Encoder)
+            yield from part.each()
+
+    def forward(self, taken: Tensor) -> Tensor:
+        """As in `Encoder`, of encoders that all take the same."""
+        return torch.cat([part(taken) for part in self.each()], dim=-1)
+
+    def architecture(self) -> dict[str, Any]:
+        """As in `Encoder`."""
+        return {"name": self.NAME, "parts": [part.architecture() for part in self.each()]}
+
+    def provenance(self) -> list[dict[str, str]]:
+        """As in `Encoder`."""
+        return [row for part in self.each() for row in part.provenance()]

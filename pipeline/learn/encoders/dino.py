@@ -81,7 +81,7 @@ class Dino(Encoder):
         super().__init__()
         if size < PATCH or size % PATCH:
             raise UserError(
-                f"conf/embed.yaml: pictures.size={size}: {NAME} sees patches of {PATCH} pixels; "
+                f"conf/embed.yaml: size={size}: {NAME} sees patches of {PATCH} pixels; "
                 f"take a multiple of {PATCH}, such as {max(1, round(size / PATCH)) * PATCH}"
             )
         self.size = size
@@ -132,14 +132,16 @@ class Dino(Encoder):
         """As in `Encoder`."""
         return {"name": NAME, "size": self.size}
 
-    def provenance(self) -> dict[str, str]:
+    def provenance(self) -> list[dict[str, str]]:
         """As in `Encoder`."""
-        return {
-            "name": "DINOv2 ViT-S/14",
-            "origin": f"package {PACKAGE}",
-            "licence": LICENCE,
-            "sha256": SHA256,
-        }
+        return [
+            {
+                "name": "DINOv2 ViT-S/14",
+                "origin": f"package {PACKAGE}",
+                "licence": LICENCE,
+                "sha256": SHA256,
+            }
+        ]
 
     @classmethod
     def published(cls, *, size: int) -> Dino:
@@ -164,11 +166,10 @@ def _read() -> bytes:
         data = path.read_bytes()
     except (metadata.PackageNotFoundError, OSError) as error:
         raise UserError(
-            f"conf/embed.yaml: pictures.name={NAME} takes weights that are not here ({error}); "
-            f"{remedy}"
+            f"conf/embed.yaml: name={NAME} takes weights that are not here ({error}); {remedy}"
         ) from error
     if hashlib.sha256(data).hexdigest() != SHA256:
-        raise UserError(f"{path}: not the weights that pictures.name={NAME} takes; {remedy}")
+        raise UserError(f"{path}: not the weights that name={NAME} takes; {remedy}")
     return data
 
 

@@ -98,7 +98,7 @@ class HfEncoder(Encoder):
                 damaged or no safetensors, it does not say how its input is prepared, or it takes
                 no frames of that size.
         """
-        asked = f"conf/embed.yaml: pictures.name=hf:{name}"
+        asked = f"conf/embed.yaml: name=hf:{name}"
         stated = hub.read_config(asked, name)
         found = tower_of(stated)
         model_type, config = found.model_type, hub.own_values(found)
@@ -177,9 +177,9 @@ class HfEncoder(Encoder):
         found: dict[str, Any] = json.loads(json.dumps(values))
         return found
 
-    def provenance(self) -> dict[str, str]:
+    def provenance(self) -> list[dict[str, str]]:
         """As in `Encoder`."""
-        return dict(self._provenance)
+        return [dict(self._provenance)]
 
     def train(self, mode: bool = True) -> HfEncoder:
         """Stays as it is for use: nothing of it is trained."""
@@ -236,8 +236,7 @@ def _own_side(config: Mapping[str, Any]) -> int | None:
 def _refuse_other_side(size: int, own: int | None, asked: str) -> None:
     if own is not None and size != own:
         raise UserError(
-            f"{asked}: pictures.size={size}: it takes frames of {own} pixels only; "
-            f"set pictures.size={own}"
+            f"{asked}: size={size}: it takes frames of {own} pixels only; set size={own}"
         )
 
 
@@ -265,7 +264,7 @@ def _read_pixels(
     patch = first_of(config, "patch_size") if config.get("patch_size") else 1
     if size < patch or size % patch:
         raise UserError(
-            f"{asked}: pictures.size={size}: it sees patches of {patch} pixels; take a multiple "
+            f"{asked}: size={size}: it sees patches of {patch} pixels; take a multiple "
             f"of {patch}, such as {max(1, round(size / patch)) * patch}"
         )
     return replace(pixels, size=size)

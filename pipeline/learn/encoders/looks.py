@@ -14,7 +14,8 @@ def look(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
 
     An encoder of pictures sees the frame in the middle of each step of `every_frames`, which tells
     the origin better than its first (docs/experiments.md); one of video sees as many frames as it
-    takes, evenly over the clip, at once.
+    takes, evenly over the clip, at once. Where both are joined, what the latter sees stands beside
+    every look.
 
     Args:
         encoder: of pictures or of video.
@@ -24,6 +25,12 @@ def look(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
     Returns:
         (B, K, F) of K looks at each clip.
     """
+    parts = [_look(part, clips, every_frames) for part in encoder.each()]
+    most = max(part.shape[1] for part in parts)
+    return torch.cat([part.expand(-1, most, -1) for part in parts], dim=2)
+
+
+def _look(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
     if encoder.modality == "video":
         taken = _spread(clips.shape[1], encoder.num_frames)
         return encoder(clips[:, taken])[:, None]
@@ -39,7 +46,7 @@ def num_looks(encoder: Encoder, num_frames: int, every_frames: int) -> int:
         UserError: the step between looks does not divide the clip, so that the last looks of a
             stream, as many as a clip has, would reach further back than a clip does.
     """
-    if encoder.modality == "video":
+    if all(part.modality == "video" for part in encoder.each()):
         return 1
     if every_frames < 1 or num_frames % every_frames:
         fit = [str(step) for step in range(1, num_frames + 1) if not num_frames % step]

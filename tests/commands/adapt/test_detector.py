@@ -51,7 +51,7 @@ def test_samples_of_another_training_are_refused(detector: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"provenance": {"name": "another"}}, "features of another encoder"),
+        ({"provenance": [{"name": "another"}]}, "features of another encoder"),
         ({"pictures": PICTURES | {"every_frames": 2}}, "features of another encoder"),
         ({"first_frame": 0}, "features of another encoder"),
     ],

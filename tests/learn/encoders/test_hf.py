@@ -330,12 +330,12 @@ def test_frames_of_another_size_are_seen_where_the_encoder_can(
     again = HfEncoder.from_architecture(**values)
     again.load_state_dict(encoder.state_dict())
     assert torch.equal(again(taken), encoder(taken))
-    with pytest.raises(UserError, match=r"conf/embed.yaml.*pictures\.size=50.*such as 48"):
+    with pytest.raises(UserError, match=r"conf/embed.yaml.*size=50.*such as 48"):
         HfEncoder.from_checkpoint(str(checkpoints / name), size=50)
 
 
 def test_frames_of_another_size_are_refused_where_it_cannot(checkpoints: Path) -> None:
-    with pytest.raises(UserError, match=r"pictures\.size=48.*set pictures\.size=32"):
+    with pytest.raises(UserError, match=r"size=48.*set size=32"):
         HfEncoder.from_checkpoint(str(checkpoints / "videomae"), size=48)
 
 
@@ -353,7 +353,7 @@ def test_a_video_backbone_and_an_encoder_read_the_same_folder(checkpoints: Path)
 
 
 def test_where_the_weights_come_from_is_told_without_a_path(checkpoints: Path) -> None:
-    found = HfEncoder.from_checkpoint(str(checkpoints / "dinov2")).provenance()
+    (found,) = HfEncoder.from_checkpoint(str(checkpoints / "dinov2")).provenance()
     data = (checkpoints / "dinov2" / "model.safetensors").read_bytes()
     assert found == {
         "name": "dinov2",
@@ -361,7 +361,7 @@ def test_where_the_weights_come_from_is_told_without_a_path(checkpoints: Path) -
         "licence": "apache-2.0",
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    silent = HfEncoder.from_checkpoint(str(checkpoints / "vit")).provenance()
+    (silent,) = HfEncoder.from_checkpoint(str(checkpoints / "vit")).provenance()
     assert silent["licence"] == "not stated by the checkpoint"
 
 
@@ -376,7 +376,7 @@ def test_weights_in_several_files_are_one_hash(checkpoints: Path, tmp_path: Path
     # Not of the checkpoint.
     (folder / "adapter.safetensors").write_bytes(b"another")
     divided = HfEncoder.from_checkpoint(str(folder))
-    assert divided.provenance()["sha256"] == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert divided.provenance()[0]["sha256"] == hashlib.sha256("".join(lines).encode()).hexdigest()
     taken = taken_by(divided)
     assert torch.equal(
         divided(taken), HfEncoder.from_checkpoint(str(checkpoints / "dinov2"))(taken)
@@ -396,14 +396,14 @@ def test_a_hub_id_is_told_by_its_commit_and_warned_of_without_revision(
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     with caplog.at_level(logging.WARNING):
-        found = HfEncoder.from_checkpoint("owner/tiny").provenance()
+        (found,) = HfEncoder.from_checkpoint("owner/tiny").provenance()
     (line,) = caplog.messages
     assert re.search(rf"conf/embed.yaml.*without @revision .* hf:owner/tiny@{commit}$", line)
     assert found["name"] == "owner/tiny"
     assert found["origin"] == f"hub owner/tiny@{commit}"
     assert found["licence"] == "apache-2.0"
     caplog.clear()
-    assert HfEncoder.from_checkpoint(f"owner/tiny@{commit}").provenance() == found
+    assert HfEncoder.from_checkpoint(f"owner/tiny@{commit}").provenance() == [found]
     assert caplog.messages == []
 
 
@@ -442,7 +442,7 @@ def test_a_hub_id_that_cannot_be_had_is_told_with_the_folder_that_it_could_be(
 
 
 def test_what_is_no_encoder_is_refused_in_a_sentence(folder: Path, tmp_path: Path) -> None:
-    asked = r"conf/embed\.yaml: pictures\.name=hf:"
+    asked = r"conf/embed\.yaml: name=hf:"
     with pytest.raises(UserError, match=rf"{asked}.*nowhere: no backbone there \(.*give a folder"):
         HfEncoder.from_checkpoint(str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match=rf"{asked}some/model: no backbone there"):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pipeline.errors import UserError
+from pipeline.learn.encoders.base import Joined
 from pipeline.learn.encoders.looks import look, num_looks
 from tests.learn.encoders.tiny import Colours, Pace
 from tests.learn.networks.nets import random_clips
@@ -51,3 +52,20 @@ def test_video_shorter_than_an_encoder_takes_is_repeated() -> None:
             return taken[:, :, 0, 0, 0].float()
 
     assert look(Seen(), clips, 1).tolist() == [[[0, 0, 1, 1]]]
+
+
+def test_what_joined_encoders_see_stands_side_by_side() -> None:
+    clips = random_clips(2, 8)
+    pictures, video = look(Colours(), clips, 4), look(Pace(), clips, 4)
+    found = look(Joined([Colours(), Pace(), Colours()]), clips, 4)
+    # Video is seen once a clip, and stands beside each look.
+    expected = torch.cat([pictures, video.expand(-1, 2, -1), pictures], dim=2)
+    assert torch.equal(found, expected)
+    assert torch.equal(look(Joined([Pace(), Pace()]), clips, 3), torch.cat([video, video], dim=2))
+
+
+def test_joined_encoders_look_as_often_as_pictures_are_looked_at() -> None:
+    assert num_looks(Joined([Pace(), Colours()]), 8, 2) == 4
+    assert num_looks(Joined([Pace(), Pace()]), 8, 3) == 1
+    with pytest.raises(UserError, match="every_frames=3 does not divide"):
+        num_looks(Joined([Pace(), Colours()]), 8, 3)

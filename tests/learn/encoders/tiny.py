@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.encoders.base import Encoder, Joined
 from pipeline.learn.networks.eyes import Eyes
 
 
@@ -30,8 +30,8 @@ class Colours(Encoder):
     def architecture(self) -> dict[str, Any]:
         return {"name": "colours"}
 
-    def provenance(self) -> dict[str, str]:
-        return {"name": "Colours", "origin": "a test", "licence": "CC0-1.0", "sha256": "0" * 64}
+    def provenance(self) -> list[dict[str, str]]:
+        return [{"name": "Colours", "origin": "a test", "licence": "CC0-1.0", "sha256": "0" * 64}]
 
 
 class Pace(Colours):
@@ -78,11 +78,15 @@ def write_checkpoint(folder: Path, seed: int = 0) -> str:
     return f"hf:{folder}"
 
 
-def checkpoint_eyes(folder: Path, *, window: int = 8, every_frames: int = 4) -> Eyes:
-    """Eyes with an opinion on what that DINOv2 sees; they can be saved and rebuilt."""
+def checkpoint_eyes(
+    folder: Path, *, window: int = 8, every_frames: int = 4, num_encoders: int = 1
+) -> Eyes:
+    """Eyes with an opinion on what one or more such DINOv2 see; they can be saved and rebuilt."""
     from pipeline.learn.encoders.hf import HfEncoder
 
-    encoder = HfEncoder.from_checkpoint(write_checkpoint(folder).removeprefix("hf:"))
+    names = [write_checkpoint(folder / str(seed), seed) for seed in range(num_encoders)]
+    parts = [HfEncoder.from_checkpoint(name.removeprefix("hf:")) for name in names]
+    encoder = parts[0] if num_encoders == 1 else Joined(parts)
     eyes = Eyes(encoder, window=window, every_frames=every_frames)
     torch.manual_seed(2)
     _opine(eyes, std=2.0)

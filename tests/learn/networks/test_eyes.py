@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.learn.encoders.base import Joined
 from pipeline.learn.networks.eyes import Eyes, pooled
 from tests.learn.encoders.tiny import Colours, Pace, checkpoint_eyes, colour_eyes
 from tests.learn.networks.nets import random_clips
@@ -133,8 +134,31 @@ def test_an_encoder_of_video_answers_for_whole_clips_only() -> None:
     assert not eyes.see(clips)[:, 3:].any()
 
 
-def test_they_are_rebuilt_from_their_architecture_and_never_trained(tmp_path: Path) -> None:
-    eyes = checkpoint_eyes(tmp_path / "dino")
+@pytest.mark.parametrize("pieces", [[8], [3, 1, 4]])
+def test_streams_of_joined_encoders_see_what_the_clip_shows(
+    tmp_path: Path, pieces: list[int]
+) -> None:
+    eyes, clips = checkpoint_eyes(tmp_path, num_encoders=2), random_clips(2, 8)
+    assert eyes.num_features == 2 * 2 * 32
+    found = by_pieces(eyes, clips, pieces)
+    torch.testing.assert_close(found[:, -1], eyes.see(clips), **EXACT)
+
+
+def test_one_of_video_beside_one_of_pictures_answers_for_whole_clips_only() -> None:
+    eyes, clips = Eyes(Joined([Colours(), Pace()]), window=8, every_frames=4), random_clips(2, 8)
+    assert not eyes.can_stream
+    mean, spread = eyes.see(clips).chunk(2, dim=1)
+    assert spread[:, :3].all()
+    assert not spread[:, 3:].any()
+    means = clips.float().mean((2, 3)) / 255
+    torch.testing.assert_close(mean[:, 3:], means[:, -1] - means[:, 0])
+
+
+@pytest.mark.parametrize("num_encoders", [1, 3])
+def test_they_are_rebuilt_from_their_architecture_and_never_trained(
+    tmp_path: Path, num_encoders: int
+) -> None:
+    eyes = checkpoint_eyes(tmp_path / "dino", num_encoders=num_encoders)
     again = Eyes.rebuild(eyes.architecture())
     assert not again.log_odds(again.see(random_clips(1, 8))).any()
     again.load_state_dict(eyes.state_dict())
