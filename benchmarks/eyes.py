@@ -344,12 +344,12 @@ def run(arguments: argparse.Namespace) -> None:
     collections = {place.name: of_collection(place, work) for place in arguments.collections}
 
     sizes = [int(size) for size in arguments.sizes.split(",")]
-    beside = [int(size) for size in arguments.beside.split(",") if size]
+    again_at = [int(size) for size in arguments.beside.split(",") if size]
     everies = [int(every) for every in arguments.every.split(",")]
     chosen = embed_cfg.pictures
     ways = [replace(chosen, size=size) for size in sizes]
     ways += [replace(chosen, every_frames=every) for every in everies]
-    ways += [replace(chosen, more=[EncoderConfig(chosen.name, size)]) for size in beside]
+    ways += [replace(chosen, more=[EncoderConfig(chosen.name, size)]) for size in again_at]
     ways = list({json.dumps(asdict(way)): way for way in [chosen, *ways]}.values())
     out: list[str] = []
 
