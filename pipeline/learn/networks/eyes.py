@@ -152,11 +152,14 @@ def pooled(looks: Tensor, is_there: Tensor | None = None) -> Tensor:
     """The mean of the features of looks and their standard deviation: (B, K, F) to (B, 2F).
 
     Args:
-        is_there: bool (B, K); looks that are not count for nothing. All are if not given.
+        is_there: bool (B, K), the last of them true; looks that are not there count for nothing.
+            All are if not given.
     """
     if is_there is None:
         is_there = torch.ones(looks.shape[:2], dtype=torch.bool, device=looks.device)
-    share = (is_there / is_there.sum(1, keepdim=True))[..., None]
-    mean = (looks * share).sum(1)
-    variance = ((looks - mean[:, None]).square() * share).sum(1)
-    return torch.cat([mean, variance.sqrt()], dim=1)
+    share = (is_there.to(looks.dtype) / is_there.sum(1, keepdim=True))[..., None]
+    # From the last look on, so that looks that are all alike have no spread at all.
+    beyond = looks - looks[:, -1:]
+    mean = (beyond * share).sum(1)
+    variance = ((beyond - mean[:, None]).square() * share).sum(1)
+    return torch.cat([looks[:, -1] + mean, variance.sqrt()], dim=1)

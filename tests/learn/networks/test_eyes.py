@@ -53,8 +53,16 @@ def test_looks_that_are_not_there_count_for_nothing() -> None:
     found = pooled(looks, is_there)
     torch.testing.assert_close(found[:1], pooled(looks[:1, 2:]))
     torch.testing.assert_close(found[1:], pooled(looks[1:]))
-    still = pooled(looks[:, :1].expand(-1, 4, -1))
-    torch.testing.assert_close(still[:, 3:], torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("num_looks", [1, 2, 3, 7])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_looks_that_are_alike_have_no_spread_at_all(num_looks: int, dtype: torch.dtype) -> None:
+    look = torch.randn(5, 1, 3, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    found = pooled(look.expand(-1, num_looks, -1))
+    assert found.dtype == dtype
+    assert torch.equal(found[:, :3], look[:, 0])
+    assert torch.equal(found[:, 3:], torch.zeros(5, 3, dtype=dtype))
 
 
 @pytest.mark.parametrize("every_frames", [1, 2, 4, 8])
