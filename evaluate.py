@@ -218,7 +218,7 @@ def open_packed(cfg: EvaluateApp, detector: Detector) -> Packed:
 
 def local_stages(cfg: EvaluateApp) -> dict[str, Path]:
     """The folders of the stages before; those on a store are not hashed again."""
-    names = ("clips", "splits", "augmented", "packed", "probes", "models")
+    names = ("clips", "splits", "augmented", "packed", "features", "probes", "models")
     places = {name: str(getattr(cfg.paths, name)) for name in names}
     return {name: Path(at) for name, at in places.items() if not storage.is_remote(at)}
 

@@ -202,7 +202,7 @@ class EncoderConfig:
 
     name: str = MISSING
     """`dinov2_vits14`, `hf:<folder or hub id>`, or `none`."""
-    size: int = between(14)
+    size: int = between(14, 2048)
     """Pixels of the side that it sees; encoders of Hugging Face may have a size of their own."""
 
 

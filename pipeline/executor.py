@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -106,7 +107,7 @@ def _processes(
             max_tasks=_TASKS_PER_WORKER,
             context=context,
             initializer=_start_worker,
-            initargs=(limits,),
+            initargs=(limits, os.getpid()),
         )
     )
     # A thread sees one item through: it prepares it, and waits while a process works on it.
@@ -170,10 +171,10 @@ def _ahead(started: Iterator[Item], size: Callable[[Item], int], most: int) -> I
     yield from held
 
 
-def _start_worker(limits: sandbox.Limits | None) -> None:
+def _start_worker(limits: sandbox.Limits | None, main: int) -> None:
     # Ctrl-C is the main process's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sandbox.die_with_parent()
+    sandbox.die_with(main)
     if limits is not None:
         sandbox.enter(limits)
 

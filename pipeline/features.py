@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline import manifest, storage
+from pipeline import manifest, storage, workdir
 from pipeline.errors import UserError
 from pipeline.packed import Packed
 
@@ -41,7 +41,8 @@ class Features:
     """(N,): of every packed sample its place in `values`, or -1 where it was not embedded."""
     card: Mapping[str, Any]
     """The encoder's `architecture` and `provenance`, the `pictures` section of `conf/embed.yaml`
-    that they were made by, and the `first_frame` of a clip that was looked at."""
+    that they were made by, the `first_frame` of a clip that was looked at, and the SHA-256 of each
+    of the `shards`."""
     sha256: str
     """Hash of the card, of the samples, and of the features that they have."""
 
@@ -86,7 +87,7 @@ def read(place: str, packed: Packed, work: Path) -> Features | None:
     ):
         raise UserError(f"{place}: not of the samples in {packed.place}; run dvc repro embed")
     place_of = {sample_id: at for at, sample_id in enumerate(table["sample_id"].to_pylist())}
-    values = gather(folder, table)
+    values = gather(folder, table, card["shards"])
     places = np.array([place_of.get(sample_id, -1) for sample_id in packed_ids], np.int64)
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     digest.update(packed.index_sha256.encode())
@@ -112,7 +113,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     path = folder / CARD
     try:
         card = json.loads(path.read_text())
-        _ = card["architecture"], card["provenance"], card["pictures"]
+        _ = card["architecture"], card["provenance"], dict(card["pictures"]), dict(card["shards"])
     except FileNotFoundError as error:
         raise UserError(f"{path}: missing; run dvc repro embed or dvc pull") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -138,53 +139,57 @@ def read_table(folder: Path) -> pa.Table:
     return table
 
 
-def read_shard(path: Path, num_rows: int) -> NDArray[np.float16]:
+def read_shard(path: Path, num_rows: int, sha256: str | None) -> NDArray[np.float16]:
     """The features (M, K, F) of a shard, mapped from disk.
 
     Args:
         path: of the shard.
         num_rows: what M has to be at least.
+        sha256: what its bytes have to hash to; nothing does if it is None.
 
     Raises:
-        UserError: it is missing, not readable, or shorter.
+        UserError: it is missing, not readable, of other bytes, or shorter.
     """
     try:
+        if workdir.file_sha256(path) != sha256:
+            raise UserError(
+                f"{path}: not the bytes that {CARD} beside it tells of; run dvc checkout or dvc "
+                "repro embed"
+            )
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise UserError(f"{path}: missing; run dvc checkout or dvc repro embed") from error
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f"{path}: not readable ({error}); run dvc checkout") from error
-    if found.ndim != 3 or found.dtype != np.float16 or len(found) < num_rows:
+    if len(found) < num_rows:
         raise UserError(
-            f"{path}: {found.dtype} {found.shape} is not what {INDEX} beside it says; run dvc "
-            "checkout or dvc repro embed"
+            f"{path}: {len(found)} samples, fewer than {INDEX} beside it says; run dvc checkout or "
+            "dvc repro embed"
         )
     return found
 
 
-def gather(folder: Path, table: pa.Table) -> NDArray[np.float16]:
+def gather(folder: Path, table: pa.Table, shards: Mapping[str, str]) -> NDArray[np.float16]:
     """The features (N, K, F) of the rows of an index, which holds some.
 
+    Args:
+        folder: where the shards lie.
+        table: the index.
+        shards: SHA-256 of each shard by its name.
+
     Raises:
-        UserError: the index is empty; a shard is missing, not readable, shorter than the index
-            says, or of features of another shape than the first.
+        UserError: the index is empty; a shard is missing, not readable, of other bytes, or shorter
+            than the index says.
     """
     if not table.num_rows:
         raise UserError(f"{folder / INDEX}: holds no sample; run dvc repro embed")
     names = table["shard"].to_numpy(zero_copy_only=False)
     rows = table["row"].to_numpy()
     parts = {
-        name: read_shard(folder / name, int(rows[names == name].max()) + 1)
+        name: read_shard(folder / name, int(rows[names == name].max()) + 1, shards.get(name))
         for name in dict.fromkeys(names.tolist())
     }
-    shape = next(iter(parts.values())).shape[1:]
-    for name, part in parts.items():
-        if part.shape[1:] != shape:
-            raise UserError(
-                f"{folder / name}: features of the shape {part.shape[1:]} beside others of "
-                f"{shape}; run dvc checkout or dvc repro embed"
-            )
-    values = np.empty((len(table), *shape), np.float16)
+    values = np.empty((len(table), *next(iter(parts.values())).shape[1:]), np.float16)
     for name, part in parts.items():
         values[names == name] = part[rows[names == name]]
     return values

@@ -9,11 +9,14 @@ from __future__ import annotations
 import ctypes
 import errno
 import math
+import os
 import platform
 import resource
+import select
 import signal
 import struct
 import sys
+import threading
 from dataclasses import dataclass
 
 # Linux: prctl(2), seccomp(2); the numbers of the architecture and of its system call socket(2).
@@ -58,6 +61,30 @@ def die_with_parent() -> None:
     """Have the kernel end this process when the one that started it ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def die_with(process_id: int) -> None:
+    """Have this process killed when another one ends, which need not be its parent.
+
+    A worker's parent is the server that it was forked from, which outlives a killed main process
+    for as long as workers hold its pipe.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return
+    try:
+        ended = os.pidfd_open(process_id)
+    except ProcessLookupError:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return
+    except OSError:
+        # The kernel is older than the call.
+        return
+
+    def wait() -> None:
+        select.select([ended], [], [])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _shut_the_network() -> None:

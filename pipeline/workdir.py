@@ -144,6 +144,25 @@ def _is_running(process_id: int) -> bool:
     return True
 
 
+@contextmanager
+def becoming(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `folder` if the body succeeds.
+
+    Where another process was faster, what it made stays; both make the same.
+    """
+    partial = folder.with_name(f"{folder.name}-{os.getpid()}.partial")
+    # A task that failed here may have left it.
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    yield partial
+    try:
+        partial.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 class Blocks:
     """Finished blocks of a stage, each a folder that outlives a kill, until `clear`."""
 
@@ -165,10 +184,8 @@ class Blocks:
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Yield an empty folder that becomes the finished block `name` if the body succeeds."""
-        partial = self._folder / f"{name}.partial"
-        partial.mkdir()
-        yield partial
-        partial.rename(self[name])
+        with becoming(self[name]) as partial:
+            yield partial
 
     def clear(self) -> None:
         """Remove all blocks, once what was made of them is in place."""

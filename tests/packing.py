@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import features, manifest, packed, shards, video
+from pipeline import features, manifest, packed, shards, video, workdir
 from pipeline.config import ClipFormat
 from pipeline.executor import in_blocks
 from pipeline.packed import Packed
@@ -83,7 +83,9 @@ def write_features(
             index.append({name: known[name] for name in ("sample_id", "sha256")} | place)
     table = pa.Table.from_pylist(index, features.INDEX_SCHEMA)
     pq.write_table(table, folder / features.INDEX)
+    shards = {file.name: workdir.file_sha256(file) for file in sorted(folder.glob("*.npy"))}
     card = {
+        "shards": shards,
         "architecture": architecture or {"name": "test"},
         "provenance": provenance or [{"sha256": "0"}],
         "first_frame": 2,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import app
 from pipeline.config import Run
 from pipeline.errors import UserError
 from pipeline.executor import Lost, in_blocks, map_blocks
@@ -69,6 +71,12 @@ def die_when_it_is_over(block: int) -> int:
 def after_a_second(block: int) -> Iterator[int]:
     time.sleep(1 if block else 0)
     yield block
+
+
+def hold(path: Path) -> None:
+    path.with_suffix(".partial").write_text(str(os.getpid()))
+    path.with_suffix(".partial").rename(path)
+    time.sleep(60)
 
 
 def complain(block: int) -> int:
@@ -176,3 +184,35 @@ def test_a_worker_that_dies_between_two_items_is_replaced() -> None:
 def test_an_exception_of_the_work_is_raised() -> None:
     with pytest.raises(UserError, match="block 1 is bad"):
         results_of(complain, [1, 2])
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux only")
+def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
+    told = tmp_path / "worker"
+    code = (
+        "from pathlib import Path; from pipeline.config import Run; "
+        "from pipeline.executor import map_blocks; from tests.test_executor import RUN, hold; "
+        f"list(map_blocks(hold, [[Path({str(told)!r})]], RUN, title='', num_items=1))"
+    )
+    main = subprocess.Popen([sys.executable, "-c", code], cwd=app.PROJECT)
+    try:
+        until_s = time.monotonic() + 60
+        while not told.exists() and time.monotonic() < until_s:
+            time.sleep(0.05)
+        worker = Path("/proc", told.read_text())
+        assert worker.is_dir()
+    finally:
+        main.kill()
+        main.wait()
+    until_s = time.monotonic() + 10
+    while _runs(worker) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    assert not _runs(worker)
+
+
+def _runs(process: Path) -> bool:
+    try:
+        # What nobody has waited for yet has ended all the same.
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

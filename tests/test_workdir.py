@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,21 @@ def test_a_block_is_there_once_it_is_whole(tmp_path: Path) -> None:
     assert (again["a"] / "x").read_text() == "2"
     again.clear()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_processes_at_one_folder_the_first_that_is_done_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "block"
+    with workdir.becoming(folder) as slow:
+        (slow / "x").write_text("same")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: 1)
+            with workdir.becoming(folder) as fast:
+                (fast / "x").write_text("same")
+        assert folder.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["block"]
+    assert (folder / "x").read_text() == "same"
 
 
 def test_a_kill_amid_the_clearing_leaves_no_half_of_the_blocks(

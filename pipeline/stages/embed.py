@@ -66,9 +66,6 @@ def embed_block(block: Block) -> None:
             ]
     finally:
         torch.set_num_threads(num_threads)
-    partial = block.folder.with_name(f"{block.folder.name}.partial")
-    # A worker that died may have left it.
-    partial.mkdir(exist_ok=True)
     values = torch.cat(found).half().cpu().numpy()
     widths = [part.num_features for part in encoder.each()]
     own = np.split(values, np.cumsum(widths)[:-1], axis=-1)
@@ -78,8 +75,8 @@ def embed_block(block: Block) -> None:
                 f"conf/embed.yaml: name={name}: features that are infinite or no numbers in half "
                 "precision; take another encoder"
             )
-    np.save(partial / _FOUND, values)
-    partial.rename(block.folder)
+    with workdir.becoming(block.folder) as partial:
+        np.save(partial / _FOUND, values)
 
 
 def _names(pictures: PicturesConfig) -> list[str]:
@@ -181,7 +178,7 @@ def run(cfg: EmbedApp) -> None:
     for part, name in zip(parts, names, strict=True):
         earlier.update((sha256s[row], (finished[name] / _FOUND, at)) for at, row in enumerate(part))
     with storage.replacing(paths.features, work) as fresh:
-        _assemble(fresh, packed, embedded, earlier, cfg.shard_samples)
+        card["shards"] = _assemble(fresh, packed, embedded, earlier, cfg.shard_samples)
         (fresh / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
         manifest.write_stats(fresh, {"samples": {"embedded": len(embedded)}})
     finished.clear()
@@ -192,7 +189,8 @@ def _earlier(place: str, work: Path, made_by: str) -> dict[str, tuple[Path, int]
     """By hash of a sample, where an earlier run left its features; empty if it made others."""
     folder = storage.local_copy(place, work).resolve()
     try:
-        if features.read_card(folder).get("made_by") != made_by:
+        card = features.read_card(folder)
+        if card.get("made_by") != made_by:
             return {}
         table = features.read_table(folder)
     except UserError:
@@ -203,7 +201,7 @@ def _earlier(place: str, work: Path, made_by: str) -> dict[str, tuple[Path, int]
         own = table.filter(names == name)
         path, rows = folder / name, own["row"].to_pylist()
         try:
-            features.read_shard(path, max(rows) + 1)
+            features.read_shard(path, max(rows) + 1, card["shards"].get(name))
         except UserError:
             # What is damaged is embedded again.
             continue
@@ -218,10 +216,14 @@ def _assemble(
     embedded: Sequence[int],
     found: Mapping[str, tuple[Path, int]],
     shard_samples: int,
-) -> None:
-    """Write features in the order of `embedded`, rows of the packed index, a shard at a time."""
+) -> dict[str, str]:
+    """Write features in the order of `embedded`, rows of the packed index, a shard at a time.
+
+    Returns:
+        The SHA-256 of each shard by its name.
+    """
     ids, sha256s = packed.index["sample_id"].to_pylist(), packed.index["sha256"].to_pylist()
-    rows = []
+    rows, hashes = [], {}
     for number, part in enumerate(executor.in_blocks(embedded, shard_samples)):
         name = f"features-{number:05d}.npy"
         opened: dict[Path, NDArray[np.float16]] = {}
@@ -233,4 +235,6 @@ def _assemble(
             values.append(opened[path][place])
             rows.append({"sample_id": ids[row], "sha256": sha256s[row], "shard": name, "row": at})
         np.save(fresh / name, np.stack(values))
+        hashes[name] = workdir.file_sha256(fresh / name)
     pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), fresh / INDEX)
+    return hashes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -40,19 +39,15 @@ class Block:
 
 def write_block(block: Block) -> None:
     """Write the shard of a block, and the rows of the index that tell what is in it."""
-    partial = block.folder.with_name(f"{block.folder.name}.partial")
-    # A worker that died may have left it.
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
     raw = block.encoding == "raw"
     rows = []
-    with RawWriter(partial) if raw else ShardWriter(partial, len(block.clips)) as writer:
-        for folder, clip in block.clips:
-            mp4 = read_clip(folder, clip)
-            data = _frames(mp4, clip, block.format) if raw else mp4
-            rows.append(_index_row(clip, writer.add(clip.clip_id, data), data))
-    pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), partial / INDEX)
-    partial.rename(block.folder)
+    with workdir.becoming(block.folder) as partial:
+        with RawWriter(partial) if raw else ShardWriter(partial, len(block.clips)) as writer:
+            for folder, clip in block.clips:
+                mp4 = read_clip(folder, clip)
+                data = _frames(mp4, clip, block.format) if raw else mp4
+                rows.append(_index_row(clip, writer.add(clip.clip_id, data), data))
+        pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), partial / INDEX)
 
 
 def run(cfg: PackApp) -> None:

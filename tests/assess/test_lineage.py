@@ -71,7 +71,7 @@ def test_a_byte_of_a_source_changes_the_digest_of_all_that_was_made_of_it_and_of
     before = lineage.chain(hashes)
     after = lineage.chain({**hashes, "splits": {"x": "0" * 64}})
     changed = {name for name in before if before[name]["digest"] != after[name]["digest"]}
-    assert changed == {"splits", "augmented", "packed", "probes", "models", REPORTS}
+    assert changed == {*("splits", "augmented", "packed", "features", "probes", "models"), REPORTS}
     assert before["clips"] == after["clips"]
 
 
@@ -153,7 +153,7 @@ def test_a_stage_on_a_store_is_left_out_and_what_follows_still_chained(
     lineage.write_lineage(reports, lineage.hash_stages(near, conf))
     _, hashes = lineage.read_lineage(reports)
     assert "packed" not in hashes
-    assert list(lineage.chain(hashes)["models"]["inputs"]) == [CONFIGURATION]
+    assert list(lineage.chain(hashes)["models"]["inputs"]) == [CONFIGURATION, "features"]
 
 
 def test_equal_folders_give_equal_bytes(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline import features
+from pipeline import features, workdir
 from pipeline.config import App, EncoderConfig
 from pipeline.errors import UserError
 from pipeline.features import INDEX
@@ -258,6 +258,18 @@ def test_earlier_features_that_are_damaged_are_embedded_anew(
         assert outputs(tmp_path) == before
 
 
+def test_a_shard_of_other_values_is_embedded_anew(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    embed.run(compose("embed", *TINY))
+    before = outputs(tmp_path)
+    shard = tmp_path / "features" / "features-00000.npy"
+    np.save(shard, np.load(shard)[::-1])
+    embed.run(compose("embed", *TINY))
+    assert outputs(tmp_path) == before
+
+
 @pytest.mark.parametrize("left", [0, 100, 150])
 def test_a_shard_that_was_cut_short_is_embedded_anew(
     compose: Callable[..., App], colours: Colours, tmp_path: Path, left: int
@@ -306,6 +318,11 @@ def test_features_that_differ_have_another_hash(
     values = np.load(shard)
     values[0, 0, 0] += 1
     np.save(shard, values)
+    with pytest.raises(UserError, match=r"features-00000\.npy: not the bytes"):
+        features.read(place, packed, tmp_path)
+    path = tmp_path / "features" / "encoder.json"
+    told = json.loads(path.read_text()) | {"shards": {shard.name: workdir.file_sha256(shard)}}
+    path.write_text(json.dumps(told))
     after = features.read(place, packed, tmp_path)
     assert before is not None
     assert after is not None

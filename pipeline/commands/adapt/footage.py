@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +32,8 @@ from pipeline.packed import Packed
 from pipeline.shards import read_clip
 from pipeline.stages.ingest import ingest
 from pipeline.tombstones import forgotten
+
+log = logging.getLogger(__name__)
 
 _CODE = ("learn/encoders", "learn/hub.py", "learn/pixels.py", "commands/adapt/footage.py")
 # What ingest runs, and what decodes there.
@@ -105,7 +109,7 @@ def read(
     Raises:
         UserError: no collection there, or nothing of it can be learned from: none of its files
             became a clip, all count nothing because they were rendered, or all are among the
-            samples.
+            samples; or one video is labelled real in one file and fictional in another.
     """
     work = Path(cfg.paths.work)
     interrupts.keeps(_KEPT)
@@ -120,6 +124,7 @@ def read(
         )
     found = read_manifest(clips_folder)
     counted = [clip for clip in found if origin_weight(clip.authority, settings) > 0]
+    _compare(collection, counted)
     if not counted:
         raise UserError(
             f"{collection}: no file that counts for the origin became a clip; see "
@@ -153,6 +158,29 @@ def read(
         num_rendered=sum(is_rendered(row.authority) for row in shown),
         known=sorted(known),
     )
+
+
+def _compare(collection: str, clips: Sequence[Clip]) -> None:
+    """Refuse one video under two answers, and warn of one under two sources."""
+    shown: dict[str, set[str]] = {}
+    for clip in clips:
+        shown.setdefault(clip.path, set()).add(clip.pixels_sha256)
+    first = {clip.path: clip for clip in reversed(clips)}
+    earlier: dict[frozenset[str], Clip] = {}
+    for path, pixels in shown.items():
+        own, other = first[path], earlier.setdefault(frozenset(pixels), first[path])
+        if IS_REAL[class_index(own.origin, False)] != IS_REAL[class_index(other.origin, False)]:
+            raise UserError(
+                f"{collection}: {other.path} and {path} show the same pictures, but one is "
+                f"labelled {other.origin} and the other {own.origin}; correct index.csv"
+            )
+        if own.source != other.source:
+            log.warning(
+                "adapt: %s and %s show the same pictures, from source %s and from %s: what is left "
+                "out of one is learned from in the other, and numbers come out too good; give them "
+                "one source",
+                *(other.path, path, other.source, own.source),
+            )
 
 
 def _ingested(
@@ -202,6 +230,14 @@ def _spread(clips: Iterable[Clip], most: int) -> Mapping[str, Sequence[Clip]]:
     return found
 
 
+def _is_whole(path: Path) -> bool:
+    try:
+        np.load(path)
+    except (OSError, ValueError, EOFError):
+        return False
+    return True
+
+
 def _see(
     detector: Detector, eyes: Eyes, clips: Sequence[Clip], folder: Path, work: Path, run: Run
 ) -> NDArray[np.float16]:
@@ -218,7 +254,7 @@ def _see(
     kept = work / "adapt" / "features" / made_by
     kept.mkdir(parents=True, exist_ok=True)
     paths = {clip.pixels_sha256: kept / f"{clip.pixels_sha256}.npy" for clip in clips}
-    todo = {clip.pixels_sha256: clip for clip in clips if not paths[clip.pixels_sha256].is_file()}
+    todo = {clip.pixels_sha256: clip for clip in clips if not _is_whole(paths[clip.pixels_sha256])}
     encoder = eyes.encoder.to(device).eval()
 
     def see(clip: Clip) -> None:
@@ -228,6 +264,8 @@ def _see(
         partial = paths[clip.pixels_sha256].with_suffix(".partial")
         with partial.open("wb") as file:
             np.save(file, found)
+            file.flush()
+            os.fsync(file.fileno())
         partial.rename(paths[clip.pixels_sha256])
 
     num_threads = torch.get_num_threads()

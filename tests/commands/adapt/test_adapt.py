@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -256,3 +257,41 @@ def test_a_collection_without_a_readable_file_is_an_error(detector: Path) -> Non
         path.write_bytes(b"no video")
     with pytest.raises(UserError, match="no file of 2 became a clip"):
         adapted_to(detector, [])
+
+
+def with_a_copy(folder: Path, origin: str, source: str) -> list[IndexRow]:
+    """Own files, the last of which is the first once more, under another answer or source."""
+    own = rows("real", "game", sources=2)
+    own.append(replace(own[0], path="copy.mp4", origin=origin, source=source))
+    write_own(folder / "own", own)
+    (folder / "own" / "copy.mp4").write_bytes((folder / "own" / own[0].path).read_bytes())
+    return own
+
+
+def test_one_video_that_is_real_and_fictional_is_refused(detector: Path) -> None:
+    own = with_a_copy(detector, "game", "elsewhere")
+    with pytest.raises(
+        UserError, match=r"own: real-0-0\.mp4 and copy\.mp4 show the same .* real .* game; correct"
+    ):
+        adapted_to(detector, own)
+
+
+def test_one_video_of_two_sources_is_named(
+    detector: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = with_a_copy(detector, "real", "elsewhere")
+    with caplog.at_level("WARNING"):
+        adapted_to(detector, own)
+    (line,) = caplog.messages
+    assert "real-0-0.mp4 and copy.mp4 show the same pictures, from source real-0-own" in line
+
+
+def test_features_that_a_crash_left_in_part_are_made_again(done: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "done"
+    shutil.copytree(done, folder)
+    before = contents(folder / "adapted" / "own")
+    kept = sorted((folder / "work" / "adapt" / "features").rglob("*.npy"))
+    kept[0].write_bytes(b"")
+    kept[1].write_bytes(kept[1].read_bytes()[:-1])
+    adapted_to(folder, [])
+    assert contents(folder / "adapted" / "own") == before

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from pipeline import features, video
+from pipeline import features, video, workdir
 from pipeline.collection import IndexRow, write_index
 from pipeline.commands import adapt
 from pipeline.commands.adapt import footage
@@ -74,6 +74,7 @@ def write_detector(folder: Path) -> None:
     np.save(there / "features-00000.npy", np.stack(looks))
     pq.write_table(pa.Table.from_pylist(places, features.INDEX_SCHEMA), there / features.INDEX)
     card = {
+        "shards": {"features-00000.npy": workdir.file_sha256(there / "features-00000.npy")},
         "architecture": Tiny().architecture(),
         "provenance": Tiny().provenance(),
         "first_frame": first_look(EVERY),
