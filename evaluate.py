@@ -106,6 +106,8 @@ def run(cfg: EvaluateApp) -> None:
         cfg.previews,
         cfg.operating,
     )
+    work, output = Path(cfg.paths.work), report_output(cfg)
+    workdir.check_replaceable(report_folder(cfg), work, output)
     device = device_of(cfg.run)
     detector = weights.load(Path(cfg.paths.models), device, cfg.factory)
     other = None if cfg.against is None else other_model(cfg, cfg.against, device)
@@ -132,7 +134,7 @@ def run(cfg: EvaluateApp) -> None:
         data_sha256={one.name: one.data_sha256 for one in job.parts},
         weights_sha256=detector.sha256,
     )
-    with workdir.replacing(job.target, Path(cfg.paths.work)) as folder:
+    with workdir.replacing(job.target, work, output) as folder:
         metrics = write_results(folder, job.heading, evidence, job.absent, found, provenance)
         if "data" in cfg.suites:
             write_bundle(
@@ -275,7 +277,8 @@ def learned_from(cfg: EvaluateApp, detector: Detector, collection: str) -> list[
 
 def collection_report(cfg: EvaluateApp, collection: str) -> Path:
     """Where the report on a collection goes."""
-    return storage.own_folder(Path(cfg.paths.collection_reports), collection)
+    home = Path(cfg.paths.collection_reports)
+    return storage.own_folder(home, collection, "paths.collection_reports")
 
 
 def collection_clips(cfg: EvaluateApp, collection: str) -> Path:
@@ -286,16 +289,31 @@ def collection_clips(cfg: EvaluateApp, collection: str) -> Path:
 def compared_report(cfg: EvaluateApp, against: str, report: Path) -> Path:
     """Where the report on a comparison goes, by the other model and what is compared."""
     other = against if Path(against).is_dir() else f"git://{against}"
-    folder = storage.own_folder(Path(cfg.paths.compared_reports), other)
-    return storage.own_folder(folder, str(report))
+    key = "paths.compared_reports"
+    folder = storage.own_folder(Path(cfg.paths.compared_reports), other, key)
+    return storage.own_folder(folder, str(report), key)
+
+
+def report_folder(cfg: EvaluateApp) -> Path:
+    """Where the report that is asked for goes."""
+    alone = Path(cfg.paths.reports)
+    if cfg.collection is not None:
+        alone = collection_report(cfg, cfg.collection)
+    return alone if cfg.against is None else compared_report(cfg, cfg.against, alone)
+
+
+def report_output(cfg: EvaluateApp) -> workdir.Output:
+    """What the report that is asked for is told by, and the key that names its folder."""
+    key = "paths.reports" if cfg.collection is None else "paths.collection_reports"
+    key = key if cfg.against is None else "paths.compared_reports"
+    return replace(workdir.OUTPUTS["evaluate"], key=key)
 
 
 def in_charge_of(cfg: EvaluateApp) -> Path:
     """What no two evaluations may write at the same time."""
     if cfg.collection is not None:
         return collection_clips(cfg, cfg.collection)
-    report = Path(cfg.paths.reports)
-    return report if cfg.against is None else compared_report(cfg, cfg.against, report)
+    return report_folder(cfg)
 
 
 def other_model(cfg: EvaluateApp, against: str, device: str) -> tuple[Detector, dict[str, str]]:

@@ -151,7 +151,8 @@ def write(
 ) -> None:
     """Leave the best weights, calibrated, with what they came from and how they came about."""
     trained = finished(cfg, classifier, data, fitted, history)
-    with workdir.replacing(Path(cfg.paths.models), Path(cfg.paths.work)) as models:
+    target, work = Path(cfg.paths.models), Path(cfg.paths.work)
+    with workdir.replacing(target, work, workdir.OUTPUTS["train"]) as models:
         weights.save(
             models,
             trained.weights,

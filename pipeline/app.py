@@ -20,7 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline import disk, entry, interrupts, workdir
+from pipeline import disk, entry, interrupts, storage, workdir
 from pipeline.config import (
     COMMANDS,
     STAGES,
@@ -41,18 +41,6 @@ from pipeline.errors import UserError
 PROJECT = Path(__file__).resolve().parent.parent
 CONF = PROJECT / "conf"
 _APPS = STAGES | COMMANDS
-OUTPUTS = {
-    "synthesize": "synthetic",
-    "ingest": "clips",
-    "split": "splits",
-    "augment": "augmented",
-    "pack": "packed",
-    "embed": "features",
-    "probe": "probes",
-    "train": "models",
-    "evaluate": "reports",
-}
-"""Which of the paths a stage writes."""
 _ANEW = "earlier outputs are as they were; run it again, which starts anew"
 _ON = "earlier outputs are as they were, and {} are kept; run it again, which goes on from them"
 KEPT = {
@@ -235,8 +223,11 @@ def stage(
         def work() -> None:
             logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
             cfg = compose(name, *sys.argv[1:])
-            target = writes(cfg) if writes else getattr(cfg.paths, OUTPUTS[name])
-            with workdir.claimed(target, Path(cfg.paths.work)):
+            own, work = workdir.OUTPUTS[name], Path(cfg.paths.work)
+            place = writes(cfg) if writes else getattr(cfg.paths, own.key.removeprefix("paths."))
+            with workdir.claimed(place, work):
+                if writes is None and not storage.is_remote(str(place)):
+                    workdir.check_replaceable(Path(place), work, own)
                 main(cfg)
 
         def start() -> None:

@@ -212,12 +212,17 @@ def publish(folder: Path, target: str) -> None:
 
 
 @contextmanager
-def replacing(target: str, work: Path) -> Iterator[Path]:
+def replacing(target: str, work: Path, output: workdir.Output) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `target`, here or on a store, at the end.
 
-    As `workdir.replacing`, which see.
+    As `workdir.replacing`, which see; `publish` says what it refuses on a store.
+
+    Raises:
+        UserError: `target` holds something else than such an output, or cannot be written.
     """
-    with workdir.replacing(local_copy(target, work), work) as fresh:
+    # What a mirror that was cut short has of a store is no whole output, and no loss.
+    own = None if is_remote(target) else output
+    with workdir.replacing(local_copy(target, work), work, own) as fresh:
         yield fresh
     if is_remote(target):
         interrupts.keeps(f"{target} may lack objects; run it again to publish it whole")
@@ -226,16 +231,25 @@ def replacing(target: str, work: Path) -> Iterator[Path]:
         interrupts.too_late(f"{target} is whole; run it again to have the rest too")
 
 
-def own_folder(parent: Path, place: str) -> Path:
+def own_folder(parent: Path, place: str, key: str | None = None) -> Path:
     """The folder of `parent` that is called after `place`, and after no other place of that name.
 
     The first place of a name has the bare name; others get a hash of where they are behind it.
     Who has which is kept beside the folders, since it tells of this machine.
+
+    Args:
+        parent: of the folders.
+        place: a folder, or a URL.
+        key: of the configuration, which names `parent`.
+
+    Raises:
+        UserError: `parent` cannot be made.
     """
+    workdir.make_folder(parent, key)
     identity = place.rstrip("/") if is_remote(place) else str(Path(place).resolve())
     digest = _key(identity)
     records = parent / ".places"
-    records.mkdir(parents=True, exist_ok=True)
+    records.mkdir(exist_ok=True)
     for called in (name(place), f"{name(place)}-{digest[:8]}", f"{name(place)}-{digest}"):
         record, own = records / called, records / f".{called}-{os.getpid()}"
         own.write_text(digest)

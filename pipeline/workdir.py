@@ -12,8 +12,10 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,73 @@ _PACKAGE = Path(__file__).resolve().parent
 _LOCKS = "locks"
 # File systems without locks, where nothing can be told.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What an earlier output is told by, so that nothing else is replaced."""
+
+    writer: str
+    """The stage or command that writes it."""
+    key: str
+    """Of the configuration, which names its folder."""
+    has: tuple[str, ...]
+    """Files that every one holds."""
+    only: tuple[str, ...] = ("*",)
+    """Patterns of the names of all that it holds, where other folders have those files as well;
+    behind a slash, a file that the folder of that name holds."""
+
+    def stranger(self, folder: Path) -> str | None:
+        """A path inside `folder` that shows that it is no such output; None if it is one.
+
+        An empty folder counts as one. A name that begins with a dot shows nothing where the rest
+        is an output, since file managers leave such files.
+        """
+        names = sorted(entry.name for entry in folder.iterdir())
+        # A link into a cache that was emptied is still a sign.
+        if not all(os.path.lexists(folder / name) for name in self.has):
+            return _some_file(folder, names)
+        strange = [
+            name for name in names if not (name.startswith(".") or self._knows(folder, name))
+        ]
+        return _some_file(folder, strange)
+
+    def _knows(self, folder: Path, name: str) -> bool:
+        return any(
+            fnmatchcase(name, first) and os.path.lexists(folder / name / rest)
+            for first, _, rest in (pattern.partition("/") for pattern in self.only)
+        )
+
+
+OUTPUTS = {
+    one.writer: one
+    for one in (
+        Output(
+            "synthesize", "paths.synthetic", ("stats.json",), only=("stats.json", "*/index.csv")
+        ),
+        Output("ingest", "paths.clips", ("manifest.parquet", "files.parquet")),
+        Output("split", "paths.splits", ("manifest.parquet", "audit.json")),
+        Output(
+            "augment",
+            "paths.augmented",
+            ("manifest.parquet", "stats.json"),
+            only=("manifest.parquet", "stats.json", "shard-*"),
+        ),
+        Output("pack", "paths.packed", ("index.parquet", "format.json")),
+        Output(
+            "embed",
+            "paths.features",
+            ("stats.json",),
+            only=("stats.json", "encoder.json", "index.parquet", "features-*"),
+        ),
+        Output("probe", "paths.probes", ("metrics.json",), only=("metrics.json",)),
+        Output("train", "paths.models", ("model.json", "curves.csv")),
+        Output("evaluate", "paths.reports", ("report.html", "headline.json")),
+        Output("adapt", "paths.adapted", ("model.json", "learning_curve.csv")),
+        Output("export", "out", ("export.json",)),
+    )
+}
+"""By the stage or command that writes them."""
 
 
 @contextmanager
@@ -39,13 +108,14 @@ def claimed(place: str | Path, work: Path) -> Iterator[None]:
         work: the work folder.
 
     Raises:
-        UserError: another process has it.
+        UserError: another process has it, or `work` cannot be made.
     """
     if not interrupts.is_first_rank():
         yield
         return
+    make_folder(work, "paths.work")
     folder = work / _LOCKS
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     identity = str(place) if "://" in str(place) else str(Path(place).resolve())
     with (folder / f"{key(identity)}.lock").open("a+") as file:
         try:
@@ -68,23 +138,81 @@ def _at_work(place: str | Path, lock: str) -> str:
     )
 
 
-@contextmanager
-def replacing(target: Path, work: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `target` if the block succeeds.
+def make_folder(folder: Path, key: str | None = None) -> None:
+    """Make a folder, and those that it lies in, where they are missing.
 
-    On an exception, or a signal, `target` stays as it was. Once it is replaced, it is too late
-    for a signal (`interrupts.resume` for whoever has more to do).
+    Args:
+        folder: to make.
+        key: of the configuration, which names it.
 
     Raises:
-        UserError: `target` and `work` lie on different file systems.
+        UserError: a file is in the way, or nothing can lie there.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        remedy = f"give another {key}=…" if key else "name a folder elsewhere in conf/paths.yaml"
+        raise UserError(f"{folder}: no folder can be made there; {remedy}") from error
+
+
+def check_replaceable(target: Path, work: Path, output: Output | None) -> None:
+    """Raise what `replacing` would, which is too late after hours of work.
+
+    Args:
+        target: the folder to replace.
+        work: the work folder.
+        output: what `target` holds, if anything; None where it is a copy that anything may be in.
+
+    Raises:
+        UserError: `target` is a file, or holds something else; it cannot be made; or it and
+            `work` lie on different file systems.
+    """
+    make_folder(work, "paths.work")
+    make_folder(target.parent, output.key if output else None)
     if work.stat().st_dev != target.parent.stat().st_dev:
         raise UserError(
             f"{work}: not on the file system of {target}, so that nothing can be moved between "
             "them; set both in conf/paths.yaml"
         )
+    if output is None or not os.path.lexists(target):
+        return
+    if not target.is_dir():
+        raise UserError(f"{target}: no folder; move it away, or give another {output.key}=…")
+    if stranger := output.stranger(target):
+        raise UserError(
+            f"{target}: holds files that are no output of {output.writer} (such as {stranger}); "
+            f"move them away, or give another {output.key}=…"
+        )
+
+
+def _some_file(folder: Path, names: Sequence[str]) -> str | None:
+    """The path inside `folder` of the first file of what is called so; of a folder if none."""
+    for name in names:
+        if not (folder / name).is_dir():
+            return name
+        for place, folders, files in os.walk(folder / name):
+            folders.sort()
+            if files:
+                return str(Path(place, min(files)).relative_to(folder))
+    return names[0] if names else None
+
+
+@contextmanager
+def replacing(target: Path, work: Path, output: Output | None) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `target` if the block succeeds.
+
+    On an exception, or a signal, `target` stays as it was. Once it is replaced, it is too late
+    for a signal (`interrupts.resume` for whoever has more to do).
+
+    Args:
+        target: the folder to replace.
+        work: the work folder.
+        output: what `target` holds, if anything; None where it is a copy that anything may be in.
+
+    Raises:
+        UserError: `target` must not be replaced, or cannot be (`check_replaceable`).
+    """
+    check_replaceable(target, work, output)
     _clear_leftovers(target, work)
     fresh = work / f"{target.name}-{os.getpid()}"
     old = work / f"{fresh.name}-old"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import app
+from pipeline import app, workdir
 from pipeline.config import STAGES, EvaluateApp, SplitApp, SplitConfig, tracked
 from pipeline.errors import UserError
 
@@ -142,6 +142,36 @@ def test_nor_does_it_on_the_command_line() -> None:
     assert "nowhere~1/manifest.parquet: missing" in run("split", "paths.clips=nowhere~1").stderr
 
 
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "evaluate"])
+def test_a_stage_refuses_a_folder_of_something_else_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    thesis = tmp_path / "mine" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years of work")
+    key = workdir.OUTPUTS[name].key
+    arguments = [name, f"{key}={thesis.parent}", f"paths.work={tmp_path / 'work'}"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setattr("pipeline.entry.begin", lambda name: None)
+    monkeypatch.chdir(app.PROJECT)
+    begun = []
+    with pytest.raises(SystemExit) as told:
+        app.stage(name)(begun.append)()
+    assert str(told.value).startswith(
+        f"{name}: {thesis.parent}: holds files that are no output of {name} (such as thesis.txt)"
+    )
+    assert not begun
+    assert thesis.is_file()
+
+
+def test_nor_does_a_path_that_no_folder_can_have_end_in_a_traceback() -> None:
+    result = run("embed", "paths.features=README.md")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "embed: README.md: no folder; move it away, or give another paths.features=…\n"
+    )
+
+
 def test_an_unknown_key_is_named() -> None:
     with pytest.raises(UserError, match="no_such_key"):
         app.compose("split", "no_such_key=5")
@@ -160,7 +190,7 @@ import sys, time
 from pathlib import Path
 from pipeline import app, workdir
 def main(cfg):
-    with workdir.replacing(Path({str(output)!r}), Path(cfg.paths.work)) as fresh:
+    with workdir.replacing(Path({str(output)!r}), Path(cfg.paths.work), None) as fresh:
         (fresh / "new").write_text("2")
         print("ready", flush=True)
         time.sleep(60)

@@ -110,6 +110,27 @@ def test_each_split_is_scored_on_its_original_clips_and_reported(
     assert "rendered by a test" in (reports / "report.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("overrides", "folder", "key"),
+    [
+        ((), "reports", "paths.reports"),
+        (("collection=unit7",), "collection_reports/unit7", "paths.collection_reports"),
+        (("against=older",), "compared_reports/older/reports", "paths.compared_reports"),
+    ],
+)
+def test_a_folder_of_something_else_is_not_replaced_and_nothing_is_scored(
+    tmp_path: Path, compose: Compose, overrides: tuple[str, ...], folder: str, key: str
+) -> None:
+    thesis = tmp_path / folder / "sub" / "thesis.txt"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("years of work")
+    told = rf"no output of evaluate \(such as sub/thesis\.txt\); .* give another {key}=…"
+    # There are not even weights.
+    with pytest.raises(UserError, match=told):
+        run(compose("evaluate", *SMALL, *overrides))
+    assert thesis.is_file()
+
+
 def test_validation_is_kept_beside_what_is_judged(tmp_path: Path, compose: Compose) -> None:
     write_model(tmp_path / "models")
     write_packed(tmp_path / "packed", ("val", "test"))
@@ -167,10 +188,11 @@ def test_an_empty_test_split_is_refused_and_earlier_reports_stay(
     write_model(tmp_path / "models")
     write_packed(tmp_path / "packed", ("train", "unseen"))
     (tmp_path / "reports").mkdir()
-    (tmp_path / "reports" / "metrics.json").write_text("{}")
+    for name in ("headline.json", "report.html"):
+        (tmp_path / "reports" / name).write_text("{}")
     with pytest.raises(UserError, match=r"no clip in the split 'test'; give conf/split\.yaml"):
         run(compose("evaluate", *SMALL))
-    assert contents(tmp_path / "reports") == {"metrics.json": b"{}"}
+    assert contents(tmp_path / "reports") == {"headline.json": b"{}", "report.html": b"{}"}
 
 
 def test_an_unknown_split_is_named(tmp_path: Path, compose: Compose) -> None:

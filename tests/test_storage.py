@@ -7,7 +7,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from pipeline import storage
+from pipeline import storage, workdir
 from pipeline.collection import IndexRow, read_index, write_index
 from pipeline.errors import UserError
 
@@ -337,14 +337,39 @@ def test_a_killed_publication_leaves_no_manifest(
 @pytest.mark.parametrize("remote", [True, False])
 def test_an_output_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path, remote: bool) -> None:
     place, work = PLACE if remote else str(tmp_path / "clips"), tmp_path / "work"
-    with storage.replacing(place, work) as fresh:
-        write_files(fresh, a_tar=b"a", stats_json=b"1")
-    with pytest.raises(ZeroDivisionError), storage.replacing(place, work) as fresh:
+    output = workdir.OUTPUTS["augment"]
+    with storage.replacing(place, work, output) as fresh:
+        write_files(fresh, manifest_parquet=b"a", stats_json=b"1")
+    with pytest.raises(ZeroDivisionError), storage.replacing(place, work, output) as fresh:
         write_files(fresh, b_tar=bytes(1 // 0))
-    assert files(storage.mirror(place, work)) == {"a.tar": b"a", "stats.json": b"1"}
-    with storage.replacing(place, work) as fresh:
+    assert files(storage.mirror(place, work)) == {"manifest.parquet": b"a", "stats.json": b"1"}
+    with storage.replacing(place, work, output) as fresh:
         write_files(fresh, b_tar=b"b")
     assert files(storage.mirror(place, tmp_path / "elsewhere")) == {"b.tar": b"b"}
+
+
+def test_a_copy_that_was_cut_short_is_replaced(tmp_path: Path) -> None:
+    write_files(storage.local_copy(PLACE, tmp_path), a_tar=b"a")
+    with storage.replacing(PLACE, tmp_path, workdir.OUTPUTS["augment"]) as fresh:
+        write_files(fresh, b_tar=b"b")
+    assert files(storage.mirror(PLACE, tmp_path)) == {"b.tar": b"b"}
+
+
+def test_a_local_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    place = write_files(tmp_path / "mine", thesis_txt=b"years of work")
+    told = pytest.raises(UserError, match=r"mine: .* no output of augment \(such as thesis\.txt\)")
+    with told, storage.replacing(str(place), tmp_path / "work", workdir.OUTPUTS["augment"]):
+        pass
+    assert files(place) == {"thesis.txt": b"years of work"}
+
+
+def test_folders_that_cannot_be_made_are_named_with_their_key(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("1")
+    told = r"file/below: no folder can be made there; give another paths\.adapted=…"
+    with pytest.raises(UserError, match=told):
+        storage.own_folder(tmp_path / "file" / "below", PLACE, "paths.adapted")
+    with pytest.raises(UserError, match=r"file: no folder .* elsewhere in conf/paths\.yaml"):
+        storage.own_folder(tmp_path / "file", PLACE)
 
 
 def test_publishing_never_deletes_footage(tmp_path: Path) -> None:

@@ -52,17 +52,17 @@ def run(cfg: ExportApp) -> None:
         raise UserError(
             f"{', '.join(absent)} not installed; pip install -c constraints.txt -e '.[export]'"
         )
+    output, work = workdir.OUTPUTS["export"], Path(cfg.paths.work)
     # A folder a model, so that adapted weights do not take the place of those before.
-    target = Path(cfg.out or storage.own_folder(Path(cfg.paths.work) / "onnx", cfg.paths.models))
-    if target.exists() and not (target / RECORD).is_file():
-        raise UserError(f"{target}: exists and is no earlier export; name another folder with out=")
+    target = Path(cfg.out or storage.own_folder(work / "onnx", cfg.paths.models, "paths.work"))
+    workdir.check_replaceable(target, work, output)
     detector = weights.load(Path(cfg.paths.models), trusted_factory=cfg.factory)
     models = {"clip": onnx_forms.clip_form(detector)}
     if isinstance(detector.network, StreamingNetwork):
         models["stream"] = onnx_forms.stream_form(detector)
     facts = _facts(detector)
     clips = {"random clips": _random(detector), **_packed(cfg, detector)}
-    with workdir.replacing(target, Path(cfg.paths.work)) as folder:
+    with workdir.replacing(target, work, output) as folder:
         forms: dict[str, dict[str, Any]] = {}
         for name, model in models.items():
             data = onnx_forms.serialise(model, {**facts, "form": name})

@@ -169,7 +169,7 @@ def run(cfg: AugmentApp) -> None:
         name, block = started.popleft()
         with finished.writing(name) as folder:
             _write_block(folder, block, variants)
-    with storage.replacing(paths.augmented, work) as fresh:
+    with storage.replacing(paths.augmented, work, workdir.OUTPUTS["augment"]) as fresh:
         num_variants = _assemble([finished[name] for name in names], fresh)
     finished.clear()
     log.info("augment: %d variants", num_variants)

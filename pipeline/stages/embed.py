@@ -115,7 +115,7 @@ def run(cfg: EmbedApp) -> None:
                 f"conf/embed.yaml: pictures.name={encoders.NONE}, but pictures.more has "
                 f"{', '.join(beside)}; set pictures.name={beside[0]}, or pictures.more=[]"
             )
-        with storage.replacing(paths.features, work) as fresh:
+        with storage.replacing(paths.features, work, workdir.OUTPUTS["embed"]) as fresh:
             manifest.write_stats(fresh, {"samples": {}})
         log.info("embed: conf/embed.yaml: pictures.name=none, so there is nothing to do")
         return
@@ -177,7 +177,7 @@ def run(cfg: EmbedApp) -> None:
             raise UserError(f"embed: {lost.detail}; run it again")
     for part, name in zip(parts, names, strict=True):
         earlier.update((sha256s[row], (finished[name] / _FOUND, at)) for at, row in enumerate(part))
-    with storage.replacing(paths.features, work) as fresh:
+    with storage.replacing(paths.features, work, workdir.OUTPUTS["embed"]) as fresh:
         card["shards"] = _assemble(fresh, packed, embedded, earlier, cfg.shard_samples)
         (fresh / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
         manifest.write_stats(fresh, {"samples": {"embedded": len(embedded)}})

@@ -257,7 +257,7 @@ def ingest(
     ]
     todo = _blocks(collections, cfg, work, tombstones, as_shown=as_shown)
     _convert_blocks(collections, todo, cfg, run, tombstones, names, finished)
-    with storage.replacing(output, work) as fresh:
+    with storage.replacing(output, work, workdir.OUTPUTS["ingest"]) as fresh:
         stats = _assemble([finished[name] for name in names], fresh, cfg)
     finished.clear()
     _check(stats, storage.mirror(output, work), cfg)

@@ -93,7 +93,7 @@ def run(cfg: PackApp) -> None:
     for (lost,) in results:
         if isinstance(lost, executor.Lost):
             raise UserError(f"pack: {lost.detail}; run it again")
-    with storage.replacing(paths.packed, work) as fresh:
+    with storage.replacing(paths.packed, work, workdir.OUTPUTS["pack"]) as fresh:
         _assemble([finished[name] for name in names], fresh, ENCODINGS[cfg.encoding])
         manifest.write_format(fresh, clip_format)
     finished.clear()

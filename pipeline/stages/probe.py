@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline import executor, manifest, probes, storage
+from pipeline import executor, manifest, probes, storage, workdir
 from pipeline.config import ProbeApp
 from pipeline.errors import UserError
 from pipeline.manifest import Clip, File
@@ -85,7 +85,7 @@ def run(cfg: ProbeApp) -> None:
         }
         metrics[name] = _judge(cfg, features, index)
         log.info("probe: %s: %s", name, _sentence(metrics[name]["auroc"], index))
-    with storage.replacing(paths.probes, work) as fresh:
+    with storage.replacing(paths.probes, work, workdir.OUTPUTS["probe"]) as fresh:
         (fresh / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
 
 

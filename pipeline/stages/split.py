@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import executor, fingerprint, manifest, shards, storage, video
+from pipeline import executor, fingerprint, manifest, shards, storage, video, workdir
 from pipeline.assignment import (
     NO_SPLIT,
     Columns,
@@ -77,7 +77,7 @@ def run(cfg: SplitApp) -> None:
     cluster = first_recordings(columns, joined)
     splits = assign(columns, cluster, cfg)
     _tell_composition(Composition.of(columns, cluster, splits), cfg)
-    with storage.replacing(cfg.paths.splits, work) as fresh:
+    with storage.replacing(cfg.paths.splits, work, workdir.OUTPUTS["split"]) as fresh:
         _write(clips, fresh, columns, cluster, splits)
         report = audit(fresh, hashes, parts, halves, rule, cfg)
         (fresh / AUDIT).write_text(json.dumps(report, indent=2) + "\n")

@@ -107,7 +107,9 @@ def run(cfg: SynthesizeApp) -> None:
     work = Path(cfg.paths.work, "synthesize")
     with (
         workdir.claimed(work, Path(cfg.paths.work)),
-        workdir.replacing(Path(cfg.paths.synthetic), Path(cfg.paths.work)) as fresh,
+        workdir.replacing(
+            Path(cfg.paths.synthetic), Path(cfg.paths.work), workdir.OUTPUTS["synthesize"]
+        ) as fresh,
     ):
         for engine in ENGINES:
             settings = getattr(cfg, engine)

@@ -91,7 +91,7 @@ def run(collection: str, cfg: AdaptApp) -> None:
     told = record.metrics(cfg, settings, own, was, now, points, reason)
     left_out = [f"{one.path}: {one.reason}; {one.remedy}" for one in own.rejects]
     left_out += [f"{path}: among the samples of training already" for path in own.known]
-    with workdir.replacing(target, work) as folder:
+    with workdir.replacing(target, work, workdir.OUTPUTS["adapt"]) as folder:
         weights.save(
             folder,
             network.state_dict(),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import app, features, storage
+from pipeline import app, features, storage, workdir
 from pipeline.commands.adapt.record import ADAPTED
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.errors import UserError
@@ -124,22 +123,15 @@ def target(cfg: AdaptApp, collection: str) -> Path:
     """The folder that the weights adapted to a collection go to.
 
     Raises:
-        UserError: it holds the weights to adapt, or something else than adapted weights.
+        UserError: it holds the weights to adapt, or something else than adapted weights, or
+            cannot be made.
     """
-    folder = storage.own_folder(Path(cfg.paths.adapted), collection)
+    output = workdir.OUTPUTS["adapt"]
+    folder = storage.own_folder(Path(cfg.paths.adapted), collection, output.key)
     if folder.resolve() == Path(cfg.paths.models).resolve():
         raise UserError(f"{folder}: holds the weights to adapt; set another paths.adapted")
-    if folder.exists() and not _is_adapted(folder):
-        raise UserError(f"{folder}: exists and holds no adapted weights; set another paths.adapted")
+    workdir.check_replaceable(folder, Path(cfg.paths.work), output)
     return folder
-
-
-def _is_adapted(folder: Path) -> bool:
-    try:
-        card = json.loads((folder / weights.CARD).read_text())
-    except (OSError, ValueError):
-        return False
-    return isinstance(card, dict) and isinstance(card.get(ADAPTED), dict)
 
 
 def _check(values: Mapping[str, Any], name: str, kind: type, path: Path, where: str = "") -> None:

@@ -81,9 +81,17 @@ def test_features_of_other_samples_or_none_are_refused(detector: Path) -> None:
 def test_a_folder_of_something_else_is_not_replaced(detector: Path) -> None:
     (detector / "adapted" / "own").mkdir(parents=True)
     (detector / "adapted" / "own" / "thesis.tex").write_text("years of work")
-    with pytest.raises(UserError, match="exists and holds no adapted weights"):
+    with pytest.raises(
+        UserError, match=r"no output of adapt \(such as thesis\.tex\); .*paths\.adapted="
+    ):
         adapted_to(detector, rows("real", "game"))
     assert (detector / "adapted" / "own" / "thesis.tex").is_file()
+
+
+def test_a_folder_that_cannot_be_is_named(detector: Path) -> None:
+    (detector / "adapted").write_text("a file")
+    with pytest.raises(UserError, match=r"adapted: no folder can be made.*paths\.adapted=…"):
+        adapted_to(detector, rows("real", "game"))
 
 
 @pytest.mark.parametrize(
@@ -128,6 +136,6 @@ def test_a_folder_with_an_odd_card_is_not_replaced(detector: Path, card: str) ->
     folder = detector / "adapted" / "own"
     folder.mkdir(parents=True)
     (folder / weights.CARD).write_text(card)
-    with pytest.raises(UserError, match="own: exists and holds no adapted weights"):
+    with pytest.raises(UserError, match="own: holds files that are no output of adapt"):
         adapted_to(detector, rows("real", "game"))
     assert (folder / weights.CARD).read_text() == card
