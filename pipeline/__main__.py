@@ -62,8 +62,11 @@ def main() -> None:
         app.stage(name)(import_module(f"pipeline.stages.{name}").run)()
     elif name in COMMANDS and len(sys.argv) > 1 + _num_needed(name):
         _command(name, sys.argv[2:])
+    elif name in ("-h", "--help"):
+        print(f"usage: {_USAGE}")
     else:
-        sys.exit(f"usage: {_USAGE}")
+        known = not name or name in COMMANDS
+        sys.exit(f"{'' if known else f'{name}: there is no such command; '}usage: {_USAGE}")
 
 
 def _num_needed(name: str) -> int:

@@ -26,6 +26,18 @@ def test_the_usage_lists_stages_and_commands(arguments: tuple[str, ...]) -> None
     assert "export [key=value …]" in result.stderr
 
 
+def test_an_unknown_command_is_named() -> None:
+    assert run("score", "a.mp4").stderr.startswith("score: there is no such command; usage: ")
+
+
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_help_is_no_error(asked: str) -> None:
+    result = run(asked)
+    assert result.returncode == 0
+    assert result.stdout.startswith("usage: python -m pipeline {synthesize,")
+    assert result.stderr == ""
+
+
 def test_a_command_passes_overrides_on_and_fails_in_one_sentence() -> None:
     result = run("explain", "a=b.mp4", "paths.clips=nowhere")
     assert result.returncode == 1

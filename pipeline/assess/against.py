@@ -103,5 +103,5 @@ def _table(part: str, differences: Mapping[str, Any], name: str) -> Table:
                     Cell(f"{p:.3f}", sort=p) if metric == "auroc" and p is not None else Cell(""),
                 ]
             )
-    columns = ("Question", "Metric", "This model", name, "Difference", "p (DeLong)")
+    columns = ("Question", "Metric", "This model", name, f"{name} less this model", "p (DeLong)")
     return Table(f"Paired differences, {part}", columns, rows)

@@ -70,8 +70,9 @@ class Detector:
         if not isinstance(self.network, StreamingNetwork):
             name = self.card["architecture"]["name"]
             raise UserError(
-                f"weights of the network '{name}' answer for whole clips only; "
-                "train with model.name=causal to score streams"
+                f"weights of the network '{name}' answer for whole clips only; train with "
+                "model.name=causal, and with no encoder of video (conf/embed.yaml: pictures), to "
+                "score streams"
             )
         return Stream(self, self.network, num_streams)
 
