@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import app
+from pipeline import app, workdir
 from tests.learn.toy import write_toy
 from tests.packing import write_no_features
 from tests.test_train import TINY
 
 pytestmark = pytest.mark.slow
+
+EARLIER = sorted([*workdir.OUTPUTS["train"].has, "earlier"])
+"""Files of weights that were trained before."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_toy(folder / "data" / "packed")
     write_no_features(folder / "data" / "features")
     (folder / "models").mkdir()
-    (folder / "models" / "earlier").write_text("1")
+    for name in EARLIER:
+        (folder / "models" / name).write_text("1")
     overrides = " ".join(one for one in TINY if not one.startswith("num_epochs"))
     train = {
         "cmd": f"python train.py num_epochs=${{num_epochs}} run.checkpoint_every_s=0 {overrides}",
@@ -88,7 +92,7 @@ def test_a_training_that_dvc_runs_stays_stale_when_it_is_stopped(
     assert "Traceback" not in printed
     assert process.returncode != 0
     assert (project / "dvc.lock").read_bytes() == lock
-    assert [path.name for path in (project / "models").iterdir()] == ["earlier"]
+    assert sorted(path.name for path in (project / "models").iterdir()) == EARLIER
     status = subprocess.run(
         ["dvc", "status"], cwd=project, capture_output=True, text=True, check=True
     )
