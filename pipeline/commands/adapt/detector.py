@@ -108,7 +108,7 @@ def training(cfg: AdaptApp, detector: Detector, eyes: Eyes) -> tuple[Packed, Fea
     same = (
         found.card["architecture"] == eyes.encoder.architecture()
         and found.card["provenance"] == detector.card["encoders"]
-        and found.card["pictures"]["every_frames"] == eyes.every_frames
+        and found.card["pictures"].get("every_frames") == eyes.every_frames
         and found.card.get("first_frame") == first_look(eyes.every_frames)
     )
     if not same:

@@ -149,7 +149,7 @@ def read(
         file_of=np.repeat(np.arange(len(files)), [len(chosen[row.path]) for row in files]),
         examples=Examples(
             values=seen(looks),
-            is_real=np.array([IS_REAL[class_index(clip.origin, False)] for clip in clips]),
+            is_real=np.array([_is_real(clip) for clip in clips]),
             sources=np.array([clip.source for clip in clips], np.str_),
             weights=cfg.weight
             * np.array([origin_weight(clip.authority, settings) for clip in clips]),
@@ -158,6 +158,10 @@ def read(
         num_rendered=sum(is_rendered(row.authority) for row in shown),
         known=sorted(known),
     )
+
+
+def _is_real(clip: Clip) -> bool:
+    return IS_REAL[class_index(clip.origin, False)]
 
 
 def _compare(collection: str, clips: Sequence[Clip]) -> None:
@@ -169,7 +173,7 @@ def _compare(collection: str, clips: Sequence[Clip]) -> None:
     earlier: dict[frozenset[str], Clip] = {}
     for path, pixels in shown.items():
         own, other = first[path], earlier.setdefault(frozenset(pixels), first[path])
-        if IS_REAL[class_index(own.origin, False)] != IS_REAL[class_index(other.origin, False)]:
+        if _is_real(own) != _is_real(other):
             raise UserError(
                 f"{collection}: {other.path} and {path} show the same pictures, but one is "
                 f"labelled {other.origin} and the other {own.origin}; correct index.csv"
@@ -230,12 +234,13 @@ def _spread(clips: Iterable[Clip], most: int) -> Mapping[str, Sequence[Clip]]:
     return found
 
 
-def _is_whole(path: Path) -> bool:
+def _kept(path: Path) -> NDArray[np.float16] | None:
+    """What was seen before; None if nothing was, or if a crash left a part of it."""
     try:
-        np.load(path)
+        found: NDArray[np.float16] = np.load(path)
     except (OSError, ValueError, EOFError):
-        return False
-    return True
+        return None
+    return found
 
 
 def _see(
@@ -254,7 +259,9 @@ def _see(
     kept = work / "adapt" / "features" / made_by
     kept.mkdir(parents=True, exist_ok=True)
     paths = {clip.pixels_sha256: kept / f"{clip.pixels_sha256}.npy" for clip in clips}
-    todo = {clip.pixels_sha256: clip for clip in clips if not _is_whole(paths[clip.pixels_sha256])}
+    kept_looks = ((sha256, _kept(path)) for sha256, path in paths.items())
+    looks = {sha256: found for sha256, found in kept_looks if found is not None}
+    todo = {clip.pixels_sha256: clip for clip in clips if clip.pixels_sha256 not in looks}
     encoder = eyes.encoder.to(device).eval()
 
     def see(clip: Clip) -> None:
@@ -267,6 +274,7 @@ def _see(
             file.flush()
             os.fsync(file.fileno())
         partial.rename(paths[clip.pixels_sha256])
+        looks[clip.pixels_sha256] = found
 
     num_threads = torch.get_num_threads()
     # The order of sums, and so the last bits, would follow the number of cores.
@@ -283,4 +291,4 @@ def _see(
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(num_threads)
         encoder.cpu()
-    return np.stack([np.load(paths[clip.pixels_sha256]) for clip in clips])
+    return np.stack([looks[clip.pixels_sha256] for clip in clips])

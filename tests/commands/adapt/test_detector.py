@@ -54,6 +54,7 @@ def test_samples_of_another_training_are_refused(detector: Path) -> None:
         ({"provenance": [{"name": "another"}]}, "features of another encoder"),
         ({"pictures": PICTURES | {"every_frames": 2}}, "features of another encoder"),
         ({"first_frame": 0}, "features of another encoder"),
+        ({"pictures": {}}, "features of another encoder"),
     ],
 )
 def test_features_of_another_encoder_are_refused(
