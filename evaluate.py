@@ -7,7 +7,7 @@ the folder through the same canonical path and writes `reports-collections/<name
 
 from __future__ import annotations
 
-from pipeline import entry
+from pipeline.system import entry
 
 if __name__ == "__main__":
     entry.begin("evaluate")
@@ -27,29 +27,31 @@ import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline import app, interrupts, storage, video, workdir
-from pipeline.assess import against, lineage, operating, scores
+from pipeline import app
+from pipeline.assess import lineage, model_comparison, operating, registry, scores
 from pipeline.assess.audit.facts import facts
-from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import Evidence, Examined, Places
 from pipeline.assess.lineage import Hashes, write_lineage
 from pipeline.assess.operating import Choice, OperatingPoint
 from pipeline.assess.oversight.bundle import write_bundle
-from pipeline.assess.plots import read_csv
-from pipeline.assess.report import Provenance, without_pictures
+from pipeline.assess.page.plots import read_csv
+from pipeline.assess.page.report import Provenance, without_pictures
 from pipeline.assess.results import PAGE, write_results
-from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
-from pipeline.assess.suites import registry
-from pipeline.assess.suites.base import Evidence, Examined, Places
-from pipeline.assess.summary import headline
-from pipeline.collection import read_index
+from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.summary import headline
 from pipeline.commands import revisions
 from pipeline.config import ClipFormat, EvaluateApp, tracked
 from pipeline.errors import UserError
+from pipeline.footage.collection import read_index
+from pipeline.footage.tombstones import forgotten
 from pipeline.learn import overlap, tracking, weights
 from pipeline.learn.devices import device_of
 from pipeline.learn.weights import Detector
-from pipeline.manifest import (
+from pipeline.stages.ingest import ingest
+from pipeline.store import storage, video, workdir
+from pipeline.store.manifest import (
     FILES,
     SPLITS,
     File,
@@ -58,10 +60,9 @@ from pipeline.manifest import (
     read_rejects,
     read_rows,
 )
-from pipeline.packed import Packed
-from pipeline.shards import read_clip
-from pipeline.stages.ingest import ingest
-from pipeline.tombstones import forgotten
+from pipeline.store.packed import Packed
+from pipeline.store.shards import read_clip
+from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
 
@@ -342,7 +343,7 @@ def set_against(
         config=job.config | {"against": other.sha256},
         hashes=job.hashes | {lineage.OTHER: hashes},
     )
-    return compared, against.examine(job.parts, found, name, bootstrap)
+    return compared, model_comparison.examine(job.parts, found, name, bootstrap)
 
 
 def score_splits(cfg: EvaluateApp, detector: Detector, packed: Packed) -> list[Scored]:

@@ -5,7 +5,7 @@ A run that was killed goes on from its last checkpoint when started again.
 
 from __future__ import annotations
 
-from pipeline import entry
+from pipeline.system import entry
 
 if __name__ == "__main__":
     entry.begin("train")
@@ -23,22 +23,24 @@ import torch
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
-from pipeline import app, features, interrupts, workdir
+from pipeline import app
 from pipeline.config import TrainApp, tracked
 from pipeline.learn import networks, tracking, weights
 from pipeline.learn.calibration import fit_temperature
+from pipeline.learn.classifier import Classifier, discharge_logits
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
-from pipeline.learn.history import History
 from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
-from pipeline.learn.module import Classifier, discharge_logits
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.product import discharge_log_odds, product_logits, product_of
 from pipeline.learn.origin import Floats, auroc, fit_origin, origin_weights
+from pipeline.learn.selection import History
 from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
-from pipeline.manifest import write_stats
-from pipeline.packed import Packed
+from pipeline.store import features, workdir
+from pipeline.store.manifest import write_stats
+from pipeline.store.packed import Packed
+from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,9 @@ def run(cfg: TrainApp) -> None:
         cfg, packed.format, num_batches=data.num_batches, discharge_alone=seen is not None
     )
 
-    code = workdir.code_sha256("learn", "features.py", "packed.py", "shards.py", "video.py")
+    code = workdir.code_sha256(
+        "learn", *(f"store/{name}.py" for name in ("features", "packed", "shards", "video"))
+    )
     outside = networks.outside_hashes(cfg.model.name)
     key = workdir.key("train", tracked(cfg), data.sha256(), code, outside, torch.__version__)
     if seen is not None:

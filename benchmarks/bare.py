@@ -10,10 +10,10 @@ from torch.nn.utils import clip_grad_norm_
 
 from pipeline.config import TrainApp
 from pipeline.learn.batch import Batch
+from pipeline.learn.classifier import answer, to_channels_last
 from pipeline.learn.ema import RunningMean
 from pipeline.learn.loader import Loader
 from pipeline.learn.losses import joint_loss
-from pipeline.learn.module import answer, to_channels_last
 from pipeline.learn.networks.base import Network
 from pipeline.learn.ondevice import alter
 from pipeline.learn.optimiser import adamw, schedule

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.config import ClipFormat
 from pipeline.learn.networks.base import Network
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 
 
 def write_videomae(folder: Path, clip: ClipFormat) -> Path:

@@ -18,9 +18,10 @@ import av
 import numpy as np
 from PIL import Image
 
-from pipeline import app, video
-from pipeline.collection import IndexRow, read_index
+from pipeline import app
+from pipeline.footage.collection import IndexRow, read_index
 from pipeline.stages.synthesize import ENGINES
+from pipeline.store import video
 
 _COLUMNS = 6
 _SIZE = 160, 90

@@ -25,9 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from pipeline import app, canonical, duplicates, fingerprint, foreign, video
-from pipeline.collection import read_index
+from pipeline import app
 from pipeline.config import IngestApp, SplitApp
+from pipeline.copies import duplicates, fingerprint
+from pipeline.footage import canonical, foreign
+from pipeline.footage.collection import read_index
+from pipeline.store import video
 
 CRF, WIDTH = 23, 480
 EDITS: dict[str, tuple[str, int]] = {

@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import foreign, pictures, scenes
-from pipeline.collection import read_index
+from pipeline.footage import foreign, pictures, scenes
+from pipeline.footage.collection import read_index
 
 FPS = 15.0
 WIDTH, HEIGHT = 320, 180

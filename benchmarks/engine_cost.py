@@ -15,10 +15,11 @@ import resource
 from importlib import import_module
 from pathlib import Path
 
-from pipeline import app, manifest, video
+from pipeline import app
 from pipeline.engines.take import Dropped
-from pipeline.manifest import File
 from pipeline.stages.synthesize import ENGINES
+from pipeline.store import manifest, video
+from pipeline.store.manifest import File
 
 
 def cpu_s() -> float:

@@ -11,14 +11,15 @@ import torch
 from bare import BareLoop
 from runs import BATCH, by_clip, cell, packed_clips
 
-from pipeline import video
-from pipeline.assess import scores, wording
+from pipeline.assess import scores
+from pipeline.assess.page import wording
 from pipeline.config import TrainApp
 from pipeline.learn import networks
 from pipeline.learn.batch import Batch
 from pipeline.learn.data import PackedData
-from pipeline.manifest import class_index
-from pipeline.packed import Packed
+from pipeline.store import video
+from pipeline.store.manifest import class_index
+from pipeline.store.packed import Packed
 
 # The schedule of rates follows the clock: places in it, not steps.
 NUM_PLACES = 1000

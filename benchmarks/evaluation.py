@@ -21,14 +21,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess import scores
-from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.report import Provenance
+from pipeline.assess import registry, scores
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import Evidence
+from pipeline.assess.page.report import Provenance
 from pipeline.assess.results import write_results
-from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
-from pipeline.assess.suites import registry
-from pipeline.assess.suites.base import Evidence
+from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.config import ClipFormat
 
 LIMIT_S, LIMIT_GB, LIMIT_CLIPS = 60.0, 2.0, 100_000

@@ -30,18 +30,19 @@ from runs import BOOTSTRAP, markdown
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from pipeline import app, video, workdir
+from pipeline import app
 from pipeline.assess.scores import Read
 from pipeline.config import EmbedApp, EncoderConfig, PicturesConfig, TrainApp
 from pipeline.errors import UserError
+from pipeline.footage.tombstones import Tombstones
 from pipeline.learn import encoders
 from pipeline.learn.encoders.looks import look
 from pipeline.learn.origin import Examples, Floats, Head, Layer, fit_head, fit_layer, seen
-from pipeline.manifest import is_rendered, read_manifest
-from pipeline.packed import Packed
-from pipeline.shards import read_clip
 from pipeline.stages.ingest import ingest
-from pipeline.tombstones import Tombstones
+from pipeline.store import video, workdir
+from pipeline.store.manifest import is_rendered, read_manifest
+from pipeline.store.packed import Packed
+from pipeline.store.shards import read_clip
 
 MOST_CLIPS = 12
 SEEDS = (1, 2, 3)

@@ -28,12 +28,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import app, manifest, shards, video
-from pipeline.collection import IndexRow, write_index
+from pipeline import app
 from pipeline.errors import UserError
-from pipeline.manifest import Clip, File
+from pipeline.footage.collection import IndexRow, write_index
+from pipeline.footage.tombstones import forgotten
 from pipeline.stages import ingest
-from pipeline.tombstones import forgotten
+from pipeline.store import manifest, shards, video
+from pipeline.store.manifest import Clip, File
 
 # Name, codec, pixel format, options of the encoder.
 KINDS = [

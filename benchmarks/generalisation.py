@@ -34,11 +34,12 @@ from runs import (
     training,
 )
 
-from pipeline import app, workdir
+from pipeline import app
 from pipeline.config import Paths, TrainConfig, tracked
 from pipeline.errors import UserError
-from pipeline.manifest import MANIFEST
-from pipeline.packed import Packed
+from pipeline.store import workdir
+from pipeline.store.manifest import MANIFEST
+from pipeline.store.packed import Packed
 
 SPLITS = {"test": "new recordings", "unseen": "unseen sources"}
 Jobs = dict[tuple[str, int], Training]
@@ -82,7 +83,9 @@ def samples_of(
     if row.augment:
         overrides = [*row.augment, "test_variants=false"]
         table = workdir.file_sha256(Path(paths.splits) / MANIFEST)
-        code = workdir.code_sha256("stages/augment.py", "stages/pack.py", "transforms", "shards.py")
+        code = workdir.code_sha256(
+            "stages/augment.py", "stages/pack.py", "transforms", "store/shards.py"
+        )
         pack = tracked(app.compose("pack"))
         key = workdir.key(tracked(app.compose("augment", *overrides)), pack, table, code)
         folder = work / "data" / key
@@ -91,7 +94,7 @@ def samples_of(
     packed = Packed.open(places.get("packed", paths.packed), work)
     if not (row.augment or row.embed):
         return packed, []
-    code = workdir.code_sha256("stages/embed.py", "features.py", "learn/encoders")
+    code = workdir.code_sha256("stages/embed.py", "store/features.py", "learn/encoders")
     embed = tracked(app.compose("embed", *row.embed))
     folder = work / "data" / workdir.key(embed, packed.index_sha256, code)
     places["features"] = folder / "features"

@@ -33,11 +33,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline import app, canonical, fingerprint, foreign, manifest, scenes, video
-from pipeline.collection import IndexRow, read_index, write_index
+from pipeline import app
 from pipeline.config import ClipFormat, IngestApp
-from pipeline.pictures import Squares, centre_square, luma, thumbnail
+from pipeline.copies import fingerprint
+from pipeline.footage import canonical, foreign, scenes
+from pipeline.footage.collection import IndexRow, read_index, write_index
+from pipeline.footage.pictures import Squares, centre_square, luma, thumbnail
 from pipeline.stages import ingest
+from pipeline.store import manifest, video
 
 _VIDEO2DATASET = """
 import json, sys

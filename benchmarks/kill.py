@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import video
-from pipeline.collection import IndexRow, write_index
+from pipeline.footage.collection import IndexRow, write_index
+from pipeline.store import video
 
 PROJECT = Path(__file__).resolve().parent.parent
 STAGES = {"ingest": "clips", "split": "splits", "augment": "augmented", "pack": "packed"}

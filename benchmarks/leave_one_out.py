@@ -24,8 +24,8 @@ from runs import MEASURES, cell, collection_clips, judged, markdown, packed_clip
 from pipeline import app
 from pipeline.config import Paths
 from pipeline.errors import UserError
-from pipeline.packed import INDEX, Packed
-from pipeline.shards import link
+from pipeline.store.packed import INDEX, Packed
+from pipeline.store.shards import link
 
 
 def without(packed: Packed, group: tuple[str, ...], folder: Path) -> Packed:

@@ -41,12 +41,13 @@ from loader_rivals import (
 )
 from numpy.typing import NDArray
 
-from pipeline import app, manifest, video
+from pipeline import app
 from pipeline.learn.loader import Loader
-from pipeline.manifest import Clip
-from pipeline.packed import Packed
-from pipeline.shards import ShardWriter
 from pipeline.stages import pack
+from pipeline.store import manifest, video
+from pipeline.store.manifest import Clip
+from pipeline.store.packed import Packed
+from pipeline.store.shards import ShardWriter
 
 ORIGINAL_FPS = 30
 AIMS = [

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from pipeline import video
 from pipeline.config import ClipFormat
+from pipeline.store import video
 
 CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)
 SHAPE = (CLIP.num_frames, CLIP.size, CLIP.size, 3)

@@ -20,20 +20,22 @@ import pyarrow as pa
 import torch
 from scipy.stats import t as student
 
-from pipeline import app, features, storage, video, workdir
-from pipeline.assess import scores, wording
-from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.metrics import BoolArray, FloatArray
-from pipeline.assess.questions import Question, judge_auroc, judge_share
-from pipeline.collection import IndexRow, read_index
+from pipeline import app
+from pipeline.assess import scores
+from pipeline.assess.page import wording
+from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.metrics import BoolArray, FloatArray
+from pipeline.assess.statistics.questions import Question, judge_auroc, judge_share
 from pipeline.config import tracked
 from pipeline.errors import UserError
+from pipeline.footage.collection import IndexRow, read_index
+from pipeline.footage.tombstones import forgotten
 from pipeline.learn import networks, weights
-from pipeline.manifest import CLASSES, MANIFEST, class_index, read_manifest, read_rejects
-from pipeline.packed import Packed
-from pipeline.shards import read_clip
 from pipeline.stages.ingest import ingest
-from pipeline.tombstones import forgotten
+from pipeline.store import features, storage, video, workdir
+from pipeline.store.manifest import CLASSES, MANIFEST, class_index, read_manifest, read_rejects
+from pipeline.store.packed import Packed
+from pipeline.store.shards import read_clip
 
 CONFIDENCE = 0.95
 BOOTSTRAP = Bootstrap(1000, CONFIDENCE, 0)
@@ -117,7 +119,9 @@ def training(packed: Packed, overrides: Sequence[str], work: Path) -> Training:
     """
     cfg = app.compose("train", *overrides, *_ONE_THREAD)
     code = [
-        workdir.code_sha256("learn", "features.py", "packed.py", "shards.py", "video.py"),
+        workdir.code_sha256(
+            "learn", "store/features.py", "store/packed.py", "store/shards.py", "store/video.py"
+        ),
         workdir.file_sha256(app.PROJECT / "train.py"),
         networks.outside_hashes(cfg.model.name),
         torch.__version__,

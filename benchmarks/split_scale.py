@@ -24,10 +24,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import app, duplicates, manifest
+from pipeline import app
 from pipeline.config import SplitApp
-from pipeline.manifest import Clip
+from pipeline.copies import duplicates
 from pipeline.stages import split
+from pipeline.store import manifest
+from pipeline.store.manifest import Clip
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 DISTANCES = (10, 20, 30, 40, 50)

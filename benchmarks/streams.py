@@ -31,15 +31,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline import app, video
+from pipeline import app
 from pipeline.config import ClipFormat
+from pipeline.footage.pictures import Squares, centre_square
 from pipeline.learn import encoders, networks, weights
 from pipeline.learn.networks.base import StreamingNetwork
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.weights import Detector
-from pipeline.pictures import Squares, centre_square
+from pipeline.store import video
 
 TOLERANCE = 1e-5
 Frames = NDArray[np.uint8]

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import manifest
 from pipeline.config import ClipFormat
-from pipeline.manifest import CLASSES
-from pipeline.packed import ENCODINGS, INDEX, INDEX_SCHEMA
-from pipeline.shards import RawWriter, shard_name
+from pipeline.store import manifest
+from pipeline.store.manifest import CLASSES
+from pipeline.store.packed import ENCODINGS, INDEX, INDEX_SCHEMA
+from pipeline.store.shards import RawWriter, shard_name
 
 PARTS = {"train": 1.0, "val": 0.25, "test": 0.25}
 

@@ -36,16 +36,16 @@ from runs import markdown
 from synthetic import write_samples
 
 from pipeline import app
-from pipeline.assess import wording
+from pipeline.assess.page import wording
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import networks
+from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
-from pipeline.learn.history import History
-from pipeline.learn.module import Classifier
+from pipeline.learn.selection import History
 from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
-from pipeline.packed import Packed
+from pipeline.store.packed import Packed
 
 PARTS = ("loop", "networks", "gpu")
 RACE = (

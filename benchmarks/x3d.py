@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.config import ClipFormat
 from pipeline.learn.networks.base import Network
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 
 WIDTHS, DEPTHS = (24, 48, 96, 192), (3, 5, 11, 7)
 STEM, WIDENING, FEATURES = 24, 2.25, 2048

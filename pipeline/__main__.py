@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pipeline import entry
+from pipeline.system import entry
 
 if __name__ == "__main__":
     entry.begin(" ".join(sys.argv[1:2]) or "pipeline")
@@ -12,7 +12,8 @@ if __name__ == "__main__":
 from importlib import import_module
 from pathlib import Path
 
-from pipeline import app, workdir
+from pipeline import app
+from pipeline.store import workdir
 
 STAGES = ("synthesize", "ingest", "split", "augment", "pack", "embed", "probe")
 COMMANDS: dict[str, tuple[str, ...]] = {

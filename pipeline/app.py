@@ -20,7 +20,6 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline import disk, entry, interrupts, storage, workdir
 from pipeline.config import (
     COMMANDS,
     STAGES,
@@ -37,6 +36,8 @@ from pipeline.config import (
     to_dataclass,
 )
 from pipeline.errors import UserError
+from pipeline.store import storage, workdir
+from pipeline.system import disk, entry, interrupts
 
 PROJECT = Path(__file__).resolve().parent.parent
 CONF = PROJECT / "conf"

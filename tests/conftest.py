@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import app, video
-from pipeline.collection import IndexRow, write_index
+from pipeline import app
 from pipeline.config import App
+from pipeline.footage.collection import IndexRow, write_index
+from pipeline.store import video
 
 FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "footage"
 

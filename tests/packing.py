@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import features, manifest, packed, shards, video, workdir
 from pipeline.config import ClipFormat
-from pipeline.executor import in_blocks
-from pipeline.packed import Packed
+from pipeline.store import features, manifest, packed, shards, video, workdir
+from pipeline.store.executor import in_blocks
+from pipeline.store.packed import Packed
 
 
 def write_packed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.manifest import Clip
+from pipeline.store.manifest import Clip
 
 
 def clip_row(**values: Any) -> Clip:

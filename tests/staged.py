@@ -9,7 +9,7 @@ from typing import Any
 
 import evaluate
 import train
-from pipeline.collection import IndexRow
+from pipeline.footage.collection import IndexRow
 from pipeline.stages import augment, embed, ingest, pack, probe, split
 from tests.conftest import compose_below, write_collection
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import app, workdir
+from pipeline import app
 from pipeline.config import STAGES, EvaluateApp, SplitApp, SplitConfig, tracked
 from pipeline.errors import UserError
+from pipeline.store import workdir
 
 RUNNABLE = ["run.num_workers=1", "run.devices=1", "run.cache_gb=1", "run.accelerator=cpu"]
 
@@ -83,7 +84,7 @@ def test_a_refusal_of_the_disk_is_one_sentence(
     def work() -> None:
         raise OSError(errno.EROFS, "Read-only file system", "data/splits")
 
-    monkeypatch.setattr("pipeline.entry.begin", lambda name: None)
+    monkeypatch.setattr("pipeline.system.entry.begin", lambda name: None)
     monkeypatch.chdir(app.PROJECT)
     with pytest.raises(SystemExit) as told:
         app.run("split", work, kept="")
@@ -152,7 +153,7 @@ def test_a_stage_refuses_a_folder_of_something_else_before_it_begins(
     key = workdir.OUTPUTS[name].key
     arguments = [name, f"{key}={thesis.parent}", f"paths.work={tmp_path / 'work'}"]
     monkeypatch.setattr(sys, "argv", arguments)
-    monkeypatch.setattr("pipeline.entry.begin", lambda name: None)
+    monkeypatch.setattr("pipeline.system.entry.begin", lambda name: None)
     monkeypatch.chdir(app.PROJECT)
     begun = []
     with pytest.raises(SystemExit) as told:

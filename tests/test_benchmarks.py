@@ -18,13 +18,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline import app
 from pipeline.assess.scores import FILE_SCHEMA
-from pipeline.collection import IndexRow
 from pipeline.config import ClipFormat, TrainApp
+from pipeline.footage.collection import IndexRow
 from pipeline.learn import networks
+from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
-from pipeline.learn.module import Classifier
 from pipeline.learn.trainer import make_trainer
-from pipeline.packed import INDEX, Packed
+from pipeline.store.packed import INDEX, Packed
 from tests.assess import toy
 from tests.learn.toy import FORMAT
 from tests.packing import write_no_features

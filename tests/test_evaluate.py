@@ -15,15 +15,15 @@ import pytest
 import torch
 
 from evaluate import run
-from pipeline import app, manifest, shards, video, workdir
-from pipeline.assess import lineage, operating
-from pipeline.assess.suites import registry
-from pipeline.collection import IndexRow
+from pipeline import app
+from pipeline.assess import lineage, operating, registry
 from pipeline.commands import verify
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
+from pipeline.footage.collection import IndexRow
 from pipeline.learn import weights
-from pipeline.packed import INDEX, Packed
+from pipeline.store import manifest, shards, video, workdir
+from pipeline.store.packed import INDEX, Packed
 from tests import packing
 from tests.conftest import compose_below, write_collection
 from tests.learn.networks.nets import small_causal

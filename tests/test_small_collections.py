@@ -12,9 +12,9 @@ import pytest
 
 import evaluate
 import train
-from pipeline.collection import IndexRow
-from pipeline.manifest import CLASSES
+from pipeline.footage.collection import IndexRow
 from pipeline.stages import augment, embed, ingest, pack, probe, split
+from pipeline.store.manifest import CLASSES
 from tests.conftest import compose_below, write_collection
 from tests.learn.encoders.tiny import write_checkpoint
 from tests.staged import CLIP, EVALUATE, NETWORK

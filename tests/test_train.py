@@ -25,19 +25,20 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 import train
-from pipeline import app, interrupts
+from pipeline import app
 from pipeline.config import EmbedApp, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.batch import Batch
 from pipeline.learn.checkpoints import PlainCheckpoints
+from pipeline.learn.classifier import Classifier, judge
 from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
-from pipeline.learn.module import Classifier, judge
 from pipeline.learn.networks.product import StreamingProductNet
 from pipeline.learn.sampler import BalancedSampler
-from pipeline.manifest import CLASSES
-from pipeline.packed import INDEX, Packed
 from pipeline.stages import embed
+from pipeline.store.manifest import CLASSES
+from pipeline.store.packed import INDEX, Packed
+from pipeline.system import interrupts
 from tests.learn.encoders.tiny import write_checkpoint
 from tests.learn.toy import write_toy
 from tests.packing import write_no_features
@@ -368,7 +369,7 @@ def test_a_run_that_fails_at_its_end_trains_no_epoch_again(
 def test_a_run_out_of_patience_stops_and_stays_so(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.learn.history.ranking", lambda row: ("val_loss", -row["epoch"]))
+    monkeypatch.setattr("pipeline.learn.selection.ranking", lambda row: ("val_loss", -row["epoch"]))
     with monkeypatch.context() as patch:
         patch.setattr(weights, "save", lambda *_, **__: break_off())
         with pytest.raises(Fault):

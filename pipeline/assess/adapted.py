@@ -8,10 +8,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from pipeline.assess import pages
-from pipeline.assess.figures import COLOURS
-from pipeline.assess.untrusted import plain
-from pipeline.assess.wording import DASH, FEW_SOURCES, count, decimal, percent
+from pipeline.assess.page import pages
+from pipeline.assess.page.figures import COLOURS
+from pipeline.assess.page.untrusted import plain
+from pipeline.assess.page.wording import DASH, FEW_SOURCES, count, decimal, percent
 
 _MOST_CHARACTERS = 300
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 1000, 330, 50, 170, 14, 44

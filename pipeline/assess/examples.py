@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.assess import scores
-from pipeline.assess.metrics import BoolArray, FloatArray, IntArray
-from pipeline.collection import ORIGINS
-from pipeline.manifest import CLASSES, class_index
+from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
+from pipeline.footage.collection import ORIGINS
+from pipeline.store.manifest import CLASSES, class_index
 
 SHOOTING = CLASSES.index("real_shooting")
 MOST_SOURCES = 20

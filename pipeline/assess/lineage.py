@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 import pyarrow.compute as pc
 
-from pipeline import manifest, workdir
 from pipeline.errors import UserError
-from pipeline.manifest import File
+from pipeline.store import manifest, workdir
+from pipeline.store.manifest import File
 
 LINEAGE = "lineage.json"
 CONFIGURATION, SOURCES, REPORTS = "configuration", "sources", "reports"

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 from scipy.stats import chi2
 
-from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.metrics import FloatArray, IntArray
-from pipeline.assess.questions import MIN_RECORDINGS, judge_share
-from pipeline.assess.scored import Scored
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.metrics import FloatArray, IntArray
+from pipeline.assess.statistics.questions import MIN_RECORDINGS, judge_share
 from pipeline.assess.streaming.assembly import Streams, assemble, delay_quantiles
 from pipeline.assess.streaming.footage import SMOOTHINGS, Footage, smooth
 from pipeline.config import OperatingConfig

@@ -12,18 +12,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.assess import previews, report, wording
-from pipeline.assess.mistakes import hardest
+from pipeline.assess.clip_scores import Scored, tables
+from pipeline.assess.evidence import STATES, Evidence, Examined, Section
 from pipeline.assess.operating import FILE as POINT
 from pipeline.assess.operating import OperatingPoint
-from pipeline.assess.plots import write_csv, write_plots
-from pipeline.assess.scored import Scored, tables
+from pipeline.assess.page import previews, report, wording
+from pipeline.assess.page.mistakes import hardest
+from pipeline.assess.page.plots import write_csv, write_plots
 from pipeline.assess.scores import VALIDATION
 from pipeline.assess.settings import Settings
+from pipeline.assess.statistics.summary import headline, summarize
 from pipeline.assess.streaming.footage import SMOOTHINGS
-from pipeline.assess.suites.base import STATES, Evidence, Examined, Section
-from pipeline.assess.summary import headline, summarize
-from pipeline.manifest import CLASSES, class_index
+from pipeline.store.manifest import CLASSES, class_index
 
 METRICS, HEADLINE, PAGE = "metrics.json", "headline.json", "report.html"
 

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.assess.metrics import FloatArray
-from pipeline.collection import IndexRow
+from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.errors import UserError
-from pipeline.manifest import CLASSES, Clip, Reject, class_index, is_rendered
-from pipeline.video import Frames
+from pipeline.footage.collection import IndexRow
+from pipeline.store.manifest import CLASSES, Clip, Reject, class_index, is_rendered
+from pipeline.store.video import Frames
 
 SCORES, FILES, VALIDATION = "scores.parquet", "files.parquet", "validation.parquet"
 """Tables in the folder of a report: clips and files of what is judged, clips of validation."""

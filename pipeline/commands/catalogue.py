@@ -12,15 +12,15 @@ import jinja2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline import manifest, video
-from pipeline.assess import previews
+from pipeline.assess.page import previews
 from pipeline.commands.testcard import testcard
 from pipeline.config import IngestApp
-from pipeline.manifest import Clip
-from pipeline.shards import read_clip
+from pipeline.store import manifest, video
+from pipeline.store.manifest import Clip
+from pipeline.store.shards import read_clip
+from pipeline.store.video import Frames
 from pipeline.transforms.base import Transform
 from pipeline.transforms.registry import FAMILIES, STRENGTHS, TRANSFORMS
-from pipeline.video import Frames
 
 _NUM_CLIPS = 12
 # By which most transforms show most of what they can do.

@@ -11,13 +11,13 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from pipeline.assess import wording
+from pipeline.assess.page import wording
 from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
-from pipeline.manifest import FILES, MANIFEST, REJECTS, Clip, File, Reject, open_table
-from pipeline.packed import INDEX as PACKED_INDEX
-from pipeline.tombstones import FORGOTTEN, read_tombstones
+from pipeline.footage.tombstones import FORGOTTEN, read_tombstones
+from pipeline.store.manifest import FILES, MANIFEST, REJECTS, Clip, File, Reject, open_table
+from pipeline.store.packed import INDEX as PACKED_INDEX
 
 _AUDIT = "audit.json"
 _SCORES = "scores.parquet"

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import storage, workdir
 from pipeline.assess import operating
 from pipeline.assess.operating import OperatingPoint
 from pipeline.commands import onnx_forms
@@ -22,7 +21,8 @@ from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.networks.base import StreamingNetwork
 from pipeline.learn.weights import Detector
-from pipeline.packed import INDEX, Packed
+from pipeline.store import storage, workdir
+from pipeline.store.packed import INDEX, Packed
 
 RECORD = "export.json"
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
+from pipeline.learn.classifier import Classifier, Diverged
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
-from pipeline.learn.module import Classifier, Diverged
 from pipeline.learn.trainer import make_trainer
-from pipeline.packed import Packed
+from pipeline.store.packed import Packed
 
 LOWEST, HIGHEST = 1e-6, 1.0
 _NUM_STEPS = 100

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from pipeline import storage, workdir
-from pipeline.assess import wording
-from pipeline.collection import iter_index
+from pipeline.assess.page import wording
 from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
-from pipeline.manifest import FILES, MANIFEST
-from pipeline.names import composed
-from pipeline.packed import INDEX as PACKED_INDEX
-from pipeline.tombstones import FORGOTTEN, Tombstone, read_tombstones, write_tombstones
+from pipeline.footage.collection import iter_index
+from pipeline.footage.tombstones import FORGOTTEN, Tombstone, read_tombstones, write_tombstones
+from pipeline.store import storage, workdir
+from pipeline.store.manifest import FILES, MANIFEST
+from pipeline.store.packed import INDEX as PACKED_INDEX
+from pipeline.system.names import composed
 
 _NEXT = """Next:
   dvc repro                      makes everything again without it

@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn.batch import Batch
+from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
-from pipeline.learn.module import Classifier
 from pipeline.learn.trainer import make_trainer
-from pipeline.packed import Packed
+from pipeline.store.packed import Packed
 
 NUM_STEPS = 300
 ENOUGH = 0.05

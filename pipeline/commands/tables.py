@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from pipeline import storage
 from pipeline.config import IngestApp
-from pipeline.links import find_collections
+from pipeline.footage.links import find_collections
+from pipeline.store import storage
 
 _ROWS_PER_BATCH = 8192
 # Comparing texts is slow; among more, the nearest may be missed.

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.video import Frames
+from pipeline.store.video import Frames
 
 _SUPERSAMPLING = 4
 _CHART = (

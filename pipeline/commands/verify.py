@@ -10,13 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import app, storage, workdir
-from pipeline.assess import lineage, wording
+from pipeline import app
+from pipeline.assess import lineage
 from pipeline.assess.lineage import CONFIGURATION, FOLDERS, MADE_FROM, OTHER, SOURCES, Hashes
-from pipeline.assess.untrusted import plain
+from pipeline.assess.page import wording
+from pipeline.assess.page.untrusted import plain
 from pipeline.commands import tables
 from pipeline.config import IngestApp
 from pipeline.errors import UserError
+from pipeline.store import storage, workdir
 
 _MAX_NAME = 300
 

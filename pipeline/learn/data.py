@@ -14,8 +14,8 @@ from pipeline.config import Run, TrainConfig
 from pipeline.errors import UserError
 from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import BalancedSampler, InOrder, Sampler
-from pipeline.manifest import CLASSES, class_index, is_rendered
-from pipeline.packed import INDEX, Packed
+from pipeline.store.manifest import CLASSES, class_index, is_rendered
+from pipeline.store.packed import INDEX, Packed
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import torch
 
-from pipeline import disk
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
+from pipeline.system import disk
 
 
 @contextmanager

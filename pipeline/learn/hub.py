@@ -15,8 +15,8 @@ from typing import Any
 
 from torch import nn
 
-from pipeline import workdir
 from pipeline.errors import UserError
+from pipeline.store import workdir
 
 log = logging.getLogger(__name__)
 

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from pipeline import interrupts, sandbox
 from pipeline.errors import UserError
 from pipeline.learn.batch import Batch
 from pipeline.learn.sampler import Sampler
-from pipeline.packed import Packed
+from pipeline.store.packed import Packed
+from pipeline.system import interrupts, sandbox
 
 _PREFETCH = 2
 # Of a batch that the consumer works on, one that it still holds, and one that is handed over.

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.config import LossConfig
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 
 IS_REAL = tuple(name.startswith("real") for name in CLASSES)
 IS_DISCHARGE = tuple(name.endswith("shooting") for name in CLASSES)

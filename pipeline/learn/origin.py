@@ -22,7 +22,6 @@ from torch import nn
 
 from pipeline.config import TrainConfig
 from pipeline.errors import UserError
-from pipeline.features import Features
 from pipeline.learn import encoders
 from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.data import PackedData, origin_weight
@@ -31,6 +30,7 @@ from pipeline.learn.encoders.looks import first_look
 from pipeline.learn.losses import IS_REAL
 from pipeline.learn.networks.eyes import Eyes, pooled
 from pipeline.learn.sampler import BalancedSampler
+from pipeline.store.features import Features
 
 NUM_FOLDS = 5
 """Groups that the sources of either answer are dealt into; each is left out once."""

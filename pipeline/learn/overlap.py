@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from pipeline import video
 from pipeline.errors import UserError
 from pipeline.learn.weights import Detector
-from pipeline.manifest import Clip
-from pipeline.packed import INDEX, Packed
-from pipeline.shards import RAW, read_clip
+from pipeline.store import video
+from pipeline.store.manifest import Clip
+from pipeline.store.packed import INDEX, Packed
+from pipeline.store.shards import RAW, read_clip
 
 LEARNED_FROM = ("train", "val")
 """The splits that weights are made by: fitted to, or chosen and calibrated on."""

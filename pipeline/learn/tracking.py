@@ -16,7 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 
 MODES = ("offline", "online", "disabled")
 SCORES = "val_scores"

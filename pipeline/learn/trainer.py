@@ -12,11 +12,11 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies import DDPStrategy
 
-from pipeline import interrupts
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn.checkpoints import PlainCheckpoints
 from pipeline.learn.distributed import SyncedBatchNorms
+from pipeline.system import interrupts
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 

@@ -20,7 +20,7 @@ from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Network, StreamingNetwork
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"

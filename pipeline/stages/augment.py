@@ -14,17 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import executor, manifest, shards, storage, video, workdir
 from pipeline.config import AugmentApp, AugmentConfig, ClipFormat, tracked
 from pipeline.errors import UserError
-from pipeline.manifest import Clip
-from pipeline.shards import ShardWriter, read_clip
+from pipeline.store import executor, manifest, shards, storage, video, workdir
+from pipeline.store.manifest import Clip
+from pipeline.store.shards import ShardWriter, read_clip
 from pipeline.transforms import registry
 from pipeline.transforms.base import FPS, Transform
 
 log = logging.getLogger(__name__)
 
-_CODE = ("stages/augment.py", "transforms", "manifest.py", "shards.py", "video.py")
+_CODE = (
+    "stages/augment.py",
+    "transforms",
+    "store/manifest.py",
+    "store/shards.py",
+    "store/video.py",
+)
 _LIBRARIES = (
     "albucore",
     "albumentations",

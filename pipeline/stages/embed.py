@@ -15,20 +15,26 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from pipeline import executor, features, manifest, storage, workdir
 from pipeline.config import EmbedApp, PicturesConfig
 from pipeline.errors import UserError
-from pipeline.features import CARD, INDEX, INDEX_SCHEMA
 from pipeline.learn import encoders
 from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.looks import first_look, look, num_looks
-from pipeline.packed import Packed, Samples
-from pipeline.shards import Place
+from pipeline.store import executor, features, manifest, storage, workdir
+from pipeline.store.features import CARD, INDEX, INDEX_SCHEMA
+from pipeline.store.packed import Packed, Samples
+from pipeline.store.shards import Place
 
 log = logging.getLogger(__name__)
 
-_CODE = ("stages/embed.py", "features.py", "learn/encoders", "learn/hub.py", "learn/pixels.py")
+_CODE = (
+    "stages/embed.py",
+    "store/features.py",
+    "learn/encoders",
+    "learn/hub.py",
+    "learn/pixels.py",
+)
 _FOUND = "features.npy"
 
 

@@ -14,26 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import (
-    executor,
-    foreign,
-    links,
-    manifest,
-    sandbox,
-    shards,
-    storage,
-    unplayable,
-    workdir,
-)
-from pipeline.canonical import Canonical, Window, canonicalise
-from pipeline.collection import IndexRow, check_index, iter_index
 from pipeline.config import ClipFormat, IngestApp, IngestConfig, Run
+from pipeline.copies.fingerprint import HASH_BYTES, num_hashes
 from pipeline.errors import UserError
-from pipeline.fingerprint import HASH_BYTES, num_hashes
-from pipeline.links import find_collections
-from pipeline.manifest import Clip, File, Reject, TableWriter
-from pipeline.shards import ShardWriter
-from pipeline.tombstones import Tombstones, forgotten
+from pipeline.footage import foreign, links, unplayable
+from pipeline.footage.canonical import Canonical, Window, canonicalise
+from pipeline.footage.collection import IndexRow, check_index, iter_index
+from pipeline.footage.links import find_collections
+from pipeline.footage.tombstones import Tombstones, forgotten
+from pipeline.store import executor, manifest, shards, storage, workdir
+from pipeline.store.manifest import Clip, File, Reject, TableWriter
+from pipeline.store.shards import ShardWriter
+from pipeline.system import sandbox
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +67,16 @@ _ENCRYPTED = ("encrypted", "its pictures are encrypted")
 _IS_VIDEO = ("too_long", "too_large", "too_much_output", "not_a_file", "unreadable")
 _DECODERS = ("av", "numpy", "opencv-python-headless")
 _CODE = (
-    *("canonical.py", "foreign", "pictures.py", "scenes.py", "fingerprint.py", "video.py"),
-    *("stages/ingest.py", "manifest.py", "shards.py", "collection.py"),
-    *("boxes.py", "links.py", "names.py", "unplayable.py"),
+    *(
+        "footage/canonical.py",
+        "footage/foreign",
+        "footage/pictures.py",
+        "footage/scenes.py",
+        "copies/fingerprint.py",
+        "store/video.py",
+    ),
+    *("stages/ingest.py", "store/manifest.py", "store/shards.py", "footage/collection.py"),
+    *("footage/boxes.py", "footage/links.py", "system/names.py", "footage/unplayable.py"),
 )
 
 

@@ -13,16 +13,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import executor, manifest, shards, storage, video, workdir
 from pipeline.config import ClipFormat, PackApp, tracked
 from pipeline.errors import UserError
-from pipeline.manifest import Clip
-from pipeline.packed import ENCODINGS, INDEX, INDEX_SCHEMA
-from pipeline.shards import Place, RawWriter, ShardWriter, read_clip
+from pipeline.store import executor, manifest, shards, storage, video, workdir
+from pipeline.store.manifest import Clip
+from pipeline.store.packed import ENCODINGS, INDEX, INDEX_SCHEMA
+from pipeline.store.shards import Place, RawWriter, ShardWriter, read_clip
 
 log = logging.getLogger(__name__)
 
-_CODE = ("stages/pack.py", "manifest.py", "packed.py", "shards.py", "video.py")
+_CODE = (
+    "stages/pack.py",
+    "store/manifest.py",
+    "store/packed.py",
+    "store/shards.py",
+    "store/video.py",
+)
 _LIBRARIES = ("decord", "numpy")
 _ROWS_PER_GROUP = 8192
 

@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline import executor, manifest, probes, storage, workdir
 from pipeline.config import ProbeApp
+from pipeline.design import probes
+from pipeline.design.probes import Cues, Features
 from pipeline.errors import UserError
-from pipeline.manifest import Clip, File
-from pipeline.packed import Packed, Samples
-from pipeline.probes import Cues, Features
-from pipeline.shards import Place
+from pipeline.store import executor, manifest, storage, workdir
+from pipeline.store.manifest import Clip, File
+from pipeline.store.packed import Packed, Samples
+from pipeline.store.shards import Place
 
 log = logging.getLogger(__name__)
 

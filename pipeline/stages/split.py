@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import executor, fingerprint, manifest, shards, storage, video, workdir
-from pipeline.assignment import (
+from pipeline.config import Run, SplitApp
+from pipeline.copies import fingerprint
+from pipeline.design.assignment import (
     NO_SPLIT,
     Columns,
     assign,
@@ -23,10 +24,10 @@ from pipeline.assignment import (
     first_recordings,
     read_columns,
 )
-from pipeline.composition import Composition
-from pipeline.config import Run, SplitApp
+from pipeline.design.composition import Composition
 from pipeline.errors import UserError
-from pipeline.manifest import CLASSES, SPLITS, Clip
+from pipeline.store import executor, manifest, shards, storage, video, workdir
+from pipeline.store.manifest import CLASSES, SPLITS, Clip
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def run(cfg: SplitApp) -> None:
             f"{cfg.test_fraction} must leave something to train on, and val something to choose "
             "and calibrate weights by"
         )
-    from pipeline import duplicates
+    from pipeline.copies import duplicates
 
     work = Path(cfg.paths.work)
     clips = storage.mirror(cfg.paths.clips, work)
@@ -187,7 +188,7 @@ def audit(
     Raises:
         UserError: a recording, a cluster, or two clips that match are in two splits.
     """
-    from pipeline import duplicates
+    from pipeline.copies import duplicates
 
     with manifest.open_table(folder / manifest.MANIFEST, Clip) as file:
         table = file.read(["clip_id", "recording", "cluster", "split"])

@@ -12,11 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pipeline import engines, executor, manifest, video, workdir
-from pipeline.collection import IndexRow, write_index
+from pipeline import engines
 from pipeline.config import SynthesizeApp
 from pipeline.engines.take import Dropped, Original, Recorded, Take
 from pipeline.errors import UserError
+from pipeline.footage.collection import IndexRow, write_index
+from pipeline.store import executor, manifest, video, workdir
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ def run(cfg: SynthesizeApp) -> None:
                 )
                 stats[engine] = {"skipped": True}
                 continue
-            code = workdir.code_sha256(*_code(engine), "video.py")
+            code = workdir.code_sha256(*_code(engine), "store/video.py")
             looks = asdict(settings) | {"num_recordings": None}
             finished = work / engine / workdir.key(cfg.seed, looks, code)
             draws = [

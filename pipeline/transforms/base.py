@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.video import Frames
+from pipeline.store.video import Frames
 
 Parameters = dict[str, Any]
 Array = NDArray[np.float32]

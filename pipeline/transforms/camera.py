@@ -9,6 +9,7 @@ import albumentations as A
 import cv2
 import numpy as np
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import (
     FPS,
     Parameters,
@@ -26,7 +27,6 @@ from pipeline.transforms.base import (
     turned,
     uniform,
 )
-from pipeline.video import Frames
 
 _LEVELS = np.arange(256) / 255
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-from pipeline.video import Frames
+from pipeline.store.video import Frames
 
 Ink = Sequence[int]
 """Red, green, blue and, where it is not opaque, alpha; each 0 to 255."""

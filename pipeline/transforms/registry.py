@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.store.video import Frames
 from pipeline.transforms import camera, sensor
 from pipeline.transforms.base import Transform
 from pipeline.transforms.edits import codec, filters, geometry, graphics, screen, timing
 from pipeline.transforms.overlays import hud, publisher, recorder, stream
-from pipeline.video import Frames
 
 STRENGTHS = {"mild": 0.2, "medium": 0.55, "severe": 1.0}
 

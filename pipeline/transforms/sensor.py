@@ -9,8 +9,8 @@ import albumentations as A
 import cv2
 import numpy as np
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import Parameters, Transform, amount, fixed, seed, to_uint8, uniform
-from pipeline.video import Frames
 
 
 def _draw_noise(rng: np.random.Generator, strength: float) -> Parameters:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import manifest
 from pipeline.assess import scores
-from pipeline.assess.scored import Scored
-from pipeline.assess.suites.base import Evidence, Places
-from pipeline.manifest import CLASSES, Clip, File, Reject, class_index
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import Evidence, Places
+from pipeline.store import manifest
+from pipeline.store.manifest import CLASSES, Clip, File, Reject, class_index
 from tests.assess import toy
 from tests.rows import clip_row
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from pipeline.assess import scores
-from pipeline.assess.scored import Scored
-from pipeline.manifest import CLASSES
+from pipeline.assess.clip_scores import Scored
+from pipeline.store.manifest import CLASSES
 
 from . import toy
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.assess import scores
-from pipeline.assess.scored import Scored
-from pipeline.assess.suites.base import Evidence
-from pipeline.video import Frames
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import Evidence
+from pipeline.store.video import Frames
 from tests.assess import toy
 from tests.assess.toy import Source
 

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.assess import scores, summary
+from pipeline.assess import scores
 from pipeline.assess.examples import MOST_SOURCES, Examples, origins_shown
-from pipeline.assess.questions import judge_auroc
+from pipeline.assess.statistics import summary
+from pipeline.assess.statistics.questions import judge_auroc
 
 from . import toy
 

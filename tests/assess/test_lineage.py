@@ -9,7 +9,7 @@ import pytest
 from pipeline.assess import lineage
 from pipeline.assess.lineage import CONFIGURATION, MADE_FROM, OTHER, REPORTS, SOURCES, Difference
 from pipeline.errors import UserError
-from pipeline.manifest import FILES, File, write_rows
+from pipeline.store.manifest import FILES, File, write_rows
 
 
 def sha256(data: bytes) -> str:

@@ -10,10 +10,10 @@ import pytest
 from scipy.stats import poisson
 
 from pipeline.assess import operating
-from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.clip_scores import Scored
 from pipeline.assess.operating import Choice, OperatingPoint
-from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
+from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.streaming.footage import Footage
 from pipeline.config import OperatingConfig
 from pipeline.errors import UserError

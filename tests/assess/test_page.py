@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.assess.test_report import HOSTILE, HOSTILE_SOURCES, split, suites, write
+from tests.assess.page.test_report import HOSTILE, HOSTILE_SOURCES, split, suites, write
 from tests.assess.toy import SOURCES
 
 pytestmark = pytest.mark.browser

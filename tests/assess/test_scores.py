@@ -6,9 +6,9 @@ import pytest
 
 from pipeline.assess import scores
 from pipeline.assess.examples import Examples
-from pipeline.collection import IndexRow
 from pipeline.errors import UserError
-from pipeline.manifest import Reject
+from pipeline.footage.collection import IndexRow
+from pipeline.store.manifest import Reject
 
 from . import toy
 

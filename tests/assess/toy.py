@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import scores
-from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import Evidence, Predict
 from pipeline.assess.examples import Examples
-from pipeline.assess.scored import Scored
 from pipeline.assess.settings import Settings
-from pipeline.assess.suites.base import Evidence, Predict
+from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.config import ClipFormat
 
 RENDERED = "rendered by Discern's body-camera renderer; staged"

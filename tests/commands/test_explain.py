@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from pipeline import storage
 from pipeline.commands import explain
 from pipeline.config import App
 from pipeline.errors import UserError
-from pipeline.manifest import MANIFEST, Clip, write_rows
-from pipeline.tombstones import Tombstone, write_tombstones
+from pipeline.footage.tombstones import Tombstone, write_tombstones
+from pipeline.store import storage
+from pipeline.store.manifest import MANIFEST, Clip, write_rows
 from tests.commands.toy import BROKEN, CLIPS, COPY, ROOF, VARIANT, YARD, write_ingested, write_rest
 
 Told = Callable[[str], str]

@@ -26,7 +26,7 @@ from pipeline.learn.networks.own import OwnNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.pixels import Pixels
 from pipeline.learn.weights import Detector
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 from tests.learn.encoders.tiny import checkpoint_eyes
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
 from tests.learn.toy import FORMAT, write_toy

@@ -9,14 +9,14 @@ from typing import Any
 import fsspec
 import pytest
 
-from pipeline.collection import read_index, write_index
 from pipeline.commands import forget
 from pipeline.config import App
 from pipeline.errors import UserError
-from pipeline.manifest import FILES, File, read_manifest, read_rejects, write_rows
+from pipeline.footage.collection import read_index, write_index
+from pipeline.footage.tombstones import FORGOTTEN, Tombstone, forgotten, read_tombstones
 from pipeline.stages import ingest
-from pipeline.tombstones import FORGOTTEN, Tombstone, forgotten, read_tombstones
-from pipeline.workdir import file_sha256
+from pipeline.store.manifest import FILES, File, read_manifest, read_rejects, write_rows
+from pipeline.store.workdir import file_sha256
 from tests.commands.toy import ROOF, YARD, write_ingested, write_rest
 
 STONES = [

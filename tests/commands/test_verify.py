@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from pipeline import app, workdir
+from pipeline import app
 from pipeline.assess import lineage
-from pipeline.collection import IndexRow, write_index
 from pipeline.commands import verify
 from pipeline.config import App
 from pipeline.errors import UserError
-from pipeline.manifest import FILES, File, write_rows
+from pipeline.footage.collection import IndexRow, write_index
+from pipeline.store import workdir
+from pipeline.store.manifest import FILES, File, write_rows
 
 NAMES = ("clips", "splits", "augmented", "packed", "features", "probes", "models")
 

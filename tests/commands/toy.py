@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import manifest
 from pipeline.config import Paths
-from pipeline.manifest import Clip, File, Reject
-from pipeline.packed import INDEX, INDEX_SCHEMA
+from pipeline.store import manifest
+from pipeline.store.manifest import Clip, File, Reject
+from pipeline.store.packed import INDEX, INDEX_SCHEMA
 from tests.rows import clip_row
 
 

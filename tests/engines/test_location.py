@@ -8,7 +8,7 @@ from pipeline.engines.location import record
 from pipeline.engines.render.script import LOCATIONS, NUM_CELLS, SCENES, write_script
 from pipeline.engines.render.world.location import PLACES
 from pipeline.engines.take import Take
-from pipeline.manifest import is_rendered
+from pipeline.store.manifest import is_rendered
 from tests.engines.rendered import digest, digest_of_another_process, first_kept
 
 SEED = 5

@@ -8,12 +8,12 @@ import av
 import numpy as np
 import pytest
 
-from pipeline import video
 from pipeline.config import GameSettings
 from pipeline.engines.openarena import engine, game, missing, record
 from pipeline.engines.openarena.events import FOLLOWED, Timeline, read, windows
 from pipeline.engines.openarena.scene import BOTS, Scene, draw_scene
 from pipeline.engines.take import Dropped, Format, Take
+from pipeline.store import video
 
 SETTINGS = GameSettings(
     num_recordings=2,

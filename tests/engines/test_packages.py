@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from pipeline import video
 from pipeline.config import EngineSettings
 from pipeline.engines import packages
 from pipeline.errors import UserError
+from pipeline.store import video
 from tests.conftest import moving_frames
 
 SETTINGS = EngineSettings(num_recordings=1, duration_s=12.0)

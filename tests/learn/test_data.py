@@ -14,8 +14,8 @@ from pipeline import app
 from pipeline.config import Run, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn.data import PackedData
-from pipeline.manifest import CLASSES, class_index
-from pipeline.packed import INDEX, INDEX_SCHEMA, Packed
+from pipeline.store.manifest import CLASSES, class_index
+from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.toy import write_toy
 
 AUTHORITIES = {"real-0": "City Police", "game-1": "Rendered by an engine"}

@@ -17,7 +17,7 @@ from pipeline.learn import loader as module
 from pipeline.learn.batch import Batch
 from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import BalancedSampler, InOrder
-from pipeline.packed import ENCODINGS, Packed
+from pipeline.store.packed import ENCODINGS, Packed
 from tests.learn.toy import write_toy
 
 NUM = 40

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from pipeline.config import LossConfig
 from pipeline.learn.losses import discharge_loss, joint_loss, joint_losses
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 
 LABELS = torch.tensor([0, 1, 2, 3])
 LOGITS = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))

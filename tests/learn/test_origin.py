@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline import app, features
+from pipeline import app
 from pipeline.config import PicturesConfig, Run, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import encoders
@@ -28,7 +28,8 @@ from pipeline.learn.origin import (
     left_out,
     origin_weights,
 )
-from pipeline.packed import INDEX, INDEX_SCHEMA, Packed
+from pipeline.store import features
+from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.encoders.tiny import Colours, colour_eyes
 from tests.learn.toy import write_toy
 from tests.packing import write_features

@@ -14,7 +14,7 @@ from pipeline.learn import weights
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.own import OwnNet
 from pipeline.learn.networks.product import product_of
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 from tests.learn.encoders.tiny import checkpoint_eyes
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
 from tests.learn.toy import FORMAT, toy_clip

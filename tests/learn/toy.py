@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import packed
 from pipeline.config import ClipFormat
-from pipeline.manifest import CLASSES
+from pipeline.store import packed
+from pipeline.store.manifest import CLASSES
 from tests.packing import write_packed
 
 FORMAT = ClipFormat(num_frames=8, size=32, fps=15.0, crf=18)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import manifest, shards, video
 from pipeline.config import App, ClipFormat
 from pipeline.errors import UserError
-from pipeline.manifest import Clip
 from pipeline.stages import augment
+from pipeline.store import manifest, shards, video
+from pipeline.store.manifest import Clip
 from pipeline.transforms import registry
 from tests.conftest import moving_frames
 from tests.rows import clip_row

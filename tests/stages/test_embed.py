@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline import features, workdir
 from pipeline.config import App, EncoderConfig
 from pipeline.errors import UserError
-from pipeline.features import INDEX
 from pipeline.learn import encoders
 from pipeline.learn.encoders.base import Joined
 from pipeline.learn.encoders.looks import look
-from pipeline.packed import INDEX_SCHEMA, Packed
 from pipeline.stages import embed
+from pipeline.store import features, workdir
+from pipeline.store.features import INDEX
+from pipeline.store.packed import INDEX_SCHEMA, Packed
 from tests.learn.encoders.tiny import Colours, write_checkpoint
 from tests.learn.toy import write_toy
 

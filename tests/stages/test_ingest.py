@@ -15,14 +15,14 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline import executor, manifest, shards, video
-from pipeline.collection import IndexRow, read_index, write_index
 from pipeline.config import App, ClipFormat
+from pipeline.copies.fingerprint import fingerprint
 from pipeline.errors import UserError
-from pipeline.fingerprint import fingerprint
-from pipeline.manifest import File
+from pipeline.footage.collection import IndexRow, read_index, write_index
+from pipeline.footage.tombstones import Tombstone, write_tombstones
 from pipeline.stages import ingest
-from pipeline.tombstones import Tombstone, write_tombstones
+from pipeline.store import executor, manifest, shards, video
+from pipeline.store.manifest import File
 from tests.conftest import moving_frames, write_collection
 
 CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import manifest, shards, video
 from pipeline.config import App
 from pipeline.errors import UserError
-from pipeline.packed import ENCODINGS, INDEX, Packed
 from pipeline.stages import augment, ingest, pack, split
+from pipeline.store import manifest, shards, video
+from pipeline.store.packed import ENCODINGS, INDEX, Packed
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import manifest
 from pipeline.config import App, ClipFormat
 from pipeline.errors import UserError
-from pipeline.manifest import Clip, File
-from pipeline.packed import INDEX_SCHEMA
 from pipeline.stages import probe
+from pipeline.store import manifest
+from pipeline.store.manifest import Clip, File
+from pipeline.store.packed import INDEX_SCHEMA
 from tests.conftest import moving_frames
 from tests.packing import write_packed
 from tests.rows import clip_row

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline import fingerprint, manifest, video
 from pipeline.config import App
+from pipeline.copies import fingerprint
 from pipeline.errors import UserError
-from pipeline.manifest import CLASSES, FINGERPRINTS, MANIFEST, SPLITS, Clip
-from pipeline.shards import ShardWriter
 from pipeline.stages import ingest, split, synthesize
+from pipeline.store import manifest, video
+from pipeline.store.manifest import CLASSES, FINGERPRINTS, MANIFEST, SPLITS, Clip
+from pipeline.store.shards import ShardWriter
 from tests.conftest import moving_frames
-from tests.test_assignment import clips
-from tests.test_duplicates import flipped, random_hashes
-from tests.test_manifest import CLIP
+from tests.copies.test_duplicates import flipped, random_hashes
+from tests.design.test_assignment import clips
+from tests.store.test_manifest import CLIP
 
 
 def write(folder: Path, rows: list[Clip], hashes: NDArray[np.uint8] | None = None) -> None:
@@ -92,7 +93,7 @@ def test_the_audit_names_the_closest_pair_that_is_no_duplicate(
 def test_the_audit_fails_when_the_search_missed_a_near_duplicate(
     compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline import duplicates
+    from pipeline.copies import duplicates
 
     hashes = random_hashes(120)
     hashes[60:] = flipped(hashes[:60], 10)

@@ -10,10 +10,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from pipeline.collection import read_index
 from pipeline.config import App
 from pipeline.engines.take import Dropped, Format, Take
 from pipeline.errors import UserError
+from pipeline.footage.collection import read_index
 from pipeline.stages import synthesize
 from tests.conftest import moving_frames
 
@@ -171,7 +171,7 @@ def test_every_engine_has_a_module_and_settings(compose: Callable[..., App]) -> 
 def test_frames_are_written_as_the_take_says(
     compose: Callable[..., App], rendered: list[int], tmp_path: Path
 ) -> None:
-    from pipeline import video
+    from pipeline.store import video
 
     synthesize.run(compose("synthesize", *FOUR))
     decoded = video.decode((tmp_path / "synthetic" / "vizdoom" / "take-1.mp4").read_bytes())

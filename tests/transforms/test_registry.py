@@ -11,9 +11,9 @@ import pytest
 
 from pipeline import app
 from pipeline.commands.testcard import testcard as moving_scene
+from pipeline.store.video import Frames
 from pipeline.transforms import registry
 from pipeline.transforms.base import Transform
-from pipeline.video import Frames
 
 SCENE = moving_scene(8, 96)
 EVERY = list(registry.TRANSFORMS.values())

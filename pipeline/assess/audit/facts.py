@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import manifest
 from pipeline.assess.audit.proofs import prove
 from pipeline.assess.audit.tables import Proof, Tables, file_name
-from pipeline.assess.scored import Scored
-from pipeline.assess.suites.base import Evidence, Places
-from pipeline.manifest import CLASSES, SPLITS, Reject, class_index, is_rendered
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import Evidence, Places
+from pipeline.store import manifest
+from pipeline.store.manifest import CLASSES, SPLITS, Reject, class_index, is_rendered
 
 UNUSED = "unused"
 """Where clips that no split uses are counted, beside the splits."""

@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import manifest
 from pipeline.assess.audit.tables import (
     LABELS,
     OFFENDER_SCHEMA,
@@ -19,9 +18,10 @@ from pipeline.assess.audit.tables import (
     file_name,
     offender_rows,
 )
-from pipeline.assess.scored import Scored
+from pipeline.assess.clip_scores import Scored
 from pipeline.errors import UserError
-from pipeline.manifest import CLASSES, class_index
+from pipeline.store import manifest
+from pipeline.store.manifest import CLASSES, class_index
 
 CARD = "model.json"
 _GIVEN_BY_SPLIT = ("cluster", "split", "unused")

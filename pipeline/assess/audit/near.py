@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline import duplicates, fingerprint, manifest
 from pipeline.assess.audit.tables import Proof, offender_rows
+from pipeline.copies import duplicates, fingerprint
 from pipeline.errors import UserError
-from pipeline.manifest import SPLITS
+from pipeline.store import manifest
+from pipeline.store.manifest import SPLITS
 
 AUDIT = "audit.json"
 MAX_COMPARISONS = 4 * 10**9

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipeline.assess.audit.made import as_made
 from pipeline.assess.audit.near import near_copies
 from pipeline.assess.audit.tables import LABELS, Proof, Tables, file_name, offender_rows
-from pipeline.assess.scored import Scored
+from pipeline.assess.clip_scores import Scored
 
 
 def prove(

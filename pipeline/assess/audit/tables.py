@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import manifest
-from pipeline.manifest import Clip, File
+from pipeline.store import manifest
+from pipeline.store.manifest import Clip, File
 
 OFFENDER_SCHEMA = pa.schema(
     [

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.assess.audit.facts import DataFacts
+from pipeline.assess.evidence import Section
 from pipeline.assess.lineage import Hashes
 from pipeline.assess.oversight.croissant import croissant
 from pipeline.assess.oversight.datasheet import datasheet
 from pipeline.assess.oversight.model_card import model_card
-from pipeline.assess.suites.base import Section
 from pipeline.config import ClipFormat
 
 MODEL_CARD, DATASHEET, CROISSANT = "model_card.md", "datasheet.md", "croissant.json"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.assess.audit.facts import DataFacts
-from pipeline.assess.wording import CLASS_NAMES
-from pipeline.manifest import CLASSES
+from pipeline.assess.page.wording import CLASS_NAMES
+from pipeline.store.manifest import CLASSES
 
 FEW_RECORDINGS = 30
 """A share of so many is uncertain by 18 percentage points (95 %, Wald, at one half)."""

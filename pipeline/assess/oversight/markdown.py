@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.assess.untrusted import plain
+from pipeline.assess.page.untrusted import plain
 
 MAX_TEXT = 300
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$])")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.assess import wording
 from pipeline.assess.audit.facts import DataFacts
+from pipeline.assess.evidence import Section
 from pipeline.assess.oversight.gaps import gaps
 from pipeline.assess.oversight.markdown import block, bullets, safe, section, table
-from pipeline.assess.questions import tpr_key
-from pipeline.assess.suites.base import Section
+from pipeline.assess.page import wording
+from pipeline.assess.statistics.questions import tpr_key
 
 _MAX_SENTENCE = 1_000
 _STATES = {"green": "good", "amber": "with care", "red": "fault", "grey": "not known"}

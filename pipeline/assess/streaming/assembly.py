@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline.assess.metrics import FloatArray, IntArray
+from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.streaming.footage import Footage, smooth
 
 BACKGROUND_S = (300.0, 1800.0)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import scores
-from pipeline.assess.metrics import FloatArray, IntArray
+from pipeline.assess.statistics.metrics import FloatArray, IntArray
 
 SMOOTHINGS = {
     "none": "each clip alone",

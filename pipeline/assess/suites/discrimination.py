@@ -9,21 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.assess import metrics, wording
-from pipeline.assess.questions import CHANCE, WORTH_HAVING, judge
-from pipeline.assess.scored import Scored
-from pipeline.assess.suites.base import (
-    Cell,
-    Csv,
-    Evidence,
-    Section,
-    Table,
-    Verdict,
-    count,
-    measured,
-)
-from pipeline.assess.summary import questions
-from pipeline.manifest import CLASSES
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import Cell, Csv, Evidence, Section, Table, Verdict, count, measured
+from pipeline.assess.page import wording
+from pipeline.assess.statistics import metrics
+from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING, judge
+from pipeline.assess.statistics.summary import questions
+from pipeline.store.manifest import CLASSES
 
 TITLE = "Discrimination"
 

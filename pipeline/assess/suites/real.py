@@ -13,12 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess import real_footage, wording
-from pipeline.assess.effects import FEWEST_RECORDINGS
-from pipeline.assess.questions import CHANCE, tpr_key
-from pipeline.assess.real_footage import FOUND, GROUPS
-from pipeline.assess.scored import Scored
-from pipeline.assess.suites.base import (
+from pipeline.assess.before_after import FEWEST_RECORDINGS
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import (
     Csv,
     Evidence,
     Section,
@@ -29,6 +26,10 @@ from pipeline.assess.suites.base import (
     measured,
     text,
 )
+from pipeline.assess.page import wording
+from pipeline.assess.statistics import real_footage
+from pipeline.assess.statistics.questions import CHANCE, tpr_key
+from pipeline.assess.statistics.real_footage import FOUND, GROUPS
 
 TITLE = "Real footage"
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import workdir
 from pipeline.assess import adapted
-from pipeline.assess.plots import write_csv
+from pipeline.assess.page.plots import write_csv
 from pipeline.commands.adapt import detector, footage, judgement, record
 from pipeline.commands.adapt.footage import Own
 from pipeline.config import AdaptApp, TrainApp
@@ -29,6 +28,7 @@ from pipeline.learn.origin import (
     seen,
     training_examples,
 )
+from pipeline.store import workdir
 
 log = logging.getLogger(__name__)
 

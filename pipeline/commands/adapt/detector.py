@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import app, features, storage, workdir
+from pipeline import app
 from pipeline.commands.adapt.record import ADAPTED
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.errors import UserError
-from pipeline.features import Features
 from pipeline.learn import weights
 from pipeline.learn.encoders.looks import first_look
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.product import ProductNet
 from pipeline.learn.overlap import training_samples
 from pipeline.learn.weights import Detector
-from pipeline.packed import Packed
+from pipeline.store import features, storage, workdir
+from pipeline.store.features import Features
+from pipeline.store.packed import Packed
 
 _NEEDED: dict[str, type] = {"config": dict, "data": dict, "encoders": list, "metrics": dict}
 _JSON: dict[type, str] = {

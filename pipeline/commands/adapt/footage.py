@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline import interrupts, manifest, storage, video, workdir
-from pipeline.collection import IndexRow, read_index
 from pipeline.config import AdaptApp, ClipFormat, Run, TrainApp
 from pipeline.errors import UserError
+from pipeline.footage.collection import IndexRow, read_index
+from pipeline.footage.tombstones import forgotten
 from pipeline.learn.data import origin_weight
 from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.looks import look
@@ -27,20 +27,41 @@ from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.origin import Examples, seen
 from pipeline.learn.overlap import known_files
 from pipeline.learn.weights import Detector
-from pipeline.manifest import Clip, Reject, class_index, is_rendered, read_manifest, read_rejects
-from pipeline.packed import Packed
-from pipeline.shards import read_clip
 from pipeline.stages.ingest import ingest
-from pipeline.tombstones import forgotten
+from pipeline.store import manifest, storage, video, workdir
+from pipeline.store.manifest import (
+    Clip,
+    Reject,
+    class_index,
+    is_rendered,
+    read_manifest,
+    read_rejects,
+)
+from pipeline.store.packed import Packed
+from pipeline.store.shards import read_clip
+from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
 
 _CODE = ("learn/encoders", "learn/hub.py", "learn/pixels.py", "commands/adapt/footage.py")
 # What ingest runs, and what decodes there.
 _INGEST_CODE = (
-    *("stages/ingest.py", "canonical.py", "collection.py", "fingerprint.py", "foreign"),
-    *("boxes.py", "links.py", "manifest.py", "names.py", "pictures.py", "scenes.py"),
-    *("shards.py", "unplayable.py", "video.py"),
+    *(
+        "stages/ingest.py",
+        "footage/canonical.py",
+        "footage/collection.py",
+        "copies/fingerprint.py",
+        "footage/foreign",
+    ),
+    *(
+        "footage/boxes.py",
+        "footage/links.py",
+        "store/manifest.py",
+        "system/names.py",
+        "footage/pictures.py",
+        "footage/scenes.py",
+    ),
+    *("store/shards.py", "footage/unplayable.py", "store/video.py"),
 )
 _DECODERS = ("av", "numpy", "opencv-python-headless")
 _KEPT = (

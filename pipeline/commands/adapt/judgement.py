@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from pipeline.assess import metrics
+from pipeline.assess.statistics import metrics
 from pipeline.commands.adapt.footage import Own
 from pipeline.config import TrainConfig
 from pipeline.learn.origin import Examples, Floats, Head, fit_calibrated, fit_head

@@ -15,12 +15,7 @@ from pipeline.engines.render.look.fleet import FLEETS, Fleet, draw_camera
 from pipeline.engines.render.look.lens import FisheyeLens
 from pipeline.engines.render.look.lights import Shining
 from pipeline.engines.render.look.overlay import CameraText
-from pipeline.engines.render.motion import (
-    BodyMotion,
-    WeaponMotion,
-    draw_mount,
-    recoil_scale,
-)
+from pipeline.engines.render.motion import BodyMotion, WeaponMotion, draw_mount, recoil_scale
 from pipeline.engines.render.people.wearer import WearerArms
 from pipeline.engines.render.raytrace import Moving, PointLight, RowPoses, Sample, Traced, Tracer
 from pipeline.engines.render.script import Cell, Script

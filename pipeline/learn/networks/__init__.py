@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import workdir
 from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
 from pipeline.learn.networks.base import Network
@@ -16,6 +15,7 @@ from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.frame import FrameNet
 from pipeline.learn.networks.own import OwnNet
 from pipeline.learn.networks.product import product_of
+from pipeline.store import workdir
 
 HF = "hf:"
 """What the name of a backbone of transformers begins with; imported only when asked for."""

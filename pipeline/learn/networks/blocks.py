@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 
 
 class Halve(nn.Module):

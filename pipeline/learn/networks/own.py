@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.learn.networks.base import Network, ParameterGroup
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 
 
 class OwnNet(Network):

@@ -9,9 +9,9 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from pipeline import video
+from pipeline.store import video
+from pipeline.store.video import Frames
 from pipeline.transforms.base import FPS, Parameters, Transform, alike, amount, fixed, pick, resized
-from pipeline.video import Frames
 
 _UPSCALES = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 

@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import Parameters, Transform, amount, pick, to_uint8, toned
-from pipeline.video import Frames
 
 _GREY = np.array([0.299, 0.587, 0.114])
 _LEVELS = np.arange(256) / 255

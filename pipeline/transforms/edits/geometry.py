@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import (
     Parameters,
     Transform,
@@ -23,7 +24,6 @@ from pipeline.transforms.base import (
     turned,
     uniform,
 )
-from pipeline.video import Frames
 
 _GROUNDS = ("blurred", "black", "white", "plain", "gradient")
 _COLOURS = ((20, 20, 28), (250, 210, 60), (230, 60, 90), (60, 120, 220), (40, 160, 110), (240,) * 3)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import (
     Parameters,
     Transform,
@@ -21,7 +22,6 @@ from pipeline.transforms.base import (
 )
 from pipeline.transforms.drawing import FACES, Canvas, lay_over
 from pipeline.transforms.edits import pictures
-from pipeline.video import Frames
 
 _LINES = (
     ("WAIT FOR IT", ""),

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import (
     FPS,
     Array,
@@ -21,7 +22,6 @@ from pipeline.transforms.base import (
     to_uint8,
     uniform,
 )
-from pipeline.video import Frames
 
 
 def _draw(rng: np.random.Generator, strength: float) -> Parameters:

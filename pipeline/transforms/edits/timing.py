@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import Parameters, Transform, amount, pick, to_uint8, uniform
-from pipeline.video import Frames
 
 
 def _draw_speed(rng: np.random.Generator, strength: float) -> Parameters:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import Parameters, Transform, amount, pick, uniform
 from pipeline.transforms.drawing import FACES, Canvas, Ink, lay_over
-from pipeline.video import Frames
 
 _WIDGETS = ("crosshair", "health", "ammo", "map", "feed", "compass", "objective")
 _INKS = (

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import Parameters, Transform, amount, pick, uniform
 from pipeline.transforms.drawing import FACES, Canvas, lay_over
-from pipeline.video import Frames
 
 _BARS = ((0, 0, 0), (0, 0, 0), (16, 16, 16), (255, 255, 255), (30, 30, 60))
 _MARKS = ("@clipdrop", "vidhub.example", "PREVIEW", "(c) wavefilm", "SAMPLE", "tape.example/9x2")

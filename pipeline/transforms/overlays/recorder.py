@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import FPS, Parameters, Transform, amount, pick, uniform
 from pipeline.transforms.drawing import FACES, Canvas, lay_over
-from pipeline.video import Frames
 
 _CLOCKS = (
     "%Y-%m-%d %H:%M:%S",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from pipeline.store.video import Frames
 from pipeline.transforms.base import (
     Parameters,
     Transform,
@@ -18,7 +19,6 @@ from pipeline.transforms.base import (
     uniform,
 )
 from pipeline.transforms.drawing import FACES, Canvas, lay_over
-from pipeline.video import Frames
 
 _PEOPLE = ("mossy", "koi_42", "Lint", "ada99", "tofu", "b1rch", "Quill", "sleet", "opal", "heron")
 _WORDS = (

@@ -9,12 +9,12 @@ import pytest
 
 from pipeline.assess import lineage
 from pipeline.assess.audit.facts import facts
+from pipeline.assess.evidence import Evidence
 from pipeline.assess.oversight.bundle import CROISSANT, DATASHEET, MODEL_CARD, write_bundle
 from pipeline.assess.oversight.croissant import CONFORMS_TO, FIELDS, TABLE
-from pipeline.assess.suites import data
-from pipeline.assess.suites.base import Evidence
-from pipeline.assess.summary import summarize
-from pipeline.manifest import Clip
+from pipeline.assess.statistics.summary import summarize
+from pipeline.assess.suites.data import data
+from pipeline.store.manifest import Clip
 from tests.assess import audited, toy
 
 EVIL = "<script>alert(1)</script>|`\u202e[x](javascript:1) =cmd()" + "y" * 50_000

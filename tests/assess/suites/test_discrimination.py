@@ -8,11 +8,11 @@ import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from pipeline.assess import scores
-from pipeline.assess.bootstrap import Bootstrap
-from pipeline.assess.questions import PARTIAL_AUROC
-from pipeline.assess.scored import Scored
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import Evidence
+from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.questions import PARTIAL_AUROC
 from pipeline.assess.suites import discrimination
-from pipeline.assess.suites.base import Evidence
 
 from .. import toy
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.assess import real_footage, scores
-from pipeline.assess.bootstrap import Bootstrap
+from pipeline.assess import scores
+from pipeline.assess.evidence import Evidence
+from pipeline.assess.statistics import real_footage
+from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites import real
-from pipeline.assess.suites.base import Evidence
 
 from .. import toy
 

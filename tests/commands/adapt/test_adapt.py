@@ -12,22 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import video
 from pipeline.assess import adapted
 from pipeline.assess.audit import made
-from pipeline.collection import IndexRow, write_index
 from pipeline.commands import adapt
 from pipeline.commands.adapt import footage
 from pipeline.errors import UserError
+from pipeline.footage.collection import IndexRow, write_index
 from pipeline.learn import weights
-from pipeline.packed import Packed
-from tests.commands.adapt.toy import (
-    adapted_to,
-    configured,
-    contents,
-    rows,
-    write_own,
-)
+from pipeline.store import video
+from pipeline.store.packed import Packed
+from tests.commands.adapt.toy import adapted_to, configured, contents, rows, write_own
 
 
 def test_weights_learn_what_training_never_saw_and_those_before_stay(

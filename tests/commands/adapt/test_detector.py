@@ -8,15 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import features, manifest
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.networks.causal import CausalNet
-from tests.commands.adapt.toy import (
-    PICTURES,
-    adapted_to,
-    rows,
-)
+from pipeline.store import features, manifest
+from tests.commands.adapt.toy import PICTURES, adapted_to, rows
 from tests.learn.toy import FORMAT, write_toy
 
 

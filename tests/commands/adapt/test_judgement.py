@@ -8,9 +8,7 @@ import pytest
 from pipeline import app
 from pipeline.commands.adapt import judgement
 from pipeline.learn.origin import Examples, Head, Layer
-from tests.commands.adapt.toy import (
-    own_of,
-)
+from tests.commands.adapt.toy import own_of
 
 
 def test_no_source_is_both_drawn_and_judged_and_draws_spread_over_sources() -> None:

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import features, video
 from pipeline.commands import adapt
 from pipeline.errors import UserError
 from pipeline.learn import overlap, weights
-from pipeline.manifest import Clip, read_manifest
-from pipeline.packed import INDEX, Packed
-from pipeline.shards import read_clip
+from pipeline.store import features, video
+from pipeline.store.manifest import Clip, read_manifest
+from pipeline.store.packed import INDEX, Packed
+from pipeline.store.shards import read_clip
 from tests.commands.adapt.toy import adapted_to, rows
 
 

@@ -13,11 +13,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from pipeline import features, video, workdir
-from pipeline.collection import IndexRow, write_index
 from pipeline.commands import adapt
 from pipeline.commands.adapt import footage
 from pipeline.config import TrainApp, tracked
+from pipeline.footage.collection import IndexRow, write_index
 from pipeline.learn import weights
 from pipeline.learn.data import PackedData
 from pipeline.learn.encoders.base import Encoder
@@ -25,7 +24,8 @@ from pipeline.learn.encoders.looks import first_look
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.origin import fit_origin
-from pipeline.packed import INDEX, Packed
+from pipeline.store import features, video, workdir
+from pipeline.store.packed import INDEX, Packed
 from tests.conftest import compose_below
 from tests.learn.toy import FORMAT, write_toy
 

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.causal import CausalNet
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 from tests.learn.networks.nets import random_clips, small_causal
 from tests.learn.toy import toy_clip
 

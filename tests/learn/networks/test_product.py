@@ -16,7 +16,7 @@ from pipeline.learn.networks.product import (
     product_logits,
     product_of,
 )
-from pipeline.manifest import CLASSES
+from pipeline.store.manifest import CLASSES
 from tests.learn.encoders.tiny import Pace, checkpoint_eyes, colour_eyes
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
 

@@ -7,12 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.engines.render.kernels import (
-    LampArrays,
-    SurfaceArrays,
-    gather,
-    hemisphere,
-)
+from pipeline.engines.render.kernels import LampArrays, SurfaceArrays, gather, hemisphere
 from pipeline.engines.render.world.backdrop import Backdrop
 from pipeline.engines.render.world.embree import Accelerator
 from pipeline.engines.render.world.geometry import Mesh, unit

@@ -1,0 +1,144 @@
+"""Clips altered on purpose: what the detector says of the same clips before and after."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.assess import scores
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import Evidence, predict_all
+from pipeline.assess.examples import Examples
+from pipeline.assess.statistics.metrics import IntArray
+from pipeline.store.manifest import CLASSES
+from pipeline.store.video import Frames
+from pipeline.transforms.base import Transform
+
+Change = Callable[[Frames, str], Frames]
+"""From uint8 (T, H, W, 3) RGB, which it leaves as they are, and a clip's id to altered frames."""
+MAX_FPR = 0.01
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some clips of a part."""
+
+    part: Scored
+    rows: IntArray
+    """Of `part.clips`."""
+
+    @cached_property
+    def clips(self) -> pa.Table:
+        """Rows of `SCORE_SCHEMA`: what the detector says of the clips as they are."""
+        return self.part.clips.take(self.rows)
+
+    @cached_property
+    def examples(self) -> Examples:
+        """The clips as they are."""
+        return Examples.from_clips(self.clips)
+
+
+def rank(*names: str) -> bytes:
+    """Where something comes in a draw that none of its rivals moves.
+
+    Rendezvous hashing (Thaler and Ravishankar, 1998).
+    """
+    return hashlib.sha256("\0".join(names).encode()).digest()
+
+
+def sample(part: Scored, most: int) -> Sample:
+    """At most `most` labelled clips of a part, of its classes in turn, and of recordings in turn.
+
+    A smaller sample is the beginning of a larger one.
+    """
+    known = np.flatnonzero(pc.is_valid(part.clips["discharge"]).to_numpy(zero_copy_only=False))
+    clips = part.clips.take(known)
+    actual, recordings = Examples.from_clips(clips).actual, clips["recording"].to_pylist()
+    ranks = [rank(clip_id) for clip_id in clips["clip_id"].to_pylist()]
+    rounds: Counter[tuple[int, str]] = Counter()
+    turns: Counter[int] = Counter()
+    spread: list[tuple[int, int, bytes, int]] = []
+    for place in sorted(range(len(known)), key=ranks.__getitem__):
+        group = int(actual[place]), recordings[place]
+        spread.append((rounds[group], group[0], ranks[place], place))
+        rounds[group] += 1
+    order: list[tuple[int, bytes, int]] = []
+    for _, number, key, place in sorted(spread):
+        order.append((turns[number], key, place))
+        turns[number] += 1
+    return Sample(part, known[[place for *_, place in sorted(order)[:most]]])
+
+
+def drawn(transform: Transform, strength: float, **forced: Any) -> Change:
+    """A transform as a change, drawn from the clip's id; strengths share a seed."""
+
+    def change(frames: Frames, clip_id: str) -> Frames:
+        parameters = transform.draw(generator(clip_id, transform.name), strength)
+        return transform.apply(frames, parameters | forced)
+
+    return change
+
+
+def generator(clip_id: str, name: str) -> np.random.Generator:
+    """Chance that depends on the clip and on the name of what is done to it alone."""
+    return np.random.default_rng(int.from_bytes(rank(clip_id, name)[:8]))
+
+
+def score(
+    evidence: Evidence, chosen: Sample, changes: Mapping[str, Change], title: str
+) -> dict[str, pa.Table]:
+    """Rows of `SCORE_SCHEMA` for the clips of a sample after each change; a clip is read once."""
+    names, ids = list(changes), chosen.clips["clip_id"].to_pylist()
+    latest: dict[int, Frames] = {}
+
+    def altered(number: int) -> Frames:
+        clip, change = divmod(number, len(names))
+        if clip not in latest:
+            latest.clear()
+            latest[clip] = chosen.part.read(int(chosen.rows[clip]))
+        return changes[names[change]](latest[clip], ids[clip])
+
+    flat = predict_all(evidence, title, len(ids) * len(names), altered)
+    found = flat.reshape(len(ids), len(names), len(CLASSES))
+    who = chosen.clips.select(scores.CLIP_SCHEMA.names)
+    return {name: scores.score_table(who, found[:, i]) for i, name in enumerate(names)}
+
+
+def stacked(tables: Iterable[tuple[str, pa.Table]]) -> pa.Table:
+    """Score tables below each other, with their names in the column `change`."""
+    return pa.concat_tables(
+        table.append_column("change", pa.array([name] * table.num_rows, pa.string()))
+        for name, table in tables
+    )
+
+
+def threshold(val: Scored | None) -> float | None:
+    """The score above which at most 1 % of the negatives of validation lie.
+
+    It looks at single clips, and is another than the operating point of streams. None where
+    validation holds no negatives.
+    """
+    if val is None:
+        return None
+    negatives = np.sort(val.examples.score[~val.examples.is_shooting])[::-1]
+    # The slack keeps 1 of 100 within 1 % however 0.01 * 100 is rounded.
+    allowed = int(MAX_FPR * negatives.size + 1e-9)
+    return float(negatives[allowed]) if negatives.size else None
+
+
+def said_threshold(limit: float | None) -> str:
+    """The sentence that says which score counts as passing, given what `threshold` found."""
+    if limit is None:
+        return "There is no validation set to choose a threshold on."
+    return (
+        f"The threshold is {limit:.3f}, at 1 % false alarms of validation clips; streams have "
+        "another one, their operating point."
+    )

@@ -1,0 +1,227 @@
+"""What a suite is given and what it gives back.
+
+A suite is a module with `TITLE`, the heading of its section, and `run(evidence) -> Section`. It
+reads the evidence, draws nothing, writes nothing, and gives the same section for the same evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.assess import operating
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.operating import OperatingPoint
+from pipeline.assess.page import wording
+from pipeline.assess.scores import FILES, SCORES
+from pipeline.assess.settings import Settings
+from pipeline.assess.statistics.metrics import FloatArray
+from pipeline.config import ClipFormat
+from pipeline.store.manifest import CLASSES
+from pipeline.store.video import Frames
+
+State = Literal["green", "amber", "red", "grey"]
+"""Good; not good enough to rest on; a fault; not to be told from this data."""
+STATES: tuple[State, ...] = ("red", "amber", "grey", "green")
+"""The worst first."""
+Spec = dict[str, Any]
+"""A Plotly figure: `data` and `layout`, as `pipeline.assess.figures` makes them."""
+Predict = Callable[[Frames], FloatArray]
+"""Calibrated probabilities: uint8 (B, T, H, W, 3) RGB to float64 (B, 4), order of `CLASSES`."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders of the stages before, as `conf/paths.yaml` names them; local paths."""
+
+    clips: Path
+    splits: Path
+    augmented: Path
+    probes: Path
+    models: Path
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that suites may look at."""
+
+    parts: Sequence[Scored]
+    """What is judged, at least one; the first is what the verdict of the report is about."""
+    val: Scored | None
+    """Clips that the temperature was fitted on and that thresholds may be chosen on."""
+    variants: Scored | None
+    """Frozen variants of test clips, scored; `clip_id` is that of the original."""
+    predict: Predict
+    batch_size: int
+    clip: ClipFormat
+    settings: Settings
+    places: Places | None
+    """None where a collection is judged instead of the packed splits."""
+    progress: Callable[[Sequence[int], str], Iterable[int]] = lambda batches, title: batches
+    """Wraps the numbers of batches, to show how far scoring is."""
+    earlier: OperatingPoint | str = "no validation clips were judged"
+    """What stands in for a choice where there is no validation, or why nothing does."""
+
+    @property
+    def clip_s(self) -> float:
+        """Length of a clip."""
+        return self.clip.num_frames / self.clip.fps
+
+    @cached_property
+    def point(self) -> OperatingPoint | str:
+        """The operating point, whatever suites ask for it; or why there is none."""
+        if self.val is None:
+            return self.earlier
+        settings = self.settings
+        chosen = operating.choose(self.val, self.clip_s, settings.operating, settings.bootstrap)
+        return chosen or "validation holds no clips without real gunfire"
+
+    def part(self, name: str) -> Scored | None:
+        """The part of that name, if it is judged."""
+        return next((one for one in self.parts if one.name == name), None)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judgement of one question: its colour and a sentence with the numbers behind it."""
+
+    name: str
+    """In lower case with underscores, unique within the suite; a key of `metrics.json`."""
+    state: State
+    says: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table: what is written, what stands small below, what it is sorted by."""
+
+    text: str
+    soft: str = ""
+    sort: float | None = None
+    state: State | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that readers can sort; every row has as many cells as there are columns."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A Plotly figure with its heading, and a sentence on how to read it."""
+
+    title: str
+    spec: Spec
+    caption: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A protected preview: a `data:` URI with a text that says what is on it."""
+
+    uri: str
+    alt: str
+    caption: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures side by side."""
+
+    title: str
+    pictures: Sequence[Picture]
+    caption: str = ""
+
+
+Block = Table | Figure | Gallery
+Csv = tuple[Sequence[str], Sequence[Sequence[Any]]]
+"""Header and rows."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one suite found."""
+
+    lead: str
+    """A few sentences for a reader without the vocabulary: what was asked, and how."""
+    verdicts: Sequence[Verdict]
+    blocks: Sequence[Block] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """JSON under the suite's name in `metrics.json`; no NaN, what is unknown is None."""
+    plots: Mapping[str, Csv] = field(default_factory=dict)
+    """By file name: written to `suites/<suite>/` for `dvc plots`."""
+    rows: Mapping[str, pa.Table] = field(default_factory=dict)
+    """By file name: written to `suites/<suite>/` as Parquet. With `tables`, what each number was
+    counted from."""
+    tables: Sequence[str] = (SCORES, FILES)
+    """Tables of the report's folder that its numbers are counted from, where they are written."""
+    beyond: str = ""
+    """A sentence on numbers that no row of these stands for, and where they come from."""
+
+    @property
+    def state(self) -> State | None:
+        """Its worst verdict; None where it judges nothing."""
+        states = {one.state for one in self.verdicts}
+        return next((state for state in STATES if state in states), None)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What one suite found, under its name and heading."""
+
+    name: str
+    title: str
+    section: Section
+
+    @property
+    def state(self) -> State | None:
+        """Its worst verdict; None where it judges nothing."""
+        return self.section.state
+
+
+def text(value: Any) -> Cell:
+    """A cell of words."""
+    return Cell(str(value))
+
+
+def count(value: int) -> Cell:
+    """A cell with a number of things."""
+    return Cell(f"{value:,}", sort=float(value))
+
+
+def measured(metric: str, result: Mapping[str, Any]) -> Cell:
+    """A cell with a metric, its interval or the reason why it is missing.
+
+    Args:
+        metric: a name that `wording.number` knows how to write.
+        result: `value`, `low`, `high` and perhaps `reason`, as `questions.judge` gives them.
+    """
+    return Cell(
+        wording.number(metric, result["value"]), wording.interval(metric, result), result["value"]
+    )
+
+
+def predict_all(
+    evidence: Evidence, title: str, num_clips: int, read: Callable[[int], Frames]
+) -> FloatArray:
+    """Probabilities (N, 4) of the `num_clips` clips that `read` makes, with progress shown."""
+    size = evidence.batch_size
+    found = [
+        evidence.predict(np.stack([read(i) for i in range(at, min(at + size, num_clips))]))
+        for at in evidence.progress(range(0, num_clips, size), title)
+    ]
+    return np.concatenate(found) if found else np.zeros((0, len(CLASSES)))

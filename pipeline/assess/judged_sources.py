@@ -1,0 +1,62 @@
+"""What is judged of known and of held-out sources, put together to compare sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.assess.clip_scores import Scored
+from pipeline.assess.evidence import Evidence
+from pipeline.assess.examples import Examples
+from pipeline.assess.statistics.metrics import BoolArray, IntArray
+from pipeline.assess.statistics.placements import Placed, place
+
+MIN_RECORDINGS = 5
+"""Of a source that a verdict may rest on: of two alike with two recordings each, one has the
+higher scores throughout in every third draw, with five in one of 126."""
+NOTHING_TO_RANK = "no example with the other answer to be ranked against"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The first part and the sources held out of training, together."""
+
+    examples: Examples
+    unseen: BoolArray
+    """(N,) whether the example's source was held out."""
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Pool:
+        """Pool the examples of `parts`."""
+        found, held_out = parts(evidence), evidence.part("unseen")
+        return cls(
+            Examples.joined([part.examples for part in found]),
+            np.concatenate([np.full(len(part.examples), part is held_out) for part in found]),
+        )
+
+    def place(self, chosen: BoolArray, strata: IntArray | None = None) -> Placed | None:
+        """AUROC of the alert among some examples."""
+        examples = self.examples
+        return place(
+            examples.is_shooting[chosen],
+            examples.score[chosen],
+            examples.clusters[chosen],
+            int(examples.clusters.max()) + 1,
+            None if strata is None else strata[chosen],
+        )
+
+
+def parts(evidence: Evidence) -> Sequence[Scored]:
+    """What is pooled; other parts, such as what training saw, stay out."""
+    first, held_out = evidence.parts[0], evidence.part("unseen")
+    return [first] if held_out is None or held_out is first else [first, held_out]
+
+
+def judged(placed: Placed | None, confidence: float) -> dict[str, Any]:
+    """An AUROC as `questions.judge_auroc` gives it, also where there is none."""
+    if placed is None:
+        return {"value": None, "low": None, "high": None, "reason": NOTHING_TO_RANK}
+    return placed.judged(confidence)

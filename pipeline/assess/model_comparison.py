@@ -1,0 +1,108 @@
+"""Two models on the same clips, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.assess.clip_scores import Scored, tables
+from pipeline.assess.evidence import Cell, Examined, Section, State, Table, Verdict, measured
+from pipeline.assess.page import wording
+from pipeline.assess.statistics import paired_differences
+from pipeline.assess.statistics.bootstrap import Bootstrap
+
+_JUDGED = ("shooting", "auroc")
+
+
+def examine(
+    first: Sequence[Scored], second: Sequence[Scored], name: str, bootstrap: Bootstrap
+) -> Examined:
+    """Paired differences of every metric, the other model minus this one.
+
+    Args:
+        first: the parts as this model scores them.
+        second: the same parts as the other model does.
+        name: what to call the other model.
+        bootstrap: resamples recordings, for both models alike.
+
+    Raises:
+        UserError: the parts do not hold the same examples.
+    """
+    found = {
+        one.name: paired_differences.compare(one.examples, other.examples, bootstrap)
+        for one, other in zip(first, second, strict=True)
+    }
+    section = Section(
+        lead=(
+            f"The same clips, scored by this model and by “{name}”. Both are right and wrong about "
+            "much the same recordings, so the difference is better known than either value: an "
+            "interval of the difference that holds 0 shows no difference."
+        ),
+        verdicts=[_verdict(part, differences, name) for part, differences in found.items()],
+        blocks=[_table(part, differences, name) for part, differences in found.items()],
+        metrics={"other": name, "parts": found},
+        plots={"differences.csv": (_HEADER, list(_rows(found)))},
+        rows=tables(second),
+    )
+    return Examined("against", "Against another model", section)
+
+
+_HEADER = ("part", "question", "metric", "this", "other", "difference", "low", "high")
+
+
+def _rows(found: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    return [
+        (part, question, metric, *(one[key] for key in ("first", "second")), *_ends(one))
+        for part, questions in found.items()
+        for question, metrics in questions.items()
+        for metric, one in metrics.items()
+        if isinstance(one, dict)
+    ]
+
+
+def _ends(one: Mapping[str, Any]) -> Sequence[float | None]:
+    return [one["difference"][key] for key in ("value", "low", "high")]
+
+
+def _verdict(part: str, differences: Mapping[str, Any], name: str) -> Verdict:
+    """Green where this model is better beyond chance, red where the other is, else amber."""
+    question, metric = _JUDGED
+    difference = differences[question][metric]["difference"]
+    label = f"{wording.METRIC_NAMES[metric]} of the alert on {part}"
+    if difference["low"] is None:
+        reason = difference.get("reason", "there is no interval")
+        return Verdict(part, "grey", f"{label}: the two cannot be compared: {reason}.")
+    low, high = difference["low"], difference["high"]
+    state: State = "green" if high < 0 else "red" if low > 0 else "amber"
+    said = {
+        "green": f"this model is better than “{name}”",
+        "red": f"“{name}” is better than this model",
+        "amber": "no difference is shown",
+    }[state]
+    numbers = f"{difference['value']:+.3f} for “{name}” ({low:+.3f} to {high:+.3f})"
+    return Verdict(part, state, f"{label}: {said}; {numbers}.")
+
+
+def _table(part: str, differences: Mapping[str, Any], name: str) -> Table:
+    rows = []
+    for question, title in wording.QUESTION_NAMES.items():
+        metrics = differences[question]
+        p = metrics["delong_p"]
+        for metric, label in wording.METRIC_NAMES.items():
+            if metric not in metrics:
+                continue
+            one = metrics[metric]
+            rows.append(
+                [
+                    Cell(title),
+                    Cell(label),
+                    *(
+                        Cell(wording.number(metric, one[key]), sort=one[key])
+                        for key in ("first", "second")
+                    ),
+                    measured("difference", one["difference"]),
+                    Cell(f"{p:.3f}", sort=p) if metric == "auroc" and p is not None else Cell(""),
+                ]
+            )
+    columns = ("Question", "Metric", "This model", name, f"{name} less this model", "p (DeLong)")
+    return Table(f"Paired differences, {part}", columns, rows)

@@ -1,0 +1,356 @@
+"""Numbers and findings in words that a board member understands, and may quote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.assess.statistics.questions import (
+    FALSE_POSITIVE_RATES,
+    PARTIAL_AUROC,
+    PARTIAL_MAX_FPR,
+    tpr_key,
+)
+from pipeline.footage.collection import ORIGINS
+from pipeline.store.manifest import CLASSES, is_rendered
+
+DASH = "–"
+CLASS_NAMES = {
+    "real_shooting": "real shooting",
+    "fictional_shooting": "fictional shooting",
+    "real_other": "real, no shooting",
+    "fictional_other": "fictional, no shooting",
+}
+assert tuple(CLASS_NAMES) == CLASSES
+ODD_FILES = {
+    "damaged": "damaged",
+    "ends_early": "cut off",
+    "short": "shorter than a clip",
+    "starts_late": "beginning missing",
+    "still": "nothing moves",
+}
+"""What to say of a scored file's marks; others are nothing to a reader."""
+QUESTION_NAMES = {
+    "shooting": "Is it a real shooting?",
+    "origin": "Is it real or fictional?",
+    "discharge": "Is a firearm discharged?",
+}
+METRIC_NAMES = {
+    "auroc": "AUROC",
+    PARTIAL_AUROC: f"AUROC below {100 * PARTIAL_MAX_FPR:g} % false alarms",
+    "average_precision": "Average precision",
+    **{tpr_key(x): f"Found at {100 * x:g} % false alarms" for x in FALSE_POSITIVE_RATES},
+    "ece": "Calibration error (ECE)",
+    "brier": "Brier score",
+}
+_PERCENTAGES = tuple(tpr_key(x) for x in FALSE_POSITIVE_RATES)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage that never rounds a mistake away."""
+    if 0.9995 <= share < 1:
+        return "> 99.9 %"
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * share:.1f} %".replace(".0 %", " %")
+
+
+def decimal(value: float) -> str:
+    """Three decimals, never rounded up to a perfect 1."""
+    return "> 0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
+
+
+def number(metric: str, value: float | None) -> str:
+    """A metric's value as its readers expect it."""
+    if value is None:
+        return DASH
+    return percent(value) if metric in _PERCENTAGES else decimal(value)
+
+
+def interval(metric: str, result: Mapping[str, Any]) -> str:
+    """The interval of a metric, or the reason why there is none."""
+    if result["low"] is None:
+        return str(result.get("reason", ""))
+    low, high = number(metric, result["low"]), number(metric, result["high"])
+    return f"{low.removesuffix(' %')} to {high}"
+
+
+def shootings(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the positives are, never promising more than they were."""
+    total = sum(metrics["num_shootings"] for metrics in parts.values())
+    rendered = sum(metrics["num_shootings_rendered"] for metrics in parts.values())
+    if rendered == total:
+        return "rendered shootings"
+    return "real shootings" if not rendered else f"shootings ({rendered} of {total} rendered)"
+
+
+_WHERE = {
+    "test": "in recordings it has never seen",
+    "unseen": "in sources it has never seen",
+    "val": "in recordings that training was tuned on",
+    "train": "in what training saw",
+}
+
+
+def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
+    """One sentence with what was found; `parts` are the metrics by split or collection."""
+    name, first = next(iter(parts.items()))
+    if not first["num_shootings"]:
+        return _verdict_without_shootings(first, unit)
+    key = tpr_key(0.01)
+    found = first["shooting"][key]["value"]
+    if found is None:
+        auroc = first["shooting"]["auroc"]["value"]
+        if auroc is None:
+            return "This test holds nothing but shootings, so it cannot show a false alarm."
+        return (
+            f"Given one of the {shootings(parts)} and one other {unit}, the detector gives the "
+            f"shooting the higher score {percent(auroc)} of the time; there are too few other "
+            f"{unit}s to say what an alert would cost."
+        )
+    sentence = (
+        f"At one false alarm in 100 {unit}s, the detector finds {percent(found)} of "
+        f"{shootings(parts)}"
+    )
+    unseen = parts["unseen"]["shooting"][key]["value"] if "unseen" in parts else None
+    if name != "test" or unseen is None:
+        return f"{sentence} {_WHERE.get(name, 'in this collection')}."
+    return (
+        f"{sentence} in new recordings from sources it knows, and {percent(unseen)} in sources "
+        "it has never seen."
+    )
+
+
+def _verdict_without_shootings(metrics: Mapping[str, Any], unit: str) -> str:
+    alarms = metrics["false_alarms"]["value"]
+    count = round(alarms * metrics["num_examples"])
+    return (
+        f"Of {metrics['num_examples']} {unit}s without a real shooting, the detector takes "
+        f"{count} for one ({percent(alarms)}); what it would find, this data cannot show."
+    )
+
+
+FEW_SOURCES = 20
+"""A claim on fewer says so: sources differ more than recordings of one."""
+
+
+def few_sources(num_sources: int) -> str:
+    """A sentence to append, with a space before it, where a claim rests on few real sources."""
+    if not 0 < num_sources < FEW_SOURCES:
+        return ""
+    return f" This rests on {count(num_sources, 'real source')}, fewer than {FEW_SOURCES}."
+
+
+def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
+    """A sentence with what was found on real footage of the first part; empty without any."""
+    found = next(iter(parts.values()))["real_footage"]
+    real, imitations = found["real"], found["imitations"]["origin"]["auroc"]
+    auroc = real["origin"]["auroc"]
+    if auroc["value"] is None:
+        return ""
+    beside = (
+        ""
+        if imitations["value"] is None
+        else f"; with imitations as the real side {decimal(imitations['value'])}"
+    )
+    bounds = "" if auroc["low"] is None else f" ({interval('auroc', auroc)})"
+    return (
+        "On footage that is no computer's imitation, the detector tells "
+        f"{count(real['num_examples'], f'real {unit}')} of {count(real['num_sources'], 'source')} "
+        f"from games and films with AUROC {decimal(auroc['value'])}{bounds}{beside}."
+        f"{few_sources(real['num_sources'])}"
+    )
+
+
+def learned_from(card: Mapping[str, Any]) -> str:
+    """What the origin was learned from, and through which encoder, as the model card tells.
+
+    Cards of networks without a frozen encoder, and older ones, have no footage of its own.
+    """
+    encoders = card.get("encoders") or []
+    rows = card.get("data", {}).get("footage", []) if encoders else []
+    if not rows or not all("origin_weight" in row for row in rows):
+        return "The origin was learned from all footage together, rendered footage included."
+    counted = [row for row in rows if row["origin_weight"] > 0 and row["train"]]
+    given = []
+    for origin in ORIGINS:
+        own = [row for row in counted if row["origin"] == origin]
+        names = sorted({row["source"] for row in own})
+        if names:
+            clips = sum(row["train"] for row in own)
+            listed = f" ({', '.join(names)})" if len(names) <= _MOST_NAMED else ""
+            sources = count(len(names), f"{origin} source")
+            given.append(f"{count(clips, 'clip')} of {sources}{listed}")
+    weights = sorted({row["origin_weight"] for row in rows if is_rendered(row["authority"])})
+    rendered = ""
+    if weights:
+        told = " to ".join(f"{weight:g}" for weight in dict.fromkeys((weights[0], weights[-1])))
+        rendered = f"; rendered clips had {'no weight' if told == '0' else f'weight {told}'} on it"
+    told_by = ", ".join(f"{one['name']} ({one['licence']})" for one in encoders)
+    return (
+        f"The origin was learned from {', '.join(given) or 'nothing'}{rendered}. It is read from "
+        f"frozen encoders trained elsewhere: {told_by}."
+    )
+
+
+_MOST_NAMED = 3
+_MOST_FILES = 10
+
+
+def faults(states: Sequence[str | None]) -> str:
+    """What sections found, from the worst verdict of each; words that may end with a list."""
+    total, (red, amber, grey) = len(states), map(states.count, ("red", "amber", "grey"))
+    sections = "section" if total == 1 else "sections"
+    if red:
+        return f"{red} of {total} {sections} found a fault"
+    beside = ", ".join(
+        f"{number} {words}"
+        for number, words in ((amber, "with caution"), (grey, "that could not tell"))
+        if number
+    )
+    return f"None of {total} {sections} found a fault" + (f"; {beside}" if beside else "")
+
+
+def file_alerts(
+    smoothing: str, threshold: float, shootings: Sequence[bool], others: Sequence[bool]
+) -> str:
+    """What an operating point does on files: whether each with a real shooting, or other, alerts.
+
+    Args:
+        smoothing: what the threshold is held against, in words.
+        threshold: of the operating point.
+        shootings: an item a file.
+        others: an item a file.
+    """
+    never = ", which no score reaches" if threshold > 1 else ""
+    risen = [
+        f"{sum(alerts)} of {len(alerts)} files {words} a real shooting"
+        for alerts, words in ((shootings, "with"), (others, "without"))
+        if alerts
+    ]
+    return (
+        "At the operating point that the last evaluation of these weights chose on validation "
+        f"({threshold:.3f}{never}, {smoothing}), an alert rises in {' and in '.join(risen)}."
+    )
+
+
+def warning(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """What must stand beside every number, since readers quote numbers alone."""
+    total = sum(metrics["num_shootings"] for metrics in parts.values())
+    rendered = sum(metrics["num_shootings_rendered"] for metrics in parts.values())
+    if not total:
+        return "No real shooting was in this data. Nothing here says what the detector would find."
+    if rendered == total:
+        return (
+            "No attack was in this test. Every shooting in it was rendered by a computer: the "
+            "numbers describe rendered footage and are no evidence about real attacks."
+        )
+    if rendered:
+        return (
+            f"{rendered} of the {total} shootings in this test were rendered by a computer: the "
+            "numbers are not those of a test on attacks."
+        )
+    return (
+        "Released footage of shootings is mostly police training and police work, staged or "
+        "recorded by officers: the numbers are not those of a test on attacks."
+    )
+
+
+def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | None) -> list[str]:
+    """What the data did not test, as sentences, from what it lacks."""
+    first = next(iter(parts.values()))
+    found = [_rendered_sources(parts)]
+    for metrics in parts.values():
+        if metrics.get("num_rejected"):
+            total = metrics["num_examples"] + metrics["num_rejected"]
+            found.append(
+                f"{metrics['num_rejected']} of {total} files could not be judged; they are listed "
+                "with the reason below, and count in no number."
+            )
+        found += learned_files(metrics)
+        if metrics.get("num_sources_left_out"):
+            found.append(
+                f"{count(metrics['num_sources_left_out'], 'source')} with few recordings: counted "
+                "in all numbers, and not judged apart."
+            )
+    if first["num_shootings"]:
+        found.append(
+            f"Shootings come from {first['num_shooting_recordings']} recordings "
+            f"({first['num_shootings']} {unit}s); every interval is over recordings."
+        )
+    within = first["rendered_only"]["auroc"]
+    if first["num_shootings_rendered"] and within["value"] is not None:
+        found.append(
+            "A detector that merely recognises the renderer would profit here. Among rendered "
+            f"real-look {unit}s alone, AUROC is {decimal(within['value'])} "
+            f"({interval('auroc', within)})."
+        )
+    every = [source for metrics in parts.values() for source in metrics["sources"].values()]
+    cameras = [s for s in every if s["origin_label"] == "real" and not s["rendered"]]
+    if not cameras:
+        found.append("No footage of a real camera was tested.")
+    for origin in ("game", "film"):
+        if not any(source["origin_label"] == origin for source in every):
+            found.append(f"No {origin} footage was tested.")
+    for actual, text in CLASS_NAMES.items():
+        if actual != "real_shooting" and not any(actual in m["confusion"] for m in parts.values()):
+            found.append(f"No example of \u201c{text}\u201d was tested.")
+    if unit == "clip" and "unseen" not in parts:
+        found.append(
+            "No source was held out: nothing here says how the detector fares on a camera, game, "
+            "film or generator that it was not trained on."
+        )
+    for key in _PERCENTAGES:
+        result = first["shooting"][key]
+        if result["value"] is None and first["num_shootings"]:
+            found.append(f"{METRIC_NAMES[key]} cannot be measured: {result['reason']}.")
+    if clip_s:
+        alarms = round(86_400 / clip_s * 0.01)
+        found.append(
+            f"A camera that streams all day shows {86_400 / clip_s:,.0f} clips: one false alarm "
+            f"in 100 clips is about {alarms:,} a day, one in 1,000 about {alarms / 10:,.0f}."
+        )
+    found.append(
+        "Police training footage is itself staged, and rendered body-camera footage more so; "
+        "neither shows what an attacker films. Sound is not used."
+    )
+    return found
+
+
+def learned_files(metrics: Mapping[str, Any]) -> list[str]:
+    """A sentence on the files of a collection that training had; none where it had none."""
+    learned_from = metrics.get("learned_from", ())
+    if learned_from is None:
+        return [
+            "Whether training had any of these files could not be told, because the samples that "
+            "the weights were trained on are not at hand."
+        ]
+    if not learned_from:
+        return []
+    listed = ", ".join(learned_from[:_MOST_FILES])
+    more = len(learned_from) - _MOST_FILES
+    return [
+        f"{len(learned_from)} of {count(metrics['num_examples'], 'file')} "
+        f"{'was' if len(learned_from) == 1 else 'were'} among the samples that training learned "
+        "from or was tuned on. All numbers count them, and so may be too good: "
+        f"{listed}{f' and {more} more, which metrics.json lists' if more > 0 else ''}."
+    ]
+
+
+def _rendered_sources(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    names: dict[str, list[str]] = {}
+    for metrics in parts.values():
+        for name, source in metrics["sources"].items():
+            if source["rendered"]:
+                names.setdefault(source["origin_label"], []).append(name)
+    if not names:
+        return "No source says of itself that a computer rendered it."
+    listed = "; ".join(
+        f"labelled {origin}: {', '.join(names[origin])}" for origin in ORIGINS if origin in names
+    )
+    return f"Rendered by a computer, as their authority says, and {listed}."

@@ -1,0 +1,113 @@
+"""What two checkpoints' metrics differ by on the same examples.
+
+Both are right and wrong about much the same recordings, so the difference is far better known than
+either value: two intervals that overlap are no sign of equality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from pipeline.assess.examples import Examples
+from pipeline.assess.statistics import metrics, questions
+from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.metrics import FloatArray
+from pipeline.assess.statistics.placements import place
+from pipeline.assess.statistics.questions import Question
+from pipeline.assess.statistics.summary import questions as asked
+from pipeline.errors import UserError
+
+_LABELS = ("source", "cluster", "origin", "discharge")
+_DECIMALS = 6
+
+
+def compare(first: Examples, second: Examples, bootstrap: Bootstrap) -> dict[str, Any]:
+    """Differences, `second` minus `first`, of every metric of the three questions.
+
+    Args:
+        first: what one checkpoint says.
+        second: what the other says about the same examples, in the same order.
+        bootstrap: resamples recordings; each resample weighs both checkpoints alike.
+
+    Returns:
+        By question ("shooting", "origin", "discharge"): by metric `first`, `second` and
+        `difference` as `questions.judge` gives a metric; and `delong_p`, the two-sided p-value of
+        equal AUROCs (DeLong et al., 1988, with recordings as units after Obuchowski, 1997; the
+        classic test where each example is a recording of its own), None where it is undefined.
+
+    Raises:
+        UserError: the examples are not the same.
+    """
+    _check_same(first, second)
+    ours, theirs = asked(first), asked(second)
+    return {name: _compare(ours[name], theirs[name], bootstrap) for name in ours}
+
+
+def delong_p(first: Question, second: Question) -> float | None:
+    """Two-sided p-value of equal AUROCs on the same examples; None for one class only."""
+    num_clusters = int(first.clusters.max()) + 1
+    one, other = (
+        place(asked.positive, asked.probability, asked.clusters, num_clusters)
+        for asked in (first, second)
+    )
+    if one is None or other is None:
+        return None
+    difference = other.auroc - one.auroc
+    deviation = float(np.sqrt(np.square(other.influence - one.influence).sum()))
+    if deviation == 0:
+        # Nothing varies: equal rankings, or both perfect.
+        return 1.0 if difference == 0 else None
+    return float(2 * norm.sf(abs(difference) / deviation))
+
+
+def _compare(first: Question, second: Question, bootstrap: Bootstrap) -> dict[str, Any]:
+    rankings = [metrics.Ranking(one.positive, one.probability) for one in (first, second)]
+
+    def values(weights: FloatArray) -> list[Mapping[str, FloatArray]]:
+        return [
+            {
+                **questions.ranked(ranking.counts(weights)),
+                "brier": metrics.brier(one.positive, one.probability, weights),
+            }
+            for ranking, one in zip(rankings, (first, second), strict=True)
+        ]
+
+    def differences(weights: FloatArray) -> dict[str, FloatArray]:
+        one, other = values(weights)
+        return {name: other[name] - one[name] for name in one}
+
+    one, other = values(np.ones((1, first.positive.size)))
+    intervals = bootstrap.intervals(differences, first.clusters)
+    found: dict[str, Any] = {}
+    for name, interval in intervals.items():
+        before, after = float(one[name][0]), float(other[name][0])
+        difference = questions.supported(name, after - before, interval, first)
+        known = difference["value"] is not None
+        found[name] = {
+            "first": round(before, _DECIMALS) if known else None,
+            "second": round(after, _DECIMALS) if known else None,
+            "difference": difference,
+        }
+    p = delong_p(first, second)
+    return {**found, "delong_p": None if p is None else round(p, _DECIMALS)}
+
+
+def _check_same(first: Examples, second: Examples) -> None:
+    if len(first) != len(second):
+        raise UserError(
+            f"one evaluation judged {len(first)} examples and the other {len(second)}; "
+            "score both checkpoints on the same data"
+        )
+    for label in _LABELS:
+        ours, theirs = getattr(first, label), getattr(second, label)
+        differing = np.flatnonzero(ours != theirs)
+        if differing.size:
+            row = int(differing[0])
+            raise UserError(
+                f"example {row} has the {label} {ours[row]!s} in one evaluation and "
+                f"{theirs[row]!s} in the other; score both checkpoints on the same data"
+            )

@@ -1,0 +1,133 @@
+"""What the stage `probe` found: how far one cheap cue tells the origin without the scene."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.assess import before_after
+from pipeline.assess.evidence import Cell, Csv, Places, State, Table, Verdict, measured, text
+from pipeline.assess.page import wording
+from pipeline.errors import UserError
+
+CUES = {
+    "container": "the codec, size, rate and length of the file, and the place in it",
+    "size": "the bytes of the canonical clip",
+    "colour": "mean brightness, colour and contrast",
+    "border": "the outermost pixels",
+    "overlay": "corners, edges and middle, as means over time",
+    "still": "one still of 16×16 pixels",
+}
+# The scene may show in pixels. A file must tell nothing, but few files stray further by chance.
+_LIMITS = {"container": (0.65, 0.70), "size": (0.65, 0.70)}
+_PIXEL_LIMITS = (0.60, 0.75)
+_SETS = {"train": "training", "test": "test"}
+
+_HEADER = ("set", "cue", "auroc", "low", "high")
+
+Probed = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""By set and cue: AUROC of the better classifier as `value`, `low`, `high`."""
+
+
+def read(places: Places | None) -> Probed | str:
+    """What was found, or a sentence that says why there is nothing.
+
+    Raises:
+        UserError: the file is none that the stage wrote.
+    """
+    if places is None:
+        return "A collection that was not packed has no probes."
+    path = places.probes / "metrics.json"
+    if not path.is_file():
+        return "The cues were not probed; run dvc repro probe."
+    try:
+        return {
+            name: {
+                cue: {"value": max(models.values())} | found["interval"][cue]
+                for cue, models in found["auroc"].items()
+            }
+            for name, found in json.loads(path.read_text()).items()
+        }
+    except (ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: not as the stage writes it; run dvc repro probe") from error
+
+
+def judge(cue: str, probed: Probed | str) -> Verdict:
+    """Red where a cue reaches its upper limit and its interval excludes the lower one.
+
+    Green at or below the lower limit with an interval below the upper one, else amber; the graver
+    of training and test counts.
+    """
+    name = f"probe_{cue}"
+    if isinstance(probed, str):
+        return Verdict(name, "grey", probed)
+    known = {one: probed[one][cue] for one in _SETS if cue in probed.get(one, {})}
+    if not known:
+        return Verdict(
+            name,
+            "grey",
+            "Real and fictional footage need two sources and five recordings each.",
+        )
+    low, high = _LIMITS.get(cue, _PIXEL_LIMITS)
+    states = {one: _state(result, low, high) for one, result in known.items()}
+    found = " and ".join(
+        f"{wording.decimal(result['value'])} ({wording.interval('auroc', result)}) in {_SETS[one]}"
+        for one, result in known.items()
+    )
+    return Verdict(
+        name,
+        states[before_after.worst(states)],
+        f"Seeing nothing but {CUES[cue]}, a simple classifier tells real from fictional with "
+        f"AUROC {found}; 0.5 is chance.",
+    )
+
+
+def _state(result: Mapping[str, Any], acceptable: float, limit: float) -> State:
+    if result["value"] >= limit and result["low"] > acceptable:
+        return "red"
+    if result["value"] <= acceptable and result["high"] < limit:
+        return "green"
+    return "amber"
+
+
+def table(probed: Probed | str) -> Table:
+    """AUROC by cue and set."""
+    found = {} if isinstance(probed, str) else probed
+    sets = [name for name in _SETS if name in found]
+    rows = [
+        [text(about), *(_cell(found[name].get(cue)) for name in sets)]
+        for cue, about in CUES.items()
+    ]
+    return Table(
+        "What one cheap cue tells",
+        ["Seen alone", *(_SETS[name] for name in sets)],
+        rows if sets else [],
+        "AUROC of real against fictional of the better of two simple classifiers, tested on "
+        "sources that they were not fitted to; 0.5 is chance. Intervals are over recordings, and "
+        "not over sources, of which there are few.",
+    )
+
+
+def _cell(result: Mapping[str, Any] | None) -> Cell:
+    return text(wording.DASH) if result is None else measured("auroc", result)
+
+
+def csv(probed: Probed | str) -> Csv:
+    """For `dvc plots`: a row a set and cue."""
+    found = {} if isinstance(probed, str) else probed
+    return _HEADER, [
+        [name, cue, result["value"], result["low"], result["high"]]
+        for name, cues in sorted(found.items())
+        for cue, result in sorted(cues.items())
+    ]
+
+
+def rows(probed: Probed | str) -> pa.Table:
+    """The rows of `csv`."""
+    kinds = {"set": pa.string(), "cue": pa.string()}
+    schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in _HEADER])
+    found = [dict(zip(_HEADER, row, strict=True)) for row in csv(probed)[1]]
+    return pa.Table.from_pylist(found, schema=schema)

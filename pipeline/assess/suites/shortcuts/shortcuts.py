@@ -1,0 +1,224 @@
+"""Whether the detector could lean on what is not the scene, and whether it does.
+
+What simple classifiers tell from one cheap cue (the stage `probe`), what the detector still tells
+when a cue is destroyed or left alone, and two kinds of counterfactual pairs: the same clip with and
+without an overlay, and the same moment in several looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.assess import altered_clips, before_after
+from pipeline.assess.before_after import ASKED, Asked, Pair
+from pipeline.assess.evidence import (
+    Cell,
+    Csv,
+    Evidence,
+    Figure,
+    Section,
+    State,
+    Table,
+    Verdict,
+    text,
+)
+from pipeline.assess.examples import Examples
+from pipeline.assess.page import figures, wording
+from pipeline.assess.scores import VALIDATION
+from pipeline.assess.suites.shortcuts import counterfactuals, probe_findings, single_cue, twins
+
+TITLE = "Shortcuts"
+# Twelve alterations of each: 768 clips, each of which a frozen encoder sees anew.
+NUM_CLIPS = 64
+_HALF, _MOST = 0.5, 0.8
+_MAX_DROP = 0.1
+
+_STILL_FICTION = "still_fiction"
+_CHANGES = {
+    "shuffled": "frames shuffled",
+    "frozen": "first frame frozen",
+    "normalised": "grey, equally bright",
+    "border_only": "border only",
+    "centre_only": "all but the border",
+    "overlays_only": "corners and strips",
+    _STILL_FICTION: "first frame of fiction frozen",
+}
+assert _CHANGES.keys() == {*single_cue.CHANGES, _STILL_FICTION}
+
+
+def run(evidence: Evidence) -> Section:
+    """Judge shortcuts on clips of the first part, and on twins of the sources held out too.
+
+    The share that is kept of what lies above chance judges the cues of the detector. What leaves a
+    cue alone is red when surely more than half is kept, and at least 0.8; what destroys it is red
+    when surely less than half is kept and the rest may be chance; motion is destroyed in fictional
+    clips alone too. That a frozen frame of all clips surely does worse is green. `probed.judge`,
+    `counterfactuals.judge` and `twins.Looks` say what makes a probe, turned decisions and twins
+    red. What is neither red nor surely good is amber; grey is what cannot be told, for want of
+    recordings or since the detector tells little from whole clips.
+    """
+    chosen = altered_clips.sample(evidence.parts[0], NUM_CLIPS)
+    overlays = counterfactuals.overlays()
+    tables = altered_clips.score(evidence, chosen, {**single_cue.CHANGES, **overlays}, "shortcuts")
+    after = {name: Examples.from_clips(table) for name, table in tables.items()}
+    bootstrap = evidence.settings.bootstrap
+    cues = probe_findings.read(evidence.places)
+    after[_STILL_FICTION] = _still_fiction(chosen.examples, after["frozen"])
+    pairs = {
+        name: before_after.compare(chosen.examples, after[name], bootstrap) for name in _CHANGES
+    }
+    limit = altered_clips.threshold(evidence.val)
+    drawn = {kind: after[kind] for kind in overlays}
+    flips = counterfactuals.flips(chosen, drawn, limit, bootstrap)
+    found = twins.measure(evidence)
+    return Section(
+        lead=(
+            "A detector learns whatever tells its classes apart most cheaply: a clock in a corner, "
+            "the brightness of a game. Here simple classifiers see one cheap cue each; the "
+            "detector sees clips from which a cue was taken, or in which little else is left; and "
+            "it sees the same clips with and without an overlay, and the same moments as real, as "
+            "game and as film."
+        ),
+        verdicts=[
+            *(probe_findings.judge(cue, cues) for cue in probe_findings.CUES),
+            _judge_destroyed(
+                "reads_brightness",
+                "Without colour, and with every frame equally bright,",
+                pairs["normalised"],
+            ),
+            _judge_destroyed(
+                "takes_stillness_for_real",
+                "Where nothing moves in what is fictional, and all real footage is as it is,",
+                pairs[_STILL_FICTION],
+            ),
+            _judge_alone("reads_border", "the border", pairs["border_only"]),
+            _judge_alone("reads_overlays", "corners and strips", pairs["overlays_only"]),
+            _judge_motion(pairs["frozen"]),
+            counterfactuals.judge(flips, chosen),
+            twins.judge(found),
+        ],
+        blocks=[
+            probe_findings.table(cues),
+            _pair_figure(pairs),
+            _pair_table(pairs, len(chosen.examples)),
+            counterfactuals.table(flips, limit),
+            twins.table(found),
+        ],
+        metrics={
+            "num_clips": len(chosen.examples),
+            "probes": None if isinstance(cues, str) else cues,
+            "altered": {name: before_after.summary(own) for name, own in pairs.items()},
+            "threshold_at_fpr_0.01": None if limit is None else round(limit, 6),
+            "flips": flips,
+            "twins": twins.summary(found),
+        },
+        plots={
+            "probes.csv": probe_findings.csv(cues),
+            "altered.csv": _pair_csv(pairs),
+            "flips.csv": counterfactuals.csv(flips),
+        },
+        rows={
+            "altered.parquet": altered_clips.stacked([("none", chosen.clips), *tables.items()]),
+            "twins.parquet": found.rows,
+            "probes.parquet": probe_findings.rows(cues),
+        },
+        tables=(VALIDATION,),
+        beyond=""
+        if isinstance(cues, str)
+        else "Probes have a row a cue: the stage that fits them keeps none of clips.",
+    )
+
+
+def _still_fiction(plain: Examples, frozen: Examples) -> Examples:
+    """What is said of real clips as they are, and of fictional ones whose first frame stays."""
+    is_real = plain.origin == "real"
+    said = ("score", "p_real", "p_discharge", "predicted")
+    return replace(
+        plain,
+        **{name: np.where(is_real, getattr(plain, name), getattr(frozen, name)) for name in said},
+    )
+
+
+def _judge_destroyed(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdict:
+    def state(pair: Pair) -> State:
+        kept = pair.beyond(_HALF)
+        if kept["high"] < 0 and pair.altered["low"] <= 0.5:
+            return "red"
+        return "green" if pair.drop["value"] <= _MAX_DROP and kept["low"] > 0 else "amber"
+
+    return before_after.judge(name, what, pairs, state)
+
+
+def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:
+    def state(pair: Pair) -> State:
+        half, most = pair.beyond(_HALF), pair.beyond(_MOST)
+        if half["low"] > 0 and most["value"] >= 0:
+            return "red"
+        return "green" if half["value"] <= 0 and most["high"] < 0 else "amber"
+
+    return before_after.judge(name, f"Seeing {place} alone,", pairs, state)
+
+
+def _judge_motion(pairs: Mapping[Asked, Pair]) -> Verdict:
+    def state(pair: Pair) -> State:
+        return "green" if pair.drop["low"] > 0 else "amber"
+
+    return before_after.judge("needs_motion", "Seeing one frozen frame,", pairs, state)
+
+
+def _pair_figure(pairs: Mapping[str, Mapping[Asked, Pair]]) -> Figure:
+    first = next(iter(pairs.values()))
+    groups = {
+        question: [
+            ("whole clips", first[asked].plain),
+            *((_CHANGES[name], own[asked].altered) for name, own in pairs.items()),
+        ]
+        for asked, question in ASKED.items()
+    }
+    return Figure(
+        "What the detector tells from altered clips",
+        figures.dots(groups, "AUROC", chance=0.5),
+        "Where a cue alone does nearly as well as whole clips, the detector may live on it; where "
+        "taking a cue leaves chance (dotted), it does.",
+    )
+
+
+def _pair_table(pairs: Mapping[str, Mapping[Asked, Pair]], num_clips: int) -> Table:
+    first = next(iter(pairs.values()))
+    nothing = text(wording.DASH)
+    rows: list[list[Cell]] = [
+        [
+            text("nothing"),
+            *(cell for asked in ASKED for cell in (before_after.cell(first[asked].plain), nothing)),
+        ]
+    ]
+    for name, own in pairs.items():
+        cells = [
+            before_after.cell(result)
+            for asked in ASKED
+            for result in (own[asked].altered, own[asked].drop)
+        ]
+        rows.append([text(_CHANGES[name]), *cells])
+    columns = [
+        "Altered",
+        *(name for question in ASKED.values() for name in (question, "lost")),
+    ]
+    return Table(
+        "The same clips, altered",
+        columns,
+        rows,
+        f"AUROC of {num_clips} clips before and after, and what is lost, with intervals over "
+        "recordings; both see the same resamples.",
+    )
+
+
+def _pair_csv(pairs: Mapping[str, Mapping[Asked, Pair]]) -> Csv:
+    rows = []
+    for name, own in pairs.items():
+        for asked, pair in own.items():
+            result = pair.altered
+            rows.append([name, asked, *(result[end] for end in ("value", "low", "high"))])
+    return ["altered", "question", "auroc", "low", "high"], rows

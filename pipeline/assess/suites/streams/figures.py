@@ -1,0 +1,238 @@
+"""Plotly figures of the streams suite: what an alert costs and how soon it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.assess.operating import PER_HOURS, Applied
+from pipeline.assess.page.figures import (
+    COLOURS,
+    OTHER_COLOUR,
+    Spec,
+    base_layout,
+    escaped,
+    numbers,
+    translucent,
+)
+from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.metrics import FloatArray
+from pipeline.assess.streaming.footage import SMOOTHINGS
+from pipeline.assess.suites.streams.tradeoff import Curve
+
+_RATE_TITLE = "False alerts per 1,000 hours"
+_MAX_POINTS = 200
+
+
+def missed(
+    curves: Sequence[Curve], hours: float, cost: float | None, point: Applied | None
+) -> Spec:
+    """Missed shootings against false alerts, with bands over recordings.
+
+    Thresholds without a false alert stand in the grey stretch, at half of one event: no rate there
+    can be told from another in `hours` of footage.
+    """
+    traces: list[Spec] = []
+    for curve, colour in zip(curves, COLOURS, strict=False):
+        x = _rates(curve, hours)
+        traces.append(_band(x, curve.missed_low, curve.missed_high, colour))
+        traces.append(
+            _line(curve, x, curve.missed, colour, "%{y:.1%} missed")
+            | {"customdata": _bounds(curve)}
+        )
+    if point is not None:
+        traces.append(_point(point, hours))
+    layout = _rate_layout(curves, hours, cost, "Missed (share of shootings)")
+    layout["yaxis"] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
+    return {"data": traces, "layout": layout}
+
+
+def delays(curves: Sequence[Curve], hours: float, cost: float | None) -> Spec | None:
+    """Median (line, with its band) and 90th percentile (dots) of the time to alert.
+
+    Ends where fewer shootings alert at all. None where that is so at every threshold.
+    """
+    traces: list[Spec] = []
+    for curve, colour in zip(curves, COLOURS, strict=False):
+        x = _rates(curve, hours)
+        known = np.isfinite(curve.median_s)
+        bounded = known & np.isfinite(curve.median_high_s)
+        if bounded.any():
+            low, high = curve.median_low_s[bounded], curve.median_high_s[bounded]
+            traces.append(_band(x[bounded], low, high, colour))
+        if known.any():
+            line = _line(curve, x[known], curve.median_s[known], colour, "half alert in %{y:.1f} s")
+            traces.append(line | {"customdata": _bounds(curve, known)})
+        known = np.isfinite(curve.p90_s)
+        if known.any():
+            line = _line(curve, x[known], curve.p90_s[known], colour, "90 % alert in %{y:.1f} s")
+            line["line"]["dash"] = "dot"
+            traces.append(line | {"customdata": _bounds(curve, known), "showlegend": False})
+    if not traces:
+        return None
+    layout = _rate_layout(curves, hours, cost, "Time to alert (s)")
+    layout["yaxis"] |= {"rangemode": "tozero"}
+    return {"data": traces, "layout": layout}
+
+
+def survival(
+    parts: Mapping[str, Applied], bootstrap: Bootstrap
+) -> tuple[Spec, list[tuple[str, float, float, float, float]]]:
+    """Share of shootings that have not alerted yet, over the seconds since they started.
+
+    Also returns the rows behind it: part, seconds, share, and the ends of its pointwise interval.
+    """
+    traces: list[Spec] = []
+    rows: list[tuple[str, float, float, float, float]] = []
+    for (name, applied), colour in zip(parts.items(), COLOURS, strict=False):
+        if not applied.delays_s.size:
+            continue
+        seconds, share, low, high = _unalerted(applied, bootstrap)
+        step = {"shape": "hv", "width": 2.5, "color": colour}
+        traces.append(
+            _band(
+                np.repeat(seconds, 2)[1:], np.repeat(low, 2)[:-1], np.repeat(high, 2)[:-1], colour
+            )
+        )
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": numbers(seconds),
+                "y": numbers(share),
+                "line": step,
+                "name": escaped(name),
+                "hovertemplate": "%{y:.1%} without an alert after %{x:.1f} s<extra></extra>",
+            }
+        )
+        rows += list(zip([name] * seconds.size, seconds, share, low, high, strict=True))
+    layout = base_layout("Seconds since the shooting started", "Without an alert yet")
+    layout["xaxis"] |= {"range": [0, 1.05 * max([row[1] for row in rows], default=1.0)]}
+    layout["yaxis"] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
+    return {"data": traces, "layout": layout}, rows
+
+
+def _unalerted(
+    applied: Applied, bootstrap: Bootstrap
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    watched = applied.footage.shootings.watched_s
+    found = applied.delays_s[np.isfinite(applied.delays_s)]
+    seconds = np.unique(np.concatenate([[0.0], found, [float(watched.max())]]))
+    if seconds.size > _MAX_POINTS:
+        places = np.linspace(0, seconds.size - 1, _MAX_POINTS).round().astype(int)
+        seconds = seconds[np.unique(places)]
+    waiting = (applied.delays_s[:, None] > seconds).astype(np.float64)
+
+    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+        shares = (weights @ waiting) / weights.sum(axis=1, keepdims=True)
+        return {str(i): shares[:, i] for i in range(seconds.size)}
+
+    ends = list(bootstrap.intervals(statistics, applied.streams.clusters).values())
+    low = np.array([one.low if one else np.nan for one in ends])
+    high = np.array([one.high if one else np.nan for one in ends])
+    return seconds, waiting.mean(axis=0), low, high
+
+
+def _rates(curve: Curve, hours: float) -> FloatArray:
+    """Rates for a logarithmic axis, on which no event stands at half of one."""
+    return np.maximum(curve.rate, 0.5 * PER_HOURS / hours)
+
+
+def _rate_layout(curves: Sequence[Curve], hours: float, cost: float | None, y: str) -> Spec:
+    layout = base_layout(_RATE_TITLE, y)
+    one_event = PER_HOURS / hours
+    left = min(0.35 * one_event, cost / 2 if cost else one_event)
+    right = 1.3 * max(max(float(curve.rate.max()), one_event) for curve in curves)
+    layout["xaxis"] |= {
+        "type": "log",
+        "range": [float(np.log10(left)), float(np.log10(right))],
+        "dtick": 1,
+        "tickformat": ",",
+    }
+    layout["shapes"] = [
+        {
+            "type": "rect",
+            "x0": left,
+            "x1": one_event,
+            "y0": 0,
+            "y1": 1,
+            "yref": "paper",
+            "layer": "below",
+            "line": {"width": 0},
+            "fillcolor": translucent(OTHER_COLOUR),
+        }
+    ]
+    if cost:
+        line = {"dash": "dot", "width": 1.5}
+        where = {"x0": cost, "x1": cost, "y0": 0, "y1": 1, "yref": "paper"}
+        layout["shapes"].append({"type": "line", "line": line, **where})
+    return layout
+
+
+def _point(point: Applied, hours: float) -> Spec:
+    """The operating point with its bounds both ways."""
+    rate, share = point.metrics["false_alerts"], point.metrics["missed"]
+    x, y = max(rate["value"], 0.5 * PER_HOURS / hours), share["value"]
+
+    def bar(value: float, ends: Mapping[str, Any]) -> Spec:
+        high = value if ends["high"] is None else ends["high"]
+        low = value if ends["low"] is None else ends["low"]
+        # Nothing is lower than the axis of a logarithm.
+        low = max(low, 1e-9)
+        return {
+            "type": "data",
+            "symmetric": False,
+            "array": numbers([high - value]),
+            "arrayminus": numbers([max(0.0, value - low)]),
+            "width": 4,
+            "thickness": 1.5,
+        }
+
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": numbers([x]),
+        "y": numbers([np.nan if y is None else y]),
+        "error_x": bar(x, rate),
+        "error_y": bar(0.0 if y is None else y, share),
+        "marker": {"size": 12, "symbol": "diamond", "color": COLOURS[3]},
+        "name": "operating point",
+        "hovertemplate": "operating point: %{y:.1%} missed<extra></extra>",
+    }
+
+
+def _line(curve: Curve, x: FloatArray, y: FloatArray, colour: str, hover: str) -> Spec:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": numbers(x),
+        "y": numbers(y),
+        "line": {"color": colour, "width": 2.5},
+        "marker": {"size": 5},
+        "name": SMOOTHINGS[curve.smoothing],
+        "hovertemplate": f"{hover}<br>%{{customdata}}<extra></extra>",
+    }
+
+
+def _bounds(curve: Curve, known: Any = slice(None)) -> list[str]:
+    """What the hover label says about the rate at each threshold."""
+    columns = (curve.threshold, curve.num_events, curve.rate_low, curve.rate_high)
+    return [
+        f"{events} false alerts, {low:,.0f} to {high:,.0f} per 1,000 h<br>threshold {threshold:.3f}"
+        for threshold, events, low, high in zip(*(c[known] for c in columns), strict=True)
+    ]
+
+
+def _band(x: FloatArray, low: FloatArray, high: FloatArray, colour: str) -> Spec:
+    return {
+        "x": numbers([*x, *x[::-1]]),
+        "y": numbers([*high, *low[::-1]]),
+        "fill": "toself",
+        "fillcolor": translucent(colour),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "mode": "lines",
+    }

@@ -1,0 +1,125 @@
+"""What a lower threshold costs and buys: false alerts against shootings that are missed or late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from pipeline.assess import operating
+from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.metrics import FloatArray, IntArray
+from pipeline.assess.streaming.assembly import Streams, delay_quantiles
+from pipeline.assess.streaming.footage import Footage
+
+# Enough for a smooth line over the logarithm of the rate, few enough to read as a table.
+_NUM_THRESHOLDS = 24
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One smoothing over T thresholds, highest first; arrays are (T,), NaN or inf where unknown.
+
+    Rates are false alerts per 1,000 hours with exact Poisson bounds, the rest has intervals over
+    recordings.
+    """
+
+    smoothing: str
+    threshold: FloatArray
+    num_events: IntArray
+    rate: FloatArray
+    rate_low: FloatArray
+    rate_high: FloatArray
+    missed: FloatArray
+    missed_low: FloatArray
+    missed_high: FloatArray
+    median_s: FloatArray
+    median_low_s: FloatArray
+    median_high_s: FloatArray
+    p90_s: FloatArray
+
+    def rows(self) -> list[dict[str, float | None]]:
+        """A row a threshold, None for what is unknown."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "smoothing"}
+        return [
+            {
+                name: float(values[i]) if np.isfinite(values[i]) else None
+                for name, values in columns.items()
+            }
+            for i in range(self.threshold.size)
+        ]
+
+
+def trace(
+    footage: Footage, streams: Streams, smoothing: str, refractory_s: float, bootstrap: Bootstrap
+) -> Curve:
+    """Follow a smoothing from the lowest threshold without a false alert to the lowest level.
+
+    The footage must hold some without real gunfire. Where it holds no shooting, missed shares and
+    delays are NaN.
+    """
+    levels = footage.reel.levels(smoothing)
+    thresholds = _thresholds(levels)
+    num_events = np.array(
+        [footage.reel.alerts(levels, x, refractory_s).size for x in thresholds], np.int64
+    )
+    hours, confidence = footage.reel.hours, bootstrap.confidence
+    rates = [operating.rate(int(k), hours, confidence) for k in num_events]
+    shown = streams.levels(smoothing)
+    delays = np.stack([streams.delays(shown, x) for x in thresholds])
+    missed, missed_low, missed_high = _missed(delays, streams, bootstrap)
+    median_s, median_low_s, median_high_s, p90_s = _quantiles(delays, streams, bootstrap)
+    return Curve(
+        smoothing,
+        thresholds,
+        num_events,
+        rate=np.array([one["value"] for one in rates]),
+        rate_low=np.array([one["low"] for one in rates]),
+        rate_high=np.array([one["high"] for one in rates]),
+        missed=missed,
+        missed_low=missed_low,
+        missed_high=missed_high,
+        median_s=median_s,
+        median_low_s=median_low_s,
+        median_high_s=median_high_s,
+        p90_s=p90_s,
+    )
+
+
+def _thresholds(levels: FloatArray) -> FloatArray:
+    """One above all levels, and levels at ranks that grow geometrically."""
+    ordered = np.sort(levels)[::-1]
+    ranks = np.unique(np.geomspace(1, ordered.size, _NUM_THRESHOLDS).round().astype(int))
+    return np.append(np.nextafter(ordered[0], 2.0), np.unique(ordered[ranks - 1])[::-1])
+
+
+def _missed(
+    delays: FloatArray, streams: Streams, bootstrap: Bootstrap
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Share of streams without an alert at each threshold, and its interval."""
+    if not delays.shape[1]:
+        unknown = np.full(delays.shape[0], np.nan)
+        return unknown, unknown, unknown
+    missed = np.isinf(delays).astype(np.float64)
+
+    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+        shares = (weights @ missed.T) / weights.sum(axis=1, keepdims=True)
+        return {str(i): shares[:, i] for i in range(missed.shape[0])}
+
+    found = bootstrap.intervals(statistics, streams.clusters).values()
+    low = np.array([one.low if one else np.nan for one in found])
+    high = np.array([one.high if one else np.nan for one in found])
+    return missed.mean(axis=1), low, high
+
+
+def _quantiles(
+    delays: FloatArray, streams: Streams, bootstrap: Bootstrap
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Median with its interval, and 90th percentile, of the time to alert at each threshold."""
+    found = np.full((4, delays.shape[0]), np.nan)
+    if delays.shape[1]:
+        asked = [(own, 0.5) for own in delays]
+        found[:3] = np.transpose(operating.delay_intervals(asked, streams.clusters, bootstrap))
+        once = np.ones((1, delays.shape[1]))
+        found[3] = [delay_quantiles(own, once, 0.9)[0] for own in delays]
+    return found[0], found[1], found[2], found[3]

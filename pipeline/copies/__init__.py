@@ -1,0 +1,1 @@
+"""Fingerprints of clips, and the search for clips that look alike."""

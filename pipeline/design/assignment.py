@@ -1,0 +1,247 @@
+"""Which split each cluster of recordings serves."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pipeline.config import SplitConfig
+from pipeline.store import executor, manifest
+from pipeline.store.manifest import CLASSES, SPLITS, Clip, class_index
+
+NO_SPLIT = -1
+NUM_DRAWN = len(SPLITS) - 1
+"""Splits that clusters are drawn for: train, val and test."""
+NO_TIMES = "no_discharge_times"
+"""Why ingest gives a clip no label, where the index could tell it."""
+_NEIGHBOURS = 4
+Labels = frozenset[int]
+"""Classes that a cluster holds clips of, as indices into `CLASSES`."""
+Need = tuple[str, Labels]
+"""A split, and classes of which it needs a cluster that holds any."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What splitting needs of every clip, as indices into sorted names; -1 for a missing value."""
+
+    recordings: list[str]
+    recording: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+    """Equal for clips of equal pixels."""
+    sources: list[str]
+    source: NDArray[np.int64]
+    label: NDArray[np.int8]
+    """Index into `CLASSES`; -1 where it is not known."""
+    untimed: NDArray[np.int8]
+    """The class of shootings that a clip may show for want of `discharges_s`, else -1."""
+    size: NDArray[np.int64]
+    """Bytes of the canonical clip."""
+
+
+def read_columns(path: Path) -> Columns:
+    """Read the columns of a manifest that splitting needs."""
+    names = ["recording", "pixels_sha256", "source", "origin", "discharge", "unused", "size"]
+    with manifest.open_table(path, Clip) as file:
+        table = file.read(names)
+    recordings, recording = encode(table["recording"])
+    sources, source = encode(table["source"])
+    origins, origin = encode(table["origin"])
+    reasons, reason = encode(table["unused"])
+    discharge = table["discharge"].cast(pa.int8()).fill_null(-1).to_numpy()
+    kinds = np.array([[class_index(name, fires) for fires in (False, True)] for name in origins])
+    kinds = kinds.reshape(-1, 2)
+    untimed = reason == reasons.index(NO_TIMES) if NO_TIMES in reasons else reason < -1
+    return Columns(
+        recordings,
+        recording,
+        encode(table["pixels_sha256"])[1],
+        sources,
+        source,
+        np.where(discharge < 0, -1, kinds[origin, discharge]).astype(np.int8),
+        np.where(untimed, kinds[origin, 1], -1).astype(np.int8),
+        table["size"].to_numpy(),
+    )
+
+
+def encode(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
+    """Sorted names, and for each row the index of its name; -1 for null."""
+    coded = column.combine_chunks().dictionary_encode()
+    names = coded.dictionary.to_pylist()
+    order = sorted(range(len(names)), key=names.__getitem__)
+    rank = np.empty(len(names) + 1, np.int64)
+    rank[order], rank[-1] = np.arange(len(names)), -1
+    return [names[i] for i in order], rank[coded.indices.fill_null(-1).to_numpy()]
+
+
+def belonging_together(columns: Columns) -> NDArray[np.int64]:
+    """A label for each clip, the same for clips of one recording and for clips of equal pixels."""
+    num_recordings = len(columns.recordings)
+    num_nodes = num_recordings + int(columns.pixels.max(initial=-1)) + 1
+    edges = (columns.recording, num_recordings + columns.pixels)
+    graph = coo_array((np.ones(len(columns.recording), bool), edges), shape=(num_nodes, num_nodes))
+    labels = connected_components(graph, directed=False)[1]
+    return np.asarray(labels[columns.recording], np.int64)
+
+
+def first_recordings(columns: Columns, cluster: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The cluster of each clip named after its first recording, as an index into the names."""
+    first = np.full(int(cluster.max(initial=-1)) + 1, len(columns.recordings))
+    np.minimum.at(first, cluster, columns.recording)
+    return np.asarray(first[cluster])
+
+
+def wanted_shares(cfg: SplitConfig) -> dict[str, float]:
+    """The share of the clusters that each split is to have, where it is to have any."""
+    shares = {
+        "train": 1 - cfg.val_fraction - cfg.test_fraction,
+        "val": cfg.val_fraction,
+        "test": cfg.test_fraction,
+    }
+    return {name: share for name, share in shares.items() if share > 0}
+
+
+def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> NDArray[np.int8]:
+    """Give each clip whose label is known a split: an index into `SPLITS`, else `NO_SPLIT`.
+
+    Clusters are drawn in strata of equal sources and classes, each to the split that lacks most,
+    in the order of their clips' mean size but for chance among neighbours (systematic sampling;
+    Cochran, 1977, chapter 8): splits of few recordings are then as busy as each other, and chance
+    ties size and bit rate to no origin in any of them. A cluster goes elsewhere only where the
+    rest could not bring each split what it needs of every class any more, or only beyond its
+    share: a class of three clusters is in train, val and test. Clips of `unseen_sources` are
+    `unseen`; other clips of their clusters serve no split.
+
+    Args:
+        columns: of N clips.
+        cluster: (N,) as `first_recordings` names them.
+        cfg: fractions, seed and unseen sources.
+    """
+    is_unseen = np.isin(columns.source, [columns.sources.index(s) for s in cfg.unseen_sources])
+    known = columns.label >= 0
+    wanted = wanted_shares(cfg)
+    rng = np.random.default_rng(cfg.seed)
+    split_of = np.full(len(columns.recordings), NO_SPLIT, np.int8)
+    given: Counter[str] = Counter()
+    bytes_of = np.bincount(cluster, columns.size) / np.maximum(np.bincount(cluster), 1)
+    strata = _strata(columns, cluster, np.unique(cluster[is_unseen]))
+    left: Counter[Labels] = Counter()
+    for labels, members in strata:
+        left[labels] += len(members)
+    needs, num_clusters = _needs(list(wanted), left), left.total()
+    for labels, members in strata:
+        by_size = sorted(members, key=bytes_of.__getitem__)
+        for neighbours in executor.in_blocks(by_size, _NEIGHBOURS):
+            for member in rng.permutation(neighbours):
+                total = given.total() + 1
+                left[labels] -= 1
+                lack = {name: share * total - given[name] for name, share in wanted.items()}
+                kept = {
+                    name
+                    for name in {name for name, _ in needs}
+                    if _is_kept(needs, name, labels, wanted[name] * num_clusters - given[name])
+                }
+                split, needs = next(
+                    (name, rest)
+                    for name in sorted(wanted, key=lambda name: (name in kept, -lack[name]))
+                    if _can_meet(rest := _without(needs, name, labels), _some(left))
+                )
+                split_of[member] = SPLITS.index(split)
+                given[split] += 1
+    found = np.where(is_unseen, np.int8(SPLITS.index("unseen")), split_of[cluster])
+    return np.where(known, found, np.int8(NO_SPLIT))
+
+
+def _strata(
+    columns: Columns, cluster: NDArray[np.int64], tainted: NDArray[np.int64]
+) -> list[tuple[Labels, list[int]]]:
+    """Clusters with the same sources and classes, in order; without the tainted ones."""
+    kind = columns.source * len(CLASSES) + columns.label
+    some = np.stack([cluster, kind])[:, columns.label >= 0]
+    kinds_of: dict[int, tuple[int, ...]] = dict.fromkeys(np.unique(cluster).tolist(), ())
+    for name in tainted.tolist():
+        del kinds_of[name]
+    for name, one in np.unique(some, axis=1).T.tolist():
+        if name in kinds_of:
+            kinds_of[name] += (one,)
+    strata: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for name, kinds in kinds_of.items():
+        strata[kinds].append(name)
+    return [
+        (frozenset(one % len(CLASSES) for one in kinds), members)
+        for kinds, members in sorted(strata.items())
+    ]
+
+
+def _needs(splits: Sequence[str], left: Mapping[Labels, int]) -> frozenset[Need]:
+    """What splits are to have of each class, as far as there are clusters, in this order.
+
+    Each class in train, without which it cannot be learned; anything in val and test, without
+    which there is no training and no report; each class in test and val, first those of which
+    there are enough for all three.
+    """
+    each = [frozenset({label}) for label in range(len(CLASSES))]
+    num_clusters = {one: sum(n for labels, n in left.items() if labels & one) for one in each}
+    order: list[Need] = [
+        *(("train", one) for one in each),
+        *((split, frozenset().union(*each)) for split in ("val", "test")),
+        *(
+            (split, one)
+            for one in sorted(each, key=lambda one: num_clusters[one] < NUM_DRAWN)
+            for split in ("test", "val")
+        ),
+    ]
+    needs: frozenset[Need] = frozenset()
+    for need in order:
+        if need[0] in splits and _can_meet(needs | {need}, _some(left)):
+            needs |= {need}
+    return needs
+
+
+def _without(needs: frozenset[Need], split: str, labels: Labels) -> frozenset[Need]:
+    """What is still needed once a cluster of such classes serves the split."""
+    return frozenset(need for need in needs if need[0] != split or not need[1] & labels)
+
+
+def _is_kept(needs: frozenset[Need], split: str, labels: Labels, room: float) -> bool:
+    """Whether the rest of a split's share is kept for what it needs, which is none of `labels`."""
+    own = [wanted for name, wanted in needs if name == split]
+    return len(own) >= room and not any(wanted & labels for wanted in own)
+
+
+def _some(left: Mapping[Labels, int]) -> tuple[tuple[Labels, int], ...]:
+    """Clusters by their classes, of each kind one a split at most, since more change nothing."""
+    kinds = ((labels, min(number, NUM_DRAWN)) for labels, number in left.items() if number)
+    return tuple(sorted(kinds, key=lambda kind: sorted(kind[0])))
+
+
+@lru_cache(maxsize=2**16)
+def _can_meet(needs: frozenset[Need], left: tuple[tuple[Labels, int], ...]) -> bool:
+    """Whether clusters, so many of each kind, can be given so that all needs are met."""
+    if not needs:
+        return True
+    # Any need will do, since some cluster has to meet it; one of few kinds is told soonest.
+    split, wanted = min(
+        needs,
+        key=lambda need: (
+            sum(number for labels, number in left if labels & need[1]),
+            need[0],
+            sorted(need[1]),
+        ),
+    )
+    for place, (labels, number) in enumerate(left):
+        if labels & wanted:
+            one_less = ((labels, number - 1),) if number > 1 else ()
+            rest = (*left[:place], *one_less, *left[place + 1 :])
+            if _can_meet(_without(needs, split, labels), rest):
+                return True
+    return False

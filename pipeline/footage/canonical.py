@@ -1,0 +1,355 @@
+"""One foreign file to canonical clips: decode, divide at cuts, crop bars, scale, encode, hash.
+
+Streams: besides the finished clips, no more frames are held than a clip and the look-ahead for
+cuts have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import ClipFormat
+from pipeline.copies import fingerprint
+from pipeline.footage import foreign, pictures, scenes
+from pipeline.footage.pictures import Box
+from pipeline.store import video
+
+# New pictures a second below which a window shows no motion: a clip of 16 frames has four or more.
+_MIN_CHANGES_HZ = 2.5
+# Mean difference, in levels, up to which two still pictures are one.
+_SAME_LEVELS = 2.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """One canonical clip.
+
+    Attributes:
+        start_frame: of its first frame, on the grid of times 1/fps.
+        mp4: the clip.
+        pixels_sha256: of its uint8 (T, H, W, 3) RGB frames before they were encoded.
+        fingerprint: `fingerprint.fingerprint` of them.
+        box: left, top, width, height of what it shows, in displayed pixels of the source.
+        marks: sorted codes of what is odd about it: "damaged" (it shows pictures that the decoder
+            had to patch up), "short" (its last picture is held to fill it), "still" (nothing
+            moves). Windows to train on have none.
+    """
+
+    start_frame: int
+    mp4: bytes
+    pixels_sha256: str
+    fingerprint: NDArray[np.uint8]
+    box: Box
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A stretch of a file that became no clip, and why.
+
+    Reasons: "starts_late" (no picture yet, as where the first ones cannot be decoded), "black" (or
+    all of one colour), "still" (nothing moves), "few_pictures" (next to nothing moves, as in a
+    timelapse), "damaged", "ends_early" (the last clip of a file that was cut off), "too_short" (the
+    rest of a scene), "gap" (no frames).
+    """
+
+    start_s: float
+    end_s: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """What one file was and what it became.
+
+    Attributes:
+        sha256, num_bytes: of the file.
+        width, height: stored pixels, before rotation and pixel aspect ratio.
+        duration_s: from the start of the file to the end of its last picture, by a player's clock.
+        marks: sorted codes of what is unusual, as in `foreign.Video`; "short" and "still" where
+            every window has that mark.
+        cuts_s: times of the first frames after cuts.
+        dropped: in order of time; together with the windows they make up the whole duration.
+    """
+
+    sha256: str
+    num_bytes: int
+    container: str
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    fps: float | None
+    duration_s: float
+    marks: tuple[str, ...]
+    cuts_s: tuple[float, ...]
+    dropped: tuple[Dropped, ...]
+    windows: tuple[Window, ...]
+
+
+def canonicalise(
+    path: Path,
+    clip: ClipFormat,
+    stride_frames: int,
+    limits: foreign.Limits,
+    *,
+    as_shown: bool = False,
+) -> Canonical:
+    """Make the canonical clips of a file.
+
+    Args:
+        path: the file.
+        clip: the format of the clips.
+        stride_frames: from the start of a clip to the start of the next one.
+        limits: what the file may cost.
+        as_shown: keep all that a player shows, to be scored: damaged pictures too, and the last
+            picture of a piece that is shorter than a clip for as long as the clip lasts. Only what
+            is black is dropped then, and all but the first clip of a picture that stays. Without,
+            clips are fit to train on.
+
+    Raises:
+        foreign.DecodeError: it gives no pictures, or is over `limits`.
+    """
+    # To open a pipe would wait for ever.
+    if not path.is_file():
+        raise foreign.DecodeError("not_a_file", "a folder, a pipe or a device")
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise foreign.DecodeError("unreadable", error.strerror or "not readable") from error
+    with foreign.Video(path, limits) as source:
+        divider = _Divider(source, clip, stride_frames, limits, as_shown=as_shown)
+        divider.run()
+        marks = source.marks | divider.common_marks()
+        return Canonical(
+            sha256=sha256,
+            num_bytes=path.stat().st_size,
+            container=source.container,
+            codec=source.codec,
+            pixel_format=source.pixel_format,
+            width=source.width,
+            height=source.height,
+            fps=source.fps,
+            duration_s=source.duration_s,
+            marks=tuple(sorted(marks)),
+            cuts_s=tuple(divider.cuts_s),
+            dropped=tuple(_merged(divider.dropped, source.duration_s)),
+            windows=tuple(divider.windows),
+        )
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A window that waits for what the rest of the file says of it."""
+
+    window: Window
+    first_number: int
+    last_number: int
+    """Of the frames that it shows."""
+
+
+class _Divider:
+    """Divides the pictures of one file into windows that straddle no cut, break or damage."""
+
+    def __init__(
+        self,
+        source: foreign.Video,
+        clip: ClipFormat,
+        stride_frames: int,
+        limits: foreign.Limits,
+        *,
+        as_shown: bool,
+    ) -> None:
+        self._source, self._clip, self._stride_frames = source, clip, stride_frames
+        self._as_shown = as_shown
+        self._max_bytes = limits.max_output_mb * 1e6
+        self._num_bytes = 0
+        self._squares = pictures.Squares(clip.size)
+        self._bars: scenes.Bars | None = None
+        self._held: list[foreign.Picture] = []
+        # The last pictures of the scene, of which a window can be made that ends with it.
+        self._last: deque[foreign.Picture] = deque(maxlen=clip.num_frames if as_shown else 0)
+        # Index of the first picture of the scene that no window shows.
+        self._next_index = 0
+        self._taken: list[_Taken] = []
+        # The first picture of the last still window.
+        self._still: NDArray[np.uint8] | None = None
+        self.windows: list[Window] = []
+        self.dropped: list[Dropped] = []
+        self.cuts_s: list[float] = []
+
+    def run(self) -> None:
+        """Go through the file once."""
+        self._divide()
+        self._end_scene(None)
+        self._settle()
+
+    def common_marks(self) -> set[str]:
+        """Marks of the file that come of its windows: those that every one of them has."""
+        marks = [set(window.marks) for window in self.windows]
+        return set.intersection(*marks) & {"short", "still"} if marks else set()
+
+    def _divide(self) -> None:
+        for picture, kind in scenes.divide(self._samples()):
+            if not self._held and not self._next_index and not self.dropped:
+                self._drop(0, picture.index, "starts_late")
+                self._next_index = picture.index
+            if kind == "cut":
+                self.cuts_s.append(picture.index / self._clip.fps)
+            is_refused = picture.damaged and not self._as_shown
+            if kind or is_refused:
+                self._end_scene(picture.index)
+            if is_refused:
+                self._drop(picture.index, picture.index + 1, "damaged")
+                self._next_index = picture.index + 1
+                continue
+            self._held.append(picture)
+            self._last.append(picture)
+            if len(self._held) == self._clip.num_frames:
+                self._take_window()
+
+    def _samples(self) -> Iterator[scenes.Sample]:
+        last: tuple[int, scenes.Thumbnail] | None = None
+        try:
+            with foreign.refusing():
+                for picture in self._source.pictures(self._clip.fps):
+                    repeats = last is not None and last[0] == picture.number
+                    thumbnail = last[1] if last and repeats else pictures.thumbnail(picture.frame)
+                    last = picture.number, thumbnail
+                    yield scenes.Sample(picture, thumbnail, picture.after_break, repeats)
+        except foreign.DecodeError as error:
+            # What was shown until then was shown.
+            if not (self._as_shown and last and error.reason == "decode_error"):
+                raise
+            self._source.marks.add("damaged")
+
+    def _end_scene(self, next_index: int | None) -> None:
+        """See to the pictures that wait for a window; the next scene begins at `next_index`."""
+        if self._held:
+            end_index = self._held[-1].index + 1
+            if self._as_shown and end_index > self._next_index:
+                self._take_rest()
+            else:
+                self._drop(self._next_index, end_index, "too_short")
+            self._next_index = end_index
+            self._held = []
+        self._last.clear()
+        if next_index is not None:
+            self._drop(self._next_index, next_index, "gap")
+            self._next_index = next_index
+
+    def _drop(self, start_index: int, end_index: int, reason: str) -> None:
+        if start_index < end_index:
+            fps = self._clip.fps
+            self.dropped.append(Dropped(start_index / fps, end_index / fps, reason))
+
+    def _take_window(self) -> None:
+        self._take(self._held, self._next_index, set())
+        self._next_index = self._held[-1].index + 1
+        self._held = self._held[self._stride_frames :]
+
+    def _take_rest(self) -> None:
+        """Make a window of what is left of a scene and what was before it, or hold its end."""
+        shown = list(self._last)
+        num_missing = self._clip.num_frames - len(shown)
+        marks = {"short"} if num_missing else set()
+        self._take([*shown, *[shown[-1]] * num_missing], self._next_index, marks)
+
+    def _take(self, shown: list[foreign.Picture], first_new_index: int, marks: set[str]) -> None:
+        """Make a window of pictures, those from `first_new_index` in no other one yet."""
+        pixels, box = self._show(shown)
+        reason = scenes.blank_reason(pixels)
+        num_changes = len({picture.number for picture in shown}) - 1
+        if not (reason or self._as_shown) and (
+            num_changes < _MIN_CHANGES_HZ * len(shown) / self._clip.fps
+        ):
+            reason = "few_pictures"
+        end_index = shown[-1].index + 1
+        if reason == "still" and self._as_shown and self._is_other_still(pixels[0]):
+            self._taken.append(self._encoded(shown, pixels, box, marks | {"still"}))
+        elif reason:
+            self._drop(first_new_index, end_index, reason)
+        else:
+            self._taken.append(self._encoded(shown, pixels, box, marks))
+
+    def _is_other_still(self, image: NDArray[np.uint8]) -> bool:
+        """Whether a picture that stays is another than the last one that did."""
+        last, self._still = self._still, image
+        if last is None:
+            return True
+        return float(np.abs(image.astype(np.int16) - last).mean()) > _SAME_LEVELS
+
+    def _show(self, shown: list[foreign.Picture]) -> tuple[NDArray[np.uint8], Box]:
+        """The RGB frames of pictures without bars, and the box of the source they show."""
+        first, aspect = shown[0], self._source.aspect
+        frames = [picture.frame for picture in shown]
+        with foreign.refusing():
+            self._bars = scenes.find_bars([pictures.luma(frame) for frame in frames], self._bars)
+            stored = pictures.centre_square(
+                self._bars.content(first.frame.width, first.frame.height), aspect
+            )
+            pixels = self._squares.convert(frames, stored)
+            orientation = pictures.orientation(first.frame)
+        width, height = (side * first.reduction for side in (first.frame.width, first.frame.height))
+        box = pictures.stretched(stored, aspect, first.reduction)
+        shown_width = round(width * aspect)
+        return orientation.show(pixels), orientation.show_box(box, shown_width, height)
+
+    def _encoded(
+        self, shown: list[foreign.Picture], pixels: NDArray[np.uint8], box: Box, marks: set[str]
+    ) -> _Taken:
+        clip = self._clip
+        window = Window(
+            start_frame=shown[0].index,
+            mp4=video.encode(pixels, clip.fps, crf=clip.crf, keyint=clip.num_frames),
+            pixels_sha256=hashlib.sha256(pixels.data).hexdigest(),
+            fingerprint=fingerprint.fingerprint(pixels),
+            box=box,
+            marks=tuple(sorted(marks)),
+        )
+        self._num_bytes += len(window.mp4)
+        if self._num_bytes > self._max_bytes:
+            raise foreign.DecodeError(
+                "too_much_output", f"its clips take more than {self._max_bytes / 1e6:g} MB"
+            )
+        return _Taken(window, shown[0].number, shown[-1].number)
+
+    def _settle(self) -> None:
+        """Mark or drop windows by damage that was found late, and the last of a file cut off."""
+        fps, length = self._clip.fps, self._clip.num_frames
+        for taken in self._taken:
+            window = taken.window
+            end_s = (window.start_frame + length) / fps
+            is_damaged = self._source.is_damaged(taken.first_number, taken.last_number)
+            is_last = end_s > self._source.duration_s - length / fps
+            if self._as_shown:
+                marks = {*window.marks, *(["damaged"] if is_damaged else [])}
+                self.windows.append(replace(window, marks=tuple(sorted(marks))))
+            elif is_damaged:
+                self._drop(window.start_frame, window.start_frame + length, "damaged")
+            elif "ends_early" in self._source.marks and is_last:
+                self._drop(window.start_frame, window.start_frame + length, "ends_early")
+            else:
+                self.windows.append(window)
+
+
+def _merged(dropped: list[Dropped], duration_s: float) -> Iterator[Dropped]:
+    """Join neighbours of one reason, in order of time, until the end of the file."""
+    last: Dropped | None = None
+    for one in sorted(dropped, key=lambda one: (one.start_s, one.end_s)):
+        if last and last.reason == one.reason and one.start_s <= last.end_s + 1e-6:
+            last = Dropped(last.start_s, max(last.end_s, one.end_s), last.reason)
+            continue
+        if last:
+            yield last
+        last = one
+    if last:
+        yield replace(last, end_s=min(last.end_s, max(duration_s, last.start_s)))

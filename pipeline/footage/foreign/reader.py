@@ -1,0 +1,277 @@
+"""The pictures of a foreign file, as a player shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipeline.footage.foreign import clocks, damage, streams
+from pipeline.footage.foreign.clocks import ROUNDING_S, Decoded, Timeline
+from pipeline.footage.foreign.interlace import deinterlaced, shape
+from pipeline.footage.foreign.refusals import DecodeError, Limits, hostile_errors, refusing
+
+# Larger pictures are halved as they arrive, or the held ones would not fit into memory.
+MAX_HELD_PIXELS = 4096 * 2304
+# Pixels wider or higher than this many times their other side are a mistake in the header.
+_MAX_ASPECT = 4.0
+_MAX_READ_ERRORS = 64
+_HDR_TRANSFERS = {16, 18}  # PQ and HLG in ITU-T H.273
+_USUAL_STEP_S = 1 / 25
+# How much earlier than stated a file may end, where the statement is exact and where it is not.
+_END_TOLERANCE_S, _LOOSE_END_TOLERANCE_S = 0.1, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The frame on the screen at time index / fps.
+
+    Attributes:
+        index: place on the grid of times.
+        frame: the `av.VideoFrame`, unconverted but for a reduction of giants.
+        reduction: how many stored pixels a pixel of `frame` is wide and high.
+        number: of the frame in the file; the same while it stays on the screen.
+        damaged: the decoder may have papered over missing or wrong data.
+        after_break: not the continuation of the picture before.
+    """
+
+    index: int
+    frame: Any
+    reduction: int
+    number: int
+    damaged: bool
+    after_break: bool
+
+
+class Video:
+    """The video stream of a foreign file that a player shows.
+
+    Attributes:
+        container, codec, pixel_format: FFmpeg's names.
+        width, height: stored pixels, as the file states them.
+        fps: average frame rate that the file states, or None.
+        aspect: width of a pixel over its height.
+        duration_s: until the end of the last frame; known after the last picture.
+        marks: codes of what is unusual; complete after the last picture.
+
+    Raises:
+        DecodeError: from the constructor and from `pictures`.
+    """
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        import av
+
+        self._limits = limits
+        self._damage = damage.Damage()
+        self._num_packets = 0
+        self._last_other_s = 0.0
+        self.marks: set[str] = set()
+        self.duration_s = 0.0
+        # Without a level PyAV drops FFmpeg's log; repeated lines would hide damage.
+        av.logging.set_level(av.logging.WARNING)
+        av.logging.set_skip_repeated(False)
+        self._file = streams.open_file(path, limits)
+        with refusing():
+            self._prepare(path)
+
+    def _prepare(self, path: Path) -> None:
+        number, are_several = streams.choose(self._file, path, self._limits)
+        if are_several:
+            self.marks.add("several_videos")
+        stream = self._stream = self._file.streams[number]
+        codec = stream.codec_context
+        stream.thread_count = 1
+        codec.options = {
+            "err_detect": damage.ERROR_CHECKS,
+            "max_pixels": str(self._limits.max_pixels),
+        }
+        self.container = self._file.format.name
+        self.codec = codec.name
+        self.pixel_format = codec.pix_fmt or "unknown"
+        self.width, self.height = stream.width, stream.height
+        self._limits.check_pixels(self.width, self.height)
+        self.fps = clocks.stated_fps(self.container, stream)
+        self.aspect = self._read_aspect()
+        self._clock = clocks.clock_of(self.container, self.codec, self.fps)
+        start = self._file.start_time
+        self._timeline = Timeline(
+            None if start is None else start / 1e6,
+            1 / self.fps if self.fps else _USUAL_STEP_S,
+            self._limits.max_duration_s,
+            self.marks,
+        )
+
+    def _read_aspect(self) -> float:
+        aspect = float(self._stream.sample_aspect_ratio or 1)
+        if 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
+            return aspect
+        self.marks.add("absurd_aspect")
+        return 1.0
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def is_damaged(self, first_number: int, last_number: int) -> bool:
+        """Whether damage found so far touches one of the frames from one number to another."""
+        return self._damage.touches(first_number, last_number)
+
+    def pictures(self, fps: float) -> Iterator[Picture]:
+        """Yield the frames on the screen at times 0, 1/fps, 2/fps … of a player's clock.
+
+        That clock begins where the file does, with its sound, say, or with pictures that cannot be
+        decoded; the first picture has the index at which it appears.
+
+        Raises:
+            DecodeError: nothing to decode, or over the limits.
+        """
+        index, after_break = 0, False
+        last_shape: tuple[Any, ...] | None = None
+        with refusing():
+            for shown in self._timeline.place(deinterlaced(self._decoded(), self.marks)):
+                if shown.start_s > self._limits.max_duration_s:
+                    raise DecodeError("too_long", f"runs past {self._limits.max_duration_s:g} s")
+                if shown.after_break or last_shape is None:
+                    index = max(index, math.ceil((shown.start_s - ROUNDING_S) * fps))
+                after_break |= shown.after_break
+                frame, reduction = None, 1
+                while index / fps < shown.end_s - ROUNDING_S:
+                    if frame is None:
+                        frame, reduction = _reduced(shown.frame)
+                        if last_shape not in (None, shape(frame)):
+                            self.marks.add("changes_shape")
+                            after_break = True
+                        last_shape = shape(frame)
+                    is_damaged = self.is_damaged(shown.number, shown.number)
+                    yield Picture(index, frame, reduction, shown.number, is_damaged, after_break)
+                    index, after_break = index + 1, False
+                self.duration_s = shown.end_s
+        if not self.duration_s:
+            raise DecodeError("no_frames", "the video stream holds no frame that can be decoded")
+        if self._damage.was_found:
+            self.marks.add("damaged")
+        self._check_end()
+
+    def _decoded(self) -> Iterator[tuple[Any, Decoded]]:
+        """Frames as they come out of the decoder, which is in the order in which they are shown."""
+        number = 0
+        next_s = 0.0
+        for packet in self._packets():
+            for frame in self._decode(packet):
+                self._limits.check_pixels(frame.width, frame.height)
+                self._damage.shown(
+                    number, is_key=frame.key_frame, pts=frame.pts, is_corrupt=frame.is_corrupt
+                )
+                time_s = self._clock.time_s(frame)
+                if time_s is None:
+                    self.marks.add("no_timestamps")
+                    time_s = next_s
+                next_s = time_s + self._timeline.step_s
+                if frame.color_trc in _HDR_TRANSFERS:
+                    self.marks.add("hdr")
+                yield frame, Decoded(number, time_s)
+                number += 1
+
+    def _decode(self, packet: Any) -> list[Any]:
+        """Frames that a packet completes; what goes wrong is noted as damage."""
+        import av
+
+        frames: list[Any] = []
+        is_lost = False
+        with av.logging.Capture() as logs:
+            try:
+                frames = packet.decode()
+            except MemoryError:
+                raise
+            except hostile_errors():
+                is_lost = True
+        self._clock.push(packet, is_lost=is_lost)
+        is_wrong = is_lost and not damage.is_empty_unit(logs)
+        self._damage.pushed(
+            is_key=packet.is_keyframe,
+            pts=packet.pts,
+            is_bad=is_wrong or damage.harms(packet, self.codec) or damage.tells_of_pictures(logs),
+        )
+        return frames
+
+    def _packets(self) -> Iterator[Any]:
+        """Packets of the video stream; a part that cannot be read is damage, not the end."""
+        import av
+
+        num_errors = 0
+        packets = self._file.demux()
+        while num_errors <= _MAX_READ_ERRORS:
+            packet = None
+            with av.logging.Capture() as logs:
+                try:
+                    packet = next(packets, None)
+                except MemoryError:
+                    raise
+                except hostile_errors():
+                    num_errors += 1
+                    packets = self._file.demux()
+                    self._damage.note()
+                    continue
+            if damage.tells_of_pictures(logs):
+                self._damage.note()
+            if damage.tells_of_the_end(logs):
+                self.marks.add("ends_early")
+            if packet is None:
+                return
+            if packet.stream is self._stream:
+                self._num_packets += packet.size > 0
+                yield packet
+            elif packet.pts is not None:
+                self._last_other_s = max(self._last_other_s, float(packet.pts * packet.time_base))
+
+    def _check_end(self) -> None:
+        """Mark a file that ends before it said it would."""
+        if not self._timeline.is_continuous:
+            return
+        stream, end_s = self._stream, self._timeline.zero_s + self.duration_s
+        if stream.duration is not None and stream.time_base:
+            start_s = float((stream.start_time or 0) * stream.time_base)
+            stated_s = start_s + float(stream.duration * stream.time_base)
+            tolerance_s = max(_END_TOLERANCE_S, 2 / (self.fps or 25.0))
+        elif self._file.duration is not None:
+            stated_s = self._file.duration / 1e6
+            tolerance_s = _LOOSE_END_TOLERANCE_S
+            end_s = max(end_s, self._last_other_s)
+        else:
+            return
+        num_stated = stream.frames
+        if self.container == "avi" and self.fps:
+            # It counts frames that are left out too.
+            stated_s, num_stated = max(stated_s, stream.frames / self.fps), 0
+        if stated_s > max(self._limits.max_duration_s, 10 * end_s + 60):
+            self.marks.add("absurd_duration")
+        elif end_s < stated_s - tolerance_s or self._num_packets < num_stated:
+            self.marks.add("ends_early")
+
+
+def _reduced(frame: Any) -> tuple[Any, int]:
+    """A frame small enough to hold many of, and how many times it was reduced each way."""
+    reduction = 1
+    while frame.width * frame.height > MAX_HELD_PIXELS * reduction**2:
+        reduction *= 2
+    if reduction == 1:
+        return frame, 1
+    name = frame.format.name
+    small = frame.reformat(
+        width=frame.width // reduction,
+        height=frame.height // reduction,
+        format=name if name.startswith(("yuv", "gray")) else "rgba",
+        interpolation="AREA",
+        threads=1,
+    )
+    return small, reduction

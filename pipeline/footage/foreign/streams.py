@@ -1,0 +1,107 @@
+"""Opening a foreign file, and which of its streams is the video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.footage.foreign.refusals import DecodeError, Limits, hostile_errors
+
+# Demuxers of one self-contained file. Not here: playlists (hls, dash, concat, imf), numbered
+# images (image2), text that names files (subtitles, ffmetadata), devices, and raw samples.
+CONTAINERS = (
+    "aiff,apng,asf,avi,dv,flac,flv,gif,gxf,h261,h263,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mp3,"
+    "mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,wav,webm,wtv,yuv4mpegpipe"
+)
+_PLAYLISTS = {"hls", "concat", "dash", "imf", "image2", "sdp", "rtsp"}
+# Packets in which a stream has to show a picture, where a file has several.
+_MAX_TRIED = 300
+
+
+def open_file(path: Path, limits: Limits) -> Any:
+    """Open a file of `CONTAINERS` as an `av.container.InputContainer`.
+
+    Raises:
+        DecodeError: a playlist, or another container.
+    """
+    import av
+
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": CONTAINERS,
+        "max_pixels": str(limits.max_pixels),
+        "threads": "1",
+    }
+    with av.logging.Capture() as logs:
+        try:
+            return av.open(str(path), options=options)
+        except hostile_errors() as error:
+            raise (
+                _refused_container(logs)
+                or DecodeError("decode_error", f"{type(error).__name__}: {error}")
+            ) from error
+
+
+def _refused_container(logs: list[tuple[int, str, str]]) -> DecodeError | None:
+    for _, name, text in logs:
+        if "m3u8/hls" in text:
+            return DecodeError("playlist", "hls can open other files")
+        if text.startswith("Format not on whitelist") and name in _PLAYLISTS:
+            return DecodeError("playlist", f"{name} can open other files")
+        if text.startswith("Format not on whitelist"):
+            return DecodeError("container", f"{name} is no container of video")
+    return None
+
+
+def choose(file: Any, path: Path, limits: Limits) -> tuple[int, bool]:
+    """Number of the video stream that a player shows, and whether there are several.
+
+    Pictures attached to a file, such as covers and thumbnails, are none. Of several streams that
+    show pictures, one that the file flags as its default is preferred, then the first.
+
+    Raises:
+        DecodeError: no stream, or none of a codec that can be decoded.
+    """
+    import av
+
+    attached = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    streams = [stream for stream in file.streams.video if not stream.disposition & attached]
+    if not streams:
+        what = "only a picture attached to it" if file.streams.video else "no video stream"
+        raise DecodeError("no_video", f"the file holds {what}")
+    decodable = [stream for stream in streams if stream.codec_context is not None]
+    if not decodable:
+        raise DecodeError("no_decoder", "no decoder for the codec of the video stream")
+    preferred = sorted(
+        decodable, key=lambda stream: not stream.disposition & av.stream.Disposition.default
+    )
+    if len(preferred) > 1:
+        shown = {one.index: _num_pictures(path, one.index, limits) for one in preferred}
+        # Of one picture alone nothing moves: a cover that is not flagged as one.
+        for least in (2, 1):
+            for number, num_pictures in shown.items():
+                if num_pictures >= least:
+                    return number, True
+    return preferred[0].index, len(streams) > 1
+
+
+def _num_pictures(path: Path, index: int, limits: Limits) -> int:
+    """How many pictures the first packets of a stream give: 0, 1, or 2 for more."""
+    found = 0
+    with open_file(path, limits) as file:
+        stream = file.streams[index]
+        stream.thread_count = 1
+        packets = file.demux(stream)
+        for _ in range(_MAX_TRIED):
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                found += len(packet.decode())
+            except MemoryError:
+                raise
+            except hostile_errors():
+                continue
+            if found > 1:
+                break
+    return min(found, 2)

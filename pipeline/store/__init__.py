@@ -1,0 +1,1 @@
+"""Where clips, samples, features and finished work lie, and what executes a block of work."""

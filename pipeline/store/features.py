@@ -1,0 +1,195 @@
+"""What a frozen encoder found in packed samples: an array a shard, beside an index of samples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.errors import UserError
+from pipeline.store import manifest, storage, workdir
+from pipeline.store.packed import Packed
+
+INDEX = "index.parquet"
+CARD = "encoder.json"
+INDEX_SCHEMA = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        # Of the packed bytes that the features are of.
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of the packed samples that heads learn from."""
+
+    values: NDArray[np.float16]
+    """(M, K, F): of K looks of each of M samples."""
+    places: NDArray[np.int64]
+    """(N,): of every packed sample its place in `values`, or -1 where it was not embedded."""
+    card: Mapping[str, Any]
+    """The encoder's `architecture` and `provenance`, the `pictures` section of `conf/embed.yaml`
+    that they were made by, the `first_frame` of a clip that was looked at, and the SHA-256 of each
+    of the `shards`."""
+    sha256: str
+    """Hash of the card, of the samples, and of the features that they have."""
+
+    def of(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The features (len(rows), K, F) of rows of the packed index.
+
+        Raises:
+            UserError: some of them were not embedded.
+        """
+        places = self.places[rows]
+        if (places < 0).any():
+            raise UserError(
+                f"{(places < 0).sum():,} of {len(rows):,} samples were not embedded; set variants "
+                "in conf/embed.yaml if these are variants, and run dvc repro embed"
+            )
+        return self.values[places]
+
+
+def read(place: str, packed: Packed, work: Path) -> Features | None:
+    """Read the features that `embed` left at `place`, a folder or a URL.
+
+    None where it was told to take no encoder.
+
+    Raises:
+        UserError: a file is missing or not readable, or they are of other samples than `packed`.
+    """
+    folder = storage.mirror(place, work)
+    if _is_empty(folder):
+        return None
+    card = read_card(folder)
+    table = read_table(folder)
+    there = dict(zip(*(table[name].to_pylist() for name in ("sample_id", "sha256")), strict=True))
+    packed_ids, packed_sha256s = (
+        packed.index[name].to_pylist() for name in ("sample_id", "sha256")
+    )
+    if (
+        any(
+            there.pop(sample_id, sha256) != sha256
+            for sample_id, sha256 in zip(packed_ids, packed_sha256s, strict=True)
+        )
+        or there
+    ):
+        raise UserError(f"{place}: not of the samples in {packed.place}; run dvc repro embed")
+    place_of = {sample_id: at for at, sample_id in enumerate(table["sample_id"].to_pylist())}
+    values = gather(folder, table, card["shards"])
+    places = np.array([place_of.get(sample_id, -1) for sample_id in packed_ids], np.int64)
+    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
+    digest.update(packed.index_sha256.encode())
+    digest.update(places.tobytes())
+    digest.update(values.tobytes())
+    return Features(values, places, card, digest.hexdigest())
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether `embed` was told to take no encoder, which leaves counts of nothing."""
+    try:
+        return json.loads((folder / manifest.STATS).read_text()) == {"samples": {}}
+    except (OSError, ValueError):
+        return False
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """What `encoder.json` of a folder says of the encoder.
+
+    Raises:
+        UserError: it is missing or not readable.
+    """
+    path = folder / CARD
+    try:
+        card = json.loads(path.read_text())
+        _ = card["architecture"], card["provenance"], dict(card["pictures"]), dict(card["shards"])
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: missing; run dvc repro embed or dvc pull") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not readable ({error!r}); run dvc repro embed") from error
+    return dict(card)
+
+
+def read_table(folder: Path) -> pa.Table:
+    """The index of a folder, a row a sample.
+
+    Raises:
+        UserError: it is missing, not readable or of another schema.
+    """
+    path = folder / INDEX
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: missing; run dvc repro embed or dvc pull") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: not readable ({error}); run dvc repro embed") from error
+    if table.schema.names != INDEX_SCHEMA.names:
+        raise UserError(f"{path}: of another schema; run dvc repro embed")
+    return table
+
+
+def read_shard(path: Path, num_rows: int, sha256: str | None) -> NDArray[np.float16]:
+    """The features (M, K, F) of a shard, mapped from disk.
+
+    Args:
+        path: of the shard.
+        num_rows: what M has to be at least.
+        sha256: what its bytes have to hash to; nothing does if it is None.
+
+    Raises:
+        UserError: it is missing, not readable, of other bytes, or shorter.
+    """
+    try:
+        if workdir.file_sha256(path) != sha256:
+            raise UserError(
+                f"{path}: not the bytes that {CARD} beside it tells of; run dvc checkout or dvc "
+                "repro embed"
+            )
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: missing; run dvc checkout or dvc repro embed") from error
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{path}: not readable ({error}); run dvc checkout") from error
+    if len(found) < num_rows:
+        raise UserError(
+            f"{path}: {len(found)} samples, fewer than {INDEX} beside it says; run dvc checkout or "
+            "dvc repro embed"
+        )
+    return found
+
+
+def gather(folder: Path, table: pa.Table, shards: Mapping[str, str]) -> NDArray[np.float16]:
+    """The features (N, K, F) of the rows of an index, which holds some.
+
+    Args:
+        folder: where the shards lie.
+        table: the index.
+        shards: SHA-256 of each shard by its name.
+
+    Raises:
+        UserError: the index is empty; a shard is missing, not readable, of other bytes, or shorter
+            than the index says.
+    """
+    if not table.num_rows:
+        raise UserError(f"{folder / INDEX}: holds no sample; run dvc repro embed")
+    names = table["shard"].to_numpy(zero_copy_only=False)
+    rows = table["row"].to_numpy()
+    parts = {
+        name: read_shard(folder / name, int(rows[names == name].max()) + 1, shards.get(name))
+        for name in dict.fromkeys(names.tolist())
+    }
+    values = np.empty((len(table), *next(iter(parts.values())).shape[1:]), np.float16)
+    for name, part in parts.items():
+        values[names == name] = part[rows[names == name]]
+    return values

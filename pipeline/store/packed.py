@@ -1,0 +1,231 @@
+"""Packed training samples: shards beside an index with a row a sample.
+
+A shard holds either raw frames (`raw`) or the canonical mp4 of each sample in a tar (`h264`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.config import ClipFormat
+from pipeline.errors import UserError
+from pipeline.store import manifest, shards, storage, video
+from pipeline.store.cache import Cache
+from pipeline.store.shards import Place, Shards
+
+log = logging.getLogger(__name__)
+
+INDEX = "index.parquet"
+ENCODINGS = {"raw": shards.RAW, "h264": shards.TAR}
+"""How samples may be stored, and what the names of such shards end with."""
+INDEX_SCHEMA = pa.schema(
+    [
+        pa.field(name, kind, nullable=name == "variant")
+        for name, kind in {
+            "sample_id": pa.string(),
+            "clip_id": pa.string(),
+            "variant": pa.string(),
+            "collection": pa.string(),
+            "path": pa.string(),
+            "source": pa.string(),
+            "origin": pa.string(),
+            "recording": pa.string(),
+            "cluster": pa.string(),
+            "split": pa.string(),
+            "discharge": pa.int8(),
+            "start_s": pa.float64(),
+            "licence": pa.string(),
+            "authority": pa.string(),
+            # Of the stored bytes, so that the hash of the index is one of the pixels too.
+            "sha256": pa.string(),
+            "shard": pa.string(),
+            "offset": pa.int64(),
+            "size": pa.int64(),
+        }.items()
+    ]
+)
+_NUM_OPEN = 128
+# A remote shard that is open takes room also after it has gone from the cache.
+_NUM_OPEN_REMOTE = 4
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What reads samples; a small part of `Packed` to hand to other processes."""
+
+    shards: Shards
+    shape: tuple[int, int, int, int]
+    """(T, H, W, 3) of every sample."""
+
+    def read_into(self, place: Place, frames: NDArray[np.uint8]) -> None:
+        """Read the sample at `place` into `frames`, uint8 of `shape`, contiguous.
+
+        Raises:
+            UserError: the shard is missing, truncated or no clip of that shape.
+        """
+        if place.shard.endswith(shards.RAW):
+            self.shards.read_into(place, frames.data.cast("B"))
+        else:
+            frames[:] = self._decoded(place)
+
+    def read(self, place: Place) -> NDArray[np.uint8]:
+        """The sample at `place` as uint8 (T, H, W, 3) RGB; raises as `read_into` does."""
+        frames = np.empty(self.shape, np.uint8)
+        self.read_into(place, frames)
+        return frames
+
+    def _decoded(self, place: Place) -> video.Frames:
+        data = self.shards.read(place)
+        at = f"{self.shards.place}/{place.shard}"
+        if data[4:8] != b"ftyp":
+            raise UserError(f"{at}: no clip at byte {place.offset}; run dvc checkout or dvc repro")
+        frames = video.decode(bytes(data))
+        if frames.shape != self.shape:
+            raise UserError(
+                f"{at}: {frames.shape} instead of {self.shape} at byte {place.offset}; "
+                "run dvc repro pack"
+            )
+        return frames
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Random access to packed samples, on disk or on object storage."""
+
+    place: str
+    index: pa.Table
+    """Columns of `INDEX_SCHEMA`; row i describes sample i."""
+    index_sha256: str
+    format: ClipFormat
+    samples: Samples
+    names: list[str]
+    """Of the shards."""
+    places: NDArray[np.int64]
+    """(N, 3): number of the shard in `names`, offset and size of every sample."""
+
+    @classmethod
+    def open(cls, place: str | Path, work: Path, cache_gb: float = math.inf) -> Packed:
+        """Read the index of a folder or URL; samples are read when asked for.
+
+        Shards of a URL are fetched to `work` when first touched. `cache_gb` bounds what is kept
+        of them; it should hold all, since samples are read in random order.
+
+        Raises:
+            UserError: a file is missing or not readable, a shard is shorter than the index says,
+                or of an unknown encoding; the place cannot be reached.
+        """
+        place = str(place)
+        table, digest = _read_index(place, work)
+        clip = _read_format(place, work)
+        shape = (clip.num_frames, clip.size, clip.size, 3)
+        reader, sizes = _shards(place, work, cache_gb)
+        _check(place, table, sizes, math.prod(shape))
+        encoded = table["shard"].combine_chunks().dictionary_encode()
+        columns = [encoded.indices, table["offset"], table["size"]]
+        places = np.stack([np.asarray(column, np.int64) for column in columns], axis=1)
+        names = encoded.dictionary.to_pylist()
+        return cls(place, table, digest, clip, Samples(reader, shape), names, places)
+
+    def at(self, i: int) -> Place:
+        """Where the bytes of sample `i` are."""
+        shard, offset, size = self.places[i].tolist()
+        return Place(self.names[shard], offset, size)
+
+    def read(self, i: int) -> NDArray[np.uint8]:
+        """Sample `i` as uint8 (T, H, W, 3) RGB.
+
+        Raises:
+            UserError: its shard is missing, truncated or no clip, or cannot be fetched.
+        """
+        return self.samples.read(self.at(i))
+
+    def select(self, splits: Sequence[str], *, variants: bool) -> NDArray[np.int64]:
+        """Row numbers of the samples of `splits`, with or without augmented variants."""
+        in_split = np.isin(self.index["split"].to_numpy(zero_copy_only=False), list(splits))
+        if not variants:
+            in_split &= self.index["variant"].is_null().to_numpy(zero_copy_only=False)
+        return np.flatnonzero(in_split)
+
+
+def _read_index(place: str, work: Path) -> tuple[pa.Table, str]:
+    where = f"{place.rstrip('/')}/{INDEX}"
+    try:
+        with storage.fetched(place, INDEX, work) as path:
+            data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{where}: missing; run dvc repro pack or dvc pull") from error
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{where}: not readable ({error}); run dvc repro pack") from error
+    if table.schema.names != INDEX_SCHEMA.names:
+        raise UserError(f"{where}: of another schema; run dvc repro pack")
+    if table.num_rows == 0:
+        raise UserError(f"{place}: holds no sample; look at the rejects of ingest and split")
+    return table, hashlib.sha256(data).hexdigest()
+
+
+def _read_format(place: str, work: Path) -> ClipFormat:
+    try:
+        with storage.fetched(place, manifest.FORMAT, work) as path:
+            return manifest.read_format(path.parent)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{place.rstrip('/')}/{manifest.FORMAT}: missing; run dvc repro pack or dvc pull"
+        ) from error
+
+
+def _check(place: str, table: pa.Table, sizes: dict[str, int], num_bytes: int) -> None:
+    """Raise `UserError` where shards are not such as the index says."""
+    ends = pa.table({"shard": table["shard"], "end": pc.add(table["offset"], table["size"])})
+    for row in ends.group_by("shard").aggregate([("end", "max")]).sort_by("shard").to_pylist():
+        at = f"{place.rstrip('/')}/{row['shard']}"
+        if PurePosixPath(row["shard"]).suffix not in ENCODINGS.values():
+            raise UserError(f"{at}: of an unknown encoding; run dvc repro pack")
+        if row["shard"] not in sizes:
+            raise UserError(f"{at}: shard missing; run dvc checkout or dvc repro pack")
+        if sizes[row["shard"]] < row["end_max"]:
+            raise UserError(
+                f"{at}: truncated, {sizes[row['shard']]} bytes instead of at least "
+                f"{row['end_max']}; run dvc checkout or dvc repro pack"
+            )
+    raw = pc.ends_with(table["shard"], shards.RAW)
+    wrong = pc.any(pc.and_(raw, pc.not_equal(table["size"], num_bytes))).as_py()
+    if wrong:
+        raise UserError(f"{place}: samples are not {num_bytes} bytes each; run dvc repro pack")
+
+
+def _shards(place: str, work: Path, cache_gb: float) -> tuple[Shards, dict[str, int]]:
+    """What reads the shards of a place, and the size of every file there."""
+    if not storage.is_remote(place):
+        folder = Path(place).resolve()
+        sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+        return Shards(place, partial(_open_in, folder), _NUM_OPEN), sizes
+    versions = storage.versions(place)
+    sizes = {name: size for name, (_, size) in versions.items()}
+    if (total_gb := sum(sizes.values()) / 1e9) > cache_gb:
+        log.warning(
+            "%s: its %.1f GB do not fit run.cache_gb=%g, so that shards are fetched again and "
+            "again; raise it",
+            place,
+            total_gb,
+            cache_gb,
+        )
+    cache = Cache(place, versions, work.resolve() / "cache", cache_gb * 1e9)
+    return Shards(place, cache.open, _NUM_OPEN_REMOTE), sizes
+
+
+def _open_in(folder: Path, name: str) -> int:
+    return shards.open_local(folder / name)

@@ -1,0 +1,218 @@
+"""Deterministic shards, read at random by offset: tars that webdataset reads too, or raw frames."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.store.manifest import MANIFEST, Clip, read_rows
+
+TAR, RAW = ".tar", ".raw"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the bytes of one member are: `shard[offset : offset + size]`."""
+
+    shard: str
+    offset: int
+    size: int
+
+
+class ShardWriter:
+    """Writes members in order into `shard-00000.tar`, … of at most `clips_per_shard` each."""
+
+    def __init__(self, folder: Path, clips_per_shard: int) -> None:
+        self._folder = folder
+        self._clips_per_shard = clips_per_shard
+        self._num_members = 0
+        self._tar: tarfile.TarFile | None = None
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._tar is not None:
+            self._tar.close()
+
+    def add(self, clip_id: str, mp4: bytes) -> Place:
+        """Append `<clip_id>.mp4`; returns where its bytes lie."""
+        shard = shard_name(self._num_members // self._clips_per_shard, TAR)
+        if self._num_members % self._clips_per_shard == 0:
+            if self._tar is not None:
+                self._tar.close()
+            path = self._folder / shard
+            self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+        assert self._tar is not None
+        # An integer time: a float adds a PAX header; the current time changes the bytes.
+        member = tarfile.TarInfo(f"{clip_id}.mp4")
+        member.size, member.mtime, member.mode = len(mp4), 0, 0o644
+        offset = self._tar.offset + tarfile.BLOCKSIZE
+        self._tar.addfile(member, io.BytesIO(mp4))
+        self._num_members += 1
+        return Place(shard, offset, len(mp4))
+
+
+class RawWriter:
+    """Writes members one after the other into `shard-00000.raw`, as bytes alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._shard = shard_name(0, RAW)
+        self._file = (folder / self._shard).open("wb")
+
+    def __enter__(self) -> RawWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def add(self, clip_id: str, data: bytes) -> Place:
+        """Append the bytes of a clip; returns where they lie."""
+        offset = self._file.tell()
+        self._file.write(data)
+        return Place(self._shard, offset, len(data))
+
+
+def gather(blocks: Iterable[Path], target: Path) -> Iterator[Clip]:
+    """Put the shards of finished blocks into `target`, numbered on, and yield their clips.
+
+    A block is a folder with shards and their manifest. Its shards are linked, not moved: should
+    this run be killed, the next one finds the blocks whole.
+    """
+    number = 0
+    for block in blocks:
+        names: dict[str, str] = {}
+        for clip in read_rows(block / MANIFEST, Clip):
+            if clip.shard not in names:
+                names[clip.shard] = shard_name(number, TAR)
+                link(block / clip.shard, target / names[clip.shard])
+                number += 1
+            yield replace(clip, shard=names[clip.shard])
+
+
+def shard_name(number: int, suffix: str) -> str:
+    """What the shard of a number is called; `suffix` is `TAR` or `RAW`."""
+    return f"shard-{number:05d}{suffix}"
+
+
+def link(source: Path, target: Path) -> None:
+    """Make `target` another name of the same file; a copy where the file system has no links."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+class Shards:
+    """Reads pieces of shards, and keeps the shards open that were read last.
+
+    Forked and pickled copies are independent of each other.
+    """
+
+    def __init__(self, place: str, open_shard: Callable[[str], int], num_open: int) -> None:
+        """Read shards of `place`, a name for messages, which `open_shard(name)` opens."""
+        self.place = place
+        self._open_shard = open_shard
+        self._num_open = num_open
+        self._handles: OrderedDict[str, int] = OrderedDict()
+
+    def read(self, place: Place) -> bytearray:
+        """The bytes of one member.
+
+        Raises:
+            UserError: the shard is missing or ends before the member does.
+        """
+        data = bytearray(place.size)
+        self.read_into(place, memoryview(data))
+        return data
+
+    def read_into(self, place: Place, target: memoryview) -> None:
+        """Read the bytes of one member straight to where they are wanted.
+
+        Raises:
+            UserError: the shard is missing or ends before the member does.
+        """
+        assert target.nbytes == place.size, (target.nbytes, place)
+        handle = self._handle(place.shard)
+        done = 0
+        while done < place.size:
+            read = os.preadv(handle, [target[done:]], place.offset + done)
+            if read == 0:
+                raise UserError(
+                    f"{self.place}/{place.shard}: truncated or changed, it ends before bytes "
+                    f"{place.offset}-{place.offset + place.size}; run dvc checkout or dvc repro"
+                )
+            done += read
+
+    def close(self) -> None:
+        """Close what is open; the next reading opens it again."""
+        while self._handles:
+            os.close(self._handles.popitem()[1])
+
+    def _handle(self, shard: str) -> int:
+        handle = self._handles.get(shard)
+        if handle is None:
+            handle = self._open_shard(shard)
+            if len(self._handles) == self._num_open:
+                os.close(self._handles.popitem(last=False)[1])
+            self._handles[shard] = handle
+        else:
+            self._handles.move_to_end(shard)
+        return handle
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_handles": OrderedDict()}
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def read_clip(folder: Path, clip: Clip) -> bytes:
+    """Read a clip's mp4 bytes.
+
+    Raises:
+        UserError: the shard is missing or ends before the clip does.
+    """
+    path = folder / clip.shard
+    handle = open_local(path)
+    try:
+        data = os.pread(handle, clip.size, clip.offset)
+    finally:
+        os.close(handle)
+    if len(data) != clip.size or data[4:8] != b"ftyp":
+        raise UserError(
+            f"{path}: truncated or changed, clip {clip.clip_id} is not whole at bytes "
+            f"{clip.offset}-{clip.offset + clip.size}; run dvc checkout or dvc repro"
+        )
+    return data
+
+
+def open_local(path: Path) -> int:
+    """Open a shard on disk to read it.
+
+    Raises:
+        UserError: the shard is missing.
+    """
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: shard missing; run dvc checkout or dvc repro") from error

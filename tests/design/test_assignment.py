@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import SplitConfig
+from pipeline.design import assignment
+from pipeline.store import manifest
+from pipeline.store.manifest import CLASSES, SPLITS, Clip
+from tests.store.test_manifest import CLIP
+
+CFG = SplitConfig(seed=3, val_fraction=0.2, test_fraction=0.2, unseen_sources=[])
+
+
+def clips(num_recordings: int = 40, clips_each: int = 3) -> list[Clip]:
+    return [
+        replace(
+            CLIP,
+            clip_id=f"{recording:04x}{number}",
+            recording=f"c/{recording}",
+            pixels_sha256=f"{recording}-{number}",
+            origin="real" if recording % 2 else "game",
+            source=f"s{recording % 4}",
+            discharge=recording % 8 < 4,
+        )
+        for recording in range(num_recordings)
+        for number in range(clips_each)
+    ]
+
+
+def assigned(folder: Path, rows: list[Clip], cfg: SplitConfig = CFG) -> list[Clip]:
+    """The clips with the cluster and the split that the pure functions give them."""
+    manifest.write_rows(folder / "rows", Clip, rows)
+    columns = assignment.read_columns(folder / "rows")
+    cluster = assignment.first_recordings(columns, assignment.belonging_together(columns))
+    return [
+        replace(
+            clip,
+            cluster=columns.recordings[first],
+            split=None if number == assignment.NO_SPLIT else SPLITS[number],
+        )
+        for clip, first, number in zip(
+            rows, cluster, assignment.assign(columns, cluster, cfg), strict=True
+        )
+    ]
+
+
+def splits_of(rows: list[Clip], key: str) -> dict[str, set[str | None]]:
+    found: dict[str, set[str | None]] = defaultdict(set)
+    for clip in rows:
+        found[getattr(clip, key)].add(clip.split)
+    return found
+
+
+def test_no_recording_straddles_splits_and_the_fractions_are_kept(tmp_path: Path) -> None:
+    of_recording = splits_of(assigned(tmp_path, clips()), "recording")
+    assert all(len(names) == 1 for names in of_recording.values())
+    assert Counter(next(iter(names)) for names in of_recording.values()) == {
+        "train": 24,
+        "val": 8,
+        "test": 8,
+    }
+
+
+def test_every_source_and_class_is_in_every_split(tmp_path: Path) -> None:
+    strata = {(c.split, c.source, c.discharge) for c in assigned(tmp_path, clips())}
+    assert len(strata) == 3 * 8
+
+
+def test_recordings_that_share_pixels_stay_together(tmp_path: Path) -> None:
+    linked = [
+        replace(c, pixels_sha256="same") if c.recording in ("c/0", "c/5", "c/9") else c
+        for c in clips()
+    ]
+    found = assigned(tmp_path, linked)
+    together = {c.split for c in found if c.recording in ("c/0", "c/5", "c/9")}
+    assert len(together) == 1
+    assert {c.cluster for c in found if c.recording in ("c/5", "c/9")} == {"c/0"}
+
+
+def test_the_seed_decides_and_the_order_of_clips_does_not(tmp_path: Path) -> None:
+    def by_id(rows: list[Clip]) -> dict[str, str | None]:
+        return {c.clip_id: c.split for c in rows}
+
+    found = by_id(assigned(tmp_path, clips()))
+    assert found == by_id(assigned(tmp_path, clips()[::-1]))
+    assert found != by_id(assigned(tmp_path, clips(), replace(CFG, seed=4)))
+
+
+def test_an_unseen_source_is_held_out_whole_and_taints_its_clusters(tmp_path: Path) -> None:
+    mixed = [replace(c, source="twin") if c.recording == "c/2" else c for c in clips()]
+    mixed = [
+        replace(c, pixels_sha256="same") if c.recording in ("c/2", "c/6") else c for c in mixed
+    ]
+    found = assigned(tmp_path, mixed, replace(CFG, unseen_sources=["s2"]))
+    assert splits_of(found, "source")["s2"] == {"unseen"}
+    assert {c.split for c in found if c.recording == "c/2"} == {None}
+    assert "unseen" not in splits_of(found, "source")["s1"]
+
+
+def test_a_clip_of_unknown_label_serves_no_split(tmp_path: Path) -> None:
+    some = [replace(c, discharge=None) if c.clip_id.endswith("1") else c for c in clips()]
+    found = assigned(tmp_path, some)
+    assert all((c.split is None) == (c.discharge is None) for c in found)
+
+
+def counts(holdings: Sequence[set[int]], cfg: SplitConfig = CFG) -> list[list[int]]:
+    """Clusters of each class in train, val and test, of clusters that hold clips of `holdings`."""
+    clusters, labels = np.array(
+        [(number, label) for number, held in enumerate(holdings) for label in sorted(held)]
+    ).T
+    columns = assignment.Columns(
+        recordings=[str(number) for number in range(len(holdings))],
+        recording=clusters,
+        pixels=np.arange(len(clusters)),
+        sources=["a", "b", "c"],
+        source=clusters % 3,
+        label=labels.astype(np.int8),
+        untimed=np.full(len(labels), -1, np.int8),
+        size=1000 + 37 * clusters % 101,
+    )
+    found = assignment.assign(columns, clusters, cfg)
+    return [
+        [len({*clusters[(labels == label) & (found == split)].tolist()}) for split in range(3)]
+        for label in range(len(CLASSES))
+    ]
+
+
+def each_alone(num_each: int) -> list[set[int]]:
+    return [{label} for label in range(len(CLASSES)) for _ in range(num_each)]
+
+
+def with_quiet_windows(num_each: int) -> list[set[int]]:
+    """Recordings with a discharge hold windows without one too."""
+    return [
+        {label} if label > 1 else {label, label + 2}
+        for label in range(len(CLASSES))
+        for _ in range(num_each)
+    ]
+
+
+@pytest.mark.parametrize("made", [each_alone, with_quiet_windows])
+@pytest.mark.parametrize("num_each", [3, 4, 5, 6, 9])
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("fractions", [(0.15, 0.25), (0.05, 0.05), (0.4, 0.5)])
+def test_a_class_of_three_recordings_is_in_every_split(
+    made: object, num_each: int, seed: int, fractions: tuple[float, float]
+) -> None:
+    assert callable(made)
+    val, test = fractions
+    found = counts(made(num_each), SplitConfig(seed, val, test, []))
+    assert np.min(found) >= 1
+
+
+def test_beyond_one_each_the_fractions_decide() -> None:
+    cfg = SplitConfig(7, 0.15, 0.25, [])
+    assert np.sum(counts(each_alone(5), cfg), axis=0).tolist() == [11, 4, 5]
+    assert np.sum(counts(each_alone(20), cfg), axis=0).tolist() == [48, 12, 20]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_of_two_is_in_train_and_test_and_of_one_in_train(seed: int) -> None:
+    cfg = SplitConfig(seed, 0.15, 0.25, [])
+    found = counts([{0}, {0}, {1}, *each_alone(4)[8:]], cfg)
+    assert found[0] == [1, 0, 1]
+    assert found[1] == [1, 0, 0]
+    assert np.min(found[2:]) >= 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_recordings_of_each_class_leave_none_of_the_splits_empty(seed: int) -> None:
+    found = np.array(counts(each_alone(2), SplitConfig(seed, 0.15, 0.25, [])))
+    assert found[:, 0].tolist() == [1, 1, 1, 1]
+    assert found[:, 1].sum() == 1
+    assert found[:3, 2].tolist() == [1, 1, 1]
+
+
+def test_a_split_without_a_share_gets_nothing() -> None:
+    found = np.array(counts(each_alone(3), SplitConfig(3, 0.2, 0.0, [])))
+    assert found[:, :2].min() >= 1
+    assert found[:, 2].sum() == 0
+
+
+def test_whatever_recordings_hold_a_class_misses_a_split_only_if_it_must() -> None:
+    rng = np.random.default_rng(0)
+    outcomes = []
+    while len(outcomes) < 60:
+        held = [{*rng.choice(4, rng.integers(1, 4), replace=False).tolist()} for _ in range(6)]
+        if min(sum(label in one for one in held) for label in range(4)) >= 3:
+            met = bool(np.min(counts(held)) >= 1)
+            assert met == any(
+                meets(held, splits) for splits in itertools.product(range(3), repeat=6)
+            )
+            outcomes.append(met)
+    assert set(outcomes) == {True, False}
+
+
+def meets(held: Sequence[set[int]], splits: Sequence[int]) -> bool:
+    """Whether each split has each class."""
+    pairs = {(split, label) for split, one in zip(splits, held, strict=True) for label in one}
+    return len(pairs) == 12
+
+
+def test_a_draw_that_misses_no_split_is_that_of_the_fractions_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = assigned(tmp_path, clips(80))
+    monkeypatch.setattr(assignment, "_needs", lambda *_: frozenset())
+    assert found == assigned(tmp_path, clips(80))
+
+
+def test_the_class_that_times_would_give_is_known(tmp_path: Path) -> None:
+    rows = clips(4, 1)
+    rows[1] = replace(rows[1], discharge=None, unused="no_discharge_times")
+    rows[2] = replace(rows[2], discharge=None, unused="no_discharge_times")
+    rows[3] = replace(rows[3], discharge=None, unused="discharge_at_edge")
+    manifest.write_rows(tmp_path / "rows", Clip, rows)
+    untimed = assignment.read_columns(tmp_path / "rows").untimed
+    expected = [-1, CLASSES.index("real_shooting"), CLASSES.index("fictional_shooting"), -1]
+    assert untimed.tolist() == expected
