@@ -31,7 +31,7 @@ State = Literal["green", "amber", "red", "grey"]
 STATES: tuple[State, ...] = ("red", "amber", "grey", "green")
 """The worst first."""
 Spec = dict[str, Any]
-"""A Plotly figure: `data` and `layout`, as `pipeline.assess.figures` makes them."""
+"""A Plotly figure: `data` and `layout`, as `pipeline.assess.page.figures` makes them."""
 Predict = Callable[[Frames], FloatArray]
 """Calibrated probabilities: uint8 (B, T, H, W, 3) RGB to float64 (B, 4), order of `CLASSES`."""
 

@@ -191,7 +191,8 @@ def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
     told = tmp_path / "worker"
     code = (
         "from pathlib import Path; from pipeline.config import Run; "
-        "from pipeline.executor import map_blocks; from tests.test_executor import RUN, hold; "
+        "from pipeline.store.executor import map_blocks; "
+        "from tests.store.test_executor import RUN, hold; "
         f"list(map_blocks(hold, [[Path({str(told)!r})]], RUN, title='', num_items=1))"
     )
     main = subprocess.Popen([sys.executable, "-c", code], cwd=app.PROJECT)
