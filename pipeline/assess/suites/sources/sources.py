@@ -3,8 +3,8 @@
 The worst source is red where its AUROC, with the interval widened for having been picked among
 many, leaves out any worth having; green where every source's own interval lies above chance. The
 drop on unseen sources is red where its whole interval lies above `ACCEPTABLE_DROP` and green where
-it lies below. `pipeline.assess.suites.sources.confound` says when the source explains the alert. Whatever the
-recordings are too few to show is amber.
+it lies below. `pipeline.assess.suites.sources.confound` says when the source explains the alert.
+Whatever the recordings are too few to show is amber.
 """
 
 from __future__ import annotations
