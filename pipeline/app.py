@@ -55,7 +55,7 @@ KEPT = {
     "train": _ANEW,
     "evaluate": _ANEW,
 }
-"""What is left of a stage that was told to stop, and how to go on."""
+"""For each stage, what remains after it was told to stop, and how to continue."""
 _MULTIRUN = (
     "'{override}' asks for several runs, which would write into one folder; queue them: "
     "dvc exp run --queue -S 'conf/train.yaml:seed=1,2', then dvc queue start"

@@ -126,7 +126,7 @@ def _join(
 
 
 def first_of(labels: NDArray[Any]) -> Labels:
-    """For each label the index of the first that equals it."""
+    """Returns for each label the index of the first label that equals it."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.asarray(first[inverse], np.int64)
 

@@ -14,7 +14,7 @@ WORDS = HASH_BITS // 64
 FRAME, MIRROR, PART = 0, 1, 2
 """Kinds of hashes: of a frame, of its mirror image, of a part of a frame."""
 MAX_COMPARED = 256
-"""In a crowd of hashes that share a key, each is compared with so many before it: a power of 2."""
+"""Number of predecessors that each hash in a crowd of one key is compared with; a power of 2."""
 ORDER_BITS = 16
 """Bits of a key below those that must be equal: they bring near hashes together in a crowd."""
 
@@ -43,7 +43,7 @@ def hash_distance(a: Words, b: Words) -> int:
 
 @njit(cache=True, nogil=True)
 def is_blank(word: Words) -> bool:
-    """Whether a hash (4,) is all zero: of a frame too flat to be hashed."""
+    """Tells whether a hash (4,) is all zero, as that of a frame too flat to be hashed is."""
     return word[0] | word[1] | word[2] | word[3] == 0
 
 
@@ -257,7 +257,7 @@ def is_match(
     max_distance: int,
     max_single_distance: int,
 ) -> bool:
-    """Whether the clips of two hashes match, given the distance of the hashes."""
+    """Tells whether the clips of two hashes match, given the distance of the hashes."""
     if kind_a == PART or kind_b == PART or distance <= max_single_distance:
         return distance <= max_single_distance
     side = 0 if kind_a == kind_b else 1

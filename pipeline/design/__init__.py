@@ -1,1 +1,1 @@
-"""Whether the data can answer the question: splits, their sizes, and shortcuts past the scene."""
+"""Tells whether the data can answer the question: splits, their sizes, shortcuts past the scene."""

@@ -32,7 +32,7 @@ Need = tuple[str, Labels]
 
 @dataclass(frozen=True)
 class Columns:
-    """What splitting needs of every clip, as indices into sorted names; -1 for a missing value."""
+    """Attributes of every clip for splitting, as indices into sorted names; -1 where missing."""
 
     recordings: list[str]
     recording: NDArray[np.int64]
@@ -183,7 +183,7 @@ def _strata(
 
 
 def _needs(splits: Sequence[str], left: Mapping[Labels, int]) -> frozenset[Need]:
-    """What splits are to have of each class, as far as there are clusters, in this order.
+    """Returns the number of clips of each class that the splits need, as far as clusters exist.
 
     Each class in train, without which it cannot be learned; anything in val and test, without
     which there is no training and no report; each class in test and val, first those of which
@@ -208,12 +208,12 @@ def _needs(splits: Sequence[str], left: Mapping[Labels, int]) -> frozenset[Need]
 
 
 def _without(needs: frozenset[Need], split: str, labels: Labels) -> frozenset[Need]:
-    """What is still needed once a cluster of such classes serves the split."""
+    """Returns what is still needed once a cluster of these classes serves the split."""
     return frozenset(need for need in needs if need[0] != split or not need[1] & labels)
 
 
 def _is_kept(needs: frozenset[Need], split: str, labels: Labels, room: float) -> bool:
-    """Whether the rest of a split's share is kept for what it needs, which is none of `labels`."""
+    """Tells whether the rest of a split's share is kept for classes that none of `labels` is."""
     own = [wanted for name, wanted in needs if name == split]
     return len(own) >= room and not any(wanted & labels for wanted in own)
 
@@ -226,7 +226,7 @@ def _some(left: Mapping[Labels, int]) -> tuple[tuple[Labels, int], ...]:
 
 @lru_cache(maxsize=2**16)
 def _can_meet(needs: frozenset[Need], left: tuple[tuple[Labels, int], ...]) -> bool:
-    """Whether clusters, so many of each kind, can be given so that all needs are met."""
+    """Tells whether the given numbers of clusters of each kind can meet all needs."""
     if not needs:
         return True
     # Any need will do, since some cluster has to meet it; one of few kinds is told soonest.

@@ -1,4 +1,4 @@
-"""How many recordings of each class the splits hold, and what a run can do with so many."""
+"""Counts the recordings of each class in the splits, and says what a run can do with so many."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Composition:
         return None
 
     def shortcomings(self, cfg: SplitConfig) -> list[str]:
-        """What training and the report do without, each with the remedy."""
+        """Lists what training and the report do without, each with the remedy."""
         found = []
         lacking = {
             split: np.flatnonzero(self.counts[:, SPLITS.index(split)] == 0).tolist()

@@ -33,7 +33,7 @@ _LEAF = 20
 
 @dataclass(frozen=True)
 class Cues:
-    """What the probes of pixels see of one clip: float64 vectors of a fixed length each."""
+    """Features of one clip for the probes of pixels: float64 vectors of a fixed length each."""
 
     colour: Features
     """(12,): mean and deviation of R, G, B and luma; contrast, saturation, flicker, motion."""
@@ -115,10 +115,10 @@ def _still(frames: Frames) -> Features:
 
 @dataclass(frozen=True)
 class Told:
-    """How far some features tell the origin; 0.5 is not at all."""
+    """AUROC of the origin from some features; 0.5 is chance."""
 
     auroc: dict[str, float]
-    """Of `logistic` (regression) and `boosting` (gradient-boosted trees; of enough clips only)."""
+    """AUROC by model: `logistic` (regression); given enough clips, `boosting` (boosted trees)."""
     low: float
     high: float
     """95 % interval of the better of them, over resampled clusters."""

@@ -1,1 +1,1 @@
-"""What a process owes the machine that it runs on: signals, file names, full disks, a sandbox."""
+"""Dealings of a process with its machine: signals, file names, full disks, the sandbox."""

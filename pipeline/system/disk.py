@@ -1,4 +1,4 @@
-"""What a file system refuses, in words that name the place and a remedy."""
+"""Refusals of a file system as sentences that name the path and a remedy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TEXTS = {
 
 
 def refusal(error: BaseException, folders: Sequence[str]) -> str | None:
-    """What was refused, as a sentence without its end; None where the error is another one.
+    """Says what was refused, as a sentence without its end; None where the error is another one.
 
     Args:
         error: or one that is a cause of it.
@@ -55,7 +55,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_short_write(error: BaseException) -> bool:
-    """Whether numpy, or torch, wrote less than it wanted, which is all that they say of it."""
+    """Tells whether numpy or torch wrote less than it wanted, which is all that they report."""
     text = str(error)
     return isinstance(error, (OSError, RuntimeError)) and (
         ("requested and" in text and "written" in text) or "file write failed" in text

@@ -1,4 +1,4 @@
-"""What every command line does first, before imports that take seconds."""
+"""First steps of every command line, before imports that take seconds."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 30.0
-"""How long a process that was told to stop may take for it."""
+"""Time in seconds that a process may take to stop once it was told to."""
 _LOOK_EVERY_S = 0.3
 _SHELLS = ("ash", "bash", "busybox", "dash", "fish", "ksh", "sh", "zsh")
 _PROC = Path("/proc")
@@ -49,7 +49,7 @@ class _State:
     received: int | None = None
     is_too_late = False
     is_lost = False
-    """Whether what was raised was swallowed by code that cannot raise, such as a finaliser."""
+    """Tells whether code that cannot raise, such as a finaliser, swallowed what was raised."""
     kept = "earlier outputs are as they were; run it again"
     pid = 0
     seen: dict[int, str]
@@ -61,7 +61,7 @@ _state.seen = {}
 
 
 def is_first_rank() -> bool:
-    """Whether this is the first, or the only one, of the processes that train together."""
+    """Tells whether this is the first, or the only one, of the processes that train together."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
@@ -140,7 +140,7 @@ def due() -> int | None:
 
 
 def keeps(kept: str) -> None:
-    """What the sentence shall say: what is kept, and how to go on."""
+    """Text that says what is kept, and how to continue."""
     _state.kept = kept
 
 

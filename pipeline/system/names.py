@@ -45,7 +45,7 @@ def spellings(path: str) -> tuple[str, ...]:
 
 
 def find(root: Path, path: str) -> Path | None:
-    """What is called `path` inside a folder, be it a link that leads nowhere; None if nothing is.
+    """Finds what is called `path` inside a folder, be it a dangling link; None if nothing is.
 
     Letters may be written in another normal form, if that leaves one candidate, and spaces around
     the path may be missing.
@@ -58,7 +58,7 @@ def find(root: Path, path: str) -> Path | None:
 
 
 def why_missing(root: Path, path: str) -> str:
-    """What a person should know about a path at which there is no file that can be read."""
+    """Says what a person should know about a path at which no file can be read."""
     found = find(root, path)
     if found is None:
         return _alike(root, path)
@@ -117,12 +117,12 @@ def _alike(root: Path, path: str) -> str:
 
 
 def _look(name: str) -> str:
-    """What is left of a name to a reader who heeds neither case nor spaces around it."""
+    """Returns the name as a reader takes it who ignores case and spaces around it."""
     return unicodedata.normalize("NFKC", _shown(name)).strip().casefold()
 
 
 def _differences(wanted: str, there: str) -> list[str]:
-    """How a name that is there differs from the one that is wanted."""
+    """Says how a name that exists differs from the one that is wanted."""
     found = []
     for place, cut in (("start", str.lstrip), ("end", str.rstrip)):
         spaces = [cut(name) != name for name in (wanted, there)]
@@ -143,7 +143,7 @@ def _differences(wanted: str, there: str) -> list[str]:
 
 
 def _shown(name: str) -> str:
-    """What a name shows, spaces around it apart."""
+    """Returns what a name shows, without spaces around it."""
     return composed("".join(c for c in name if unicodedata.category(c) != "Cf").strip())
 
 

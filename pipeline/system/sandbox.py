@@ -1,4 +1,4 @@
-"""What a worker process may do that handles bytes from outside.
+"""Limits of a worker process that handles bytes from outside.
 
 The limits contain accidents and attacks on resources; a filter of system calls keeps the network
 shut. They are no jail for code that has taken over the process.
@@ -32,7 +32,7 @@ _AF_UNIX = 1
 
 @dataclass(frozen=True)
 class Limits:
-    """What a task may cost its worker, which may write no file and open no network socket."""
+    """Resources that a task may use; its worker may write no file and open no network socket."""
 
     memory_mb: int
     cpu_s: float

@@ -1,4 +1,4 @@
-"""What a transform is, and what several of them are made of."""
+"""Interface of a transform, and helpers that several of them share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a camera does to a whole clip: one draw for all frames, smooth paths over them."""
+"""Effects of a camera on a whole clip: one draw for all frames, smooth paths over them."""
 
 from __future__ import annotations
 
@@ -215,4 +215,4 @@ TRANSFORMS = (
     Transform("auto_exposure", _draw_auto_exposure, _auto_exposure),
     Transform("colour", _draw_colour, _colour),
 )
-"""In the order of application: lens, motion, focus, exposure, colour."""
+"""Transforms of the camera in the order of application: lens, motion, focus, exposure, colour."""

@@ -31,7 +31,7 @@ FAMILIES: dict[str, tuple[Transform, ...]] = {
         *codec.TRANSFORMS,
     ),
 }
-"""In the order in which the world applies them: what is filmed, laid over, edited, uploaded."""
+"""All transforms in the order in which the world applies them: film, overlay, edit, upload."""
 
 TRANSFORMS: dict[str, Transform] = {
     transform.name: transform for family in FAMILIES.values() for transform in family

@@ -1,4 +1,4 @@
-"""What a sensor does: noise drawn anew for every frame."""
+"""Effects of a sensor: noise drawn anew for every frame."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What people do to a video before they upload it again."""
+"""Edits that people make to a video before they upload it again."""

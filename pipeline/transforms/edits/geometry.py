@@ -134,7 +134,7 @@ def _draw_ground(rng: np.random.Generator) -> Parameters:
 
 
 def _ground(frames: Frames, p: Mapping[str, Any]) -> Frames:
-    """What lies behind a smaller picture: itself, large and blurred, or colour."""
+    """Background behind a smaller picture: the picture itself, large and blurred, or a colour."""
     num_frames, height, width = frames.shape[:3]
     if p["ground"] == "blurred":
         rows, columns = height // 4, width // 4

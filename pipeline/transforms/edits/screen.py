@@ -80,7 +80,7 @@ def _apply(frames: Frames, p: Mapping[str, Any]) -> Frames:
 
 
 def _homography(p: Mapping[str, Any], sway: Array, height: int, width: int) -> np.ndarray:
-    """From pixels of the frame to pixels of the phone's picture."""
+    """Maps pixels of the frame to pixels of the phone's picture."""
     size = np.array([width, height], np.float32)
     unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     inwards = np.array(p["corners"], np.float32) * (1 - 2 * unit)

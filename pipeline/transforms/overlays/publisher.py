@@ -1,4 +1,4 @@
-"""What publishers frame and mark pictures with: letterbox, rounded corners, watermark."""
+"""Frames and marks of publishers: letterbox, rounded corners, watermark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What recorders write into the picture: clock, device number, REC mark, battery, badge."""
+"""Marks that recorders write into the picture: clock, device number, REC, battery, badge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a live stream lays over its picture: a chat that scrolls and the streamer's webcam."""
+"""Graphics of a live stream over its picture: a chat that scrolls and the streamer's webcam."""
 
 from __future__ import annotations
 
