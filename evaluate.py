@@ -454,5 +454,7 @@ def check_format(detector: Detector, place: str, given: ClipFormat) -> None:
         )
 
 
+main = app.stage("evaluate", writes=in_charge_of)(run)
+
 if __name__ == "__main__":
-    app.stage("evaluate", writes=in_charge_of)(run)()
+    main()

@@ -186,5 +186,7 @@ def write(
     log.info("train: the best epoch is best by %s", history.chosen_by())
 
 
+main = app.stage("train")(run)
+
 if __name__ == "__main__":
-    app.stage("train")(run)()
+    main()

@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints, overload
@@ -37,10 +37,11 @@ from pipeline.config import (
 )
 from pipeline.errors import UserError
 from pipeline.store import storage, workdir
-from pipeline.system import disk, entry, interrupts
+from pipeline.system import disk, entry, interrupts, project
 
-PROJECT = Path(__file__).resolve().parent.parent
-CONF = PROJECT / "conf"
+PROJECT = project.find(Path.cwd()) or project.TEMPLATE
+"""The project around the working folder; outside of one, what a new project is made from."""
+CONF = PROJECT / project.CONF
 _APPS = STAGES | COMMANDS
 _ANEW = "earlier outputs are as they were; run it again, which starts anew"
 _ON = "earlier outputs are as they were, and {} are kept; run it again, which goes on from them"
@@ -209,10 +210,11 @@ def _keys(kind: type, prefix: str = "") -> Iterator[str]:
 
 def stage(
     name: str, writes: Callable[[Any], str | Path] | None = None
-) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
+) -> Callable[[Callable[[Any], None]], Callable[..., None]]:
     """Decorate `main(cfg)` as the application of stage `name`.
 
-    `cfg` is the stage's dataclass of `pipeline.config`, for example `TrainApp`. See `run`.
+    `cfg` is the stage's dataclass of `pipeline.config`, for example `TrainApp`. What is returned
+    takes overrides such as `"seed=3"`, those of the command line if none are given. See `run`.
 
     Args:
         name: of the stage.
@@ -220,10 +222,10 @@ def stage(
             the stage's own folder if not given.
     """
 
-    def decorate(main: Callable[[Any], None]) -> Callable[[], None]:
-        def work() -> None:
+    def decorate(main: Callable[[Any], None]) -> Callable[..., None]:
+        def work(overrides: Sequence[str]) -> None:
             logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-            cfg = compose(name, *sys.argv[1:])
+            cfg = compose(name, *overrides)
             own, work = workdir.OUTPUTS[name], Path(cfg.paths.work)
             place = writes(cfg) if writes else getattr(cfg.paths, own.key.removeprefix("paths."))
             with workdir.claimed(place, work):
@@ -231,25 +233,27 @@ def stage(
                     workdir.check_replaceable(Path(place), work, own)
                 main(cfg)
 
-        def start() -> None:
-            if not _SHOWING.isdisjoint(sys.argv[1:]):
-                _show(name)
+        def start(overrides: Sequence[str] | None = None) -> None:
+            given = sys.argv[1:] if overrides is None else overrides
+            if not _SHOWING.isdisjoint(given):
+                _show(name, given)
             else:
-                run(name, work, kept=KEPT[name])
+                run(name, lambda: work(given), kept=KEPT[name])
 
         return start
 
     return decorate
 
 
-def _show(name: str) -> None:
-    """Let Hydra print what it can tell about the configuration."""
+def _show(name: str, arguments: Sequence[str]) -> None:
+    """Let Hydra, which reads the command line, print what it can tell of the configuration."""
+    sys.argv[1:] = arguments
     hydra.main(version_base="1.3", config_path=str(CONF), config_name=f"{name}_app")(
         lambda _: None
     )()
 
 
-def run(name: str, work: Callable[[], None], *, kept: str) -> None:
+def run(name: str, work: Callable[[], None], *, kept: str, needs_project: bool = True) -> None:
     """Do the work of a stage or command, and end with one sentence whatever a user can mend.
 
     A `UserError`, or what a disk refuses, becomes a sentence on stderr and exit status 1; a signal
@@ -259,13 +263,14 @@ def run(name: str, work: Callable[[], None], *, kept: str) -> None:
         name: of the stage or command.
         work: to do in the folder of the project.
         kept: what a stop leaves, and how to go on.
+        needs_project: whether it works on the project in the working folder.
     """
     entry.begin(name)
     interrupts.keeps(kept)
     try:
         with interrupts.raised():
-            if Path.cwd().resolve() != PROJECT:
-                raise UserError(f"run it in the folder of the project: cd {PROJECT}")
+            if needs_project:
+                project.check_is(Path.cwd())
             work()
     except BaseException as error:
         # What fails because its processes were told to stop as well is no failure of its own.

@@ -116,13 +116,13 @@ def test_another_working_folder_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, str(app.PROJECT / "evaluate.py")]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert result.returncode == 1
-    assert "run it in the folder of the project" in result.stderr
+    assert result.stderr.startswith(f"evaluate: {tmp_path}: no project")
 
 
 def test_an_unknown_stage_lists_the_known_ones() -> None:
     result = run("nonsense")
     assert result.returncode == 1
-    assert "{synthesize,ingest,split,augment,pack,embed,probe}" in result.stderr
+    assert "{synthesize,ingest,split,augment,pack,embed,probe,train,evaluate}" in result.stderr
 
 
 def test_tracked_keys_are_the_stage_s_own() -> None:
@@ -189,7 +189,8 @@ def test_a_signal_ends_every_stage_with_its_status_and_leaves_its_output(
     program = f"""
 import sys, time
 from pathlib import Path
-from pipeline import app, workdir
+from pipeline import app
+from pipeline.store import workdir
 def main(cfg):
     with workdir.replacing(Path({str(output)!r}), Path(cfg.paths.work), None) as fresh:
         (fresh / "new").write_text("2")

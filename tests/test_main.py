@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import pipeline
 from pipeline import app
+from pipeline.commands import line
 
 
 def run(*arguments: str, folder: Path = app.PROJECT) -> subprocess.CompletedProcess[str]:
@@ -14,11 +16,15 @@ def run(*arguments: str, folder: Path = app.PROJECT) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
-@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("explain",), ("forget",)])
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("explain",), ("forget",), ("init",)])
 def test_the_usage_lists_stages_and_commands(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.returncode == 1
-    assert "{synthesize,ingest,split,augment,pack,embed,probe} [key=value …]" in result.stderr
+    assert (
+        "{synthesize,ingest,split,augment,pack,embed,probe,train,evaluate} [key=value …]"
+        in result.stderr
+    )
+    assert "init <folder>\n" in result.stderr
     assert "explain <file or clip id> [key=value …]" in result.stderr
     assert "forget <collection>/<recording> [key=value …]" in result.stderr
     assert "catalogue [key=value …]" in result.stderr
@@ -34,8 +40,26 @@ def test_an_unknown_command_is_named() -> None:
 def test_help_is_no_error(asked: str) -> None:
     result = run(asked)
     assert result.returncode == 0
-    assert result.stdout.startswith("usage: python -m pipeline {synthesize,")
+    assert result.stdout.startswith("usage: python -m pipeline init <folder>\n")
+    assert "one with conf/ and dvc.yaml" in result.stdout
     assert result.stderr == ""
+
+
+def test_the_version_is_the_one_in_the_package() -> None:
+    assert run("--version").stdout == f"discern {pipeline.__version__}\n"
+
+
+@pytest.mark.parametrize("name", line.RECIPES)
+def test_a_script_beside_the_package_is_a_command_too(name: str) -> None:
+    result = run(name, "no_such_key=1")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{name}: no_such_key=1: Could not override")
+
+
+def test_hydra_shows_what_a_stage_would_run_with() -> None:
+    result = run("train", "--cfg", "job", "seed=12345")
+    assert result.returncode == 0
+    assert "seed: 12345\n" in result.stdout
 
 
 def test_a_command_passes_overrides_on_and_fails_in_one_sentence() -> None:
@@ -61,4 +85,4 @@ def test_a_command_with_keys_of_its_own_refuses_others() -> None:
 def test_a_command_refuses_another_working_folder(tmp_path: Path) -> None:
     result = run("forget", "a/b", folder=tmp_path)
     assert result.returncode == 1
-    assert "forget: run it in the folder of the project" in result.stderr
+    assert result.stderr.startswith(f"forget: {tmp_path}: no project")

@@ -12,8 +12,8 @@ import grimp
 import pytest
 import yaml
 
-from pipeline import __main__ as command_line
 from pipeline import app
+from pipeline.commands import line
 from pipeline.config import STAGES, Paths, Run
 from pipeline.stages import synthesize
 
@@ -39,6 +39,7 @@ CANNOT_CHANGE_OUTPUT = {
     "pipeline.system.disk",
     "pipeline.system.entry",
     "pipeline.system.interrupts",
+    "pipeline.system.project",
     "pipeline.system.sandbox",
 }
 
@@ -100,7 +101,7 @@ def test_stage_module_config_and_dvc_stage_share_one_name() -> None:
     leaves = {path.stem for path in (ROOT / "conf").glob("*.yaml")} - {"paths", "run"}
     assert leaves == set(STAGES)
     assert all(entry(stage).is_file() for stage in STAGES)
-    assert set(command_line.STAGES) == set(STAGES) - set(SCRIPTS)
+    assert set(line.RECIPES) == set(SCRIPTS)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -255,7 +255,7 @@ def test_a_kill_amid_the_clearing_leaves_no_half_of_the_blocks(
 CLAIM = """
 import sys, time
 from pathlib import Path
-from pipeline import workdir
+from pipeline.store import workdir
 with workdir.claimed(sys.argv[1], Path(sys.argv[2])):
     print("ready", flush=True)
     time.sleep(60)

@@ -16,8 +16,9 @@ pytestmark = pytest.mark.slow
 ADAPT = """
 import sys, time
 from pathlib import Path
-from pipeline import app, workdir
-from pipeline.__main__ import _WRITING
+from pipeline import app
+from pipeline.store import workdir
+from pipeline.commands.line import COMMANDS
 from pipeline.commands import adapt
 from pipeline.commands.adapt import footage
 from pipeline.learn import encoders
@@ -36,7 +37,7 @@ footage.look = slowly
 cfg = configured(folder, "run.num_workers=1")
 
 def work():
-    with workdir.claimed(_WRITING["adapt"], folder / "work"):
+    with workdir.claimed(COMMANDS["adapt"].writes, folder / "work"):
         adapt.run(str(folder / "own"), cfg=cfg)
 
 app.run("adapt", work, kept="nothing was changed; run it again, which starts anew")

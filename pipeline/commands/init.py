@@ -1,0 +1,99 @@
+"""Makes the folder of a new project: `discern init <folder>`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import UserError
+from pipeline.system import project
+
+VERSION = "discern.version"
+"""The file with the installed version, on which every stage of a new project depends."""
+_CODE = re.compile(r"pipeline/.+|\w+\.py")
+_COMMAND = re.compile(r"python (?:-m pipeline )?(\w+)(?:\.py)?")
+_HEADER = f"""# Written by discern init. Paths come from conf/paths.yaml, and settings from conf/. A
+# stage runs again where its settings, its inputs or the version of Discern ({VERSION}) changed.
+"""
+# What is written beside the outputs that DVC keeps out of git itself.
+_UNTRACKED = ("wandb", "dvc_plots", "encoders")
+_README = """# {name}
+
+A project of Discern, which learns to tell real shootings from fictional ones.
+
+1. `git init && dvc init`, once.
+2. Put collections under `footage/`, one folder each with an `index.csv` that labels its files.
+3. `dvc repro` makes everything that is not up to date; open `reports/report.html`.
+
+`conf/` holds every setting; `conf/synthesize.yaml` says how much footage is rendered beside yours.
+`discern --help` lists the commands, which all run in this folder.
+"""
+
+
+def run(folder: Path) -> None:
+    """Write the files of a new project into a folder, which is made where there is none.
+
+    Raises:
+        UserError: a file of these is there already; nothing is written then.
+    """
+    footage = str(_paths()["footage"])
+    texts = {
+        project.DVC: stages(yaml.safe_load((project.TEMPLATE / project.DVC).read_text())),
+        ".gitignore": _ignored(),
+        "README.md": _README.format(name=folder.resolve().name),
+        f"{footage}/README.md": (project.TEMPLATE / footage / "README.md").read_text(),
+    }
+    for name in (project.CONF, *texts):
+        if (folder / name).exists():
+            raise UserError(f"{folder / name}: is there already; name a folder without it")
+    shutil.copytree(project.TEMPLATE / project.CONF, folder / project.CONF)
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    print(f"{folder}: a new project\nNext:\n  cd {folder}")
+    if shutil.which("git") is None:
+        print("  install git, for example: apt-get install git")
+    print("  git init && dvc init\n  dvc repro, once there is a collection under footage/")
+
+
+def stages(repository: Mapping[str, Any]) -> str:
+    """The dvc.yaml of a new project, from the content of that of the repository.
+
+    The commands are those of the installed package, and its version stands for the files of code.
+    """
+    told = {
+        "cmd": f"discern --version > {VERSION}",
+        # A new version is found by asking for it only.
+        "always_changed": True,
+        "outs": [{VERSION: {"cache": False}}],
+    }
+    new = {"version": told} | {
+        name: stage
+        | {
+            "cmd": _COMMAND.sub(r"discern \1", stage["cmd"]),
+            "deps": [VERSION, *(dep for dep in stage["deps"] if not _CODE.fullmatch(dep))],
+        }
+        for name, stage in repository["stages"].items()
+    }
+    return _HEADER + yaml.safe_dump(
+        {**repository, "stages": new}, sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+def _paths() -> dict[str, str]:
+    found: dict[str, str] = yaml.safe_load(
+        (project.TEMPLATE / project.CONF / "paths.yaml").read_text()
+    )
+    return found
+
+
+def _ignored() -> str:
+    """What git should not see, beside what DVC tells it: outputs that DVC does not track."""
+    tracked = (project.TEMPLATE / project.DVC).read_text()
+    folders = [path for key, path in _paths().items() if f"${{{key}}}" not in tracked]
+    return "".join(f"/{folder}/\n" for folder in [*folders, *_UNTRACKED])

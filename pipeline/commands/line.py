@@ -1,0 +1,129 @@
+"""The command line: the stages and commands that it may name, and what each of them is told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pipeline
+from pipeline import app
+from pipeline.commands import init
+from pipeline.config import STAGES
+from pipeline.store import workdir
+from pipeline.system import project
+
+RECIPES = ("train", "evaluate")
+"""Stages that are a script of their own beside `pipeline/`, and no module of `pipeline.stages`."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that is no stage."""
+
+    told: tuple[str, ...] = ()
+    """What it is told first; what stands in brackets may be left out or repeated."""
+    config: str = "ingest"
+    """The stage or command whose keys it takes."""
+    writes: str | None = None
+    """What only one process at a time may write."""
+
+    @property
+    def num_needed(self) -> int:
+        """Arguments that cannot be left out."""
+        return sum(not what.startswith("[") for what in self.told)
+
+
+COMMANDS = {
+    "explain": Command(("<file or clip id>",)),
+    "forget": Command(("<collection>/<recording>",), writes="footage/forgotten.csv"),
+    "catalogue": Command(writes="the catalogue"),
+    "verify": Command(("[root]",)),
+    "adapt": Command(("<collection>",), config="adapt", writes="the adapted weights"),
+    "compare": Command(("[revision …]",), config="compare"),
+    "export": Command(config="export", writes="the export"),
+    "find-lr": Command(config="train", writes="the plot of find-lr"),
+    "overfit": Command(config="train"),
+}
+_INIT = "init"
+_HELP = """
+All but init run in the folder of a project, which is one with conf/ and dvc.yaml. Its conf/ holds
+every key with its value; key=value sets one for this run. {program} <stage> --cfg job prints the
+values that a stage would run with, and dvc repro runs all stages that have something new to do.
+"""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the stage or command that the first argument names."""
+    name, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    if name in RECIPES:
+        _recipe(name).main(rest)
+    elif name in STAGES:
+        app.stage(name)(import_module(f"pipeline.stages.{name}").run)(rest)
+    elif name == _INIT and len(rest) == 1:
+        work = partial(init.run, Path(rest[0]))
+        app.run(name, work, kept="run it again", needs_project=False)
+    elif name in COMMANDS and len(rest) >= COMMANDS[name].num_needed:
+        _run(name, rest)
+    elif name in ("-h", "--help"):
+        print(f"usage: {_usage()}\n{_HELP.format(program=_program()).rstrip()}")
+    elif name == "--version":
+        print(f"discern {pipeline.__version__}")
+    else:
+        known = not name or name in COMMANDS or name == _INIT
+        sys.exit(f"{'' if known else f'{name}: there is no such command; '}usage: {_usage()}")
+
+
+def _program() -> str:
+    """What starts this command line."""
+    is_module = Path(sys.argv[0]).name == "__main__.py"
+    return "python -m pipeline" if is_module else "discern"
+
+
+def _usage() -> str:
+    program = _program()
+    lines = [
+        f"{program} {_INIT} <folder>",
+        f"{program} {{{','.join(STAGES)}}} [key=value …]",
+        *(
+            " ".join([program, name, *command.told, "[key=value …]"])
+            for name, command in COMMANDS.items()
+        ),
+        f"{program} --version",
+    ]
+    return "\n       ".join(lines)
+
+
+def _recipe(name: str) -> ModuleType:
+    """`train.py` or `evaluate.py` as a module, from wherever this version of the code has it."""
+    spec = spec_from_file_location(name, project.TEMPLATE / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    # Dataclasses look up the module that they stand in.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _run(name: str, arguments: list[str]) -> None:
+    command = COMMANDS[name]
+    num_subjects = command.num_needed
+    if num_subjects < len(command.told):
+        num_subjects = sum("=" not in argument for argument in arguments)
+    subjects, overrides = arguments[:num_subjects], arguments[num_subjects:]
+
+    def work() -> None:
+        cfg = app.compose(command.config, *overrides)
+        module = import_module(f"pipeline.commands.{name.replace('-', '_')}")
+        if command.writes is None:
+            module.run(*subjects, cfg=cfg)
+            return
+        with workdir.claimed(command.writes, Path(cfg.paths.work)):
+            module.run(*subjects, cfg=cfg)
+
+    app.run(name, work, kept="nothing was changed; run it again, which starts anew")

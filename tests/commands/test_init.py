@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline import app
+from pipeline.commands import init
+from pipeline.errors import UserError
+from pipeline.system import project
+
+REPOSITORY = yaml.safe_load((project.TEMPLATE / "dvc.yaml").read_text())
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    folder = tmp_path / "mine"
+    init.run(folder)
+    return folder
+
+
+@pytest.fixture
+def dvc(made: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((made / "dvc.yaml").read_text())
+    return found
+
+
+def test_it_makes_a_project_with_the_settings_of_this_version(made: Path) -> None:
+    assert project.find(made) == made
+    shipped = project.TEMPLATE / "conf"
+    names = sorted(path.relative_to(shipped) for path in shipped.rglob("*.yaml"))
+    assert sorted(path.relative_to(made / "conf") for path in (made / "conf").rglob("*")) == names
+    assert all((made / "conf" / n).read_bytes() == (shipped / n).read_bytes() for n in names)
+    assert len((made / "README.md").read_text().splitlines()) <= 10
+    assert (made / "footage").is_dir()
+
+
+def test_the_stages_are_the_repository_s_but_for_commands_and_code(dvc: dict[str, Any]) -> None:
+    stages = dict(dvc["stages"])
+    assert stages.pop("version")["outs"] == [{init.VERSION: {"cache": False}}]
+    assert list(stages) == list(REPOSITORY["stages"])
+    for name, stage in stages.items():
+        known = REPOSITORY["stages"][name]
+        data = [dep for dep in known["deps"] if not dep.startswith("pipeline/")]
+        scripts = [dep for dep in data if dep.endswith(".py")]
+        assert stage["deps"] == [init.VERSION, *(dep for dep in data if dep not in scripts)]
+        assert stage | {"cmd": "", "deps": []} == known | {"cmd": "", "deps": []}
+        assert stage["cmd"].split()[:2] == ["discern", name]
+    assert {k: v for k, v in dvc.items() if k != "stages"} == {
+        k: v for k, v in REPOSITORY.items() if k != "stages"
+    }
+
+
+def test_arguments_of_a_script_stay(dvc: dict[str, Any]) -> None:
+    one = {"cmd": "python evaluate.py a=1", "deps": ["evaluate.py", "pipeline/learn", "${clips}"]}
+    stages = yaml.safe_load(init.stages({"stages": {"evaluate": one}}))["stages"]
+    assert stages["evaluate"] == {
+        "cmd": "discern evaluate a=1",
+        "deps": [init.VERSION, "${clips}"],
+    }
+
+
+def test_git_sees_neither_the_work_folder_nor_a_report_of_a_collection(made: Path) -> None:
+    ignored = (made / ".gitignore").read_text().splitlines()
+    assert {"/.work/", "/reports-collections/", "/wandb/"} <= set(ignored)
+    # DVC itself keeps its outputs out of git.
+    assert "/reports/" not in ignored
+
+
+@pytest.mark.parametrize(
+    "name", ["dvc.yaml", "conf/mine.yaml", "README.md", ".gitignore", "footage/README.md"]
+)
+def test_it_overwrites_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match="is there already"):
+        init.run(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_folder_with_footage_alone_becomes_a_project(tmp_path: Path) -> None:
+    (tmp_path / "footage" / "phone").mkdir(parents=True)
+    init.run(tmp_path)
+    assert project.find(tmp_path) == tmp_path
+
+
+def test_it_needs_neither_git_nor_a_project_and_says_what_comes_next(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "init", "mine"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": "", "PYTHONPATH": str(app.PROJECT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == (
+        "mine: a new project\nNext:\n  cd mine\n  install git, for example: apt-get install git\n"
+        "  git init && dvc init\n  dvc repro, once there is a collection under footage/\n"
+    )
+    assert (tmp_path / "mine" / "dvc.yaml").is_file()
+
+
+def test_dvc_reads_what_it_writes(made: Path) -> None:
+    dvc = str(Path(sys.executable).with_name("dvc"))
+    subprocess.run([dvc, "init", "--no-scm", "-q"], cwd=made, check=True)
+    listed = subprocess.run(
+        [dvc, "stage", "list", "--name-only"], cwd=made, check=True, capture_output=True, text=True
+    )
+    assert listed.stdout.split() == ["version", *REPOSITORY["stages"]]
