@@ -11,7 +11,6 @@ from torch.nn.utils import clip_grad_norm_
 from pipeline.config import TrainApp
 from pipeline.learn.batch import Batch
 from pipeline.learn.classifier import answer, to_channels_last
-from pipeline.learn.ema import RunningMean
 from pipeline.learn.loader import Loader
 from pipeline.learn.losses import joint_loss
 from pipeline.learn.networks.base import Network
@@ -61,16 +60,10 @@ class BareLoop:
             to_channels_last(network)
         self.cfg, self.device = cfg, device
         self.network = network.to(device).train()
-        self.mean = RunningMean(self.network, cfg.ema_decay) if cfg.ema_decay else None
         self.optimiser = adamw(self.network, cfg)
         self.schedule = schedule(self.optimiser, cfg, num_steps)
         self.answer = torch.compile(answer) if cfg.run.compile else answer
         self.num_steps = 0
-
-    @property
-    def judged(self) -> Network:
-        """The network to score with."""
-        return self.network if self.mean is None else self.mean.network
 
     def step(self, batch: Batch, place: int | None = None) -> None:
         """Learn from a batch.
@@ -93,5 +86,3 @@ class BareLoop:
         place = self.schedule.last_epoch + 1 if place is None else place
         while self.schedule.last_epoch < place:
             self.schedule.step()
-        if self.mean is not None:
-            self.mean.update(self.network, self.num_steps)

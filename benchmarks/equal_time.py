@@ -57,7 +57,7 @@ class Learner:
     def predict(self, clips: video.Frames) -> Any:
         """Probabilities (B, 4) of clips (B, T, H, W, 3)."""
         with torch.inference_mode():
-            return self.loop.judged.eval()(torch.from_numpy(clips)).double().softmax(1).numpy()
+            return self.loop.network.eval()(torch.from_numpy(clips)).double().softmax(1).numpy()
 
 
 def epochs(data: PackedData) -> Iterator[Batch]:

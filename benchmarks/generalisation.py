@@ -62,7 +62,6 @@ ROWS = (
     Row("frame", ("model.name=frame",)),
     Row("causal"),
     Row("causal without eyes", embed=("pictures.name=none",)),
-    Row("causal with residual", ("model.residual=true",)),
     Row("variants", VARIANTS, (MADE,)),
     Row("variants but camera", VARIANTS, (MADE, "camera.p=0")),
     Row("variants but sensor", VARIANTS, (MADE, "sensor.p=0")),

@@ -257,7 +257,6 @@ class ModelConfig:
     """`causal`, `frame`, `hf:<folder or hub id>`, or `module:factory` of your own."""
     widths: list[int] = between(1)
     dilations: list[int] = between(1)
-    residual: bool = MISSING
     dropout: float = between(0, 0.95)
     hf: HfConfig = MISSING
 
@@ -332,8 +331,6 @@ class TrainConfig:
     warmup_fraction: float = between(0, 1)
     weight_decay: float = between(0)
     gradient_clip: float = between(0)
-    ema_decay: float = between(0, 0.99999)
-    """Of the running mean of the weights, which is then what is judged and saved; 0 for none."""
     loss: LossConfig = MISSING
     patience: int = between(0)
     """Epochs without a better one after which training stops; 0 for never."""

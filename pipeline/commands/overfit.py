@@ -34,7 +34,7 @@ def run(cfg: TrainApp) -> None:
         UserError: the loss stays above `ENOUGH` for `NUM_STEPS` steps.
     """
     cfg.run.devices = cfg.accumulate = 1
-    cfg.weight_decay = cfg.ema_decay = cfg.model.dropout = 0.0
+    cfg.weight_decay = cfg.model.dropout = 0.0
     cfg.loss = replace(cfg.loss, label_smoothing=0.0)
     cfg.num_epochs = 1
     packed = Packed.open(cfg.paths.packed, Path(cfg.paths.work), cfg.run.cache_gb)

@@ -18,8 +18,7 @@ from pipeline.config import ClipFormat, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import networks
 from pipeline.learn.batch import Batch
-from pipeline.learn.distributed import gathered, gathered_objects
-from pipeline.learn.ema import RunningMean
+from pipeline.learn.distributed import averaged, gathered_objects, own_share
 from pipeline.learn.losses import IS_DISCHARGE, discharge_loss, joint_loss
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.product import discharge_log_odds
@@ -50,6 +49,7 @@ class Classifier(pl.LightningModule):
     """
 
     loss_sum: Tensor
+    """Sum of the losses of this process over the epoch so far."""
     val_logits: Tensor
     val_labels: Tensor
 
@@ -63,16 +63,9 @@ class Classifier(pl.LightningModule):
         self.network = networks.build(cfg.model, clip)
         if cfg.run.channels_last:
             to_channels_last(self.network)
-        self.mean = RunningMean(self.network, cfg.ema_decay) if cfg.ema_decay else None
-        # Of the epoch so far: a state, because a run may go on in the middle of an epoch.
-        self.register_buffer("loss_sum", torch.zeros(()))
+        self.register_buffer("loss_sum", torch.zeros(()), persistent=False)
         self._answer = torch.compile(answer) if cfg.run.compile else answer
         self._validated: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    @property
-    def judged(self) -> Network:
-        """The network that is validated and kept."""
-        return self.network if self.mean is None else self.mean.network
 
     def setup(self, stage: str) -> None:
         """Lightning sets another number of threads where several processes train."""
@@ -92,11 +85,15 @@ class Classifier(pl.LightningModule):
         return loss
 
     def loss(self, batch: Batch) -> Tensor:
-        """Alter the clips of a batch, answer, and compare; over the batches of all processes."""
+        """Alter the clips of a batch, answer, and compare; of the share of this process alone.
+
+        All shares are equally large, so that gradients averaged over the processes, as DDP does,
+        are those of the whole batch.
+        """
         clips = alter(batch.clips, batch.epochs, batch.places, self.cfg)
         logits = self._answer(self.network, clips)
         loss = discharge_loss if self.discharge_alone else joint_loss
-        return loss(gathered(logits), gathered(batch.labels), self.cfg.loss)
+        return loss(logits, batch.labels, self.cfg.loss)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Look now and then, and before validation, whether the numbers are finite."""
@@ -107,16 +104,11 @@ class Classifier(pl.LightningModule):
         """Raise `Diverged` if a loss of the epoch, up to a batch, or a weight is not finite."""
         where = f"in epoch {self.current_epoch}, by batch {batch_idx}"
         remedy = "lower lr or gradient_clip in conf/train.yaml (earlier weights are kept)"
-        if not self.loss_sum.isfinite():
-            raise Diverged(f"the loss became {self.loss_sum.item()} {where}; {remedy}")
+        loss_sum = averaged(self.loss_sum)
+        if not loss_sum.isfinite():
+            raise Diverged(f"the loss became {loss_sum.item()} {where}; {remedy}")
         if not torch.stack([p.isfinite().all() for p in self.network.parameters()]).all():
             raise Diverged(f"weights became infinite or no numbers {where}; {remedy}")
-
-    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, and let the running mean of the weights follow."""
-        super().optimizer_step(*args, **kwargs)
-        if self.mean is not None:
-            self.mean.update(self.network, self.global_step + 1)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the epoch before."""
@@ -124,7 +116,7 @@ class Classifier(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the answers of a batch."""
-        logits = self._answer(self.judged, batch.clips)
+        logits = self._answer(self.network, batch.clips)
         self._validated.append((batch.places.cpu(), logits.float().cpu(), batch.labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
@@ -133,7 +125,7 @@ class Classifier(pl.LightningModule):
         places, logits, labels = (torch.cat(column) for column in zip(*answers, strict=True))
         order = places.argsort()
         self.val_logits, self.val_labels = logits[order], labels[order]
-        self.log("train_loss", self.loss_sum / self.num_batches, prog_bar=True)
+        self.log("train_loss", averaged(self.loss_sum) / self.num_batches, prog_bar=True)
         found = judge(
             self.val_logits,
             self.val_labels,
@@ -154,17 +146,19 @@ class Classifier(pl.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say what network the weights are of."""
+        """Say what network the weights are of, and what each process has lost so far."""
         checkpoint["architecture"] = self.network.architecture()
+        checkpoint["loss_sums"] = gathered_objects(self.loss_sum.item())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse the weights of another network with a `UserError`."""
+        """Go on with the epoch's loss; refuse the weights of another network with a `UserError`."""
         found, asked = checkpoint["architecture"], self.network.architecture()
         if found != asked:
             raise UserError(
                 f"the checkpoint is of the network {found}, and conf/train.yaml asks for {asked}; "
                 "ask for the former, or remove the checkpoint to start anew"
             )
+        self.loss_sum.fill_(own_share(checkpoint["loss_sums"]))
 
 
 def answer(network: Network, clips: Tensor) -> Tensor:

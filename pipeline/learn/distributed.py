@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,17 +17,13 @@ def is_distributed() -> bool:
     return distributed.is_available() and distributed.is_initialized()
 
 
-def gathered(tensor: Tensor) -> Tensor:
-    """Concatenate the (B, …) tensors of all processes, in the order of their ranks.
-
-    A loss of gathered tensors is the same in every process, and its gradients, averaged over
-    the processes as DDP does, are those of one process with the whole batch.
-    """
+def averaged(tensor: Tensor) -> Tensor:
+    """The mean of the tensors of all processes, of any shape; no gradient passes through it."""
     if not is_distributed():
-        return tensor
-    parts = [torch.zeros_like(tensor) for _ in range(distributed.get_world_size())]
-    parts[distributed.get_rank()] = tensor
-    return _total(torch.cat(parts))
+        return tensor.detach()
+    total = tensor.detach().clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
 
 
 def gathered_objects(value: Any) -> list[Any]:
@@ -36,6 +33,18 @@ def gathered_objects(value: Any) -> list[Any]:
     values: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(values, value)
     return values
+
+
+def own_share(values: Sequence[float]) -> float:
+    """The value that this process gave to `gathered_objects`, or the mean of the values.
+
+    It is the mean where another number of processes gave them.
+    """
+    if not is_distributed():
+        rank, world = 0, 1
+    else:
+        rank, world = distributed.get_rank(), distributed.get_world_size()
+    return values[rank] if len(values) == world else sum(values) / len(values)
 
 
 def highest(value: int, device: torch.device) -> int:

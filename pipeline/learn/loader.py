@@ -10,7 +10,6 @@ import mmap
 import os
 import signal
 import threading
-import warnings
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchdata.stateful_dataloader import StatefulDataLoader
+from torch.utils.data import DataLoader
 
 from pipeline.errors import UserError
 from pipeline.learn.batch import Batch
@@ -40,8 +39,8 @@ class Loader:
     of them from the r-th, so that all ranks see together what one would alone. Set the epoch by
     `sampler.set_epoch` before an iteration begins, which Lightning does.
 
-    `state_dict` is the place in the epoch. It goes on with any number of workers, which
-    torchdata's own state does not, and, with the global batch size, of ranks.
+    `state_dict` is the place in the epoch. It goes on with any number of workers and, with the
+    same global batch size, of ranks.
 
     `clips` lie in memory that is used again once nothing refers to them or to views of them.
     """
@@ -73,23 +72,18 @@ class Loader:
         self._slots = _Slots(num_slots, (batch_size // world, *packed.samples.shape))
         num_draws = len(sampler) // batch_size * batch_size if drop_last else len(sampler)
         self._requests = _Requests(sampler, self._slots, batch_size, num_draws, rank, world)
-        with warnings.catch_warnings():
-            # It calls what torch has deprecated since.
-            warnings.filterwarnings("ignore", ".*set_vital.*")
-            self._loader: StatefulDataLoader[_Request | UserError] = StatefulDataLoader(
-                _Filler(packed, self._slots),
-                batch_size=None,
-                sampler=self._requests,
-                collate_fn=_as_it_is,
-                num_workers=num_workers,
-                persistent_workers=num_workers > 0,
-                prefetch_factor=_PREFETCH if num_workers else None,
-                # Workers inherit the slots.
-                multiprocessing_context="fork" if num_workers else None,
-                worker_init_fn=_obey_the_parent_alone,
-                # The place in the epoch, which is kept here, is all the state there is.
-                snapshot_every_n_steps=0,
-            )
+        self._loader: DataLoader[_Request | UserError] = DataLoader(
+            _Filler(packed, self._slots),
+            batch_size=None,
+            sampler=self._requests,
+            collate_fn=_as_it_is,
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+            prefetch_factor=_PREFETCH if num_workers else None,
+            # Workers inherit the slots.
+            multiprocessing_context="fork" if num_workers else None,
+            worker_init_fn=_obey_the_parent_alone,
+        )
         self._place = {"epoch": 0, "batch": 0}
         self._resumed: dict[str, int] | None = None
 

@@ -174,7 +174,7 @@ class History(pl.Callback):
                 f"the val loss became {row['val_loss']} in epoch {trainer.current_epoch}; "
                 "lower lr or gradient_clip in conf/train.yaml (earlier weights are kept)"
             )
-        self.add(row, pl_module.judged, pl_module.val_logits, pl_module.val_labels)
+        self.add(row, pl_module.network, pl_module.val_logits, pl_module.val_labels)
         trainer.should_stop = self.is_stalled
         self._save(trainer, pl_module, pl_module.num_batches - 1)
         if stopped_by := distributed.highest(interrupts.due() or 0, trainer.strategy.root_device):

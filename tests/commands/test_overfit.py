@@ -32,7 +32,7 @@ def config(tmp_path: Path, *overrides: str) -> TrainApp:
 def test_a_sound_network_learns_a_batch_by_heart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    overfit.run(config(tmp_path, "lr=1e-2", "ema_decay=0.99", "accumulate=2"))
+    overfit.run(config(tmp_path, "lr=1e-2", "accumulate=2"))
     printed = capsys.readouterr().out
     assert "one batch is learned by heart: loss 0.0" in printed
     assert 3 < int(printed.split("after ")[1].split()[0]) < overfit.NUM_STEPS

@@ -37,17 +37,6 @@ def test_equal_seeds_begin_with_equal_weights() -> None:
     assert not torch.equal(first_weight(classifier()), first_weight(classifier("seed=8")))
 
 
-def test_the_running_mean_is_judged_where_there_is_one() -> None:
-    assert (without := classifier()).judged is without.network
-    module = classifier("ema_decay=0.9")
-    assert module.mean is not None
-    assert module.judged is module.mean.network is not module.network
-    optimised = module.configure_optimizers()["optimizer"].param_groups
-    assert not {id(p) for g in optimised for p in g["params"]} & {
-        id(p) for p in module.judged.parameters()
-    }
-
-
 def test_the_schedule_counts_steps_and_not_batches() -> None:
     configured = classifier(
         "num_epochs=2", "accumulate=3", "warmup_fraction=0"

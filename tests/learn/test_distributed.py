@@ -7,7 +7,7 @@ import torch
 from torch import distributed, multiprocessing, nn
 
 from pipeline.config import LossConfig
-from pipeline.learn.distributed import SyncedBatchNorms, gathered, gathered_objects
+from pipeline.learn.distributed import SyncedBatchNorms, averaged, gathered_objects, own_share
 from pipeline.learn.losses import joint_loss
 from tests.learn.networks.nets import small_causal
 
@@ -15,10 +15,15 @@ NUM_PROCESSES = 2
 NUM_PICTURES = 12
 
 
-def test_one_process_gathers_what_it_has() -> None:
+def test_one_process_has_its_own_mean_and_objects() -> None:
     tensor = torch.ones(2, 3)
-    assert gathered(tensor) is tensor
+    assert torch.equal(averaged(tensor), tensor)
     assert gathered_objects("a") == ["a"]
+    assert own_share([3.0]) == 3.0
+
+
+def test_what_more_processes_gave_is_shared_evenly() -> None:
+    assert own_share([1.0, 4.0]) == 2.5
 
 
 def test_batch_norms_become_what_they_were() -> None:
@@ -46,7 +51,7 @@ def learn(rank: int, num_processes: int) -> dict[str, torch.Tensor]:
     pictures = torch.randn(NUM_PICTURES, 3, 5, 5, dtype=torch.float64)[some]
     labels = (torch.arange(NUM_PICTURES) % 4)[some]
     logits = classify(embed(pictures))
-    loss = joint_loss(gathered(logits), gathered(labels), LossConfig(0.1, 0.5, 0.5))
+    loss = joint_loss(logits, labels, LossConfig(0.1, 0.5, 0.5))
     loss.backward()
     found = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     assert len(found) == len(list(network.parameters()))
@@ -54,7 +59,7 @@ def learn(rank: int, num_processes: int) -> dict[str, torch.Tensor]:
         for gradient in found.values():
             distributed.all_reduce(gradient)
             gradient /= num_processes
-    return {**found, **dict(network.named_buffers()), "loss": loss.detach()}
+    return {**found, **dict(network.named_buffers()), "loss": averaged(loss)}
 
 
 def process(rank: int, folder: Path) -> None:
@@ -63,6 +68,7 @@ def process(rank: int, folder: Path) -> None:
     distributed.init_process_group("gloo", store, rank=rank, world_size=NUM_PROCESSES)
     torch.save(learn(rank, NUM_PROCESSES), folder / f"{rank}.pt")
     assert gathered_objects("ab"[: rank + 1]) == ["a", "ab"]
+    assert own_share([5.0, 7.0]) == (5.0, 7.0)[rank]
     distributed.destroy_process_group()
 
 

@@ -40,7 +40,6 @@ def build(model: ModelConfig, clip: ClipFormat) -> Network:
         return CausalNet(
             widths=model.widths,
             dilations=model.dilations,
-            residual=model.residual,
             dropout=model.dropout,
             window=clip.num_frames,
             size=clip.size,
@@ -51,7 +50,7 @@ def build(model: ModelConfig, clip: ClipFormat) -> Network:
                 f"conf/train.yaml: model.widths={model.widths}; "
                 "give one width for the stem and one for each block"
             )
-        return FrameNet(widths=model.widths, residual=model.residual, dropout=model.dropout)
+        return FrameNet(widths=model.widths, dropout=model.dropout)
     if model.name.startswith(HF):
         from pipeline.learn.networks.hf import HfNet
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from pipeline.learn.networks.base import State, StreamingNetwork
 from pipeline.learn.networks.blocks import Halve, fresh_head, whole_frame
-from pipeline.learn.networks.stem import Colours, Traces, luma_of
+from pipeline.learn.networks.stem import Changes, Colours, luma_of
 
 
 class CausalNet(StreamingNetwork):
@@ -26,7 +26,6 @@ class CausalNet(StreamingNetwork):
     Args:
         widths: channels of the stem, then of each block.
         dilations: frames between the three taps in time of each block.
-        residual: look at noise beside colours and their changes.
         window: frames back that the answer is pooled over, `num_frames` of a clip.
         size: pixels of a frame's side.
     """
@@ -36,7 +35,6 @@ class CausalNet(StreamingNetwork):
         *,
         widths: Sequence[int],
         dilations: Sequence[int],
-        residual: bool,
         dropout: float,
         window: int,
         size: int,
@@ -44,9 +42,9 @@ class CausalNet(StreamingNetwork):
         super().__init__()
         assert len(widths) == len(dilations) + 1 > 1, (widths, dilations)
         self.widths, self.dilations = tuple(widths), tuple(dilations)
-        self.residual, self.window, self.size = residual, window, size
+        self.window, self.size = window, size
         self.colours = Colours(widths[0])
-        self.traces = Traces(widths[1], in_time=True, residual=residual)
+        self.changes = Changes(widths[1])
         self.halves = nn.ModuleList(Halve(width_in, width) for width_in, width in pairwise(widths))
         self.pasts = nn.ModuleList(
             LookBack(width, dilation) for width, dilation in zip(widths[1:], dilations, strict=True)
@@ -62,7 +60,6 @@ class CausalNet(StreamingNetwork):
             "name": "causal",
             "widths": list(self.widths),
             "dilations": list(self.dilations),
-            "residual": self.residual,
             "dropout": self.dropout.p,
             "window": self.window,
             "size": self.size,
@@ -132,7 +129,7 @@ class CausalNet(StreamingNetwork):
         for number, (halve, past) in enumerate(zip(self.halves, self.pasts, strict=True)):
             frames = halve(frames)
             if number == 0:
-                frames = frames + self.traces(torch.cat([before[:, None], luma], dim=1))
+                frames = frames + self.changes(torch.cat([before[:, None], luma], dim=1))
             frames, state[f"past_{number}"] = past(frames, num_frames, state[f"past_{number}"])
         return whole_frame(frames).unflatten(0, (-1, num_frames)), state
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.blocks import Halve, fresh_head, whole_frame
-from pipeline.learn.networks.stem import Colours, Traces, luma_of
+from pipeline.learn.networks.stem import Colours
 
 
 class FrameNet(Network):
@@ -20,12 +20,11 @@ class FrameNet(Network):
     As large and as costly as a `CausalNet` of the same widths, whose taps in time lie in space.
     """
 
-    def __init__(self, *, widths: Sequence[int], residual: bool, dropout: float) -> None:
+    def __init__(self, *, widths: Sequence[int], dropout: float) -> None:
         super().__init__()
         assert len(widths) > 1, widths
-        self.widths, self.residual = tuple(widths), residual
+        self.widths = tuple(widths)
         self.colours = Colours(widths[0])
-        self.traces = Traces(widths[1], in_time=False, residual=True) if residual else None
         self.halves = nn.ModuleList(Halve(width_in, width) for width_in, width in pairwise(widths))
         self.asides = nn.ModuleList(
             LookAside(width, across=number % 2 == 1) for number, width in enumerate(widths[1:])
@@ -40,18 +39,14 @@ class FrameNet(Network):
         return {
             "name": "frame",
             "widths": list(self.widths),
-            "residual": self.residual,
             "dropout": self.dropout.p,
         }
 
     def embed(self, clips: Tensor) -> Tensor:
         """As in `Network`: the mean over the frames, as that of logits is the logits of this."""
         frames = self.colours(clips)
-        for number, (halve, aside) in enumerate(zip(self.halves, self.asides, strict=True)):
-            frames = halve(frames)
-            if number == 0 and self.traces is not None:
-                frames = frames + self.traces(luma_of(clips))
-            frames = aside(frames)
+        for halve, aside in zip(self.halves, self.asides, strict=True):
+            frames = aside(halve(frames))
         return self.norm(whole_frame(frames)).unflatten(0, clips.shape[:2]).mean(1)
 
     def classify(self, features: Tensor) -> Tensor:

@@ -17,9 +17,7 @@ from tests.learn.toy import FORMAT, write_toy
 
 
 def test_weights_without_an_encoder_are_refused(detector: Path) -> None:
-    network = CausalNet(
-        widths=(8, 8), dilations=(1,), residual=False, dropout=0.0, window=8, size=32
-    )
+    network = CausalNet(widths=(8, 8), dilations=(1,), dropout=0.0, window=8, size=32)
     weights.save(
         detector / "models",
         network.state_dict(),

@@ -91,7 +91,6 @@ def write_detector(folder: Path) -> None:
     pixels = CausalNet(
         widths=(8, 8),
         dilations=(1,),
-        residual=False,
         dropout=0.0,
         window=FORMAT.num_frames,
         size=FORMAT.size,

@@ -12,14 +12,14 @@ from tests.learn.toy import FORMAT
 def small_causal(**changes: Any) -> CausalNet:
     """With an opinion and norms that do something, which a network has only after training."""
     torch.manual_seed(0)
-    values = {"widths": (8, 8, 16), "dilations": (1, 2), "residual": True, "dropout": 0.0}
+    values = {"widths": (8, 8, 16), "dilations": (1, 2), "dropout": 0.0}
     values |= {"window": FORMAT.num_frames, "size": FORMAT.size}
     return opinionated(CausalNet(**{**values, **changes}))
 
 
 def small_frame(**changes: Any) -> FrameNet:
     torch.manual_seed(0)
-    values = {"widths": (8, 8, 16), "residual": True, "dropout": 0.0}
+    values = {"widths": (8, 8, 16), "dropout": 0.0}
     return opinionated(FrameNet(**{**values, **changes}))
 
 

@@ -36,7 +36,7 @@ number = 3
 DERIVED = """
 from pipeline.learn.networks.frame import FrameNet
 def make(clip):
-    return FrameNet(widths=(8, 8), residual=False, dropout=0.0)
+    return FrameNet(widths=(8, 8), dropout=0.0)
 """
 Write = Callable[[str, str], None]
 
