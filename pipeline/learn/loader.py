@@ -13,13 +13,13 @@ import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from pipeline.errors import UserError
 from pipeline.learn.batch import Batch
@@ -205,8 +205,8 @@ class _Requests:
             yield _Request(self._slots.take(), rows[places], self._sampler.epoch, places)
 
 
-class _Filler:
-    """What workers do."""
+class _Filler(Dataset["_Request | UserError"]):
+    """Reads the rows of a request into its slot, in a worker process where there are any."""
 
     def __init__(self, packed: Packed, slots: _Slots) -> None:
         self._packed, self._slots = packed, slots
@@ -235,7 +235,7 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _as_it_is(request: _Request | UserError) -> _Request | UserError:
+def _as_it_is(request: Any) -> Any:
     return request
 
 
