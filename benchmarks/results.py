@@ -22,13 +22,13 @@ from typing import Any
 import yaml
 from outcome import Cell, Outcome, read
 
-from pipeline import app
 from pipeline.errors import UserError
 from pipeline.store.manifest import CLASSES
 
-INPUTS = app.PROJECT / "docs" / "results"
-PAGE = app.PROJECT / "docs" / "results.md"
-LOCK = app.PROJECT / "dvc.lock"
+PROJECT = Path(__file__).resolve().parents[1]
+INPUTS = PROJECT / "docs" / "results"
+PAGE = PROJECT / "docs" / "results.md"
+LOCK = PROJECT / "dvc.lock"
 BENCHMARKS = "benchmarks"
 DRAW = "draw.json"
 COPIED = {
@@ -363,11 +363,11 @@ def _order(names: Sequence[str] | dict[str, str]) -> Any:
 
 def main() -> None:
     try:
-        collect(app.PROJECT, INPUTS)
+        collect(PROJECT, INPUTS)
     except UserError as error:
         sys.exit(f"results: {error}")
     PAGE.write_text(render(INPUTS))
-    print(f"wrote {PAGE.relative_to(app.PROJECT)}")
+    print(f"wrote {PAGE.relative_to(PROJECT)}")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-from pipeline import app
-
-ROOT = app.PROJECT
+ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
