@@ -40,6 +40,7 @@ from pipeline.assess.page.report import Provenance, without_pictures
 from pipeline.assess.results import PAGE, write_results
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.summary import headline
 from pipeline.commands import revisions
 from pipeline.config import ClipFormat, EvaluateApp, tracked
@@ -152,7 +153,7 @@ def run(cfg: EvaluateApp) -> None:
             )
         root = write_lineage(folder, job.hashes)
     for name, part in metrics.items():
-        log.info("evaluate: %s: %s", name, json.dumps(part["shooting"]))
+        log.info("evaluate: %s: %s", name, json.dumps(as_json(part["shooting"])))
     for one in found:
         for verdict in one.section.verdicts:
             log.info("evaluate: %s: %s: %s", one.name, verdict.state, verdict.says)

@@ -200,9 +200,12 @@ class Examples:
         clusters = np.unique(self.recordings, return_inverse=True)[1].astype(np.int64)
         quiet = ~self.is_shooting
         return {
-            "origin": judge_auroc(Question(self.is_real, self.p_real, clusters), BOOTSTRAP),
-            "score": judge_auroc(Question(self.is_shooting, self.score, clusters), BOOTSTRAP),
-            "false_alarms": judge_share(self.is_alarm[quiet], clusters[quiet], BOOTSTRAP),
+            name: found.to_json()
+            for name, found in (
+                ("origin", judge_auroc(Question(self.is_real, self.p_real, clusters), BOOTSTRAP)),
+                ("score", judge_auroc(Question(self.is_shooting, self.score, clusters), BOOTSTRAP)),
+                ("false_alarms", judge_share(self.is_alarm[quiet], clusters[quiet], BOOTSTRAP)),
+            )
         }
 
 

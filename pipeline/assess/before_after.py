@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +13,8 @@ from pipeline.assess.examples import Examples
 from pipeline.assess.page import wording
 from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.intervals import percentiles
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.statistics.questions import Question
 from pipeline.assess.statistics.summary import questions
@@ -26,7 +28,6 @@ FEWEST_RECORDINGS = 5
 """Of each answer, below which resamples of recordings say nothing of the next recording."""
 GOOD = 0.6
 """An AUROC that is sure to be above this is worth losing; one sure to be below it is lost."""
-_DECIMALS = 6
 _AGREED = "every resample agrees"
 
 
@@ -43,37 +44,38 @@ class Pair:
     reason: str | None = None
 
     @property
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Measured:
         """AUROC before, with its interval."""
-        return self._result(self.before)
+        return self._measured(self.before)
 
     @property
-    def altered(self) -> dict[str, Any]:
+    def altered(self) -> Measured:
         """AUROC after, with its interval."""
-        return self._result(self.after)
+        return self._measured(self.after)
 
     @property
-    def drop(self) -> dict[str, Any]:
+    def drop(self) -> Measured:
         """AUROC that the change costs, with its interval."""
-        return self._result(self.before - self.after)
+        return self._measured(self.before - self.after)
 
-    def beyond(self, share: float) -> dict[str, Any]:
+    def beyond(self, share: float) -> Measured:
         """How much more of what lies above chance is kept than `share` of it, with its interval."""
-        return self._result(self.after - 0.5 - share * (self.before - 0.5))
+        return self._measured(self.after - 0.5 - share * (self.before - 0.5))
 
     @property
     def is_good_before(self) -> bool:
         """Whether there is anything to lose, beyond chance."""
-        return self.reason is None and bool(self.plain["low"] > GOOD)
+        return self.reason is None and self.plain.ends.low > GOOD
 
-    def _result(self, values: FloatArray) -> dict[str, Any]:
+    def _measured(self, values: FloatArray) -> Measured:
         if self.reason is not None:
-            return {"value": None, "low": None, "high": None, "reason": self.reason}
-        tail = (1 - self.confidence) / 2
-        low, high = np.nanquantile(values[1:], [tail, 1 - tail])
-        ends = {"value": values[0], "low": min(low, values[0]), "high": max(high, values[0])}
-        rounded: dict[str, Any] = {k: round(float(v), _DECIMALS) for k, v in ends.items()}
-        return rounded | ({"note": _AGREED} if rounded["low"] == rounded["high"] else {})
+            return Measured.unknown(self.reason)
+        interval = percentiles(values[1:], self.confidence)
+        assert interval is not None
+        # That a resample of so many recordings has one answer alone is no news.
+        interval = replace(interval, num_skipped=0).around(float(values[0]))
+        found = Measured(float(values[0]), interval)
+        return replace(found, note=_AGREED) if found.low == found.high else found
 
 
 def compare(before: Examples, after: Examples, bootstrap: Bootstrap) -> dict[Asked, Pair]:
@@ -138,7 +140,7 @@ def worst(states: Mapping[Any, State]) -> Any:
     return min(states, key=lambda key: order.index(states[key]))
 
 
-def summary(pairs: Mapping[Asked, Pair]) -> dict[str, Any]:
+def summary(pairs: Mapping[Asked, Pair]) -> dict[str, dict[str, Measured]]:
     """For `metrics.json`: by question AUROC before and after, and what is lost."""
     return {
         asked: {"before": pair.plain, "after": pair.altered, "drop": pair.drop}
@@ -146,30 +148,30 @@ def summary(pairs: Mapping[Asked, Pair]) -> dict[str, Any]:
     }
 
 
-def said(result: Mapping[str, Any]) -> str:
+def said(auroc: Measured) -> str:
     """An AUROC with its interval, for a sentence."""
-    return f"{wording.decimal(result['value'])} ({_interval(result)})"
+    return f"{wording.decimal(auroc.known)} ({_interval(auroc)})"
 
 
-def cell(result: Mapping[str, Any]) -> Cell:
+def cell(auroc: Measured) -> Cell:
     """A cell with an AUROC, or with what is lost of it."""
-    return Cell(wording.number("auroc", result["value"]), _interval(result), result["value"])
+    return Cell(wording.number("auroc", auroc.value), _interval(auroc), auroc.value)
 
 
-def _interval(result: Mapping[str, Any]) -> str:
-    return str(result["note"]) if "note" in result else wording.interval("auroc", result)
+def _interval(auroc: Measured) -> str:
+    return auroc.note or wording.interval("auroc", auroc)
 
 
-def said_share(result: Mapping[str, Any]) -> str:
+def said_share(share: Measured) -> str:
     """The interval of a share in per cent, or the reason why there is none."""
-    if result["low"] is None:
-        return str(result["reason"])
-    low, high = wording.percent(result["low"]), wording.percent(result["high"])
+    if share.interval is None:
+        return share.reason or ""
+    low, high = wording.percent(share.interval.low), wording.percent(share.interval.high)
     return f"{low.removesuffix(' %')} to {high}"
 
 
-def share(result: Mapping[str, Any] | None) -> Cell:
+def share(share: Measured | None) -> Cell:
     """A cell with a share in per cent; a dash for None."""
-    if result is None or result["value"] is None:
+    if share is None or share.value is None:
         return Cell(wording.DASH)
-    return Cell(wording.percent(result["value"]), said_share(result), result["value"])
+    return Cell(wording.percent(share.value), said_share(share), share.value)

@@ -21,6 +21,7 @@ from pipeline.assess.operating import OperatingPoint
 from pipeline.assess.page import wording
 from pipeline.assess.scores import FILES, SCORES
 from pipeline.assess.settings import Settings
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.config import ClipFormat
 from pipeline.store.manifest import CLASSES
@@ -203,16 +204,14 @@ def count(value: int) -> Cell:
     return Cell(f"{value:,}", sort=float(value))
 
 
-def measured(metric: str, result: Mapping[str, Any]) -> Cell:
+def measured(metric: str, found: Measured) -> Cell:
     """A cell with a metric, its interval or the reason why it is missing.
 
     Args:
         metric: a name that `wording.number` knows how to write.
-        result: `value`, `low`, `high` and perhaps `reason`, as `questions.judge` gives them.
+        found: what is shown.
     """
-    return Cell(
-        wording.number(metric, result["value"]), wording.interval(metric, result), result["value"]
-    )
+    return Cell(wording.number(metric, found.value), wording.interval(metric, found), found.value)
 
 
 def predict_all(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import BoolArray, IntArray
 from pipeline.assess.statistics.placements import Placed, place
 
@@ -55,8 +55,6 @@ def parts(evidence: Evidence) -> Sequence[Scored]:
     return [first] if held_out is None or held_out is first else [first, held_out]
 
 
-def judged(placed: Placed | None, confidence: float) -> dict[str, Any]:
-    """An AUROC as `questions.judge_auroc` gives it, also where there is none."""
-    if placed is None:
-        return {"value": None, "low": None, "high": None, "reason": NOTHING_TO_RANK}
-    return placed.judged(confidence)
+def judged(placed: Placed | None, confidence: float) -> Measured:
+    """An AUROC with its interval, also where there is none."""
+    return Measured.unknown(NOTHING_TO_RANK) if placed is None else placed.judged(confidence)

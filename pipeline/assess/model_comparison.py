@@ -10,6 +10,8 @@ from pipeline.assess.evidence import Cell, Examined, Section, State, Table, Verd
 from pipeline.assess.page import wording
 from pipeline.assess.statistics import paired_differences
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.paired_differences import Differences
 
 _JUDGED = ("shooting", "auroc")
 
@@ -40,7 +42,7 @@ def examine(
         ),
         verdicts=[_verdict(part, differences, name) for part, differences in found.items()],
         blocks=[_table(part, differences, name) for part, differences in found.items()],
-        metrics={"other": name, "parts": found},
+        metrics=as_json({"other": name, "parts": found}),
         plots={"differences.csv": (_HEADER, list(_rows(found)))},
         rows=tables(second),
     )
@@ -50,57 +52,51 @@ def examine(
 _HEADER = ("part", "question", "metric", "this", "other", "difference", "low", "high")
 
 
-def _rows(found: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+def _rows(found: Mapping[str, Mapping[str, Differences]]) -> Sequence[Sequence[Any]]:
     return [
-        (part, question, metric, *(one[key] for key in ("first", "second")), *_ends(one))
+        (part, question, metric, one.first, one.second, *one.difference.row)
         for part, questions in found.items()
-        for question, metrics in questions.items()
-        for metric, one in metrics.items()
-        if isinstance(one, dict)
+        for question, differences in questions.items()
+        for metric, one in differences.by_metric.items()
     ]
 
 
-def _ends(one: Mapping[str, Any]) -> Sequence[float | None]:
-    return [one["difference"][key] for key in ("value", "low", "high")]
-
-
-def _verdict(part: str, differences: Mapping[str, Any], name: str) -> Verdict:
+def _verdict(part: str, differences: Mapping[str, Differences], name: str) -> Verdict:
     """Green where this model is better beyond chance, red where the other is, else amber."""
     question, metric = _JUDGED
-    difference = differences[question][metric]["difference"]
+    difference = differences[question].by_metric[metric].difference
     label = f"{wording.METRIC_NAMES[metric]} of the alert on {part}"
-    if difference["low"] is None:
-        reason = difference.get("reason", "there is no interval")
+    if difference.interval is None:
+        reason = difference.reason or "there is no interval"
         return Verdict(part, "grey", f"{label}: the two cannot be compared: {reason}.")
-    low, high = difference["low"], difference["high"]
+    low, high = difference.interval.low, difference.interval.high
     state: State = "green" if high < 0 else "red" if low > 0 else "amber"
     said = {
         "green": f"this model is better than “{name}”",
         "red": f"“{name}” is better than this model",
         "amber": "no difference is shown",
     }[state]
-    numbers = f"{difference['value']:+.3f} for “{name}” ({low:+.3f} to {high:+.3f})"
+    numbers = f"{difference.known:+.3f} for “{name}” ({low:+.3f} to {high:+.3f})"
     return Verdict(part, state, f"{label}: {said}; {numbers}.")
 
 
-def _table(part: str, differences: Mapping[str, Any], name: str) -> Table:
+def _table(part: str, differences: Mapping[str, Differences], name: str) -> Table:
     rows = []
     for question, title in wording.QUESTION_NAMES.items():
-        metrics = differences[question]
-        p = metrics["delong_p"]
+        found, p = differences[question].by_metric, differences[question].delong_p
         for metric, label in wording.METRIC_NAMES.items():
-            if metric not in metrics:
+            if metric not in found:
                 continue
-            one = metrics[metric]
+            one = found[metric]
             rows.append(
                 [
                     Cell(title),
                     Cell(label),
                     *(
-                        Cell(wording.number(metric, one[key]), sort=one[key])
-                        for key in ("first", "second")
+                        Cell(wording.number(metric, value), sort=value)
+                        for value in (one.first, one.second)
                     ),
-                    measured("difference", one["difference"]),
+                    measured("difference", one.difference),
                     Cell(f"{p:.3f}", sort=p) if metric == "auroc" and p is not None else Cell(""),
                 ]
             )

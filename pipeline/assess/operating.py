@@ -19,8 +19,9 @@ from scipy.stats import chi2
 
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.intervals import MIN_RECORDINGS, exact_of_count
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
-from pipeline.assess.statistics.questions import MIN_RECORDINGS, judge_share
+from pipeline.assess.statistics.questions import judge_share
 from pipeline.assess.streaming.assembly import Streams, assemble, delay_quantiles
 from pipeline.assess.streaming.footage import SMOOTHINGS, Footage, smooth
 from pipeline.config import OperatingConfig
@@ -76,17 +77,9 @@ def rate(num_events: int, hours: float, confidence: float) -> dict[str, Any]:
     if hours <= 0:
         reason = "no footage without real gunfire"
         return {"value": None, "low": None, "high": None, "reason": reason, **counted}
-    low, high = poisson_bounds(num_events, confidence)
-    scale = PER_HOURS / hours
-    found = {"value": num_events * scale, "low": low * scale, "high": high * scale}
+    bounds, scale = exact_of_count(num_events, confidence), PER_HOURS / hours
+    found = {"value": num_events * scale, "low": bounds.low * scale, "high": bounds.high * scale}
     return {name: round(value, _DECIMALS) for name, value in found.items()} | counted
-
-
-def poisson_bounds(num_events: int, confidence: float) -> tuple[float, float]:
-    """Two-sided exact bounds of the mean of a Poisson count (Garwood, 1936)."""
-    tail = (1 - confidence) / 2
-    low = chi2.ppf(tail, 2 * num_events) / 2 if num_events else 0.0
-    return float(low), float(chi2.ppf(1 - tail, 2 * num_events + 2) / 2)
 
 
 @dataclass(frozen=True)
@@ -125,7 +118,7 @@ def apply(choice: Choice, footage: Footage, bootstrap: Bootstrap) -> Applied:
     metrics = {
         "false_alerts": rate(alerts.size, reel.hours, bootstrap.confidence)
         | {"num_recordings": int(np.unique(footage.recording[reel.rows[alerts]]).size)},
-        "missed": judge_share(np.isinf(delays), streams.clusters, bootstrap),
+        "missed": judge_share(np.isinf(delays), streams.clusters, bootstrap).to_json(),
         **_judge_delays(delays, streams.clusters, bootstrap),
         "num_shootings": int(footage.shootings.first.size),
         "num_recordings": int(np.unique(streams.clusters).size),
@@ -297,7 +290,7 @@ def hours_to_show(cost: Cost, confidence: float) -> float:
     """Hours without a single false alert that it takes to show that a cost is kept."""
     if not cost.false_alerts_per_1000_h:
         return float("inf")
-    return poisson_bounds(0, confidence)[1] * PER_HOURS / cost.false_alerts_per_1000_h
+    return exact_of_count(0, confidence).high * PER_HOURS / cost.false_alerts_per_1000_h
 
 
 def span(hours: float) -> str:

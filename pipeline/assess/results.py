@@ -21,6 +21,7 @@ from pipeline.assess.page.mistakes import hardest
 from pipeline.assess.page.plots import write_csv, write_plots
 from pipeline.assess.scores import VALIDATION
 from pipeline.assess.settings import Settings
+from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.summary import headline, summarize
 from pipeline.assess.streaming.footage import SMOOTHINGS
 from pipeline.store.manifest import CLASSES, class_index
@@ -69,7 +70,7 @@ def write_results(
     if isinstance(point, OperatingPoint):
         _write_json(folder / POINT, {**point.record, "weights_sha256": provenance.weights_sha256})
     found = {suite.name: _found(suite.section) for suite in suites}
-    _write_json(folder / METRICS, {"parts": metrics, "suites": found})
+    _write_json(folder / METRICS, as_json({"parts": metrics, "suites": found}))
     counts = Counter(verdict.state for suite in suites for verdict in suite.section.verdicts)
     headlines: dict[str, Any] = {name: headline(part) for name, part in metrics.items()}
     headlines["verdicts"] = {state: counts[state] for state in STATES}

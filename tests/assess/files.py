@@ -10,8 +10,7 @@ import pyarrow as pa
 from pipeline.assess import scores
 from pipeline.assess.clip_scores import Scored
 from pipeline.store.manifest import CLASSES
-
-from . import toy
+from tests.assess import toy
 
 CLIP_S = 1.0
 

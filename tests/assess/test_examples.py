@@ -10,8 +10,7 @@ from pipeline.assess import scores
 from pipeline.assess.examples import MOST_SOURCES, Examples, origins_shown
 from pipeline.assess.statistics import summary
 from pipeline.assess.statistics.questions import judge_auroc
-
-from . import toy
+from tests.assess import toy
 
 
 def with_clusters(table: pa.Table, clusters: list[str | None]) -> pa.Table:
@@ -52,7 +51,7 @@ def test_copies_that_are_known_widen_the_interval() -> None:
         found = judge_auroc(
             summary.questions(Examples.from_clips(table))["origin"], toy.FEW_RESAMPLES
         )
-        return float(found["high"] - found["low"])
+        return float(found.high - found.low)
 
     assert width(known) == pytest.approx(width(once))
     assert width(known) > 1.5 * width(with_clusters(known, [None] * known.num_rows))

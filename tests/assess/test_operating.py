@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import poisson
 
 from pipeline.assess import operating
 from pipeline.assess.clip_scores import Scored
@@ -17,8 +16,7 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.streaming.footage import Footage
 from pipeline.config import OperatingConfig
 from pipeline.errors import UserError
-
-from .files import CLIP_S, File, scored, table
+from tests.assess.files import CLIP_S, File, scored, table
 
 BOOTSTRAP = Bootstrap(200, 0.95, 0)
 
@@ -67,16 +65,6 @@ def test_minutes_of_reviewers_are_a_rate() -> None:
     # 12 alerts a day over 100 streams of 24 hours.
     assert operating.cost_of(stated).false_alerts_per_1000_h == pytest.approx(12 / 2400 * 1000)
     assert "36 minutes a day" in operating.cost_of(stated).stated
-
-
-@pytest.mark.parametrize("num_events", [0, 1, 3, 40])
-def test_poisson_bounds_leave_half_of_the_rest_on_either_side(num_events: int) -> None:
-    low, high = operating.poisson_bounds(num_events, 0.9)
-    assert poisson.cdf(num_events, high) == pytest.approx(0.05, abs=1e-9)
-    if num_events:
-        assert poisson.sf(num_events - 1, low) == pytest.approx(0.05, abs=1e-9)
-    else:
-        assert low == 0.0
 
 
 def test_a_rate_has_the_bounds_of_its_exposure() -> None:

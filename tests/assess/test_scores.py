@@ -9,8 +9,7 @@ from pipeline.assess.examples import Examples
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
 from pipeline.store.manifest import Reject
-
-from . import toy
+from tests.assess import toy
 
 CLIPS = toy.clips((toy.Source("cam", "real", 1, 1),), clips_per_recording=3)
 

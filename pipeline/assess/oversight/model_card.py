@@ -10,6 +10,7 @@ from pipeline.assess.evidence import Section
 from pipeline.assess.oversight.gaps import gaps
 from pipeline.assess.oversight.markdown import block, bullets, safe, section, table
 from pipeline.assess.page import wording
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import tpr_key
 
 _MAX_SENTENCE = 1_000
@@ -163,9 +164,9 @@ def _metrics(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     return table(["Part", "Question", "Metric", "Value and interval"], rows)
 
 
-def _measured(metric: str, result: Mapping[str, Any]) -> str:
-    interval = safe(wording.interval(metric, result))
-    return f"{wording.number(metric, result['value'])}{f' ({interval})' * bool(interval)}"
+def _measured(metric: str, found: Measured) -> str:
+    interval = safe(wording.interval(metric, found))
+    return f"{wording.number(metric, found.value)}{f' ({interval})' * bool(interval)}"
 
 
 def _evaluated(data: DataFacts, parts: Iterable[str]) -> str:

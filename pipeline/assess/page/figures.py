@@ -16,6 +16,7 @@ from pipeline.assess.examples import Examples
 from pipeline.assess.page.untrusted import plain
 from pipeline.assess.statistics import curves
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import Measured, rounded
 from pipeline.assess.statistics.summary import questions
 
 COLOURS = ("#3d7de0", "#d9722e", "#3f9c6b", "#8a63c4")
@@ -175,7 +176,7 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
         (one, name, result[name])
         for one, result in zip(series, results, strict=True)
         for name in _sources_by_origin(one)
-        if result[name]["value"] is not None
+        if result[name].value is not None
     ]
     numbered = [(len(rows) - 1 - i, *row) for i, row in enumerate(rows)]
     traces = [
@@ -188,17 +189,15 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
     ]
     layout = rows_layout("AUROC" if metric == "auroc" else "False alarms", [row[1] for row in rows])
     if metric == "false_alarms":
-        most = max([0.02, *(row[2]["high"] or row[2]["value"] for row in rows)])
+        most = max([0.02, *(row[2].high or row[2].value for row in rows)])
         layout["xaxis"] |= {"range": [-0.03 * most, 1.05 * most], "tickformat": ".0%"}
     else:
         layout["xaxis"] |= {"tickformat": ".2f"}
     return {"data": traces, "layout": layout}
 
 
-def dots(
-    groups: Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]], x_title: str, chance: float
-) -> Spec:
-    """Values with their intervals: one colour a group of (row's name, result)."""
+def dots(groups: Mapping[str, Sequence[tuple[str, Measured]]], x_title: str, chance: float) -> Spec:
+    """Values with their intervals: one colour a group of (row's name, what was found)."""
     order = list(dict.fromkeys(name for rows in groups.values() for name, _ in rows))
     step = 0.5 / len(groups)
     traces: list[Spec] = []
@@ -207,7 +206,7 @@ def dots(
         placed = [
             (len(order) - 1 - order.index(name) + shift, name, result)
             for name, result in rows
-            if result["value"] is not None
+            if result.value is not None
         ]
         traces.append(_intervals(group, COLOURS[number], placed))
     layout = rows_layout(x_title, order, rows_each=0.8 + 0.3 * len(groups))
@@ -247,25 +246,24 @@ def strengths(
     return {"data": traces[::-1], "layout": layout | {"legend": layout["legend"] | _REVERSED}}
 
 
-def _intervals(
-    name: str, colour: str, rows: Sequence[tuple[float, str, Mapping[str, Any]]]
-) -> Spec:
-    """Points with their intervals at rows (position, name, result)."""
+def reach(found: Measured, end: float | None) -> float:
+    """How far an end of the interval lies from the value, six decimals; 0 without an interval."""
+    return 0.0 if end is None else rounded(abs(end - found.known))
 
-    def reach(result: Mapping[str, Any], end: str) -> float:
-        return 0.0 if result[end] is None else abs(result[end] - result["value"])
 
+def _intervals(name: str, colour: str, rows: Sequence[tuple[float, str, Measured]]) -> Spec:
+    """Points with their intervals at rows (position, name, what was found)."""
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": [result["value"] for _, _, result in rows],
+        "x": [result.value for _, _, result in rows],
         "y": [position for position, _, _ in rows],
         "text": [escaped(name) for _, name, _ in rows],
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": numbers([reach(result, "high") for _, _, result in rows]),
-            "arrayminus": numbers([reach(result, "low") for _, _, result in rows]),
+            "array": [reach(result, result.high) for _, _, result in rows],
+            "arrayminus": [reach(result, result.low) for _, _, result in rows],
             "thickness": 2,
             "width": 0,
         },
@@ -354,4 +352,4 @@ def translucent(colour: str) -> str:
 
 def numbers(values: Any) -> list[float | None]:
     """Numbers as JSON, six decimals, None for NaN."""
-    return [None if np.isnan(value) else round(float(value), 6) for value in values]
+    return [None if np.isnan(value) else rounded(value) for value in values]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.assess.page import figures
 from pipeline.assess.page.figures import Spec
+from pipeline.assess.statistics.measured import Measured
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A row: what was estimated, in which group, and `value`, `low` and `high` of it."""
+    """A row: what was estimated, in which group, and what was found."""
 
     label: str
     """May have two lines."""
     group: str
-    result: Mapping[str, Any]
+    result: Measured
 
 
 def forest(estimates: Sequence[Estimate], x_title: str, reference: float) -> Spec:
@@ -31,14 +31,14 @@ def forest(estimates: Sequence[Estimate], x_title: str, reference: float) -> Spe
             {
                 "type": "scatter",
                 "mode": "markers",
-                "x": [one.result["value"] for _, one in rows],
+                "x": [one.result.value for _, one in rows],
                 "y": [position for position, _ in rows],
                 "text": [figures.escaped(one.label.replace("\n", " / ")) for _, one in rows],
                 "error_x": {
                     "type": "data",
                     "symmetric": False,
-                    "array": [_reach(one.result, "high") for _, one in rows],
-                    "arrayminus": [_reach(one.result, "low") for _, one in rows],
+                    "array": [figures.reach(one.result, one.result.high) for _, one in rows],
+                    "arrayminus": [figures.reach(one.result, one.result.low) for _, one in rows],
                     "thickness": 2,
                     "width": 0,
                 },
@@ -64,7 +64,3 @@ def forest(estimates: Sequence[Estimate], x_title: str, reference: float) -> Spe
         }
     ]
     return {"data": traces, "layout": layout}
-
-
-def _reach(result: Mapping[str, Any], end: str) -> float:
-    return 0.0 if result[end] is None else round(abs(result[end] - result["value"]), 6)

@@ -11,11 +11,11 @@ import numpy as np
 
 from pipeline.assess.examples import Examples
 from pipeline.assess.statistics import curves
+from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.summary import questions
 from pipeline.store.manifest import CLASSES
 
 PLOTS = ("roc.csv", "precision_recall.csv", "reliability.csv", "confusion.csv", "sources.csv")
-_DECIMALS = 6
 _FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
@@ -53,7 +53,7 @@ def _confusion(examples: Examples | None) -> Iterable[Sequence[str]]:
 
 def _sources(metrics: Mapping[str, Any]) -> Iterable[Sequence[Any]]:
     for name, source in metrics.get("sources", {}).items():
-        yield name, source["shooting"]["auroc"]["value"], source["false_alarms"]["value"]
+        yield name, source["shooting"]["auroc"].value, source["false_alarms"].value
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -76,4 +76,4 @@ def _cell(value: Any) -> Any:
         # A spreadsheet would run what looks like a formula (OWASP, "CSV injection").
         looks = value.lstrip().startswith(_FORMULA_STARTS) or value[:1] in ("\t", "\r", "\n")
         return f"'{value}" if looks else value
-    return round(float(value), _DECIMALS) if isinstance(value, float) else value
+    return rounded(value) if isinstance(value, float) else value

@@ -16,6 +16,7 @@ from pipeline.assess.evidence import Cell, Examined, Figure, Gallery, Table, cou
 from pipeline.assess.examples import Examples
 from pipeline.assess.page import figures, pages, wording
 from pipeline.assess.statistics.bootstrap import FEWEST_RESAMPLES, MOST_CELLS, Bootstrap
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import tpr_key
 from pipeline.footage.collection import ORIGINS
 from pipeline.store.manifest import CLASSES
@@ -172,7 +173,7 @@ def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
     here only where too little else is left.
     """
 
-    def of(question: str, metric: str) -> list[Mapping[str, Any]]:
+    def of(question: str, metric: str) -> list[Measured]:
         return [part.metrics[question][metric] for part in parts]
 
     both = [
@@ -205,12 +206,12 @@ def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
             *both,
         ]
     real = [part.metrics["real_footage"] for part in parts]
-    if real[0]["real"]["origin"]["auroc"]["value"] is not None:
+    if real[0]["real"]["origin"]["auroc"].value is not None:
         on_real = [one["real"]["origin"]["auroc"] for one in real]
         candidates.insert(
             0, ("auroc", "Real footage told from games and films themselves (AUROC)", on_real)
         )
-    supported = sorted(candidates, key=lambda one: one[2][0]["value"] is None)
+    supported = sorted(candidates, key=lambda one: one[2][0].value is None)
     return [
         {
             "label": label,
@@ -227,7 +228,7 @@ def _table(question: str, parts: Sequence[Part]) -> Table:
     """All metrics of one question: a row a metric, a column a part."""
     results = [part.metrics[question] for part in parts]
     sizes = [
-        f"{part.name}: {result['num_positives']:,} yes, {result['num_negatives']:,} no"
+        f"{part.name}: {result.num_positives:,} yes, {result.num_negatives:,} no"
         for part, result in zip(parts, results, strict=True)
     ]
     rows = [
@@ -261,10 +262,10 @@ def _source_table(part: Part, unit: str) -> Table:
     )
 
 
-def _without_reason(metric: str, result: Mapping[str, Any]) -> Cell:
+def _without_reason(metric: str, found: Measured) -> Cell:
     """A cell of a table that is too wide for reasons."""
-    cell = measured(metric, result)
-    return cell if result["low"] is not None else replace(cell, soft="")
+    cell = measured(metric, found)
+    return cell if found.interval is not None else replace(cell, soft="")
 
 
 def _pairs(parts: Sequence[Part]) -> Table:
@@ -342,13 +343,13 @@ def _rendered(is_rendered: bool) -> str:
     return "rendered" if is_rendered else ""
 
 
-def _shown(name: str, result: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(name: str, found: Measured) -> dict[str, Any]:
     return {
-        "value": wording.number(name, result["value"]),
-        "interval": wording.interval(name, result),
-        "low": result["low"],
-        "high": result["high"],
-        "point": result["value"],
+        "value": wording.number(name, found.value),
+        "interval": wording.interval(name, found),
+        "low": found.low,
+        "high": found.high,
+        "point": found.value,
     }
 
 

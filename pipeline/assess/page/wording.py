@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import (
     FALSE_POSITIVE_RATES,
     PARTIAL_AUROC,
@@ -72,11 +73,11 @@ def number(metric: str, value: float | None) -> str:
     return percent(value) if metric in _PERCENTAGES else decimal(value)
 
 
-def interval(metric: str, result: Mapping[str, Any]) -> str:
+def interval(metric: str, found: Measured) -> str:
     """The interval of a metric, or the reason why there is none."""
-    if result["low"] is None:
-        return str(result.get("reason", ""))
-    low, high = number(metric, result["low"]), number(metric, result["high"])
+    if found.interval is None:
+        return found.reason or ""
+    low, high = number(metric, found.interval.low), number(metric, found.interval.high)
     return f"{low.removesuffix(' %')} to {high}"
 
 
@@ -103,9 +104,9 @@ def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     if not first["num_shootings"]:
         return _verdict_without_shootings(first, unit)
     key = tpr_key(0.01)
-    found = first["shooting"][key]["value"]
+    found = first["shooting"][key].value
     if found is None:
-        auroc = first["shooting"]["auroc"]["value"]
+        auroc = first["shooting"]["auroc"].value
         if auroc is None:
             return "This test holds nothing but shootings, so it cannot show a false alarm."
         return (
@@ -117,7 +118,7 @@ def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
         f"At one false alarm in 100 {unit}s, the detector finds {percent(found)} of "
         f"{shootings(parts)}"
     )
-    unseen = parts["unseen"]["shooting"][key]["value"] if "unseen" in parts else None
+    unseen = parts["unseen"]["shooting"][key].value if "unseen" in parts else None
     if name != "test" or unseen is None:
         return f"{sentence} {_WHERE.get(name, 'in this collection')}."
     return (
@@ -127,7 +128,7 @@ def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
 
 
 def _verdict_without_shootings(metrics: Mapping[str, Any], unit: str) -> str:
-    alarms = metrics["false_alarms"]["value"]
+    alarms = metrics["false_alarms"].known
     count = round(alarms * metrics["num_examples"])
     return (
         f"Of {metrics['num_examples']} {unit}s without a real shooting, the detector takes "
@@ -151,18 +152,18 @@ def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     found = next(iter(parts.values()))["real_footage"]
     real, imitations = found["real"], found["imitations"]["origin"]["auroc"]
     auroc = real["origin"]["auroc"]
-    if auroc["value"] is None:
+    if auroc.value is None:
         return ""
     beside = (
         ""
-        if imitations["value"] is None
-        else f"; with imitations as the real side {decimal(imitations['value'])}"
+        if imitations.value is None
+        else f"; with imitations as the real side {decimal(imitations.value)}"
     )
-    bounds = "" if auroc["low"] is None else f" ({interval('auroc', auroc)})"
+    bounds = "" if auroc.interval is None else f" ({interval('auroc', auroc)})"
     return (
         "On footage that is no computer's imitation, the detector tells "
         f"{count(real['num_examples'], f'real {unit}')} of {count(real['num_sources'], 'source')} "
-        f"from games and films with AUROC {decimal(auroc['value'])}{bounds}{beside}."
+        f"from games and films with AUROC {decimal(auroc.value)}{bounds}{beside}."
         f"{few_sources(real['num_sources'])}"
     )
 
@@ -284,10 +285,10 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
             f"({first['num_shootings']} {unit}s); every interval is over recordings."
         )
     within = first["rendered_only"]["auroc"]
-    if first["num_shootings_rendered"] and within["value"] is not None:
+    if first["num_shootings_rendered"] and within.value is not None:
         found.append(
             "A detector that merely recognises the renderer would profit here. Among rendered "
-            f"real-look {unit}s alone, AUROC is {decimal(within['value'])} "
+            f"real-look {unit}s alone, AUROC is {decimal(within.value)} "
             f"({interval('auroc', within)})."
         )
     every = [source for metrics in parts.values() for source in metrics["sources"].values()]
@@ -307,8 +308,8 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
         )
     for key in _PERCENTAGES:
         result = first["shooting"][key]
-        if result["value"] is None and first["num_shootings"]:
-            found.append(f"{METRIC_NAMES[key]} cannot be measured: {result['reason']}.")
+        if result.value is None and first["num_shootings"]:
+            found.append(f"{METRIC_NAMES[key]} cannot be measured: {result.reason}.")
     if clip_s:
         alarms = round(86_400 / clip_s * 0.01)
         found.append(

@@ -14,21 +14,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.assess.statistics.intervals import Interval, percentiles
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
 
 # Bounds the memory of one pass; a constant, since it decides nothing about the result.
 _CELLS_A_PASS = 4_000_000
 MOST_CELLS, FEWEST_RESAMPLES = 10_000_000, 100
 """Examples times resamples of an interval, at most, unless fewer than the fewest would be left."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Percentile interval; `num_skipped` resamples had no value (one class only)."""
-
-    low: float
-    high: float
-    num_skipped: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ class Bootstrap:
         """
         parts = [statistics(weights) for weights in self.weights(clusters)]
         return {
-            name: self._percentiles(np.concatenate([part[name] for part in parts]))
+            name: percentiles(np.concatenate([part[name] for part in parts]), self.confidence)
             for name in (parts[0] if parts else {})
         }
 
@@ -70,14 +62,6 @@ class Bootstrap:
         step = max(1, _CELLS_A_PASS // clusters.size)
         for start in range(0, num_resamples, step):
             yield draws[start : start + step][:, clusters].astype(np.float64)
-
-    def _percentiles(self, values: FloatArray) -> Interval | None:
-        defined = values[~np.isnan(values)]
-        if defined.size == 0:
-            return None
-        tail = (1 - self.confidence) / 2
-        low, high = np.quantile(defined, [tail, 1 - tail])
-        return Interval(float(low), float(high), values.size - defined.size)
 
 
 @lru_cache(maxsize=2)

@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.stats import gamma
 
 from pipeline.assess.statistics import metrics
-from pipeline.assess.statistics.bootstrap import Bootstrap, Interval
+from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.intervals import MIN_RECORDINGS, Interval, percentiles, tails
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
-from pipeline.assess.statistics.questions import MIN_RECORDINGS, Question
+from pipeline.assess.statistics.questions import Question
 
 NUM_NULL = 400
 """Draws behind the null band: its ends then stray by about a tenth of its width."""
 MIN_EXAMPLES_A_BIN = 2
 _CELLS_A_PASS = 4_000_000
-_DECIMALS = 6
 _COUNT, _SAID, _WAS, _SAID2, _SAID_WAS = range(5)
 
 
@@ -155,12 +155,12 @@ class Binned:
         drawn = np.concatenate(positives).astype(np.float64)
         count, sums = self.totals[_COUNT], self.totals[_SAID]
         errors = np.abs(drawn - sums).sum(axis=1) / count.sum()
-        tail = (1 - bootstrap.confidence) / 2
-        low, high = np.quantile(errors, [tail, 1 - tail])
-        bins_low, bins_high = np.quantile(drawn / count, [tail, 1 - tail], axis=0)
+        band = percentiles(errors, bootstrap.confidence)
+        assert band is not None
+        bins_low, bins_high = np.quantile(drawn / count, tails(bootstrap.confidence), axis=0)
         return Null(
-            float(low),
-            float(high),
+            band.low,
+            band.high,
             float(errors.mean()),
             _tail_of_gamma(self.values()["ece"], errors),
             shared,
@@ -183,26 +183,24 @@ class Calibration:
     was: float
     """Share of positives."""
     reason: str | None
-    results: Mapping[str, Mapping[str, Any]]
-    """Of `Binned.statistics`: `value`, `low` and `high` each."""
+    results: Mapping[str, Measured]
+    """The `Binned.statistics` that are of no single bin."""
     null: Null | None
     leaning: float
     bins: Mapping[str, FloatArray]
     """(bins,) each: `num_examples`, `said`, `was` and the ends `was_low`, `was_high`, `null_low`
     and `null_high`."""
 
-    def result(self, name: str) -> Mapping[str, Any]:
-        """One of `results`, or an empty one with the reason."""
-        return self.results.get(
-            name, {"value": None, "low": None, "high": None, "reason": self.reason}
-        )
+    def result(self, name: str) -> Measured:
+        """One of `results`, or no number with the reason."""
+        return self.results.get(name, Measured.unknown(self.reason))
 
     @property
     def beyond_chance(self) -> float | None:
         """Calibration error less the mean that chance gives; 0 where it is no larger."""
         if self.null is None:
             return None
-        return max(0.0, float(self.result("ece")["value"]) - self.null.mean)
+        return max(0.0, self.result("ece").known - self.null.mean)
 
 
 def judge_calibration(question: Question, num_bins: int, bootstrap: Bootstrap) -> Calibration:
@@ -226,9 +224,9 @@ def judge_calibration(question: Question, num_bins: int, bootstrap: Bootstrap) -
     bins = {
         "num_examples": counts,
         "said": binned.totals[_SAID] / counts,
-        "was": np.array([one["value"] for one in shares]),
-        "was_low": np.array([one["low"] for one in shares]),
-        "was_high": np.array([one["high"] for one in shares]),
+        "was": np.array([one.known for one in shares]),
+        "was_low": np.array([one.ends.low for one in shares]),
+        "was_high": np.array([one.ends.high for one in shares]),
         "null_low": null.bins_low,
         "null_high": null.bins_high,
     }
@@ -239,11 +237,9 @@ def _share_of(number: int) -> str:
     return f"was_{number}"
 
 
-def _result(value: float, interval: Interval | None) -> dict[str, float]:
+def _result(value: float, interval: Interval | None) -> Measured:
     assert interval is not None
-    # Resampling inflates the calibration error, so its percentiles can miss the estimate itself.
-    ends = {"low": min(interval.low, value), "high": max(interval.high, value)}
-    return {name: round(x, _DECIMALS) for name, x in {"value": value, **ends}.items()}
+    return Measured(value, interval.around(value))
 
 
 def _tail_of_gamma(value: float, drawn: FloatArray) -> float:

@@ -10,10 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import expit
-from scipy.stats import binomtest
 from scipy.stats import t as student
 
+from pipeline.assess.statistics.intervals import (
+    MIN_RECORDINGS,
+    Interval,
+    exact_of_all_or_none,
+    student_t,
+    student_t_of_logit,
+)
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray
 from pipeline.assess.statistics.placements import place
 from pipeline.assess.statistics.questions import Question
@@ -47,33 +52,25 @@ class Estimate:
     def __neg__(self) -> Estimate:
         return replace(self, value=-self.value, influence=-self.influence)
 
-    def interval(self, confidence: float) -> tuple[float, float]:
-        """Interval of Student's t, for a difference that rests on two recordings or more."""
-        assert self.num_recordings >= 2
-        reach = student.ppf((1 + confidence) / 2, self.num_recordings - 1) * self.error
-        return max(-1.0, self.value - float(reach)), min(1.0, self.value + float(reach))
+    def interval(self, confidence: float) -> Interval:
+        """Interval of a difference that rests on two recordings or more."""
+        found = student_t(self.value, self.error, self.num_recordings, confidence)
+        return found.within(-1.0, 1.0)
 
-    def share_interval(self, confidence: float) -> tuple[float, float] | None:
+    def share_interval(self, confidence: float) -> Interval | None:
         """Interval within 0 and 1, for a share or an AUROC; None for fewer than two recordings.
 
-        Student's t on the logit scale; of none or all, the exact binomial one, a recording being
-        one trial (Clopper and Pearson, 1934).
+        Of none or all it is the exact one, a recording being one trial.
         """
-        if self.num_recordings < 2:
+        if self.num_recordings < MIN_RECORDINGS:
             return None
         if not 0 < self.value < 1:
-            trials = binomtest(round(self.value) * self.num_recordings, self.num_recordings)
-            exact = trials.proportion_ci(confidence)
-            return float(exact.low), float(exact.high)
-        odds = np.log(self.value / (1 - self.value))
-        reach = student.ppf((1 + confidence) / 2, self.num_recordings - 1) * self.error
-        reach /= self.value * (1 - self.value)
-        low, high = expit([odds - reach, odds + reach])
-        return float(low), float(high)
+            return exact_of_all_or_none(self.value, self.num_recordings, confidence)
+        return student_t_of_logit(self.value, self.error, self.num_recordings, confidence)
 
     def chance_of_less(self) -> float:
         """One-sided chance of a difference as far below 0, were the truth 0."""
-        assert self.num_recordings >= 2
+        assert self.num_recordings >= MIN_RECORDINGS
         if self.error == 0:
             return 1.0
         return float(student.cdf(self.value / self.error, self.num_recordings - 1))

@@ -7,6 +7,7 @@ either value: two intervals that overlap are no sign of equality.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.stats import norm
 from pipeline.assess.examples import Examples
 from pipeline.assess.statistics import metrics, questions
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import Measured, rounded
 from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.statistics.placements import place
 from pipeline.assess.statistics.questions import Question
@@ -22,10 +24,35 @@ from pipeline.assess.statistics.summary import questions as asked
 from pipeline.errors import UserError
 
 _LABELS = ("source", "cluster", "origin", "discharge")
-_DECIMALS = 6
 
 
-def compare(first: Examples, second: Examples, bootstrap: Bootstrap) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Difference:
+    """One metric as two checkpoints have it; None where the data cannot support it."""
+
+    first: float | None
+    second: float | None
+    difference: Measured
+
+    def to_json(self) -> dict[str, Any]:
+        """The three side by side."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Every metric of one question."""
+
+    by_metric: Mapping[str, Difference]
+    delong_p: float | None
+    """Two-sided p-value of equal AUROCs; None where it is undefined."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The metrics and the p-value side by side."""
+        return {**self.by_metric, "delong_p": self.delong_p}
+
+
+def compare(first: Examples, second: Examples, bootstrap: Bootstrap) -> dict[str, Differences]:
     """Differences, `second` minus `first`, of every metric of the three questions.
 
     Args:
@@ -34,10 +61,9 @@ def compare(first: Examples, second: Examples, bootstrap: Bootstrap) -> dict[str
         bootstrap: resamples recordings; each resample weighs both checkpoints alike.
 
     Returns:
-        By question ("shooting", "origin", "discharge"): by metric `first`, `second` and
-        `difference` as `questions.judge` gives a metric; and `delong_p`, the two-sided p-value of
-        equal AUROCs (DeLong et al., 1988, with recordings as units after Obuchowski, 1997; the
-        classic test where each example is a recording of its own), None where it is undefined.
+        By question ("shooting", "origin", "discharge"). The p-value is that of DeLong et al.,
+        1988, with recordings as units after Obuchowski, 1997: the classic test where each example
+        is a recording of its own.
 
     Raises:
         UserError: the examples are not the same.
@@ -64,7 +90,7 @@ def delong_p(first: Question, second: Question) -> float | None:
     return float(2 * norm.sf(abs(difference) / deviation))
 
 
-def _compare(first: Question, second: Question, bootstrap: Bootstrap) -> dict[str, Any]:
+def _compare(first: Question, second: Question, bootstrap: Bootstrap) -> Differences:
     rankings = [metrics.Ranking(one.positive, one.probability) for one in (first, second)]
 
     def values(weights: FloatArray) -> list[Mapping[str, FloatArray]]:
@@ -82,18 +108,16 @@ def _compare(first: Question, second: Question, bootstrap: Bootstrap) -> dict[st
 
     one, other = values(np.ones((1, first.positive.size)))
     intervals = bootstrap.intervals(differences, first.clusters)
-    found: dict[str, Any] = {}
+    found = {}
     for name, interval in intervals.items():
         before, after = float(one[name][0]), float(other[name][0])
         difference = questions.supported(name, after - before, interval, first)
-        known = difference["value"] is not None
-        found[name] = {
-            "first": round(before, _DECIMALS) if known else None,
-            "second": round(after, _DECIMALS) if known else None,
-            "difference": difference,
-        }
+        known = difference.value is not None
+        found[name] = Difference(
+            rounded(before) if known else None, rounded(after) if known else None, difference
+        )
     p = delong_p(first, second)
-    return {**found, "delong_p": None if p is None else round(p, _DECIMALS)}
+    return Differences(found, None if p is None else rounded(p))
 
 
 def _check_same(first: Examples, second: Examples) -> None:

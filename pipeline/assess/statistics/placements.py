@@ -8,17 +8,14 @@ any number of AUROCs, where the bootstrap itself would rank all examples for eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import rankdata
-from scipy.stats import t as student
 
+from pipeline.assess.statistics.intervals import MIN_RECORDINGS, student_t
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
-from pipeline.assess.statistics.questions import MIN_RECORDINGS, bounded_exactly
-
-_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -39,36 +36,30 @@ class Placed:
         """Of the AUROC over draws of recordings; DeLong's where every example is a recording."""
         return float(np.square(self.influence).sum())
 
-    def judged(self, confidence: float) -> dict[str, Any]:
-        """Value and interval as `questions.judge_auroc` gives them, by Student's t."""
-        result = interval(self.auroc, self.variance, self.num_units, confidence)
-        if result["low"] is None:
-            return bounded_exactly(result, self.num_pairs, confidence, "pairs of recordings")
-        return result | {end: min(max(result[end], 0.0), 1.0) for end in ("low", "high")}
+    def judged(self, confidence: float) -> Measured:
+        """The AUROC with its interval by Student's t, or an exact one where it is 0 or 1."""
+        found = _measured(self.auroc, self.variance, self.num_units, confidence)
+        if found.interval is None:
+            return found.bounded_exactly(self.num_pairs, confidence, "pairs of recordings")
+        return replace(found, interval=found.interval.within(0.0, 1.0))
 
-    def beyond(self, other: Placed, confidence: float) -> dict[str, Any]:
+    def beyond(self, other: Placed, confidence: float) -> Measured:
         """How far this AUROC lies above another of the same C recordings."""
         variance = float(np.square(self.influence - other.influence).sum())
         num_units = min(self.num_units, other.num_units)
-        return interval(self.auroc - other.auroc, variance, num_units, confidence)
+        return _measured(self.auroc - other.auroc, variance, num_units, confidence)
 
 
-def interval(value: float, variance: float, num_units: int, confidence: float) -> dict[str, Any]:
-    """`value`, `low` and `high`, or a `reason`, for an estimate that rests on `num_units`."""
-    rounded = round(value, _DECIMALS)
+def _measured(value: float, variance: float, num_units: int, confidence: float) -> Measured:
+    """An estimate that rests on `num_units`, with an interval or the reason why it has none."""
     if num_units < MIN_RECORDINGS or variance == 0:
         reason = (
             "all examples of one answer are of one recording"
             if num_units < MIN_RECORDINGS
             else "too few mistakes to measure the uncertainty"
         )
-        return {"value": rounded, "low": None, "high": None, "reason": reason}
-    reach = float(student.ppf((1 + confidence) / 2, num_units - 1)) * np.sqrt(variance)
-    return {
-        "value": rounded,
-        "low": round(float(value - reach), _DECIMALS),
-        "high": round(float(value + reach), _DECIMALS),
-    }
+        return Measured(value, reason=reason)
+    return Measured(value, student_t(value, float(np.sqrt(variance)), num_units, confidence))
 
 
 def place(

@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.assess.examples import SHOOTING, Examples, origins_shown
 from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
 from pipeline.assess.statistics.questions import (
     FALSE_POSITIVE_RATES,
@@ -124,7 +125,7 @@ def _group(examples: Examples, group: str, bootstrap: Bootstrap) -> dict[str, An
     }
 
 
-def _ranked(question: Question, bootstrap: Bootstrap) -> dict[str, Any]:
+def _ranked(question: Question, bootstrap: Bootstrap) -> dict[str, Measured]:
     if np.unique(question.positive).size < 2:
         nothing = judge_auroc(question, bootstrap)
         return {"auroc": nothing, FOUND: nothing}
@@ -132,13 +133,12 @@ def _ranked(question: Question, bootstrap: Bootstrap) -> dict[str, Any]:
     return {name: judged[name] for name in ("auroc", FOUND)}
 
 
-def _difference(examples: Examples, bootstrap: Bootstrap) -> dict[str, Any]:
+def _difference(examples: Examples, bootstrap: Bootstrap) -> Measured:
     """The AUROC of the origin on real footage less that on imitations."""
     unrendered = fictional(examples)
     groups = [members(examples, group) for group in GROUPS]
-    missing = {"value": None, "low": None, "high": None, "reason": "one of the two is missing"}
     if not unrendered.any() or not all(own.any() for own in groups):
-        return missing
+        return Measured.unknown("one of the two is missing")
     rankings = [
         (chosen, metrics.Ranking(own[chosen], examples.p_real[chosen]))
         for own, chosen in ((own, own | unrendered) for own in groups)

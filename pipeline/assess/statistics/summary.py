@@ -1,12 +1,12 @@
 """Reduces examples to `metrics.json`: every metric with its interval, overall and per source.
 
-A value stands as `{"value", "low", "high"}`; what the data cannot support is null beside a
-`reason`, never a number that looks like one.
+What the data cannot support is null beside a `reason`, never a number that looks like one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,16 @@ import numpy as np
 from pipeline.assess.examples import SHOOTING, Examples, origins_shown
 from pipeline.assess.statistics import metrics, real_footage
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import BoolArray
-from pipeline.assess.statistics.questions import Question, judge, judge_auroc, judge_share, tpr_key
+from pipeline.assess.statistics.questions import (
+    JudgedQuestion,
+    Question,
+    judge,
+    judge_auroc,
+    judge_share,
+    tpr_key,
+)
 from pipeline.store.manifest import CLASSES
 
 _ORIGIN_PAIRS = (
@@ -38,7 +46,7 @@ def questions(examples: Examples) -> dict[str, Question]:
 
 
 def summarize(examples: Examples, bootstrap: Bootstrap, num_bins: int) -> dict[str, Any]:
-    """All metrics of one split or collection, ready for `metrics.json`."""
+    """All metrics of one split or collection; `as_json` makes `metrics.json` of them."""
     asked = questions(examples)
     every = np.ones(len(examples), bool)
     sources = examples.largest_sources()
@@ -70,12 +78,13 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     shooting = metrics["shooting"]
     found: dict[str, float | None] = {}
     for name in ("auroc", tpr_key(0.01), tpr_key(0.001)):
-        found |= {f"{name}.{part}": shooting[name][part] for part in ("value", "low", "high")}
-    found |= {name: shooting[name]["value"] for name in ("average_precision", "ece", "brier")}
-    found |= {name: metrics[name]["value"] for name in ("accuracy", "false_alarms")}
-    found |= {f"{name}_auroc": metrics[name]["auroc"]["value"] for name in ("origin", "discharge")}
-    found["real_footage_origin_auroc"] = metrics["real_footage"]["real"]["origin"]["auroc"]["value"]
-    aurocs = [source["shooting"]["auroc"]["value"] for source in metrics["sources"].values()]
+        ends = zip(("value", "low", "high"), shooting[name].row, strict=True)
+        found |= {f"{name}.{part}": value for part, value in ends}
+    found |= {name: shooting[name].value for name in ("average_precision", "ece", "brier")}
+    found |= {name: metrics[name].value for name in ("accuracy", "false_alarms")}
+    found |= {f"{name}_auroc": metrics[name]["auroc"].value for name in ("origin", "discharge")}
+    found["real_footage_origin_auroc"] = metrics["real_footage"]["real"]["origin"]["auroc"].value
+    aurocs = [source["shooting"]["auroc"].value for source in metrics["sources"].values()]
     known = [auroc for auroc in aurocs if auroc is not None]
     return found | {"worst_source_auroc": min(known, default=None)}
 
@@ -112,7 +121,7 @@ def _summarize_source(
 
 def _judge_source(
     question: Question, own: BoolArray, bootstrap: Bootstrap, num_bins: int
-) -> dict[str, Any]:
+) -> JudgedQuestion:
     """Judge a source; one that knows a single answer is set against all others of the other.
 
     A game holds no real shooting: what matters is how far its clips lie below all real ones.
@@ -122,7 +131,8 @@ def _judge_source(
     judged = judge(question.among(compared), bootstrap, num_bins)
     if compared.sum() > own.sum():
         within = judge(question.among(own), bootstrap, num_bins)
-        judged |= {name: within[name] for name in ("ece", "brier")}
+        own_alone = {name: within[name] for name in ("ece", "brier")}
+        judged = replace(judged, metrics={**judged.metrics, **own_alone})
     return judged
 
 
@@ -150,12 +160,12 @@ def _origin_pairs(
     return pairs
 
 
-def _accuracy(examples: Examples, own: BoolArray, bootstrap: Bootstrap) -> dict[str, Any]:
+def _accuracy(examples: Examples, own: BoolArray, bootstrap: Bootstrap) -> Measured:
     right = examples.predicted[own] == examples.actual[own]
     return judge_share(right, examples.clusters[own], bootstrap)
 
 
-def _false_alarms(examples: Examples, own: BoolArray, bootstrap: Bootstrap) -> dict[str, Any]:
+def _false_alarms(examples: Examples, own: BoolArray, bootstrap: Bootstrap) -> Measured:
     """Share of what is no real shooting that looks most like one."""
     others = own & ~examples.is_shooting
     return judge_share(examples.predicted[others] == SHOOTING, examples.clusters[others], bootstrap)

@@ -7,13 +7,13 @@ interval leaves out any AUROC worth having, and amber where the recordings are t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Cell, Csv, Evidence, Section, Table, Verdict, count, measured
 from pipeline.assess.page import wording
 from pipeline.assess.statistics import metrics
-from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING, judge
+from pipeline.assess.statistics.measured import as_json
+from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING, JudgedQuestion, judge
 from pipeline.assess.statistics.summary import questions
 from pipeline.store.manifest import CLASSES
 
@@ -50,44 +50,48 @@ def run(evidence: Evidence) -> Section:
             for name in _SUBJECTS
         ],
         blocks=[_table(name, evidence.parts, found) for name in _SUBJECTS],
-        metrics={
-            part.name: found[part.name] | {"confusion": _confusion(part)} for part in evidence.parts
-        },
+        metrics=as_json(
+            {
+                part.name: {**found[part.name], "confusion": _confusion(part)}
+                for part in evidence.parts
+            }
+        ),
         plots={"aurocs.csv": _plot(found)},
     )
 
 
-def _verdict(name: str, part: Scored, result: Mapping[str, Any], first: bool) -> Verdict:
+def _verdict(name: str, part: Scored, result: JudgedQuestion, first: bool) -> Verdict:
     key = f"better_than_chance_{name}" + ("" if first else f"_{part.name}")
     auroc = result["auroc"]
     subject = f"{part.meaning}: telling {_SUBJECTS[name]}"
-    if auroc["value"] is None:
-        return Verdict(key, "grey", f"{subject} cannot be judged, {auroc['reason']}.")
-    shown = f"AUROC {wording.number('auroc', auroc['value'])}"
-    if auroc["low"] is None:
-        return Verdict(key, "grey", f"{subject} cannot be judged: {shown}, {auroc['reason']}.")
+    if auroc.value is None:
+        return Verdict(key, "grey", f"{subject} cannot be judged, {auroc.reason}.")
+    shown = f"AUROC {wording.number('auroc', auroc.value)}"
+    if auroc.interval is None:
+        return Verdict(key, "grey", f"{subject} cannot be judged: {shown}, {auroc.reason}.")
     shown += f" ({wording.interval('auroc', auroc)})"
-    if auroc["high"] < CHANCE:
+    low, high = auroc.interval.low, auroc.interval.high
+    if high < CHANCE:
         return Verdict(
             key, "red", f"{subject} is worse than guessing, {shown}; labels may be swapped."
         )
-    if auroc["low"] <= CHANCE and auroc["high"] < WORTH_HAVING:
+    if low <= CHANCE and high < WORTH_HAVING:
         return Verdict(key, "red", f"{subject} is no better than guessing, {shown}.")
-    if auroc["low"] <= CHANCE:
+    if low <= CHANCE:
         return Verdict(key, "amber", f"{subject} is not shown to be better than guessing, {shown}.")
-    if auroc["high"] < WORTH_HAVING:
+    if high < WORTH_HAVING:
         return Verdict(key, "amber", f"{subject} is hardly better than guessing, {shown}.")
     return Verdict(key, "green", f"{subject} is better than guessing, {shown}.")
 
 
 def _table(
-    name: str, parts: Sequence[Scored], found: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    name: str, parts: Sequence[Scored], found: Mapping[str, Mapping[str, JudgedQuestion]]
 ) -> Table:
     """A row a metric, a column a part."""
     results = [found[part.name][name] for part in parts]
     sizes = [
-        [Cell("Examples with the answer yes"), *(count(r["num_positives"]) for r in results)],
-        [Cell("Examples with the answer no"), *(count(r["num_negatives"]) for r in results)],
+        [Cell("Examples with the answer yes"), *(count(r.num_positives) for r in results)],
+        [Cell("Examples with the answer no"), *(count(r.num_negatives) for r in results)],
     ]
     rows = [
         [Cell(label), *(measured(metric, result[metric]) for result in results)]
@@ -107,9 +111,9 @@ def _confusion(part: Scored) -> dict[str, dict[str, int]]:
     }
 
 
-def _plot(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Csv:
+def _plot(found: Mapping[str, Mapping[str, JudgedQuestion]]) -> Csv:
     rows = [
-        (part, name, *(result["auroc"][end] for end in ("value", "low", "high")))
+        (part, name, *result["auroc"].row)
         for part, results in found.items()
         for name, result in results.items()
     ]

@@ -9,6 +9,7 @@ renderer rather than the world. It is green where the interval leaves out an acc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.page import wording
 from pipeline.assess.statistics import real_footage
+from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.questions import CHANCE, tpr_key
 from pipeline.assess.statistics.real_footage import FOUND, GROUPS
 
@@ -68,21 +70,20 @@ def run(evidence: Evidence) -> Section:
             _source_table(evidence.parts),
             *(_table(part, by, found[part.name][by]) for part in evidence.parts for by in _UNITS),
         ],
-        metrics=found,
+        metrics=as_json(found),
         plots={"aurocs.csv": _plot(found)},
     )
 
 
 def _of_sources(found: Any) -> Any:
     """The same numbers, whose reasons and notes name what was resampled: sources."""
-    if not isinstance(found, dict):
-        return found
-    return {
-        name: value.replace("recording", "source")
-        if name in ("reason", "note")
-        else _of_sources(value)
-        for name, value in found.items()
-    }
+    if isinstance(found, Measured):
+        said = (found.reason, found.note)
+        reason, note = (words and words.replace("recording", "source") for words in said)
+        return replace(found, reason=reason, note=note)
+    if isinstance(found, dict):
+        return {name: _of_sources(value) for name, value in found.items()}
+    return found
 
 
 def _verdicts(part: Scored, found: Mapping[str, Any], first: bool) -> list[Verdict]:
@@ -105,12 +106,12 @@ def _origin(name: str, part: Scored, real: Mapping[str, Any]) -> Verdict:
     auroc = real["origin"]["auroc"]
     subject = f"{part.meaning}: telling real footage from fictional"
     note = wording.few_sources(real["num_sources"])
-    if auroc["value"] is None or auroc["low"] is None:
-        return Verdict(name, "grey", f"{subject} cannot be judged, {auroc['reason']}.{note}")
-    shown = f"AUROC {wording.number('auroc', auroc['value'])} ({wording.interval('auroc', auroc)})"
-    if auroc["low"] > CHANCE:
+    if auroc.interval is None:
+        return Verdict(name, "grey", f"{subject} cannot be judged, {auroc.reason}.{note}")
+    shown = f"AUROC {wording.number('auroc', auroc.value)} ({wording.interval('auroc', auroc)})"
+    if auroc.interval.low > CHANCE:
         return Verdict(name, "green", f"{subject} is better than guessing, {shown}.{note}")
-    is_small = real["num_recordings"] < FEWEST_RECORDINGS and auroc["high"] >= CHANCE
+    is_small = real["num_recordings"] < FEWEST_RECORDINGS and auroc.interval.high >= CHANCE
     state: State = "amber" if is_small else "red"
     says = f"{subject} is not shown to be better than guessing, {shown}.{note}"
     return Verdict(name, state, says)
@@ -118,17 +119,18 @@ def _origin(name: str, part: Scored, real: Mapping[str, Any]) -> Verdict:
 
 def _below(name: str, part: Scored, found: Mapping[str, Any]) -> Verdict:
     more = found["difference"]
-    if more["value"] is None or more["low"] is None:
-        says = f"{part.meaning}: real footage cannot be set against imitations, {more['reason']}."
+    if more.interval is None:
+        says = f"{part.meaning}: real footage cannot be set against imitations, {more.reason}."
         return Verdict(name, "grey", says)
-    values = (wording.number("auroc", found[group]["origin"]["auroc"]["value"]) for group in GROUPS)
+    values = (wording.number("auroc", found[group]["origin"]["auroc"].value) for group in GROUPS)
     shown = "AUROC {} on real footage and {} on imitations".format(*values)
-    shown += f", a difference of {more['value']:.3f} ({more['low']:.3f} to {more['high']:.3f})"
+    low, high = more.interval.low, more.interval.high
+    shown += f", a difference of {more.value:.3f} ({low:.3f} to {high:.3f})"
     note = wording.few_sources(found["real"]["num_sources"])
     state: State
-    if more["high"] < 0:
+    if high < 0:
         begins, state = "the detector recognises the renderer rather than the world", "red"
-    elif more["low"] > -_ACCEPTABLE_DROP:
+    elif low > -_ACCEPTABLE_DROP:
         begins, state = "real footage is told as imitations are", "green"
     else:
         begins, state = "whether real footage is told as imitations are is open", "amber"
@@ -207,6 +209,5 @@ def _plot(found: Mapping[str, Mapping[str, Any]]) -> Csv:
     rows: list[list[Any]] = []
     for part, units in found.items():
         for group in GROUPS:
-            auroc = units["example"][group]["origin"]["auroc"]
-            rows.append([part, group, *(auroc[end] for end in ("value", "low", "high"))])
+            rows.append([part, group, *units["example"][group]["origin"]["auroc"].row])
     return ("part", "footage", "auroc", "low", "high"), rows

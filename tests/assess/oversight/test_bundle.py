@@ -120,7 +120,7 @@ def test_a_metric_stands_with_its_interval_or_the_reason_why_not(tmp_path: Path)
     evidence = toy.evidence()
     auroc = summarize(evidence.parts[0].examples, toy.FEW_RESAMPLES, 4)["shooting"]["auroc"]
     card = written(evidence, tmp_path / "reports")[MODEL_CARD]
-    shown = f"{auroc['value']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f})"
+    shown = f"{auroc.value:.3f} ({auroc.low:.3f} to {auroc.high:.3f})"
     assert f"| test | Is it a real shooting? | AUROC | {shown} |" in card
     assert "– (needs 100 negatives, has 80)" in card
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pipeline.assess.page.forest import Estimate, forest
+from pipeline.assess.statistics.intervals import Interval
+from pipeline.assess.statistics.measured import Measured
 
-BOUNDED = {"value": 0.7, "low": 0.6, "high": 0.9}
-OPEN = {"value": 0.4, "low": None, "high": None, "reason": "one recording"}
+BOUNDED = Measured(0.7, Interval(0.6, 0.9))
+OPEN = Measured(0.4, reason="one recording")
 
 
 def test_rows_stand_in_order_with_their_own_labels_and_lengths() -> None:

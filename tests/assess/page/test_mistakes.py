@@ -4,8 +4,7 @@ import numpy as np
 
 from pipeline.assess.examples import SHOOTING
 from pipeline.assess.page.mistakes import hardest
-
-from . import toy
+from tests.assess import toy
 
 EXAMPLES = toy.examples(skill=0.5)
 

@@ -10,8 +10,7 @@ from sklearn.metrics import auc, average_precision_score, roc_auc_score
 from pipeline.assess.page import plots
 from pipeline.assess.statistics import curves
 from pipeline.assess.statistics.summary import questions, summarize
-
-from . import toy
+from tests.assess import toy
 
 EXAMPLES = toy.examples()
 METRICS = summarize(EXAMPLES, toy.FEW_RESAMPLES, num_bins=5)

@@ -7,8 +7,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.assess.page import previews
-
-from . import toy
+from tests.assess import toy
 
 
 def picture(uri: str) -> Image.Image:

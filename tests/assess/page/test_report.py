@@ -31,8 +31,7 @@ from pipeline.assess.results import write_results
 from pipeline.assess.settings import Settings
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
-
-from . import toy
+from tests.assess import toy
 
 HOSTILE = "<script>alert(1)</script><img src=https://example.com/x.png onerror=alert(2)>"
 SETTINGS = Settings(toy.FEW_RESAMPLES, num_bins=5, num_mistakes=2, previews="protected")

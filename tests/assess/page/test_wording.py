@@ -4,8 +4,7 @@ import pytest
 
 from pipeline.assess.page import wording
 from pipeline.assess.statistics.summary import summarize
-
-from . import toy
+from tests.assess import toy
 
 
 def summary(*sources: toy.Source, **kwargs: float):

@@ -32,7 +32,8 @@ def test_error_and_interval_are_those_of_the_metrics():
     judged = judge(asked, BOOTSTRAP, 5)
     for name in ("ece", "brier"):
         for end in ("value", "low", "high"):
-            assert found.result(name)[end] == pytest.approx(judged[name][end], abs=2e-6)
+            expected = getattr(judged[name], end)
+            assert getattr(found.result(name), end) == pytest.approx(expected, abs=2e-6)
 
 
 def test_parts_of_the_brier_score_add_up_exactly_under_any_weights():
@@ -96,7 +97,7 @@ def test_dependence_is_told_from_the_labels(alike, low, high):
 def test_an_overconfident_detector_is_beyond_chance_and_said_to_be_too_extreme():
     found = judge_calibration(question(100, 4, sharpen=4), 10, BOOTSTRAP)
     assert found.null is not None
-    assert found.result("ece")["low"] > found.null.high
+    assert found.result("ece").low > found.null.high
     assert found.null.p_value < 1e-4
     assert found.leaning > 0
     assert judge_calibration(question(100, 4, sharpen=0.2), 10, BOOTSTRAP).leaning < 0
@@ -119,5 +120,5 @@ def test_chance_of_an_error_is_spread_evenly_for_a_calibrated_detector():
 def test_what_cannot_be_told_has_a_reason_and_no_number(asked, reason):
     found = judge_calibration(asked, 10, BOOTSTRAP)
     assert reason in found.reason
-    assert found.result("ece")["value"] is None
+    assert found.result("ece").value is None
     assert found.beyond_chance is None

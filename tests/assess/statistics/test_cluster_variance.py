@@ -71,8 +71,8 @@ def test_intervals_of_a_share_hold_the_truth_as_often_as_promised():
         clusters = np.repeat(np.arange(30), 4)
         values = rng.random(120) < rng.beta(3, 7, 30)[clusters]
         asked = Question(values, np.zeros(120), clusters)
-        low, high = cluster_variance.share(values, asked, everything(asked)).share_interval(0.95)
-        held += low <= 0.3 <= high
+        found = cluster_variance.share(values, asked, everything(asked)).share_interval(0.95)
+        held += found.low <= 0.3 <= found.high
     assert 180 <= held <= 199
 
 
@@ -80,7 +80,7 @@ def test_none_of_a_few_recordings_is_no_certainty():
     asked = Question(np.zeros(10, bool), np.zeros(10), np.repeat(np.arange(5), 2))
     found = cluster_variance.share(np.zeros(10, bool), asked, everything(asked))
     assert found.value == 0
-    assert found.share_interval(0.95)[1] == pytest.approx(1 - 0.025 ** (1 / 5))
+    assert found.share_interval(0.95).high == pytest.approx(1 - 0.025 ** (1 / 5))
     some = cluster_variance.share(np.arange(10) == 0, asked, everything(asked))
     assert (found - some).chance_of_less() > 0.1
     assert (found - some).error > some.error

@@ -9,11 +9,11 @@ from scipy.stats import kstest, norm
 from sklearn.metrics import roc_auc_score
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.paired_differences import compare, delong_p
 from pipeline.assess.statistics.questions import PARTIAL_AUROC, Question
 from pipeline.errors import UserError
-
-from . import toy
+from tests.assess import toy
 
 BOOTSTRAP = Bootstrap(num_resamples=200, confidence=0.95, seed=0)
 SOURCES = (toy.Source("bodycam", "real", 30, 30), toy.Source("doom", "game", 30, 30))
@@ -65,43 +65,43 @@ def test_a_better_checkpoint_has_a_positive_difference_with_an_interval_above_ze
     weak, strong = (toy.examples(SOURCES, skill=skill, seed=1) for skill in (0.4, 2.0))
     found = compare(weak, strong, BOOTSTRAP)
     shooting = found["shooting"]
-    assert shooting["auroc"]["first"] == pytest.approx(
+    assert shooting.by_metric["auroc"].first == pytest.approx(
         roc_auc_score(weak.is_shooting, weak.score), abs=1e-6
     )
     for name in ("auroc", PARTIAL_AUROC, "average_precision"):
-        gained = shooting[name]["difference"]
-        assert gained["value"] == pytest.approx(
-            shooting[name]["second"] - shooting[name]["first"], abs=2e-6
+        gained = shooting.by_metric[name].difference
+        assert gained.value == pytest.approx(
+            shooting.by_metric[name].second - shooting.by_metric[name].first, abs=2e-6
         )
-        assert 0 < gained["low"] < gained["value"] < gained["high"]
-    assert shooting["brier"]["difference"]["high"] < 0
-    assert shooting["delong_p"] < 1e-3
+        assert 0 < gained.low < gained.value < gained.high
+    assert shooting.by_metric["brier"].difference.high < 0
+    assert shooting.delong_p < 1e-3
     assert set(found) == {"shooting", "origin", "discharge"}
-    json.dumps(found, allow_nan=False)
+    json.dumps(as_json(found), allow_nan=False)
 
 
 def test_pairing_narrows_the_interval_of_checkpoints_that_err_alike() -> None:
     first = toy.examples(SOURCES, skill=0.8, seed=1)
     rng = np.random.default_rng(0)
     second = replace(first, score=first.score + 0.02 * rng.normal(size=len(first)))
-    paired = compare(first, second, BOOTSTRAP)["shooting"]["auroc"]["difference"]
+    paired = compare(first, second, BOOTSTRAP)["shooting"].by_metric["auroc"].difference
     other = toy.examples(SOURCES, skill=0.8, seed=2)
-    unpaired = compare(first, other, BOOTSTRAP)["shooting"]["auroc"]["difference"]
-    assert 3 * (paired["high"] - paired["low"]) < unpaired["high"] - unpaired["low"]
+    unpaired = compare(first, other, BOOTSTRAP)["shooting"].by_metric["auroc"].difference
+    assert 3 * (paired.high - paired.low) < unpaired.high - unpaired.low
 
 
 def test_a_checkpoint_does_not_differ_from_itself() -> None:
     examples = toy.examples(SOURCES)
     shooting = compare(examples, examples, BOOTSTRAP)["shooting"]
-    assert shooting["auroc"]["difference"]["value"] == 0
-    assert shooting["delong_p"] == 1.0
+    assert shooting.by_metric["auroc"].difference.value == 0
+    assert shooting.delong_p == 1.0
 
 
 def test_rates_that_the_negatives_cannot_show_have_no_difference() -> None:
     few = toy.examples(toy.SOURCES)
-    rate = compare(few, toy.examples(toy.SOURCES, seed=4), BOOTSTRAP)["shooting"]
-    assert rate["tpr_at_fpr_0.001"]["first"] is None
-    assert rate["tpr_at_fpr_0.001"]["difference"]["reason"].startswith("needs 1,000 negatives")
+    rate = compare(few, toy.examples(toy.SOURCES, seed=4), BOOTSTRAP)["shooting"].by_metric
+    assert rate["tpr_at_fpr_0.001"].first is None
+    assert rate["tpr_at_fpr_0.001"].difference.reason.startswith("needs 1,000 negatives")
 
 
 def test_other_clips_are_a_mistake_that_names_what_differs() -> None:

@@ -6,8 +6,7 @@ import pytest
 from pipeline.assess.streaming import assembly
 from pipeline.assess.streaming.assembly import assemble, delay_quantiles
 from pipeline.assess.streaming.footage import SMOOTHINGS, Footage, smooth
-
-from ..files import CLIP_S, File, table
+from tests.assess.files import CLIP_S, File, table
 
 QUIET = File("game/a", "game", [0.1, 0.2, 0.3])
 SHOOTING = File("real/s", "real", [0.4, 0.5, 0.9, 0.6], [0, 0, 1, 0])

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.assess.streaming.footage import Footage, smooth
-
-from ..files import CLIP_S, File, table
+from tests.assess.files import CLIP_S, File, table
 
 QUIET = File("game/a", "game", [0.1, 0.2, 0.3])
 SHOOTING = File("real/s", "real", [0.4, 0.5, 0.9, 0.6], [0, 0, 1, 0])

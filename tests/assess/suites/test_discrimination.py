@@ -13,8 +13,7 @@ from pipeline.assess.evidence import Evidence
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.questions import PARTIAL_AUROC
 from pipeline.assess.suites import discrimination
-
-from .. import toy
+from tests.assess import toy
 
 LARGE = (
     toy.Source("bodycam", "real", 40, 40),

@@ -12,8 +12,7 @@ from pipeline.assess.evidence import Evidence
 from pipeline.assess.statistics import real_footage
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites import real
-
-from .. import toy
+from tests.assess import toy
 
 CAMERAS = tuple(toy.Source(f"phone-{i}", "real", 5, 10, "released") for i in range(3))
 IMITATIONS = (toy.Source("bodycam", "real", 15, 20, toy.RENDERED),)

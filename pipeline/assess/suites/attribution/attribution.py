@@ -31,6 +31,7 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.page import previews, wording
 from pipeline.assess.page.mistakes import hardest
+from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.suites.attribution import heatmaps
 from pipeline.assess.suites.attribution.occlusion import (
@@ -51,7 +52,6 @@ TOO_MUCH = 2.0
 """Times its share of the area that a region may carry."""
 _REACTS = 0.01
 """Log odds that hiding something must change at least, or a share of the effect means nothing."""
-_DECIMALS = 6
 _NAMES = {
     "border": "the outermost pixels",
     "overlay": "the strips at top and bottom",
@@ -115,7 +115,7 @@ def run(evidence: Evidence) -> Section:
             "regions": {
                 name: {
                     "share_of_effect": _mean(shares[:, i]),
-                    "share_of_area": None if areas is None else round(areas[i], _DECIMALS),
+                    "share_of_area": None if areas is None else rounded(areas[i]),
                 }
                 for i, name in enumerate(REGIONS)
             },
@@ -126,8 +126,7 @@ def run(evidence: Evidence) -> Section:
                 []
                 if areas is None or not len(shares)
                 else [
-                    (name, _mean(shares[:, i]), round(areas[i], _DECIMALS))
-                    for i, name in enumerate(REGIONS)
+                    (name, _mean(shares[:, i]), rounded(areas[i])) for i, name in enumerate(REGIONS)
                 ],
             )
         },
@@ -270,4 +269,4 @@ def _effect_rows(mistakes: Sequence[_Mistake], effects: Sequence[Effects]) -> pa
 
 
 def _mean(values: FloatArray) -> float | None:
-    return round(float(values.mean()), _DECIMALS) if values.size else None
+    return rounded(values.mean()) if values.size else None

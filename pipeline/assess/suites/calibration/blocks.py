@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.assess.evidence import Cell, Figure, Spec, State, Table, count, measured, text
 from pipeline.assess.page import figures, wording
 from pipeline.assess.page.figures import COLOURS, OTHER_COLOUR
 from pipeline.assess.statistics.calibration_error import Calibration
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import FloatArray
 
 FINE = 0.1
@@ -45,9 +45,9 @@ class Look:
         null, error = self.found.null, self.found.result("ece")
         if null is None:
             return "grey"
-        if error["low"] > null.high:
+        if error.ends.low > null.high:
             return "red"
-        return "green" if error["value"] <= null.high <= FINE else "amber"
+        return "green" if error.known <= null.high <= FINE else "amber"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Curve:
     """Risk against coverage of one part; `results` as `Selective.statistics` names them."""
 
     part: str
-    results: Mapping[str, Mapping[str, Any]]
+    results: Mapping[str, Measured]
     coverage: FloatArray
     risk: FloatArray
     risk_at: Mapping[float, float]

@@ -25,7 +25,8 @@ from pipeline.assess.page import wording
 from pipeline.assess.statistics.abstention import Selective
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.calibration_error import Calibration, judge_calibration
-from pipeline.assess.statistics.questions import MIN_RECORDINGS
+from pipeline.assess.statistics.intervals import MIN_RECORDINGS
+from pipeline.assess.statistics.measured import Measured, as_json, rounded
 from pipeline.assess.statistics.summary import questions
 from pipeline.assess.suites.calibration.blocks import (
     ASKED,
@@ -45,7 +46,6 @@ TITLE = "Calibration"
 FALSE_DISCOVERY_RATE = 0.05
 _COVERAGES = (1.0, 0.8, 0.5)
 _CURVE_POINTS = 200
-_DECIMALS = 6
 # An origin is half of the answer to the other questions: within one, also a perfectly calibrated
 # detector gives real shootings less than they are, as it cannot be sure that they are real.
 _ASKED_OF_GROUPS = "discharge"
@@ -95,7 +95,7 @@ def run(evidence: Evidence) -> Section:
             group_table(groups, beyond),
             abstention_table(curves),
         ],
-        metrics=_metrics(wholes, groups, curves),
+        metrics=as_json(_metrics(wholes, groups, curves)),
         plots={
             "reliability.csv": _csv(points, ("part", "question", "said", "was", "num_examples")),
             "abstention.csv": _csv(_points(curves), _CURVE.names),
@@ -139,25 +139,19 @@ def _abstain(part: Scored, bootstrap: Bootstrap) -> Curve:
         sides = (examples.p_real, examples.p_discharge)
         confidence = np.prod([np.maximum(side, 1 - side) for side in sides], axis=0)
     selective = Selective(confidence, wrong, examples.clusters)
-    values = {name: round(value, _DECIMALS) for name, value in selective.values().items()}
+    values = selective.values()
     num_recordings = int(examples.clusters.max()) + 1
     reason = None
     if num_recordings < MIN_RECORDINGS:
         reason = "all examples are of one recording"
     elif not wrong.any() or wrong.all():
         reason = "no mistake to avoid" if not wrong.any() else "every answer is wrong"
-    results: dict[str, dict[str, Any]] = {}
     recordings = np.arange(num_recordings)
     intervals = {} if reason else bootstrap.intervals(selective.statistics, recordings)
+    results = {}
     for name, value in values.items():
         interval = intervals.get(name)
-        results[name] = {
-            "value": value,
-            "low": None if interval is None else round(min(interval.low, value), _DECIMALS),
-            "high": None if interval is None else round(max(interval.high, value), _DECIMALS),
-        }
-        if reason is not None:
-            results[name]["reason"] = reason
+        results[name] = Measured(value, interval and interval.around(value), reason)
     coverage = np.arange(1, _CURVE_POINTS + 1) / _CURVE_POINTS
     coverage = coverage[coverage >= 1 / wrong.size]
     at = selective.risk_at(np.array(_COVERAGES))
@@ -178,7 +172,7 @@ def _verdict(one: Look) -> Verdict:
         return Verdict(name, "grey", f"{asked}: calibration cannot be told, {found.reason}.")
     error = found.result("ece")
     off = (
-        f"{asked} is off by {wording.decimal(error['value'])} on average "
+        f"{asked} is off by {wording.decimal(error.known)} on average "
         f"({wording.interval('ece', error)})"
     )
     chance = (
@@ -189,7 +183,7 @@ def _verdict(one: Look) -> Verdict:
     if one.state == "red":
         way = "too sure of itself" if found.leaning > 0 else "too cautious or shifted"
         return Verdict(name, "red", f"{off}, and {chance}: it is {way}.")
-    if error["value"] > found.null.high:
+    if error.known > found.null.high:
         return Verdict(name, "amber", f"{off}; {chance}. The data is too small to be sure.")
     ending = "." if one.state == "green" else ", so that a large error could hide."
     return Verdict(name, one.state, f"{off}, no more than chance: {chance}{ending}")
@@ -220,7 +214,7 @@ def _group_verdict(groups: Sequence[Look], beyond: set[int]) -> Verdict:
         "amber",
         f"In {len(beyond)} of {num_known} comparisons by origin and source the calibration error "
         f"of P(discharge) is beyond chance; most in \u201c{one.group}\u201d ({one.part}), where it "
-        f"is off by {wording.decimal(error['value'])} ({wording.interval('ece', error)}) and "
+        f"is off by {wording.decimal(error.known)} ({wording.interval('ece', error)}) and "
         f"{wording.decimal(null.high)} would be chance.",
     )
 
@@ -235,9 +229,9 @@ def _abstention_verdict(one: Curve) -> Verdict:
         )
     gain = one.results["gain"]
     state: State = "amber"
-    if gain["low"] > 0:
+    if gain.ends.low > 0:
         state = "green"
-    elif gain["high"] < 0:
+    elif gain.ends.high < 0:
         state = "red"
     meaning = {
         "green": "it knows when it is unsure",
@@ -249,7 +243,7 @@ def _abstention_verdict(one: Curve) -> Verdict:
         state,
         f"On \u201c{one.part}\u201d {wording.percent(one.risk_at[1.0])} of classes are wrong; of "
         f"the surer half {wording.percent(one.risk_at[0.5])} are: {meaning} (average gain "
-        f"{wording.decimal(gain['value'])}, {wording.interval('gain', gain)}).",
+        f"{wording.decimal(gain.known)}, {wording.interval('gain', gain)}).",
     )
 
 
@@ -275,10 +269,10 @@ def _metrics_of(found: Calibration) -> dict[str, Any]:
         "num_recordings": found.num_recordings,
         "said": _rounded(found.said),
         "was": _rounded(found.was),
-        "ece": dict(found.result("ece")),
+        "ece": found.result("ece"),
         "ece_by_chance": None if null is None else [_rounded(null.low), _rounded(null.high)],
         "ece_beyond_chance": _rounded(found.beyond_chance),
-        **{name: dict(found.result(name)) for name in BRIER},
+        **{name: found.result(name) for name in BRIER},
     }
 
 
@@ -313,4 +307,4 @@ def _csv(table: pa.Table, names: Sequence[str]) -> tuple[Sequence[str], list[lis
 
 
 def _rounded(value: Any) -> Any:
-    return round(value, _DECIMALS) if isinstance(value, float) else value
+    return rounded(value) if isinstance(value, float) else value

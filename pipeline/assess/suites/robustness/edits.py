@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from pipeline.assess.before_after import ASKED, Asked, Pair
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import judge_share
 from pipeline.assess.statistics.summary import questions
 from pipeline.store.video import Frames
@@ -42,7 +42,7 @@ class Effect:
     strength: str
     pairs: Mapping[Asked, Pair]
     """By question."""
-    found: Mapping[str, Any] | None
+    found: Measured | None
     """Share of real shootings above `Search.limit` after the edits; None without a limit."""
     table: pa.Table
     """Rows of `SCORE_SCHEMA`."""
@@ -56,7 +56,7 @@ class Search:
     confirmed: Sample
     limit: float | None
     """Of `altered.threshold`."""
-    found: Mapping[str, Any] | None
+    found: Measured | None
     """Share of real shootings among `searched` above it as they are, as `Effect.found`."""
     singles: Sequence[Effect]
     """Every edit alone, at each of its strengths, the faintest first."""
@@ -134,9 +134,7 @@ def _effects(
     return found
 
 
-def _found(
-    examples: Examples, limit: float | None, bootstrap: Bootstrap
-) -> Mapping[str, Any] | None:
+def _found(examples: Examples, limit: float | None, bootstrap: Bootstrap) -> Measured | None:
     """The TPR: share of real shootings that score above the limit."""
     if limit is None:
         return None
@@ -146,7 +144,7 @@ def _found(
 
 def damage(one: Effect) -> tuple[float, Names]:
     """The AUROC that is left, mean of both questions, to sort by."""
-    values = [pair.altered["value"] for pair in one.pairs.values()]
+    values = [pair.altered.known for pair in one.pairs.values()]
     return float(np.mean(values)), one.names
 
 

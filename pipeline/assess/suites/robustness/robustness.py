@@ -7,7 +7,7 @@ clips.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.page import figures, wording
 from pipeline.assess.scores import SCORES, VALIDATION
+from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.suites.robustness import edits, variants
 from pipeline.assess.suites.robustness.edits import Effect, Search
 from pipeline.assess.suites.robustness.variants import Variants
@@ -103,7 +104,7 @@ def run(evidence: Evidence) -> Section:
         lead=_LEAD,
         verdicts=verdicts,
         blocks=blocks,
-        metrics=_metrics(search, frozen),
+        metrics=as_json(_metrics(search, frozen)),
         plots={"edits.csv": _edit_csv(search), "variants.csv": _variant_csv(frozen)},
         rows=rows,
         tables=(SCORES, VALIDATION),
@@ -113,9 +114,9 @@ def run(evidence: Evidence) -> Section:
 def _judge(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdict:
     def state(pair: Pair) -> State:
         drop = pair.drop
-        if pair.altered["high"] < GOOD:
+        if pair.altered.ends.high < GOOD:
             return "red"
-        small = drop["value"] <= _MAX_DROP and drop["high"] <= _NO_MORE_DROP
+        small = drop.known <= _MAX_DROP and drop.ends.high <= _NO_MORE_DROP
         return "green" if small else "amber"
 
     return before_after.judge(name, what, pairs, state)
@@ -137,9 +138,9 @@ def _figures(search: Search) -> list[Figure]:
     curves = {name: own for name, own in _curves(search).items() if len(own) == len(STRENGTHS)}
     found = []
     for asked, question in ASKED.items():
-        plain = search.singles[0].pairs[asked].plain["value"]
+        plain = search.singles[0].pairs[asked].plain.known
         values = {
-            name: [plain, *(one.pairs[asked].altered["value"] for one in own)]
+            name: [plain, *(one.pairs[asked].altered.known for one in own)]
             for name, own in curves.items()
         }
         found.append(
@@ -150,9 +151,9 @@ def _figures(search: Search) -> list[Figure]:
                 "others grey. 0.5 is chance.",
             )
         )
-    if search.found is not None and search.found["value"] is not None:
+    if search.found is not None and search.found.value is not None:
         shares = {
-            name: [share["value"] for share in (search.found, *(one.found for one in own)) if share]
+            name: [share.known for share in (search.found, *(one.found for one in own)) if share]
             for name, own in curves.items()
         }
         found.append(
@@ -299,8 +300,8 @@ def _edit_csv(search: Search | str) -> Csv:
     return header, rows
 
 
-def _shares(found: Mapping[str, Any] | None) -> list[float | None]:
-    return [None if found is None else found[end] for end in ("value", "low", "high")]
+def _shares(found: Measured | None) -> Sequence[float | None]:
+    return [None] * 3 if found is None else found.row
 
 
 def _variant_csv(frozen: Variants | None) -> Csv:
@@ -316,5 +317,5 @@ def _variant_csv(frozen: Variants | None) -> Csv:
     ]
 
 
-def _ends(results: Mapping[Asked, Mapping[str, Any]]) -> list[float | None]:
-    return [results[asked][end] for asked in ASKED for end in ("value", "low", "high")]
+def _ends(results: Mapping[Asked, Measured]) -> list[float | None]:
+    return [end for asked in ASKED for end in results[asked].row]

@@ -15,6 +15,7 @@ from pipeline.assess.evidence import Csv, State, Table, Verdict, text
 from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.page import wording
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import judge_share
 from pipeline.footage.collection import ORIGINS
 from pipeline.transforms.registry import STRENGTHS, TRANSFORMS
@@ -31,7 +32,7 @@ _OVERLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "logo": ("logo", {}),
 }
 
-Flips = Mapping[str, Mapping[str, Mapping[str, Any]]]
+Flips = Mapping[str, Mapping[str, Measured]]
 """By overlay and group of clips: the share that turns, with its interval."""
 
 
@@ -57,7 +58,7 @@ def flips(
     """
     before, recordings = chosen.examples, chosen.examples.clusters
     widened = replace(bootstrap, confidence=1 - (1 - bootstrap.confidence) / len(after))
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Measured]] = {}
     for kind, examples in after.items():
         turned = before.predicted != examples.predicted
         groups = {"all": np.ones(len(before), bool)}
@@ -82,24 +83,24 @@ def judge(flips: Flips, chosen: Sample) -> Verdict:
     has = int(np.unique(chosen.examples.clusters).size)
     if has < FEWEST_RECORDINGS:
         return Verdict(name, "grey", f"It needs {FEWEST_RECORDINGS} recordings, and has {has}.")
-    kind = max(flips, key=lambda one: flips[one]["all"]["value"])
+    kind = max(flips, key=lambda one: flips[one]["all"].known)
     share = flips[kind]["all"]
-    low, high = share["low"], share["high"]
+    low, high = share.low, share.high
     state: State = "amber"
     if low is not None and low > _MAX_FLIPS:
         state = "red"
     elif np.unique(chosen.examples.predicted).size < 2:
         # What always says the same turns nothing, and shows nothing.
         state = "grey"
-    elif high is not None and share["value"] <= _MAX_FLIPS and high <= _NO_MORE_FLIPS:
+    elif high is not None and share.known <= _MAX_FLIPS and high <= _NO_MORE_FLIPS:
         state = "green"
     what = f"a {kind} turns most decisions: drawn onto a clip, it changes the class in"
-    if share["value"] == 0:
+    if share.value == 0:
         what = "none turns a decision: drawn onto a clip, each changes the class in"
     return Verdict(
         name,
         state,
-        f"Of {len(flips)} overlays, {what} {wording.percent(share['value'])} of "
+        f"Of {len(flips)} overlays, {what} {wording.percent(share.known)} of "
         f"{len(chosen.examples)} clips ({before_after.said_share(share)}).",
     )
 
@@ -124,8 +125,6 @@ def table(flips: Flips, limit: float | None) -> Table:
 def csv(flips: Flips) -> Csv:
     """For `dvc plots`: a row an overlay and group."""
     rows = [
-        [kind, group, share["value"], share["low"], share["high"]]
-        for kind, found in flips.items()
-        for group, share in found.items()
+        [kind, group, *share.row] for kind, found in flips.items() for group, share in found.items()
     ]
     return ["overlay", "group", "share", "low", "high"], rows

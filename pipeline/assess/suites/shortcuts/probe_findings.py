@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 
 from pipeline.assess import before_after
 from pipeline.assess.evidence import Cell, Csv, Places, State, Table, Verdict, measured, text
 from pipeline.assess.page import wording
+from pipeline.assess.statistics.intervals import Interval
+from pipeline.assess.statistics.measured import Measured
 from pipeline.errors import UserError
 
 CUES = {
@@ -28,8 +29,8 @@ _SETS = {"train": "training", "test": "test"}
 
 _HEADER = ("set", "cue", "auroc", "low", "high")
 
-Probed = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""By set and cue: AUROC of the better classifier as `value`, `low`, `high`."""
+Probed = Mapping[str, Mapping[str, Measured]]
+"""By set and cue: AUROC of the better classifier."""
 
 
 def read(places: Places | None) -> Probed | str:
@@ -46,12 +47,12 @@ def read(places: Places | None) -> Probed | str:
     try:
         return {
             name: {
-                cue: {"value": max(models.values())} | found["interval"][cue]
+                cue: Measured(max(models.values()), Interval(**found["interval"][cue]))
                 for cue, models in found["auroc"].items()
             }
             for name, found in json.loads(path.read_text()).items()
         }
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{path}: not as the stage writes it; run dvc repro probe") from error
 
 
@@ -74,7 +75,7 @@ def judge(cue: str, probed: Probed | str) -> Verdict:
     low, high = _LIMITS.get(cue, _PIXEL_LIMITS)
     states = {one: _state(result, low, high) for one, result in known.items()}
     found = " and ".join(
-        f"{wording.decimal(result['value'])} ({wording.interval('auroc', result)}) in {_SETS[one]}"
+        f"{wording.decimal(result.known)} ({wording.interval('auroc', result)}) in {_SETS[one]}"
         for one, result in known.items()
     )
     return Verdict(
@@ -85,10 +86,10 @@ def judge(cue: str, probed: Probed | str) -> Verdict:
     )
 
 
-def _state(result: Mapping[str, Any], acceptable: float, limit: float) -> State:
-    if result["value"] >= limit and result["low"] > acceptable:
+def _state(auroc: Measured, acceptable: float, limit: float) -> State:
+    if auroc.known >= limit and auroc.ends.low > acceptable:
         return "red"
-    if result["value"] <= acceptable and result["high"] < limit:
+    if auroc.known <= acceptable and auroc.ends.high < limit:
         return "green"
     return "amber"
 
@@ -111,15 +112,15 @@ def table(probed: Probed | str) -> Table:
     )
 
 
-def _cell(result: Mapping[str, Any] | None) -> Cell:
-    return text(wording.DASH) if result is None else measured("auroc", result)
+def _cell(auroc: Measured | None) -> Cell:
+    return text(wording.DASH) if auroc is None else measured("auroc", auroc)
 
 
 def csv(probed: Probed | str) -> Csv:
     """For `dvc plots`: a row a set and cue."""
     found = {} if isinstance(probed, str) else probed
     return _HEADER, [
-        [name, cue, result["value"], result["low"], result["high"]]
+        [name, cue, *result.row]
         for name, cues in sorted(found.items())
         for cue, result in sorted(cues.items())
     ]

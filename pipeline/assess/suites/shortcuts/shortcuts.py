@@ -28,6 +28,7 @@ from pipeline.assess.evidence import (
 from pipeline.assess.examples import Examples
 from pipeline.assess.page import figures, wording
 from pipeline.assess.scores import VALIDATION
+from pipeline.assess.statistics.measured import as_json, rounded
 from pipeline.assess.suites.shortcuts import counterfactuals, probe_findings, single_cue, twins
 
 TITLE = "Shortcuts"
@@ -107,14 +108,16 @@ def run(evidence: Evidence) -> Section:
             counterfactuals.table(flips, limit),
             twins.table(found),
         ],
-        metrics={
-            "num_clips": len(chosen.examples),
-            "probes": None if isinstance(cues, str) else cues,
-            "altered": {name: before_after.summary(own) for name, own in pairs.items()},
-            "threshold_at_fpr_0.01": None if limit is None else round(limit, 6),
-            "flips": flips,
-            "twins": twins.summary(found),
-        },
+        metrics=as_json(
+            {
+                "num_clips": len(chosen.examples),
+                "probes": None if isinstance(cues, str) else cues,
+                "altered": {name: before_after.summary(own) for name, own in pairs.items()},
+                "threshold_at_fpr_0.01": None if limit is None else rounded(limit),
+                "flips": flips,
+                "twins": twins.summary(found),
+            }
+        ),
         plots={
             "probes.csv": probe_findings.csv(cues),
             "altered.csv": _pair_csv(pairs),
@@ -145,9 +148,9 @@ def _still_fiction(plain: Examples, frozen: Examples) -> Examples:
 def _judge_destroyed(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdict:
     def state(pair: Pair) -> State:
         kept = pair.beyond(_HALF)
-        if kept["high"] < 0 and pair.altered["low"] <= 0.5:
+        if kept.ends.high < 0 and pair.altered.ends.low <= 0.5:
             return "red"
-        return "green" if pair.drop["value"] <= _MAX_DROP and kept["low"] > 0 else "amber"
+        return "green" if pair.drop.known <= _MAX_DROP and kept.ends.low > 0 else "amber"
 
     return before_after.judge(name, what, pairs, state)
 
@@ -155,16 +158,16 @@ def _judge_destroyed(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdi
 def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:
     def state(pair: Pair) -> State:
         half, most = pair.beyond(_HALF), pair.beyond(_MOST)
-        if half["low"] > 0 and most["value"] >= 0:
+        if half.ends.low > 0 and most.known >= 0:
             return "red"
-        return "green" if half["value"] <= 0 and most["high"] < 0 else "amber"
+        return "green" if half.known <= 0 and most.ends.high < 0 else "amber"
 
     return before_after.judge(name, f"Seeing {place} alone,", pairs, state)
 
 
 def _judge_motion(pairs: Mapping[Asked, Pair]) -> Verdict:
     def state(pair: Pair) -> State:
-        return "green" if pair.drop["low"] > 0 else "amber"
+        return "green" if pair.drop.ends.low > 0 else "amber"
 
     return before_after.judge("needs_motion", "Seeing one frozen frame,", pairs, state)
 
@@ -219,6 +222,5 @@ def _pair_csv(pairs: Mapping[str, Mapping[Asked, Pair]]) -> Csv:
     rows = []
     for name, own in pairs.items():
         for asked, pair in own.items():
-            result = pair.altered
-            rows.append([name, asked, *(result[end] for end in ("value", "low", "high"))])
+            rows.append([name, asked, *pair.altered.row])
     return ["altered", "question", "auroc", "low", "high"], rows

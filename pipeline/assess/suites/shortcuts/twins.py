@@ -22,17 +22,13 @@ from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.page import wording
 from pipeline.assess.statistics import placements
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import BoolArray, IntArray
 from pipeline.assess.statistics.placements import Placed
-from pipeline.assess.statistics.questions import CHANCE, bounded_exactly, judge_share
+from pipeline.assess.statistics.questions import CHANCE, judge_share
 from pipeline.store.manifest import CLASSES
 
-_NOTHING: dict[str, Any] = {
-    "value": None,
-    "low": None,
-    "high": None,
-    "reason": "no moment in both looks",
-}
+_NOTHING = Measured.unknown("no moment in both looks")
 _FIRES = np.array([name.endswith("shooting") for name in CLASSES])
 
 
@@ -46,7 +42,7 @@ class Looks:
     """How often P(real) ranks the real look above the other of the same moment."""
     all_clips: Placed | None
     """The same over all clips of the two origins."""
-    turns: Mapping[str, Mapping[str, Any]]
+    turns: Mapping[str, Measured]
     """By decision on discharge: share of moments at which it is not the same in both looks."""
     confidence: float
 
@@ -56,15 +52,15 @@ class Looks:
         return self.ranking.num_units if self.ranking else 0
 
     @property
-    def ranked(self) -> dict[str, Any]:
+    def ranked(self) -> Measured:
         """The share of `ranking`, with its interval."""
         if self.ranking is None:
             return _NOTHING
-        result = self.ranking.judged(self.confidence)
-        return bounded_exactly(result, self.num_recordings, self.confidence)
+        found = self.ranking.judged(self.confidence)
+        return found.bounded_exactly(self.num_recordings, self.confidence)
 
     @property
-    def auroc(self) -> dict[str, Any]:
+    def auroc(self) -> Measured:
         """The AUROC of `all_clips`, with its interval."""
         return judged_sources.judged(self.all_clips, self.confidence)
 
@@ -83,10 +79,10 @@ class Looks:
         """
         if not self.is_enough:
             return "grey"
-        low = self.ranked["low"]
+        low = self.ranked.low
         if low is not None and low > GOOD:
             return "green"
-        known = self.auroc["low"]
+        known = self.auroc.low
         if known is None or known <= GOOD:
             return "grey"
         assert self.ranking is not None and self.all_clips is not None
@@ -96,7 +92,7 @@ class Looks:
             influence=self.all_clips.influence / 2,
         )
         more = self.ranking.beyond(half, self.confidence)
-        is_lost = more["high"] is not None and more["high"] < 0
+        is_lost = more.high is not None and more.high < 0
         return "red" if is_lost and (low is None or low <= CHANCE) else "amber"
 
 
@@ -144,10 +140,10 @@ def judge(twins: Twins) -> Verdict:
     }
     says = (
         f"{begins[found.state]}: of the same moment as real and as {found.other}, P(real) is "
-        f"higher for the real one in {wording.percent(share['value'])} "
+        f"higher for the real one in {wording.percent(share.known)} "
         f"({before_after.said_share(share)}) of {found.num_moments} moments of "
         f"{found.num_recordings} recordings; over all clips AUROC is "
-        f"{wording.decimal(found.auroc['value'])} "
+        f"{wording.decimal(found.auroc.known)} "
         f"({wording.interval('auroc', found.auroc)})."
     )
     return Verdict(name, found.state, says)

@@ -65,10 +65,10 @@ def _trace(
     for _, _, one in points:
         difference = one.difference
         assert difference is not None
-        low, high = difference.interval(one.confidence)
+        ends = difference.interval(one.confidence)
         values.append(sign * difference.value)
         # Symmetric but for the ends of the scale.
-        reaches.append((high - low) / 2)
+        reaches.append((ends.high - ends.low) / 2)
         sizes.append(13 if one.worse else 7)
     return {
         "type": "scatter",
@@ -139,7 +139,7 @@ def _value_cell(one: Comparison) -> Cell:
     if one.own is None:
         return Cell(wording.DASH, "one answer only")
     ends = one.own.share_interval(one.confidence)
-    soft = "" if ends is None else f"{wording.decimal(ends[0])} to {wording.decimal(ends[1])}"
+    soft = "" if ends is None else f"{wording.decimal(ends.low)} to {wording.decimal(ends.high)}"
     return Cell(wording.decimal(one.own.value), soft, one.own.value)
 
 
@@ -169,8 +169,8 @@ def _difference_cell(one: Comparison) -> Cell:
     difference = one.difference
     if difference is None:
         return Cell(wording.DASH, "too small")
-    low, high = difference.interval(one.confidence)
-    soft = f"{signed(low)} to {signed(high)}"
+    ends = difference.interval(one.confidence)
+    soft = f"{signed(ends.low)} to {signed(ends.high)}"
     return Cell(signed(difference.value), soft, difference.value, state=one.state)
 
 

@@ -67,8 +67,8 @@ class Comparison:
             return "grey"
         if self.worse:
             return "red"
-        low, high = difference.interval(self.confidence)
-        loss = high if self.measure == FALSE_ALARMS else -low
+        ends = difference.interval(self.confidence)
+        loss = ends.high if self.measure == FALSE_ALARMS else -ends.low
         return "green" if loss < LOSS else "amber"
 
 

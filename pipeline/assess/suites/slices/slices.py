@@ -19,6 +19,7 @@ import pyarrow as pa
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, Section, Verdict
 from pipeline.assess.page import wording
+from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.suites.slices import metadata_slices, pixels
 from pipeline.assess.suites.slices.blocks import difference_table, signed, slice_figure, value_table
 from pipeline.assess.suites.slices.slice_tests import (
@@ -33,7 +34,6 @@ from pipeline.assess.suites.slices.slice_tests import (
 )
 
 TITLE = "Slices"
-_DECIMALS = 6
 _NUMBERS = (
     "estimate",
     "low",
@@ -177,11 +177,12 @@ def _worst(worse: Sequence[Judged]) -> str:
         row = worse[i]
         one = row.comparisons[measure]
         assert one.own is not None and one.rest is not None and one.difference is not None
-        low, high = one.difference.interval(one.confidence)
+        ends = one.difference.interval(one.confidence)
         texts.append(
             f"{row.slice.name} \u201c{row.slice.value}\u201d "
             f"({MEASURES[measure]} {wording.decimal(one.own.value)} against "
-            f"{wording.decimal(one.rest.value)}, difference {signed(low)} to {signed(high)})"
+            f"{wording.decimal(one.rest.value)}, difference {signed(ends.low)} to "
+            f"{signed(ends.high)})"
         )
     more = len(found) - len(texts)
     return "; ".join(texts) + (f"; and {more} more" if more else "")
@@ -256,12 +257,11 @@ def _numbers(one: Comparison) -> dict[str, float | None]:
     if own is not None:
         found["estimate"] = own.value
         if ends := own.share_interval(one.confidence):
-            found["low"], found["high"] = ends
+            found["low"], found["high"] = ends.low, ends.high
     if one.rest is not None:
         found["rest"] = one.rest.value
     if difference is not None:
         found["difference"] = difference.value
-        found["difference_low"], found["difference_high"] = difference.interval(one.confidence)
-    return {
-        name: None if value is None else round(value, _DECIMALS) for name, value in found.items()
-    }
+        ends = difference.interval(one.confidence)
+        found["difference_low"], found["difference_high"] = ends.low, ends.high
+    return {name: None if value is None else rounded(value) for name, value in found.items()}

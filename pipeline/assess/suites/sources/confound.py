@@ -13,10 +13,9 @@ from pipeline.assess.examples import Examples, Texts
 from pipeline.assess.judged_sources import Pool, judged
 from pipeline.assess.page import wording
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.questions import CHANCE
-
-_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -92,22 +91,22 @@ def _verdict(
     if not shooting_sources.size:
         return Verdict(name, "grey", "Without a real shooting there is no alert to explain.")
     within, pooled = results["within_source_auroc"], results["pooled_auroc"]
-    if within["value"] is None:
+    if within.value is None:
         if not has_others:
             return Verdict(name, "grey", "No real footage without a shooting was judged.")
         shown = "no real source shows both shootings and other footage"
         says = f"The source alone tells the answer here, {shown}: the alert cannot be trusted."
         return Verdict(name, "red", says)
-    shown = f"within sources AUROC is {wording.number('auroc', within['value'])}"
-    if within["low"] is None:
-        return Verdict(name, "amber", f"Not to be told: {shown}, {within['reason']}.")
+    shown = f"within sources AUROC is {wording.number('auroc', within.value)}"
+    if within.interval is None:
+        return Verdict(name, "amber", f"Not to be told: {shown}, {within.reason}.")
     shown += (
         f" ({wording.interval('auroc', within)}), over all real footage "
-        f"{wording.number('auroc', pooled['value'])}"
+        f"{wording.number('auroc', pooled.value)}"
     )
-    above_chance = within["low"] > CHANCE
+    above_chance = within.interval.low > CHANCE
     ahead = results["pooled_ahead_by"]
-    if not above_chance and ahead["low"] is not None and ahead["low"] > 0:
+    if not above_chance and ahead.low is not None and ahead.low > 0:
         return Verdict(name, "red", f"The alert follows the source, not the shooting: {shown}.")
     if not above_chance:
         says = f"Within one source the detector is not shown to find shootings: {shown}."
@@ -130,7 +129,7 @@ def _verdict(
 
 
 def _rounded(shares: Shares) -> dict[str, float]:
-    return {name: round(value, _DECIMALS) for name, value in asdict(shares).items()}
+    return {name: rounded(value) for name, value in asdict(shares).items()}
 
 
 def _share_cells(shares: Shares | None) -> list[Cell]:

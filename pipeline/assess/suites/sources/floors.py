@@ -15,6 +15,7 @@ explains; else near the floor (amber).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,13 @@ from pipeline.assess.examples import MOST_SOURCES, origins_shown
 from pipeline.assess.judged_sources import MIN_RECORDINGS, Pool
 from pipeline.assess.page import wording
 from pipeline.assess.page.forest import Estimate, forest
+from pipeline.assess.statistics.intervals import reflected_percentiles
+from pipeline.assess.statistics.measured import Measured, as_json, rounded
 from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.statistics.placements import Placed
 from pipeline.assess.statistics.questions import CHANCE
 from pipeline.assess.suites.sources import source_gaps
-from pipeline.assess.suites.sources.source_gaps import Floor, Pair
+from pipeline.assess.suites.sources.source_gaps import Floor, MeasuredFloor, Pair
 from pipeline.footage.collection import ORIGINS
 
 TITLE = "Floors"
@@ -60,6 +63,21 @@ _SCHEMA = pa.schema(
         ("high", pa.float64()),
     ]
 )
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How far a claim lies above a floor."""
+
+    auroc: Measured
+    floor: MeasuredFloor
+    margin: Measured
+    has_both_floors: bool = True
+    """Whether real sources and those of the other origin could both be compared."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field by its name."""
+        return dict(vars(self))
 
 
 def run(evidence: Evidence) -> Section:
@@ -98,21 +116,23 @@ def run(evidence: Evidence) -> Section:
             _pair_table(pairs, num_small, num_left_out, confidence),
             *_figure(pairs, confidence),
         ],
-        metrics={
-            "num_sources": len(sources),
-            "num_sources_too_small": num_small,
-            "num_sources_left_out": num_left_out,
-            "floors": {
-                origin: None if floor is None else floor.described(confidence)
-                for origin, floor in floors.items()
-            },
-            "margins": {f"real_vs_{origin}": one for origin, one in margins.items()},
-        },
+        metrics=as_json(
+            {
+                "num_sources": len(sources),
+                "num_sources_too_small": num_small,
+                "num_sources_left_out": num_left_out,
+                "floors": {
+                    origin: None if floor is None else floor.measured(confidence)
+                    for origin, floor in floors.items()
+                },
+                "margins": {f"real_vs_{origin}": one for origin, one in margins.items()},
+            }
+        ),
         plots={
             "pairs.csv": (
                 ("origin", "first", "second", "auroc"),
                 [
-                    (one.origin, one.first.name, one.second.name, round(one.placed.auroc, 6))
+                    (one.origin, one.first.name, one.second.name, rounded(one.placed.auroc))
                     for one in pairs
                 ],
             )
@@ -126,7 +146,7 @@ def _least_margin(
     moved: FloatArray | None,
     floors: Sequence[Floor | None],
     confidence: float,
-) -> dict[str, Any] | None:
+) -> Margin | None:
     """The margin over the floor of real sources or of the others, whichever leaves less.
 
     A mean over both would let many games that are alike hide two cameras that are told apart.
@@ -135,25 +155,22 @@ def _least_margin(
     known = [one for one in found if one is not None]
     if not known:
         return None
-    least = min(known, key=lambda one: float(one["margin"]["low"]))
-    return least | {"has_both_floors": len(known) == len(found)}
+    least = min(known, key=lambda one: one.margin.ends.low)
+    return replace(least, has_both_floors=len(known) == len(found))
 
 
 def _margin(
     claim: Placed | None, moved: FloatArray | None, floor: Floor | None, confidence: float
-) -> dict[str, Any] | None:
+) -> Margin | None:
     """The claim, the floor and what lies between; None where one of them is missing."""
     if claim is None or moved is None or floor is None:
         return None
-    replicates = claim.auroc + moved - floor.replicates
-    return {
-        "auroc": claim.judged(confidence),
-        "floor": floor.described(confidence),
-        "margin": source_gaps.interval(claim.auroc - floor.value, replicates, confidence),
-    }
+    value, replicates = claim.auroc - floor.value, claim.auroc + moved - floor.replicates
+    margin = Measured(value, reflected_percentiles(value, replicates, confidence))
+    return Margin(claim.judged(confidence), floor.measured(confidence), margin)
 
 
-def _verdict(origin: str, found: Mapping[str, Any] | None, significance: float) -> Verdict:
+def _verdict(origin: str, found: Margin | None, significance: float) -> Verdict:
     name = f"real_vs_{origin}"
     if found is None:
         says = (
@@ -161,45 +178,46 @@ def _verdict(origin: str, found: Mapping[str, Any] | None, significance: float) 
             f"footage, and two sources of {MIN_RECORDINGS} recordings of one of them."
         )
         return Verdict(name, "grey", says)
-    margin, floor = found["margin"], found["floor"]
+    margin, floor = found.margin, found.floor
+    low, high = margin.ends.low, margin.ends.high
     shown = (
-        f"real from {origin} with AUROC {wording.number('auroc', found['auroc']['value'])}, "
-        f"sources of one origin with {wording.number('auroc', floor['value'])} (by chance "
-        f"{wording.number('auroc', floor['by_chance'])}); margin {margin['value']:.3f} "
+        f"real from {origin} with AUROC {wording.number('auroc', found.auroc.value)}, "
+        f"sources of one origin with {wording.number('auroc', floor.value)} (by chance "
+        f"{wording.number('auroc', floor.by_chance)}); margin {margin.value:.3f} "
         f"({_reach(margin)})"
     )
-    if margin["low"] > CERTIFIED_MARGIN and not found["has_both_floors"]:
+    if low > CERTIFIED_MARGIN and not found.has_both_floors:
         says = f"Not certified: only one of the two has sources to compare. P(real) tells {shown}."
         return Verdict(name, "amber", says)
-    if margin["low"] > CERTIFIED_MARGIN:
+    if low > CERTIFIED_MARGIN:
         return Verdict(name, "green", f"Certified: P(real) tells {shown}.")
-    if margin["high"] <= 0 and floor["p"] < significance:
+    if high <= 0 and floor.p < significance:
         return Verdict(name, "red", f"Caught: P(real) reads sources. It tells {shown}.")
-    if margin["value"] > CERTIFIED_MARGIN:
+    if margin.known > CERTIFIED_MARGIN:
         says = f"Not certified, for want of recordings: P(real) tells {shown}."
         return Verdict(name, "amber", says)
     return Verdict(name, "amber", f"Near the floor: P(real) tells {shown}.")
 
 
-def _reach(result: Mapping[str, Any]) -> str:
-    return f"{result['low']:.3f} to {result['high']:.3f}"
+def _reach(margin: Measured) -> str:
+    return f"{margin.low:.3f} to {margin.high:.3f}"
 
 
-def _margin_table(margins: Mapping[str, Mapping[str, Any] | None]) -> Table:
+def _margin_table(margins: Mapping[str, Margin | None]) -> Table:
     rows = []
     for origin, found in margins.items():
         if found is None:
             rows.append([text(f"real from {origin}"), *[text(wording.DASH)] * 5])
             continue
-        floor, margin = found["floor"], found["margin"]
+        floor, margin = found.floor, found.margin
         rows.append(
             [
                 text(f"real from {origin}"),
-                measured("auroc", found["auroc"]),
+                measured("auroc", found.auroc),
                 measured("auroc", floor),
-                Cell(wording.decimal(floor["by_chance"]), f"p {floor['p']:.3f}"),
-                count(floor["num_pairs"]),
-                Cell(f"{margin['value']:.3f}", _reach(margin), margin["value"]),
+                Cell(wording.decimal(floor.by_chance), f"p {floor.p:.3f}"),
+                count(floor.num_pairs),
+                Cell(f"{margin.value:.3f}", _reach(margin), margin.value),
             ]
         )
     return Table(
@@ -283,9 +301,7 @@ def _rows(pairs: Sequence[Pair], confidence: float) -> pa.Table:
                 "second": pair.second.name,
                 "num_recordings_first": pair.first.recordings.size,
                 "num_recordings_second": pair.second.recordings.size,
-                "auroc": result["value"],
-                "low": result["low"],
-                "high": result["high"],
+                **dict(zip(("auroc", "low", "high"), result.row, strict=True)),
             }
         )
     return pa.Table.from_pylist(rows, schema=_SCHEMA)

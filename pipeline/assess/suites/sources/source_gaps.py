@@ -15,12 +15,26 @@ import numpy as np
 
 from pipeline.assess.judged_sources import MIN_RECORDINGS, Pool
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.intervals import Interval, reflected_percentiles, tails
+from pipeline.assess.statistics.measured import Measured, rounded
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.placements import Placed, place
 from pipeline.assess.statistics.questions import CHANCE
 from pipeline.footage.collection import ORIGINS
 
-_DECIMALS = 6
+
+@dataclass(frozen=True)
+class MeasuredFloor(Measured):
+    """A floor, beside what chance makes of it."""
+
+    by_chance: float = CHANCE
+    p: float = 1.0
+    num_pairs: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As for any measured number, and what chance makes of it."""
+        more = {"by_chance": self.by_chance, "p": self.p, "num_pairs": self.num_pairs}
+        return super().to_json() | more
 
 
 @dataclass(frozen=True)
@@ -76,19 +90,20 @@ class Floor:
         """How often chance alone gives a floor as high; never 0."""
         return float((1 + (self.chance >= self.value).sum()) / (1 + self.chance.size))
 
-    def described(self, confidence: float) -> dict[str, Any]:
-        """For `metrics.json`."""
-        found = interval(self.value, self.replicates, confidence)
+    def measured(self, confidence: float) -> MeasuredFloor:
+        """The floor with its interval, and what chance makes of it."""
+        interval = reflected_percentiles(self.value, self.replicates, confidence)
         # No interval of distances finds its way to 0; whether it belongs in is a test's to say.
-        by_chance = self.p >= (1 - confidence) / 2
-        found["low"] = CHANCE if by_chance else max(found["low"], CHANCE)
-        found["high"] = min(found["high"], 1.0)
-        return {
-            **found,
-            "by_chance": round(float(self.chance.mean()), _DECIMALS),
-            "p": round(self.p, _DECIMALS),
-            "num_pairs": self.num_pairs,
-        }
+        is_by_chance = self.p >= tails(confidence)[0]
+        return MeasuredFloor(
+            self.value,
+            Interval(
+                CHANCE if is_by_chance else max(interval.low, CHANCE), min(interval.high, 1.0)
+            ),
+            by_chance=rounded(self.chance.mean()),
+            p=rounded(self.p),
+            num_pairs=self.num_pairs,
+        )
 
 
 def large_sources(pool: Pool) -> tuple[list[Source], int, int]:
@@ -169,20 +184,4 @@ def resample(
         claims_moved.append({origin: more @ influence for origin, influence in known.items()})
     return np.concatenate(moved), {
         origin: np.concatenate([part[origin] for part in claims_moved]) for origin in known
-    }
-
-
-def interval(value: float, replicates: FloatArray, confidence: float) -> dict[str, Any]:
-    """The percentile interval and its reflection, whichever reaches further.
-
-    Resampling inflates a mean of distances, so that percentiles alone would lie too high for a
-    floor and too low for a margin; reflected they err to the other side (Davison & Hinkley, 1997,
-    section 5.2).
-    """
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(replicates, [tail, 1 - tail])
-    return {
-        "value": round(value, _DECIMALS),
-        "low": round(float(min(low, 2 * value - high)), _DECIMALS),
-        "high": round(float(max(high, 2 * value - low)), _DECIMALS),
     }

@@ -31,6 +31,7 @@ from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.judged_sources import MIN_RECORDINGS, NOTHING_TO_RANK, Pool, judged
 from pipeline.assess.page import wording
 from pipeline.assess.page.forest import Estimate, forest
+from pipeline.assess.statistics.measured import Measured, as_json, rounded
 from pipeline.assess.statistics.metrics import BoolArray
 from pipeline.assess.statistics.placements import Placed
 from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING
@@ -66,7 +67,7 @@ class _Source:
     num_shootings: int
     placed: Placed | None
 
-    def judged(self, confidence: float) -> dict[str, Any]:
+    def judged(self, confidence: float) -> Measured:
         """Its AUROC as a metric."""
         return judged(self.placed, confidence)
 
@@ -102,34 +103,30 @@ def run(evidence: Evidence) -> Section:
             comparisons,
             confounds,
         ],
-        metrics={
-            **spread,
-            "num_sources_left_out": num_left_out,
-            "known_and_unseen": known_and_unseen,
-            "confound": confound,
-            "sources": {
-                one.name: {
-                    "part": one.part,
-                    "num_recordings": one.num_recordings,
-                    "auroc": results[one.name],
-                }
-                for one in sources
-            },
-        },
+        metrics=as_json(
+            {
+                **spread,
+                "num_sources_left_out": num_left_out,
+                "known_and_unseen": known_and_unseen,
+                "confound": confound,
+                "sources": {
+                    one.name: {
+                        "part": one.part,
+                        "num_recordings": one.num_recordings,
+                        "auroc": results[one.name],
+                    }
+                    for one in sources
+                },
+            }
+        ),
         plots={
             "by_source.csv": (
                 ("source", "part", "auroc", "low", "high"),
-                [
-                    (one.name, one.part, *(results[one.name][end] for end in _ENDS))
-                    for one in sources
-                ],
+                [(one.name, one.part, *results[one.name].row) for one in sources],
             )
         },
         rows={"sources.parquet": _rows(sources, results)},
     )
-
-
-_ENDS = ("value", "low", "high")
 
 
 def _source(pool: Pool, name: str) -> _Source:
@@ -170,24 +167,24 @@ def _worst(sources: Sequence[_Source], confidence: float) -> tuple[Verdict, dict
         return Verdict("worst_source", "grey", says), spread
     aurocs = np.array([one.auroc for one in placed])
     worst = counting[int(aurocs.argmin())]
-    spread |= {"worst": worst.name, "range": round(float(np.ptp(aurocs)), 6)}
+    spread |= {"worst": worst.name, "range": rounded(np.ptp(aurocs))}
     if len(placed) > 1:
         by_chance = np.sqrt(np.mean([one.variance for one in placed]))
         spread |= {
-            "deviation": round(float(aurocs.std(ddof=1)), 6),
-            "deviation_by_chance": round(float(by_chance), 6),
+            "deviation": rounded(aurocs.std(ddof=1)),
+            "deviation_by_chance": rounded(by_chance),
         }
     own = [one.judged(confidence) for one in counting]
     # The lowest of many is low by chance: its interval is widened by as many (Bonferroni).
     widened = worst.judged(1 - (1 - confidence) / len(counting))
     shown = (
         f"of {len(counting)} sources the worst is {worst.name}, AUROC "
-        f"{wording.number('auroc', widened['value'])} ({wording.interval('auroc', widened)})"
+        f"{wording.number('auroc', widened.value)} ({wording.interval('auroc', widened)})"
     )
-    if widened["high"] is not None and widened["high"] < WORTH_HAVING:
+    if widened.high is not None and widened.high < WORTH_HAVING:
         says = f"The detector fails on a source: {shown}.{small}"
         return Verdict("worst_source", "red", says), spread
-    if all(one["low"] is not None and one["low"] > CHANCE for one in own):
+    if all(one.low is not None and one.low > CHANCE for one in own):
         says = f"The detector beats chance on every source: {shown}.{small}"
         return Verdict("worst_source", "green", says), spread
     says = f"Not every source is shown to be better than guessing: {shown}.{small}"
@@ -241,40 +238,38 @@ def _drop_verdict(pool: Pool, results: Mapping[str, Mapping[str, Any]]) -> Verdi
     # A held-out part of one answer alone is ranked against the other answer of known sources.
     order = ("unseen", "unseen_cameras", "unseen_titles")
     chosen = next((one for one in order if results[one]["drop"] is not None), None)
-    if chosen is None or results[chosen]["drop"]["low"] is None:
-        reason = NOTHING_TO_RANK if chosen is None else results[chosen]["drop"]["reason"]
+    if chosen is None or results[chosen]["drop"].interval is None:
+        reason = NOTHING_TO_RANK if chosen is None else results[chosen]["drop"].reason
         return Verdict(name, "grey", f"The drop on unseen sources is not known: {reason}.")
     drop = results[chosen]["drop"]
     before, after = (
-        wording.number("auroc", results[one]["auroc"]["value"]) for one in ("known", chosen)
+        wording.number("auroc", results[one]["auroc"].value) for one in ("known", chosen)
     )
     shown = (
-        f"AUROC is {before} on known and {after} on unseen sources, lower by {drop['value']:.3f} "
-        f"({drop['low']:.3f} to {drop['high']:.3f})"
+        f"AUROC is {before} on known and {after} on unseen sources, lower by {drop.value:.3f} "
+        f"({drop.low:.3f} to {drop.high:.3f})"
     )
-    if drop["low"] > ACCEPTABLE_DROP:
+    if drop.low > ACCEPTABLE_DROP:
         return Verdict(name, "red", f"The detector does not carry over: {shown}.")
     known = results["known"]["auroc"]
-    if known["low"] is None or known["low"] <= CHANCE:
+    if known.low is None or known.low <= CHANCE:
         says = f"Known sources are not shown to be told better than by guessing: {shown}."
         return Verdict(name, "grey", says)
-    if drop["high"] < ACCEPTABLE_DROP:
+    if drop.high < ACCEPTABLE_DROP:
         return Verdict(name, "green", f"The detector carries over: {shown}.")
     says = f"Whether the detector carries over is open, for want of recordings: {shown}."
     return Verdict(name, "amber", says)
 
 
-def _drop(drop: Mapping[str, Any] | None) -> Cell:
+def _drop(drop: Measured | None) -> Cell:
     if drop is None:
         return text(wording.DASH)
-    if drop["low"] is None:
-        return Cell(f"{drop['value']:.3f}", str(drop["reason"]), drop["value"])
-    return Cell(f"{drop['value']:.3f}", f"{drop['low']:.3f} to {drop['high']:.3f}", drop["value"])
+    if drop.interval is None:
+        return Cell(f"{drop.value:.3f}", str(drop.reason), drop.value)
+    return Cell(f"{drop.value:.3f}", f"{drop.low:.3f} to {drop.high:.3f}", drop.value)
 
 
-def _table(
-    sources: Sequence[_Source], results: Mapping[str, Mapping[str, Any]], num_left_out: int
-) -> Table:
+def _table(sources: Sequence[_Source], results: Mapping[str, Measured], num_left_out: int) -> Table:
     others = (
         f" {num_left_out:,} sources with fewer recordings than the {MOST_SOURCES} of most of their "
         "origin are among the others, and not judged themselves."
@@ -299,29 +294,27 @@ def _table(
     )
 
 
-def _figure(sources: Sequence[_Source], results: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
+def _figure(sources: Sequence[_Source], results: Mapping[str, Measured]) -> list[Figure]:
     estimates = [
         Estimate(one.name, f"{one.part} sources", results[one.name])
         for one in sources
         if one.placed is not None
     ]
-    estimates.sort(key=lambda one: (one.result["value"], one.label))
+    estimates.sort(key=lambda one: (one.result.known, one.label))
     if not estimates:
         return []
     caption = "Worst source on top; the dotted line is a coin. Lines are intervals over recordings."
     return [Figure("Sources", forest(estimates, "AUROC", CHANCE), caption, wide=True)]
 
 
-def _rows(sources: Sequence[_Source], results: Mapping[str, Mapping[str, Any]]) -> pa.Table:
+def _rows(sources: Sequence[_Source], results: Mapping[str, Measured]) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {
                 "source": one.name,
                 **{name: getattr(one, name) for name in _SCHEMA.names[1:6]},
-                "auroc": results[one.name]["value"],
-                "low": results[one.name]["low"],
-                "high": results[one.name]["high"],
-                "reason": results[one.name].get("reason"),
+                **dict(zip(("auroc", "low", "high"), results[one.name].row, strict=True)),
+                "reason": results[one.name].reason,
             }
             for one in sources
         ],

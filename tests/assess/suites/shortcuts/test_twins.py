@@ -10,9 +10,9 @@ import pytest
 from pipeline.assess import scores
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence
+from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.suites.shortcuts import shortcuts, twins
-
-from . import toy
+from tests.assess import toy
 
 ALONE = (
     toy.Source("camera", "real", 30, 30),
@@ -116,14 +116,14 @@ def test_few_recordings_are_grey(num_twins: int) -> None:
     verdict = twins.judge(found)
     assert verdict.state == "grey"
     assert verdict.says.endswith(f"and has {num_twins}.")
-    json.dumps(twins.summary(found), allow_nan=False)
+    json.dumps(as_json(twins.summary(found)), allow_nan=False)
     assert len(twins.table(found).rows) == 2
 
 
 def test_five_recordings_that_all_agree_are_bounded_as_five_trials() -> None:
     found = twins.measure(evidence(clips(5), by_look=9, by_scene=0)).looks["game"].ranked
-    assert found["value"] == 1
-    assert found["low"] == pytest.approx(0.05 ** (1 / 5), abs=1e-6)
+    assert found.value == 1
+    assert found.low == pytest.approx(0.05 ** (1 / 5), abs=1e-6)
 
 
 def test_only_the_same_moment_of_the_same_recording_makes_twins() -> None:
@@ -158,7 +158,7 @@ def test_the_interval_is_that_of_resampled_recordings() -> None:
 def test_a_decision_turns_where_looks_disagree_on_the_discharge() -> None:
     table = clips(10)
     made = evidence(table, by_look=3, by_scene=0)
-    assert twins.measure(made).looks["game"].turns["p_discharge"]["value"] == 0
+    assert twins.measure(made).looks["game"].turns["p_discharge"].value == 0
     swapped = made.parts[0].clips
     turned = np.array(table["origin"].to_pylist()) == "game"
     turned &= np.char.startswith(table["recording"].to_pylist(), "toy/stage-3")
@@ -167,8 +167,8 @@ def test_a_decision_turns_where_looks_disagree_on_the_discharge() -> None:
     part = replace(made.parts[0], clips=scores.score_table(table, joint))
     found = twins.measure(replace(made, parts=[part])).looks
     for name in ("p_discharge", "class"):
-        assert found["game"].turns[name]["value"] == pytest.approx(0.1)
-        assert found["film"].turns[name]["value"] == 0
+        assert found["game"].turns[name].value == pytest.approx(0.1)
+        assert found["film"].turns[name].value == 0
 
 
 def test_every_number_can_be_recounted_from_the_rows() -> None:

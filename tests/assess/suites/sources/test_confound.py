@@ -7,8 +7,7 @@ import pytest
 from scipy.stats import f_oneway, kstest
 
 from pipeline.assess.suites.sources.confound import shares
-
-from . import toy
+from tests.assess import toy
 
 CAMERAS = tuple(toy.Source(f"camera-{i}", "real", 0, 8) for i in range(4))
 

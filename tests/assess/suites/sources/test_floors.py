@@ -12,8 +12,7 @@ from pipeline.assess.evidence import Evidence, Section
 from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.sources import floors
-
-from .. import toy
+from tests.assess import toy
 
 SOURCES = (
     *(toy.Source(f"camera-{i}", "real", 15, 15) for i in range(3)),

@@ -14,8 +14,7 @@ from pipeline.assess.evidence import Evidence, Section, Verdict
 from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.sources import sources
-
-from .. import toy
+from tests.assess import toy
 
 KNOWN = (
     toy.Source("axon", "real", 30, 30),

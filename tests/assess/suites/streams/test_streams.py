@@ -17,9 +17,8 @@ from pipeline.assess.evidence import Evidence, Figure, Section, Table
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.streams import streams
 from pipeline.config import ClipFormat
-
-from .. import toy
-from ..files import CLIP_S, File, scored
+from tests.assess import toy
+from tests.assess.files import CLIP_S, File, scored
 
 HOSTILE = "<script>alert(1)</script>"
 

@@ -9,8 +9,7 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.streaming.assembly import assemble
 from pipeline.assess.streaming.footage import SMOOTHINGS, Footage
 from pipeline.assess.suites.streams import tradeoff
-
-from ..files import CLIP_S, File, table
+from tests.assess.files import CLIP_S, File, table
 
 BOOTSTRAP = Bootstrap(100, 0.9, 0)
 RNG = np.random.default_rng(0)
