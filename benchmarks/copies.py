@@ -1,6 +1,6 @@
 """How many edited copies of a clip fall into its cluster, and how many other clips do.
 
-    python benchmarks/copies.py ../shared/footage --seconds 4 --output copies.json
+    python benchmarks/copies.py FOLDER --seconds 4 --out docs/results/benchmarks/copies.json
 
 The first seconds of each file of a collection are copied with each edit by the ffmpeg command
 line, and original and copy go through the canonical path of ingest. Recall is the share of a
@@ -13,16 +13,16 @@ independent.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from outcome import Cell, Outcome, Table, write
 from scipy.stats import beta
 
 from pipeline import app
@@ -180,7 +180,7 @@ def match(a: Clips, b: Clips, cfg: SplitApp, parts: bool) -> NDArray[np.bool_]:
 
 def false_matches(
     files: list[Clips], owners: list[str], cfg: SplitApp, parts: bool
-) -> dict[str, object]:
+) -> dict[str, float]:
     """Pairs of clips, and of recordings, that match although they are of different recordings."""
     names = sorted(set(owners))
     of = {
@@ -194,14 +194,15 @@ def false_matches(
         matched += int(count)
         if count:
             wrong.append((a, b, int(count)))
+            print(f"taken for copies: {count} pairs of clips of {a} and {b}")
     num = len(names) * (len(names) - 1) // 2
     bound = float(beta.ppf(0.95, len(wrong) + 1, num - len(wrong)))
     return {
         "pairs of clips": pairs,
         "matched": matched,
         "pairs of recordings": num,
-        "matched recordings": wrong,
-        "bound on recordings": bound,
+        "matched recordings": len(wrong),
+        "bound of their share": round(bound, 4),
     }
 
 
@@ -209,7 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collection", type=Path)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--out", type=Path, help="file of JSON for docs/results.md")
     parser.add_argument("--edits", nargs="*", default=list(EDITS), help="only these")
     options = parser.parse_args()
     ingest, cfg = app.compose("ingest"), app.compose("split")
@@ -218,10 +219,12 @@ def main() -> None:
         entries = list(originals(options.collection, work, ingest, options.seconds))
         owners = [owner for owner, *_ in entries]
         whole = [e[2] for e in entries]
-        results: dict[str, object] = {}
+        false: list[Sequence[Cell]] = []
         for parts in (False, True):
-            results[f"false, parts {parts}"] = false_matches(whole, owners, cfg, parts)
-            print(results[f"false, parts {parts}"])
+            found = false_matches(whole, owners, cfg, parts)
+            print(found)
+            false.append(("with parts" if parts else "frames", *found.values()))
+        shares: list[Sequence[Cell]] = []
         print(f"{'edit':<34} {'frames':>8} {'+ parts':>8}")
         for edit in options.edits:
             filters, crf = EDITS[edit]
@@ -231,10 +234,21 @@ def main() -> None:
                 ffmpeg(path, target, filters, crf, 60)
                 copies.append(read(target, ingest))
             with_and_without = [recall(whole, owners, copies, cfg, p) for p in (False, True)]
-            results[edit] = with_and_without
+            shares.append((edit, *(round(share, 3) for share in with_and_without)))
             print(f"{edit:<34} {with_and_without[0]:>8.3f} {with_and_without[1]:>8.3f}", flush=True)
-    if options.output:
-        options.output.write_text(json.dumps(results, indent=2) + "\n")
+    if options.out:
+        write(
+            options.out,
+            Outcome(
+                Path(__file__).name,
+                f"The share of {len(entries)} clips of a foreign collection whose edited copy "
+                "falls into their cluster, by frames alone and with `find_parts`.",
+                [
+                    Table("Copies that are found", ("edit", "frames", "with parts"), shares),
+                    Table("Pairs taken for copies", ("search", *found), false),
+                ],
+            ),
+        )
 
 
 if __name__ == "__main__":

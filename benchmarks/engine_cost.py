@@ -1,6 +1,6 @@
 """CPU seconds of each footage engine a recording, a clip and a frame.
 
-    python benchmarks/engine_cost.py [--recordings 6] [engine ...]
+    python benchmarks/engine_cost.py [--recordings 6] [--out FILE] [engine ...]
 
 Recordings are drawn as the committed configuration draws them, one after the other, encoding
 included. The first recording of an engine compiles code and is left out. Processes that an engine
@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import argparse
 import resource
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+
+from outcome import Cell, Outcome, Table, write
 
 from pipeline import app
 from pipeline.engines.take import Dropped
@@ -31,11 +34,13 @@ def cpu_s() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--recordings", type=int, default=6)
+    parser.add_argument("--out", type=Path, help="file of JSON for docs/results.md")
     parser.add_argument("engines", nargs="*", default=ENGINES, metavar="engine")
     arguments = parser.parse_args()
     cfg = app.compose("synthesize")
     ingest = app.compose("ingest")
     clip_s = ingest.clip.num_frames / ingest.clip.fps
+    rows: list[Sequence[Cell]] = []
     files = list(manifest.read_rows(Path(ingest.paths.clips, manifest.FILES), File))
     for engine in arguments.engines:
         module = import_module(f"pipeline.engines.{engine}")
@@ -65,11 +70,24 @@ def main() -> None:
             fit += sum(int(len(take.frames) / take.format.fps / clip_s) for take in takes)
             num_takes += len(takes)
         clips = num_takes * sum(rendered) / len(rendered) if rendered else float(fit)
+        row = (spent / recordings, spent / clips, spent / frames)
+        rows.append((engine, *(round(value, 3) for value in row), recordings, dropped))
         print(
             f"{engine}: {spent / recordings:.1f} CPU-s a recording, {spent / clips:.2f} a clip, "
             f"{spent / frames:.3f} a frame; {recordings} recordings, {clips:.0f} clips, "
             f"{dropped} dropped",
             flush=True,
+        )
+    if arguments.out:
+        columns = ("engine", "a recording", "a clip", "a frame", "recordings", "dropped")
+        write(
+            arguments.out,
+            Outcome(
+                Path(__file__).name,
+                "CPU seconds, encoding included; the first recording, which compiles code, is left "
+                "out.",
+                [Table("Cost of the engines", columns, rows)],
+            ),
         )
 
 

@@ -21,7 +21,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +30,7 @@ import decord
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from outcome import Cell, Outcome, Table, write
 
 from pipeline import app
 from pipeline.config import ClipFormat
@@ -148,6 +149,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     default = app.compose("embed").pictures.every_frames
     parser.add_argument("--every", type=int, default=default, help="frames between looks")
+    parser.add_argument("--out", type=Path, help="file of JSON for docs/results.md")
     arguments = parser.parse_args()
     ingest = app.compose("ingest")
     clip = ingest.clip
@@ -180,6 +182,7 @@ def main() -> None:
     print(f"streams of {width}×{arguments.height}, {kbit_s:.0f} kbit/s")
     print("CPU ms for a second of one stream's video; cost of scoring as a share of decoding")
     print("streams | score | decode as ingest | decode with decord | score/ingest | score/decord")
+    rows: list[Sequence[Cell]] = []
     for num_streams in arguments.streams:
         frames = np.repeat(moving(clip.size, clip.size, num_frames, 1), num_streams, axis=0)
         jobs: dict[str, Callable[[], None]] = {
@@ -200,6 +203,19 @@ def main() -> None:
             for other in ("ingest", "decord")
         ]
         print(f"{num_streams} | {' | '.join(cells)}", flush=True)
+        rows.append((num_streams, *map(float, cells)))
+    if arguments.out:
+        columns = ("streams", "score", "decode as ingest", "decode with decord")
+        write(
+            arguments.out,
+            Outcome(
+                Path(__file__).name,
+                "CPU milliseconds of one core for a second of one stream's video of "
+                f"{width}×{arguments.height}, and scoring as a share of decoding; "
+                f"{arguments.every} frames from one view of the encoder to the next.",
+                [Table("Cost of streams", (*columns, "score/ingest", "score/decord"), rows)],
+            ),
+        )
 
 
 if __name__ == "__main__":
