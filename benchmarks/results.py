@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import yaml
 from outcome import Cell, Outcome, read
 
@@ -37,6 +39,7 @@ COPIED = {
     "reports": (
         "headline.json",
         "operating_point.json",
+        "scores.parquet",
         "suites/data/composition.csv",
         "suites/discrimination/aurocs.csv",
         "suites/real/aurocs.csv",
@@ -184,6 +187,7 @@ def _scores(reports: Path, headline: dict[str, Any]) -> str:
         (row["part"], row["question"]): _interval(row)
         for row in _rows(reports / "suites/discrimination/aurocs.csv")
     }
+    sizes = _sizes(reports)
     of |= {
         (row["part"], row["footage"]): _interval(row)
         for row in _rows(reports / "suites/real/aurocs.csv")
@@ -197,9 +201,14 @@ def _scores(reports: Path, headline: dict[str, Any]) -> str:
     }
     aurocs = _section(
         "Scores",
-        "AUROC of each question.",
+        "AUROC of each question. The origin is learned from what no computer rendered, unless "
+        "`conf/train.yaml` says otherwise, so what counts is the first column: for rendered clips "
+        "its answer is of no worth, and the report says so first.",
         ("", *columns),
-        [[SPLITS[p], *(of.get((p, name), "–") for name in columns.values())] for p in SPLITS],
+        [
+            [f"{SPLITS[p]} ({sizes[p]})", *(of.get((p, name), "–") for name in columns.values())]
+            for p in sizes
+        ],
     )
     rates = {
         "real shootings found at 1 % false alarms": "tpr_at_fpr_0.01",
@@ -212,7 +221,7 @@ def _scores(reports: Path, headline: dict[str, Any]) -> str:
         "Brier score": "brier",
     }
     rows: list[list[str]] = []
-    for name in SPLITS:
+    for name in sizes:
         told = headline[name]
         found = [
             _interval({key: told[f"{rate}.{key}"] for key in ("value", "low", "high")})
@@ -230,6 +239,22 @@ def _scores(reports: Path, headline: dict[str, Any]) -> str:
     )
 
 
+def _sizes(reports: Path) -> dict[str, str]:
+    """Clips and recordings of every judged split, and how many of them no computer rendered."""
+    scores = pq.read_table(reports / "scores.parquet", columns=["split", "recording", "rendered"])
+    sizes = {}
+    for split in SPLITS:
+        judged = scores.filter(pc.equal(scores["split"], split))
+        found = judged.filter(pc.invert(judged["rendered"].cast("bool")))
+        counts = [(len(rows), len(pc.unique(rows["recording"]))) for rows in (judged, found)]
+        (clips, recordings), (not_rendered, of) = counts
+        if clips:
+            sizes[split] = (
+                f"{clips} clips of {recordings} recordings; {not_rendered} of {of} not rendered"
+            )
+    return sizes
+
+
 def _alerts(reports: Path) -> str:
     point = json.loads((reports / "operating_point.json").read_text())
     smoothing = point["smoothing"].replace("_", " of ")
@@ -237,8 +262,9 @@ def _alerts(reports: Path) -> str:
     return _section(
         "Alerts",
         f"The operating point is a threshold of {_number(point['threshold'])} with smoothing "
-        f"`{smoothing}`. {point['says']} Shootings that have raised no alert by the last time that "
-        "the streams of each split can tell:",
+        f"`{smoothing}`. {point['says']} The more an encoder knows the world, the less it takes "
+        "rendered shootings for real, and all of the default draw are rendered. Those that have "
+        "raised no alert by the last time that the streams of each split can tell:",
         ("", "seconds after the first discharge", "share without an alert"),
         [[SPLITS[p], _number(row["seconds"]), _interval(row)] for p, row in last.items()],
     )
