@@ -10,6 +10,8 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
+from pipeline import app
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
@@ -83,3 +85,51 @@ def test_every_picture_is_shown() -> None:
     shown = " ".join(page.read_text() for page in PAGES)
     pictures = [path for path in DOCS.rglob("*") if path.suffix in {".jpg", ".png", ".svg"}]
     assert [path.name for path in pictures if path.name not in shown] == []
+
+
+_CODE = re.compile(r"`([^`\n]+)`")
+_MADE = ("data/", "models", "probes/", "reports", "footage/", ".work/", "docs/results/", "suites/")
+
+
+def missing_modules(text: str) -> list[str]:
+    """The modules and folders of code that a text names and that are not there."""
+    named = {name for name in _CODE.findall(text) if re.fullmatch(r"[\w./]+(\.py|/)", name)}
+    known = [ROOT, ROOT / "pipeline", ROOT / "benchmarks"]
+    return sorted(
+        name
+        for name in named
+        if not any((folder / name).exists() for folder in known) and not name.startswith(_MADE)
+    )
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_module_that_is_named_is_there(page: str) -> None:
+    assert missing_modules((ROOT / page).read_text()) == []
+
+
+def test_a_module_that_is_gone_is_found() -> None:
+    named = "`footage/collection.py` `learn/encoders/` `footage_of_old/gone.py` `data/clips/`"
+    assert missing_modules(named) == ["footage_of_old/gone.py"]
+
+
+def unknown_settings(text: str) -> list[str]:
+    """The settings that a text names, as `conf/train.yaml: model.name`, and that there are not."""
+    unknown = []
+    for stage, key in re.findall(r"conf/(\w+)\.yaml: ?([a-z_][\w.]*)", text):
+        values: object = app.compose(stage)
+        for name in key.rstrip(".").split("."):
+            if not hasattr(values, name):
+                unknown.append(f"{stage}: {key}")
+                break
+            values = getattr(values, name)
+    return unknown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_setting_that_is_named_is_one(page: Path) -> None:
+    assert unknown_settings(page.read_text()) == []
+
+
+def test_a_setting_that_is_gone_is_found() -> None:
+    assert unknown_settings("conf/train.yaml: model.name conf/split.yaml:seed=1") == []
+    assert unknown_settings("conf/train.yaml:model.nome=1") == ["train: model.nome"]
