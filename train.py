@@ -30,7 +30,6 @@ from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.classifier import Classifier, discharge_logits
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
-from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.product import discharge_log_odds, product_logits, product_of
 from pipeline.learn.origin import Floats, auroc, fit_origin, origin_weights
@@ -38,7 +37,7 @@ from pipeline.learn.selection import History
 from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
 from pipeline.store import features, workdir
-from pipeline.store.manifest import write_stats
+from pipeline.store.manifest import IS_DISCHARGE, IS_REAL, write_stats
 from pipeline.store.packed import Packed
 from pipeline.system import interrupts
 

@@ -33,14 +33,20 @@ from pipeline.footage.tombstones import forgotten
 from pipeline.learn import networks, weights
 from pipeline.stages.ingest import ingest
 from pipeline.store import features, storage, video, workdir
-from pipeline.store.manifest import CLASSES, MANIFEST, class_index, read_manifest, read_rejects
+from pipeline.store.manifest import (
+    IS_REAL,
+    MANIFEST,
+    REAL_SHOOTING,
+    class_index,
+    read_manifest,
+    read_rejects,
+)
 from pipeline.store.packed import Packed
 from pipeline.store.shards import read_clip
 
 CONFIDENCE = 0.95
 BOOTSTRAP = Bootstrap(1000, CONFIDENCE, 0)
 BATCH = 16
-SHOOTING = CLASSES.index("real_shooting")
 MEASURES = {
     "origin": "AUROC of the origin, real against fictional",
     "score": "AUROC of the score, real shootings against all else",
@@ -214,11 +220,11 @@ def by_clip(table: pa.Table) -> Examples:
     probabilities = scores.joint(table)
     labels = [class_index(row["origin"], bool(row["discharge"])) for row in table.to_pylist()]
     return Examples(
-        np.array([CLASSES[label].startswith("real") for label in labels]),
-        np.array(labels) == SHOOTING,
+        np.array([IS_REAL[label] for label in labels]),
+        np.array(labels) == REAL_SHOOTING,
         scores.marginals(probabilities)[0],
-        probabilities[:, SHOOTING],
-        probabilities.argmax(axis=1) == SHOOTING,
+        probabilities[:, REAL_SHOOTING],
+        probabilities.argmax(axis=1) == REAL_SHOOTING,
         table["recording"].to_pylist(),
     )
 

@@ -31,11 +31,10 @@ from pipeline.learn import weights
 from pipeline.learn.batch import Batch
 from pipeline.learn.checkpoints import PlainCheckpoints
 from pipeline.learn.classifier import Classifier, judge
-from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
 from pipeline.learn.networks.product import StreamingProductNet
 from pipeline.learn.sampler import BalancedSampler
 from pipeline.stages import embed
-from pipeline.store.manifest import CLASSES
+from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
 from pipeline.store.packed import INDEX, Packed
 from pipeline.system import interrupts
 from tests.learn.encoders.tiny import write_checkpoint

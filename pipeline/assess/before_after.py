@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from pipeline.assess.evidence import Cell, State, Verdict
+from pipeline.assess.evidence import Cell, State, Verdict, gravest_key
 from pipeline.assess.examples import Examples
 from pipeline.assess.page import wording
 from pipeline.assess.statistics import metrics
@@ -16,7 +16,7 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.intervals import percentiles
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import FloatArray
-from pipeline.assess.statistics.questions import Question
+from pipeline.assess.statistics.questions import FEWEST_RECORDINGS, WORTH_HAVING, Question
 from pipeline.assess.statistics.summary import questions
 
 Asked = Literal["shooting", "origin"]
@@ -24,10 +24,6 @@ ASKED: Mapping[Asked, str] = {
     "shooting": "real shooting against all else",
     "origin": "real against fictional",
 }
-FEWEST_RECORDINGS = 5
-"""Of each answer, below which resamples of recordings say nothing of the next recording."""
-GOOD = 0.6
-"""An AUROC that is sure to be above this is worth losing; one sure to be below it is lost."""
 _AGREED = "every resample agrees"
 
 
@@ -65,7 +61,7 @@ class Pair:
     @property
     def is_good_before(self) -> bool:
         """Whether there is anything to lose, beyond chance."""
-        return self.reason is None and self.plain.ends.low > GOOD
+        return self.reason is None and self.plain.ends.low > WORTH_HAVING
 
     def _measured(self, values: FloatArray) -> Measured:
         if self.reason is not None:
@@ -119,7 +115,7 @@ def judge(
     """
     known = {asked: state(pair) for asked, pair in pairs.items() if pair.is_good_before}
     if known:
-        asked = worst(known)
+        asked = gravest_key(known)
         now, before = said(pairs[asked].altered), said(pairs[asked].plain)
         says = f"the detector tells {ASKED[asked]} with AUROC {now}; of the clips as they are with"
         return Verdict(name, known[asked], f"{what} {says} {before}.")
@@ -129,15 +125,9 @@ def judge(
     return Verdict(
         name,
         "grey",
-        f"On the clips as they are the detector is not surely better than AUROC {GOOD:g} at any "
-        "question that enough recordings ask, so little can be lost.",
+        "On the clips as they are the detector is not surely better than AUROC "
+        f"{WORTH_HAVING:g} at any question that enough recordings ask, so little can be lost.",
     )
-
-
-def worst(states: Mapping[Any, State]) -> Any:
-    """The key with the gravest state; the first of equals."""
-    order: tuple[State, ...] = ("red", "amber", "green", "grey")
-    return min(states, key=lambda key: order.index(states[key]))
 
 
 def summary(pairs: Mapping[Asked, Pair]) -> dict[str, dict[str, Measured]]:

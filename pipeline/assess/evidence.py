@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,9 +30,10 @@ from pipeline.store.video import Frames
 State = Literal["green", "amber", "red", "grey"]
 """Good; not good enough to rest on; a fault; not to be told from this data."""
 STATES: tuple[State, ...] = ("red", "amber", "grey", "green")
-"""The worst first."""
+"""The gravest first: what cannot be told is graver than what is good."""
 Spec = dict[str, Any]
 """A Plotly figure: `data` and `layout`, as `pipeline.assess.page.figures` makes them."""
+Key = TypeVar("Key")
 Predict = Callable[[Frames], FloatArray]
 """Calibrated probabilities: uint8 (B, T, H, W, 3) RGB to float64 (B, 4), order of `CLASSES`."""
 
@@ -176,8 +177,7 @@ class Section:
     @property
     def state(self) -> State | None:
         """Its worst verdict; None where it judges nothing."""
-        states = {one.state for one in self.verdicts}
-        return next((state for state in STATES if state in states), None)
+        return gravest(one.state for one in self.verdicts)
 
 
 @dataclass(frozen=True)
@@ -192,6 +192,25 @@ class Examined:
     def state(self) -> State | None:
         """Its worst verdict; None where it judges nothing."""
         return self.section.state
+
+
+def gravest(states: Iterable[State]) -> State | None:
+    """The gravest of some states; None of none."""
+    return min(states, key=STATES.index, default=None)
+
+
+def gravest_told(states: Iterable[State]) -> State:
+    """The gravest state that could be told; grey where none could.
+
+    For parts of one question: what few recordings leave open does not hide what others show.
+    """
+    return gravest(state for state in states if state != "grey") or "grey"
+
+
+def gravest_key(states: Mapping[Key, State]) -> Key:
+    """The key with the `gravest_told` state; the first of equals."""
+    grave = gravest_told(states.values())
+    return next(key for key, state in states.items() if state == grave)
 
 
 def text(value: Any) -> Cell:

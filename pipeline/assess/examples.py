@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from pipeline.assess import scores
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
 from pipeline.footage.collection import ORIGINS
-from pipeline.store.manifest import CLASSES, class_index
+from pipeline.store.manifest import CLASSES, REAL_SHOOTING, class_index
 
-SHOOTING = CLASSES.index("real_shooting")
 MOST_SOURCES = 20
 """Of one origin, rendered or not, that are judged one by one."""
 Texts = NDArray[np.object_]
@@ -114,7 +113,7 @@ class Examples:
     @property
     def is_shooting(self) -> BoolArray:
         """(N,) whether the example is a real shooting: what an alert must find."""
-        return self.actual == SHOOTING
+        return self.actual == REAL_SHOOTING
 
     @cached_property
     def clusters(self) -> IntArray:

@@ -14,9 +14,6 @@ from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import BoolArray, IntArray
 from pipeline.assess.statistics.placements import Placed, place
 
-MIN_RECORDINGS = 5
-"""Of a source that a verdict may rest on: of two alike with two recordings each, one has the
-higher scores throughout in every third draw, with five in one of 126."""
 NOTHING_TO_RANK = "no example with the other answer to be ranked against"
 
 

@@ -15,7 +15,16 @@ import pyarrow.compute as pc
 from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
-from pipeline.store.manifest import CLASSES, Clip, Reject, class_index, is_rendered
+from pipeline.store.manifest import (
+    CLASSES,
+    IS_DISCHARGE,
+    IS_REAL,
+    REAL_SHOOTING,
+    Clip,
+    Reject,
+    class_index,
+    is_rendered,
+)
 from pipeline.store.video import Frames
 
 SCORES, FILES, VALIDATION = "scores.parquet", "files.parquet", "validation.parquet"
@@ -148,7 +157,7 @@ def score_table(clips: pa.Table, probabilities: FloatArray, marks: Sequence[str]
     columns: dict[str, Any] = {name: clips[name] for name in CLIP_SCHEMA.names}
     columns["rendered"] = [is_rendered(text) for text in clips["authority"].to_pylist()]
     columns |= {name: probabilities[:, i] for i, name in enumerate(PROBABILITIES)}
-    columns["score"] = probabilities[:, CLASSES.index("real_shooting")]
+    columns["score"] = probabilities[:, REAL_SHOOTING]
     columns["marks"] = list(marks) if marks else ["[]"] * clips.num_rows
     return pa.table(columns, schema=SCORE_SCHEMA)
 
@@ -198,9 +207,8 @@ def clusters(table: pa.Table) -> list[str]:
 
 def marginals(probabilities: FloatArray) -> tuple[FloatArray, FloatArray]:
     """P(real) and P(discharge), each (N,), from the joint probabilities (N, 4)."""
-    real = [i for i, name in enumerate(CLASSES) if name.startswith("real")]
-    shooting = [i for i, name in enumerate(CLASSES) if name.endswith("shooting")]
-    return probabilities[:, real].sum(axis=1), probabilities[:, shooting].sum(axis=1)
+    real, discharge = (probabilities[:, np.array(one)] for one in (IS_REAL, IS_DISCHARGE))
+    return real.sum(axis=1), discharge.sum(axis=1)
 
 
 def joint(table: pa.Table) -> FloatArray:

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from pipeline.config import SplitConfig
 from pipeline.design.assignment import NO_SPLIT, NUM_DRAWN, Columns, wanted_shares
-from pipeline.store.manifest import CLASSES, SPLITS
+from pipeline.store.manifest import CLASSES, REAL_SHOOTING, SPLITS
 
 _CONF = "conf/split.yaml"
-_SHOOTING = CLASSES.index("real_shooting")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,8 @@ class Composition:
             if split in wanted_shares(cfg)
         }
         if lacking["val"]:
-            can_rank = _SHOOTING not in lacking["val"] and len(lacking["val"]) < len(CLASSES) - 1
+            missing = lacking["val"]
+            can_rank = REAL_SHOOTING not in missing and len(missing) < len(CLASSES) - 1
             chosen = "chooses" if can_rank else "chooses its weights by the loss"
             found.append(
                 f"val holds no {_names(lacking['val'])}: train goes on, but {chosen} and "

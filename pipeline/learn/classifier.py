@@ -19,14 +19,13 @@ from pipeline.errors import UserError
 from pipeline.learn import networks
 from pipeline.learn.batch import Batch
 from pipeline.learn.distributed import averaged, gathered_objects, own_share
-from pipeline.learn.losses import IS_DISCHARGE, discharge_loss, joint_loss
+from pipeline.learn.losses import discharge_loss, joint_loss
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.product import discharge_log_odds
 from pipeline.learn.ondevice import alter
 from pipeline.learn.optimiser import adamw, schedule
-from pipeline.store.manifest import CLASSES
+from pipeline.store.manifest import IS_DISCHARGE, REAL_SHOOTING
 
-REAL_SHOOTING = CLASSES.index("real_shooting")
 MIN_POSITIVES, MIN_FALSE_ALARMS = 10, 10
 """Fewer samples of val can't rank at low false-positive rates."""
 NUM_RESAMPLES = 200

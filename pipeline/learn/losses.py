@@ -7,10 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.config import LossConfig
-from pipeline.store.manifest import CLASSES
-
-IS_REAL = tuple(name.startswith("real") for name in CLASSES)
-IS_DISCHARGE = tuple(name.endswith("shooting") for name in CLASSES)
+from pipeline.store.manifest import IS_DISCHARGE, IS_REAL
 
 
 def joint_loss(logits: Tensor, labels: Tensor, cfg: LossConfig) -> Tensor:

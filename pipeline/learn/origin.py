@@ -27,10 +27,10 @@ from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.data import PackedData, origin_weight
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.looks import first_look
-from pipeline.learn.losses import IS_REAL
 from pipeline.learn.networks.eyes import Eyes, pooled
 from pipeline.learn.sampler import BalancedSampler
 from pipeline.store.features import Features
+from pipeline.store.manifest import IS_REAL
 
 NUM_FOLDS = 5
 """Groups that the sources of either answer are dealt into; each is left out once."""

@@ -19,13 +19,11 @@ from pipeline.learn.classifier import (
     LOOK_EVERY,
     MIN_FALSE_ALARMS,
     MIN_POSITIVES,
-    REAL_SHOOTING,
     Classifier,
     Diverged,
     ranking_error,
 )
-from pipeline.learn.losses import IS_DISCHARGE
-from pipeline.store.manifest import CLASSES
+from pipeline.store.manifest import CLASSES, IS_DISCHARGE, REAL_SHOOTING
 from pipeline.system import interrupts
 
 CURVES = "curves.csv"

@@ -16,7 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.store.manifest import CLASSES
+from pipeline.store.manifest import CLASSES, REAL_SHOOTING
 
 MODES = ("offline", "online", "disabled")
 SCORES = "val_scores"
@@ -164,7 +164,7 @@ def finish(
 
     try:
         run = logger.experiment
-        scores = (logits.double() / temperature).softmax(1)[:, CLASSES.index("real_shooting")]
+        scores = (logits.double() / temperature).softmax(1)[:, REAL_SHOOTING]
         table = wandb.Table(["sample_id", "class", "score"])
         for sample_id, label, score in zip(
             sample_ids, labels.tolist(), scores.tolist(), strict=True

@@ -26,6 +26,10 @@ FINGERPRINTS = "fingerprints.npy"
 STATS = "stats.json"
 FORMAT = "format.json"
 CLASSES = ("real_shooting", "fictional_shooting", "real_other", "fictional_other")
+REAL_SHOOTING = CLASSES.index("real_shooting")
+IS_REAL = tuple(name.startswith("real") for name in CLASSES)
+IS_DISCHARGE = tuple(name.endswith("shooting") for name in CLASSES)
+"""Whether each of `CLASSES` is real, and whether it shows a discharge."""
 SPLITS = ("train", "val", "test", "unseen")
 
 

@@ -16,7 +16,6 @@ from pipeline.config import PicturesConfig, Run, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.data import PackedData
-from pipeline.learn.losses import IS_REAL
 from pipeline.learn.networks.eyes import Eyes, pooled
 from pipeline.learn.origin import (
     Head,
@@ -29,6 +28,7 @@ from pipeline.learn.origin import (
     origin_weights,
 )
 from pipeline.store import features
+from pipeline.store.manifest import IS_REAL
 from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.encoders.tiny import Colours, colour_eyes
 from tests.learn.toy import write_toy

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.learn.classifier import REAL_SHOOTING, judge, ranking_error
+from pipeline.learn.classifier import judge, ranking_error
 from pipeline.learn.selection import ALL, LOW, History, ranking
+from pipeline.store.manifest import REAL_SHOOTING
 
 
 def row(

@@ -101,3 +101,12 @@ def test_a_missing_or_broken_manifest_is_a_clear_error(tmp_path: Path) -> None:
 )
 def test_an_imitation_says_of_itself_that_it_was_rendered(authority: str, says: bool) -> None:
     assert is_rendered(authority) is says
+
+
+@pytest.mark.parametrize("origin", ["real", "game", "film", "generated"])
+@pytest.mark.parametrize("discharge", [False, True])
+def test_the_masks_of_classes_say_what_a_clip_s_class_is(origin: str, discharge: bool) -> None:
+    number = class_index(origin, discharge)
+    assert manifest.IS_REAL[number] == (origin == "real")
+    assert manifest.IS_DISCHARGE[number] == discharge
+    assert (number == manifest.REAL_SHOOTING) == (origin == "real" and discharge)

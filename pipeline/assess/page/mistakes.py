@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.assess.examples import SHOOTING, Examples
+from pipeline.assess.examples import Examples
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray
+from pipeline.store.manifest import REAL_SHOOTING
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Group:
 
 def hardest(examples: Examples, num_mistakes: int) -> list[Group]:
     """Missed shootings, false alarms and other mix-ups, at most `num_mistakes` of each."""
-    said = examples.predicted == SHOOTING
+    said = examples.predicted == REAL_SHOOTING
     p_origin = np.where(examples.origin == "real", examples.p_real, 1 - examples.p_real)
     p_discharge = np.where(examples.discharge, examples.p_discharge, 1 - examples.p_discharge)
     other = (examples.predicted != examples.actual) & ~said & ~examples.is_shooting

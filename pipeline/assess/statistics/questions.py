@@ -20,7 +20,12 @@ PARTIAL_MAX_FPR = 0.1
 PARTIAL_AUROC = f"partial_auroc_{PARTIAL_MAX_FPR:g}"
 CHANCE = 0.5
 WORTH_HAVING = 0.6
-"""An AUROC below this is of no use to a reviewer, however certain it is."""
+"""An AUROC below this is of no use to a reviewer, however certain it is, and nothing to lose."""
+ACCEPTABLE_DROP = 0.1
+"""In AUROC: a larger one would change where the detector may be used."""
+FEWEST_RECORDINGS = 5
+"""Of each answer, for a verdict to rest on: of two alike with two recordings each, one has the
+higher scores throughout in every third draw, with five in one of 126."""
 
 
 def tpr_key(max_fpr: float) -> str:

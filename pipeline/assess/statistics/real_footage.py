@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess.examples import SHOOTING, Examples, origins_shown
+from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
@@ -27,7 +27,7 @@ from pipeline.assess.statistics.questions import (
     supported,
     tpr_key,
 )
-from pipeline.store.manifest import class_index
+from pipeline.store.manifest import REAL_SHOOTING, class_index
 
 GROUPS = ("real", "imitations")
 FOUND = tpr_key(FALSE_POSITIVE_RATES[0])
@@ -114,7 +114,7 @@ def _group(examples: Examples, group: str, bootstrap: Bootstrap) -> dict[str, An
         },
         "discharge": {"auroc": judge_auroc(discharge.among(own), bootstrap)},
         "false_alarms": judge_share(
-            examples.predicted[others] == SHOOTING, examples.clusters[others], bootstrap
+            examples.predicted[others] == REAL_SHOOTING, examples.clusters[others], bootstrap
         ),
         "against": {
             name: judge_auroc(origin.among(own | unrendered & (examples.origin == name)), bootstrap)

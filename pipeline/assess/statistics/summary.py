@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess.examples import SHOOTING, Examples, origins_shown
+from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.statistics import metrics, real_footage
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
@@ -24,7 +24,7 @@ from pipeline.assess.statistics.questions import (
     judge_share,
     tpr_key,
 )
-from pipeline.store.manifest import CLASSES
+from pipeline.store.manifest import CLASSES, REAL_SHOOTING
 
 _ORIGIN_PAIRS = (
     (("real",), ("game",)),
@@ -168,7 +168,8 @@ def _accuracy(examples: Examples, own: BoolArray, bootstrap: Bootstrap) -> Measu
 def _false_alarms(examples: Examples, own: BoolArray, bootstrap: Bootstrap) -> Measured:
     """Share of what is no real shooting that looks most like one."""
     others = own & ~examples.is_shooting
-    return judge_share(examples.predicted[others] == SHOOTING, examples.clusters[others], bootstrap)
+    alarms = examples.predicted[others] == REAL_SHOOTING
+    return judge_share(alarms, examples.clusters[others], bootstrap)
 
 
 def _confusion(examples: Examples, own: BoolArray) -> dict[str, dict[str, int]]:

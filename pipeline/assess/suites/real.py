@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess.before_after import FEWEST_RECORDINGS
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import (
     Csv,
@@ -30,13 +29,16 @@ from pipeline.assess.evidence import (
 from pipeline.assess.page import wording
 from pipeline.assess.statistics import real_footage
 from pipeline.assess.statistics.measured import Measured, as_json
-from pipeline.assess.statistics.questions import CHANCE, tpr_key
+from pipeline.assess.statistics.questions import (
+    ACCEPTABLE_DROP,
+    CHANCE,
+    FEWEST_RECORDINGS,
+    tpr_key,
+)
 from pipeline.assess.statistics.real_footage import FOUND, GROUPS
 
 TITLE = "Real footage"
 
-_ACCEPTABLE_DROP = 0.1
-"""In AUROC, from imitations to real footage."""
 _UNITS = {"example": "recordings", "recording": "sources"}
 """What numbers are counted by, and what their intervals resample."""
 
@@ -130,7 +132,7 @@ def _below(name: str, part: Scored, found: Mapping[str, Any]) -> Verdict:
     state: State
     if high < 0:
         begins, state = "the detector recognises the renderer rather than the world", "red"
-    elif low > -_ACCEPTABLE_DROP:
+    elif low > -ACCEPTABLE_DROP:
         begins, state = "real footage is told as imitations are", "green"
     else:
         begins, state = "whether real footage is told as imitations are is open", "amber"

@@ -19,7 +19,6 @@ from pipeline.config import AdaptApp, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.data import PackedData
-from pipeline.learn.losses import IS_REAL
 from pipeline.learn.origin import (
     Head,
     auroc,
@@ -29,6 +28,7 @@ from pipeline.learn.origin import (
     training_examples,
 )
 from pipeline.store import workdir
+from pipeline.store.manifest import IS_REAL
 
 log = logging.getLogger(__name__)
 

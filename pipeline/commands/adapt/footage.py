@@ -22,7 +22,6 @@ from pipeline.footage.tombstones import forgotten
 from pipeline.learn.data import origin_weight
 from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.looks import look
-from pipeline.learn.losses import IS_REAL
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.origin import Examples, seen
 from pipeline.learn.overlap import known_files
@@ -30,6 +29,7 @@ from pipeline.learn.weights import Detector
 from pipeline.stages.ingest import ingest
 from pipeline.store import manifest, storage, video, workdir
 from pipeline.store.manifest import (
+    IS_REAL,
     Clip,
     Reject,
     class_index,

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
 from pipeline.learn.networks.base import Network, State, StreamingNetwork
 from pipeline.learn.networks.eyes import Eyes
+from pipeline.store.manifest import IS_DISCHARGE, IS_REAL
 
 
 class ProductNet(Network):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.assess.examples import SHOOTING
 from pipeline.assess.page.mistakes import hardest
+from pipeline.store.manifest import REAL_SHOOTING
 from tests.assess import toy
 
 EXAMPLES = toy.examples(skill=0.5)
@@ -11,7 +11,7 @@ EXAMPLES = toy.examples(skill=0.5)
 
 def test_mistakes_are_of_their_kind_and_no_recording_shows_twice() -> None:
     missed, alarms, others = hardest(EXAMPLES, num_mistakes=50)
-    said = EXAMPLES.predicted == SHOOTING
+    said = EXAMPLES.predicted == REAL_SHOOTING
     assert missed.num_mistakes == (EXAMPLES.is_shooting & ~said).sum() > 0
     assert alarms.num_mistakes == (~EXAMPLES.is_shooting & said).sum() > 0
     assert all(EXAMPLES.is_shooting[row] and not said[row] for row in missed.rows)
@@ -27,5 +27,5 @@ def test_the_hardest_come_first_and_no_more_than_asked() -> None:
     assert len(alarms.rows) == 3
     assert (np.diff(EXAMPLES.score[list(missed.rows)]) >= 0).all()
     assert (np.diff(EXAMPLES.score[list(alarms.rows)]) <= 0).all()
-    wrong = ~EXAMPLES.is_shooting & (EXAMPLES.predicted == SHOOTING)
+    wrong = ~EXAMPLES.is_shooting & (EXAMPLES.predicted == REAL_SHOOTING)
     assert EXAMPLES.score[alarms.rows[0]] == EXAMPLES.score[wrong].max()

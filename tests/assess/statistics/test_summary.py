@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.assess.examples import MOST_SOURCES, SHOOTING
+from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.summary import headline, summarize
-from pipeline.store.manifest import CLASSES
+from pipeline.store.manifest import CLASSES, REAL_SHOOTING
 from tests.assess import toy
 
 EXAMPLES = toy.examples()
@@ -18,7 +18,7 @@ FOUND = summarize(EXAMPLES, toy.FEW_RESAMPLES, num_bins=5)
 
 def test_each_question_is_judged_by_its_own_probability() -> None:
     for name, positive, probability in (
-        ("shooting", EXAMPLES.actual == SHOOTING, EXAMPLES.score),
+        ("shooting", EXAMPLES.actual == REAL_SHOOTING, EXAMPLES.score),
         ("origin", EXAMPLES.origin == "real", EXAMPLES.p_real),
         ("discharge", EXAMPLES.discharge, EXAMPLES.p_discharge),
     ):
@@ -72,7 +72,7 @@ def test_a_collection_without_shootings_still_gives_false_alarms_and_origins() -
     examples = toy.examples((toy.Source("phone", "real", 0, 4), toy.Source("doom", "game", 2, 2)))
     found = summarize(examples, toy.FEW_RESAMPLES, num_bins=5)
     assert found["shooting"]["auroc"].value is None
-    assert found["false_alarms"].value == (examples.predicted == SHOOTING).mean()
+    assert found["false_alarms"].value == (examples.predicted == REAL_SHOOTING).mean()
     assert found["origin_pairs"]["real_vs_game"]["auroc"].value > 0.5
     assert found["origin_pairs"]["real_vs_film"]["auroc"].value is None
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.learn.losses import IS_DISCHARGE, IS_REAL
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import StreamingNetwork
 from pipeline.learn.networks.eyes import Eyes
@@ -16,7 +15,7 @@ from pipeline.learn.networks.product import (
     product_logits,
     product_of,
 )
-from pipeline.store.manifest import CLASSES
+from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
 from tests.learn.encoders.tiny import Pace, checkpoint_eyes, colour_eyes
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
 

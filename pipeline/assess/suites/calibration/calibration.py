@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.stats import false_discovery_control
 
 from pipeline.assess import scores
 from pipeline.assess.clip_scores import Scored
@@ -25,6 +24,7 @@ from pipeline.assess.page import wording
 from pipeline.assess.statistics.abstention import Selective
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.calibration_error import Calibration, judge_calibration
+from pipeline.assess.statistics.false_discoveries import beyond_chance
 from pipeline.assess.statistics.intervals import MIN_RECORDINGS
 from pipeline.assess.statistics.measured import Measured, as_json, rounded
 from pipeline.assess.statistics.summary import questions
@@ -43,7 +43,6 @@ from pipeline.assess.suites.calibration.blocks import (
 )
 
 TITLE = "Calibration"
-FALSE_DISCOVERY_RATE = 0.05
 _COVERAGES = (1.0, 0.8, 0.5)
 _CURVE_POINTS = 200
 # An origin is half of the answer to the other questions: within one, also a perfectly calibrated
@@ -122,11 +121,8 @@ def _groups(part: Scored, num_bins: int, bootstrap: Bootstrap) -> Iterator[Look]
 
 def _beyond_chance(groups: Sequence[Look]) -> set[int]:
     """Numbers of the groups whose error is no chance, among all that could be compared."""
-    known = [(i, one.found.null.p_value) for i, one in enumerate(groups) if one.found.null]
-    if not known:
-        return set()
-    adjusted = false_discovery_control([p for _, p in known])
-    return {i for (i, _), p in zip(known, adjusted, strict=True) if p <= FALSE_DISCOVERY_RATE}
+    chances = [None if one.found.null is None else one.found.null.p_value for one in groups]
+    return {number for number, is_beyond in enumerate(beyond_chance(chances)) if is_beyond}
 
 
 def _abstain(part: Scored, bootstrap: Bootstrap) -> Curve:

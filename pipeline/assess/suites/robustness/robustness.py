@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.assess import altered_clips, before_after
-from pipeline.assess.before_after import ASKED, GOOD, Asked, Pair
+from pipeline.assess.before_after import ASKED, Asked, Pair
 from pipeline.assess.evidence import (
     Block,
     Cell,
@@ -30,6 +30,7 @@ from pipeline.assess.evidence import (
 from pipeline.assess.page import figures, wording
 from pipeline.assess.scores import SCORES, VALIDATION
 from pipeline.assess.statistics.measured import Measured, as_json
+from pipeline.assess.statistics.questions import ACCEPTABLE_DROP, WORTH_HAVING
 from pipeline.assess.suites.robustness import edits, variants
 from pipeline.assess.suites.robustness.edits import Effect, Search
 from pipeline.assess.suites.robustness.variants import Variants
@@ -39,7 +40,7 @@ TITLE = "Robustness"
 # 59 edits and strengths and five pairs of the former, two of the latter: 1,664 clips, each of which
 # a frozen encoder sees anew.
 NUM_SEARCHED, NUM_CONFIRMED = 24, 64
-_MAX_DROP, _NO_MORE_DROP = 0.1, 0.2
+_NO_MORE_DROP = 0.2
 _HEADINGS = [
     f"{question}, {end}" for question in ASKED.values() for end in ("plain", "after", "lost")
 ]
@@ -114,9 +115,9 @@ def run(evidence: Evidence) -> Section:
 def _judge(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdict:
     def state(pair: Pair) -> State:
         drop = pair.drop
-        if pair.altered.ends.high < GOOD:
+        if pair.altered.ends.high < WORTH_HAVING:
             return "red"
-        small = drop.known <= _MAX_DROP and drop.ends.high <= _NO_MORE_DROP
+        small = drop.known <= ACCEPTABLE_DROP and drop.ends.high <= _NO_MORE_DROP
         return "green" if small else "amber"
 
     return before_after.judge(name, what, pairs, state)

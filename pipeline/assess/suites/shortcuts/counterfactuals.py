@@ -10,13 +10,15 @@ import numpy as np
 
 from pipeline.assess import altered_clips, before_after
 from pipeline.assess.altered_clips import Change, Sample
-from pipeline.assess.before_after import FEWEST_RECORDINGS
 from pipeline.assess.evidence import Csv, State, Table, Verdict, text
 from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.page import wording
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.questions import judge_share
+from pipeline.assess.statistics.questions import (
+    FEWEST_RECORDINGS,
+    judge_share,
+)
 from pipeline.footage.collection import ORIGINS
 from pipeline.transforms.registry import STRENGTHS, TRANSFORMS
 

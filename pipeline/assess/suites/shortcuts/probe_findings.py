@@ -7,8 +7,17 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from pipeline.assess import before_after
-from pipeline.assess.evidence import Cell, Csv, Places, State, Table, Verdict, measured, text
+from pipeline.assess.evidence import (
+    Cell,
+    Csv,
+    Places,
+    State,
+    Table,
+    Verdict,
+    gravest_key,
+    measured,
+    text,
+)
 from pipeline.assess.page import wording
 from pipeline.assess.statistics.intervals import Interval
 from pipeline.assess.statistics.measured import Measured
@@ -80,7 +89,7 @@ def judge(cue: str, probed: Probed | str) -> Verdict:
     )
     return Verdict(
         name,
-        states[before_after.worst(states)],
+        states[gravest_key(states)],
         f"Seeing nothing but {CUES[cue]}, a simple classifier tells real from fictional with "
         f"AUROC {found}; 0.5 is chance.",
     )

@@ -29,13 +29,13 @@ from pipeline.assess.examples import Examples
 from pipeline.assess.page import figures, wording
 from pipeline.assess.scores import VALIDATION
 from pipeline.assess.statistics.measured import as_json, rounded
+from pipeline.assess.statistics.questions import ACCEPTABLE_DROP
 from pipeline.assess.suites.shortcuts import counterfactuals, probe_findings, single_cue, twins
 
 TITLE = "Shortcuts"
 # Twelve alterations of each: 768 clips, each of which a frozen encoder sees anew.
 NUM_CLIPS = 64
 _HALF, _MOST = 0.5, 0.8
-_MAX_DROP = 0.1
 
 _STILL_FICTION = "still_fiction"
 _CHANGES = {
@@ -150,7 +150,7 @@ def _judge_destroyed(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdi
         kept = pair.beyond(_HALF)
         if kept.ends.high < 0 and pair.altered.ends.low <= 0.5:
             return "red"
-        return "green" if pair.drop.known <= _MAX_DROP and kept.ends.low > 0 else "amber"
+        return "green" if pair.drop.known <= ACCEPTABLE_DROP and kept.ends.low > 0 else "amber"
 
     return before_after.judge(name, what, pairs, state)
 

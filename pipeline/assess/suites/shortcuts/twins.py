@@ -16,8 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.assess import before_after, judged_sources
-from pipeline.assess.before_after import FEWEST_RECORDINGS, GOOD
-from pipeline.assess.evidence import Cell, Evidence, State, Table, Verdict, count, measured, text
+from pipeline.assess.evidence import (
+    Cell,
+    Evidence,
+    State,
+    Table,
+    Verdict,
+    count,
+    gravest_key,
+    measured,
+    text,
+)
 from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.page import wording
 from pipeline.assess.statistics import placements
@@ -25,11 +34,15 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import BoolArray, IntArray
 from pipeline.assess.statistics.placements import Placed
-from pipeline.assess.statistics.questions import CHANCE, judge_share
-from pipeline.store.manifest import CLASSES
+from pipeline.assess.statistics.questions import (
+    CHANCE,
+    FEWEST_RECORDINGS,
+    WORTH_HAVING,
+    judge_share,
+)
+from pipeline.store.manifest import CLASSES, IS_DISCHARGE
 
 _NOTHING = Measured.unknown("no moment in both looks")
-_FIRES = np.array([name.endswith("shooting") for name in CLASSES])
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ class Looks:
 
     @property
     def state(self) -> State:
-        """Green where the ranking is surely above `GOOD`.
+        """Green where the ranking is surely above `WORTH_HAVING`.
 
         Red where all clips are surely told apart better than that, while of what lies above
         chance surely less than half is left among twins and the rest may be chance.
@@ -80,10 +93,10 @@ class Looks:
         if not self.is_enough:
             return "grey"
         low = self.ranked.low
-        if low is not None and low > GOOD:
+        if low is not None and low > WORTH_HAVING:
             return "green"
         known = self.auroc.low
-        if known is None or known <= GOOD:
+        if known is None or known <= WORTH_HAVING:
             return "grey"
         assert self.ranking is not None and self.all_clips is not None
         half = replace(
@@ -130,7 +143,7 @@ def judge(twins: Twins) -> Verdict:
             f"look, and has {most}."
         )
         return Verdict(name, "grey", says)
-    found = twins.looks[before_after.worst(states)]
+    found = twins.looks[gravest_key(states)]
     share = found.ranked
     begins: dict[State, str] = {
         "red": "The detector reads scenes",
@@ -232,7 +245,7 @@ def _looks(other: str, examples: Examples, moments: IntArray, bootstrap: Bootstr
     recording[number] = examples.clusters[chosen]
     decisions = {
         "p_discharge": examples.p_discharge[chosen] > 0.5,
-        "class": _FIRES[examples.predicted[chosen]],
+        "class": np.array(IS_DISCHARGE)[examples.predicted[chosen]],
     }
     turns = {}
     for name, fires in decisions.items():

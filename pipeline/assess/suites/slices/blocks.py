@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pipeline.assess.evidence import Cell, Figure, Spec, State, Table, count, text
 from pipeline.assess.page import figures, wording
 from pipeline.assess.page.figures import COLOURS, OTHER_COLOUR
+from pipeline.assess.statistics.questions import FEWEST_RECORDINGS
 from pipeline.assess.suites.slices import pixels
 from pipeline.assess.suites.slices.notes import Slice
 from pipeline.assess.suites.slices.slice_tests import (
     FALSE_ALARMS,
     MEASURES,
-    MIN_RECORDINGS,
     Comparison,
     Judged,
 )
@@ -111,9 +111,10 @@ def value_table(judged: Sequence[Judged], left_out: set[str]) -> Table:
         for one in judged
     ]
     caption = (
-        f"A slice is too small where it or the rest holds fewer than {MIN_RECORDINGS} recordings "
-        "of either answer. Viewpoint and notes come from the index of the footage, sizes and rates "
-        f"from the original files. The pixels of {pixels.MAX_LOOKS:,} clips at most were measured, "
+        f"A slice is too small where it or the rest holds fewer than {FEWEST_RECORDINGS} "
+        "recordings of either answer. Viewpoint and notes come from the index of the footage, "
+        "sizes and rates from the original files. The "
+        f"pixels of {pixels.MAX_LOOKS:,} clips at most were measured, "
         f"on a scale from 0 to 255: dark is a mean brightness below {pixels.DARK:g}, bright one "
         f"above {pixels.BRIGHT:g}; still a mean change between frames below {pixels.STILL:g}; low "
         f"contrast a distance of the 5th and 95th percentile below {pixels.FLAT:g}."

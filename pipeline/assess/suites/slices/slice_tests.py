@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 from pipeline.assess.clip_scores import Scored
-from pipeline.assess.evidence import State
-from pipeline.assess.examples import SHOOTING
+from pipeline.assess.evidence import State, gravest_told
 from pipeline.assess.statistics import cluster_variance
 from pipeline.assess.statistics.cluster_variance import Estimate
+from pipeline.assess.statistics.false_discoveries import beyond_chance
+from pipeline.assess.statistics.questions import FEWEST_RECORDINGS
 from pipeline.assess.statistics.summary import questions
 from pipeline.assess.suites.slices.notes import Slice
+from pipeline.store.manifest import REAL_SHOOTING
 
-MIN_RECORDINGS = 5
-"""Of each answer, in the slice and in the rest: fewer are no ground for a comparison."""
 LOSS = 0.1
 """In AUROC or in the share of false alarms: what would change where the detector may be used."""
-FALSE_DISCOVERY_RATE = 0.05
 FALSE_ALARMS = "false_alarms"
 MEASURES = {
     "shooting": "AUROC, real shooting",
@@ -28,7 +26,6 @@ MEASURES = {
     "discharge": "AUROC, discharge",
     FALSE_ALARMS: "False alarms",
 }
-_WORST_FIRST: tuple[State, ...] = ("red", "amber", "green", "grey")
 
 
 @dataclass
@@ -47,7 +44,7 @@ class Comparison:
         """Own less rest; None where either is too small to be compared."""
         if self.own is None or self.rest is None:
             return None
-        if min(self.own.num_recordings, self.rest.num_recordings) < MIN_RECORDINGS:
+        if min(self.own.num_recordings, self.rest.num_recordings) < FEWEST_RECORDINGS:
             return None
         return self.own - self.rest
 
@@ -85,8 +82,7 @@ class Judged:
     @property
     def state(self) -> State:
         """The worst of its comparisons; grey where it is too small for all of them."""
-        states = [one.state for one in self.comparisons.values()]
-        return min(states, key=_WORST_FIRST.index)
+        return gravest_told(one.state for one in self.comparisons.values())
 
 
 def judge_slice(part: Scored, one: Slice, confidence: float) -> Judged:
@@ -103,7 +99,7 @@ def judge_slice(part: Scored, one: Slice, confidence: float) -> Judged:
         )
         for name, question in asked.items()
     }
-    alarms, others = examples.predicted == SHOOTING, ~examples.is_shooting
+    alarms, others = examples.predicted == REAL_SHOOTING, ~examples.is_shooting
     own, remaining = (
         cluster_variance.share(alarms, asked["shooting"], side & others)
         for side in (one.member, rest)
@@ -120,9 +116,7 @@ def judge_slice(part: Scored, one: Slice, confidence: float) -> Judged:
 
 def correct(judged: Sequence[Judged]) -> None:
     """Mark the comparisons that are worse beyond chance among all of them, in place."""
-    compared = [(one, one.chance) for row in judged for one in row.comparisons.values()]
-    tested = [(one, chance) for one, chance in compared if chance is not None]
-    if tested:
-        adjusted = false_discovery_control([chance for _, chance in tested])
-        for (one, _), chance in zip(tested, adjusted, strict=True):
-            one.worse = bool(chance <= FALSE_DISCOVERY_RATE)
+    compared = [one for row in judged for one in row.comparisons.values()]
+    worse = beyond_chance([one.chance for one in compared])
+    for one, is_worse in zip(compared, worse, strict=True):
+        one.worse = is_worse

@@ -20,13 +20,13 @@ from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, Section, Verdict
 from pipeline.assess.page import wording
 from pipeline.assess.statistics.measured import rounded
+from pipeline.assess.statistics.questions import FEWEST_RECORDINGS
 from pipeline.assess.suites.slices import metadata_slices, pixels
 from pipeline.assess.suites.slices.blocks import difference_table, signed, slice_figure, value_table
 from pipeline.assess.suites.slices.slice_tests import (
     FALSE_ALARMS,
     LOSS,
     MEASURES,
-    MIN_RECORDINGS,
     Comparison,
     Judged,
     correct,
@@ -130,8 +130,8 @@ def _verdict(part: str, judged: Sequence[Judged]) -> Verdict:
         return Verdict(
             name,
             "grey",
-            f"None of {len(own)} slices of \u201c{part}\u201d holds {MIN_RECORDINGS} recordings of "
-            "each answer, beside as many in the rest: too small to compare.",
+            f"None of {len(own)} slices of \u201c{part}\u201d holds {FEWEST_RECORDINGS} recordings "
+            "of each answer, beside as many in the rest: too small to compare.",
         )
     small = f" {num_small} more are too small to compare." if num_small else ""
     worse = [one for one in compared if one.state == "red"]

@@ -33,14 +33,17 @@ from pipeline.assess.evidence import (
     text,
 )
 from pipeline.assess.examples import MOST_SOURCES, origins_shown
-from pipeline.assess.judged_sources import MIN_RECORDINGS, Pool
+from pipeline.assess.judged_sources import Pool
 from pipeline.assess.page import wording
 from pipeline.assess.page.forest import Estimate, forest
 from pipeline.assess.statistics.intervals import reflected_percentiles
 from pipeline.assess.statistics.measured import Measured, as_json, rounded
 from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.statistics.placements import Placed
-from pipeline.assess.statistics.questions import CHANCE
+from pipeline.assess.statistics.questions import (
+    CHANCE,
+    FEWEST_RECORDINGS,
+)
 from pipeline.assess.suites.sources import source_gaps
 from pipeline.assess.suites.sources.source_gaps import Floor, MeasuredFloor, Pair
 from pipeline.footage.collection import ORIGINS
@@ -175,7 +178,7 @@ def _verdict(origin: str, found: Margin | None, significance: float) -> Verdict:
     if found is None:
         says = (
             f"There is no floor under telling real from {origin}: it takes real and {origin} "
-            f"footage, and two sources of {MIN_RECORDINGS} recordings of one of them."
+            f"footage, and two sources of {FEWEST_RECORDINGS} recordings of one of them."
         )
         return Verdict(name, "grey", says)
     margin, floor = found.margin, found.floor
@@ -258,7 +261,7 @@ def _pair_table(
         rows,
         caption=(
             f"How often the first has the higher P(real). {num_small} sources of fewer than "
-            f"{MIN_RECORDINGS} recordings are left out."
+            f"{FEWEST_RECORDINGS} recordings are left out."
             + others * (num_left_out > 0)
             + shown * (len(listed) < len(pairs))
         ),

@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess.judged_sources import MIN_RECORDINGS, Pool
+from pipeline.assess.judged_sources import Pool
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.intervals import Interval, reflected_percentiles, tails
 from pipeline.assess.statistics.measured import Measured, rounded
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.placements import Placed, place
-from pipeline.assess.statistics.questions import CHANCE
+from pipeline.assess.statistics.questions import (
+    CHANCE,
+    FEWEST_RECORDINGS,
+)
 from pipeline.footage.collection import ORIGINS
 
 
@@ -107,7 +110,7 @@ class Floor:
 
 
 def large_sources(pool: Pool) -> tuple[list[Source], int, int]:
-    """Sources of `MIN_RECORDINGS` and more.
+    """Sources of `FEWEST_RECORDINGS` and more.
 
     Returns:
         Those of `Examples.largest_sources`, how many sources have fewer recordings, and how many
@@ -120,7 +123,7 @@ def large_sources(pool: Pool) -> tuple[list[Source], int, int]:
     by_source = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
     for name, rows in zip(names, by_source, strict=True):
         recordings, own = np.unique(pool.examples.clusters[rows], return_inverse=True)
-        if recordings.size < MIN_RECORDINGS:
+        if recordings.size < FEWEST_RECORDINGS:
             num_small += 1
         elif str(name) in largest:
             found.append(Source(str(name), rows, recordings, own))

@@ -28,19 +28,22 @@ from pipeline.assess.evidence import (
     text,
 )
 from pipeline.assess.examples import MOST_SOURCES
-from pipeline.assess.judged_sources import MIN_RECORDINGS, NOTHING_TO_RANK, Pool, judged
+from pipeline.assess.judged_sources import NOTHING_TO_RANK, Pool, judged
 from pipeline.assess.page import wording
 from pipeline.assess.page.forest import Estimate, forest
 from pipeline.assess.statistics.measured import Measured, as_json, rounded
 from pipeline.assess.statistics.metrics import BoolArray
 from pipeline.assess.statistics.placements import Placed
-from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING
+from pipeline.assess.statistics.questions import (
+    ACCEPTABLE_DROP,
+    CHANCE,
+    FEWEST_RECORDINGS,
+    WORTH_HAVING,
+)
 from pipeline.assess.suites.sources.confound import judge_confound
 
 TITLE = "Unseen sources"
 
-ACCEPTABLE_DROP = 0.1
-"""In AUROC, from known to unseen sources."""
 _SCHEMA = pa.schema(
     [
         ("source", pa.string()),
@@ -74,7 +77,7 @@ class _Source:
     @property
     def counts(self) -> bool:
         """Whether a verdict may rest on it."""
-        return self.placed is not None and self.num_recordings >= MIN_RECORDINGS
+        return self.placed is not None and self.num_recordings >= FEWEST_RECORDINGS
 
 
 def run(evidence: Evidence) -> Section:
@@ -161,8 +164,8 @@ def _worst(sources: Sequence[_Source], confidence: float) -> tuple[Verdict, dict
     placed = [one.placed for one in counting if one.placed is not None]
     if not placed:
         says = (
-            f"No source has the {MIN_RECORDINGS} recordings, and examples of the other answer to "
-            "be ranked against, that a verdict could rest on."
+            f"No source has the {FEWEST_RECORDINGS} recordings, and examples of the other answer "
+            "to be ranked against, that a verdict could rest on."
         )
         return Verdict("worst_source", "grey", says), spread
     aurocs = np.array([one.auroc for one in placed])

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from pipeline.assess import operating
 from pipeline.assess.clip_scores import Scored
-from pipeline.assess.evidence import Block, Csv, Evidence, Figure, Section, State, Verdict
+from pipeline.assess.evidence import Block, Csv, Evidence, Figure, Section, State, Verdict, gravest
 from pipeline.assess.operating import OperatingPoint
 from pipeline.assess.page import wording
 from pipeline.assess.scores import SCORES, VALIDATION
@@ -34,7 +34,6 @@ MAX_MISSED, GOOD_MISSED = 0.5, 0.2
 """A detector that misses more than half is no alarm; one in five leaves work, but helps."""
 NARROW = 2.0
 """How far above the cost the upper bound of a rate within it may lie."""
-_WORST_FIRST: tuple[State, ...] = ("red", "amber", "grey", "green")
 _CURVE_HEADER = (
     "part",
     "smoothing",
@@ -157,7 +156,8 @@ def _verdicts(
 
 
 def _worst(name: str, found: Sequence[tuple[State, str]]) -> Verdict:
-    state = min((state for state, _ in found), key=_WORST_FIRST.index)
+    state = gravest(state for state, _ in found)
+    assert state is not None
     return Verdict(name, state, " ".join(says for _, says in found))
 
 
