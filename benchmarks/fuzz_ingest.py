@@ -286,8 +286,9 @@ def ingest_all(
     watch.start()
     start = time.monotonic()
     tombstones = forgotten(work / "footage")
-    places, output_place = [str(folder)], str(output)
-    ingest.ingest(places, output_place, cfg, work / "work", cfg.run, tombstones, as_shown=as_shown)
+    ingest.ingest(
+        [str(folder)], str(output), cfg, work / "work", cfg.run, tombstones, as_shown=as_shown
+    )
     watch.done.set()
     watch.join()
     return output, time.monotonic() - start, watch.peak_mb

@@ -47,7 +47,7 @@ _ANEW = "earlier outputs are as they were; run it again, which starts anew"
 _ON = "earlier outputs are as they were, and {} are kept; run it again, which goes on from them"
 KEPT = {
     "synthesize": _ON.format("finished recordings"),
-    "ingest": _ON.format("finished blocks"),
+    "ingest": _ON.format("finished files"),
     "split": _ANEW,
     "augment": _ON.format("finished blocks"),
     "pack": _ON.format("finished blocks"),

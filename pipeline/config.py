@@ -69,6 +69,8 @@ class Run:
     """Time between checkpoints inside an epoch, which is what a kill loses at most."""
     cache_gb: float = between(0)
     """What is kept on disk, at most, of packed shards that come from object storage."""
+    keep_gb: float = between(0)
+    """What is kept on disk, at most, of finished work for later runs."""
     wandb: str = MISSING
     progress: bool = MISSING
 

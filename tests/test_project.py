@@ -33,6 +33,7 @@ CANNOT_CHANGE_OUTPUT = {
     "pipeline.store",
     "pipeline.store.cache",
     "pipeline.store.executor",
+    "pipeline.store.kept",
     "pipeline.store.storage",
     "pipeline.store.workdir",
     "pipeline.system",

@@ -23,9 +23,10 @@ from pipeline.errors import UserError
 from pipeline.system import interrupts
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_LOCKS = "locks"
-# File systems without locks, where nothing can be told.
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+LOCKS = "locks"
+"""The folder of a work folder in which the locks of running processes lie."""
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""Errors of file systems without locks, where nothing can be told."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,14 @@ def claimed(place: str | Path, work: Path) -> Iterator[None]:
         yield
         return
     make_folder(work, "paths.work")
-    folder = work / _LOCKS
+    folder = work / LOCKS
     folder.mkdir(exist_ok=True)
     identity = str(place) if "://" in str(place) else str(Path(place).resolve())
     with (folder / f"{key(identity)}.lock").open("a+") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in NO_LOCKS:
                 raise UserError(_at_work(place, file.name)) from error
         file.truncate(0)
         file.write(f"{os.getpid()} {socket.gethostname()}")
@@ -241,7 +242,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in NO_LOCKS:
                 raise
         yield
     finally:

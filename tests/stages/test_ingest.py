@@ -81,35 +81,6 @@ def test_one_and_two_workers_write_the_same_bytes(
     assert outputs[0] == outputs[1]
 
 
-def test_discharge_times_label_each_window() -> None:
-    row = replace(ROW, discharges_s=(0.5,))
-    second_s = 16 / 15
-    assert ingest.label(row, 0.0, CLIP, file_s=60.0) == (True, None)
-    assert ingest.label(row, second_s, CLIP, file_s=60.0) == (False, None)
-    on_the_edge = replace(ROW, discharges_s=(second_s - 0.01,))
-    assert ingest.label(on_the_edge, 0.0, CLIP, file_s=60.0) == (None, "discharge_at_edge")
-    assert ingest.label(on_the_edge, second_s, CLIP, file_s=60.0) == (None, "discharge_at_edge")
-    still_glowing = replace(ROW, discharges_s=(second_s - 0.18,))
-    assert ingest.label(still_glowing, 0.0, CLIP, file_s=60.0) == (True, None)
-    assert ingest.label(still_glowing, second_s, CLIP, file_s=60.0) == (None, "discharge_at_edge")
-    both = replace(ROW, discharges_s=(0.5, second_s - 0.01))
-    assert ingest.label(both, 0.0, CLIP, file_s=60.0) == (True, None)
-
-
-def test_times_beyond_the_end_are_of_something_else_and_label_nothing() -> None:
-    in_milliseconds = replace(ROW, discharges_s=(500.0,))
-    for start_s in (0.0, 16 / 15):
-        found = ingest.label(in_milliseconds, start_s, CLIP, file_s=4.0)
-        assert found == (None, "discharge_beyond_end")
-
-
-def test_a_label_of_a_file_holds_for_its_whole_and_for_no_part() -> None:
-    assert ingest.label(ROW, 0.0, CLIP, file_s=17 / 15) == (True, None)
-    assert ingest.label(ROW, 0.0, CLIP, file_s=60.0) == (None, "no_discharge_times")
-    quiet = replace(ROW, discharge=False)
-    assert ingest.label(quiet, 0.0, CLIP, file_s=60.0) == (False, None)
-
-
 @pytest.mark.parametrize(("num_frames", "discharge"), [(17, True), (22, None)])
 def test_the_only_window_of_a_longer_file_is_not_the_whole_of_it(
     compose: Callable[..., App], tmp_path: Path, num_frames: int, discharge: bool | None
@@ -131,9 +102,9 @@ def test_the_last_line_tells_how_many_clips_have_no_label_why_and_what_to_do(
     with caplog.at_level("INFO"):
         ingest.run(compose("ingest"))
     assert caplog.messages[-1] == (
-        "ingest: 3 files, 6 clips, 0 rejects; no label for 2 that have discharge 1 without "
-        "times (fill in discharges_s in index.csv); no label for 2 that are of files that "
-        "end before a time of discharges_s (correct it); no label for 1 that have a "
+        "ingest: 3 files, 3 of them new, 6 clips, 0 rejects; no label for 2 that have discharge "
+        "1 without times (fill in discharges_s in index.csv); no label for 2 that are of files "
+        "that end before a time of discharges_s (correct it); no label for 1 that have a "
         "discharge at their edge (nothing to do)"
     )
 
@@ -193,7 +164,7 @@ def test_every_clip_has_its_fingerprint(
         assert bits.max() <= 64, "the encoder moves some bits, another clip half of them"
 
 
-def test_blocks_that_were_finished_before_a_kill_are_not_done_again(
+def test_files_that_were_finished_before_a_kill_are_not_done_again(
     compose: Callable[..., App],
     small_collection: Path,
     tmp_path: Path,
@@ -202,7 +173,8 @@ def test_blocks_that_were_finished_before_a_kill_are_not_done_again(
     cfg = compose("ingest", "block_files=4")
     ingest.run(cfg)
     undisturbed = {f.name: f.read_bytes() for f in (tmp_path / "clips").iterdir()}
-    shutil.rmtree(tmp_path / "clips")
+    for name in ("clips", "work"):
+        shutil.rmtree(tmp_path / name)
     map_blocks = executor.map_blocks
     given: list[int] = []
 
@@ -221,8 +193,125 @@ def test_blocks_that_were_finished_before_a_kill_are_not_done_again(
     (small_collection / "real-0-0.mp4").touch()
     monkeypatch.setattr(executor, "map_blocks", counted)
     ingest.run(cfg)
-    assert given == [4, 4], "the touched file's block and the one that was never begun"
+    assert given == [4], "the block that was never begun; a touched file has the same bytes"
     assert {f.name: f.read_bytes() for f in (tmp_path / "clips").iterdir()} == undisturbed
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Lists how many files every run of ingest decoded."""
+    map_blocks, found = executor.map_blocks, []
+
+    def counted(work: Any, blocks: Any, *rest: Any, num_items: int, **options: Any) -> Any:
+        found.append(num_items)
+        return map_blocks(work, blocks, *rest, num_items=num_items, **options)
+
+    monkeypatch.setattr(executor, "map_blocks", counted)
+    return found
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {f.name: f.read_bytes() for f in folder.iterdir()}
+
+
+def test_only_new_bytes_are_decoded_and_all_comes_out_as_from_nothing(
+    compose: Callable[..., App], tmp_path: Path, decoded: list[int]
+) -> None:
+    rows = [replace(ROW, path=f"{name}.mp4", recording=name) for name in "bcd"]
+    folder = tmp_path / "footage" / "some"
+    write_collection(folder, rows)
+    options = ("shard_clips=3", "max_reject_rate=0.5")
+
+    def runs_as_from_nothing(num_decoded: int) -> None:
+        decoded.clear()
+        ingest.run(compose("ingest", *options))
+        assert decoded == [num_decoded]
+        shutil.rmtree(tmp_path / "fresh", ignore_errors=True)
+        fresh = (f"paths.{name}={tmp_path / 'fresh' / name}" for name in ("clips", "work"))
+        ingest.run(compose("ingest", *options, *fresh))
+        assert files(tmp_path / "clips") == files(tmp_path / "fresh" / "clips")
+
+    runs_as_from_nothing(3)
+    (folder / "a.mp4").write_bytes(video.encode(moving_frames(9), 15))
+    write_index(folder, [replace(ROW, path="a.mp4", recording="a"), *rows])
+    runs_as_from_nothing(1)
+    corrected = replace(
+        rows[0], discharges_s=(0.5,), licence="CC-BY", authority="a court", notes="x"
+    )
+    write_index(folder, [corrected, *rows[1:]])
+    runs_as_from_nothing(0)
+    clips = manifest.read_manifest(tmp_path / "clips")
+    assert [(c.discharge, c.licence, c.notes) for c in clips[:2]] == [
+        (True, "CC-BY", "x"),
+        (False, "CC-BY", "x"),
+    ]
+    (folder / "c.mp4").rename(folder / "e.mp4")
+    write_index(folder, [corrected, replace(rows[1], path="e.mp4", recording="e")])
+    runs_as_from_nothing(0)
+    front = tmp_path / "footage" / "front"
+    write_collection(front, [replace(ROW, path="z.mp4"), replace(ROW, path="y.mp4", recording="y")])
+    (front / "z.mp4").write_bytes(b"rubbish")
+    (front / "y.mp4").write_bytes((folder / "b.mp4").read_bytes())
+    runs_as_from_nothing(1)
+    runs_as_from_nothing(0)
+
+
+def test_what_is_kept_and_damaged_is_made_anew(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_collection(tmp_path / "footage" / "one", [ROW])
+    ingest.run(compose("ingest"))
+    before = files(tmp_path / "clips")
+    (piece,) = (tmp_path / "work" / "kept" / "ingest").glob("*/*")
+    data = bytearray(piece.read_bytes())
+    data[-100] ^= 1
+    piece.write_bytes(data)
+    ingest.run(compose("ingest"))
+    assert "one/a.mp4: what was kept is damaged" in caplog.messages
+    assert files(tmp_path / "clips") == before
+    caplog.clear()
+    ingest.run(compose("ingest"))
+    assert not caplog.messages or "damaged" not in caplog.text
+
+
+def test_what_the_machine_did_to_a_worker_is_tried_again(
+    compose: Callable[..., App],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    decoded: list[int],
+) -> None:
+    write_collection(tmp_path / "footage" / "one", [ROW, replace(ROW, path="b.mp4")])
+
+    def lost(work: Any, blocks: Any, *rest: Any, **options: Any) -> Any:
+        for block in blocks:
+            yield [executor.Lost("timeout", "no result") for _ in block]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(executor, "map_blocks", lost)
+        with pytest.raises(UserError, match="no file of 2 became a clip"):
+            ingest.run(compose("ingest"))
+    ingest.run(compose("ingest"))
+    assert decoded == [2]
+
+
+def test_what_was_forgotten_leaves_what_is_kept(
+    compose: Callable[..., App], small_collection: Path, tmp_path: Path, decoded: list[int]
+) -> None:
+    cfg = compose("ingest", "max_reject_rate=0", "run.num_workers=2")
+    ingest.run(cfg)
+    kept = tmp_path / "work" / "kept" / "ingest"
+    copied = hashlib.sha256((small_collection / "game-0-0.mp4").read_bytes()).hexdigest()
+    named = hashlib.sha256((small_collection / "real-0-0.mp4").read_bytes()).hexdigest()
+    assert all(list(kept.glob(f"*/{sha256[:32]}-*")) for sha256 in (copied, named))
+    stones = [
+        Tombstone("small/real-0-0.mp4", "real-0-0.mp4", ""),
+        Tombstone("elsewhere/x", "x", copied),
+    ]
+    write_tombstones(tmp_path / "footage", stones)
+    ingest.run(cfg)
+    assert not any(list(kept.glob(f"*/{sha256[:32]}-*")) for sha256 in (copied, named))
+    assert len(list(kept.glob("*/*"))) == 10
+    assert decoded == [12, 0]
 
 
 def test_what_was_forgotten_is_refused_by_name_and_by_bytes(

@@ -1,0 +1,157 @@
+"""The rows that account for a file: of the files, of its clips, or of the rejects; and counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, field, replace
+
+from pipeline.footage.canonical import Canonical, Window
+from pipeline.footage.conversion import Unusable
+from pipeline.footage.labels import UNLABELLED, label
+from pipeline.footage.listing import Listed
+from pipeline.footage.remedies import remedy
+from pipeline.store.manifest import Clip, File, Reject
+from pipeline.store.shards import ShardWriter
+
+_LABELS = {True: "shooting", False: "other", None: "unknown"}
+
+
+@dataclass
+class Counts:
+    """What a run made, counted."""
+
+    files: int = 0
+    recordings: set[str] = field(default_factory=set)
+    classes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    marks: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    unused: Counter[str] = field(default_factory=Counter)
+
+    def add_file(self, file: File) -> None:
+        """Count a file, and why it was rejected if it was."""
+        self.files += 1
+        self.marks.update(json.loads(file.marks))
+        self.dropped.update(stretch["reason"] for stretch in json.loads(file.dropped))
+        self.reasons.update([file.reject] if file.reject else [])
+
+    def add_clip(self, clip: Clip) -> None:
+        """Count a clip."""
+        self.recordings.add(clip.recording)
+        self.classes[f"{clip.origin} {_LABELS[clip.discharge]}"] += 1
+        self.unused.update([clip.unused] if clip.unused else [])
+
+    def stats(self) -> dict[str, object]:
+        """What `stats.json` tells."""
+        return {
+            "files": self.files,
+            "clips": self.classes.total(),
+            "rejects": self.reasons.total(),
+            "recordings": len(self.recordings),
+            "clips_by_class": self.classes,
+            "rejects_by_reason": self.reasons,
+            "stretches_dropped_by_reason": self.dropped,
+            "files_by_mark": self.marks,
+        }
+
+    def deciding(self) -> dict[str, int]:
+        """What decides about the run."""
+        return {
+            "files": self.files,
+            "clips": self.classes.total(),
+            "rejects": self.reasons.total(),
+            "forgotten": self.reasons["forgotten"],
+            **{why: self.unused[why] for why in UNLABELLED},
+        }
+
+
+def why_not(listed: Listed, result: Canonical | Unusable) -> Reject | None:
+    """The reject that a file is; None where it became clips."""
+    if isinstance(result, Unusable):
+        return _reject(listed, result.reason, result.detail)
+    if result.windows:
+        return None
+    lost_s: dict[str, float] = defaultdict(float)
+    for stretch in result.dropped:
+        lost_s[stretch.reason] += stretch.end_s - stretch.start_s
+    reason = next(iter(lost_s)) if len(lost_s) == 1 else "nothing_left"
+    what = ", ".join(f"{time_s:.2f} s {code}" for code, time_s in sorted(lost_s.items()))
+    clip_s = listed.task.clip.num_frames / listed.task.clip.fps
+    return _reject(
+        listed,
+        reason if lost_s else "too_short",
+        f"no clip of {clip_s:.2f} s in its {result.duration_s:.2f} s ({what or 'too short'})",
+    )
+
+
+def _reject(listed: Listed, reason: str, detail: str) -> Reject:
+    return Reject(listed.collection.name, listed.row.path, "ingest", reason, detail, remedy(reason))
+
+
+def file_row(listed: Listed, result: Canonical | Unusable, reject: Reject | None) -> File:
+    """The row of a file, of which a reject says why it was not used."""
+    row = listed.row
+    file = File(
+        collection=listed.collection.name,
+        path=row.path,
+        recording=listed.recording,
+        source=row.source,
+        origin=row.origin,
+        licence=row.licence,
+        authority=row.authority,
+        reject=reject.reason if reject else None,
+    )
+    if not isinstance(result, Canonical):
+        return file
+    return replace(
+        file,
+        sha256=result.sha256,
+        num_bytes=result.num_bytes,
+        container=result.container,
+        codec=result.codec,
+        pixel_format=result.pixel_format,
+        width=result.width,
+        height=result.height,
+        fps=result.fps,
+        duration_s=result.duration_s,
+        marks=json.dumps(result.marks),
+        cuts_s=json.dumps(result.cuts_s),
+        dropped=json.dumps([asdict(stretch) for stretch in result.dropped]),
+        num_clips=0 if reject else len(result.windows),
+    )
+
+
+def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter) -> Clip:
+    """Add the bytes of a window to the shards; returns its row, with the label that it has."""
+    row, clip = listed.row, listed.task.clip
+    identity = f"{listed.collection.name}/{row.path}@{window.start_frame}"
+    clip_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    start_s = window.start_frame / clip.fps
+    is_cut_off = "ends_early" in result.marks
+    file_s = float("inf") if is_cut_off else result.duration_s
+    discharge, unused = label(row, start_s, clip, file_s)
+    place = tar.add(clip_id, window.mp4)
+    return Clip(
+        clip_id=clip_id,
+        parent_id=None,
+        collection=listed.collection.name,
+        path=row.path,
+        source=row.source,
+        origin=row.origin,
+        recording=listed.recording,
+        start_s=start_s,
+        box=",".join(map(str, window.box)),
+        discharge=discharge,
+        licence=row.licence,
+        authority=row.authority,
+        viewpoint=row.viewpoint,
+        notes=row.notes,
+        pixels_sha256=window.pixels_sha256,
+        shard=place.shard,
+        offset=place.offset,
+        size=place.size,
+        unused=unused,
+        marks=json.dumps(window.marks),
+    )

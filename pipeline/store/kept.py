@@ -1,0 +1,345 @@
+"""Finished work that outlives its run, under names that tell what it was made from.
+
+A stage keeps pieces, which are files, and blocks, which are folders; whoever needs the same again,
+now or in a later run, finds it here. What was used least recently goes first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pipeline.store import workdir
+
+_KEPT = "kept"
+_CONTENTS = "contents.txt"
+_MOST_CONTENT_BYTES = 10**8
+# A file that changed so recently may change again without a sign of it.
+_SETTLED_NS = 2 * 10**9
+_PREFIX_DIGITS = 32
+_UNFINISHED = (".partial", ".removed")
+BLOCK_CARD = "block.piece"
+"""What a block says of itself, and the hash of the file that it holds beside that."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of finished work: what JSON can hold, and bytes."""
+
+    header: Any
+    blobs: Sequence[bytes] = ()
+
+
+def write_piece(path: Path, piece: Piece) -> None:
+    """Write a piece as a whole, with a hash of it in front."""
+    told = json.dumps([piece.header, [len(blob) for blob in piece.blobs]], sort_keys=True)
+    digest = hashlib.sha256()
+    parts = [told.encode() + b"\n", *piece.blobs]
+    for part in parts:
+        digest.update(part)
+    partial = path.with_name(f"{path.name}-{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        file.write(digest.digest())
+        file.writelines(parts)
+    partial.rename(path)
+
+
+def read_piece(path: Path) -> Piece | None:
+    """Read what `write_piece` wrote; None where there is no such piece, or it is damaged."""
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    body = memoryview(data)[hashlib.sha256().digest_size :]
+    if hashlib.sha256(body).digest() != data[: len(data) - len(body)]:
+        return None
+    end = data.index(b"\n", len(data) - len(body))
+    header, sizes = json.loads(data[len(data) - len(body) : end])
+    blobs, start = [], end + 1
+    for size in sizes:
+        blobs.append(data[start : start + size])
+        start += size
+    return Piece(header, blobs)
+
+
+class Kept:
+    """The finished work of one stage in a work folder.
+
+    As a context manager it keeps other processes from removing any of it meanwhile.
+    """
+
+    def __init__(self, work: Path, stage: str) -> None:
+        self._work = work
+        self._stage = stage
+        self._folder = work / _KEPT / stage
+        self._lock: int | None = None
+
+    def __enter__(self) -> Kept:
+        self._lock = _open_lock(self._work, self._stage)
+        _locked(self._lock, fcntl.LOCK_SH)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._lock is not None
+        os.close(self._lock)
+        self._lock = None
+
+    def path(self, name: str) -> Path:
+        """Where the piece or block of a name lies, or will lie; its folder is there."""
+        folder = self._folder / name[:2]
+        folder.mkdir(exist_ok=True)
+        return folder / name
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is something of that name, which then counts as used just now."""
+        try:
+            os.utime(self._folder / name[:2] / name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def write(self, name: str, piece: Piece) -> None:
+        """Keep a piece."""
+        write_piece(self.path(name), piece)
+
+    def read(self, name: str) -> Piece | None:
+        """Read a piece; None where there is none that is whole."""
+        return read_piece(self._folder / name[:2] / name)
+
+    def read_block(self, name: str) -> tuple[Any, Path] | None:
+        """What a block says of itself, and where it lies; None where there is none that is whole.
+
+        One that is not whole is removed, so that it can be made anew.
+        """
+        folder = self._folder / name[:2] / name
+        card = read_piece(folder / BLOCK_CARD)
+        if card is not None and all(
+            (folder / file).is_file() and workdir.file_sha256(folder / file) == sha256
+            for file, sha256 in card.header["sha256s"].items()
+        ):
+            return card.header, folder
+        if folder.is_dir():
+            _remove(folder)
+        return None
+
+    def forget(self, sha256s: Collection[str]) -> int:
+        """Remove what any stage keeps of source files of these hashes; returns of how many."""
+        prefixes = {sha256[:_PREFIX_DIGITS] for sha256 in sha256s}
+        gone = [entry for entry in _entries(self._work) if prefixes and _is_of(entry, prefixes)]
+        for entry in gone:
+            _remove(entry)
+        return len(gone)
+
+    def trim(self, keep_gb: float) -> None:
+        """Remove what was used least recently until all stages keep at most `keep_gb`.
+
+        What other processes are at work with is left.
+        """
+        assert self._lock is not None
+        stages = [path.name for path in sorted((self._work / _KEPT).iterdir()) if path.is_dir()]
+        with _alone(self._work, [s for s in stages if s != self._stage]) as free:
+            # A lock that cannot be had alone is lost, but nothing needs it any more.
+            if _locked(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                free.append(self._stage)
+            _trim(self._work, keep_gb * 1e9, free)
+            _locked(self._lock, fcntl.LOCK_SH)
+
+
+def _trim(work: Path, most_bytes: float, stages: Collection[str]) -> None:
+    for stage in stages:
+        _remove_unfinished(work / _KEPT / stage)
+    entries = []
+    for entry in _entries(work):
+        with suppress(FileNotFoundError):
+            entries.append((entry.stat().st_mtime_ns, entry, _num_bytes(entry)))
+    total = sum(size for _, _, size in entries)
+    for _, entry, size in sorted(entries):
+        if total <= most_bytes:
+            break
+        if entry.parent.parent.name in stages:
+            _remove(entry)
+            total -= size
+
+
+def name_of(file_sha256: str, *parts: Any) -> str:
+    """The name of what was made of a file of that hash, and of JSON-able values."""
+    return f"{file_sha256[:_PREFIX_DIGITS]}-{workdir.key(*parts)}"
+
+
+def remove_all(work: Path) -> tuple[dict[str, int], list[str]]:
+    """Remove what all stages keep, but not what another process is at work with.
+
+    Returns:
+        The bytes that were removed by the name of the stage, and the stages whose work was left.
+    """
+    folder = work / _KEPT
+    if not folder.is_dir():
+        return {}, []
+    for unfinished in folder.glob("*.removed"):
+        shutil.rmtree(unfinished)
+    stages = [path.name for path in sorted(folder.iterdir()) if path.is_dir()]
+    removed = {}
+    with _alone(work, stages) as free:
+        for stage in free:
+            removed[stage] = sum(map(_num_bytes, _entries_of(folder / stage)))
+            _remove(folder / stage)
+        if free == stages:
+            (folder / _CONTENTS).unlink(missing_ok=True)
+    return removed, [stage for stage in stages if stage not in free]
+
+
+class Contents:
+    """What files hash to, remembered by where they lie and when they changed last."""
+
+    def __init__(self, work: Path) -> None:
+        self._path = work / _KEPT / _CONTENTS
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._known: dict[str, str] = {}
+        try:
+            if self._path.stat().st_size > _MOST_CONTENT_BYTES:
+                self._path.unlink(missing_ok=True)
+            for line in self._path.read_text(encoding="ascii", errors="replace").splitlines():
+                where, _, sha256 = line.partition(" ")
+                if len(sha256) == 64:
+                    self._known[where] = sha256
+        except FileNotFoundError:
+            pass
+
+    def of_file(self, path: Path) -> str:
+        """SHA-256 of a file's bytes, which are read only where it changed since.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        before = path.stat()
+        where = _digest(str(path.resolve()), _marks(before))
+        if where in self._known:
+            return self._known[where]
+        settled = max(before.st_mtime_ns, before.st_ctime_ns) < time.time_ns() - _SETTLED_NS
+        sha256 = workdir.file_sha256(path)
+        if settled and _marks(path.stat()) == _marks(before):
+            self._add(where, sha256)
+        return sha256
+
+    def of_version(self, identity: Any) -> str:
+        """The hash of a version of a file that is not on this machine, or what stands for it.
+
+        Args:
+            identity: JSON-able, and another one for every version.
+        """
+        where = _digest(identity)
+        return self._known.get(where, where)
+
+    def remember(self, stand_in: str, sha256: str) -> None:
+        """Remember the hash of a version for which `of_version` gave a stand-in."""
+        self._add(stand_in, sha256)
+
+    def _add(self, where: str, sha256: str) -> None:
+        self._known[where] = sha256
+        with self._path.open("a", encoding="ascii") as file:
+            file.write(f"{where} {sha256}\n")
+
+
+def is_stand_in(content: str) -> bool:
+    """Whether this is no hash, but what stands for one that is not known yet."""
+    return len(content) == _PREFIX_DIGITS
+
+
+def _marks(status: os.stat_result) -> list[int]:
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_PREFIX_DIGITS]
+
+
+def _entries(work: Path) -> Iterator[Path]:
+    """The pieces and blocks of all stages."""
+    for stage in sorted((work / _KEPT).iterdir()):
+        if stage.is_dir():
+            yield from _entries_of(stage)
+
+
+def _entries_of(stage: Path) -> Iterator[Path]:
+    for folder in sorted(stage.iterdir()):
+        yield from (e for e in sorted(folder.iterdir()) if e.suffix not in _UNFINISHED)
+
+
+def _remove_unfinished(stage: Path) -> None:
+    """Remove what processes left that were killed; no other one is at work there."""
+    for suffix in _UNFINISHED:
+        for entry in stage.glob(f"*/*{suffix}"):
+            _remove(entry)
+
+
+def _is_of(entry: Path, prefixes: Collection[str]) -> bool:
+    if not entry.is_dir():
+        return entry.name[:_PREFIX_DIGITS] in prefixes
+    card = read_piece(entry / BLOCK_CARD)
+    return card is None or any(f[:_PREFIX_DIGITS] in prefixes for f in card.header["files"])
+
+
+def _num_bytes(entry: Path) -> int:
+    """What an entry takes that no output takes anyway, since shards of outputs are links."""
+    files = [*entry.iterdir()] if entry.is_dir() else [entry]
+    return sum(s.st_size for s in (file.stat() for file in files) if s.st_nlink == 1)
+
+
+def _remove(entry: Path) -> None:
+    """Remove a piece, or a block in a way that leaves no half of it in its place."""
+    if not entry.is_dir():
+        entry.unlink(missing_ok=True)
+        return
+    removed = entry.with_name(f"{entry.name}-{os.getpid()}.removed")
+    with suppress(FileNotFoundError):
+        entry.rename(removed)
+    shutil.rmtree(removed, ignore_errors=True)
+
+
+def _open_lock(work: Path, stage: str) -> int:
+    folder = work / workdir.LOCKS
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.open(folder / f"kept-{stage}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _locked(lock: int, how: int) -> bool:
+    """Whether a lock could be had; on a file system without locks nothing can be told."""
+    try:
+        fcntl.flock(lock, how)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in workdir.NO_LOCKS:
+            raise
+    return True
+
+
+@contextmanager
+def _alone(work: Path, stages: Sequence[str]) -> Iterator[list[str]]:
+    """Yield those of the stages that no other process is at work with, and keep it so."""
+    locks, free = [], []
+    try:
+        for stage in stages:
+            locks.append(_open_lock(work, stage))
+            if _locked(locks[-1], fcntl.LOCK_EX | fcntl.LOCK_NB):
+                free.append(stage)
+        yield free
+    finally:
+        for lock in locks:
+            os.close(lock)
