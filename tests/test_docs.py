@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from pipeline import app
+from pipeline.footage import remedies
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -133,3 +134,9 @@ def test_every_setting_that_is_named_is_one(page: Path) -> None:
 def test_a_setting_that_is_gone_is_found() -> None:
     assert unknown_settings("conf/train.yaml: model.name conf/split.yaml:seed=1") == []
     assert unknown_settings("conf/train.yaml:model.nome=1") == ["train: model.nome"]
+
+
+def test_every_reason_to_reject_a_file_has_its_remedy() -> None:
+    section = (DOCS / "footage.md").read_text().split("\n## Rejects\n")[1].split("\n## ")[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
+    assert told == remedies._REMEDIES
