@@ -35,8 +35,9 @@ from pipeline.assess.evidence import Evidence, Examined, Places
 from pipeline.assess.lineage import Hashes, write_lineage
 from pipeline.assess.operating import Choice, OperatingPoint
 from pipeline.assess.oversight.bundle import write_bundle
+from pipeline.assess.page.contents import Provenance
 from pipeline.assess.page.plots import read_csv
-from pipeline.assess.page.report import Provenance, without_pictures
+from pipeline.assess.page.report import without_pictures
 from pipeline.assess.results import PAGE, write_results
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap

@@ -11,8 +11,7 @@ import torch
 from bare import BareLoop
 from runs import BATCH, by_clip, cell, packed_clips
 
-from pipeline.assess import scores
-from pipeline.assess.page import wording
+from pipeline.assess import scores, wording
 from pipeline.config import TrainApp
 from pipeline.learn import networks
 from pipeline.learn.batch import Batch

@@ -24,7 +24,7 @@ import pyarrow as pa
 from pipeline.assess import registry, scores
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence
-from pipeline.assess.page.report import Provenance
+from pipeline.assess.page.contents import Provenance
 from pipeline.assess.results import write_results
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap

@@ -21,8 +21,7 @@ import torch
 from scipy.stats import t as student
 
 from pipeline import app
-from pipeline.assess import scores
-from pipeline.assess.page import wording
+from pipeline.assess import scores, wording
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray
 from pipeline.assess.statistics.questions import Question, judge_auroc, judge_share

@@ -36,7 +36,7 @@ from runs import markdown
 from synthetic import write_samples
 
 from pipeline import app
-from pipeline.assess.page import wording
+from pipeline.assess import wording
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import networks

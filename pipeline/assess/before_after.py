@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, State, Verdict, gravest_key
 from pipeline.assess.examples import Examples
-from pipeline.assess.page import wording
 from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.intervals import percentiles

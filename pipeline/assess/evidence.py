@@ -15,10 +15,9 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess import operating
+from pipeline.assess import operating, wording
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.operating import OperatingPoint
-from pipeline.assess.page import wording
 from pipeline.assess.scores import FILES, SCORES
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.measured import Measured

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.assess import wording
 from pipeline.assess.clip_scores import Scored, tables
 from pipeline.assess.evidence import Cell, Examined, Section, State, Table, Verdict, measured
-from pipeline.assess.page import wording
 from pipeline.assess.statistics import paired_differences
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import as_json

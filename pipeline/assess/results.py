@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.assess import previews, wording
 from pipeline.assess.clip_scores import Scored, tables
 from pipeline.assess.evidence import STATES, Evidence, Examined, Section
 from pipeline.assess.operating import FILE as POINT
 from pipeline.assess.operating import OperatingPoint
-from pipeline.assess.page import previews, report, wording
+from pipeline.assess.page import contents, findings, report
 from pipeline.assess.page.mistakes import hardest
 from pipeline.assess.page.plots import write_csv, write_plots
 from pipeline.assess.scores import VALIDATION
@@ -35,7 +36,7 @@ def write_results(
     evidence: Evidence,
     absent: Sequence[str],
     suites: Sequence[Examined],
-    provenance: report.Provenance,
+    provenance: contents.Provenance,
 ) -> dict[str, Any]:
     """Write scores, metrics, plots and the report into `folder`; returns the metrics by part.
 
@@ -76,11 +77,11 @@ def write_results(
     headlines["verdicts"] = {state: counts[state] for state in STATES}
     _write_json(folder / HEADLINE, headlines)
     threshold, starts = _slider(point, scored[0].unit)
-    page = report.Report(
+    page = contents.Report(
         heading=heading,
         unit=scored[0].unit,
         parts=[
-            report.Part(one.name, one.meaning, one.examples, metrics[one.name]) for one in scored
+            contents.Part(one.name, one.meaning, one.examples, metrics[one.name]) for one in scored
         ],
         suites=suites,
         tables=list(written),
@@ -110,7 +111,7 @@ def _file_alerts(files: Sequence[pa.Table], point: OperatingPoint | str) -> str:
         for row in table.to_pylist()
         if row["status"] == "scored"
     ]
-    return wording.file_alerts(
+    return findings.file_alerts(
         SMOOTHINGS[point.choice.smoothing],
         point.choice.threshold,
         [alert for shooting, alert in judged if shooting],
@@ -157,9 +158,9 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _mistakes(one: Scored, settings: Settings) -> list[report.MistakeGroup]:
+def _mistakes(one: Scored, settings: Settings) -> list[contents.MistakeGroup]:
     return [
-        report.MistakeGroup(
+        contents.MistakeGroup(
             group.title,
             one.name,
             group.num_mistakes,
@@ -169,10 +170,10 @@ def _mistakes(one: Scored, settings: Settings) -> list[report.MistakeGroup]:
     ]
 
 
-def _mistake(one: Scored, row: int, mode: str) -> report.Mistake:
+def _mistake(one: Scored, row: int, mode: str) -> contents.Mistake:
     examples, number = one.examples, one.clip_of(row)
     clip = one.clips.slice(number, 1).to_pylist()[0]
-    return report.Mistake(
+    return contents.Mistake(
         preview=previews.strip(one.read(number), mode),
         truth=wording.CLASS_NAMES[CLASSES[examples.actual[row]]],
         said=wording.CLASS_NAMES[CLASSES[examples.predicted[row]]],
@@ -183,7 +184,7 @@ def _mistake(one: Scored, row: int, mode: str) -> report.Mistake:
     )
 
 
-def _data_rows(one: Scored) -> list[report.DataRow]:
+def _data_rows(one: Scored) -> list[contents.DataRow]:
     """One row a source; licences and authorities that differ within it are all named."""
     examples, rows = one.examples, one.judged.to_pylist()
     table = []
@@ -191,7 +192,7 @@ def _data_rows(one: Scored) -> list[report.DataRow]:
         own = examples.source == source
         chosen = [rows[i] for i in np.flatnonzero(own)]
         table.append(
-            report.DataRow(
+            contents.DataRow(
                 part=one.name,
                 source=source,
                 origin=", ".join(sorted(set(examples.origin[own]))),

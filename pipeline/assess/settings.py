@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.assess import operating
-from pipeline.assess.page import previews
+from pipeline.assess import operating, previews
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.config import OperatingConfig
 from pipeline.errors import UserError

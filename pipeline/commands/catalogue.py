@@ -12,7 +12,7 @@ import jinja2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.assess.page import previews
+from pipeline.assess import previews
 from pipeline.commands.testcard import testcard
 from pipeline.config import IngestApp
 from pipeline.store import manifest, video

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.assess.page import wording
+from pipeline.assess import wording
 from pipeline.commands.seed_table import Run, flatten, numbers
 from pipeline.errors import UserError
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from pipeline.assess.page import wording
+from pipeline.assess import wording
 from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from pipeline.assess.page import wording
+from pipeline.assess import wording
 from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError

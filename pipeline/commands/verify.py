@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import app
-from pipeline.assess import lineage
+from pipeline.assess import lineage, wording
 from pipeline.assess.lineage import CONFIGURATION, FOLDERS, MADE_FROM, OTHER, SOURCES, Hashes
-from pipeline.assess.page import wording
 from pipeline.assess.page.untrusted import plain
 from pipeline.commands import tables
 from pipeline.config import IngestApp

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.assess.page import wording
+from pipeline.assess import wording
 from pipeline.commands.seed_table import Run, flatten, numbers
 from pipeline.errors import UserError
 

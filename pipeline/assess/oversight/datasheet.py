@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pipeline.assess.audit.facts import UNUSED, DataFacts
 from pipeline.assess.oversight.gaps import gaps
 from pipeline.assess.oversight.markdown import bullets, safe, section, table
-from pipeline.assess.page.wording import CLASS_NAMES
+from pipeline.assess.wording import CLASS_NAMES
 from pipeline.config import ClipFormat
 
 _MAX_SENTENCE = 1_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.assess.audit.facts import DataFacts
-from pipeline.assess.page.wording import CLASS_NAMES
+from pipeline.assess.wording import CLASS_NAMES
 from pipeline.store.manifest import CLASSES
 
 FEW_RECORDINGS = 30

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipeline.assess import wording
 from pipeline.assess.audit.facts import DataFacts
 from pipeline.assess.evidence import Section
 from pipeline.assess.oversight.gaps import gaps
 from pipeline.assess.oversight.markdown import block, bullets, safe, section, table
-from pipeline.assess.page import wording
+from pipeline.assess.page import findings
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import tpr_key
 
@@ -29,15 +30,15 @@ def model_card(
     """The card as Markdown; see `bundle.write_bundle`."""
     form = card["preprocessing"]
     clip_s = form["num_frames"] / form["fps"]
-    limits = [*wording.limits(metrics, unit, clip_s), *gaps(data)]
+    limits = [*findings.limits(metrics, unit, clip_s), *gaps(data)]
     faults = ", ".join(name for name, one in sections.items() if one.state == "red")
-    examined = wording.faults([one.state for one in sections.values()])
+    examined = findings.faults([one.state for one in sections.values()])
     return "\n".join(
         [
             f"# Model card: {safe(heading)}\n",
-            f"{safe(wording.verdict(metrics, unit), _MAX_SENTENCE)}\n",
+            f"{safe(findings.verdict(metrics, unit), _MAX_SENTENCE)}\n",
             f"{examined}{': ' if faults else ''}{faults}.\n",
-            f"**{safe(wording.warning(metrics), _MAX_SENTENCE)}**\n",
+            f"**{safe(findings.warning(metrics), _MAX_SENTENCE)}**\n",
             section("Model details", _details(card, clip_s)),
             section("Intended use", _USE, "Out of scope:", bullets(_OUT_OF_SCOPE)),
             section("Factors", _FACTORS, _sources(metrics)),
@@ -45,7 +46,7 @@ def model_card(
             section("Evaluation data", _evaluated(data, metrics)),
             section(
                 "Training data",
-                f"{safe(wording.learned_from(card), _MAX_SENTENCE)}\n",
+                f"{safe(findings.learned_from(card), _MAX_SENTENCE)}\n",
                 _trained(card),
             ),
             section("Quantitative analyses", *_analyses(sections)),

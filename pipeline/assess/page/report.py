@@ -6,15 +6,15 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from pipeline.assess.evidence import Cell, Examined, Figure, Gallery, Table, count, measured, text
-from pipeline.assess.examples import Examples
-from pipeline.assess.page import figures, pages, wording
+from pipeline.assess import wording
+from pipeline.assess.evidence import Examined, Figure, Gallery, Table
+from pipeline.assess.page import figures, findings, pages, part_figures, tables
+from pipeline.assess.page.contents import Part, Report
 from pipeline.assess.statistics.bootstrap import FEWEST_RESAMPLES, MOST_CELLS, Bootstrap
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import tpr_key
@@ -24,93 +24,6 @@ from pipeline.store.manifest import CLASSES
 STATE_NAMES = {"green": "good", "amber": "caution", "red": "fault", "grey": "cannot be told"}
 _NUM_STEPS = 1000
 _NUM_HEADLINES = 3
-_SHARES = {"accuracy": "Right class", "false_alarms": "False alarms"}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One split, or a collection: what it is, and what was found on it."""
-
-    name: str
-    meaning: str
-    examples: Examples
-    metrics: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A clip or file that was mistaken for another class."""
-
-    preview: str
-    """A `data:` URI."""
-    truth: str
-    said: str
-    score: float
-    source: str
-    place: str
-    """The file, and the second in it."""
-    rendered: bool
-
-
-@dataclass(frozen=True)
-class MistakeGroup:
-    """Mistakes of one kind in one part; `num_mistakes` counts those not shown as well."""
-
-    title: str
-    part: str
-    num_mistakes: int
-    shown: Sequence[Mistake]
-
-
-@dataclass(frozen=True)
-class DataRow:
-    """What one source gave to one part; `counts` are in the order of `CLASSES`."""
-
-    part: str
-    source: str
-    origin: str
-    rendered: bool
-    counts: Sequence[int]
-    num_recordings: int
-    licence: str
-    authority: str
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What the report was made from, exactly."""
-
-    config: str
-    """YAML."""
-    model_card: str
-    """JSON."""
-    data_sha256: Mapping[str, str]
-    weights_sha256: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that the page shows; `unit` is "clip" or "file"."""
-
-    heading: str
-    unit: str
-    parts: Sequence[Part]
-    suites: Sequence[Examined]
-    tables: Sequence[str]
-    """Parquet files beside the page, that hold what was judged."""
-    threshold: float
-    """Where the slider stands at first."""
-    starts: str
-    """The sentence that says why there."""
-    alerts: str
-    """What the operating point does on files; empty where none are judged."""
-    mistakes: Sequence[MistakeGroup]
-    data: Sequence[DataRow]
-    files: Sequence[Mapping[str, Any]]
-    """Rows of `files.parquet`, where files were judged."""
-    clip_s: float | None
-    """Length of a clip."""
-    provenance: Provenance
 
 
 def without_pictures(page: str) -> str:
@@ -134,24 +47,24 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
     environment.globals["counted_from"] = lambda suite: _counted_from(suite, report.tables)
     return environment.get_template("report.html.j2").render(
         report=report,
-        real=wording.real_footage(metrics, report.unit),
-        learned=wording.learned_from(json.loads(report.provenance.model_card)),
-        verdict=wording.verdict(metrics, report.unit),
-        faults=wording.faults([suite.state for suite in report.suites]),
-        warning=wording.warning(metrics),
-        limits=wording.limits(metrics, report.unit, report.clip_s),
+        real=findings.real_footage(metrics, report.unit),
+        learned=findings.learned_from(json.loads(report.provenance.model_card)),
+        verdict=findings.verdict(metrics, report.unit),
+        faults=findings.faults([suite.state for suite in report.suites]),
+        warning=findings.warning(metrics),
+        limits=findings.limits(metrics, report.unit, report.clip_s),
         headlines=_headlines(report.parts),
         tables=[
-            *(_table(question, report.parts) for question in wording.QUESTION_NAMES),
-            *(_source_table(part, report.unit) for part in report.parts),
+            *(tables.question_table(question, report.parts) for question in wording.QUESTION_NAMES),
+            *(tables.source_table(part, report.unit) for part in report.parts),
         ],
-        confusions=[_confusion(part) for part in report.parts],
+        confusions=[tables.confusion(part) for part in report.parts],
         classes=[wording.CLASS_NAMES[name] for name in CLASSES],
         states=STATE_NAMES,
         thresholds=_embedded(_thresholds(report.parts)),
-        pairs=_pairs(report.parts),
-        data=_data(report.data),
-        files=_files(report.files),
+        pairs=tables.pair_table(report.parts),
+        data=tables.data_table(report.data),
+        files=tables.file_table(report.files),
         specs=_figures(report.parts, report.suites, bootstrap, num_bins),
         confidence=f"{100 * bootstrap.confidence:g} %",
         num_resamples=bootstrap.num_resamples,
@@ -224,125 +137,6 @@ def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
     ]
 
 
-def _table(question: str, parts: Sequence[Part]) -> Table:
-    """All metrics of one question: a row a metric, a column a part."""
-    results = [part.metrics[question] for part in parts]
-    sizes = [
-        f"{part.name}: {result.num_positives:,} yes, {result.num_negatives:,} no"
-        for part, result in zip(parts, results, strict=True)
-    ]
-    rows = [
-        [text(label), *(measured(name, result[name]) for result in results)]
-        for name, label in wording.METRIC_NAMES.items()
-    ]
-    return Table(wording.QUESTION_NAMES[question], ["Metric", *sizes], rows)
-
-
-def _source_table(part: Part, unit: str) -> Table:
-    """All metrics of the alert, a row a source."""
-    rows = [
-        [
-            Cell(name, _rendered(source["rendered"])),
-            count(source["num_examples"]),
-            *(
-                _without_reason(metric, source["shooting"][metric])
-                for metric in wording.METRIC_NAMES
-            ),
-            *(_without_reason(tpr_key(0.01), source[share]) for share in _SHARES),
-        ]
-        for name, source in part.metrics["sources"].items()
-    ]
-    return Table(
-        f"Each source, {part.name}: is it a real shooting?",
-        ["Source", f"{unit}s", *wording.METRIC_NAMES.values(), *_SHARES.values()],
-        rows,
-        "Against all shootings, or all the rest, where it has no other answer itself; calibration "
-        "within the source. Reasons for missing numbers, and each source\u2019s confusion matrix, "
-        "are in metrics.json.",
-    )
-
-
-def _without_reason(metric: str, found: Measured) -> Cell:
-    """A cell of a table that is too wide for reasons."""
-    cell = measured(metric, found)
-    return cell if found.interval is not None else replace(cell, soft="")
-
-
-def _pairs(parts: Sequence[Part]) -> Table:
-    rows = [
-        [
-            text(name.replace("real_film", "real or film").replace("_vs_", " against ")),
-            *(_pair(part.metrics["origin_pairs"].get(name)) for part in parts),
-        ]
-        for name in dict.fromkeys(name for part in parts for name in part.metrics["origin_pairs"])
-    ]
-    columns = ["Pair", *(part.name for part in parts)]
-    return Table("AUROC of P(real) between groups of origins", columns, rows)
-
-
-def _pair(found: Mapping[str, Any] | None) -> Cell:
-    return text(wording.DASH) if found is None else measured("auroc", found["auroc"])
-
-
-def _data(rows: Sequence[DataRow]) -> Table:
-    """A row a source of a part."""
-    return Table(
-        "Sources and classes",
-        [
-            *("Source", "Part", "Origin"),
-            *(wording.CLASS_NAMES[name] for name in CLASSES),
-            *("recordings", "Licence and authority"),
-        ],
-        [
-            [
-                text(row.source),
-                text(row.part),
-                Cell(row.origin, _rendered(row.rendered)),
-                *(Cell(f"{n:,}" if n else wording.DASH, sort=float(n)) for n in row.counts),
-                count(row.num_recordings),
-                Cell(row.licence, row.authority or "no authority stated"),
-            ]
-            for row in rows
-        ],
-    )
-
-
-def _files(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a file of a collection."""
-    return Table(
-        "Files",
-        ["File", "Is", "Taken for", "Score", "Alert after", "Clips"],
-        [
-            [
-                text(row["path"]),
-                Cell(wording.CLASS_NAMES[row["truth"]], _rendered(row["rendered"])),
-                *_judgement(row),
-                count(row["num_clips"]),
-            ]
-            for row in rows
-        ],
-    )
-
-
-def _judgement(row: Mapping[str, Any]) -> list[Cell]:
-    """What was said of a file, its score, and when an alert rises."""
-    if row["status"] != "scored":
-        return [text(f"rejected: {row['reason']}"), text(wording.DASH), text(wording.DASH)]
-    alert_s = row["alert_s"]
-    odd = [
-        wording.ODD_FILES[mark] for mark in json.loads(row["marks"]) if mark in wording.ODD_FILES
-    ]
-    return [
-        Cell(wording.CLASS_NAMES[row["predicted"]], ", ".join(odd)),
-        Cell(wording.decimal(row["score"]), sort=row["score"]),
-        text(wording.DASH) if alert_s is None else Cell(f"{alert_s:.1f} s", sort=alert_s),
-    ]
-
-
-def _rendered(is_rendered: bool) -> str:
-    return "rendered" if is_rendered else ""
-
-
 def _shown(name: str, found: Measured) -> dict[str, Any]:
     return {
         "value": wording.number(name, found.value),
@@ -353,32 +147,21 @@ def _shown(name: str, found: Measured) -> dict[str, Any]:
     }
 
 
-def _confusion(part: Part) -> dict[str, Any]:
-    """Rows of (count, share of the row) by actual class; absent classes are None."""
-    rows: list[tuple[str, list[tuple[int, float]] | None]] = []
-    for actual in CLASSES:
-        counts = part.metrics["confusion"].get(actual)
-        total = sum(counts.values()) if counts else 0
-        cells = [(counts[name], counts[name] / total) for name in CLASSES] if counts else None
-        rows.append((wording.CLASS_NAMES[actual], cells))
-    return {"part": part, "rows": rows}
-
-
 def _figures(
     parts: Sequence[Part], suites: Sequence[Examined], bootstrap: Bootstrap, num_bins: int
 ) -> dict[str, dict[str, str]]:
     """Specifications as JSON, by the id of their place in the page; only those with data."""
     series = [
-        figures.Series(part.name, colour, part.examples, part.metrics)
+        part_figures.Series(part.name, colour, part.examples, part.metrics)
         for part, colour in zip(parts, figures.COLOURS[: len(parts)], strict=True)
     ]
     specs = {
-        "roc": figures.receiver_operating(series, bootstrap),
-        "precision-recall": figures.precision_recall(series),
-        "reliability": figures.reliability(series, num_bins),
-        "sources": figures.sources(series, "auroc"),
-        "false-alarms": figures.sources(series, "false_alarms"),
-        **{f"scores-{i}": figures.scores(one) for i, one in enumerate(series)},
+        "roc": part_figures.receiver_operating(series, bootstrap),
+        "precision-recall": part_figures.precision_recall(series),
+        "reliability": part_figures.reliability(series, num_bins),
+        "sources": part_figures.sources(series, "auroc"),
+        "false-alarms": part_figures.sources(series, "false_alarms"),
+        **{f"scores-{i}": part_figures.scores(one) for i, one in enumerate(series)},
     }
     for suite in suites:
         for number, block in enumerate(suite.section.blocks):

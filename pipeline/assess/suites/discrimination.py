@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pipeline.assess import wording
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Cell, Csv, Evidence, Section, Table, Verdict, count, measured
-from pipeline.assess.page import wording
 from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING, JudgedQuestion, judge

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.assess import wording
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import (
     Csv,
@@ -26,7 +27,6 @@ from pipeline.assess.evidence import (
     measured,
     text,
 )
-from pipeline.assess.page import wording
 from pipeline.assess.statistics import real_footage
 from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.questions import (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.assess import adapted
+from pipeline.assess.page import adaptation
 from pipeline.assess.page.plots import write_csv
 from pipeline.commands.adapt import detector, footage, judgement, record
 from pipeline.commands.adapt.footage import Own
@@ -103,7 +103,7 @@ def run(collection: str, cfg: AdaptApp) -> None:
         text = json.dumps(told, indent=2, sort_keys=True, allow_nan=False)
         (folder / METRICS).write_text(text + "\n")
         write_csv(folder / CURVE, *record.table(points))
-        page = adapted.render(told, record.files(own, was, now), left_out)
+        page = adaptation.render(told, record.files(own, was, now), left_out)
         (folder / REPORT).write_text(page, encoding="utf-8")
     print(target / weights.WEIGHTS)
     print(target / REPORT)

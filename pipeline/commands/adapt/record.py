@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess.adapted import FileRow
+from pipeline.assess.page.adaptation import FileRow
 from pipeline.commands.adapt.footage import Own
 from pipeline.commands.adapt.judgement import MAX_FPR, Found, Point, judge
 from pipeline.config import AdaptApp, TrainApp

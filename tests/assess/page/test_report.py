@@ -26,7 +26,7 @@ from pipeline.assess.evidence import (
     Verdict,
 )
 from pipeline.assess.operating import OperatingPoint
-from pipeline.assess.page import report
+from pipeline.assess.page import contents
 from pipeline.assess.results import write_results
 from pipeline.assess.settings import Settings
 from pipeline.errors import UserError
@@ -35,7 +35,7 @@ from tests.assess import toy
 
 HOSTILE = "<script>alert(1)</script><img src=https://example.com/x.png onerror=alert(2)>"
 SETTINGS = Settings(toy.FEW_RESAMPLES, num_bins=5, num_mistakes=2, previews="protected")
-PROVENANCE = report.Provenance(
+PROVENANCE = contents.Provenance(
     config=f"collection: {HOSTILE}\n",
     model_card=json.dumps({"architecture": "</pre>" + HOSTILE}),
     data_sha256={"test": "d" * 64},

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.assess import adapted
 from pipeline.assess.audit import made
+from pipeline.assess.page import adaptation
 from pipeline.commands import adapt
 from pipeline.commands.adapt import footage
 from pipeline.errors import UserError
@@ -176,11 +176,11 @@ def test_what_is_said_of_a_file_afterwards_does_not_rest_on_its_label(
 ) -> None:
     found = []
 
-    def render(told: Any, files: Sequence[adapted.FileRow], left_out: Any) -> str:
+    def render(told: Any, files: Sequence[adaptation.FileRow], left_out: Any) -> str:
         found.append({file.path: file.after for file in files})
         return ""
 
-    monkeypatch.setattr(adapted, "render", render)
+    monkeypatch.setattr(adaptation, "render", render)
     own = rows("real", "game")
     adapted_to(detector, own)
     own[0] = replace(own[0], origin="game")
@@ -211,7 +211,7 @@ def test_an_interrupted_run_leaves_the_weights_of_the_one_before(
     def stopped(*args: Any) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(adapted, "render", stopped)
+    monkeypatch.setattr(adaptation, "render", stopped)
     with pytest.raises(KeyboardInterrupt):
         adapted_to(done, [], "weight=2")
     assert contents(done / "adapted" / "own") == first

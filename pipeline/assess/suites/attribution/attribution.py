@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.assess import previews, wording
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import (
     Cell,
@@ -29,7 +30,6 @@ from pipeline.assess.evidence import (
     count,
     text,
 )
-from pipeline.assess.page import previews, wording
 from pipeline.assess.page.mistakes import hardest
 from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.metrics import FloatArray

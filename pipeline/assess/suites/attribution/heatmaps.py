@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.assess.page import previews
+from pipeline.assess import previews
 from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.suites.attribution.occlusion import Effects
 from pipeline.store.video import Frames

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Figure, Spec, State, Table, count, measured, text
-from pipeline.assess.page import figures, wording
+from pipeline.assess.page import figures
 from pipeline.assess.page.figures import COLOURS, OTHER_COLOUR
 from pipeline.assess.statistics.calibration_error import Calibration
 from pipeline.assess.statistics.measured import Measured

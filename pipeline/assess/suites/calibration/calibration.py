@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess import scores
+from pipeline.assess import scores, wording
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, Section, State, Verdict
-from pipeline.assess.page import wording
 from pipeline.assess.statistics.abstention import Selective
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.calibration_error import Calibration, judge_calibration

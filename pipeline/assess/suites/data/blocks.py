@@ -10,8 +10,8 @@ from pipeline.assess.audit.facts import UNUSED, DataFacts
 from pipeline.assess.audit.tables import OFFENDER_SCHEMA, Proof
 from pipeline.assess.evidence import Block, Cell, Table, count, text
 from pipeline.assess.page.untrusted import plain
-from pipeline.assess.page.wording import CLASS_NAMES
 from pipeline.assess.suites.data.verdicts import MAX_NAME, has_no_licence, sentence, state
+from pipeline.assess.wording import CLASS_NAMES
 from pipeline.store.manifest import CLASSES
 
 _MAX_LISTED = 50

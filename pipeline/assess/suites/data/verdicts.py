@@ -12,7 +12,7 @@ from pipeline.assess.audit.facts import DataFacts, SourceFacts
 from pipeline.assess.audit.tables import Proof
 from pipeline.assess.evidence import State, Verdict
 from pipeline.assess.page.untrusted import plain
-from pipeline.assess.page.wording import CLASS_NAMES
+from pipeline.assess.wording import CLASS_NAMES
 from pipeline.store.manifest import CLASSES
 
 MAX_NAME = 80

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.assess import altered_clips, before_after
+from pipeline.assess import altered_clips, before_after, wording
 from pipeline.assess.before_after import ASKED, Asked, Pair
 from pipeline.assess.evidence import (
     Block,
@@ -27,7 +27,7 @@ from pipeline.assess.evidence import (
     count,
     text,
 )
-from pipeline.assess.page import figures, wording
+from pipeline.assess.page import figures
 from pipeline.assess.scores import SCORES, VALIDATION
 from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.questions import ACCEPTABLE_DROP, WORTH_HAVING

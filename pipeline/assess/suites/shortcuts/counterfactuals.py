@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess import altered_clips, before_after
+from pipeline.assess import altered_clips, before_after, wording
 from pipeline.assess.altered_clips import Change, Sample
 from pipeline.assess.evidence import Csv, State, Table, Verdict, text
 from pipeline.assess.examples import Examples, origins_shown
-from pipeline.assess.page import wording
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import (

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from pipeline.assess import wording
 from pipeline.assess.evidence import (
     Cell,
     Csv,
@@ -18,7 +19,6 @@ from pipeline.assess.evidence import (
     measured,
     text,
 )
-from pipeline.assess.page import wording
 from pipeline.assess.statistics.intervals import Interval
 from pipeline.assess.statistics.measured import Measured
 from pipeline.errors import UserError

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.assess import altered_clips, before_after
+from pipeline.assess import altered_clips, before_after, wording
 from pipeline.assess.before_after import ASKED, Asked, Pair
 from pipeline.assess.evidence import (
     Cell,
@@ -26,7 +26,7 @@ from pipeline.assess.evidence import (
     text,
 )
 from pipeline.assess.examples import Examples
-from pipeline.assess.page import figures, wording
+from pipeline.assess.page import figures
 from pipeline.assess.scores import VALIDATION
 from pipeline.assess.statistics.measured import as_json, rounded
 from pipeline.assess.statistics.questions import ACCEPTABLE_DROP

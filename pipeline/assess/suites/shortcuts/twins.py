@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.assess import before_after, judged_sources
+from pipeline.assess import before_after, judged_sources, wording
 from pipeline.assess.evidence import (
     Cell,
     Evidence,
@@ -28,7 +28,6 @@ from pipeline.assess.evidence import (
     text,
 )
 from pipeline.assess.examples import Examples, origins_shown
-from pipeline.assess.page import wording
 from pipeline.assess.statistics import placements
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured

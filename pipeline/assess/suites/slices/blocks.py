@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Figure, Spec, State, Table, count, text
-from pipeline.assess.page import figures, wording
+from pipeline.assess.page import figures
 from pipeline.assess.page.figures import COLOURS, OTHER_COLOUR
 from pipeline.assess.statistics.questions import FEWEST_RECORDINGS
 from pipeline.assess.suites.slices import pixels

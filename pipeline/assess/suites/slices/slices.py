@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.assess import wording
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, Section, Verdict
-from pipeline.assess.page import wording
 from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.questions import FEWEST_RECORDINGS
 from pipeline.assess.suites.slices import metadata_slices, pixels

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Table, Verdict, text
 from pipeline.assess.examples import Examples, Texts
 from pipeline.assess.judged_sources import Pool, judged
-from pipeline.assess.page import wording
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.metrics import FloatArray, IntArray

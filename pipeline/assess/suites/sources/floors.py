@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.assess import wording
 from pipeline.assess.evidence import (
     Cell,
     Evidence,
@@ -34,7 +35,6 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.examples import MOST_SOURCES, origins_shown
 from pipeline.assess.judged_sources import Pool
-from pipeline.assess.page import wording
 from pipeline.assess.page.forest import Estimate, forest
 from pipeline.assess.statistics.intervals import reflected_percentiles
 from pipeline.assess.statistics.measured import Measured, as_json, rounded

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.assess import wording
 from pipeline.assess.evidence import (
     Cell,
     Evidence,
@@ -29,7 +30,6 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.judged_sources import NOTHING_TO_RANK, Pool, judged
-from pipeline.assess.page import wording
 from pipeline.assess.page.forest import Estimate, forest
 from pipeline.assess.statistics.measured import Measured, as_json, rounded
 from pipeline.assess.statistics.metrics import BoolArray

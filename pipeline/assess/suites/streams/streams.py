@@ -17,11 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.assess import operating
+from pipeline.assess import operating, wording
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Block, Csv, Evidence, Figure, Section, State, Verdict, gravest
 from pipeline.assess.operating import OperatingPoint
-from pipeline.assess.page import wording
 from pipeline.assess.scores import SCORES, VALIDATION
 from pipeline.assess.streaming.assembly import assemble
 from pipeline.assess.streaming.footage import SMOOTHINGS, Footage

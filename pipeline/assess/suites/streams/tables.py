@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess import operating
+from pipeline.assess import operating, wording
 from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Cell, Table, count, text
 from pipeline.assess.operating import Applied
-from pipeline.assess.page import wording
 from pipeline.assess.streaming.footage import Footage
 from pipeline.assess.suites.streams import reviewing
 from pipeline.assess.suites.streams.tradeoff import Curve

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.assess import adapted
+from pipeline.assess.page import adaptation
 
 FILES = [
-    adapted.FileRow("a.mp4", "real", "camera", 2, before=0.4, after=0.9),
-    adapted.FileRow("b.mp4", "game", "title", 1, before=0.8, after=None),
+    adaptation.FileRow("a.mp4", "real", "camera", 2, before=0.4, after=0.9),
+    adaptation.FileRow("b.mp4", "game", "title", 1, before=0.8, after=None),
 ]
 
 
@@ -54,11 +54,11 @@ def told(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_page_says_what_was_gained_and_puts_the_worst_file_first() -> None:
-    page = adapted.render(told(), FILES, ["c.mp4: no video"])
+    page = adaptation.render(told(), FILES, ["c.mp4: no video"])
     assert "AUROC 0.500 before and 1.000 after" in page
     assert page.index("b.mp4") < page.index("a.mp4")
     assert "<li>c.mp4: no video</li>" in page
-    assert page == adapted.render(told(), FILES, ["c.mp4: no video"])
+    assert page == adaptation.render(told(), FILES, ["c.mp4: no video"])
 
 
 @pytest.mark.parametrize(
@@ -79,20 +79,20 @@ def test_the_page_says_what_was_gained_and_puts_the_worst_file_first() -> None:
     ],
 )
 def test_files_that_count_otherwise_are_told_of(changes: dict[str, Any], sentence: str) -> None:
-    assert sentence in adapted.render(told(**changes), FILES, [])
-    assert sentence not in adapted.render(told(), FILES, [])
+    assert sentence in adaptation.render(told(**changes), FILES, [])
+    assert sentence not in adaptation.render(told(), FILES, [])
 
 
 def test_a_loss_stands_above_all_else() -> None:
-    page = adapted.render(
+    page = adaptation.render(
         told(before={"all": judged(0.9)}, sources_left_out={"all": judged(0.8)}), FILES, []
     )
     assert '<p class="warning">Sources that they have not seen are ranked worse' in page
-    assert "ranked worse" not in adapted.render(told(), FILES, [])
+    assert "ranked worse" not in adaptation.render(told(), FILES, [])
 
 
 def test_a_page_without_a_judgement_has_no_table_of_it() -> None:
-    page = adapted.render(told(before={}, sources_left_out={}), FILES, [])
+    page = adaptation.render(told(before={}, sources_left_out={}), FILES, [])
     assert "what that gains cannot be judged" in page
     assert "AUROC before" not in page
 
@@ -104,7 +104,7 @@ def test_the_plot_has_a_mark_for_each_point_that_there_is() -> None:
         # Of the films none was held out in the draws of the largest number.
         point(0, "film", 0.0, 0.0, 0.0),
     ]
-    drawn = str(adapted._plot(points))
+    drawn = str(adaptation._plot(points))
     assert drawn.count("<circle") == 3
     assert drawn.count("<polyline") == 2
     assert not re.search("nan|inf|None", drawn)
@@ -113,9 +113,9 @@ def test_the_plot_has_a_mark_for_each_point_that_there_is() -> None:
 
 
 def test_a_row_of_the_curve_says_how_many_draws_it_rests_on() -> None:
-    page = adapted.render(told(learning_curve=[point(4, "film", 0.5, 0.25, 0.75)]), FILES, [])
+    page = adaptation.render(told(learning_curve=[point(4, "film", 0.5, 0.25, 0.75)]), FILES, [])
     assert "<td>1 real and 1 other files of 1 sources, in 2 draws</td>" in page
 
 
 def test_no_point_gives_no_plot() -> None:
-    assert adapted._plot([]) == ""
+    assert adaptation._plot([]) == ""

@@ -1,84 +1,23 @@
-"""Numbers and findings in words that a board member understands, and may quote."""
+"""What was found, in sentences that a board member understands, and may quote."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.questions import (
-    FALSE_POSITIVE_RATES,
-    PARTIAL_AUROC,
-    PARTIAL_MAX_FPR,
-    tpr_key,
+from pipeline.assess.statistics.questions import tpr_key
+from pipeline.assess.wording import (
+    CLASS_NAMES,
+    METRIC_NAMES,
+    RATES,
+    count,
+    decimal,
+    few_sources,
+    interval,
+    percent,
 )
 from pipeline.footage.collection import ORIGINS
-from pipeline.store.manifest import CLASSES, is_rendered
-
-DASH = "–"
-CLASS_NAMES = {
-    "real_shooting": "real shooting",
-    "fictional_shooting": "fictional shooting",
-    "real_other": "real, no shooting",
-    "fictional_other": "fictional, no shooting",
-}
-assert tuple(CLASS_NAMES) == CLASSES
-ODD_FILES = {
-    "damaged": "damaged",
-    "ends_early": "cut off",
-    "short": "shorter than a clip",
-    "starts_late": "beginning missing",
-    "still": "nothing moves",
-}
-"""What to say of a scored file's marks; others are nothing to a reader."""
-QUESTION_NAMES = {
-    "shooting": "Is it a real shooting?",
-    "origin": "Is it real or fictional?",
-    "discharge": "Is a firearm discharged?",
-}
-METRIC_NAMES = {
-    "auroc": "AUROC",
-    PARTIAL_AUROC: f"AUROC below {100 * PARTIAL_MAX_FPR:g} % false alarms",
-    "average_precision": "Average precision",
-    **{tpr_key(x): f"Found at {100 * x:g} % false alarms" for x in FALSE_POSITIVE_RATES},
-    "ece": "Calibration error (ECE)",
-    "brier": "Brier score",
-}
-_PERCENTAGES = tuple(tpr_key(x) for x in FALSE_POSITIVE_RATES)
-
-
-def count(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def percent(share: float) -> str:
-    """A share as a percentage that never rounds a mistake away."""
-    if 0.9995 <= share < 1:
-        return "> 99.9 %"
-    if 0 < share < 0.0005:
-        return "< 0.1 %"
-    return f"{100 * share:.1f} %".replace(".0 %", " %")
-
-
-def decimal(value: float) -> str:
-    """Three decimals, never rounded up to a perfect 1."""
-    return "> 0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
-
-
-def number(metric: str, value: float | None) -> str:
-    """A metric's value as its readers expect it."""
-    if value is None:
-        return DASH
-    return percent(value) if metric in _PERCENTAGES else decimal(value)
-
-
-def interval(metric: str, found: Measured) -> str:
-    """The interval of a metric, or the reason why there is none."""
-    if found.interval is None:
-        return found.reason or ""
-    low, high = number(metric, found.interval.low), number(metric, found.interval.high)
-    return f"{low.removesuffix(' %')} to {high}"
+from pipeline.store.manifest import is_rendered
 
 
 def shootings(parts: Mapping[str, Mapping[str, Any]]) -> str:
@@ -134,17 +73,6 @@ def _verdict_without_shootings(metrics: Mapping[str, Any], unit: str) -> str:
         f"Of {metrics['num_examples']} {unit}s without a real shooting, the detector takes "
         f"{count} for one ({percent(alarms)}); what it would find, this data cannot show."
     )
-
-
-FEW_SOURCES = 20
-"""A claim on fewer says so: sources differ more than recordings of one."""
-
-
-def few_sources(num_sources: int) -> str:
-    """A sentence to append, with a space before it, where a claim rests on few real sources."""
-    if not 0 < num_sources < FEW_SOURCES:
-        return ""
-    return f" This rests on {count(num_sources, 'real source')}, fewer than {FEW_SOURCES}."
 
 
 def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
@@ -306,7 +234,7 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
             "No source was held out: nothing here says how the detector fares on a camera, game, "
             "film or generator that it was not trained on."
         )
-    for key in _PERCENTAGES:
+    for key in RATES:
         result = first["shooting"][key]
         if result.value is None and first["num_shootings"]:
             found.append(f"{METRIC_NAMES[key]} cannot be measured: {result.reason}.")

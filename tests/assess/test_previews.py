@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from pipeline.assess.page import previews
+from pipeline.assess import previews
 from tests.assess import toy
 
 

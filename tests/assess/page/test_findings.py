@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.assess.page import wording
+from pipeline.assess.page import findings
 from pipeline.assess.statistics.summary import summarize
 from tests.assess import toy
 
@@ -18,55 +18,47 @@ GAME = toy.Source(
 )
 
 
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(1.0, "100 %"), (0.9996, "> 99.9 %"), (0.917, "91.7 %"), (0.0, "0 %"), (0.0001, "< 0.1 %")],
-)
-def test_percentages_never_round_to_perfection(share: float, text: str) -> None:
-    assert wording.percent(share) == text
-
-
 def test_a_score_on_rendered_footage_is_never_told_as_one_on_real_shootings() -> None:
     parts = {"test": summary(RENDERER, GAME)}
-    verdict = wording.verdict(parts, "clip")
+    verdict = findings.verdict(parts, "clip")
     assert "of rendered shootings" in verdict
     assert "real" not in verdict
-    assert wording.warning(parts).startswith("No attack was in this test.")
-    assert any("real: bodycam" in text for text in wording.limits(parts, "clip", 1.0))
+    assert findings.warning(parts).startswith("No attack was in this test.")
+    assert any("real: bodycam" in text for text in findings.limits(parts, "clip", 1.0))
 
 
 def test_a_mixture_says_how_many_were_rendered() -> None:
     parts = {"test": summary(RENDERER, CAMERA, GAME)}
-    assert "shootings (30 of 60 rendered)" in wording.verdict(parts, "clip")
-    assert wording.warning(parts).startswith("30 of the 60 shootings")
+    assert "shootings (30 of 60 rendered)" in findings.verdict(parts, "clip")
+    assert findings.warning(parts).startswith("30 of the 60 shootings")
 
 
 def test_real_police_footage_is_still_no_attack() -> None:
-    assert "staged" in wording.warning({"test": summary(CAMERA, GAME)})
+    assert "staged" in findings.warning({"test": summary(CAMERA, GAME)})
 
 
 def test_both_known_and_unseen_sources_stand_in_the_verdict() -> None:
-    verdict = wording.verdict({"test": summary(CAMERA, GAME), "unseen": summary(CAMERA)}, "clip")
+    verdict = findings.verdict({"test": summary(CAMERA, GAME), "unseen": summary(CAMERA)}, "clip")
     assert "sources it knows" in verdict
     assert "sources it has never seen" in verdict
 
 
 def test_without_shootings_the_verdict_is_about_false_alarms() -> None:
     metrics = summary(toy.Source("phone", "real", 0, 4), GAME)
-    verdict = wording.verdict({"footage": metrics}, "file")
+    verdict = findings.verdict({"footage": metrics}, "file")
     assert verdict.startswith("Of 40 files without a real shooting")
     assert "cannot show" in verdict
 
 
 def test_too_few_negatives_are_said_in_the_verdict_and_in_the_limits() -> None:
     parts = {"test": summary(toy.Source("police", "real", 4, 4))}
-    assert "too few other clips" in wording.verdict(parts, "clip")
-    limits = wording.limits(parts, "clip", 1.0)
+    assert "too few other clips" in findings.verdict(parts, "clip")
+    limits = findings.limits(parts, "clip", 1.0)
     assert "Found at 1 % false alarms cannot be measured: needs 100 negatives, has 20." in limits
 
 
 def test_what_was_absent_is_listed() -> None:
-    limits = " ".join(wording.limits({"test": summary(RENDERER)}, "clip", 16 / 15))
+    limits = " ".join(findings.limits({"test": summary(RENDERER)}, "clip", 16 / 15))
     assert "No footage of a real camera was tested." in limits
     assert "No game footage was tested." in limits
     assert "No source was held out" in limits
@@ -74,19 +66,19 @@ def test_what_was_absent_is_listed() -> None:
 
 
 def test_the_worst_that_sections_found_is_told() -> None:
-    assert wording.faults(["red", "green", "red", "grey"]) == "2 of 4 sections found a fault"
-    assert wording.faults(["green", "amber", "grey", None]) == (
+    assert findings.faults(["red", "green", "red", "grey"]) == "2 of 4 sections found a fault"
+    assert findings.faults(["green", "amber", "grey", None]) == (
         "None of 4 sections found a fault; 1 with caution, 1 that could not tell"
     )
-    assert wording.faults(["green"]) == "None of 1 section found a fault"
+    assert findings.faults(["green"]) == "None of 1 section found a fault"
 
 
 def test_what_a_threshold_does_on_files_is_told_in_counts() -> None:
-    told = wording.file_alerts("each clip alone", 0.25, [True, False], [False] * 3)
+    told = findings.file_alerts("each clip alone", 0.25, [True, False], [False] * 3)
     assert "(0.250, each clip alone)" in told
     risen = "1 of 2 files with a real shooting and in 0 of 3 files without a real shooting."
     assert told.endswith(risen)
-    told = wording.file_alerts("each clip alone", 1.1, [], [False, True])
+    told = findings.file_alerts("each clip alone", 1.1, [], [False, True])
     assert "which no score reaches" in told
     assert told.endswith("an alert rises in 1 of 2 files without a real shooting.")
 
@@ -106,7 +98,7 @@ def test_what_the_origin_was_learned_from_leaves_out_what_had_no_weight_on_it() 
         row("doom", "game", 1.0),
         row("bodycam", "real", 0.0, toy.RENDERED),
     ]
-    said = wording.learned_from({"encoders": [ENCODER], "data": {"footage": rows}})
+    said = findings.learned_from({"encoders": [ENCODER], "data": {"footage": rows}})
     assert said == (
         "The origin was learned from 8 clips of 1 real source (places), 8 clips of 1 game source "
         "(doom); rendered clips had no weight on it. It is read from frozen encoders trained "
@@ -123,22 +115,22 @@ def test_what_the_origin_was_learned_from_leaves_out_what_had_no_weight_on_it() 
     ],
 )
 def test_without_an_encoder_the_origin_was_learned_from_everything(card: dict[str, object]) -> None:
-    assert "all footage together, rendered footage included" in wording.learned_from(card)
+    assert "all footage together, rendered footage included" in findings.learned_from(card)
 
 
 def test_the_page_leads_with_real_footage_where_there_is_some() -> None:
-    said = wording.real_footage({"test": summary(CAMERA, RENDERER, GAME)}, "clip")
+    said = findings.real_footage({"test": summary(CAMERA, RENDERER, GAME)}, "clip")
     assert said.startswith(
         "On footage that is no computer's imitation, the detector tells 180 real clips of 1 source "
     )
     assert "with imitations as the real side" in said
     assert "fewer than 20" in said
-    assert wording.real_footage({"test": summary(RENDERER, GAME)}, "clip") == ""
+    assert findings.real_footage({"test": summary(RENDERER, GAME)}, "clip") == ""
 
 
 def test_of_many_files_that_training_had_some_are_named_and_the_rest_counted() -> None:
     names = [f"{number:02}.mp4" for number in range(12)]
-    (found,) = wording.learned_files({"learned_from": names, "num_examples": 20})
+    (found,) = findings.learned_files({"learned_from": names, "num_examples": 20})
     assert found.startswith("12 of 20 files were among the samples that training learned from")
     assert found.endswith("08.mp4, 09.mp4 and 2 more, which metrics.json lists.")
-    assert wording.learned_files({"learned_from": [], "num_examples": 20}) == []
+    assert findings.learned_files({"learned_from": [], "num_examples": 20}) == []
