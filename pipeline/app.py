@@ -70,6 +70,7 @@ _REMEDIES = {
     "converted to Integer": "a whole number",
     "not a valid bool": "true or false",
 }
+_LOGGED, _TIME = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
 # Less alike is no slip of the hand.
 _ALIKE = 0.7
 # Revisions of git such as HEAD~1 and main^, which are no values in Hydra's grammar.
@@ -224,7 +225,6 @@ def stage(
 
     def decorate(main: Callable[[Any], None]) -> Callable[..., None]:
         def work(overrides: Sequence[str]) -> None:
-            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
             cfg = compose(name, *overrides)
             own, work = workdir.OUTPUTS[name], Path(cfg.paths.work)
             place = writes(cfg) if writes else getattr(cfg.paths, own.key.removeprefix("paths."))
@@ -266,6 +266,7 @@ def run(name: str, work: Callable[[], None], *, kept: str, needs_project: bool =
         needs_project: whether it works on the project in the working folder.
     """
     entry.begin(name)
+    logging.basicConfig(level=logging.INFO, format=_LOGGED, datefmt=_TIME, stream=sys.stderr)
     interrupts.keeps(kept)
     try:
         with interrupts.raised():

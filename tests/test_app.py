@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,6 +90,22 @@ def test_a_refusal_of_the_disk_is_one_sentence(
     with pytest.raises(SystemExit) as told:
         app.run("split", work, kept="")
     assert str(told.value).startswith("split: data/splits: its file system is read-only; mount it")
+
+
+def test_the_log_of_a_run_goes_to_stderr_and_tells_time_and_level() -> None:
+    program = """
+import logging
+from pipeline import app
+log = logging.getLogger("pipeline.anything")
+app.run("split", lambda: [log.info("split: begun"), log.warning("split: odd")], kept="")
+"""
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=app.PROJECT)
+    first, second = result.stderr.splitlines()
+    time = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    assert re.fullmatch(f"{time} INFO split: begun", first)
+    assert re.fullmatch(f"{time} WARNING split: odd", second)
+    assert result.stdout == ""
 
 
 def test_a_locale_without_its_letters_does_not_matter() -> None:

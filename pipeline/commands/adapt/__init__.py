@@ -53,7 +53,6 @@ def run(collection: str, cfg: AdaptApp) -> None:
     """
     if collection.startswith(_KEY):
         raise UserError(f"{collection}: adapt takes the folder alone: {collection[len(_KEY) :]}")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     work, models = Path(cfg.paths.work), Path(cfg.paths.models)
     adapting = weights.load(models, trusted_factory=cfg.factory)
     network = detector.product(adapting, models)
