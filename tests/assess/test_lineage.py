@@ -94,6 +94,8 @@ def test_differences_are_named_by_file(conf: Path, folders: dict[str, Path], rep
     lineage.write_lineage(reports, lineage.hash_stages(folders, conf))
     (conf / "train.yaml").write_text("seed: 8\n")
     (conf / "run.yaml").write_text("num_workers: 9\n")
+    (conf / "experiment").mkdir()
+    (conf / "experiment" / "full.yaml").write_text("train: {seed: 9}\n")
     (folders["models"] / "deep" / "shard-00000.tar").unlink()
     (reports / "new.txt").write_text("hello")
     _, hashes = lineage.read_lineage(reports)
