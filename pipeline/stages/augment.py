@@ -35,7 +35,7 @@ _LIBRARIES = (
     "albucore",
     "albumentations",
     "av",
-    "decord",
+    video.READER,
     "numpy",
     "opencv-python-headless",
     "pillow",

@@ -29,7 +29,7 @@ _CODE = (
     "store/shards.py",
     "store/video.py",
 )
-_LIBRARIES = ("decord", "numpy")
+_LIBRARIES = (video.READER, "numpy")
 _ROWS_PER_GROUP = 8192
 
 

@@ -2,18 +2,26 @@
 
 Encoding is byte-deterministic: one thread, a fixed group of pictures, no macroblock tree (its
 look-ahead state is uninitialised in x264) and a bit-exact container. What we encoded is read with
-decord, the fastest reader of such clips; `foreign` reads what comes from outside.
+decord, the fastest reader of such clips, or with PyAV where decord has no wheel, which gives the
+same pixels; `foreign` reads what comes from outside.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 from fractions import Fraction
+from functools import cache
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
+log = logging.getLogger(__name__)
+
 Frames = NDArray[np.uint8]
+READER = "av" if find_spec("decord") is None else "decord"
+"""The package that canonical clips are read with."""
 
 
 def encode(
@@ -57,7 +65,31 @@ def encode(
 
 def decode(data: bytes) -> Frames:
     """Decode a clip that `encode` wrote to uint8 (T, H, W, 3) RGB."""
+    if READER == "av":
+        _tell_of_pyav()
+        return _decode_with_pyav(data)
     import decord
 
     reader = decord.VideoReader(io.BytesIO(data), num_threads=1)
     return np.asarray(reader.get_batch(range(len(reader))).asnumpy())
+
+
+def _decode_with_pyav(data: bytes) -> Frames:
+    import av
+
+    with av.open(io.BytesIO(data), "r") as container:
+        return np.stack(
+            [
+                np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                for frame in container.decode(video=0)
+            ]
+        )
+
+
+@cache
+def _tell_of_pyav() -> None:
+    """Say once in a process why reading is slow."""
+    log.warning(
+        "video: decord, which has wheels for x86-64 alone, is not installed; PyAV reads the clips, "
+        "with the same pixels but more slowly"
+    )

@@ -30,3 +30,20 @@ def test_a_bit_rate_is_held_whatever_the_picture_and_gives_the_same_bytes() -> N
         rates[name] = len(mp4) * 8 / 4 / 1000
     assert rates["noise"] == pytest.approx(100, rel=0.5)
     assert rates["calm"] < 150
+
+
+@pytest.mark.parametrize("size", [(128, 128), (64, 64), (90, 160)])
+def test_pyav_reads_the_same_pixels_as_decord(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, size: tuple[int, int]
+) -> None:
+    pytest.importorskip("decord")
+    noise = np.random.default_rng(0).integers(0, 256, (20, *size, 3), np.uint8)
+    clips = [video.encode(frames, 15) for frames in (noise, moving_frames(0, 16, size[0]))]
+    expected = [video.decode(clip) for clip in clips]
+    monkeypatch.setattr(video, "READER", "av")
+    video._tell_of_pyav.cache_clear()
+    for clip, frames in zip(clips, expected, strict=True):
+        np.testing.assert_array_equal(video.decode(clip), frames)
+    assert [record.message.split(";")[0] for record in caplog.records] == [
+        "video: decord, which has wheels for x86-64 alone, is not installed"
+    ]
