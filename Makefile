@@ -73,8 +73,8 @@ in-repository: has-git
 	  { echo "DVC works in a Git repository only, which a downloaded archive is not; run: git init && git add -A && git commit -m Discern"; exit 1; }
 
 $(INSTALLED): pyproject.toml constraints.txt | has-git
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "Discern needs Python 3.11 to 3.13; run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Discern needs Python 3.11; run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -11,8 +11,8 @@ import pytest
 
 import pipeline
 from pipeline import app
-from pipeline.footage.collection import IndexRow
 from tests.conftest import write_collection
+from tests.tiny_collection import tiny_rows
 
 pytestmark = pytest.mark.slow
 
@@ -98,20 +98,8 @@ def test_six_files_go_from_init_to_a_report(discern: Path, tmp_path: Path) -> No
     assert "discern init <folder>" in run(discern, "--help", folder=tmp_path)
     assert run(discern, "--version", folder=tmp_path) == f"discern {pipeline.__version__}\n"
     run(discern, "init", "mine", folder=tmp_path)
-    rows = [
-        IndexRow(
-            path=f"{origin}-{number}.mp4",
-            origin=origin,
-            source=f"{origin}-source",
-            discharge=number > 0,
-            licence="CC0-1.0",
-            discharges_s=(0.2, 1.3) if number else (),
-        )
-        for origin in ("real", "game")
-        for number in range(3)
-    ]
     mine = tmp_path / "mine"
-    write_collection(mine / "footage" / "tiny", rows)
+    write_collection(mine / "footage" / "tiny", tiny_rows())
     for stage, overrides in TINY.items():
         run(discern, stage, *overrides, "run.num_workers=1", "run.progress=false", folder=mine)
     assert (mine / "reports" / "report.html").is_file()
