@@ -13,31 +13,24 @@ if __name__ == "__main__":
 import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from pytorch_lightning.loggers import WandbLogger
-from torch import Tensor
 
 from pipeline import app
 from pipeline.config import TrainApp, tracked
 from pipeline.learn import networks, tracking, weights
-from pipeline.learn.calibration import fit_temperature
-from pipeline.learn.classifier import Classifier, discharge_logits
+from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
-from pipeline.learn.networks.eyes import Eyes
-from pipeline.learn.networks.product import discharge_log_odds, product_logits, product_of
-from pipeline.learn.origin import Floats, auroc, fit_origin, origin_weights
+from pipeline.learn.origin import fit_origin
+from pipeline.learn.outcome import Outcome, outcome
 from pipeline.learn.selection import History
 from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
 from pipeline.store import features, workdir
-from pipeline.store.manifest import IS_DISCHARGE, IS_REAL, write_stats
+from pipeline.store.manifest import write_stats
 from pipeline.store.packed import Packed
 from pipeline.system import interrupts
 
@@ -87,79 +80,26 @@ def run(cfg: TrainApp) -> None:
         try:
             trainer.fit(classifier, data, ckpt_path=history.resume_from)
             if trainer.is_global_zero:
-                write(cfg, classifier, data, origin, history, logger)
+                trained = outcome(cfg, classifier.network, data, origin, history)
+                write(cfg, trained, data, history, logger)
         except interrupts.Interrupted:
             tracking.stop(logger)
             raise
 
 
-@dataclass(frozen=True)
-class Trained:
-    """The network that is kept, and what it says of val."""
-
-    weights: Mapping[str, Tensor]
-    architecture: Mapping[str, Any]
-    logits: Tensor
-    """(N, 4)"""
-    temperature: float
-    metrics: Mapping[str, float | None]
-    encoders: Sequence[Mapping[str, str]] = ()
-    """Where the weights of frozen encoders come from."""
-
-
-def finished(
-    cfg: TrainApp,
-    classifier: Classifier,
-    data: PackedData,
-    fitted: tuple[Eyes, Floats] | None,
-    history: History,
-) -> Trained:
-    """The best weights, calibrated, joined by the answer on the origin where it was fitted."""
-    best = history.best
-    if fitted is None:
-        return Trained(
-            best["weights"],
-            classifier.network.architecture(),
-            best["logits"],
-            fit_temperature(best["logits"], best["labels"]),
-            history.best_metrics(),
-        )
-    eyes, origin = fitted
-    scale = 1 / fit_temperature(
-        discharge_logits(best["logits"]), torch.tensor(IS_DISCHARGE)[best["labels"]].long()
-    )
-    network = product_of(classifier.network, eyes)
-    network.pixels.load_state_dict(best["weights"])
-    network.discharge_scale.fill_(scale)
-    discharge = discharge_log_odds(best["logits"].double()) * scale
-    counted = origin_weights(data, cfg)[data.val_rows] > 0
-    is_real = np.array(IS_REAL)[best["labels"].numpy()]
-    return Trained(
-        network.state_dict(),
-        network.architecture(),
-        product_logits(torch.from_numpy(origin), discharge),
-        1.0,
-        {**history.best_metrics(), "val_origin_auroc": auroc(origin[counted], is_real[counted])},
-        eyes.encoder.provenance(),
-    )
-
-
 def write(
     cfg: TrainApp,
-    classifier: Classifier,
+    trained: Outcome,
     data: PackedData,
-    fitted: tuple[Eyes, Floats] | None,
     history: History,
     logger: WandbLogger | None,
 ) -> None:
     """Leave the best weights, calibrated, with what they came from and how they came about."""
-    trained = finished(cfg, classifier, data, fitted, history)
     target, work = Path(cfg.paths.models), Path(cfg.paths.work)
     with workdir.replacing(target, work, workdir.OUTPUTS["train"]) as models:
         weights.save(
             models,
-            trained.weights,
-            trained.architecture,
+            trained.network,
             clip=data.packed.format,
             temperature=trained.temperature,
             provenance={

@@ -36,7 +36,7 @@ from pipeline import app
 from pipeline.config import ClipFormat
 from pipeline.footage.pictures import Squares, centre_square
 from pipeline.learn import encoders, networks, weights
-from pipeline.learn.networks.base import StreamingNetwork
+from pipeline.learn.networks.base import Streaming
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.product import product_of
@@ -88,7 +88,7 @@ def moving(height: int, width: int, num_frames: int, num_clips: int) -> Frames:
     return clips
 
 
-def compare(network: StreamingNetwork, clips: Frames) -> tuple[float, float, float]:
+def compare(network: Streaming, clips: Frames) -> tuple[float, float, float]:
     """Largest difference between logits of stream and whole, largest logit, spread in time."""
     given = torch.from_numpy(clips)
     with torch.inference_mode():
@@ -159,7 +159,7 @@ def main() -> None:
     detector = causal_detector(arguments.models, clip, arguments.every)
     detector.stream(1)
     network = detector.network
-    assert isinstance(network, StreamingNetwork)
+    assert isinstance(network, Streaming)
     for num_streams in (1, 8):
         clips = moving(clip.size, clip.size, 4 * clip.num_frames, num_streams)
         furthest, largest, spread = compare(network, clips)

@@ -240,26 +240,45 @@ class ProbeConfig:
 
 
 @dataclass
+class CausalConfig:
+    """What the network `causal` is made of."""
+
+    widths: list[int] = between(1)
+    """Channels of the stem, then of each layer."""
+    dilations: list[int] = between(1)
+    """Frames between the taps in time of each layer."""
+
+
+@dataclass
+class FrameConfig:
+    """What the network `frame` is made of."""
+
+    widths: list[int] = between(1)
+    """Channels of the stem, then of each layer."""
+
+
+@dataclass
 class HfConfig:
-    """How a backbone of Hugging Face transformers is trained."""
+    """How a backbone of Hugging Face transformers, the network `hf`, is trained."""
 
     freeze: bool = MISSING
     """Only what its checkpoint lacks learns, and the head."""
     layer_decay: float = between(0.01, 1)
     """Learning rate of each layer as a share of that of the layer above it."""
     lora_rank: int = between(0)
-    """Of the adapters that learn in place of the backbone's weights; 0 for none."""
+    """Rank of the adapters that learn in place of the backbone's weights; 0 for none."""
 
 
 @dataclass
 class ModelConfig:
-    """Which network, and what it is made of."""
+    """Which network learns from pixels, and a section for each that has settings of its own."""
 
     name: str = MISSING
-    """`causal`, `frame`, `hf:<folder or hub id>`, or `module:factory` of your own."""
-    widths: list[int] = between(1)
-    dilations: list[int] = between(1)
+    """A name of `networks.NETWORKS`, `hf:<folder or hub id>`, or `module:factory` of your own."""
     dropout: float = between(0, 0.95)
+    """Share of features that training drops before the head."""
+    causal: CausalConfig = MISSING
+    frame: FrameConfig = MISSING
     hf: HfConfig = MISSING
 
 
@@ -268,11 +287,11 @@ class AlterConfig:
     """How draws of training clips are altered, each by chance of its own; 0 switches off."""
 
     mirrored: bool = MISSING
-    """Half of them."""
+    """Whether half of the training clips are mirrored left to right."""
     shift_px: int = between(0)
-    """Farthest along either axis; the edge is repeated."""
+    """Most pixels that a clip moves along either axis; its edge is repeated."""
     warped: float = between(0, 1)
-    """Share that is turned and zoomed, which smooths noise."""
+    """Share of training clips that are turned and zoomed, which smooths noise."""
     rotation_deg: float = between(0, 45)
     zoom: float = between(0, 0.9)
     """Largest relative change of size."""
@@ -292,7 +311,7 @@ class LossConfig:
     origin: float = between(0)
     """Weight of the question real or fictional, beside the four classes."""
     discharge: float = between(0)
-    """Weight of the question discharge or none."""
+    """Weight of the question discharge or none, beside the four classes."""
 
 
 @dataclass

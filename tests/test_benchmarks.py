@@ -82,7 +82,7 @@ def test_the_table_trains_each_configuration_once_on_as_many_samples(tmp_path: P
         *("generalisation.py", "--rows", "causal,causal without eyes", "--seeds", "1,2"),
         *("--row", "variants that are there: use_variants=true"),
         *("--row", "plain: alter.mirrored=false", "num_epochs=2", "batch_size=8"),
-        *("model.widths=[8,8]", "model.dilations=[1]"),
+        *("model.causal.widths=[8,8]", "model.causal.dilations=[1]"),
         *(f"paths.packed={packed}", f"paths.work={tmp_path}"),
         f"paths.features={write_no_features(tmp_path / 'features')}",
     )
@@ -181,7 +181,12 @@ def test_the_bare_loop_ends_with_the_weights_of_the_lightning_loop(tmp_path: Pat
     packed = Packed.open(write_samples(tmp_path / "packed", 24, FORMAT), tmp_path)
     cfg = app.compose(
         "train",
-        *("model.widths=[8,8]", "model.dilations=[1]", "model.dropout=0", "batch_size=8"),
+        *(
+            "model.causal.widths=[8,8]",
+            "model.causal.dilations=[1]",
+            "model.dropout=0",
+            "batch_size=8",
+        ),
         *("num_epochs=1", "num_threads=1", "lr=1e-2", "gradient_clip=0.5"),
         *("run.num_workers=0", "run.progress=false", f"paths.work={tmp_path}"),
     )

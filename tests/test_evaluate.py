@@ -44,8 +44,7 @@ def write_model(folder: Path, sign: float = 1.0) -> None:
     folder.mkdir(parents=True)
     weights.save(
         folder,
-        network.state_dict(),
-        network.architecture(),
+        network,
         clip=CLIP,
         temperature=1.0,
         provenance={},

@@ -19,7 +19,7 @@ from pipeline.commands.onnx_forms import NEXT, STATE
 from pipeline.config import ExportApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
-from pipeline.learn.networks.base import StreamingNetwork
+from pipeline.learn.networks.base import Streaming
 from pipeline.learn.weights import Detector
 from pipeline.store import storage, workdir
 from pipeline.store.packed import INDEX, Packed
@@ -58,7 +58,7 @@ def run(cfg: ExportApp) -> None:
     workdir.check_replaceable(target, work, output)
     detector = weights.load(Path(cfg.paths.models), trusted_factory=cfg.factory)
     models = {"clip": onnx_forms.clip_form(detector)}
-    if isinstance(detector.network, StreamingNetwork):
+    if isinstance(detector.network, Streaming):
         models["stream"] = onnx_forms.stream_form(detector)
     facts = _facts(detector)
     clips = {"random clips": _random(detector), **_packed(cfg, detector)}

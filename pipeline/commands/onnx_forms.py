@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.errors import UserError
-from pipeline.learn.networks.base import Network, State, StreamingNetwork
+from pipeline.learn.networks.base import Network, State, Streaming
 from pipeline.learn.weights import Detector
 
 OPSET = 18
@@ -41,7 +41,7 @@ class ClipForm(nn.Module):
 class StreamForm(nn.Module):
     """uint8 frames (N, H, W, 3) and the state before them to probabilities and the state after."""
 
-    def __init__(self, network: StreamingNetwork, temperature: float) -> None:
+    def __init__(self, network: Streaming, temperature: float) -> None:
         super().__init__()
         self.network, self.temperature = network, temperature
 
@@ -77,7 +77,7 @@ def stream_form(detector: Detector) -> Any:
         UserError: the network does not export.
     """
     network, size = detector.network, detector.card["preprocessing"]["size"]
-    assert isinstance(network, StreamingNetwork), network
+    assert isinstance(network, Streaming), network
     state = network.start(2)
     streams = {0: torch.export.Dim("streams")}
     return _export(

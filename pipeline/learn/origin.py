@@ -187,11 +187,18 @@ class Examples:
         return evened(odds, self.is_real)
 
 
-def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[Eyes, Floats]:
-    """Fit the head, and make its answers as sure as they are right on sources left out.
+@dataclass(frozen=True)
+class FittedOrigin:
+    """An answer on the origin that was learned from the features of train."""
 
-    Returns:
-        The eyes, on the CPU, and the log odds of real of the rows of val, (N,).
+    eyes: Eyes
+    """What gives it, on the CPU."""
+    val_log_odds: Floats
+    """Log odds of real of the samples of val, (N,)."""
+
+
+def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> FittedOrigin:
+    """Fit the head, and make its answers as sure as they are right on sources left out.
 
     Raises:
         UserError: what has a weight on the origin is all real or all fictional.
@@ -203,7 +210,7 @@ def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> tuple[
         every_frames=features.card["pictures"]["every_frames"],
     )
     head.set_into(eyes)
-    return eyes, head.log_odds(seen(features.of(data.val_rows)))
+    return FittedOrigin(eyes, head.log_odds(seen(features.of(data.val_rows))))
 
 
 def training_examples(data: PackedData, features: Features, cfg: TrainConfig) -> Examples:

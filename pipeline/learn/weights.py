@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,13 @@ from torch import Tensor
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.learn.networks import rebuild
-from pipeline.learn.networks.base import Network, StreamingNetwork
+from pipeline.learn.networks.base import Network, Streaming
 from pipeline.store.manifest import CLASSES
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
 ENCODER = "encoder.safetensors"
 """Weights of the frozen encoder, in half precision, apart: they are those of many detectors."""
-_ENCODER_PREFIX = "eyes.encoder."
 
 
 class Detector:
@@ -67,7 +66,7 @@ class Detector:
         Raises:
             UserError: the network needs whole clips.
         """
-        if not isinstance(self.network, StreamingNetwork):
+        if not isinstance(self.network, Streaming):
             name = self.card["architecture"]["name"]
             raise UserError(
                 f"weights of the network '{name}' answer for whole clips only; train with "
@@ -88,7 +87,7 @@ class Detector:
 class Stream:
     """Videos that go on side by side, in memory that does not grow; `Detector.stream` makes it."""
 
-    def __init__(self, detector: Detector, network: StreamingNetwork, num_streams: int) -> None:
+    def __init__(self, detector: Detector, network: Streaming, num_streams: int) -> None:
         assert num_streams > 0, num_streams
         self._detector, self._network = detector, network
         self._num_streams = num_streams
@@ -116,8 +115,7 @@ class Stream:
 
 def save(
     folder: Path,
-    weights: Mapping[str, Tensor],
-    architecture: Mapping[str, Any],
+    network: Network,
     *,
     clip: ClipFormat,
     temperature: float,
@@ -126,22 +124,23 @@ def save(
     """Write `model.safetensors`, `model.json` and, where there is one, `encoder.safetensors`.
 
     Args:
-        weights: the network's `state_dict()`.
-        architecture: the network's `architecture()`.
-        clip: format of the clips that the weights take.
+        network: trained; its frozen parts go into `encoder.safetensors`.
+        clip: format of the clips that the network takes.
         temperature: what logits are divided by before they become probabilities.
         provenance: what the weights came from and how good they are, as JSON values.
     """
     # Cloned, because safetensors refuses tensors that share memory.
-    plain = {name: value.cpu().clone() for name, value in weights.items()}
-    frozen = {
-        name.removeprefix(_ENCODER_PREFIX): plain.pop(name).half()
-        for name in sorted(plain)
-        if name.startswith(_ENCODER_PREFIX)
+    weights = {
+        name: value.cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in network.state_dict().items()
     }
-    data = safetensors.torch.save(plain)
+    frozen = {
+        short: weights.pop(name).half()
+        for name, short in sorted(frozen_names(network, weights).items())
+    }
+    data = safetensors.torch.save(weights)
     card = {
-        "architecture": dict(architecture),
+        "architecture": network.architecture(),
         "classes": CLASSES,
         "preprocessing": {**asdict(clip), "colour": "RGB", "values": "0 to 255"},
         "temperature": temperature,
@@ -154,6 +153,21 @@ def save(
         card["encoder_sha256"] = hashlib.sha256(data).hexdigest()
         (folder / ENCODER).write_bytes(data)
     (folder / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
+
+
+def frozen_names(network: Network, names: Iterable[str]) -> dict[str, str]:
+    """Those of the names in a `state_dict()` that are kept in `encoder.safetensors`, and as what.
+
+    The weights of a single frozen part have the names that they have in it, so that the file is
+    the same for every detector with that part.
+    """
+    parts = network.frozen()
+    return {
+        name: name.removeprefix(f"{part}.") if len(parts) == 1 else name
+        for part in parts
+        for name in names
+        if name.startswith(f"{part}.")
+    }
 
 
 def load(folder: Path, device: str = "cpu", trusted_factory: str | None = None) -> Detector:
@@ -182,8 +196,11 @@ def load(folder: Path, device: str = "cpu", trusted_factory: str | None = None) 
         state = safetensors.torch.load(data)
         if frozen is not None:
             path = folder / ENCODER
-            for name, value in safetensors.torch.load(frozen).items():
-                state[f"{_ENCODER_PREFIX}{name}"] = value.float()
+            kept = safetensors.torch.load(frozen)
+            for name, short in frozen_names(network, network.state_dict()).items():
+                state[name] = kept.pop(short).float()
+            if kept:
+                raise ValueError(f"unknown weights {', '.join(sorted(kept))}")
         network.load_state_dict(state)
     except UserError as error:
         raise UserError(f"{folder / CARD}: {error}") from error

@@ -36,8 +36,7 @@ def save(network: Network, folder: Path) -> None:
     folder.mkdir(parents=True)
     weights.save(
         folder,
-        network.state_dict(),
-        network.architecture(),
+        network,
         clip=FORMAT,
         temperature=1.5,
         provenance={},

@@ -14,7 +14,7 @@ from pipeline.learn.losses import discharge_loss, joint_loss
 from tests.learn.networks.nets import random_clips
 from tests.learn.toy import FORMAT
 
-SMALL = ["model.widths=[8,8,16]", "model.dilations=[1,2]", "model.dropout=0"]
+SMALL = ["model.causal.widths=[8,8,16]", "model.causal.dilations=[1,2]", "model.dropout=0"]
 
 
 def classifier(*overrides: str, discharge_alone: bool = False) -> Classifier:

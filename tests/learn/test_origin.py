@@ -79,7 +79,8 @@ class Project:
     def fitted(self, *overrides: str) -> tuple[Eyes, np.ndarray]:
         cfg: Any = app.compose("train", f"origin.penalty={PENALTY}", *overrides)
         assert isinstance(cfg, TrainApp)
-        return fit_origin(PackedData(self.packed, cfg, RUN), self.seen(), cfg)
+        found = fit_origin(PackedData(self.packed, cfg, RUN), self.seen(), cfg)
+        return found.eyes, found.val_log_odds
 
     def seen(self) -> features.Features:
         found = features.read(str(self.folder / "features"), self.packed, self.folder)

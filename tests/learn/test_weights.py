@@ -24,8 +24,7 @@ from tests.learn.toy import FORMAT, toy_clip
 def model(tmp_path: Path) -> Path:
     weights.save(
         tmp_path,
-        small_causal().state_dict(),
-        small_causal().architecture(),
+        small_causal(),
         clip=FORMAT,
         temperature=2.0,
         provenance={"data": {"index.parquet": "0"}},
@@ -62,8 +61,7 @@ def test_saving_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
     again.mkdir()
     weights.save(
         again,
-        dict(reversed(detector.network.state_dict().items())),
-        detector.network.architecture(),
+        detector.network,
         clip=FORMAT,
         temperature=2.0,
         provenance={"data": {"index.parquet": "0"}},
@@ -163,8 +161,7 @@ def test_the_code_of_a_network_runs_only_when_it_is_named(
     network = OwnNet("own_weights_net:make", FORMAT).eval()
     weights.save(
         tmp_path,
-        network.state_dict(),
-        network.architecture(),
+        network,
         clip=FORMAT,
         temperature=1.0,
         provenance={},
@@ -193,8 +190,7 @@ def test_only_a_causal_network_answers_for_streams(tmp_path: Path) -> None:
     network = small_frame()
     weights.save(
         tmp_path,
-        network.state_dict(),
-        network.architecture(),
+        network,
         clip=FORMAT,
         temperature=1.0,
         provenance={},
@@ -216,8 +212,7 @@ def product(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Netwo
     folder.mkdir()
     weights.save(
         folder,
-        network.state_dict(),
-        network.architecture(),
+        network,
         clip=FORMAT,
         temperature=1.0,
         provenance={},

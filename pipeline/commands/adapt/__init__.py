@@ -55,16 +55,16 @@ def run(collection: str, cfg: AdaptApp) -> None:
         raise UserError(f"{collection}: adapt takes the folder alone: {collection[len(_KEY) :]}")
     work, models = Path(cfg.paths.work), Path(cfg.paths.models)
     adapting = weights.load(models, trusted_factory=cfg.factory)
-    network = detector.product(adapting, models)
+    eyes = detector.eyes_of(adapting, models)
     target = detector.target(cfg, collection)
     settings = detector.settings(adapting, models)
-    packed, found = detector.training(cfg, adapting, network.eyes)
+    packed, found = detector.training(cfg, adapting, eyes)
     data = PackedData(packed, settings, cfg.run)
     training = training_examples(data, found, settings)
-    own = footage.read(cfg, settings, adapting, network.eyes, collection, packed)
+    own = footage.read(cfg, settings, adapting, eyes, collection, packed)
     _tell_of(own, settings)
 
-    before = Head.of(network.eyes)
+    before = Head.of(eyes)
     head = fit_calibrated(training.joined(own.examples), settings)
     reason = judgement.why_no_curve(own, cfg.num_draws, cfg.seed)
     points = []
@@ -86,15 +86,14 @@ def run(collection: str, cfg: AdaptApp) -> None:
     of_val = head.log_odds(seen(found.of(data.val_rows)))
     val_auroc = auroc(of_val[counted], is_real[counted])
 
-    head.set_into(network.eyes)
+    head.set_into(eyes)
     told = record.metrics(cfg, settings, own, was, now, points, reason)
     left_out = [f"{one.path}: {one.reason}; {one.remedy}" for one in own.rejects]
     left_out += [f"{path}: among the samples of training already" for path in own.known]
     with workdir.replacing(target, work, workdir.OUTPUTS["adapt"]) as folder:
         weights.save(
             folder,
-            network.state_dict(),
-            network.architecture(),
+            adapting.network,
             clip=data.packed.format,
             temperature=adapting.card["temperature"],
             provenance=record.card(cfg, settings, adapting, own, val_auroc),

@@ -12,8 +12,7 @@ from pipeline.config import AdaptApp, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.encoders.looks import first_look
-from pipeline.learn.networks.eyes import Eyes
-from pipeline.learn.networks.product import ProductNet
+from pipeline.learn.networks.eyes import Eyes, Seeing
 from pipeline.learn.overlap import training_samples
 from pipeline.learn.weights import Detector
 from pipeline.store import features, storage, workdir
@@ -27,19 +26,20 @@ _JSON: dict[type, str] = {
 }
 
 
-def product(detector: Detector, models: Path) -> ProductNet:
-    """The network of a detector whose answer on the origin can be refitted.
+def eyes_of(detector: Detector, models: Path) -> Eyes:
+    """What answers on the origin in a detector, which is refitted.
 
     Raises:
-        UserError: it has no encoder, was adapted already, or its card lacks what adapting needs.
+        UserError: there is no such part, the detector was adapted already, or its card lacks what
+            adapting needs.
     """
     card, path = detector.card, models / weights.CARD
     network = detector.network
-    if not isinstance(network, ProductNet):
+    if not isinstance(network, Seeing):
         raise UserError(
-            f"{path}: the network '{card['architecture']['name']}' has no encoder, so that its "
-            "answer on the origin cannot be refitted in seconds; embed and train with one "
-            "(conf/embed.yaml: pictures.name)"
+            f"{path}: the network '{card['architecture']['name']}' has no encoder of its own, so "
+            "that its answer on the origin cannot be refitted in seconds; embed and train with "
+            "one (conf/embed.yaml: pictures.name), or adapt members before you join them"
         )
     if ADAPTED in card:
         _check(card, ADAPTED, dict, path)
@@ -52,14 +52,14 @@ def product(detector: Detector, models: Path) -> ProductNet:
     _check(card["data"], "footage", list, path, "data.")
     for row in card["data"]["footage"]:
         _check({"row": row}, "row", dict, path, "data.footage: a ")
-    return network
+    return network.eyes
 
 
 def settings(detector: Detector, models: Path) -> TrainApp:
     """The settings that the answer on the origin of a detector was fitted with.
 
     Args:
-        detector: one that `product` takes.
+        detector: one that `eyes_of` takes.
         models: its folder.
 
     Raises:
@@ -95,7 +95,7 @@ def training(cfg: AdaptApp, detector: Detector, eyes: Eyes) -> tuple[Packed, Fea
 
     Args:
         cfg: where they are.
-        detector: one that `product` takes.
+        detector: one that `eyes_of` takes.
         eyes: those of the detector.
 
     Raises:

@@ -1,13 +1,19 @@
-"""What training, scoring and export ask of a network."""
+"""The contract of a network: what training, scoring and export ask of it.
+
+A network is one module of this folder, which ends with its `Kind`, and one line of
+`networks.NETWORKS`. What can be set of it is a section of `config.ModelConfig`.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
+
+from pipeline.config import ClipFormat, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,7 @@ class ParameterGroup:
 
     parameters: Sequence[nn.Parameter]
     lr_scale: float
-    """Of the learning rate; 1 but for layer-wise rates."""
+    """What the learning rate is multiplied by; 1 but for layer-wise rates."""
     decays: bool
     """Whether weight decay applies; not to norms and biases."""
 
@@ -55,38 +61,76 @@ class Network(nn.Module, ABC):
             ParameterGroup([p for p in trained if p.ndim <= 1], 1.0, False),
         ]
 
+    def frozen(self) -> dict[str, nn.Module]:
+        """Published networks inside of it whose weights nothing trains, by the name of the module.
+
+        They are kept in a file of their own, since many detectors have the same.
+        """
+        return {}
+
 
 State = dict[str, Tensor]
 """What streams remember; of every tensor the first axis is that of the streams."""
 
 
-class StreamingNetwork(Network):
-    """One whose answer at a frame depends on no later frame, so that it can follow streams."""
+@runtime_checkable
+class Streaming(Protocol):
+    """A network whose answer at a frame depends on no later frame, so that it follows streams."""
 
-    @abstractmethod
     def start(self, num_streams: int) -> State:
         """The state before the first frame, zeros, on the device of the network.
 
         Take the tensors apart along their first axis to let streams join and leave.
         """
 
-    @abstractmethod
     def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
-        """As `step` with T frames at once: (B, T, H, W, 3) to logits (B, T, 4)."""
-
-    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
-        """The next frame of every stream.
+        """The next T frames of every stream: (B, T, H, W, 3) to logits (B, T, 4).
 
         Args:
-            frames: (B, H, W, 3), uint8 or in [0, 255].
-            state: of the frames so far, from `start` or the step before; it is left as it was.
+            clips: uint8 or in [0, 255].
+            state: what `start` or the call before gave; it is left as it was.
 
         Returns:
-            Logits (B, 4) at these frames, of the last `num_frames` of a clip, and the next state.
+            The answer at each frame, from the last `num_frames` of a clip, and the next state.
         """
+
+    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+        """The next frame of every stream: (B, H, W, 3) to logits (B, 4), and the next state."""
         logits, state = self.advance(frames[:, None], state)
         return logits[:, 0], state
 
     def frame_logits(self, clips: Tensor) -> Tensor:
         """The answer at each frame given the frames so far: (B, T, H, W, 3) to (B, T, 4)."""
         return self.advance(clips, self.start(clips.shape[0]))[0]
+
+
+@dataclass(frozen=True)
+class Rebuilding:
+    """What a network may ask for while it is rebuilt."""
+
+    network: Callable[[Mapping[str, Any]], Network]
+    """Rebuilds another network, from the architecture of a part."""
+    trusted_factory: str | None
+    """The one `module:factory` whose code may run."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the networks of a name are made."""
+
+    rebuild: Callable[[Mapping[str, Any], Rebuilding], Network]
+    """From `Network.architecture()` without the name, with fresh weights.
+
+    Nothing that the values name is imported or downloaded. Raises UserError, or KeyError,
+    TypeError, ValueError or AssertionError for values that fit no network.
+    """
+    build: Callable[[ModelConfig, ClipFormat], Network] | None = None
+    """From `conf/train.yaml`, for clips of a format; None for what is made of trained networks.
+
+    Fresh weights come from torch's global generator. Raises UserError for settings that fit
+    neither each other nor the network.
+    """
+    argument: str = ""
+    """What follows the name and a colon in `model.name`, for messages; nothing follows if empty."""
+    outside_hashes: Callable[[str], dict[str, str]] = lambda name: {}
+    """Hashes of what a `model.name` stands for and `pipeline` does not hold, by file or name."""

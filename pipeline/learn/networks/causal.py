@@ -7,7 +7,7 @@ frames and the state that earlier ones left, so that a stream gets the answers o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.learn.networks.base import State, StreamingNetwork
+from pipeline.config import ClipFormat, ModelConfig
+from pipeline.errors import UserError
+from pipeline.learn.networks.base import Kind, Network, Rebuilding, State, Streaming
 from pipeline.learn.networks.blocks import Halve, fresh_head, whole_frame
 from pipeline.learn.networks.stem import Changes, Colours, luma_of
 
 
-class CausalNet(StreamingNetwork):
+class CausalNet(Network, Streaming):
     """Class logits of a clip, which are those at its last frame, or at every frame of a stream.
 
     Args:
@@ -55,7 +57,7 @@ class CausalNet(StreamingNetwork):
         self.num_features = 4 * widths[-1]
 
     def architecture(self) -> dict[str, Any]:
-        """As in `Network`."""
+        """JSON values that the same network is rebuilt from, weights apart."""
         return {
             "name": "causal",
             "widths": list(self.widths),
@@ -66,7 +68,7 @@ class CausalNet(StreamingNetwork):
         }
 
     def embed(self, clips: Tensor) -> Tensor:
-        """As in `Network`: what was pooled over the last `window` frames."""
+        """Clips to features, (B, D): what was pooled over the last `window` frames."""
         state = self.start(clips.shape[0])
         frames, _ = self._frames(clips, state)
         frames = frames[:, -self.window :]
@@ -74,12 +76,12 @@ class CausalNet(StreamingNetwork):
         return features
 
     def classify(self, features: Tensor) -> Tensor:
-        """As in `Network`."""
+        """Features (B, D) to logits (B, 4)."""
         logits: Tensor = self.head(self.dropout(features))
         return logits
 
     def start(self, num_streams: int) -> State:
-        """As in `StreamingNetwork`; float32 but for `age`."""
+        """The state before the first frame: zeros, float32 but for `age`."""
         device = self.head.weight.device
         places = [(-(-self.size // 2 ** (3 + number))) ** 2 for number in range(len(self.pasts))]
         state = {
@@ -97,7 +99,7 @@ class CausalNet(StreamingNetwork):
         return {**state, "pool": pool}
 
     def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
-        """As in `StreamingNetwork`."""
+        """The next frames of every stream: (B, T, H, W, 3) to logits (B, T, 4), and the state."""
         num_frames = clips.shape[1]
         ages = self._ages(clips, state)
         frames, state = self._frames(clips, state)
@@ -151,3 +153,27 @@ class LookBack(nn.Module):
         found = self.norm(self.conv(known.movedim(-1, 1))).movedim(1, -1)
         rows = functional.relu(rows + found).reshape(-1, height, width, num_channels)
         return rows.movedim(-1, 1), known[:, num_frames:]
+
+
+def _build(model: ModelConfig, clip: ClipFormat) -> CausalNet:
+    settings = model.causal
+    if len(settings.widths) != len(settings.dilations) + 1 or not settings.dilations:
+        raise UserError(
+            f"conf/train.yaml: model.causal has {len(settings.widths)} widths and "
+            f"{len(settings.dilations)} dilations; "
+            "give one width for the stem, then one width and one dilation for each layer"
+        )
+    return CausalNet(
+        widths=settings.widths,
+        dilations=settings.dilations,
+        dropout=model.dropout,
+        window=clip.num_frames,
+        size=clip.size,
+    )
+
+
+def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> CausalNet:
+    return CausalNet(**values)
+
+
+KIND = Kind(build=_build, rebuild=_rebuild)

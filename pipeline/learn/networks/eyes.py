@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -146,6 +146,13 @@ class Eyes(nn.Module):
         still = self.still(mean)[..., 0]
         odds: Tensor = still + motion * (self.moving(seen)[..., 0] - still)
         return odds
+
+
+@runtime_checkable
+class Seeing(Protocol):
+    """A network whose answer on the origin is that of its eyes alone, which can be refitted."""
+
+    eyes: Eyes
 
 
 def pooled(looks: Tensor, is_there: Tensor | None = None) -> Tensor:

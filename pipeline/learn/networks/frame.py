@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.learn.networks.base import Network
+from pipeline.config import ClipFormat, ModelConfig
+from pipeline.errors import UserError
+from pipeline.learn.networks.base import Kind, Network, Rebuilding
 from pipeline.learn.networks.blocks import Halve, fresh_head, whole_frame
 from pipeline.learn.networks.stem import Colours
 
@@ -35,7 +37,7 @@ class FrameNet(Network):
         self.head = fresh_head(self.num_features)
 
     def architecture(self) -> dict[str, Any]:
-        """As in `Network`."""
+        """JSON values that the same network is rebuilt from, weights apart."""
         return {
             "name": "frame",
             "widths": list(self.widths),
@@ -43,14 +45,17 @@ class FrameNet(Network):
         }
 
     def embed(self, clips: Tensor) -> Tensor:
-        """As in `Network`: the mean over the frames, as that of logits is the logits of this."""
+        """Clips to features, (B, D): the mean over the frames.
+
+        Its logits are the mean of the frames' logits, since the head is linear.
+        """
         frames = self.colours(clips)
         for halve, aside in zip(self.halves, self.asides, strict=True):
             frames = aside(halve(frames))
         return self.norm(whole_frame(frames)).unflatten(0, clips.shape[:2]).mean(1)
 
     def classify(self, features: Tensor) -> Tensor:
-        """As in `Network`."""
+        """Features (B, D) to logits (B, 4)."""
         return self.head(self.dropout(features))
 
 
@@ -66,3 +71,19 @@ class LookAside(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
         return functional.relu(frames + self.norm(self.conv(frames)))
+
+
+def _build(model: ModelConfig, clip: ClipFormat) -> FrameNet:
+    if len(model.frame.widths) < 2:
+        raise UserError(
+            f"conf/train.yaml: model.frame.widths={model.frame.widths}; "
+            "give one width for the stem and one for each layer"
+        )
+    return FrameNet(widths=model.frame.widths, dropout=model.dropout)
+
+
+def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> FrameNet:
+    return FrameNet(**values)
+
+
+KIND = Kind(build=_build, rebuild=_rebuild)

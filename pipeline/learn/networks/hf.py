@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
-from pipeline.learn.networks.base import Network, ParameterGroup
+from pipeline.learn.hub import commit_of
+from pipeline.learn.networks.base import Kind, Network, ParameterGroup, Rebuilding
 from pipeline.learn.networks.blocks import fresh_head
 from pipeline.learn.networks.hub import fresh_backbone, read_checkpoint
 from pipeline.learn.pixels import Pixels
+from pipeline.store import workdir
 
 ALPHA = 2
 """Strength of the adapters for each of their ranks."""
@@ -74,8 +78,8 @@ class HfNet(Network):
             lora_rank: of adapters, which are trained instead of the checkpoint's weights.
 
         Raises:
-            UserError: as `hub.read_checkpoint`, or adapters are asked for without peft or in a
-                frozen backbone.
+            UserError: there is no such backbone, or adapters are asked for without peft or in a
+                frozen one.
         """
         if freeze and lora_rank:
             raise UserError(
@@ -124,7 +128,7 @@ class HfNet(Network):
         )
 
     def architecture(self) -> dict[str, Any]:
-        """As in `Network`."""
+        """JSON values that the same network is rebuilt from, weights apart."""
         return {
             "name": "hf",
             "model_type": self.model_type,
@@ -135,24 +139,24 @@ class HfNet(Network):
         }
 
     def embed(self, clips: Tensor) -> Tensor:
-        """As in `Network`."""
+        """Clips to features, (B, D): what the backbone's own classifier would see."""
         inputs = {str(self.backbone.main_input_name): self.pixels(clips)}
         features: Tensor = self.backbone(**inputs).logits
         return features
 
     def classify(self, features: Tensor) -> Tensor:
-        """As in `Network`."""
+        """Features (B, D) to logits (B, 4)."""
         return self.head(self.dropout(features))
 
     def train(self, mode: bool = True) -> HfNet:
-        """As in `torch`, but that a frozen backbone drops nothing."""
+        """Switch dropout on or off, but for that of a frozen backbone, which stays off."""
         super().train(mode)
         if self._frozen:
             self.backbone.eval()
         return self
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """As in `Network`; the deeper a layer lies, the slower it learns."""
+        """All that can be trained, each once; the deeper a layer lies, the slower it learns."""
         depths = dict(self._depths())
         top = max(depths.values(), default=0)
         groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
@@ -201,3 +205,43 @@ class HfNet(Network):
         inject_adapter_in_model(
             LoraConfig(r=rank, lora_alpha=ALPHA * rank, target_modules=linear), self.backbone
         )
+
+
+def _build(model: ModelConfig, clip: ClipFormat) -> HfNet:
+    return HfNet.from_checkpoint(
+        _named(model.name),
+        dropout=model.dropout,
+        freeze=model.hf.freeze,
+        layer_decay=model.hf.layer_decay,
+        lora_rank=model.hf.lora_rank,
+    )
+
+
+def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> HfNet:
+    return HfNet.from_architecture(**values)
+
+
+def _outside_hashes(name: str) -> dict[str, str]:
+    """Hashes by path inside the folder of a backbone, or the commit of a hub id that was read.
+
+    Whether or not the name gives a revision; empty for a hub id before it was ever read.
+    """
+    commit = commit_of(_named(name))
+    if commit is not None:
+        return {name: commit}
+    folder = Path(_named(name))
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): workdir.file_sha256(path) for path in files}
+
+
+def _named(name: str) -> str:
+    """The folder or hub id in a `model.name`."""
+    return name.partition(":")[2]
+
+
+KIND = Kind(
+    build=_build,
+    rebuild=_rebuild,
+    argument="<folder or hub id>",
+    outside_hashes=_outside_hashes,
+)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.config import ClipFormat
+from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
-from pipeline.learn.networks.base import Network, ParameterGroup
+from pipeline.learn.networks.base import Kind, Network, ParameterGroup, Rebuilding
+from pipeline.store import workdir
 from pipeline.store.manifest import CLASSES
 
 
@@ -36,11 +38,11 @@ class OwnNet(Network):
         self._try()
 
     def architecture(self) -> dict[str, Any]:
-        """As in `Network`."""
+        """JSON values that the same network is rebuilt from, by its factory, weights apart."""
         return {"name": "own", "factory": self.factory, "clip": asdict(self.clip)}
 
     def embed(self, clips: Tensor) -> Tensor:
-        """As in `Network`."""
+        """Clips to features, (B, D), which are logits of a module that is no `Network`."""
         if isinstance(self.inner, Network):
             return self.inner.embed(clips)
         if clips.is_floating_point():
@@ -48,11 +50,11 @@ class OwnNet(Network):
         return self.inner(clips)
 
     def classify(self, features: Tensor) -> Tensor:
-        """As in `Network`."""
+        """Features (B, D) to logits (B, 4)."""
         return self.inner.classify(features) if isinstance(self.inner, Network) else features
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """As in `Network`."""
+        """All that can be trained, each parameter once."""
         if isinstance(self.inner, Network):
             return self.inner.parameter_groups()
         return super().parameter_groups()
@@ -93,3 +95,25 @@ def import_factory(name: str) -> Callable[[ClipFormat], object]:
             f"conf/train.yaml: model.name={name}: {module.__file__} has no function '{attribute}'"
         )
     return factory  # type: ignore[no-any-return]
+
+
+def _build(model: ModelConfig, clip: ClipFormat) -> OwnNet:
+    return OwnNet(model.name, clip)
+
+
+def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> OwnNet:
+    if values["factory"] != rebuilding.trusted_factory:
+        raise UserError(
+            f"the weights are of the network {values['factory']}, whose code runs only "
+            f"when you name it; if you trust it, give factory={values['factory']}"
+        )
+    return OwnNet(values["factory"], ClipFormat(**values["clip"]))
+
+
+def _outside_hashes(name: str) -> dict[str, str]:
+    """The hash of the module of a `module:factory`, but not of what it imports."""
+    module = importlib.import_module(name.partition(":")[0])
+    return {} if module.__file__ is None else {name: workdir.file_sha256(Path(module.__file__))}
+
+
+KIND = Kind(build=_build, rebuild=_rebuild, outside_hashes=_outside_hashes)

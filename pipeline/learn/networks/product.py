@@ -8,12 +8,13 @@ the other way round. So a discharge in a game cannot raise the probability that 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pipeline.learn.networks.base import Network, State, StreamingNetwork
+from pipeline.learn.networks.base import Kind, Network, Rebuilding, State, Streaming
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.store.manifest import IS_DISCHARGE, IS_REAL
 
@@ -37,7 +38,7 @@ class ProductNet(Network):
         self.num_features = pixels.num_features + eyes.num_features
 
     def architecture(self) -> dict[str, Any]:
-        """As in `Network`."""
+        """JSON values that the same network is rebuilt from, weights apart."""
         return {
             "name": "product",
             "pixels": self.pixels.architecture(),
@@ -45,32 +46,36 @@ class ProductNet(Network):
         }
 
     def embed(self, clips: Tensor) -> Tensor:
-        """As in `Network`: what `pixels` finds, then what the eyes see."""
+        """Clips to features, (B, D): what `pixels` finds, then what the eyes see."""
         return torch.cat([self.pixels.embed(clips), self.eyes.see(clips)], dim=-1)
 
     def classify(self, features: Tensor) -> Tensor:
-        """As in `Network`."""
+        """Features (B, D) to logits (B, 4)."""
         found, seen = features.split([self.pixels.num_features, self.eyes.num_features], dim=-1)
         return self._joined(self.pixels.classify(found), seen)
+
+    def frozen(self) -> dict[str, nn.Module]:
+        """The encoder of the eyes, by the name of the module."""
+        return {"eyes.encoder": self.eyes.encoder}
 
     def _joined(self, logits: Tensor, seen: Tensor) -> Tensor:
         discharge = self.discharge_scale * discharge_log_odds(logits)
         return product_logits(self.eyes.log_odds(seen), discharge)
 
 
-class StreamingProductNet(ProductNet, StreamingNetwork):
-    """The same from frame to frame."""
-
-    pixels: StreamingNetwork
+class StreamingProductNet(ProductNet, Streaming):
+    """A product of two answers that are both given at every frame of a stream."""
 
     def start(self, num_streams: int) -> State:
-        """As in `StreamingNetwork`."""
+        """The state before the first frame, zeros: that of `pixels` and that of the eyes."""
+        assert isinstance(self.pixels, Streaming)
         pixels, eyes = self.pixels.start(num_streams), self.eyes.start(num_streams)
         assert pixels.keys().isdisjoint(eyes), (sorted(pixels), sorted(eyes))
         return {**pixels, **eyes}
 
     def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
-        """As in `StreamingNetwork`."""
+        """The next frames of every stream: (B, T, H, W, 3) to logits (B, T, 4), and the state."""
+        assert isinstance(self.pixels, Streaming)
         seen, memory = self.eyes.advance(clips, state)
         logits, after = self.pixels.advance(clips, state)
         return self._joined(logits, seen), {**after, **memory}
@@ -78,7 +83,7 @@ class StreamingProductNet(ProductNet, StreamingNetwork):
 
 def product_of(pixels: Network, eyes: Eyes) -> ProductNet:
     """The product of two answers, which streams where both of them do."""
-    if isinstance(pixels, StreamingNetwork) and eyes.can_stream:
+    if isinstance(pixels, Streaming) and eyes.can_stream:
         return StreamingProductNet(pixels, eyes)
     return ProductNet(pixels, eyes)
 
@@ -103,3 +108,10 @@ def product_logits(origin: Tensor, discharge: Tensor) -> Tensor:
         for truths in (IS_REAL, IS_DISCHARGE)
     ]
     return origin[..., None] * halves[0] + discharge[..., None] * halves[1]
+
+
+def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> ProductNet:
+    return product_of(rebuilding.network(values["pixels"]), Eyes.rebuild(values["eyes"]))
+
+
+KIND = Kind(rebuild=_rebuild)

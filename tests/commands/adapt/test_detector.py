@@ -20,8 +20,7 @@ def test_weights_without_an_encoder_are_refused(detector: Path) -> None:
     network = CausalNet(widths=(8, 8), dilations=(1,), dropout=0.0, window=8, size=32)
     weights.save(
         detector / "models",
-        network.state_dict(),
-        network.architecture(),
+        network,
         clip=FORMAT,
         temperature=1.0,
         provenance={},

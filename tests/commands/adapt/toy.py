@@ -86,7 +86,7 @@ def write_detector(folder: Path) -> None:
     data = PackedData(packed, cfg, cfg.run)
     found = features.read(str(there), packed, folder / "work")
     assert found is not None
-    eyes, _ = fit_origin(data, found, cfg)
+    eyes = fit_origin(data, found, cfg).eyes
     torch.manual_seed(0)
     pixels = CausalNet(
         widths=(8, 8),
@@ -99,8 +99,7 @@ def write_detector(folder: Path) -> None:
     (folder / "models").mkdir()
     weights.save(
         folder / "models",
-        network.state_dict(),
-        network.architecture(),
+        network,
         clip=FORMAT,
         temperature=1.0,
         provenance={

@@ -122,8 +122,7 @@ def test_a_tuned_backbone_loads_without_its_folder(
     shutil.rmtree(source)
     weights.save(
         models,
-        network.state_dict(),
-        network.architecture(),
+        network,
         clip=CLIP,
         temperature=1.0,
         provenance={},

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.learn.networks import rebuild
-from pipeline.learn.networks.base import StreamingNetwork
+from pipeline.learn.networks.base import Streaming
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.networks.product import (
     StreamingProductNet,
@@ -116,10 +116,10 @@ def test_streams_join_and_leave_by_the_first_axis_of_the_state() -> None:
 
 
 def test_it_streams_where_both_parts_do() -> None:
-    assert isinstance(product_of(small_causal(), colour_eyes()), StreamingNetwork)
+    assert isinstance(product_of(small_causal(), colour_eyes()), Streaming)
     video = Eyes(Pace(), window=8, every_frames=3)
     for made in (product_of(small_frame(), colour_eyes()), product_of(small_causal(), video)):
-        assert not isinstance(made, StreamingNetwork)
+        assert not isinstance(made, Streaming)
         assert made.eval()(random_clips(2, 8)).shape == (2, len(CLASSES))
 
 

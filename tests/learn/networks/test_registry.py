@@ -2,16 +2,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from pipeline import app
 from pipeline.config import ClipFormat, TrainApp
 from pipeline.errors import UserError
-from pipeline.learn.networks import build, outside_hashes, rebuild
-from pipeline.learn.networks.base import Network
+from pipeline.learn import weights
+from pipeline.learn.networks import NETWORKS, build, outside_hashes, rebuild
+from pipeline.learn.networks.base import Kind, Network, State, Streaming
+from pipeline.store.manifest import CLASSES
 from tests.learn.networks.nets import random_clips
+from tests.learn.toy import FORMAT
 
 CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)
 
@@ -60,10 +65,10 @@ def test_every_parameter_is_in_one_group_and_learns(name: str) -> None:
 
 
 def test_widths_and_dilations_must_fit() -> None:
-    with pytest.raises(UserError, match=r"conf/train\.yaml: model has 4 widths and 1 dilations"):
-        built("model.dilations=[1]")
-    with pytest.raises(UserError, match=r"model\.widths=\[8\]"):
-        built("model.name=frame", "model.widths=[8]")
+    with pytest.raises(UserError, match=r"model\.causal has 4 widths and 1 dilations"):
+        built("model.causal.dilations=[1]")
+    with pytest.raises(UserError, match=r"model\.frame\.widths=\[8\]"):
+        built("model.name=frame", "model.frame.widths=[8]")
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -83,3 +88,54 @@ def test_files_of_a_backbones_folder_are_told_apart(tmp_path: Path) -> None:
     after = outside_hashes(f"hf:{tmp_path}")
     assert [name for name in before if before[name] != after[name]] == ["deep/weights"]
     assert outside_hashes("causal") == {}
+
+
+class Brightness(Network, Streaming):
+    """What a new network needs: this, and its line in `NETWORKS`."""
+
+    num_features = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = torch.nn.Linear(1, len(CLASSES))
+
+    def embed(self, clips: torch.Tensor) -> torch.Tensor:
+        return clips[:, -1].float().mean((1, 2, 3))[:, None] / 255
+
+    def classify(self, features: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(features)
+        return logits
+
+    def architecture(self) -> dict[str, Any]:
+        return {"name": "brightness"}
+
+    def start(self, num_streams: int) -> State:
+        return {}
+
+    def advance(self, clips: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        return torch.stack([self(clips[:, [n]]) for n in range(clips.shape[1])], dim=1), state
+
+
+def test_a_network_of_one_module_and_one_line_is_built_saved_loaded_and_streamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = Kind(build=lambda model, clip: Brightness(), rebuild=lambda values, _: Brightness())
+    monkeypatch.setitem(NETWORKS, "brightness", kind)
+    network = built("model.name=brightness", clip=FORMAT)
+    weights.save(tmp_path, network, clip=FORMAT, temperature=2.0, provenance={})
+    detector = weights.load(tmp_path)
+    clips = random_clips(2, FORMAT.num_frames).numpy()
+    expected = (network(torch.from_numpy(clips)) / 2).softmax(-1).detach().numpy()
+    np.testing.assert_allclose(detector.predict(clips), expected, atol=1e-6)
+    stream = detector.stream(2)
+    for frames in clips.swapaxes(0, 1):
+        answers = stream.push(frames)
+    np.testing.assert_allclose(answers, expected, atol=1e-6)
+    with pytest.raises(UserError, match=r"is none of causal, .*, brightness and module:factory"):
+        built("model.name=resnet")
+
+
+def test_a_network_that_is_made_of_trained_ones_is_not_chosen_by_name() -> None:
+    for name in ("product", "members"):
+        with pytest.raises(UserError, match=f"model.name={name} is none of causal"):
+            built(f"model.name={name}")

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.learn import weights
+from pipeline.learn.networks import rebuild
+from pipeline.learn.networks.base import Streaming
+from pipeline.learn.networks.members import Member, members_net
+from pipeline.learn.networks.product import product_of
+from tests.learn.encoders.tiny import checkpoint_eyes, colour_eyes
+from tests.learn.networks.nets import opinionated, random_clips, small_causal, small_frame
+from tests.learn.toy import FORMAT
+
+EXACT = {"rtol": 0, "atol": 1e-5}
+
+
+def three() -> list[Member]:
+    """Members with answers, temperatures and numbers of features of their own."""
+    made = [small_causal(), opinionated(small_causal(widths=(4, 8, 8))), small_causal()]
+    torch.nn.init.normal_(made[2].head.weight, std=2.0)
+    temperatures = (0.5, 1.0, 3.0)
+    return [
+        Member(network.eval(), temperature)
+        for network, temperature in zip(made, temperatures, strict=True)
+    ]
+
+
+def mean_of(members: list[Member], clips: torch.Tensor) -> torch.Tensor:
+    answers = [(one.network(clips) / one.temperature).softmax(-1) for one in members]
+    return torch.stack(answers).mean(0)
+
+
+@torch.no_grad()
+def test_the_answer_is_the_mean_of_the_calibrated_answers() -> None:
+    members, clips = three(), random_clips(4, 8)
+    found = members_net(members).eval()(clips).softmax(-1)
+    torch.testing.assert_close(found, mean_of(members, clips), **EXACT)
+    uncalibrated = torch.stack([one.network(clips).softmax(-1) for one in members]).mean(0)
+    assert (found - uncalibrated).abs().max() > 0.01
+
+
+@torch.no_grad()
+def test_a_stream_ends_where_the_clip_does() -> None:
+    network, clips = members_net(three()).eval(), random_clips(3, FORMAT.num_frames)
+    assert isinstance(network, Streaming)
+    state = network.start(3)
+    assert not any(value.any() for value in state.values())
+    for frames in clips.unbind(1):
+        logits, state = network.step(frames, state)
+    torch.testing.assert_close(logits, network(clips), **EXACT)
+
+
+def test_members_stream_only_where_all_of_them_do() -> None:
+    mixed = members_net([*three(), Member(small_frame(), 1.0)])
+    assert not isinstance(mixed, Streaming)
+    assert members_net([Member(small_frame(), 1.0)]).num_features == small_frame().num_features
+
+
+@torch.no_grad()
+def test_members_are_rebuilt_from_their_architecture() -> None:
+    network, clips = members_net(three()).eval(), random_clips(2, 8)
+    again = rebuild(json.loads(json.dumps(network.architecture()))).eval()
+    again.load_state_dict(network.state_dict())
+    assert again.architecture() == network.architecture()
+    assert torch.equal(again(clips), network(clips))
+
+
+def test_members_with_encoders_are_saved_and_loaded(tmp_path: Path) -> None:
+    eyes = [checkpoint_eyes(tmp_path / name) for name in ("first", "second")]
+    members = [Member(product_of(small_causal(), one).eval(), 1.0) for one in eyes]
+    torch.nn.init.normal_(eyes[1].moving.bias, std=9.0)
+    network, clips = members_net(members), random_clips(2, FORMAT.num_frames)
+    models = tmp_path / "models"
+    models.mkdir()
+    weights.save(models, network, clip=FORMAT, temperature=1.0, provenance={})
+    found = weights.load(models).predict(clips.numpy())
+    np.testing.assert_allclose(found, network(clips).softmax(-1).detach(), atol=1e-3)
+    assert np.abs(found - members[0].network(clips).softmax(-1).detach().numpy()).max() > 0.01
+
+
+@pytest.mark.parametrize("temperature", [None, "warm"])
+def test_a_member_without_a_temperature_is_refused(temperature: object) -> None:
+    architecture = members_net(three()).architecture()
+    architecture["members"][1]["temperature"] = temperature
+    with pytest.raises((TypeError, ValueError)):
+        rebuild(architecture)
+
+
+def test_eyes_of_members_are_frozen_parts_under_their_number() -> None:
+    members = [Member(product_of(small_causal(), colour_eyes()), 1.0) for _ in range(2)]
+    assert list(members_net(members).frozen()) == [
+        "members.0.eyes.encoder",
+        "members.1.eyes.encoder",
+    ]
