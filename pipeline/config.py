@@ -514,10 +514,21 @@ class AdaptApp(App):
     """As for evaluate."""
 
 
+@dataclass
+class JoinApp(App):
+    """`python -m pipeline join`"""
+
+    out: str | None = None
+    """Folder to write."""
+    factory: str | None = None
+    """As for evaluate."""
+
+
 COMMANDS: dict[str, type[App]] = {
     "adapt": AdaptApp,
     "compare": CompareApp,
     "export": ExportApp,
+    "join": JoinApp,
 }
 """Commands that have keys of their own."""
 

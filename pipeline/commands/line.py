@@ -47,6 +47,9 @@ COMMANDS = {
     "adapt": Command(("<collection>",), config="adapt", writes="the adapted weights"),
     "compare": Command(("[revision …]",), config="compare"),
     "export": Command(config="export", writes="the export"),
+    "join": Command(
+        ("<folder>", "<folder>", "[folder …]"), config="join", writes="the joined weights"
+    ),
     "find-lr": Command(config="train", writes="the plot of find-lr"),
     "overfit": Command(config="train"),
 }

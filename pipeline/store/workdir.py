@@ -91,6 +91,12 @@ OUTPUTS = {
         Output("evaluate", "paths.reports", ("report.html", "headline.json")),
         Output("adapt", "paths.adapted", ("model.json", "learning_curve.csv")),
         Output("export", "out", ("export.json",)),
+        Output(
+            "join",
+            "out",
+            ("model.json", "model.safetensors"),
+            only=("model.json", "model.safetensors", "encoder.safetensors"),
+        ),
     )
 }
 """By the stage or command that writes them."""

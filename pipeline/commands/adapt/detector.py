@@ -39,7 +39,7 @@ def eyes_of(detector: Detector, models: Path) -> Eyes:
         raise UserError(
             f"{path}: the network '{card['architecture']['name']}' has no encoder of its own, so "
             "that its answer on the origin cannot be refitted in seconds; embed and train with "
-            "one (conf/embed.yaml: pictures.name), or adapt members before you join them"
+            "one (conf/embed.yaml: pictures.name)"
         )
     if ADAPTED in card:
         _check(card, ADAPTED, dict, path)

@@ -72,8 +72,10 @@ def test_members_are_rebuilt_from_their_architecture() -> None:
 
 def test_members_with_encoders_are_saved_and_loaded(tmp_path: Path) -> None:
     eyes = [checkpoint_eyes(tmp_path / name) for name in ("first", "second")]
-    members = [Member(product_of(small_causal(), one).eval(), 1.0) for one in eyes]
-    torch.nn.init.normal_(eyes[1].moving.bias, std=9.0)
+    pixels = [small_causal(), small_causal()]
+    torch.nn.init.normal_(pixels[1].head.weight, std=3.0)
+    made = [product_of(*parts).eval() for parts in zip(pixels, eyes, strict=True)]
+    members = [Member(one, 1.0) for one in made]
     network, clips = members_net(members), random_clips(2, FORMAT.num_frames)
     models = tmp_path / "models"
     models.mkdir()
