@@ -19,7 +19,7 @@ from pathlib import Path
 from outcome import Cell, Outcome, Table, write
 
 from pipeline import app
-from pipeline.engines.take import Dropped
+from pipeline.engines.take import UnusableDraw
 from pipeline.stages.synthesize import ENGINES
 from pipeline.store import manifest, video
 from pipeline.store.manifest import File
@@ -56,7 +56,7 @@ def main() -> None:
             start = cpu_s()
             try:
                 takes = module.record(cfg.seed, index, settings)
-            except Dropped:
+            except UnusableDraw:
                 takes = []
             for take in takes:
                 form = take.format

@@ -21,7 +21,7 @@ from pipeline.engines.render.camera_take import BodyCameraTake
 from pipeline.engines.render.film_take import FilmTake
 from pipeline.engines.render.game_take import GameTake
 from pipeline.engines.render.script import NUM_CELLS, SCENES, write_script
-from pipeline.engines.take import Dropped, Format
+from pipeline.engines.take import Format, UnusableDraw
 
 FORMAT = Format(width=256, height=144, fps=20.0, kbit_s=150, keyint=60)
 SCENE_OF_PROTOTYPE = {"indoor_range": "range_indoor", "room": "room", "street": "street"}
@@ -38,7 +38,7 @@ print(json.dumps(meta["cpu"]))
 
 
 def measure(index: int, num_frames: int) -> dict[str, float]:
-    """Return CPU seconds: set-up of the scene, then a frame of each look.
+    """Return CPU seconds: set-up of the scene, then a frame of each appearance.
 
     A draw that the engine drops gives way to the next one of its scene.
     """
@@ -50,7 +50,7 @@ def measure(index: int, num_frames: int) -> dict[str, float]:
         num_real = len(camera.frames())
         filmed = time.process_time()
         num_film = len(FilmTake(script, FORMAT).frames())
-    except Dropped:
+    except UnusableDraw:
         return measure(index + NUM_CELLS, num_frames)
     screened = time.process_time()
     num_game = len(GameTake(script, FORMAT).frames())

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.config import RenderSettings
-from pipeline.engines.render import takes
-from pipeline.engines.take import Take
+from pipeline.engines.render.camera_take import BodyCameraTake
+from pipeline.engines.render.film_take import FilmTake
+from pipeline.engines.render.script import LOCATIONS
+from pipeline.engines.render.takes import Recipe
 
-
-def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
-    """Stage the recording of an index: a pure function of its arguments.
-
-    Raises:
-        UserError: a height that cannot be encoded.
-        Dropped: the camera sees little but its wearer, an obstacle or nothing.
-    """
-    script = takes.write("location", seed, index, settings)
-    return [takes.real(script, settings), takes.film(script, settings)]
+RECIPE = Recipe("location", (BodyCameraTake, FilmTake), LOCATIONS, family="location")
+record = RECIPE.record

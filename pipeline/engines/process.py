@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from pipeline.engines.take import Dropped
+from pipeline.engines.take import UnusableDraw
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def play(
     process's own. All that the game started ends with it, and with this process.
 
     Raises:
-        Dropped: `engine_crashed` or `engine_timed_out`.
+        UnusableDraw: `engine_crashed` or `engine_timed_out`.
     """
     printed = folder / "printed.txt"
     with printed.open("w+b") as output:
@@ -50,14 +50,14 @@ def play(
         try:
             exit_code = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise Dropped("engine_timed_out") from None
+            raise UnusableDraw("engine_timed_out") from None
         finally:
             _end_group(process)
     text = printed.read_text(errors="replace")
     if exit_code != 0:
         last = "".join(text.strip().splitlines()[-1:])
         log.warning("%s ended with status %d: %s", Path(command[0]).name, exit_code, last)
-        raise Dropped("engine_crashed")
+        raise UnusableDraw("engine_crashed")
     return text
 
 

@@ -32,7 +32,7 @@ class Format:
     keyint: int
 
     def num_frames(self, duration_s: float) -> int:
-        """Whole frames of a duration, the same for every engine and look."""
+        """Whole frames of a duration, the same for every engine and appearance."""
         # The nudge keeps 4.4 s at 25 frames a second, 110.00000000000001 or so, whole.
         return int(duration_s * self.fps + 1e-6)
 
@@ -42,8 +42,8 @@ def draw_format(
 ) -> Format:
     """Draw the format of the files of a recording.
 
-    Every engine draws from this one distribution, and the looks of twins share a draw, so that
-    neither container nor index tells origin or class. Recordings are few, so the draws are
+    Every engine draws from this one distribution, and the appearances of twins share a draw, so
+    that neither container nor index tells origin or class. Recordings are few, so the draws are
     spread evenly over it (a Kronecker sequence; Roberts, 2018), or chance would tie a format to
     an origin.
 
@@ -103,9 +103,9 @@ class Original(Recorded):
     """One file that a collection takes as it was found."""
 
     suffix: str
-    """Of its file name, with the dot."""
+    """The end of its file name, with the dot."""
     content: bytes
 
 
-class Dropped(Exception):
+class UnusableDraw(Exception):
     """A draw that cannot be used; the text is a short reason code."""

@@ -1,22 +1,15 @@
-"""Footage engine: one scene with the same people and discharges in several looks."""
+"""Footage engine: one scene with the same people and discharges in several appearances.
+
+A body camera, a game and a film show each recording: only the appearance tells their origins
+apart.
+"""
 
 from __future__ import annotations
 
-from pipeline.config import RenderSettings
-from pipeline.engines.render import takes
-from pipeline.engines.take import Take
+from pipeline.engines.render.camera_take import BodyCameraTake
+from pipeline.engines.render.film_take import FilmTake
+from pipeline.engines.render.game_take import GameTake
+from pipeline.engines.render.takes import Recipe
 
-
-def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
-    """Render the recording of an index as a body camera, a game and a film would show it.
-
-    The takes share the recording's name, so that no split can part them: only the look tells
-    their origins apart.
-
-    Raises:
-        UserError: a height that cannot be encoded.
-        Dropped: the body camera sees little but its wearer, an obstacle or nothing, or the
-            film finds no place that shows a person, or all is dark.
-    """
-    script = takes.write("twins", seed, index, settings)
-    return [look(script, settings) for look in (takes.real, takes.game, takes.film)]
+RECIPE = Recipe("twins", (BodyCameraTake, GameTake, FilmTake))
+record = RECIPE.record

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline import engines
 from pipeline.config import SynthesizeApp
-from pipeline.engines.take import Dropped, Original, Recorded, Take
+from pipeline.engines.take import Original, Recorded, Take, UnusableDraw
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import executor, manifest, video, workdir
@@ -64,7 +64,7 @@ def render(draw: Draw) -> None:
             row = _index_row(recorded, suffix)
             (draw.folder / row.path).write_bytes(content)
             rows.append(asdict(row))
-    except Dropped as reason:
+    except UnusableDraw as reason:
         dropped, rows = str(reason), []
     partial = draw.folder / f"{_RESULT}.partial"
     partial.write_text(json.dumps({"dropped": dropped, "rows": rows}))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 
-from pipeline.engines.take import Dropped, Take
+from pipeline.engines.take import Take, UnusableDraw
 
 
 def first_kept(record: Callable[[int], list[Take]], indices: Iterable[int]) -> list[Take]:
@@ -16,7 +16,7 @@ def first_kept(record: Callable[[int], list[Take]], indices: Iterable[int]) -> l
     for index in indices:
         try:
             return record(index)
-        except Dropped:
+        except UnusableDraw:
             continue
     raise AssertionError("every recording was dropped")
 

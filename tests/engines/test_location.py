@@ -53,7 +53,7 @@ def test_every_place_is_filmed_with_discharges_and_without():
     rounds = len(LOCATIONS) // len(SCENES)
     met = set()
     for index in range(rounds * NUM_CELLS):
-        script = write_script("location", SEED, index, 1.0)
+        script = write_script("location", SEED, index, 1.0, scenes=LOCATIONS)
         assert script.plan.backdrop is not None
         met.add((script.plan.backdrop.place, script.cell.firing))
     assert len(met) == 2 * len(LOCATIONS)

@@ -12,7 +12,7 @@ from pipeline.config import GameSettings
 from pipeline.engines.openarena import engine, game, missing, record
 from pipeline.engines.openarena.events import FOLLOWED, Timeline, read, windows
 from pipeline.engines.openarena.scene import BOTS, Scene, draw_scene
-from pipeline.engines.take import Dropped, Format, Take
+from pipeline.engines.take import Format, Take, UnusableDraw
 from pipeline.store import video
 
 SETTINGS = GameSettings(
@@ -222,7 +222,7 @@ def test_a_film_that_is_too_short_is_dropped(
     grey = np.full((5, 48, 64, 3), 90, np.uint8)
     film.write_bytes(video.encode(grey, FPS, crf=20, keyint=5))
     monkeypatch.setattr(engine, "play", lambda *_: (timeline(), film))
-    with pytest.raises(Dropped, match="film_incomplete"):
+    with pytest.raises(UnusableDraw, match="film_incomplete"):
         record(1, 1, SETTINGS)
 
 
@@ -281,7 +281,7 @@ def test_matches_without_a_window_are_tried_again_and_then_dropped(
         return timeline(), Path()
 
     monkeypatch.setattr(engine, "play", play_calmly)
-    with pytest.raises(Dropped, match="nobody_fired"):
+    with pytest.raises(UnusableDraw, match="nobody_fired"):
         record(1, 0, SETTINGS)
     assert len({drawn.seed for drawn in played}) == SETTINGS.max_attempts
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.engines import process
-from pipeline.engines.take import Dropped
+from pipeline.engines.take import UnusableDraw
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,7 +21,7 @@ def test_what_a_game_printed_is_returned(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["exit 3", "kill -SEGV $$", "kill -KILL $$"])
 def test_a_game_that_fails_is_dropped(ending: str, tmp_path: Path) -> None:
-    with pytest.raises(Dropped, match="engine_crashed"):
+    with pytest.raises(UnusableDraw, match="engine_crashed"):
         process.play(["sh", "-c", f"sh -c '{ending}'"], tmp_path, 10, {})
 
 
@@ -32,7 +32,7 @@ def test_what_a_game_started_ends_with_it(
     if not has_namespaces:
         monkeypatch.setattr(process, "_sandbox", lambda: ())
     pipe = _open_pipe(tmp_path / "pipe")
-    with pytest.raises(Dropped, match="engine_timed_out"):
+    with pytest.raises(UnusableDraw, match="engine_timed_out"):
         process.play(["sh", "-c", "exec 3>pipe; sleep 60 & wait"], tmp_path, 0.5, {})
     assert _is_closed(pipe, within_s=5)
 

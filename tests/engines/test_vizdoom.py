@@ -10,7 +10,7 @@ import pytest
 from vizdoom import ScreenResolution
 
 from pipeline.config import GameSettings
-from pipeline.engines.take import Dropped, Format, Take, draw_format
+from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
 from pipeline.engines.vizdoom import engine, record
 from pipeline.engines.vizdoom.scene import PISTOL, SHOTGUN, TIC_HZ, Scene, draw_scene
 from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
@@ -248,7 +248,7 @@ def test_a_muzzle_flash_brightens_the_picture_at_a_discharge(scene: Scene) -> No
 
 def test_a_map_that_crashes_the_engine_is_dropped(scene: Scene) -> None:
     deathmatch_only = replace(scene, scenario="cig.wad")
-    with pytest.raises(Dropped, match="engine_crashed"):
+    with pytest.raises(UnusableDraw, match="engine_crashed"):
         engine.play_apart(deathmatch_only, SETTINGS.timeout_s)
 
 
@@ -257,7 +257,7 @@ def test_an_engine_that_hangs_is_dropped(
 ) -> None:
     monkeypatch.setattr(engine, "PLAYER", (sys.executable, "-c", "import time; time.sleep(60)"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(Dropped, match="engine_timed_out"):
+    with pytest.raises(UnusableDraw, match="engine_timed_out"):
         engine.play_apart(scene, timeout_s=0.3)
     assert list(tmp_path.iterdir()) == []
 
@@ -272,7 +272,7 @@ def test_draws_that_cannot_be_labelled_are_tried_again_and_then_dropped(
         return np.empty((0, 240, 320, 3), np.uint8), telemetry(num_projectiles=held(1, 2))
 
     monkeypatch.setattr(engine, "play_apart", play_unclear)
-    with pytest.raises(Dropped, match="ended_early"):
+    with pytest.raises(UnusableDraw, match="ended_early"):
         record(1, 0, SETTINGS)
     assert len({scene.seed for scene in played}) == SETTINGS.max_attempts
 

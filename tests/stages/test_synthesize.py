@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import App
-from pipeline.engines.take import Dropped, Format, Take
+from pipeline.engines.take import Format, Take, UnusableDraw
 from pipeline.errors import UserError
 from pipeline.footage.collection import read_index
 from pipeline.stages import synthesize
@@ -42,7 +42,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def record(seed: int, index: int, settings: object) -> list[Take]:
         calls.append(index)
         if index == 3:
-            raise Dropped("nearly_blank")
+            raise UnusableDraw("nearly_blank")
         return [take(seed, index)]
 
     module = ModuleType("pipeline.engines.fake")

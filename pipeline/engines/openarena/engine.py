@@ -17,7 +17,7 @@ from pipeline.engines import damage, display
 from pipeline.engines.openarena import game
 from pipeline.engines.openarena.events import Timeline, read, windows
 from pipeline.engines.openarena.scene import Scene, draw_scene
-from pipeline.engines.take import Dropped, Format, Take, draw_format
+from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
 
 if TYPE_CHECKING:
     from pipeline.config import GameSettings
@@ -37,7 +37,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
     replaced by the next of at most `settings.max_attempts`. Even indices are meant to shoot.
 
     Raises:
-        Dropped: the last match's problem; or `engine_crashed`, `engine_timed_out`,
+        UnusableDraw: the last match's problem; or `engine_crashed`, `engine_timed_out`,
             `film_incomplete` at once.
     """
     assert settings.max_attempts > 0
@@ -60,14 +60,14 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
             fire = timeline.fire[start : start + num_frames]
             stored = damage.suffer(display.show(frames, rng), rng.spawn(1)[0])
             return [_take(index, form, scene, stored, fire)]
-    raise Dropped(reason)
+    raise UnusableDraw(reason)
 
 
 def play(scene: Scene, form: Format, folder: Path, timeout_s: float) -> tuple[Timeline, Path]:
     """Play and film a match in the empty folder `folder`; returns its events and the film.
 
     Raises:
-        Dropped: `engine_crashed` or `engine_timed_out`.
+        UnusableDraw: `engine_crashed` or `engine_timed_out`.
     """
     game.record_match(scene, folder, timeout_s)
     printed, film = game.film_match(scene, folder, film_size(scene, form), form.fps, timeout_s)
@@ -99,7 +99,7 @@ def _read_film(path: Path, start: int, num_frames: int, form: Format) -> NDArray
         pictures = islice(film.decode(video=0), start, start + num_frames)
         images = [picture.to_ndarray(format="rgb24") for picture in pictures]
     if len(images) < num_frames:
-        raise Dropped("film_incomplete")
+        raise UnusableDraw("film_incomplete")
     return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
 
 

@@ -120,7 +120,7 @@ def record_match(scene: Scene, folder: Path, timeout_s: float) -> None:
     """Play the match unseen and keep it as a demo in the home folder `folder`.
 
     Raises:
-        Dropped: `engine_crashed` or `engine_timed_out`.
+        UnusableDraw: `engine_crashed` or `engine_timed_out`.
     """
     base = folder / _HOME / "baseoa"
     (base / "botfiles").mkdir(parents=True)
@@ -143,7 +143,7 @@ def film_match(
     Returns what the game printed, and the uncompressed film (AVI).
 
     Raises:
-        Dropped: `engine_crashed` or `engine_timed_out`.
+        UnusableDraw: `engine_crashed` or `engine_timed_out`.
     """
     film = {"r_customwidth": size[0], "r_customheight": size[1], "cl_aviFrameRate": fps}
     commands = ["demo match; video film"]

@@ -12,8 +12,8 @@ from pipeline.config import RenderSettings
 from pipeline.engines import damage
 from pipeline.engines.photographs.pictures import SOURCES
 from pipeline.engines.photographs.view import View
-from pipeline.engines.render.look import recorder
-from pipeline.engines.render.look.fleet import FLEETS, CameraProfile, draw_camera
+from pipeline.engines.render.appearance import recorder
+from pipeline.engines.render.appearance.fleet import FLEETS, CameraProfile, draw_camera
 from pipeline.engines.take import Take, draw_format
 
 # Multiples of the golden ratio look in all directions evenly, however few recordings there are.
@@ -31,7 +31,7 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
 
     Raises:
         UserError: a height that cannot be encoded, or a photograph that is not installed.
-        Dropped: the camera sees nothing but one surface.
+        UnusableDraw: the camera sees nothing but one surface.
     """
     source, fleet = SOURCES[index % len(SOURCES)], FLEETS[index % len(FLEETS)]
     form = draw_format(seed, index, "photographs", settings.heights, settings.rates_fps)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.engines.photographs.pictures import Panorama, Picture, Source, Still, read
-from pipeline.engines.render.look.fleet import Fleet
-from pipeline.engines.render.look.lens import FisheyeLens, Lens, PinholeLens
+from pipeline.engines.render.appearance.fleet import Fleet
+from pipeline.engines.render.appearance.lens import FisheyeLens, Lens, PinholeLens
 from pipeline.engines.render.motion import BodyMotion, Mount, Movement, draw_mount
 from pipeline.engines.take import Format
 

@@ -1,25 +1,26 @@
-"""The real look: a script seen through one body camera of a fleet."""
+"""The appearance of real footage: a script seen through one body camera of a fleet."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.render.appearance import effects, recorder
+from pipeline.engines.render.appearance.effects import Flash, View
+from pipeline.engines.render.appearance.fleet import FLEETS, Fleet, draw_camera
+from pipeline.engines.render.appearance.lens import FisheyeLens
+from pipeline.engines.render.appearance.lights import Shining
+from pipeline.engines.render.appearance.overlay import CameraText
 from pipeline.engines.render.events import draw_events, draw_incidents
 from pipeline.engines.render.kernels import WEARER
-from pipeline.engines.render.look import effects, recorder
-from pipeline.engines.render.look.effects import Flash, View
-from pipeline.engines.render.look.fleet import FLEETS, Fleet, draw_camera
-from pipeline.engines.render.look.lens import FisheyeLens
-from pipeline.engines.render.look.lights import Shining
-from pipeline.engines.render.look.overlay import CameraText
 from pipeline.engines.render.motion import BodyMotion, WeaponMotion, draw_mount, recoil_scale
 from pipeline.engines.render.people.wearer import WearerArms
 from pipeline.engines.render.raytrace import Moving, PointLight, RowPoses, Sample, Traced, Tracer
 from pipeline.engines.render.script import Cell, Script
-from pipeline.engines.take import Dropped, Format
+from pipeline.engines.take import Format, UnusableDraw
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -41,10 +42,14 @@ def fleet_of(cell: Cell) -> Fleet:
 class BodyCameraTake:
     """Films a script with one camera; `frames()` is the result."""
 
+    origin: ClassVar[str] = "real"
+    family: ClassVar[str] = "bodycam"
+    can_bar: ClassVar[bool] = True
+
     def __init__(self, script: Script, format: Format) -> None:
         self.script, self.format = script, format
         self.fleet = fleet_of(script.cell)
-        rng = self._rng = script.stream("camera")
+        rng = self._rng = script.rng("camera")
         self.fps = format.fps
         width, height = self.width, self.height = format.width, format.height
         self._fov_deg, self._k1 = rng.uniform(*self.fleet.fov_deg), rng.uniform(*self.fleet.k1)
@@ -54,12 +59,27 @@ class BodyCameraTake:
         self._lens = FisheyeLens(width, height, self._fov_deg, self._k1)
         self._tracer = Tracer(script.world, self._lens, width, height)
         self._crowd = script.crowd()
-        self._move_wearer(script.stream("motion"))
+        self._move_wearer(script.rng("motion"))
         self._base_light = _base_light(script)
         self._torch = np.array((1.0, 1.02, 1.06)) * rng.uniform(0.8, 2.5)
         self._has_torch = script.plan.dark or rng.random() < _TORCH_SHARE_BY_DAY
-        self._events = draw_events(script, self._weapon, script.stream("events"))
+        self._events = draw_events(script, self._weapon, script.rng("events"))
         self.text: CameraText | None = None
+
+    @staticmethod
+    def is_bystander(cell: Cell) -> bool:
+        """Whether the cameras of a cell's fleet stand instead of being worn."""
+        return not fleet_of(cell).is_worn
+
+    @property
+    def model(self) -> str:
+        """The name of the fleet."""
+        return self.fleet.name
+
+    @property
+    def has_own_weapon(self) -> bool:
+        """Whether the wearer carries a weapon."""
+        return self.script.weapon is not None
 
     def _move_wearer(self, rng: np.random.Generator) -> None:
         script = self.script
@@ -100,7 +120,7 @@ class BodyCameraTake:
         """Render uint8 (T, H, W, 3).
 
         Raises:
-            Dropped: the camera sees little but its wearer, an obstacle or nothing.
+            UnusableDraw: the camera sees little but its wearer, an obstacle or nothing.
         """
         rng = self._rng
         previews = [self._preview(t) for t in (0.0, 0.5, 0.9)]
@@ -215,11 +235,11 @@ class BodyCameraTake:
 def _reject_hidden(previews: list[Traced]) -> None:
     own = [float((traced.surface == WEARER).mean()) for traced in previews]
     if max(own) > _LARGEST_OWN_SHARE:
-        raise Dropped("own_body_covers_view")
+        raise UnusableDraw("own_body_covers_view")
     for traced in previews:
         others = traced.depth[traced.surface != WEARER]
         if np.percentile(others, 5) < _NEAREST_OBSTACLE_M:
-            raise Dropped("camera_in_obstacle")
+            raise UnusableDraw("camera_in_obstacle")
 
 
 def _base_light(script: Script) -> Vector:

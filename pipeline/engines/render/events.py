@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.render.look.effects import Brass, Flash, Puff, View, draw_puffs
-from pipeline.engines.render.look.lights import Shining, draw_sparks
+from pipeline.engines.render.appearance.effects import Brass, Flash, Puff, View, draw_puffs
+from pipeline.engines.render.appearance.lights import Shining, draw_sparks
 from pipeline.engines.render.motion import WeaponMotion
 from pipeline.engines.render.script import Script
 

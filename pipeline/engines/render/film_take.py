@@ -1,27 +1,28 @@
-"""The film look: the same script staged for a cinema camera, with set-ups, cuts and a grade."""
+"""The appearance of films: a script staged for a cinema camera, with set-ups, cuts, a grade."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.engines.render import set_ups
+from pipeline.engines.render.appearance import cinema, effects
+from pipeline.engines.render.appearance.cinema import STYLES, FilmLab, Style
+from pipeline.engines.render.appearance.effects import Brass, Flash, View
+from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.events import Events, draw_events, draw_incidents
 from pipeline.engines.render.hero import Hero
 from pipeline.engines.render.kernels import PEOPLE, LampArrays
-from pipeline.engines.render.look import cinema, effects
-from pipeline.engines.render.look.cinema import STYLES, FilmLab, Style
-from pipeline.engines.render.look.effects import Brass, Flash, View
-from pipeline.engines.render.look.lens import PinholeLens
 from pipeline.engines.render.people.actors import Actor
 from pipeline.engines.render.raytrace import Aperture, PointLight, RowPoses, Sample, Traced, Tracer
-from pipeline.engines.render.script import Script
+from pipeline.engines.render.script import Cell, Script
 from pipeline.engines.render.set_ups import EYES, WEAPON, WIDE, Kind, SetUp
 from pipeline.engines.render.world.lighting import LitWorld
-from pipeline.engines.take import Dropped, Format
+from pipeline.engines.take import Format, UnusableDraw
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -65,10 +66,15 @@ def lead(script: Script, hero: Hero) -> Actor:
 class FilmTake:
     """Films a script as one production would; `frames()` is the result."""
 
+    origin: ClassVar[str] = "film"
+    family: ClassVar[str] = "cinema"
+    can_bar: ClassVar[bool] = False
+    viewpoint = "cinematic"
+
     def __init__(self, script: Script, format: Format) -> None:
         self.script, self.format = script, format
         self.style: Style = STYLES[script.cell.rotate(len(STYLES))]
-        rng = self._rng = script.stream("film")
+        rng = self._rng = script.rng("film")
         hero = Hero(rng, script)
         cast = self.cast = [*script.actors, hero]
         self._crowd = replace(script, actors=cast).crowd()
@@ -79,6 +85,21 @@ class FilmTake:
         self.events = self._stage_events()
         self.cuts_s = set_ups.draw_cuts(rng, script.discharges_s, script.duration_s, format.fps)
         """Start times in seconds of every set-up but the first."""
+
+    @staticmethod
+    def is_bystander(cell: Cell) -> bool:
+        """The camera of a film has an actor to follow."""
+        return False
+
+    @property
+    def model(self) -> str:
+        """The name of the style."""
+        return self.style.name
+
+    @property
+    def has_own_weapon(self) -> bool:
+        """Whether the hero carries a weapon."""
+        return self.script.weapon is not None
 
     def _stage_events(self) -> Events:
         """Make the script's flashes larger and longer, as blanks do, and add smoke and brass.
@@ -120,7 +141,7 @@ class FilmTake:
         """Render uint8 (T, H, W, 3).
 
         Raises:
-            Dropped: no set-up was found that shows a person unhidden, or all is dark.
+            UnusableDraw: no set-up was found that shows a person unhidden, or all is dark.
         """
         rng, (width, height), fps = self._rng, self._size, self.format.fps
         lab = FilmLab(rng, self.style, self._stock, width, height)
@@ -138,7 +159,7 @@ class FilmTake:
             frames.append((255 * picture + 0.5).astype(np.uint8))
         result = np.stack(frames)
         if float(result.std(axis=(1, 2, 3)).mean()) < _BLANK_DEVIATION:
-            raise Dropped("blank")
+            raise UnusableDraw("blank")
         self.script.blank(result, fps)
         return result
 
@@ -170,7 +191,7 @@ class FilmTake:
                     np.concatenate([traced.surface == PEOPLE for traced in previews]),
                 )
                 return _Camera(set_up, lens, Tracer(world, lens, width, height), exposure)
-        raise Dropped("no_set_up")
+        raise UnusableDraw("no_set_up")
 
     def _relit(self, person: Actor, set_up: SetUp) -> LitWorld:
         """Add a key and a rim lamp for people, weaker by daylight.

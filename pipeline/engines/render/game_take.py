@@ -1,24 +1,25 @@
-"""The game look: the same script through a pinhole, with arcade motion, sprites and a HUD."""
+"""The appearance of games: a script through a pinhole, with arcade motion, sprites and a HUD."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.render.appearance import arcade
+from pipeline.engines.render.appearance.effects import FLASH_COLOUR, View
+from pipeline.engines.render.appearance.hud import SKINS, Hud, HudState, Skin
+from pipeline.engines.render.appearance.lens import PinholeLens
+from pipeline.engines.render.appearance.lights import Shining
+from pipeline.engines.render.appearance.menus import Menu, draw_menu
 from pipeline.engines.render.events import draw_incidents
-from pipeline.engines.render.look import arcade
-from pipeline.engines.render.look.effects import FLASH_COLOUR, View
-from pipeline.engines.render.look.hud import SKINS, Hud, HudState, Skin
-from pipeline.engines.render.look.lens import PinholeLens
-from pipeline.engines.render.look.lights import Shining
-from pipeline.engines.render.look.menus import Menu, draw_menu
 from pipeline.engines.render.motion import CAMERA_IN_BODY, rotations
 from pipeline.engines.render.people.weapons import PISTOL, WEAPONS, Weapon
 from pipeline.engines.render.people.wearer import WearerArms
 from pipeline.engines.render.raytrace import PointLight, RowPoses, Sample, Traced, Tracer
-from pipeline.engines.render.script import Script
+from pipeline.engines.render.script import Cell, Script
 from pipeline.engines.render.world.geometry import rotation
 from pipeline.engines.take import Format
 
@@ -100,12 +101,17 @@ class ArcadePlayer:
 class GameTake:
     """Plays a script in one arcade skin; `frames()` is the result."""
 
+    origin: ClassVar[str] = "game"
+    family: ClassVar[str] = "arcade"
+    can_bar: ClassVar[bool] = True
+    viewpoint = "first-person"
+
     def __init__(self, script: Script, format: Format) -> None:
         self.script, self.format = script, format
         width, height = format.width, format.height
         self.skin: Skin = SKINS[script.cell.rotate(len(SKINS))]
         self._size = width, height
-        self._rng = rng = script.stream("game")
+        self._rng = rng = script.rng("game")
         self._graphics = arcade.draw_graphics(rng, self.skin)
         self._lens = PinholeLens(
             width // self.skin.pixel, height // self.skin.pixel, self._graphics.fov_deg
@@ -131,6 +137,21 @@ class GameTake:
         self.menu: Menu | None = None
         if not script.discharges_s and rng.random() < _MENU_SHARE:
             self.menu = draw_menu(rng, self.skin, width, height, script.duration_s)
+
+    @staticmethod
+    def is_bystander(cell: Cell) -> bool:
+        """No player is a bystander."""
+        return False
+
+    @property
+    def model(self) -> str:
+        """The name of the skin."""
+        return self.skin.name
+
+    @property
+    def has_own_weapon(self) -> bool:
+        """Whether the player's weapon is shown."""
+        return self.arms is not None
 
     @property
     def overlay(self) -> str:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.engines.render import kernels
 from pipeline.engines.render import shading as shaders
+from pipeline.engines.render.appearance.lens import Lens
 from pipeline.engines.render.kernels import PEOPLE, STATIC, WEARER, Hits, SurfaceArrays
-from pipeline.engines.render.look.lens import Lens
 from pipeline.engines.render.shading import Shading
 from pipeline.engines.render.world.embree import Accelerator
 from pipeline.engines.render.world.lighting import LitWorld

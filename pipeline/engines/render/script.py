@@ -1,4 +1,4 @@
-"""What happens in a recording: scene, people, wearer, discharges. Both looks film one script."""
+"""What happens in a recording: scene, people, wearer, discharges; each appearance films it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pipeline.engines.render.appearance.lights import Shining
 from pipeline.engines.render.incidents.draw import draw_incident, draw_kinds
 from pipeline.engines.render.incidents.incident import Incident, Setting
-from pipeline.engines.render.look.lights import Shining
 from pipeline.engines.render.motion import Movement
 from pipeline.engines.render.people import weapons
 from pipeline.engines.render.people.actors import Actor, Crowd
@@ -40,7 +40,7 @@ SCENES: tuple[Scene, ...] = (
     vehicle,
 )
 LOCATIONS: tuple[Scene, ...] = tuple(partial(location, place) for place in PLACES)
-"""Of the engine `location`: a multiple of the number of SCENES, or some places were met more."""
+"""Scenes before photographs of real places: a multiple of SCENES, or some were met more."""
 NUM_CELLS = 2 * len(SCENES)
 _FIRING_ACTIONS = {"fire": 0.5, "others_fire": 0.5}
 _QUIET_ACTIONS = {
@@ -118,7 +118,7 @@ class Script:
 
     @property
     def recording(self) -> str:
-        """The name that all looks share, so that no split can part them."""
+        """The name that all appearances share, so that no split can part them."""
         return f"{self.engine}-{self.seed}-{self.index:05d}"
 
     @property
@@ -164,31 +164,44 @@ class Script:
                 first = round(gap.start_s * fps)
                 frames[first : first + gap.num_frames] = gap.level
 
-    def stream(self, name: str) -> np.random.Generator:
-        """Return the independent random stream of one concern."""
-        return _stream(self.engine, self.seed, self.index, name)
+    def rng(self, name: str) -> np.random.Generator:
+        """Return the random generator of one concern, independent of all others."""
+        return _rng(self.engine, self.seed, self.index, name)
 
 
-def _stream(engine: str, seed: int, index: int, name: str) -> np.random.Generator:
+def _rng(engine: str, seed: int, index: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, index, zlib.crc32(f"{engine} {name}".encode())])
 
 
 def write_script(
-    engine: str, seed: int, index: int, duration_s: float, *, bystander: bool = False
+    engine: str,
+    seed: int,
+    index: int,
+    duration_s: float,
+    *,
+    bystander: bool = False,
+    scenes: Sequence[Scene] = SCENES,
 ) -> Script:
     """Draw the recording of an engine's index: a pure function of its arguments.
 
-    A `bystander` carries nothing and watches what others do, as a camera on a wall does.
+    Args:
+        engine: its name, by which its draws differ from those of others.
+        seed: of all recordings.
+        index: of the recording.
+        duration_s: its length.
+        bystander: whether who holds the camera carries nothing and watches what others do, as a
+            camera on a wall does.
+        scenes: what scenes are drawn from, a multiple of the number of SCENES.
     """
     cell = Cell.of(index)
-    scene_rng = _stream(engine, seed, index, "scene")
-    plan = cell.pick(LOCATIONS if engine == "location" else SCENES)(scene_rng)
-    rng = _stream(engine, seed, index, "people")
+    scene_rng = _rng(engine, seed, index, "scene")
+    plan = cell.pick(scenes)(scene_rng)
+    rng = _rng(engine, seed, index, "people")
     odds = _FIRING_ACTIONS if cell.firing else _QUIET_ACTIONS
     action = str(rng.choice(list(odds), p=list(odds.values())))
     if bystander and action in _WATCHED_INSTEAD:
         action = _WATCHED_INSTEAD[action]
-    incident_rng = _stream(engine, seed, index, "incidents")
+    incident_rng = _rng(engine, seed, index, "incidents")
     kinds = draw_kinds(incident_rng, plan, cell.firing, action == "hold")
     if plan.door is not None and "door" not in kinds:
         plan.door.shut(plan.builder)

@@ -1,13 +1,17 @@
-"""From a script to the takes of its looks."""
+"""From the recipe of an engine to the takes of a recording."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.config import RenderSettings
 from pipeline.engines import damage
-from pipeline.engines.render.camera_take import BodyCameraTake, fleet_of
-from pipeline.engines.render.film_take import FilmTake
-from pipeline.engines.render.game_take import GameTake
-from pipeline.engines.render.script import Cell, Script, write_script
+from pipeline.engines.render.script import SCENES, Cell, Scene, Script, write_script
 from pipeline.engines.take import Format, Take, draw_format
 
 _RENDERED = "rendered by pipeline.engines.render; staged, no real event"
@@ -17,92 +21,108 @@ _PHOTOGRAPHED = (
 )
 
 
-def write(engine: str, seed: int, index: int, settings: RenderSettings) -> Script:
-    """Draw the script of an engine's recording, for a camera that is worn or that stands."""
-    bystander = engine != "film" and not fleet_of(Cell.of(index)).is_worn
-    return write_script(engine, seed, index, settings.duration_s, bystander=bystander)
+class Appearance(Protocol):
+    """How a script looks through one kind of camera; made of the script and a format."""
+
+    origin: ClassVar[str]
+    """What the picture imitates, for the index."""
+    family: ClassVar[str]
+    """What the name of a source begins with."""
+    can_bar: ClassVar[bool]
+    """Whether damage to the file may put black bars around its picture."""
+    format: Format
+
+    def __init__(self, script: Script, format: Format) -> None: ...
+
+    @staticmethod
+    def is_bystander(cell: Cell) -> bool:
+        """Whether the camera of a cell is one that nobody acts with, as on a wall."""
+
+    def frames(self) -> NDArray[np.uint8]:
+        """Render uint8 (T, H, W, 3).
+
+        Raises:
+            UnusableDraw: nothing of use is to be seen.
+        """
+
+    @property
+    def model(self) -> str:
+        """The fleet, skin or style, which is what the name of a source ends with."""
+
+    @property
+    def viewpoint(self) -> str:
+        """How the camera is carried, for the index."""
+
+    @property
+    def overlay(self) -> str:
+        """What lies over the picture, once it was rendered, for the notes."""
+
+    @property
+    def has_own_weapon(self) -> bool:
+        """Whether the wearer or player has a weapon in hand."""
 
 
-def real(script: Script, settings: RenderSettings) -> Take:
-    """Film a script with a body camera.
+@dataclass(frozen=True)
+class Recipe:
+    """What a ray-traced engine is made of."""
 
-    Raises:
-        UserError: a height that cannot be encoded.
-        Dropped: the camera sees little but its wearer, an obstacle or nothing.
-    """
-    look = BodyCameraTake(script, _format(script, settings))
-    return _take(
-        script, "real", f"{_kind(script, 'bodycam')}-{look.fleet.name}", look.viewpoint, look
-    )
+    engine: str
+    """Its name, by which its draws differ from those of others."""
+    appearances: Sequence[type[Appearance]]
+    """How each recording is shown; the takes share the recording's name, so that no split can part
+    them."""
+    scenes: Sequence[Scene] = SCENES
+    family: str | None = None
+    """What the names of sources begin with instead of the family of the appearance."""
 
+    def script(self, seed: int, index: int, duration_s: float) -> Script:
+        """Draw what happens in the recording of an index, for all appearances."""
+        cell = Cell.of(index)
+        bystander = any(one.is_bystander(cell) for one in self.appearances)
+        return write_script(
+            self.engine, seed, index, duration_s, bystander=bystander, scenes=self.scenes
+        )
 
-def game(script: Script, settings: RenderSettings) -> Take:
-    """Play a script in a game's look.
+    def record(self, seed: int, index: int, settings: RenderSettings) -> list[Take]:
+        """Render the recording of an index: a pure function of its arguments.
 
-    Raises:
-        UserError: a height that cannot be encoded.
-    """
-    look = GameTake(script, _format(script, settings))
-    return _take(script, "game", f"arcade-{look.skin.name}", "first-person", look)
+        Raises:
+            UserError: a height that cannot be encoded.
+            UnusableDraw: one of the appearances shows nothing of use.
+        """
+        script = self.script(seed, index, settings.duration_s)
+        form = draw_format(seed, index, self.engine, settings.heights, settings.rates_fps)
+        return [self._take(script, make(script, form)) for make in self.appearances]
 
-
-def film(script: Script, settings: RenderSettings) -> Take:
-    """Stage a script for a cinema camera.
-
-    Raises:
-        UserError: a height that cannot be encoded.
-        Dropped: no set-up was found that shows a person unhidden, or all is dark.
-    """
-    look = FilmTake(script, _format(script, settings))
-    return _take(script, "film", f"{_kind(script, 'cinema')}-{look.style.name}", "cinematic", look)
-
-
-def _kind(script: Script, otherwise: str) -> str:
-    return "location" if script.plan.backdrop is not None else otherwise
-
-
-def _format(script: Script, settings: RenderSettings) -> Format:
-    return draw_format(
-        script.seed, script.index, script.engine, settings.heights, settings.rates_fps
-    )
-
-
-def _take(
-    script: Script,
-    origin: str,
-    source: str,
-    viewpoint: str,
-    look: BodyCameraTake | GameTake | FilmTake,
-) -> Take:
-    incidents = [f"{one.kind} at {one.start_s:.1f} s" for one in script.incidents]
-    frames = damage.suffer(
-        look.frames(), script.stream(f"damage {origin}"), can_bar=origin != "film"
-    )
-    backdrop = script.plan.backdrop
-    words = [
-        *([f"place={backdrop.place}"] if backdrop is not None else []),
-        f"light={script.plan.light}",
-        f"weapon={_weapon(script, look)}",
-        f"overlay={look.overlay}",
-    ]
-    return Take(
-        name=f"{source}-{script.index:05d}",
-        frames=frames,
-        format=look.format,
-        origin=origin,
-        source=source,
-        recording=script.recording,
-        discharges_s=script.discharges_s,
-        viewpoint=viewpoint,
-        licence="CC0-1.0",
-        authority=_RENDERED if backdrop is None else _PHOTOGRAPHED,
-        notes=", ".join([f"scene={script.plan.kind}", *words, script.action, *incidents]),
-    )
+    def _take(self, script: Script, appearance: Appearance) -> Take:
+        source = f"{self.family or appearance.family}-{appearance.model}"
+        incidents = [f"{one.kind} at {one.start_s:.1f} s" for one in script.incidents]
+        rng = script.rng(f"damage {appearance.origin}")
+        frames = damage.suffer(appearance.frames(), rng, can_bar=appearance.can_bar)
+        backdrop = script.plan.backdrop
+        words = [
+            *([f"place={backdrop.place}"] if backdrop is not None else []),
+            f"light={script.plan.light}",
+            f"weapon={_weapon(script, appearance)}",
+            f"overlay={appearance.overlay}",
+        ]
+        return Take(
+            name=f"{source}-{script.index:05d}",
+            frames=frames,
+            format=appearance.format,
+            origin=appearance.origin,
+            source=source,
+            recording=script.recording,
+            discharges_s=script.discharges_s,
+            viewpoint=appearance.viewpoint,
+            licence="CC0-1.0",
+            authority=_RENDERED if backdrop is None else _PHOTOGRAPHED,
+            notes=", ".join([f"scene={script.plan.kind}", *words, script.action, *incidents]),
+        )
 
 
-def _weapon(script: Script, look: BodyCameraTake | GameTake | FilmTake) -> str:
+def _weapon(script: Script, appearance: Appearance) -> str:
     """Who carries a weapon: the wearer or player, somebody else or nobody."""
-    in_hand = look.arms is not None if isinstance(look, GameTake) else script.weapon is not None
-    if in_hand:
+    if appearance.has_own_weapon:
         return "own"
     return "others" if any(actor.role.weapon for actor in script.actors) else "none"

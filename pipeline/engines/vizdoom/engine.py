@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from pipeline.engines import damage, display, process
-from pipeline.engines.take import Dropped, Format, Take, draw_format
+from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
 from pipeline.engines.vizdoom.scene import TIC_HZ, Scene, draw_scene
 from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
 
@@ -33,7 +33,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
     by the next of at most `settings.max_attempts` draws. Even indices are meant to shoot.
 
     Raises:
-        Dropped: the last draw's problem; or `engine_crashed`, `engine_timed_out` at once.
+        UnusableDraw: the last draw's problem; or `engine_crashed`, `engine_timed_out` at once.
     """
     assert settings.max_attempts > 0
     form = draw_format(seed, index, "vizdoom", settings.heights, settings.rates_fps)
@@ -46,7 +46,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
             shown = display.show(_shrink(frames, form), rng)
             stored = damage.suffer(shown, rng.spawn(1)[0])
             return [_take(index, form, scene, stored, telemetry)]
-    raise Dropped(reason)
+    raise UnusableDraw(reason)
 
 
 def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, Telemetry]:
@@ -56,7 +56,7 @@ def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, Telemetry]:
     engine writes goes to a temporary folder, which is also its home and working folder.
 
     Raises:
-        Dropped: `engine_crashed` or `engine_timed_out`.
+        UnusableDraw: `engine_crashed` or `engine_timed_out`.
     """
     with tempfile.TemporaryDirectory(prefix="vizdoom-") as name:
         folder = Path(name)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline.engines.render.look import arcade
-from pipeline.engines.render.look.effects import View
-from pipeline.engines.render.look.lens import PinholeLens
+from pipeline.engines.render.appearance import arcade
+from pipeline.engines.render.appearance.effects import View
+from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.motion import CAMERA_IN_BODY
 
 WIDTH, HEIGHT = 64, 36

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.engines.render.look.lens import PinholeLens
+from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.motion import CAMERA_IN_BODY
 from pipeline.engines.render.raytrace import PointLight, RowPoses, Sample, Tracer
 from pipeline.engines.render.world import backdrop as module

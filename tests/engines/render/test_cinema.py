@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.engines.render.look import cinema
-from pipeline.engines.render.look.cinema import STYLES, FilmLab, Stock, draw_stock
+from pipeline.engines.render.appearance import cinema
+from pipeline.engines.render.appearance.cinema import STYLES, FilmLab, Stock, draw_stock
 
 WIDTH, HEIGHT = 64, 36
 PLAIN = Stock(

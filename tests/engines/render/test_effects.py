@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.engines.render.camera_take import NUM_SAMPLES, BodyCameraTake
-from pipeline.engines.render.look.effects import (
+from pipeline.engines.render.appearance.effects import (
     Brass,
     Flash,
     Puff,
@@ -11,7 +10,8 @@ from pipeline.engines.render.look.effects import (
     draw_flash,
     draw_puffs,
 )
-from pipeline.engines.render.look.lens import PinholeLens
+from pipeline.engines.render.appearance.lens import PinholeLens
+from pipeline.engines.render.camera_take import NUM_SAMPLES, BodyCameraTake
 from pipeline.engines.render.motion import CAMERA_IN_BODY
 from pipeline.engines.render.script import write_script
 from pipeline.engines.render.world import lighting

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from pipeline.engines.render import film_take, set_ups
+from pipeline.engines.render.appearance.cinema import STYLES
 from pipeline.engines.render.film_take import FilmTake
 from pipeline.engines.render.hero import Hero
-from pipeline.engines.render.look.cinema import STYLES
 from pipeline.engines.render.motion import Movement
 from pipeline.engines.render.script import NUM_CELLS, Cell, Script, write_script
-from pipeline.engines.take import Dropped, Format
+from pipeline.engines.take import Format, UnusableDraw
 
 FORMAT = Format(width=64, height=36, fps=10.0, kbit_s=100, keyint=30)
 DURATION_S = 1.6
@@ -89,13 +89,13 @@ def test_a_weapon_that_is_not_raised_points_down(firing):
 
 def test_without_a_place_for_the_camera_the_draw_is_dropped(firing, monkeypatch):
     monkeypatch.setattr(set_ups, "draw_set_up", lambda *_: None)
-    with pytest.raises(Dropped, match="no_set_up"):
+    with pytest.raises(UnusableDraw, match="no_set_up"):
         FilmTake(firing, FORMAT).frames()
 
 
 def test_a_hidden_person_is_not_filmed(firing, monkeypatch):
     monkeypatch.setattr(film_take, "_shows", lambda *_: False)
-    with pytest.raises(Dropped, match="no_set_up"):
+    with pytest.raises(UnusableDraw, match="no_set_up"):
         FilmTake(firing, FORMAT).frames()
 
 

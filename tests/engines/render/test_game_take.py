@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.engines.render import game_take
+from pipeline.engines.render.appearance import arcade
+from pipeline.engines.render.appearance.hud import SKINS
 from pipeline.engines.render.game_take import ArcadePlayer, GameTake
-from pipeline.engines.render.look import arcade
-from pipeline.engines.render.look.hud import SKINS
 from pipeline.engines.render.script import write_script
 from pipeline.engines.take import Format
 

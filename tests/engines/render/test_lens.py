@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.engines.render.look.lens import FisheyeLens, PinholeLens
+from pipeline.engines.render.appearance.lens import FisheyeLens, PinholeLens
 
 LENSES = [
     FisheyeLens(256, 144, 120, -0.03),

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.engines.render.look.hud import SKINS
-from pipeline.engines.render.look.menus import Menu, draw_menu
+from pipeline.engines.render.appearance.hud import SKINS
+from pipeline.engines.render.appearance.menus import Menu, draw_menu
 
 WIDTH, HEIGHT = 128, 72
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.engines.render.look.overlay import CameraText, TextLayer, draw_text
+from pipeline.engines.render.appearance.overlay import CameraText, TextLayer, draw_text
 
 TEXT = CameraText(
     start_unix_s=1_600_000_000,

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.kernels import STATIC
-from pipeline.engines.render.look.lens import PinholeLens
 from pipeline.engines.render.motion import CAMERA_IN_BODY, rotations
 from pipeline.engines.render.raytrace import Aperture, PointLight, RowPoses, Sample, Tracer
 from pipeline.engines.render.world.geometry import Material, MeshBuilder

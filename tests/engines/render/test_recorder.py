@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.engines.render.look.fleet import FLEETS, draw_camera
-from pipeline.engines.render.look.recorder import film
-from pipeline.engines.take import Dropped, Format
+from pipeline.engines.render.appearance.fleet import FLEETS, draw_camera
+from pipeline.engines.render.appearance.recorder import film
+from pipeline.engines.take import Format, UnusableDraw
 
 FORMAT = Format(width=64, height=48, fps=10.0, kbit_s=100, keyint=30)
 STRIPES = np.tile(np.linspace(0.1, 2, 64, dtype=np.float32)[:, None], (48, 1, 3))
@@ -42,5 +42,5 @@ def test_half_of_the_cameras_say_which_text_lies_over_their_frames():
 def test_one_grey_surface_is_dropped():
     grey = np.full((48, 64, 3), 0.5, np.float32)
     untitled = next(seed for seed in range(20) if filmed(lambda *_: STRIPES, seed)[1] is None)
-    with pytest.raises(Dropped, match="blank"):
+    with pytest.raises(UnusableDraw, match="blank"):
         filmed(lambda *_: grey, untitled, vignette=0.0, dirt=0.0, full_well=1e7)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.render.appearance.effects import Puff
+from pipeline.engines.render.appearance.lights import Light, Pulse, Sparks
 from pipeline.engines.render.incidents.incident import Incident, Setting
-from pipeline.engines.render.look.effects import Puff
-from pipeline.engines.render.look.lights import Light, Pulse, Sparks
 from pipeline.engines.render.world.geometry import unit
 
 Vector = NDArray[np.float64]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.engines.render.look.effects import Puff
-from pipeline.engines.render.look.lights import Light, Sparks
+from pipeline.engines.render.appearance.effects import Puff
+from pipeline.engines.render.appearance.lights import Light, Sparks
 from pipeline.engines.render.motion import Movement
 from pipeline.engines.render.people.actors import Role, SwingingDoor
 from pipeline.engines.render.people.handling import Routine

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.render.appearance.lights import Light, Pulse
 from pipeline.engines.render.incidents.incident import Incident, Setting
-from pipeline.engines.render.look.lights import Light, Pulse
 from pipeline.engines.render.people.actors import HELD_HEIGHT_M, Role
 from pipeline.engines.render.world.geometry import unit
 

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.engines.render.look.camera import AutoExposure, SensorCamera
-from pipeline.engines.render.look.effects import Flash, View, draw_sun, row_overlap
-from pipeline.engines.render.look.fleet import FLEETS, draw_camera
-from pipeline.engines.render.look.hud import SKINS, Hud, HudState
-from pipeline.engines.render.look.lens import PinholeLens
+from pipeline.engines.render.appearance.camera import AutoExposure, SensorCamera
+from pipeline.engines.render.appearance.effects import Flash, View, draw_sun, row_overlap
+from pipeline.engines.render.appearance.fleet import FLEETS, draw_camera
+from pipeline.engines.render.appearance.hud import SKINS, Hud, HudState
+from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.motion import CAMERA_IN_BODY
 
 WIDTH, HEIGHT = 64, 36

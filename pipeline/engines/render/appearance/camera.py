@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.render.look.fleet import CameraProfile
+from pipeline.engines.render.appearance.fleet import CameraProfile
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]

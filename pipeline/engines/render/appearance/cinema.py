@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.engines import damage
-from pipeline.engines.render.look.camera import LUMA
+from pipeline.engines.render.appearance.camera import LUMA
 
 Array = NDArray[np.float32]
 
@@ -26,7 +26,7 @@ _DEEPEST_BLUR_PX = 4.0
 
 @dataclass(frozen=True)
 class Style:
-    """The look of one production: display RGB offsets of shadows and lights, and ranges.
+    """The appearance of one production: display RGB offsets of shadows and lights, and ranges.
 
     `key` and `rim` are the colours of its lamps, `streak` that of its lens flares.
     """

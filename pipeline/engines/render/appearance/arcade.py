@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.render.look.camera import LUMA
-from pipeline.engines.render.look.effects import View
-from pipeline.engines.render.look.hud import Skin
+from pipeline.engines.render.appearance.camera import LUMA
+from pipeline.engines.render.appearance.effects import View
+from pipeline.engines.render.appearance.hud import Skin
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.engines.render.look.hud import NAMES, Ink, Skin
+from pipeline.engines.render.appearance.hud import NAMES, Ink, Skin
 
 Array = NDArray[np.float32]
 

@@ -19,7 +19,7 @@ _OBJECTIVES = ("HOLD THE LANE", "STAGE 02", "CLEAR THE COURSE", "WARM-UP", "ROUN
 
 @dataclass(frozen=True)
 class Skin:
-    """The look of one game; pairs are (low, high) of what its players set.
+    """The appearance of one game; pairs are (low, high) of what its players set.
 
     Colours are display RGB, `pixel` the block size of its rendering.
     """

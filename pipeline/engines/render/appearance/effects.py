@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.render.look.lens import Lens
+from pipeline.engines.render.appearance.lens import Lens
 from pipeline.engines.render.world.textures import turbulence
 
 Array = NDArray[np.float32]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.render.look.camera import LUMA, AutoExposure, SensorCamera
-from pipeline.engines.render.look.fleet import CameraProfile
-from pipeline.engines.render.look.overlay import CameraText, TextLayer, draw_text
-from pipeline.engines.take import Dropped, Format
+from pipeline.engines.render.appearance.camera import LUMA, AutoExposure, SensorCamera
+from pipeline.engines.render.appearance.fleet import CameraProfile
+from pipeline.engines.render.appearance.overlay import CameraText, TextLayer, draw_text
+from pipeline.engines.take import Format, UnusableDraw
 
 Array = NDArray[np.float32]
 
@@ -34,7 +34,7 @@ def film(
     the first exposure. The text is drawn from the maker's `layouts`.
 
     Raises:
-        Dropped: `blank`, where nothing is to be seen.
+        UnusableDraw: `blank`, where nothing is to be seen.
     """
     exposure = AutoExposure(profile, form.width, form.height, first)
     camera = SensorCamera(rng, profile, form.width, form.height)
@@ -52,5 +52,5 @@ def film(
             picture = layer.over(picture, start_s)
         frame[:] = (255 * picture + 0.5).astype(np.uint8)
     if float(np.einsum("tyxc,c->tyx", frames, LUMA).std(axis=(1, 2)).mean()) < _BLANK_DEVIATION:
-        raise Dropped("blank")
+        raise UnusableDraw("blank")
     return frames, text

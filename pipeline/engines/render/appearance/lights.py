@@ -1,4 +1,4 @@
-"""Lights that are no discharge, as every look shows them: pulses, glare, sparks."""
+"""Lights that are no discharge, as every appearance shows them: pulses, glare, sparks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.render.look.effects import View, clip_window, pixels, row_overlap
+from pipeline.engines.render.appearance.effects import View, clip_window, pixels, row_overlap
 from pipeline.engines.render.raytrace import PointLight
 
 Array = NDArray[np.float32]

@@ -1,0 +1,1 @@
+"""What turns radiance into frames: lenses, sensor and ISP, effects, overlays, games."""
