@@ -36,7 +36,7 @@ from pipeline.config import EmbedApp, EncoderConfig, PicturesConfig, TrainApp
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import Tombstones
 from pipeline.learn import encoders
-from pipeline.learn.encoders.looks import look
+from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.origin import Examples, Floats, Head, Layer, fit_head, fit_layer, seen
 from pipeline.stages.ingest import ingest
 from pipeline.store import video, workdir
@@ -112,7 +112,9 @@ class Clips:
                 for number in tqdm(range(len(self.samples)), pictures.name, mininterval=15):
                     frames = np.ascontiguousarray(self.read(number)[None])
                     clip = torch.from_numpy(frames)
-                    found.append(look(encoder, clip, pictures.every_frames).half().numpy())
+                    found.append(
+                        features_of_views(encoder, clip, pictures.every_frames).half().numpy()
+                    )
             unfinished = path.with_suffix(".partial")
             with unfinished.open("wb") as file:
                 np.save(file, np.concatenate(found))
@@ -182,7 +184,7 @@ def from_(prefix: str, footage: Footage) -> NDArray[np.bool_]:
 
 
 def stilled(footage: Footage) -> Footage:
-    """The same, as if no look differed from another."""
+    """The same, as if no view differed from another."""
     values = footage.values.copy()
     values[:, values.shape[1] // 2 :] = 0
     return replace(footage, values=values)
@@ -364,12 +366,12 @@ def run(arguments: argparse.Namespace) -> None:
         own = {name: clips.seen_by(way) for name, clips in collections.items()}
         both, world = joined(list(own.values())), drawn.take(~drawn.rendered)
         seen_at = " and ".join(f"{one.name} at {one.size} px" for one in (way, *way.more))
-        what = f"{seen_at}, a look every {way.every_frames} frames"
+        what = f"{seen_at}, a view every {way.every_frames} frames"
         for name, one in own.items():
             rows.append((what, name, [told(fitted(world, one, penalty), one)]))
         found = over_seeds(partial(crossed, both, world, penalty), both)
         rows.append((f"{what}, and both collections", "sources left out", found))
-    note(table("Encoders, pixels and looks", rows))
+    note(table("Encoders, pixels and views", rows))
 
     drawn = default.seen_by(chosen)
     own = {name: clips.seen_by(chosen) for name, clips in collections.items()}

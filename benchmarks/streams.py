@@ -50,7 +50,7 @@ Frames = NDArray[np.uint8]
 def causal_detector(models: Path | None, clip: ClipFormat, every_frames: int) -> Detector:
     """Trained weights, or what `conf/train.yaml` and `conf/embed.yaml` ask for, made up at random.
 
-    The frozen encoder has its published weights. `every_frames` from one look to the next are of
+    The frozen encoder has its published weights. `every_frames` from one view to the next are of
     what is made up.
     """
     if models is not None:
@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each stream")
     parser.add_argument("--rounds", type=int, default=5)
     default = app.compose("embed").pictures.every_frames
-    parser.add_argument("--every", type=int, default=default, help="frames between looks")
+    parser.add_argument("--every", type=int, default=default, help="frames between views")
     parser.add_argument("--out", type=Path, help="file of JSON for docs/results.md")
     arguments = parser.parse_args()
     ingest = app.compose("ingest")

@@ -215,7 +215,7 @@ class PicturesConfig(EncoderConfig):
     more: list[EncoderConfig] = MISSING
     """Their features stand beside those of the first encoder, in this order."""
     every_frames: int = between(1)
-    """Frames from one look to the next; an encoder of video takes a whole clip at once."""
+    """Frames from one view to the next; an encoder of video takes a whole clip at once."""
 
 
 @dataclass
@@ -493,7 +493,7 @@ class ExportApp(App):
     out: str | None = None
     """Folder to write; without one, a folder for the model in `onnx` of the work folder."""
     factory: str | None = None
-    """As for evaluate."""
+    """`module:factory` of your own network, whose code may run to load the weights."""
 
 
 @dataclass
@@ -509,9 +509,9 @@ class AdaptApp(App):
     num_draws: int = between(1, default=5)
     """Draws of files behind each point of the learning curve."""
     seed: int = between(0, default=0)
-    """Of these draws; the weights do not depend on it."""
+    """Seed of these draws; the weights do not depend on it."""
     factory: str | None = None
-    """As for evaluate."""
+    """`module:factory` of your own network, whose code may run to load the weights."""
 
 
 @dataclass
@@ -521,7 +521,7 @@ class JoinApp(App):
     out: str | None = None
     """Folder to write."""
     factory: str | None = None
-    """As for evaluate."""
+    """`module:factory` of your own network, whose code may run to load the weights."""
 
 
 COMMANDS: dict[str, type[App]] = {

@@ -64,7 +64,7 @@ class Ramp(pl.Callback):
         self.num_steps = num_steps
         self.rates: list[float] = []
         self.losses: list[float] = []
-        """Of the batches, at the `rates`."""
+        """The loss of each batch, at the `rates`."""
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

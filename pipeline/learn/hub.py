@@ -172,7 +172,9 @@ def cached(name: str, file: str) -> Path | None:
 
 
 def weights_sha256(name: str) -> str:
-    """Of the file of a checkpoint's weights, or of the lines `<sha256>  <name>` of several files.
+    """The SHA-256 of the weights of a checkpoint.
+
+    Of one file it is that of the file, of several that of the lines `<sha256>  <name>`.
 
     Raises:
         OSError, ValueError, KeyError: they are not there.

@@ -26,7 +26,7 @@ from pipeline.learn import encoders
 from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.data import PackedData, origin_weight
 from pipeline.learn.encoders.base import Encoder
-from pipeline.learn.encoders.looks import first_look
+from pipeline.learn.encoders.views import first_view
 from pipeline.learn.networks.eyes import Eyes, pooled
 from pipeline.learn.sampler import BalancedSampler
 from pipeline.store.features import Features
@@ -49,7 +49,7 @@ class Layer:
     bias: float
 
     def log_odds(self, values: Floats) -> Floats:
-        """Of values (N, D), (N,)."""
+        """Log odds of real of values (N, D), (N,)."""
         return np.asarray(values @ self.weight + self.bias)
 
     def scaled(self, scale: float) -> Layer:
@@ -72,7 +72,7 @@ class Layer:
 class Head:
     """Log odds of real from what `Eyes` see: an answer where things move, one where nothing does.
 
-    The spread over looks tells much, and what was learned from hardly ever stands still: a single
+    The spread over views tells much, and what was learned from hardly ever stands still: a single
     layer takes a game for real when nothing in it moves (docs/experiments.md).
     """
 
@@ -81,10 +81,10 @@ class Head:
     still: Layer
     """On their mean."""
     motion_scale: Floats
-    """(F,): as in `Eyes`."""
+    """(F,): what makes spreads comparable, see `Eyes.motion_scale`."""
 
     def log_odds(self, values: Floats) -> Floats:
-        """Of values (N, 2F), (N,)."""
+        """Log odds of real of values (N, 2F), (N,)."""
         mean, spread = np.split(values, 2, axis=1)
         motion = np.minimum(np.linalg.norm(spread * self.motion_scale, axis=1), 1)
         odds = motion * self.moving.log_odds(values) + (1 - motion) * self.still.log_odds(mean)
@@ -111,10 +111,10 @@ def fit_head(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: 
     """Fit both layers to the same samples.
 
     Args:
-        values: (N, 2F): means of F features over looks, then their standard deviations.
+        values: (N, 2F): means of F features over views, then their standard deviations.
         is_real: (N,)
         odds: (N,) how much each counts, at least 0.
-        penalty: of either layer, as in `fit_layer`.
+        penalty: of either layer, see `fit_layer`.
     """
     mean, spread = np.split(values, 2, axis=1)
     usual = mean.std(0)
@@ -261,9 +261,9 @@ def evened(odds: Floats, is_real: NDArray[np.bool_]) -> Floats:
     return found
 
 
-def seen(looks: NDArray[np.float16]) -> Floats:
-    """What `Eyes` sees in samples, from the features of their looks, (N, K, F): (N, 2F)."""
-    return pooled(torch.from_numpy(looks).double()).numpy()
+def seen(views: NDArray[np.float16]) -> Floats:
+    """What `Eyes` sees in samples, from the features of their views, (N, K, F): (N, 2F)."""
+    return pooled(torch.from_numpy(views).double()).numpy()
 
 
 def auroc(log_odds: Floats, is_real: NDArray[np.bool_]) -> float | None:
@@ -323,7 +323,7 @@ def _encoder_of(features: Features) -> Encoder:
             f"features made by other settings than those of today ({error!r}); run dvc repro embed"
         ) from error
     encoder = encoders.build(pictures)
-    made = (encoder.provenance(), encoder.architecture(), first_look(pictures.every_frames))
+    made = (encoder.provenance(), encoder.architecture(), first_view(pictures.every_frames))
     if made != tuple(
         features.card.get(key) for key in ("provenance", "architecture", "first_frame")
     ):

@@ -38,7 +38,7 @@ class InOrder:
 
 
 class BalancedSampler:
-    """As many draws of every class, spread over its sources, in an order set by the epoch.
+    """Draws every class equally often, spread over its sources, in an order set by the epoch.
 
     An epoch draws as many samples as there are, or `least` where there are fewer. Within a class,
     a source of n samples is drawn in proportion to n ** (1 - source_balance).

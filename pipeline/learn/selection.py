@@ -1,4 +1,4 @@
-"""What a run remembers from epoch to epoch: its curves, its best weights, where to go on."""
+"""Selection of the best epoch, and what else a run remembers: its curves and checkpoint."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ class History(pl.Callback):
         self.patience, self.max_fpr = patience, max_fpr
         self.checkpoint = folder / "last.ckpt"
         self.rows: list[dict[str, float]] = []
-        """One an epoch: `epoch` and `METRICS`."""
+        """A row an epoch, with `epoch` and `METRICS`."""
         self.best: dict[str, Any] = {}
-        """Of the best epoch: `row`, `weights`, and the `logits` and `labels` of val."""
+        """`row`, `weights`, and the `logits` and `labels` of val, all of the best epoch."""
         self.highest: dict[str, Any] = {}
-        """Of the epoch that ranks highest: `epoch`, `value`, and its standard `error`."""
+        """`epoch`, `value`, and its standard `error`, all of the epoch that ranks highest."""
         self._saved_at = time.monotonic()
 
     @property

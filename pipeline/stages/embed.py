@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.base import Encoder
-from pipeline.learn.encoders.looks import first_look, look, num_looks
+from pipeline.learn.encoders.views import features_of_views, first_view, num_views
 from pipeline.store import executor, features, manifest, storage, workdir
 from pipeline.store.features import CARD, INDEX, INDEX_SCHEMA
 from pipeline.store.packed import Packed, Samples
@@ -65,7 +65,7 @@ def embed_block(block: Block) -> None:
     try:
         with torch.inference_mode():
             found = [
-                look(
+                features_of_views(
                     encoder, _clip(block.samples, place, block.device), block.pictures.every_frames
                 )
                 for place in block.places
@@ -134,7 +134,7 @@ def run(cfg: EmbedApp) -> None:
                 "alone; take one of pictures or of video"
             )
     # Raises where the two do not fit, before hours of work.
-    num_looks(encoder, packed.format.num_frames, cfg.pictures.every_frames)
+    num_views(encoder, packed.format.num_frames, cfg.pictures.every_frames)
     made_by = workdir.key(
         workdir.code_sha256(*_CODE),
         asdict(cfg.pictures),
@@ -147,7 +147,7 @@ def run(cfg: EmbedApp) -> None:
     card = {
         "architecture": encoder.architecture(),
         "provenance": encoder.provenance(),
-        "first_frame": first_look(cfg.pictures.every_frames),
+        "first_frame": first_view(cfg.pictures.every_frames),
         "pictures": asdict(cfg.pictures),
         "made_by": made_by,
     }

@@ -36,7 +36,7 @@ class Features:
     """The features of the packed samples that heads learn from."""
 
     values: NDArray[np.float16]
-    """(M, K, F): of K looks of each of M samples."""
+    """(M, K, F): of K views of each of M samples."""
     places: NDArray[np.int64]
     """(N,): of every packed sample its place in `values`, or -1 where it was not embedded."""
     card: Mapping[str, Any]

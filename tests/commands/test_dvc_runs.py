@@ -46,7 +46,7 @@ def test_parameters_are_those_of_the_lock_and_the_hashes_of_what_no_stage_makes(
         "pack.encoding": "raw",
         "train.lr": 0.1,
         "train.seed": 3,
-        "train.model.causal.widths": [1, 2],
+        "train.model.widths": [1, 2],
         "pipeline/pack.py": "1111111",
         "train.py": "2222222",
     }

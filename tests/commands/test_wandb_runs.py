@@ -84,7 +84,7 @@ def test_a_finished_run_has_the_parameters_and_the_last_summary(tmp_path: Path) 
         {
             "train.seed": 3,
             "train.model.name": "causal",
-            "train.model.causal.widths": [1, 2],
+            "train.model.widths": [1, 2],
             "packed": "0123456",
         }
     ]

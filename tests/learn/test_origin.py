@@ -66,12 +66,12 @@ class Project:
             folder / "features",
             self.packed,
             range(len(rows)),
-            self.looks,
+            self.views,
             provenance=Colours().provenance(),
             architecture=Colours().architecture(),
         )
 
-    def looks(self, number: int) -> np.ndarray:
+    def views(self, number: int) -> np.ndarray:
         row, rng = self.rows[number], np.random.default_rng(number)
         sign = 1 if (row["origin"] == "real") == (row["authority"] == "") else -1
         return rng.normal(0, 1, (2, 3)) + np.array([sign, 0, 0])
@@ -99,8 +99,8 @@ def test_the_origin_is_learned_and_told_of_val(tmp_path: Path) -> None:
     found = auroc(log_odds, is_real(project, "val"))
     assert found is not None
     assert found > 0.9
-    looks = project.seen().of(np.arange(64, 80)).astype(np.float32)
-    again = eyes.log_odds(pooled(torch.from_numpy(looks)))
+    views = project.seen().of(np.arange(64, 80)).astype(np.float32)
+    again = eyes.log_odds(pooled(torch.from_numpy(views)))
     np.testing.assert_allclose(again.numpy(), log_odds, atol=1e-4)
     assert (eyes.every_frames, eyes.window) == (4, 8)
 
@@ -187,7 +187,7 @@ def test_the_only_source_of_an_answer_cannot_be_left_out() -> None:
 
 def test_answers_are_no_surer_than_sources_left_out_allow(tmp_path: Path) -> None:
     class Marked(Project):
-        def looks(self, number: int) -> np.ndarray:
+        def views(self, number: int) -> np.ndarray:
             row = self.rows[number]
             sources = ["game-0", "game-1", "real-0", "real-1"]
             mark = np.eye(4)[sources.index(row["source"])][:3]

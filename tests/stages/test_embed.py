@@ -17,7 +17,7 @@ from pipeline.config import App, EncoderConfig
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.base import Joined
-from pipeline.learn.encoders.looks import look
+from pipeline.learn.encoders.views import features_of_views
 from pipeline.stages import embed
 from pipeline.store import features, workdir
 from pipeline.store.features import INDEX
@@ -75,7 +75,7 @@ def test_samples_that_heads_learn_from_are_embedded_in_the_order_of_the_index(
     assert found is not None
     for row in (2, 9, 16):
         clip = torch.from_numpy(packed.read(row)[None])
-        expected = look(Colours(), clip, 4)[0].half().numpy()
+        expected = features_of_views(Colours(), clip, 4)[0].half().numpy()
         assert np.array_equal(found.of(np.array([row]))[0], expected)
     stats = json.loads((tmp_path / "features" / "stats.json").read_text())
     assert stats == {"samples": {"embedded": 15}}
@@ -183,7 +183,7 @@ def test_samples_that_were_embedded_before_are_not_embedded_again(
     assert found is not None
     for row in range(2, packed.index.num_rows - 1):
         clip = torch.from_numpy(packed.read(row)[None])
-        expected = look(Colours(), clip, 4)[0].half().numpy()
+        expected = features_of_views(Colours(), clip, 4)[0].half().numpy()
         assert np.array_equal(found.of(np.array([row]))[0], expected)
 
 

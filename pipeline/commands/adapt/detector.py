@@ -11,7 +11,7 @@ from pipeline.commands.adapt.record import ADAPTED
 from pipeline.config import AdaptApp, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
-from pipeline.learn.encoders.looks import first_look
+from pipeline.learn.encoders.views import first_view
 from pipeline.learn.networks.eyes import Eyes, Seeing
 from pipeline.learn.overlap import training_samples
 from pipeline.learn.weights import Detector
@@ -110,7 +110,7 @@ def training(cfg: AdaptApp, detector: Detector, eyes: Eyes) -> tuple[Packed, Fea
         found.card["architecture"] == eyes.encoder.architecture()
         and found.card["provenance"] == detector.card["encoders"]
         and found.card["pictures"].get("every_frames") == eyes.every_frames
-        and found.card.get("first_frame") == first_look(eyes.every_frames)
+        and found.card.get("first_frame") == first_view(eyes.every_frames)
     )
     if not same:
         raise UserError(

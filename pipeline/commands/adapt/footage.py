@@ -21,7 +21,7 @@ from pipeline.footage.collection import IndexRow, read_index
 from pipeline.footage.tombstones import forgotten
 from pipeline.learn.data import origin_weight
 from pipeline.learn.devices import device_of
-from pipeline.learn.encoders.looks import look
+from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.networks.eyes import Eyes
 from pipeline.learn.origin import Examples, seen
 from pipeline.learn.overlap import known_files
@@ -160,7 +160,7 @@ def read(
         )
     files = [row for row in index if row.path in chosen]
     clips = [clip for row in files for clip in chosen[row.path]]
-    looks = _see(detector, eyes, clips, clips_folder, work, cfg.run)
+    views = _see(detector, eyes, clips, clips_folder, work, cfg.run)
     # Where they count nothing, none is among the files.
     shown = files if settings.rendered_weight.origin else index
     return Own(
@@ -169,7 +169,7 @@ def read(
         clips=clips,
         file_of=np.repeat(np.arange(len(files)), [len(chosen[row.path]) for row in files]),
         examples=Examples(
-            values=seen(looks),
+            values=seen(views),
             is_real=np.array([_is_real(clip) for clip in clips]),
             sources=np.array([clip.source for clip in clips], np.str_),
             weights=cfg.weight
@@ -267,7 +267,7 @@ def _kept(path: Path) -> NDArray[np.float16] | None:
 def _see(
     detector: Detector, eyes: Eyes, clips: Sequence[Clip], folder: Path, work: Path, run: Run
 ) -> NDArray[np.float16]:
-    """Features (N, K, F) of the looks at clips; each is seen once, and kept by its hash."""
+    """Features (N, K, F) of the views of clips; each is seen once, and kept by its hash."""
     device = device_of(run)
     made_by = workdir.key(
         workdir.code_sha256(*_CODE),
@@ -280,22 +280,22 @@ def _see(
     kept = work / "adapt" / "features" / made_by
     kept.mkdir(parents=True, exist_ok=True)
     paths = {clip.pixels_sha256: kept / f"{clip.pixels_sha256}.npy" for clip in clips}
-    kept_looks = ((sha256, _kept(path)) for sha256, path in paths.items())
-    looks = {sha256: found for sha256, found in kept_looks if found is not None}
-    todo = {clip.pixels_sha256: clip for clip in clips if clip.pixels_sha256 not in looks}
+    kept_views = ((sha256, _kept(path)) for sha256, path in paths.items())
+    views = {sha256: found for sha256, found in kept_views if found is not None}
+    todo = {clip.pixels_sha256: clip for clip in clips if clip.pixels_sha256 not in views}
     encoder = eyes.encoder.to(device).eval()
 
     def see(clip: Clip) -> None:
         frames = torch.from_numpy(video.decode(read_clip(folder, clip))[None]).to(device)
         with torch.inference_mode():
-            found = look(encoder, frames, eyes.every_frames)[0].half().cpu().numpy()
+            found = features_of_views(encoder, frames, eyes.every_frames)[0].half().cpu().numpy()
         partial = paths[clip.pixels_sha256].with_suffix(".partial")
         with partial.open("wb") as file:
             np.save(file, found)
             file.flush()
             os.fsync(file.fileno())
         partial.rename(paths[clip.pixels_sha256])
-        looks[clip.pixels_sha256] = found
+        views[clip.pixels_sha256] = found
 
     num_threads = torch.get_num_threads()
     # The order of sums, and so the last bits, would follow the number of cores.
@@ -312,4 +312,4 @@ def _see(
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(num_threads)
         encoder.cpu()
-    return np.stack([looks[clip.pixels_sha256] for clip in clips])
+    return np.stack([views[clip.pixels_sha256] for clip in clips])

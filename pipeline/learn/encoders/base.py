@@ -72,19 +72,19 @@ class Joined(Encoder):
         self.num_features = sum(part.num_features for part in parts)
 
     def each(self) -> Iterator[Encoder]:
-        """As in `Encoder`."""
+        """The encoders in it, in the order of their features."""
         for part in self.parts:
             assert isinstance(part, Encoder)
             yield from part.each()
 
     def forward(self, taken: Tensor) -> Tensor:
-        """As in `Encoder`, of encoders that all take the same."""
+        """What all of them take to their features side by side, (N, F)."""
         return torch.cat([part(taken) for part in self.each()], dim=-1)
 
     def architecture(self) -> dict[str, Any]:
-        """As in `Encoder`."""
+        """JSON values that `encoders.rebuild` makes the same encoder of, weights apart."""
         return {"name": self.NAME, "parts": [part.architecture() for part in self.each()]}
 
     def provenance(self) -> list[dict[str, str]]:
-        """As in `Encoder`."""
+        """Where the weights of each network in it come from."""
         return [row for part in self.each() for row in part.provenance()]

@@ -98,7 +98,7 @@ class Dino(Encoder):
         self.eval()
 
     def forward(self, taken: Tensor) -> Tensor:
-        """As in `Encoder`: (N, H, W, 3) to (N, 768), each token normalised."""
+        """Frames (N, H, W, 3) in [0, 255] to features (N, 768), each token normalised."""
         if taken.device.type != "cpu" or torch.compiler.is_compiling():
             return self._look(taken)
         return torch.cat([self._look(some) for some in taken.split(_CHUNK_CPU)])
@@ -129,11 +129,11 @@ class Dino(Encoder):
         return torch.cat(found, dim=1)
 
     def architecture(self) -> dict[str, Any]:
-        """As in `Encoder`."""
+        """JSON values that `encoders.rebuild` makes the same encoder of, weights apart."""
         return {"name": NAME, "size": self.size}
 
     def provenance(self) -> list[dict[str, str]]:
-        """As in `Encoder`."""
+        """Where the weights of each network in it come from."""
         return [
             {
                 "name": "DINOv2 ViT-S/14",

@@ -164,7 +164,7 @@ class HfEncoder(Encoder):
         )
 
     def architecture(self) -> dict[str, Any]:
-        """As in `Encoder`."""
+        """JSON values that `encoders.rebuild` makes the same encoder of, weights apart."""
         values = {
             "name": "hf",
             "model_type": self.model_type,
@@ -178,7 +178,7 @@ class HfEncoder(Encoder):
         return found
 
     def provenance(self) -> list[dict[str, str]]:
-        """As in `Encoder`."""
+        """Where the weights of each network in it come from."""
         return [dict(self._provenance)]
 
     def train(self, mode: bool = True) -> HfEncoder:
@@ -188,7 +188,7 @@ class HfEncoder(Encoder):
 
     @torch.no_grad()
     def forward(self, taken: Tensor) -> Tensor:
-        """As in `Encoder`, float32."""
+        """What the modality takes to features, float32 (N, F)."""
         weight = next(self.model.parameters())
         inputs = self._prepared(taken).to(weight.device, weight.dtype)
         more = dict(self._more)

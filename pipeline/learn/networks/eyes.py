@@ -1,4 +1,4 @@
-"""An answer on the origin from what a frozen encoder sees, a few looks a clip."""
+"""An answer on the origin from what a frozen encoder sees, a few views a clip."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from pipeline.learn import encoders
 from pipeline.learn.encoders.base import Encoder
-from pipeline.learn.encoders.looks import first_look, look, num_looks
+from pipeline.learn.encoders.views import features_of_views, first_view, num_views
 
 
 class Eyes(nn.Module):
-    """Log odds of real against fictional, from what the looks of an encoder have in common.
+    """Log odds of real against fictional, from what the views of an encoder have in common.
 
-    Of the last looks, as many as a clip has: the mean of each feature, and its standard deviation
+    Of the last views, as many as a clip has: the mean of each feature, and its standard deviation
     over them, which says how the picture moves. One linear layer answers from both, another from
     the mean alone; the more moves, the more the first one counts, so that nothing seems real
     because it stands still. Nothing is trained by gradients; `fit_origin` finds both layers.
@@ -24,7 +24,7 @@ class Eyes(nn.Module):
     Args:
         encoder: of pictures, or of video, which answers for whole clips only.
         window: frames back that an answer rests on, `num_frames` of a clip.
-        every_frames: frames from one look to the next; it divides `window`.
+        every_frames: frames from one view to the next; it divides `window`.
 
     Raises:
         UserError: it does not.
@@ -38,7 +38,7 @@ class Eyes(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.window, self.every_frames = window, every_frames
-        self.num_looks = num_looks(encoder, window, every_frames)
+        self.num_views = num_views(encoder, window, every_frames)
         self.num_features = 2 * encoder.num_features
         self.moving = nn.Linear(self.num_features, 1)
         self.still = nn.Linear(encoder.num_features, 1)
@@ -54,7 +54,7 @@ class Eyes(nn.Module):
             "encoder": self.encoder.architecture(),
             "window": self.window,
             "every_frames": self.every_frames,
-            "first_frame": first_look(self.every_frames),
+            "first_frame": first_view(self.every_frames),
         }
 
     @classmethod
@@ -63,7 +63,7 @@ class Eyes(nn.Module):
 
         Raises:
             UserError: no such encoder exists.
-            KeyError, TypeError, ValueError: values that fit no encoder, or looks at other frames
+            KeyError, TypeError, ValueError: values that fit no encoder, or views of other frames
                 than those that are taken here.
         """
         eyes = cls(
@@ -71,8 +71,8 @@ class Eyes(nn.Module):
             window=architecture["window"],
             every_frames=architecture["every_frames"],
         )
-        if architecture["first_frame"] != first_look(eyes.every_frames):
-            raise ValueError(f"it looked at frame {architecture['first_frame']} of a clip first")
+        if architecture["first_frame"] != first_view(eyes.every_frames):
+            raise ValueError(f"its first view is frame {architecture['first_frame']} of a clip")
         return eyes
 
     @property
@@ -82,14 +82,14 @@ class Eyes(nn.Module):
 
     def see(self, clips: Tensor) -> Tensor:
         """What is seen of whole clips: (B, T, H, W, 3) in [0, 255] to (B, num_features)."""
-        return pooled(look(self.encoder, clips, self.every_frames))
+        return pooled(features_of_views(self.encoder, clips, self.every_frames))
 
     def start(self, num_streams: int) -> dict[str, Tensor]:
         """What streams remember before their first frames; zeros all of it."""
         device = self.motion_scale.device
         count = torch.zeros(num_streams, dtype=torch.int64, device=device)
-        seen = torch.zeros(num_streams, self.num_looks, self.encoder.num_features, device=device)
-        return {"since": count, "looks": count.clone(), "seen": seen}
+        seen = torch.zeros(num_streams, self.num_views, self.encoder.num_features, device=device)
+        return {"since": count, "views": count.clone(), "seen": seen}
 
     def advance(
         self, clips: Tensor, state: Mapping[str, Tensor]
@@ -97,33 +97,33 @@ class Eyes(nn.Module):
         """What is seen at every frame, and the next state.
 
         A stream is looked at where a clip is that begins with it, and at its first frame, so that
-        there is an answer from there on; between looks nothing is computed.
+        there is an answer from there on; between views nothing is computed.
 
         Args:
             clips: (B, T, H, W, 3) in [0, 255].
             state: as `start` or the call before gave it; it may hold more.
 
         Returns:
-            (B, T, num_features): of the last looks, as many as a clip has, or of all there were.
+            (B, T, num_features): of the last views, as many as a clip has, or of all there were.
         """
-        places = torch.arange(self.num_looks, 0, -1, device=clips.device)
-        since, looks, seen = state["since"], state["looks"], state["seen"]
+        places = torch.arange(self.num_views, 0, -1, device=clips.device)
+        since, views, seen = state["since"], state["views"], state["seen"]
         found = []
         for frames in clips.unbind(1):
-            is_due = (since == first_look(self.every_frames)) | (looks == 0)
-            new = self._look(frames, is_due)
+            is_due = (since == first_view(self.every_frames)) | (views == 0)
+            new = self._view(frames, is_due)
             seen = torch.where(
                 is_due[:, None, None], torch.cat([seen[:, 1:], new[:, None]], dim=1), seen
             )
-            looks = (looks + is_due.long()).clamp(max=self.num_looks)
+            views = (views + is_due.long()).clamp(max=self.num_views)
             since = (since + 1) % self.every_frames
-            found.append(pooled(seen, places <= looks[:, None]))
-        return torch.stack(found, dim=1), {"since": since, "looks": looks, "seen": seen}
+            found.append(pooled(seen, places <= views[:, None]))
+        return torch.stack(found, dim=1), {"since": since, "views": views, "seen": seen}
 
-    def _look(self, frames: Tensor, is_due: Tensor) -> Tensor:
+    def _view(self, frames: Tensor, is_due: Tensor) -> Tensor:
         """Features (B, F) of the frames that are due, zeros for others."""
         if torch.compiler.is_compiling():
-            # An exported graph looks at all streams or at none.
+            # An exported graph sees all streams or none.
             found: Tensor = torch.cond(is_due.any(), self._see_all, self._see_none, (frames,))
             return found
         seen = self._see_none(frames)
@@ -155,18 +155,18 @@ class Seeing(Protocol):
     eyes: Eyes
 
 
-def pooled(looks: Tensor, is_there: Tensor | None = None) -> Tensor:
-    """The mean of the features of looks and their standard deviation: (B, K, F) to (B, 2F).
+def pooled(views: Tensor, is_there: Tensor | None = None) -> Tensor:
+    """The mean of the features of views and their standard deviation: (B, K, F) to (B, 2F).
 
     Args:
-        is_there: bool (B, K), the last of them true; looks that are not there count for nothing.
+        is_there: bool (B, K), the last of them true; views that are not there count for nothing.
             All are if not given.
     """
     if is_there is None:
-        is_there = torch.ones(looks.shape[:2], dtype=torch.bool, device=looks.device)
-    share = (is_there.to(looks.dtype) / is_there.sum(1, keepdim=True))[..., None]
-    # From the last look on, so that looks that are all alike have no spread at all.
-    beyond = looks - looks[:, -1:]
+        is_there = torch.ones(views.shape[:2], dtype=torch.bool, device=views.device)
+    share = (is_there.to(views.dtype) / is_there.sum(1, keepdim=True))[..., None]
+    # From the last view on, so that views that are all alike have no spread at all.
+    beyond = views - views[:, -1:]
     mean = (beyond * share).sum(1)
     variance = ((beyond - mean[:, None]).square() * share).sum(1)
-    return torch.cat([looks[:, -1] + mean, variance.sqrt()], dim=1)
+    return torch.cat([views[:, -1] + mean, variance.sqrt()], dim=1)

@@ -108,7 +108,7 @@ def test_a_second_run_decodes_and_sees_nothing_and_gives_the_same_bytes(
         raise AssertionError
 
     monkeypatch.setattr(footage, "ingest", never)
-    monkeypatch.setattr(footage, "look", never)
+    monkeypatch.setattr(footage, "features_of_views", never)
     assert contents(adapted_to(done, [], "run.num_workers=2")) == first
 
 

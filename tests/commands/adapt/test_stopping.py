@@ -27,13 +27,13 @@ from tests.commands.adapt.toy import Tiny, configured
 folder = Path(sys.argv[1])
 encoders.build = lambda pictures: Tiny()
 encoders.rebuild = lambda architecture: Tiny()
-look, wait_s = footage.look, float(sys.argv[2])
+features_of_views, wait_s = footage.features_of_views, float(sys.argv[2])
 
 def slowly(*args):
     time.sleep(wait_s)
-    return look(*args)
+    return features_of_views(*args)
 
-footage.look = slowly
+footage.features_of_views = slowly
 cfg = configured(folder, "run.num_workers=1")
 
 def work():

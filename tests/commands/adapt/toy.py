@@ -20,7 +20,7 @@ from pipeline.footage.collection import IndexRow, write_index
 from pipeline.learn import weights
 from pipeline.learn.data import PackedData
 from pipeline.learn.encoders.base import Encoder
-from pipeline.learn.encoders.looks import first_look
+from pipeline.learn.encoders.views import first_view
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.origin import fit_origin
@@ -65,19 +65,19 @@ def write_detector(folder: Path) -> None:
         {"sample_id": name, "sha256": sha256, "shard": "features-00000.npy", "row": row}
         for row, (name, sha256) in enumerate(zip(ids, sha256s, strict=True))
     ]
-    looks = [
-        Tiny()(torch.from_numpy(packed.read(row)[first_look(EVERY) :: EVERY])).half().numpy()
+    views = [
+        Tiny()(torch.from_numpy(packed.read(row)[first_view(EVERY) :: EVERY])).half().numpy()
         for row in range(index.num_rows)
     ]
     there = folder / "features"
     there.mkdir()
-    np.save(there / "features-00000.npy", np.stack(looks))
+    np.save(there / "features-00000.npy", np.stack(views))
     pq.write_table(pa.Table.from_pylist(places, features.INDEX_SCHEMA), there / features.INDEX)
     card = {
         "shards": {"features-00000.npy": workdir.file_sha256(there / "features-00000.npy")},
         "architecture": Tiny().architecture(),
         "provenance": Tiny().provenance(),
-        "first_frame": first_look(EVERY),
+        "first_frame": first_view(EVERY),
     }
     (there / features.CARD).write_text(json.dumps(card | {"pictures": PICTURES, "made_by": ""}))
 

@@ -25,9 +25,9 @@ def by_pieces(eyes: Eyes, clips: Tensor, pieces: list[int]) -> Tensor:
 
 def test_what_is_seen_is_the_mean_and_the_spread_of_the_looks() -> None:
     eyes, clips = colour_eyes(window=9, every_frames=3), random_clips(2, 9)
-    looks = clips[:, [1, 4, 7]].float().mean((2, 3)) / 255
-    expected = torch.cat([looks.mean(1), looks.std(1, correction=0)], dim=1)
-    assert eyes.num_looks == 3
+    views = clips[:, [1, 4, 7]].float().mean((2, 3)) / 255
+    expected = torch.cat([views.mean(1), views.std(1, correction=0)], dim=1)
+    assert eyes.num_views == 3
     assert eyes.see(clips).shape == (2, eyes.num_features) == (2, 6)
     torch.testing.assert_close(eyes.see(clips), expected)
     assert eyes.log_odds(expected).shape == (2,)
@@ -48,20 +48,20 @@ def test_the_more_moves_the_more_counts_how_it_does(motion: float, share: float)
 
 
 def test_looks_that_are_not_there_count_for_nothing() -> None:
-    looks = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
+    views = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
     is_there = torch.tensor([[False, False, True, True], [True] * 4])
-    found = pooled(looks, is_there)
-    torch.testing.assert_close(found[:1], pooled(looks[:1, 2:]))
-    torch.testing.assert_close(found[1:], pooled(looks[1:]))
+    found = pooled(views, is_there)
+    torch.testing.assert_close(found[:1], pooled(views[:1, 2:]))
+    torch.testing.assert_close(found[1:], pooled(views[1:]))
 
 
-@pytest.mark.parametrize("num_looks", [1, 2, 3, 7])
+@pytest.mark.parametrize("num_views", [1, 2, 3, 7])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_looks_that_are_alike_have_no_spread_at_all(num_looks: int, dtype: torch.dtype) -> None:
-    look = torch.randn(5, 1, 3, generator=torch.Generator().manual_seed(0), dtype=dtype)
-    found = pooled(look.expand(-1, num_looks, -1))
+def test_views_that_are_alike_have_no_spread_at_all(num_views: int, dtype: torch.dtype) -> None:
+    view = torch.randn(5, 1, 3, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    found = pooled(view.expand(-1, num_views, -1))
     assert found.dtype == dtype
-    assert torch.equal(found[:, :3], look[:, 0])
+    assert torch.equal(found[:, :3], view[:, 0])
     assert torch.equal(found[:, 3:], torch.zeros(5, 3, dtype=dtype))
 
 
@@ -80,10 +80,10 @@ def test_a_stream_sees_the_last_looks_however_it_comes() -> None:
     whole = by_pieces(eyes, clips, [23])
     for pieces in ([1] * 23, [1, 12, 3, 7]):
         torch.testing.assert_close(by_pieces(eyes, clips, pieces), whole, **EXACT)
-    looks = clips[:, [0, *range(1, 23, 3)]].float().mean((2, 3)) / 255
+    views = clips[:, [0, *range(1, 23, 3)]].float().mean((2, 3)) / 255
     for frame in range(23):
         newest = 1 + (frame + 2) // 3
-        expected = pooled(looks[:, max(0, newest - 3) : newest])
+        expected = pooled(views[:, max(0, newest - 3) : newest])
         torch.testing.assert_close(whole[:, frame], expected, **EXACT)
 
 
@@ -136,7 +136,7 @@ def test_an_encoder_of_video_answers_for_whole_clips_only() -> None:
     eyes, clips = Eyes(Pace(), window=8, every_frames=3), random_clips(2, 8)
     assert not eyes.can_stream
     assert colour_eyes().can_stream
-    assert eyes.num_looks == 1
+    assert eyes.num_views == 1
     means = clips.float().mean((2, 3)) / 255
     torch.testing.assert_close(eyes.see(clips)[:, :3], means[:, -1] - means[:, 0])
     assert not eyes.see(clips)[:, 3:].any()

@@ -5,7 +5,7 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.learn.encoders.base import Joined
-from pipeline.learn.encoders.looks import look, num_looks
+from pipeline.learn.encoders.views import features_of_views, num_views
 from tests.learn.encoders.tiny import Colours, Pace
 from tests.learn.networks.nets import random_clips
 
@@ -18,10 +18,10 @@ def test_pictures_are_the_frames_in_the_middle_of_steps(
     num_frames: int, every_frames: int, seen: list[int]
 ) -> None:
     clips = random_clips(2, num_frames)
-    found = look(Colours(), clips, every_frames)
+    found = features_of_views(Colours(), clips, every_frames)
     expected = clips[:, seen].float().mean((2, 3)) / 255
     torch.testing.assert_close(found, expected)
-    assert num_looks(Colours(), num_frames, every_frames) == len(seen)
+    assert num_views(Colours(), num_frames, every_frames) == len(seen)
 
 
 @pytest.mark.parametrize(("num_frames", "every_frames"), [(8, 3), (9, 8), (8, 20)])
@@ -29,17 +29,17 @@ def test_a_step_that_does_not_divide_the_clip_is_refused(
     num_frames: int, every_frames: int
 ) -> None:
     with pytest.raises(UserError, match=f"every_frames={every_frames} does not divide"):
-        num_looks(Colours(), num_frames, every_frames)
-    assert num_looks(Pace(), num_frames, every_frames) == 1
+        num_views(Colours(), num_frames, every_frames)
+    assert num_views(Pace(), num_frames, every_frames) == 1
 
 
 @pytest.mark.parametrize(("num_frames", "ends"), [(9, (0, 8)), (3, (0, 2)), (2, (0, 1))])
 def test_video_is_seen_at_once_evenly_over_the_clip(num_frames: int, ends: tuple[int, int]) -> None:
     clips = random_clips(2, num_frames)
-    found = look(Pace(), clips, every_frames=4)
+    found = features_of_views(Pace(), clips, every_frames=4)
     means = clips[:, list(ends)].float().mean((2, 3)) / 255
     torch.testing.assert_close(found, (means[:, 1] - means[:, 0])[:, None])
-    assert num_looks(Pace(), num_frames, 4) == 1
+    assert num_views(Pace(), num_frames, 4) == 1
 
 
 def test_video_shorter_than_an_encoder_takes_is_repeated() -> None:
@@ -51,21 +51,23 @@ def test_video_shorter_than_an_encoder_takes_is_repeated() -> None:
         def forward(self, taken: torch.Tensor) -> torch.Tensor:
             return taken[:, :, 0, 0, 0].float()
 
-    assert look(Seen(), clips, 1).tolist() == [[[0, 0, 1, 1]]]
+    assert features_of_views(Seen(), clips, 1).tolist() == [[[0, 0, 1, 1]]]
 
 
 def test_what_joined_encoders_see_stands_side_by_side() -> None:
     clips = random_clips(2, 8)
-    pictures, video = look(Colours(), clips, 4), look(Pace(), clips, 4)
-    found = look(Joined([Colours(), Pace(), Colours()]), clips, 4)
-    # Video is seen once a clip, and stands beside each look.
+    pictures, video = features_of_views(Colours(), clips, 4), features_of_views(Pace(), clips, 4)
+    found = features_of_views(Joined([Colours(), Pace(), Colours()]), clips, 4)
+    # Video is seen once a clip, and stands beside each view.
     expected = torch.cat([pictures, video.expand(-1, 2, -1), pictures], dim=2)
     assert torch.equal(found, expected)
-    assert torch.equal(look(Joined([Pace(), Pace()]), clips, 3), torch.cat([video, video], dim=2))
+    assert torch.equal(
+        features_of_views(Joined([Pace(), Pace()]), clips, 3), torch.cat([video, video], dim=2)
+    )
 
 
 def test_joined_encoders_look_as_often_as_pictures_are_looked_at() -> None:
-    assert num_looks(Joined([Pace(), Colours()]), 8, 2) == 4
-    assert num_looks(Joined([Pace(), Pace()]), 8, 3) == 1
+    assert num_views(Joined([Pace(), Colours()]), 8, 2) == 4
+    assert num_views(Joined([Pace(), Pace()]), 8, 3) == 1
     with pytest.raises(UserError, match="every_frames=3 does not divide"):
-        num_looks(Joined([Pace(), Colours()]), 8, 3)
+        num_views(Joined([Pace(), Colours()]), 8, 3)

@@ -1,4 +1,4 @@
-"""Which frames of a clip an encoder sees."""
+"""The views of a clip: the frames of it that an encoder sees."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from pipeline.errors import UserError
 from pipeline.learn.encoders.base import Encoder
 
 
-def look(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
-    """The features of every look at clips.
+def features_of_views(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
+    """The features of the views of clips, which are the frames that an encoder sees of each.
 
     An encoder of pictures sees the frame in the middle of each step of `every_frames`, which tells
     the origin better than its first (docs/experiments.md); one of video sees as many frames as it
     takes, evenly over the clip, at once. Where both are joined, what the latter sees stands beside
-    every look.
+    every view.
 
     Args:
         encoder: of pictures or of video.
         clips: (B, T, H, W, 3) RGB in [0, 255].
-        every_frames: frames from one look to the next.
+        every_frames: frames from one view to the next.
 
     Returns:
-        (B, K, F) of K looks at each clip.
+        (B, K, F) of K views of each clip.
     """
-    parts = [_look(part, clips, every_frames) for part in encoder.each()]
+    parts = [_features(part, clips, every_frames) for part in encoder.each()]
     most = max(part.shape[1] for part in parts)
     return torch.cat([part.expand(-1, most, -1) for part in parts], dim=2)
 
 
-def _look(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
+def _features(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
     if encoder.modality == "video":
         taken = _spread(clips.shape[1], encoder.num_frames)
         return encoder(clips[:, taken])[:, None]
-    seen = clips[:, first_look(every_frames) :: every_frames]
+    seen = clips[:, first_view(every_frames) :: every_frames]
     found: Tensor = encoder(seen.flatten(0, 1))
     return found.unflatten(0, (-1, seen.shape[1]))
 
 
-def num_looks(encoder: Encoder, num_frames: int, every_frames: int) -> int:
-    """How many looks `look` takes at a clip of `num_frames` frames.
+def num_views(encoder: Encoder, num_frames: int, every_frames: int) -> int:
+    """The number of views of a clip of `num_frames` frames.
 
     Raises:
-        UserError: the step between looks does not divide the clip, so that the last looks of a
+        UserError: the step between views does not divide the clip, so that the last views of a
             stream, as many as a clip has, would reach further back than a clip does.
     """
     if all(part.modality == "video" for part in encoder.each()):
@@ -57,7 +57,7 @@ def num_looks(encoder: Encoder, num_frames: int, every_frames: int) -> int:
     return num_frames // every_frames
 
 
-def first_look(every_frames: int) -> int:
+def first_view(every_frames: int) -> int:
     """The number, from 0, of the first frame that is looked at."""
     return every_frames // 2
 
