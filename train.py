@@ -15,12 +15,12 @@ import logging
 import shutil
 from pathlib import Path
 
-import torch
 from pytorch_lightning.loggers import WandbLogger
 
 from pipeline import app
 from pipeline.config import TrainApp, tracked
-from pipeline.learn import networks, tracking, weights
+from pipeline.learn import tracking, weights
+from pipeline.learn.checkpoints import run_key
 from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
@@ -49,13 +49,7 @@ def run(cfg: TrainApp) -> None:
         cfg, packed.format, num_batches=data.num_batches, discharge_alone=seen is not None
     )
 
-    code = workdir.code_sha256(
-        "learn", *(f"store/{name}.py" for name in ("features", "packed", "shards", "video"))
-    )
-    outside = networks.outside_hashes(cfg.model.name)
-    key = workdir.key("train", tracked(cfg), data.sha256(), code, outside, torch.__version__)
-    if seen is not None:
-        key = workdir.key(key, seen.sha256)
+    key = run_key(cfg, packed, seen)
     history = History(
         work / "train" / key,
         every_s=cfg.run.checkpoint_every_s,

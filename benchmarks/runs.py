@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from scipy.stats import t as student
 
 from pipeline import app
@@ -25,11 +24,11 @@ from pipeline.assess import scores, wording
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray
 from pipeline.assess.statistics.questions import Question, judge_auroc, judge_share
-from pipeline.config import tracked
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, read_index
 from pipeline.footage.tombstones import forgotten
-from pipeline.learn import networks, weights
+from pipeline.learn import weights
+from pipeline.learn.checkpoints import run_key
 from pipeline.stages.ingest import ingest
 from pipeline.store import features, storage, video, workdir
 from pipeline.store.manifest import (
@@ -123,18 +122,9 @@ def training(packed: Packed, overrides: Sequence[str], work: Path) -> Training:
         UserError: an override is wrong.
     """
     cfg = app.compose("train", *overrides, *_ONE_THREAD)
-    code = [
-        workdir.code_sha256(
-            "learn", "store/features.py", "store/packed.py", "store/shards.py", "store/video.py"
-        ),
-        workdir.file_sha256(app.PROJECT / "train.py"),
-        networks.outside_hashes(cfg.model.name),
-        torch.__version__,
-    ]
     seen = features.read(cfg.paths.features, packed, work)
-    folder = work / workdir.key(
-        tracked(cfg), packed.index_sha256, None if seen is None else seen.sha256, code
-    )
+    recipe = workdir.file_sha256(app.PROJECT / "train.py")
+    folder = work / workdir.key(run_key(cfg, packed, seen), recipe)
     paths = {"packed": packed.place, "models": folder / "models", "work": folder / "work"}
     places = [f"paths.{name}={path}" for name, path in paths.items()]
     own = cfg.model.name if ":" in cfg.model.name else None

@@ -10,7 +10,33 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from pipeline.config import TrainApp, tracked
 from pipeline.errors import UserError
+from pipeline.learn import networks
+from pipeline.store import workdir
+from pipeline.store.features import Features
+from pipeline.store.packed import Packed
+
+_CODE = ("learn", "store/features.py", "store/packed.py", "store/shards.py", "store/video.py")
+
+
+def run_key(cfg: TrainApp, packed: Packed, features: Features | None) -> str:
+    """The hash of all that the weights of a training depend on, by which it is found again.
+
+    Args:
+        cfg: its settings.
+        packed: the samples that it reads.
+        features: what an encoder makes of them; None without one.
+    """
+    return workdir.key(
+        "train",
+        tracked(cfg),
+        packed.index_sha256,
+        None if features is None else features.sha256,
+        workdir.code_sha256(*_CODE),
+        networks.outside_hashes(cfg.model.name),
+        torch.__version__,
+    )
 
 
 class PlainCheckpoints(TorchCheckpointIO):

@@ -22,6 +22,7 @@ from pipeline.learn import weights
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.hf import HfNet
+from pipeline.learn.networks.members import Member, members_net
 from pipeline.learn.networks.own import OwnNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.pixels import Pixels
@@ -425,3 +426,16 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
     cfg: Any = app.compose("export", f"paths.models={tmp_path}", f"paths.work={tmp_path}/work")
     with pytest.raises(UserError, match=r"model\.json: missing; run train\.py"):
         export.run(cfg=cfg)
+
+
+def test_members_export_as_one_clip_and_one_stream(project: Path) -> None:
+    members = [Member(smallest_causal().eval(), temperature) for temperature in (0.5, 2.0)]
+    torch.nn.init.normal_(members[1].network.head.weight, std=2.0)  # type: ignore[union-attr, arg-type]
+    folder = write(members_net(members).eval(), project / "members")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "clip.onnx",
+        "export.json",
+        "stream.onnx",
+    ]
+    states = [value.name for value in session(folder / "stream.onnx").get_inputs()[1:]]
+    assert {name.split("_")[1] for name in states} == {"0", "1"}

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from pipeline import app
 from pipeline.errors import UserError
-from pipeline.learn.checkpoints import PlainCheckpoints
+from pipeline.learn.checkpoints import PlainCheckpoints, run_key
+from pipeline.store.packed import Packed
+from tests.learn.toy import write_toy
 
 STATE = {"architecture": {"name": "causal", "widths": [4, 8]}, "state_dict": {"a": torch.ones(3)}}
 
@@ -72,3 +76,15 @@ def test_another_file_of_torch_is_refused(path: Path, other: object) -> None:
     torch.save(other, path)
     with pytest.raises(UserError, match=r"last\.ckpt: not a checkpoint of train\.py"):
         PlainCheckpoints().load_checkpoint(path)
+
+
+def test_a_run_is_told_by_its_settings_samples_and_features(tmp_path: Path) -> None:
+    write_toy(tmp_path / "packed", num_train=4, num_val=4)
+    packed = Packed.open(str(tmp_path / "packed"), tmp_path)
+    cfg = app.compose("train")
+    first = run_key(cfg, packed, None)
+    assert run_key(app.compose("train"), packed, None) == first
+    assert run_key(app.compose("train", "lr=1e-5"), packed, None) != first
+    assert run_key(app.compose("train", "run.progress=false"), packed, None) == first
+    other = replace(packed, index_sha256="0")
+    assert run_key(cfg, other, None) != first
