@@ -181,9 +181,9 @@ def test_a_step_that_does_not_divide_the_window_is_refused() -> None:
         colour_eyes(window=8, every_frames=3)
 
 
-def test_weights_that_looked_at_other_frames_are_refused(tmp_path: Path) -> None:
+def test_weights_of_views_of_other_frames_are_refused(tmp_path: Path) -> None:
     architecture = checkpoint_eyes(tmp_path / "dino").architecture()
-    with pytest.raises(ValueError, match="it looked at frame 0 of a clip first"):
+    with pytest.raises(ValueError, match="its first view is frame 0 of a clip"):
         Eyes.rebuild(architecture | {"first_frame": 0})
 
 
