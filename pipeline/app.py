@@ -80,7 +80,7 @@ _REVISION = re.compile(r"([\w.]+)=([\w./@-]*[~^][\w./@~^-]*)")
 def _register(name: str) -> None:
     """Compose `conf/<name>.yaml` at the root; other files, such as paths.yaml, under their name."""
     kind = _APPS[name]
-    own = {f.name for f in fields(kind.__mro__[1])} if name in STAGES else set()
+    own = {f.name for f in fields(kind.own)} if kind.own else set()
     beside = [
         f.name for f in fields(kind) if f.name not in own and (CONF / f"{f.name}.yaml").is_file()
     ]

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from omegaconf import MISSING, DictConfig, Node, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -397,6 +397,8 @@ class EvaluateConfig:
 class App:
     """What every stage's application has beside its own keys."""
 
+    own: ClassVar[type | None] = None
+    """The config whose keys are the stage's own, which DVC tracks; None of a command."""
     paths: Paths = MISSING
     run: Run = MISSING
 
@@ -405,46 +407,63 @@ class App:
 class SynthesizeApp(SynthesizeConfig, App):
     """`python -m pipeline synthesize`"""
 
+    own = SynthesizeConfig
+
 
 @dataclass
 class IngestApp(IngestConfig, App):
     """`python -m pipeline ingest`"""
+
+    own = IngestConfig
 
 
 @dataclass
 class SplitApp(SplitConfig, App):
     """`python -m pipeline split`"""
 
+    own = SplitConfig
+
 
 @dataclass
 class AugmentApp(AugmentConfig, App):
     """`python -m pipeline augment`"""
+
+    own = AugmentConfig
 
 
 @dataclass
 class PackApp(PackConfig, App):
     """`python -m pipeline pack`"""
 
+    own = PackConfig
+
 
 @dataclass
 class EmbedApp(EmbedConfig, App):
     """`python -m pipeline embed`"""
+
+    own = EmbedConfig
 
 
 @dataclass
 class ProbeApp(ProbeConfig, App):
     """`python -m pipeline probe`"""
 
+    own = ProbeConfig
+
 
 @dataclass
 class TrainApp(TrainConfig, App):
     """`python train.py`"""
+
+    own = TrainConfig
 
 
 @dataclass
 class EvaluateApp(EvaluateConfig, App):
     """`python evaluate.py`"""
 
+    own = EvaluateConfig
     ingest: IngestConfig = MISSING
     """How a collection becomes canonical clips."""
     collection: str | None = None
@@ -535,9 +554,9 @@ COMMANDS: dict[str, type[App]] = {
 
 def tracked(cfg: App) -> dict[str, Any]:
     """The stage's own keys, without `paths`, `run` and what other stages own."""
-    own = type(cfg).__mro__[1]
+    assert cfg.own is not None
     values = asdict(cfg)
-    return {f.name: values[f.name] for f in fields(own)}
+    return {f.name: values[f.name] for f in fields(cfg.own)}
 
 
 def to_dataclass(config: DictConfig, kind: type[App]) -> App:

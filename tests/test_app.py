@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline import app
 from pipeline.config import STAGES, EvaluateApp, SplitApp, SplitConfig, tracked
@@ -147,6 +148,12 @@ def test_tracked_keys_are_the_stage_s_own() -> None:
     assert isinstance(cfg, SplitApp)
     assert tracked(cfg)["seed"] == 5
     assert set(tracked(cfg)) == {f.name for f in fields(SplitConfig)}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_what_a_stage_tracks_is_what_its_file_of_settings_holds(name: str) -> None:
+    settings = yaml.safe_load((app.CONF / f"{name}.yaml").read_text())
+    assert set(tracked(app.compose(name))) == set(settings)
 
 
 @pytest.mark.parametrize("revision", ["HEAD~1", "HEAD^", "some/branch~2^", "a.b-c@x~"])
