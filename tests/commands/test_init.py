@@ -34,7 +34,9 @@ def test_it_makes_a_project_with_the_settings_of_this_version(made: Path) -> Non
     assert project.find(made) == made
     shipped = project.TEMPLATE / "conf"
     names = sorted(path.relative_to(shipped) for path in shipped.rglob("*.yaml"))
-    assert sorted(path.relative_to(made / "conf") for path in (made / "conf").rglob("*")) == names
+    assert (
+        sorted(path.relative_to(made / "conf") for path in (made / "conf").rglob("*.yaml")) == names
+    )
     assert all((made / "conf" / n).read_bytes() == (shipped / n).read_bytes() for n in names)
     assert len((made / "README.md").read_text().splitlines()) <= 10
     assert (made / "footage").is_dir()
