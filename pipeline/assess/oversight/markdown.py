@@ -8,12 +8,40 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import jinja2
+from markupsafe import Markup
+
+from pipeline.assess.page.pages import TEMPLATES
 from pipeline.assess.page.untrusted import plain
 
-MAX_TEXT = 300
+MAX_TEXT, MAX_SENTENCE = 300, 1_000
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$])")
 _ADDRESS = re.compile(r"(?i)https?://|ftp://|mailto:|www\\?\.")
 _BRACES = str.maketrans({"{": "&#123;", "}": "&#125;"})
+
+
+def render(template: str, **values: Any) -> str:
+    """A document of a template; what it shows is `safe`, but for what functions here made.
+
+    The filters `sentence` and `bullets` leave foreign text `MAX_SENTENCE` characters, and `block`
+    shows values as JSON.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        # Entities are for HTML: `safe` escapes what Markdown reads as well.
+        autoescape=False,
+        undefined=jinja2.StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "sentence": lambda text: Markup(safe(text, MAX_SENTENCE)),
+        "bullets": bullets,
+        "block": block,
+    }
+    return environment.get_template(template).render(values)
 
 
 def safe(text: str, limit: int = MAX_TEXT) -> str:
@@ -27,28 +55,27 @@ def safe(text: str, limit: int = MAX_TEXT) -> str:
     return _ADDRESS.sub(lambda found: found[0].replace(":", "&#58;").replace(".", "&#46;"), shown)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are safe already; a line that says so where there is no row."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """A table of cells that are safe already; a word that says so where there is no row."""
     if not rows:
-        return "None.\n"
+        return Markup("None.")
     assert all(len(row) == len(columns) for row in rows)
     lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return Markup("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
-def bullets(lines: Sequence[str]) -> str:
-    """A list of lines that are safe already."""
-    return "".join(f"- {line}\n" for line in lines) or "None.\n"
+def bullets(lines: Sequence[str]) -> Markup:
+    """A list of sentences of any origin."""
+    return Markup("\n".join(f"- {safe(line, MAX_SENTENCE)}" for line in lines) or "None.")
 
 
-def section(title: str, *paragraphs: str) -> str:
-    """A heading of the second level with what stands below it."""
-    return "\n".join([f"## {title}\n", *(f"{paragraph.strip()}\n" for paragraph in paragraphs)])
-
-
-def block(values: Any) -> str:
+def block(values: Any) -> Markup:
     """Values as JSON in a block of code that nothing in them can end."""
     text = json.dumps(values, indent=2, sort_keys=True)
     for character in "<>&`":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return f"```json\n{text}\n```\n"
+    return Markup(f"```json\n{text}\n```")
+
+
+def _shown(value: Any) -> Any:
+    return safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -10,14 +10,15 @@ from markupsafe import Markup
 
 from pipeline.assess.page.untrusted import plain
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
+"""The folder of all templates, also of those in Markdown."""
 _MOST_CHARACTERS = 1200
 
 
 def environment() -> jinja2.Environment:
     """The templates; what they show is escaped, hides nothing and ends, but for our own markup."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_readable,
@@ -29,7 +30,7 @@ def environment() -> jinja2.Environment:
 
 def part(name: str) -> str:
     """The text of a file beside the templates that pages take in whole, such as `report.css`."""
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _readable(value: Any) -> Any:

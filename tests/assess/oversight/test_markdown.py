@@ -43,8 +43,8 @@ def test_a_table_keeps_its_columns_whatever_stands_in_it() -> None:
 
 
 def test_what_is_empty_says_so() -> None:
-    assert table(["A"], []) == "None.\n"
-    assert bullets([]) == "None.\n"
+    assert table(["A"], []) == "None."
+    assert bullets([]) == "None."
 
 
 def test_a_block_cannot_be_ended_from_within() -> None:
@@ -52,4 +52,4 @@ def test_a_block_cannot_be_ended_from_within() -> None:
     text = block(values)
     assert text.count("```") == 2
     assert "<" not in text
-    assert json.loads(text.removeprefix("```json\n").removesuffix("```\n")) == values
+    assert json.loads(text.removeprefix("```json\n").removesuffix("```")) == values
