@@ -188,7 +188,7 @@ def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str,
 
 def of_splits(cfg: EvaluateApp, detector: Detector) -> Job:
     """Score what `dvc repro` packed."""
-    paths, work = cfg.paths, Path(cfg.paths.work)
+    paths = cfg.paths
     packed = open_packed(cfg, detector)
     parts = score_splits(cfg, detector, packed)
     known = {one.name: one for one in parts}
@@ -205,10 +205,10 @@ def of_splits(cfg: EvaluateApp, detector: Detector) -> Job:
         or score_rows(cfg, detector, packed, "val", packed.select(["val"], variants=False)),
         variants=score_rows(cfg, detector, packed, "variants", test[is_variant]),
         places=Places(
-            clips=storage.mirror(paths.clips, work),
-            splits=storage.mirror(paths.splits, work),
-            augmented=storage.mirror(paths.augmented, work),
-            probes=storage.mirror(paths.probes, work),
+            clips=Path(paths.clips),
+            splits=Path(paths.splits),
+            augmented=Path(paths.augmented),
+            probes=Path(paths.probes),
             models=Path(paths.models),
         ),
     )

@@ -42,7 +42,7 @@ def run(cfg: TrainApp) -> None:
     work = Path(cfg.paths.work)
     packed = Packed.open(cfg.paths.packed, work, cfg.run.cache_gb)
     data = PackedData(packed, cfg, cfg.run)
-    seen = features.read(cfg.paths.features, packed, work)
+    seen = features.read(cfg.paths.features, packed)
     # Before the training, which would be lost where the origin cannot be learned.
     origin = None if seen is None else fit_origin(data, seen, cfg)
     classifier = Classifier(

@@ -122,7 +122,7 @@ def training(packed: Packed, overrides: Sequence[str], work: Path) -> Training:
         UserError: an override is wrong.
     """
     cfg = app.compose("train", *overrides, *_ONE_THREAD)
-    seen = features.read(cfg.paths.features, packed, work)
+    seen = features.read(cfg.paths.features, packed)
     recipe = workdir.file_sha256(app.PROJECT / "train.py")
     folder = work / workdir.key(run_key(cfg, packed, seen), recipe)
     paths = {"packed": packed.place, "models": folder / "models", "work": folder / "work"}

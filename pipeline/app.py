@@ -228,8 +228,13 @@ def stage(
             cfg = compose(name, *overrides)
             own, work = workdir.OUTPUTS[name], Path(cfg.paths.work)
             place = writes(cfg) if writes else getattr(cfg.paths, own.key.removeprefix("paths."))
+            if storage.is_remote(str(place)):
+                raise UserError(
+                    f"{own.key}={place}: a stage writes to a local folder; give one, and let "
+                    "dvc remote add and dvc push take it to a store"
+                )
             with workdir.claimed(place, work):
-                if writes is None and not storage.is_remote(str(place)):
+                if writes is None:
                     workdir.check_replaceable(Path(place), work, own)
                 main(cfg)
 

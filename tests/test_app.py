@@ -189,6 +189,19 @@ def test_a_stage_refuses_a_folder_of_something_else_before_it_begins(
     assert thesis.is_file()
 
 
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "evaluate"])
+def test_an_output_on_a_store_is_refused_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    key = workdir.OUTPUTS[name].key
+    monkeypatch.setattr("pipeline.system.entry.begin", lambda name: None)
+    monkeypatch.chdir(app.PROJECT)
+    begun: list[object] = []
+    with pytest.raises(SystemExit, match=r"a stage writes to a local folder.*dvc push"):
+        app.stage(name)(begun.append)([f"{key}=s3://bucket/x", f"paths.work={tmp_path}"])
+    assert not begun
+
+
 def test_nor_does_a_path_that_no_folder_can_have_end_in_a_traceback() -> None:
     result = run("embed", "paths.features=README.md")
     assert result.returncode == 1

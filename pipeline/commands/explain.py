@@ -40,7 +40,7 @@ def run(subject: str, cfg: IngestApp) -> None:
     Raises:
         UserError: ingest has not run, or knows nothing of the kind.
     """
-    paths = tables.at_hand(cfg).paths
+    paths = cfg.paths
     open_table(Path(paths.clips) / FILES, File).close()
     clip = _find_clip(subject, paths)
     if clip is not None:

@@ -35,7 +35,6 @@ def run(recording: str, cfg: IngestApp) -> None:
     Raises:
         UserError: neither the files of ingest nor a collection know the recording.
     """
-    cfg = tables.at_hand(cfg)
     recording = composed(recording)
     footage = Path(cfg.paths.footage)
     before = read_tombstones(footage)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +13,6 @@ import pyarrow.dataset as ds
 
 from pipeline.config import IngestApp
 from pipeline.footage.links import find_collections
-from pipeline.store import storage
 
 _ROWS_PER_BATCH = 8192
 # Comparing texts is slow; among more, the nearest may be missed.
@@ -22,18 +20,6 @@ _MAX_COMPARED = 50_000
 _MAX_ALIKE, _MAX_SUGGESTED = 20, 3
 # Less alike is no slip of the hand.
 _ALIKE = 0.7
-
-
-def at_hand(cfg: IngestApp) -> IngestApp:
-    """The same config with a local copy in place of every path that is on a store."""
-    work = Path(cfg.paths.work)
-    places = {f.name: str(getattr(cfg.paths, f.name)) for f in fields(cfg.paths)}
-    copies = {
-        name: str(storage.mirror(place, work))
-        for name, place in places.items()
-        if storage.is_remote(place)
-    }
-    return replace(cfg, paths=replace(cfg.paths, **copies))
 
 
 def collections(cfg: IngestApp) -> list[str]:

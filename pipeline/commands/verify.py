@@ -34,7 +34,7 @@ def run(*roots: str, cfg: IngestApp) -> None:
     """
     if len(roots) > 1:
         raise UserError(f"{' '.join(roots)}: give one root at most")
-    paths = tables.at_hand(cfg).paths
+    paths = cfg.paths
     root, told = lineage.read_lineage(Path(paths.reports))
     folders = {name: Path(getattr(paths, name)) for name in FOLDERS}
     num_different = 0

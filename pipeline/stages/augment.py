@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.config import AugmentApp, AugmentConfig, ClipFormat, tracked
 from pipeline.errors import UserError
-from pipeline.store import executor, manifest, shards, storage, video, workdir
+from pipeline.store import executor, manifest, shards, video, workdir
 from pipeline.store.manifest import Clip
 from pipeline.store.shards import ShardWriter, read_clip
 from pipeline.transforms import registry
@@ -144,8 +144,8 @@ def run(cfg: AugmentApp) -> None:
         UserError: clips of a rate that the transforms do not know, or a shard that is not whole.
     """
     paths, work = cfg.paths, Path(cfg.paths.work)
-    clips_folder = storage.mirror(paths.clips, work)
-    table = storage.mirror(paths.splits, work) / manifest.MANIFEST
+    clips_folder = Path(paths.clips).resolve()
+    table = Path(paths.splits) / manifest.MANIFEST
     clip_format = manifest.read_format(clips_folder)
     if clip_format.fps != FPS:
         raise UserError(
@@ -175,7 +175,7 @@ def run(cfg: AugmentApp) -> None:
         name, block = started.popleft()
         with finished.writing(name) as folder:
             _write_block(folder, block, variants)
-    with storage.replacing(paths.augmented, work, workdir.OUTPUTS["augment"]) as fresh:
+    with workdir.replacing(Path(paths.augmented), work, workdir.OUTPUTS["augment"]) as fresh:
         num_variants = _assemble([finished[name] for name in names], fresh)
     finished.clear()
     log.info("augment: %d variants", num_variants)

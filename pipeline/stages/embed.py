@@ -21,7 +21,7 @@ from pipeline.learn import encoders
 from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.views import features_of_views, first_view, num_views
-from pipeline.store import executor, features, manifest, storage, workdir
+from pipeline.store import executor, features, manifest, workdir
 from pipeline.store.features import CARD, INDEX, INDEX_SCHEMA
 from pipeline.store.packed import Packed, Samples
 from pipeline.store.shards import Place
@@ -121,7 +121,7 @@ def run(cfg: EmbedApp) -> None:
                 f"conf/embed.yaml: pictures.name={encoders.NONE}, but pictures.more has "
                 f"{', '.join(beside)}; set pictures.name={beside[0]}, or pictures.more=[]"
             )
-        with storage.replacing(paths.features, work, workdir.OUTPUTS["embed"]) as fresh:
+        with workdir.replacing(Path(paths.features), work, workdir.OUTPUTS["embed"]) as fresh:
             manifest.write_stats(fresh, {"samples": {}})
         log.info("embed: conf/embed.yaml: pictures.name=none, so there is nothing to do")
         return
@@ -161,7 +161,7 @@ def run(cfg: EmbedApp) -> None:
             f"{packed.place}: no clip in train or in val to embed; add recordings, or see "
             "conf/split.yaml"
         )
-    earlier = _earlier(paths.features, work, made_by)
+    earlier = _earlier(Path(paths.features).resolve(), made_by)
     rows = {sha256s[row]: row for row in reversed(embedded)}
     todo = [row for sha256, row in sorted(rows.items()) if sha256 not in earlier]
     finished = workdir.Blocks(work / "embed" / workdir.key(paths.features))
@@ -183,7 +183,7 @@ def run(cfg: EmbedApp) -> None:
             raise UserError(f"embed: {lost.detail}; run it again")
     for part, name in zip(parts, names, strict=True):
         earlier.update((sha256s[row], (finished[name] / _FOUND, at)) for at, row in enumerate(part))
-    with storage.replacing(paths.features, work, workdir.OUTPUTS["embed"]) as fresh:
+    with workdir.replacing(Path(paths.features), work, workdir.OUTPUTS["embed"]) as fresh:
         card["shards"] = _assemble(fresh, packed, embedded, earlier, cfg.shard_samples)
         (fresh / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
         manifest.write_stats(fresh, {"samples": {"embedded": len(embedded)}})
@@ -191,9 +191,8 @@ def run(cfg: EmbedApp) -> None:
     log.info("embed: %d samples, %d of them new", len(embedded), len(todo))
 
 
-def _earlier(place: str, work: Path, made_by: str) -> dict[str, tuple[Path, int]]:
+def _earlier(folder: Path, made_by: str) -> dict[str, tuple[Path, int]]:
     """By hash of a sample, where an earlier run left its features; empty if it made others."""
-    folder = storage.local_copy(place, work).resolve()
     try:
         card = features.read_card(folder)
         if card.get("made_by") != made_by:

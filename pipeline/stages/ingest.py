@@ -23,7 +23,7 @@ from pipeline.footage.labels import UNLABELLED
 from pipeline.footage.links import find_collections
 from pipeline.footage.listing import Listed
 from pipeline.footage.tombstones import Tombstones, forgotten
-from pipeline.store import executor, manifest, storage, workdir
+from pipeline.store import executor, manifest, workdir
 from pipeline.store.kept import Contents, Kept, is_stand_in
 from pipeline.store.manifest import Clip, File, Reject, TableWriter
 from pipeline.store.shards import ShardWriter
@@ -76,7 +76,7 @@ def ingest(
 
     Args:
         roots: collections, as folders or URLs.
-        output: a folder, or a URL.
+        output: a folder.
         cfg: what to make of them.
         work: a folder for what is unfinished or kept, on the file system of the output.
         run: how to run.
@@ -96,11 +96,11 @@ def ingest(
         contents = Contents(work)
         found = _find(listed(), contents, kept, run, tombstones)
         num_new = _convert(listed(), found, contents, kept, cfg, run, tombstones)
-        with storage.replacing(output, work, workdir.OUTPUTS["ingest"]) as fresh:
+        with workdir.replacing(Path(output), work, workdir.OUTPUTS["ingest"]) as fresh:
             results = _results(listed(), found, kept, cfg, run)
             stats = _assemble(results, fresh, cfg)
         kept.trim(run.keep_gb)
-    _check(stats, storage.mirror(output, work), cfg)
+    _check(stats, Path(output), cfg)
     log.info(
         "ingest: %d files, %d of them new, %d clips, %d rejects%s",
         stats["files"],

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config import ClipFormat, PackApp, tracked
 from pipeline.errors import UserError
-from pipeline.store import executor, manifest, shards, storage, video, workdir
+from pipeline.store import executor, manifest, shards, video, workdir
 from pipeline.store.manifest import Clip
 from pipeline.store.packed import ENCODINGS, INDEX, INDEX_SCHEMA
 from pipeline.store.shards import Place, RawWriter, ShardWriter, read_clip
@@ -69,9 +69,9 @@ def run(cfg: PackApp) -> None:
             f"conf/pack.yaml: encoding '{cfg.encoding}' is none of {', '.join(ENCODINGS)}"
         )
     paths, work = cfg.paths, Path(cfg.paths.work)
-    clips_folder = storage.mirror(paths.clips, work)
-    augmented = storage.mirror(paths.augmented, work)
-    splits = storage.mirror(paths.splits, work)
+    clips_folder = Path(paths.clips).resolve()
+    augmented = Path(paths.augmented).resolve()
+    splits = Path(paths.splits).resolve()
     clip_format = manifest.read_format(clips_folder)
     tables = [splits / manifest.MANIFEST, augmented / manifest.MANIFEST]
     code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
@@ -99,7 +99,7 @@ def run(cfg: PackApp) -> None:
     for (lost,) in results:
         if isinstance(lost, executor.Lost):
             raise UserError(f"pack: {lost.detail}; run it again")
-    with storage.replacing(paths.packed, work, workdir.OUTPUTS["pack"]) as fresh:
+    with workdir.replacing(Path(paths.packed), work, workdir.OUTPUTS["pack"]) as fresh:
         _assemble([finished[name] for name in names], fresh, ENCODINGS[cfg.encoding])
         manifest.write_format(fresh, clip_format)
     finished.clear()

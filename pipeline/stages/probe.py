@@ -18,7 +18,7 @@ from pipeline.config import ProbeApp
 from pipeline.design import probes
 from pipeline.design.probes import Cues, Features
 from pipeline.errors import UserError
-from pipeline.store import executor, manifest, storage, workdir
+from pipeline.store import executor, manifest, workdir
 from pipeline.store.manifest import Clip, File
 from pipeline.store.packed import Packed, Samples
 from pipeline.store.shards import Place
@@ -55,8 +55,8 @@ def run(cfg: ProbeApp) -> None:
     """
     paths, work = cfg.paths, Path(cfg.paths.work)
     packed = Packed.open(paths.packed, work, cfg.run.cache_gb)
-    clips_folder = storage.mirror(paths.clips, work)
-    augmented = storage.mirror(paths.augmented, work)
+    clips_folder = Path(paths.clips).resolve()
+    augmented = Path(paths.augmented).resolve()
     files = {
         (file.collection, file.path): file
         for file in manifest.read_rows(clips_folder / manifest.FILES, File)
@@ -86,7 +86,7 @@ def run(cfg: ProbeApp) -> None:
         }
         metrics[name] = _judge(cfg, features, index)
         log.info("probe: %s: %s", name, _sentence(metrics[name]["auroc"], index))
-    with storage.replacing(paths.probes, work, workdir.OUTPUTS["probe"]) as fresh:
+    with workdir.replacing(Path(paths.probes), work, workdir.OUTPUTS["probe"]) as fresh:
         (fresh / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
 
 

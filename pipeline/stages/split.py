@@ -26,7 +26,7 @@ from pipeline.design.assignment import (
 )
 from pipeline.design.composition import Composition
 from pipeline.errors import UserError
-from pipeline.store import executor, manifest, shards, storage, video, workdir
+from pipeline.store import executor, manifest, shards, video, workdir
 from pipeline.store.manifest import CLASSES, SPLITS, Clip
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def run(cfg: SplitApp) -> None:
     from pipeline.copies import duplicates
 
     work = Path(cfg.paths.work)
-    clips = storage.mirror(cfg.paths.clips, work)
+    clips = Path(cfg.paths.clips).resolve()
     columns = read_columns(clips / manifest.MANIFEST)
     unknown = [name for name in cfg.unseen_sources if name not in columns.sources]
     if unknown:
@@ -78,7 +78,7 @@ def run(cfg: SplitApp) -> None:
     cluster = first_recordings(columns, joined)
     splits = assign(columns, cluster, cfg)
     _tell_composition(Composition.of(columns, cluster, splits), cfg)
-    with storage.replacing(cfg.paths.splits, work, workdir.OUTPUTS["split"]) as fresh:
+    with workdir.replacing(Path(cfg.paths.splits), work, workdir.OUTPUTS["split"]) as fresh:
         _write(clips, fresh, columns, cluster, splits)
         report = audit(fresh, hashes, parts, halves, rule, cfg)
         (fresh / AUDIT).write_text(json.dumps(report, indent=2) + "\n")

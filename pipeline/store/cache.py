@@ -18,9 +18,9 @@ _NUM_LOCKS = 64
 
 @dataclass(frozen=True)
 class Cache:
-    """Opens files of a remote place; any number of processes may share the folder."""
+    """Opens files of a remote root; any number of processes may share the folder."""
 
-    place: str
+    root: str
     versions: dict[str, tuple[str, int]]
     """Version and size of every file, as `storage.versions` gives them; another is never read."""
     folder: Path
@@ -34,7 +34,7 @@ class Cache:
             UserError: the file is gone or has changed on the store, or cannot be reached.
         """
         version, size = self.versions[name]
-        key = hashlib.sha256(f"{self.place}\0{name}\0{version}".encode()).hexdigest()[:24]
+        key = hashlib.sha256(f"{self.root}\0{name}\0{version}".encode()).hexdigest()[:24]
         copy = self.folder / f"{key}{PurePosixPath(name).suffix}"
         with suppress(FileNotFoundError):
             return _opened(copy)
@@ -44,7 +44,7 @@ class Cache:
             with suppress(FileNotFoundError):
                 return _opened(copy)
             partial = copy.with_suffix(_PARTIAL)
-            storage.download(self.place, name, partial, version)
+            storage.download(self.root, name, partial, version)
             # Opened before it has its name, by which another process may find and remove it.
             handle = _opened(partial)
             # Room is made and taken at once, or processes that fetch together overfill the folder.

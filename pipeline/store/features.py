@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.store import manifest, storage, workdir
+from pipeline.store import manifest, workdir
 from pipeline.store.packed import Packed
 
 INDEX = "index.parquet"
@@ -61,15 +61,15 @@ class Features:
         return self.values[places]
 
 
-def read(place: str, packed: Packed, work: Path) -> Features | None:
-    """Read the features that `embed` left at `place`, a folder or a URL.
+def read(root: str, packed: Packed) -> Features | None:
+    """Read the features that `embed` left in the folder `root`.
 
     None where it was told to take no encoder.
 
     Raises:
         UserError: a file is missing or not readable, or they are of other samples than `packed`.
     """
-    folder = storage.mirror(place, work)
+    folder = Path(root)
     if _is_empty(folder):
         return None
     card = read_card(folder)
@@ -85,7 +85,7 @@ def read(place: str, packed: Packed, work: Path) -> Features | None:
         )
         or there
     ):
-        raise UserError(f"{place}: not of the samples in {packed.place}; run dvc repro embed")
+        raise UserError(f"{root}: not of the samples in {packed.place}; run dvc repro embed")
     place_of = {sample_id: at for at, sample_id in enumerate(table["sample_id"].to_pylist())}
     values = gather(folder, table, card["shards"])
     places = np.array([place_of.get(sample_id, -1) for sample_id in packed_ids], np.int64)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from pipeline.commands import explain
 from pipeline.config import App
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import Tombstone, write_tombstones
-from pipeline.store import storage
 from pipeline.store.manifest import MANIFEST, Clip, write_rows
 from tests.commands.toy import BROKEN, CLIPS, COPY, ROOF, VARIANT, YARD, write_ingested, write_rest
 
@@ -169,11 +167,3 @@ def test_a_name_that_is_like_none_suggests_no_file_of_its_folder(told: Told) -> 
 def test_without_ingest_there_is_nothing_to_tell(compose: Callable[..., App]) -> None:
     with pytest.raises(UserError, match=r"files\.parquet: missing; run the stage"):
         explain.run("a.mp4", compose("ingest"))  # type: ignore[arg-type]
-
-
-def test_tables_on_a_store_are_read_too(cfg: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    place = "memory://explained/clips"
-    storage.publish(Path(cfg.paths.clips), place)
-    shutil.rmtree(cfg.paths.clips)
-    explain.run("unit7/range/roof.mp4", replace(cfg, paths=replace(cfg.paths, clips=place)))
-    assert "3 clips:" in capsys.readouterr().out

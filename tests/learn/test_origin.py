@@ -83,7 +83,7 @@ class Project:
         return found.eyes, found.val_log_odds
 
     def seen(self) -> features.Features:
-        found = features.read(str(self.folder / "features"), self.packed, self.folder)
+        found = features.read(str(self.folder / "features"), self.packed)
         assert found is not None
         return found
 

@@ -71,7 +71,7 @@ def test_samples_that_heads_learn_from_are_embedded_in_the_order_of_the_index(
     assert table["sample_id"].to_pylist() == ids[2:17]
     assert table["shard"].to_pylist() == [f"features-0000{n // 5}.npy" for n in range(15)]
     assert table["row"].to_pylist() == [0, 1, 2, 3, 4] * 3
-    found = features.read(str(tmp_path / "features"), packed, tmp_path)
+    found = features.read(str(tmp_path / "features"), packed)
     assert found is not None
     for row in (2, 9, 16):
         clip = torch.from_numpy(packed.read(row)[None])
@@ -179,7 +179,7 @@ def test_samples_that_were_embedded_before_are_not_embedded_again(
     assert 0 < num_new < fresh.num_rows
     assert set(fresh["sha256"].to_pylist()) <= known
     assert colours.num_seen == num_new * 2
-    found = features.read(str(tmp_path / "features"), packed, tmp_path)
+    found = features.read(str(tmp_path / "features"), packed)
     assert found is not None
     for row in range(2, packed.index.num_rows - 1):
         clip = torch.from_numpy(packed.read(row)[None])
@@ -304,17 +304,17 @@ def test_features_that_differ_have_another_hash(
     packed = Packed.open(write_samples(tmp_path / "packed"), tmp_path)
     embed.run(compose("embed", *TINY))
     place = str(tmp_path / "features")
-    before = features.read(place, packed, tmp_path)
+    before = features.read(place, packed)
     shard = tmp_path / "features" / "features-00000.npy"
     values = np.load(shard)
     values[0, 0, 0] += 1
     np.save(shard, values)
     with pytest.raises(UserError, match=r"features-00000\.npy: not the bytes"):
-        features.read(place, packed, tmp_path)
+        features.read(place, packed)
     path = tmp_path / "features" / "encoder.json"
     told = json.loads(path.read_text()) | {"shards": {shard.name: workdir.file_sha256(shard)}}
     path.write_text(json.dumps(told))
-    after = features.read(place, packed, tmp_path)
+    after = features.read(place, packed)
     assert before is not None
     assert after is not None
     assert after.sha256 != before.sha256
@@ -339,7 +339,7 @@ def test_no_encoder_leaves_nothing_but_that(
     embed.run(compose("embed", *TINY))
     embed.run(compose("embed", "pictures.name=none"))
     assert [file.name for file in (tmp_path / "features").iterdir()] == ["stats.json"]
-    assert features.read(str(tmp_path / "features"), packed, tmp_path) is None
+    assert features.read(str(tmp_path / "features"), packed) is None
 
 
 def test_an_encoder_of_sound_is_refused(

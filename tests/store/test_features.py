@@ -30,7 +30,7 @@ def folder(packed: Packed, tmp_path: Path) -> Path:
 
 
 def read(folder: Path, packed: Packed) -> Features:
-    found = features.read(str(folder), packed, folder.parent / "work")
+    found = features.read(str(folder), packed)
     assert found is not None
     return found
 
@@ -55,7 +55,7 @@ def test_samples_that_were_not_embedded_are_counted_with_the_remedy(
 
 def test_without_an_encoder_there_are_none(packed: Packed, tmp_path: Path) -> None:
     folder = write_no_features(tmp_path / "none")
-    assert features.read(str(folder), packed, tmp_path / "work") is None
+    assert features.read(str(folder), packed) is None
 
 
 def test_features_of_other_samples_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -169,4 +169,4 @@ def test_a_lost_card_is_not_taken_for_no_encoder(tmp_path: Path) -> None:
     folder = write_features(tmp_path / "features", packed, range(4))
     (folder / "encoder.json").unlink()
     with pytest.raises(UserError, match=r"encoder\.json: missing; run dvc repro embed"):
-        features.read(str(folder), packed, tmp_path)
+        features.read(str(folder), packed)

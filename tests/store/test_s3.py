@@ -96,29 +96,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_folder_survives_the_round_trip(s3: Any, tmp_path: Path) -> None:
-    place = f"s3://{BUCKET}/deep/clips"
-    folder = tmp_path / "clips"
-    (folder / "shards").mkdir(parents=True)
-    # More than one part of a multipart upload, whose ETag is no hash of the bytes.
-    (folder / "shards" / "a b+ü.tar").write_bytes(os.urandom(1 << 20) * 110)
-    (folder / "b.tar").write_bytes(b"b")
-    (folder / "stats.json").write_bytes(b"{}")
-    storage.publish(folder, place)
-    copy = storage.mirror(place, tmp_path / "work")
-    assert contents(copy) == contents(folder)
-
-    before = storage.identity(place, "b.tar")
-    (folder / "b.tar").write_bytes(b"B")
-    (folder / "shards" / "a b+ü.tar").unlink()
-    storage.publish(folder, place)
-    assert storage.identity(place, "b.tar") != before
-    assert contents(storage.mirror(place, tmp_path / "work")) == contents(folder)
-    assert {key.rpartition("/")[2] for key in s3.find(BUCKET)} == {
-        ".published",
-        "b.tar",
-        "stats.json",
-    }
+def upload(s3: Any, folder: Path) -> None:
+    """Make `packed` in the bucket equal to a folder."""
+    prefix = f"{BUCKET}/packed"
+    if s3.exists(prefix):
+        s3.rm(prefix, recursive=True)
+    for path, data in contents(folder).items():
+        s3.pipe_file(f"{prefix}/{path}", data)
 
 
 def test_a_file_of_a_bucket_is_there_for_as_long_as_it_is_needed(s3: Any, tmp_path: Path) -> None:
@@ -142,12 +126,6 @@ def test_a_bucket_or_prefix_that_is_not_there_is_named(
         storage.fetched_index(f"s3://{bucket}/nothing", tmp_path),
     ):
         pass
-
-
-def test_a_bucket_is_not_made_by_publishing_to_it(s3: Any, tmp_path: Path) -> None:
-    (tmp_path / "stats.json").write_bytes(b"{}")
-    with pytest.raises(UserError, match="s3://no-such-bucket/x: no such bucket; create it"):
-        storage.publish(tmp_path, "s3://no-such-bucket/x")
 
 
 def test_missing_credentials_are_named(
@@ -187,24 +165,13 @@ def test_ingest_of_a_bucket_gives_the_bytes_of_the_same_folder(
     assert rejects["real-0-0.mp4"] == "missing_file"
 
 
-def test_ingest_publishes_its_clips_to_a_bucket(
-    s3: Any, tmp_path: Path, small_collection: Path, compose: Callable[..., App]
-) -> None:
-    place = f"s3://{BUCKET}/clips"
-    for clips in (str(tmp_path / "clips"), place):
-        cfg: Any = compose("ingest", f"paths.clips={clips}")
-        ingest.run(cfg)
-    copy = storage.mirror(place, tmp_path / "another-machine")
-    assert contents(copy) == contents(tmp_path / "clips")
-
-
 @pytest.mark.parametrize("encoding", ["raw", "h264"])
 def test_workers_read_packed_samples_of_a_bucket_as_of_a_folder(
     s3: Any, tmp_path: Path, encoding: str
 ) -> None:
     place = f"s3://{BUCKET}/packed"
     folder = write_toy(tmp_path / "packed", num_train=32, num_val=0, encoding=encoding)
-    storage.publish(folder, place)
+    upload(s3, folder)
 
     def batches(packed: Packed, num_workers: int) -> list[list[bytes]]:
         rows, labels = np.arange(32)[::-1], np.zeros(32, np.int64)
@@ -228,7 +195,7 @@ def test_workers_read_packed_samples_of_a_bucket_as_of_a_folder(
 
     (folder / remote.names[0]).unlink()
     write_toy(folder, num_train=31, num_val=0, encoding=encoding)
-    storage.publish(folder, place)
+    upload(s3, folder)
     assert len(Packed.open(place, work).index) == 31
 
 
@@ -237,7 +204,7 @@ def test_samples_that_do_not_fit_the_cache_are_read_all_the_same_and_said_to_be_
 ) -> None:
     place = f"s3://{BUCKET}/packed"
     folder = write_toy(tmp_path / "packed", num_train=32, num_val=0)
-    storage.publish(folder, place)
+    upload(s3, folder)
     remote = Packed.open(place, tmp_path / "work", cache_gb=5e-4)
     assert "shards are fetched again and again; raise it" in caplog.text
     local = Packed.open(folder, tmp_path / "work")
@@ -250,7 +217,7 @@ def test_a_bucket_without_an_index_or_a_shard_is_named(s3: Any, tmp_path: Path) 
     place = f"s3://{BUCKET}/packed"
     with pytest.raises(UserError, match=f"{place}/index.parquet: missing; run dvc repro pack"):
         Packed.open(place, tmp_path / "work")
-    storage.publish(write_toy(tmp_path / "packed", num_train=32, num_val=0), place)
+    upload(s3, write_toy(tmp_path / "packed", num_train=32, num_val=0))
     s3.rm(f"{BUCKET}/packed/shard-00001.raw")
     with pytest.raises(UserError, match=f"{place}/shard-00001.raw: shard missing"):
         Packed.open(place, tmp_path / "work")
@@ -260,7 +227,7 @@ def test_training_from_a_bucket_gives_the_weights_of_the_same_folder(
     s3: Any, tmp_path: Path
 ) -> None:
     folder = write_toy(tmp_path / "packed", num_train=32, num_val=16)
-    storage.publish(folder, f"s3://{BUCKET}/packed")
+    upload(s3, folder)
     weights = []
     for number, place in enumerate((str(folder), f"s3://{BUCKET}/packed")):
         models = fit(place, tmp_path / str(number), 2, "num_epochs=1")

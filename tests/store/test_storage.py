@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, read_index, write_index
-from pipeline.store import storage, workdir
+from pipeline.store import storage
 
 PLACE = "memory://bucket/unit7"
 
@@ -267,102 +267,6 @@ def test_a_missing_library_is_named_with_its_extra(
         pass
 
 
-def test_a_published_folder_comes_back_whole(tmp_path: Path) -> None:
-    content = {"manifest_parquet": b"m", "stats_json": b"s", "deep__shard_tar": b"t", "f_npy": b""}
-    folder = write_files(tmp_path / "clips", **content)
-    storage.publish(folder, PLACE)
-    copy = storage.mirror(PLACE, tmp_path / "work")
-    assert copy == storage.local_copy(PLACE, tmp_path / "work")
-    assert files(copy) == files(folder)
-
-
-def test_what_is_no_longer_there_goes_away(tmp_path: Path) -> None:
-    old = write_files(tmp_path / "old", a_tar=b"a", b_tar=b"b", stats_json=b"1")
-    new = write_files(tmp_path / "new", b_tar__c_tar=b"c", a_tar=b"A", stats_json=b"2")
-    for folder in (old, new):
-        storage.publish(folder, PLACE)
-        assert files(storage.mirror(PLACE, tmp_path / "work")) == files(folder)
-
-
-def test_only_changed_objects_are_downloaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    storage.publish(write_files(tmp_path / "clips", a_tar=b"a", b_tar=b"b"), PLACE)
-    storage.mirror(PLACE, tmp_path)
-    calls = break_connection(monkeypatch, "get_file", 0)
-    copy = storage.mirror(PLACE, tmp_path)
-    assert calls == [0]
-    put("b.tar", b"B")
-    (copy / "a.tar").unlink()
-    assert files(storage.mirror(PLACE, tmp_path)) == {"a.tar": b"a", "b.tar": b"B"}
-    assert calls == [2]
-
-
-def test_what_this_machine_published_is_not_downloaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = break_connection(monkeypatch, "get_file", 0)
-    output = write_files(storage.local_copy(PLACE, tmp_path), a_tar=b"a", stats_json=b"{}")
-    storage.publish(output, PLACE)
-    assert storage.mirror(PLACE, tmp_path) == output
-    assert calls == [0]
-
-
-def test_what_was_not_published_is_not_taken_for_the_remote_folder(tmp_path: Path) -> None:
-    output = write_files(storage.local_copy(PLACE, tmp_path), stats_json=b"old")
-    storage.publish(output, PLACE)
-    write_files(output, stats_json=b"new")
-    assert files(storage.mirror(PLACE, tmp_path)) == {"stats.json": b"old"}
-
-
-def test_a_killed_publication_leaves_no_manifest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old = write_files(tmp_path / "old", a_tar=b"a", manifest_parquet=b"1", stats_json=b"1")
-    storage.publish(old, PLACE)
-    new = write_files(tmp_path / "new", a_tar=b"A", manifest_parquet=b"2", stats_json=b"2")
-    with monkeypatch.context() as patch:
-
-        def killed(*_: Any) -> None:
-            raise KeyboardInterrupt
-
-        patch.setattr(storage, "_upload", killed)
-        with pytest.raises(KeyboardInterrupt):
-            storage.publish(new, PLACE)
-    assert {key for key in keys() if "manifest" in key or "stats" in key} == set()
-    storage.publish(new, PLACE)
-    assert files(storage.mirror(PLACE, tmp_path / "work")) == files(new)
-
-
-@pytest.mark.parametrize("remote", [True, False])
-def test_an_output_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path, remote: bool) -> None:
-    place, work = PLACE if remote else str(tmp_path / "clips"), tmp_path / "work"
-    output = workdir.OUTPUTS["augment"]
-    with storage.replacing(place, work, output) as fresh:
-        write_files(fresh, manifest_parquet=b"a", stats_json=b"1")
-    with pytest.raises(ZeroDivisionError), storage.replacing(place, work, output) as fresh:
-        write_files(fresh, b_tar=bytes(1 // 0))
-    assert files(storage.mirror(place, work)) == {"manifest.parquet": b"a", "stats.json": b"1"}
-    with storage.replacing(place, work, output) as fresh:
-        write_files(fresh, b_tar=b"b")
-    assert files(storage.mirror(place, tmp_path / "elsewhere")) == {"b.tar": b"b"}
-
-
-def test_a_copy_that_was_cut_short_is_replaced(tmp_path: Path) -> None:
-    write_files(storage.local_copy(PLACE, tmp_path), a_tar=b"a")
-    with storage.replacing(PLACE, tmp_path, workdir.OUTPUTS["augment"]) as fresh:
-        write_files(fresh, b_tar=b"b")
-    assert files(storage.mirror(PLACE, tmp_path)) == {"b.tar": b"b"}
-
-
-def test_a_local_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
-    place = write_files(tmp_path / "mine", thesis_txt=b"years of work")
-    told = pytest.raises(UserError, match=r"mine: .* no output of augment \(such as thesis\.txt\)")
-    with told, storage.replacing(str(place), tmp_path / "work", workdir.OUTPUTS["augment"]):
-        pass
-    assert files(place) == {"thesis.txt": b"years of work"}
-
-
 def test_folders_that_cannot_be_made_are_named_with_their_key(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("1")
     told = r"file/below: no folder can be made there; give another paths\.adapted=…"
@@ -370,44 +274,6 @@ def test_folders_that_cannot_be_made_are_named_with_their_key(tmp_path: Path) ->
         storage.own_folder(tmp_path / "file" / "below", PLACE, "paths.adapted")
     with pytest.raises(UserError, match=r"file: no folder .* elsewhere in conf/paths\.yaml"):
         storage.own_folder(tmp_path / "file", PLACE)
-
-
-def test_publishing_never_deletes_footage(tmp_path: Path) -> None:
-    put("index.csv", b"path")
-    before = keys()
-    with pytest.raises(UserError, match=f"{PLACE}: holds other objects, such as 'index.csv'"):
-        storage.publish(write_files(tmp_path / "clips", a_tar=b"a"), PLACE)
-    assert keys() == before
-
-
-def test_a_neighbour_with_a_longer_name_is_left_alone(tmp_path: Path) -> None:
-    put("index.csv", b"path", f"{PLACE}-other")
-    folder = write_files(tmp_path / "clips", a_tar=b"a")
-    storage.publish(folder, PLACE)
-    assert files(storage.mirror(PLACE, tmp_path / "work")) == files(folder)
-    assert "/bucket/unit7-other/index.csv" in keys()
-
-
-def test_local_places_pass_through(tmp_path: Path) -> None:
-    folder = write_files(tmp_path / "clips", a_tar=b"a")
-    storage.publish(folder, str(tmp_path / "elsewhere"))
-    assert storage.mirror(str(folder), tmp_path / "work") == folder
-    assert storage.local_copy(str(folder), tmp_path / "work") == folder
-    assert files(tmp_path) == {"clips/a.tar": b"a"}
-
-
-def test_an_empty_prefix_cannot_be_mirrored(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"{PLACE}: no object there; run the stage"):
-        storage.mirror(PLACE, tmp_path)
-
-
-def test_a_key_that_would_leave_the_copy_is_refused(tmp_path: Path) -> None:
-    memory = fsspec.filesystem("memory")
-    put("a.tar", b"a")
-    memory.store["/bucket/unit7/../../evil"] = memory.store["/bucket/unit7/a.tar"]
-    with pytest.raises(UserError, match="leaves the folder"):
-        storage.mirror(PLACE, tmp_path / "work")
-    assert files(tmp_path) == {}
 
 
 def test_places_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:
@@ -419,3 +285,11 @@ def test_places_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:
     assert all(one.name.startswith("unit7") for one in found)
     again = [storage.own_folder(reports, f"{place}/") for place in (first, second, PLACE)]
     assert again == found
+
+
+def test_a_key_that_would_leave_a_copy_is_refused() -> None:
+    memory = fsspec.filesystem("memory")
+    put("a.tar", b"a")
+    memory.store["/bucket/unit7/../../evil"] = memory.store["/bucket/unit7/a.tar"]
+    with pytest.raises(UserError, match="leaves the folder"):
+        storage.versions(PLACE)

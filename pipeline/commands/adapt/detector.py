@@ -103,7 +103,7 @@ def training(cfg: AdaptApp, detector: Detector, eyes: Eyes) -> tuple[Packed, Fea
     """
     work = Path(cfg.paths.work)
     packed = training_samples(detector, cfg.paths.models, cfg.paths.packed, work, cfg.run.cache_gb)
-    found = features.read(cfg.paths.features, packed, work)
+    found = features.read(cfg.paths.features, packed)
     if found is None:
         raise UserError(f"{cfg.paths.features}: no encoder was asked for; run dvc repro embed")
     same = (

@@ -84,7 +84,7 @@ def write_detector(folder: Path) -> None:
     cfg = compose_below(folder, "train")
     assert isinstance(cfg, TrainApp)
     data = PackedData(packed, cfg, cfg.run)
-    found = features.read(str(there), packed, folder / "work")
+    found = features.read(str(there), packed)
     assert found is not None
     eyes = fit_origin(data, found, cfg).eyes
     torch.manual_seed(0)
