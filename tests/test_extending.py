@@ -119,11 +119,10 @@ def test_a_network_and_a_suite(project: Path) -> None:
     write_no_features(project / "data" / "features")
     run(project, apply(project, "A network"))
     card = json.loads((project / "models" / "model.json").read_text())
-    assert card["architecture"]["factory"] == "mynets:make"
+    assert card["architecture"]["name"] == "colours"
     assert (project / "reports" / "report.html").is_file()
 
-    commands = apply(project, "A suite").replace("evaluate.py", "evaluate.py factory=mynets:make")
-    run(project, commands)
+    run(project, apply(project, "A suite"))
     metrics = json.loads((project / "reports" / "metrics.json").read_text())
     assert metrics["suites"]["sureness"].keys() == {"verdicts", "num_sure", "num_wrong"}
     assert "Sureness" in (project / "reports" / "report.html").read_text()
