@@ -69,6 +69,7 @@ ALTERED = {
     "overlays_only": "regions of overlays alone",
     "still_fiction": "fictional clips that stand still",
 }
+_RECORDINGS = ".num_recordings"
 _HEAD = """\
 # Results
 
@@ -104,15 +105,25 @@ def locked(output: str, lock: Path = LOCK) -> str:
 
 def draw(lock: Path = LOCK) -> dict[str, Any]:
     """How many recordings of each engine the locked run drew, and the sources that it held out."""
-    params: dict[str, Any] = {}
+    params: dict[tuple[str, str], Any] = {}
     for stage in yaml.safe_load(lock.read_text())["stages"].values():
-        params |= stage.get("params", {})
+        for file, values in stage.get("params", {}).items():
+            params |= {(file, key): value for key, value in _flat(values)}
     engines = {
-        name: engine["num_recordings"]
-        for name, engine in params["conf/synthesize.yaml"].items()
-        if isinstance(engine, dict)
+        key.removesuffix(_RECORDINGS): number
+        for (file, key), number in params.items()
+        if file == "conf/synthesize.yaml" and key.endswith(_RECORDINGS)
     }
-    return {"engines": engines, "unseen_sources": params["conf/split.yaml"]["unseen_sources"]}
+    return {"engines": engines, "unseen_sources": params["conf/split.yaml", "unseen_sources"]}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values by their full key: a lock holds those of a whole file nested, others not."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def collect(project: Path, inputs: Path, lock: Path = LOCK) -> None:

@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from pipeline import app
+from pipeline.commands.line import COMMANDS
 from pipeline.footage import remedies
+from pipeline.footage.collection import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -140,3 +142,15 @@ def test_every_reason_to_reject_a_file_has_its_remedy() -> None:
     section = (DOCS / "footage.md").read_text().split("\n## Rejects\n")[1].split("\n## ")[0]
     told = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
     assert told == remedies._REMEDIES
+
+
+def test_every_column_of_an_index_is_told() -> None:
+    section = (DOCS / "footage.md").read_text().split("\n## The index\n")[1].split("\n## ")[0]
+    first = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
+    assert {name for cell in first for name in _CODE.findall(cell)} == set(COLUMNS)
+
+
+def test_every_command_is_told() -> None:
+    pages = " ".join(page.read_text() for page in PAGES)
+    known = [name for name in COMMANDS if f" {name}" not in pages]
+    assert known == []

@@ -60,6 +60,16 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_draw_is_read_where_a_lock_names_single_keys(tmp_path: Path) -> None:
+    params = {"conf/synthesize.yaml": {"film.num_recordings": 2, "film.duration_s": 1.0}}
+    held = {"conf/split.yaml": {"seed": 1, "unseen_sources": ["far"]}}
+    (tmp_path / "dvc.lock").write_text(
+        yaml.safe_dump({"stages": {"one": {"params": params}, "other": {"params": held}}})
+    )
+    drawn = results.draw(tmp_path / "dvc.lock")
+    assert drawn == {"engines": {"film": 2}, "unseen_sources": ["far"]}
+
+
 def test_what_is_collected_makes_the_page(project: Path, tmp_path: Path) -> None:
     inputs = tmp_path / "docs"
     results.collect(project, inputs, project / "dvc.lock")
