@@ -61,7 +61,7 @@ MADE = "variants_per_clip=1"
 ROWS = (
     Row("frame", ("model.name=frame",)),
     Row("causal"),
-    Row("causal without eyes", embed=("pictures.name=none",)),
+    Row("causal without an encoder", embed=("pictures.name=none",)),
     Row("variants", VARIANTS, (MADE,)),
     Row("variants but camera", VARIANTS, (MADE, "camera.p=0")),
     Row("variants but sensor", VARIANTS, (MADE, "sensor.p=0")),

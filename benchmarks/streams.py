@@ -4,8 +4,8 @@
     python benchmarks/streams.py --models models --height 720
     python benchmarks/streams.py --every 16
 
-The network is `causal` beside the eyes of `conf/embed.yaml`. First its logits at every frame of a
-stream are compared with those for the whole as one clip, and it fails where they differ by more
+The network is `causal` beside the encoder of `conf/embed.yaml`. First its logits at every frame of
+a stream are compared with those for the whole as one clip, and it fails where they differ by more
 than 1e-5 of the largest. Then it scores 1, 8 and 64 streams side by side, and decodes as many
 H.264 streams to the network's pictures, as ingest does with PyAV, and with decord. It makes the
 streams itself (15 frames a second, x264 crf 23). Each job is timed in CPU seconds of the whole
@@ -38,7 +38,7 @@ from pipeline.footage.pictures import Squares, centre_square
 from pipeline.learn import encoders, networks, weights
 from pipeline.learn.networks.base import Streaming
 from pipeline.learn.networks.causal import CausalNet
-from pipeline.learn.networks.eyes import Eyes
+from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.weights import Detector
 from pipeline.store import video
@@ -57,13 +57,13 @@ def causal_detector(models: Path | None, clip: ClipFormat, every_frames: int) ->
         return weights.load(models)
     pixels = networks.build(app.compose("train", "model.name=causal").model, clip)
     pictures = app.compose("embed").pictures
-    eyes = Eyes(encoders.build(pictures), window=clip.num_frames, every_frames=every_frames)
+    origin = OriginNet(encoders.build(pictures), window=clip.num_frames, every_frames=every_frames)
     torch.manual_seed(0)
     assert isinstance(pixels, CausalNet)
     torch.nn.init.normal_(pixels.head.weight, std=0.1)
-    torch.nn.init.normal_(eyes.moving.weight, std=0.03)
-    torch.nn.init.ones_(eyes.motion_scale)
-    network = product_of(pixels, eyes)
+    torch.nn.init.normal_(origin.moving.weight, std=0.03)
+    torch.nn.init.ones_(origin.motion_scale)
+    network = product_of(pixels, origin)
     card = {"temperature": 1.0, "preprocessing": {"size": clip.size}}
     detector = Detector(network, card, "cpu")
     # Statistics of real pictures, without which a fresh network says next to nothing.

@@ -138,18 +138,18 @@ def embedded(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def with_eyes(packed: Path, embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("eyes")
+def with_encoder(packed: Path, embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("origin")
     return fit(packed, folder, 0, f"paths.features={embedded}")
 
 
-def test_where_features_are_another_part_answers_on_the_origin(with_eyes: Path) -> None:
-    assert sorted(hashes(with_eyes)) == sorted([*OUTPUTS, "encoder.safetensors"])
-    detector = weights.load(with_eyes)
+def test_where_features_are_another_part_answers_on_the_origin(with_encoder: Path) -> None:
+    assert sorted(hashes(with_encoder)) == sorted([*OUTPUTS, "encoder.safetensors"])
+    detector = weights.load(with_encoder)
     card = detector.card
     assert isinstance(detector.network, StreamingProductNet)
-    assert card["architecture"]["pixels"]["name"] == "causal"
-    assert card["architecture"]["eyes"]["every_frames"] == 4
+    assert card["architecture"]["discharge"]["name"] == "causal"
+    assert card["architecture"]["origin"]["every_frames"] == 4
     assert card["temperature"] == 1.0
     assert [encoder.keys() for encoder in card["encoders"]] == [
         {"name", "origin", "licence", "sha256"}
@@ -158,15 +158,15 @@ def test_where_features_are_another_part_answers_on_the_origin(with_eyes: Path) 
 
 
 def test_both_answers_are_those_of_the_weights_that_are_kept(
-    with_eyes: Path, packed: Path, tmp_path: Path
+    with_encoder: Path, packed: Path, tmp_path: Path
 ) -> None:
-    detector, samples = weights.load(with_eyes), Packed.open(str(packed), tmp_path)
+    detector, samples = weights.load(with_encoder), Packed.open(str(packed), tmp_path)
     rows = samples.select(["val"], variants=False)
     clips = np.stack([samples.read(int(row)) for row in rows])
     found = detector.predict(clips)
     labels = torch.arange(len(rows)) % len(CLASSES)
     is_real, is_shooting = (np.array(truth)[labels] for truth in (IS_REAL, IS_DISCHARGE))
-    metrics = json.loads((with_eyes / "metrics.json").read_text())
+    metrics = json.loads((with_encoder / "metrics.json").read_text())
     p_real = found[:, np.array(IS_REAL)].sum(1)
     assert metrics["val_origin_auroc"] == pytest.approx(roc_auc_score(is_real, p_real), abs=0.02)
     assert metrics["val_origin_auroc"] > 0.9, "real is reddish"
@@ -175,12 +175,12 @@ def test_both_answers_are_those_of_the_weights_that_are_kept(
     assert metrics["val_auroc"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_pixels_learn_the_discharge_alone_beside_eyes(
-    with_eyes: Path, undisturbed: Path
+def test_the_pixels_learn_the_discharge_alone_beside_an_encoder(
+    with_encoder: Path, undisturbed: Path
 ) -> None:
-    curves = [(models / "curves.csv").read_bytes() for models in (with_eyes, undisturbed)]
+    curves = [(models / "curves.csv").read_bytes() for models in (with_encoder, undisturbed)]
     assert curves[0] != curves[1]
-    alone = np.genfromtxt(with_eyes / "curves.csv", delimiter=",", skip_header=1)
+    alone = np.genfromtxt(with_encoder / "curves.csv", delimiter=",", skip_header=1)
     # A question of two answers, where the classes are four, and two questions more.
     assert (
         alone[0, 1]
@@ -198,11 +198,11 @@ def test_an_origin_that_cannot_be_learned_is_told_before_training(
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
-def test_a_run_with_eyes_interrupted_ends_with_the_same_bytes(
-    with_eyes: Path, packed: Path, embedded: Path, tmp_path: Path
+def test_a_run_with_an_encoder_interrupted_ends_with_the_same_bytes(
+    with_encoder: Path, packed: Path, embedded: Path, tmp_path: Path
 ) -> None:
     interrupt(packed, tmp_path, 5, f"paths.features={embedded}")
-    assert hashes(fit(packed, tmp_path, 1, f"paths.features={embedded}")) == hashes(with_eyes)
+    assert hashes(fit(packed, tmp_path, 1, f"paths.features={embedded}")) == hashes(with_encoder)
 
 
 def test_features_of_other_samples_or_none_at_all_are_named_with_the_remedy(

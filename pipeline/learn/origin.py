@@ -27,7 +27,7 @@ from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.data import PackedData, origin_weight
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.views import first_view
-from pipeline.learn.networks.eyes import Eyes, pooled
+from pipeline.learn.networks.origin import OriginNet, pooled
 from pipeline.learn.sampler import BalancedSampler
 from pipeline.store.features import Features
 from pipeline.store.manifest import IS_REAL
@@ -70,7 +70,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Head:
-    """Log odds of real from what `Eyes` see: an answer where things move, one where nothing does.
+    """Log odds of real from features: one answer where things move, one where nothing does.
 
     The spread over views tells much, and what was learned from hardly ever stands still: a single
     layer takes a game for real when nothing in it moves (docs/experiments.md).
@@ -81,7 +81,7 @@ class Head:
     still: Layer
     """On their mean."""
     motion_scale: Floats
-    """(F,): what makes spreads comparable, see `Eyes.motion_scale`."""
+    """(F,): what makes spreads comparable, see `OriginNet.motion_scale`."""
 
     def log_odds(self, values: Floats) -> Floats:
         """Log odds of real of values (N, 2F), (N,)."""
@@ -94,17 +94,17 @@ class Head:
         """The head whose log odds are `scale` times these."""
         return Head(self.moving.scaled(scale), self.still.scaled(scale), self.motion_scale)
 
-    def set_into(self, eyes: Eyes) -> None:
-        """Make it what eyes answer by."""
-        self.moving.set_into(eyes.moving)
-        self.still.set_into(eyes.still)
-        eyes.motion_scale.copy_(torch.from_numpy(self.motion_scale))
+    def set_into(self, network: OriginNet) -> None:
+        """Make it what a network answers by."""
+        self.moving.set_into(network.moving)
+        self.still.set_into(network.still)
+        network.motion_scale.copy_(torch.from_numpy(self.motion_scale))
 
     @classmethod
-    def of(cls, eyes: Eyes) -> Head:
-        """What eyes answer by."""
-        scale = eyes.motion_scale.double().cpu().numpy()
-        return cls(Layer.of(eyes.moving), Layer.of(eyes.still), scale)
+    def of(cls, network: OriginNet) -> Head:
+        """What a network answers by."""
+        scale = network.motion_scale.double().cpu().numpy()
+        return cls(Layer.of(network.moving), Layer.of(network.still), scale)
 
 
 def fit_head(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty: float) -> Head:
@@ -152,7 +152,7 @@ class Examples:
     """Clips that the answer on the origin is learned from."""
 
     values: Floats
-    """(N, D): what `Eyes` see of them."""
+    """(N, D): their features, see `OriginNet.embed`."""
     is_real: NDArray[np.bool_]
     """(N,)"""
     sources: NDArray[np.str_]
@@ -191,7 +191,7 @@ class Examples:
 class FittedOrigin:
     """An answer on the origin that was learned from the features of train."""
 
-    eyes: Eyes
+    network: OriginNet
     """What gives it, on the CPU."""
     val_log_odds: Floats
     """Log odds of real of the samples of val, (N,)."""
@@ -204,13 +204,13 @@ def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> Fitted
         UserError: what has a weight on the origin is all real or all fictional.
     """
     head = fit_calibrated(training_examples(data, features, cfg), cfg)
-    eyes = Eyes(
+    network = OriginNet(
         _encoder_of(features),
         window=data.packed.format.num_frames,
         every_frames=features.card["pictures"]["every_frames"],
     )
-    head.set_into(eyes)
-    return FittedOrigin(eyes, head.log_odds(seen(features.of(data.val_rows))))
+    head.set_into(network)
+    return FittedOrigin(network, head.log_odds(seen(features.of(data.val_rows))))
 
 
 def training_examples(data: PackedData, features: Features, cfg: TrainConfig) -> Examples:
@@ -262,7 +262,7 @@ def evened(odds: Floats, is_real: NDArray[np.bool_]) -> Floats:
 
 
 def seen(views: NDArray[np.float16]) -> Floats:
-    """What `Eyes` sees in samples, from the features of their views, (N, K, F): (N, 2F)."""
+    """What `OriginNet.embed` makes of the features of the views of samples, (N, K, F): (N, 2F)."""
     return pooled(torch.from_numpy(views).double()).numpy()
 
 

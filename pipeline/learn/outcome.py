@@ -56,7 +56,7 @@ def outcome(
         return Outcome(network, best["logits"], temperature, history.best_metrics())
     fired = torch.tensor(IS_DISCHARGE)[best["labels"]].long()
     scale = 1 / fit_temperature(discharge_logits(best["logits"]), fired)
-    product = product_of(network, origin.eyes)
+    product = product_of(network, origin.network)
     product.discharge_scale.fill_(scale)
     counted = origin_weights(data, cfg)[data.val_rows] > 0
     is_real = np.array(IS_REAL)[best["labels"].numpy()]
@@ -69,5 +69,5 @@ def outcome(
         ),
         1.0,
         {**history.best_metrics(), "val_origin_auroc": val_auroc},
-        origin.eyes.encoder.provenance(),
+        origin.network.encoder.provenance(),
     )

@@ -28,7 +28,7 @@ from pipeline.learn.networks.product import product_of
 from pipeline.learn.pixels import Pixels
 from pipeline.learn.weights import Detector
 from pipeline.store.manifest import CLASSES
-from tests.learn.encoders.tiny import checkpoint_eyes
+from tests.learn.encoders.tiny import checkpoint_origin
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
 from tests.learn.toy import FORMAT, write_toy
 
@@ -175,19 +175,19 @@ def test_exporting_again_elsewhere_gives_the_same_bytes(exported: Path, tmp_path
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def with_eyes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def with_encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose network has a frozen encoder, or two, beside it, exported."""
-    folder = tmp_path_factory.mktemp("eyes")
-    eyes = checkpoint_eyes(folder / "dino", num_encoders=request.param)
-    network = product_of(smallest_causal(), eyes).eval()
+    folder = tmp_path_factory.mktemp("origin")
+    origin = checkpoint_origin(folder / "dino", num_encoders=request.param)
+    network = product_of(smallest_causal(), origin).eval()
     write(network, folder)
     return folder
 
 
 @pytest.mark.slow
-def test_clips_get_both_answers_of_torch_however_many_they_are(with_eyes: Path) -> None:
-    detector = weights.load(with_eyes / "models")
-    model = session(with_eyes / "work" / "onnx" / "models" / "clip.onnx")
+def test_clips_get_both_answers_of_torch_however_many_they_are(with_encoder: Path) -> None:
+    detector = weights.load(with_encoder / "models")
+    model = session(with_encoder / "work" / "onnx" / "models" / "clip.onnx")
     for number in (1, 3):
         clips = random_clips(number, FORMAT.num_frames).numpy()
         (answers,) = model.run(["probabilities"], {"clips": clips})
@@ -197,9 +197,9 @@ def test_clips_get_both_answers_of_torch_however_many_they_are(with_eyes: Path) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 3])
-def test_streams_with_eyes_get_the_answers_of_torch(with_eyes: Path, number: int) -> None:
-    detector = weights.load(with_eyes / "models")
-    model = session(with_eyes / "work" / "onnx" / "models" / "stream.onnx")
+def test_streams_with_an_encoder_get_the_answers_of_torch(with_encoder: Path, number: int) -> None:
+    detector = weights.load(with_encoder / "models")
+    model = session(with_encoder / "work" / "onnx" / "models" / "stream.onnx")
     clips = random_clips(number, 20).numpy()
     state, stream = onnx_forms.first_state(model, number), detector.stream(number)
     answers = []
@@ -212,9 +212,9 @@ def test_streams_with_eyes_get_the_answers_of_torch(with_eyes: Path, number: int
 
 
 @pytest.mark.slow
-def test_streams_that_join_later_are_looked_at_at_their_own_times(with_eyes: Path) -> None:
-    detector = weights.load(with_eyes / "models")
-    model = session(with_eyes / "work" / "onnx" / "models" / "stream.onnx")
+def test_streams_that_join_later_are_seen_at_their_own_times(with_encoder: Path) -> None:
+    detector = weights.load(with_encoder / "models")
+    model = session(with_encoder / "work" / "onnx" / "models" / "stream.onnx")
     clips = random_clips(2, 12).numpy()
     state = onnx_forms.first_state(model, 1)
     for frames in clips[:1, :4].swapaxes(0, 1):
@@ -234,9 +234,9 @@ def test_streams_that_join_later_are_looked_at_at_their_own_times(with_eyes: Pat
 
 
 @pytest.mark.slow
-def test_frames_between_looks_pass_by_the_encoder(with_eyes: Path) -> None:
+def test_frames_between_views_pass_by_the_encoder(with_encoder: Path) -> None:
     graphs = {
-        form: onnx.load(with_eyes / "work" / "onnx" / "models" / f"{form}.onnx").graph
+        form: onnx.load(with_encoder / "work" / "onnx" / "models" / f"{form}.onnx").graph
         for form in ("clip", "stream")
     }
     (choice,) = [node for node in graphs["stream"].node if node.op_type == "If"]
@@ -248,10 +248,10 @@ def test_frames_between_looks_pass_by_the_encoder(with_eyes: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_inside_a_branch_tells_where_it_was_made(with_eyes: Path) -> None:
-    for file in (with_eyes / "work" / "onnx" / "models").iterdir():
+def test_nothing_inside_a_branch_tells_where_it_was_made(with_encoder: Path) -> None:
+    for file in (with_encoder / "work" / "onnx" / "models").iterdir():
         data = file.read_bytes()
-        for place in (str(app.PROJECT), str(with_eyes), ".py"):
+        for place in (str(app.PROJECT), str(with_encoder), ".py"):
             assert place.encode() not in data, (file, place)
 
 

@@ -16,7 +16,7 @@ from pipeline.config import PicturesConfig, Run, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.data import PackedData
-from pipeline.learn.networks.eyes import Eyes, pooled
+from pipeline.learn.networks.origin import OriginNet, pooled
 from pipeline.learn.origin import (
     Head,
     auroc,
@@ -30,7 +30,7 @@ from pipeline.learn.origin import (
 from pipeline.store import features
 from pipeline.store.manifest import IS_REAL
 from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
-from tests.learn.encoders.tiny import Colours, colour_eyes
+from tests.learn.encoders.tiny import Colours, colour_origin
 from tests.learn.toy import write_toy
 from tests.packing import write_features
 
@@ -76,11 +76,11 @@ class Project:
         sign = 1 if (row["origin"] == "real") == (row["authority"] == "") else -1
         return rng.normal(0, 1, (2, 3)) + np.array([sign, 0, 0])
 
-    def fitted(self, *overrides: str) -> tuple[Eyes, np.ndarray]:
+    def fitted(self, *overrides: str) -> tuple[OriginNet, np.ndarray]:
         cfg: Any = app.compose("train", f"origin.penalty={PENALTY}", *overrides)
         assert isinstance(cfg, TrainApp)
         found = fit_origin(PackedData(self.packed, cfg, RUN), self.seen(), cfg)
-        return found.eyes, found.val_log_odds
+        return found.network, found.val_log_odds
 
     def seen(self) -> features.Features:
         found = features.read(str(self.folder / "features"), self.packed)
@@ -94,15 +94,15 @@ def is_real(project: Project, split: str) -> np.ndarray:
 
 def test_the_origin_is_learned_and_told_of_val(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    eyes, log_odds = project.fitted()
+    origin, log_odds = project.fitted()
     assert log_odds.shape == (16,)
     found = auroc(log_odds, is_real(project, "val"))
     assert found is not None
     assert found > 0.9
     views = project.seen().of(np.arange(64, 80)).astype(np.float32)
-    again = eyes.log_odds(pooled(torch.from_numpy(views)))
+    again = origin.log_odds(pooled(torch.from_numpy(views)))
     np.testing.assert_allclose(again.numpy(), log_odds, atol=1e-4)
-    assert (eyes.every_frames, eyes.window) == (4, 8)
+    assert (origin.every_frames, origin.window) == (4, 8)
 
 
 def test_rendered_clips_teach_nothing_unless_they_are_given_a_weight(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_rendered_clips_teach_nothing_unless_they_are_given_a_weight(tmp_path: P
     without, _ = project.fitted()
     assert without.moving.weight[0, 0] > 0.3
     little, _ = project.fitted("rendered_weight.origin=1e-6")
-    directions = [eyes.moving.weight[0] / eyes.moving.weight.norm() for eyes in (little, without)]
+    directions = [one.moving.weight[0] / one.moving.weight.norm() for one in (little, without)]
     assert directions[0] @ directions[1] > 0.95
     much, _ = project.fitted("rendered_weight.origin=100")
     assert much.moving.weight[0, 0] < 0, "they teach the contrary"
@@ -241,11 +241,11 @@ def test_a_head_answers_as_the_eyes_that_it_was_set_into(tmp_path: Path) -> None
     values, _, truth = both_halves()
     three = np.concatenate([values[:, [0, 0, 0]] * [1, 2, 3], values[:, [1, 1, 1]]], axis=1)
     head = fit_head(three, truth, np.ones(400), 1.0).scaled(0.5)
-    eyes = colour_eyes()
-    head.set_into(eyes)
-    found = eyes.log_odds(torch.from_numpy(three).float()).numpy()
+    origin = colour_origin()
+    head.set_into(origin)
+    found = origin.log_odds(torch.from_numpy(three).float()).numpy()
     np.testing.assert_allclose(found, head.log_odds(three), atol=1e-4)
-    np.testing.assert_allclose(Head.of(eyes).log_odds(three), head.log_odds(three), atol=1e-4)
+    np.testing.assert_allclose(Head.of(origin).log_odds(three), head.log_odds(three), atol=1e-4)
 
 
 def test_real_and_fictional_count_alike_where_a_source_is_left_out() -> None:

@@ -15,7 +15,7 @@ from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.own import OwnNet
 from pipeline.learn.networks.product import product_of
 from pipeline.store.manifest import CLASSES
-from tests.learn.encoders.tiny import checkpoint_eyes
+from tests.learn.encoders.tiny import checkpoint_origin
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
 from tests.learn.toy import FORMAT, toy_clip
 
@@ -199,16 +199,18 @@ def test_only_a_causal_network_answers_for_streams(tmp_path: Path) -> None:
         weights.load(tmp_path).stream(1)
 
 
-def with_eyes(folder: Path, num_encoders: int) -> Network:
-    network = product_of(small_causal(), checkpoint_eyes(folder, num_encoders=num_encoders)).eval()
+def with_encoder(folder: Path, num_encoders: int) -> Network:
+    network = product_of(
+        small_causal(), checkpoint_origin(folder, num_encoders=num_encoders)
+    ).eval()
     network.discharge_scale.fill_(0.7)
     return network
 
 
 @pytest.fixture(params=[1, 2])
 def product(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Network]:
-    """The folder of a model with eyes, of one encoder or two, and what was saved there."""
-    network, folder = with_eyes(tmp_path / "dino", request.param), tmp_path / "models"
+    """The folder of a model with one encoder or two, and what was saved there."""
+    network, folder = with_encoder(tmp_path / "dino", request.param), tmp_path / "models"
     folder.mkdir()
     weights.save(
         folder,
@@ -226,12 +228,12 @@ def test_the_encoder_lies_apart_at_half_precision_and_the_answers_stay(
     folder, network = product
     own = safetensors.torch.load_file(folder / weights.WEIGHTS)
     frozen = safetensors.torch.load_file(folder / weights.ENCODER)
-    assert {name.split(".")[0] for name in own} == {"pixels", "eyes", "discharge_scale"}
-    assert {name for name in own if name.startswith("eyes")} == {
-        *(f"eyes.{layer}.{part}" for layer in ("moving", "still") for part in ("weight", "bias")),
-        "eyes.motion_scale",
+    assert {name.split(".")[0] for name in own} == {"discharge", "origin", "discharge_scale"}
+    assert {name for name in own if name.startswith("origin")} == {
+        *(f"origin.{layer}.{part}" for layer in ("moving", "still") for part in ("weight", "bias")),
+        "origin.motion_scale",
     }
-    assert frozen.keys() == network.eyes.encoder.state_dict().keys()  # type: ignore[union-attr]
+    assert frozen.keys() == network.origin.encoder.state_dict().keys()  # type: ignore[union-attr]
     assert {value.dtype for value in frozen.values()} == {torch.float16}
     clips = random_clips(3, FORMAT.num_frames)
     with torch.no_grad():
@@ -270,7 +272,7 @@ def test_an_encoder_that_is_no_safetensors_or_another_s_is_refused(
 ) -> None:
     folder, network = product
     path = folder / weights.ENCODER
-    state = network.eyes.encoder.state_dict()  # type: ignore[union-attr]
+    state = network.origin.encoder.state_dict()  # type: ignore[union-attr]
     some = {name: state[name].half() for name in list(state)[1:]}
     for data in (b"pickle", safetensors.torch.save(some)):
         path.write_bytes(data)
@@ -287,7 +289,7 @@ def test_a_card_that_keeps_silent_on_the_encoder_is_refused(product: tuple[Path,
         weights.load(product[0])
 
 
-def test_a_stream_with_eyes_ends_where_the_clip_does(product: tuple[Path, Network]) -> None:
+def test_a_stream_with_an_encoder_ends_where_the_clip_does(product: tuple[Path, Network]) -> None:
     detector = weights.load(product[0])
     clips = random_clips(3, FORMAT.num_frames).numpy()
     stream = detector.stream(3)

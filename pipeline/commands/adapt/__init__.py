@@ -55,16 +55,16 @@ def run(collection: str, cfg: AdaptApp) -> None:
         raise UserError(f"{collection}: adapt takes the folder alone: {collection[len(_KEY) :]}")
     work, models = Path(cfg.paths.work), Path(cfg.paths.models)
     adapting = weights.load(models, trusted_factory=cfg.factory)
-    eyes = detector.eyes_of(adapting, models)
+    origin = detector.origin_of(adapting, models)
     target = detector.target(cfg, collection)
     settings = detector.settings(adapting, models)
-    packed, found = detector.training(cfg, adapting, eyes)
+    packed, found = detector.training(cfg, adapting, origin)
     data = PackedData(packed, settings, cfg.run)
     training = training_examples(data, found, settings)
-    own = footage.read(cfg, settings, adapting, eyes, collection, packed)
+    own = footage.read(cfg, settings, adapting, origin, collection, packed)
     _tell_of(own, settings)
 
-    before = Head.of(eyes)
+    before = Head.of(origin)
     head = fit_calibrated(training.joined(own.examples), settings)
     reason = judgement.why_no_curve(own, cfg.num_draws, cfg.seed)
     points = []
@@ -86,7 +86,7 @@ def run(collection: str, cfg: AdaptApp) -> None:
     of_val = head.log_odds(seen(found.of(data.val_rows)))
     val_auroc = auroc(of_val[counted], is_real[counted])
 
-    head.set_into(eyes)
+    head.set_into(origin)
     told = record.metrics(cfg, settings, own, was, now, points, reason)
     left_out = [f"{one.path}: {one.reason}; {one.remedy}" for one in own.rejects]
     left_out += [f"{path}: among the samples of training already" for path in own.known]

@@ -12,7 +12,7 @@ from pipeline.config import AdaptApp, TrainApp
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.encoders.views import first_view
-from pipeline.learn.networks.eyes import Eyes, Seeing
+from pipeline.learn.networks.origin import HasOrigin, OriginNet
 from pipeline.learn.overlap import training_samples
 from pipeline.learn.weights import Detector
 from pipeline.store import features, storage, workdir
@@ -26,7 +26,7 @@ _JSON: dict[type, str] = {
 }
 
 
-def eyes_of(detector: Detector, models: Path) -> Eyes:
+def origin_of(detector: Detector, models: Path) -> OriginNet:
     """What answers on the origin in a detector, which is refitted.
 
     Raises:
@@ -35,7 +35,7 @@ def eyes_of(detector: Detector, models: Path) -> Eyes:
     """
     card, path = detector.card, models / weights.CARD
     network = detector.network
-    if not isinstance(network, Seeing):
+    if not isinstance(network, HasOrigin):
         raise UserError(
             f"{path}: the network '{card['architecture']['name']}' has no encoder of its own, so "
             "that its answer on the origin cannot be refitted in seconds; embed and train with "
@@ -52,14 +52,14 @@ def eyes_of(detector: Detector, models: Path) -> Eyes:
     _check(card["data"], "footage", list, path, "data.")
     for row in card["data"]["footage"]:
         _check({"row": row}, "row", dict, path, "data.footage: a ")
-    return network.eyes
+    return network.origin
 
 
 def settings(detector: Detector, models: Path) -> TrainApp:
     """The settings that the answer on the origin of a detector was fitted with.
 
     Args:
-        detector: one that `eyes_of` takes.
+        detector: one that `origin_of` takes.
         models: its folder.
 
     Raises:
@@ -90,13 +90,13 @@ def settings(detector: Detector, models: Path) -> TrainApp:
         raise UserError(f"{path}: config: {error}; run train.py again") from error
 
 
-def training(cfg: AdaptApp, detector: Detector, eyes: Eyes) -> tuple[Packed, Features]:
+def training(cfg: AdaptApp, detector: Detector, origin: OriginNet) -> tuple[Packed, Features]:
     """The samples that a detector was trained on, and their features.
 
     Args:
         cfg: where they are.
-        detector: one that `eyes_of` takes.
-        eyes: those of the detector.
+        detector: one that `origin_of` takes.
+        origin: that of the detector.
 
     Raises:
         UserError: they are not there, or not those of its training.
@@ -107,10 +107,10 @@ def training(cfg: AdaptApp, detector: Detector, eyes: Eyes) -> tuple[Packed, Fea
     if found is None:
         raise UserError(f"{cfg.paths.features}: no encoder was asked for; run dvc repro embed")
     same = (
-        found.card["architecture"] == eyes.encoder.architecture()
+        found.card["architecture"] == origin.encoder.architecture()
         and found.card["provenance"] == detector.card["encoders"]
-        and found.card["pictures"].get("every_frames") == eyes.every_frames
-        and found.card.get("first_frame") == first_view(eyes.every_frames)
+        and found.card["pictures"].get("every_frames") == origin.every_frames
+        and found.card.get("first_frame") == first_view(origin.every_frames)
     )
     if not same:
         raise UserError(

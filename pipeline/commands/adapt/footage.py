@@ -1,4 +1,4 @@
-"""The clips of a team's own collection, and what the eyes of a detector see of them."""
+"""The clips of a team's own collection, and what the encoder of a detector sees of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipeline.footage.tombstones import forgotten
 from pipeline.learn.data import origin_weight
 from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.views import features_of_views
-from pipeline.learn.networks.eyes import Eyes
+from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.origin import Examples, seen
 from pipeline.learn.overlap import known_files
 from pipeline.learn.weights import Detector
@@ -111,7 +111,7 @@ def read(
     cfg: AdaptApp,
     settings: TrainApp,
     detector: Detector,
-    eyes: Eyes,
+    origin: OriginNet,
     collection: str,
     packed: Packed,
 ) -> Own:
@@ -123,7 +123,7 @@ def read(
         cfg: how.
         settings: those that the detector was trained with; they say what rendered clips count.
         detector: whose format of clips is taken.
-        eyes: those of the detector.
+        origin: that of the detector.
         collection: a folder or a URL.
         packed: the samples that the detector was trained on.
 
@@ -160,7 +160,7 @@ def read(
         )
     files = [row for row in index if row.path in chosen]
     clips = [clip for row in files for clip in chosen[row.path]]
-    views = _see(detector, eyes, clips, clips_folder, work, cfg.run)
+    views = _see(detector, origin, clips, clips_folder, work, cfg.run)
     # Where they count nothing, none is among the files.
     shown = files if settings.rendered_weight.origin else index
     return Own(
@@ -265,14 +265,14 @@ def _kept(path: Path) -> NDArray[np.float16] | None:
 
 
 def _see(
-    detector: Detector, eyes: Eyes, clips: Sequence[Clip], folder: Path, work: Path, run: Run
+    detector: Detector, origin: OriginNet, clips: Sequence[Clip], folder: Path, work: Path, run: Run
 ) -> NDArray[np.float16]:
     """Features (N, K, F) of the views of clips; each is seen once, and kept by its hash."""
     device = device_of(run)
     made_by = workdir.key(
         workdir.code_sha256(*_CODE),
         device,
-        eyes.architecture(),
+        origin.architecture(),
         detector.card["encoder_sha256"],
         detector.card["preprocessing"],
         torch.__version__,
@@ -283,12 +283,12 @@ def _see(
     kept_views = ((sha256, _kept(path)) for sha256, path in paths.items())
     views = {sha256: found for sha256, found in kept_views if found is not None}
     todo = {clip.pixels_sha256: clip for clip in clips if clip.pixels_sha256 not in views}
-    encoder = eyes.encoder.to(device).eval()
+    encoder = origin.encoder.to(device).eval()
 
     def see(clip: Clip) -> None:
         frames = torch.from_numpy(video.decode(read_clip(folder, clip))[None]).to(device)
         with torch.inference_mode():
-            found = features_of_views(encoder, frames, eyes.every_frames)[0].half().cpu().numpy()
+            found = features_of_views(encoder, frames, origin.every_frames)[0].half().cpu().numpy()
         partial = paths[clip.pixels_sha256].with_suffix(".partial")
         with partial.open("wb") as file:
             np.save(file, found)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.learn.networks.base import Kind, Network, Rebuilding, State, Streaming
-from pipeline.learn.networks.eyes import Eyes
+from pipeline.learn.networks.origin import OriginNet
 from pipeline.store.manifest import IS_DISCHARGE, IS_REAL
 
 
@@ -23,69 +23,70 @@ class ProductNet(Network):
     """Logits of the classes from the log odds of the origin and those of the discharge.
 
     Args:
-        pixels: answers on the discharge; what it says of the origin is left out.
-        eyes: answer on the origin.
+        discharge: answers on the discharge; what it says of the origin is left out.
+        origin: answers on the origin.
     """
 
-    pixels: Network
+    discharge: Network
     discharge_scale: Tensor
     """What the log odds of the discharge are multiplied by, a number, to be as sure as right."""
 
-    def __init__(self, pixels: Network, eyes: Eyes) -> None:
+    def __init__(self, discharge: Network, origin: OriginNet) -> None:
         super().__init__()
-        self.pixels, self.eyes = pixels, eyes
+        self.discharge, self.origin = discharge, origin
         self.register_buffer("discharge_scale", torch.ones(()))
-        self.num_features = pixels.num_features + eyes.num_features
+        self.num_features = discharge.num_features + origin.num_features
 
     def architecture(self) -> dict[str, Any]:
         """JSON values that the same network is rebuilt from, weights apart."""
         return {
             "name": "product",
-            "pixels": self.pixels.architecture(),
-            "eyes": self.eyes.architecture(),
+            "discharge": self.discharge.architecture(),
+            "origin": self.origin.architecture(),
         }
 
     def embed(self, clips: Tensor) -> Tensor:
-        """Clips to features, (B, D): what `pixels` finds, then what the eyes see."""
-        return torch.cat([self.pixels.embed(clips), self.eyes.see(clips)], dim=-1)
+        """Clips to features, (B, D): those for the discharge, then those for the origin."""
+        return torch.cat([self.discharge.embed(clips), self.origin.embed(clips)], dim=-1)
 
     def classify(self, features: Tensor) -> Tensor:
         """Features (B, D) to logits (B, 4)."""
-        found, seen = features.split([self.pixels.num_features, self.eyes.num_features], dim=-1)
-        return self._joined(self.pixels.classify(found), seen)
+        sizes = [self.discharge.num_features, self.origin.num_features]
+        of_discharge, of_origin = features.split(sizes, dim=-1)
+        return self._joined(self.discharge.classify(of_discharge), of_origin)
 
     def frozen(self) -> dict[str, nn.Module]:
-        """The encoder of the eyes, by the name of the module."""
-        return {"eyes.encoder": self.eyes.encoder}
+        """The encoder behind the answer on the origin, by the name of the module."""
+        return {"origin.encoder": self.origin.encoder}
 
-    def _joined(self, logits: Tensor, seen: Tensor) -> Tensor:
+    def _joined(self, logits: Tensor, of_origin: Tensor) -> Tensor:
         discharge = self.discharge_scale * discharge_log_odds(logits)
-        return product_logits(self.eyes.log_odds(seen), discharge)
+        return product_logits(self.origin.log_odds(of_origin), discharge)
 
 
 class StreamingProductNet(ProductNet, Streaming):
     """A product of two answers that are both given at every frame of a stream."""
 
     def start(self, num_streams: int) -> State:
-        """The state before the first frame, zeros: that of `pixels` and that of the eyes."""
-        assert isinstance(self.pixels, Streaming)
-        pixels, eyes = self.pixels.start(num_streams), self.eyes.start(num_streams)
-        assert pixels.keys().isdisjoint(eyes), (sorted(pixels), sorted(eyes))
-        return {**pixels, **eyes}
+        """The state before the first frame, zeros: that of either answer."""
+        assert isinstance(self.discharge, Streaming)
+        first, second = self.discharge.start(num_streams), self.origin.start(num_streams)
+        assert first.keys().isdisjoint(second), (sorted(first), sorted(second))
+        return {**first, **second}
 
     def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
         """The next frames of every stream: (B, T, H, W, 3) to logits (B, T, 4), and the state."""
-        assert isinstance(self.pixels, Streaming)
-        seen, memory = self.eyes.advance(clips, state)
-        logits, after = self.pixels.advance(clips, state)
-        return self._joined(logits, seen), {**after, **memory}
+        assert isinstance(self.discharge, Streaming)
+        of_origin, memory = self.origin.advance(clips, state)
+        logits, after = self.discharge.advance(clips, state)
+        return self._joined(logits, of_origin), {**after, **memory}
 
 
-def product_of(pixels: Network, eyes: Eyes) -> ProductNet:
+def product_of(discharge: Network, origin: OriginNet) -> ProductNet:
     """The product of two answers, which streams where both of them do."""
-    if isinstance(pixels, Streaming) and eyes.can_stream:
-        return StreamingProductNet(pixels, eyes)
-    return ProductNet(pixels, eyes)
+    if isinstance(discharge, Streaming) and origin.can_stream:
+        return StreamingProductNet(discharge, origin)
+    return ProductNet(discharge, origin)
 
 
 def discharge_log_odds(logits: Tensor) -> Tensor:
@@ -111,7 +112,7 @@ def product_logits(origin: Tensor, discharge: Tensor) -> Tensor:
 
 
 def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> ProductNet:
-    return product_of(rebuilding.network(values["pixels"]), Eyes.rebuild(values["eyes"]))
+    return product_of(rebuilding.network(values["discharge"]), OriginNet.rebuild(values["origin"]))
 
 
 KIND = Kind(rebuild=_rebuild)

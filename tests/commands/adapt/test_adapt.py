@@ -49,8 +49,8 @@ def test_only_the_answer_on_the_origin_changes(done: Path) -> None:
     was, now = (weights.load(folder).network.state_dict() for folder in (done / "models", target))
     differing = {name for name in was if not torch.equal(was[name], now[name])}
     assert differing == {
-        *(f"eyes.{layer}.{part}" for layer in ("moving", "still") for part in ("weight", "bias")),
-        "eyes.motion_scale",
+        *(f"origin.{layer}.{part}" for layer in ("moving", "still") for part in ("weight", "bias")),
+        "origin.motion_scale",
     }
     encoder = weights.ENCODER
     assert (target / encoder).read_bytes() == (done / "models" / encoder).read_bytes()

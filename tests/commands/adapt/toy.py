@@ -86,7 +86,7 @@ def write_detector(folder: Path) -> None:
     data = PackedData(packed, cfg, cfg.run)
     found = features.read(str(there), packed)
     assert found is not None
-    eyes = fit_origin(data, found, cfg).eyes
+    origin = fit_origin(data, found, cfg).network
     torch.manual_seed(0)
     pixels = CausalNet(
         widths=(8, 8),
@@ -95,7 +95,7 @@ def write_detector(folder: Path) -> None:
         window=FORMAT.num_frames,
         size=FORMAT.size,
     )
-    network = product_of(pixels, eyes)
+    network = product_of(pixels, origin)
     (folder / "models").mkdir()
     weights.save(
         folder / "models",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.learn.encoders.base import Encoder, Joined
-from pipeline.learn.networks.eyes import Eyes
+from pipeline.learn.networks.origin import OriginNet
 
 
 class Colours(Encoder):
@@ -45,12 +45,12 @@ class Pace(Colours):
         return means[:, -1] - means[:, 0]
 
 
-def colour_eyes(*, window: int = 8, every_frames: int = 4) -> Eyes:
-    """Eyes with an opinion on mean colours."""
-    eyes = Eyes(Colours(), window=window, every_frames=every_frames)
+def colour_origin(*, window: int = 8, every_frames: int = 4) -> OriginNet:
+    """An answer on the origin with an opinion on mean colours."""
+    origin = OriginNet(Colours(), window=window, every_frames=every_frames)
     torch.manual_seed(2)
-    _opine(eyes, std=4.0)
-    return eyes
+    _opine(origin, std=4.0)
+    return origin
 
 
 def write_checkpoint(folder: Path, seed: int = 0) -> str:
@@ -78,24 +78,24 @@ def write_checkpoint(folder: Path, seed: int = 0) -> str:
     return f"hf:{folder}"
 
 
-def checkpoint_eyes(
+def checkpoint_origin(
     folder: Path, *, window: int = 8, every_frames: int = 4, num_encoders: int = 1
-) -> Eyes:
-    """Eyes with an opinion on what one or more such DINOv2 see; they can be saved and rebuilt."""
+) -> OriginNet:
+    """An answer by what one or more such DINOv2 see, which can be saved and rebuilt."""
     from pipeline.learn.encoders.hf import HfEncoder
 
     names = [write_checkpoint(folder / str(seed), seed) for seed in range(num_encoders)]
     parts = [HfEncoder.from_checkpoint(name.removeprefix("hf:")) for name in names]
     encoder = parts[0] if num_encoders == 1 else Joined(parts)
-    eyes = Eyes(encoder, window=window, every_frames=every_frames)
+    origin = OriginNet(encoder, window=window, every_frames=every_frames)
     torch.manual_seed(2)
-    _opine(eyes, std=2.0)
-    return eyes
+    _opine(origin, std=2.0)
+    return origin
 
 
-def _opine(eyes: Eyes, std: float) -> None:
-    for layer in (eyes.moving, eyes.still):
+def _opine(origin: OriginNet, std: float) -> None:
+    for layer in (origin.moving, origin.still):
         torch.nn.init.normal_(layer.weight, std=std)
         torch.nn.init.constant_(layer.bias, 0.5)
     # So little that some clips of noise move more than that, and some less.
-    torch.nn.init.constant_(eyes.motion_scale, 40.0)
+    torch.nn.init.constant_(origin.motion_scale, 40.0)

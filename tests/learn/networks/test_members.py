@@ -12,7 +12,7 @@ from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Streaming
 from pipeline.learn.networks.members import Member, members_net
 from pipeline.learn.networks.product import product_of
-from tests.learn.encoders.tiny import checkpoint_eyes, colour_eyes
+from tests.learn.encoders.tiny import checkpoint_origin, colour_origin
 from tests.learn.networks.nets import opinionated, random_clips, small_causal, small_frame
 from tests.learn.toy import FORMAT
 
@@ -71,10 +71,10 @@ def test_members_are_rebuilt_from_their_architecture() -> None:
 
 
 def test_members_with_encoders_are_saved_and_loaded(tmp_path: Path) -> None:
-    eyes = [checkpoint_eyes(tmp_path / name) for name in ("first", "second")]
+    origins = [checkpoint_origin(tmp_path / name) for name in ("first", "second")]
     pixels = [small_causal(), small_causal()]
     torch.nn.init.normal_(pixels[1].head.weight, std=3.0)
-    made = [product_of(*parts).eval() for parts in zip(pixels, eyes, strict=True)]
+    made = [product_of(*parts).eval() for parts in zip(pixels, origins, strict=True)]
     members = [Member(one, 1.0) for one in made]
     network, clips = members_net(members), random_clips(2, FORMAT.num_frames)
     models = tmp_path / "models"
@@ -93,9 +93,9 @@ def test_a_member_without_a_temperature_is_refused(temperature: object) -> None:
         rebuild(architecture)
 
 
-def test_eyes_of_members_are_frozen_parts_under_their_number() -> None:
-    members = [Member(product_of(small_causal(), colour_eyes()), 1.0) for _ in range(2)]
+def test_encoders_of_members_are_frozen_parts_under_their_number() -> None:
+    members = [Member(product_of(small_causal(), colour_origin()), 1.0) for _ in range(2)]
     assert list(members_net(members).frozen()) == [
-        "members.0.eyes.encoder",
-        "members.1.eyes.encoder",
+        "members.0.origin.encoder",
+        "members.1.origin.encoder",
     ]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Streaming
-from pipeline.learn.networks.eyes import Eyes
+from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.networks.product import (
     StreamingProductNet,
     discharge_log_odds,
@@ -16,7 +16,7 @@ from pipeline.learn.networks.product import (
     product_of,
 )
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
-from tests.learn.encoders.tiny import Pace, checkpoint_eyes, colour_eyes
+from tests.learn.encoders.tiny import Pace, checkpoint_origin, colour_origin
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
 
 EXACT = {"rtol": 0, "atol": 1e-5}
@@ -24,7 +24,7 @@ REAL, DISCHARGE = torch.tensor(IS_REAL), torch.tensor(IS_DISCHARGE)
 
 
 def network() -> StreamingProductNet:
-    found = product_of(small_causal(), colour_eyes()).eval()
+    found = product_of(small_causal(), colour_origin()).eval()
     assert isinstance(found, StreamingProductNet)
     found.discharge_scale.fill_(0.7)
     return found
@@ -52,11 +52,11 @@ def test_classes_are_the_product_of_two_probabilities() -> None:
 def test_what_the_pixels_say_of_a_discharge_leaves_the_origin_as_it_is() -> None:
     made, clips = network(), random_clips(3, 8)
     real, fired = marginals(made(clips))
-    torch.nn.init.normal_(made.pixels.head.weight, std=3.0)
+    torch.nn.init.normal_(made.discharge.head.weight, std=3.0)
     real_after, fired_after = marginals(made(clips))
     torch.testing.assert_close(real_after, real, **EXACT)
     assert (fired_after - fired).abs().max() > 0.05
-    expected = made.eyes.log_odds(made.eyes.see(clips)).sigmoid()
+    expected = made.origin.log_odds(made.origin.embed(clips)).sigmoid()
     torch.testing.assert_close(real, expected, **EXACT)
 
 
@@ -64,12 +64,12 @@ def test_what_the_pixels_say_of_a_discharge_leaves_the_origin_as_it_is() -> None
 def test_what_the_eyes_say_of_the_origin_leaves_the_discharge_as_it_is() -> None:
     made, clips = network(), random_clips(3, 8)
     real, fired = marginals(made(clips))
-    for layer in (made.eyes.moving, made.eyes.still):
+    for layer in (made.origin.moving, made.origin.still):
         layer.bias += 2.0
     real_after, fired_after = marginals(made(clips))
     torch.testing.assert_close(fired_after, fired, **EXACT)
     assert (real_after - real).abs().max() > 0.05
-    expected = (0.7 * discharge_log_odds(made.pixels(clips))).sigmoid()
+    expected = (0.7 * discharge_log_odds(made.discharge(clips))).sigmoid()
     torch.testing.assert_close(fired, expected, **EXACT)
 
 
@@ -77,8 +77,8 @@ def test_what_the_eyes_say_of_the_origin_leaves_the_discharge_as_it_is() -> None
 def test_what_the_pixels_say_of_the_origin_is_left_out() -> None:
     made, clips = network(), random_clips(3, 8)
     before = made(clips)
-    made.pixels.head.bias += torch.where(REAL, 2.0, -2.0)
-    logits = made.pixels(clips)
+    made.discharge.head.bias += torch.where(REAL, 2.0, -2.0)
+    logits = made.discharge(clips)
     # It does change the odds of a discharge, unless these are the same in either origin.
     odds = 0.7 * discharge_log_odds(logits)
     torch.testing.assert_close(marginals(made(clips))[0], marginals(before)[0], **EXACT)
@@ -116,9 +116,9 @@ def test_streams_join_and_leave_by_the_first_axis_of_the_state() -> None:
 
 
 def test_it_streams_where_both_parts_do() -> None:
-    assert isinstance(product_of(small_causal(), colour_eyes()), Streaming)
-    video = Eyes(Pace(), window=8, every_frames=3)
-    for made in (product_of(small_frame(), colour_eyes()), product_of(small_causal(), video)):
+    assert isinstance(product_of(small_causal(), colour_origin()), Streaming)
+    video = OriginNet(Pace(), window=8, every_frames=3)
+    for made in (product_of(small_frame(), colour_origin()), product_of(small_causal(), video)):
         assert not isinstance(made, Streaming)
         assert made.eval()(random_clips(2, 8)).shape == (2, len(CLASSES))
 
@@ -127,14 +127,14 @@ def test_features_are_those_of_both_parts() -> None:
     made, clips = network(), random_clips(2, 8)
     found = made.embed(clips)
     assert found.shape == (2, made.num_features)
-    expected = torch.cat([made.pixels.embed(clips), made.eyes.see(clips)], dim=1)
+    expected = torch.cat([made.discharge.embed(clips), made.origin.embed(clips)], dim=1)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(made.classify(found), made(clips))
 
 
 @pytest.mark.parametrize("pixels", [small_causal, small_frame])
 def test_it_is_rebuilt_from_its_architecture(tmp_path: Path, pixels) -> None:
-    made = product_of(pixels(), checkpoint_eyes(tmp_path / "dino")).eval()
+    made = product_of(pixels(), checkpoint_origin(tmp_path / "dino")).eval()
     made.discharge_scale.fill_(0.7)
     again = rebuild(made.architecture()).eval()
     assert type(again) is type(made)
@@ -149,8 +149,8 @@ def test_every_tensor_has_one_name_and_the_state_of_streams_too() -> None:
     values = made.state_dict()
     pointers = [value.data_ptr() for value in values.values() if value.numel()]
     assert len(pointers) == len(set(pointers))
-    assert {name.split(".")[0] for name in values} == {"pixels", "eyes", "discharge_scale"}
-    both = [made.pixels.start(1), made.eyes.start(1)]
+    assert {name.split(".")[0] for name in values} == {"discharge", "origin", "discharge_scale"}
+    both = [made.discharge.start(1), made.origin.start(1)]
     assert not both[0].keys() & both[1].keys()
     assert made.start(1).keys() == both[0].keys() | both[1].keys()
 
@@ -158,4 +158,4 @@ def test_every_tensor_has_one_name_and_the_state_of_streams_too() -> None:
 def test_nothing_of_the_eyes_is_trained_with_the_rest() -> None:
     made = network()
     grouped = {id(p) for group in made.parameter_groups() for p in group.parameters}
-    assert grouped == {id(p) for p in made.pixels.parameters()}
+    assert grouped == {id(p) for p in made.discharge.parameters()}

@@ -1,4 +1,4 @@
-"""An answer on the origin from what a frozen encoder sees, a few views a clip."""
+"""An answer on the origin: a frozen encoder with a linear head."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.views import features_of_views, first_view, num_views
 
 
-class Eyes(nn.Module):
-    """Log odds of real against fictional, from what the views of an encoder have in common.
+class OriginNet(nn.Module):
+    """Log odds of real against fictional, from the views that an encoder has of a clip.
 
     Of the last views, as many as a clip has: the mean of each feature, and its standard deviation
     over them, which says how the picture moves. One linear layer answers from both, another from
@@ -49,7 +49,7 @@ class Eyes(nn.Module):
         self.requires_grad_(False)
 
     def architecture(self) -> dict[str, Any]:
-        """JSON values that `Eyes.rebuild` makes the same of, weights apart."""
+        """JSON values that `OriginNet.rebuild` makes the same of, weights apart."""
         return {
             "encoder": self.encoder.architecture(),
             "window": self.window,
@@ -58,30 +58,30 @@ class Eyes(nn.Module):
         }
 
     @classmethod
-    def rebuild(cls, architecture: Mapping[str, Any]) -> Eyes:
-        """The eyes of an `architecture()`, with fresh weights.
+    def rebuild(cls, architecture: Mapping[str, Any]) -> OriginNet:
+        """The network of an `architecture()`, with fresh weights.
 
         Raises:
             UserError: no such encoder exists.
             KeyError, TypeError, ValueError: values that fit no encoder, or views of other frames
                 than those that are taken here.
         """
-        eyes = cls(
+        made = cls(
             encoders.rebuild(architecture["encoder"]),
             window=architecture["window"],
             every_frames=architecture["every_frames"],
         )
-        if architecture["first_frame"] != first_view(eyes.every_frames):
+        if architecture["first_frame"] != first_view(made.every_frames):
             raise ValueError(f"its first view is frame {architecture['first_frame']} of a clip")
-        return eyes
+        return made
 
     @property
     def can_stream(self) -> bool:
         """Whether frames can be seen one by one."""
         return self.encoder.modality == "picture"
 
-    def see(self, clips: Tensor) -> Tensor:
-        """What is seen of whole clips: (B, T, H, W, 3) in [0, 255] to (B, num_features)."""
+    def embed(self, clips: Tensor) -> Tensor:
+        """Whole clips to features: (B, T, H, W, 3) in [0, 255] to (B, num_features)."""
         return pooled(features_of_views(self.encoder, clips, self.every_frames))
 
     def start(self, num_streams: int) -> dict[str, Tensor]:
@@ -149,10 +149,10 @@ class Eyes(nn.Module):
 
 
 @runtime_checkable
-class Seeing(Protocol):
-    """A network whose answer on the origin is that of its eyes alone, which can be refitted."""
+class HasOrigin(Protocol):
+    """A network whose answer on the origin is that of one part alone, which can be refitted."""
 
-    eyes: Eyes
+    origin: OriginNet
 
 
 def pooled(views: Tensor, is_there: Tensor | None = None) -> Tensor:
