@@ -14,12 +14,12 @@ from pipeline.config import Run, TrainConfig
 from pipeline.errors import UserError
 from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import BalancedSampler, InOrder, Sampler
-from pipeline.store.manifest import CLASSES, class_index, is_rendered
+from pipeline.store.manifest import CLASSES, REAL_SHOOTING, class_index, is_rendered
 from pipeline.store.packed import INDEX, Packed
 
 log = logging.getLogger(__name__)
 
-_SHOOTING = "real_shooting"
+_SHOOTING = CLASSES[REAL_SHOOTING]
 
 
 class PackedData(pl.LightningDataModule):

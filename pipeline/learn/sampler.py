@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,16 +73,12 @@ class BalancedSampler:
     def draw(self) -> NDArray[np.int64]:
         """The rows of the current epoch, shuffled."""
         rng = np.random.default_rng([self.seed, self.epoch])
-        classes = np.unique(self.labels)
+        classes = list(self._classes())
+        quotas = divide(len(self), np.ones(len(classes)), rng)
         drawn = []
-        for label, quota in zip(
-            classes, divide(len(self), np.ones(len(classes)), rng), strict=True
-        ):
-            in_class = self.labels == label
-            names, sizes = np.unique(self.sources[in_class], return_counts=True)
-            shares = divide(quota, sizes ** (1 - self.source_balance), rng)
-            for name, share in zip(names, shares, strict=True):
-                group = self.rows[in_class & (self.sources == name)]
+        for (sources, weights), quota in zip(classes, quotas, strict=True):
+            for source, share in zip(sources, divide(quota, weights, rng), strict=True):
+                group = self.rows[source]
                 num_rounds = math.ceil(share / len(group))
                 rounds = rng.permuted(np.tile(group, (num_rounds, 1)), axis=1)
                 drawn.append(rounds.ravel()[:share])
@@ -90,14 +87,19 @@ class BalancedSampler:
     def odds(self) -> NDArray[np.float64]:
         """How often each row is drawn on average, as a share of all draws."""
         shares = np.zeros(len(self.rows))
-        classes = np.unique(self.labels)
-        for label in classes:
+        classes = list(self._classes())
+        for sources, weights in classes:
+            for source, weight in zip(sources, weights / weights.sum(), strict=True):
+                shares[source] = weight / source.sum() / len(classes)
+        return shares
+
+    def _classes(self) -> Iterator[tuple[list[NDArray[np.bool_]], NDArray[np.floating]]]:
+        """For each class a mask of the rows of each of its sources, and how much these weigh."""
+        for label in np.unique(self.labels):
             in_class = self.labels == label
             names, sizes = np.unique(self.sources[in_class], return_counts=True)
-            weights = sizes ** (1 - self.source_balance)
-            for name, size, weight in zip(names, sizes, weights / weights.sum(), strict=True):
-                shares[in_class & (self.sources == name)] = weight / size / len(classes)
-        return shares
+            masks = [in_class & (self.sources == name) for name in names]
+            yield masks, sizes ** (1 - self.source_balance)
 
 
 def divide(total: int, weights: NDArray[np.floating], rng: np.random.Generator) -> list[int]:
