@@ -171,7 +171,7 @@ def test_they_are_rebuilt_from_their_architecture_and_never_trained(
 ) -> None:
     origin = checkpoint_origin(tmp_path / "dino", num_encoders=num_encoders)
     again = OriginNet.rebuild(origin.architecture())
-    assert not again.log_odds(again.see(random_clips(1, 8))).any()
+    assert not again.log_odds(again.embed(random_clips(1, 8))).any()
     again.load_state_dict(origin.state_dict())
     clips = random_clips(2, 8)
     assert torch.equal(again.embed(clips), origin.embed(clips))
