@@ -28,7 +28,7 @@ MAX_FPR = 0.01
 
 
 @dataclass(frozen=True)
-class Sample:
+class Subset:
     """Some clips of a part."""
 
     part: Scored
@@ -54,10 +54,10 @@ def rank(*names: str) -> bytes:
     return hashlib.sha256("\0".join(names).encode()).digest()
 
 
-def sample(part: Scored, most: int) -> Sample:
+def subset(part: Scored, most: int) -> Subset:
     """At most `most` labelled clips of a part, of its classes in turn, and of recordings in turn.
 
-    A smaller sample is the beginning of a larger one.
+    A smaller one is the beginning of a larger one.
     """
     known = np.flatnonzero(pc.is_valid(part.clips["discharge"]).to_numpy(zero_copy_only=False))
     clips = part.clips.take(known)
@@ -74,7 +74,7 @@ def sample(part: Scored, most: int) -> Sample:
     for _, number, key, place in sorted(spread):
         order.append((turns[number], key, place))
         turns[number] += 1
-    return Sample(part, known[[place for *_, place in sorted(order)[:most]]])
+    return Subset(part, known[[place for *_, place in sorted(order)[:most]]])
 
 
 def drawn(transform: Transform, strength: float, **forced: Any) -> Change:
@@ -93,9 +93,9 @@ def generator(clip_id: str, name: str) -> np.random.Generator:
 
 
 def score(
-    evidence: Evidence, chosen: Sample, changes: Mapping[str, Change], title: str
+    evidence: Evidence, chosen: Subset, changes: Mapping[str, Change], title: str
 ) -> dict[str, pa.Table]:
-    """Rows of `SCORE_SCHEMA` for the clips of a sample after each change; a clip is read once."""
+    """Rows of `SCORE_SCHEMA` for the clips of a subset after each change; a clip is read once."""
     names, ids = list(changes), chosen.clips["clip_id"].to_pylist()
     latest: dict[int, Frames] = {}
 

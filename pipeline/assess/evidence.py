@@ -148,7 +148,7 @@ class Gallery:
     caption: str = ""
 
 
-Block = Table | Figure | Gallery
+Panel = Table | Figure | Gallery
 Csv = tuple[Sequence[str], Sequence[Sequence[Any]]]
 """Header and rows."""
 
@@ -160,7 +160,7 @@ class Section:
     lead: str
     """A few sentences for a reader without the vocabulary: what was asked, and how."""
     verdicts: Sequence[Verdict]
-    blocks: Sequence[Block] = ()
+    panels: Sequence[Panel] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """JSON under the suite's name in `metrics.json`; no NaN, what is unknown is None."""
     plots: Mapping[str, Csv] = field(default_factory=dict)

@@ -137,8 +137,8 @@ class Examples:
         taken: Counter[tuple[str, bool]] = Counter()
         chosen = []
         for number in np.argsort(-num_recordings, kind="stable").tolist():
-            look = self.origin[first[number]], bool(rendered[number])
-            taken[look] += 1
-            if taken[look] <= MOST_SOURCES:
+            kind = self.origin[first[number]], bool(rendered[number])
+            taken[kind] += 1
+            if taken[kind] <= MOST_SOURCES:
                 chosen.append(number)
         return [str(names[number]) for number in sorted(chosen)]

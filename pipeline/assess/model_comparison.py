@@ -41,7 +41,7 @@ def examine(
             "interval of the difference that holds 0 shows no difference."
         ),
         verdicts=[_verdict(part, differences, name) for part, differences in found.items()],
-        blocks=[_table(part, differences, name) for part, differences in found.items()],
+        panels=[_table(part, differences, name) for part, differences in found.items()],
         metrics=as_json({"other": name, "parts": found}),
         plots={"differences.csv": (_HEADER, list(_rows(found)))},
         rows=tables(second),

@@ -20,26 +20,26 @@ def part(sources: tuple[Source, ...] = toy.SOURCES) -> Scored:
 
 def test_a_sample_takes_classes_in_turn_until_one_is_used_up() -> None:
     sources = (Source("a", "real", 1, 10), Source("b", "game", 10, 10))
-    found = altered_clips.sample(part(sources), 32).examples.actual
+    found = altered_clips.subset(part(sources), 32).examples.actual
     # A recording holds five clips, so there are five real shootings.
     assert np.bincount(found, minlength=4).tolist() == [5, 9, 9, 9]
 
 
 def test_a_sample_spreads_over_recordings() -> None:
     sources = (Source("a", "real", 6, 6), Source("b", "game", 6, 6))
-    found = altered_clips.sample(part(sources), 24)
+    found = altered_clips.subset(part(sources), 24)
     assert len(set(found.clips["recording"].to_pylist())) == 24
 
 
 def test_a_sample_is_the_beginning_of_a_larger_one_and_knows_no_order() -> None:
     whole = part()
     small, large = (
-        altered_clips.sample(whole, most).clips["clip_id"].to_pylist() for most in (20, 50)
+        altered_clips.subset(whole, most).clips["clip_id"].to_pylist() for most in (20, 50)
     )
     assert large[:20] == small
     assert len(set(large)) == 50
     turned = replace(whole, clips=whole.clips.take(list(range(whole.clips.num_rows))[::-1]))
-    assert altered_clips.sample(turned, 20).clips["clip_id"].to_pylist() == small
+    assert altered_clips.subset(turned, 20).clips["clip_id"].to_pylist() == small
 
 
 def test_a_clip_without_a_label_is_not_drawn() -> None:
@@ -47,7 +47,7 @@ def test_a_clip_without_a_label_is_not_drawn() -> None:
     labels = [None if row % 2 else row % 4 // 2 for row in range(whole.clips.num_rows)]
     place = whole.clips.schema.get_field_index("discharge")
     table = whole.clips.set_column(place, "discharge", pa.array(labels, pa.int8()))
-    rows = altered_clips.sample(replace(whole, clips=table), 1000).rows
+    rows = altered_clips.subset(replace(whole, clips=table), 1000).rows
     assert sorted(rows.tolist()) == list(range(0, whole.clips.num_rows, 2))
 
 
@@ -83,7 +83,7 @@ def test_scores_are_of_the_changed_clip_and_each_clip_is_read_once() -> None:
         return np.stack([share, 1 - share, 0 * share, 0 * share], axis=1)
 
     evidence = replace(toy.evidence(predict=predict), batch_size=3)
-    chosen = altered_clips.sample(replace(evidence.parts[0], read=read), 10)
+    chosen = altered_clips.subset(replace(evidence.parts[0], read=read), 10)
     changes = {"none": lambda frames, _: frames, "more": lambda frames, _: frames + 100}
     found = altered_clips.score(evidence, chosen, changes, "")
     assert found["none"]["score"].to_numpy() == pytest.approx(chosen.rows / 255)

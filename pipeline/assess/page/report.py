@@ -164,9 +164,9 @@ def _figures(
         **{f"scores-{i}": part_figures.scores(one) for i, one in enumerate(series)},
     }
     for suite in suites:
-        for number, block in enumerate(suite.section.blocks):
-            if isinstance(block, Figure):
-                specs[figure_id(suite.name, number)] = block.spec
+        for number, panel in enumerate(suite.section.panels):
+            if isinstance(panel, Figure):
+                specs[figure_id(suite.name, number)] = panel.spec
     return {
         name: {"json": _embedded(spec), "height": f"{spec['layout']['height']}px"}
         for name, spec in specs.items()
@@ -175,7 +175,7 @@ def _figures(
 
 
 def figure_id(suite: str, number: int) -> str:
-    """The id of a suite's block in the page."""
+    """The id of a suite's panel in the page."""
     return f"{suite}-{number}"
 
 
@@ -206,7 +206,7 @@ def _embedded(values: Any) -> str:
 
 
 def _is(kind: type) -> Callable[[object], bool]:
-    return lambda block: isinstance(block, kind)
+    return lambda panel: isinstance(panel, kind)
 
 
 def _csp_hash(script: str) -> str:

@@ -49,7 +49,7 @@ def run(evidence: Evidence) -> Section:
             for part in evidence.parts
             for name in _SUBJECTS
         ],
-        blocks=[_table(name, evidence.parts, found) for name in _SUBJECTS],
+        panels=[_table(name, evidence.parts, found) for name in _SUBJECTS],
         metrics=as_json(
             {
                 part.name: {**found[part.name], "confusion": _confusion(part)}

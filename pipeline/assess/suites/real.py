@@ -68,7 +68,7 @@ def run(evidence: Evidence) -> Section:
             for number, part in enumerate(evidence.parts)
             for verdict in _verdicts(part, found[part.name], first=number == 0)
         ],
-        blocks=[
+        panels=[
             _source_table(evidence.parts),
             *(_table(part, by, found[part.name][by]) for part in evidence.parts for by in _UNITS),
         ],

@@ -53,7 +53,7 @@ def split(name: str, sources: tuple[toy.Source, ...]) -> Scored:
 
 
 def suites(text: str = "plain") -> list[Examined]:
-    """A suite with every kind of block and verdict, whose words are `text`."""
+    """A suite with every kind of panel and verdict, whose words are `text`."""
     verdicts = [Verdict(state, state, f"{text} is {state}") for state in STATES]
     table = Table(
         f"Table of {text}",
@@ -66,7 +66,7 @@ def suites(text: str = "plain") -> list[Examined]:
     section = Section(
         lead=text,
         verdicts=verdicts,
-        blocks=[table, Figure(text, spec, text), Gallery(text, [picture], text)],
+        panels=[table, Figure(text, spec, text), Gallery(text, [picture], text)],
         metrics={"answer": 42},
         plots={"curve.csv": (("x", "y"), [(1, 0.5), (2, None)])},
         rows={"rows.parquet": pa.table({"x": [1, 2]})},

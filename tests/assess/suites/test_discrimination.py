@@ -92,8 +92,8 @@ def test_each_part_has_its_own_verdicts_columns_and_confusion() -> None:
     second = Scored("unseen", "Sources held out of training", unseen, toy.frames, "2" * 64)
     section = discrimination.run(replace(made, parts=[*made.parts, second]))
     assert [v.name for v in section.verdicts][3] == "better_than_chance_shooting_unseen"
-    assert {len(table.columns) for table in section.blocks} == {3}
-    assert all(len(row) == 3 for table in section.blocks for row in table.rows)
+    assert {len(table.columns) for table in section.panels} == {3}
+    assert all(len(row) == 3 for table in section.panels for row in table.rows)
     for part in (made.parts[0], second):
         examples, found = part.examples, section.metrics[part.name]
         assert found["origin"]["auroc"]["value"] == pytest.approx(
@@ -112,7 +112,7 @@ def test_rates_that_the_sample_cannot_show_say_what_they_would_need() -> None:
     shooting = section.metrics["test"]["shooting"]
     assert shooting["tpr_at_fpr_0.0001"]["reason"] == "needs 10,000 negatives, has 1,000"
     assert 0.5 < shooting[PARTIAL_AUROC]["low"] < shooting[PARTIAL_AUROC]["value"]
-    written = [cell.soft for row in section.blocks[0].rows for cell in row]
+    written = [cell.soft for row in section.panels[0].rows for cell in row]
     assert "needs 10,000 negatives, has 1,000" in written
 
 

@@ -64,7 +64,7 @@ def test_without_real_footage_it_says_so() -> None:
         ("origin_on_real_footage", "grey")
     ]
     assert "there is no real footage" in section.verdicts[0].says
-    assert "every source labelled real is an imitation" in section.blocks[0].caption
+    assert "every source labelled real is an imitation" in section.panels[0].caption
 
 
 def test_without_imitations_real_footage_is_judged_by_itself() -> None:
@@ -114,7 +114,7 @@ def test_where_all_fiction_is_rendered_the_origin_cannot_be_judged() -> None:
 
 
 def test_sources_of_real_footage_stand_with_authority_licence_and_counts() -> None:
-    rows = real.run(evidence(*CAMERAS, *IMITATIONS, *GAMES)).blocks[0].rows
+    rows = real.run(evidence(*CAMERAS, *IMITATIONS, *GAMES)).panels[0].rows
     assert [cell.text for cell in rows[0]] == ["phone-0", "test", "released", "CC0-1.0", "15", "75"]
     assert len(rows) == len(CAMERAS)
 

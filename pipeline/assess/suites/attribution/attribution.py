@@ -105,7 +105,7 @@ def run(evidence: Evidence) -> Section:
             "how frequent it is."
         ),
         verdicts=[_verdict(name, areas, shares) for name in ("border", "overlay")],
-        blocks=[
+        panels=[
             *_galleries(evidence, mistakes, targets, effects),
             *([_region_table(areas, shares)] if len(shares) else []),
         ],

@@ -27,12 +27,12 @@ from pipeline.assess.statistics.false_discoveries import beyond_chance
 from pipeline.assess.statistics.intervals import MIN_RECORDINGS
 from pipeline.assess.statistics.measured import Measured, as_json, rounded
 from pipeline.assess.statistics.summary import questions
-from pipeline.assess.suites.calibration.blocks import (
+from pipeline.assess.suites.calibration.panels import (
     ASKED,
     BRIER,
     FINE,
     Curve,
-    Look,
+    Finding,
     abstention_figure,
     abstention_table,
     brier_table,
@@ -64,7 +64,7 @@ def run(evidence: Evidence) -> Section:
     """Judge the probabilities of every part; nothing is predicted anew."""
     bootstrap, num_bins = evidence.settings.bootstrap, evidence.settings.num_bins
     wholes = [
-        Look(part.name, name, "", "", judge_calibration(question, num_bins, bootstrap))
+        Finding(part.name, name, "", "", judge_calibration(question, num_bins, bootstrap))
         for part in evidence.parts
         for name, question in questions(part.examples).items()
     ]
@@ -85,7 +85,7 @@ def run(evidence: Evidence) -> Section:
             _group_verdict(groups, beyond),
             *(_abstention_verdict(one) for one in curves),
         ],
-        blocks=[
+        panels=[
             *(reliability_figure(name, wholes) for name in ASKED),
             abstention_figure(curves),
             error_table(wholes),
@@ -105,7 +105,7 @@ def run(evidence: Evidence) -> Section:
     )
 
 
-def _groups(part: Scored, num_bins: int, bootstrap: Bootstrap) -> Iterator[Look]:
+def _groups(part: Scored, num_bins: int, bootstrap: Bootstrap) -> Iterator[Finding]:
     examples = part.examples
     question = questions(examples)[_ASKED_OF_GROUPS]
     origins, sources = sorted(set(examples.origin)), examples.largest_sources()
@@ -115,10 +115,10 @@ def _groups(part: Scored, num_bins: int, bootstrap: Bootstrap) -> Iterator[Look]
     ):
         for group in names:
             found = judge_calibration(question.among(labels == group), num_bins, bootstrap)
-            yield Look(part.name, _ASKED_OF_GROUPS, kind, str(group), found)
+            yield Finding(part.name, _ASKED_OF_GROUPS, kind, str(group), found)
 
 
-def _beyond_chance(groups: Sequence[Look]) -> set[int]:
+def _beyond_chance(groups: Sequence[Finding]) -> set[int]:
     """Numbers of the groups whose error is no chance, among all that could be compared."""
     chances = [None if one.found.null is None else one.found.null.p_value for one in groups]
     return {number for number, is_beyond in enumerate(beyond_chance(chances)) if is_beyond}
@@ -160,7 +160,7 @@ def _abstain(part: Scored, bootstrap: Bootstrap) -> Curve:
     )
 
 
-def _verdict(one: Look) -> Verdict:
+def _verdict(one: Finding) -> Verdict:
     name, found = f"{one.question}_{one.part}", one.found
     asked = f"{ASKED[one.question]} on \u201c{one.part}\u201d"
     if found.null is None:
@@ -184,7 +184,7 @@ def _verdict(one: Look) -> Verdict:
     return Verdict(name, one.state, f"{off}, no more than chance: {chance}{ending}")
 
 
-def _group_verdict(groups: Sequence[Look], beyond: set[int]) -> Verdict:
+def _group_verdict(groups: Sequence[Finding], beyond: set[int]) -> Verdict:
     bands = [one.found.null.high for one in groups if one.found.null]
     num_known = len(bands)
     if not bands:
@@ -243,7 +243,7 @@ def _abstention_verdict(one: Curve) -> Verdict:
 
 
 def _metrics(
-    wholes: Sequence[Look], groups: Sequence[Look], curves: Sequence[Curve]
+    wholes: Sequence[Finding], groups: Sequence[Finding], curves: Sequence[Curve]
 ) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     for one in wholes:
@@ -271,7 +271,7 @@ def _metrics_of(found: Calibration) -> dict[str, Any]:
     }
 
 
-def _bins(looks: Sequence[Look]) -> pa.Table:
+def _bins(found: Sequence[Finding]) -> pa.Table:
     rows = [
         {
             "part": one.part,
@@ -281,7 +281,7 @@ def _bins(looks: Sequence[Look]) -> pa.Table:
             "bin": number,
             **{name: values[number].item() for name, values in one.found.bins.items()},
         }
-        for one in looks
+        for one in found
         for number in range(len(one.found.bins.get("said", ())))
     ]
     return pa.Table.from_pylist(rows, _BINS)

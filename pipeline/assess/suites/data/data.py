@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.assess.audit.facts import DataFacts, facts
 from pipeline.assess.evidence import Csv, Evidence, Section
 from pipeline.assess.page.untrusted import plain
-from pipeline.assess.suites.data.blocks import blocks, offenders
+from pipeline.assess.suites.data.panels import offenders, panels
 from pipeline.assess.suites.data.verdicts import MAX_NAME, gap_verdicts, split_verdicts
 from pipeline.store.manifest import CLASSES
 
@@ -44,7 +44,7 @@ def section(data: DataFacts) -> Section:
             "collection has no splits: whether training saw any of it, these tables cannot tell."
         ),
         verdicts=[*split_verdicts(data), *gap_verdicts(data)],
-        blocks=blocks(data),
+        panels=panels(data),
         metrics=_metrics(data),
         plots={"composition.csv": _composition(data)},
         rows={

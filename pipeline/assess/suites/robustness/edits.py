@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import altered_clips, before_after
-from pipeline.assess.altered_clips import Change, Sample
+from pipeline.assess.altered_clips import Change, Subset
 from pipeline.assess.before_after import ASKED, Asked, Pair
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
@@ -36,7 +36,7 @@ Wanted = tuple[Names, str]
 
 @dataclass(frozen=True)
 class Effect:
-    """What the detector says of a sample after edits, one or two of `names`."""
+    """What the detector says of a subset after edits, one or two of `names`."""
 
     names: Names
     strength: str
@@ -52,8 +52,8 @@ class Effect:
 class Search:
     """What was tried, on which clips, and what the worst does to others."""
 
-    searched: Sample
-    confirmed: Sample
+    searched: Subset
+    confirmed: Subset
     limit: float | None
     """Of `altered.threshold`."""
     found: Measured | None
@@ -84,9 +84,9 @@ def search(evidence: Evidence, num_searched: int, num_confirmed: int) -> Search 
     Returns:
         A reason where the clips are of too few recordings.
     """
-    chosen = altered_clips.sample(evidence.parts[0], num_searched + num_confirmed)
+    chosen = altered_clips.subset(evidence.parts[0], num_searched + num_confirmed)
     few = min(num_searched, len(chosen.rows) // 2)
-    searched, others = (Sample(chosen.part, rows) for rows in np.split(chosen.rows, [few]))
+    searched, others = (Subset(chosen.part, rows) for rows in np.split(chosen.rows, [few]))
     for one in (searched, others):
         reason = _too_few(one) if few else "has no clips"
         if reason:
@@ -102,7 +102,7 @@ def search(evidence: Evidence, num_searched: int, num_confirmed: int) -> Search 
     return Search(searched, others, limit, found, singles, pairs, edit, pair)
 
 
-def _too_few(chosen: Sample) -> str | None:
+def _too_few(chosen: Subset) -> str | None:
     asked = questions(chosen.examples)
     reasons = (before_after.too_few(asked[one]) for one in ASKED)
     return next((reason for reason in reasons if reason), None)
@@ -118,7 +118,7 @@ def _singles() -> list[Wanted]:
 
 
 def _effects(
-    evidence: Evidence, chosen: Sample, wanted: Sequence[Wanted], limit: float | None, progress: str
+    evidence: Evidence, chosen: Subset, wanted: Sequence[Wanted], limit: float | None, progress: str
 ) -> list[Effect]:
     changes = {
         f"{' '.join(names)} {strength}": _change(names, strength) for names, strength in wanted

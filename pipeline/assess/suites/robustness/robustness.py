@@ -15,11 +15,11 @@ import pyarrow as pa
 from pipeline.assess import altered_clips, before_after, wording
 from pipeline.assess.before_after import ASKED, Asked, Pair
 from pipeline.assess.evidence import (
-    Block,
     Cell,
     Csv,
     Evidence,
     Figure,
+    Panel,
     Section,
     State,
     Table,
@@ -65,7 +65,7 @@ def run(evidence: Evidence) -> Section:
     """
     search = edits.search(evidence, NUM_SEARCHED, NUM_CONFIRMED)
     frozen = variants.read(evidence)
-    blocks: list[Block] = []
+    panels: list[Panel] = []
     rows: dict[str, pa.Table] = {}
     if isinstance(search, str):
         says = f"Too few recordings to search: it {search}."
@@ -84,7 +84,7 @@ def run(evidence: Evidence) -> Section:
                 pair.pairs,
             ),
         ]
-        blocks += [*_figures(search), _worst_table(search), _edit_table(search)]
+        panels += [*_figures(search), _worst_table(search), _edit_table(search)]
         rows["edited.parquet"] = altered_clips.stacked(
             (f"{_title(one)}, {one.strength}{clips}", one.table)
             for clips, tried in (
@@ -99,12 +99,12 @@ def run(evidence: Evidence) -> Section:
     else:
         what = "After one severe transform a clip, the same in every run,"
         verdicts.append(_judge("frozen_variants", what, frozen.pairs[edits.HARDEST]))
-        blocks += [_strength_table(frozen), _turned_table(frozen)]
+        panels += [_strength_table(frozen), _turned_table(frozen)]
         rows["variants.parquet"] = frozen.table
     return Section(
         lead=_LEAD,
         verdicts=verdicts,
-        blocks=blocks,
+        panels=panels,
         metrics=as_json(_metrics(search, frozen)),
         plots={"edits.csv": _edit_csv(search), "variants.csv": _variant_csv(frozen)},
         rows=rows,

@@ -56,12 +56,12 @@ def run(evidence: Evidence) -> Section:
     The share that is kept of what lies above chance judges the cues of the detector. What leaves a
     cue alone is red when surely more than half is kept, and at least 0.8; what destroys it is red
     when surely less than half is kept and the rest may be chance; motion is destroyed in fictional
-    clips alone too. That a frozen frame of all clips surely does worse is green. `probed.judge`,
-    `counterfactuals.judge` and `twins.Looks` say what makes a probe, turned decisions and twins
-    red. What is neither red nor surely good is amber; grey is what cannot be told, for want of
+    clips alone too. That a frozen frame of all clips surely does worse is green.
+    `probe_findings.judge`, `counterfactuals.judge` and `twins.Comparison` say what makes a probe,
+    turned decisions and twins red. What is neither red nor surely good is amber; grey is what cannot be told, for want of
     recordings or since the detector tells little from whole clips.
     """
-    chosen = altered_clips.sample(evidence.parts[0], NUM_CLIPS)
+    chosen = altered_clips.subset(evidence.parts[0], NUM_CLIPS)
     overlays = counterfactuals.overlays()
     tables = altered_clips.score(evidence, chosen, {**single_cue.CHANGES, **overlays}, "shortcuts")
     after = {name: Examples.from_clips(table) for name, table in tables.items()}
@@ -101,7 +101,7 @@ def run(evidence: Evidence) -> Section:
             counterfactuals.judge(flips, chosen),
             twins.judge(found),
         ],
-        blocks=[
+        panels=[
             probe_findings.table(cues),
             _pair_figure(pairs),
             _pair_table(pairs, len(chosen.examples)),

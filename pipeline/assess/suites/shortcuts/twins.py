@@ -45,7 +45,7 @@ _NOTHING = Measured.unknown("no moment in both looks")
 
 
 @dataclass(frozen=True)
-class Looks:
+class Comparison:
     """The real look of moments beside that of another origin, and what is said of both."""
 
     other: str
@@ -114,7 +114,7 @@ class Twins:
 
     rows: pa.Table
     """A row a clip of a moment."""
-    looks: Mapping[str, Looks]
+    by_origin: Mapping[str, Comparison]
     """By the origin that is set beside real footage."""
 
 
@@ -127,22 +127,22 @@ def measure(evidence: Evidence) -> Twins:
     others = [origin for origin in origins_shown(examples.origin) if origin != "real"]
     return Twins(
         _rows(clips, examples, moments),
-        {other: _looks(other, examples, moments, bootstrap) for other in others},
+        {other: _compared(other, examples, moments, bootstrap) for other in others},
     )
 
 
 def judge(twins: Twins) -> Verdict:
     """The gravest of the looks that enough recordings show."""
     name = "reads_scenes"
-    states = {other: one.state for other, one in twins.looks.items() if one.is_enough}
+    states = {other: one.state for other, one in twins.by_origin.items() if one.is_enough}
     if not states:
-        most = max(one.num_recordings for one in twins.looks.values())
+        most = max(one.num_recordings for one in twins.by_origin.values())
         says = (
             f"It needs {FEWEST_RECORDINGS} recordings of the same moments as real and in another "
             f"look, and has {most}."
         )
         return Verdict(name, "grey", says)
-    found = twins.looks[gravest_key(states)]
+    found = twins.by_origin[gravest_key(states)]
     share = found.ranked
     begins: dict[State, str] = {
         "red": "The detector reads scenes",
@@ -172,7 +172,7 @@ def table(twins: Twins) -> Table:
             measured("auroc", one.auroc),
             *(before_after.share(turn) for turn in one.turns.values()),
         ]
-        for other, one in twins.looks.items()
+        for other, one in twins.by_origin.items()
     ]
     return Table(
         "The same moment in two looks",
@@ -204,7 +204,7 @@ def summary(twins: Twins) -> dict[str, Any]:
             "auroc_of_all_clips": one.auroc,
             "turns": one.turns,
         }
-        for other, one in twins.looks.items()
+        for other, one in twins.by_origin.items()
     }
 
 
@@ -223,7 +223,9 @@ def _moments(clips: pa.Table) -> IntArray:
     return np.array([numbers.get(key, -1) for key in keys], np.int64)
 
 
-def _looks(other: str, examples: Examples, moments: IntArray, bootstrap: Bootstrap) -> Looks:
+def _compared(
+    other: str, examples: Examples, moments: IntArray, bootstrap: Bootstrap
+) -> Comparison:
     real: BoolArray = examples.origin == "real"
     either = real | (examples.origin == other)
     both = np.intersect1d(moments[real], moments[examples.origin == other])
@@ -255,7 +257,7 @@ def _looks(other: str, examples: Examples, moments: IntArray, bootstrap: Bootstr
     if ranking is not None:
         # Both clips of a pair are of one recording, which was counted for either of them.
         ranking = replace(ranking, influence=ranking.influence / 2)
-    return Looks(other, num_moments, ranking, placed(either), turns, bootstrap.confidence)
+    return Comparison(other, num_moments, ranking, placed(either), turns, bootstrap.confidence)
 
 
 def _rows(clips: pa.Table, examples: Examples, moments: IntArray) -> pa.Table:

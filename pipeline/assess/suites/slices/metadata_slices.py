@@ -56,14 +56,14 @@ def of_manifest(part: Scored, folder: Path) -> tuple[list[Slice], list[str]]:
     return [*found, *by_notes, *_of_files(part, folder)], left_out
 
 
-def of_pixels(part: Scored, evidence: Evidence, num_clips: int) -> dict[int, pixels.Look]:
+def of_pixels(part: Scored, evidence: Evidence, num_clips: int) -> dict[int, pixels.Statistics]:
     """Look at `num_clips` judged rows at most, always the same ones of the same clips."""
     rows = _sample(part, num_clips)
     size = evidence.batch_size
     found = {}
     for start in evidence.progress(range(0, len(rows), size), f"look at {part.name}"):
         for row in rows[start : start + size]:
-            found[row] = pixels.look(part.read(part.clip_of(row)))
+            found[row] = pixels.measure(part.read(part.clip_of(row)))
     return found
 
 

@@ -16,13 +16,13 @@ STILL = 4.0
 """Mean absolute change from frame to frame, 0 to 255: noise and compression alone reach 2."""
 FLAT = 100.0
 """Distance of the 5th and 95th percentile of brightness."""
-MAX_LOOKS = 2_000
+MAX_CLIPS = 2_000
 """Clips that are measured in an evaluation: 5 ms each."""
 _ROWS_BETWEEN = 4
 
 
 @dataclass(frozen=True)
-class Look:
+class Statistics:
     """Of one clip, all in levels of brightness, 0 to 255."""
 
     brightness: float
@@ -30,21 +30,21 @@ class Look:
     contrast: float
 
 
-def look(frames: Frames) -> Look:
+def measure(frames: Frames) -> Statistics:
     """Measure a clip, uint8 (T, H, W, 3) RGB."""
     bright = luma(frames[:, ::_ROWS_BETWEEN])
     low, high = np.percentile(bright, [5, 95])
     motion = np.abs(np.diff(bright, axis=0)).mean() if len(bright) > 1 else 0.0
-    return Look(float(bright.mean()), float(motion), float(high - low))
+    return Statistics(float(bright.mean()), float(motion), float(high - low))
 
 
-def slices(looks: dict[int, Look], num_clips: int) -> list[Slice]:
+def slices(measured: dict[int, Statistics], num_clips: int) -> list[Slice]:
     """Slices of the clips, by row, that were looked at."""
-    rows = np.array(sorted(looks), np.int64)
+    rows = np.array(sorted(measured), np.int64)
     known = np.zeros(num_clips, bool)
     known[rows] = True
     brightness, motion, contrast = (
-        np.array([getattr(looks[row], name) for row in rows.tolist()])
+        np.array([getattr(measured[row], name) for row in rows.tolist()])
         for name in ("brightness", "motion", "contrast")
     )
     cases = (

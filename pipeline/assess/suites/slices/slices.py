@@ -22,7 +22,7 @@ from pipeline.assess.evidence import Evidence, Section, Verdict
 from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.questions import FEWEST_RECORDINGS
 from pipeline.assess.suites.slices import metadata_slices, pixels
-from pipeline.assess.suites.slices.blocks import difference_table, signed, slice_figure, value_table
+from pipeline.assess.suites.slices.panels import difference_table, signed, slice_figure, value_table
 from pipeline.assess.suites.slices.slice_tests import (
     FALSE_ALARMS,
     LOSS,
@@ -70,11 +70,11 @@ def run(evidence: Evidence) -> Section:
     """Judge every slice of every part; nothing is predicted anew."""
     confidence = evidence.settings.bootstrap.confidence
     judged: list[Judged] = []
-    looks: list[dict[str, Any]] = []
+    measured: list[dict[str, Any]] = []
     left_out: set[str] = set()
     for part in evidence.parts:
-        found = metadata_slices.of_pixels(part, evidence, pixels.MAX_LOOKS // len(evidence.parts))
-        looks += _look_rows(part, found)
+        found = metadata_slices.of_pixels(part, evidence, pixels.MAX_CLIPS // len(evidence.parts))
+        measured += _pixel_rows(part, found)
         slices = pixels.slices(found, len(part.examples))
         if evidence.places is not None and part.files is None:
             by_rows, others = metadata_slices.of_manifest(part, evidence.places.clips)
@@ -90,7 +90,7 @@ def run(evidence: Evidence) -> Section:
             "it among all of them."
         ),
         verdicts=[_verdict(part.name, judged) for part in evidence.parts],
-        blocks=[
+        panels=[
             *(slice_figure(part.name, judged) for part in evidence.parts),
             value_table(judged, left_out),
             difference_table(judged),
@@ -116,7 +116,7 @@ def run(evidence: Evidence) -> Section:
         rows={
             "results.parquet": pa.Table.from_pylist(_result_rows(judged), _RESULTS),
             "members.parquet": _members(evidence.parts, judged),
-            "looks.parquet": pa.Table.from_pylist(looks, _LOOKS),
+            "looks.parquet": pa.Table.from_pylist(measured, _LOOKS),
         },
     )
 
@@ -217,17 +217,17 @@ def _result_rows(judged: Sequence[Judged]) -> list[dict[str, Any]]:
     ]
 
 
-def _look_rows(part: Scored, looks: Mapping[int, pixels.Look]) -> list[dict[str, Any]]:
+def _pixel_rows(part: Scored, measured: Mapping[int, pixels.Statistics]) -> list[dict[str, Any]]:
     names = _names(part)
     return [
         {
             "part": part.name,
             "example": names[row].as_py(),
-            "brightness": look.brightness,
-            "motion": look.motion,
-            "contrast": look.contrast,
+            "brightness": one.brightness,
+            "motion": one.motion,
+            "contrast": one.contrast,
         }
-        for row, look in looks.items()
+        for row, one in measured.items()
     ]
 
 

@@ -114,7 +114,7 @@ def run(evidence: Evidence) -> Section:
             "footage are told apart."
         ),
         verdicts=[_verdict(origin, one, 1 - confidence) for origin, one in margins.items()],
-        blocks=[
+        panels=[
             _margin_table(margins),
             _pair_table(pairs, num_small, num_left_out, confidence),
             *_figure(pairs, confidence),

@@ -168,11 +168,11 @@ def resample(
     pool: Pool, pairs: Sequence[Pair], claims: Mapping[str, Placed | None], bootstrap: Bootstrap
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
     """By how much each of R resamples of recordings moves the AUROC of pairs (R, P) and claims."""
-    blocks: dict[str, tuple[Source, list[int], list[FloatArray]]] = {}
+    moved_by: dict[str, tuple[Source, list[int], list[FloatArray]]] = {}
     for number, pair in enumerate(pairs):
         halves = np.split(pair.placed.influence, [pair.first.recordings.size])
         for source, influence in zip((pair.first, pair.second), halves, strict=True):
-            _, numbers, influences = blocks.setdefault(source.name, (source, [], []))
+            _, numbers, influences = moved_by.setdefault(source.name, (source, [], []))
             numbers.append(number)
             influences.append(influence)
     moved, claims_moved = [], []
@@ -181,7 +181,7 @@ def resample(
     for weights in bootstrap.weights(np.arange(num_recordings)):
         more = weights - 1
         part = np.zeros((len(more), len(pairs)))
-        for source, numbers, influences in blocks.values():
+        for source, numbers, influences in moved_by.values():
             part[:, numbers] += more[:, source.recordings] @ np.column_stack(influences)
         moved.append(part)
         claims_moved.append({origin: more @ influence for origin, influence in known.items()})

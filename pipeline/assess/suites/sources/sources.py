@@ -100,7 +100,7 @@ def run(evidence: Evidence) -> Section:
             "the alert is tried within each source alone, where knowing the source is no help."
         ),
         verdicts=[worst, held_out, confounded],
-        blocks=[
+        panels=[
             _table(sources, results, num_left_out),
             *_figure(sources, results),
             comparisons,

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from pipeline.assess import operating, wording
 from pipeline.assess.clip_scores import Scored
-from pipeline.assess.evidence import Block, Csv, Evidence, Figure, Section, State, Verdict, gravest
+from pipeline.assess.evidence import Csv, Evidence, Figure, Panel, Section, State, Verdict, gravest
 from pipeline.assess.operating import OperatingPoint
 from pipeline.assess.scores import SCORES, VALIDATION
 from pipeline.assess.streaming.assembly import assemble
@@ -73,14 +73,14 @@ def run(evidence: Evidence) -> Section:
     survival, survival_rows = figures.survival(applied, settings.bootstrap)
 
     cost = operating.cost_of(config)
-    blocks: list[Block] = []
+    panels: list[Panel] = []
     if applied:
-        blocks += [tables.point_table(parts, settings.bootstrap.confidence)]
+        panels += [tables.point_table(parts, settings.bootstrap.confidence)]
     for one in parts:
         if one.curves:
-            blocks += _curve_figures(one, cost.false_alerts_per_1000_h)
+            panels += _curve_figures(one, cost.false_alerts_per_1000_h)
     if survival_rows:
-        blocks.append(
+        panels.append(
             Figure(
                 "Waiting for the alert",
                 survival,
@@ -89,12 +89,12 @@ def run(evidence: Evidence) -> Section:
             )
         )
     if applied:
-        blocks.append(tables.origin_table(parts, settings.bootstrap.confidence))
+        panels.append(tables.origin_table(parts, settings.bootstrap.confidence))
     with_shootings = {
         name: one for name, one in applied.items() if one.metrics["missed"]["value"] is not None
     }
     if with_shootings:
-        blocks += [
+        panels += [
             tables.load_table(with_shootings, config),
             tables.scenario_table(with_shootings, config),
         ]
@@ -105,7 +105,7 @@ def run(evidence: Evidence) -> Section:
     return Section(
         lead=_LEAD.format(refractory_s=config.refractory_s, clip_s=clip_s),
         verdicts=_verdicts(parts, point, cost, settings.bootstrap.confidence),
-        blocks=blocks,
+        panels=panels,
         metrics=metrics,
         plots={
             "curve.csv": _curve_csv(parts),
@@ -199,10 +199,10 @@ def _judge_missed(one: Played) -> tuple[State, str]:
     return ("green" if missed["high"] < GOOD_MISSED else "amber"), says
 
 
-def _curve_figures(one: Played, cost: float) -> list[Block]:
+def _curve_figures(one: Played, cost: float) -> list[Panel]:
     hours = one.footage.reel.hours
     name = tables.capitalised(one.scored.name)
-    found: list[Block] = []
+    found: list[Panel] = []
     if one.footage.shootings.first.size:
         found.append(
             Figure(

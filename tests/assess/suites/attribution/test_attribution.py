@@ -88,7 +88,7 @@ def test_clips_and_predictions_stay_within_the_budget():
 
 def test_kinds_of_mistakes_take_turns():
     section = run(reads(border), num_mistakes=50)
-    sizes = [len(one.pictures) for one in section.blocks if isinstance(one, Gallery)]
+    sizes = [len(one.pictures) for one in section.panels if isinstance(one, Gallery)]
     assert len(sizes) == 3
     assert max(sizes) - min(sizes) <= 1
 
@@ -102,7 +102,7 @@ def test_a_detector_that_reacts_to_nothing_is_grey():
 def test_no_mistake_asked_for_is_grey_and_keeps_the_files():
     section = run(None, num_mistakes=0)
     assert set(states(section).values()) == {"grey"}
-    assert list(section.blocks) == []
+    assert list(section.panels) == []
     assert section.rows["effects.parquet"].num_rows == 0
     assert section.plots["regions.csv"] == (("region", "share_of_effect", "share_of_area"), [])
     json.dumps(section.metrics, allow_nan=False)
@@ -131,7 +131,7 @@ def test_every_effect_is_in_the_rows():
 @pytest.mark.parametrize("mode", ["protected", "clear"])
 def test_pictures_are_protected_unless_asked_otherwise_and_say_what_they_show(mode):
     section = run(reads(border), previews=mode)
-    gallery = next(one for one in section.blocks if isinstance(one, Gallery))
+    gallery = next(one for one in section.panels if isinstance(one, Gallery))
     picture = gallery.pictures[0]
     data = base64.b64decode(picture.uri.removeprefix("data:image/jpeg;base64,"))
     assert Image.open(io.BytesIO(data)).size == (picture.width, picture.height)
@@ -141,7 +141,7 @@ def test_pictures_are_protected_unless_asked_otherwise_and_say_what_they_show(mo
 
 def test_sections_repeat():
     first, second = run(reads(border)), run(reads(border))
-    assert first.blocks == second.blocks
+    assert first.panels == second.panels
     assert first.rows["effects.parquet"].equals(second.rows["effects.parquet"])
-    tables = [one for one in first.blocks if isinstance(one, Table)]
+    tables = [one for one in first.panels if isinstance(one, Table)]
     assert all(len(row) == len(one.columns) for one in tables for row in one.rows)

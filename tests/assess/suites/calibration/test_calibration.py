@@ -105,11 +105,11 @@ def test_tables_have_a_cell_a_column_and_names_are_escaped_in_figures():
     evidence = toy.evidence(evil)
     part = replace(evidence.parts[0], name="<script>")
     section = calibration.run(replace(evidence, parts=[part]))
-    for block in section.blocks:
-        if isinstance(block, Table):
-            assert all(len(row) == len(block.columns) for row in block.rows)
+    for panel in section.panels:
+        if isinstance(panel, Table):
+            assert all(len(row) == len(panel.columns) for row in panel.rows)
         else:
-            assert "<script>" not in json.dumps(block.spec)
+            assert "<script>" not in json.dumps(panel.spec)
 
 
 def test_files_are_judged_by_their_two_marginals():

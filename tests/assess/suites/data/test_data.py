@@ -361,7 +361,7 @@ def test_equal_evidence_gives_an_equal_section(tmp_path: Path) -> None:
     evidence = audited.write(audited.project(), tmp_path)
     one, other = data.run(evidence), data.run(evidence)
     assert one.verdicts == other.verdicts
-    assert one.blocks == other.blocks
+    assert one.panels == other.panels
     assert all(one.rows[name].equals(other.rows[name]) for name in one.rows)
 
 
@@ -384,14 +384,14 @@ def test_every_row_of_a_table_has_a_cell_a_column(tmp_path: Path) -> None:
     made = audited.project()
     made.change(lambda clip: clip.split == "val", split="test")
     for evidence in (audited.write(made, tmp_path), toy.evidence()):
-        tables = [block for block in data.run(evidence).blocks if isinstance(block, Table)]
+        tables = [panel for panel in data.run(evidence).panels if isinstance(panel, Table)]
         assert tables
         assert all(len(row) == len(table.columns) for table in tables for row in table.rows)
     assert (tmp_path / "splits" / MANIFEST).is_file()
 
 
 def cells(section: Section) -> list[Any]:
-    tables = [block for block in section.blocks if isinstance(block, Table)]
+    tables = [panel for panel in section.panels if isinstance(panel, Table)]
     return [cell for table in tables for row in table.rows for cell in row]
 
 

@@ -78,11 +78,11 @@ def test_a_pair_is_applied_in_the_order_of_the_world() -> None:
 
 
 def test_tables_figures_and_csvs_are_whole(mirrored: Section) -> None:
-    for block in mirrored.blocks:
-        if isinstance(block, Table):
-            assert block.rows
-            assert {len(row) for row in block.rows} == {len(block.columns)}
-    figures = [block for block in mirrored.blocks if isinstance(block, Figure)]
+    for panel in mirrored.panels:
+        if isinstance(panel, Table):
+            assert panel.rows
+            assert {len(row) for row in panel.rows} == {len(panel.columns)}
+    figures = [panel for panel in mirrored.panels if isinstance(panel, Figure)]
     assert len(figures) == 3
     for figure in figures:
         lines = figure.spec["data"]
@@ -181,7 +181,7 @@ def test_variants_that_keep_their_scores_are_green_and_turned_ones_red(
     found = turned.metrics["variants"]
     assert found["mild"]["origin"]["drop"]["value"] == 0
     assert found["severe"]["origin"]["after"]["value"] < 0.01
-    table = next(one for one in turned.blocks if one.title.startswith("What variants turn"))
+    table = next(one for one in turned.panels if one.title.startswith("What variants turn"))
     assert isinstance(table, Table)
     counts = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
     assert counts == {"crop": ["64", "0", "0", "64"], "hud": ["64", "0", "0", "64"]}

@@ -132,7 +132,7 @@ def test_the_section_is_the_same_again_and_fits_json(clean: Section) -> None:
 
 
 def test_every_table_and_csv_is_whole(clean: Section) -> None:
-    tables = [block for block in clean.blocks if isinstance(block, Table)]
+    tables = [panel for panel in clean.panels if isinstance(panel, Table)]
     assert len(tables) == 4
     for table in tables:
         assert {len(row) for row in table.rows} <= {len(table.columns)}

@@ -95,7 +95,7 @@ def test_one_look_that_is_not_told_is_not_hidden_by_another() -> None:
     mixed = pa.concat_tables([made.filter(pa.compute.invert(is_film)), look.filter(is_film)])
     part = Scored("test", "", mixed, toy.frames, "0" * 64)
     found = twins.measure(replace(toy.evidence(), parts=[part]))
-    assert found.looks["film"].state == "green"
+    assert found.by_origin["film"].state == "green"
     assert twins.judge(found).state == "red"
     assert "as real and as game" in twins.judge(found).says
 
@@ -121,7 +121,7 @@ def test_few_recordings_are_grey(num_twins: int) -> None:
 
 
 def test_five_recordings_that_all_agree_are_bounded_as_five_trials() -> None:
-    found = twins.measure(evidence(clips(5), by_look=9, by_scene=0)).looks["game"].ranked
+    found = twins.measure(evidence(clips(5), by_look=9, by_scene=0)).by_origin["game"].ranked
     assert found.value == 1
     assert found.low == pytest.approx(0.05 ** (1 / 5), abs=1e-6)
 
@@ -135,9 +135,9 @@ def test_only_the_same_moment_of_the_same_recording_makes_twins() -> None:
         if row["origin"] == "game" and row["recording"] == "toy/stage-1":
             row["discharge"] = 1 - row["discharge"]
     found = twins.measure(evidence(pa.Table.from_pylist(rows, table.schema), 1, 0))
-    assert found.looks["game"].num_recordings == 4
-    assert found.looks["game"].num_moments == 8
-    assert found.looks["film"].num_moments == 0
+    assert found.by_origin["game"].num_recordings == 4
+    assert found.by_origin["game"].num_moments == 8
+    assert found.by_origin["film"].num_moments == 0
     assert set(found.rows["recording"].to_pylist()) == {f"toy/stage-{i}" for i in range(2, 6)}
 
 
@@ -149,7 +149,7 @@ def test_the_interval_is_that_of_resampled_recordings() -> None:
         [real[row["moment"]] > row["p_real"] for row in rows if row["origin"] == "game"]
     )
     wins = wins.reshape(40, 2).mean(axis=1)
-    ranking = found.looks["game"].ranking
+    ranking = found.by_origin["game"].ranking
     assert ranking is not None
     assert ranking.auroc == pytest.approx(wins.mean())
     assert ranking.variance == pytest.approx(wins.var(ddof=1) / 40)
@@ -158,14 +158,14 @@ def test_the_interval_is_that_of_resampled_recordings() -> None:
 def test_a_decision_turns_where_looks_disagree_on_the_discharge() -> None:
     table = clips(10)
     made = evidence(table, by_look=3, by_scene=0)
-    assert twins.measure(made).looks["game"].turns["p_discharge"].value == 0
+    assert twins.measure(made).by_origin["game"].turns["p_discharge"].value == 0
     swapped = made.parts[0].clips
     turned = np.array(table["origin"].to_pylist()) == "game"
     turned &= np.char.startswith(table["recording"].to_pylist(), "toy/stage-3")
     joint = scores.joint(swapped)
     joint[turned] = joint[turned][:, [2, 3, 0, 1]]
     part = replace(made.parts[0], clips=scores.score_table(table, joint))
-    found = twins.measure(replace(made, parts=[part])).looks
+    found = twins.measure(replace(made, parts=[part])).by_origin
     for name in ("p_discharge", "class"):
         assert found["game"].turns[name].value == pytest.approx(0.1)
         assert found["film"].turns[name].value == 0

@@ -10,26 +10,26 @@ def grey(level, size=(4, 32, 32)):
 
 
 def test_a_still_grey_clip_has_its_level_and_nothing_else():
-    look = pixels.look(grey([90] * 4))
-    assert np.allclose([look.brightness, look.motion, look.contrast], [90, 0, 0])
+    found = pixels.measure(grey([90] * 4))
+    assert np.allclose([found.brightness, found.motion, found.contrast], [90, 0, 0])
 
 
 def test_motion_is_the_mean_change_and_contrast_the_spread():
-    assert np.isclose(pixels.look(grey([10, 20, 40, 70])).motion, 20)
+    assert np.isclose(pixels.measure(grey([10, 20, 40, 70])).motion, 20)
     halves = grey([20] * 4)
     halves[:, :, 16:] = 220
-    look = pixels.look(halves)
-    assert np.isclose(look.contrast, 200)
-    assert np.isclose(look.brightness, 120)
+    found = pixels.measure(halves)
+    assert np.isclose(found.contrast, 200)
+    assert np.isclose(found.brightness, 120)
 
 
 def test_every_look_falls_into_one_slice_of_each_kind():
-    looks = {
-        1: pixels.Look(pixels.DARK - 1, pixels.STILL, pixels.FLAT),
-        3: pixels.Look(pixels.DARK, 0.0, 0.0),
-        4: pixels.Look(pixels.BRIGHT + 1, 50.0, 200.0),
+    measured = {
+        1: pixels.Statistics(pixels.DARK - 1, pixels.STILL, pixels.FLAT),
+        3: pixels.Statistics(pixels.DARK, 0.0, 0.0),
+        4: pixels.Statistics(pixels.BRIGHT + 1, 50.0, 200.0),
     }
-    slices = pixels.slices(looks, 6)
+    slices = pixels.slices(measured, 6)
     for name in ("brightness", "picture", "contrast"):
         members = np.sum([one.member for one in slices if one.name == name], axis=0)
         assert members.tolist() == [0, 1, 0, 1, 1, 0]

@@ -131,7 +131,7 @@ def test_original_files_and_viewpoints_become_slices(tmp_path):
 
 
 def test_pixels_are_looked_at_of_a_bounded_sample_that_stays(tmp_path, monkeypatch):
-    monkeypatch.setattr(pixels, "MAX_LOOKS", 50)
+    monkeypatch.setattr(pixels, "MAX_CLIPS", 50)
     given = evidence(tmp_path, day_or_night)
     part = given.parts[0]
     read = []
@@ -180,11 +180,11 @@ def test_sections_are_json_repeat_and_escape_what_notes_say(tmp_path):
     first, second = slices.run(given), slices.run(given)
     assert json.dumps(first.metrics, allow_nan=False) == json.dumps(second.metrics)
     assert first.rows["results.parquet"].equals(second.rows["results.parquet"])
-    for block in first.blocks:
-        if isinstance(block, Figure):
-            assert "<b>" not in json.dumps(block.spec)
+    for panel in first.panels:
+        if isinstance(panel, Figure):
+            assert "<b>" not in json.dumps(panel.spec)
         else:
-            assert all(len(row) == len(block.columns) for row in block.rows)
+            assert all(len(row) == len(panel.columns) for row in panel.rows)
 
 
 def test_a_key_of_notes_does_not_hide_a_slice_of_ours(tmp_path):
@@ -205,7 +205,7 @@ def test_a_collection_has_slices_of_pixels_alone():
 
 
 def test_no_slice_at_all_is_grey_with_empty_tables(tmp_path, monkeypatch):
-    monkeypatch.setattr(pixels, "MAX_LOOKS", 0)
+    monkeypatch.setattr(pixels, "MAX_CLIPS", 0)
     section = slices.run(toy.evidence(SOURCES))
     assert [one.state for one in section.verdicts] == ["grey"]
     assert section.rows["members.parquet"].num_rows == 0

@@ -185,7 +185,7 @@ def test_the_section_is_the_same_every_time() -> None:
 
 def test_names_of_an_index_are_text_in_the_figure() -> None:
     hostile = (*SOURCES, toy.Source("<img src=x>", "real", 10, 10))
-    figure = floors.run(evidence(hostile)).blocks[-1]
+    figure = floors.run(evidence(hostile)).panels[-1]
     written = json.dumps(figure.spec, allow_nan=False)
     assert "<img" not in written
     assert "&lt;img" in written
@@ -197,7 +197,7 @@ def test_sources_without_end_are_bounded_and_counted() -> None:
     assert section.metrics["num_sources"] == MOST_SOURCES + 2
     assert section.metrics["num_sources_left_out"] == 60 - MOST_SOURCES
     assert section.rows["pairs.parquet"].num_rows == MOST_SOURCES * (MOST_SOURCES - 1) // 2 + 1
-    assert "So are 40 with fewer recordings" in section.blocks[1].caption
+    assert "So are 40 with fewer recordings" in section.panels[1].caption
 
 
 def test_the_table_lists_the_pairs_furthest_from_chance(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,9 +205,9 @@ def test_the_table_lists_the_pairs_furthest_from_chance(monkeypatch: pytest.Monk
     section = floors.run(evidence())
     pairs = section.rows["pairs.parquet"].to_pylist()
     furthest = sorted((abs(row["auroc"] - 0.5) for row in pairs), reverse=True)[:3]
-    listed = [abs(row[-1].sort - 0.5) for row in section.blocks[1].rows]
+    listed = [abs(row[-1].sort - 0.5) for row in section.panels[1].rows]
     assert sorted(listed, reverse=True) == furthest
-    assert f"the 3 of {len(pairs)} pairs furthest from 0.5" in section.blocks[1].caption
+    assert f"the 3 of {len(pairs)} pairs furthest from 0.5" in section.panels[1].caption
 
 
 def test_generated_video_has_a_margin_of_its_own() -> None:

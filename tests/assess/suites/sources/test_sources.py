@@ -244,7 +244,7 @@ def test_without_shootings_nothing_is_judged_and_nothing_breaks() -> None:
 def test_names_of_an_index_are_text_in_the_figure() -> None:
     hostile = toy.Source("<b>x</b>", "real", 10, 10)
     section = sources.run(evidence(part("test", (hostile, *KNOWN))))
-    figure = next(block for block in section.blocks if hasattr(block, "spec"))
+    figure = next(panel for panel in section.panels if hasattr(panel, "spec"))
     written = json.dumps(figure.spec, allow_nan=False)
     assert "<b>" not in written
     assert "&lt;b&gt;" in written
@@ -263,4 +263,4 @@ def test_sources_without_end_are_bounded_and_counted() -> None:
     section = sources.run(evidence(part("test", (*KNOWN, *many))))
     assert section.metrics["num_sources_left_out"] == 101 - MOST_SOURCES
     assert len(section.rows["sources.parquet"]) == MOST_SOURCES + 3
-    assert "81 sources with fewer recordings" in section.blocks[0].caption
+    assert "81 sources with fewer recordings" in section.panels[0].caption

@@ -106,7 +106,7 @@ def test_without_validation_the_curve_is_all_there_is() -> None:
     assert states(section) == {"operating_point": "grey"}
     assert section.metrics["operating_point"] is None
     assert section.plots["curve.csv"][1]
-    assert any(isinstance(block, Figure) for block in section.blocks)
+    assert any(isinstance(panel, Figure) for panel in section.panels)
 
 
 def test_a_part_of_one_kind_says_what_it_cannot_show() -> None:
@@ -176,18 +176,18 @@ def test_false_alerts_of_origins_add_up() -> None:
 def test_a_section_is_the_same_each_time_and_is_plain_json() -> None:
     again = streams.run(evidence(part("test"), part("unseen"), val=VAL))
     assert json.dumps(again.metrics, allow_nan=False) == json.dumps(CLEAN.metrics)
-    assert again.blocks == CLEAN.blocks
+    assert again.panels == CLEAN.panels
     assert again.plots == CLEAN.plots
     assert all(again.rows[name].equals(table) for name, table in CLEAN.rows.items())
 
 
 def test_plotly_accepts_the_figures_and_tables_are_full() -> None:
-    shown = [block for block in CLEAN.blocks if isinstance(block, Figure)]
+    shown = [panel for panel in CLEAN.panels if isinstance(panel, Figure)]
     assert len(shown) == 5
     for figure in shown:
         go.Figure(figure.spec)
         json.dumps(figure.spec, allow_nan=False)
-    tables = [block for block in CLEAN.blocks if isinstance(block, Table)]
+    tables = [panel for panel in CLEAN.panels if isinstance(panel, Table)]
     assert {table.title for table in tables} >= {
         "At the operating point",
         "What reviewers would face",
@@ -200,7 +200,7 @@ def test_plotly_accepts_the_figures_and_tables_are_full() -> None:
 def test_an_attack_of_17_minutes_is_left_unseen_from_the_alert_on() -> None:
     table = next(
         one
-        for one in CLEAN.blocks
+        for one in CLEAN.panels
         if isinstance(one, Table) and one.title == "Attacks that were streamed"
     )
     cell = table.rows[0][2]
@@ -210,9 +210,9 @@ def test_an_attack_of_17_minutes_is_left_unseen_from_the_alert_on() -> None:
 
 def test_names_of_collections_cannot_become_markup() -> None:
     section = streams.run(evidence(dataclasses.replace(part("test"), name=HOSTILE), val=VAL))
-    for block in section.blocks:
-        if isinstance(block, Figure):
-            assert "<script" not in json.dumps(block.spec)
+    for panel in section.panels:
+        if isinstance(panel, Figure):
+            assert "<script" not in json.dumps(panel.spec)
 
 
 def test_plots_keep_their_files_where_there_is_nothing_to_plot() -> None:

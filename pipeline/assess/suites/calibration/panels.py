@@ -31,7 +31,7 @@ ASKED = {
 
 
 @dataclass(frozen=True)
-class Look:
+class Finding:
     """One question about a part, or about one group of it where `kind` is no empty text."""
 
     part: str
@@ -63,7 +63,7 @@ class Curve:
     reason: str | None
 
 
-def reliability_figure(name: str, wholes: Sequence[Look]) -> Figure:
+def reliability_figure(name: str, wholes: Sequence[Finding]) -> Figure:
     """A reliability diagram of one question, a line a part."""
     shown = [one for one in wholes if one.question == name and one.found.bins]
     traces: list[Spec] = []
@@ -146,7 +146,7 @@ def abstention_figure(curves: Sequence[Curve]) -> Figure:
     )
 
 
-def error_table(wholes: Sequence[Look]) -> Table:
+def error_table(wholes: Sequence[Finding]) -> Table:
     """Calibration errors beside what chance would show."""
     rows = []
     for one in wholes:
@@ -200,7 +200,7 @@ def _band(found: Calibration) -> Cell:
     return Cell(f"{low} to {high}", sort=found.null.high)
 
 
-def brier_table(wholes: Sequence[Look]) -> Table:
+def brier_table(wholes: Sequence[Finding]) -> Table:
     """The Brier score and its parts."""
     return Table(
         "Where the Brier score comes from",
@@ -219,7 +219,7 @@ def brier_table(wholes: Sequence[Look]) -> Table:
     )
 
 
-def group_table(groups: Sequence[Look], beyond: set[int]) -> Table:
+def group_table(groups: Sequence[Finding], beyond: set[int]) -> Table:
     """Calibration of every origin and source; `beyond` numbers those that are no chance."""
     rows = []
     for i, one in enumerate(groups):

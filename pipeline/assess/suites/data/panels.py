@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pipeline.assess.audit.facts import UNUSED, DataFacts
 from pipeline.assess.audit.tables import OFFENDER_SCHEMA, Proof
-from pipeline.assess.evidence import Block, Cell, Table, count, text
+from pipeline.assess.evidence import Cell, Panel, Table, count, text
 from pipeline.assess.page.untrusted import plain
 from pipeline.assess.suites.data.verdicts import MAX_NAME, has_no_licence, sentence, state
 from pipeline.assess.wording import CLASS_NAMES
@@ -17,9 +17,9 @@ from pipeline.store.manifest import CLASSES
 _MAX_LISTED = 50
 
 
-def blocks(data: DataFacts) -> list[Block]:
+def panels(data: DataFacts) -> list[Panel]:
     """Everything that a reader may want to look up."""
-    found: list[Block] = [_by_class(data), _by_source(data)]
+    found: list[Panel] = [_by_class(data), _by_source(data)]
     if data.proofs:
         found.append(_proofs(data.proofs))
     found.append(_left_out(data))

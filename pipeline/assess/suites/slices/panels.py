@@ -115,7 +115,7 @@ def value_table(judged: Sequence[Judged], left_out: set[str]) -> Table:
         f"A slice is too small where it or the rest holds fewer than {FEWEST_RECORDINGS} "
         "recordings of either answer. Viewpoint and notes come from the index of the footage, "
         "sizes and rates from the original files. The "
-        f"pixels of {pixels.MAX_LOOKS:,} clips at most were measured, "
+        f"pixels of {pixels.MAX_CLIPS:,} clips at most were measured, "
         f"on a scale from 0 to 255: dark is a mean brightness below {pixels.DARK:g}, bright one "
         f"above {pixels.BRIGHT:g}; still a mean change between frames below {pixels.STILL:g}; low "
         f"contrast a distance of the 5th and 95th percentile below {pixels.FLAT:g}."
