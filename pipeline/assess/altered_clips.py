@@ -23,17 +23,17 @@ from pipeline.store.video import Frames
 from pipeline.transforms.base import Transform
 
 Change = Callable[[Frames, str], Frames]
-"""From uint8 (T, H, W, 3) RGB, which it leaves as they are, and a clip's id to altered frames."""
+"""Maps uint8 (T, H, W, 3) RGB, which it leaves as they are, and a clip's id to altered frames."""
 MAX_FPR = 0.01
 
 
 @dataclass(frozen=True)
 class Subset:
-    """Some clips of a part."""
+    """A choice among the clips of a part."""
 
     part: Scored
     rows: IntArray
-    """Of `part.clips`."""
+    """Numbers of the chosen rows of `part.clips`."""
 
     @cached_property
     def clips(self) -> pa.Table:
@@ -47,7 +47,7 @@ class Subset:
 
 
 def rank(*names: str) -> bytes:
-    """Where something comes in a draw that none of its rivals moves.
+    """Return a key whose order is a draw in which no candidate moves another.
 
     Rendezvous hashing (Thaler and Ravishankar, 1998).
     """
@@ -55,7 +55,7 @@ def rank(*names: str) -> bytes:
 
 
 def subset(part: Scored, most: int) -> Subset:
-    """At most `most` labelled clips of a part, of its classes in turn, and of recordings in turn.
+    """Choose at most `most` labelled clips of a part, taking classes and recordings in turn.
 
     A smaller one is the beginning of a larger one.
     """

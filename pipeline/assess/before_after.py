@@ -55,12 +55,12 @@ class Pair:
         return self._measured(self.before - self.after)
 
     def beyond(self, share: float) -> Measured:
-        """How much more of what lies above chance is kept than `share` of it, with its interval."""
+        """Return how much more of what lies above chance is kept than `share` of it."""
         return self._measured(self.after - 0.5 - share * (self.before - 0.5))
 
     @property
     def is_good_before(self) -> bool:
-        """Whether there is anything to lose, beyond chance."""
+        """Tells whether there is anything to lose, beyond chance."""
         return self.reason is None and self.plain.ends.low > WORTH_HAVING
 
     def _measured(self, values: FloatArray) -> Measured:
@@ -94,7 +94,7 @@ def _compare(before: Question, after: Question, bootstrap: Bootstrap) -> Pair:
 
 
 def too_few(question: Question) -> str | None:
-    """Why resamples would say nothing of a question; None where they do."""
+    """Return why resamples would say nothing of a question; None where they do."""
     for answer, name in ((True, "positive"), (False, "negative")):
         found = question.num_recordings(answer)
         if found < FEWEST_RECORDINGS:
@@ -131,7 +131,7 @@ def judge(
 
 
 def summary(pairs: Mapping[Asked, Pair]) -> dict[str, dict[str, Measured]]:
-    """For `metrics.json`: by question AUROC before and after, and what is lost."""
+    """Return, for `metrics.json`, AUROC before and after and what is lost, by question."""
     return {
         asked: {"before": pair.plain, "after": pair.altered, "drop": pair.drop}
         for asked, pair in pairs.items()

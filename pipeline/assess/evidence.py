@@ -1,4 +1,4 @@
-"""What a suite is given and what it gives back.
+"""The evidence that a suite is given and the section that it gives back.
 
 A suite is a module with `TITLE`, the heading of its section, and `run(evidence) -> Section`. It
 reads the evidence, draws nothing, writes nothing, and gives the same section for the same evidence.
@@ -53,7 +53,7 @@ class Evidence:
     """Everything that suites may look at."""
 
     parts: Sequence[Scored]
-    """What is judged, at least one; the first is what the verdict of the report is about."""
+    """The judged parts, at least one; the verdict of the report is about the first."""
     val: Scored | None
     """Clips that the temperature was fitted on and that thresholds may be chosen on."""
     variants: Scored | None
@@ -67,7 +67,7 @@ class Evidence:
     progress: Callable[[Sequence[int], str], Iterable[int]] = lambda batches, title: batches
     """Wraps the numbers of batches, to show how far scoring is."""
     earlier: OperatingPoint | str = "no validation clips were judged"
-    """What stands in for a choice where there is no validation, or why nothing does."""
+    """The point that stands in for a choice where there is no validation, or why there is none."""
 
     @property
     def clip_s(self) -> float:
@@ -93,14 +93,14 @@ class Verdict:
     """A judgement of one question: its colour and a sentence with the numbers behind it."""
 
     name: str
-    """In lower case with underscores, unique within the suite; a key of `metrics.json`."""
+    """A key of `metrics.json` in lower case with underscores, unique within the suite."""
     state: State
     says: str
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table: what is written, what stands small below, what it is sorted by."""
+    """A cell of a table: what is written, what stands small below, what it is sorted by."""
 
     text: str
     soft: str = ""
@@ -155,7 +155,7 @@ Csv = tuple[Sequence[str], Sequence[Sequence[Any]]]
 
 @dataclass(frozen=True)
 class Section:
-    """What one suite found."""
+    """The findings of one suite."""
 
     lead: str
     """A few sentences for a reader without the vocabulary: what was asked, and how."""
@@ -164,10 +164,10 @@ class Section:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """JSON under the suite's name in `metrics.json`; no NaN, what is unknown is None."""
     plots: Mapping[str, Csv] = field(default_factory=dict)
-    """By file name: written to `suites/<suite>/` for `dvc plots`."""
+    """Tables by file name, written to `suites/<suite>/` for `dvc plots`."""
     rows: Mapping[str, pa.Table] = field(default_factory=dict)
-    """By file name: written to `suites/<suite>/` as Parquet. With `tables`, what each number was
-    counted from."""
+    """Tables by file name, written to `suites/<suite>/` as Parquet. With `tables`, they are what
+    each number was counted from."""
     tables: Sequence[str] = (SCORES, FILES)
     """Tables of the report's folder that its numbers are counted from, where they are written."""
     beyond: str = ""
@@ -181,7 +181,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Examined:
-    """What one suite found, under its name and heading."""
+    """The findings of one suite, under its name and heading."""
 
     name: str
     title: str
@@ -213,7 +213,7 @@ def gravest_key(states: Mapping[Key, State]) -> Key:
 
 
 def text(value: Any) -> Cell:
-    """A cell of words."""
+    """Return a cell that shows text."""
     return Cell(str(value))
 
 

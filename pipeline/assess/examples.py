@@ -18,7 +18,7 @@ from pipeline.footage.collection import ORIGINS
 from pipeline.store.manifest import CLASSES, REAL_SHOOTING, class_index
 
 MOST_SOURCES = 20
-"""Of one origin, rendered or not, that are judged one by one."""
+"""Most sources of one origin, rendered or not, that are judged one by one."""
 Texts = NDArray[np.object_]
 
 
@@ -39,7 +39,7 @@ class Examples:
     discharge: BoolArray
     source: Texts
     cluster: Texts
-    """What is resampled as a whole: recordings that copies join, or a recording by itself."""
+    """Units to be resampled as a whole: recordings that copies join, or a recording by itself."""
     rendered: BoolArray
     score: FloatArray
     """P(real_shooting)."""
@@ -98,7 +98,7 @@ class Examples:
         )
 
     def among(self, chosen: BoolArray) -> Examples:
-        """Some of the examples."""
+        """Return the chosen examples."""
         return Examples(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})
 
     def __len__(self) -> int:

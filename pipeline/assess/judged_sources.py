@@ -1,4 +1,4 @@
-"""What is judged of known and of held-out sources, put together to compare sources."""
+"""Judged examples of known and of held-out sources, put together to compare sources."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Pool:
 
 
 def parts(evidence: Evidence) -> Sequence[Scored]:
-    """What is pooled; other parts, such as what training saw, stay out."""
+    """Return the parts that are pooled; others, such as what training saw, stay out."""
     first, held_out = evidence.parts[0], evidence.part("unseen")
     return [first] if held_out is None or held_out is first else [first, held_out]
 

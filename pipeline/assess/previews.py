@@ -36,7 +36,7 @@ def strip(frames: NDArray[np.uint8], mode: str) -> str:
 
 
 def shown(frame: NDArray[np.uint8], mode: str) -> Image.Image:
-    """One frame, uint8 (H, W, 3) RGB, as a preview of `SIZE` by `SIZE` in one of `MODES`."""
+    """Return one frame, uint8 (H, W, 3) RGB, as a preview of `SIZE` by `SIZE` in one of `MODES`."""
     assert mode in MODES
     image = Image.fromarray(frame)
     if mode == "protected":

@@ -26,7 +26,7 @@ ODD_FILES = {
     "starts_late": "beginning missing",
     "still": "nothing moves",
 }
-"""What to say of a scored file's marks; others are nothing to a reader."""
+"""Words for a scored file's marks; others are nothing to a reader."""
 QUESTION_NAMES = {
     "shooting": "Is it a real shooting?",
     "origin": "Is it real or fictional?",

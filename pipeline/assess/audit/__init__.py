@@ -1,1 +1,1 @@
-"""What the data is, where it comes from, and whether its splits keep apart what they must."""
+"""Facts about the data, its origin, and proofs that its splits keep apart what they must."""

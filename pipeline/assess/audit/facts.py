@@ -1,4 +1,4 @@
-"""What the data holds: counts, licences, what was left out and why, copies, and the proofs."""
+"""Facts about the data: counts, licences, what was left out and why, copies, and the proofs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pipeline.store import manifest
 from pipeline.store.manifest import CLASSES, SPLITS, Reject, class_index, is_rendered
 
 UNUSED = "unused"
-"""Where clips that no split uses are counted, beside the splits."""
+"""Name under which clips that no split uses are counted, beside the splits."""
 CLIP_COLUMNS = (
     "clip_id", "collection", "path", "source", "origin", "recording", "discharge", "licence",
     "authority", "split", "class", "unused", "cluster", "pixels_sha256",
 )  # fmt: skip
-"""Of `DataFacts.clips`, a row a clip."""
+"""Columns of `DataFacts.clips`, which has a row a clip."""
 FILE_COLUMNS = ("collection", "path", "source", "origin", "licence", "authority", "reject")
-"""Of `DataFacts.files`; `reject` is the reason, null for a file that was used."""
+"""Columns of `DataFacts.files`; `reject` is the reason, null for a file that was used."""
 _SOURCE = ["source", "origin", "licence", "authority"]
 
 
@@ -40,14 +40,14 @@ class SourceFacts:
     num_files: int
     num_rejected: int
     num_recordings: int
-    """Of its clips."""
+    """Number of recordings that its clips come from."""
     clips: Mapping[str, int]
-    """By split or collection, and `UNUSED`."""
+    """Number of clips by split or collection, and under `UNUSED`."""
 
 
 @dataclass(frozen=True)
 class Copies:
-    """What of the clips is the same or looks the same."""
+    """Counts of clips that are equal and of recordings that look alike."""
 
     num_equal_groups: int
     """Pictures that more than one clip shows, pixel by pixel."""
@@ -60,7 +60,7 @@ class Copies:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What is known of the data that was judged and, if it has splits, trained on."""
+    """Facts about the data that was judged and, if it has splits, trained on."""
 
     clips: pa.Table
     """`CLIP_COLUMNS`; what the tables do not tell is null."""
@@ -69,11 +69,11 @@ class DataFacts:
     files: pa.Table
     """`FILE_COLUMNS`, a row a file of an index; empty where only clips are known."""
     num_variants: Mapping[str, int]
-    """By split."""
+    """Number of variants by split."""
     places: Sequence[str]
     """Splits in their order, or names of collections, that hold a clip."""
     clips_by_class: Mapping[str, Mapping[str, int]]
-    """By place, then class."""
+    """Number of clips by place, then class."""
     recordings_by_class: Mapping[str, Mapping[str, int]]
     rejects: Mapping[str, int]
     """Files by reason."""
@@ -91,12 +91,12 @@ class DataFacts:
 
     @property
     def num_clips(self) -> int:
-        """In all, those that no split uses included."""
+        """Number of clips, those that no split uses included."""
         return self.clips.num_rows
 
     @property
     def num_recordings(self) -> int:
-        """In all."""
+        """Number of recordings of all clips."""
         return len(pc.unique(self.clips["recording"]))
 
 
@@ -219,7 +219,7 @@ def _by_source(table: pa.Table, column: str) -> dict[tuple[str, ...], int]:
 
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:
-    """How often each value stands there, in order of the values."""
+    """Count each value, in order of the values."""
     found = {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
     return {name: found[name] for name in sorted(found, key=str) if name is not None}
 

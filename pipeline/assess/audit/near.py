@@ -17,7 +17,7 @@ from pipeline.store.manifest import SPLITS
 
 AUDIT = "audit.json"
 MAX_COMPARISONS = 4 * 10**9
-"""Of hashes: all clips that were held out with all others while that is enough, else a sample."""
+"""Most comparisons of hashes: beyond it, a sample of the clips that were held out is compared."""
 _SAMPLE_SEED = 0
 
 

@@ -27,19 +27,19 @@ LABELS = ("recording", "source", "origin", "discharge")
 
 @dataclass(frozen=True)
 class Proof:
-    """One thing that must hold, how much of it was checked, and what breaks it."""
+    """A statement that must hold, how much of it was checked, and what breaks it."""
 
     name: str
-    """In lower case with underscores."""
+    """Its name in lower case with underscores."""
     holds: str
     """The sentence, with its numbers, that is true where nothing breaks it."""
     num_checked: int
     offenders: pa.Table
     """Rows of `OFFENDER_SCHEMA`."""
     note: str = ""
-    """What the proof leaves open."""
+    """A sentence on what the proof leaves open."""
     num_found: int | None = None
-    """Where the offenders are but an example: how many were found."""
+    """Number of offenders found, where `offenders` holds but an example."""
 
     @property
     def num_broken(self) -> int:
@@ -51,7 +51,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Tables:
-    """What stages before left, read once."""
+    """Tables that stages before left, read once."""
 
     clips: pa.Table
     """The manifest of the splits."""
@@ -86,7 +86,7 @@ def _read(path: Path, kind: type) -> pa.Table:
 
 
 def file_name(table: pa.Table) -> pa.ChunkedArray:
-    """One text for each row's collection and path."""
+    """Join each row's collection and path to one text."""
     # No name holds a zero byte, so that different pairs stay different.
     return pc.binary_join_element_wise(table["collection"], table["path"], "\0")
 

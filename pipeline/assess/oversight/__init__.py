@@ -1,1 +1,1 @@
-"""What those who oversee a detector ask for: model card, datasheet, machine-readable metadata."""
+"""Documents for those who oversee a detector: model card, datasheet, machine-readable metadata."""

@@ -54,7 +54,7 @@ FIELDS = {
     "marks": "JSON list of what is odd about a clip that is only there to be scored.",
     "variant": "JSON of how a variant was made.",
 }
-"""What each column of the table of clips holds."""
+"""Type and description of each column of the table of clips."""
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -93,7 +93,7 @@ CONTEXT: dict[str, Any] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-"""As the specification gives it, with its vocabulary for responsible AI (`rai`)."""
+"""The context of the specification, with its vocabulary for responsible AI (`rai`)."""
 
 
 def croissant(heading: str, data: DataFacts, hashes: Mapping[str, Hashes]) -> dict[str, Any]:

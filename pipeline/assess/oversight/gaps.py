@@ -1,4 +1,4 @@
-"""What the data lacks, in sentences that a reader outside the field understands."""
+"""Gaps of the data, in sentences that a reader outside the field understands."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ class FileRow:
     source: str
     num_clips: int
     before: float
-    """By the detector as it was."""
+    """Probability by the detector as it was."""
     after: float | None
-    """By weights that saw nothing of its source; None where there are none."""
+    """Probability by weights that saw nothing of its source; None where there are none."""
 
     @property
     def of_truth(self) -> float:

@@ -1,4 +1,4 @@
-"""What the page shows of what was judged: parts, mistakes, sources and where all came from."""
+"""Contents of the page: judged parts, mistakes, sources and where all came from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.assess.examples import Examples
 
 @dataclass(frozen=True)
 class Part:
-    """One split, or a collection: what it is, and what was found on it."""
+    """A split or a collection: what it is, and what was found on it."""
 
     name: str
     meaning: str
@@ -47,7 +47,7 @@ class MistakeGroup:
 
 @dataclass(frozen=True)
 class DataRow:
-    """What one source gave to one part; `counts` are in the order of `CLASSES`."""
+    """The share of one source in one part; `counts` are in the order of `CLASSES`."""
 
     part: str
     source: str
@@ -61,7 +61,7 @@ class DataRow:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the report was made from, exactly."""
+    """Everything that the report was made from."""
 
     config: str
     """YAML."""
@@ -82,11 +82,11 @@ class Report:
     tables: Sequence[str]
     """Parquet files beside the page, that hold what was judged."""
     threshold: float
-    """Where the slider stands at first."""
+    """The threshold at which the slider stands at first."""
     starts: str
     """The sentence that says why there."""
     alerts: str
-    """What the operating point does on files; empty where none are judged."""
+    """A sentence on what the operating point does on files; empty where none are judged."""
     mistakes: Sequence[MistakeGroup]
     data: Sequence[DataRow]
     files: Sequence[Mapping[str, Any]]

@@ -76,7 +76,7 @@ def strengths(
 
 
 def reach(found: Measured, end: float | None) -> float:
-    """How far an end of the interval lies from the value, six decimals; 0 without an interval."""
+    """Return how far an end of the interval lies from the value; 0 without an interval."""
     return 0.0 if end is None else rounded(abs(end - found.known))
 
 

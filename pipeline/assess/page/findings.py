@@ -1,4 +1,4 @@
-"""What was found, in sentences that a board member understands, and may quote."""
+"""Findings in sentences that a board member understands, and may quote."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.store.manifest import is_rendered
 
 
 def shootings(parts: Mapping[str, Mapping[str, Any]]) -> str:
-    """What the positives are, never promising more than they were."""
+    """Name what the positives are, never promising more than they were."""
     total = sum(metrics["num_shootings"] for metrics in parts.values())
     rendered = sum(metrics["num_shootings_rendered"] for metrics in parts.values())
     if rendered == total:
@@ -38,7 +38,7 @@ _WHERE = {
 
 
 def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
-    """One sentence with what was found; `parts` are the metrics by split or collection."""
+    """Return one sentence with what was found; `parts` are the metrics by split or collection."""
     name, first = next(iter(parts.items()))
     if not first["num_shootings"]:
         return _verdict_without_shootings(first, unit)
@@ -97,7 +97,7 @@ def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
 
 
 def learned_from(card: Mapping[str, Any]) -> str:
-    """What the origin was learned from, and through which encoder, as the model card tells.
+    """Say what the origin was learned from, and through which encoder, as the model card tells.
 
     Cards of networks without a frozen encoder, and older ones, have no footage of its own.
     """
@@ -132,7 +132,7 @@ _MOST_FILES = 10
 
 
 def faults(states: Sequence[str | None]) -> str:
-    """What sections found, from the worst verdict of each; words that may end with a list."""
+    """Say what sections found, from the worst verdict of each; it may end with a list."""
     total, (red, amber, grey) = len(states), map(states.count, ("red", "amber", "grey"))
     sections = "section" if total == 1 else "sections"
     if red:
@@ -148,7 +148,7 @@ def faults(states: Sequence[str | None]) -> str:
 def file_alerts(
     smoothing: str, threshold: float, shootings: Sequence[bool], others: Sequence[bool]
 ) -> str:
-    """What an operating point does on files: whether each with a real shooting, or other, alerts.
+    """Say how many files with a real shooting, and of the others, an operating point alerts on.
 
     Args:
         smoothing: what the threshold is held against, in words.
@@ -169,7 +169,7 @@ def file_alerts(
 
 
 def warning(parts: Mapping[str, Mapping[str, Any]]) -> str:
-    """What must stand beside every number, since readers quote numbers alone."""
+    """Return what must stand beside every number, since readers quote numbers alone."""
     total = sum(metrics["num_shootings"] for metrics in parts.values())
     rendered = sum(metrics["num_shootings_rendered"] for metrics in parts.values())
     if not total:
@@ -191,7 +191,7 @@ def warning(parts: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | None) -> list[str]:
-    """What the data did not test, as sentences, from what it lacks."""
+    """Return sentences on what the data did not test, from what it lacks."""
     first = next(iter(parts.values()))
     found = [_rendered_sources(parts)]
     for metrics in parts.values():
@@ -252,7 +252,7 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
 
 
 def learned_files(metrics: Mapping[str, Any]) -> list[str]:
-    """A sentence on the files of a collection that training had; none where it had none."""
+    """Return a sentence on the files of a collection that training had, if it had any."""
     learned_from = metrics.get("learned_from", ())
     if learned_from is None:
         return [

@@ -1,4 +1,4 @@
-"""Picks the mistakes worth looking at: the surest ones, one a recording."""
+"""Mistakes worth looking at: the surest ones, one a recording."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Group:
     title: str
     rows: tuple[int, ...]
     num_mistakes: int
-    """How many there are in all."""
+    """Number of all mistakes of the kind."""
 
 
 def hardest(examples: Examples, num_mistakes: int) -> list[Group]:

@@ -1,4 +1,4 @@
-"""What every HTML page is made with: templates that trust no text of an index."""
+"""Templates of every page, which trust no text of an index."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _FPR_TICKS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 
 @dataclass(frozen=True)
 class Series:
-    """One split or collection to draw: its name, its colour, its examples and metrics."""
+    """A split or collection to draw: its name, its colour, its examples and metrics."""
 
     name: str
     colour: str
@@ -38,7 +38,7 @@ class Series:
 
     @property
     def has_both(self) -> bool:
-        """Whether it holds real shootings and something else."""
+        """Tells whether it holds real shootings and something else."""
         return bool(np.unique(self.examples.is_shooting).size == 2)
 
 
@@ -97,7 +97,7 @@ def precision_recall(series: Sequence[Series]) -> Spec:
 
 
 def reliability(series: Sequence[Series], num_bins: int) -> Spec:
-    """What was said against what was so."""
+    """Draw the probabilities given against the shares of shootings found."""
     diagonal = {
         "x": [0, 1],
         "y": [0, 1],
@@ -120,7 +120,7 @@ def reliability(series: Sequence[Series], num_bins: int) -> Spec:
 
 
 def scores(one: Series) -> Spec:
-    """How scores spread within each source, shootings apart from the rest."""
+    """Draw how scores spread within each source, shootings apart from the rest."""
     order = _sources_by_origin(one)
     layout = rows_layout("Score", order, rows_each=1.4)
     layout["xaxis"] |= {"range": [-0.02, 1.02]}
@@ -160,7 +160,7 @@ def scores(one: Series) -> Spec:
 
 
 def sources(series: Sequence[Series], metric: str) -> Spec:
-    """One metric of each source with its interval: "auroc" or "false_alarms"."""
+    """Draw one metric of each source with its interval: "auroc" or "false_alarms"."""
     results = [
         {
             name: source["shooting"]["auroc"] if metric == "auroc" else source["false_alarms"]

@@ -44,7 +44,7 @@ def write_plots(
 
 
 def _confusion(examples: Examples | None) -> Iterable[Sequence[str]]:
-    """One row an example, as DVC's template `confusion` counts them itself."""
+    """Yield one row an example, as DVC's template `confusion` counts them itself."""
     if examples is None:
         return ()
     names = np.array(CLASSES)

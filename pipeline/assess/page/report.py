@@ -186,7 +186,7 @@ def _counted_from(suite: Examined, tables: Sequence[str]) -> list[str]:
 
 
 def _thresholds(parts: Sequence[Part]) -> dict[str, Any]:
-    """How many shootings and others score at least each threshold, for the slider."""
+    """Count the shootings and others that score at least each threshold, for the slider."""
     grid = np.linspace(0, 1, _NUM_STEPS + 1)
     found = []
     for part in parts:

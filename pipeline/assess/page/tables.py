@@ -56,13 +56,13 @@ def source_table(part: Part, unit: str) -> Table:
 
 
 def _without_reason(metric: str, found: Measured) -> Cell:
-    """A cell of a table that is too wide for reasons."""
+    """Return a cell for a table that is too wide for reasons."""
     cell = measured(metric, found)
     return cell if found.interval is not None else replace(cell, soft="")
 
 
 def pair_table(parts: Sequence[Part]) -> Table:
-    """How well P(real) ranks groups of origins: a row a pair, a column a part."""
+    """Show how well P(real) ranks groups of origins: a row a pair, a column a part."""
     rows = [
         [
             text(name.replace("real_film", "real or film").replace("_vs_", " against ")),
@@ -79,7 +79,7 @@ def _pair(found: Mapping[str, Any] | None) -> Cell:
 
 
 def data_table(rows: Sequence[DataRow]) -> Table:
-    """A row a source of a part."""
+    """Show a row a source of a part."""
     return Table(
         "Sources and classes",
         [
@@ -102,7 +102,7 @@ def data_table(rows: Sequence[DataRow]) -> Table:
 
 
 def file_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a file of a collection."""
+    """Show a row a file of a collection."""
     return Table(
         "Files",
         ["File", "Is", "Taken for", "Score", "Alert after", "Clips"],
@@ -119,7 +119,7 @@ def file_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _judgement(row: Mapping[str, Any]) -> list[Cell]:
-    """What was said of a file, its score, and when an alert rises."""
+    """Return cells with the class taken for, the score, and when an alert rises."""
     if row["status"] != "scored":
         return [text(f"rejected: {row['reason']}"), text(wording.DASH), text(wording.DASH)]
     alert_s = row["alert_s"]

@@ -11,7 +11,7 @@ _CUT = "\u2026"
 
 
 def plain(text: str, limit: int) -> str:
-    r"""One line that hides nothing: what has no shape of its own is written as `\u202e`.
+    r"""Return one line that hides nothing: what has no shape of its own is written as `\u202e`.
 
     Nothing is escaped for a language: a page escapes for HTML, `oversight.markdown` for Markdown.
 

@@ -1,4 +1,4 @@
-"""What is gained by leaving the least sure examples to people: risk against coverage.
+"""Risk against coverage: the gain of leaving the least sure examples to people.
 
 El-Yaniv and Wiener, "On the foundations of noise-free selective classification", 2010. Coverage is
 the share of examples that the detector answers itself, the surest first; risk is the share of those
@@ -37,7 +37,7 @@ class Selective:
         return answered, wrong
 
     def statistics(self, weights: FloatArray) -> dict[str, FloatArray]:
-        """Of `weights` (R, C) of recordings: errors, area under the curve, what order gains.
+        """Compute errors, the area under the curve and the gain of order under `weights` (R, C).
 
         `aurc` is the area under risk against coverage; `excess_aurc` what it lies above that of
         the best order with as many errors, r + (1 - r) ln(1 - r) (Geifman, Uziel and El-Yaniv,
@@ -58,7 +58,7 @@ class Selective:
         return {"error": error, "aurc": area, "excess_aurc": area - best, "gain": error - area}
 
     def values(self) -> dict[str, float]:
-        """Every one of `statistics` as found."""
+        """Return every one of `statistics` under weights of one."""
         found = self.statistics(np.ones((1, self._num_clusters)))
         return {name: float(value[0]) for name, value in found.items()}
 

@@ -1,4 +1,4 @@
-"""How far stated probabilities are from what was so, and how far chance alone would put them.
+"""Calibration error, and how large chance alone would make it.
 
 Everything here is a ratio of sums over recordings and bins, so that a resample of recordings costs
 one row of a matrix product, whatever the number of examples.
@@ -29,7 +29,7 @@ _COUNT, _SAID, _WAS, _SAID2, _SAID_WAS = range(5)
 
 @dataclass(frozen=True)
 class Null:
-    """What a perfectly calibrated detector with these probabilities would show.
+    """The calibration error that a perfectly calibrated detector with these probabilities shows.
 
     `low`, `high` and `mean` are of its calibration error; `bins_low` and `bins_high` (bins,) of
     the share of positives in each bin (consistency bars; Bröcker and Smith, 2007).
@@ -97,7 +97,7 @@ class Binned:
         }
 
     def values(self) -> dict[str, float]:
-        """Every one of `statistics` as found."""
+        """Return every one of `statistics` under weights of one."""
         found = self.statistics(np.ones((1, self._num_clusters)))
         return {name: float(value[0]) for name, value in found.items()}
 
@@ -112,7 +112,7 @@ class Binned:
         return float(((said - was) * (said / count - base)).sum() / count.sum())
 
     def dependence(self) -> float:
-        """How much labels of one recording go together, beyond what the probabilities say.
+        """Estimate how much labels of one recording go together, beyond what the probabilities say.
 
         Within a recording, labels either come from one draw (with this probability) or each from
         its own; the share is the one whose products of residuals sum to those found. A bias that
@@ -171,7 +171,7 @@ class Binned:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is known of the calibration of one question about some examples.
+    """The calibration of one question about some examples.
 
     Where `reason` is given it cannot be told, and what stands below `reason` is empty.
     """
@@ -192,7 +192,7 @@ class Calibration:
     and `null_high`."""
 
     def result(self, name: str) -> Measured:
-        """One of `results`, or no number with the reason."""
+        """Return one of `results`, or no number with the reason."""
         return self.results.get(name, Measured.unknown(self.reason))
 
     @property

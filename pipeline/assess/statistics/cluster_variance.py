@@ -32,7 +32,7 @@ class Estimate:
     influence: FloatArray
     """(C,): what each recording adds to the error; 0 for those that hold no example."""
     num_recordings: int
-    """Of the rarer answer: what the certainty rests on."""
+    """Number of recordings with the rarer answer, which the certainty rests on."""
     hidden: float = 0.0
     """Variance that recordings which all agree cannot show."""
 
@@ -69,7 +69,7 @@ class Estimate:
         return student_t_of_logit(self.value, self.error, self.num_recordings, confidence)
 
     def chance_of_less(self) -> float:
-        """One-sided chance of a difference as far below 0, were the truth 0."""
+        """Return the one-sided chance of a difference as far below 0, were the truth 0."""
         assert self.num_recordings >= MIN_RECORDINGS
         if self.error == 0:
             return 1.0

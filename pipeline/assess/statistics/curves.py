@@ -35,7 +35,7 @@ def precision_recall(question: Question) -> tuple[FloatArray, FloatArray]:
 
 
 def reliability(question: Question, num_bins: int) -> Reliability:
-    """What was said against what was so, in bins of equal mass."""
+    """Probabilities given against shares of positives, in bins of equal mass."""
     bins = metrics.equal_mass_bins(question.probability, num_bins)
     num_examples = np.bincount(bins)
     return Reliability(

@@ -1,4 +1,4 @@
-"""Which of many differences are no chance (Benjamini and Hochberg, 1995)."""
+"""Control of false discoveries among many differences (Benjamini and Hochberg, 1995)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FALSE_DISCOVERY_RATE = 0.05
 
 
 def beyond_chance(chances: Sequence[float | None]) -> list[bool]:
-    """Whether each difference is beyond chance among all of them; one of None was not tested."""
+    """Tell whether each difference is beyond chance among all of them; None was not tested."""
     tested = [number for number, chance in enumerate(chances) if chance is not None]
     found = np.zeros(len(chances), bool)
     if tested:

@@ -25,9 +25,9 @@ class Measured:
     """None where the data cannot support any."""
     interval: Interval | None = None
     reason: str | None = None
-    """Why there is no interval, or no value."""
+    """The reason why there is no interval, or no value."""
     note: str | None = None
-    """What to know of the interval."""
+    """A remark on how the interval was found."""
 
     def __post_init__(self) -> None:
         if self.value is not None:
@@ -119,7 +119,7 @@ class Written(Protocol):
     """Something with a form of its own in a JSON file."""
 
     def to_json(self) -> Any:
-        """What `json.dumps` can write."""
+        """Return what `json.dumps` can write."""
 
 
 def as_json(values: Any) -> Any:

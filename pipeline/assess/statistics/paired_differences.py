@@ -1,4 +1,4 @@
-"""What two checkpoints' metrics differ by on the same examples.
+"""Differences between two checkpoints' metrics on the same examples.
 
 Both are right and wrong about much the same recordings, so the difference is far better known than
 either value: two intervals that overlap are no sign of equality.
@@ -28,7 +28,7 @@ _LABELS = ("source", "cluster", "origin", "discharge")
 
 @dataclass(frozen=True)
 class Difference:
-    """One metric as two checkpoints have it; None where the data cannot support it."""
+    """A metric of two checkpoints; None where the data cannot support it."""
 
     first: float | None
     second: float | None
@@ -41,7 +41,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Differences:
-    """Every metric of one question."""
+    """The differences of every metric of one question."""
 
     by_metric: Mapping[str, Difference]
     delong_p: float | None

@@ -20,20 +20,20 @@ from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Placed:
-    """One AUROC, and how it moves with the weight of each recording."""
+    """An AUROC, and how it moves with the weight of each recording."""
 
     auroc: float
     num_units: int
     """Recordings with a part in it, of the answer that has fewer."""
     num_pairs: int
-    """So many pairs of two recordings can be compared without using one twice."""
+    """Number of pairs of recordings that can be compared without using one twice."""
     influence: FloatArray
     """(C,): with weights w of recordings (1 each in the data) the AUROC is, to first order,
     `auroc + influence @ (w - 1)`; 0 for recordings without a part in it."""
 
     @property
     def variance(self) -> float:
-        """Of the AUROC over draws of recordings; DeLong's where every example is a recording."""
+        """Variance of the AUROC over draws of recordings; DeLong's if each example is one."""
         return float(np.square(self.influence).sum())
 
     def judged(self, confidence: float) -> Measured:
@@ -44,7 +44,7 @@ class Placed:
         return replace(found, interval=found.interval.within(0.0, 1.0))
 
     def beyond(self, other: Placed, confidence: float) -> Measured:
-        """How far this AUROC lies above another of the same C recordings."""
+        """Measure how far this AUROC lies above another of the same C recordings."""
         variance = float(np.square(self.influence - other.influence).sum())
         num_units = min(self.num_units, other.num_units)
         return _measured(self.auroc - other.auroc, variance, num_units, confidence)

@@ -22,9 +22,9 @@ CHANCE = 0.5
 WORTH_HAVING = 0.6
 """An AUROC below this is of no use to a reviewer, however certain it is, and nothing to lose."""
 ACCEPTABLE_DROP = 0.1
-"""In AUROC: a larger one would change where the detector may be used."""
+"""A fall in AUROC that is larger would change where the detector may be used."""
 FEWEST_RECORDINGS = 5
-"""Of each answer, for a verdict to rest on: of two alike with two recordings each, one has the
+"""A verdict rests on so many of each answer: of two alike with two recordings each, one has the
 higher scores throughout in every third draw, with five in one of 126."""
 
 
@@ -38,7 +38,7 @@ _MAX_FPRS = {PARTIAL_AUROC: PARTIAL_MAX_FPR, **{tpr_key(x): x for x in FALSE_POS
 
 @dataclass(frozen=True)
 class Question:
-    """One yes/no question about examples, and the probability of a yes."""
+    """A yes/no question about examples, and the probability of a yes."""
 
     positive: BoolArray
     probability: FloatArray
@@ -62,14 +62,14 @@ class MeasuredAbove(Measured):
     """None where no score is high enough."""
 
     def to_json(self) -> dict[str, Any]:
-        """As for any measured number, and the threshold where there is a share."""
+        """Return the keys of any measured number, and the threshold where there is a share."""
         found = super().to_json()
         return found if self.value is None else found | {"threshold": self.threshold}
 
 
 @dataclass(frozen=True)
 class JudgedQuestion:
-    """Every metric of a question, by name."""
+    """The metrics of a question, by name."""
 
     num_positives: int
     num_negatives: int
@@ -85,7 +85,7 @@ class JudgedQuestion:
 
 
 def judge(question: Question, bootstrap: Bootstrap, num_bins: int) -> JudgedQuestion:
-    """Every metric of one question, each with its interval or the reason why there is none."""
+    """Measure every metric of one question."""
     ranking = metrics.Ranking(question.positive, question.probability)
 
     def statistics(weights: FloatArray) -> dict[str, FloatArray]:
@@ -142,7 +142,7 @@ def supported(name: str, value: float, interval: Interval | None, question: Ques
 
 
 def _weakness(question: Question, ranks: bool) -> str | None:
-    """Why an interval by recording would mean nothing; None where it means something."""
+    """Return why an interval by recording would mean nothing; None where it means something."""
     if not ranks:
         few = int(np.unique(question.clusters).size) < MIN_RECORDINGS
         return "all examples are of one recording" if few else None

@@ -62,7 +62,7 @@ def fictional(examples: Examples) -> BoolArray:
 
 
 def by_recording(examples: Examples) -> Examples:
-    """One example a recording, source and origin, resampled by source.
+    """Join the examples of a recording, source and origin to one, resampled by source.
 
     As for files, P(real) is a mean and the others are maxima.
     """

@@ -145,7 +145,7 @@ def _compared(question: Question, own: BoolArray) -> BoolArray:
 def _origin_pairs(
     examples: Examples, question: Question, bootstrap: Bootstrap
 ) -> dict[str, dict[str, Any]]:
-    """How well P(real) ranks the first group of origins above the second."""
+    """Measure how well P(real) ranks the first group of origins above the second."""
     pairs = {}
     shown = origins_shown(examples.origin)
     for upper, lower in _ORIGIN_PAIRS:

@@ -1,4 +1,4 @@
-"""Does the detector tell apart what it should: the alert, and the two answers it is made of?
+"""Discrimination: how well the detector tells apart the alert and the two answers behind it.
 
 A verdict is green where the AUROC's interval lies above chance, red where that is not so and the
 interval leaves out any AUROC worth having, and amber where the recordings are too few to say.
@@ -28,7 +28,7 @@ assert tuple(_SUBJECTS) == tuple(wording.QUESTION_NAMES)
 
 
 def run(evidence: Evidence) -> Section:
-    """Every metric of the three questions, a part at a time; no clip is read."""
+    """Measure every metric of the three questions, a part at a time; no clip is read."""
     settings = evidence.settings
     found = {
         part.name: {
@@ -87,7 +87,7 @@ def _verdict(name: str, part: Scored, result: JudgedQuestion, first: bool) -> Ve
 def _table(
     name: str, parts: Sequence[Scored], found: Mapping[str, Mapping[str, JudgedQuestion]]
 ) -> Table:
-    """A row a metric, a column a part."""
+    """Show a row a metric, a column a part."""
     results = [found[part.name][name] for part in parts]
     sizes = [
         [Cell("Examples with the answer yes"), *(count(r.num_positives) for r in results)],

@@ -1,4 +1,4 @@
-"""Does the detector hold on real footage, that no computer rendered?
+"""Real footage: how the detector holds on what no computer rendered.
 
 The origin is red where its AUROC on real footage is not shown to lie above chance, though there are
 the recordings to show it, and green where its interval lies above. Real footage against imitations
@@ -40,7 +40,7 @@ from pipeline.assess.statistics.real_footage import FOUND, GROUPS
 TITLE = "Real footage"
 
 _UNITS = {"example": "recordings", "recording": "sources"}
-"""What numbers are counted by, and what their intervals resample."""
+"""Units that numbers are counted by, and those that their intervals resample."""
 
 
 def run(evidence: Evidence) -> Section:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pipeline.assess.oversight.markdown import block, bullets, safe, table
+from pipeline.assess.oversight.markdown import block, bullets, render, safe, table
 
 EVIL = [
     "<script>alert(1)</script>",
@@ -53,3 +53,15 @@ def test_a_block_cannot_be_ended_from_within() -> None:
     assert text.count("```") == 2
     assert "<" not in text
     assert json.loads(text.removeprefix("```json\n").removesuffix("```")) == values
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_a_heading_of_a_document_is_shown_as_text(text: str) -> None:
+    gone = dict.fromkeys(("classes", "sources", "left_out", "proofs", "licences"), "")
+    data = {"num_files": 1, "num_recordings": 1, "num_clips": 1, "copies": None}
+    clip = {"num_frames": 16, "fps": 15.0, "size": 96}
+    values = {"heading": text, "gaps": [text], "data": data, "clip": clip, "num_variants": 0}
+    shown = render("datasheet.md.j2", **values, **gone)
+    assert shown.startswith(f"# Datasheet: {safe(text)}\n")
+    assert f"\n- {safe(text)}\n" in shown
+    assert "gave 1 clips of 1.07 s. A recording is" in shown

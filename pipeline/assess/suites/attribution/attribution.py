@@ -1,4 +1,4 @@
-"""Which regions and frames drove the hardest mistakes, and whether they are where shortcuts stand.
+"""Attribution: the regions and frames that drove the hardest mistakes, and known shortcuts there.
 
 The verdicts are about these few mistakes, not about the detector at large: amber where the border,
 or the strips that overlays stand in, carry more than twice their share of the area; else grey, also
@@ -71,13 +71,13 @@ class _Mistake:
     part: Scored
     kind: str
     row: int
-    """Of the judged examples."""
+    """Number among the judged examples."""
     number: int
-    """Of the clip that is looked at."""
+    """Number of the clip that is looked at, among the clips of the part."""
 
     @property
     def clip_id(self) -> str:
-        """Of the clip that is looked at."""
+        """Name of the clip that is looked at."""
         return str(self.part.clips["clip_id"][self.number].as_py())
 
     @property

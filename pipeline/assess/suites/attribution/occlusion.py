@@ -1,4 +1,4 @@
-"""What a mistake rests on: how the answer changes where a part of the clip is hidden.
+"""Occlusion: how the answer to a mistake changes where a part of the clip is hidden.
 
 Zeiler and Fergus, "Visualizing and understanding convolutional networks", 2014; hidden is what is
 blurred (Fong and Vedaldi, "Interpretable explanations of black boxes by meaningful perturbation",
@@ -38,7 +38,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Effects:
-    """What each part did for the mistake, in log odds of what was said against the truth.
+    """The effect of each part on the mistake, in log odds of what was said against the truth.
 
     Above 0 where hiding it speaks for the truth: it drove the mistake.
     """
@@ -48,7 +48,7 @@ class Effects:
     frames: FloatArray
     """(T,)"""
     regions: FloatArray
-    """In the order of `REGIONS`."""
+    """Effects in the order of `REGIONS`."""
 
 
 def region_masks(height: int, width: int) -> BoolArray:

@@ -1,4 +1,4 @@
-"""Whether a probability of 80 % is right eight times in ten, and what abstaining gains.
+"""Calibration: a probability of 80 % should be right eight times in ten; and gains of abstaining.
 
 Verdicts of calibration: red where the interval of the calibration error lies wholly above what a
 perfectly calibrated detector would show by chance in as many clips; green where the error lies

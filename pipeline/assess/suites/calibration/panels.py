@@ -1,4 +1,4 @@
-"""What the section on calibration shows: diagrams and tables of what was found."""
+"""Diagrams and tables of the section on calibration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ASKED = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One question about a part, or about one group of it where `kind` is no empty text."""
+    """The calibration of a question on a part, or on a group of it if `kind` is no empty text."""
 
     part: str
     question: str

@@ -18,7 +18,7 @@ from pipeline.store.manifest import CLASSES
 MAX_NAME = 80
 """Most characters that are shown of a name of an index."""
 NO_LICENCE = frozenset({"", "-", "?", "n/a", "na", "none", "tbd", "todo", "unclear", "unknown"})
-"""What stands for a licence where there is none, in lower case."""
+"""Words that stand for a licence where there is none, in lower case."""
 _MAX_NAMED = 3
 _BROKEN = {
     "recordings": "Recordings divided between splits",
@@ -33,7 +33,7 @@ _BROKEN = {
 
 
 def split_verdicts(data: DataFacts) -> list[Verdict]:
-    """Whether the splits keep apart what they must."""
+    """Judge whether the splits keep apart what they must."""
     if not data.proofs:
         says = "A collection has no splits, so that there is nothing to prove about them."
         return [Verdict("splits", "grey", says)]
@@ -48,7 +48,7 @@ def state(proof: Proof) -> State:
 
 
 def sentence(proof: Proof) -> str:
-    """What was proved, or what breaks it, with the clips by name."""
+    """Say what was proved, or what breaks it, with the clips by name."""
     if not proof.num_broken:
         return proof.holds
     groups = pc.unique(proof.offenders["found"]).to_pylist()
@@ -58,7 +58,7 @@ def sentence(proof: Proof) -> str:
 
 
 def _group(offenders: pa.Table, name: str) -> str:
-    """What was found, and the clips behind it with their splits."""
+    """Say what was found, and the clips behind it with their splits."""
     rows = offenders.filter(pc.equal(offenders["found"], name))
     clips = rows.filter(pc.is_valid(rows["clip_id"]))
     shown = _one_of_each_split(clips)
@@ -85,7 +85,7 @@ def _one_of_each_split(clips: pa.Table) -> list[dict[str, Any]]:
 
 
 def gap_verdicts(data: DataFacts) -> list[Verdict]:
-    """What the footage lacks."""
+    """Judge what the footage lacks."""
     unlicensed = [one for one in data.sources if has_no_licence(one)]
     unnamed = [one for one in data.sources if not one.authority.strip()]
     return [
@@ -109,7 +109,7 @@ def gap_verdicts(data: DataFacts) -> list[Verdict]:
 
 
 def has_no_licence(one: SourceFacts) -> bool:
-    """Whether the index names nothing that is a licence."""
+    """Tell whether the index names nothing that is a licence."""
     return one.licence.strip().lower() in NO_LICENCE
 
 

@@ -1,4 +1,4 @@
-"""What edits do to the answers of a detector, and a small search for those that do most."""
+"""Effects of edits on the answers of a detector, and a small search for the worst."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ Wanted = tuple[Names, str]
 
 @dataclass(frozen=True)
 class Effect:
-    """What the detector says of a subset after edits, one or two of `names`."""
+    """The answers of the detector on a subset after edits, one or two of `names`."""
 
     names: Names
     strength: str
     pairs: Mapping[Asked, Pair]
-    """By question."""
+    """AUROC before and after by question."""
     found: Measured | None
     """Share of real shootings above `Search.limit` after the edits; None without a limit."""
     table: pa.Table
@@ -50,21 +50,22 @@ class Effect:
 
 @dataclass(frozen=True)
 class Search:
-    """What was tried, on which clips, and what the worst does to others."""
+    """The edits tried, the clips they were tried on, and the effect of the worst on others."""
 
     searched: Subset
     confirmed: Subset
     limit: float | None
-    """Of `altered.threshold`."""
+    """The threshold of `altered_clips.threshold`."""
     found: Measured | None
-    """Share of real shootings among `searched` above it as they are, as `Effect.found`."""
+    """Share of real shootings among `searched` above the threshold as they are."""
     singles: Sequence[Effect]
-    """Every edit alone, at each of its strengths, the faintest first."""
+    """Effects of every edit alone, at each of its strengths, the faintest first."""
     pairs: Sequence[Effect]
     """The worst edit with each of its partners, the worst pair first."""
     worst_edit: Effect
-    """On the clips to confirm it by, as the next."""
+    """The worst edit alone, on the clips that confirm it."""
     worst_pair: Effect
+    """The worst pair of edits, on the clips that confirm it."""
 
 
 def title(names: Names) -> str:
@@ -149,7 +150,7 @@ def damage(one: Effect) -> tuple[float, Names]:
 
 
 def _ordered(names: Names) -> Names:
-    """In the order in which the world applies them."""
+    """Sort edits in the order in which the world applies them."""
     order = list(TRANSFORMS)
     return tuple(sorted(names, key=order.index))
 

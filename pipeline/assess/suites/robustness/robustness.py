@@ -1,4 +1,4 @@
-"""How well the detector stands what happens to a video before it is uploaded again.
+"""Robustness to what happens to a video before it is uploaded again.
 
 Three looks: a curve over the strength of every edit; the worst edit and the worst pair that a
 greedy search finds, measured anew on clips that had no say in it; and the frozen variants of test

@@ -24,14 +24,14 @@ from pipeline.transforms.registry import STRENGTHS
 
 @dataclass(frozen=True)
 class Variants:
-    """What variants do to the answers."""
+    """Effects of variants on the answers."""
 
     pairs: Mapping[str, Mapping[Asked, Pair]]
-    """By strength and question, against the originals of the same clips."""
+    """AUROC by strength and question, against the originals of the same clips."""
     num_clips: Mapping[str, int]
-    """By transform."""
+    """Number of clips by transform."""
     turned: Mapping[str, Mapping[str, int]]
-    """By transform and strength: of these clips, those whose class is another."""
+    """Number of these clips whose class is another, by transform and strength."""
     table: pa.Table
     """Rows of `SCORE_SCHEMA`, with transform and strength in the column `change`."""
 

@@ -1,4 +1,4 @@
-"""Whether a decision turns when an overlay is drawn onto the same clip (counterfactual pairs)."""
+"""Counterfactual pairs: decisions that turn when an overlay is drawn onto the same clip."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _OVERLAYS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 Flips = Mapping[str, Mapping[str, Measured]]
-"""By overlay and group of clips: the share that turns, with its interval."""
+"""The share of clips that turns, by overlay and group of clips."""
 
 
 def overlays() -> dict[str, Change]:
-    """What is drawn onto a clip to make its counterfactual, by kind."""
+    """Return the changes that make the counterfactual of a clip, by kind of overlay."""
     return {
         kind: altered_clips.drawn(TRANSFORMS[name], STRENGTHS["medium"], **forced)
         for kind, (name, forced) in _OVERLAYS.items()
@@ -124,7 +124,7 @@ def table(flips: Flips, limit: float | None) -> Table:
 
 
 def csv(flips: Flips) -> Csv:
-    """For `dvc plots`: a row an overlay and group."""
+    """Return a row an overlay and group, for `dvc plots`."""
     rows = [
         [kind, group, *share.row] for kind, found in flips.items() for group, share in found.items()
     ]

@@ -1,4 +1,4 @@
-"""What the stage `probe` found: how far one cheap cue tells the origin without the scene."""
+"""Findings of the stage `probe`: how far one cheap cue tells the origin without the scene."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _SETS = {"train": "training", "test": "test"}
 _HEADER = ("set", "cue", "auroc", "low", "high")
 
 Probed = Mapping[str, Mapping[str, Measured]]
-"""By set and cue: AUROC of the better classifier."""
+"""AUROC of the better classifier, by set and cue."""
 
 
 def read(places: Places | None) -> Probed | str:
-    """What was found, or a sentence that says why there is nothing.
+    """Return what was found, or a sentence that says why there is nothing.
 
     Raises:
         UserError: the file is none that the stage wrote.
@@ -126,7 +126,7 @@ def _cell(auroc: Measured | None) -> Cell:
 
 
 def csv(probed: Probed | str) -> Csv:
-    """For `dvc plots`: a row a set and cue."""
+    """Return a row a set and cue, for `dvc plots`."""
     found = {} if isinstance(probed, str) else probed
     return _HEADER, [
         [name, cue, *result.row]

@@ -1,4 +1,4 @@
-"""Whether the detector could lean on what is not the scene, and whether it does.
+"""Shortcuts: whether the detector could lean on what is not the scene, and whether it does.
 
 What simple classifiers tell from one cheap cue (the stage `probe`), what the detector still tells
 when a cue is destroyed or left alone, and two kinds of counterfactual pairs: the same clip with and
@@ -58,8 +58,8 @@ def run(evidence: Evidence) -> Section:
     when surely less than half is kept and the rest may be chance; motion is destroyed in fictional
     clips alone too. That a frozen frame of all clips surely does worse is green.
     `probe_findings.judge`, `counterfactuals.judge` and `twins.Comparison` say what makes a probe,
-    turned decisions and twins red. What is neither red nor surely good is amber; grey is what cannot be told, for want of
-    recordings or since the detector tells little from whole clips.
+    turned decisions and twins red. What is neither red nor surely good is amber; grey is what
+    cannot be told, for want of recordings or since the detector tells little from whole clips.
     """
     chosen = altered_clips.subset(evidence.parts[0], NUM_CLIPS)
     overlays = counterfactuals.overlays()
@@ -136,7 +136,7 @@ def run(evidence: Evidence) -> Section:
 
 
 def _still_fiction(plain: Examples, frozen: Examples) -> Examples:
-    """What is said of real clips as they are, and of fictional ones whose first frame stays."""
+    """Join the answers on real clips as they are and on fictional ones whose first frame stays."""
     is_real = plain.origin == "real"
     said = ("score", "p_real", "p_discharge", "predicted")
     return replace(

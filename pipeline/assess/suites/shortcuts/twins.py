@@ -1,4 +1,4 @@
-"""Clips of the same moment in several looks: what the detector says when the scene is held fixed.
+"""Twins: clips of the same moment in several appearances, which hold the scene fixed.
 
 A moment is what labelled clips of one recording show that start at the same time and agree on the
 discharge. Where they are of several origins, only the look tells these apart: a detector that has
@@ -51,11 +51,11 @@ class Comparison:
     other: str
     num_moments: int
     ranking: Placed | None
-    """How often P(real) ranks the real look above the other of the same moment."""
+    """How often P(real) ranks the real clip above the other of the same moment."""
     all_clips: Placed | None
     """The same over all clips of the two origins."""
     turns: Mapping[str, Measured]
-    """By decision on discharge: share of moments at which it is not the same in both looks."""
+    """Share of moments at which both differ, by decision on discharge."""
     confidence: float
 
     @property
@@ -78,7 +78,7 @@ class Comparison:
 
     @property
     def is_enough(self) -> bool:
-        """Whether a verdict may rest on it."""
+        """Tells whether a verdict may rest on it."""
         known = (self.ranking, self.all_clips)
         return all(one is not None and one.num_units >= FEWEST_RECORDINGS for one in known)
 
@@ -115,7 +115,7 @@ class Twins:
     rows: pa.Table
     """A row a clip of a moment."""
     by_origin: Mapping[str, Comparison]
-    """By the origin that is set beside real footage."""
+    """Comparisons by the origin that is set beside real footage."""
 
 
 def measure(evidence: Evidence) -> Twins:
@@ -195,7 +195,7 @@ def table(twins: Twins) -> Table:
 
 
 def summary(twins: Twins) -> dict[str, Any]:
-    """For `metrics.json`: by origin."""
+    """Return the numbers by origin, for `metrics.json`."""
     return {
         other: {
             "num_moments": one.num_moments,

@@ -1,4 +1,4 @@
-"""What the notes of an index say of a clip: `key=value` words, and words of one table.
+"""Notes of an index on a clip: `key=value` words, and words of one table.
 
 Notes are text of foreign hands: a word that is neither is passed over.
 """
@@ -65,7 +65,7 @@ class Slice:
 
 
 def meanings(notes: str) -> set[Meaning]:
-    """Every (key, value) that the comma-separated words of `notes` say, in lower case."""
+    """Return every (key, value) that the comma-separated words of `notes` say, in lower case."""
     found: set[Meaning] = set()
     for word in notes.lower().split(","):
         bare = _TIME.sub("", word.strip())

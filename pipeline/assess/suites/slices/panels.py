@@ -1,4 +1,4 @@
-"""What the section on slices shows: a figure a part and two tables."""
+"""Panels of the section on slices: a figure a part and two tables."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _STATES: Mapping[State, str] = {
 
 
 def value_table(judged: Sequence[Judged], left_out: set[str]) -> Table:
-    """Every slice with its measures; `left_out` names keys of notes that are no slices."""
+    """Show every slice with its measures; `left_out` names keys of notes that are no slices."""
     rows = [
         [
             text(one.part),
@@ -146,7 +146,7 @@ def _value_cell(one: Comparison) -> Cell:
 
 
 def difference_table(judged: Sequence[Judged]) -> Table:
-    """Every slice that could be compared, less the rest."""
+    """Show every slice that could be compared, less the rest."""
     rows = [
         [
             text(one.part),

@@ -1,4 +1,4 @@
-"""What a look at the pixels of a clip tells: how bright it is, how much moves, how it contrasts."""
+"""Pixel statistics of a clip: how bright it is, how much moves, how it contrasts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROWS_BETWEEN = 4
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of one clip, all in levels of brightness, 0 to 255."""
+    """Statistics of one clip, all in levels of brightness, 0 to 255."""
 
     brightness: float
     motion: float

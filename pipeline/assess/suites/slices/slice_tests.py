@@ -18,7 +18,7 @@ from pipeline.assess.suites.slices.notes import Slice
 from pipeline.store.manifest import REAL_SHOOTING
 
 LOSS = 0.1
-"""In AUROC or in the share of false alarms: what would change where the detector may be used."""
+"""A loss in AUROC or in false alarms that would change where the detector may be used."""
 FALSE_ALARMS = "false_alarms"
 MEASURES = {
     "shooting": "AUROC, real shooting",
@@ -30,7 +30,7 @@ MEASURES = {
 
 @dataclass
 class Comparison:
-    """One measure of one slice against the rest."""
+    """A measure of a slice against the rest."""
 
     measure: str
     own: Estimate | None
@@ -50,7 +50,7 @@ class Comparison:
 
     @property
     def chance(self) -> float | None:
-        """One-sided chance of being as much worse."""
+        """Return the one-sided chance of being as much worse."""
         difference = self.difference
         if difference is None:
             return None
@@ -71,7 +71,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Judged:
-    """One slice of one part, and its comparisons by measure."""
+    """A slice of a part, and its comparisons by measure."""
 
     part: str
     slice: Slice

@@ -1,4 +1,4 @@
-"""Whether the detector is worse at night, indoors, in a still picture: where it must not be used.
+"""Slices where the detector is worse, and must not be used: at night, indoors, in a still picture.
 
 A slice is clips of which something is known to be so; it is set against the rest, clips of which it
 is known not to be so. Chances are one-sided and those of all slices and measures of all parts are

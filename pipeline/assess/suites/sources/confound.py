@@ -1,4 +1,4 @@
-"""Does a score follow the class, or the source that the class happens to come from?"""
+"""Confounding: whether a score follows the class, or the source that the class comes from."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pipeline.assess.statistics.questions import CHANCE
 
 @dataclass(frozen=True)
 class Shares:
-    """How the score's variance divides; all in [0, 1]."""
+    """Shares of the score's variance, all in [0, 1]."""
 
     by_source: float
     """Between sources among clips of the same class (eta squared; Fisher, 1925)."""
     by_chance: float
-    """What recordings drawn anew into the same sources would give on average."""
+    """The share that recordings drawn anew into the same sources give on average."""
     by_class: float
     """Between classes among clips of the same source."""
     p: float
@@ -33,7 +33,7 @@ class Shares:
 
 
 def judge_confound(pool: Pool, bootstrap: Bootstrap) -> tuple[Verdict, Table, dict[str, Any]]:
-    """Whether the source explains the alert among real footage, where origin is no help.
+    """Judge whether the source explains the alert among real footage, where origin is no help.
 
     Red where no real source shows both answers, so that the source alone tells them, or where the
     alert beats its own AUROC within sources beyond chance while that is not above chance. Amber

@@ -1,4 +1,4 @@
-"""Does P(real) tell two sources of the same origin apart? Then it reads sources, not reality.
+"""Floors: how far P(real) tells sources of one origin apart, which is no evidence of reality.
 
 After the floors of VidAudit (Cakiroglu et al., "Auditing Generalization in AI-Generated Video
 Detection", 2026), which trains a readout on real sources; here the detector's own score must do
@@ -51,7 +51,7 @@ from pipeline.footage.collection import ORIGINS
 TITLE = "Floors"
 
 CERTIFIED_MARGIN = 0.05
-"""In AUROC above the floor."""
+"""Least margin in AUROC above the floor for a claim to be certified."""
 _MAX_DRAWN, _MAX_LISTED = 30, 200
 """Rows of the figure and of the table, those furthest from 0.5; `pairs.parquet` has every pair."""
 _SCHEMA = pa.schema(
@@ -70,16 +70,16 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Margin:
-    """How far a claim lies above a floor."""
+    """A claim, the floor below it and the margin between them."""
 
     auroc: Measured
     floor: MeasuredFloor
     margin: Measured
     has_both_floors: bool = True
-    """Whether real sources and those of the other origin could both be compared."""
+    """Tells whether real sources and those of the other origin could both be compared."""
 
     def to_json(self) -> dict[str, Any]:
-        """Every field by its name."""
+        """Return every field by its name."""
         return dict(vars(self))
 
 

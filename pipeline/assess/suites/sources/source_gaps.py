@@ -1,4 +1,4 @@
-"""How far two sources of the same origin are apart in P(real), with chance and uncertainty.
+"""Gaps in P(real) between two sources of the same origin, with chance and uncertainty.
 
 Pairs of clips are only compared where both show a discharge or neither does, so that a source with
 more discharges is no source that can be told apart. R resamples, C recordings, P pairs of sources.
@@ -35,7 +35,7 @@ class MeasuredFloor(Measured):
     num_pairs: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """As for any measured number, and what chance makes of it."""
+        """Return the keys of any measured number, and what chance makes of it."""
         more = {"by_chance": self.by_chance, "p": self.p, "num_pairs": self.num_pairs}
         return super().to_json() | more
 
@@ -50,7 +50,7 @@ class Source:
     recordings: IntArray
     """(C,) numbers of its recordings."""
     own: IntArray
-    """Of each of `rows`, the position of its recording in `recordings`."""
+    """Position of the recording of each of `rows` in `recordings`."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class Pair:
     first: Source
     second: Source
     placed: Placed
-    """Its influence is that of the recordings of the first, then of the second."""
+    """AUROC with the influence of the recordings of the first, then of the second."""
 
 
 @dataclass(frozen=True)
 class Floor:
-    """How far sources of the same origin are apart on average, and what resampling makes of it."""
+    """The mean distance between sources of the same origin, and what resampling makes of it."""
 
     value: float
     replicates: FloatArray
@@ -77,7 +77,7 @@ class Floor:
 
     @classmethod
     def of(cls, aurocs: FloatArray, moved: FloatArray) -> Floor | None:
-        """From P AUROCs, and by how much each of R resamples moves them, (R, P)."""
+        """Make a floor of P AUROCs, and by how much each of R resamples moves them, (R, P)."""
         if not aurocs.size:
             return None
         apart = aurocs - CHANCE
@@ -90,7 +90,7 @@ class Floor:
 
     @property
     def p(self) -> float:
-        """How often chance alone gives a floor as high; never 0."""
+        """Share of resamples in which chance alone gives a floor as high; never 0."""
         return float((1 + (self.chance >= self.value).sum()) / (1 + self.chance.size))
 
     def measured(self, confidence: float) -> MeasuredFloor:
@@ -131,7 +131,7 @@ def large_sources(pool: Pool) -> tuple[list[Source], int, int]:
 
 
 def pairs(pool: Pool, sources: Sequence[Source]) -> list[Pair]:
-    """Every two sources of the same origin that have a pair of clips to compare."""
+    """Pair every two sources of the same origin that have clips to compare."""
     examples = pool.examples
     discharge = examples.discharge.astype(np.int64)
     found = []
@@ -152,7 +152,7 @@ def pairs(pool: Pool, sources: Sequence[Source]) -> list[Pair]:
 
 
 def claim(pool: Pool, origin: str) -> Placed | None:
-    """How well P(real) tells real footage from that of another origin."""
+    """Rank real footage above that of another origin by P(real)."""
     examples = pool.examples
     chosen = np.isin(examples.origin, ("real", origin))
     return place(
@@ -167,7 +167,7 @@ def claim(pool: Pool, origin: str) -> Placed | None:
 def resample(
     pool: Pool, pairs: Sequence[Pair], claims: Mapping[str, Placed | None], bootstrap: Bootstrap
 ) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """By how much each of R resamples of recordings moves the AUROC of pairs (R, P) and claims."""
+    """Move the AUROC of pairs (R, P) and of claims by each of R resamples of recordings."""
     moved_by: dict[str, tuple[Source, list[int], list[FloatArray]]] = {}
     for number, pair in enumerate(pairs):
         halves = np.split(pair.placed.influence, [pair.first.recordings.size])

@@ -1,4 +1,4 @@
-"""Does the detector hold for every source, also for those it has never seen?
+"""Sources: whether the detector holds for each of them, also for those it has never seen.
 
 The worst source is red where its AUROC, with the interval widened for having been picked among
 many, leaves out any worth having; green where every source's own interval lies above chance. The
@@ -71,12 +71,12 @@ class _Source:
     placed: Placed | None
 
     def judged(self, confidence: float) -> Measured:
-        """Its AUROC as a metric."""
+        """Measure its AUROC."""
         return judged(self.placed, confidence)
 
     @property
     def counts(self) -> bool:
-        """Whether a verdict may rest on it."""
+        """Tells whether a verdict may rest on it."""
         return self.placed is not None and self.num_recordings >= FEWEST_RECORDINGS
 
 
