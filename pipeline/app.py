@@ -33,8 +33,8 @@ from pipeline.config import (
     SplitApp,
     SynthesizeApp,
     TrainApp,
-    to_dataclass,
 )
+from pipeline.config.reading import to_dataclass
 from pipeline.errors import UserError
 from pipeline.store import storage, workdir
 from pipeline.system import disk, entry, interrupts, project

@@ -1,0 +1,211 @@
+"""Types of every configuration key; the values live in `conf/*.yaml`.
+
+A field without a value there, a key without a field here, or a value of another type fails
+before any work begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
+
+from omegaconf import MISSING
+
+from pipeline.config.data import (
+    AugmentConfig,
+    ClipFormat,
+    EmbedConfig,
+    EncoderConfig,
+    EngineSettings,
+    FamilyDraws,
+    GameSettings,
+    IngestConfig,
+    PackConfig,
+    Paths,
+    PicturesConfig,
+    ProbeConfig,
+    RenderSettings,
+    Run,
+    SplitConfig,
+    SynthesizeConfig,
+)
+from pipeline.config.detector import (
+    AlterConfig,
+    CausalConfig,
+    EvaluateConfig,
+    FrameConfig,
+    HfConfig,
+    LossConfig,
+    ModelConfig,
+    OperatingConfig,
+    OriginConfig,
+    RenderedWeightConfig,
+    TrainConfig,
+)
+from pipeline.config.ranges import between, one_of
+
+
+@dataclass
+class App:
+    """What every stage's application has beside its own keys."""
+
+    own: ClassVar[type | None] = None
+    """The config whose keys are the stage's own, which DVC tracks; None of a command."""
+    paths: Paths = MISSING
+    run: Run = MISSING
+
+
+@dataclass
+class SynthesizeApp(SynthesizeConfig, App):
+    """`python -m pipeline synthesize`"""
+
+    own = SynthesizeConfig
+
+
+@dataclass
+class IngestApp(IngestConfig, App):
+    """`python -m pipeline ingest`"""
+
+    own = IngestConfig
+
+
+@dataclass
+class SplitApp(SplitConfig, App):
+    """`python -m pipeline split`"""
+
+    own = SplitConfig
+
+
+@dataclass
+class AugmentApp(AugmentConfig, App):
+    """`python -m pipeline augment`"""
+
+    own = AugmentConfig
+
+
+@dataclass
+class PackApp(PackConfig, App):
+    """`python -m pipeline pack`"""
+
+    own = PackConfig
+
+
+@dataclass
+class EmbedApp(EmbedConfig, App):
+    """`python -m pipeline embed`"""
+
+    own = EmbedConfig
+
+
+@dataclass
+class ProbeApp(ProbeConfig, App):
+    """`python -m pipeline probe`"""
+
+    own = ProbeConfig
+
+
+@dataclass
+class TrainApp(TrainConfig, App):
+    """`python train.py`"""
+
+    own = TrainConfig
+
+
+@dataclass
+class EvaluateApp(EvaluateConfig, App):
+    """`python evaluate.py`"""
+
+    own = EvaluateConfig
+    ingest: IngestConfig = MISSING
+    """How a collection becomes canonical clips."""
+    collection: str | None = None
+    """A folder with an index.csv to score instead of the packed splits.
+
+    On the command line only: its report is no output that DVC tracks.
+    """
+    against: str | None = None
+    """Another model to set beside this one: a folder with weights, or a revision of git.
+
+    On the command line only, as `collection` is.
+    """
+
+
+STAGES: dict[str, type[App]] = {
+    "synthesize": SynthesizeApp,
+    "ingest": IngestApp,
+    "split": SplitApp,
+    "augment": AugmentApp,
+    "pack": PackApp,
+    "embed": EmbedApp,
+    "probe": ProbeApp,
+    "train": TrainApp,
+    "evaluate": EvaluateApp,
+}
+
+
+@dataclass
+class CompareApp(App):
+    """`python -m pipeline compare`"""
+
+    wandb: str | None = None
+    """A folder with runs of W&B to compare instead of DVC experiments."""
+    metrics: list[str] = field(default_factory=list)
+    """Names, or patterns such as `test.*`; without any, those of models/ and reports/."""
+    over: list[str] = field(default_factory=lambda: ["train.seed"])
+    """Parameters that make no row of their own."""
+    confidence: float = between(0.01, 0.9999, default=0.95)
+    format: str = "table"
+
+
+@dataclass
+class ExportApp(App):
+    """`python -m pipeline export`"""
+
+    out: str | None = None
+    """Folder to write; without one, a folder for the model in `onnx` of the work folder."""
+    factory: str | None = None
+    """`module:factory` of your own network, whose code may run to load the weights."""
+
+
+@dataclass
+class AdaptApp(App):
+    """`python -m pipeline adapt`"""
+
+    ingest: IngestConfig = MISSING
+    """How the collection becomes canonical clips."""
+    weight: float = between(1e-3, 1e3, default=3.0)
+    """What each of its clips counts for the origin, where those of training count 1."""
+    clips_per_file: int = between(1, default=8)
+    """Most clips of a file that are learned from and judged, spread evenly over it."""
+    num_draws: int = between(1, default=5)
+    """Draws of files behind each point of the learning curve."""
+    seed: int = between(0, default=0)
+    """Seed of these draws; the weights do not depend on it."""
+    factory: str | None = None
+    """`module:factory` of your own network, whose code may run to load the weights."""
+
+
+@dataclass
+class JoinApp(App):
+    """`python -m pipeline join`"""
+
+    out: str | None = None
+    """Folder to write."""
+    factory: str | None = None
+    """`module:factory` of your own network, whose code may run to load the weights."""
+
+
+COMMANDS: dict[str, type[App]] = {
+    "adapt": AdaptApp,
+    "compare": CompareApp,
+    "export": ExportApp,
+    "join": JoinApp,
+}
+"""Commands that have keys of their own."""
+
+
+def tracked(cfg: App) -> dict[str, Any]:
+    """The stage's own keys, without `paths`, `run` and what other stages own."""
+    assert cfg.own is not None
+    values = asdict(cfg)
+    return {f.name: values[f.name] for f in fields(cfg.own)}
