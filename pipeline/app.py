@@ -210,7 +210,7 @@ def _keys(kind: type, prefix: str = "") -> Iterator[str]:
 
 
 def stage(
-    name: str, writes: Callable[[Any], str | Path] | None = None
+    name: str, writes: Callable[[Any], Path] | None = None
 ) -> Callable[[Callable[[Any], None]], Callable[..., None]]:
     """Decorate `main(cfg)` as the application of stage `name`.
 
@@ -227,15 +227,15 @@ def stage(
         def work(overrides: Sequence[str]) -> None:
             cfg = compose(name, *overrides)
             own, work = workdir.OUTPUTS[name], Path(cfg.paths.work)
-            place = writes(cfg) if writes else getattr(cfg.paths, own.key.removeprefix("paths."))
-            if storage.is_remote(str(place)):
+            output = getattr(cfg.paths, own.key.removeprefix("paths."))
+            if storage.is_remote(output):
                 raise UserError(
-                    f"{own.key}={place}: a stage writes to a local folder; give one, and let "
+                    f"{own.key}={output}: a stage writes to a local folder; give one, and let "
                     "dvc remote add and dvc push take it to a store"
                 )
-            with workdir.claimed(place, work):
+            with workdir.claimed(writes(cfg) if writes else output, work):
                 if writes is None:
-                    workdir.check_replaceable(Path(place), work, own)
+                    workdir.check_replaceable(Path(output), work, own)
                 main(cfg)
 
         def start(overrides: Sequence[str] | None = None) -> None:

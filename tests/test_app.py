@@ -189,7 +189,7 @@ def test_a_stage_refuses_a_folder_of_something_else_before_it_begins(
     assert thesis.is_file()
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name != "evaluate"])
+@pytest.mark.parametrize("name", STAGES)
 def test_an_output_on_a_store_is_refused_with_a_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
