@@ -7,6 +7,9 @@ the folder through the same canonical path and writes `reports-collections/<name
 
 from __future__ import annotations
 
+from pipeline.detect import operating_point
+from pipeline.detect.files import file_table, first_alerts
+from pipeline.learn.model_card import CARD
 from pipeline.system import entry
 
 if __name__ == "__main__":
@@ -28,13 +31,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline import app
-from pipeline.assess import lineage, model_comparison, operating, registry, scores
+from pipeline.assess import lineage, model_comparison, registry
 from pipeline.assess.audit.facts import facts
-from pipeline.assess.clip_scores import Scored
-from pipeline.assess.evidence import Evidence, Examined, Places
+from pipeline.assess.evidence import Evidence, Examined, Folders
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.lineage import Hashes, write_lineage
-from pipeline.assess.operating import Choice, OperatingPoint
 from pipeline.assess.oversight.bundle import write_bundle
+from pipeline.assess.page import findings
 from pipeline.assess.page.contents import Provenance
 from pipeline.assess.page.plots import read_csv
 from pipeline.assess.page.report import without_pictures
@@ -45,12 +48,15 @@ from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.summary import headline
 from pipeline.commands import revisions
 from pipeline.config import ClipFormat, EvaluateApp, tracked
+from pipeline.detect import overlap, scores
+from pipeline.detect.alarm import Choice
+from pipeline.detect.detector import Detector
+from pipeline.detect.operating_point import OperatingPoint
 from pipeline.errors import UserError
 from pipeline.footage.collection import read_index
 from pipeline.footage.tombstones import forgotten
-from pipeline.learn import overlap, tracking, weights
+from pipeline.learn import tracking, weights
 from pipeline.learn.devices import device_of
-from pipeline.learn.weights import Detector
 from pipeline.stages.ingest import ingest
 from pipeline.store import storage, video, workdir
 from pipeline.store.manifest import (
@@ -86,12 +92,12 @@ class Job:
     config: dict[str, Any]
     hashes: dict[str, Hashes]
     """Of everything that is judged, by the stage that made it."""
-    parts: list[Scored]
+    judged_sets: list[JudgedSet]
     absent: list[str]
     """Splits without a clip."""
-    val: Scored | None = None
-    variants: Scored | None = None
-    places: Places | None = None
+    val: JudgedSet | None = None
+    variants: JudgedSet | None = None
+    folders: Folders | None = None
     earlier: OperatingPoint | str = Evidence.earlier
     """The operating point that an earlier evaluation chose, or why there is none."""
 
@@ -112,18 +118,18 @@ def run(cfg: EvaluateApp) -> None:
     work, output = Path(cfg.paths.work), report_output(cfg)
     workdir.check_replaceable(report_folder(cfg), work, output)
     device = device_of(cfg.run)
-    detector = weights.load(Path(cfg.paths.models), device, cfg.factory)
+    detector = Detector.load(Path(cfg.paths.models), device, cfg.factory)
     other = None if cfg.against is None else other_model(cfg, cfg.against, device)
     job = of_splits(cfg, detector) if cfg.collection is None else of_collection(cfg, detector)
     evidence = Evidence(
-        parts=job.parts,
+        judged_sets=job.judged_sets,
         val=job.val,
         variants=job.variants,
         predict=detector.predict,
         batch_size=cfg.batch_size,
         clip=model_format(detector),
         settings=settings,
-        places=job.places,
+        folders=job.folders,
         progress=progress(cfg),
         earlier=job.earlier,
     )
@@ -133,8 +139,9 @@ def run(cfg: EvaluateApp) -> None:
         found.insert(0, compared)
     provenance = Provenance(
         config=yaml.safe_dump(job.config, sort_keys=False),
-        model_card=json.dumps(detector.card, indent=2, sort_keys=True),
-        data_sha256={one.name: one.data_sha256 for one in job.parts},
+        model_card=detector.card.text().rstrip(),
+        learned=findings.learned_from(detector.card.encoders, detector.card.footage),
+        data_sha256={one.name: one.data_sha256 for one in job.judged_sets},
         weights_sha256=detector.sha256,
     )
     with workdir.replacing(job.target, work, output) as folder:
@@ -143,7 +150,7 @@ def run(cfg: EvaluateApp) -> None:
             write_bundle(
                 folder,
                 heading=job.heading,
-                unit=job.parts[0].unit,
+                unit=job.judged_sets[0].unit,
                 sections={one.name: one.section for one in found},
                 metrics=metrics,
                 card=detector.card,
@@ -165,7 +172,7 @@ def run(cfg: EvaluateApp) -> None:
 def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str, Any]) -> None:
     """Record what was found in W&B: numbers, curves and the page without a frame."""
     other = str(job.config.get("against", ""))
-    judged = "".join([detector.sha256, *(one.data_sha256 for one in job.parts), other])
+    judged = "".join([detector.sha256, *(one.data_sha256 for one in job.judged_sets), other])
     tracking.record_evaluation(
         cfg.run.wandb,
         Path(cfg.paths.work),
@@ -179,7 +186,7 @@ def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str,
         },
         curves={
             f"{one.name}.{name}": read_csv(job.target / "plots" / one.name / f"{name}.csv")
-            for one in job.parts
+            for one in job.judged_sets
             for name in ("roc", "precision_recall")
         },
         page=without_pictures((job.target / PAGE).read_text(encoding="utf-8")),
@@ -199,12 +206,12 @@ def of_splits(cfg: EvaluateApp, detector: Detector) -> Job:
         target=Path(paths.reports),
         config=tracked(cfg),
         hashes=lineage.hash_stages(local_stages(cfg), app.CONF),
-        parts=parts,
+        judged_sets=parts,
         absent=sorted(set(cfg.splits) - known.keys()),
         val=known.get("val")
         or score_rows(cfg, detector, packed, "val", packed.select(["val"], variants=False)),
         variants=score_rows(cfg, detector, packed, "variants", test[is_variant]),
-        places=Places(
+        folders=Folders(
             clips=Path(paths.clips),
             splits=Path(paths.splits),
             augmented=Path(paths.augmented),
@@ -238,7 +245,7 @@ def check_splits(splits: Sequence[str]) -> None:
 def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
     """Score the files of a collection."""
     assert cfg.collection is not None
-    point = operating.read_for(Path(cfg.paths.reports), detector.sha256, cfg.operating)
+    point = operating_point.read_for(Path(cfg.paths.reports), detector.sha256, cfg.operating)
     choice = point.choice if isinstance(point, OperatingPoint) else None
     one = score_collection(cfg, detector, cfg.collection, choice)
     one = replace(one, learned_from=learned_from(cfg, detector, cfg.collection))
@@ -252,7 +259,7 @@ def of_collection(cfg: EvaluateApp, detector: Detector) -> Job:
             **lineage.hash_stages({"models": Path(cfg.paths.models)}, app.CONF),
             lineage.SOURCES: lineage.source_hashes(collection_clips(cfg, cfg.collection)),
         },
-        parts=[one],
+        judged_sets=[one],
         absent=[],
         earlier=point,
     )
@@ -322,9 +329,9 @@ def in_charge_of(cfg: EvaluateApp) -> Path:
 def other_model(cfg: EvaluateApp, against: str, device: str) -> tuple[Detector, dict[str, str]]:
     """The model to compare with, and the hashes of its files."""
     with revisions.models(against, Path(cfg.paths.models), Path(cfg.paths.work)) as folder:
-        files = (weights.WEIGHTS, weights.CARD)
+        files = (weights.WEIGHTS, CARD)
         hashes = {name: workdir.file_sha256(folder / name) for name in files}
-        return weights.load(folder, device, cfg.factory), hashes
+        return Detector.load(folder, device, cfg.factory), hashes
 
 
 def set_against(
@@ -345,10 +352,10 @@ def set_against(
         config=job.config | {"against": other.sha256},
         hashes=job.hashes | {lineage.OTHER: hashes},
     )
-    return compared, model_comparison.examine(job.parts, found, name, bootstrap)
+    return compared, model_comparison.examine(job.judged_sets, found, name, bootstrap)
 
 
-def score_splits(cfg: EvaluateApp, detector: Detector, packed: Packed) -> list[Scored]:
+def score_splits(cfg: EvaluateApp, detector: Detector, packed: Packed) -> list[JudgedSet]:
     """Score the original clips of each of `cfg.splits` that holds any.
 
     Raises:
@@ -369,7 +376,7 @@ def score_splits(cfg: EvaluateApp, detector: Detector, packed: Packed) -> list[S
 
 def score_rows(
     cfg: EvaluateApp, detector: Detector, packed: Packed, name: str, rows: NDArray[np.int64]
-) -> Scored | None:
+) -> JudgedSet | None:
     """Score some packed samples; None where there are none."""
     if not rows.size:
         return None
@@ -379,7 +386,7 @@ def score_rows(
 
 def score_collection(
     cfg: EvaluateApp, detector: Detector, collection: str, choice: Choice | None
-) -> Scored:
+) -> JudgedSet:
     """Ingest a collection into the work folder, and score its clips and its files."""
     name, work = storage.name(collection), Path(cfg.paths.work)
     if name in MEANINGS:
@@ -405,10 +412,10 @@ def score_collection(
     alerts_s = {}
     if choice is not None:
         form = model_format(detector)
-        alerts_s = operating.first_alerts(choice, one.clips, form.num_frames / form.fps)
+        alerts_s = first_alerts(choice, one.clips, form.num_frames / form.fps)
     rejects = read_rejects(clips_folder)
     marks = {file.path: file.marks for file in read_rows(clips_folder / FILES, File)}
-    return replace(one, files=scores.file_table(index, one.clips, rejects, alerts_s, marks))
+    return replace(one, files=file_table(index, one.clips, rejects, alerts_s, marks))
 
 
 def score(
@@ -418,7 +425,7 @@ def score(
     clips: pa.Table,
     read: scores.Read,
     marks: Sequence[str] = (),
-) -> Scored:
+) -> JudgedSet:
     """Score `clips` with the detector."""
     probabilities, digest = scores.predict(
         clips,
@@ -428,7 +435,7 @@ def score(
         progress=lambda batches: progress(cfg)(batches, f"score {name}"),
     )
     meaning = MEANINGS.get(name, "Files of the collection")
-    return Scored(name, meaning, scores.score_table(clips, probabilities, marks), read, digest)
+    return JudgedSet(name, meaning, scores.score_table(clips, probabilities, marks), read, digest)
 
 
 def progress(cfg: EvaluateApp) -> Callable[[Sequence[int], str], Iterable[int]]:
@@ -442,8 +449,7 @@ def progress(cfg: EvaluateApp) -> Callable[[Sequence[int], str], Iterable[int]]:
 
 def model_format(detector: Detector) -> ClipFormat:
     """The clips that the weights were trained on."""
-    values = detector.card["preprocessing"]
-    return ClipFormat(values["num_frames"], values["size"], values["fps"], values["crf"])
+    return detector.card.clip
 
 
 def check_format(detector: Detector, place: str, given: ClipFormat) -> None:

@@ -11,8 +11,9 @@ import torch
 from bare import BareLoop
 from runs import BATCH, by_clip, cell, packed_clips
 
-from pipeline.assess import scores, wording
+from pipeline.assess import wording
 from pipeline.config import TrainApp
+from pipeline.detect import scores
 from pipeline.learn import networks
 from pipeline.learn.batch import Batch
 from pipeline.learn.data import PackedData

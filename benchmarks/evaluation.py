@@ -21,14 +21,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess import registry, scores
-from pipeline.assess.clip_scores import Scored
+from pipeline.assess import registry
 from pipeline.assess.evidence import Evidence
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.page.contents import Provenance
 from pipeline.assess.results import write_results
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.config import ClipFormat
+from pipeline.detect import scores
 
 LIMIT_S, LIMIT_GB, LIMIT_CLIPS = 60.0, 2.0, 100_000
 # These run the network, on a number of clips that does not grow.
@@ -88,18 +89,18 @@ def measure(num_clips: int) -> dict[str, float]:
     """Seconds of every step and the peak of memory in GB, in this process."""
     unseen = num_clips // 4
     parts = [
-        Scored("test", "New recordings", made_up(num_clips - unseen, 0), noise, "0" * 64),
-        Scored("unseen", "New sources", made_up(unseen, 1), noise, "1" * 64),
+        JudgedSet("test", "New recordings", made_up(num_clips - unseen, 0), noise, "0" * 64),
+        JudgedSet("unseen", "New sources", made_up(unseen, 1), noise, "1" * 64),
     ]
     evidence = Evidence(
-        parts=parts,
-        val=Scored("val", "Validation", made_up(num_clips // 4, 2), noise, "2" * 64),
+        judged_sets=parts,
+        val=JudgedSet("val", "Validation", made_up(num_clips // 4, 2), noise, "2" * 64),
         variants=None,
         predict=lambda clips: np.full((len(clips), 4), 0.25),
         batch_size=16,
         clip=ClipFormat(16, 32, 15.0, 18),
         settings=Settings(Bootstrap(1000, 0.95, 0), 10, 8, "protected"),
-        places=None,
+        folders=None,
     )
     seconds: dict[str, float] = {}
     found = []
@@ -110,7 +111,9 @@ def measure(num_clips: int) -> dict[str, float]:
             seconds[name] = time.monotonic() - start_s
     start_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        write_results(Path(folder), "Benchmark", evidence, [], found, Provenance("", "", {}, ""))
+        write_results(
+            Path(folder), "Benchmark", evidence, [], found, Provenance("", "", "", {}, "")
+        )
     seconds["metrics, plots, page"] = time.monotonic() - start_s
     seconds["total"] = sum(seconds.values())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2

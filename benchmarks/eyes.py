@@ -31,8 +31,8 @@ from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from pipeline import app
-from pipeline.assess.scores import Read
 from pipeline.config import EmbedApp, EncoderConfig, PicturesConfig, TrainApp
+from pipeline.detect.scores import Read
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import Tombstones
 from pipeline.learn import encoders

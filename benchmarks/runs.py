@@ -20,14 +20,16 @@ import pyarrow as pa
 from scipy.stats import t as student
 
 from pipeline import app
-from pipeline.assess import scores, wording
+from pipeline.assess import wording
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray
 from pipeline.assess.statistics.questions import Question, judge_auroc, judge_share
+from pipeline.detect import scores
+from pipeline.detect.detector import Detector
+from pipeline.detect.files import file_table
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, read_index
 from pipeline.footage.tombstones import forgotten
-from pipeline.learn import weights
 from pipeline.learn.checkpoints import run_key
 from pipeline.stages.ingest import ingest
 from pipeline.store import features, storage, video, workdir
@@ -219,7 +221,7 @@ def by_clip(table: pa.Table) -> Examples:
 
 
 def by_group(files: pa.Table, column: str) -> Examples:
-    """Rows of `scores.FILE_SCHEMA` that agree in `column`: means of origin, maxima of the rest."""
+    """Rows of `FILE_SCHEMA` that agree in `column`: means of origin, maxima of the rest."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in files.to_pylist():
         if row["status"] == "scored":
@@ -245,10 +247,10 @@ def judged(
     """What weights are worth on clips, by column; kept in `work`.
 
     Args:
-        factory: as `weights.load` takes it.
+        factory: the one that the weights may need, as `Detector.load` takes it.
     """
     code = [workdir.code_sha256("assess", "learn"), workdir.file_sha256(Path(__file__))]
-    detector = weights.load(models, "cpu", factory)
+    detector = Detector.load(models, "cpu", factory)
     results: Results = {}
     for clips in wanted:
         key = workdir.key(detector.sha256, clips.name, clips.sha256, code)
@@ -268,7 +270,7 @@ def judge(model: Callable[[video.Frames], FloatArray], clips: Clips) -> Results:
     table = scores.score_table(clips.table, probabilities)
     if not clips.files:
         return {clips.name: by_clip(table).judge()}
-    files = scores.file_table(clips.files, table, [], {}, {})
+    files = file_table(clips.files, table, [], {}, {})
     ways = [by_group(files, "path"), by_group(files, "recording")]
     return {name: way.judge() for name, way in zip(clips.columns, ways, strict=True)}
 

@@ -34,13 +34,14 @@ from outcome import Cell, Outcome, Table, write
 
 from pipeline import app
 from pipeline.config import ClipFormat
+from pipeline.detect.detector import Detector
 from pipeline.footage.pictures import Squares, centre_square
-from pipeline.learn import encoders, networks, weights
+from pipeline.learn import encoders, networks
+from pipeline.learn.model_card import ModelCard
 from pipeline.learn.networks.base import Streaming
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.networks.product import product_of
-from pipeline.learn.weights import Detector
 from pipeline.store import video
 
 TOLERANCE = 1e-5
@@ -54,7 +55,7 @@ def causal_detector(models: Path | None, clip: ClipFormat, every_frames: int) ->
     what is made up.
     """
     if models is not None:
-        return weights.load(models)
+        return Detector.load(models)
     pixels = networks.build(app.compose("train", "model.name=causal").model, clip)
     pictures = app.compose("embed").pictures
     origin = OriginNet(encoders.build(pictures), window=clip.num_frames, every_frames=every_frames)
@@ -64,7 +65,7 @@ def causal_detector(models: Path | None, clip: ClipFormat, every_frames: int) ->
     torch.nn.init.normal_(origin.moving.weight, std=0.03)
     torch.nn.init.ones_(origin.motion_scale)
     network = product_of(pixels, origin)
-    card = {"temperature": 1.0, "preprocessing": {"size": clip.size}}
+    card = ModelCard(network.architecture(), clip, 1.0, "", None, {})
     detector = Detector(network, card, "cpu")
     # Statistics of real pictures, without which a fresh network says next to nothing.
     pixels.train()

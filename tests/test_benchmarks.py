@@ -17,8 +17,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline import app
-from pipeline.assess.scores import FILE_SCHEMA
 from pipeline.config import ClipFormat, TrainApp
+from pipeline.detect.files import FILE_SCHEMA
 from pipeline.footage.collection import IndexRow
 from pipeline.learn import networks
 from pipeline.learn.classifier import Classifier

@@ -16,12 +16,15 @@ import torch
 
 from evaluate import run
 from pipeline import app
-from pipeline.assess import lineage, operating, registry
+from pipeline.assess import lineage, registry
 from pipeline.commands import verify
 from pipeline.config import ClipFormat
+from pipeline.detect import operating_point
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
 from pipeline.learn import weights
+from pipeline.learn.model_card import CARD
 from pipeline.store import manifest, shards, video, workdir
 from pipeline.store.packed import INDEX, Packed
 from tests import packing
@@ -153,7 +156,7 @@ def test_the_scores_are_those_of_the_weights_on_the_pixels(
     data = Packed.open(tmp_path / "packed", tmp_path / "work")
     table = pq.read_table(tmp_path / "reports" / "scores.parquet")
     row = data.index["sample_id"].to_pylist().index(table["sample_id"][5].as_py())
-    expected = weights.load(tmp_path / "models").predict(np.stack([data.read(row)]))[0]
+    expected = Detector.load(tmp_path / "models").predict(np.stack([data.read(row)]))[0]
     found = [table[f"p_{name}"][5].as_py() for name in manifest.CLASSES]
     assert found == pytest.approx(expected, abs=1e-6)
 
@@ -267,7 +270,7 @@ def test_files_that_training_had_are_named_in_the_log_and_on_the_page(
     ]
     frames = [video.decode(shards.read_clip(clips, first[path])) for path in split_of]
     packing.write_packed(tmp_path / "packed", rows, frames, CLIP)
-    card = tmp_path / "models" / weights.CARD
+    card = tmp_path / "models" / CARD
     digest = workdir.file_sha256(tmp_path / "packed" / INDEX)
     card.write_text(
         json.dumps(json.loads(card.read_text()) | {"data": {"sha256": {INDEX: digest}}})
@@ -360,8 +363,7 @@ def test_another_model_is_set_beside_this_one(tmp_path: Path, compose: Compose) 
     assert mean != 0
     _, hashes = lineage.read_lineage(reports)
     assert hashes[lineage.OTHER] == {
-        name: workdir.file_sha256(tmp_path / "older" / name)
-        for name in (weights.WEIGHTS, weights.CARD)
+        name: workdir.file_sha256(tmp_path / "older" / name) for name in (weights.WEIGHTS, CARD)
     }
 
 
@@ -418,7 +420,7 @@ def test_the_weights_of_a_revision_of_git_are_had_from_the_cache_of_dvc(
     data = Packed.open(tmp_path / "packed", tmp_path / "work")
     row = data.index["sample_id"].to_pylist().index(first["sample_id"][5].as_py())
     write_model(tmp_path / "again")
-    expected = weights.load(tmp_path / "again").predict(np.stack([data.read(row)]))[0]
+    expected = Detector.load(tmp_path / "again").predict(np.stack([data.read(row)]))[0]
     found = [first[f"p_{name}"][5].as_py() for name in manifest.CLASSES]
     assert found == pytest.approx(expected, abs=1e-6)
     assert not list((tmp_path / "work").glob("models-*")), "what was fetched is gone"
@@ -471,7 +473,7 @@ def test_an_evaluation_of_a_whole_project_leaves_everything_that_is_promised(
         rows = list(csv.DictReader((reports / name).read_text().splitlines()))
         assert rows, name
         assert column in rows[0], name
-    for name in (operating.FILE, "model_card.md", "datasheet.md", "croissant.json"):
+    for name in (operating_point.FILE, "model_card.md", "datasheet.md", "croissant.json"):
         assert (reports / name).stat().st_size > 200, name
     verify.run(cfg=compose_below(project, "ingest"))
 
@@ -486,6 +488,6 @@ def test_each_suite_alone_says_what_it_says_among_all(
     evaluate_project(project, f"suites=[{name}]", f"paths.reports={reports}")
     found = json.loads((reports / "metrics.json").read_text())["suites"]
     assert found == {name: told}
-    point = (project / "reports" / operating.FILE).read_bytes()
-    assert (reports / operating.FILE).read_bytes() == point
+    point = (project / "reports" / operating_point.FILE).read_bytes()
+    assert (reports / operating_point.FILE).read_bytes() == point
     assert (reports / "model_card.md").exists() == (name == "data")

@@ -26,6 +26,7 @@ from sklearn.metrics import roc_auc_score
 import train
 from pipeline import app
 from pipeline.config import EmbedApp, TrainApp
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.batch import Batch
@@ -93,7 +94,7 @@ def test_a_run_leaves_its_outputs_and_no_checkpoint(undisturbed: Path) -> None:
 
 
 def test_the_weights_load_and_tell_their_data(undisturbed: Path, packed: Path) -> None:
-    card = weights.load(undisturbed).card
+    card = Detector.load(undisturbed).card.everything
     index = hashlib.sha256((packed / "index.parquet").read_bytes()).hexdigest()
     assert card["data"]["sha256"]["index.parquet"] == index
     assert {"source", "origin", "licence", "authority", "train", "val", "origin_weight"} == set(
@@ -106,7 +107,7 @@ def test_the_weights_load_and_tell_their_data(undisturbed: Path, packed: Path) -
 def test_the_metrics_are_those_of_the_weights_that_are_kept(
     undisturbed: Path, packed: Path, tmp_path: Path
 ) -> None:
-    detector, samples = weights.load(undisturbed), Packed.open(str(packed), tmp_path)
+    detector, samples = Detector.load(undisturbed), Packed.open(str(packed), tmp_path)
     rows = samples.select(["val"], variants=False)
     clips = torch.from_numpy(np.stack([samples.read(int(row)) for row in rows]))
     with torch.no_grad():
@@ -145,8 +146,8 @@ def with_encoder(packed: Path, embedded: Path, tmp_path_factory: pytest.TempPath
 
 def test_where_features_are_another_part_answers_on_the_origin(with_encoder: Path) -> None:
     assert sorted(hashes(with_encoder)) == sorted([*OUTPUTS, "encoder.safetensors"])
-    detector = weights.load(with_encoder)
-    card = detector.card
+    detector = Detector.load(with_encoder)
+    card = detector.card.everything
     assert isinstance(detector.network, StreamingProductNet)
     assert card["architecture"]["discharge"]["name"] == "causal"
     assert card["architecture"]["origin"]["every_frames"] == 4
@@ -160,7 +161,7 @@ def test_where_features_are_another_part_answers_on_the_origin(with_encoder: Pat
 def test_both_answers_are_those_of_the_weights_that_are_kept(
     with_encoder: Path, packed: Path, tmp_path: Path
 ) -> None:
-    detector, samples = weights.load(with_encoder), Packed.open(str(packed), tmp_path)
+    detector, samples = Detector.load(with_encoder), Packed.open(str(packed), tmp_path)
     rows = samples.select(["val"], variants=False)
     clips = np.stack([samples.read(int(row)) for row in rows])
     found = detector.predict(clips)
@@ -531,7 +532,7 @@ def test_compiled_networks_follow_the_same_curve(packed: Path, tmp_path: Path) -
     more = ["num_epochs=2", "model.dropout=0", "run.compile=true", "run.channels_last=true"]
     compiled = fit(packed, tmp_path / "compiled", 0, *more)
     np.testing.assert_allclose(curves(compiled), curves(plain), rtol=1e-3)
-    assert weights.load(compiled).sha256 != weights.load(plain).sha256
+    assert Detector.load(compiled).sha256 != Detector.load(plain).sha256
 
 
 def test_a_loss_that_is_not_finite_keeps_earlier_weights_and_outputs(

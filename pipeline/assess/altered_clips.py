@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.assess import scores
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, predict_all
 from pipeline.assess.examples import Examples
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.metrics import IntArray
+from pipeline.detect import scores
 from pipeline.store.manifest import CLASSES
 from pipeline.store.video import Frames
 from pipeline.transforms.base import Transform
@@ -31,7 +31,7 @@ MAX_FPR = 0.01
 class Subset:
     """A choice among the clips of a part."""
 
-    part: Scored
+    part: JudgedSet
     rows: IntArray
     """Numbers of the chosen rows of `part.clips`."""
 
@@ -54,7 +54,7 @@ def rank(*names: str) -> bytes:
     return hashlib.sha256("\0".join(names).encode()).digest()
 
 
-def subset(part: Scored, most: int) -> Subset:
+def subset(part: JudgedSet, most: int) -> Subset:
     """Choose at most `most` labelled clips of a part, taking classes and recordings in turn.
 
     A smaller one is the beginning of a larger one.
@@ -120,7 +120,7 @@ def stacked(tables: Iterable[tuple[str, pa.Table]]) -> pa.Table:
     )
 
 
-def threshold(val: Scored | None) -> float | None:
+def threshold(val: JudgedSet | None) -> float | None:
     """The score above which at most 1 % of the negatives of validation lie.
 
     It looks at single clips, and is another than the operating point of streams. None where

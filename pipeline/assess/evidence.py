@@ -15,14 +15,15 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess import operating, wording
-from pipeline.assess.clip_scores import Scored
-from pipeline.assess.operating import OperatingPoint
-from pipeline.assess.scores import FILES, SCORES
+from pipeline.assess import wording
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import FloatArray
+from pipeline.assess.streaming import operating
 from pipeline.config import ClipFormat
+from pipeline.detect.operating_point import OperatingPoint
+from pipeline.detect.scores import FILES, SCORES
 from pipeline.store.manifest import CLASSES
 from pipeline.store.video import Frames
 
@@ -38,7 +39,7 @@ Predict = Callable[[Frames], FloatArray]
 
 
 @dataclass(frozen=True)
-class Places:
+class Folders:
     """Folders of the stages before, as `conf/paths.yaml` names them; local paths."""
 
     clips: Path
@@ -52,17 +53,17 @@ class Places:
 class Evidence:
     """Everything that suites may look at."""
 
-    parts: Sequence[Scored]
+    judged_sets: Sequence[JudgedSet]
     """The judged parts, at least one; the verdict of the report is about the first."""
-    val: Scored | None
+    val: JudgedSet | None
     """Clips that the temperature was fitted on and that thresholds may be chosen on."""
-    variants: Scored | None
+    variants: JudgedSet | None
     """Frozen variants of test clips, scored; `clip_id` is that of the original."""
     predict: Predict
     batch_size: int
     clip: ClipFormat
     settings: Settings
-    places: Places | None
+    folders: Folders | None
     """None where a collection is judged instead of the packed splits."""
     progress: Callable[[Sequence[int], str], Iterable[int]] = lambda batches, title: batches
     """Wraps the numbers of batches, to show how far scoring is."""
@@ -83,9 +84,9 @@ class Evidence:
         chosen = operating.choose(self.val, self.clip_s, settings.operating, settings.bootstrap)
         return chosen or "validation holds no clips without real gunfire"
 
-    def part(self, name: str) -> Scored | None:
-        """The part of that name, if it is judged."""
-        return next((one for one in self.parts if one.name == name), None)
+    def judged_set(self, name: str) -> JudgedSet | None:
+        """The judged set of that name, if there is one."""
+        return next((one for one in self.judged_sets if one.name == name), None)
 
 
 @dataclass(frozen=True)

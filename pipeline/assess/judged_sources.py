@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import BoolArray, IntArray
 from pipeline.assess.statistics.placements import Placed, place
@@ -28,7 +28,7 @@ class Pool:
     @classmethod
     def of(cls, evidence: Evidence) -> Pool:
         """Pool the examples of `parts`."""
-        found, held_out = parts(evidence), evidence.part("unseen")
+        found, held_out = parts(evidence), evidence.judged_set("unseen")
         return cls(
             Examples.joined([part.examples for part in found]),
             np.concatenate([np.full(len(part.examples), part is held_out) for part in found]),
@@ -46,9 +46,9 @@ class Pool:
         )
 
 
-def parts(evidence: Evidence) -> Sequence[Scored]:
+def parts(evidence: Evidence) -> Sequence[JudgedSet]:
     """Return the parts that are pooled; others, such as what training saw, stay out."""
-    first, held_out = evidence.parts[0], evidence.part("unseen")
+    first, held_out = evidence.judged_sets[0], evidence.judged_set("unseen")
     return [first] if held_out is None or held_out is first else [first, held_out]
 
 

@@ -19,11 +19,13 @@ from typing import Any, Literal
 import pyarrow.compute as pc
 
 from pipeline.errors import UserError
-from pipeline.store import manifest, workdir
+from pipeline.store import manifest, provenance, workdir
 from pipeline.store.manifest import File
 
 LINEAGE = "lineage.json"
 CONFIGURATION, SOURCES, REPORTS = "configuration", "sources", "reports"
+CODE = "code"
+"""What made the report: the package, and the libraries that decide numbers."""
 OTHER = "against"
 """The model that a report sets beside its own: from anywhere, so it has no folder of its own."""
 MADE_FROM: Mapping[str, tuple[str, ...]] = {
@@ -37,13 +39,24 @@ MADE_FROM: Mapping[str, tuple[str, ...]] = {
     "probes": (CONFIGURATION, "clips", "augmented", "packed"),
     "models": (CONFIGURATION, "packed", "features"),
     OTHER: (),
+    CODE: (),
     REPORTS: (
-        *(CONFIGURATION, SOURCES, "clips", "splits", "augmented", "packed", "features", "probes"),
+        *(
+            CONFIGURATION,
+            CODE,
+            SOURCES,
+            "clips",
+            "splits",
+            "augmented",
+            "packed",
+            "features",
+            "probes",
+        ),
         *("models", OTHER),
     ),
 }
 """Stages in their order, and what each is made from; they are named as in `conf/paths.yaml`."""
-FOLDERS = tuple(name for name in MADE_FROM if name not in (CONFIGURATION, SOURCES, OTHER))
+FOLDERS = tuple(name for name in MADE_FROM if name not in (CONFIGURATION, SOURCES, OTHER, CODE))
 HOW_TO_RUN = "run.yaml"
 """The file of `conf/` that is no part of the configuration: it changes no output."""
 _EXPERIMENTS = "experiment/"
@@ -99,6 +112,20 @@ def source_hashes(clips: Path) -> dict[str, str]:
     return dict(sorted(zip(names.to_pylist(), known["sha256"].to_pylist(), strict=True)))
 
 
+def made_by() -> dict[str, str]:
+    """The hash of the package, its commit where that is known, and versions of libraries, by name.
+
+    See `store.provenance` for why the commit is not simply the one that is checked out.
+    """
+    facts = provenance.facts()
+    git = facts["git"] or {}
+    return {
+        "package": facts["code_sha256"],
+        **{f"git/{name}": json.dumps(value).strip('"') for name, value in git.items()},
+        **{f"libraries/{name}": version for name, version in facts["libraries"].items()},
+    }
+
+
 def hash_stages(folders: Mapping[str, Path], conf: Path) -> dict[str, Hashes]:
     """Hash everything that a report is made from.
 
@@ -110,7 +137,7 @@ def hash_stages(folders: Mapping[str, Path], conf: Path) -> dict[str, Hashes]:
     Raises:
         UserError: the table of source files is missing or not readable.
     """
-    hashes: dict[str, Hashes] = {CONFIGURATION: hash_configuration(conf)}
+    hashes: dict[str, Hashes] = {CONFIGURATION: hash_configuration(conf), CODE: made_by()}
     if "clips" in folders:
         hashes[SOURCES] = source_hashes(folders["clips"])
     return hashes | {name: hash_folder(folder) for name, folder in folders.items()}
@@ -185,7 +212,7 @@ def differences(stage: str, told: Hashes, here: Hashes) -> Iterator[Difference]:
 def compare(
     told: Mapping[str, Hashes], folders: Mapping[str, Path], conf: Path
 ) -> Iterable[Difference]:
-    """Hash everything but source files and the other model again, and find what differs.
+    """Hash everything but sources, code and the other model again, and find what differs.
 
     Args:
         told: hashes by stage, of `read_lineage`.
@@ -197,7 +224,7 @@ def compare(
             yield from differences(name, hashes, hash_configuration(conf))
         elif name == REPORTS:
             yield from differences(name, hashes, _without_lineage(hash_folder(folders[name])))
-        elif name not in (SOURCES, OTHER):
+        elif name not in (SOURCES, OTHER, CODE):
             yield from differences(name, hashes, hash_folder(folders[name]))
 
 

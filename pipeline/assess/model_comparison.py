@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.assess import wording
-from pipeline.assess.clip_scores import Scored, tables
 from pipeline.assess.evidence import Cell, Examined, Section, State, Table, Verdict, measured
+from pipeline.assess.judged_sets import JudgedSet, tables
 from pipeline.assess.statistics import paired_differences
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import as_json
@@ -17,7 +17,7 @@ _JUDGED = ("shooting", "auroc")
 
 
 def examine(
-    first: Sequence[Scored], second: Sequence[Scored], name: str, bootstrap: Bootstrap
+    first: Sequence[JudgedSet], second: Sequence[JudgedSet], name: str, bootstrap: Bootstrap
 ) -> Examined:
     """Paired differences of every metric, the other model minus this one.
 

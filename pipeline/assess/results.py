@@ -13,18 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.assess import previews, wording
-from pipeline.assess.clip_scores import Scored, tables
 from pipeline.assess.evidence import STATES, Evidence, Examined, Section
-from pipeline.assess.operating import FILE as POINT
-from pipeline.assess.operating import OperatingPoint
+from pipeline.assess.judged_sets import JudgedSet, tables
 from pipeline.assess.page import contents, findings, report
 from pipeline.assess.page.mistakes import hardest
 from pipeline.assess.page.plots import write_csv, write_plots
-from pipeline.assess.scores import VALIDATION
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.summary import headline, summarize
-from pipeline.assess.streaming.footage import SMOOTHINGS
+from pipeline.detect.alarm import SMOOTHINGS
+from pipeline.detect.operating_point import FILE as POINT
+from pipeline.detect.operating_point import OperatingPoint
+from pipeline.detect.scores import VALIDATION
 from pipeline.store.manifest import CLASSES, class_index
 
 METRICS, HEADLINE, PAGE = "metrics.json", "headline.json", "report.html"
@@ -48,7 +48,7 @@ def write_results(
         suites: what they found, in the order of the report.
         provenance: what everything was made from.
     """
-    scored, settings = evidence.parts, evidence.settings
+    scored, settings = evidence.judged_sets, evidence.settings
     metrics = {
         one.name: summarize(one.examples, settings.bootstrap, settings.num_bins) for one in scored
     }
@@ -158,7 +158,7 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _mistakes(one: Scored, settings: Settings) -> list[contents.MistakeGroup]:
+def _mistakes(one: JudgedSet, settings: Settings) -> list[contents.MistakeGroup]:
     return [
         contents.MistakeGroup(
             group.title,
@@ -170,7 +170,7 @@ def _mistakes(one: Scored, settings: Settings) -> list[contents.MistakeGroup]:
     ]
 
 
-def _mistake(one: Scored, row: int, mode: str) -> contents.Mistake:
+def _mistake(one: JudgedSet, row: int, mode: str) -> contents.Mistake:
     examples, number = one.examples, one.clip_of(row)
     clip = one.clips.slice(number, 1).to_pylist()[0]
     return contents.Mistake(
@@ -184,7 +184,7 @@ def _mistake(one: Scored, row: int, mode: str) -> contents.Mistake:
     )
 
 
-def _data_rows(one: Scored) -> list[contents.DataRow]:
+def _data_rows(one: JudgedSet) -> list[contents.DataRow]:
     """One row a source; licences and authorities that differ within it are all named."""
     examples, rows = one.examples, one.judged.to_pylist()
     table = []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.assess import operating, previews
+from pipeline.assess import previews
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.config import OperatingConfig
+from pipeline.detect import operating_point
 from pipeline.errors import UserError
 
 
@@ -29,7 +30,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        operating.cost_of(self.operating)
+        operating_point.cost_of(self.operating)
         checks = (
             ("num_bootstrap", self.bootstrap.num_resamples, self.bootstrap.num_resamples >= 1),
             ("confidence", self.bootstrap.confidence, 0 < self.bootstrap.confidence < 1),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.assess import operating
-from pipeline.assess.operating import OperatingPoint
 from pipeline.commands import onnx_forms
 from pipeline.commands.onnx_forms import NEXT, STATE
 from pipeline.config import ExportApp
+from pipeline.detect import operating_point
+from pipeline.detect.detector import Detector
+from pipeline.detect.operating_point import OperatingPoint
 from pipeline.errors import UserError
-from pipeline.learn import weights
 from pipeline.learn.networks.base import Streaming
-from pipeline.learn.weights import Detector
 from pipeline.store import storage, workdir
+from pipeline.store.manifest import CLASSES
 from pipeline.store.packed import INDEX, Packed
 
 RECORD = "export.json"
@@ -56,7 +55,7 @@ def run(cfg: ExportApp) -> None:
     # A folder a model, so that adapted weights do not take the place of those before.
     target = Path(cfg.out or storage.own_folder(work / "onnx", cfg.paths.models, "paths.work"))
     workdir.check_replaceable(target, work, output)
-    detector = weights.load(Path(cfg.paths.models), trusted_factory=cfg.factory)
+    detector = Detector.load(Path(cfg.paths.models), trusted_factory=cfg.factory)
     models = {"clip": onnx_forms.clip_form(detector)}
     if isinstance(detector.network, Streaming):
         models["stream"] = onnx_forms.stream_form(detector)
@@ -138,8 +137,8 @@ def _distance(answers: NDArray[np.float32], expected: NDArray[np.float64]) -> fl
 
 
 def _random(detector: Detector) -> NDArray[np.uint8]:
-    form = detector.card["preprocessing"]
-    shape = (_NUM_CLIPS, form["num_frames"], form["size"], form["size"], 3)
+    form = detector.card.clip
+    shape = (_NUM_CLIPS, form.num_frames, form.size, form.size, 3)
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
@@ -148,8 +147,7 @@ def _packed(cfg: ExportApp, detector: Detector) -> dict[str, NDArray[np.uint8]]:
     if not (Path(cfg.paths.packed) / INDEX).is_file():
         return {}
     packed = Packed.open(cfg.paths.packed, Path(cfg.paths.work))
-    form = detector.card["preprocessing"]
-    if any(form[name] != value for name, value in asdict(packed.format).items()):
+    if packed.format != detector.card.clip:
         return {}
     rows = np.linspace(0, packed.index.num_rows - 1, _NUM_CLIPS).astype(int)
     return {"packed clips": np.stack([packed.read(int(row)) for row in rows])}
@@ -157,7 +155,7 @@ def _packed(cfg: ExportApp, detector: Detector) -> dict[str, NDArray[np.uint8]]:
 
 def _operating_point(cfg: ExportApp, detector: Detector) -> Any:
     """The threshold that the evaluation of these weights chose; None without such a report."""
-    point = operating.read(Path(cfg.paths.reports), detector.sha256)
+    point = operating_point.read(Path(cfg.paths.reports), detector.sha256)
     return dict(point.record) if isinstance(point, OperatingPoint) else None
 
 
@@ -165,11 +163,11 @@ def _facts(detector: Detector) -> dict[str, Any]:
     """What whoever runs the graph has to know."""
     card = detector.card
     return {
-        "architecture": card["architecture"],
-        "classes": card["classes"],
+        "architecture": card.architecture,
+        "classes": list(CLASSES),
         "score": "real_shooting",
-        "temperature": card["temperature"],
-        "preprocessing": {**card["preprocessing"], "steps": _STEPS},
+        "temperature": card.temperature,
+        "preprocessing": {**card.preprocessing, "steps": _STEPS},
         "weights_sha256": detector.sha256,
         "opset": onnx_forms.OPSET,
     }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from pipeline.commands.adapt.record import ADAPTED
-from pipeline.config import ClipFormat, JoinApp
+from pipeline.config import JoinApp
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.model_card import CARD
 from pipeline.learn.networks.members import Member, members_net
-from pipeline.learn.weights import Detector
 from pipeline.store import workdir
 
 
@@ -31,32 +31,33 @@ def run(*folders: str, cfg: JoinApp) -> None:
     target, work, output = Path(cfg.out), Path(cfg.paths.work), workdir.OUTPUTS["join"]
     workdir.check_replaceable(target, work, output)
     detectors = {
-        folder: weights.load(Path(folder), trusted_factory=cfg.factory) for folder in folders
+        folder: Detector.load(Path(folder), trusted_factory=cfg.factory) for folder in folders
     }
     for folder, detector in detectors.items():
-        _check_trained(detector, Path(folder) / weights.CARD)
+        _check_trained(detector, Path(folder) / CARD)
     for key in ("preprocessing", "data"):
         _check_equal(detectors, key)
     cards = [detector.card for detector in detectors.values()]
-    form = cards[0]["preprocessing"]
     members = [
-        Member(detector.network, float(detector.card["temperature"]))
-        for detector in detectors.values()
+        Member(detector.network, detector.card.temperature) for detector in detectors.values()
     ]
     with workdir.replacing(target, work, output) as models:
         weights.save(
             models,
             members_net(members),
-            clip=ClipFormat(**{one.name: form[one.name] for one in fields(ClipFormat)}),
+            clip=cards[0].clip,
             # The answers of members are calibrated each before their mean is taken.
             temperature=1.0,
             provenance={
                 # Of the first member; those of all stand under `members`.
-                "config": cards[0]["config"],
-                "data": cards[0]["data"],
-                "encoders": _each_once([row for card in cards for row in card["encoders"]]),
+                "config": cards[0].config,
+                "data": cards[0].everything["data"],
+                "encoders": _each_once([row for card in cards for row in card.encoders]),
                 "members": [
-                    {name: card[name] for name in ("weights_sha256", "config", "metrics")}
+                    {
+                        name: card.everything[name]
+                        for name in ("weights_sha256", "config", "metrics")
+                    }
                     for card in cards
                 ],
             },
@@ -66,22 +67,22 @@ def run(*folders: str, cfg: JoinApp) -> None:
 
 def _check_trained(detector: Detector, path: Path) -> None:
     """Raise `UserError` unless a card tells all that `train.py` does, and nothing of adapting."""
-    absent = {"config", "data", "encoders", "metrics"} - detector.card.keys()
+    absent = {"config", "data", "encoders", "metrics"} - detector.card.everything.keys()
     if absent:
         raise UserError(f"{path}: lacks {', '.join(sorted(absent))}; run train.py again")
-    if ADAPTED in detector.card:
+    if ADAPTED in detector.card.everything:
         raise UserError(f"{path}: adapted weights; join those that train.py wrote")
 
 
 def _check_equal(detectors: dict[str, Detector], key: str) -> None:
     """Raise `UserError` where a value differs between the cards of detectors."""
     (first, expected), *others = (
-        (folder, detector.card[key]) for folder, detector in detectors.items()
+        (folder, detector.card.everything[key]) for folder, detector in detectors.items()
     )
     for folder, found in others:
         if found != expected:
             raise UserError(
-                f"{Path(folder) / weights.CARD}: {key} differs from that of {first}; join weights "
+                f"{Path(folder) / CARD}: {key} differs from that of {first}; join weights "
                 "that train.py learned from the same samples"
             )
 

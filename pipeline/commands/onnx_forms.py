@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn.networks.base import Network, State, Streaming
-from pipeline.learn.weights import Detector
 
 OPSET = 18
 MAX_BYTES = 2**31
@@ -57,10 +57,10 @@ def clip_form(detector: Detector) -> Any:
     Raises:
         UserError: the network does not export.
     """
-    form = detector.card["preprocessing"]
-    size = (2, form["num_frames"], form["size"], form["size"], 3)
+    form = detector.card.clip
+    size = (2, form.num_frames, form.size, form.size, 3)
     return _export(
-        ClipForm(detector.network, detector.card["temperature"]),
+        ClipForm(detector.network, detector.card.temperature),
         (torch.zeros(size, dtype=torch.uint8),),
         dynamic=({0: torch.export.Dim(CLIPS)},),
         inputs=[CLIPS],
@@ -76,12 +76,12 @@ def stream_form(detector: Detector) -> Any:
     Raises:
         UserError: the network does not export.
     """
-    network, size = detector.network, detector.card["preprocessing"]["size"]
+    network, size = detector.network, detector.card.clip.size
     assert isinstance(network, Streaming), network
     state = network.start(2)
     streams = {0: torch.export.Dim("streams")}
     return _export(
-        StreamForm(network, detector.card["temperature"]),
+        StreamForm(network, detector.card.temperature),
         # The empty dictionary keeps the state from being taken for arguments by name.
         (torch.zeros(2, size, size, 3, dtype=torch.uint8), state, {}),
         dynamic=(streams, dict.fromkeys(state, streams)),

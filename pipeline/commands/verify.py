@@ -12,7 +12,15 @@ from pathlib import Path
 
 from pipeline import app
 from pipeline.assess import lineage, wording
-from pipeline.assess.lineage import CONFIGURATION, FOLDERS, MADE_FROM, OTHER, SOURCES, Hashes
+from pipeline.assess.lineage import (
+    CODE,
+    CONFIGURATION,
+    FOLDERS,
+    MADE_FROM,
+    OTHER,
+    SOURCES,
+    Hashes,
+)
 from pipeline.assess.page.untrusted import plain
 from pipeline.commands import tables
 from pipeline.config import IngestApp
@@ -51,12 +59,16 @@ def run(*roots: str, cfg: IngestApp) -> None:
     other = told.get(OTHER, {})
     for name, digest in other.items():
         print(f"Not checked: {_shown(name)} of the model compared with, SHA-256 {_shown(digest)}")
-    absent = [name for name in MADE_FROM if name not in told and name != OTHER]
+    code = told.get(CODE, {})
+    if code:
+        commit = code.get("git/commit", "unknown")
+        print(f"Made by code of SHA-256 {_shown(code['package'])}, commit {_shown(commit)}")
+    absent = [name for name in MADE_FROM if name not in told and name not in (OTHER, CODE)]
     if absent:
         print(f"Not part of this lineage: {', '.join(absent)}")
     if roots and roots[0] != root:
         print(f"The root is not {_shown(roots[0])}: this is the lineage of another report")
-    num_unchecked = sources.num_unchecked + len(other)
+    num_unchecked = sources.num_unchecked + len(other) + len(code)
     num_checked = sum(len(hashes) for hashes in told.values()) - num_unchecked
     print(f"{wording.count(num_checked, 'file')} checked, {num_different} differ")
     print(f"root {root}")

@@ -22,7 +22,8 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.system import interrupts
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[1]
+_SOURCES = (".c", ".css", ".j2", ".js", ".py")
 LOCKS = "locks"
 """The folder of a work folder in which the locks of running processes lie."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -339,12 +340,12 @@ def code_sha256(*places: str) -> str:
     """Hash of the source of modules and packages of `pipeline`, given by path inside it."""
     digest = hashlib.sha256()
     for place in places:
-        path = _PACKAGE / place
+        path = PACKAGE / place
         files = [path]
         if path.is_dir():
-            files = sorted(f for f in path.rglob("*") if f.suffix in (".c", ".py"))
+            files = sorted(f for f in path.rglob("*") if f.suffix in _SOURCES)
         for file in files:
-            digest.update(str(file.relative_to(_PACKAGE)).encode() + b"\0" + file.read_bytes())
+            digest.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 

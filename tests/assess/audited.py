@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.assess import scores
-from pipeline.assess.clip_scores import Scored
-from pipeline.assess.evidence import Evidence, Places
+from pipeline.assess.evidence import Evidence, Folders
+from pipeline.assess.judged_sets import JudgedSet
+from pipeline.detect import scores
 from pipeline.store import manifest
 from pipeline.store.manifest import CLASSES, Clip, File, Reject, class_index
 from tests.assess import toy
@@ -115,7 +115,7 @@ def _clip(file: File, number: int, window: int, split: str, discharge: bool) -> 
 def write(made: Project, root: Path) -> Evidence:
     """Write the folders as the stages would have, with their counts, and the evidence of it."""
     names = ("clips", "splits", "augmented", "probes", "models")
-    places = Places(**{name: root / name for name in names})
+    places = Folders(**{name: root / name for name in names})
     for name in names:
         (root / name).mkdir(parents=True)
     before = [replace(c, cluster=None, split=None) for c in made.clips]
@@ -143,14 +143,16 @@ def write(made: Project, root: Path) -> Evidence:
     (places.models / "model.json").write_text(json.dumps({"data": {"footage": card}}))
     edit(places, made.clips)
     parts = [_scored(made, split) for split in ("test", "unseen")]
-    return replace(toy.evidence(), parts=parts, places=places)
+    return replace(toy.evidence(), judged_sets=parts, folders=places)
 
 
-def edit(places: Places, clips: list[Clip]) -> None:
+def edit(places: Folders, clips: list[Clip]) -> None:
     """Write another table of splits, and nothing else."""
     manifest.write_rows(places.splits / manifest.MANIFEST, Clip, clips)
 
 
-def _scored(made: Project, split: str) -> Scored:
+def _scored(made: Project, split: str) -> JudgedSet:
     table = scores.clip_table(made.of_split(split))
-    return Scored(split, split, scores.score_table(table, toy.probabilities(table)), toy.frames, "")
+    return JudgedSet(
+        split, split, scores.score_table(table, toy.probabilities(table)), toy.frames, ""
+    )

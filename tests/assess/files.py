@@ -1,4 +1,4 @@
-"""Scored clips of a few files, written out by hand."""
+"""JudgedSet clips of a few files, written out by hand."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline.assess import scores
-from pipeline.assess.clip_scores import Scored
+from pipeline.assess.judged_sets import JudgedSet
+from pipeline.detect import scores
 from pipeline.store.manifest import CLASSES
 from tests.assess import toy
 
@@ -54,5 +54,5 @@ def table(*files: File) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=scores.SCORE_SCHEMA)
 
 
-def scored(*files: File, name: str = "test") -> Scored:
-    return Scored(name, "Made by hand", table(*files), toy.frames, "0" * 64)
+def scored(*files: File, name: str = "test") -> JudgedSet:
+    return JudgedSet(name, "Made by hand", table(*files), toy.frames, "0" * 64)

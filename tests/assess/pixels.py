@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.assess import scores
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence
+from pipeline.assess.judged_sets import JudgedSet
+from pipeline.detect import scores
 from pipeline.store.video import Frames
 from tests.assess import toy
 from tests.assess.toy import Source
@@ -51,8 +51,10 @@ def evidence(paint: Callable[[Frames, bool, bool], Frames], look: Feature) -> Ev
 
     probabilities = predict(np.stack([read(number) for number in range(table.num_rows)]))
     scored = scores.score_table(table, probabilities)
-    part = Scored("test", "New recordings", scored, read, "0" * 64)
-    return replace(toy.evidence(), parts=[part], val=replace(part, name="val"), predict=predict)
+    part = JudgedSet("test", "New recordings", scored, read, "0" * 64)
+    return replace(
+        toy.evidence(), judged_sets=[part], val=replace(part, name="val"), predict=predict
+    )
 
 
 def noise(number: int) -> Frames:

@@ -7,15 +7,15 @@ import pyarrow as pa
 import pytest
 
 from pipeline.assess import altered_clips
-from pipeline.assess.clip_scores import Scored
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.transforms.registry import TRANSFORMS
 from tests.assess import toy
 from tests.assess.toy import Source
 from tests.conftest import moving_frames
 
 
-def part(sources: tuple[Source, ...] = toy.SOURCES) -> Scored:
-    return Scored("test", "", toy.scored(sources), toy.frames, "0" * 64)
+def part(sources: tuple[Source, ...] = toy.SOURCES) -> JudgedSet:
+    return JudgedSet("test", "", toy.scored(sources), toy.frames, "0" * 64)
 
 
 def test_a_sample_takes_classes_in_turn_until_one_is_used_up() -> None:
@@ -83,7 +83,7 @@ def test_scores_are_of_the_changed_clip_and_each_clip_is_read_once() -> None:
         return np.stack([share, 1 - share, 0 * share, 0 * share], axis=1)
 
     evidence = replace(toy.evidence(predict=predict), batch_size=3)
-    chosen = altered_clips.subset(replace(evidence.parts[0], read=read), 10)
+    chosen = altered_clips.subset(replace(evidence.judged_sets[0], read=read), 10)
     changes = {"none": lambda frames, _: frames, "more": lambda frames, _: frames + 100}
     found = altered_clips.score(evidence, chosen, changes, "")
     assert found["none"]["score"].to_numpy() == pytest.approx(chosen.rows / 255)
@@ -96,7 +96,7 @@ def test_scores_are_of_the_changed_clip_and_each_clip_is_read_once() -> None:
 def test_the_threshold_lets_one_in_a_hundred_negatives_pass(num_negatives: int, above: int) -> None:
     sources = (Source("a", "real", 3, 0), Source("b", "game", 0, num_negatives))
     table = toy.scored(sources).slice(0, 15 + num_negatives)
-    val = Scored("val", "", table, toy.frames, "")
+    val = JudgedSet("val", "", table, toy.frames, "")
     limit = altered_clips.threshold(val)
     negatives = val.examples.score[~val.examples.is_shooting]
     assert negatives.size == num_negatives

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.assess import scores
 from pipeline.assess.examples import MOST_SOURCES, Examples, origins_shown
 from pipeline.assess.statistics import summary
 from pipeline.assess.statistics.questions import judge_auroc
+from pipeline.detect import scores
 from tests.assess import toy
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess import scores
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, Predict
 from pipeline.assess.examples import Examples
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.config import ClipFormat
+from pipeline.detect import scores
 
 RENDERED = "rendered by Discern's body-camera renderer; staged"
 FEW_RESAMPLES = Bootstrap(num_resamples=40, confidence=0.9, seed=3)
@@ -99,14 +99,14 @@ def evidence(
 ) -> Evidence:
     """The test split of a fair detector over grey noise, without any folder of an earlier stage."""
     table = scored(sources, **kwargs)
-    one = Scored("test", "New recordings", table, frames, "0" * 64)
+    one = JudgedSet("test", "New recordings", table, frames, "0" * 64)
     return Evidence(
-        parts=[one],
-        val=Scored("val", "Validation", scored(sources, "val", seed=9), frames, "1" * 64),
+        judged_sets=[one],
+        val=JudgedSet("val", "Validation", scored(sources, "val", seed=9), frames, "1" * 64),
         variants=None,
         predict=predict or (lambda clips: np.full((len(clips), 4), 0.25)),
         batch_size=16,
         clip=ClipFormat(num_frames=16, size=32, fps=15.0, crf=18),
         settings=Settings(FEW_RESAMPLES, num_bins=4, num_mistakes=2, previews="protected"),
-        places=None,
+        folders=None,
     )

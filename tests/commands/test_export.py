@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from pipeline import app
 from pipeline.commands import export, onnx_forms
 from pipeline.config import ClipFormat
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.networks.base import Network
@@ -26,7 +27,6 @@ from pipeline.learn.networks.members import Member, members_net
 from pipeline.learn.networks.own import OwnNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.pixels import Pixels
-from pipeline.learn.weights import Detector
 from pipeline.store.manifest import CLASSES
 from tests.learn.encoders.tiny import checkpoint_origin
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
@@ -88,7 +88,7 @@ def exported(project: Path, told: list[str]) -> Path:
 def test_clips_get_the_answers_of_torch_however_many_they_are(
     exported: Path, project: Path
 ) -> None:
-    model, detector = session(exported / "clip.onnx"), weights.load(project / "models")
+    model, detector = session(exported / "clip.onnx"), Detector.load(project / "models")
     for number in (1, 2, 5):
         clips = random_clips(number, FORMAT.num_frames).numpy()
         (answers,) = model.run(["probabilities"], {"clips": clips})
@@ -101,7 +101,7 @@ def test_clips_get_the_answers_of_torch_however_many_they_are(
 def test_streams_get_the_answers_of_torch_and_those_of_a_whole_clip(
     exported: Path, project: Path
 ) -> None:
-    model, detector = session(exported / "stream.onnx"), weights.load(project / "models")
+    model, detector = session(exported / "stream.onnx"), Detector.load(project / "models")
     clips = random_clips(3, 2 * FORMAT.num_frames).numpy()
     state = onnx_forms.first_state(model, len(clips))
     stream = detector.stream(len(clips))
@@ -119,11 +119,11 @@ def test_streams_get_the_answers_of_torch_and_those_of_a_whole_clip(
 @pytest.mark.slow
 def test_the_record_says_what_the_graphs_take_and_hold(exported: Path, project: Path) -> None:
     record = json.loads((exported / "export.json").read_text())
-    detector = weights.load(project / "models")
+    detector = Detector.load(project / "models")
     assert record["classes"] == list(CLASSES)
     assert record["temperature"] == 1.5
     assert record["weights_sha256"] == detector.sha256
-    assert record["preprocessing"].items() >= detector.card["preprocessing"].items()
+    assert record["preprocessing"].items() >= detector.card.preprocessing.items()
     assert record["forms"]["clip"]["inputs"] == {
         "clips": {"type": "uint8", "shape": ["clips", 8, 32, 32, 3]}
     }
@@ -147,7 +147,7 @@ def test_a_graph_says_itself_what_it_is(exported: Path, project: Path) -> None:
         assert told["form"] == form
         assert json.loads(told["classes"]) == list(CLASSES)
         assert json.loads(told["preprocessing"])["fps"] == FORMAT.fps
-        assert told["weights_sha256"] == weights.load(project / "models").sha256
+        assert told["weights_sha256"] == Detector.load(project / "models").sha256
         assert [entry.version for entry in model.opset_import] == [onnx_forms.OPSET]
 
 
@@ -186,7 +186,7 @@ def with_encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.mark.slow
 def test_clips_get_both_answers_of_torch_however_many_they_are(with_encoder: Path) -> None:
-    detector = weights.load(with_encoder / "models")
+    detector = Detector.load(with_encoder / "models")
     model = session(with_encoder / "work" / "onnx" / "models" / "clip.onnx")
     for number in (1, 3):
         clips = random_clips(number, FORMAT.num_frames).numpy()
@@ -198,7 +198,7 @@ def test_clips_get_both_answers_of_torch_however_many_they_are(with_encoder: Pat
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 3])
 def test_streams_with_an_encoder_get_the_answers_of_torch(with_encoder: Path, number: int) -> None:
-    detector = weights.load(with_encoder / "models")
+    detector = Detector.load(with_encoder / "models")
     model = session(with_encoder / "work" / "onnx" / "models" / "stream.onnx")
     clips = random_clips(number, 20).numpy()
     state, stream = onnx_forms.first_state(model, number), detector.stream(number)
@@ -213,7 +213,7 @@ def test_streams_with_an_encoder_get_the_answers_of_torch(with_encoder: Path, nu
 
 @pytest.mark.slow
 def test_streams_that_join_later_are_seen_at_their_own_times(with_encoder: Path) -> None:
-    detector = weights.load(with_encoder / "models")
+    detector = Detector.load(with_encoder / "models")
     model = session(with_encoder / "work" / "onnx" / "models" / "stream.onnx")
     clips = random_clips(2, 12).numpy()
     state = onnx_forms.first_state(model, 1)
@@ -268,7 +268,7 @@ def test_the_operating_point_goes_along_with_the_weights_that_it_was_chosen_for(
     tmp_path: Path,
 ) -> None:
     save(small_frame(), tmp_path / "models")
-    digest = weights.load(tmp_path / "models").sha256
+    digest = Detector.load(tmp_path / "models").sha256
     (tmp_path / "reports").mkdir()
     for sha256, expected in ((digest, 0.7), ("0" * 64, None)):
         point = {"threshold": 0.7, "smoothing": "none", "refractory_s": 60.0}
@@ -284,7 +284,7 @@ def test_a_network_of_frames_has_no_stream(tmp_path: Path) -> None:
     assert sorted(file.name for file in folder.iterdir()) == ["clip.onnx", "export.json"]
     clips = random_clips(3, FORMAT.num_frames).numpy()
     (answers,) = session(folder / "clip.onnx").run(None, {"clips": clips})
-    expected = weights.load(tmp_path / "models").predict(clips)
+    expected = Detector.load(tmp_path / "models").predict(clips)
     np.testing.assert_allclose(answers, expected, atol=1e-6)
 
 
@@ -317,7 +317,7 @@ def test_a_backbone_of_transformers_exports_with_its_own_preprocessing(tmp_path:
     folder = write(network.eval(), tmp_path)
     clips = random_clips(3, FORMAT.num_frames).numpy()
     (answers,) = session(folder / "clip.onnx").run(None, {"clips": clips})
-    expected = weights.load(tmp_path / "models").predict(clips)
+    expected = Detector.load(tmp_path / "models").predict(clips)
     # Else the graph could do anything to the pixels.
     assert expected.std(0).max() > 0.01
     np.testing.assert_allclose(answers, expected, atol=1e-5)
@@ -384,7 +384,7 @@ def test_a_network_that_cannot_be_exported_is_a_sentence(
 def test_answers_that_differ_are_an_error(
     exported: Path, project: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    data, detector = (exported / f"{form}.onnx").read_bytes(), weights.load(project / "models")
+    data, detector = (exported / f"{form}.onnx").read_bytes(), Detector.load(project / "models")
     clips = random_clips(2, FORMAT.num_frames).numpy()
     export.check(data, form, detector, clips, "clips")
     honest = Detector._probabilities

@@ -10,8 +10,10 @@ import torch
 
 from pipeline import app
 from pipeline.commands import join
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.model_card import CARD
 from tests.learn.networks.nets import random_clips, small_causal
 from tests.learn.toy import FORMAT
 
@@ -38,8 +40,8 @@ def joined(folder: Path, *members: str, **keys: object) -> Path:
 def test_joined_weights_answer_with_the_mean_of_the_answers(tmp_path: Path) -> None:
     members = [trained(tmp_path / str(seed), seed) for seed in (1, 2, 3)]
     clips = random_clips(4, FORMAT.num_frames).numpy()
-    each = [weights.load(Path(member)).predict(clips) for member in members]
-    detector = weights.load(joined(tmp_path, *members))
+    each = [Detector.load(Path(member)).predict(clips) for member in members]
+    detector = Detector.load(joined(tmp_path, *members))
     np.testing.assert_allclose(detector.predict(clips), np.mean(each, axis=0), atol=1e-6)
     assert np.std(each, axis=0).max() > 0.1
     stream = detector.stream(4)
@@ -50,8 +52,8 @@ def test_joined_weights_answer_with_the_mean_of_the_answers(tmp_path: Path) -> N
 
 def test_the_card_tells_of_every_member(tmp_path: Path) -> None:
     members = [trained(tmp_path / str(seed), seed) for seed in (1, 2)]
-    card = json.loads((joined(tmp_path, *members) / weights.CARD).read_text())
-    cards = [json.loads((Path(one) / weights.CARD).read_text()) for one in members]
+    card = json.loads((joined(tmp_path, *members) / CARD).read_text())
+    cards = [json.loads((Path(one) / CARD).read_text()) for one in members]
     assert [one["config"]["seed"] for one in card["members"]] == [1, 2]
     assert [one["weights_sha256"] for one in card["members"]] == [
         one["weights_sha256"] for one in cards
@@ -65,7 +67,7 @@ def test_the_same_members_give_the_same_bytes_again(tmp_path: Path) -> None:
     first = {path.name: path.read_bytes() for path in joined(tmp_path, *members).iterdir()}
     again = {path.name: path.read_bytes() for path in joined(tmp_path, *members).iterdir()}
     assert first == again
-    assert set(first) == {weights.WEIGHTS, weights.CARD}
+    assert set(first) == {weights.WEIGHTS, CARD}
 
 
 def test_weights_of_other_samples_or_adapted_ones_are_refused(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from pipeline.assess.audit.proofs import prove
 from pipeline.assess.audit.tables import Proof, Tables, file_name
-from pipeline.assess.clip_scores import Scored
-from pipeline.assess.evidence import Evidence, Places
+from pipeline.assess.evidence import Evidence, Folders
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.store import manifest
 from pipeline.store.manifest import CLASSES, SPLITS, Reject, class_index, is_rendered
 
@@ -106,12 +106,12 @@ def facts(evidence: Evidence) -> DataFacts:
     Raises:
         UserError: a table of an earlier stage is missing or not readable.
     """
-    if evidence.places is None:
-        return _of_collections(evidence.parts)
-    return _of_splits(evidence.places, evidence.parts)
+    if evidence.folders is None:
+        return _of_collections(evidence.judged_sets)
+    return _of_splits(evidence.folders, evidence.judged_sets)
 
 
-def _of_splits(places: Places, parts: Sequence[Scored]) -> DataFacts:
+def _of_splits(places: Folders, parts: Sequence[JudgedSet]) -> DataFacts:
     tables = Tables.read(places.clips, places.splits, places.augmented)
     with manifest.open_table(places.clips / manifest.REJECTS, Reject) as file:
         rejects = file.read()
@@ -130,7 +130,7 @@ def _of_splits(places: Places, parts: Sequence[Scored]) -> DataFacts:
     )
 
 
-def _of_collections(parts: Sequence[Scored]) -> DataFacts:
+def _of_collections(parts: Sequence[JudgedSet]) -> DataFacts:
     tables = [_in_place(part) for part in parts]
     clips = _with_class(pa.concat_tables(tables))
     files = pa.concat_tables(map(_files, parts))
@@ -147,7 +147,7 @@ def _of_collections(parts: Sequence[Scored]) -> DataFacts:
     )
 
 
-def _files(part: Scored) -> pa.Table:
+def _files(part: JudgedSet) -> pa.Table:
     """`FILE_COLUMNS` of a part whose files were judged, else empty."""
     schema = pa.schema([(name, pa.string()) for name in FILE_COLUMNS])
     if part.files is None:
@@ -157,7 +157,7 @@ def _files(part: Scored) -> pa.Table:
     return files.append_column("collection", name).select(list(FILE_COLUMNS)).cast(schema)
 
 
-def _in_place(part: Scored) -> pa.Table:
+def _in_place(part: JudgedSet) -> pa.Table:
     """Clips of a part, as a manifest would hold them; those of unknown label count nowhere."""
     clips = part.clips
     unknown = pc.is_null(clips["discharge"])

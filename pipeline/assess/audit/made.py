@@ -18,7 +18,7 @@ from pipeline.assess.audit.tables import (
     file_name,
     offender_rows,
 )
-from pipeline.assess.clip_scores import Scored
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.errors import UserError
 from pipeline.store import manifest
 from pipeline.store.manifest import CLASSES, class_index
@@ -27,7 +27,7 @@ CARD = "model.json"
 _GIVEN_BY_SPLIT = ("cluster", "split", "unused")
 
 
-def as_made(tables: Tables, splits: Path, models: Path, parts: Sequence[Scored]) -> Proof:
+def as_made(tables: Tables, splits: Path, models: Path, parts: Sequence[JudgedSet]) -> Proof:
     """That the table is what ingest and split wrote, what was judged, and what was trained on."""
     name = "tables"
     found = [
@@ -81,7 +81,7 @@ def _told(rows: pa.Table, text: str) -> pa.ChunkedArray:
     return pc.binary_join_element_wise("clip", rows["clip_id"], text, " ")
 
 
-def _judged_otherwise(name: str, clips: pa.Table, part: Scored) -> pa.Table:
+def _judged_otherwise(name: str, clips: pa.Table, part: JudgedSet) -> pa.Table:
     judged = part.clips
     place = pc.index_in(judged["clip_id"], value_set=clips["clip_id"].combine_chunks())
     made = clips.take(place.combine_chunks())

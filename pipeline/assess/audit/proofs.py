@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 from pipeline.assess.audit.made import as_made
 from pipeline.assess.audit.near import near_copies
 from pipeline.assess.audit.tables import LABELS, Proof, Tables, file_name, offender_rows
-from pipeline.assess.clip_scores import Scored
+from pipeline.assess.judged_sets import JudgedSet
 
 
 def prove(
-    tables: Tables, clips: Path, splits: Path, models: Path, parts: Sequence[Scored]
+    tables: Tables, clips: Path, splits: Path, models: Path, parts: Sequence[JudgedSet]
 ) -> list[Proof]:
     """Look for everything that could carry knowledge from one split into another.
 

@@ -14,6 +14,7 @@ from pipeline.assess.oversight.croissant import croissant
 from pipeline.assess.oversight.datasheet import datasheet
 from pipeline.assess.oversight.model_card import model_card
 from pipeline.config import ClipFormat
+from pipeline.learn.model_card import ModelCard
 
 MODEL_CARD, DATASHEET, CROISSANT = "model_card.md", "datasheet.md", "croissant.json"
 
@@ -25,7 +26,7 @@ def write_bundle(
     unit: str,
     sections: Mapping[str, Section],
     metrics: Mapping[str, Mapping[str, Any]],
-    card: Mapping[str, Any],
+    card: ModelCard,
     config: Mapping[str, Any],
     data: DataFacts,
     clip: ClipFormat,
@@ -39,7 +40,7 @@ def write_bundle(
         unit: "clip" or "file": what was judged.
         sections: by suite.
         metrics: by split or collection, as `summary.summarize` gives them.
-        card: of the weights, as `model.json` holds it.
+        card: of the weights.
         config: of the evaluation, with `num_bootstrap` and `confidence`.
         data: the audit.
         clip: format of the clips.

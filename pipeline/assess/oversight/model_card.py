@@ -15,6 +15,8 @@ from pipeline.assess.oversight.markdown import MAX_SENTENCE, render, safe, table
 from pipeline.assess.page import findings
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import tpr_key
+from pipeline.learn.model_card import ModelCard
+from pipeline.store.manifest import CLASSES
 
 _STATES = {"green": "good", "amber": "with care", "red": "fault", "grey": "not known"}
 
@@ -24,13 +26,12 @@ def model_card(
     unit: str,
     sections: Mapping[str, Section],
     metrics: Mapping[str, Mapping[str, Any]],
-    card: Mapping[str, Any],
+    card: ModelCard,
     config: Mapping[str, Any],
     data: DataFacts,
 ) -> str:
     """The card as Markdown; see `bundle.write_bundle`."""
-    form = card["preprocessing"]
-    clip_s = form["num_frames"] / form["fps"]
+    clip_s = card.clip.num_frames / card.clip.fps
     return render(
         "model_card.md.j2",
         heading=heading,
@@ -42,32 +43,32 @@ def model_card(
         sources=_sources(metrics),
         metrics=_metrics(metrics),
         evaluated=_evaluated(data, metrics),
-        learned_from=findings.learned_from(card),
+        learned_from=findings.learned_from(card.encoders, card.footage),
         trained=_trained(card),
         analyses=_analyses(sections),
         limits=list(dict.fromkeys([*findings.limits(metrics, unit, clip_s), *gaps(data)])),
-        training=card["config"],
+        training=card.config,
         config=config,
     )
 
 
-def _details(card: Mapping[str, Any], clip_s: float) -> Markup:
-    form = card["preprocessing"]
-    shape = f"{form['num_frames']} frames of {form['size']} x {form['size']} pixels"
+def _details(card: ModelCard, clip_s: float) -> Markup:
+    form = card.clip
+    shape = f"{form.num_frames} frames of {form.size} x {form.size} pixels"
     rows = [
-        ("Network", safe(str(card["architecture"]["name"]))),
-        ("Input", f"{shape}, {form['fps']:g} a second ({clip_s:.2f} s), no sound"),
-        ("Output", f"probabilities of {safe(', '.join(card['classes']))}"),
-        ("Calibration", f"temperature {card['temperature']:g}, fitted on the validation split"),
-        ("Weights", f"SHA-256 `{safe(str(card['weights_sha256']))}`"),
+        ("Network", safe(card.name)),
+        ("Input", f"{shape}, {form.fps:g} a second ({clip_s:.2f} s), no sound"),
+        ("Output", f"probabilities of {safe(', '.join(CLASSES))}"),
+        ("Calibration", f"temperature {card.temperature:g}, fitted on the validation split"),
+        ("Weights", f"SHA-256 `{safe(card.weights_sha256)}`"),
         *(
             ("Trained elsewhere", f"a frozen part: {safe(name)}, SHA-256 `{safe(str(digest))}`")
             # Older weights have none and don't say so.
-            for name, digest in card.get("pretrained", {}).items()
+            for name, digest in card.everything.get("pretrained", {}).items()
         ),
         *(
             ("Trained on", f"{safe(name)}, SHA-256 `{safe(str(digest))}`")
-            for name, digest in card["data"]["sha256"].items()
+            for name, digest in card.samples_sha256.items()
         ),
         ("Licence", "of the weights: not stated here; whoever publishes them has to"),
         ("Contact", "not stated here; whoever publishes them has to"),
@@ -127,7 +128,7 @@ def _evaluated(data: DataFacts, parts: Iterable[str]) -> Markup:
     return table(columns, rows)
 
 
-def _trained(card: Mapping[str, Any]) -> Markup:
+def _trained(card: ModelCard) -> Markup:
     rows = [
         [
             *(safe(row[name]) for name in ("source", "origin", "licence")),
@@ -135,7 +136,7 @@ def _trained(card: Mapping[str, Any]) -> Markup:
             f"{row['train']:,}",
             f"{row['val']:,}",
         ]
-        for row in card["data"]["footage"]
+        for row in card.footage
     ]
     columns = ["Source", "Origin", "Licence", "Authority", "Clips to train", "Clips to choose by"]
     return table(columns, rows)

@@ -67,6 +67,8 @@ class Provenance:
     """YAML."""
     model_card: str
     """JSON."""
+    learned: str
+    """A sentence on what the origin was learned from."""
     data_sha256: Mapping[str, str]
     weights_sha256: str
 

@@ -96,13 +96,18 @@ def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     )
 
 
-def learned_from(card: Mapping[str, Any]) -> str:
-    """Say what the origin was learned from, and through which encoder, as the model card tells.
+def learned_from(
+    encoders: Sequence[Mapping[str, Any]], footage: Sequence[Mapping[str, Any]]
+) -> str:
+    """Say what the origin was learned from, and through which encoders, as the model card tells.
 
     Cards of networks without a frozen encoder, and older ones, have no footage of its own.
+
+    Args:
+        encoders: those of the card.
+        footage: its rows of footage.
     """
-    encoders = card.get("encoders") or []
-    rows = card.get("data", {}).get("footage", []) if encoders else []
+    rows = footage if encoders else []
     if not rows or not all("origin_weight" in row for row in rows):
         return "The origin was learned from all footage together, rendered footage included."
     counted = [row for row in rows if row["origin_weight"] > 0 and row["train"]]

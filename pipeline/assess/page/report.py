@@ -48,7 +48,7 @@ def render(report: Report, bootstrap: Bootstrap, num_bins: int) -> str:
     return environment.get_template("report.html.j2").render(
         report=report,
         real=findings.real_footage(metrics, report.unit),
-        learned=findings.learned_from(json.loads(report.provenance.model_card)),
+        learned=report.provenance.learned,
         verdict=findings.verdict(metrics, report.unit),
         faults=findings.faults([suite.state for suite in report.suites]),
         warning=findings.warning(metrics),

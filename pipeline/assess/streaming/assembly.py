@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
-from pipeline.assess.streaming.footage import Footage, smooth
+from pipeline.assess.streaming.played_clips import PlayedClips
+from pipeline.detect.alarm import Choice, Recordings, replay
 
 BACKGROUND_S = (300.0, 1800.0)
 """Seconds of other footage that a stream shows before its shooting, at least; drawn uniformly."""
@@ -22,7 +23,7 @@ _MAX_COPIED_CLIPS = 1_000_000
 class Streams:
     """S long videos: a stretch of a reel that goes round, and then a shooting."""
 
-    footage: Footage
+    played: PlayedClips
     shooting: IntArray
     """(S,) number of the shooting that ends each."""
     first_file: IntArray
@@ -41,39 +42,37 @@ class Streams:
     @property
     def onset_s(self) -> FloatArray:
         """(S,) second of the stream at which the shooting starts."""
-        return self.background_s + self.footage.shootings.lead_s[self.shooting]
+        return self.background_s + self.played.shootings.lead_s[self.shooting]
 
     @cached_property
     def clusters(self) -> IntArray:
         """(S,) number of the recording of each shooting, 0, 1, ... without gaps."""
-        shootings = self.footage.shootings
-        recording = self.footage.recording[shootings.rows[shootings.first]][self.shooting]
+        shootings = self.played.shootings
+        recording = self.played.recording[shootings.rows[shootings.first]][self.shooting]
         return np.unique(recording, return_inverse=True)[1].astype(np.int64)
 
     @cached_property
-    def _delays_s(self) -> FloatArray:
-        return self.footage.shootings.delays_s[self.clips]
+    def recordings(self) -> Recordings:
+        """The shootings as an alarm plays them, on the clock of the first discharge."""
+        shootings = self.played.shootings
+        return Recordings(
+            shootings.scores[self.clips], shootings.delays_s[self.clips], self.first, self.context
+        )
 
-    def levels(self, smoothing: str) -> FloatArray:
-        """Levels of the clips of all shootings, in the order of `clips`."""
-        now = self.footage.shootings.scores[self.clips]
-        last, before_last = np.roll(now, 1), np.roll(now, 2)
-        last[self.first] = self.context[:, 0]
-        before_last[self.first] = self.context[:, 1]
-        longer = np.diff(np.append(self.first, now.size)) > 1
-        before_last[self.first[longer] + 1] = self.context[longer, 0]
-        return smooth(smoothing, now, last, before_last)
+    def delays(self, choice: Choice) -> FloatArray:
+        """(S,) seconds from the start of the shooting to its first alert; inf where none opens.
 
-    def delays(self, levels: FloatArray, threshold: float) -> FloatArray:
-        """(S,) seconds from the start of the shooting to its first alert; inf where none rises."""
+        An alert that the background left open covers nothing of the shooting.
+        """
         if not self.shooting.size:
             return np.zeros(0)
-        times = np.where(levels >= threshold, self._delays_s, np.inf)
+        opened = replay(self.recordings, choice).opened
+        times = np.where(opened, self.recordings.at_s, np.inf)
         return np.minimum.reduceat(times, self.first)
 
     def alerts_before(self, alerts: IntArray) -> IntArray:
         """(S,) how many `alerts` of the reel rise in the background of each stream."""
-        reel = self.footage.reel
+        reel = self.played.reel
         num_files = reel.first.size
         if not num_files:
             return np.zeros(self.shooting.size, np.int64)
@@ -82,13 +81,13 @@ class Streams:
         return laps * until[-1] + until[file] - until[self.first_file]
 
 
-def assemble(footage: Footage, seed: int) -> Streams:
+def assemble(played: PlayedClips, seed: int) -> Streams:
     """Put a drawn time of background before every shooting, equally often before each.
 
     The background joins the reel at a drawn file and goes round it as often as it takes, so it may
     repeat: false alerts are counted on the reel, never on the streams.
     """
-    shootings, reel = footage.shootings, footage.reel
+    shootings, reel = played.shootings, played.reel
     num_shootings, num_files = shootings.first.size, reel.first.size
     rng = np.random.default_rng([seed, num_shootings, num_files])
     chosen = np.arange(num_shootings)
@@ -120,7 +119,7 @@ def assemble(footage: Footage, seed: int) -> Streams:
     first = np.cumsum(lengths) - lengths
     clips = np.repeat(shootings.first[shooting] - first, lengths) + np.arange(lengths.sum())
     return Streams(
-        footage,
+        played,
         shooting,
         first_file,
         after_file,

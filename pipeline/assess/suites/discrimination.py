@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.assess import wording
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Cell, Csv, Evidence, Section, Table, Verdict, count, measured
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING, JudgedQuestion, judge
@@ -35,7 +35,7 @@ def run(evidence: Evidence) -> Section:
             name: judge(question, settings.bootstrap, settings.num_bins)
             for name, question in questions(part.examples).items()
         }
-        for part in evidence.parts
+        for part in evidence.judged_sets
     }
     return Section(
         lead=(
@@ -45,22 +45,22 @@ def run(evidence: Evidence) -> Section:
             "alert would be worth. Intervals are over recordings."
         ),
         verdicts=[
-            _verdict(name, part, found[part.name][name], first=part is evidence.parts[0])
-            for part in evidence.parts
+            _verdict(name, part, found[part.name][name], first=part is evidence.judged_sets[0])
+            for part in evidence.judged_sets
             for name in _SUBJECTS
         ],
-        panels=[_table(name, evidence.parts, found) for name in _SUBJECTS],
+        panels=[_table(name, evidence.judged_sets, found) for name in _SUBJECTS],
         metrics=as_json(
             {
                 part.name: {**found[part.name], "confusion": _confusion(part)}
-                for part in evidence.parts
+                for part in evidence.judged_sets
             }
         ),
         plots={"aurocs.csv": _plot(found)},
     )
 
 
-def _verdict(name: str, part: Scored, result: JudgedQuestion, first: bool) -> Verdict:
+def _verdict(name: str, part: JudgedSet, result: JudgedQuestion, first: bool) -> Verdict:
     key = f"better_than_chance_{name}" + ("" if first else f"_{part.name}")
     auroc = result["auroc"]
     subject = f"{part.meaning}: telling {_SUBJECTS[name]}"
@@ -85,7 +85,7 @@ def _verdict(name: str, part: Scored, result: JudgedQuestion, first: bool) -> Ve
 
 
 def _table(
-    name: str, parts: Sequence[Scored], found: Mapping[str, Mapping[str, JudgedQuestion]]
+    name: str, parts: Sequence[JudgedSet], found: Mapping[str, Mapping[str, JudgedQuestion]]
 ) -> Table:
     """Show a row a metric, a column a part."""
     results = [found[part.name][name] for part in parts]
@@ -102,7 +102,7 @@ def _table(
     )
 
 
-def _confusion(part: Scored) -> dict[str, dict[str, int]]:
+def _confusion(part: JudgedSet) -> dict[str, dict[str, int]]:
     """Counts of examples by actual and predicted class, absent classes included."""
     table = metrics.confusion(part.examples.actual, part.examples.predicted, len(CLASSES))
     return {

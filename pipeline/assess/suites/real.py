@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.assess import wording
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import (
     Csv,
     Evidence,
@@ -27,6 +26,7 @@ from pipeline.assess.evidence import (
     measured,
     text,
 )
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics import real_footage
 from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.questions import (
@@ -53,7 +53,7 @@ def run(evidence: Evidence) -> Section:
                 real_footage.measure(real_footage.by_recording(part.examples), bootstrap)
             ),
         }
-        for part in evidence.parts
+        for part in evidence.judged_sets
     }
     return Section(
         lead=(
@@ -65,12 +65,16 @@ def run(evidence: Evidence) -> Section:
         ),
         verdicts=[
             verdict
-            for number, part in enumerate(evidence.parts)
+            for number, part in enumerate(evidence.judged_sets)
             for verdict in _verdicts(part, found[part.name], first=number == 0)
         ],
         panels=[
-            _source_table(evidence.parts),
-            *(_table(part, by, found[part.name][by]) for part in evidence.parts for by in _UNITS),
+            _source_table(evidence.judged_sets),
+            *(
+                _table(part, by, found[part.name][by])
+                for part in evidence.judged_sets
+                for by in _UNITS
+            ),
         ],
         metrics=as_json(found),
         plots={"aurocs.csv": _plot(found)},
@@ -88,7 +92,7 @@ def _of_sources(found: Any) -> Any:
     return found
 
 
-def _verdicts(part: Scored, found: Mapping[str, Any], first: bool) -> list[Verdict]:
+def _verdicts(part: JudgedSet, found: Mapping[str, Any], first: bool) -> list[Verdict]:
     suffix = "" if first else f"_{part.name}"
     clips = found["example"]
     real = clips["real"]
@@ -104,7 +108,7 @@ def _verdicts(part: Scored, found: Mapping[str, Any], first: bool) -> list[Verdi
     ]
 
 
-def _origin(name: str, part: Scored, real: Mapping[str, Any]) -> Verdict:
+def _origin(name: str, part: JudgedSet, real: Mapping[str, Any]) -> Verdict:
     auroc = real["origin"]["auroc"]
     subject = f"{part.meaning}: telling real footage from fictional"
     note = wording.few_sources(real["num_sources"])
@@ -119,7 +123,7 @@ def _origin(name: str, part: Scored, real: Mapping[str, Any]) -> Verdict:
     return Verdict(name, state, says)
 
 
-def _below(name: str, part: Scored, found: Mapping[str, Any]) -> Verdict:
+def _below(name: str, part: JudgedSet, found: Mapping[str, Any]) -> Verdict:
     more = found["difference"]
     if more.interval is None:
         says = f"{part.meaning}: real footage cannot be set against imitations, {more.reason}."
@@ -139,7 +143,7 @@ def _below(name: str, part: Scored, found: Mapping[str, Any]) -> Verdict:
     return Verdict(name, state, f"{part.meaning}: {begins}, {shown}.{note}")
 
 
-def _source_table(parts: Sequence[Scored]) -> Table:
+def _source_table(parts: Sequence[JudgedSet]) -> Table:
     """A row a real source that no computer rendered, of a part."""
     rows = []
     for part in parts:
@@ -167,7 +171,7 @@ def _source_table(parts: Sequence[Scored]) -> Table:
     )
 
 
-def _table(part: Scored, by: str, found: Mapping[str, Any]) -> Table:
+def _table(part: JudgedSet, by: str, found: Mapping[str, Any]) -> Table:
     """A row a number, a column a group."""
     groups = [found[group] for group in GROUPS]
     rows = [

@@ -16,6 +16,7 @@ from pipeline.assess.page.plots import write_csv
 from pipeline.commands.adapt import detector, footage, judgement, record
 from pipeline.commands.adapt.footage import Own
 from pipeline.config import AdaptApp, TrainApp
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.data import PackedData
@@ -54,7 +55,7 @@ def run(collection: str, cfg: AdaptApp) -> None:
     if collection.startswith(_KEY):
         raise UserError(f"{collection}: adapt takes the folder alone: {collection[len(_KEY) :]}")
     work, models = Path(cfg.paths.work), Path(cfg.paths.models)
-    adapting = weights.load(models, trusted_factory=cfg.factory)
+    adapting = Detector.load(models, trusted_factory=cfg.factory)
     origin = detector.origin_of(adapting, models)
     target = detector.target(cfg, collection)
     settings = detector.settings(adapting, models)
@@ -95,7 +96,7 @@ def run(collection: str, cfg: AdaptApp) -> None:
             folder,
             adapting.network,
             clip=data.packed.format,
-            temperature=adapting.card["temperature"],
+            temperature=adapting.card.temperature,
             provenance=record.card(cfg, settings, adapting, own, val_auroc),
         )
         text = json.dumps(told, indent=2, sort_keys=True, allow_nan=False)

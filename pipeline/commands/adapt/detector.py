@@ -9,12 +9,12 @@ from typing import Any
 from pipeline import app
 from pipeline.commands.adapt.record import ADAPTED
 from pipeline.config import AdaptApp, TrainApp
+from pipeline.detect.detector import Detector
+from pipeline.detect.overlap import training_samples
 from pipeline.errors import UserError
-from pipeline.learn import weights
 from pipeline.learn.encoders.views import first_view
+from pipeline.learn.model_card import CARD
 from pipeline.learn.networks.origin import HasOrigin, OriginNet
-from pipeline.learn.overlap import training_samples
-from pipeline.learn.weights import Detector
 from pipeline.store import features, storage, workdir
 from pipeline.store.features import Features
 from pipeline.store.packed import Packed
@@ -33,11 +33,11 @@ def origin_of(detector: Detector, models: Path) -> OriginNet:
         UserError: there is no such part, the detector was adapted already, or its card lacks what
             adapting needs.
     """
-    card, path = detector.card, models / weights.CARD
+    card, path = detector.card.everything, models / CARD
     network = detector.network
     if not isinstance(network, HasOrigin):
         raise UserError(
-            f"{path}: the network '{card['architecture']['name']}' has no encoder of its own, so "
+            f"{path}: the network '{detector.card.name}' has no encoder of its own, so "
             "that its answer on the origin cannot be refitted in seconds; embed and train with "
             "one (conf/embed.yaml: pictures.name)"
         )
@@ -65,7 +65,7 @@ def settings(detector: Detector, models: Path) -> TrainApp:
     Raises:
         UserError: its card lacks one of them, or gives it no possible value.
     """
-    config, path = detector.card["config"], models / weights.CARD
+    config, path = detector.card.config, models / CARD
     for name in ("origin", "rendered_weight"):
         _check(config, name, dict, path, "config.")
     try:
@@ -108,7 +108,7 @@ def training(cfg: AdaptApp, detector: Detector, origin: OriginNet) -> tuple[Pack
         raise UserError(f"{cfg.paths.features}: no encoder was asked for; run dvc repro embed")
     same = (
         found.card["architecture"] == origin.encoder.architecture()
-        and found.card["provenance"] == detector.card["encoders"]
+        and found.card["provenance"] == detector.card.encoders
         and found.card["pictures"].get("every_frames") == origin.every_frames
         and found.card.get("first_frame") == first_view(origin.every_frames)
     )

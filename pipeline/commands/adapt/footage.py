@@ -15,7 +15,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.config import AdaptApp, ClipFormat, Run, TrainApp
+from pipeline.config import AdaptApp, Run, TrainApp
+from pipeline.detect.detector import Detector
+from pipeline.detect.overlap import known_files
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, read_index
 from pipeline.footage.tombstones import forgotten
@@ -24,8 +26,6 @@ from pipeline.learn.devices import device_of
 from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.origin import Examples, seen
-from pipeline.learn.overlap import known_files
-from pipeline.learn.weights import Detector
 from pipeline.stages.ingest import ingest
 from pipeline.store import manifest, storage, video, workdir
 from pipeline.store.manifest import (
@@ -212,10 +212,8 @@ def _ingested(
     cfg: AdaptApp, detector: Detector, collection: str, index: Sequence[IndexRow], work: Path
 ) -> Path:
     """The folder with the clips of a collection; decodes nothing if nothing changed."""
-    form = detector.card["preprocessing"]
-    clip = ClipFormat(form["num_frames"], form["size"], form["fps"], form["crf"])
     # A file that cannot be read is a line of the report, however many there are.
-    settings = replace(cfg.ingest, clip=clip, max_reject_rate=1.0, collections=[])
+    settings = replace(cfg.ingest, clip=detector.card.clip, max_reject_rate=1.0, collections=[])
     tombstones = forgotten(Path(cfg.paths.footage))
     name = workdir.key(
         workdir.code_sha256(*_INGEST_CODE),
@@ -273,8 +271,8 @@ def _see(
         workdir.code_sha256(*_CODE),
         device,
         origin.architecture(),
-        detector.card["encoder_sha256"],
-        detector.card["preprocessing"],
+        detector.card.encoder_sha256,
+        detector.card.preprocessing,
         torch.__version__,
     )
     kept = work / "adapt" / "features" / made_by

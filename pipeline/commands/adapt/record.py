@@ -15,15 +15,15 @@ from pipeline.assess.page.adaptation import FileRow
 from pipeline.commands.adapt.footage import Own
 from pipeline.commands.adapt.judgement import MAX_FPR, Found, Point, judge
 from pipeline.config import AdaptApp, TrainApp
+from pipeline.detect.detector import Detector
 from pipeline.learn.data import origin_weight
 from pipeline.learn.origin import Floats
-from pipeline.learn.weights import Detector
 
 ADAPTED = "adapted"
 """What a model card says of the adaptation under."""
 _OF_THE_WEIGHTS = (
     *("architecture", "classes", "preprocessing", "temperature"),
-    *("weights_sha256", "encoder_sha256"),
+    *("weights_sha256", "encoder_sha256", "made_by"),
 )
 
 
@@ -106,7 +106,11 @@ def card(
     cfg: AdaptApp, settings: TrainApp, detector: Detector, own: Own, val_auroc: float | None
 ) -> dict[str, Any]:
     """What the new card says beside what belongs to its weights."""
-    kept = {name: value for name, value in detector.card.items() if name not in _OF_THE_WEIGHTS}
+    kept = {
+        name: value
+        for name, value in detector.card.everything.items()
+        if name not in _OF_THE_WEIGHTS
+    }
     names = ("source", "origin", "licence", "authority")
     counts = Counter(tuple(getattr(clip, name) for name in names) for clip in own.clips)
     rows = [

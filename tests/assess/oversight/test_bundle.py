@@ -14,13 +14,14 @@ from pipeline.assess.oversight.bundle import CROISSANT, DATASHEET, MODEL_CARD, w
 from pipeline.assess.oversight.croissant import CONFORMS_TO, FIELDS, TABLE
 from pipeline.assess.statistics.summary import summarize
 from pipeline.assess.suites.data import data
+from pipeline.learn.model_card import ModelCard
 from pipeline.store.manifest import Clip
 from tests.assess import audited, toy
 
 EVIL = "<script>alert(1)</script>|`\u202e[x](javascript:1) =cmd()" + "y" * 50_000
 CARD = {
     "architecture": {"name": "causal"},
-    "preprocessing": {"num_frames": 16, "size": 32, "fps": 15.0},
+    "preprocessing": {"num_frames": 16, "size": 32, "fps": 15.0, "crf": 18},
     "classes": ["real_shooting", "fictional_shooting", "real_other", "fictional_other"],
     "temperature": 1.25,
     "weights_sha256": "f" * 64,
@@ -46,7 +47,7 @@ def written(
     evidence: Evidence, folder: Path, card: dict[str, Any] | None = None, unit: str = "clip"
 ) -> dict[str, str]:
     found = facts(evidence)
-    places = evidence.places
+    places = evidence.folders
     hashes = {}
     if places is not None:
         folders = {name: getattr(places, name) for name in ("clips", "splits", "augmented")}
@@ -58,9 +59,10 @@ def written(
         unit=unit,
         sections={"data": data.section(found)},
         metrics={
-            part.name: summarize(part.examples, toy.FEW_RESAMPLES, 4) for part in evidence.parts
+            part.name: summarize(part.examples, toy.FEW_RESAMPLES, 4)
+            for part in evidence.judged_sets
         },
-        card=card or CARD,
+        card=ModelCard.parse(card or CARD, Path("model.json")),
         config=CONFIG,
         data=found,
         clip=evidence.clip,
@@ -118,7 +120,7 @@ def test_the_model_card_says_what_was_trained_elsewhere(
 
 def test_a_metric_stands_with_its_interval_or_the_reason_why_not(tmp_path: Path) -> None:
     evidence = toy.evidence()
-    auroc = summarize(evidence.parts[0].examples, toy.FEW_RESAMPLES, 4)["shooting"]["auroc"]
+    auroc = summarize(evidence.judged_sets[0].examples, toy.FEW_RESAMPLES, 4)["shooting"]["auroc"]
     card = written(evidence, tmp_path / "reports")[MODEL_CARD]
     shown = f"{auroc.value:.3f} ({auroc.low:.3f} to {auroc.high:.3f})"
     assert f"| test | Is it a real shooting? | AUROC | {shown} |" in card

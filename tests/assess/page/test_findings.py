@@ -98,7 +98,7 @@ def test_what_the_origin_was_learned_from_leaves_out_what_had_no_weight_on_it() 
         row("doom", "game", 1.0),
         row("bodycam", "real", 0.0, toy.RENDERED),
     ]
-    said = findings.learned_from({"encoders": [ENCODER], "data": {"footage": rows}})
+    said = findings.learned_from([ENCODER], rows)
     assert said == (
         "The origin was learned from 8 clips of 1 real source (places), 8 clips of 1 game source "
         "(doom); rendered clips had no weight on it. It is read from frozen encoders trained "
@@ -106,16 +106,11 @@ def test_what_the_origin_was_learned_from_leaves_out_what_had_no_weight_on_it() 
     )
 
 
-@pytest.mark.parametrize(
-    "card",
-    [
-        {},
-        {"data": {"footage": [row("doom", "game", None)]}},
-        {"encoders": [], "data": {"footage": [row("doom", "game", 1.0)]}},
-    ],
-)
-def test_without_an_encoder_the_origin_was_learned_from_everything(card: dict[str, object]) -> None:
-    assert "all footage together, rendered footage included" in findings.learned_from(card)
+@pytest.mark.parametrize("footage", [[], [row("doom", "game", None)], [row("doom", "game", 1.0)]])
+def test_without_an_encoder_the_origin_was_learned_from_everything(
+    footage: list[dict[str, object]],
+) -> None:
+    assert "all footage together, rendered footage included" in findings.learned_from([], footage)
 
 
 def test_the_page_leads_with_real_footage_where_there_is_some() -> None:

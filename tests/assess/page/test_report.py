@@ -12,8 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.assess import scores
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import (
     STATES,
     Cell,
@@ -25,10 +23,12 @@ from pipeline.assess.evidence import (
     Table,
     Verdict,
 )
-from pipeline.assess.operating import OperatingPoint
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.page import contents
 from pipeline.assess.results import write_results
 from pipeline.assess.settings import Settings
+from pipeline.detect.files import file_table
+from pipeline.detect.operating_point import OperatingPoint
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
 from tests.assess import toy
@@ -38,6 +38,7 @@ SETTINGS = Settings(toy.FEW_RESAMPLES, num_bins=5, num_mistakes=2, previews="pro
 PROVENANCE = contents.Provenance(
     config=f"collection: {HOSTILE}\n",
     model_card=json.dumps({"architecture": "</pre>" + HOSTILE}),
+    learned=f"The origin was learned from {HOSTILE}",
     data_sha256={"test": "d" * 64},
     weights_sha256="a" * 64,
 )
@@ -47,9 +48,9 @@ HOSTILE_SOURCES = (
 )
 
 
-def split(name: str, sources: tuple[toy.Source, ...]) -> Scored:
+def split(name: str, sources: tuple[toy.Source, ...]) -> JudgedSet:
     table = toy.scored(sources, split=name, skill=0.8)
-    return Scored(name, f"What {name} is", table, toy.frames, "d" * 64)
+    return JudgedSet(name, f"What {name} is", table, toy.frames, "d" * 64)
 
 
 def suites(text: str = "plain") -> list[Examined]:
@@ -76,14 +77,14 @@ def suites(text: str = "plain") -> list[Examined]:
 
 def write(
     folder: Path,
-    *scored: Scored,
+    *scored: JudgedSet,
     heading: str = "Evaluation",
     found: Sequence[Examined] = (),
     **changed: object,
 ) -> str:
     folder.mkdir()
     changed = {"val": None, "settings": SETTINGS} | changed
-    evidence = dataclasses.replace(toy.evidence(), parts=scored, **changed)
+    evidence = dataclasses.replace(toy.evidence(), judged_sets=scored, **changed)
     write_results(folder, heading, evidence, [], found, PROVENANCE)
     return (folder / "report.html").read_text(encoding="utf-8")
 
@@ -260,8 +261,8 @@ def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Pa
         IndexRow(path, "real" if "phone" in path else "game", "s", False, "CC0-1.0", recording=path)
         for path in paths
     ]
-    files = scores.file_table(index, table, [], {}, {})
-    page = write(tmp_path / "out", Scored("home", "Files", table, toy.frames, "d" * 64, files))
+    files = file_table(index, table, [], {}, {})
+    page = write(tmp_path / "out", JudgedSet("home", "Files", table, toy.frames, "d" * 64, files))
     assert "Of 5 files without a real shooting" in page
     assert "1 of 6 files could not be judged" in page
     assert "phone/broken.mp4" in page

@@ -5,33 +5,34 @@ import pytest
 
 from pipeline.assess.streaming import assembly
 from pipeline.assess.streaming.assembly import assemble, delay_quantiles
-from pipeline.assess.streaming.footage import SMOOTHINGS, Footage, smooth
+from pipeline.assess.streaming.played_clips import PlayedClips
+from pipeline.detect.alarm import SMOOTHINGS, Choice, replay, smooth
 from tests.assess.files import CLIP_S, File, table
 
 QUIET = File("game/a", "game", [0.1, 0.2, 0.3])
 SHOOTING = File("real/s", "real", [0.4, 0.5, 0.9, 0.6], [0, 0, 1, 0])
 
 
-def footage(*files: File, seed: int = 0) -> Footage:
-    return Footage.of(table(*files), CLIP_S, seed)
+def play(*files: File, seed: int = 0) -> PlayedClips:
+    return PlayedClips.of(table(*files), CLIP_S, seed)
 
 
 def test_time_to_alert_is_that_of_the_clock_over_gaps() -> None:
     shooting = File("real/s", "real", [0.1, 0.9], [1, 1], start_s=[5.0, 11.0])
-    streams = assemble(footage(QUIET, shooting), 0)
-    assert set(streams.delays(streams.levels("none"), 0.5)) == {7.0}
+    streams = assemble(play(QUIET, shooting), 0)
+    assert set(streams.delays(Choice(0.5, "none", 60.0))) == {7.0}
 
 
 def test_streams_play_background_for_so_long_and_then_a_shooting() -> None:
     rng = np.random.default_rng(5)
     files = [File(f"game/{i}", "game", rng.random(7)) for i in range(20)]
-    streams = assemble(footage(*files, SHOOTING), 0)
+    streams = assemble(play(*files, SHOOTING), 0)
     assert streams.shooting.size == assembly.MIN_STREAMS
     low, high = assembly.BACKGROUND_S
     assert (streams.background_s >= low).all()
     assert (streams.background_s < high + 7).all()
     assert streams.onset_s == pytest.approx(streams.background_s + 2.0)
-    reel = streams.footage.reel
+    reel = streams.played.reel
     seconds = np.add.reduceat(reel.covered_s, reel.first)
     for first, after, played in zip(
         streams.first_file[:20], streams.after_file[:20], streams.background_s[:20], strict=True
@@ -41,9 +42,9 @@ def test_streams_play_background_for_so_long_and_then_a_shooting() -> None:
 
 def test_alerts_before_a_shooting_are_counted_over_every_lap() -> None:
     files = [File(f"game/{i}", "game", [0.9 if i % 3 == 0 else 0.1]) for i in range(10)]
-    streams = assemble(footage(*files, SHOOTING), 0)
-    reel = streams.footage.reel
-    rising = reel.alerts(reel.levels("none"), 0.5, 60.0)
+    streams = assemble(play(*files, SHOOTING), 0)
+    reel = streams.played.reel
+    rising = reel.alerts(Choice(0.5, "none", 60.0))
     counted = streams.alerts_before(rising)
     for i in range(30):
         files_played = np.arange(streams.first_file[i], streams.after_file[i]) % reel.first.size
@@ -58,9 +59,10 @@ def test_smoothing_runs_from_the_background_into_the_shooting(smoothing: str) ->
         File(f"real/{i}", "real", rng.random(i + 1), [0] * min(i, 2) + [1] * (i + 1 - min(i, 2)))
         for i in range(5)
     ]
-    streams = assemble(footage(*files, *shootings), 0)
-    reel, own = streams.footage.reel, streams.footage.shootings
-    levels = np.split(streams.levels(smoothing), streams.first[1:])
+    streams = assemble(play(*files, *shootings), 0)
+    reel, own = streams.played.reel, streams.played.shootings
+    shown = replay(streams.recordings, Choice(0.5, smoothing, 60.0)).levels
+    levels = np.split(shown, streams.first[1:])
     for i in range(50):
         k = streams.shooting[i]
         after = np.append(reel.first, reel.rows.size)[
@@ -75,12 +77,12 @@ def test_smoothing_runs_from_the_background_into_the_shooting(smoothing: str) ->
 
 
 def test_a_part_without_background_or_without_shootings_has_streams_that_say_nothing() -> None:
-    only_shooting = assemble(footage(File("real/s", "real", [0.9], [1])), 0)
+    only_shooting = assemble(play(File("real/s", "real", [0.9], [1])), 0)
     assert set(only_shooting.background_s) == {0.0}
-    assert set(only_shooting.delays(only_shooting.levels("none"), 0.5)) == {1.0}
+    assert set(only_shooting.delays(Choice(0.5, "none", 60.0))) == {1.0}
     assert (only_shooting.alerts_before(np.zeros(0, np.int64)) == 0).all()
-    only_quiet = assemble(footage(QUIET), 0)
-    assert only_quiet.delays(only_quiet.levels("mean_3"), 0.5).size == 0
+    only_quiet = assemble(play(QUIET), 0)
+    assert only_quiet.delays(Choice(0.5, "mean_3", 60.0)).size == 0
 
 
 def test_a_quantile_of_delays_is_never_between_two_and_may_be_never() -> None:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from pipeline.assess import scores
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.questions import PARTIAL_AUROC
 from pipeline.assess.suites import discrimination
+from pipeline.detect import scores
 from tests.assess import toy
 
 LARGE = (
@@ -30,9 +30,9 @@ def evidence(sources=LARGE, **kwargs) -> Evidence:
 
 def rescored(made: Evidence, probabilities: np.ndarray) -> Evidence:
     """The same clips with other scores."""
-    clips = made.parts[0].clips.select(scores.CLIP_SCHEMA.names)
-    part = replace(made.parts[0], clips=scores.score_table(clips, probabilities))
-    return replace(made, parts=[part])
+    clips = made.judged_sets[0].clips.select(scores.CLIP_SCHEMA.names)
+    part = replace(made.judged_sets[0], clips=scores.score_table(clips, probabilities))
+    return replace(made, judged_sets=[part])
 
 
 def states(made: Evidence) -> dict[str, str]:
@@ -50,7 +50,7 @@ def test_a_fair_detector_is_green_on_all_three_questions() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_shuffled_labels_turn_every_question_red(seed: int) -> None:
     made = evidence()
-    clips = made.parts[0].clips
+    clips = made.judged_sets[0].clips
     # Whole recordings change their scores, as when an index was sorted by mistake.
     order = np.random.default_rng(seed).permutation(clips.num_rows // 5)
     rows = (order[:, None] * 5 + np.arange(5)).ravel()
@@ -59,7 +59,7 @@ def test_shuffled_labels_turn_every_question_red(seed: int) -> None:
 
 def test_swapped_labels_are_red_and_said_to_be_swapped() -> None:
     made = evidence()
-    swapped = rescored(made, scores.joint(made.parts[0].clips)[:, ::-1])
+    swapped = rescored(made, scores.joint(made.judged_sets[0].clips)[:, ::-1])
     origin = discrimination.run(swapped).verdicts[1]
     assert (origin.name, origin.state) == ("better_than_chance_origin", "red")
     assert "swapped" in origin.says
@@ -89,12 +89,12 @@ def test_each_part_has_its_own_verdicts_columns_and_confusion() -> None:
     unseen = toy.scored(
         (toy.Source("axon", "real", 5, 5), toy.Source("cs", "game", 5, 5)), "unseen"
     )
-    second = Scored("unseen", "Sources held out of training", unseen, toy.frames, "2" * 64)
-    section = discrimination.run(replace(made, parts=[*made.parts, second]))
+    second = JudgedSet("unseen", "Sources held out of training", unseen, toy.frames, "2" * 64)
+    section = discrimination.run(replace(made, judged_sets=[*made.judged_sets, second]))
     assert [v.name for v in section.verdicts][3] == "better_than_chance_shooting_unseen"
     assert {len(table.columns) for table in section.panels} == {3}
     assert all(len(row) == 3 for table in section.panels for row in table.rows)
-    for part in (made.parts[0], second):
+    for part in (made.judged_sets[0], second):
         examples, found = part.examples, section.metrics[part.name]
         assert found["origin"]["auroc"]["value"] == pytest.approx(
             roc_auc_score(examples.origin == "real", examples.p_real), abs=1e-6

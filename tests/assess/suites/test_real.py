@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.assess import scores
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.statistics import real_footage
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites import real
+from pipeline.detect import scores
 from tests.assess import toy
 
 CAMERAS = tuple(toy.Source(f"phone-{i}", "real", 5, 10, "released") for i in range(3))
@@ -22,7 +22,7 @@ GAMES = tuple(toy.Source(f"doom-{i}", "game", 10, 10) for i in range(2))
 def evidence(*sources: toy.Source, real_logit: float = 2.0) -> Evidence:
     """P(real) of footage that no computer rendered leans by `real_logit`."""
     made = toy.evidence(sources)
-    table = made.parts[0].clips
+    table = made.judged_sets[0].clips
     probabilities = scores.joint(table)
     rng = np.random.default_rng(5)
     camera = np.array(table["origin"].to_pylist()) == "real"
@@ -39,7 +39,7 @@ def evidence(*sources: toy.Source, real_logit: float = 2.0) -> Evidence:
     )
     clips = scores.score_table(table.select(scores.CLIP_SCHEMA.names), probabilities)
     settings = replace(made.settings, bootstrap=Bootstrap(200, 0.95, 0))
-    return replace(made, parts=[replace(made.parts[0], clips=clips)], settings=settings)
+    return replace(made, judged_sets=[replace(made.judged_sets[0], clips=clips)], settings=settings)
 
 
 def states(made: Evidence) -> dict[str, str]:
@@ -76,7 +76,7 @@ def test_without_imitations_real_footage_is_judged_by_itself() -> None:
 
 def test_numbers_of_each_group_are_against_the_same_fictional_footage() -> None:
     made = evidence(*CAMERAS, *IMITATIONS, *GAMES, real_logit=0.5)
-    examples = made.parts[0].examples
+    examples = made.judged_sets[0].examples
     found = real.run(made).metrics["test"]["example"]
     aurocs = []
     for group in real_footage.GROUPS:
@@ -94,7 +94,7 @@ def test_numbers_of_each_group_are_against_the_same_fictional_footage() -> None:
 def test_rendered_games_and_films_stand_in_a_row_of_their_own_and_in_no_other() -> None:
     imitated = toy.Source("arcade", "film", 10, 10, toy.RENDERED)
     made = evidence(*CAMERAS, *IMITATIONS, *GAMES, imitated, real_logit=0.5)
-    examples = made.parts[0].examples
+    examples = made.judged_sets[0].examples
     found = real.run(made).metrics["test"]["example"]["real"]
     own = real_footage.members(examples, "real")
     for name, others in (
@@ -121,7 +121,7 @@ def test_sources_of_real_footage_stand_with_authority_licence_and_counts() -> No
 
 def test_by_recording_every_recording_counts_once_and_sources_are_resampled() -> None:
     made = evidence(*CAMERAS, *IMITATIONS, *GAMES)
-    clips = made.parts[0].examples
+    clips = made.judged_sets[0].examples
     one = real_footage.by_recording(clips)
     assert len(one) == 45 + 35 + 40
     assert set(one.cluster) == set(clips.source)

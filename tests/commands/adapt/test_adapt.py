@@ -16,9 +16,11 @@ from pipeline.assess.audit import made
 from pipeline.assess.page import adaptation
 from pipeline.commands import adapt
 from pipeline.commands.adapt import footage
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.learn import weights
+from pipeline.learn.model_card import CARD
 from pipeline.store import video
 from pipeline.store.packed import Packed
 from tests.commands.adapt.toy import adapted_to, configured, contents, rows, write_own
@@ -37,7 +39,7 @@ def test_weights_learn_what_training_never_saw_and_those_before_stay(
         video.decode((done / "own" / f"{o}-0-0.mp4").read_bytes())[:8] for o in ("real", "game")
     ]
     real = [
-        weights.load(folder).predict(np.stack(clips))[:, [0, 2]].sum(1)
+        Detector.load(folder).predict(np.stack(clips))[:, [0, 2]].sum(1)
         for folder in (done / "models", target)
     ]
     assert real[1][0] > real[0][0]
@@ -46,7 +48,7 @@ def test_weights_learn_what_training_never_saw_and_those_before_stay(
 
 def test_only_the_answer_on_the_origin_changes(done: Path) -> None:
     target = done / "adapted" / "own"
-    was, now = (weights.load(folder).network.state_dict() for folder in (done / "models", target))
+    was, now = (Detector.load(folder).network.state_dict() for folder in (done / "models", target))
     differing = {name for name in was if not torch.equal(was[name], now[name])}
     assert differing == {
         *(f"origin.{layer}.{part}" for layer in ("moving", "still") for part in ("weight", "bias")),
@@ -58,9 +60,7 @@ def test_only_the_answer_on_the_origin_changes(done: Path) -> None:
 
 def test_the_card_says_what_was_added_and_to_what(detector: Path) -> None:
     target = adapted_to(detector, rows("real", "game"), "weight=3")
-    was, now = (
-        json.loads((folder / weights.CARD).read_text()) for folder in (detector / "models", target)
-    )
+    was, now = (json.loads((folder / CARD).read_text()) for folder in (detector / "models", target))
     footage_rows = now["data"]["footage"]
     assert footage_rows[: len(was["data"]["footage"])] == was["data"]["footage"]
     added = footage_rows[len(was["data"]["footage"]) :]
@@ -148,7 +148,7 @@ def test_rendered_and_broken_files_are_left_out_and_named(detector: Path) -> Non
 
 
 def test_rendered_files_count_what_those_of_training_did(detector: Path) -> None:
-    path = detector / "models" / weights.CARD
+    path = detector / "models" / CARD
     card = json.loads(path.read_text())
     card["config"]["rendered_weight"]["origin"] = 0.5
     path.write_text(json.dumps(card))
@@ -159,7 +159,7 @@ def test_rendered_files_count_what_those_of_training_did(detector: Path) -> None
     assert (told["files"], told["rendered_files"], told["rendered_weight"]) == (8, 1, 0.5)
     added = [
         row
-        for row in json.loads((target / weights.CARD).read_text())["data"]["footage"]
+        for row in json.loads((target / CARD).read_text())["data"]["footage"]
         if "adapted" in row
     ]
     assert {row["source"]: row["origin_weight"] for row in added} == {

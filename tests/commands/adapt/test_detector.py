@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.model_card import CARD
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.store import features, manifest
 from tests.commands.adapt.toy import PICTURES, adapted_to, rows
@@ -105,7 +106,7 @@ def test_a_folder_that_cannot_be_is_named(detector: Path) -> None:
     ],
 )
 def test_odd_cards_are_refused(detector: Path, changes: dict[str, Any], told: str) -> None:
-    path = detector / "models" / weights.CARD
+    path = detector / "models" / CARD
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(UserError, match=rf"models/model\.json: {told}.*; run train\.py again"):
         adapted_to(detector, rows("real", "game"))
@@ -115,7 +116,7 @@ def test_odd_cards_are_refused(detector: Path, changes: dict[str, Any], told: st
 def test_settings_that_cannot_be_are_refused_with_the_name_of_the_card(
     detector: Path, penalty: Any
 ) -> None:
-    path = detector / "models" / weights.CARD
+    path = detector / "models" / CARD
     card = json.loads(path.read_text())
     card["config"]["origin"]["penalty"] = penalty
     path.write_text(json.dumps(card))
@@ -129,7 +130,7 @@ def test_settings_that_cannot_be_are_refused_with_the_name_of_the_card(
 def test_a_folder_with_an_odd_card_is_not_replaced(detector: Path, card: str) -> None:
     folder = detector / "adapted" / "own"
     folder.mkdir(parents=True)
-    (folder / weights.CARD).write_text(card)
+    (folder / CARD).write_text(card)
     with pytest.raises(UserError, match="own: holds files that are no output of adapt"):
         adapted_to(detector, rows("real", "game"))
-    assert (folder / weights.CARD).read_text() == card
+    assert (folder / CARD).read_text() == card

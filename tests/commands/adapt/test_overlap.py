@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.commands import adapt
+from pipeline.detect import overlap
 from pipeline.errors import UserError
-from pipeline.learn import overlap, weights
+from pipeline.learn.model_card import CARD
 from pipeline.store import features, video
 from pipeline.store.manifest import Clip, read_manifest
 from pipeline.store.packed import INDEX, Packed
@@ -37,7 +38,7 @@ def train_on(detector: Path, sha256s: list[str]) -> None:
 
     change(detector / "packed" / INDEX)
     change(detector / "features" / features.INDEX)
-    path = detector / "models" / weights.CARD
+    path = detector / "models" / CARD
     card = json.loads(path.read_text())
     digest = hashlib.sha256((detector / "packed" / INDEX).read_bytes()).hexdigest()
     card["data"]["sha256"] = {INDEX: digest}

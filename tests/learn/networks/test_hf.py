@@ -14,8 +14,10 @@ import transformers
 
 from pipeline import app
 from pipeline.config import ClipFormat, TrainApp
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.model_card import CARD
 from pipeline.learn.networks import build, outside_hashes
 from pipeline.learn.networks.hf import HfNet
 from tests.learn.networks.nets import random_clips
@@ -127,11 +129,11 @@ def test_a_tuned_backbone_loads_without_its_folder(
         temperature=1.0,
         provenance={},
     )
-    assert str(tmp_path) not in (models / weights.CARD).read_text()
+    assert str(tmp_path) not in (models / CARD).read_text()
     clips = random_clips(2, CLIP.num_frames)
     with torch.no_grad():
         expected = network.eval()(clips).double().softmax(1).numpy()
-    detector = weights.load(models)
+    detector = Detector.load(models)
     np.testing.assert_allclose(detector.predict(clips.numpy()), expected, atol=1e-6)
     assert detector.network.architecture() == network.architecture()
     with pytest.raises(UserError, match="network 'hf' answer for whole clips only"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.detect.detector import Detector
 from pipeline.learn import weights
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Streaming
@@ -80,7 +81,7 @@ def test_members_with_encoders_are_saved_and_loaded(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
     weights.save(models, network, clip=FORMAT, temperature=1.0, provenance={})
-    found = weights.load(models).predict(clips.numpy())
+    found = Detector.load(models).predict(clips.numpy())
     np.testing.assert_allclose(found, network(clips).softmax(-1).detach(), atol=1e-3)
     assert np.abs(found - members[0].network(clips).softmax(-1).detach().numpy()).max() > 0.01
 

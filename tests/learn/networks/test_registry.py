@@ -10,6 +10,7 @@ import torch
 
 from pipeline import app
 from pipeline.config import ClipFormat, TrainApp
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.networks import NETWORKS, build, outside_hashes, rebuild
@@ -123,7 +124,7 @@ def test_a_network_of_one_module_and_one_line_is_built_saved_loaded_and_streamed
     monkeypatch.setitem(NETWORKS, "brightness", kind)
     network = built("model.name=brightness", clip=FORMAT)
     weights.save(tmp_path, network, clip=FORMAT, temperature=2.0, provenance={})
-    detector = weights.load(tmp_path)
+    detector = Detector.load(tmp_path)
     clips = random_clips(2, FORMAT.num_frames).numpy()
     expected = (network(torch.from_numpy(clips)) / 2).softmax(-1).detach().numpy()
     np.testing.assert_allclose(detector.predict(clips), expected, atol=1e-6)

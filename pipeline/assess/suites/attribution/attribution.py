@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import previews, wording
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import (
     Cell,
     Evidence,
@@ -30,6 +29,7 @@ from pipeline.assess.evidence import (
     count,
     text,
 )
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.page.mistakes import hardest
 from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.metrics import FloatArray
@@ -68,7 +68,7 @@ _EFFECTS = pa.schema(
 
 @dataclass(frozen=True)
 class _Mistake:
-    part: Scored
+    part: JudgedSet
     kind: str
     row: int
     """Number among the judged examples."""
@@ -138,7 +138,7 @@ def _chosen(evidence: Evidence) -> list[_Mistake]:
     """The hardest of every kind and part in turn, then the next hardest."""
     kinds = [
         [_Mistake(part, group.title, row, part.clip_of(row)) for row in group.rows]
-        for part in evidence.parts
+        for part in evidence.judged_sets
         for group in hardest(part.examples, evidence.settings.num_mistakes)
     ]
     turns = (one for turn in zip_longest(*kinds) for one in turn if one is not None)

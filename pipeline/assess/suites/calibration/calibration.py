@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess import scores, wording
-from pipeline.assess.clip_scores import Scored
+from pipeline.assess import wording
 from pipeline.assess.evidence import Evidence, Section, State, Verdict
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.abstention import Selective
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.calibration_error import Calibration, judge_calibration
@@ -40,6 +40,7 @@ from pipeline.assess.suites.calibration.panels import (
     group_table,
     reliability_figure,
 )
+from pipeline.detect import scores
 
 TITLE = "Calibration"
 _COVERAGES = (1.0, 0.8, 0.5)
@@ -65,11 +66,11 @@ def run(evidence: Evidence) -> Section:
     bootstrap, num_bins = evidence.settings.bootstrap, evidence.settings.num_bins
     wholes = [
         Finding(part.name, name, "", "", judge_calibration(question, num_bins, bootstrap))
-        for part in evidence.parts
+        for part in evidence.judged_sets
         for name, question in questions(part.examples).items()
     ]
-    groups = [one for part in evidence.parts for one in _groups(part, num_bins, bootstrap)]
-    curves = [_abstain(part, bootstrap) for part in evidence.parts]
+    groups = [one for part in evidence.judged_sets for one in _groups(part, num_bins, bootstrap)]
+    curves = [_abstain(part, bootstrap) for part in evidence.judged_sets]
     beyond = _beyond_chance(groups)
     points = _bins(wholes)
     return Section(
@@ -105,7 +106,7 @@ def run(evidence: Evidence) -> Section:
     )
 
 
-def _groups(part: Scored, num_bins: int, bootstrap: Bootstrap) -> Iterator[Finding]:
+def _groups(part: JudgedSet, num_bins: int, bootstrap: Bootstrap) -> Iterator[Finding]:
     examples = part.examples
     question = questions(examples)[_ASKED_OF_GROUPS]
     origins, sources = sorted(set(examples.origin)), examples.largest_sources()
@@ -124,7 +125,7 @@ def _beyond_chance(groups: Sequence[Finding]) -> set[int]:
     return {number for number, is_beyond in enumerate(beyond_chance(chances)) if is_beyond}
 
 
-def _abstain(part: Scored, bootstrap: Bootstrap) -> Curve:
+def _abstain(part: JudgedSet, bootstrap: Bootstrap) -> Curve:
     examples = part.examples
     wrong = examples.predicted != examples.actual
     if part.files is None:

@@ -85,7 +85,7 @@ def search(evidence: Evidence, num_searched: int, num_confirmed: int) -> Search 
     Returns:
         A reason where the clips are of too few recordings.
     """
-    chosen = altered_clips.subset(evidence.parts[0], num_searched + num_confirmed)
+    chosen = altered_clips.subset(evidence.judged_sets[0], num_searched + num_confirmed)
     few = min(num_searched, len(chosen.rows) // 2)
     searched, others = (Subset(chosen.part, rows) for rows in np.split(chosen.rows, [few]))
     for one in (searched, others):

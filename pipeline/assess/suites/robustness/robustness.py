@@ -28,12 +28,12 @@ from pipeline.assess.evidence import (
     text,
 )
 from pipeline.assess.page import figures
-from pipeline.assess.scores import SCORES, VALIDATION
 from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.questions import ACCEPTABLE_DROP, WORTH_HAVING
 from pipeline.assess.suites.robustness import edits, variants
 from pipeline.assess.suites.robustness.edits import Effect, Search
 from pipeline.assess.suites.robustness.variants import Variants
+from pipeline.detect.scores import SCORES, VALIDATION
 from pipeline.transforms.registry import STRENGTHS
 
 TITLE = "Robustness"

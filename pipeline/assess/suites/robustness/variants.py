@@ -42,20 +42,20 @@ def read(evidence: Evidence) -> Variants | None:
     Raises:
         UserError: a variant that the manifest of `augment` does not know.
     """
-    originals = evidence.part("test")
-    if evidence.variants is None or evidence.places is None or originals is None:
+    originals = evidence.judged_set("test")
+    if evidence.variants is None or evidence.folders is None or originals is None:
         return None
     table = evidence.variants.clips
     samples = table["sample_id"].to_pylist()
     wanted = set(samples)
     drawn = {
         clip.clip_id: json.loads(clip.variant)
-        for clip in manifest.read_rows(evidence.places.augmented / manifest.MANIFEST, Clip)
+        for clip in manifest.read_rows(evidence.folders.augmented / manifest.MANIFEST, Clip)
         if clip.clip_id in wanted and clip.variant is not None
     }
     if wanted - drawn.keys():
         raise UserError(
-            f"{evidence.places.augmented}: no variant {min(wanted - drawn.keys())}; "
+            f"{evidence.folders.augmented}: no variant {min(wanted - drawn.keys())}; "
             "the packed samples are of another run, run dvc repro"
         )
     strengths = np.array([drawn[sample]["strength"] for sample in samples])

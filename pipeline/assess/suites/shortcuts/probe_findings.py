@@ -11,7 +11,7 @@ from pipeline.assess import wording
 from pipeline.assess.evidence import (
     Cell,
     Csv,
-    Places,
+    Folders,
     State,
     Table,
     Verdict,
@@ -42,7 +42,7 @@ Probed = Mapping[str, Mapping[str, Measured]]
 """AUROC of the better classifier, by set and cue."""
 
 
-def read(places: Places | None) -> Probed | str:
+def read(places: Folders | None) -> Probed | str:
     """Return what was found, or a sentence that says why there is nothing.
 
     Raises:

@@ -27,10 +27,10 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.examples import Examples
 from pipeline.assess.page import figures
-from pipeline.assess.scores import VALIDATION
 from pipeline.assess.statistics.measured import as_json, rounded
 from pipeline.assess.statistics.questions import ACCEPTABLE_DROP
 from pipeline.assess.suites.shortcuts import counterfactuals, probe_findings, single_cue, twins
+from pipeline.detect.scores import VALIDATION
 
 TITLE = "Shortcuts"
 # Twelve alterations of each: 768 clips, each of which a frozen encoder sees anew.
@@ -61,12 +61,12 @@ def run(evidence: Evidence) -> Section:
     turned decisions and twins red. What is neither red nor surely good is amber; grey is what
     cannot be told, for want of recordings or since the detector tells little from whole clips.
     """
-    chosen = altered_clips.subset(evidence.parts[0], NUM_CLIPS)
+    chosen = altered_clips.subset(evidence.judged_sets[0], NUM_CLIPS)
     overlays = counterfactuals.overlays()
     tables = altered_clips.score(evidence, chosen, {**single_cue.CHANGES, **overlays}, "shortcuts")
     after = {name: Examples.from_clips(table) for name, table in tables.items()}
     bootstrap = evidence.settings.bootstrap
-    cues = probe_findings.read(evidence.places)
+    cues = probe_findings.read(evidence.folders)
     after[_STILL_FICTION] = _still_fiction(chosen.examples, after["frozen"])
     pairs = {
         name: before_after.compare(chosen.examples, after[name], bootstrap) for name in _CHANGES

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.metrics import IntArray
 from pipeline.assess.suites.slices import notes, pixels
 from pipeline.assess.suites.slices.notes import Slice
@@ -36,7 +36,7 @@ _OURS = frozenset(
 )
 
 
-def of_manifest(part: Scored, folder: Path) -> tuple[list[Slice], list[str]]:
+def of_manifest(part: JudgedSet, folder: Path) -> tuple[list[Slice], list[str]]:
     """Slices by viewpoint, notes and original file; and the keys of notes that are no slices.
 
     `folder` is that of the stage ingest.
@@ -56,7 +56,7 @@ def of_manifest(part: Scored, folder: Path) -> tuple[list[Slice], list[str]]:
     return [*found, *by_notes, *_of_files(part, folder)], left_out
 
 
-def of_pixels(part: Scored, evidence: Evidence, num_clips: int) -> dict[int, pixels.Statistics]:
+def of_pixels(part: JudgedSet, evidence: Evidence, num_clips: int) -> dict[int, pixels.Statistics]:
     """Look at `num_clips` judged rows at most, always the same ones of the same clips."""
     rows = _sample(part, num_clips)
     size = evidence.batch_size
@@ -67,7 +67,7 @@ def of_pixels(part: Scored, evidence: Evidence, num_clips: int) -> dict[int, pix
     return found
 
 
-def _sample(part: Scored, num_clips: int) -> list[int]:
+def _sample(part: JudgedSet, num_clips: int) -> list[int]:
     """Rows whose names hash lowest: a clip that is added changes one of them at most."""
     column = "sample_id" if part.files is None else "path"
     names = part.judged[column].to_pylist()
@@ -80,7 +80,7 @@ def _read(path: Path, row_type: type, columns: Sequence[str]) -> pa.Table:
         return file.read(columns=list(columns))
 
 
-def _of_files(part: Scored, folder: Path) -> list[Slice]:
+def _of_files(part: JudgedSet, folder: Path) -> list[Slice]:
     columns = ("collection", "path", "width", "height", "fps", "marks")
     files = _read(folder / manifest.FILES, manifest.File, columns)
     keys = [

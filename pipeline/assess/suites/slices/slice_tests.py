@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import State, gravest_told
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics import cluster_variance
 from pipeline.assess.statistics.cluster_variance import Estimate
 from pipeline.assess.statistics.false_discoveries import beyond_chance
@@ -85,7 +85,7 @@ class Judged:
         return gravest_told(one.state for one in self.comparisons.values())
 
 
-def judge_slice(part: Scored, one: Slice, confidence: float) -> Judged:
+def judge_slice(part: JudgedSet, one: Slice, confidence: float) -> Judged:
     """Compare a slice with the rest by every measure; `correct` then says what is no chance."""
     examples = part.examples
     asked = questions(examples)

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import wording
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, Section, Verdict
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.questions import FEWEST_RECORDINGS
 from pipeline.assess.suites.slices import metadata_slices, pixels
@@ -72,12 +72,14 @@ def run(evidence: Evidence) -> Section:
     judged: list[Judged] = []
     measured: list[dict[str, Any]] = []
     left_out: set[str] = set()
-    for part in evidence.parts:
-        found = metadata_slices.of_pixels(part, evidence, pixels.MAX_CLIPS // len(evidence.parts))
+    for part in evidence.judged_sets:
+        found = metadata_slices.of_pixels(
+            part, evidence, pixels.MAX_CLIPS // len(evidence.judged_sets)
+        )
         measured += _pixel_rows(part, found)
         slices = pixels.slices(found, len(part.examples))
-        if evidence.places is not None and part.files is None:
-            by_rows, others = metadata_slices.of_manifest(part, evidence.places.clips)
+        if evidence.folders is not None and part.files is None:
+            by_rows, others = metadata_slices.of_manifest(part, evidence.folders.clips)
             slices = by_rows + slices
             left_out |= set(others)
         judged += [judge_slice(part, one, confidence) for one in slices]
@@ -89,13 +91,13 @@ def run(evidence: Evidence) -> Section:
             "bad by chance, so that a slice counts as worse only where chance would hardly show "
             "it among all of them."
         ),
-        verdicts=[_verdict(part.name, judged) for part in evidence.parts],
+        verdicts=[_verdict(part.name, judged) for part in evidence.judged_sets],
         panels=[
-            *(slice_figure(part.name, judged) for part in evidence.parts),
+            *(slice_figure(part.name, judged) for part in evidence.judged_sets),
             value_table(judged, left_out),
             difference_table(judged),
         ],
-        metrics=_metrics(judged, evidence.parts),
+        metrics=_metrics(judged, evidence.judged_sets),
         plots={
             "slices.csv": (
                 ("part", "slice", "value", "auroc", "false_alarms"),
@@ -115,7 +117,7 @@ def run(evidence: Evidence) -> Section:
         },
         rows={
             "results.parquet": pa.Table.from_pylist(_result_rows(judged), _RESULTS),
-            "members.parquet": _members(evidence.parts, judged),
+            "members.parquet": _members(evidence.judged_sets, judged),
             "looks.parquet": pa.Table.from_pylist(measured, _LOOKS),
         },
     )
@@ -188,7 +190,7 @@ def _worst(worse: Sequence[Judged]) -> str:
     return "; ".join(texts) + (f"; and {more} more" if more else "")
 
 
-def _metrics(judged: Sequence[Judged], parts: Sequence[Scored]) -> dict[str, Any]:
+def _metrics(judged: Sequence[Judged], parts: Sequence[JudgedSet]) -> dict[str, Any]:
     found: dict[str, Any] = {part.name: {} for part in parts}
     for one in judged:
         found[one.part].setdefault(one.slice.name, {})[one.slice.value] = {
@@ -217,7 +219,7 @@ def _result_rows(judged: Sequence[Judged]) -> list[dict[str, Any]]:
     ]
 
 
-def _pixel_rows(part: Scored, measured: Mapping[int, pixels.Statistics]) -> list[dict[str, Any]]:
+def _pixel_rows(part: JudgedSet, measured: Mapping[int, pixels.Statistics]) -> list[dict[str, Any]]:
     names = _names(part)
     return [
         {
@@ -231,11 +233,11 @@ def _pixel_rows(part: Scored, measured: Mapping[int, pixels.Statistics]) -> list
     ]
 
 
-def _names(part: Scored) -> pa.ChunkedArray:
+def _names(part: JudgedSet) -> pa.ChunkedArray:
     return part.judged["sample_id" if part.files is None else "path"]
 
 
-def _members(parts: Sequence[Scored], judged: Sequence[Judged]) -> pa.Table:
+def _members(parts: Sequence[JudgedSet], judged: Sequence[Judged]) -> pa.Table:
     """A row an example of a slice or of its rest; `member` tells which."""
     names = {part.name: _names(part) for part in parts}
     tables = [_MEMBERS.empty_table()]

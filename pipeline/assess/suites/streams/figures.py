@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess.operating import PER_HOURS, Applied
 from pipeline.assess.page.figures import (
     COLOURS,
     OTHER_COLOUR,
@@ -19,8 +18,10 @@ from pipeline.assess.page.figures import (
 )
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.metrics import FloatArray
-from pipeline.assess.streaming.footage import SMOOTHINGS
+from pipeline.assess.streaming.operating import Applied
 from pipeline.assess.suites.streams.tradeoff import Curve
+from pipeline.detect.alarm import SMOOTHINGS
+from pipeline.detect.operating_point import PER_HOURS
 
 _RATE_TITLE = "False alerts per 1,000 hours"
 _MAX_POINTS = 200
@@ -117,7 +118,7 @@ def survival(
 def _unalerted(
     applied: Applied, bootstrap: Bootstrap
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    watched = applied.footage.shootings.watched_s
+    watched = applied.played.shootings.watched_s
     found = applied.delays_s[np.isfinite(applied.delays_s)]
     seconds = np.unique(np.concatenate([[0.0], found, [float(watched.max())]]))
     if seconds.size > _MAX_POINTS:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.assess.operating import PER_HOURS
 from pipeline.config import OperatingConfig
+from pipeline.detect.operating_point import PER_HOURS
 
 BASE_HOURS = (100_000, 1_000_000)
 """Hours of streams in which one real shooting is shown. Nobody publishes the true number."""

@@ -17,16 +17,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.assess import operating, wording
-from pipeline.assess.clip_scores import Scored
+from pipeline.assess import wording
 from pipeline.assess.evidence import Csv, Evidence, Figure, Panel, Section, State, Verdict, gravest
-from pipeline.assess.operating import OperatingPoint
-from pipeline.assess.scores import SCORES, VALIDATION
+from pipeline.assess.judged_sets import JudgedSet
+from pipeline.assess.streaming import operating
 from pipeline.assess.streaming.assembly import assemble
-from pipeline.assess.streaming.footage import SMOOTHINGS, Footage
+from pipeline.assess.streaming.played_clips import PlayedClips
 from pipeline.assess.suites.streams import figures, reviewing, tables, tradeoff
 from pipeline.assess.suites.streams.tables import Played
 from pipeline.assess.suites.streams.tradeoff import Curve
+from pipeline.detect import operating_point
+from pipeline.detect.alarm import SMOOTHINGS
+from pipeline.detect.operating_point import Cost, OperatingPoint
+from pipeline.detect.scores import SCORES, VALIDATION
 
 TITLE = "Streams: how soon an alert comes, and how often for nothing"
 MAX_MISSED, GOOD_MISSED = 0.5, 0.2
@@ -68,11 +71,11 @@ def run(evidence: Evidence) -> Section:
     """Apply the operating point to every part, and follow the thresholds around it."""
     clip_s, point = evidence.clip_s, evidence.point
     settings, config = evidence.settings, evidence.settings.operating
-    parts = [_play(one, point, evidence) for one in evidence.parts]
+    parts = [_play(one, point, evidence) for one in evidence.judged_sets]
     applied = {one.scored.name: one.applied for one in parts if one.applied is not None}
     survival, survival_rows = figures.survival(applied, settings.bootstrap)
 
-    cost = operating.cost_of(config)
+    cost = operating_point.cost_of(config)
     panels: list[Panel] = []
     if applied:
         panels += [tables.point_table(parts, settings.bootstrap.confidence)]
@@ -120,27 +123,27 @@ def run(evidence: Evidence) -> Section:
     )
 
 
-def _play(scored: Scored, point: OperatingPoint | str, evidence: Evidence) -> Played:
+def _play(scored: JudgedSet, point: OperatingPoint | str, evidence: Evidence) -> Played:
     bootstrap = evidence.settings.bootstrap
     refractory_s = evidence.settings.operating.refractory_s
-    footage = Footage.of(scored.clips, evidence.clip_s, bootstrap.seed)
+    played = PlayedClips.of(scored.clips, evidence.clip_s, bootstrap.seed)
     applied = None
     if isinstance(point, OperatingPoint):
-        applied = operating.apply(point.choice, footage, bootstrap)
+        applied = operating.apply(point.choice, played, bootstrap)
     curves: list[Curve] = []
-    if footage.reel.hours:
-        streams = applied.streams if applied else assemble(footage, bootstrap.seed)
+    if played.reel.hours:
+        streams = applied.streams if applied else assemble(played, bootstrap.seed)
         curves = [
-            tradeoff.trace(footage, streams, smoothing, refractory_s, bootstrap)
+            tradeoff.trace(played, streams, smoothing, refractory_s, bootstrap)
             for smoothing in SMOOTHINGS
         ]
-    return Played(scored, footage, applied, curves)
+    return Played(scored, played, applied, curves)
 
 
 def _verdicts(
     parts: Sequence[Played],
     point: OperatingPoint | str,
-    cost: operating.Cost,
+    cost: Cost,
     confidence: float,
 ) -> list[Verdict]:
     if isinstance(point, str):
@@ -160,7 +163,7 @@ def _worst(name: str, found: Sequence[tuple[State, str]]) -> Verdict:
     return Verdict(name, state, " ".join(says for _, says in found))
 
 
-def _judge_false_alerts(one: Played, cost: operating.Cost, confidence: float) -> tuple[State, str]:
+def _judge_false_alerts(one: Played, cost: Cost, confidence: float) -> tuple[State, str]:
     assert one.applied is not None
     found, name = one.applied.metrics["false_alerts"], tables.capitalised(one.scored.name)
     if found["value"] is None:
@@ -186,7 +189,7 @@ def _judge_missed(one: Played) -> tuple[State, str]:
     missed = metrics["missed"]
     if missed["value"] is None:
         return "grey", f"{name}: no shooting in it."
-    watched = float(np.median(one.footage.shootings.watched_s))
+    watched = float(np.median(one.played.shootings.watched_s))
     says = (
         f"{name}: {wording.percent(missed['value'])} of {_shootings(one)} raise no alert before "
         f"their footage ends (after {watched:.1f} s, at the median)"
@@ -200,10 +203,10 @@ def _judge_missed(one: Played) -> tuple[State, str]:
 
 
 def _curve_figures(one: Played, cost: float) -> list[Panel]:
-    hours = one.footage.reel.hours
+    hours = one.played.reel.hours
     name = tables.capitalised(one.scored.name)
     found: list[Panel] = []
-    if one.footage.shootings.first.size:
+    if one.played.shootings.first.size:
         found.append(
             Figure(
                 f"{name}: shootings missed against false alerts",
@@ -241,7 +244,7 @@ def _metrics(one: Played, evidence: Evidence) -> dict[str, Any]:
             }
     return {
         **one.applied.metrics,
-        "num_unlabelled_clips": one.footage.num_unlabelled,
+        "num_unlabelled_clips": one.played.num_unlabelled,
         "by_origin": tables.by_origin(one, confidence),
         "load": loads,
     }
@@ -272,9 +275,9 @@ def _stream_rows(parts: Sequence[Played]) -> pa.Table:
     for one in parts:
         if one.applied is None:
             continue
-        streams, shootings = one.applied.streams, one.footage.shootings
+        streams, shootings = one.applied.streams, one.played.shootings
         own = one.scored.clips.take(shootings.rows[shootings.first][streams.shooting])
-        reel = one.footage.reel
+        reel = one.played.reel
         begins = pa.nulls(streams.shooting.size, pa.string())
         if reel.first.size:
             begins = one.scored.clips["path"].take(reel.rows[reel.first][streams.first_file])
@@ -303,7 +306,7 @@ def _false_alert_rows(parts: Sequence[Played]) -> pa.Table:
     for one in parts:
         if one.applied is None:
             continue
-        own = one.scored.clips.take(one.footage.reel.rows[one.applied.alerts]).select(columns)
+        own = one.scored.clips.take(one.played.reel.rows[one.applied.alerts]).select(columns)
         found.append(
             own.add_column(0, "part", pa.array([one.scored.name] * own.num_rows, pa.string()))
         )
@@ -311,7 +314,7 @@ def _false_alert_rows(parts: Sequence[Played]) -> pa.Table:
 
 
 def _shootings(one: Played) -> str:
-    rendered = pc.sum(one.scored.clips["rendered"].take(one.footage.shootings.rows)).as_py()
-    every = one.footage.shootings.rows.size
+    rendered = pc.sum(one.scored.clips["rendered"].take(one.played.shootings.rows)).as_py()
+    every = one.played.shootings.rows.size
     kind = "rendered " if rendered == every else "partly rendered " if rendered else ""
-    return tables.plural(one.footage.shootings.first.size, f"{kind}shooting")
+    return tables.plural(one.played.shootings.first.size, f"{kind}shooting")

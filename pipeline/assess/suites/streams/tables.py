@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess import operating, wording
-from pipeline.assess.clip_scores import Scored
+from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Table, count, text
-from pipeline.assess.operating import Applied
-from pipeline.assess.streaming.footage import Footage
+from pipeline.assess.judged_sets import JudgedSet
+from pipeline.assess.streaming import operating
+from pipeline.assess.streaming.operating import Applied
+from pipeline.assess.streaming.played_clips import PlayedClips
 from pipeline.assess.suites.streams import reviewing
 from pipeline.assess.suites.streams.tradeoff import Curve
 from pipeline.config import OperatingConfig
+from pipeline.detect import operating_point
 from pipeline.footage.collection import ORIGINS
 
 
@@ -23,8 +25,8 @@ from pipeline.footage.collection import ORIGINS
 class Played:
     """A part, what the operating point does on it, and its curves."""
 
-    scored: Scored
-    footage: Footage
+    scored: JudgedSet
+    played: PlayedClips
     applied: Applied | None
     curves: Sequence[Curve]
 
@@ -36,7 +38,7 @@ def point_table(parts: Sequence[Played], confidence: float) -> Table:
         assert one.applied is not None
         metrics = one.applied.metrics
         false_alerts, missed = metrics["false_alerts"], metrics["missed"]
-        watched = one.footage.shootings.watched_s
+        watched = one.played.shootings.watched_s
         rows.append(
             [
                 text(one.scored.name),
@@ -69,8 +71,9 @@ def point_table(parts: Sequence[Played], confidence: float) -> Table:
             "90 % alert within",
         ],
         rows,
-        f"The threshold is in {operating.FILE} beside this report; models/ belongs to training and "
-        f"is left as it is. Intervals hold {100 * confidence:g} %: exact Poisson bounds of rates, "
+        f"The threshold is in {operating_point.FILE} beside this report; models/ belongs to "
+        f"training and is left as it is. Intervals hold {100 * confidence:g} %: exact Poisson "
+        "bounds of rates, "
         "which take alerts as independent, and resampled recordings for the rest.",
     )
 
@@ -96,7 +99,7 @@ def origin_table(parts: Sequence[Played], confidence: float) -> Table:
 def by_origin(one: Played, confidence: float) -> dict[str, dict[str, Any]]:
     """The rate of false alerts of each origin that the part holds, as `operating.rate` gives it."""
     assert one.applied is not None
-    reel = one.footage.reel
+    reel = one.played.reel
     origins = np.array(one.scored.clips["origin"].to_pylist(), object)[reel.rows]
     return {
         origin: operating.rate(

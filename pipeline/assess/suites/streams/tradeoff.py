@@ -6,11 +6,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from pipeline.assess import operating
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
+from pipeline.assess.streaming import operating
 from pipeline.assess.streaming.assembly import Streams, delay_quantiles
-from pipeline.assess.streaming.footage import Footage
+from pipeline.assess.streaming.played_clips import PlayedClips
+from pipeline.detect.alarm import Choice
 
 # Enough for a smooth line over the logarithm of the rate, few enough to read as a table.
 _NUM_THRESHOLDS = 24
@@ -51,22 +52,20 @@ class Curve:
 
 
 def trace(
-    footage: Footage, streams: Streams, smoothing: str, refractory_s: float, bootstrap: Bootstrap
+    played: PlayedClips, streams: Streams, smoothing: str, refractory_s: float, bootstrap: Bootstrap
 ) -> Curve:
     """Follow a smoothing from the lowest threshold without a false alert to the lowest level.
 
     The footage must hold some without real gunfire. Where it holds no shooting, missed shares and
     delays are NaN.
     """
-    levels = footage.reel.levels(smoothing)
+    levels = played.reel.levels(smoothing)
     thresholds = _thresholds(levels)
-    num_events = np.array(
-        [footage.reel.alerts(levels, x, refractory_s).size for x in thresholds], np.int64
-    )
-    hours, confidence = footage.reel.hours, bootstrap.confidence
+    choices = [Choice(float(x), smoothing, refractory_s) for x in thresholds]
+    num_events = np.array([played.reel.alerts(choice).size for choice in choices], np.int64)
+    hours, confidence = played.reel.hours, bootstrap.confidence
     rates = [operating.rate(int(k), hours, confidence) for k in num_events]
-    shown = streams.levels(smoothing)
-    delays = np.stack([streams.delays(shown, x) for x in thresholds])
+    delays = np.stack([streams.delays(choice) for choice in choices])
     missed, missed_low, missed_high = _missed(delays, streams, bootstrap)
     median_s, median_low_s, median_high_s, p90_s = _quantiles(delays, streams, bootstrap)
     return Curve(

@@ -44,11 +44,11 @@ def frames(seed):
 
 def run(predict, **settings):
     evidence = toy.evidence(predict=predict, skill=0.3)
-    part = replace(evidence.parts[0], read=frames)
+    part = replace(evidence.judged_sets[0], read=frames)
     return attribution.run(
         replace(
             evidence,
-            parts=[part],
+            judged_sets=[part],
             settings=replace(evidence.settings, **{"num_mistakes": 3} | settings),
         )
     )

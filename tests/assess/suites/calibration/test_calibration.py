@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from pipeline.assess import scores
 from pipeline.assess.evidence import Table
 from pipeline.assess.suites.calibration import calibration
+from pipeline.detect import scores
+from pipeline.detect.files import FILE_SCHEMA
 from tests.assess import toy
 
 MANY = (
@@ -22,7 +24,7 @@ MANY = (
 def judged(sharpen: float, sources=MANY):
     """Labels drawn from the detector's own probabilities, whose logits are then multiplied."""
     evidence = toy.evidence(sources)
-    part = evidence.parts[0]
+    part = evidence.judged_sets[0]
     rng = np.random.default_rng(7)
     num = part.clips.num_rows
     origins = np.array(part.clips["origin"].to_pylist()) == "real"
@@ -41,7 +43,7 @@ def judged(sharpen: float, sources=MANY):
     table = scores.score_table(columns, joint)
     evidence = replace(
         evidence,
-        parts=[replace(part, clips=table)],
+        judged_sets=[replace(part, clips=table)],
         settings=replace(evidence.settings, num_bins=10),
     )
     return calibration.run(evidence)
@@ -103,8 +105,8 @@ def test_metrics_are_json_and_sections_repeat():
 def test_tables_have_a_cell_a_column_and_names_are_escaped_in_figures():
     evil = (toy.Source("<b>evil</b>", "real", 20, 20), toy.Source("doom", "game", 20, 20))
     evidence = toy.evidence(evil)
-    part = replace(evidence.parts[0], name="<script>")
-    section = calibration.run(replace(evidence, parts=[part]))
+    part = replace(evidence.judged_sets[0], name="<script>")
+    section = calibration.run(replace(evidence, judged_sets=[part]))
     for panel in section.panels:
         if isinstance(panel, Table):
             assert all(len(row) == len(panel.columns) for row in panel.rows)
@@ -114,7 +116,7 @@ def test_tables_have_a_cell_a_column_and_names_are_escaped_in_figures():
 
 def test_files_are_judged_by_their_two_marginals():
     evidence = toy.evidence(MANY)
-    part = evidence.parts[0]
+    part = evidence.judged_sets[0]
     clips = part.clips.to_pylist()
     first = {row["path"]: row for row in clips}
     files = [
@@ -132,8 +134,8 @@ def test_files_are_judged_by_their_two_marginals():
         }
         for row in first.values()
     ]
-    table = scores.pa.Table.from_pylist(files, schema=scores.FILE_SCHEMA)
-    section = calibration.run(replace(evidence, parts=[replace(part, files=table)]))
+    table = pa.Table.from_pylist(files, schema=FILE_SCHEMA)
+    section = calibration.run(replace(evidence, judged_sets=[replace(part, files=table)]))
     assert section.metrics["test"]["shooting"]["num_examples"] == len(first)
     wrong = 1 - np.mean([row["origin"] == "real" and not row["discharge"] for row in files])
     found = section.metrics["test"]["abstention"]["error"]["value"]

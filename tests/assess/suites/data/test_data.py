@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.assess import scores
 from pipeline.assess.audit import near
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, Section, Table, Verdict
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.suites.data import data
+from pipeline.detect.files import FILE_SCHEMA
 from pipeline.errors import UserError
 from pipeline.store.manifest import MANIFEST
 from tests.assess import audited, toy
@@ -124,10 +124,10 @@ def test_the_distance_is_that_of_the_split(tmp_path: Path) -> None:
     copy[:, :, :7] ^= 0xFF
     made.hashes[made.clips.index(held)] = copy
     evidence = audited.write(made, tmp_path)
-    assert evidence.places is not None
+    assert evidence.folders is not None
     assert not red(evidence)
     assert "the closest pair is 56 bits" in judged(evidence)["near_copies"].says
-    (evidence.places.splits / "audit.json").write_text(
+    (evidence.folders.splits / "audit.json").write_text(
         json.dumps({"max_distance": 56, "max_single_distance": 40})
     )
     assert red(evidence) == {"near_copies"}
@@ -181,10 +181,10 @@ def test_a_table_edited_by_hand_is_red_though_no_recording_is_divided(
     made = audited.project()
     made.variants = []
     evidence = audited.write(made, tmp_path)
-    assert evidence.places is not None
+    assert evidence.folders is not None
     moved = made.of_split(split)[0].recording
     made.change(lambda clip: clip.recording == moved, split=to)
-    audited.edit(evidence.places, made.clips)
+    audited.edit(evidence.folders, made.clips)
     assert red(evidence) == {"tables"}
 
 
@@ -192,11 +192,11 @@ def test_recordings_exchanged_by_hand_are_found_by_what_was_judged(tmp_path: Pat
     made = audited.project()
     made.variants = []
     evidence = audited.write(made, tmp_path)
-    assert evidence.places is not None
+    assert evidence.folders is not None
     one, other = (made.of_split(split)[0] for split in ("test", "train"))
     for clip, split in ((one, "train"), (other, "test")):
         made.change(lambda c, clip=clip: c.recording == clip.recording, split=split)
-    audited.edit(evidence.places, made.clips)
+    audited.edit(evidence.folders, made.clips)
     found = judged(evidence)
     assert found["tables"].state == "red"
     assert one.clip_id in found["tables"].says
@@ -216,10 +216,10 @@ def test_a_row_that_ingest_did_not_write_is_red(
 ) -> None:
     made = audited.project()
     evidence = audited.write(made, tmp_path)
-    assert evidence.places is not None
+    assert evidence.folders is not None
     some = made.of_split("val")[0]
     made.change(lambda clip: clip is some, **change)
-    audited.edit(evidence.places, made.clips)
+    audited.edit(evidence.folders, made.clips)
     assert "tables" in red(evidence)
     offenders = data.run(evidence).rows["offenders.parquet"]
     assert f"clip {some.clip_id} {said}" in offenders["found"].to_pylist()
@@ -228,16 +228,16 @@ def test_a_row_that_ingest_did_not_write_is_red(
 def test_a_row_that_stands_twice_is_red(tmp_path: Path) -> None:
     made = audited.project()
     evidence = audited.write(made, tmp_path)
-    assert evidence.places is not None
-    audited.edit(evidence.places, [*made.clips[:-1], made.clips[0]])
+    assert evidence.folders is not None
+    audited.edit(evidence.folders, [*made.clips[:-1], made.clips[0]])
     with_twice = data.run(evidence).rows["offenders.parquet"]
     assert f"clip {made.clips[0].clip_id} stands twice" in with_twice["found"].to_pylist()
 
 
 def test_weights_of_another_split_are_red(tmp_path: Path) -> None:
     evidence = audited.write(audited.project(), tmp_path)
-    assert evidence.places is not None
-    card = evidence.places.models / "model.json"
+    assert evidence.folders is not None
+    card = evidence.folders.models / "model.json"
     told = json.loads(card.read_text())
     told["data"]["footage"][0]["train"] += 1
     card.write_text(json.dumps(told))
@@ -323,19 +323,19 @@ def test_a_collection_is_audited_from_its_scored_tables_alone() -> None:
 
 def test_rejected_files_and_unlabelled_clips_of_a_collection_are_counted() -> None:
     evidence = toy.evidence()
-    clips = evidence.parts[0].clips
+    clips = evidence.judged_sets[0].clips
     place = clips.schema.get_field_index("discharge")
     unlabelled = pa.array([None, *clips["discharge"].to_pylist()[1:]], pa.int8())
     clips = clips.set_column(place, clips.schema.field(place), unlabelled)
     rejected = {
-        **dict.fromkeys(scores.FILE_SCHEMA.names),
+        **dict.fromkeys(FILE_SCHEMA.names),
         **{"path": "x.mp4", "origin": "real", "source": "bodycam", "recording": "r"},
         **{"licence": "CC0-1.0", "authority": toy.RENDERED, "rendered": True, "discharge": 0},
         **{"status": "rejected", "reason": "too_short", "num_clips": 0},
     }
-    files = pa.Table.from_pylist([rejected], scores.FILE_SCHEMA)
-    part = Scored("mine", "Files", clips, toy.frames, "", files)
-    metrics = data.run(replace(evidence, parts=[part])).metrics
+    files = pa.Table.from_pylist([rejected], FILE_SCHEMA)
+    part = JudgedSet("mine", "Files", clips, toy.frames, "", files)
+    metrics = data.run(replace(evidence, judged_sets=[part])).metrics
     assert metrics["rejects"] == {"too_short": 1}
     assert metrics["unused"] == {"label_unknown": 1}
     assert sum(metrics["clips"]["mine"].values()) == 99
@@ -397,10 +397,10 @@ def cells(section: Section) -> list[Any]:
 
 def test_a_collection_of_clips_without_a_label_is_grey_and_breaks_nothing() -> None:
     evidence = toy.evidence()
-    clips = evidence.parts[0].clips
+    clips = evidence.judged_sets[0].clips
     place = clips.schema.get_field_index("discharge")
     unlabelled = pa.array([None] * clips.num_rows, pa.int8())
     clips = clips.set_column(place, clips.schema.field(place), unlabelled)
-    files = pa.Table.from_pylist([], scores.FILE_SCHEMA)
-    part = Scored("mine", "Files", clips, toy.frames, "", files)
-    assert judged(replace(evidence, parts=[part]))["classes"].state == "grey"
+    files = pa.Table.from_pylist([], FILE_SCHEMA)
+    part = JudgedSet("mine", "Files", clips, toy.frames, "", files)
+    assert judged(replace(evidence, judged_sets=[part]))["classes"].state == "grey"

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.assess import altered_clips, scores
-from pipeline.assess.clip_scores import Scored
-from pipeline.assess.evidence import Evidence, Figure, Places, Section, Table
+from pipeline.assess import altered_clips
+from pipeline.assess.evidence import Evidence, Figure, Folders, Section, Table
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.suites.robustness import edits, robustness
+from pipeline.detect import scores
 from pipeline.errors import UserError
 from pipeline.store import manifest
 from pipeline.store.manifest import Clip
@@ -130,7 +131,7 @@ def test_few_recordings_are_grey_and_nothing_is_scored() -> None:
 
 def with_variants(evidence: Evidence, folder: Path, harm: Sequence[float]) -> Evidence:
     """Variants of every clip whose scores are drawn towards 0.5, by a share a strength."""
-    part = evidence.parts[0]
+    part = evidence.judged_sets[0]
     plain = scores.joint(part.clips)
     tables, rows = [], []
     for strength, share in zip(STRENGTHS, harm, strict=True):
@@ -142,8 +143,8 @@ def with_variants(evidence: Evidence, folder: Path, harm: Sequence[float]) -> Ev
         rows += [_clip(clip, strength, "crop" if n % 2 else "hud") for n, clip in enumerate(ids)]
     folder.mkdir(exist_ok=True)
     manifest.write_rows(folder / manifest.MANIFEST, Clip, rows)
-    variants = Scored("variants", "", pa.concat_tables(tables), toy.frames, "")
-    return replace(evidence, variants=variants, places=Places(*[folder] * 5))
+    variants = JudgedSet("variants", "", pa.concat_tables(tables), toy.frames, "")
+    return replace(evidence, variants=variants, folders=Folders(*[folder] * 5))
 
 
 def _clip(clip_id: str, strength: str, edit: str) -> Clip:
@@ -192,7 +193,7 @@ def test_what_variants_turn_can_be_recounted_from_their_rows(
 ) -> None:
     evidence = with_variants(unsearched, tmp_path, (0, 0.1, 1))
     rows = robustness.run(evidence).rows["variants.parquet"]
-    part = evidence.parts[0]
+    part = evidence.judged_sets[0]
     plain = dict(
         zip(part.clips["clip_id"].to_pylist(), part.examples.predicted.tolist(), strict=True)
     )

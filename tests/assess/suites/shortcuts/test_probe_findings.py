@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.assess.evidence import Places
+from pipeline.assess.evidence import Folders
 from pipeline.assess.suites.shortcuts import probe_findings
 from pipeline.design import probes
 from pipeline.errors import UserError
@@ -19,7 +19,7 @@ SOURCES = [f"{side}-{number // 2 % 4}" for number, side in enumerate(REAL)]
 CLIPS = [str(number) for number in range(NUM)]
 
 
-def places(folder: Path, **cues: np.ndarray) -> Places:
+def places(folder: Path, **cues: np.ndarray) -> Folders:
     """A folder with what the stage would write of features by cue."""
     auroc, interval = {}, {}
     for cue, features in cues.items():
@@ -29,9 +29,9 @@ def places(folder: Path, **cues: np.ndarray) -> Places:
     return written(folder, {"train": {"auroc": auroc, "interval": interval}})
 
 
-def written(folder: Path, metrics: dict[str, Any]) -> Places:
+def written(folder: Path, metrics: dict[str, Any]) -> Folders:
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    return Places(*[folder] * 5)
+    return Folders(*[folder] * 5)
 
 
 def one(value: float, low: float, high: float, cue: str = "still") -> dict[str, Any]:
@@ -101,7 +101,7 @@ def test_what_is_shown_has_a_row_a_set_and_cue(tmp_path: Path) -> None:
 
 
 def test_without_probes_every_cue_is_grey(tmp_path: Path) -> None:
-    for where, word in ((None, "not packed"), (Places(*[tmp_path] * 5), "dvc repro probe")):
+    for where, word in ((None, "not packed"), (Folders(*[tmp_path] * 5), "dvc repro probe")):
         found = probe_findings.read(where)
         verdicts = [probe_findings.judge(cue, found) for cue in probe_findings.CUES]
         assert {verdict.state for verdict in verdicts} == {"grey"}

@@ -106,12 +106,12 @@ def test_few_recordings_are_grey() -> None:
 
 def test_clips_without_labels_are_grey() -> None:
     evidence = toy.evidence()
-    clips = evidence.parts[0].clips
+    clips = evidence.judged_sets[0].clips
     place = clips.schema.get_field_index("discharge")
     unknown = clips.set_column(place, "discharge", pa.nulls(clips.num_rows, pa.int8()))
-    part = replace(evidence.parts[0], clips=unknown)
+    part = replace(evidence.judged_sets[0], clips=unknown)
     for suite in (shortcuts, robustness):
-        section = suite.run(replace(evidence, parts=[part]))
+        section = suite.run(replace(evidence, judged_sets=[part]))
         assert {verdict.state for verdict in section.verdicts} == {"grey"}
         json.dumps(section.metrics, allow_nan=False)
 

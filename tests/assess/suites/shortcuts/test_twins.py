@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.assess import scores
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.suites.shortcuts import shortcuts, twins
+from pipeline.detect import scores
 from tests.assess import toy
 
 ALONE = (
@@ -60,8 +60,10 @@ def evidence(table: pa.Table, by_look: float, by_scene: float, noise: float = 1.
         p_real * (1 - p_fires),
         (1 - p_real) * (1 - p_fires),
     ]
-    part = Scored("test", "", scores.score_table(table, np.stack(joint, 1)), toy.frames, "0" * 64)
-    return replace(toy.evidence(), parts=[part])
+    part = JudgedSet(
+        "test", "", scores.score_table(table, np.stack(joint, 1)), toy.frames, "0" * 64
+    )
+    return replace(toy.evidence(), judged_sets=[part])
 
 
 def state(table: pa.Table, by_look: float, by_scene: float, noise: float = 1.0) -> str:
@@ -89,12 +91,12 @@ def test_a_detector_that_takes_twins_for_their_opposites_is_red() -> None:
 def test_one_look_that_is_not_told_is_not_hidden_by_another() -> None:
     """Films are told by their look, games by their scene alone."""
     table = clips(30)
-    made = evidence(table, by_look=0, by_scene=3, noise=0).parts[0].clips
-    look = evidence(table, by_look=3, by_scene=0).parts[0].clips
+    made = evidence(table, by_look=0, by_scene=3, noise=0).judged_sets[0].clips
+    look = evidence(table, by_look=3, by_scene=0).judged_sets[0].clips
     is_film = pa.array(np.array(table["origin"].to_pylist()) == "film")
     mixed = pa.concat_tables([made.filter(pa.compute.invert(is_film)), look.filter(is_film)])
-    part = Scored("test", "", mixed, toy.frames, "0" * 64)
-    found = twins.measure(replace(toy.evidence(), parts=[part]))
+    part = JudgedSet("test", "", mixed, toy.frames, "0" * 64)
+    found = twins.measure(replace(toy.evidence(), judged_sets=[part]))
     assert found.by_origin["film"].state == "green"
     assert twins.judge(found).state == "red"
     assert "as real and as game" in twins.judge(found).says
@@ -159,13 +161,13 @@ def test_a_decision_turns_where_looks_disagree_on_the_discharge() -> None:
     table = clips(10)
     made = evidence(table, by_look=3, by_scene=0)
     assert twins.measure(made).by_origin["game"].turns["p_discharge"].value == 0
-    swapped = made.parts[0].clips
+    swapped = made.judged_sets[0].clips
     turned = np.array(table["origin"].to_pylist()) == "game"
     turned &= np.char.startswith(table["recording"].to_pylist(), "toy/stage-3")
     joint = scores.joint(swapped)
     joint[turned] = joint[turned][:, [2, 3, 0, 1]]
-    part = replace(made.parts[0], clips=scores.score_table(table, joint))
-    found = twins.measure(replace(made, parts=[part])).by_origin
+    part = replace(made.judged_sets[0], clips=scores.score_table(table, joint))
+    found = twins.measure(replace(made, judged_sets=[part])).by_origin
     for name in ("p_discharge", "class"):
         assert found["game"].turns[name].value == pytest.approx(0.1)
         assert found["film"].turns[name].value == 0

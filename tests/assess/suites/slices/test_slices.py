@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.assess import scores
-from pipeline.assess.evidence import Figure, Places
+from pipeline.assess.evidence import Figure, Folders
 from pipeline.assess.suites.slices import metadata_slices, pixels, slices
+from pipeline.detect import scores
 from pipeline.store import manifest
 from pipeline.store.manifest import Clip, File
 from tests.assess import toy
@@ -51,7 +51,7 @@ def file(row, **values):
 def evidence(folder, notes_of, file_of=None, worse=None, sources=SOURCES):
     """Clips of a fair detector with notes; it guesses about the rows that are `worse`."""
     base = toy.evidence(sources, skill=1.5)
-    part = base.parts[0]
+    part = base.judged_sets[0]
     rows = part.clips.to_pylist()
     if worse is not None:
         joint = scores.joint(part.clips)
@@ -63,9 +63,9 @@ def evidence(folder, notes_of, file_of=None, worse=None, sources=SOURCES):
     paths = {row["path"]: row for row in rows}
     make = file_of or (lambda row: file(row, width=320, height=240, fps=30.0))
     manifest.write_rows(folder / manifest.FILES, File, [make(row) for row in paths.values()])
-    places = Places(folder, folder, folder, folder, folder)
+    places = Folders(folder, folder, folder, folder, folder)
     grey = np.zeros((4, 32, 32, 3), np.uint8)
-    return replace(base, parts=[replace(part, read=lambda i: grey)], places=places)
+    return replace(base, judged_sets=[replace(part, read=lambda i: grey)], folders=places)
 
 
 def number(row):
@@ -133,14 +133,14 @@ def test_original_files_and_viewpoints_become_slices(tmp_path):
 def test_pixels_are_looked_at_of_a_bounded_sample_that_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(pixels, "MAX_CLIPS", 50)
     given = evidence(tmp_path, day_or_night)
-    part = given.parts[0]
+    part = given.judged_sets[0]
     read = []
 
     def frames(i):
         read.append(i)
         return np.full((4, 32, 32, 3), 40 if i % 2 else 200, np.uint8)
 
-    section = slices.run(replace(given, parts=[replace(part, read=frames)]))
+    section = slices.run(replace(given, judged_sets=[replace(part, read=frames)]))
     assert len(read) == len(set(read)) == 50
     sizes = {
         value: one["num_clips"] for value, one in section.metrics["test"]["brightness"].items()
@@ -157,7 +157,7 @@ def test_numbers_can_be_counted_again_from_the_rows(tmp_path):
     section = slices.run(given)
     members = section.rows["members.parquet"].to_pylist()
     night = {r["example"] for r in members if r["value"] == "night" and r["member"]}
-    rows = [row for row in given.parts[0].clips.to_pylist() if row["sample_id"] in night]
+    rows = [row for row in given.judged_sets[0].clips.to_pylist() if row["sample_id"] in night]
     others = [r for r in rows if not (r["origin"] == "real" and r["discharge"])]
     alarms = sum(max(scores.PROBABILITIES, key=r.__getitem__) == "p_real_shooting" for r in others)
     found = section.metrics["test"]["light"]["night"]

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.assess import scores
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, Section
 from pipeline.assess.examples import MOST_SOURCES
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.sources import floors
+from pipeline.detect import scores
 from tests.assess import toy
 
 SOURCES = (
@@ -35,10 +35,10 @@ def evidence(sources=SOURCES, shift=None, spread: float = 1.0, seed: int = 0) ->
     logit = logit + spread * (rng.normal(size=unit.max() + 1)[unit] + rng.normal(size=unit.size))
     real = 1 / (1 + np.exp(-logit))
     probabilities = np.column_stack([real / 2, (1 - real) / 2, real / 2, (1 - real) / 2])
-    part = Scored("test", "test", scores.score_table(table, probabilities), toy.frames, "0" * 64)
+    part = JudgedSet("test", "test", scores.score_table(table, probabilities), toy.frames, "0" * 64)
     made = toy.evidence()
     settings = replace(made.settings, bootstrap=Bootstrap(400, 0.95, 0))
-    return replace(made, parts=[part], settings=settings)
+    return replace(made, judged_sets=[part], settings=settings)
 
 
 def number(source: np.ndarray) -> np.ndarray:
@@ -80,8 +80,8 @@ def test_one_camera_alone_leaves_its_floor_unknown() -> None:
 def test_each_pair_is_ranked_at_equal_discharge() -> None:
     made = evidence()
     section = floors.run(made)
-    rows = made.parts[0].clips.to_pylist()
-    p_real = made.parts[0].examples.p_real
+    rows = made.judged_sets[0].clips.to_pylist()
+    p_real = made.judged_sets[0].examples.p_real
     wins = []
     for discharge in (0, 1):
         first, second = (

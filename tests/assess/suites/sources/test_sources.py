@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.assess import scores
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, Section, Verdict
 from pipeline.assess.examples import MOST_SOURCES
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.sources import sources
+from pipeline.detect import scores
 from tests.assess import toy
 
 KNOWN = (
@@ -25,7 +25,7 @@ KNOWN = (
 UNSEEN = (toy.Source("motorola", "real", 30, 30), toy.Source("quake", "game", 30, 30))
 
 
-def part(name: str, made: tuple[toy.Source, ...], logits=None, **kwargs) -> Scored:
+def part(name: str, made: tuple[toy.Source, ...], logits=None, **kwargs) -> JudgedSet:
     """Clips of `made`; `logits(origin, discharge, source, rng)` replaces P(discharge) and score."""
     table = toy.clips(made, name)
     probabilities = toy.probabilities(table, **kwargs)
@@ -36,13 +36,13 @@ def part(name: str, made: tuple[toy.Source, ...], logits=None, **kwargs) -> Scor
         probabilities = np.column_stack(
             [real * score, (1 - real) * score, real * (1 - score), (1 - real) * (1 - score)]
         )
-    return Scored(name, name, scores.score_table(table, probabilities), toy.frames, "0" * 64)
+    return JudgedSet(name, name, scores.score_table(table, probabilities), toy.frames, "0" * 64)
 
 
-def evidence(*parts: Scored) -> Evidence:
+def evidence(*parts: JudgedSet) -> Evidence:
     made = toy.evidence()
     settings = replace(made.settings, bootstrap=Bootstrap(200, 0.95, 0))
-    return replace(made, parts=list(parts), settings=settings)
+    return replace(made, judged_sets=list(parts), settings=settings)
 
 
 def found(section: Section) -> dict[str, Verdict]:

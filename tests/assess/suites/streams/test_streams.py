@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 import pyarrow.compute as pc
 import pytest
 
-from pipeline.assess.clip_scores import Scored
 from pipeline.assess.evidence import Evidence, Figure, Section, Table
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.streams import streams
 from pipeline.config import ClipFormat
@@ -30,7 +30,7 @@ def part(
     hours: int = 3,
     num_shootings: int = 12,
     seed: int = 0,
-) -> Scored:
+) -> JudgedSet:
     """Play in files of half an hour, and shootings of 8 s; scores spread by 0.04."""
     rng = np.random.default_rng([seed, *name.encode()])
 
@@ -42,7 +42,7 @@ def part(
     return scored(*files, name=name)
 
 
-def evidence(*parts: Scored, val: Scored | None = None, cost: float = 2_000.0) -> Evidence:
+def evidence(*parts: JudgedSet, val: JudgedSet | None = None, cost: float = 2_000.0) -> Evidence:
     base = toy.evidence()
     operating = dataclasses.replace(base.settings.operating, false_alerts_per_1000_h=cost)
     settings = dataclasses.replace(
@@ -50,7 +50,7 @@ def evidence(*parts: Scored, val: Scored | None = None, cost: float = 2_000.0) -
     )
     return dataclasses.replace(
         base,
-        parts=parts,
+        judged_sets=parts,
         val=val,
         settings=settings,
         clip=ClipFormat(num_frames=15, size=32, fps=15 / CLIP_S, crf=18),

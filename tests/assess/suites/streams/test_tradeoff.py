@@ -3,17 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.assess import operating
-from pipeline.assess.operating import Choice
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.streaming import operating
 from pipeline.assess.streaming.assembly import assemble
-from pipeline.assess.streaming.footage import SMOOTHINGS, Footage
+from pipeline.assess.streaming.played_clips import PlayedClips
 from pipeline.assess.suites.streams import tradeoff
+from pipeline.detect.alarm import SMOOTHINGS, Choice
 from tests.assess.files import CLIP_S, File, table
 
 BOOTSTRAP = Bootstrap(100, 0.9, 0)
 RNG = np.random.default_rng(0)
-FOOTAGE = Footage.of(
+FOOTAGE = PlayedClips.of(
     table(
         *(File(f"game/{i}", "game", RNG.beta(1, 4, 60)) for i in range(20)),
         *(File(f"real/{i}", "real", RNG.beta(2, 2, 6), [1] * 6) for i in range(12)),
@@ -52,7 +52,7 @@ def test_lower_thresholds_buy_fewer_misses_for_more_false_alerts() -> None:
 
 
 def test_a_curve_without_shootings_is_of_false_alerts_alone() -> None:
-    quiet = Footage.of(table(File("game/a", "game", [0.1, 0.7, 0.2])), CLIP_S, 0)
+    quiet = PlayedClips.of(table(File("game/a", "game", [0.1, 0.7, 0.2])), CLIP_S, 0)
     curve = tradeoff.trace(quiet, assemble(quiet, 0), "none", 10.0, BOOTSTRAP)
     assert np.isnan(curve.missed).all()
     rows = curve.rows()

@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.assess import scores
 from pipeline.assess.examples import Examples
+from pipeline.detect import scores
+from pipeline.detect.files import file_table
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
 from pipeline.store.manifest import Reject
@@ -75,7 +76,7 @@ def test_a_file_takes_the_highest_score_and_the_mean_origin_of_its_clips() -> No
         IndexRow("cam/broken.mp4", "film", "cam", False, "CC0-1.0", recording="b"),
     ]
     rejects = [Reject("toy", "cam/broken.mp4", "ingest", "too_short", "", "")]
-    scored, rejected = scores.file_table(
+    scored, rejected = file_table(
         index, table, rejects, {"cam/0.mp4": 2.5}, {"cam/0.mp4": '["damaged"]'}
     ).to_pylist()
     assert (scored["status"], scored["num_clips"], scored["predicted"]) == (
@@ -99,7 +100,7 @@ def test_examples_of_files_leave_out_rejected_ones() -> None:
         IndexRow(f"cam/{name}.mp4", "real", "cam", name == "0", "CC0-1.0", recording=name)
         for name in ("0", "gone", "1")
     ]
-    examples = Examples.from_files(scores.file_table(index, table, [], {}, {}))
+    examples = Examples.from_files(file_table(index, table, [], {}, {}))
     assert len(examples) == 2
     assert examples.is_shooting.tolist() == [True, False]
     assert examples.clusters.tolist() == [0, 1]

@@ -7,64 +7,27 @@ An alert is one event: it covers what follows in its stream for the refractory t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from scipy.stats import chi2
 
-from pipeline.assess.clip_scores import Scored
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.intervals import MIN_RECORDINGS, exact_of_count
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.questions import judge_share
 from pipeline.assess.streaming.assembly import Streams, assemble, delay_quantiles
-from pipeline.assess.streaming.footage import SMOOTHINGS, Footage, smooth
+from pipeline.assess.streaming.played_clips import PlayedClips
 from pipeline.config import OperatingConfig
-from pipeline.errors import UserError
+from pipeline.detect.alarm import SMOOTHINGS, Choice
+from pipeline.detect.operating_point import PER_HOURS, Cost, OperatingPoint, cost_of
 
-FILE = "operating_point.json"
-PER_HOURS = 1000
 DELAY_SHARES = {"median_s": 0.5, "p90_s": 0.9}
 """Names of the delays that are reported, and the share of shootings that alert within each."""
 _DECIMALS = 6
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What the user allows."""
-
-    false_alerts_per_1000_h: float
-    stated: str
-    """The same in the words of the configuration."""
-
-
-def cost_of(config: OperatingConfig) -> Cost:
-    """The rate of false alerts that a configuration allows.
-
-    Raises:
-        UserError: not exactly one of the two costs is given.
-    """
-    rate, minutes = config.false_alerts_per_1000_h, config.reviewer_minutes_per_day
-    if (rate is None) == (minutes is None):
-        raise UserError(
-            f"conf/evaluate.yaml: operating.false_alerts_per_1000_h is {rate} and "
-            f"operating.reviewer_minutes_per_day is {minutes}; give one of them and null for the "
-            "other"
-        )
-    if minutes is None:
-        assert rate is not None
-        return Cost(rate, f"{rate:g} false alerts in 1,000 hours of a stream")
-    allowed = minutes / config.minutes_per_alert / (24 * config.streams) * PER_HOURS
-    return Cost(
-        allowed,
-        f"{minutes:g} minutes a day of reviewers on false alerts, {config.minutes_per_alert:g} for "
-        f"each, over {config.streams:,} streams",
-    )
 
 
 def rate(num_events: int, hours: float, confidence: float) -> dict[str, Any]:
@@ -83,20 +46,10 @@ def rate(num_events: int, hours: float, confidence: float) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A threshold on the levels of a smoothing."""
-
-    threshold: float
-    """An alert rises at this level and above; beyond 1 it never does."""
-    smoothing: str
-    refractory_s: float
-
-
-@dataclass(frozen=True)
 class Applied:
     """What a choice does on the footage of a part."""
 
-    footage: Footage
+    played: PlayedClips
     streams: Streams
     alerts: IntArray
     """Clips of the reel at whose end a false alert rises."""
@@ -106,120 +59,27 @@ class Applied:
     """`false_alerts`, `missed` and the delays of `DELAY_SHARES`, each with its interval."""
 
 
-def apply(choice: Choice, footage: Footage, bootstrap: Bootstrap) -> Applied:
+def apply(choice: Choice, played: PlayedClips, bootstrap: Bootstrap) -> Applied:
     """Play footage at a choice.
 
     The rate of false alerts is over footage that is counted once, however often streams repeat it.
     Intervals of delays and of the missed share are over recordings.
     """
-    reel, streams = footage.reel, assemble(footage, bootstrap.seed)
-    alerts = reel.alerts(reel.levels(choice.smoothing), choice.threshold, choice.refractory_s)
-    delays = streams.delays(streams.levels(choice.smoothing), choice.threshold)
+    reel, streams = played.reel, assemble(played, bootstrap.seed)
+    alerts, delays = reel.alerts(choice), streams.delays(choice)
     metrics = {
         "false_alerts": rate(alerts.size, reel.hours, bootstrap.confidence)
-        | {"num_recordings": int(np.unique(footage.recording[reel.rows[alerts]]).size)},
+        | {"num_recordings": int(np.unique(played.recording[reel.rows[alerts]]).size)},
         "missed": judge_share(np.isinf(delays), streams.clusters, bootstrap).to_json(),
         **_judge_delays(delays, streams.clusters, bootstrap),
-        "num_shootings": int(footage.shootings.first.size),
+        "num_shootings": int(played.shootings.first.size),
         "num_recordings": int(np.unique(streams.clusters).size),
     }
-    return Applied(footage, streams, alerts, delays, metrics)
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """A choice with its reasons."""
-
-    record: Mapping[str, Any]
-    """What `operating_point.json` holds, the threshold in full.
-
-    `expected` and `bounds` are of validation, which the choice was made on: better than on new
-    footage.
-    """
-
-    @property
-    def choice(self) -> Choice:
-        """What is to be applied."""
-        record = self.record
-        return Choice(record["threshold"], record["smoothing"], record["refractory_s"])
-
-    @property
-    def supported(self) -> bool:
-        """Whether validation is long enough to show that the cost is kept."""
-        return bool(self.record["supported"])
-
-    @property
-    def says(self) -> str:
-        """How far the cost is kept, in words."""
-        return str(self.record["says"])
-
-
-def read(folder: Path, weights_sha256: str) -> OperatingPoint | str:
-    """What the last evaluation into a folder chose for these weights, or why there is nothing.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    path = folder / FILE
-    if not path.is_file():
-        return f"no evaluation of the packed splits has left an {FILE}"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["weights_sha256"] != weights_sha256:
-            return f"{FILE} of the last evaluation is of other weights"
-        Choice(float(record["threshold"]), record["smoothing"], float(record["refractory_s"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path}: no operating point ({error!r}); run dvc repro evaluate or dvc checkout"
-        ) from error
-    return OperatingPoint(record)
-
-
-def read_for(folder: Path, weights_sha256: str, config: OperatingConfig) -> OperatingPoint | str:
-    """As `read`, but nothing that was chosen for another cost or refractory time than is stated.
-
-    Raises:
-        UserError: not exactly one cost is given.
-    """
-    found, stated = read(folder, weights_sha256), cost_of(config).stated
-    if isinstance(found, str):
-        return found
-    if found.record["cost"]["stated"] != stated:
-        return f"{FILE} was chosen for {found.record['cost']['stated']}, and not for {stated}"
-    if found.choice.refractory_s != config.refractory_s:
-        return f"{FILE} was chosen for another refractory time"
-    return found
-
-
-def first_alerts(choice: Choice, clips: pa.Table, clip_s: float) -> dict[str, float]:
-    """Seconds into each file of a collection at which its first alert rises, by path.
-
-    Args:
-        choice: is applied to each file as to a stream of its own, before which it was quiet.
-        clips: rows of `SCORE_SCHEMA` of one collection.
-        clip_s: length of a clip; an alert rises at the end of one.
-
-    Returns:
-        Only the files with an alert.
-    """
-    files: dict[str, list[tuple[float, float]]] = {}
-    for path, start_s, score in zip(
-        *(clips[name].to_pylist() for name in ("path", "start_s", "score")), strict=True
-    ):
-        files.setdefault(path, []).append((start_s, score))
-    found = {}
-    for path, played in files.items():
-        starts_s, scores = np.array(sorted(played)).T
-        padded = np.concatenate([[0.0, 0.0], scores])
-        levels = smooth(choice.smoothing, padded[2:], padded[1:-1], padded[:-2])
-        above = np.flatnonzero(levels >= choice.threshold)
-        if above.size:
-            found[path] = round(float(starts_s[above[0]]) + clip_s, _DECIMALS)
-    return found
+    return Applied(played, streams, alerts, delays, metrics)
 
 
 def choose(
-    val: Scored, clip_s: float, config: OperatingConfig, bootstrap: Bootstrap
+    val: JudgedSet, clip_s: float, config: OperatingConfig, bootstrap: Bootstrap
 ) -> OperatingPoint | None:
     """Choose a threshold and a smoothing on validation clips of `clip_s` seconds.
 
@@ -236,22 +96,22 @@ def choose(
         UserError: not exactly one cost is given.
     """
     cost = cost_of(config)
-    footage = Footage.of(val.clips, clip_s, bootstrap.seed)
-    hours = footage.reel.hours
+    played = PlayedClips.of(val.clips, clip_s, bootstrap.seed)
+    hours = played.reel.hours
     if not hours:
         return None
     mean = cost.false_alerts_per_1000_h * hours / PER_HOURS
-    allowed = _allowed_events(mean, footage.reel.rows.size, bootstrap.confidence)
+    allowed = _allowed_events(mean, played.reel.rows.size, bootstrap.confidence)
     supported = allowed is not None
     choices = [
         Choice(
-            _lowest_threshold(footage, smoothing, allowed or 0, config.refractory_s),
+            _lowest_threshold(played, smoothing, allowed or 0, config.refractory_s),
             smoothing,
             config.refractory_s,
         )
         for smoothing in SMOOTHINGS
     ]
-    applied = [apply(choice, footage, bootstrap) for choice in choices]
+    applied = [apply(choice, played, bootstrap) for choice in choices]
     best = min(range(len(applied)), key=lambda i: _badness(applied[i].delays_s))
     expected = applied[best].metrics
     choice, false_alerts = choices[best], expected["false_alerts"]
@@ -325,17 +185,20 @@ def _allowed_events(mean: float, most: int, confidence: float) -> int | None:
     return int(counts[within].max()) if np.any(within) else None
 
 
-def _lowest_threshold(footage: Footage, smoothing: str, allowed: int, refractory_s: float) -> float:
+def _lowest_threshold(
+    played: PlayedClips, smoothing: str, allowed: int, refractory_s: float
+) -> float:
     """The lowest threshold with at most `allowed` false alerts, just above a level that has more.
 
     Lower thresholds never have fewer events: the alerts are as many as fit into the crossings.
     """
-    levels = footage.reel.levels(smoothing)
+    levels = played.reel.levels(smoothing)
     candidates = np.append(0.0, np.nextafter(np.unique(levels), 2.0))
     low, high = 0, candidates.size - 1
     while low < high:
         middle = (low + high) // 2
-        if footage.reel.alerts(levels, candidates[middle], refractory_s).size <= allowed:
+        choice = Choice(float(candidates[middle]), smoothing, refractory_s)
+        if played.reel.alerts(choice).size <= allowed:
             high = middle
         else:
             low = middle + 1

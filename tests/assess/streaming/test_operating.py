@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.assess import operating
-from pipeline.assess.clip_scores import Scored
-from pipeline.assess.operating import Choice, OperatingPoint
+from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.streaming.footage import Footage
+from pipeline.assess.streaming import operating
+from pipeline.assess.streaming.played_clips import PlayedClips
 from pipeline.config import OperatingConfig
+from pipeline.detect import operating_point
+from pipeline.detect.alarm import Choice
+from pipeline.detect.files import first_alerts
+from pipeline.detect.operating_point import OperatingPoint
 from pipeline.errors import UserError
 from tests.assess.files import CLIP_S, File, scored, table
 
@@ -32,7 +35,7 @@ def config(**changes: Any) -> OperatingConfig:
     return OperatingConfig(**values | changes)
 
 
-def validation(hours: int = 20, skill: float = 4.0, seed: int = 0) -> Scored:
+def validation(hours: int = 20, skill: float = 4.0, seed: int = 0) -> JudgedSet:
     """Hours of play in files of 5 minutes, and 30 shootings of 10 s; scores overlap."""
     rng = np.random.default_rng(seed)
 
@@ -55,7 +58,7 @@ def test_exactly_one_cost_is_stated() -> None:
     for both in ((None, None), (1.0, 2.0)):
         wrong = config(false_alerts_per_1000_h=both[0], reviewer_minutes_per_day=both[1])
         with pytest.raises(UserError, match=r"conf/evaluate.yaml: operating.*give one of them"):
-            operating.cost_of(wrong)
+            operating_point.cost_of(wrong)
         with pytest.raises(UserError, match="give one of them"):
             Settings(BOOTSTRAP, 10, 8, "protected", wrong)
 
@@ -63,8 +66,10 @@ def test_exactly_one_cost_is_stated() -> None:
 def test_minutes_of_reviewers_are_a_rate() -> None:
     stated = config(false_alerts_per_1000_h=None, reviewer_minutes_per_day=36.0)
     # 12 alerts a day over 100 streams of 24 hours.
-    assert operating.cost_of(stated).false_alerts_per_1000_h == pytest.approx(12 / 2400 * 1000)
-    assert "36 minutes a day" in operating.cost_of(stated).stated
+    assert operating_point.cost_of(stated).false_alerts_per_1000_h == pytest.approx(
+        12 / 2400 * 1000
+    )
+    assert "36 minutes a day" in operating_point.cost_of(stated).stated
 
 
 def test_a_rate_has_the_bounds_of_its_exposure() -> None:
@@ -80,10 +85,10 @@ def test_the_threshold_keeps_within_the_cost_and_is_the_lowest_that_does(cost: f
     assert point is not None
     assert point.supported
     assert point.record["bounds"]["false_alerts_per_1000_h"][1] <= cost
-    reel = Footage.of(VALIDATION.clips, CLIP_S, 0).reel
+    reel = PlayedClips.of(VALIDATION.clips, CLIP_S, 0).reel
     levels = reel.levels(point.choice.smoothing)
     lower = levels[levels < point.choice.threshold].max()
-    more = reel.alerts(levels, lower, 60.0).size
+    more = reel.alerts(dataclasses.replace(point.choice, threshold=float(lower))).size
     assert operating.rate(more, reel.hours, 0.95)["high"] > cost
 
 
@@ -93,7 +98,7 @@ def test_a_cost_that_validation_cannot_show_takes_the_lowest_threshold_without_a
     point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
     assert point is not None
     assert not point.supported
-    reel = Footage.of(VALIDATION.clips, CLIP_S, 0).reel
+    reel = PlayedClips.of(VALIDATION.clips, CLIP_S, 0).reel
     levels = reel.levels(point.choice.smoothing)
     assert point.choice.threshold == np.nextafter(levels.max(), 2.0)
     assert point.record["expected"]["false_alerts_per_1000_h"] == 0
@@ -150,12 +155,12 @@ def test_without_other_footage_nothing_is_chosen() -> None:
 
 def test_a_perfect_detector_alarms_with_the_first_clip_and_a_dumb_one_never() -> None:
     shootings = [File(f"real/{i}", "real", [0.9, 0.9], [1, 1]) for i in range(5)]
-    footage = Footage.of(table(File("game/a", "game", [0.1] * 50), *shootings), CLIP_S, 0)
-    perfect = operating.apply(Choice(0.5, "none", 60.0), footage, BOOTSTRAP).metrics
+    played = PlayedClips.of(table(File("game/a", "game", [0.1] * 50), *shootings), CLIP_S, 0)
+    perfect = operating.apply(Choice(0.5, "none", 60.0), played, BOOTSTRAP).metrics
     assert perfect["missed"]["value"] == 0.0
     assert perfect["median_s"]["value"] == perfect["p90_s"]["value"] == CLIP_S
     assert perfect["false_alerts"]["num_events"] == 0
-    dumb = operating.apply(Choice(0.95, "none", 60.0), footage, BOOTSTRAP).metrics
+    dumb = operating.apply(Choice(0.95, "none", 60.0), played, BOOTSTRAP).metrics
     assert dumb["missed"]["value"] == 1.0
     assert dumb["missed"]["low"] == pytest.approx(0.025 ** (1 / 5), abs=1e-6)
     assert dumb["median_s"] == {
@@ -168,8 +173,8 @@ def test_a_perfect_detector_alarms_with_the_first_clip_and_a_dumb_one_never() ->
 
 def test_footage_that_streams_repeat_is_exposure_once() -> None:
     shootings = [File(f"real/{i}", "real", [0.9], [1]) for i in range(3)]
-    footage = Footage.of(table(File("game/a", "game", [0.9] * 60), *shootings), CLIP_S, 0)
-    applied = operating.apply(Choice(0.5, "none", 10.0), footage, BOOTSTRAP)
+    played = PlayedClips.of(table(File("game/a", "game", [0.9] * 60), *shootings), CLIP_S, 0)
+    applied = operating.apply(Choice(0.5, "none", 10.0), played, BOOTSTRAP)
     assert applied.streams.background_s.sum() > 3600
     assert applied.metrics["false_alerts"]["hours"] == pytest.approx(1 / 60, abs=1e-6)
     assert applied.metrics["false_alerts"]["num_events"] == 6
@@ -178,8 +183,8 @@ def test_footage_that_streams_repeat_is_exposure_once() -> None:
 def test_a_share_is_over_recordings_however_many_streams_they_end() -> None:
     found = [File(f"real/a{i}", "real", [0.9], [1], recording="a") for i in range(8)]
     lost = [File("real/b", "real", [0.2], [1]), File("real/c", "real", [0.2], [1])]
-    footage = Footage.of(table(File("game/a", "game", [0.1] * 9), *found, *lost), CLIP_S, 0)
-    metrics = operating.apply(Choice(0.5, "none", 60.0), footage, BOOTSTRAP).metrics
+    played = PlayedClips.of(table(File("game/a", "game", [0.1] * 9), *found, *lost), CLIP_S, 0)
+    metrics = operating.apply(Choice(0.5, "none", 60.0), played, BOOTSTRAP).metrics
     assert metrics["missed"]["value"] == pytest.approx(0.2)
     assert metrics["missed"]["high"] == 1.0
     assert (metrics["num_shootings"], metrics["num_recordings"]) == (10, 3)
@@ -187,8 +192,8 @@ def test_a_share_is_over_recordings_however_many_streams_they_end() -> None:
 
 def test_the_interval_of_a_delay_may_reach_to_never() -> None:
     shootings = [File(f"real/{i}", "real", [0.9 if i < 6 else 0.1], [1]) for i in range(10)]
-    footage = Footage.of(table(File("game/a", "game", [0.1] * 9), *shootings), CLIP_S, 0)
-    median = operating.apply(Choice(0.5, "none", 60.0), footage, BOOTSTRAP).metrics["median_s"]
+    played = PlayedClips.of(table(File("game/a", "game", [0.1] * 9), *shootings), CLIP_S, 0)
+    median = operating.apply(Choice(0.5, "none", 60.0), played, BOOTSTRAP).metrics["median_s"]
     assert (median["value"], median["low"], median["high"]) == (CLIP_S, CLIP_S, None)
 
 
@@ -215,24 +220,24 @@ def test_the_order_of_rows_does_not_matter() -> None:
 
 @pytest.mark.parametrize("damaged", ["{", "[]", '{"weights_sha256": "a"}'])
 def test_a_damaged_point_is_named_with_a_remedy(damaged: str, tmp_path: Path) -> None:
-    (tmp_path / operating.FILE).write_text(damaged)
+    (tmp_path / operating_point.FILE).write_text(damaged)
     with pytest.raises(UserError, match=r"operating_point\.json: no operating point .*; run dvc"):
-        operating.read(tmp_path, "a")
+        operating_point.read(tmp_path, "a")
 
 
 def test_a_point_is_read_for_its_own_weights_and_cost_alone(tmp_path: Path) -> None:
-    assert "has left" in str(operating.read(tmp_path, "a"))
+    assert "has left" in str(operating_point.read(tmp_path, "a"))
     point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
     assert point is not None
     text = json.dumps({**point.record, "weights_sha256": "a"})
-    (tmp_path / operating.FILE).write_text(text)
-    read = operating.read_for(tmp_path, "a", config())
+    (tmp_path / operating_point.FILE).write_text(text)
+    read = operating_point.read_for(tmp_path, "a", config())
     assert isinstance(read, OperatingPoint)
     assert read.choice == point.choice
-    assert "other weights" in str(operating.read(tmp_path, "b"))
-    dearer = operating.read_for(tmp_path, "a", config(false_alerts_per_1000_h=20.0))
+    assert "other weights" in str(operating_point.read(tmp_path, "b"))
+    dearer = operating_point.read_for(tmp_path, "a", config(false_alerts_per_1000_h=20.0))
     assert "chosen for 10 false alerts" in str(dearer)
-    longer = operating.read_for(tmp_path, "a", config(refractory_s=90.0))
+    longer = operating_point.read_for(tmp_path, "a", config(refractory_s=90.0))
     assert "another refractory time" in str(longer)
 
 
@@ -251,5 +256,5 @@ def test_each_file_is_a_stream_of_its_own(smoothing: str, expected: dict[str, fl
         File("home/c", "real", [0.5]),
     )
     order = np.random.default_rng(0).permutation(clips.num_rows)
-    found = operating.first_alerts(Choice(0.6, smoothing, 60.0), clips.take(order), CLIP_S)
+    found = first_alerts(Choice(0.6, smoothing, 60.0), clips.take(order), CLIP_S)
     assert found == expected

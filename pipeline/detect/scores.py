@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.errors import UserError
-from pipeline.footage.collection import IndexRow
-from pipeline.store.manifest import (
-    CLASSES,
-    IS_DISCHARGE,
-    IS_REAL,
-    REAL_SHOOTING,
-    Clip,
-    Reject,
-    class_index,
-    is_rendered,
-)
+from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL, REAL_SHOOTING, Clip, is_rendered
 from pipeline.store.video import Frames
 
 SCORES, FILES, VALIDATION = "scores.parquet", "files.parquet", "validation.parquet"
 """Tables in the folder of a report: clips and files of what is judged, clips of validation."""
+FloatArray = NDArray[np.float64]
 Read = Callable[[int], Frames]
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 CLIP_SCHEMA = pa.schema(
@@ -65,33 +56,6 @@ SCORE_SCHEMA = pa.schema(
 """`SCORES` and `VALIDATION`: a row a clip; `score` is P(real_shooting).
 
 `marks` is a JSON list of what is odd about the clip, as in the manifest: `damaged`, `short`, ….
-"""
-
-FILE_SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("origin", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("recording", pa.string(), nullable=False),
-        pa.field("discharge", pa.int8(), nullable=False),
-        pa.field("licence", pa.string(), nullable=False),
-        pa.field("authority", pa.string(), nullable=False),
-        pa.field("rendered", pa.bool_(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("reason", pa.string()),
-        pa.field("num_clips", pa.int64(), nullable=False),
-        pa.field("score", pa.float64()),
-        pa.field("p_real", pa.float64()),
-        pa.field("p_discharge", pa.float64()),
-        pa.field("predicted", pa.string()),
-        pa.field("alert_s", pa.float64()),
-        pa.field("marks", pa.string(), nullable=False),
-    ]
-)
-"""`FILES`: a row a file of the index; `reason` where it was rejected, else its scores.
-
-`alert_s` is when the operating point raises the first alert, null where it raises none or there is
-no operating point. `marks` is a JSON list of what is odd about the file: `damaged`, `short`, ….
 """
 
 
@@ -162,41 +126,8 @@ def score_table(clips: pa.Table, probabilities: FloatArray, marks: Sequence[str]
     return pa.table(columns, schema=SCORE_SCHEMA)
 
 
-def file_table(
-    index: Sequence[IndexRow],
-    scores: pa.Table,
-    rejects: Sequence[Reject],
-    alerts_s: Mapping[str, float],
-    marks: Mapping[str, str],
-) -> pa.Table:
-    """Rows of `FILE_SCHEMA`, one a row of the index, from the scores of its clips.
-
-    One second of shooting makes a file a shooting: `score` and `p_discharge` are maxima over
-    clips. The origin is that of the whole file: `p_real` is a mean. `alerts_s` and
-    `marks` are those columns by path.
-    """
-    clips: dict[str, list[dict[str, Any]]] = {}
-    for row in scores.to_pylist():
-        clips.setdefault(row["path"], []).append(row)
-    reasons = {reject.path: reject.reason for reject in rejects}
-    rows = [
-        {
-            **{name: getattr(file, name) for name in ("path", "origin", "source", "recording")},
-            "discharge": int(file.discharge),
-            "licence": file.licence,
-            "authority": file.authority,
-            "rendered": is_rendered(file.authority),
-            "alert_s": alerts_s.get(file.path),
-            "marks": marks.get(file.path, "[]"),
-            **_file_scores(clips.get(file.path, []), reasons.get(file.path, "no_clip")),
-        }
-        for file in index
-    ]
-    return pa.Table.from_pylist(rows, schema=FILE_SCHEMA)
-
-
 def clusters(table: pa.Table) -> list[str]:
-    """Of rows of `CLIP_SCHEMA` or `FILE_SCHEMA`, what is resampled as a whole.
+    """Of rows of `CLIP_SCHEMA` or of files, what is resampled as a whole.
 
     The cluster of copies where it is known, else the recording.
     """
@@ -214,20 +145,3 @@ def marginals(probabilities: FloatArray) -> tuple[FloatArray, FloatArray]:
 def joint(table: pa.Table) -> FloatArray:
     """Probabilities (N, 4) of rows of `SCORE_SCHEMA`."""
     return np.column_stack([table[name].to_numpy() for name in PROBABILITIES])
-
-
-def _file_scores(clips: list[dict[str, Any]], reason: str) -> dict[str, Any]:
-    if not clips:
-        return {"status": "rejected", "reason": reason, "num_clips": 0}
-    probabilities = np.array([[clip[name] for name in PROBABILITIES] for clip in clips])
-    real, shooting = marginals(probabilities)
-    p_real, p_discharge = float(real.mean()), float(shooting.max())
-    predicted = class_index("real" if p_real >= 0.5 else "game", p_discharge >= 0.5)
-    return {
-        "status": "scored",
-        "num_clips": len(clips),
-        "score": max(clip["score"] for clip in clips),
-        "p_real": p_real,
-        "p_discharge": p_discharge,
-        "predicted": CLASSES[predicted],
-    }

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
-from pipeline.learn.weights import Detector
 from pipeline.store import video
 from pipeline.store.manifest import Clip
 from pipeline.store.packed import INDEX, Packed
@@ -37,7 +37,7 @@ def training_samples(
         UserError: they are not there, or others are.
     """
     packed = Packed.open(place, work, cache_gb)
-    if detector.card.get("data", {}).get("sha256") != {INDEX: packed.index_sha256}:
+    if detector.card.samples_sha256 != {INDEX: packed.index_sha256}:
         raise UserError(
             f"{place}: not the samples that the weights in {models} were trained on; run dvc "
             "checkout, or train again"

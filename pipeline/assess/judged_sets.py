@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.assess.examples import Examples
-from pipeline.assess.scores import FILES, SCORES, Read
+from pipeline.detect.scores import FILES, SCORES, Read
 
 
 @dataclass(frozen=True)
-class Scored:
+class JudgedSet:
     """A split or a collection after the detector has seen it.
 
     Where `files` is given they are what is judged, else the clips themselves.
@@ -61,7 +61,7 @@ class Scored:
         return int(own[self.clips["score"].to_numpy()[own].argmax()])
 
 
-def tables(parts: Sequence[Scored]) -> dict[str, pa.Table]:
+def tables(parts: Sequence[JudgedSet]) -> dict[str, pa.Table]:
     """What a detector says of the clips of all parts, and of files where they are judged."""
     files = [one.files for one in parts if one.files is not None]
     found = {SCORES: pa.concat_tables([one.clips for one in parts])}

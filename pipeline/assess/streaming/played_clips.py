@@ -1,4 +1,4 @@
-"""Scored clips as a stream plays them: footage without real gunfire, shootings, and alerts.
+"""JudgedSet clips as a stream plays them: footage without real gunfire, shootings, and alerts.
 
 A clip's score is what the detector says at the clip's end. A smoothing turns the scores of the last
 three clips into one level, and an alert rises where the level reaches a threshold.
@@ -12,31 +12,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess import scores
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
-
-SMOOTHINGS = {
-    "none": "each clip alone",
-    "mean_3": "mean of the last 3 clips",
-    "two_of_three": "2 of the last 3 clips",
-}
-"""How levels are made of scores, simplest first."""
-
-
-def smooth(
-    smoothing: str, now: FloatArray, last: FloatArray, before_last: FloatArray
-) -> FloatArray:
-    """Levels of clips from their scores and those of the two clips before; any one shape.
-
-    With `two_of_three` the level is the middle score: it reaches a threshold when two do.
-    """
-    if smoothing == "none":
-        return now
-    if smoothing == "mean_3":
-        return (now + last + before_last) / 3
-    assert smoothing == "two_of_three", smoothing
-    higher, lower = np.maximum(now, last), np.minimum(now, last)
-    return np.maximum(lower, np.minimum(higher, before_last))
+from pipeline.detect import scores
+from pipeline.detect.alarm import Choice, Recordings, replay
 
 
 @dataclass(frozen=True)
@@ -63,35 +41,24 @@ class Reel:
         """(N,) number of each clip's file."""
         return _numbers_of(self.first, self.rows.size)
 
+    @cached_property
+    def recordings(self) -> Recordings:
+        """The files as an alarm plays them: what it smooths runs on from one into the next."""
+        padded = np.concatenate([[0.0, 0.0], self.scores])
+        before = np.stack([padded[self.first + 1], padded[self.first]], axis=1)
+        return Recordings(self.scores, self.ends_s, self.first, before)
+
     def levels(self, smoothing: str) -> FloatArray:
         """(N,) levels; before the first clip it was quiet."""
-        padded = np.concatenate([[0.0, 0.0], self.scores])
-        return smooth(smoothing, padded[2:], padded[1:-1], padded[:-2])
+        return replay(self.recordings, Choice(np.inf, smoothing, 0.0)).levels
 
-    def alerts(self, levels: FloatArray, threshold: float, refractory_s: float) -> IntArray:
-        """Clips at whose end an alert rises, in order.
+    def alerts(self, choice: Choice) -> IntArray:
+        """Clips at whose end an alert opens, in order.
 
-        An alert covers what follows in its file for `refractory_s`. It never covers another file,
-        which would be another stream: files that are shorter than that are counted too strictly
-        rather than too kindly.
+        An alert never covers another file, which would be another stream: files that are shorter
+        than the refractory time are counted too strictly rather than too kindly.
         """
-        above = np.flatnonzero(levels >= threshold)
-        if not above.size:
-            return above
-        # Files apart by more than any alert covers, so that one search serves all of them.
-        apart_s = float(self.ends_s.max()) + 2 * refractory_s + 1
-        times = self.ends_s[above] + self.file[above] * apart_s
-        # The slack keeps what sums of floats make a hair's breadth shorter.
-        following = np.searchsorted(times, times + refractory_s - 1e-6)
-        following = np.maximum(following, np.arange(above.size) + 1)
-        files = np.append(self.file[above], -1)
-        rising = np.zeros(above.size, np.bool_)
-        active = np.unique(self.file[above], return_index=True)[1]
-        while active.size:
-            rising[active] = True
-            then = following[active]
-            active = then[files[then] == files[active]]
-        return above[rising]
+        return np.flatnonzero(replay(self.recordings, choice).opened)
 
 
 @dataclass(frozen=True)
@@ -122,7 +89,7 @@ class Shootings:
 
 
 @dataclass(frozen=True)
-class Footage:
+class PlayedClips:
     """The scored clips of a part, divided into what must not alert and what must."""
 
     reel: Reel
@@ -136,7 +103,7 @@ class Footage:
     """Clips of real files that could be either, in no count."""
 
     @classmethod
-    def of(cls, clips: pa.Table, clip_s: float, seed: int) -> Footage:
+    def of(cls, clips: pa.Table, clip_s: float, seed: int) -> PlayedClips:
         """Divide rows of `SCORE_SCHEMA` of clips of `clip_s` seconds; files play in drawn order.
 
         Footage of a shooting file before its first clip with a discharge is background like any

@@ -9,8 +9,10 @@ import pytest
 import safetensors.torch
 import torch
 
+from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.model_card import CARD
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.own import OwnNet
 from pipeline.learn.networks.product import product_of
@@ -38,7 +40,7 @@ def edit(path: Path, **changes: object) -> None:
 
 def test_probabilities_are_the_softmax_of_tempered_logits(model: Path) -> None:
     clips = np.stack([toy_clip(seed, seed) for seed in range(3)])
-    detector = weights.load(model)
+    detector = Detector.load(model)
     logits = small_causal().eval()(torch.from_numpy(clips)).detach().double()
     probabilities = detector.predict(clips)
     assert probabilities.dtype == np.float64
@@ -48,15 +50,15 @@ def test_probabilities_are_the_softmax_of_tempered_logits(model: Path) -> None:
 
 
 def test_the_card_says_what_the_weights_are(model: Path) -> None:
-    detector = weights.load(model)
-    assert detector.card["classes"] == list(CLASSES)
-    assert detector.card["preprocessing"]["fps"] == 15.0
-    assert detector.card["data"] == {"index.parquet": "0"}
-    assert detector.sha256 == detector.card["weights_sha256"]
+    detector = Detector.load(model)
+    assert detector.card.everything["classes"] == list(CLASSES)
+    assert detector.card.clip == FORMAT
+    assert detector.card.everything["data"] == {"index.parquet": "0"}
+    assert detector.sha256 == detector.card.weights_sha256
 
 
 def test_saving_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
-    detector = weights.load(model)
+    detector = Detector.load(model)
     again = tmp_path / "again"
     again.mkdir()
     weights.save(
@@ -66,40 +68,40 @@ def test_saving_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
         temperature=2.0,
         provenance={"data": {"index.parquet": "0"}},
     )
-    for name in (weights.WEIGHTS, weights.CARD):
+    for name in (weights.WEIGHTS, CARD):
         assert (again / name).read_bytes() == (model / name).read_bytes()
 
 
 def test_clips_of_another_shape_are_refused(model: Path) -> None:
     with pytest.raises(UserError, match=r"\(4, 32, 32, 3\).* take uint8 \(8, 32, 32, 3\)"):
-        weights.load(model).predict(np.zeros((1, 4, 32, 32, 3), np.uint8))
+        Detector.load(model).predict(np.zeros((1, 4, 32, 32, 3), np.uint8))
 
 
-@pytest.mark.parametrize("name", [weights.WEIGHTS, weights.CARD])
+@pytest.mark.parametrize("name", [weights.WEIGHTS, CARD])
 def test_a_missing_file_is_named(model: Path, name: str) -> None:
     (model / name).unlink()
     with pytest.raises(UserError, match=f"{name}: missing; run train.py"):
-        weights.load(model)
+        Detector.load(model)
 
 
 @pytest.mark.parametrize("classes", [CLASSES[::-1], ("shooting", "other")])
 def test_another_class_set_or_order_is_refused(model: Path, classes: tuple[str, ...]) -> None:
-    edit(model / weights.CARD, classes=classes)
+    edit(model / CARD, classes=classes)
     with pytest.raises(UserError, match=f"weights of the classes {', '.join(classes)} instead"):
-        weights.load(model)
+        Detector.load(model)
 
 
 def test_tensors_that_do_not_fit_are_refused(model: Path) -> None:
-    card = json.loads((model / weights.CARD).read_text())
-    edit(model / weights.CARD, architecture={**card["architecture"], "widths": [8, 8, 24]})
+    card = json.loads((model / CARD).read_text())
+    edit(model / CARD, architecture={**card["architecture"], "widths": [8, 8, 24]})
     with pytest.raises(UserError, match="does not fit the architecture"):
-        weights.load(model)
+        Detector.load(model)
 
 
 def test_another_architecture_is_refused(model: Path) -> None:
-    edit(model / weights.CARD, architecture={"name": "resnet"})
+    edit(model / CARD, architecture={"name": "resnet"})
     with pytest.raises(UserError, match=r"model\.json: architecture 'resnet' is unknown"):
-        weights.load(model)
+        Detector.load(model)
 
 
 def test_weights_of_another_card_are_refused(model: Path) -> None:
@@ -107,14 +109,14 @@ def test_weights_of_another_card_are_refused(model: Path) -> None:
     data[-1] ^= 1
     (model / weights.WEIGHTS).write_bytes(data)
     with pytest.raises(UserError, match="not the weights that model"):
-        weights.load(model)
+        Detector.load(model)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"architecture": 3}'])
 def test_a_damaged_card_is_refused(model: Path, text: str) -> None:
-    (model / weights.CARD).write_text(text)
+    (model / CARD).write_text(text)
     with pytest.raises(UserError, match="not a model card"):
-        weights.load(model)
+        Detector.load(model)
 
 
 @pytest.mark.parametrize(
@@ -123,32 +125,32 @@ def test_a_damaged_card_is_refused(model: Path, text: str) -> None:
 def test_a_card_whose_values_are_of_another_kind_is_refused(
     model: Path, values: dict[str, object]
 ) -> None:
-    edit(model / weights.CARD, **values)
+    edit(model / CARD, **values)
     with pytest.raises(UserError, match=r"model\.json: not a model card"):
-        weights.load(model)
+        Detector.load(model)
 
 
 def test_a_card_without_a_field_names_it(model: Path) -> None:
-    card = json.loads((model / weights.CARD).read_text())
+    card = json.loads((model / CARD).read_text())
     del card["temperature"]
-    (model / weights.CARD).write_text(json.dumps(card))
+    (model / CARD).write_text(json.dumps(card))
     with pytest.raises(UserError, match="lacks temperature"):
-        weights.load(model)
+        Detector.load(model)
 
 
 @pytest.mark.parametrize("architecture", [{"name": "causal"}, {"name": "frame", "x": 1}])
 def test_an_architecture_that_makes_no_sense_is_refused(model: Path, architecture: object) -> None:
-    edit(model / weights.CARD, architecture=architecture)
+    edit(model / CARD, architecture=architecture)
     with pytest.raises(UserError, match="does not fit the architecture"):
-        weights.load(model)
+        Detector.load(model)
 
 
 def test_a_pickle_is_refused(model: Path) -> None:
     path = model / weights.WEIGHTS
     torch.save(small_causal().state_dict(), path)
-    edit(model / weights.CARD, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    edit(model / CARD, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(UserError, match="does not fit the architecture"):
-        weights.load(model)
+        Detector.load(model)
 
 
 def test_the_code_of_a_network_runs_only_when_it_is_named(
@@ -167,15 +169,15 @@ def test_the_code_of_a_network_runs_only_when_it_is_named(
         provenance={},
     )
     with pytest.raises(UserError, match=r"model\.json: .*own_weights_net:make, whose code runs"):
-        weights.load(tmp_path)
+        Detector.load(tmp_path)
     clips = random_clips(2, FORMAT.num_frames)
-    loaded = weights.load(tmp_path, trusted_factory="own_weights_net:make")
+    loaded = Detector.load(tmp_path, trusted_factory="own_weights_net:make")
     expected = network(clips).detach().double().softmax(1).numpy()
     np.testing.assert_allclose(loaded.predict(clips.numpy()), expected, atol=1e-6)
 
 
 def test_a_stream_ends_where_the_clip_does(model: Path) -> None:
-    detector = weights.load(model)
+    detector = Detector.load(model)
     clips = random_clips(3, FORMAT.num_frames).numpy()
     stream = detector.stream(3)
     for frames in clips.swapaxes(0, 1):
@@ -196,7 +198,7 @@ def test_only_a_causal_network_answers_for_streams(tmp_path: Path) -> None:
         provenance={},
     )
     with pytest.raises(UserError, match="network 'frame' answer for whole clips only"):
-        weights.load(tmp_path).stream(1)
+        Detector.load(tmp_path).stream(1)
 
 
 def with_encoder(folder: Path, num_encoders: int) -> Network:
@@ -238,14 +240,14 @@ def test_the_encoder_lies_apart_at_half_precision_and_the_answers_stay(
     clips = random_clips(3, FORMAT.num_frames)
     with torch.no_grad():
         expected = network(clips).double().softmax(1).numpy()
-    found = weights.load(folder).predict(clips.numpy())
+    found = Detector.load(folder).predict(clips.numpy())
     np.testing.assert_allclose(found, expected, atol=1e-7)
     assert found.std(0).max() > 0.01
 
 
 def test_the_card_holds_the_hash_of_the_encoder(product: tuple[Path, Network]) -> None:
     folder, _ = product
-    card = json.loads((folder / weights.CARD).read_text())
+    card = json.loads((folder / CARD).read_text())
     data = (folder / weights.ENCODER).read_bytes()
     assert card["encoder_sha256"] == hashlib.sha256(data).hexdigest()
     assert card["encoder_sha256"] != card["weights_sha256"]
@@ -253,7 +255,7 @@ def test_the_card_holds_the_hash_of_the_encoder(product: tuple[Path, Network]) -
 
 def test_a_network_without_eyes_leaves_no_encoder(model: Path) -> None:
     assert not (model / weights.ENCODER).exists()
-    assert "encoder_sha256" not in json.loads((model / weights.CARD).read_text())
+    assert "encoder_sha256" not in json.loads((model / CARD).read_text())
 
 
 def test_a_missing_or_damaged_encoder_is_named(product: tuple[Path, Network]) -> None:
@@ -261,10 +263,10 @@ def test_a_missing_or_damaged_encoder_is_named(product: tuple[Path, Network]) ->
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(UserError, match=r"encoder\.safetensors: not the weights that model\.json"):
-        weights.load(product[0])
+        Detector.load(product[0])
     path.unlink()
     with pytest.raises(UserError, match=r"encoder\.safetensors: missing; run train\.py"):
-        weights.load(product[0])
+        Detector.load(product[0])
 
 
 def test_an_encoder_that_is_no_safetensors_or_another_s_is_refused(
@@ -276,21 +278,21 @@ def test_an_encoder_that_is_no_safetensors_or_another_s_is_refused(
     some = {name: state[name].half() for name in list(state)[1:]}
     for data in (b"pickle", safetensors.torch.save(some)):
         path.write_bytes(data)
-        edit(folder / weights.CARD, encoder_sha256=hashlib.sha256(data).hexdigest())
+        edit(folder / CARD, encoder_sha256=hashlib.sha256(data).hexdigest())
         with pytest.raises(UserError, match=r"encoder\.safetensors: does not fit the architecture"):
-            weights.load(folder)
+            Detector.load(folder)
 
 
 def test_a_card_that_keeps_silent_on_the_encoder_is_refused(product: tuple[Path, Network]) -> None:
-    card = json.loads((product[0] / weights.CARD).read_text())
+    card = json.loads((product[0] / CARD).read_text())
     del card["encoder_sha256"]
-    (product[0] / weights.CARD).write_text(json.dumps(card))
+    (product[0] / CARD).write_text(json.dumps(card))
     with pytest.raises(UserError, match=r"model\.safetensors: does not fit the architecture"):
-        weights.load(product[0])
+        Detector.load(product[0])
 
 
 def test_a_stream_with_an_encoder_ends_where_the_clip_does(product: tuple[Path, Network]) -> None:
-    detector = weights.load(product[0])
+    detector = Detector.load(product[0])
     clips = random_clips(3, FORMAT.num_frames).numpy()
     stream = detector.stream(3)
     for frames in clips.swapaxes(0, 1):

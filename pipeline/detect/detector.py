@@ -1,0 +1,190 @@
+"""A trained detector: weights that score clips and, if the network is causal, streams."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.config import ClipFormat
+from pipeline.errors import UserError
+from pipeline.learn.model_card import CARD, ModelCard
+from pipeline.learn.networks import rebuild
+from pipeline.learn.networks.base import Network, Streaming
+from pipeline.learn.weights import ENCODER, WEIGHTS, frozen_names
+
+
+class Detector:
+    """Trained weights, ready to score clips and, if the network is causal, streams."""
+
+    def __init__(self, network: Network, card: ModelCard, device: str) -> None:
+        self.network = network.eval().to(device)
+        self.card = card
+        self._device = device
+
+    @classmethod
+    def load(
+        cls, folder: Path, device: str = "cpu", trusted_factory: str | None = None
+    ) -> Detector:
+        """Load what `learn.weights.save` wrote; nothing in the files is executed.
+
+        A card may say that its weights belong to a network of someone's own code, as
+        `module:factory`. Importing that runs it, and a card may come from anywhere, so it is
+        imported only if you name the same.
+
+        Args:
+            folder: holds the weights and their card.
+            device: that scores, as torch names it.
+            trusted_factory: the `module:factory` that may be imported and called.
+
+        Raises:
+            UserError: a file is missing or damaged, the two do not belong together, the weights are
+                of another architecture, class set, class order or tensor shape, or they need code
+                that is not trusted.
+        """
+        card = ModelCard.read(folder / CARD)
+        path = folder / WEIGHTS
+        data = _read_weights(path, card.weights_sha256)
+        frozen = None
+        if card.encoder_sha256 is not None:
+            frozen = _read_weights(folder / ENCODER, card.encoder_sha256)
+        try:
+            network = rebuild(card.architecture, trusted_factory)
+            state = safetensors.torch.load(data)
+            if frozen is not None:
+                path = folder / ENCODER
+                kept = safetensors.torch.load(frozen)
+                for name, short in frozen_names(network, network.state_dict()).items():
+                    state[name] = kept.pop(short).float()
+                if kept:
+                    raise ValueError(f"unknown weights {', '.join(sorted(kept))}")
+            network.load_state_dict(state)
+        except UserError as error:
+            raise UserError(f"{folder / CARD}: {error}") from error
+        except (
+            safetensors.SafetensorError,
+            RuntimeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            AssertionError,
+        ) as error:
+            raise UserError(
+                f"{path}: does not fit the architecture in {CARD} ({error}); run train.py again"
+            ) from error
+        return cls(network, card, device)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of `model.safetensors`."""
+        return self.card.weights_sha256
+
+    def predict(self, clips: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Calibrated probabilities of clips.
+
+        Args:
+            clips: uint8 (B, T, H, W, 3) RGB, of the shape that the weights were trained on.
+
+        Returns:
+            float64 (B, 4) in the order of `CLASSES`; each row sums to 1.
+
+        Raises:
+            UserError: the clips are of another shape.
+        """
+        form = self.card.clip
+        expected = (form.num_frames, form.size, form.size, 3)
+        _check("clips", clips, clips.shape[1:], expected)
+        with torch.inference_mode():
+            return self._probabilities(self.network(self._tensor(clips)))
+
+    def stream(self, num_streams: int) -> Stream:
+        """Score `num_streams` videos frame by frame, from their first frames on.
+
+        Raises:
+            UserError: the network needs whole clips.
+        """
+        if not isinstance(self.network, Streaming):
+            raise UserError(
+                f"weights of the network '{self.card.name}' answer for whole clips only; train "
+                "with model.name=causal, and with no encoder of video (conf/embed.yaml: "
+                "pictures), to score streams"
+            )
+        return Stream(self, self.network, num_streams)
+
+    def check_format(self, root: str, given: ClipFormat) -> None:
+        """Raise `UserError` unless clips are such as the weights were trained on.
+
+        Args:
+            root: where the clips lie, for the message.
+            given: their format.
+        """
+        if given != self.card.clip:
+            raise UserError(
+                f"{root}: clips of {given} but the weights were trained on {self.card.clip}; "
+                "set clip in conf/ingest.yaml to that, or train again"
+            )
+
+    def _tensor(self, frames: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(frames)).to(self._device)
+
+    def _probabilities(self, logits: Tensor) -> NDArray[np.float64]:
+        tempered = logits.double().cpu() / self.card.temperature
+        probabilities: NDArray[np.float64] = tempered.softmax(1).numpy()
+        return probabilities
+
+
+class Stream:
+    """Videos that go on side by side, in memory that does not grow; `Detector.stream` makes it."""
+
+    def __init__(self, detector: Detector, network: Streaming, num_streams: int) -> None:
+        assert num_streams > 0, num_streams
+        self._detector, self._network = detector, network
+        self._num_streams = num_streams
+        self._state = network.start(num_streams)
+
+    def push(self, frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Calibrated probabilities after the next frame of every video.
+
+        Args:
+            frames: uint8 (B, H, W, 3) RGB, one of each video, in the canonical size and rate.
+
+        Returns:
+            float64 (B, 4) in the order of `CLASSES`, of the last `num_frames` frames at most.
+            At frame `num_frames` they are those of `Detector.predict` for these frames.
+
+        Raises:
+            UserError: the frames are of another shape.
+        """
+        size = self._detector.card.clip.size
+        _check("frames", frames, frames.shape, (self._num_streams, size, size, 3))
+        with torch.inference_mode():
+            logits, self._state = self._network.step(self._detector._tensor(frames), self._state)
+            return self._detector._probabilities(logits)
+
+
+def _read_weights(path: Path, sha256: str) -> bytes:
+    if not path.is_file():
+        raise UserError(f"{path}: missing; run train.py or dvc pull")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise UserError(
+            f"{path}: not the weights that {CARD} beside it describes; "
+            "run dvc checkout, or train.py again"
+        )
+    return data
+
+
+def _check(
+    what: str, given: NDArray[np.uint8], shape: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    if given.dtype != np.uint8 or shape != expected:
+        raise UserError(
+            f"{what} are {given.dtype} {shape} but the weights take uint8 {expected}; "
+            f"bring the {what} into the format that the weights were trained on"
+        )
