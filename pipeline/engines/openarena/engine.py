@@ -27,7 +27,7 @@ _MIN_DETAIL = 6.0
 _MIN_CHANGE = 3.0
 # The game begins another file where its film, of uncompressed frames, comes to 2 GiB.
 _MAX_FILM_BYTES = 2e9
-_STREAM = zlib.crc32(b"openarena")
+_RNG_KEY = zlib.crc32(b"openarena")
 
 
 def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
@@ -45,7 +45,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
     shoots = index % 2 == 0
     num_frames = form.num_frames(settings.duration_s)
     for attempt in range(settings.max_attempts):
-        rng = np.random.default_rng([seed, index, attempt, _STREAM])
+        rng = np.random.default_rng([seed, index, attempt, _RNG_KEY])
         scene = draw_scene(rng, settings.duration_s, shoots=shoots)
         with tempfile.TemporaryDirectory(prefix="openarena-") as name:
             timeline, film = play(scene, form, Path(name), settings.timeout_s)

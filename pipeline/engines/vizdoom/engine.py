@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PLAYER = (sys.executable, "-m", "pipeline.engines.vizdoom")
 _PROJECT_ROOT = Path(__file__).resolve().parents[3]
-_STREAM = zlib.crc32(b"vizdoom")
+_RNG_KEY = zlib.crc32(b"vizdoom")
 
 
 def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
@@ -38,7 +38,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
     assert settings.max_attempts > 0
     form = draw_format(seed, index, "vizdoom", settings.heights, settings.rates_fps)
     for attempt in range(settings.max_attempts):
-        rng = np.random.default_rng([seed, index, attempt, _STREAM])
+        rng = np.random.default_rng([seed, index, attempt, _RNG_KEY])
         scene = draw_scene(rng, form, settings.duration_s, shoots=index % 2 == 0)
         frames, telemetry = play_apart(scene, settings.timeout_s)
         reason = problem(telemetry, num_tics=int(scene.frame_tics[-1]) + 1)

@@ -18,7 +18,7 @@ from torch.nn import functional
 from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
 from pipeline.learn.networks.base import Kind, Network, Rebuilding, State, Streaming
-from pipeline.learn.networks.blocks import Halve, fresh_head, whole_frame
+from pipeline.learn.networks.layers import Halve, fresh_head, whole_frame
 from pipeline.learn.networks.stem import Changes, Colours, luma_of
 
 
@@ -26,8 +26,8 @@ class CausalNet(Network, Streaming):
     """Class logits of a clip, which are those at its last frame, or at every frame of a stream.
 
     Args:
-        widths: channels of the stem, then of each block.
-        dilations: frames between the three taps in time of each block.
+        widths: channels of the stem, then of each layer.
+        dilations: frames between the three taps in time of each layer.
         window: frames back that the answer is pooled over, `num_frames` of a clip.
         size: pixels of a frame's side.
     """
@@ -49,7 +49,7 @@ class CausalNet(Network, Streaming):
         self.changes = Changes(widths[1])
         self.halves = nn.ModuleList(Halve(width_in, width) for width_in, width in pairwise(widths))
         self.pasts = nn.ModuleList(
-            LookBack(width, dilation) for width, dilation in zip(widths[1:], dilations, strict=True)
+            TimeTaps(width, dilation) for width, dilation in zip(widths[1:], dilations, strict=True)
         )
         self.norm = nn.LayerNorm(4 * widths[-1])
         self.dropout = nn.Dropout(dropout)
@@ -136,7 +136,7 @@ class CausalNet(Network, Streaming):
         return whole_frame(frames).unflatten(0, (-1, num_frames)), state
 
 
-class LookBack(nn.Module):
+class TimeTaps(nn.Module):
     """Add to every place what three taps in time find there, the latest of them now."""
 
     def __init__(self, width: int, dilation: int) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
 from pipeline.learn.networks.base import Kind, Network, Rebuilding
-from pipeline.learn.networks.blocks import Halve, fresh_head, whole_frame
+from pipeline.learn.networks.layers import Halve, fresh_head, whole_frame
 from pipeline.learn.networks.stem import Colours
 
 
@@ -29,7 +29,7 @@ class FrameNet(Network):
         self.colours = Colours(widths[0])
         self.halves = nn.ModuleList(Halve(width_in, width) for width_in, width in pairwise(widths))
         self.asides = nn.ModuleList(
-            LookAside(width, across=number % 2 == 1) for number, width in enumerate(widths[1:])
+            SpaceTaps(width, across=number % 2 == 1) for number, width in enumerate(widths[1:])
         )
         self.num_features = 2 * widths[-1]
         self.norm = nn.LayerNorm(self.num_features)
@@ -59,7 +59,7 @@ class FrameNet(Network):
         return self.head(self.dropout(features))
 
 
-class LookAside(nn.Module):
+class SpaceTaps(nn.Module):
     """Add to every place what three taps beside each other find around it."""
 
     def __init__(self, width: int, *, across: bool) -> None:

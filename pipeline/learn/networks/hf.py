@@ -13,8 +13,8 @@ from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
 from pipeline.learn.hub import commit_of
 from pipeline.learn.networks.base import Kind, Network, ParameterGroup, Rebuilding
-from pipeline.learn.networks.blocks import fresh_head
 from pipeline.learn.networks.hub import fresh_backbone, read_checkpoint
+from pipeline.learn.networks.layers import fresh_head
 from pipeline.learn.pixels import Pixels
 from pipeline.store import workdir
 
