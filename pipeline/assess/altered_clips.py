@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pipeline.assess.evidence import Evidence, predict_all
 from pipeline.assess.examples import Examples
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics.metrics import IntArray
+from pipeline.assess.statistics.metrics import IntArray, score_at_fpr
 from pipeline.detect import scores
 from pipeline.store.manifest import CLASSES
 from pipeline.store.video import Frames
@@ -128,10 +128,7 @@ def threshold(val: JudgedSet | None) -> float | None:
     """
     if val is None:
         return None
-    negatives = np.sort(val.examples.score[~val.examples.is_shooting])[::-1]
-    # The slack keeps 1 of 100 within 1 % however 0.01 * 100 is rounded.
-    allowed = int(MAX_FPR * negatives.size + 1e-9)
-    return float(negatives[allowed]) if negatives.size else None
+    return score_at_fpr(val.examples.score[~val.examples.is_shooting], MAX_FPR)
 
 
 def said_threshold(limit: float | None) -> str:

@@ -16,7 +16,7 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.intervals import percentiles
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import FloatArray
-from pipeline.assess.statistics.questions import FEWEST_RECORDINGS, WORTH_HAVING, Question
+from pipeline.assess.statistics.questions import CHANCE, FEWEST_RECORDINGS, WORTH_HAVING, Question
 from pipeline.assess.statistics.summary import questions
 
 Asked = Literal["shooting", "origin"]
@@ -56,7 +56,7 @@ class Pair:
 
     def beyond(self, share: float) -> Measured:
         """Return how much more of what lies above chance is kept than `share` of it."""
-        return self._measured(self.after - 0.5 - share * (self.before - 0.5))
+        return self._measured(self.after - CHANCE - share * (self.before - CHANCE))
 
     @property
     def is_good_before(self) -> bool:

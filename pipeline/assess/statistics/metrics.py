@@ -15,6 +15,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
+# Keeps 10 of 1,000 negatives within 1 % whatever 0.01 * 1,000 rounds to.
+_SLACK = 1e-9
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,17 @@ def threshold_at_fpr(ranking: Ranking, counts: Counts, max_fpr: float) -> float 
     return None if index[0] < 0 else float(ranking.thresholds[index[0]])
 
 
+def score_at_fpr(negatives: FloatArray, max_fpr: float) -> float | None:
+    """The score of negatives (N,) that at most `max_fpr` of them exceed; None of none.
+
+    A clip counts as flagged above it, whatever scores positives have, while `threshold_at_fpr` is
+    a score that some example has and at which it is flagged already.
+    """
+    if not negatives.size:
+        return None
+    return float(np.sort(negatives)[::-1][int(max_fpr * negatives.size + _SLACK)])
+
+
 def brier(positive: BoolArray, score: FloatArray, weights: FloatArray) -> FloatArray:
     """(R,) mean squared distance between probability and outcome; 0 is perfect (Brier, 1950)."""
     return _ratio(weights @ np.square(score - positive), weights.sum(axis=1))
@@ -168,8 +181,7 @@ def confusion(actual: IntArray, predicted: IntArray, num_classes: int) -> IntArr
 
 
 def _strictest_threshold(counts: Counts, max_fpr: float) -> tuple[FloatArray, IntArray]:
-    # The slack keeps 10 of 1,000 negatives within 1 % whatever 0.01 * 1,000 rounds to.
-    allowed = max_fpr * counts.num_negatives + 1e-9
+    allowed = max_fpr * counts.num_negatives + _SLACK
     index = (counts.false_positives <= allowed[:, None]).sum(axis=1) - 1
     found = np.take_along_axis(counts.true_positives, np.maximum(index, 0)[:, None], axis=1)[:, 0]
     return np.where(index < 0, 0.0, found), index

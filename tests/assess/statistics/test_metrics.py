@@ -163,3 +163,15 @@ def test_confusion_is_that_of_scikit_learn() -> None:
     actual, predicted = rng.integers(0, 4, 50), rng.integers(0, 4, 50)
     expected = reference.confusion_matrix(actual, predicted, labels=range(4))
     assert metrics.confusion(actual, predicted, 4).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(("num_negatives", "num_above"), [(99, 0), (100, 1), (1000, 10)])
+def test_a_hundredth_of_negatives_at_most_exceed_their_score(
+    num_negatives: int, num_above: int
+) -> None:
+    negatives = np.random.default_rng(0).permutation(num_negatives) / num_negatives
+    limit = metrics.score_at_fpr(negatives, 0.01)
+    assert limit is not None
+    assert (negatives > limit).sum() == num_above
+    assert (negatives >= limit).sum() == num_above + 1
+    assert metrics.score_at_fpr(np.zeros(0), 0.01) is None
