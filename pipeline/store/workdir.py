@@ -112,7 +112,7 @@ def claimed(place: str | Path, work: Path) -> Iterator[None]:
     forked do not inherit it. What the file in `work` says is for people.
 
     Args:
-        place: a folder that the block writes, or a URL.
+        place: a folder that the block writes, or what else it changes, in words.
         work: the work folder.
 
     Raises:
@@ -124,8 +124,7 @@ def claimed(place: str | Path, work: Path) -> Iterator[None]:
     make_folder(work, "paths.work")
     folder = work / LOCKS
     folder.mkdir(exist_ok=True)
-    identity = str(place) if "://" in str(place) else str(Path(place).resolve())
-    with (folder / f"{key(identity)}.lock").open("a+") as file:
+    with (folder / f"{key(str(Path(place).resolve()))}.lock").open("a+") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
