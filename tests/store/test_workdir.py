@@ -24,6 +24,7 @@ HOLDS = {
     "evaluate": ("report.html", "headline.json", "metrics.json", "plots/test/roc.csv"),
     "adapt": ("model.json", "model.safetensors", "learning_curve.csv", "report.html"),
     "export": ("export.json", "clip.onnx"),
+    "join": ("model.json", "model.safetensors"),
 }
 
 
@@ -131,7 +132,7 @@ def test_without_an_encoder_features_are_an_output_as_well(tmp_path: Path) -> No
 def test_the_outputs_of_real_runs_are_recognised(project: Path) -> None:
     for output in workdir.OUTPUTS.values():
         folder = project / output.key.removeprefix("paths.")
-        if output.writer not in ("synthesize", "adapt", "export"):
+        if output.writer not in ("synthesize", "adapt", "export", "join"):
             assert files(folder)
             assert output.stranger(folder) is None
 
