@@ -17,6 +17,7 @@ from scipy.stats import chi2
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.intervals import MIN_RECORDINGS, exact_of_count
+from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.questions import judge_share
 from pipeline.assess.streaming.assembly import Streams, assemble, delay_quantiles
@@ -27,7 +28,6 @@ from pipeline.detect.operating_point import PER_HOURS, Cost, OperatingPoint, cos
 
 DELAY_SHARES = {"median_s": 0.5, "p90_s": 0.9}
 """Names of the delays that are reported, and the share of shootings that alert within each."""
-_DECIMALS = 6
 
 
 def rate(num_events: int, hours: float, confidence: float) -> dict[str, Any]:
@@ -36,13 +36,13 @@ def rate(num_events: int, hours: float, confidence: float) -> dict[str, Any]:
     The interval takes events as independent. Those within a refractory time are one event, and what
     remains of their dependence within a recording makes the true interval wider.
     """
-    counted: dict[str, Any] = {"num_events": num_events, "hours": round(hours, _DECIMALS)}
+    counted: dict[str, Any] = {"num_events": num_events, "hours": rounded(hours)}
     if hours <= 0:
         reason = "no footage without real gunfire"
         return {"value": None, "low": None, "high": None, "reason": reason, **counted}
     bounds, scale = exact_of_count(num_events, confidence), PER_HOURS / hours
     found = {"value": num_events * scale, "low": bounds.low * scale, "high": bounds.high * scale}
-    return {name: round(value, _DECIMALS) for name, value in found.items()} | counted
+    return {name: rounded(value) for name, value in found.items()} | counted
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,11 @@ def choose(
             "chosen_on": {
                 "split": val.name,
                 "data_sha256": val.data_sha256,
-                "minutes_without_real_gunfire": round(hours * 60, _DECIMALS),
+                "minutes_without_real_gunfire": rounded(hours * 60),
                 "num_shootings": expected["num_shootings"],
             },
             "cost": {
-                "false_alerts_per_1000_h": round(cost.false_alerts_per_1000_h, _DECIMALS),
+                "false_alerts_per_1000_h": rounded(cost.false_alerts_per_1000_h),
                 "stated": cost.stated,
             },
             "expected": {
@@ -263,4 +263,4 @@ def _judge_delays(
 
 
 def _finite(value: float) -> float | None:
-    return round(value, _DECIMALS) if np.isfinite(value) else None
+    return rounded(value) if np.isfinite(value) else None
