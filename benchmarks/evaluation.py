@@ -65,6 +65,7 @@ def made_up(num_clips: int, seed: int) -> pa.Table:
             "start_s": (np.arange(num_clips) % CLIPS_A_RECORDING) * 16 / 15,
             "licence": pa.array(["CC0-1.0"] * num_clips),
             "authority": pa.array([""] * num_clips),
+            "rendered": pa.array([False] * num_clips),
         },
         schema=scores.CLIP_SCHEMA,
     )

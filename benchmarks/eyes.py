@@ -40,7 +40,7 @@ from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.origin import Examples, Floats, Head, Layer, fit_head, fit_layer, seen
 from pipeline.stages.ingest import ingest
 from pipeline.store import video, workdir
-from pipeline.store.manifest import is_rendered, read_manifest
+from pipeline.store.manifest import read_manifest
 from pipeline.store.packed import Packed
 from pipeline.store.shards import read_clip
 
@@ -90,7 +90,7 @@ class Sample:
     origin: str
     source: str
     file: str
-    authority: str
+    rendered: bool
 
 
 class Clips:
@@ -124,7 +124,7 @@ class Clips:
             np.array([one.origin for one in self.samples]),
             np.array([one.source for one in self.samples]),
             np.array([one.file for one in self.samples]),
-            np.array([is_rendered(one.authority) for one in self.samples]),
+            np.array([one.rendered for one in self.samples]),
         )
 
 
@@ -133,7 +133,7 @@ def of_packed(packed: Packed, work: Path) -> Clips:
     rows = packed.select(["train"], variants=False)
     index = packed.index.take(rows).to_pylist()
     samples = [
-        Sample(r["sha256"], r["origin"], r["source"], r["path"], r["authority"]) for r in index
+        Sample(r["sha256"], r["origin"], r["source"], r["path"], r["rendered"]) for r in index
     ]
     return Clips(samples, lambda number: packed.read(int(rows[number])), work)
 
@@ -163,7 +163,7 @@ def of_collection(place: Path, work: Path) -> Clips:
             manifest[n].origin,
             manifest[n].source,
             f"{place.name}/{manifest[n].path}",
-            manifest[n].authority,
+            manifest[n].rendered,
         )
         for n in taken
     ]

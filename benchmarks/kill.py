@@ -79,10 +79,10 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def finished_blocks(folder: Path, stage: str) -> int:
-    """How many finished blocks of a stage survive in the work folder."""
-    blocks = (folder / "work" / stage).glob("*/*")
-    return sum(path.is_dir() and path.suffix != ".partial" for path in blocks)
+def num_kept(folder: Path, stage: str) -> int:
+    """How many pieces and blocks of a stage survive in the work folder."""
+    kept = (folder / "work" / "kept" / stage).glob("*/*")
+    return sum(path.suffix != ".partial" for path in kept)
 
 
 def main() -> None:
@@ -101,8 +101,9 @@ def main() -> None:
         for number in range(arguments.kills):
             stage = list(STAGES)[number % len(STAGES)]
             output = folder / STAGES[stage]
-            # As DVC does before a stage whose outputs do not persist.
+            # As DVC does before a stage whose outputs do not persist; nothing is done already.
             shutil.rmtree(output)
+            shutil.rmtree(folder / "work" / "kept" / stage, ignore_errors=True)
             after_s = rng.uniform(0.1, 1.0) * took_s[stage]
             process = start(stage, folder)
             time.sleep(after_s)
@@ -110,13 +111,13 @@ def main() -> None:
             if running:
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()
-            kept = finished_blocks(folder, stage)
+            kept = num_kept(folder, stage)
             finish(stage, folder)
             same = hashes(output) == whole[stage]
             different += not same
             print(
                 f"{number + 1:3d} {stage:8s} {'killed' if running else 'over  '} after "
-                f"{after_s:5.1f} of {took_s[stage]:5.1f} s, {kept:3d} finished blocks kept: "
+                f"{after_s:5.1f} of {took_s[stage]:5.1f} s, {kept:3d} pieces kept: "
                 f"{'same bytes' if same else 'OTHER BYTES'}",
                 flush=True,
             )

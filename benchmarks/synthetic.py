@@ -49,7 +49,11 @@ def write_samples(folder: Path, num_train: int, clip: ClipFormat) -> Path:
                     "sha256": hashlib.sha256(data).hexdigest(),
                     **asdict(writer.add(name, data)),
                 }
-                rows.append(dict.fromkeys(INDEX_SCHEMA.names, "-") | {"variant": None} | row)
+                rows.append(
+                    dict.fromkeys(INDEX_SCHEMA.names, "-")
+                    | {"variant": None, "rendered": False}
+                    | row
+                )
     name = shard_name(0, ENCODINGS["raw"])
     (folder / "part" / name).rename(folder / name)
     (folder / "part").rmdir()

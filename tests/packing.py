@@ -41,7 +41,9 @@ def write_packed(
             for row, frames in block:
                 data = frames.tobytes() if raw else video.encode(frames, clip.fps)
                 place = asdict(writer.add(row["sample_id"], data)) | {"shard": name}
-                index.append({**row, **place, "sha256": hashlib.sha256(data).hexdigest()})
+                index.append(
+                    {"rendered": False, **row, **place, "sha256": hashlib.sha256(data).hexdigest()}
+                )
         next(part.iterdir()).rename(folder / name)
         part.rmdir()
     pq.write_table(pa.Table.from_pylist(index, packed.INDEX_SCHEMA), folder / packed.INDEX)

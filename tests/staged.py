@@ -13,11 +13,12 @@ from pipeline.footage.collection import IndexRow
 from pipeline.stages import augment, embed, ingest, pack, probe, split
 from tests.conftest import compose_below, write_collection
 
+RENDERED = "rendered by an engine"
 SOURCES = {
-    "bodycam": ("real", "rendered by an engine"),
+    "bodycam": ("real", RENDERED),
     "dashcam": ("real", "released by a court"),
     "phone": ("real", ""),
-    "doom": ("game", "rendered by an engine"),
+    "doom": ("game", RENDERED),
     "quake": ("game", ""),
     "sintel": ("film", ""),
 }
@@ -43,6 +44,7 @@ def write_project(folder: Path) -> None:
             discharge=discharge,
             licence="CC0-1.0",
             authority=authority,
+            rendered=authority == RENDERED,
             discharges_s=(0.25, 0.8, 1.3, 1.9) if discharge else (),
             viewpoint="body" if number % 2 else "fixed",
             notes="scene: office; light: lamps" if number % 3 else "scene: yard; light: night",

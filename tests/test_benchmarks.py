@@ -50,6 +50,14 @@ def test_stages_killed_at_random_end_with_the_same_bytes() -> None:
 
 
 @pytest.mark.slow
+def test_a_change_of_a_collection_costs_less_than_a_run_from_nothing_and_gives_its_bytes() -> None:
+    printed = run("again.py", "--files", "24")
+    assert printed.count("same bytes") == 4
+    ratios = [float(ratio) for ratio in re.findall(r"([\d.]+) times as fast", printed)]
+    assert min(ratios) > 1
+
+
+@pytest.mark.slow
 def test_loaders_are_compared_with_the_bound_files_and_originals() -> None:
     small = ("--clips", "64", "--rounds", "1", "--seconds", "0.3", "--seconds-of-original", "2")
     ratios = dict(re.findall(r"^  (\S+ / .+): ([\d.]+) \(", run("loader.py", *small), re.MULTILINE))

@@ -72,6 +72,7 @@ def write_packed(folder: Path, splits: tuple[str, ...]) -> None:
             "start_s": 0.0,
             "licence": "CC0-1.0",
             "authority": "rendered by a test" if origin == "real" else "",
+            "rendered": origin == "real",
         }
         for split in splits
         for origin in ("real", "game")

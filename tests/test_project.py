@@ -36,6 +36,7 @@ CANNOT_CHANGE_OUTPUT = {
     "pipeline.store.cache",
     "pipeline.store.executor",
     "pipeline.store.kept",
+    "pipeline.store.reuse",
     "pipeline.store.storage",
     "pipeline.store.workdir",
     "pipeline.system",

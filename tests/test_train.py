@@ -97,9 +97,16 @@ def test_the_weights_load_and_tell_their_data(undisturbed: Path, packed: Path) -
     card = Detector.load(undisturbed).card.everything
     index = hashlib.sha256((packed / "index.parquet").read_bytes()).hexdigest()
     assert card["data"]["sha256"]["index.parquet"] == index
-    assert {"source", "origin", "licence", "authority", "train", "val", "origin_weight"} == set(
-        card["data"]["footage"][0]
-    )
+    assert {
+        "source",
+        "origin",
+        "licence",
+        "authority",
+        "rendered",
+        "train",
+        "val",
+        "origin_weight",
+    } == set(card["data"]["footage"][0])
     assert card["encoders"] == []
     assert card["config"]["num_epochs"] == 4
 
@@ -193,7 +200,7 @@ def test_the_pixels_learn_the_discharge_alone_beside_an_encoder(
 def test_an_origin_that_cannot_be_learned_is_told_before_training(
     packed: Path, embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.learn.data.is_rendered", lambda authority: True)
+    monkeypatch.setattr("pipeline.learn.origin.origin_weight", lambda rendered, cfg: 0.0)
     with pytest.raises(UserError, match="no real footage to learn the origin from"):
         fit(packed, tmp_path, 0, f"paths.features={embedded}")
     assert not list(tmp_path.rglob("*.ckpt"))

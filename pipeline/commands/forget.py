@@ -15,6 +15,7 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import iter_index
 from pipeline.footage.tombstones import FORGOTTEN, Tombstone, read_tombstones, write_tombstones
 from pipeline.store import storage, workdir
+from pipeline.store.kept import Kept
 from pipeline.store.manifest import FILES, MANIFEST
 from pipeline.store.packed import INDEX as PACKED_INDEX
 from pipeline.system.names import composed
@@ -50,6 +51,9 @@ def run(recording: str, cfg: IngestApp) -> None:
     for row in sorted(stones):
         print(f"  {row.path}  {row.sha256[:16] or 'bytes never seen'}")
     _print_derived(recording, cfg.paths)
+    with Kept(Path(cfg.paths.work), "ingest") as kept:
+        num_pieces = kept.forget({row.sha256 for row in stones} - {""})
+    print(f"Removed from what is kept for later runs: {wording.count(num_pieces, 'piece')}")
     print(_NEXT.format(forgotten=footage / FORGOTTEN))
     if Path(cfg.paths.models).exists():
         print(_CALL_BACK)

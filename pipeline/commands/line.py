@@ -42,6 +42,7 @@ class Command:
 COMMANDS = {
     "explain": Command(("<file or clip id>",)),
     "forget": Command(("<collection>/<recording>",), writes="footage/forgotten.csv"),
+    "clean": Command(),
     "catalogue": Command(writes="the catalogue"),
     "verify": Command(("[root]",)),
     "adapt": Command(("<collection>",), config="adapt", writes="the adapted weights"),

@@ -102,6 +102,8 @@ class ProbeApp(ProbeConfig, App):
     """`python -m pipeline probe`"""
 
     own = ProbeConfig
+    train: TrainConfig = MISSING
+    """What training reads."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline.detect.alarm import Alarm, Choice
 from pipeline.detect.scores import PROBABILITIES, marginals
 from pipeline.footage.collection import IndexRow
-from pipeline.store.manifest import CLASSES, Reject, class_index, is_rendered
+from pipeline.store.manifest import CLASSES, Reject, class_index
 
 _DECIMALS = 6
 FILE_SCHEMA = pa.schema(
@@ -65,7 +65,7 @@ def file_table(
             "discharge": int(file.discharge),
             "licence": file.licence,
             "authority": file.authority,
-            "rendered": is_rendered(file.authority),
+            "rendered": file.rendered,
             "alert_s": alerts_s.get(file.path),
             "marks": marks.get(file.path, "[]"),
             **_file_scores(clips.get(file.path, []), reasons.get(file.path, "no_clip")),

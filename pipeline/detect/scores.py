@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL, REAL_SHOOTING, Clip, is_rendered
+from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL, REAL_SHOOTING, Clip
 from pipeline.store.video import Frames
 
 SCORES, FILES, VALIDATION = "scores.parquet", "files.parquet", "validation.parquet"
@@ -37,6 +37,7 @@ CLIP_SCHEMA = pa.schema(
         pa.field("start_s", pa.float64(), nullable=False),
         pa.field("licence", pa.string(), nullable=False),
         pa.field("authority", pa.string(), nullable=False),
+        pa.field("rendered", pa.bool_(), nullable=False),
     ]
 )
 """Who a scored clip is; `discharge` is null where the file's label does not tell the clip's.
@@ -47,7 +48,6 @@ CLIP_SCHEMA = pa.schema(
 SCORE_SCHEMA = pa.schema(
     [
         *CLIP_SCHEMA,
-        pa.field("rendered", pa.bool_(), nullable=False),
         *(pa.field(name, pa.float64(), nullable=False) for name in PROBABILITIES),
         pa.field("score", pa.float64(), nullable=False),
         pa.field("marks", pa.string(), nullable=False),
@@ -119,7 +119,6 @@ def score_table(clips: pa.Table, probabilities: FloatArray, marks: Sequence[str]
     `marks` are those of the clips, as in the manifest; without, there is nothing odd about any.
     """
     columns: dict[str, Any] = {name: clips[name] for name in CLIP_SCHEMA.names}
-    columns["rendered"] = [is_rendered(text) for text in clips["authority"].to_pylist()]
     columns |= {name: probabilities[:, i] for i, name in enumerate(PROBABILITIES)}
     columns["score"] = probabilities[:, REAL_SHOOTING]
     columns["marks"] = list(marks) if marks else ["[]"] * clips.num_rows

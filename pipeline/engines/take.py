@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,8 @@ class Recorded:
     licence: str
     authority: str
     notes: str
+    rendered: bool = field(default=False, kw_only=True)
+    """As the index of a collection has it."""
 
 
 @dataclass(frozen=True)

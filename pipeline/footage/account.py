@@ -102,6 +102,7 @@ def file_row(listed: Listed, result: Canonical | Unusable, reject: Reject | None
         licence=row.licence,
         authority=row.authority,
         reject=reject.reason if reject else None,
+        rendered=row.rendered,
     )
     if not isinstance(result, Canonical):
         return file
@@ -154,4 +155,6 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
         size=place.size,
         unused=unused,
         marks=json.dumps(window.marks),
+        file_sha256=result.sha256,
+        rendered=row.rendered,
     )

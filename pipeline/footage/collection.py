@@ -21,6 +21,7 @@ REQUIRED = ("path", "origin", "source", "discharge", "licence")
 # Python would take 3_2, 1e3 and digits of other scripts, too, which no one means.
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _CLOCK = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]+)?)")
+_TRUE_OR_FALSE = ("discharge", "rendered")
 _TRUTHS = dict.fromkeys(("true", "yes", "y", "t", "x", "1.0", "1,0", "wahr", "ja"), "1") | (
     dict.fromkeys(("false", "no", "n", "f", "-", "0.0", "0,0", "falsch", "nein"), "0")
 )
@@ -45,6 +46,12 @@ class IndexRow:
     """Start times in seconds from the first frame; empty where they are not known."""
     authority: str = ""
     """Who released the footage, and on what basis."""
+    rendered: bool = False
+    """A computer made an imitation of what the origin names, in whole or in part.
+
+    Ray-traced people, as real, as game or as film, are rendered; a game engine's picture of its
+    game and a photograph as it is are not.
+    """
     viewpoint: str = ""
     captured_at: str = ""
     notes: str = ""
@@ -63,8 +70,8 @@ def write_index(folder: Path, rows: Iterable[IndexRow]) -> None:
                 [
                     ";".join(f"{time_s:.4f}" for time_s in row.discharges_s)
                     if column == "discharges_s"
-                    else int(row.discharge)
-                    if column == "discharge"
+                    else int(getattr(row, column))
+                    if column in _TRUE_OR_FALSE
                     else getattr(row, column)
                     for column in COLUMNS
                 ]
@@ -192,9 +199,12 @@ def _parse(line: int, written: dict[str, str]) -> tuple[IndexRow | None, list[st
         near = difflib.get_close_matches(cell["origin"].lower(), ORIGINS, n=1)
         remedy = f"; write {near[0]}" if near else ""
         wrong("origin", f"is none of {', '.join(ORIGINS)}{remedy}")
-    if cell["discharge"] not in ("0", "1"):
-        meant = _TRUTHS.get(cell["discharge"].lower(), "")
-        wrong("discharge", f"is neither 0 nor 1{f'; write {meant}' if meant else ''}")
+    # An index that says nothing of it is of footage as it was taken.
+    cell["rendered"] = cell.get("rendered") or "0"
+    for column in _TRUE_OR_FALSE:
+        if cell[column] not in ("0", "1"):
+            meant = _TRUTHS.get(cell[column].lower(), "")
+            wrong(column, f"is neither 0 nor 1{f'; write {meant}' if meant else ''}")
     for column in ("source", "licence"):
         if not cell[column]:
             wrong(column, "is empty; every file needs one")
@@ -217,6 +227,7 @@ def _parse(line: int, written: dict[str, str]) -> tuple[IndexRow | None, list[st
             licence=cell["licence"],
             recording=composed(cell.get("recording") or trimmed(str(path))),
             discharges_s=discharges_s,
+            rendered=cell["rendered"] == "1",
             **text,
         ),
         [],

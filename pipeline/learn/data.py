@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -14,7 +15,7 @@ from pipeline.config import Run, TrainConfig
 from pipeline.errors import UserError
 from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import BalancedSampler, InOrder, Sampler
-from pipeline.store.manifest import CLASSES, REAL_SHOOTING, class_index, is_rendered
+from pipeline.store.manifest import CLASSES, REAL_SHOOTING, class_index
 from pipeline.store.packed import INDEX, Packed
 
 log = logging.getLogger(__name__)
@@ -96,12 +97,12 @@ class PackedData(pl.LightningDataModule):
     def footage(self) -> list[dict[str, str | int | float]]:
         """Clips, variants aside, that weights are fitted to and chosen by, and who gave them.
 
-        A row for each source, origin, licence and authority, sorted, with the counts `train` and
-        `val`, and `origin_weight`, what a clip of it counts where the answer on the origin has a
-        network of its own.
+        A row for each source, origin, licence, authority and `rendered`, sorted, with the counts
+        `train` and `val`, and `origin_weight`, what a clip of it counts where the answer on the
+        origin has a network of its own.
         """
-        names = ("source", "origin", "licence", "authority")
-        counts: dict[str, Counter[tuple[str, ...]]] = {}
+        names = ("source", "origin", "licence", "authority", "rendered")
+        counts: dict[str, Counter[tuple[Any, ...]]] = {}
         for split in ("train", "val"):
             rows = self.packed.index.select(names).take(self.packed.select([split], variants=False))
             columns = [column.to_pylist() for column in rows.columns]
@@ -110,7 +111,7 @@ class PackedData(pl.LightningDataModule):
             {
                 **dict(zip(names, group, strict=True)),
                 **{split: counts[split][group] for split in counts},
-                "origin_weight": origin_weight(group[names.index("authority")], self.cfg),
+                "origin_weight": origin_weight(group[names.index("rendered")], self.cfg),
             }
             for group in sorted(set().union(*counts.values()))
         ]
@@ -166,6 +167,6 @@ class PackedData(pl.LightningDataModule):
         )
 
 
-def origin_weight(authority: str, cfg: TrainConfig) -> float:
+def origin_weight(rendered: bool, cfg: TrainConfig) -> float:
     """What a clip counts for the answer on the origin: 1, or the weight of rendered ones."""
-    return cfg.rendered_weight.origin if is_rendered(authority) else 1.0
+    return cfg.rendered_weight.origin if rendered else 1.0

@@ -239,8 +239,8 @@ def fit_calibrated(examples: Examples, cfg: TrainConfig) -> Head:
 
 def origin_weights(data: PackedData, cfg: TrainConfig) -> Floats:
     """What each packed sample counts for the origin: 1, or that of rendered ones, (N,)."""
-    authorities = data.packed.index["authority"].to_pylist()
-    return np.array([origin_weight(authority, cfg) for authority in authorities])
+    rendered = data.packed.index["rendered"].to_pylist()
+    return np.array([origin_weight(one, cfg) for one in rendered])
 
 
 def balanced(is_real: NDArray[np.bool_], groups: NDArray[np.int64], balance: float) -> Floats:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import AugmentApp, AugmentConfig, ClipFormat, tracked
+from pipeline.config import AugmentApp, AugmentConfig, ClipFormat
 from pipeline.errors import UserError
-from pipeline.store import executor, manifest, shards, video, workdir
+from pipeline.store import manifest, video, workdir
+from pipeline.store.kept import Kept, Piece, name_of
 from pipeline.store.manifest import Clip
+from pipeline.store.reuse import Pieces
 from pipeline.store.shards import ShardWriter, read_clip
 from pipeline.transforms import registry
 from pipeline.transforms.base import FPS, Transform
@@ -27,8 +29,6 @@ log = logging.getLogger(__name__)
 _CODE = (
     "stages/augment.py",
     "transforms",
-    "store/manifest.py",
-    "store/shards.py",
     "store/video.py",
 )
 _LIBRARIES = (
@@ -40,6 +40,7 @@ _LIBRARIES = (
     "opencv-python-headless",
     "pillow",
 )
+_VARIANTS_PER_BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -121,24 +122,36 @@ def _step(transform: Transform, rng: np.random.Generator, strength: float) -> di
     }
 
 
+def drawn(task: Task) -> dict[str, Any]:
+    """The parameters of a variant."""
+    if task.edit is None:
+        return draw(task.clip.clip_id, int(task.name), task.cfg)
+    return draw_test(task.clip.clip_id, task.edit, task.name)
+
+
 def make_variant(task: Task) -> Variant:
     """Decode a clip, transform it, encode it canonically."""
-    if task.edit is None:
-        drawn = draw(task.clip.clip_id, int(task.name), task.cfg)
-    else:
-        drawn = draw_test(task.clip.clip_id, task.edit, task.name)
+    parameters = drawn(task)
     frames = video.decode(read_clip(task.clips_folder, task.clip))
-    frames = registry.apply(frames, drawn["steps"])
+    frames = registry.apply(frames, parameters["steps"])
     clip = task.format
     mp4 = video.encode(frames, clip.fps, crf=clip.crf, keyint=clip.num_frames)
-    return Variant(mp4, hashlib.sha256(frames.tobytes()).hexdigest(), drawn)
+    return Variant(mp4, hashlib.sha256(frames.tobytes()).hexdigest(), parameters)
+
+
+def make_piece(task: Task) -> Piece:
+    """Make a variant, as a piece to keep."""
+    variant = make_variant(task)
+    told = {"pixels_sha256": variant.pixels_sha256, "parameters": variant.parameters}
+    return Piece(told, [variant.mp4])
 
 
 def run(cfg: AugmentApp) -> None:
     """Write `variants_per_clip` variants of each training clip to `paths.augmented`.
 
     And, with `test_variants`, of each test clip one of each named strength, all of one transform.
-    A block of `shard_clips` variants is a shard; finished ones outlive a kill.
+    What was made is kept, so that a later run, or one that goes on after a kill, makes what is new
+    alone.
 
     Raises:
         UserError: clips of a rate that the transforms do not know, or a shard that is not whole.
@@ -152,33 +165,31 @@ def run(cfg: AugmentApp) -> None:
             f"{clips_folder}: clips of {clip_format.fps:g} frames a second, but clocks and "
             f"codecs of pipeline/transforms run at {FPS:g}; set clip.fps in conf/ingest.yaml so"
         )
+
+    def tasks() -> Iterator[Task]:
+        return _tasks(table, clips_folder, cfg, clip_format)
+
+    with Kept(work, "augment") as kept:
+        pieces = Pieces(kept, _names(tasks()), tasks, make_piece, cfg.run, "augment")
+        num_new = pieces.make(_VARIANTS_PER_BLOCK)
+        with workdir.replacing(Path(paths.augmented), work, workdir.OUTPUTS["augment"]) as fresh:
+            num_variants = _assemble(pieces.read(), fresh, cfg)
+        kept.trim(cfg.run.keep_gb)
+    log.info("augment: %d variants, %d of them new", num_variants, num_new)
+
+
+def _names(tasks: Iterator[Task]) -> list[str]:
+    """The names under which variants are kept: of the clip's bytes and of what is done to it."""
     code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
-    key = workdir.key(code, tracked(cfg), asdict(clip_format), workdir.file_sha256(table))
-    finished = workdir.Blocks(work / "augment" / workdir.key(paths.augmented))
-    num_tasks = sum(1 for _ in _tasks(table, clips_folder, cfg, clip_format))
-    names = [workdir.key(key, number) for number in range(-(-num_tasks // cfg.shard_clips))]
-    todo = [name for name in names if name not in finished]
-    started: deque[tuple[str, list[Task]]] = deque()
-
-    def blocks() -> Iterator[list[Task]]:
-        tasks = _tasks(table, clips_folder, cfg, clip_format)
-        wanted = set(todo)
-        for name, block in zip(names, executor.in_blocks(tasks, cfg.shard_clips), strict=True):
-            if name in wanted:
-                started.append((name, block))
-                yield block
-
-    num_items = min(num_tasks, len(todo) * cfg.shard_clips)
-    for variants in executor.map_blocks(
-        make_variant, blocks(), cfg.run, title="augment", num_items=num_items
-    ):
-        name, block = started.popleft()
-        with finished.writing(name) as folder:
-            _write_block(folder, block, variants)
-    with workdir.replacing(Path(paths.augmented), work, workdir.OUTPUTS["augment"]) as fresh:
-        num_variants = _assemble([finished[name] for name in names], fresh)
-    finished.clear()
-    log.info("augment: %d variants", num_variants)
+    names = []
+    last: tuple[str, str] | None = None
+    for task in tasks:
+        if last is None or last[0] != task.clip.clip_id:
+            mp4 = read_clip(task.clips_folder, task.clip)
+            last = task.clip.clip_id, hashlib.sha256(mp4).hexdigest()
+        made_of = [last[1], drawn(task), asdict(task.format)]
+        names.append(name_of(task.clip.file_sha256, code, made_of))
+    return names
 
 
 def _tasks(
@@ -194,43 +205,33 @@ def _tasks(
                 yield Task(clip, clips_folder, strength, edit, cfg, clip_format)
 
 
-def _write_block(
-    folder: Path, block: Sequence[Task], variants: Sequence[Variant | executor.Lost]
-) -> None:
-    with (
-        ShardWriter(folder, len(block)) as tar,
-        manifest.TableWriter(folder / manifest.MANIFEST, Clip) as table,
-    ):
-        for task, variant in zip(block, variants, strict=True):
-            if isinstance(variant, executor.Lost):
-                raise UserError(f"clip {task.clip.clip_id}: {variant.detail}; run it again")
-            table.add(_store(task, variant, tar))
-
-
-def _assemble(blocks: Sequence[Path], fresh: Path) -> int:
-    variants: Counter[str] = Counter()
+def _assemble(variants: Iterator[tuple[Task, Piece]], fresh: Path, cfg: AugmentApp) -> int:
+    counts: Counter[str] = Counter()
     applied: dict[str, Counter[str]] = {}
-    with manifest.TableWriter(fresh / manifest.MANIFEST, Clip) as table:
-        for variant in shards.gather(blocks, fresh):
-            table.add(variant)
-            assert variant.split is not None and variant.variant is not None
-            variants[variant.split] += 1
-            steps = json.loads(variant.variant)["steps"]
-            applied.setdefault(variant.split, Counter()).update(s["transform"] for s in steps)
-    manifest.write_stats(fresh, {"variants": variants, "applied": applied})
-    return variants.total()
+    with (
+        ShardWriter(fresh, cfg.shard_clips) as tar,
+        manifest.TableWriter(fresh / manifest.MANIFEST, Clip) as table,
+    ):
+        for task, piece in variants:
+            table.add(_store(task, piece, tar))
+            assert task.clip.split is not None
+            counts[task.clip.split] += 1
+            steps = piece.header["parameters"]["steps"]
+            applied.setdefault(task.clip.split, Counter()).update(s["transform"] for s in steps)
+    manifest.write_stats(fresh, {"variants": counts, "applied": applied})
+    return counts.total()
 
 
-def _store(task: Task, variant: Variant, tar: ShardWriter) -> Clip:
+def _store(task: Task, piece: Piece, tar: ShardWriter) -> Clip:
     variant_id = f"{task.clip.clip_id}-{task.name}"
-    place = tar.add(variant_id, variant.mp4)
+    extent = tar.add(variant_id, piece.blobs[0])
     return replace(
         task.clip,
         clip_id=variant_id,
         parent_id=task.clip.clip_id,
-        pixels_sha256=variant.pixels_sha256,
-        shard=place.shard,
-        offset=place.offset,
-        size=place.size,
-        variant=json.dumps(variant.parameters, sort_keys=True),
+        pixels_sha256=piece.header["pixels_sha256"],
+        shard=extent.shard,
+        offset=extent.offset,
+        size=extent.size,
+        variant=json.dumps(piece.header["parameters"], sort_keys=True),
     )

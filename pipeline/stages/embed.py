@@ -24,7 +24,7 @@ from pipeline.learn.encoders.views import features_of_views, first_view, num_vie
 from pipeline.store import executor, features, manifest, workdir
 from pipeline.store.features import CARD, INDEX, INDEX_SCHEMA
 from pipeline.store.packed import Packed, Samples
-from pipeline.store.shards import Place
+from pipeline.store.shards import Extent
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Block:
     """Samples to embed, and the folder that their features become."""
 
     samples: Samples
-    places: Sequence[Place]
+    places: Sequence[Extent]
     pictures: PicturesConfig
     device: str
     folder: Path
@@ -90,7 +90,7 @@ def _names(pictures: PicturesConfig) -> list[str]:
     return [pictures.name, *(one.name for one in pictures.more)]
 
 
-def _clip(samples: Samples, place: Place, device: str) -> torch.Tensor:
+def _clip(samples: Samples, place: Extent, device: str) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(samples.read(place)[None])).to(device)
 
 

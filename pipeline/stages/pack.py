@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,29 +13,24 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import ClipFormat, PackApp, tracked
+from pipeline.config import ClipFormat, PackApp
 from pipeline.errors import UserError
 from pipeline.store import executor, manifest, shards, video, workdir
+from pipeline.store.kept import BLOCK_CARD, Kept, Piece, write_piece
 from pipeline.store.manifest import Clip
 from pipeline.store.packed import ENCODINGS, INDEX, INDEX_SCHEMA
-from pipeline.store.shards import Place, RawWriter, ShardWriter, read_clip
+from pipeline.store.shards import Extent, RawWriter, ShardWriter, read_clip
 
 log = logging.getLogger(__name__)
 
-_CODE = (
-    "stages/pack.py",
-    "store/manifest.py",
-    "store/packed.py",
-    "store/shards.py",
-    "store/video.py",
-)
+_CODE = ("stages/pack.py", "store/shards.py", "store/video.py")
 _LIBRARIES = (video.READER, "numpy")
 _ROWS_PER_GROUP = 8192
 
 
 @dataclass(frozen=True)
 class Block:
-    """The clips of one shard, and the folder that it and its rows of the index become."""
+    """The clips of one shard, and the folder that it becomes."""
 
     clips: Sequence[tuple[Path, Clip]]
     folder: Path
@@ -44,22 +39,30 @@ class Block:
 
 
 def write_block(block: Block) -> None:
-    """Write the shard of a block, and the rows of the index that tell what is in it."""
+    """Write the shard of a block, and what is in it, without what the manifest says of a clip."""
     raw = block.encoding == "raw"
-    rows = []
+    samples = []
     with workdir.becoming(block.folder) as partial:
         with RawWriter(partial) if raw else ShardWriter(partial, len(block.clips)) as writer:
             for folder, clip in block.clips:
                 mp4 = read_clip(folder, clip)
                 data = _frames(mp4, clip, block.format) if raw else mp4
-                rows.append(_index_row(clip, writer.add(clip.clip_id, data), data))
-        pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), partial / INDEX)
+                extent = writer.add(clip.clip_id, data)
+                samples.append([extent.offset, extent.size, hashlib.sha256(data).hexdigest()])
+        name = shards.shard_name(0, ENCODINGS[block.encoding])
+        card = {
+            "sha256s": {name: workdir.file_sha256(partial / name)},
+            "files": sorted({clip.file_sha256 for _, clip in block.clips}),
+            "samples": samples,
+        }
+        write_piece(partial / BLOCK_CARD, Piece(card))
 
 
 def run(cfg: PackApp) -> None:
     """Write shards, `index.parquet`, `format.json` and `stats.json` to `paths.packed`.
 
-    A shard is a block of work; finished ones outlive a kill.
+    A shard is a block of work, and is kept, so that a later run, or one that goes on after a kill,
+    packs what is new alone.
 
     Raises:
         UserError: an unknown encoding, or a shard of clips that is missing or not whole.
@@ -73,37 +76,71 @@ def run(cfg: PackApp) -> None:
     augmented = Path(paths.augmented).resolve()
     splits = Path(paths.splits).resolve()
     clip_format = manifest.read_format(clips_folder)
-    tables = [splits / manifest.MANIFEST, augmented / manifest.MANIFEST]
+    tables = {splits / manifest.MANIFEST: clips_folder, augmented / manifest.MANIFEST: augmented}
+
+    def parts() -> Iterator[list[tuple[Path, Clip]]]:
+        clips = (
+            (folder, clip)
+            for table, folder in tables.items()
+            for clip in manifest.read_rows(table, Clip)
+            if clip.split is not None
+        )
+        return divided(clips, cfg.shard_samples)
+
+    with Kept(work, "pack") as kept:
+        names = [_name(part, cfg.encoding, clip_format) for part in parts()]
+        todo = {name for name in names if name not in kept}
+
+        def blocks() -> Iterator[Block]:
+            left = set(todo)
+            for name, part in zip(names, parts(), strict=True):
+                if name in left:
+                    left.remove(name)
+                    yield Block(part, kept.path(name).resolve(), cfg.encoding, clip_format)
+
+        _write_blocks(blocks(), len(todo), cfg)
+        with workdir.replacing(Path(paths.packed), work, workdir.OUTPUTS["pack"]) as fresh:
+            num_samples = _assemble(zip(names, parts(), strict=True), kept, fresh, cfg, clip_format)
+            manifest.write_format(fresh, clip_format)
+        kept.trim(cfg.run.keep_gb)
+    log.info("pack: %d samples in %d shards, %d of them new", num_samples, len(names), len(todo))
+
+
+def divided(clips: Iterable[tuple[Path, Clip]], most: int) -> Iterator[list[tuple[Path, Clip]]]:
+    """Divide clips into shards of at most `most`, where their ids say so.
+
+    A clip that is added or removed so moves the ends of few shards (content-defined chunking;
+    Muthitacharoen, Chen and Mazieres, 2001).
+    """
+    block: list[tuple[Path, Clip]] = []
+    for folder, clip in clips:
+        draw = int(hashlib.sha256(clip.clip_id.encode()).hexdigest()[:8], 16)
+        is_end = len(block) >= most / 4 and draw % max(1, most // 4) == 0
+        if block and (is_end or len(block) == most):
+            yield block
+            block = []
+        block.append((folder, clip))
+    if block:
+        yield block
+
+
+def _name(part: Sequence[tuple[Path, Clip]], encoding: str, clip_format: ClipFormat) -> str:
+    """The name under which a shard is kept: of the bytes that it is made from."""
     code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
-    hashes = [workdir.file_sha256(table) for table in tables]
-    key = workdir.key(code, tracked(cfg), asdict(clip_format), hashes)
-    finished = workdir.Blocks(work / "pack" / workdir.key(paths.packed))
+    made_of = [
+        [clip.clip_id, clip.file_sha256, hashlib.sha256(read_clip(folder, clip)).hexdigest()]
+        for folder, clip in part
+    ]
+    return workdir.key(code, encoding, asdict(clip_format), made_of)
 
-    def clips() -> Iterator[tuple[Path, Clip]]:
-        for folder, table in zip((clips_folder, augmented), tables, strict=True):
-            for clip in manifest.read_rows(table, Clip):
-                if clip.split is not None:
-                    yield folder, clip
 
-    num_clips = sum(1 for _ in clips())
-    names = [workdir.key(key, first) for first in range(0, num_clips, cfg.shard_samples)]
-    todo = {name for name in names if name not in finished}
-
-    def blocks() -> Iterator[list[Block]]:
-        parts = executor.in_blocks(clips(), cfg.shard_samples)
-        for name, part in zip(names, parts, strict=True):
-            if name in todo:
-                yield [Block(part, finished[name].resolve(), cfg.encoding, clip_format)]
-
-    results = executor.map_blocks(write_block, blocks(), cfg.run, title="pack", num_items=len(todo))
+def _write_blocks(blocks: Iterable[Block], num_blocks: int, cfg: PackApp) -> None:
+    results = executor.map_blocks(
+        write_block, ([block] for block in blocks), cfg.run, title="pack", num_items=num_blocks
+    )
     for (lost,) in results:
         if isinstance(lost, executor.Lost):
             raise UserError(f"pack: {lost.detail}; run it again")
-    with workdir.replacing(Path(paths.packed), work, workdir.OUTPUTS["pack"]) as fresh:
-        _assemble([finished[name] for name in names], fresh, ENCODINGS[cfg.encoding])
-        manifest.write_format(fresh, clip_format)
-    finished.clear()
-    log.info("pack: %d samples", num_clips)
 
 
 def _frames(mp4: bytes, clip: Clip, format_: ClipFormat) -> bytes:
@@ -116,27 +153,44 @@ def _frames(mp4: bytes, clip: Clip, format_: ClipFormat) -> bytes:
     return frames.tobytes()
 
 
-def _assemble(blocks: Sequence[Path], fresh: Path, suffix: str) -> None:
-    """Number the shards on; they are linked, so that the next run finds the blocks whole."""
+def _assemble(
+    blocks: Iterable[tuple[str, Sequence[tuple[Path, Clip]]]],
+    kept: Kept,
+    fresh: Path,
+    cfg: PackApp,
+    clip_format: ClipFormat,
+) -> int:
+    """Number the shards on; they are linked, so that what is kept of them takes no room."""
     counts: Counter[str] = Counter()
-    parts = []
-    for number, block in enumerate(blocks):
-        name = shards.shard_name(number, suffix)
-        shards.link(block / shards.shard_name(0, suffix), fresh / name)
-        part = pq.read_table(block / INDEX)
-        place = part.schema.get_field_index("shard")
-        parts.append(part.set_column(place, INDEX_SCHEMA.field(place), pa.repeat(name, len(part))))
-        splits, variants = part["split"].to_pylist(), part["variant"].is_valid().to_pylist()
+    tables = []
+    suffix = ENCODINGS[cfg.encoding]
+    for number, (name, part) in enumerate(blocks):
+        found = kept.read_block(name)
+        if found is None:
+            log.warning("pack: what was kept of shard %d is damaged", number)
+            folder = kept.path(name).resolve()
+            _write_blocks([Block(part, folder, cfg.encoding, clip_format)], 1, cfg)
+            found = kept.read_block(name)
+            if found is None:
+                raise UserError(f"{folder}: cannot be read back; look at the disk")
+        card, folder = found
+        shard = shards.shard_name(number, suffix)
+        shards.link(folder / shards.shard_name(0, suffix), fresh / shard)
+        rows = [
+            _index_row(clip, Extent(shard, offset, size), sha256)
+            for (_, clip), (offset, size, sha256) in zip(part, card["samples"], strict=True)
+        ]
+        tables.append(pa.Table.from_pylist(rows, INDEX_SCHEMA))
         counts.update(
-            f"{split} {'variant' if is_variant else 'clip'}"
-            for split, is_variant in zip(splits, variants, strict=True)
+            f"{clip.split} {'variant' if clip.variant is not None else 'clip'}" for _, clip in part
         )
-    index = pa.concat_tables([INDEX_SCHEMA.empty_table(), *parts]).combine_chunks()
+    index = pa.concat_tables([INDEX_SCHEMA.empty_table(), *tables]).combine_chunks()
     pq.write_table(index, fresh / INDEX, row_group_size=_ROWS_PER_GROUP)
     manifest.write_stats(fresh, {"samples": counts})
+    return len(index)
 
 
-def _index_row(clip: Clip, place: Place, data: bytes) -> dict[str, object]:
+def _index_row(clip: Clip, extent: Extent, sha256: str) -> dict[str, object]:
     return {
         "sample_id": clip.clip_id,
         "clip_id": clip.parent_id or clip.clip_id,
@@ -152,6 +206,7 @@ def _index_row(clip: Clip, place: Place, data: bytes) -> dict[str, object]:
         "start_s": clip.start_s,
         "licence": clip.licence,
         "authority": clip.authority,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        **asdict(place),
+        "rendered": clip.rendered,
+        "sha256": sha256,
+        **asdict(extent),
     }

@@ -21,34 +21,35 @@ from pipeline.errors import UserError
 from pipeline.store import executor, manifest, workdir
 from pipeline.store.manifest import Clip, File
 from pipeline.store.packed import Packed, Samples
-from pipeline.store.shards import Place
+from pipeline.store.shards import Extent
 
 log = logging.getLogger(__name__)
 
 METRICS = "metrics.json"
-SETS = {"train": True, "test": False}
-"""The splits that are probed, and whether their variants are probed with them."""
+SETS = ("train", "test")
+"""The splits that are probed."""
 _CLIPS_PER_BLOCK = 64
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some packed samples."""
+    """Packed samples to be reduced to their cues."""
 
     samples: Samples
-    places: Sequence[Place]
+    extents: Sequence[Extent]
     border_px: int
 
 
-def look(block: Block) -> list[Cues]:
+def cues_of(block: Block) -> list[Cues]:
     """Reduce the samples of a block to their cues."""
-    return [probes.cues(block.samples.read(place), block.border_px) for place in block.places]
+    return [probes.cues(block.samples.read(extent), block.border_px) for extent in block.extents]
 
 
 def run(cfg: ProbeApp) -> None:
     """Write `metrics.json` to `paths.probes`: AUROC of origin for every set, cue and classifier.
 
-    With the interval of the better classifier beside it.
+    With the interval of the better classifier beside it. Of the train split these are the samples
+    that training reads: with variants where it learns from them, and of the test split no variants.
 
     Raises:
         UserError: a table that is missing, or samples that the tables do not know.
@@ -61,7 +62,10 @@ def run(cfg: ProbeApp) -> None:
         (file.collection, file.path): file
         for file in manifest.read_rows(clips_folder / manifest.FILES, File)
     }
-    rows_of = {name: packed.select([name], variants=variants) for name, variants in SETS.items()}
+    has_variants = cfg.train.use_variants or cfg.train.origin.use_variants
+    rows_of = {
+        name: packed.select([name], variants=name == "train" and has_variants) for name in SETS
+    }
     every_row = np.concatenate(list(rows_of.values()))
     wanted = set(packed.index["sample_id"].take(every_row).to_pylist())
     clips = {
@@ -176,7 +180,7 @@ def _pixels(cfg: ProbeApp, packed: Packed, rows: NDArray[np.int64]) -> dict[str,
     found: list[Cues] = []
     num_blocks = -(-len(rows) // _CLIPS_PER_BLOCK)
     for (part,) in executor.map_blocks(
-        look, blocks(), cfg.run, title="probe", num_items=num_blocks
+        cues_of, blocks(), cfg.run, title="probe", num_items=num_blocks
     ):
         if isinstance(part, executor.Lost):
             raise UserError(f"probe: {part.detail}; run it again")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +30,19 @@ from pipeline.design.assignment import (
 )
 from pipeline.design.composition import Composition
 from pipeline.errors import UserError
-from pipeline.store import executor, manifest, shards, video, workdir
+from pipeline.store import manifest, shards, video, workdir
+from pipeline.store.kept import Kept, Piece, name_of
 from pipeline.store.manifest import CLASSES, SPLITS, Clip
+from pipeline.store.reuse import Pieces
 
 log = logging.getLogger(__name__)
 
 AUDIT = "audit.json"
 AUDIT_COMPARISONS = 2 * 10**10
 """Of hashes by the audit: all clips with all while that is enough, else a sample with all."""
-_CLIPS_PER_BLOCK = 256
+_FILES_PER_BLOCK = 32
+_CODE = ("stages/split.py", "copies/fingerprint.py", "store/video.py")
+_LIBRARIES = (video.READER, "numpy", "opencv-python-headless")
 
 
 def run(cfg: SplitApp) -> None:
@@ -66,7 +74,9 @@ def run(cfg: SplitApp) -> None:
         cfg.max_distance, cfg.max_single_distance, cfg.max_half_distance, cfg.num_tables
     )
     hashes = read_fingerprints(clips, len(columns.recording))
-    parts, halves = _read_parts(clips, hashes.shape, cfg.run) if cfg.find_parts else (None, None)
+    parts, halves = (
+        _read_parts(clips, hashes.shape, work, cfg.run) if cfg.find_parts else (None, None)
+    )
     joined = duplicates.clusters(
         belonging_together(columns),
         hashes,
@@ -114,31 +124,54 @@ def _num_threads(run: Run) -> int:
 
 
 def _read_parts(
-    folder: Path, shape: tuple[int, ...], run: Run
+    folder: Path, shape: tuple[int, ...], work: Path, run: Run
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Hash parts and halves of every clip's picture: uint8 (N, P, 32) and (N, 4, K, 2, 32)."""
+    """Hash parts and halves of every clip's picture: uint8 (N, P, 32) and (N, 4, K, 2, 32).
+
+    They are kept by file, so that a later run looks at new files alone.
+    """
     parts = np.empty((shape[0], fingerprint.NUM_PARTS, fingerprint.HASH_BYTES), np.uint8)
     halves = np.empty((shape[0], 4, *shape[1:]), np.uint8)
+    made_by = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
     done = 0
-    rows = manifest.read_rows(folder / manifest.MANIFEST, Clip)
-    for block in executor.map_blocks(
-        partial(_parts_of, folder),
-        executor.in_blocks(rows, _CLIPS_PER_BLOCK),
-        run,
-        title="split: parts",
-        num_items=shape[0],
-    ):
-        for found in block:
-            if isinstance(found, executor.Lost):
-                raise UserError(f"split: {found.detail}; run it again")
-            parts[done], halves[done] = found
-            done += 1
+    with Kept(work, "split") as kept:
+        names = [_name(file, made_by) for file in _files(folder)]
+        pieces = Pieces(kept, names, partial(_files, folder), _parts_of, run, "split: parts")
+        pieces.make(_FILES_PER_BLOCK)
+        for file, piece in pieces.read():
+            here = slice(done, done + len(file.clips))
+            for found, data in zip((parts, halves), piece.blobs, strict=True):
+                found[here] = np.frombuffer(data, np.uint8).reshape(found[here].shape)
+            done = here.stop
+        kept.trim(run.keep_gb)
     return parts, halves
 
 
-def _parts_of(folder: Path, clip: Clip) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    frames = video.decode(shards.read_clip(folder, clip))
-    return fingerprint.part_hashes(frames), fingerprint.half_hashes(frames)
+@dataclass(frozen=True)
+class FileClips:
+    """Neighbouring clips of one file, and where their shards are."""
+
+    folder: Path
+    clips: Sequence[Clip]
+
+
+def _files(folder: Path) -> Iterator[FileClips]:
+    rows = manifest.read_rows(folder / manifest.MANIFEST, Clip)
+    for _, clips in groupby(rows, lambda clip: (clip.collection, clip.path)):
+        yield FileClips(folder, list(clips))
+
+
+def _name(file: FileClips, made_by: list[str]) -> str:
+    mp4s = [shards.read_clip(file.folder, clip) for clip in file.clips]
+    made_of = [hashlib.sha256(mp4).hexdigest() for mp4 in mp4s]
+    return name_of(file.clips[0].file_sha256, made_by, made_of)
+
+
+def _parts_of(file: FileClips) -> Piece:
+    found = [video.decode(shards.read_clip(file.folder, clip)) for clip in file.clips]
+    parts = [fingerprint.part_hashes(frames) for frames in found]
+    halves = [fingerprint.half_hashes(frames) for frames in found]
+    return Piece(None, [np.stack(parts).tobytes(), np.stack(halves).tobytes()])
 
 
 def _tell_composition(found: Composition, cfg: SplitApp) -> None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from pipeline import engines
-from pipeline.config import SynthesizeApp
+from pipeline.config import Run, SynthesizeApp
 from pipeline.engines.take import Original, Recorded, Take, UnusableDraw
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import executor, manifest, video, workdir
+from pipeline.store.kept import Kept, Piece, write_piece
 
 log = logging.getLogger(__name__)
 
@@ -36,39 +36,49 @@ ENGINES = (
 One that needs more than Discern's own packages has a `missing() -> str | None` too: a line that
 says what is absent, or None.
 """
-_RESULT = "result.json"
+_LIBRARIES = (
+    "albumentations",
+    "av",
+    "embreex",
+    "numba",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "scikit-image",
+    "vizdoom",
+)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One recording to render: what to draw, and the work folder that keeps it."""
+    """One recording to render: what to draw, and where it is kept."""
 
     engine: str
     seed: int
     index: int
     settings: Any
-    folder: Path
+    name: str
+    """Of the piece that it is kept as: of all that it is made from."""
+    path: Path
+    """Of that piece."""
 
 
 def render(draw: Draw) -> None:
-    """Render one draw into its folder: its files and, last, the result that says it is whole."""
+    """Render one draw into its piece: the bytes of its files, and their rows of the index."""
     record: Callable[[int, int, Any], Sequence[Recorded]]
     record = import_module(f"pipeline.engines.{draw.engine}").record
-    shutil.rmtree(draw.folder, ignore_errors=True)
-    draw.folder.mkdir(parents=True)
     rows: list[dict[str, Any]] = []
+    contents: list[bytes] = []
     dropped = ""
     try:
         for recorded in record(draw.seed, draw.index, draw.settings):
             suffix, content = _encoded(recorded)
             row = _index_row(recorded, suffix)
-            (draw.folder / row.path).write_bytes(content)
+            contents.append(content)
             rows.append(asdict(row))
     except UnusableDraw as reason:
-        dropped, rows = str(reason), []
-    partial = draw.folder / f"{_RESULT}.partial"
-    partial.write_text(json.dumps({"dropped": dropped, "rows": rows}))
-    partial.rename(draw.folder / _RESULT)
+        dropped, rows, contents = str(reason), [], []
+    write_piece(draw.path, Piece({"dropped": dropped, "rows": rows}, contents))
 
 
 def _encoded(recorded: Recorded) -> tuple[str, bytes]:
@@ -91,6 +101,7 @@ def _index_row(recorded: Recorded, suffix: str) -> IndexRow:
         recording=recorded.recording,
         discharges_s=recorded.discharges_s,
         authority=recorded.authority,
+        rendered=recorded.rendered,
         viewpoint=recorded.viewpoint,
         notes=recorded.notes,
     )
@@ -99,56 +110,71 @@ def _index_row(recorded: Recorded, suffix: str) -> IndexRow:
 def run(cfg: SynthesizeApp) -> None:
     """Write a collection an engine, and `stats.json`, to `paths.synthetic`.
 
-    Finished recordings stay in the work folder until the stage ends, so a killed run goes on.
+    Recordings are kept, so that a later run, or one that goes on after a kill, renders what is new
+    alone: more recordings, and those of an engine whose settings or code changed.
 
     Raises:
         UserError: an engine dropped more than `max_drop_rate` of its draws.
     """
     stats: dict[str, Any] = {}
-    work = Path(cfg.paths.work, "synthesize")
-    with (
-        workdir.claimed(work, Path(cfg.paths.work)),
-        workdir.replacing(
-            Path(cfg.paths.synthetic), Path(cfg.paths.work), workdir.OUTPUTS["synthesize"]
-        ) as fresh,
+    work = Path(cfg.paths.work)
+    with Kept(work, "synthesize") as kept:
+        with workdir.replacing(
+            Path(cfg.paths.synthetic), work, workdir.OUTPUTS["synthesize"]
+        ) as fresh:
+            for engine in ENGINES:
+                settings = getattr(cfg, engine)
+                if settings.num_recordings == 0:
+                    continue
+                if (absent := _missing(engine)) is not None:
+                    log.warning(
+                        "synthesize: skips %s: %s; then dvc repro -f synthesize", engine, absent
+                    )
+                    stats[engine] = {"skipped": True}
+                    continue
+                draws = _draws(engine, cfg, kept)
+                _render(engine, [draw for draw in draws if draw.name not in kept], cfg.run)
+                stats[engine] = _collect(draws, fresh / engine, kept, cfg.run)
+                drop_rate = 1 - stats[engine]["recordings"] / len(draws)
+                if drop_rate > cfg.max_drop_rate:
+                    raise UserError(
+                        f"{engine}: {drop_rate:.0%} of the draws dropped "
+                        f"({stats[engine]['dropped']}), more than max_drop_rate="
+                        f"{cfg.max_drop_rate}; raise it in conf/synthesize.yaml or mend the engine"
+                    )
+            manifest.write_stats(fresh, stats)
+        kept.trim(cfg.run.keep_gb)
+
+
+def _draws(engine: str, cfg: SynthesizeApp, kept: Kept) -> list[Draw]:
+    settings = getattr(cfg, engine)
+    made_by = [workdir.code_sha256(*_code(engine), "store/video.py"), *map(_version, _LIBRARIES)]
+    of_each = asdict(settings) | {"num_recordings": None}
+    draws = []
+    for index in range(settings.num_recordings):
+        name = workdir.key(engine, cfg.seed, index, of_each, made_by)
+        path = kept.path(name).resolve()
+        draws.append(Draw(engine, cfg.seed, index, settings, name, path))
+    return draws
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def _render(engine: str, draws: Sequence[Draw], run: Run) -> None:
+    for (lost,) in executor.map_blocks(
+        render,
+        executor.in_blocks(draws, 1),
+        run,
+        title=f"synthesize {engine}",
+        num_items=len(draws),
     ):
-        for engine in ENGINES:
-            settings = getattr(cfg, engine)
-            if settings.num_recordings == 0:
-                continue
-            if (absent := _missing(engine)) is not None:
-                log.warning(
-                    "synthesize: skips %s: %s; then dvc repro -f synthesize", engine, absent
-                )
-                stats[engine] = {"skipped": True}
-                continue
-            code = workdir.code_sha256(*_code(engine), "store/video.py")
-            looks = asdict(settings) | {"num_recordings": None}
-            finished = work / engine / workdir.key(cfg.seed, looks, code)
-            draws = [
-                Draw(engine, cfg.seed, index, settings, finished / f"{index:06d}")
-                for index in range(settings.num_recordings)
-            ]
-            todo = [draw for draw in draws if not (draw.folder / _RESULT).is_file()]
-            for (lost,) in executor.map_blocks(
-                render,
-                executor.in_blocks(todo, 1),
-                cfg.run,
-                title=f"synthesize {engine}",
-                num_items=len(todo),
-            ):
-                if isinstance(lost, executor.Lost):
-                    raise UserError(f"{engine}: a worker was lost ({lost.detail}); run it again")
-            stats[engine] = _collect(draws, fresh / engine)
-            drop_rate = 1 - stats[engine]["recordings"] / len(draws)
-            if drop_rate > cfg.max_drop_rate:
-                raise UserError(
-                    f"{engine}: {drop_rate:.0%} of the draws dropped "
-                    f"({stats[engine]['dropped']}), more than max_drop_rate={cfg.max_drop_rate}; "
-                    "raise it in conf/synthesize.yaml or mend the engine"
-                )
-        manifest.write_stats(fresh, stats)
-    shutil.rmtree(work, ignore_errors=True)
+        if isinstance(lost, executor.Lost):
+            raise UserError(f"{engine}: a worker was lost ({lost.detail}); run it again")
 
 
 def _code(engine: str) -> list[str]:
@@ -165,16 +191,22 @@ def _missing(engine: str) -> str | None:
     return None if missing is None else missing()
 
 
-def _collect(draws: Sequence[Draw], folder: Path) -> dict[str, Any]:
+def _collect(draws: Sequence[Draw], folder: Path, kept: Kept, run: Run) -> dict[str, Any]:
     folder.mkdir()
     rows: list[IndexRow] = []
     dropped: Counter[str] = Counter()
     for draw in draws:
-        result = json.loads((draw.folder / _RESULT).read_text())
-        if result["dropped"]:
-            dropped[result["dropped"]] += 1
-        for row in result["rows"]:
-            shutil.copyfile(draw.folder / row["path"], folder / row["path"])
+        piece = kept.read(draw.name)
+        if piece is None:
+            log.warning("%s: what was kept of draw %d is damaged", draw.engine, draw.index)
+            _render(draw.engine, [draw], run)
+            piece = kept.read(draw.name)
+            if piece is None:
+                raise UserError(f"{draw.path}: cannot be read back; look at the disk")
+        if piece.header["dropped"]:
+            dropped[piece.header["dropped"]] += 1
+        for row, content in zip(piece.header["rows"], piece.blobs, strict=True):
+            (folder / row["path"]).write_bytes(content)
             rows.append(IndexRow(**{**row, "discharges_s": tuple(row["discharges_s"])}))
     write_index(folder, rows)
     files = Counter(f"{row.origin} {'discharge' if row.discharge else 'none'}" for row in rows)

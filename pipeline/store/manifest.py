@@ -6,7 +6,6 @@ Tables are written and read in batches, so that memory does not grow with the nu
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -74,6 +73,10 @@ class Clip:
     (its last picture is held), `still`; in sorted order."""
     variant: str | None = None
     """JSON of every augmentation parameter."""
+    file_sha256: str = ""
+    """Of the file that it was cut from."""
+    rendered: bool = False
+    """Whether a computer made an imitation of what the origin names, as the index says."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ class File:
     num_clips: int = 0
     reject: str | None = None
     """The reason code of the row in the rejects, where there is one."""
+    rendered: bool = False
+    """As the index says."""
 
 
 @dataclass(frozen=True)
@@ -137,15 +142,6 @@ def _schema(row_type: type) -> pa.Schema:
         kind, _, null = str(f.type).partition(" | ")
         columns.append(pa.field(f.name, _ARROW[kind], nullable=bool(null)))
     return pa.schema(columns)
-
-
-def is_rendered(authority: str) -> bool:
-    """Whether a computer made an imitation of what the origin names, in whole or in part.
-
-    Ray-traced people, as real, as game or as film, are rendered; a game engine's picture of its
-    game and a photograph as it is are not. `authority` says so ("rendered by ...").
-    """
-    return re.search(r"\brendered by\b", authority, re.IGNORECASE) is not None
 
 
 def class_index(origin: str, discharge: bool) -> int:

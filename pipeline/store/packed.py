@@ -23,7 +23,7 @@ from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.store import manifest, shards, storage, video
 from pipeline.store.cache import Cache
-from pipeline.store.shards import Place, Shards
+from pipeline.store.shards import Extent, Shards
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ INDEX_SCHEMA = pa.schema(
             "start_s": pa.float64(),
             "licence": pa.string(),
             "authority": pa.string(),
+            "rendered": pa.bool_(),
             # Of the stored bytes, so that the hash of the index is one of the pixels too.
             "sha256": pa.string(),
             "shard": pa.string(),
@@ -69,32 +70,32 @@ class Samples:
     shape: tuple[int, int, int, int]
     """(T, H, W, 3) of every sample."""
 
-    def read_into(self, place: Place, frames: NDArray[np.uint8]) -> None:
-        """Read the sample at `place` into `frames`, uint8 of `shape`, contiguous.
+    def read_into(self, extent: Extent, frames: NDArray[np.uint8]) -> None:
+        """Read the sample at `extent` into `frames`, uint8 of `shape`, contiguous.
 
         Raises:
             UserError: the shard is missing, truncated or no clip of that shape.
         """
-        if place.shard.endswith(shards.RAW):
-            self.shards.read_into(place, frames.data.cast("B"))
+        if extent.shard.endswith(shards.RAW):
+            self.shards.read_into(extent, frames.data.cast("B"))
         else:
-            frames[:] = self._decoded(place)
+            frames[:] = self._decoded(extent)
 
-    def read(self, place: Place) -> NDArray[np.uint8]:
-        """The sample at `place` as uint8 (T, H, W, 3) RGB; raises as `read_into` does."""
+    def read(self, extent: Extent) -> NDArray[np.uint8]:
+        """The sample at `extent` as uint8 (T, H, W, 3) RGB; raises as `read_into` does."""
         frames = np.empty(self.shape, np.uint8)
-        self.read_into(place, frames)
+        self.read_into(extent, frames)
         return frames
 
-    def _decoded(self, place: Place) -> video.Frames:
-        data = self.shards.read(place)
-        at = f"{self.shards.place}/{place.shard}"
+    def _decoded(self, extent: Extent) -> video.Frames:
+        data = self.shards.read(extent)
+        at = f"{self.shards.root}/{extent.shard}"
         if data[4:8] != b"ftyp":
-            raise UserError(f"{at}: no clip at byte {place.offset}; run dvc checkout or dvc repro")
+            raise UserError(f"{at}: no clip at byte {extent.offset}; run dvc checkout or dvc repro")
         frames = video.decode(bytes(data))
         if frames.shape != self.shape:
             raise UserError(
-                f"{at}: {frames.shape} instead of {self.shape} at byte {place.offset}; "
+                f"{at}: {frames.shape} instead of {self.shape} at byte {extent.offset}; "
                 "run dvc repro pack"
             )
         return frames
@@ -138,10 +139,10 @@ class Packed:
         names = encoded.dictionary.to_pylist()
         return cls(place, table, digest, clip, Samples(reader, shape), names, places)
 
-    def at(self, i: int) -> Place:
+    def at(self, i: int) -> Extent:
         """Where the bytes of sample `i` are."""
         shard, offset, size = self.places[i].tolist()
-        return Place(self.names[shard], offset, size)
+        return Extent(self.names[shard], offset, size)
 
     def read(self, i: int) -> NDArray[np.uint8]:
         """Sample `i` as uint8 (T, H, W, 3) RGB.

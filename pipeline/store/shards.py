@@ -7,20 +7,20 @@ import os
 import shutil
 import tarfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.store.manifest import MANIFEST, Clip, read_rows
+from pipeline.store.manifest import Clip
 
 TAR, RAW = ".tar", ".raw"
 
 
 @dataclass(frozen=True)
-class Place:
+class Extent:
     """Where the bytes of one member are: `shard[offset : offset + size]`."""
 
     shard: str
@@ -49,7 +49,7 @@ class ShardWriter:
         if self._tar is not None:
             self._tar.close()
 
-    def add(self, clip_id: str, mp4: bytes) -> Place:
+    def add(self, clip_id: str, mp4: bytes) -> Extent:
         """Append `<clip_id>.mp4`; returns where its bytes lie."""
         shard = shard_name(self._num_members // self._clips_per_shard, TAR)
         if self._num_members % self._clips_per_shard == 0:
@@ -64,7 +64,7 @@ class ShardWriter:
         offset = self._tar.offset + tarfile.BLOCKSIZE
         self._tar.addfile(member, io.BytesIO(mp4))
         self._num_members += 1
-        return Place(shard, offset, len(mp4))
+        return Extent(shard, offset, len(mp4))
 
 
 class RawWriter:
@@ -85,28 +85,11 @@ class RawWriter:
     ) -> None:
         self._file.close()
 
-    def add(self, clip_id: str, data: bytes) -> Place:
+    def add(self, clip_id: str, data: bytes) -> Extent:
         """Append the bytes of a clip; returns where they lie."""
         offset = self._file.tell()
         self._file.write(data)
-        return Place(self._shard, offset, len(data))
-
-
-def gather(blocks: Iterable[Path], target: Path) -> Iterator[Clip]:
-    """Put the shards of finished blocks into `target`, numbered on, and yield their clips.
-
-    A block is a folder with shards and their manifest. Its shards are linked, not moved: should
-    this run be killed, the next one finds the blocks whole.
-    """
-    number = 0
-    for block in blocks:
-        names: dict[str, str] = {}
-        for clip in read_rows(block / MANIFEST, Clip):
-            if clip.shard not in names:
-                names[clip.shard] = shard_name(number, TAR)
-                link(block / clip.shard, target / names[clip.shard])
-                number += 1
-            yield replace(clip, shard=names[clip.shard])
+        return Extent(self._shard, offset, len(data))
 
 
 def shard_name(number: int, suffix: str) -> str:
@@ -128,38 +111,38 @@ class Shards:
     Forked and pickled copies are independent of each other.
     """
 
-    def __init__(self, place: str, open_shard: Callable[[str], int], num_open: int) -> None:
-        """Read shards of `place`, a name for messages, which `open_shard(name)` opens."""
-        self.place = place
+    def __init__(self, root: str, open_shard: Callable[[str], int], num_open: int) -> None:
+        """Read shards of `root`, a name for messages, which `open_shard(name)` opens."""
+        self.root = root
         self._open_shard = open_shard
         self._num_open = num_open
         self._handles: OrderedDict[str, int] = OrderedDict()
 
-    def read(self, place: Place) -> bytearray:
+    def read(self, extent: Extent) -> bytearray:
         """The bytes of one member.
 
         Raises:
             UserError: the shard is missing or ends before the member does.
         """
-        data = bytearray(place.size)
-        self.read_into(place, memoryview(data))
+        data = bytearray(extent.size)
+        self.read_into(extent, memoryview(data))
         return data
 
-    def read_into(self, place: Place, target: memoryview) -> None:
+    def read_into(self, extent: Extent, target: memoryview) -> None:
         """Read the bytes of one member straight to where they are wanted.
 
         Raises:
             UserError: the shard is missing or ends before the member does.
         """
-        assert target.nbytes == place.size, (target.nbytes, place)
-        handle = self._handle(place.shard)
+        assert target.nbytes == extent.size, (target.nbytes, extent)
+        handle = self._handle(extent.shard)
         done = 0
-        while done < place.size:
-            read = os.preadv(handle, [target[done:]], place.offset + done)
+        while done < extent.size:
+            read = os.preadv(handle, [target[done:]], extent.offset + done)
             if read == 0:
                 raise UserError(
-                    f"{self.place}/{place.shard}: truncated or changed, it ends before bytes "
-                    f"{place.offset}-{place.offset + place.size}; run dvc checkout or dvc repro"
+                    f"{self.root}/{extent.shard}: truncated or changed, it ends before bytes "
+                    f"{extent.offset}-{extent.offset + extent.size}; run dvc checkout or dvc repro"
                 )
             done += read
 

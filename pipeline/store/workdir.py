@@ -25,7 +25,6 @@ from pipeline.system import interrupts
 PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = (".c", ".css", ".j2", ".js", ".py")
 LOCKS = "locks"
-"""The folder of a work folder in which the locks of running processes lie."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Errors of file systems without locks, where nothing can be told."""
 

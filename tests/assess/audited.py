@@ -64,6 +64,7 @@ def project() -> Project:
                 RENDERED,
                 sha256=f"{len(made.files):064x}",
                 num_clips=2,
+                rendered=True,
             )
             made.files.append(file)
             for window in range(2):
@@ -102,6 +103,7 @@ def _clip(file: File, number: int, window: int, split: str, discharge: bool) -> 
         discharge=discharge,
         licence=file.licence,
         authority=file.authority,
+        rendered=file.rendered,
         viewpoint="body",
         pixels_sha256=f"pixels-{number}",
         shard="shard-00000.tar",
@@ -127,16 +129,16 @@ def write(made: Project, root: Path) -> Evidence:
     audit = {"max_distance": 50, "max_single_distance": 40}
     (places.splits / "audit.json").write_text(json.dumps(audit))
     counts: dict[str, Counter[str]] = {}
-    footage: dict[tuple[str, ...], Counter[str]] = {}
+    footage: dict[tuple[str | bool, ...], Counter[str]] = {}
     for clip in made.clips:
         if clip.split is not None:
             kind = CLASSES[class_index(clip.origin, bool(clip.discharge))]
             counts.setdefault(clip.split, Counter())[kind] += 1
-            key = (clip.source, clip.origin, clip.licence, clip.authority)
+            key = (clip.source, clip.origin, clip.licence, clip.authority, clip.rendered)
             footage.setdefault(key, Counter())[clip.split] += 1
     manifest.write_stats(places.splits, {"clips": counts})
     card = [
-        dict(zip(("source", "origin", "licence", "authority"), key, strict=True))
+        dict(zip(("source", "origin", "licence", "authority", "rendered"), key, strict=True))
         | {"train": n["train"], "val": n["val"]}
         for key, n in footage.items()
     ]

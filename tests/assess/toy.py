@@ -54,6 +54,7 @@ def clips(
             "start_s": float(clip),
             "licence": "CC0-1.0",
             "authority": source.authority,
+            "rendered": source.authority == RENDERED,
         }
         for source in sources
         for number in range(source.num_shooting + source.num_other)

@@ -134,7 +134,12 @@ def test_ingest_refuses_what_was_forgotten_under_any_name(
     compose: Callable[..., App], small_collection: Path
 ) -> None:
     cfg: Any = compose("ingest", "max_reject_rate=0")
+    ingest.run(cfg)
+    kept = Path(cfg.paths.work) / "kept" / "ingest"
+    pattern = f"*/{file_sha256(small_collection / 'real-0-1.mp4')[:32]}-*"
+    assert list(kept.glob(pattern))
     forget.run("small/real-0-1.mp4", cfg)
+    assert not list(kept.glob(pattern)), "it goes at once"
     shutil.copy(small_collection / "real-0-1.mp4", small_collection / "again.mp4")
     rows = read_index(small_collection)
     write_index(small_collection, [*rows, replace(rows[0], path="again.mp4", recording="again")])

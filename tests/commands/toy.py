@@ -38,6 +38,7 @@ def clip(file: File, number: int, **changes: object) -> Clip:
             discharge=False,
             licence=file.licence,
             authority=file.authority,
+            rendered=file.rendered,
             pixels_sha256=f"{clip_id}p",
             shard="shard-000000.tar",
             offset=512 * number,
@@ -117,6 +118,7 @@ def write_rest(paths: Paths) -> None:
     samples = [
         {
             **dict.fromkeys(INDEX_SCHEMA.names, "-"),
+            "rendered": False,
             "sample_id": sample_id,
             "clip_id": CLIPS[0].clip_id,
             "recording": ROOF.recording,

@@ -8,7 +8,6 @@ from pipeline.engines.location import record
 from pipeline.engines.render.script import LOCATIONS, NUM_CELLS, SCENES, write_script
 from pipeline.engines.render.world.location import PLACES
 from pipeline.engines.take import Take
-from pipeline.store.manifest import is_rendered
 from tests.engines.rendered import digest, digest_of_another_process, first_kept
 
 SEED = 5
@@ -41,7 +40,7 @@ def test_one_scene_is_filmed_as_real_and_as_film(firing):
 def test_it_says_what_is_photographed_and_what_rendered(firing):
     for take in firing:
         assert "photograph" in take.authority
-        assert is_rendered(take.authority)
+        assert take.rendered
         assert take.licence == "CC0-1.0"
         words = dict(word.split("=") for word in take.notes.split(", ") if "=" in word)
         assert words["scene"] in ("indoor", "outdoor")

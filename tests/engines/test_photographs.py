@@ -54,7 +54,7 @@ def test_what_it_says_of_itself(takes) -> None:
         assert take.source.startswith("photograph-")
         assert "photograph" in take.authority
         assert "only the camera" in take.authority
-        assert "rendered by" not in take.authority
+        assert not take.rendered
         assert take.viewpoint in ("fixed", "hand-held", "body")
         assert take.name == take.recording
     assert {take.viewpoint for take in takes} == {"fixed", "hand-held", "body"}

@@ -197,3 +197,16 @@ def test_an_index_of_a_spreadsheet_is_one_mistake(tmp_path: Path) -> None:
 
 def test_the_shared_footage_has_a_good_index(footage: Path) -> None:
     assert {row.origin for row in read_index(footage)} == {"real", "game", "film"}
+
+
+def test_what_was_rendered_is_a_column_that_may_be_missing_or_empty(tmp_path: Path) -> None:
+    assert [row.rendered for row in rows_of(tmp_path, "a.mp4,real,s,1,CC0,")] == [False]
+    header = "path,origin,source,discharge,licence,rendered\n"
+    write(tmp_path, f"{header}a.mp4,real,s,1,CC0,1\nb.mp4,real,s,1,CC0,0\nc.mp4,real,s,1,CC0,\n")
+    rows = read_index(tmp_path)
+    assert [row.rendered for row in rows] == [True, False, False]
+    write_index(tmp_path, rows)
+    assert read_index(tmp_path) == rows
+    write(tmp_path, f"{header}a.mp4,real,s,1,CC0,yes\n")
+    with pytest.raises(UserError, match="column rendered: 'yes' is neither 0 nor 1; write 1"):
+        read_index(tmp_path)

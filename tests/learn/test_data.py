@@ -18,7 +18,7 @@ from pipeline.store.manifest import CLASSES, class_index
 from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.toy import write_toy
 
-AUTHORITIES = {"real-0": "City Police", "game-1": "Rendered by an engine"}
+AUTHORITIES = {"real-0": "City Police"}
 RUN = Run("serial", 0, "cpu", math.inf, "disabled", False)
 
 
@@ -129,18 +129,20 @@ def test_footage_is_counted_by_who_gave_it(tmp_path: Path) -> None:
     for number, row in enumerate(index):
         row["licence"] = "internal" if row["origin"] == "real" else "CC0-1.0"
         row["authority"] = AUTHORITIES.get(row["source"], "")
+        row["rendered"] = row["source"] == "game-1"
         row["variant"] = "{}" if number < 4 else None
     pq.write_table(pa.Table.from_pylist(index[::-1], INDEX_SCHEMA), folder / INDEX)
     cfg = app.compose("train", "rendered_weight.origin=0.25")
     assert isinstance(cfg, TrainApp)
     rows = PackedData(Packed.open(folder, tmp_path), cfg, RUN).footage()
     assert [tuple(row.values()) for row in rows] == [
-        ("game-0", "game", "CC0-1.0", "", 6, 4, 1.0),
-        ("game-1", "game", "CC0-1.0", "Rendered by an engine", 8, 4, 0.25),
-        ("real-0", "real", "internal", "City Police", 6, 4, 1.0),
-        ("real-1", "real", "internal", "", 8, 4, 1.0),
+        ("game-0", "game", "CC0-1.0", "", False, 6, 4, 1.0),
+        ("game-1", "game", "CC0-1.0", "", True, 8, 4, 0.25),
+        ("real-0", "real", "internal", "City Police", False, 6, 4, 1.0),
+        ("real-1", "real", "internal", "", False, 8, 4, 1.0),
     ]
-    names = ["source", "origin", "licence", "authority", "train", "val", "origin_weight"]
+    names = ["source", "origin", "licence", "authority", "rendered"]
+    names += ["train", "val", "origin_weight"]
     assert list(rows[0]) == names
 
 

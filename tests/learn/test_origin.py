@@ -58,7 +58,7 @@ class Project:
         place = write_toy(folder / "packed", num_train=64, num_val=16)
         rows = pq.read_table(place / INDEX).to_pylist()
         for row in rows:
-            row["authority"] = "rendered by an engine" if row["source"] in rendered else ""
+            row["rendered"] = row["source"] in rendered
         pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), place / INDEX)
         self.rows = rows
         self.packed = Packed.open(place, folder)
@@ -73,7 +73,7 @@ class Project:
 
     def views(self, number: int) -> np.ndarray:
         row, rng = self.rows[number], np.random.default_rng(number)
-        sign = 1 if (row["origin"] == "real") == (row["authority"] == "") else -1
+        sign = 1 if (row["origin"] == "real") == (not row["rendered"]) else -1
         return rng.normal(0, 1, (2, 3)) + np.array([sign, 0, 0])
 
     def fitted(self, *overrides: str) -> tuple[OriginNet, np.ndarray]:

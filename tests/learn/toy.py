@@ -46,6 +46,7 @@ def write_toy(
                     "sample_id": f"{split}-{number}",
                     "clip_id": f"{split}-{number}",
                     "variant": None,
+                    "rendered": False,
                     "source": f"{origin}-{number // 4 % 2}",
                     "origin": origin,
                     "recording": f"{split}-{number}",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -112,7 +113,8 @@ def test_workers_and_blocks_do_not_change_a_byte(
 ) -> None:
     augment.run(compose("augment"))
     first = outputs(tmp_path)
-    augment.run(compose("augment", "run.executor=processes", "run.num_workers=2"))
+    workers = ("run.executor=processes", "run.num_workers=2")
+    augment.run(compose("augment", *workers, f"paths.work={tmp_path / 'other'}"))
     assert outputs(tmp_path) == first
     rows = {c.clip_id: (c.variant, c.pixels_sha256) for c in parents_and_variants(tmp_path)[1]}
     augment.run(compose("augment", "shard_clips=5"))
@@ -239,6 +241,36 @@ def test_stats_count_variants_and_transforms_by_split(
     _, variants = parents_and_variants(tmp_path)
     assert stats["variants"] == Counter(c.split for c in variants)
     assert sum(stats["applied"]["test"].values()) == stats["variants"]["test"]
+
+
+def test_only_what_is_new_is_made_and_all_comes_out_as_from_nothing(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_clips(tmp_path, ["train", "test", "val", "test"])
+    clips = manifest.read_manifest(tmp_path / "splits")
+
+    def augments_as_from_nothing(*overrides: str) -> str:
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            augment.run(compose("augment", "variants_per_clip=1", *overrides))
+        said, found = caplog.messages[-1], outputs(tmp_path)
+        augment.run(
+            compose("augment", "variants_per_clip=1", *overrides, f"paths.work={tmp_path / 'x'}")
+        )
+        shutil.rmtree(tmp_path / "x")
+        assert outputs(tmp_path) == found
+        return said
+
+    table = tmp_path / "splits" / manifest.MANIFEST
+    manifest.write_rows(table, Clip, clips[1:])
+    assert augments_as_from_nothing() == "augment: 6 variants, 6 of them new"
+    manifest.write_rows(table, Clip, [clips[0], *(replace(c, notes="x") for c in clips[1:])])
+    assert augments_as_from_nothing() == "augment: 7 variants, 1 of them new"
+    assert augments_as_from_nothing("variants_per_clip=2") == "augment: 8 variants, 1 of them new"
+    assert augments_as_from_nothing("shard_clips=2") == "augment: 7 variants, 0 of them new"
+    for piece in (tmp_path / "work" / "kept" / "augment").glob("*/*"):
+        piece.write_bytes(piece.read_bytes()[:-1])
+    assert augments_as_from_nothing() == "augment: 7 variants, 0 of them new"
 
 
 def test_a_truncated_shard_is_an_error_and_earlier_variants_stay(

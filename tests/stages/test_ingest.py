@@ -75,8 +75,8 @@ def test_one_and_two_workers_write_the_same_bytes(
 ) -> None:
     outputs = []
     for workers in (1, 2):
-        cfg = compose("ingest", "run.executor=processes", f"run.num_workers={workers}")
-        ingest.run(cfg)
+        run = ["run.executor=processes", f"run.num_workers={workers}"]
+        ingest.run(compose("ingest", *run, f"paths.work={tmp_path / str(workers)}"))
         outputs.append({f.name: f.read_bytes() for f in (tmp_path / "clips").iterdir()})
     assert outputs[0] == outputs[1]
 

@@ -7,7 +7,7 @@ import shutil
 import tarfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import App
+from pipeline.config import App, ClipFormat
 from pipeline.errors import UserError
 from pipeline.stages import augment, ingest, pack, split
 from pipeline.store import manifest, shards, video
+from pipeline.store.manifest import Clip
 from pipeline.store.packed import ENCODINGS, INDEX, Packed
+from tests.conftest import moving_frames
+from tests.rows import clip_row
 
 
 @pytest.fixture
@@ -68,6 +71,7 @@ def test_one_and_two_workers_write_the_same_bytes(
     outputs = []
     for workers in (1, 2):
         run = ["run.executor=processes", f"run.num_workers={workers}"]
+        run.append(f"paths.work={tmp_path / str(workers)}")
         pack.run(compose("pack", f"encoding={encoding}", "shard_samples=7", *run))
         outputs.append({f.name: f.read_bytes() for f in (tmp_path / "packed").iterdir()})
     assert outputs[0] == outputs[1]
@@ -87,7 +91,7 @@ def test_h264_shards_hold_the_bytes_of_the_clips_and_are_tars(
     for shard in sorted((tmp_path / "packed").glob("shard-*.tar")):
         with tarfile.open(shard) as tar:
             members = tar.getmembers()
-            assert len(members) == 7 or shard.name == rows[-1]["shard"]
+            assert 2 <= len(members) <= 7 or shard.name == rows[-1]["shard"]
             for member in members:
                 found[member.name] = tar.extractfile(member).read()  # type: ignore[union-attr]
     assert list(found) == [f"{row['sample_id']}.mp4" for row in rows]
@@ -98,7 +102,7 @@ def test_h264_shards_hold_the_bytes_of_the_clips_and_are_tars(
         assert row["sha256"] == hashlib.sha256(mp4).hexdigest()
 
 
-def test_a_shard_holds_so_many_samples_and_takes_no_room_twice(
+def test_a_shard_holds_so_many_samples_at_most_and_takes_no_room_twice(
     compose: Callable[..., App],
     augmented: None,
     tmp_path: Path,
@@ -110,9 +114,8 @@ def test_a_shard_holds_so_many_samples_and_takes_no_room_twice(
     rows = pq.read_table(tmp_path / "packed" / INDEX).to_pylist()
     counts = Counter(row["shard"] for row in rows)
     assert sorted(counts) == links
-    assert {counts[name] for name in links[:-1]} == {5}
-    assert all((tmp_path / "packed" / name).stat().st_nlink == 1 for name in links)
-    assert not list((tmp_path / "work" / "pack").iterdir())
+    assert all(2 <= counts[name] <= 5 for name in links[:-1])
+    assert all((tmp_path / "packed" / name).stat().st_nlink == 2 for name in links)
 
 
 def test_finished_shards_are_kept_when_a_run_fails(
@@ -123,7 +126,8 @@ def test_finished_shards_are_kept_when_a_run_fails(
 ) -> None:
     pack.run(compose("pack", "shard_samples=5"))
     whole = {f.name: f.read_bytes() for f in (tmp_path / "packed").iterdir()}
-    shutil.rmtree(tmp_path / "packed")
+    for name in ("packed", "work"):
+        shutil.rmtree(tmp_path / name)
     decoded = []
 
     def decode(mp4: bytes) -> video.Frames:
@@ -143,7 +147,7 @@ def test_finished_shards_are_kept_when_a_run_fails(
     with monkeypatch.context() as patch:
         patch.setattr(video, "decode", lambda mp4: (decoded.append(mp4), original(mp4))[1])
         pack.run(compose("pack", "shard_samples=5"))
-    assert len(decoded) == num_rows - 10
+    assert num_rows - 12 <= len(decoded) < num_rows - 6, "at most the block of the failure again"
     assert {f.name: f.read_bytes() for f in (tmp_path / "packed").iterdir()} == whole
 
 
@@ -154,6 +158,73 @@ def test_another_encoding_packs_anew(
         pack.run(compose("pack", f"encoding={encoding}"))
         suffixes = {path.suffix for path in (tmp_path / "packed").glob("shard-*")}
         assert suffixes == {ENCODINGS[encoding]}
+
+
+def test_only_shards_with_new_clips_are_packed_and_all_comes_out_as_from_nothing(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = write_clips(tmp_path, 60)
+
+    def packs_as_from_nothing() -> int:
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            pack.run(compose("pack", "shard_samples=12"))
+        num_new = int(caplog.messages[-1].split(", ")[-1].split()[0])
+        shutil.rmtree(tmp_path / "fresh", ignore_errors=True)
+        fresh = (f"paths.{name}={tmp_path / 'fresh' / name}" for name in ("packed", "work"))
+        pack.run(compose("pack", "shard_samples=12", *fresh))
+        found, expected = (
+            {f.name: f.read_bytes() for f in folder.iterdir()}
+            for folder in (tmp_path / "packed", tmp_path / "fresh" / "packed")
+        )
+        assert found == expected
+        return num_new
+
+    table = tmp_path / "splits" / manifest.MANIFEST
+    manifest.write_rows(table, Clip, clips[1:])
+    assert packs_as_from_nothing() > 6
+    manifest.write_rows(table, Clip, clips)
+    assert packs_as_from_nothing() <= 3
+    manifest.write_rows(table, Clip, [replace(clip, discharge=True) for clip in clips])
+    assert packs_as_from_nothing() == 0
+    manifest.write_rows(table, Clip, [*clips[:30], *clips[31:]])
+    assert packs_as_from_nothing() <= 3
+    (shard, *_) = (tmp_path / "work" / "kept" / "pack").glob("*/*/shard-00000.raw")
+    shard.write_bytes(bytes(shard.stat().st_size))
+    assert packs_as_from_nothing() == 0
+
+
+def write_clips(folder: Path, num_clips: int) -> list[Clip]:
+    """What ingest, split and augment leave of so many clips without variants."""
+    for name in ("clips", "splits", "augmented"):
+        (folder / name).mkdir()
+    form = ClipFormat(num_frames=2, size=32, fps=15, crf=18)
+    clips = []
+    with shards.ShardWriter(folder / "clips", 100) as tar:
+        for number in range(num_clips):
+            clip_id = hashlib.sha256(bytes([number])).hexdigest()[:16]
+            mp4 = video.encode(moving_frames(number, form.num_frames, form.size), form.fps)
+            clip = clip_row(
+                clip_id=clip_id,
+                collection="small",
+                path=f"{number}.mp4",
+                source="source",
+                origin="real",
+                recording=f"small/{number}",
+                start_s=0.0,
+                box="0,0,64,64",
+                discharge=False,
+                licence="CC0-1.0",
+                authority="",
+                split="train",
+                cluster=f"small/{number}",
+                file_sha256=f"{number:064x}",
+                **asdict(tar.add(clip_id, mp4)),
+            )
+            clips.append(clip)
+    manifest.write_format(folder / "clips", form)
+    manifest.write_rows(folder / "augmented" / manifest.MANIFEST, Clip, [])
+    return clips
 
 
 def test_an_unknown_encoding_is_an_error(compose: Callable[..., App]) -> None:

@@ -125,8 +125,11 @@ def test_variants_are_probed_where_they_are_trained_on_and_not_in_the_test_set(
     compose: Callable[..., App], tmp_path: Path
 ) -> None:
     outputs(tmp_path)
+    for reads in ("train.use_variants=true", "train.origin.use_variants=true"):
+        metrics = probed(compose, reads)
+        assert metrics["train"]["samples"] == 2 * (NUM_CLIPS - 4)
     metrics = probed(compose)
-    assert (metrics["train"]["samples"], metrics["train"]["sources"]) == (2 * (NUM_CLIPS - 4), 4)
+    assert (metrics["train"]["samples"], metrics["train"]["sources"]) == (NUM_CLIPS - 4, 4)
     assert metrics["test"]["samples"] == 2
     assert metrics["test"]["auroc"] == {}, "one origin is nothing to tell from another"
 

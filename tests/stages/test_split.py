@@ -146,7 +146,7 @@ def test_why_a_clip_serves_no_split_is_kept_or_said(
 
 
 def test_a_cropped_and_a_covered_copy_stay_with_the_clip(
-    compose: Callable[..., App], tmp_path: Path
+    compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import cv2
 
@@ -175,6 +175,14 @@ def test_a_cropped_and_a_covered_copy_stay_with_the_clip(
     cluster = {c.recording: c.cluster for c in manifest.read_manifest(tmp_path / "splits")}
     assert (cluster["c/5"], cluster["c/9"]) == ("c/0", "c/2")
     assert len(set(cluster.values())) == 10
+    before = (tmp_path / "splits" / MANIFEST).read_bytes()
+
+    def decode(mp4: bytes) -> None:
+        raise AssertionError("what its parts look like was kept")
+
+    monkeypatch.setattr(video, "decode", decode)
+    run(compose, "find_parts=true")
+    assert (tmp_path / "splits" / MANIFEST).read_bytes() == before
 
 
 def test_the_same_clips_give_the_same_bytes_after_a_kill(

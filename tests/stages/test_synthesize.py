@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -89,6 +90,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     cfg = compose("synthesize", *FOUR)
     synthesize.run(cfg)
     undisturbed = files(tmp_path / "synthetic")
+    shutil.rmtree(tmp_path / "work")
     rendered.clear()
 
     with monkeypatch.context() as patch:
@@ -100,6 +102,38 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     synthesize.run(cfg)
     assert rendered == [0, 1, 2, 3, 0, 1], "only the second engine is left to render"
     assert files(tmp_path / "synthetic") == undisturbed
+
+
+def test_only_what_is_new_is_rendered_and_all_comes_out_as_from_nothing(
+    compose: Callable[..., App],
+    rendered: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def renders_as_from_nothing(*overrides: str) -> list[int]:
+        rendered.clear()
+        synthesize.run(compose("synthesize", *overrides, "max_drop_rate=0.5"))
+        new, found = [*rendered], files(tmp_path / "synthetic")
+        fresh = f"paths.work={tmp_path / 'fresh'}"
+        synthesize.run(compose("synthesize", *overrides, "max_drop_rate=0.5", fresh))
+        shutil.rmtree(tmp_path / "fresh")
+        assert files(tmp_path / "synthetic") == found
+        return new
+
+    assert renders_as_from_nothing(*only(bodycam=2)) == [0, 1]
+    assert renders_as_from_nothing(*only(bodycam=3, vizdoom=1)) == [2, 0]
+    assert renders_as_from_nothing(*only(bodycam=4, vizdoom=1), "vizdoom.duration_s=3") == [3, 0]
+    assert renders_as_from_nothing(*only(bodycam=2)) == []
+    code = synthesize.workdir.code_sha256
+    monkeypatch.setattr(
+        synthesize.workdir,
+        "code_sha256",
+        lambda *places: code(*places) + "changed" * ("engines/vizdoom" in places),
+    )
+    assert renders_as_from_nothing(*only(bodycam=2, vizdoom=1)) == [0]
+    for piece in (tmp_path / "work" / "kept" / "synthesize").glob("*/*"):
+        piece.write_bytes(piece.read_bytes()[:-1])
+    assert renders_as_from_nothing(*only(bodycam=2)) == [0, 1], "damaged ones are made anew"
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ from pipeline.store.manifest import (
     Clip,
     Reject,
     class_index,
-    is_rendered,
     read_rows,
     write_rows,
 )
@@ -87,20 +86,6 @@ def test_a_missing_or_broken_manifest_is_a_clear_error(tmp_path: Path) -> None:
     write_rows(tmp_path / MANIFEST, Reject, [])
     with pytest.raises(UserError, match="another version"):
         manifest.read_manifest(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("authority", "says"),
-    [
-        ("rendered by an engine", True),
-        ("people Rendered by Discern before photographs", True),
-        ("surrendered by the owner of the shop", False),
-        ("photographs by many hands", False),
-        ("", False),
-    ],
-)
-def test_an_imitation_says_of_itself_that_it_was_rendered(authority: str, says: bool) -> None:
-    assert is_rendered(authority) is says
 
 
 @pytest.mark.parametrize("origin", ["real", "game", "film", "generated"])

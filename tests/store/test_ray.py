@@ -82,24 +82,24 @@ def test_a_node_killed_in_the_middle_does_not_change_a_byte(
         }
 
     local = run_all("serial")
-    for output in stages:
+    for output in (*stages, "work"):
         shutil.rmtree(tmp_path / output)
     node = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     killed_with: list[int] = []
 
-    def kill_the_node_once_blocks_are_finished() -> None:
+    def kill_the_node_once_files_are_finished() -> None:
         while True:
-            blocks = [p for p in (tmp_path / "work").glob("ingest/*/*") if p.is_dir()]
-            if len(blocks) >= 2:
+            kept = list((tmp_path / "work").glob("kept/ingest/*/*"))
+            if len(kept) >= 4:
                 cluster.remove_node(node, allow_graceful=False)
-                killed_with.append(len(blocks))
+                killed_with.append(len(kept))
                 return
             time.sleep(0.05)
 
-    killer = threading.Thread(target=kill_the_node_once_blocks_are_finished, daemon=True)
+    killer = threading.Thread(target=kill_the_node_once_files_are_finished, daemon=True)
     killer.start()
     assert run_all("ray") == local
     killer.join(timeout=1)
     assert killed_with, "the node must die while blocks are under way"
-    assert killed_with[0] < 12
+    assert killed_with[0] < 24

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.store.manifest import MANIFEST, Clip, write_rows
-from pipeline.store.shards import ShardWriter, gather, read_clip
+from pipeline.store.manifest import Clip
+from pipeline.store.shards import ShardWriter, read_clip
 from tests.store.test_manifest import CLIP
 
 MEMBERS = {f"clip{i}": b"\0\0\0\x18ftyp" + bytes([i]) * (700 + i) for i in range(5)}
@@ -51,16 +51,3 @@ def test_a_truncated_or_missing_shard_is_named_with_the_remedy(tmp_path: Path) -
     shard.unlink()
     with pytest.raises(UserError, match="missing"):
         read_clip(tmp_path / "shards", clips[1])
-
-
-def test_shards_of_blocks_are_gathered_and_numbered_on(tmp_path: Path) -> None:
-    for name in ("a", "b", "c"):
-        clips = write(tmp_path / name) if name != "b" else []
-        (tmp_path / name).mkdir(exist_ok=True)
-        write_rows(tmp_path / name / MANIFEST, Clip, clips)
-    target = tmp_path / "target"
-    target.mkdir()
-    gathered = list(gather([tmp_path / name for name in ("a", "b", "c")], target))
-    assert [clip.shard for clip in gathered[:6:2]] == [f"shard-0000{i}.tar" for i in range(3)]
-    assert len(list(target.iterdir())) == 6
-    assert [read_clip(target, clip) for clip in gathered] == 2 * list(MEMBERS.values())

@@ -14,18 +14,27 @@ from pipeline.assess.audit.tables import Proof, Tables, file_name
 from pipeline.assess.evidence import Evidence, Folders
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.store import manifest
-from pipeline.store.manifest import CLASSES, SPLITS, Reject, class_index, is_rendered
+from pipeline.store.manifest import CLASSES, SPLITS, Reject, class_index
 
 UNUSED = "unused"
 """Name under which clips that no split uses are counted, beside the splits."""
 CLIP_COLUMNS = (
     "clip_id", "collection", "path", "source", "origin", "recording", "discharge", "licence",
-    "authority", "split", "class", "unused", "cluster", "pixels_sha256",
+    "authority", "rendered", "split", "class", "unused", "cluster", "pixels_sha256",
 )  # fmt: skip
 """Columns of `DataFacts.clips`, which has a row a clip."""
-FILE_COLUMNS = ("collection", "path", "source", "origin", "licence", "authority", "reject")
+FILE_COLUMNS = (
+    "collection",
+    "path",
+    "source",
+    "origin",
+    "licence",
+    "authority",
+    "rendered",
+    "reject",
+)
 """Columns of `DataFacts.files`; `reject` is the reason, null for a file that was used."""
-_SOURCE = ["source", "origin", "licence", "authority"]
+_SOURCE = ["source", "origin", "licence", "authority", "rendered"]
 
 
 @dataclass(frozen=True)
@@ -149,7 +158,8 @@ def _of_collections(parts: Sequence[JudgedSet]) -> DataFacts:
 
 def _files(part: JudgedSet) -> pa.Table:
     """`FILE_COLUMNS` of a part whose files were judged, else empty."""
-    schema = pa.schema([(name, pa.string()) for name in FILE_COLUMNS])
+    kinds = {"rendered": pa.bool_()}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in FILE_COLUMNS])
     if part.files is None:
         return schema.empty_table()
     files = part.files.rename_columns({"reason": "reject"})
@@ -194,13 +204,12 @@ def _sources(clips: pa.Table, files: pa.Table) -> list[SourceFacts]:
         _by_source(listed, "count_all"),
         _by_source(refused.aggregate([([], "count_all")]), "count_all"),
     )
-    num_clips: dict[tuple[str, ...], dict[str, int]] = {}
+    num_clips: dict[tuple[Any, ...], dict[str, int]] = {}
     for row in counted.to_pylist():
         num_clips.setdefault(_key(row), {})[row["split"]] = row["count_all"]
     return [
         SourceFacts(
             **dict(zip(_SOURCE, key, strict=True)),
-            rendered=is_rendered(key[-1]),
             num_files=num_files.get(key, 0),
             num_rejected=num_rejected.get(key, 0),
             num_recordings=num_recordings.get(key, 0),
@@ -210,11 +219,11 @@ def _sources(clips: pa.Table, files: pa.Table) -> list[SourceFacts]:
     ]
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[column] for column in _SOURCE)
 
 
-def _by_source(table: pa.Table, column: str) -> dict[tuple[str, ...], int]:
+def _by_source(table: pa.Table, column: str) -> dict[tuple[Any, ...], int]:
     return {_key(row): row[column] for row in table.to_pylist()}
 
 

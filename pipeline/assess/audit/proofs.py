@@ -84,13 +84,13 @@ def _same_files(used: pa.Table, files: pa.Table) -> Proof:
     place = pc.index_in(names[0], value_set=names[1].combine_chunks())
     digest = files["sha256"].take(place.combine_chunks())
     # A clip of a file that the table lacks is told apart under `as_made`.
-    known = used.append_column("file_sha256", digest).filter(pc.is_valid(digest))
-    number = len(pc.unique(known["file_sha256"]))
+    known = used.append_column("bytes_sha256", digest).filter(pc.is_valid(digest))
+    number = len(pc.unique(known["bytes_sha256"]))
     return Proof(
         "files",
         f"No source file, under whatever name, is in two splits ({number:,} checked).",
         number,
-        offender_rows("files", _in_two_splits(known, "file_sha256"), "file_sha256"),
+        offender_rows("files", _in_two_splits(known, "bytes_sha256"), "bytes_sha256"),
     )
 
 

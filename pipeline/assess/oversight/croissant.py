@@ -53,6 +53,8 @@ FIELDS = {
     "unused": "Why no split uses the clip.",
     "marks": "JSON list of what is odd about a clip that is only there to be scored.",
     "variant": "JSON of how a variant was made.",
+    "file_sha256": "SHA-256 of the source file.",
+    "rendered": "Whether a computer made an imitation of what the origin names, as the index says.",
 }
 """Type and description of each column of the table of clips."""
 CONTEXT: dict[str, Any] = {

@@ -116,7 +116,7 @@ def _assumptions(told: Mapping[str, Any]) -> list[str]:
         counted = f"{weight:g} times as much as others" if weight else "nothing, and were left out"
         found.append(
             f"{count(told['rendered_files'], 'file')} that a computer rendered, by the column "
-            f"authority, counted {counted}, as in the training of the detector."
+            f"rendered, counted {counted}, as in the training of the detector."
         )
     if known := len(told["known_files"]):
         was, them = ("was", "it") if known == 1 else ("were", "them")

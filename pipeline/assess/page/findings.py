@@ -17,7 +17,6 @@ from pipeline.assess.wording import (
     percent,
 )
 from pipeline.footage.collection import ORIGINS
-from pipeline.store.manifest import is_rendered
 
 
 def shootings(parts: Mapping[str, Mapping[str, Any]]) -> str:
@@ -120,7 +119,7 @@ def learned_from(
             listed = f" ({', '.join(names)})" if len(names) <= _MOST_NAMED else ""
             sources = count(len(names), f"{origin} source")
             given.append(f"{count(clips, 'clip')} of {sources}{listed}")
-    weights = sorted({row["origin_weight"] for row in rows if is_rendered(row["authority"])})
+    weights = sorted({row["origin_weight"] for row in rows if row.get("rendered")})
     rendered = ""
     if weights:
         told = " to ".join(f"{weight:g}" for weight in dict.fromkeys((weights[0], weights[-1])))
@@ -287,4 +286,4 @@ def _rendered_sources(parts: Mapping[str, Mapping[str, Any]]) -> str:
     listed = "; ".join(
         f"labelled {origin}: {', '.join(names[origin])}" for origin in ORIGINS if origin in names
     )
-    return f"Rendered by a computer, as their authority says, and {listed}."
+    return f"Rendered by a computer, as the index says, and {listed}."

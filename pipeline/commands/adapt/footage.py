@@ -33,7 +33,6 @@ from pipeline.store.manifest import (
     Clip,
     Reject,
     class_index,
-    is_rendered,
     read_manifest,
     read_rejects,
 )
@@ -137,14 +136,14 @@ def read(
     with storage.fetched_index(collection, work) as folder:
         index = read_index(folder)
     clips_folder = _ingested(cfg, detector, collection, index, work)
-    if all(origin_weight(row.authority, settings) == 0 for row in index):
+    if all(origin_weight(row.rendered, settings) == 0 for row in index):
         raise UserError(
-            f"{collection}: all of its files say in the column authority that they were rendered, "
+            f"{collection}: all of its files say in the column rendered that they were, "
             f"which count nothing for the origin in {cfg.paths.models} (rendered_weight.origin=0); "
             "add files of real cameras, games or films"
         )
     found = read_manifest(clips_folder)
-    counted = [clip for clip in found if origin_weight(clip.authority, settings) > 0]
+    counted = [clip for clip in found if origin_weight(clip.rendered, settings) > 0]
     _compare(collection, counted)
     if not counted:
         raise UserError(
@@ -173,10 +172,10 @@ def read(
             is_real=np.array([_is_real(clip) for clip in clips]),
             sources=np.array([clip.source for clip in clips], np.str_),
             weights=cfg.weight
-            * np.array([origin_weight(clip.authority, settings) for clip in clips]),
+            * np.array([origin_weight(clip.rendered, settings) for clip in clips]),
         ),
         rejects=list(read_rejects(clips_folder)),
-        num_rendered=sum(is_rendered(row.authority) for row in shown),
+        num_rendered=sum(row.rendered for row in shown),
         known=sorted(known),
     )
 

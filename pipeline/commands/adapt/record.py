@@ -111,13 +111,13 @@ def card(
         for name, value in detector.card.everything.items()
         if name not in _OF_THE_WEIGHTS
     }
-    names = ("source", "origin", "licence", "authority")
+    names = ("source", "origin", "licence", "authority", "rendered")
     counts = Counter(tuple(getattr(clip, name) for name in names) for clip in own.clips)
     rows = [
         {
             **dict(zip(names, group, strict=True)),
             **{"train": count, "val": 0, "adapted": True},
-            "origin_weight": cfg.weight * origin_weight(group[names.index("authority")], settings),
+            "origin_weight": cfg.weight * origin_weight(group[names.index("rendered")], settings),
         }
         for group, count in sorted(counts.items())
     ]

@@ -117,6 +117,7 @@ class Recipe:
             viewpoint=appearance.viewpoint,
             licence="CC0-1.0",
             authority=_RENDERED if backdrop is None else _PHOTOGRAPHED,
+            rendered=True,
             notes=", ".join([f"scene={script.plan.kind}", *words, script.action, *incidents]),
         )
 

@@ -167,7 +167,7 @@ def test_known_gaps_are_spelled_out_everywhere(name: str, bundle: dict[str, str]
 def test_footage_of_cameras_takes_back_what_is_said_of_rendered(tmp_path: Path) -> None:
     made = audited.project()
     made.variants = []
-    made.change(lambda clip: clip.origin == "real", authority="City Police, released by order")
+    made.change(lambda clip: clip.origin == "real", rendered=False)
     text = written(audited.write(made, tmp_path), tmp_path / "reports")[DATASHEET]
     assert "none of any real shooting" not in text
     assert "No index says whether a real shooting is an attack" in text
@@ -235,7 +235,7 @@ def test_a_malicious_index_stays_text(tmp_path: Path) -> None:
         lambda clip: clip.split == "test",
         source=EVIL,
         licence=EVIL,
-        authority=f"{EVIL} rendered by",
+        authority=EVIL,
     )
     card = {**CARD, "architecture": {"name": EVIL}}
     found = written(audited.write(made, tmp_path), tmp_path / "reports", card)

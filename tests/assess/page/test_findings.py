@@ -83,8 +83,10 @@ def test_what_a_threshold_does_on_files_is_told_in_counts() -> None:
     assert told.endswith("an alert rises in 1 of 2 files without a real shooting.")
 
 
-def row(source: str, origin: str, weight: float | None, authority: str = "") -> dict[str, object]:
-    made = {"source": source, "origin": origin, "licence": "CC0-1.0", "authority": authority}
+def row(
+    source: str, origin: str, weight: float | None, *, rendered: bool = False
+) -> dict[str, object]:
+    made = {"source": source, "origin": origin, "licence": "CC0-1.0", "rendered": rendered}
     counts = {"train": 8, "val": 2}
     return {**made, **counts, **({} if weight is None else {"origin_weight": weight})}
 
@@ -96,7 +98,7 @@ def test_what_the_origin_was_learned_from_leaves_out_what_had_no_weight_on_it() 
     rows = [
         row("places", "real", 1.0),
         row("doom", "game", 1.0),
-        row("bodycam", "real", 0.0, toy.RENDERED),
+        row("bodycam", "real", 0.0, rendered=True),
     ]
     said = findings.learned_from([ENCODER], rows)
     assert said == (

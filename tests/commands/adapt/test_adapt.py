@@ -136,7 +136,7 @@ def test_one_source_of_either_side_gives_no_curve(detector: Path) -> None:
 
 def test_rendered_and_broken_files_are_left_out_and_named(detector: Path) -> None:
     own = rows("real", "game")
-    own[0] = replace(own[0], authority="rendered by us")
+    own[0] = replace(own[0], rendered=True)
     folder = write_own(detector / "own", own)
     (folder / own[1].path).write_bytes(b"no video")
     target = adapted_to(detector, own)
@@ -153,7 +153,7 @@ def test_rendered_files_count_what_those_of_training_did(detector: Path) -> None
     card["config"]["rendered_weight"]["origin"] = 0.5
     path.write_text(json.dumps(card))
     own = rows("real", "game")
-    own[0] = replace(own[0], authority="rendered by us")
+    own[0] = replace(own[0], rendered=True)
     target = adapted_to(detector, own, "weight=3")
     told = json.loads((target / adapt.METRICS).read_text())
     assert (told["files"], told["rendered_files"], told["rendered_weight"]) == (8, 1, 0.5)
@@ -166,7 +166,7 @@ def test_rendered_files_count_what_those_of_training_did(detector: Path) -> None
         row.source: 1.5 if row is own[0] else 3.0 for row in own
     }
     assert (
-        "1 file that a computer rendered, by the column authority, counted 0.5 times as much"
+        "1 file that a computer rendered, by the column rendered, counted 0.5 times as much"
         in (target / adapt.REPORT).read_text()
     )
 
@@ -222,8 +222,8 @@ def test_an_interrupted_run_leaves_the_weights_of_the_one_before(
     [
         ([], "the index lists no file"),
         (
-            [replace(row, authority="Rendered by us") for row in rows("real", "game")],
-            "all of its files say in the column authority that they were rendered",
+            [replace(row, rendered=True) for row in rows("real", "game")],
+            "all of its files say in the column rendered that they were, ",
         ),
     ],
 )

@@ -35,6 +35,7 @@ def clip(row, notes, viewpoint="body"):
         discharge=bool(row["discharge"]),
         licence=row["licence"],
         authority=row["authority"],
+        rendered=row["rendered"],
         viewpoint=viewpoint,
         notes=notes,
         shard="",
@@ -44,7 +45,16 @@ def clip(row, notes, viewpoint="body"):
 
 
 def file(row, **values):
-    names = ("collection", "path", "recording", "source", "origin", "licence", "authority")
+    names = (
+        "collection",
+        "path",
+        "recording",
+        "source",
+        "origin",
+        "licence",
+        "authority",
+        "rendered",
+    )
     return File(**{name: row[name] for name in names}, **values)
 
 
