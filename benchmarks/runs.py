@@ -25,6 +25,7 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray
 from pipeline.assess.statistics.questions import Question, judge_auroc, judge_share
 from pipeline.detect import scores
+from pipeline.detect.clips import of_ingested, of_packed
 from pipeline.detect.detector import Detector
 from pipeline.detect.files import file_table
 from pipeline.errors import UserError
@@ -38,11 +39,9 @@ from pipeline.store.manifest import (
     MANIFEST,
     REAL_SHOOTING,
     class_index,
-    read_manifest,
     read_rejects,
 )
 from pipeline.store.packed import Packed
-from pipeline.store.shards import read_clip
 
 CONFIDENCE = 0.95
 BOOTSTRAP = Bootstrap(1000, CONFIDENCE, 0)
@@ -154,9 +153,9 @@ class Clips:
 
 def packed_clips(name: str, packed: Packed, rows: Sequence[int]) -> Clips:
     """Some of the packed samples."""
-    table = packed.index.take(rows).select(scores.CLIP_SCHEMA.names)
+    given = of_packed(packed, np.asarray(rows))
     sha256 = workdir.key(packed.index_sha256, [int(row) for row in rows])
-    return Clips(name, table, lambda number: packed.read(int(rows[number])), sha256)
+    return Clips(name, given.table, given.read, sha256)
 
 
 def collection_clips(collection: str, work: Path) -> Clips:
@@ -169,12 +168,12 @@ def collection_clips(collection: str, work: Path) -> Clips:
     lenient = replace(cfg.ingest, max_reject_rate=1.0)
     tombstones = forgotten(Path(cfg.paths.footage))
     ingest([collection], str(folder), lenient, work, cfg.run, tombstones)
-    manifest = read_manifest(folder)
+    given = of_ingested(folder)
     rejected = {reject.path for reject in read_rejects(folder)}
     return Clips(
         name,
-        scores.clip_table(manifest),
-        lambda number: video.decode(read_clip(folder, manifest[number])),
+        given.table,
+        given.read,
         workdir.file_sha256(folder / MANIFEST),
         [row for row in index if row.path not in rejected],
     )
@@ -249,7 +248,7 @@ def judged(
     Args:
         factory: the one that the weights may need, as `Detector.load` takes it.
     """
-    code = [workdir.code_sha256("assess", "learn"), workdir.file_sha256(Path(__file__))]
+    code = [workdir.code_sha256("assess", "detect", "learn"), workdir.file_sha256(Path(__file__))]
     detector = Detector.load(models, "cpu", factory)
     results: Results = {}
     for clips in wanted:

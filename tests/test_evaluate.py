@@ -492,3 +492,24 @@ def test_each_suite_alone_says_what_it_says_among_all(
     point = (project / "reports" / operating_point.FILE).read_bytes()
     assert (reports / operating_point.FILE).read_bytes() == point
     assert (reports / "model_card.md").exists() == (name == "data")
+
+
+def test_a_report_on_the_same_scores_has_the_same_bytes_and_asks_the_detector_nothing(
+    tmp_path: Path, compose: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("val", "test"))
+    asked = compose("evaluate", *SMALL, "suites=[attribution]")
+    run(asked)
+    first = contents(tmp_path / "reports")
+
+    def refuse(self: Detector, clips: np.ndarray) -> np.ndarray:
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr(Detector, "predict", refuse)
+    run(asked)
+    assert contents(tmp_path / "reports") == first
+    shutil.rmtree(tmp_path / "work" / "kept")
+    with pytest.raises(AssertionError, match="asked again"):
+        run(asked)
+    assert contents(tmp_path / "reports") == first

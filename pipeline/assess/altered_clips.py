@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,13 +18,34 @@ from pipeline.assess.examples import Examples
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.metrics import IntArray, score_at_fpr
 from pipeline.detect import scores
+from pipeline.store import workdir
 from pipeline.store.manifest import CLASSES
 from pipeline.store.video import Frames
 from pipeline.transforms.base import Transform
 
-Change = Callable[[Frames, str], Frames]
-"""Maps uint8 (T, H, W, 3) RGB, which it leaves as they are, and a clip's id to altered frames."""
+_CODE = ("assess/altered_clips.py", "copies/fingerprint.py", "transforms")
 MAX_FPR = 0.01
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that is done to a clip."""
+
+    identity: Any
+    """JSON values that, with the clip, decide what comes out."""
+    apply: Callable[[Frames, str], Frames]
+
+    def __call__(self, frames: Frames, clip_id: str) -> Frames:
+        """Change a clip.
+
+        Args:
+            frames: uint8 (T, H, W, 3) RGB, which are left as they are.
+            clip_id: the clip's id, which chance is drawn from.
+
+        Returns:
+            uint8 frames of the same shape.
+        """
+        return self.apply(frames, clip_id)
 
 
 @dataclass(frozen=True)
@@ -84,7 +105,18 @@ def drawn(transform: Transform, strength: float, **forced: Any) -> Change:
         parameters = transform.draw(generator(clip_id, transform.name), strength)
         return transform.apply(frames, parameters | forced)
 
-    return change
+    return Change([transform.name, strength, forced], change)
+
+
+def in_turn(steps: Sequence[Change]) -> Change:
+    """Changes one after the other."""
+
+    def change(frames: Frames, clip_id: str) -> Frames:
+        for step in steps:
+            frames = step(frames, clip_id)
+        return frames
+
+    return Change([step.identity for step in steps], change)
 
 
 def generator(clip_id: str, name: str) -> np.random.Generator:
@@ -106,7 +138,16 @@ def score(
             latest[clip] = chosen.part.read(int(chosen.rows[clip]))
         return changes[names[change]](latest[clip], ids[clip])
 
-    flat = predict_all(evidence, title, len(ids) * len(names), altered)
+    code, samples = workdir.code_sha256(*_CODE), chosen.part.samples
+
+    def identity(number: int) -> Any:
+        clip, change = divmod(number, len(names))
+        sample = samples[int(chosen.rows[clip])]
+        return [code, sample, ids[clip], changes[names[change]].identity]
+
+    flat = predict_all(
+        evidence, title, len(ids) * len(names), altered, identity if samples else None
+    )
     found = flat.reshape(len(ids), len(names), len(CLASSES))
     who = chosen.clips.select(scores.CLIP_SCHEMA.names)
     return {name: scores.score_table(who, found[:, i]) for i, name in enumerate(names)}

@@ -22,6 +22,7 @@ from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.streaming import operating
 from pipeline.config import ClipFormat
+from pipeline.detect.answers import Answers
 from pipeline.detect.operating_point import OperatingPoint
 from pipeline.detect.scores import FILES, SCORES
 from pipeline.store.manifest import CLASSES
@@ -67,6 +68,8 @@ class Evidence:
     """None where a collection is judged instead of the packed splits."""
     progress: Callable[[Sequence[int], str], Iterable[int]] = lambda batches, title: batches
     """Wraps the numbers of batches, to show how far scoring is."""
+    answers: Answers = field(default_factory=Answers)
+    """What `predict` said before, and what was measured before; nothing by default."""
     earlier: OperatingPoint | str = "no validation clips were judged"
     """The point that stands in for a choice where there is no validation, or why there is none."""
 
@@ -234,12 +237,32 @@ def measured(metric: str, found: Measured) -> Cell:
 
 
 def predict_all(
-    evidence: Evidence, title: str, num_clips: int, read: Callable[[int], Frames]
+    evidence: Evidence,
+    title: str,
+    num_clips: int,
+    read: Callable[[int], Frames],
+    identity: Callable[[int], Any] | None = None,
 ) -> FloatArray:
-    """Probabilities (N, 4) of the `num_clips` clips that `read` makes, with progress shown."""
-    size = evidence.batch_size
-    found = [
-        evidence.predict(np.stack([read(i) for i in range(at, min(at + size, num_clips))]))
-        for at in evidence.progress(range(0, num_clips, size), title)
-    ]
+    """Ask the detector about clips that are made for it, with progress shown.
+
+    Args:
+        evidence: holds the detector, and what it said before.
+        title: of the progress.
+        num_clips: N.
+        read: makes a clip.
+        identity: JSON values that decide the clip, and the code that makes it; without, nothing is
+            kept of what is said.
+
+    Returns:
+        Probabilities (N, 4).
+    """
+    size, found = evidence.batch_size, []
+    for at in evidence.progress(range(0, num_clips, size), title):
+        numbers = range(at, min(at + size, num_clips))
+
+        def said(numbers: range = numbers) -> FloatArray:
+            return evidence.predict(np.stack([read(i) for i in numbers]))
+
+        asked = ["made", *map(identity, numbers)] if identity else []
+        found.append(evidence.answers.of(asked, said))
     return np.concatenate(found) if found else np.zeros((0, len(CLASSES)))

@@ -28,6 +28,8 @@ class JudgedSet:
     read: Read
     """Frames of row i of `clips`."""
     data_sha256: str
+    samples: Sequence[str] = ()
+    """Hash of what each row of `clips` is decoded from; empty where that is not known."""
     files: pa.Table | None = None
     """Rows of `FILE_SCHEMA`, those of rejected files included."""
     learned_from: Sequence[str] | None = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -14,19 +15,32 @@ from torch import Tensor
 
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
+from pipeline.learn import networks
 from pipeline.learn.model_card import CARD, ModelCard
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Network, Streaming
 from pipeline.learn.weights import ENCODER, WEIGHTS, frozen_names
+from pipeline.store import provenance, workdir
+
+CODE = (
+    *("detect/detector.py", "learn/encoders", "learn/hub.py", "learn/model_card.py"),
+    *("learn/networks", "learn/pixels.py", "learn/weights.py", "store/manifest.py"),
+    *("store/packed.py", "store/shards.py", "store/video.py"),
+)
+"""What decides an answer: the network, and what decodes the clips that it is asked about."""
 
 
 class Detector:
     """Trained weights, ready to score clips and, if the network is causal, streams."""
 
-    def __init__(self, network: Network, card: ModelCard, device: str) -> None:
+    def __init__(
+        self, network: Network, card: ModelCard, device: str, factory: str | None = None
+    ) -> None:
         self.network = network.eval().to(device)
         self.card = card
         self._device = device
+        # Of code of the user's own, which the package does not hold.
+        self._outside = networks.outside_hashes(factory) if factory else {}
 
     @classmethod
     def load(
@@ -78,12 +92,26 @@ class Detector:
             raise UserError(
                 f"{path}: does not fit the architecture in {CARD} ({error}); run train.py again"
             ) from error
-        return cls(network, card, device)
+        return cls(network, card, device, trusted_factory)
 
     @property
     def sha256(self) -> str:
         """Hash of `model.safetensors`."""
         return self.card.weights_sha256
+
+    def made_by(self) -> list[Any]:
+        """What decides its answers beside the clips, as JSON values: weights, code and libraries.
+
+        The number of threads and the kind of processor decide the order of sums, and so last bits.
+        """
+        card = self.card
+        return [
+            [card.weights_sha256, card.encoder_sha256, card.temperature],
+            [dict(card.architecture), dict(card.preprocessing)],
+            [workdir.code_sha256(*CODE), self._outside],
+            provenance.libraries(),
+            [self._device, torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()],
+        ]
 
     def predict(self, clips: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Calibrated probabilities of clips.

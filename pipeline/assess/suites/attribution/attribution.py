@@ -81,6 +81,11 @@ class _Mistake:
         return str(self.part.clips["clip_id"][self.number].as_py())
 
     @property
+    def sample(self) -> str:
+        """Hash of what the clip that is looked at is decoded from; empty where not known."""
+        return self.part.samples[self.number] if self.part.samples else ""
+
+    @property
     def said(self) -> int:
         """Position in `CLASSES`."""
         return int(self.part.examples.predicted[self.row])
@@ -94,7 +99,9 @@ class _Mistake:
 def run(evidence: Evidence) -> Section:
     """Hide parts of at most `MAX_CLIPS` clips: 68 predictions each, and one a frame."""
     mistakes = _chosen(evidence)
-    targets = [Target(one.part.read(one.number), one.said, one.actual) for one in mistakes]
+    targets = [
+        Target(one.part.read(one.number), one.said, one.actual, one.sample) for one in mistakes
+    ]
     effects = explain(evidence, targets)
     areas, shares = _region_shares(targets, effects)
     return Section(

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 
 from pipeline.assess.evidence import Evidence, predict_all
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray
+from pipeline.store import workdir
 from pipeline.store.video import Frames
 
 GRID = 8
@@ -34,6 +36,8 @@ class Target:
     frames: Frames
     said: int
     actual: int
+    sample: str = ""
+    """Hash of what the clip is decoded from; empty where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,16 @@ def explain(evidence: Evidence, targets: Sequence[Target]) -> list[Effects]:
             return np.where(hidden, blurred(number), frames)
         return _frozen(frames, variant - 1 - len(masks))
 
-    said = predict_all(evidence, "hide parts", len(targets) * num_variants, read)
+    code = workdir.code_sha256("assess/suites/attribution/occlusion.py")
+
+    def identity(i: int) -> Any:
+        number, variant = divmod(i, num_variants)
+        return [code, targets[number].sample, variant]
+
+    known = all(target.sample for target in targets)
+    said = predict_all(
+        evidence, "hide parts", len(targets) * num_variants, read, identity if known else None
+    )
     logs = np.log(np.maximum(said, _LEAST)).reshape(len(targets), num_variants, -1)
     found = []
     for target, one in zip(targets, logs, strict=True):

@@ -17,7 +17,6 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import judge_share
 from pipeline.assess.statistics.summary import questions
-from pipeline.store.video import Frames
 from pipeline.transforms.registry import FAMILIES, STRENGTHS, TRANSFORMS
 
 CURVES, ENDS = ("edits",), ("camera", "sensor")
@@ -156,11 +155,6 @@ def _ordered(names: Names) -> Names:
 
 
 def _change(names: Names, strength: str) -> Change:
-    steps = [altered_clips.drawn(TRANSFORMS[name], STRENGTHS[strength]) for name in names]
-
-    def change(frames: Frames, clip_id: str) -> Frames:
-        for step in steps:
-            frames = step(frames, clip_id)
-        return frames
-
-    return change
+    return altered_clips.in_turn(
+        [altered_clips.drawn(TRANSFORMS[name], STRENGTHS[strength]) for name in names]
+    )

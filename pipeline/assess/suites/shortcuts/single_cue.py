@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.assess.altered_clips import Change, generator
 from pipeline.copies.fingerprint import luma
+from pipeline.store import workdir
 from pipeline.store.video import Frames
 
 _GREY = 127
@@ -73,11 +74,8 @@ def _inside(frames: Frames) -> tuple[slice, slice]:
     return slice(down, -down), slice(across, -across)
 
 
+_CODE = workdir.code_sha256("assess/suites/shortcuts/single_cue.py")
 CHANGES: Mapping[str, Change] = {
-    "shuffled": shuffled,
-    "frozen": frozen,
-    "normalised": normalised,
-    "border_only": border_only,
-    "centre_only": centre_only,
-    "overlays_only": overlays_only,
+    change.__name__: Change([_CODE, change.__name__], change)
+    for change in (shuffled, frozen, normalised, border_only, centre_only, overlays_only)
 }

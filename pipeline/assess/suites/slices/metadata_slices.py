@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ import pyarrow.compute as pc
 
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics.metrics import IntArray
+from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.suites.slices import notes, pixels
 from pipeline.assess.suites.slices.notes import Slice
-from pipeline.store import manifest
+from pipeline.store import manifest, workdir
 
 _SIDES = (240, 480, 720)
 _RATES = (20.0, 40.0)
@@ -60,11 +61,19 @@ def of_pixels(part: JudgedSet, evidence: Evidence, num_clips: int) -> dict[int, 
     """Look at `num_clips` judged rows at most, always the same ones of the same clips."""
     rows = _sample(part, num_clips)
     size = evidence.batch_size
+    code = workdir.code_sha256("assess/suites/slices/pixels.py", "copies/fingerprint.py")
     found = {}
     for start in evidence.progress(range(0, len(rows), size), f"look at {part.name}"):
         for row in rows[start : start + size]:
-            found[row] = pixels.measure(part.read(part.clip_of(row)))
+            number = part.clip_of(row)
+            sample = [code, part.samples[number]] if part.samples else []
+            made = partial(_measured, part, number)
+            found[row] = pixels.Statistics(*evidence.answers.of(sample, made).tolist())
     return found
+
+
+def _measured(part: JudgedSet, number: int) -> FloatArray:
+    return np.array(astuple(pixels.measure(part.read(number))))
 
 
 def _sample(part: JudgedSet, num_clips: int) -> list[int]:

@@ -1,0 +1,1 @@
+"""What an evaluation judges, and where what it finds goes."""

@@ -1,0 +1,58 @@
+"""Where an evaluation reads from and where its report goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.config import EvaluateApp
+from pipeline.store import storage, workdir
+
+_STAGES = ("clips", "splits", "augmented", "packed", "features", "probes", "models")
+
+
+def local_stages(cfg: EvaluateApp) -> dict[str, Path]:
+    """The folders of the stages before; those on a store are not hashed again."""
+    roots = {name: str(getattr(cfg.paths, name)) for name in _STAGES}
+    return {name: Path(root) for name, root in roots.items() if not storage.is_remote(root)}
+
+
+def collection_report(cfg: EvaluateApp, collection: str) -> Path:
+    """Where the report on a collection goes."""
+    home = Path(cfg.paths.collection_reports)
+    return storage.own_folder(home, collection, "paths.collection_reports")
+
+
+def collection_clips(cfg: EvaluateApp, collection: str) -> Path:
+    """Where the clips of a collection are kept for its report."""
+    return Path(cfg.paths.work) / "evaluate" / collection_report(cfg, collection).name
+
+
+def compared_report(cfg: EvaluateApp, against: str, report: Path) -> Path:
+    """Where the report on a comparison goes, by the other model and what is compared."""
+    other = against if Path(against).is_dir() else f"git://{against}"
+    key = "paths.compared_reports"
+    folder = storage.own_folder(Path(cfg.paths.compared_reports), other, key)
+    return storage.own_folder(folder, str(report), key)
+
+
+def report_folder(cfg: EvaluateApp) -> Path:
+    """Where the report that is asked for goes."""
+    alone = Path(cfg.paths.reports)
+    if cfg.collection is not None:
+        alone = collection_report(cfg, cfg.collection)
+    return alone if cfg.against is None else compared_report(cfg, cfg.against, alone)
+
+
+def report_output(cfg: EvaluateApp) -> workdir.Output:
+    """What the report that is asked for is told by, and the key that names its folder."""
+    key = "paths.reports" if cfg.collection is None else "paths.collection_reports"
+    key = key if cfg.against is None else "paths.compared_reports"
+    return replace(workdir.OUTPUTS["evaluate"], key=key)
+
+
+def in_charge_of(cfg: EvaluateApp) -> Path:
+    """What no two evaluations may write at the same time."""
+    if cfg.collection is not None:
+        return collection_clips(cfg, cfg.collection)
+    return report_folder(cfg)

@@ -1,0 +1,109 @@
+"""Clips that a detector is asked about: packed samples, or the canonical clips of a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.detect import scores
+from pipeline.detect.answers import Answers
+from pipeline.detect.detector import Detector
+from pipeline.store import video
+from pipeline.store.manifest import read_format, read_manifest
+from pipeline.store.packed import Packed
+from pipeline.store.shards import read_clip
+
+
+@dataclass(frozen=True)
+class Clips:
+    """N clips, and how their frames are had."""
+
+    table: pa.Table
+    """Rows of `scores.CLIP_SCHEMA`."""
+    read: scores.Read
+    """Gives the frames of a row."""
+    samples: Sequence[str]
+    """Hash of what each row is decoded from."""
+    marks: Sequence[str] = ()
+    """What is odd about each, as the manifest has it; empty where nothing is."""
+
+
+def of_packed(packed: Packed, rows: NDArray) -> Clips:
+    """Some of the packed samples, by their row numbers."""
+    index = packed.index.take(rows)
+    return Clips(
+        index.select(scores.CLIP_SCHEMA.names),
+        lambda number: packed.read(int(rows[number])),
+        index["sha256"].to_pylist(),
+    )
+
+
+def of_ingested(folder: Path) -> Clips:
+    """The canonical clips that ingest wrote into a folder."""
+    manifest = read_manifest(folder)
+    return Clips(
+        scores.clip_table(manifest),
+        lambda number: video.decode(read_clip(folder, manifest[number])),
+        [clip.pixels_sha256 for clip in manifest],
+        [clip.marks for clip in manifest],
+    )
+
+
+def open_packed(detector: Detector, root: str, work: Path, cache_gb: float) -> Packed:
+    """Open packed samples, which must be such as the weights were trained on.
+
+    Raises:
+        UserError: they are not there, damaged, or of another format.
+    """
+    packed = Packed.open(root, work, cache_gb)
+    detector.check_format(packed.place, packed.format)
+    return packed
+
+
+def open_ingested(detector: Detector, folder: Path) -> Clips:
+    """Open canonical clips, which must be such as the weights were trained on.
+
+    Raises:
+        UserError: they are of another format.
+    """
+    detector.check_format(str(folder), read_format(folder))
+    return of_ingested(folder)
+
+
+def score(
+    detector: Detector,
+    clips: Clips,
+    *,
+    batch_size: int,
+    answers: Answers | None = None,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> tuple[pa.Table, str]:
+    """Ask a detector about clips.
+
+    Args:
+        detector: the weights.
+        clips: of their format.
+        batch_size: clips that are asked about at a time.
+        answers: what the detector said before; nothing by default.
+        progress: wraps the starts of the batches, to show how far the work is.
+
+    Returns:
+        Rows of `scores.SCORE_SCHEMA`, and the hash of all labels and pixels.
+
+    Raises:
+        UserError: the weights say something that is no probability.
+    """
+    probabilities, digest = scores.predict(
+        clips.table,
+        clips.read,
+        detector.predict,
+        batch_size=batch_size,
+        progress=progress,
+        samples=clips.samples,
+        answers=answers,
+    )
+    return scores.score_table(clips.table, probabilities, clips.marks), digest
