@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from pipeline.config import Run
@@ -175,6 +176,9 @@ def _start_worker(limits: sandbox.Limits | None, main: int) -> None:
     # Ctrl-C is the main process's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sandbox.die_with(main)
+    # Each worker has a core of its own. Threads of BLAS wait for each other without sleep; on a
+    # machine with more work than cores two of them were seen to spin for half an hour.
+    threadpool_limits(1)
     if limits is not None:
         sandbox.enter(limits)
 

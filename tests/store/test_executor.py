@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from pipeline import app
 from pipeline.config import Run
@@ -45,6 +46,10 @@ def misbehave(block: str) -> str:
     if block == "swell":
         return str(len(bytearray(8 << 30)))
     return block
+
+
+def num_blas_threads(_: int) -> list[int]:
+    return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
 
 
 def fail_first(block: int) -> int:
@@ -217,3 +222,10 @@ def _runs(process: Path) -> bool:
         return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.parametrize("limits", [None, LIMITS])
+def test_a_worker_computes_in_one_thread(limits: Limits | None) -> None:
+    found = results_of(num_blas_threads, [0, 1], limits=limits)
+    assert found[0]
+    assert {number for one in found for number in one} == {1}
