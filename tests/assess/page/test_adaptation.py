@@ -66,12 +66,12 @@ def test_the_page_says_what_was_gained_and_puts_the_worst_file_first() -> None:
     [
         (
             {"rendered_files": 2},
-            "2 files that a computer rendered, by the column authority, counted nothing, and were "
+            "2 files that a computer rendered, by the column rendered, counted nothing, and were "
             "left out, as in the training of the detector.",
         ),
         (
             {"rendered_files": 1, "rendered_weight": 0.25},
-            "1 file that a computer rendered, by the column authority, counted 0.25 times as much "
+            "1 file that a computer rendered, by the column rendered, counted 0.25 times as much "
             "as others, as in the training of the detector.",
         ),
         ({"known_files": ["a"]}, "1 file was left out because training had it, to the last bit"),

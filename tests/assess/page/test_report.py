@@ -262,7 +262,9 @@ def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Pa
         for path in paths
     ]
     files = file_table(index, table, [], {}, {})
-    page = write(tmp_path / "out", JudgedSet("home", "Files", table, toy.frames, "d" * 64, files))
+    page = write(
+        tmp_path / "out", JudgedSet("home", "Files", table, toy.frames, "d" * 64, files=files)
+    )
     assert "Of 5 files without a real shooting" in page
     assert "1 of 6 files could not be judged" in page
     assert "phone/broken.mp4" in page
