@@ -133,7 +133,7 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
     is_cut_off = "ends_early" in result.marks
     file_s = float("inf") if is_cut_off else result.duration_s
     discharge, unused = label(row, start_s, clip, file_s)
-    place = tar.add(clip_id, window.mp4)
+    extent = tar.add(clip_id, window.mp4)
     return Clip(
         clip_id=clip_id,
         parent_id=None,
@@ -150,9 +150,9 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
         viewpoint=row.viewpoint,
         notes=row.notes,
         pixels_sha256=window.pixels_sha256,
-        shard=place.shard,
-        offset=place.offset,
-        size=place.size,
+        shard=extent.shard,
+        offset=extent.offset,
+        size=extent.size,
         unused=unused,
         marks=json.dumps(window.marks),
         file_sha256=result.sha256,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,7 +15,7 @@ from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.footage import foreign, links, unplayable
 from pipeline.footage.canonical import Canonical, Dropped, Window, canonicalise
 from pipeline.footage.pictures import Box
-from pipeline.store import kept, storage, workdir
+from pipeline.store import kept, storage
 from pipeline.store.kept import Contents, Piece
 
 _ENCRYPTED = ("encrypted", "its pictures are encrypted")
@@ -147,12 +146,12 @@ def _is_encrypted(path: Path) -> bool:
 
 
 @cache
-def made_by() -> list[str]:
+def made_by() -> list[str | None]:
     """What decides about the clips of a file besides its bytes and the settings."""
-    return [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
+    return kept.made_by(_CODE, _LIBRARIES)
 
 
-def name_of(task: FileTask, sha256: str, code: list[str]) -> str:
+def name_of(task: FileTask, sha256: str, code: list[str | None]) -> str:
     """The name under which the clips of a file are kept.
 
     Args:

@@ -38,13 +38,13 @@ class Listed:
         return f"{self.collection.name}/{self.row.recording}"
 
 
-def collections(places: Sequence[str], cfg: IngestConfig, work: Path) -> list[Collection]:
+def collections(roots: Sequence[str], cfg: IngestConfig, work: Path) -> list[Collection]:
     """The collections at `roots`, sorted by name, whose indexes are sound.
 
     Raises:
         UserError: there is none, two have one name, one is named twice, or an index has mistakes.
     """
-    if not places:
+    if not roots:
         raise UserError(
             "no footage collection: put one under footage/, or name one in conf/ingest.yaml"
         )
@@ -55,21 +55,21 @@ def collections(places: Sequence[str], cfg: IngestConfig, work: Path) -> list[Co
         )
     by_name: dict[str, str] = {}
     by_root: dict[str, str] = {}
-    for given in places:
+    for given in roots:
         name = storage.name(given)
-        place = given if storage.is_remote(given) else str(Path(given).resolve())
-        other = by_name.setdefault(name, place)
-        if other != place:
-            raise UserError(f"{place}: {other} has the same name; rename one of the folders")
-        if by_root.setdefault(place, name) != name:
+        root = given if storage.is_remote(given) else str(Path(given).resolve())
+        other = by_name.setdefault(name, root)
+        if other != root:
+            raise UserError(f"{root}: {other} has the same name; rename one of the folders")
+        if by_root.setdefault(root, name) != name:
             raise UserError(
-                f"{given}: the same collection as '{by_root[place]}', whose files would count "
+                f"{given}: the same collection as '{by_root[root]}', whose files would count "
                 "twice; name it once"
             )
     found = []
-    for name, place in sorted(by_name.items()):
-        with storage.fetched_index(place, work) as folder:
-            found.append(Collection(name, place, check_index(folder)))
+    for name, root in sorted(by_name.items()):
+        with storage.fetched_index(root, work) as folder:
+            found.append(Collection(name, root, check_index(folder)))
     return found
 
 

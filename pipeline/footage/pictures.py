@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH = 36, 64
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 # FFmpeg's names of matrices by their number in ITU-T H.273.
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
 _HD_HEIGHT = 720

@@ -8,7 +8,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from pipeline.config import AugmentApp, AugmentConfig, ClipFormat
 from pipeline.errors import UserError
 from pipeline.store import manifest, video, workdir
-from pipeline.store.kept import Kept, Piece, name_of
+from pipeline.store.kept import Kept, Piece, made_by, name_of
 from pipeline.store.manifest import Clip
 from pipeline.store.reuse import Pieces
 from pipeline.store.shards import ShardWriter, read_clip
@@ -180,7 +179,7 @@ def run(cfg: AugmentApp) -> None:
 
 def _names(tasks: Iterator[Task]) -> list[str]:
     """The names under which variants are kept: of the clip's bytes and of what is done to it."""
-    code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
+    code = made_by(_CODE, _LIBRARIES)
     names = []
     last: tuple[str, str] | None = None
     for task in tasks:

@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.config import ClipFormat, PackApp
 from pipeline.errors import UserError
 from pipeline.store import executor, manifest, shards, video, workdir
-from pipeline.store.kept import BLOCK_CARD, Kept, Piece, write_piece
+from pipeline.store.kept import BLOCK_CARD, Kept, Piece, made_by, write_piece
 from pipeline.store.manifest import Clip
 from pipeline.store.packed import ENCODINGS, INDEX, INDEX_SCHEMA
 from pipeline.store.shards import Extent, RawWriter, ShardWriter, read_clip
@@ -88,7 +87,8 @@ def run(cfg: PackApp) -> None:
         return divided(clips, cfg.shard_samples)
 
     with Kept(work, "pack") as kept:
-        names = [_name(part, cfg.encoding, clip_format) for part in parts()]
+        how = [made_by(_CODE, _LIBRARIES), cfg.encoding, asdict(clip_format)]
+        names = [_name(part, how) for part in parts()]
         todo = {name for name in names if name not in kept}
 
         def blocks() -> Iterator[Block]:
@@ -124,14 +124,13 @@ def divided(clips: Iterable[tuple[Path, Clip]], most: int) -> Iterator[list[tupl
         yield block
 
 
-def _name(part: Sequence[tuple[Path, Clip]], encoding: str, clip_format: ClipFormat) -> str:
-    """The name under which a shard is kept: of the bytes that it is made from."""
-    code = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
+def _name(part: Sequence[tuple[Path, Clip]], how: Sequence[object]) -> str:
+    """The name under which a shard is kept: of how it is made, and of the bytes of its clips."""
     made_of = [
         [clip.clip_id, clip.file_sha256, hashlib.sha256(read_clip(folder, clip)).hexdigest()]
         for folder, clip in part
     ]
-    return workdir.key(code, encoding, asdict(clip_format), made_of)
+    return workdir.key(*how, made_of)
 
 
 def _write_blocks(blocks: Iterable[Block], num_blocks: int, cfg: PackApp) -> None:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from pipeline.design.assignment import (
 from pipeline.design.composition import Composition
 from pipeline.errors import UserError
 from pipeline.store import manifest, shards, video, workdir
-from pipeline.store.kept import Kept, Piece, name_of
+from pipeline.store.kept import Kept, Piece, made_by, name_of
 from pipeline.store.manifest import CLASSES, SPLITS, Clip
 from pipeline.store.reuse import Pieces
 
@@ -132,10 +131,10 @@ def _read_parts(
     """
     parts = np.empty((shape[0], fingerprint.NUM_PARTS, fingerprint.HASH_BYTES), np.uint8)
     halves = np.empty((shape[0], 4, *shape[1:]), np.uint8)
-    made_by = [workdir.code_sha256(*_CODE), *map(version, _LIBRARIES)]
+    code = made_by(_CODE, _LIBRARIES)
     done = 0
     with Kept(work, "split") as kept:
-        names = [_name(file, made_by) for file in _files(folder)]
+        names = [_name(file, code) for file in _files(folder)]
         pieces = Pieces(kept, names, partial(_files, folder), _parts_of, run, "split: parts")
         pieces.make(_FILES_PER_BLOCK)
         for file, piece in pieces.read():
@@ -161,10 +160,10 @@ def _files(folder: Path) -> Iterator[FileClips]:
         yield FileClips(folder, list(clips))
 
 
-def _name(file: FileClips, made_by: list[str]) -> str:
+def _name(file: FileClips, code: list[str | None]) -> str:
     mp4s = [shards.read_clip(file.folder, clip) for clip in file.clips]
     made_of = [hashlib.sha256(mp4).hexdigest() for mp4 in mp4s]
-    return name_of(file.clips[0].file_sha256, made_by, made_of)
+    return name_of(file.clips[0].file_sha256, code, made_of)
 
 
 def _parts_of(file: FileClips) -> Piece:

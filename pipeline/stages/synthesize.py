@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from pipeline.engines.take import Original, Recorded, Take, UnusableDraw
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import executor, manifest, video, workdir
-from pipeline.store.kept import Kept, Piece, write_piece
+from pipeline.store.kept import Kept, Piece, made_by, write_piece
 
 log = logging.getLogger(__name__)
 
@@ -148,21 +147,14 @@ def run(cfg: SynthesizeApp) -> None:
 
 def _draws(engine: str, cfg: SynthesizeApp, kept: Kept) -> list[Draw]:
     settings = getattr(cfg, engine)
-    made_by = [workdir.code_sha256(*_code(engine), "store/video.py"), *map(_version, _LIBRARIES)]
+    code = made_by([*_code(engine), "store/video.py"], _LIBRARIES)
     of_each = asdict(settings) | {"num_recordings": None}
     draws = []
     for index in range(settings.num_recordings):
-        name = workdir.key(engine, cfg.seed, index, of_each, made_by)
+        name = workdir.key(engine, cfg.seed, index, of_each, code)
         path = kept.path(name).resolve()
         draws.append(Draw(engine, cfg.seed, index, settings, name, path))
     return draws
-
-
-def _version(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None
 
 
 def _render(engine: str, draws: Sequence[Draw], run: Run) -> None:

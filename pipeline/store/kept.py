@@ -15,6 +15,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -175,6 +176,26 @@ def _trim(work: Path, most_bytes: float, stages: Collection[str]) -> None:
         if entry.parent.parent.name in stages:
             _remove(entry)
             total -= size
+
+
+def made_by(code: Sequence[str], libraries: Sequence[str]) -> list[str | None]:
+    """What decides about finished work besides its inputs and settings, as JSON values.
+
+    Args:
+        code: modules and packages, by their path inside `pipeline`.
+        libraries: names of distributions.
+
+    Returns:
+        The hash of the code, and the version of each library; None of one that is not installed.
+    """
+    return [workdir.code_sha256(*code), *map(_version, libraries)]
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
 
 
 def name_of(file_sha256: str, *parts: Any) -> str:

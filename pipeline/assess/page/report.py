@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.assess import wording
 from pipeline.assess.evidence import Examined, Figure, Gallery, Table
-from pipeline.assess.page import figures, findings, pages, part_figures, tables
+from pipeline.assess.page import figures, findings, judged_set_figures, pages, tables
 from pipeline.assess.page.contents import Part, Report
 from pipeline.assess.statistics.bootstrap import FEWEST_RESAMPLES, MOST_CELLS, Bootstrap
 from pipeline.assess.statistics.measured import Measured
@@ -152,16 +152,16 @@ def _figures(
 ) -> dict[str, dict[str, str]]:
     """Specifications as JSON, by the id of their place in the page; only those with data."""
     series = [
-        part_figures.Series(part.name, colour, part.examples, part.metrics)
+        judged_set_figures.Series(part.name, colour, part.examples, part.metrics)
         for part, colour in zip(parts, figures.COLOURS[: len(parts)], strict=True)
     ]
     specs = {
-        "roc": part_figures.receiver_operating(series, bootstrap),
-        "precision-recall": part_figures.precision_recall(series),
-        "reliability": part_figures.reliability(series, num_bins),
-        "sources": part_figures.sources(series, "auroc"),
-        "false-alarms": part_figures.sources(series, "false_alarms"),
-        **{f"scores-{i}": part_figures.scores(one) for i, one in enumerate(series)},
+        "roc": judged_set_figures.receiver_operating(series, bootstrap),
+        "precision-recall": judged_set_figures.precision_recall(series),
+        "reliability": judged_set_figures.reliability(series, num_bins),
+        "sources": judged_set_figures.sources(series, "auroc"),
+        "false-alarms": judged_set_figures.sources(series, "false_alarms"),
+        **{f"scores-{i}": judged_set_figures.scores(one) for i, one in enumerate(series)},
     }
     for suite in suites:
         for number, panel in enumerate(suite.section.panels):

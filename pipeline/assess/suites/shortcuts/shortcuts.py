@@ -63,7 +63,9 @@ def run(evidence: Evidence) -> Section:
     """
     chosen = altered_clips.subset(evidence.judged_sets[0], NUM_CLIPS)
     overlays = counterfactuals.overlays()
-    tables = altered_clips.score(evidence, chosen, {**single_cue.CHANGES, **overlays}, "shortcuts")
+    tables = altered_clips.score(
+        evidence, chosen, {**single_cue.changes(), **overlays}, "shortcuts"
+    )
     after = {name: Examples.from_clips(table) for name, table in tables.items()}
     bootstrap = evidence.settings.bootstrap
     cues = probe_findings.read(evidence.folders)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -74,8 +74,13 @@ def _inside(frames: Frames) -> tuple[slice, slice]:
     return slice(down, -down), slice(across, -across)
 
 
-_CODE = workdir.code_sha256("assess/suites/shortcuts/single_cue.py")
-CHANGES: Mapping[str, Change] = {
-    change.__name__: Change([_CODE, change.__name__], change)
+CHANGES: Mapping[str, Callable[[Frames, str], Frames]] = {
+    change.__name__: change
     for change in (shuffled, frozen, normalised, border_only, centre_only, overlays_only)
 }
+
+
+def changes() -> dict[str, Change]:
+    """`CHANGES`, each with what it is known by: its name and the code of this module."""
+    code = workdir.code_sha256("assess/suites/shortcuts/single_cue.py")
+    return {name: Change([code, name], change) for name, change in CHANGES.items()}
