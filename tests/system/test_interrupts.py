@@ -18,7 +18,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 def start(*lines: str, **environment: str) -> subprocess.Popen[str]:
     """Run lines of a program that is called `work` in a process of its own, until it is ready."""
-    head = ["import os, signal, subprocess, sys, time", "from pipeline import interrupts"]
+    head = ["import os, signal, subprocess, sys, time", "from pipeline.system import interrupts"]
     program = "\n".join([*head, "interrupts.start('work')", *lines])
     process = subprocess.Popen(
         [sys.executable, "-c", program],
@@ -140,7 +140,7 @@ def test_a_stage_ends_with_the_dvc_that_started_it(tmp_path: Path, shell: str) -
     program = tmp_path / "stage.py"
     program.write_text(
         f"import sys; sys.path.insert(0, {str(app.PROJECT)!r})\n"
-        "import os, time, pathlib\nfrom pipeline import interrupts\n"
+        "import os, time, pathlib\nfrom pipeline.system import interrupts\n"
         "interrupts.start('work')\n"
         f"pathlib.Path({str(tmp_path / 'id')!r}).write_text(str(os.getpid()))\ntime.sleep(60)\n"
     )
@@ -152,6 +152,7 @@ def test_a_stage_ends_with_the_dvc_that_started_it(tmp_path: Path, shell: str) -
         environment = {**os.environ, "DVC_STAGE": "split"}
         parent = subprocess.Popen([sys.executable, "-c", dvc], stderr=errors, env=environment)
     while not (tmp_path / "id").exists() or not (tmp_path / "id").read_text():
+        assert parent.poll() is None, (tmp_path / "errors").read_text()
         time.sleep(0.05)
     time.sleep(0.5)
     parent.send_signal(signal.SIGTERM)
