@@ -113,6 +113,8 @@ class IngestConfig:
     collections: list[str] = MISSING
     clip: ClipFormat = MISSING
     stride_frames: int = between(1)
+    sound: bool = MISSING
+    """Whether clips are given the sound of their files."""
     max_reject_rate: float = between(0, 1)
     max_pixels: int = between(1)
     max_duration_s: float = between(1)

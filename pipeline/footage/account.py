@@ -13,7 +13,7 @@ from pipeline.footage.labels import UNLABELLED, label
 from pipeline.footage.listing import Listed
 from pipeline.footage.remedies import remedy
 from pipeline.store.manifest import Clip, File, Reject
-from pipeline.store.shards import ShardWriter
+from pipeline.store.shards import Extent, ShardWriter
 
 _LABELS = {True: "shooting", False: "other", None: "unknown"}
 
@@ -25,6 +25,7 @@ class Counts:
     files: int = 0
     recordings: set[str] = field(default_factory=set)
     classes: Counter[str] = field(default_factory=Counter)
+    sounds: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     marks: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -41,6 +42,7 @@ class Counts:
         """Count a clip."""
         self.recordings.add(clip.recording)
         self.classes[f"{clip.origin} {_LABELS[clip.discharge]}"] += 1
+        self.sounds[clip.sound] += 1
         self.unused.update([clip.unused] if clip.unused else [])
 
     def stats(self) -> dict[str, object]:
@@ -51,6 +53,7 @@ class Counts:
             "rejects": self.reasons.total(),
             "recordings": len(self.recordings),
             "clips_by_class": self.classes,
+            "clips_by_sound": self.sounds,
             "rejects_by_reason": self.reasons,
             "stretches_dropped_by_reason": self.dropped,
             "files_by_mark": self.marks,
@@ -116,6 +119,9 @@ def file_row(listed: Listed, result: Canonical | Unusable, reject: Reject | None
         width=result.width,
         height=result.height,
         fps=result.fps,
+        sound_codec=result.track.codec,
+        sound_rate_hz=result.track.rate_hz,
+        sound_channels=result.track.channels,
         duration_s=result.duration_s,
         marks=json.dumps(result.marks),
         cuts_s=json.dumps(result.cuts_s),
@@ -134,6 +140,7 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
     file_s = float("inf") if is_cut_off else result.duration_s
     discharge, unused = label(row, start_s, clip, file_s)
     extent = tar.add(clip_id, window.mp4)
+    heard = tar.add_sound(clip_id, window.flac) if window.flac else Extent(extent.shard, 0, 0)
     return Clip(
         clip_id=clip_id,
         parent_id=None,
@@ -157,4 +164,7 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
         marks=json.dumps(window.marks),
         file_sha256=result.sha256,
         rendered=row.rendered,
+        sound=window.presence,
+        sound_offset=heard.offset,
+        sound_size=heard.size,
     )

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from pipeline.config import ClipFormat
 from pipeline.copies import fingerprint
-from pipeline.footage import foreign, pictures, scenes
+from pipeline.footage import foreign, pictures, scenes, sound
 from pipeline.footage.pictures import Box
 from pipeline.store import video
+from pipeline.store.sound import num_samples
 
 # New pictures a second below which a window shows no motion: a clip of 16 frames has four or more.
 _MIN_CHANGES_HZ = 2.5
@@ -37,6 +38,8 @@ class Window:
         pixels_sha256: of its uint8 (T, H, W, 3) RGB frames before they were encoded.
         fingerprint: `fingerprint.fingerprint` of them.
         box: left, top, width, height of what it shows, in displayed pixels of the source.
+        flac: its sound, as `store.sound.encode` has it; None where every sample of it is zero.
+        presence: what there is of its sound, one of `footage.sound.PRESENCES`.
         marks: sorted codes of what is odd about it: "damaged" (it shows pictures that the decoder
             had to patch up), "short" (its last picture is held to fill it), "still" (nothing
             moves). Windows to train on have none.
@@ -47,6 +50,8 @@ class Window:
     pixels_sha256: str
     fingerprint: NDArray[np.uint8]
     box: Box
+    flac: bytes | None = None
+    presence: str = sound.ABSENT
     marks: tuple[str, ...] = ()
 
 
@@ -76,6 +81,7 @@ class Canonical:
         marks: sorted codes of what is unusual, as in `foreign.Video`; "short" and "still" where
             every window has that mark.
         cuts_s: times of the first frames after cuts.
+        track: of sound.
         dropped: in order of time; together with the windows they make up the whole duration.
     """
 
@@ -91,6 +97,7 @@ class Canonical:
     marks: tuple[str, ...]
     cuts_s: tuple[float, ...]
     dropped: tuple[Dropped, ...]
+    track: sound.Track
     windows: tuple[Window, ...]
 
 
@@ -101,6 +108,7 @@ def canonicalise(
     limits: foreign.Limits,
     *,
     as_shown: bool = False,
+    with_sound: bool = True,
 ) -> Canonical:
     """Make the canonical clips of a file.
 
@@ -113,6 +121,7 @@ def canonicalise(
             picture of a piece that is shorter than a clip for as long as the clip lasts. Only what
             is black is dropped then, and all but the first clip of a picture that stays. Without,
             clips are fit to train on.
+        with_sound: give clips the sound of the file, if it has any.
 
     Raises:
         foreign.DecodeError: it gives no pictures, or is over `limits`.
@@ -128,7 +137,10 @@ def canonicalise(
     with foreign.Video(path, limits) as source:
         divider = _Divider(source, clip, stride_frames, limits, as_shown=as_shown)
         divider.run()
-        marks = source.marks | divider.common_marks()
+        track, windows = sound.Track(), divider.windows
+        if with_sound:
+            track, windows = _with_sound(path, limits, source, windows, clip)
+        marks = source.marks | divider.common_marks() | set(track.marks)
         return Canonical(
             sha256=sha256,
             num_bytes=path.stat().st_size,
@@ -142,7 +154,35 @@ def canonicalise(
             marks=tuple(sorted(marks)),
             cuts_s=tuple(divider.cuts_s),
             dropped=tuple(_merged(divider.dropped, source.duration_s)),
-            windows=tuple(divider.windows),
+            track=track,
+            windows=tuple(windows),
+        )
+
+
+def _with_sound(
+    path: Path,
+    limits: foreign.Limits,
+    source: foreign.Video,
+    windows: list[Window],
+    clip: ClipFormat,
+) -> tuple[sound.Track, list[Window]]:
+    """Give windows, whose pictures have been read, the sound of their times."""
+    windows = sorted(windows, key=lambda window: window.start_frame)
+    starts = [num_samples(window.start_frame, clip.fps) for window in windows]
+    length = num_samples(clip.num_frames, clip.fps)
+    track, made = sound.sounds_of(path, limits, source.zeros_s, starts, length)
+    heard = [
+        replace(window, flac=flac, presence=presence)
+        for window, (flac, presence) in zip(windows, made, strict=True)
+    ]
+    _check_output(sum(len(one.mp4) + len(one.flac or b"") for one in heard), limits)
+    return track, heard
+
+
+def _check_output(num_bytes: int, limits: foreign.Limits) -> None:
+    if num_bytes > limits.max_output_mb * 1e6:
+        raise foreign.DecodeError(
+            "too_much_output", f"its clips take more than {limits.max_output_mb:g} MB"
         )
 
 
@@ -170,7 +210,7 @@ class _Divider:
     ) -> None:
         self._source, self._clip, self._stride_frames = source, clip, stride_frames
         self._as_shown = as_shown
-        self._max_bytes = limits.max_output_mb * 1e6
+        self._limits = limits
         self._num_bytes = 0
         self._squares = pictures.Squares(clip.size)
         self._bars: scenes.Bars | None = None
@@ -316,10 +356,7 @@ class _Divider:
             marks=tuple(sorted(marks)),
         )
         self._num_bytes += len(window.mp4)
-        if self._num_bytes > self._max_bytes:
-            raise foreign.DecodeError(
-                "too_much_output", f"its clips take more than {self._max_bytes / 1e6:g} MB"
-            )
+        _check_output(self._num_bytes, self._limits)
         return _Taken(window, shown[0].number, shown[-1].number)
 
     def _settle(self) -> None:

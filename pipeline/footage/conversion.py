@@ -15,6 +15,7 @@ from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.footage import foreign, links, unplayable
 from pipeline.footage.canonical import Canonical, Dropped, Window, canonicalise
 from pipeline.footage.pictures import Box
+from pipeline.footage.sound import Track
 from pipeline.store import kept, storage
 from pipeline.store.kept import Contents, Piece
 
@@ -25,7 +26,7 @@ _IS_VIDEO = ("too_long", "too_large", "too_much_output", "not_a_file", "unreadab
 _PASSING = ("not_a_file", "unreadable")
 # FFmpeg takes names with these for lists of pictures.
 _PATTERNS = frozenset("%*?[{")
-_LIBRARIES = ("av", "numpy", "opencv-python-headless")
+_LIBRARIES = ("av", "numpy", "opencv-python-headless", "scipy")
 _CODE = (
     "footage/conversion.py",
     "footage/boxes.py",
@@ -33,8 +34,10 @@ _CODE = (
     "footage/foreign",
     "footage/pictures.py",
     "footage/scenes.py",
+    "footage/sound.py",
     "footage/unplayable.py",
     "copies/fingerprint.py",
+    "store/sound.py",
     "store/video.py",
 )
 
@@ -63,6 +66,8 @@ class FileTask:
     work: Path
     as_shown: bool = False
     """Whether to keep all that a player shows, as `canonicalise` has it."""
+    with_sound: bool = True
+    """Whether clips are given the sound of the file."""
     local: Path | None = None
     """Where its bytes are while a worker has it."""
     refused: Unusable | None = None
@@ -118,7 +123,12 @@ def convert(task: FileTask) -> Canonical | Unusable:
         return Unusable(*_ENCRYPTED)
     try:
         made = canonicalise(
-            task.local, task.clip, task.stride_frames, task.limits, as_shown=task.as_shown
+            task.local,
+            task.clip,
+            task.stride_frames,
+            task.limits,
+            as_shown=task.as_shown,
+            with_sound=task.with_sound,
         )
         # What a file says of itself may be false: it is scored where its pictures are sound.
         if is_encrypted and all("damaged" in window.marks for window in made.windows):
@@ -162,7 +172,8 @@ def name_of(task: FileTask, sha256: str, code: list[str | None]) -> str:
     # Readers look at no more of a file's name.
     called = PurePosixPath(task.path).name
     called = called if _PATTERNS & set(called) else PurePosixPath(called).suffix
-    settings = [asdict(task.clip), task.stride_frames, asdict(task.limits), task.as_shown]
+    shown = [task.as_shown, task.with_sound]
+    settings = [asdict(task.clip), task.stride_frames, asdict(task.limits), *shown]
     return kept.name_of(sha256, code, settings, called)
 
 
@@ -176,12 +187,14 @@ def packed_up(result: Canonical | Unusable) -> Piece:
             "pixels_sha256": window.pixels_sha256,
             "fingerprint": window.fingerprint.tobytes().hex(),
             "box": [int(side) for side in window.box],
+            "presence": window.presence,
             "marks": window.marks,
         }
         for window in result.windows
     ]
     told = asdict(replace(result, windows=()))
-    return Piece({"canonical": told, "windows": windows}, [w.mp4 for w in result.windows])
+    blobs = [blob for window in result.windows for blob in (window.mp4, window.flac or b"")]
+    return Piece({"canonical": told, "windows": windows}, blobs)
 
 
 def _box(sides: list[int]) -> Box:
@@ -203,13 +216,18 @@ def unpacked(piece: Piece) -> Canonical | Unusable:
                 -1, 2, HASH_BYTES
             ),
             box=_box(one["box"]),
+            flac=flac or None,
+            presence=one["presence"],
             marks=tuple(one["marks"]),
         )
-        for one, mp4 in zip(piece.header["windows"], piece.blobs, strict=True)
+        for one, mp4, flac in zip(
+            piece.header["windows"], piece.blobs[::2], piece.blobs[1::2], strict=True
+        )
     )
     lists = {
         "marks": tuple(told["marks"]),
         "cuts_s": tuple(told["cuts_s"]),
         "dropped": tuple(Dropped(**one) for one in told["dropped"]),
+        "track": Track(**{**told["track"], "marks": tuple(told["track"]["marks"])}),
     }
     return Canonical(**{**told, **lists, "windows": windows})

@@ -89,5 +89,6 @@ def listed(
                     limits,
                     work.resolve(),
                     as_shown,
+                    cfg.sound,
                 )
                 yield Listed(collection, row, task)

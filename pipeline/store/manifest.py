@@ -77,6 +77,11 @@ class Clip:
     """Of the file that it was cut from."""
     rendered: bool = False
     """Whether a computer made an imitation of what the origin names, as the index says."""
+    sound: str = "absent"
+    """What there is of its sound: one of `footage.sound.PRESENCES`."""
+    sound_offset: int = 0
+    sound_size: int = 0
+    """Bytes of `shard` that are the clip's FLAC; none where every sample is zero."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,10 @@ class File:
     height: int | None = None
     fps: float | None = None
     """Mean rate that the container declares."""
+    sound_codec: str | None = None
+    """Of the track that clips were given; None where there is none, or it was not read."""
+    sound_rate_hz: int | None = None
+    sound_channels: int | None = None
     duration_s: float | None = None
     """From the start of the file to the end of its last picture, by a player's clock."""
     marks: str = "[]"

@@ -14,7 +14,9 @@ from types import TracebackType
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.store import sound
 from pipeline.store.manifest import Clip
+from pipeline.store.sound import Samples
 
 TAR, RAW = ".tar", ".raw"
 
@@ -35,6 +37,7 @@ class ShardWriter:
         self._folder = folder
         self._clips_per_shard = clips_per_shard
         self._num_members = 0
+        self._shard = ""
         self._tar: tarfile.TarFile | None = None
 
     def __enter__(self) -> ShardWriter:
@@ -51,20 +54,27 @@ class ShardWriter:
 
     def add(self, clip_id: str, mp4: bytes) -> Extent:
         """Append `<clip_id>.mp4`; returns where its bytes lie."""
-        shard = shard_name(self._num_members // self._clips_per_shard, TAR)
+        self._shard = shard_name(self._num_members // self._clips_per_shard, TAR)
         if self._num_members % self._clips_per_shard == 0:
             if self._tar is not None:
                 self._tar.close()
-            path = self._folder / shard
+            path = self._folder / self._shard
             self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+        self._num_members += 1
+        return self._append(f"{clip_id}.mp4", mp4)
+
+    def add_sound(self, clip_id: str, flac: bytes) -> Extent:
+        """Append `<clip_id>.flac` to the shard of the clip added last, which is its own."""
+        return self._append(f"{clip_id}.flac", flac)
+
+    def _append(self, name: str, data: bytes) -> Extent:
         assert self._tar is not None
         # An integer time: a float adds a PAX header; the current time changes the bytes.
-        member = tarfile.TarInfo(f"{clip_id}.mp4")
-        member.size, member.mtime, member.mode = len(mp4), 0, 0o644
+        member = tarfile.TarInfo(name)
+        member.size, member.mtime, member.mode = len(data), 0, 0o644
         offset = self._tar.offset + tarfile.BLOCKSIZE
-        self._tar.addfile(member, io.BytesIO(mp4))
-        self._num_members += 1
-        return Extent(shard, offset, len(mp4))
+        self._tar.addfile(member, io.BytesIO(data))
+        return Extent(self._shard, offset, len(data))
 
 
 class RawWriter:
@@ -187,6 +197,25 @@ def read_clip(folder: Path, clip: Clip) -> bytes:
             f"{clip.offset}-{clip.offset + clip.size}; run dvc checkout or dvc repro"
         )
     return data
+
+
+def read_sound(folder: Path, clip: Clip) -> Samples | None:
+    """Read the sound of a clip as int16 (n,) at 24 kHz; None where every sample is zero.
+
+    Raises:
+        UserError: the shard is missing or ends before the sound does.
+    """
+    if not clip.sound_size:
+        return None
+    reader = Shards(str(folder), lambda name: open_local(folder / name), 1)
+    data = reader.read(Extent(clip.shard, clip.sound_offset, clip.sound_size))
+    reader.close()
+    if data[:4] != b"fLaC":
+        raise UserError(
+            f"{folder / clip.shard}: changed, the sound of clip {clip.clip_id} is none; run dvc "
+            "checkout or dvc repro"
+        )
+    return sound.decode(bytes(data))
 
 
 def open_local(path: Path) -> int:

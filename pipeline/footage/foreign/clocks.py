@@ -128,7 +128,8 @@ class Timeline:
     Attributes:
         step_s: between the last two frames.
         is_continuous: the file's clock has never begun anew, so its own end can be compared.
-        zero_s: of the file's clock, where the player's begins.
+        zeros_s: on the file's clock, where the player's begins, and where it would have begun for
+            what follows each place at which the file's begins anew.
     """
 
     def __init__(
@@ -137,7 +138,12 @@ class Timeline:
         self._zero_s, self._longest_s = zero_s, longest_s
         self.step_s, self._marks = step_s, marks
         self.is_continuous = True
-        self.zero_s = 0.0
+        self.zeros_s: list[float] = []
+
+    @property
+    def zero_s(self) -> float:
+        """The last of `zeros_s`; 0 before the first frame."""
+        return self.zeros_s[-1] if self.zeros_s else 0.0
 
     def place(self, frames: Iterable[tuple[Any, Decoded]]) -> Iterator[Shown]:
         """Yield every frame with the times at which it appears and vanishes.
@@ -209,13 +215,13 @@ class Timeline:
     def _start(self, first_s: float) -> None:
         zero_s = first_s if self._zero_s is None else self._zero_s
         is_likely = 0 <= first_s - zero_s <= self._longest_s
-        self.zero_s = zero_s if is_likely else first_s
+        self.zeros_s.append(zero_s if is_likely else first_s)
 
     def _begin_anew(
         self, behind: list[tuple[Any, Decoded]], last_s: float
     ) -> Iterator[tuple[Any, int, float, bool]]:
         self.is_continuous = False
-        self.zero_s = behind[0][1].time_s - (last_s + self.step_s)
+        self.zeros_s.append(behind[0][1].time_s - (last_s + self.step_s))
         is_first = True
         for frame, one in behind:
             at_s = one.time_s - self.zero_s

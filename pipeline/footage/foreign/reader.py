@@ -122,6 +122,11 @@ class Video:
     ) -> None:
         self._file.close()
 
+    @property
+    def zeros_s(self) -> tuple[float, ...]:
+        """Where a player's clock begins on that of the file, as `Timeline.zeros_s` has it."""
+        return tuple(self._timeline.zeros_s)
+
     def is_damaged(self, first_number: int, last_number: int) -> bool:
         """Whether damage found so far touches one of the frames from one number to another."""
         return self._damage.touches(first_number, last_number)

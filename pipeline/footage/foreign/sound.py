@@ -1,0 +1,264 @@
+"""The sound of a foreign file, on the clock of its pictures.
+
+FFmpeg's decoders already leave out what encoders put before the sound (priming, by the container's
+edit list or the codec's own header). What is left is told by timestamps, which are rounded, may
+drift from the samples, and begin anew where recordings were joined.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.footage.foreign import streams
+from pipeline.footage.foreign.refusals import Limits, hostile_errors, refusing
+
+RATES_HZ = (4_000, 192_000)
+"""The lowest and the highest rate that is read; of others no recorder writes sound."""
+MAX_CHANNELS = 8
+# Timestamps are compared by their median over this many frames: one alone is rounded or shaken.
+_FRAMES_COMPARED = 9
+# Where the samples are this far from the timestamps, they are moved: sound and picture would part.
+_DRIFT_S = 0.0025
+# A difference this large is a gap or a jump, and no rounding.
+_JUMP_S = 0.1
+# A clock that leaps this far from where it was expected may have begun anew.
+_ANEW_S = 1.0
+# Codecs overlap their frames, so that one that is lost spoils its neighbours.
+_SPOILT_S = 0.05
+_MAX_READ_ERRORS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Samples that follow each other.
+
+    Attributes:
+        start_s: of the first of them, in seconds of a player's clock.
+        rate: samples a second.
+        samples: float64 (n,) in −1 to 1, the mean of the channels.
+        begins: they do not continue what was heard before.
+    """
+
+    start_s: float
+    rate: int
+    samples: NDArray[np.float64]
+    begins: bool
+
+
+class Sound:
+    """The sound track of a foreign file that a player plays.
+
+    Attributes:
+        codec: FFmpeg's name, or None if the file has no track that can be decoded.
+        rate: samples a second, or None as above.
+        channels: their number, or None as above.
+        marks: codes of what is unusual; complete after the last samples: "several_sounds",
+            "sound_no_decoder" (no track of a codec that can be decoded), "sound_refused" (a rate or
+            a number of channels that is not read), "sound_damaged", "sound_gap", "sound_drifts",
+            "sound_changes" (of rate or channels).
+        damaged: stretches in seconds of a player's clock in which something could not be decoded.
+    """
+
+    def __init__(self, path: Path, limits: Limits, zeros_s: Sequence[float]) -> None:
+        """Open a file whose pictures have been read.
+
+        Args:
+            path: the file.
+            limits: what it may cost.
+            zeros_s: where the clock of a player begins on the clock of the file, and where it
+                begins after each place where the latter begins anew.
+
+        Raises:
+            DecodeError: it cannot be opened.
+        """
+        self.marks: set[str] = set()
+        self.damaged: list[tuple[float, float]] = []
+        self.codec: str | None = None
+        self.rate: int | None = None
+        self.channels: int | None = None
+        self._zeros_s = list(zeros_s) or [0.0]
+        self._file = streams.open_file(path, limits)
+        with refusing():
+            self._stream = self._choose()
+
+    def _choose(self) -> Any | None:
+        """The default track, or the first one, of those that can be decoded."""
+        import av
+
+        found = list(self._file.streams.audio)
+        decodable = [stream for stream in found if stream.codec_context is not None]
+        if len(found) > 1:
+            self.marks.add("several_sounds")
+        if not decodable:
+            self.marks |= {"sound_no_decoder"} if found else set()
+            return None
+        default = av.stream.Disposition.default
+        stream = min(decodable, key=lambda stream: not stream.disposition & default)
+        stream.codec_context.thread_count = 1
+        self.codec = stream.codec_context.name
+        return stream
+
+    def __enter__(self) -> Sound:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def heard(self) -> Iterator[Heard]:
+        """Yield the samples in order of time.
+
+        Raises:
+            DecodeError: a file that PyAV cannot cope with.
+        """
+        if self._stream is None:
+            return
+        track = _Track(self._zeros_s, self.marks)
+        with refusing():
+            for frame, is_after_loss in self._frames():
+                samples = _mono(frame)
+                if samples is None or not self._is_readable(frame):
+                    self.marks.add("sound_refused")
+                    return
+                self.rate = self.rate or frame.sample_rate
+                channels = frame.layout.nb_channels
+                self.channels = self.channels or channels
+                if (frame.sample_rate, channels) != (self.rate, self.channels):
+                    self.marks.add("sound_changes")
+                before_s = track.end_s
+                one = track.place(frame.time, frame.sample_rate, samples)
+                if is_after_loss:
+                    self.marks.add("sound_damaged")
+                    end_s = (one.start_s if one else track.end_s) + 2 * _SPOILT_S
+                    self.damaged.append((before_s - _SPOILT_S, end_s))
+                if one is not None:
+                    yield one
+
+    def _is_readable(self, frame: Any) -> bool:
+        lowest, highest = RATES_HZ
+        return lowest <= frame.sample_rate <= highest and (
+            1 <= frame.layout.nb_channels <= MAX_CHANNELS
+        )
+
+    def _frames(self) -> Iterator[tuple[Any, bool]]:
+        """Frames out of the decoder, and whether something before them was lost."""
+        is_lost = False
+        for packet in self._packets():
+            frames: list[Any] = []
+            if packet is not None:
+                is_lost |= packet.is_corrupt
+                try:
+                    frames = packet.decode()
+                except MemoryError:
+                    raise
+                except hostile_errors():
+                    is_lost = True
+            else:
+                is_lost = True
+            for frame in frames:
+                if frame.samples:
+                    yield frame, is_lost or frame.is_corrupt
+                    is_lost = False
+        if is_lost:
+            self.marks.add("sound_damaged")
+
+    def _packets(self) -> Iterator[Any | None]:
+        """Packets of the track; None where a part of the file cannot be read."""
+        num_errors = 0
+        packets = self._file.demux(self._stream)
+        while num_errors <= _MAX_READ_ERRORS:
+            try:
+                packet = next(packets, None)
+            except MemoryError:
+                raise
+            except hostile_errors():
+                num_errors += 1
+                packets = self._file.demux(self._stream)
+                yield None
+                continue
+            if packet is None:
+                return
+            yield packet
+
+
+class _Track:
+    """Puts samples on a player's clock: by their number, as long as timestamps agree.
+
+    Attributes:
+        end_s: when the last samples end.
+    """
+
+    def __init__(self, zeros_s: list[float], marks: set[str]) -> None:
+        self._zeros_s, self._marks = zeros_s, marks
+        self._epoch = 0
+        self._start_s, self._count, self._rate = 0.0, 0, 0
+        self._apart: deque[float] = deque(maxlen=_FRAMES_COMPARED)
+        self.end_s = 0.0
+
+    def place(self, time_s: float | None, rate: int, samples: NDArray[np.float64]) -> Heard | None:
+        """Tell when samples are heard; None for those that repeat an earlier time."""
+        begins = self._rate != rate
+        at_s = self.end_s if time_s is None else self._on_players_clock(time_s)
+        apart_s = at_s - self.end_s
+        if not self._rate:
+            begins = True
+        elif apart_s < -_JUMP_S:
+            # What was played before is not played over.
+            self._marks.add("sound_gap")
+            return None
+        elif apart_s > _JUMP_S:
+            self._marks.add("sound_gap")
+            begins = True
+        elif not begins:
+            self._apart.append(apart_s)
+            middle_s = float(np.median(self._apart))
+            begins = len(self._apart) == _FRAMES_COMPARED and abs(middle_s) > _DRIFT_S
+            if begins:
+                self._marks.add("sound_drifts")
+                at_s = self.end_s + middle_s
+        if begins:
+            self._start_s, self._count, self._rate = at_s, 0, rate
+            self._apart.clear()
+        start_s = self._start_s + self._count / rate
+        self._count += samples.size
+        self.end_s = self._start_s + self._count / rate
+        return Heard(start_s, rate, samples, begins)
+
+    def _on_players_clock(self, time_s: float) -> float:
+        at_s = time_s - self._zeros_s[self._epoch]
+        if abs(at_s - self.end_s) > _ANEW_S and self._epoch + 1 < len(self._zeros_s):
+            anew_s = time_s - self._zeros_s[self._epoch + 1]
+            if abs(anew_s - self.end_s) < abs(at_s - self.end_s):
+                self._epoch += 1
+                return anew_s
+        return at_s
+
+
+def _mono(frame: Any) -> NDArray[np.float64] | None:
+    """The mean of the channels as float64 (n,) in −1 to 1; None for a format that is not read."""
+    try:
+        values = frame.to_ndarray()
+    except ValueError:
+        return None
+    channels = frame.layout.nb_channels
+    values = values if frame.format.is_planar else values.reshape(-1, channels).T
+    if values.dtype.kind == "f":
+        scaled = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=1.0, neginf=-1.0)
+    elif values.dtype == np.uint8:
+        scaled = (values.astype(np.float64) - 128) / 128
+    else:
+        scaled = values.astype(np.float64) / -float(np.iinfo(values.dtype).min)
+    mean: NDArray[np.float64] = scaled.mean(axis=0)
+    return mean

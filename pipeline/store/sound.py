@@ -1,0 +1,58 @@
+"""Canonical sound: 24 kHz mono int16, kept as FLAC, which loses nothing.
+
+24 kHz, since 1/15 s is 1,600 samples exactly. Encoding is byte-deterministic: one thread, one
+level of compression and a bit-exact container.
+"""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+SOUND_HZ = 24_000
+"""Samples a second."""
+
+Samples = NDArray[np.int16]
+_SAMPLES_A_FRAME = 4096
+
+
+def num_samples(num_frames: int, fps: float) -> int:
+    """Samples that last as long as `num_frames` pictures of `fps`, to the nearest one."""
+    return round(num_frames * SOUND_HZ / fps)
+
+
+def encode(samples: Samples) -> bytes:
+    """Encode to FLAC, the same bytes for the same input always.
+
+    Args:
+        samples: int16 (n,) at `SOUND_HZ`, n at least 1.
+    """
+    import av
+
+    assert samples.dtype == np.int16 and samples.ndim == 1 and samples.size > 0, samples.shape
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="flac", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("flac", rate=SOUND_HZ, layout="mono", format="s16")
+        stream.codec_context.thread_count = 1
+        stream.options = {"compression_level": "5", "frame_size": str(_SAMPLES_A_FRAME)}
+        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        for start in range(0, samples.size, _SAMPLES_A_FRAME):
+            chunk = np.ascontiguousarray(samples[None, start : start + _SAMPLES_A_FRAME])
+            frame = av.AudioFrame.from_ndarray(chunk, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = SOUND_HZ, start
+            frame.time_base = Fraction(1, SOUND_HZ)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> Samples:
+    """Decode what `encode` wrote to int16 (n,)."""
+    import av
+
+    with av.open(io.BytesIO(data), "r") as container:
+        frames = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
+    return np.concatenate(frames).astype(np.int16, copy=False)
