@@ -13,8 +13,9 @@ import numpy as np
 from pipeline.config import ClipFormat
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.footage import foreign, links, unplayable
-from pipeline.footage.canonical import Canonical, Dropped, Window, canonicalise
+from pipeline.footage.canonical import Canonical, Dropped, canonicalise
 from pipeline.footage.pictures import Box
+from pipeline.footage.windows import Window
 from pipeline.store import kept, storage
 from pipeline.store.kept import Contents, Piece
 
@@ -34,6 +35,7 @@ _CODE = (
     "footage/pictures.py",
     "footage/scenes.py",
     "footage/unplayable.py",
+    "footage/windows.py",
     "copies/fingerprint.py",
     "store/video.py",
 )
