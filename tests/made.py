@@ -70,3 +70,54 @@ def scene(
         image = wide[4 : 4 + height, left : left + width]
         frames.append(image + rng.normal(0, noise, image.shape))
     return np.stack(frames).clip(0, 255).astype(np.uint8)
+
+
+def write_with_sound(
+    path: Path,
+    frames: np.ndarray,
+    sound: np.ndarray,
+    *,
+    codec: str,
+    video_codec: str = "libx264",
+    rate: int = 48_000,
+    fps: int = 30,
+    sound_start_s: float = 0.0,
+    container_options: dict[str, str] | None = None,
+) -> Path:
+    """Write uint8 (T, H, W, 3) RGB frames and float (channels, n) sound in −1 to 1."""
+    layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(sound)]
+    with av.open(str(path), "w", options=container_options or {}) as container:
+        video = container.add_stream(video_codec, rate=fps)
+        video.height, video.width = frames[0].shape[:2]
+        video.pix_fmt = "yuvj420p" if video_codec == "mjpeg" else "yuv420p"
+        video.codec_context.time_base = Fraction(1, fps)
+        audio = container.add_stream(codec, rate=rate, layout=layout)
+        audio.bit_rate = 128_000
+        audio.codec_context.time_base = Fraction(1, rate)
+        whole = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(sound, np.float32), format="fltp", layout=layout
+        )
+        whole.sample_rate, whole.pts, whole.time_base = rate, 0, Fraction(1, rate)
+        resampler = av.AudioResampler(
+            format=audio.codec_context.format.name,
+            layout=layout,
+            rate=rate,
+            frame_size=audio.codec_context.frame_size or 1024,
+        )
+        heard = [*resampler.resample(whole), *resampler.resample(None)]
+        end = Fraction(0)
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            container.mux(video.encode(frame))
+            while heard and end <= Fraction(number, fps):
+                one = heard.pop(0)
+                end = Fraction(one.pts + one.samples, rate)
+                one.pts += round(sound_start_s * rate)
+                container.mux(audio.encode(one))
+        container.mux(video.encode())
+        for one in heard:
+            one.pts += round(sound_start_s * rate)
+            container.mux(audio.encode(one))
+        container.mux(audio.encode())
+    return path

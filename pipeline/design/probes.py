@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.copies.fingerprint import luma
+from pipeline.numbers.intervals import Interval, percentiles
 from pipeline.store.video import Frames
 
 Features = NDArray[np.float64]
@@ -119,8 +120,7 @@ class Told:
 
     auroc: dict[str, float]
     """AUROC by model: `logistic` (regression); given enough clips, `boosting` (boosted trees)."""
-    low: float
-    high: float
+    interval: Interval
     """95 % interval of the better of them, over resampled clusters."""
 
 
@@ -204,9 +204,9 @@ def by_source(
     auroc = {name: float(_auroc(real, folds, found[name], ones)[0]) for name in models}
     better = max(auroc, key=lambda name: auroc[name])
     resampled = _auroc(real, folds, found[better], _resampled(scenes))
-    tail = (1 - _CONFIDENCE) / 2
-    low, high = np.nanquantile(resampled, [tail, 1 - tail])
-    return Told(auroc, float(low), float(high))
+    interval = percentiles(resampled, _CONFIDENCE)
+    assert interval is not None
+    return Told(auroc, interval)
 
 
 def _auroc(

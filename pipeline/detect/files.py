@@ -11,9 +11,9 @@ import pyarrow as pa
 from pipeline.detect.alarm import Alarm, Choice
 from pipeline.detect.scores import PROBABILITIES, marginals
 from pipeline.footage.collection import IndexRow
+from pipeline.numbers.rounding import rounded
 from pipeline.store.manifest import CLASSES, Reject, class_index
 
-_DECIMALS = 6
 FILE_SCHEMA = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
@@ -97,7 +97,7 @@ def first_alerts(choice: Choice, clips: pa.Table, clip_s: float) -> dict[str, fl
         for start_s, score in sorted(played):
             at_s = start_s + clip_s
             if alarm.push(np.array([score]), np.array([at_s])).opened[0]:
-                found[path] = round(at_s, _DECIMALS)
+                found[path] = rounded(at_s)
                 break
     return found
 

@@ -7,11 +7,12 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field, replace
 
-from pipeline.footage.canonical import Canonical, Window
+from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.labels import UNLABELLED, label
 from pipeline.footage.listing import Listed
 from pipeline.footage.remedies import remedy
+from pipeline.footage.windows import Window
 from pipeline.store.manifest import Clip, File, Reject
 from pipeline.store.shards import Extent, ShardWriter
 

@@ -1,6 +1,6 @@
-"""One foreign file to canonical clips: decode, divide at cuts, crop bars, scale, encode, hash.
+"""One foreign file to canonical clips: decode, and divide at cuts, breaks and damage.
 
-Streams: besides the finished clips, no more frames are held than a clip and the look-ahead for
+Besides the finished clips, no more frames are held than a clip and the look-ahead for
 cuts have.
 """
 
@@ -12,47 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.config import ClipFormat
-from pipeline.copies import fingerprint
 from pipeline.footage import foreign, pictures, scenes, sound
-from pipeline.footage.pictures import Box
-from pipeline.store import video
+from pipeline.footage.windows import Window, WindowMaker, check_output
 from pipeline.store.sound import num_samples
-
-# New pictures a second below which a window shows no motion: a clip of 16 frames has four or more.
-_MIN_CHANGES_HZ = 2.5
-# Mean difference, in levels, up to which two still pictures are one.
-_SAME_LEVELS = 2.0
-
-
-@dataclass(frozen=True)
-class Window:
-    """One canonical clip.
-
-    Attributes:
-        start_frame: of its first frame, on the grid of times 1/fps.
-        mp4: the clip.
-        pixels_sha256: of its uint8 (T, H, W, 3) RGB frames before they were encoded.
-        fingerprint: `fingerprint.fingerprint` of them.
-        box: left, top, width, height of what it shows, in displayed pixels of the source.
-        flac: its sound, as `store.sound.encode` has it; None where every sample of it is zero.
-        presence: what there is of its sound, one of `footage.sound.PRESENCES`.
-        marks: sorted codes of what is odd about it: "damaged" (it shows pictures that the decoder
-            had to patch up), "short" (its last picture is held to fill it), "still" (nothing
-            moves). Windows to train on have none.
-    """
-
-    start_frame: int
-    mp4: bytes
-    pixels_sha256: str
-    fingerprint: NDArray[np.uint8]
-    box: Box
-    flac: bytes | None = None
-    presence: str = sound.ABSENT
-    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,15 +138,9 @@ def _with_sound(
         replace(window, flac=flac, presence=presence)
         for window, (flac, presence) in zip(windows, made, strict=True)
     ]
-    _check_output(sum(len(one.mp4) + len(one.flac or b"") for one in heard), limits)
+    num_bytes = sum(len(one.mp4) + len(one.flac or b"") for one in heard)
+    check_output(num_bytes, limits.max_output_mb)
     return track, heard
-
-
-def _check_output(num_bytes: int, limits: foreign.Limits) -> None:
-    if num_bytes > limits.max_output_mb * 1e6:
-        raise foreign.DecodeError(
-            "too_much_output", f"its clips take more than {limits.max_output_mb:g} MB"
-        )
 
 
 @dataclass(frozen=True)
@@ -210,18 +167,13 @@ class _Divider:
     ) -> None:
         self._source, self._clip, self._stride_frames = source, clip, stride_frames
         self._as_shown = as_shown
-        self._limits = limits
-        self._num_bytes = 0
-        self._squares = pictures.Squares(clip.size)
-        self._bars: scenes.Bars | None = None
+        self._maker = WindowMaker(source.aspect, clip, limits.max_output_mb, as_shown=as_shown)
         self._held: list[foreign.Picture] = []
         # The last pictures of the scene, of which a window can be made that ends with it.
         self._last: deque[foreign.Picture] = deque(maxlen=clip.num_frames if as_shown else 0)
         # Index of the first picture of the scene that no window shows.
         self._next_index = 0
         self._taken: list[_Taken] = []
-        # The first picture of the last still window.
-        self._still: NDArray[np.uint8] | None = None
         self.windows: list[Window] = []
         self.dropped: list[Dropped] = []
         self.cuts_s: list[float] = []
@@ -305,59 +257,11 @@ class _Divider:
 
     def _take(self, shown: list[foreign.Picture], first_new_index: int, marks: set[str]) -> None:
         """Make a window of pictures, those from `first_new_index` in no other one yet."""
-        pixels, box = self._show(shown)
-        reason = scenes.blank_reason(pixels)
-        num_changes = len({picture.number for picture in shown}) - 1
-        if not (reason or self._as_shown) and (
-            num_changes < _MIN_CHANGES_HZ * len(shown) / self._clip.fps
-        ):
-            reason = "few_pictures"
-        end_index = shown[-1].index + 1
-        if reason == "still" and self._as_shown and self._is_other_still(pixels[0]):
-            self._taken.append(self._encoded(shown, pixels, box, marks | {"still"}))
-        elif reason:
-            self._drop(first_new_index, end_index, reason)
+        made = self._maker.make(shown, marks)
+        if isinstance(made, Window):
+            self._taken.append(_Taken(made, shown[0].number, shown[-1].number))
         else:
-            self._taken.append(self._encoded(shown, pixels, box, marks))
-
-    def _is_other_still(self, image: NDArray[np.uint8]) -> bool:
-        """Whether a picture that stays is another than the last one that did."""
-        last, self._still = self._still, image
-        if last is None:
-            return True
-        return float(np.abs(image.astype(np.int16) - last).mean()) > _SAME_LEVELS
-
-    def _show(self, shown: list[foreign.Picture]) -> tuple[NDArray[np.uint8], Box]:
-        """The RGB frames of pictures without bars, and the box of the source they show."""
-        first, aspect = shown[0], self._source.aspect
-        frames = [picture.frame for picture in shown]
-        with foreign.refusing():
-            self._bars = scenes.find_bars([pictures.luma(frame) for frame in frames], self._bars)
-            stored = pictures.centre_square(
-                self._bars.content(first.frame.width, first.frame.height), aspect
-            )
-            pixels = self._squares.convert(frames, stored)
-            orientation = pictures.orientation(first.frame)
-        width, height = (side * first.reduction for side in (first.frame.width, first.frame.height))
-        box = pictures.stretched(stored, aspect, first.reduction)
-        shown_width = round(width * aspect)
-        return orientation.show(pixels), orientation.show_box(box, shown_width, height)
-
-    def _encoded(
-        self, shown: list[foreign.Picture], pixels: NDArray[np.uint8], box: Box, marks: set[str]
-    ) -> _Taken:
-        clip = self._clip
-        window = Window(
-            start_frame=shown[0].index,
-            mp4=video.encode(pixels, clip.fps, crf=clip.crf, keyint=clip.num_frames),
-            pixels_sha256=hashlib.sha256(pixels.data).hexdigest(),
-            fingerprint=fingerprint.fingerprint(pixels),
-            box=box,
-            marks=tuple(sorted(marks)),
-        )
-        self._num_bytes += len(window.mp4)
-        _check_output(self._num_bytes, self._limits)
-        return _Taken(window, shown[0].number, shown[-1].number)
+            self._drop(first_new_index, shown[-1].index + 1, made)
 
     def _settle(self) -> None:
         """Mark or drop windows by damage that was found late, and the last of a file cut off."""

@@ -13,9 +13,10 @@ import numpy as np
 from pipeline.config import ClipFormat
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.footage import foreign, links, unplayable
-from pipeline.footage.canonical import Canonical, Dropped, Window, canonicalise
+from pipeline.footage.canonical import Canonical, Dropped, canonicalise
 from pipeline.footage.pictures import Box
 from pipeline.footage.sound import Track
+from pipeline.footage.windows import Window
 from pipeline.store import kept, storage
 from pipeline.store.kept import Contents, Piece
 
@@ -36,6 +37,7 @@ _CODE = (
     "footage/scenes.py",
     "footage/sound.py",
     "footage/unplayable.py",
+    "footage/windows.py",
     "copies/fingerprint.py",
     "store/sound.py",
     "store/video.py",

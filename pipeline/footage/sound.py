@@ -34,7 +34,8 @@ could not be decoded.
 _QUIET_RMS = 10 ** (-70 / 20)
 _FULL_SCALE = 32768.0
 _MISSING_SAMPLES = SOUND_HZ // 50
-# A hole up to this long is filled with what was before it, backwards: zeros would be a click.
+# A hole up to this long is filled with what was before it, backwards, since zeros would be a click,
+# and as much is left out where samples overlap.
 _PATCHED_S = 0.05
 # scipy's filter for `resample_poly` is this many samples of the slower rate long each way.
 _HALF_WIDTH = 10
@@ -201,15 +202,17 @@ def clip_sounds(
 
 
 def _append(stretches: list[_Stretch], one: Heard) -> None:
+    samples = one.samples
     if one.begins or not stretches:
         origin = round(one.start_s * SOUND_HZ)
-        if stretches and stretches[-1].held:
-            last = stretches[-1]
-            hole = round((origin - last.end) * last.rate / SOUND_HZ)
-            if 0 < hole <= _PATCHED_S * last.rate:
-                last.held.append(last.held[-1][::-1][:hole].copy())
-        stretches.append(_Stretch(origin, one.rate))
-    stretches[-1].held.append(one.samples)
+        last = stretches[-1] if stretches else None
+        hole = round((origin - last.end) * last.rate / SOUND_HZ) if last else 0
+        if last and last.held and last.rate == one.rate and abs(hole) <= _PATCHED_S * one.rate:
+            last.held.append(last.held[-1][::-1][: max(0, hole)].copy())
+            samples = samples[max(0, -hole) :]
+        else:
+            stretches.append(_Stretch(origin, one.rate))
+    stretches[-1].held.append(samples)
 
 
 def _clip_sound(

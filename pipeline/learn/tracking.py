@@ -16,6 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from pipeline.errors import UserError
+from pipeline.numbers.rounding import rounded
 from pipeline.store.manifest import CLASSES, REAL_SHOOTING
 
 MODES = ("offline", "online", "disabled")
@@ -169,7 +170,7 @@ def finish(
         for sample_id, label, score in zip(
             sample_ids, labels.tolist(), scores.tolist(), strict=True
         ):
-            table.add_data(sample_id, CLASSES[label], round(score, 6))
+            table.add_data(sample_id, CLASSES[label], rounded(score))
         run.log({SCORES: table})
         run.log_artifact(_reference(models, MODEL, folder_md5(models)))
         run.summary.update({name: value for name, value in best.items() if value is not None})

@@ -122,7 +122,10 @@ def _judge(cfg: ProbeApp, features: dict[str, Features], index: pa.Table) -> dic
         )
         if found is not None:
             auroc[cue] = {model: round(value, 4) for model, value in found.auroc.items()}
-            interval[cue] = {"low": round(found.low, 4), "high": round(found.high, 4)}
+            interval[cue] = {
+                "low": round(found.interval.low, 4),
+                "high": round(found.interval.high, 4),
+            }
     return {
         "samples": len(real),
         "sources": len(set(sources)),

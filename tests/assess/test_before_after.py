@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 from pipeline.assess import before_after
 from pipeline.assess.before_after import Pair
 from pipeline.assess.examples import Examples
-from pipeline.assess.statistics.intervals import Interval
 from pipeline.assess.statistics.measured import Measured
+from pipeline.numbers.intervals import Interval
 from tests.assess import toy
 from tests.assess.toy import FEW_RESAMPLES, Source
 

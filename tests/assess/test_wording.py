@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.assess import wording
-from pipeline.assess.statistics.intervals import Interval
 from pipeline.assess.statistics.measured import Measured
+from pipeline.numbers.intervals import Interval
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def auroc(name: str, frames: list[np.ndarray]) -> float:
     features = np.stack([getattr(probes.cues(one, 2), name) for one in frames])
     found = probes.by_source(features, REAL, SOURCES, CLUSTERS, num_folds=4, num_rounds=2)
     assert found is not None
-    assert found.low <= max(found.auroc.values()) <= found.high
+    assert found.interval.low <= max(found.auroc.values()) <= found.interval.high
     return max(found.auroc.values())
 
 
@@ -96,7 +96,7 @@ def test_trees_have_no_say_where_clips_are_too_few_for_them_to_divide() -> None:
     found = few(30)
     assert found is not None
     assert set(found.auroc) == {"logistic"}
-    assert found.high - found.low > 0.1
+    assert found.interval.high - found.interval.low > 0.1
     many = few(120)
     assert many is not None
     assert set(many.auroc) == {"logistic", "boosting"}
@@ -142,7 +142,7 @@ def test_an_aurocs_interval_is_as_wide_as_its_clusters_are_few() -> None:
             num_rounds=1,
         )
         assert found is not None
-        widths[num_scenes, num_copies] = found.high - found.low
+        widths[num_scenes, num_copies] = found.interval.high - found.interval.low
     assert widths[320, 1] < 0.6 * widths[40, 1]
     assert widths[40, 8] > 0.7 * widths[40, 1]
 

@@ -55,6 +55,10 @@ FIELDS = {
     "variant": "JSON of how a variant was made.",
     "file_sha256": "SHA-256 of the source file.",
     "rendered": "Whether a computer made an imitation of what the origin names, as the index says.",
+    "sound": "What there is of its sound: present, absent, silent (digital silence), quiet (below "
+    "-70 dB of full scale), incomplete or damaged.",
+    "sound_offset": "Offset of its FLAC (24 kHz, mono, 16 bit) in the shard, in bytes.",
+    "sound_size": "Bytes of its FLAC; 0 where every sample is zero.",
 }
 """Type and description of each column of the table of clips."""
 CONTEXT: dict[str, Any] = {

@@ -11,8 +11,8 @@ import numpy as np
 
 from pipeline.assess.examples import Examples
 from pipeline.assess.statistics import curves
-from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.summary import questions
+from pipeline.numbers.rounding import rounded
 from pipeline.store.manifest import CLASSES
 
 PLOTS = ("roc.csv", "precision_recall.csv", "reliability.csv", "confusion.csv", "sources.csv")

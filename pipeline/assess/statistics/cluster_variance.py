@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import t as student
 
-from pipeline.assess.statistics.intervals import (
+from pipeline.assess.statistics.metrics import BoolArray, FloatArray
+from pipeline.assess.statistics.placements import place
+from pipeline.assess.statistics.questions import Question
+from pipeline.numbers.intervals import (
     MIN_RECORDINGS,
     Interval,
     exact_of_all_or_none,
     student_t,
     student_t_of_logit,
 )
-from pipeline.assess.statistics.metrics import BoolArray, FloatArray
-from pipeline.assess.statistics.placements import place
-from pipeline.assess.statistics.questions import Question
 
 
 @dataclass(frozen=True)

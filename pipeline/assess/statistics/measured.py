@@ -11,15 +11,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from pipeline.assess.statistics.intervals import MIN_RECORDINGS, Interval, exact_of_all_or_none
-
-DECIMALS = 6
-"""Numbers of the report are rounded to so many, before a verdict rests on them too."""
+from pipeline.numbers.intervals import MIN_RECORDINGS, Interval, exact_of_all_or_none
+from pipeline.numbers.rounding import rounded
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A number and its interval, both rounded to `DECIMALS`."""
+    """A number and its interval, both rounded as they are written."""
 
     value: float | None
     """None where the data cannot support any."""
@@ -131,8 +129,3 @@ def as_json(values: Any) -> Any:
     if isinstance(values, list | tuple):
         return [as_json(value) for value in values]
     return values
-
-
-def rounded(value: float) -> float:
-    """A number as the report holds it."""
-    return round(float(value), DECIMALS)

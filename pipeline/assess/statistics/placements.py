@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import rankdata
 
-from pipeline.assess.statistics.intervals import MIN_RECORDINGS, student_t
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
+from pipeline.numbers.intervals import MIN_RECORDINGS, student_t
 
 
 @dataclass(frozen=True)

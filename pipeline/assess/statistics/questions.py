@@ -10,9 +10,10 @@ import numpy as np
 
 from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.intervals import MIN_RECORDINGS, Interval
-from pipeline.assess.statistics.measured import Measured, rounded
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
+from pipeline.numbers.intervals import MIN_RECORDINGS, Interval
+from pipeline.numbers.rounding import rounded
 
 FALSE_POSITIVE_RATES = (0.01, 0.001, 0.0001)
 PARTIAL_MAX_FPR = 0.1

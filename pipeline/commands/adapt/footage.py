@@ -60,7 +60,7 @@ _INGEST_CODE = (
         "footage/pictures.py",
         "footage/scenes.py",
     ),
-    *("store/shards.py", "footage/unplayable.py", "store/video.py"),
+    *("store/shards.py", "footage/unplayable.py", "footage/windows.py", "store/video.py"),
 )
 _DECODERS = ("av", "numpy", "opencv-python-headless")
 _KEPT = (

@@ -18,6 +18,7 @@ from pipeline.config import AdaptApp, TrainApp
 from pipeline.detect.detector import Detector
 from pipeline.learn.data import origin_weight
 from pipeline.learn.origin import Floats
+from pipeline.numbers.rounding import rounded
 
 ADAPTED = "adapted"
 """What a model card says of the adaptation under."""
@@ -82,7 +83,7 @@ def table(points: Sequence[Point]) -> tuple[list[str], list[list[Any]]]:
     for point in points:
         one = point.found
         row = [point.num_files, point.draw, point.num_drawn_sources, one.against]
-        row += [round(one.auroc, 6), round(one.found, 6)]
+        row += [rounded(one.auroc), rounded(one.found)]
         rows.append([*row, one.num_real, one.num_fictional, one.num_sources])
     return header, rows
 

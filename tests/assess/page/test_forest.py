@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from pipeline.assess.page.forest import Estimate, forest
-from pipeline.assess.statistics.intervals import Interval
 from pipeline.assess.statistics.measured import Measured
+from pipeline.numbers.intervals import Interval
 
 BOUNDED = Measured(0.7, Interval(0.6, 0.9))
 OPEN = Measured(0.4, reason="one recording")

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.assess.statistics.intervals import Interval
 from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.questions import MeasuredAbove
+from pipeline.numbers.intervals import Interval
 
 
 def test_numbers_are_held_as_they_are_written() -> None:

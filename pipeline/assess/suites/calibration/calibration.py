@@ -24,8 +24,7 @@ from pipeline.assess.statistics.abstention import Selective
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.calibration_error import Calibration, judge_calibration
 from pipeline.assess.statistics.false_discoveries import beyond_chance
-from pipeline.assess.statistics.intervals import MIN_RECORDINGS
-from pipeline.assess.statistics.measured import Measured, as_json, rounded
+from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.summary import questions
 from pipeline.assess.suites.calibration.panels import (
     ASKED,
@@ -41,6 +40,8 @@ from pipeline.assess.suites.calibration.panels import (
     reliability_figure,
 )
 from pipeline.detect import scores
+from pipeline.numbers.intervals import MIN_RECORDINGS
+from pipeline.numbers.rounding import rounded
 
 TITLE = "Calibration"
 _COVERAGES = (1.0, 0.8, 0.5)

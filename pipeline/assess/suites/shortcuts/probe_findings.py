@@ -19,9 +19,9 @@ from pipeline.assess.evidence import (
     measured,
     text,
 )
-from pipeline.assess.statistics.intervals import Interval
 from pipeline.assess.statistics.measured import Measured
 from pipeline.errors import UserError
+from pipeline.numbers.intervals import Interval
 
 CUES = {
     "container": "the codec, size, rate and length of the file, and the place in it",

@@ -27,10 +27,11 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.examples import Examples
 from pipeline.assess.page import figures
-from pipeline.assess.statistics.measured import as_json, rounded
+from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.questions import ACCEPTABLE_DROP
 from pipeline.assess.suites.shortcuts import counterfactuals, probe_findings, single_cue, twins
 from pipeline.detect.scores import VALIDATION
+from pipeline.numbers.rounding import rounded
 
 TITLE = "Shortcuts"
 # Twelve alterations of each: 768 clips, each of which a frozen encoder sees anew.

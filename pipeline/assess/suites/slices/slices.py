@@ -19,7 +19,6 @@ import pyarrow as pa
 from pipeline.assess import wording
 from pipeline.assess.evidence import Evidence, Section, Verdict
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics.measured import rounded
 from pipeline.assess.statistics.questions import FEWEST_RECORDINGS
 from pipeline.assess.suites.slices import metadata_slices, pixels
 from pipeline.assess.suites.slices.panels import difference_table, signed, slice_figure, value_table
@@ -32,6 +31,7 @@ from pipeline.assess.suites.slices.slice_tests import (
     correct,
     judge_slice,
 )
+from pipeline.numbers.rounding import rounded
 
 TITLE = "Slices"
 _NUMBERS = (

@@ -15,8 +15,7 @@ import numpy as np
 
 from pipeline.assess.judged_sources import Pool
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.intervals import Interval, reflected_percentiles, tails
-from pipeline.assess.statistics.measured import Measured, rounded
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.placements import Placed, place
 from pipeline.assess.statistics.questions import (
@@ -24,6 +23,8 @@ from pipeline.assess.statistics.questions import (
     FEWEST_RECORDINGS,
 )
 from pipeline.footage.collection import ORIGINS
+from pipeline.numbers.intervals import Interval, reflected_percentiles, tails
+from pipeline.numbers.rounding import rounded
 
 
 @dataclass(frozen=True)

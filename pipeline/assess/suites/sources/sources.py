@@ -31,7 +31,7 @@ from pipeline.assess.evidence import (
 from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.judged_sources import NOTHING_TO_RANK, Pool, judged
 from pipeline.assess.page.forest import Estimate, forest
-from pipeline.assess.statistics.measured import Measured, as_json, rounded
+from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.metrics import BoolArray
 from pipeline.assess.statistics.placements import Placed
 from pipeline.assess.statistics.questions import (
@@ -41,6 +41,7 @@ from pipeline.assess.statistics.questions import (
     WORTH_HAVING,
 )
 from pipeline.assess.suites.sources.confound import judge_confound
+from pipeline.numbers.rounding import rounded
 
 TITLE = "Unseen sources"
 

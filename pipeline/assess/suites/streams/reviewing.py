@@ -13,12 +13,12 @@ from typing import Any
 
 from pipeline.config import OperatingConfig
 from pipeline.detect.operating_point import PER_HOURS
+from pipeline.numbers.rounding import rounded
 
 BASE_HOURS = (100_000, 1_000_000)
 """Hours of streams in which one real shooting is shown. Nobody publishes the true number."""
 SCENARIOS = (("Christchurch, 2019", 17.0), ("Halle, 2019", 35.0))
 """Attacks that were streamed live, and about how many minutes each stream went on."""
-_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Range:
     def as_json(self) -> dict[str, float | None]:
         """Rounded to six decimals."""
         return {
-            name: None if value is None else round(value, _DECIMALS)
+            name: None if value is None else rounded(value)
             for name, value in (("value", self.value), ("low", self.low), ("high", self.high))
         }
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm, poisson
 
-from pipeline.assess.statistics import intervals
-from pipeline.assess.statistics.intervals import Interval
+from pipeline.numbers import intervals
+from pipeline.numbers.intervals import Interval
 
 
 def test_percentiles_skip_and_count_what_has_no_value() -> None:

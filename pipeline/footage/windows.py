@@ -1,0 +1,136 @@
+"""How pictures become a clip: crop bars, scale, judge what is seen, encode and hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import ClipFormat
+from pipeline.copies import fingerprint
+from pipeline.footage import foreign, pictures, scenes
+from pipeline.footage.pictures import Box
+from pipeline.footage.sound import ABSENT
+from pipeline.store import video
+
+# New pictures a second below which a window shows no motion: a clip of 16 frames has four or more.
+_MIN_CHANGES_HZ = 2.5
+# Mean difference, in levels, up to which two still pictures are one.
+_SAME_LEVELS = 2.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """One canonical clip.
+
+    Attributes:
+        start_frame: of its first frame, on the grid of times 1/fps.
+        mp4: the clip.
+        pixels_sha256: of its uint8 (T, H, W, 3) RGB frames before they were encoded.
+        fingerprint: `fingerprint.fingerprint` of them.
+        box: left, top, width, height of what it shows, in displayed pixels of the source.
+        flac: its sound, as `store.sound.encode` has it; None where every sample of it is zero.
+        presence: what there is of its sound, one of `footage.sound.PRESENCES`.
+        marks: sorted codes of what is odd about it: "damaged" (it shows pictures that the decoder
+            had to patch up), "short" (its last picture is held to fill it), "still" (nothing
+            moves). Windows to train on have none.
+    """
+
+    start_frame: int
+    mp4: bytes
+    pixels_sha256: str
+    fingerprint: NDArray[np.uint8]
+    box: Box
+    flac: bytes | None = None
+    presence: str = ABSENT
+    marks: tuple[str, ...] = ()
+
+
+class WindowMaker:
+    """Makes windows of the pictures of one file, in order of time."""
+
+    def __init__(
+        self, aspect: float, clip: ClipFormat, max_output_mb: float, *, as_shown: bool
+    ) -> None:
+        """Start on a file.
+
+        Args:
+            aspect: width of a stored pixel by its height.
+            clip: the format of the windows.
+            max_output_mb: what the windows of the file may take together.
+            as_shown: as in `canonicalise`.
+        """
+        self._aspect, self._clip, self._as_shown = aspect, clip, as_shown
+        self._max_output_mb = max_output_mb
+        self._num_bytes = 0
+        self._squares = pictures.Squares(clip.size)
+        self._bars: scenes.Bars | None = None
+        # The first picture of the last still window.
+        self._still: NDArray[np.uint8] | None = None
+
+    def make(self, shown: Sequence[foreign.Picture], marks: set[str]) -> Window | str:
+        """The window of as many pictures as a clip has frames, or the reason why it is none.
+
+        Raises:
+            foreign.DecodeError: they cannot be shown, or the file takes too much.
+        """
+        pixels, box = self._show(shown)
+        reason = scenes.blank_reason(pixels)
+        if reason == "still" and self._as_shown and self._is_other_still(pixels[0]):
+            return self._encoded(shown[0].index, pixels, box, marks | {"still"})
+        num_changes = len({picture.number for picture in shown}) - 1
+        if not (reason or self._as_shown) and (
+            num_changes < _MIN_CHANGES_HZ * len(shown) / self._clip.fps
+        ):
+            reason = "few_pictures"
+        return reason or self._encoded(shown[0].index, pixels, box, marks)
+
+    def _is_other_still(self, image: NDArray[np.uint8]) -> bool:
+        """Whether a picture that stays is another than the last one that did."""
+        last, self._still = self._still, image
+        if last is None:
+            return True
+        return float(np.abs(image.astype(np.int16) - last).mean()) > _SAME_LEVELS
+
+    def _show(self, shown: Sequence[foreign.Picture]) -> tuple[NDArray[np.uint8], Box]:
+        """The RGB frames of pictures without bars, and the box of the source they show."""
+        first, aspect = shown[0], self._aspect
+        frames = [picture.frame for picture in shown]
+        with foreign.refusing():
+            self._bars = scenes.find_bars([pictures.luma(frame) for frame in frames], self._bars)
+            stored = pictures.centre_square(
+                self._bars.content(first.frame.width, first.frame.height), aspect
+            )
+            pixels = self._squares.convert(frames, stored)
+            orientation = pictures.orientation(first.frame)
+        width, height = (side * first.reduction for side in (first.frame.width, first.frame.height))
+        box = pictures.stretched(stored, aspect, first.reduction)
+        shown_width = round(width * aspect)
+        return orientation.show(pixels), orientation.show_box(box, shown_width, height)
+
+    def _encoded(
+        self, start_frame: int, pixels: NDArray[np.uint8], box: Box, marks: set[str]
+    ) -> Window:
+        clip = self._clip
+        window = Window(
+            start_frame=start_frame,
+            mp4=video.encode(pixels, clip.fps, crf=clip.crf, keyint=clip.num_frames),
+            pixels_sha256=hashlib.sha256(pixels.data).hexdigest(),
+            fingerprint=fingerprint.fingerprint(pixels),
+            box=box,
+            marks=tuple(sorted(marks)),
+        )
+        self._num_bytes += len(window.mp4)
+        check_output(self._num_bytes, self._max_output_mb)
+        return window
+
+
+def check_output(num_bytes: int, max_output_mb: float) -> None:
+    """Raise `foreign.DecodeError` where the clips of a file take more than they may."""
+    if num_bytes > max_output_mb * 1e6:
+        raise foreign.DecodeError(
+            "too_much_output", f"its clips take more than {max_output_mb:g} MB"
+        )

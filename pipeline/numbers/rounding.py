@@ -1,0 +1,11 @@
+"""How numbers are written to reports and tables."""
+
+from __future__ import annotations
+
+DECIMALS = 6
+"""Numbers of the report are rounded to so many, before a verdict rests on them too."""
+
+
+def rounded(value: float) -> float:
+    """A number as it is written."""
+    return round(float(value), DECIMALS)

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from pipeline.config import ClipFormat
+from pipeline.footage import canonical, foreign
+from pipeline.footage.canonical import Canonical
+from pipeline.footage.foreign.sound import Heard, Sound
+from pipeline.footage.sound import ClipSound, clip_sounds
+from pipeline.store import sound
+from pipeline.store.sound import SOUND_HZ
+from tests.made import write_with_sound
+
+CLIP = ClipFormat(num_frames=16, size=32, fps=15.0, crf=18)
+LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+FPS, SECONDS, RATE = 30, 5, 48_000
+FLASHES = (15, 60, 105)
+NUM_SAMPLES = sound.num_samples(CLIP.num_frames, CLIP.fps)
+# Container, codec of the sound, of the pictures, rate of the sound.
+FORMATS = [
+    ("mp4", "aac", "libx264", 48_000),
+    ("mp4", "aac", "libx264", 44_100),
+    ("mp4", "aac", "libx264", 16_000),
+    ("mp4", "libmp3lame", "libx264", 48_000),
+    ("mp4", "ac3", "libx264", 48_000),
+    ("mov", "pcm_s16le", "libx264", 44_100),
+    ("mov", "pcm_s24le", "mjpeg", 48_000),
+    ("mkv", "flac", "libx264", 48_000),
+    ("mkv", "aac", "libx264", 48_000),
+    ("webm", "libopus", "libvpx", 48_000),
+    ("avi", "pcm_s16le", "mjpeg", 22_050),
+    ("flv", "aac", "libx264", 44_100),
+    ("ts", "aac", "libx264", 48_000),
+    ("ts", "mp2", "mpeg2video", 48_000),
+    ("mpg", "mp2", "mpeg1video", 48_000),
+    ("wmv", "wmav2", "wmv2", 44_100),
+]
+
+
+def flashing() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(30, 60, (FPS * SECONDS, 64, 96, 3), dtype=np.uint8)
+    frames[list(FLASHES)] = 250
+    return frames
+
+
+def clicking(rate: int, channels: int = 2, level: float = 0.9) -> np.ndarray:
+    """A quiet rising tone, and a click with every flash."""
+    t = np.arange(rate * SECONDS) / rate
+    one = 0.02 * np.sin(2 * np.pi * (200 + 100 * t) * t)
+    for number in FLASHES:
+        n = np.arange(rate // 200)
+        first = number * rate // FPS
+        one[first : first + n.size] += level * np.exp(-n / (rate / 1200)) * np.cos(n * 0.9)
+    return np.stack([one] * channels)
+
+
+def made(path: Path, **options: bool) -> Canonical:
+    return canonical.canonicalise(path, CLIP, CLIP.num_frames, LIMITS, **options)
+
+
+def heard(path: Path, zeros_s: tuple[float, ...] = (0.0,)) -> tuple[np.ndarray, Sound]:
+    """The whole track on a player's clock, which begins with `zeros_s`, as float in −1 to 1."""
+    with Sound(path, LIMITS, zeros_s) as track:
+        starts = range(0, (SECONDS - 1) * SOUND_HZ, SOUND_HZ)
+        clips = list(clip_sounds(track.heard(), track.damaged, starts, SOUND_HZ))
+    return np.concatenate([one.samples for one in clips]) / 32768, track
+
+
+def clicks_s(samples: np.ndarray) -> list[float]:
+    steps = np.abs(np.diff(samples))
+    found: list[float] = []
+    for i in np.flatnonzero(steps > 0.35 * steps.max()):
+        if not found or i / SOUND_HZ > found[-1] + 0.5:
+            found.append((i + 1) / SOUND_HZ)
+    return found
+
+
+def flashes_s(path: Path) -> tuple[list[float], tuple[float, ...]]:
+    """When the file shows its flashes by a player's clock, and where that begins."""
+    with foreign.Video(path, LIMITS) as source:
+        list(source.pictures(15))
+        (zero_s,) = source.zeros_s
+    with av.open(str(path)) as file:
+        levels = [
+            (frame.time, frame.to_ndarray(format="gray").mean()) for frame in file.decode(video=0)
+        ]
+    found = [
+        time_s - zero_s
+        for (_, before), (time_s, level) in pairwise(levels)
+        if level > 150 >= before and time_s is not None
+    ]
+    return found, (zero_s,)
+
+
+@pytest.mark.parametrize(("container", "codec", "video_codec", "rate"), FORMATS)
+def test_clicks_stay_within_5_ms_of_the_flashes(
+    tmp_path: Path, container: str, codec: str, video_codec: str, rate: int
+) -> None:
+    path = tmp_path / f"clip.{container}"
+    write_with_sound(
+        path, flashing(), clicking(rate), codec=codec, video_codec=video_codec, rate=rate
+    )
+    flashes, zeros_s = flashes_s(path)
+    samples, track = heard(path, zeros_s)
+    assert len(flashes) == len(FLASHES)
+    assert clicks_s(samples) == pytest.approx(flashes, abs=0.005)
+    assert (track.rate, track.channels) == (rate, 2)
+    assert not track.damaged
+
+
+def test_samples_of_24_khz_come_through_as_they_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    values = rng.integers(-20_000, 20_000, SECONDS * SOUND_HZ)
+    path = tmp_path / "clip.mkv"
+    write_with_sound(path, flashing(), values[None] / 32768, codec="flac", rate=SOUND_HZ)
+    samples, _ = heard(path)
+    np.testing.assert_array_equal(samples * 32768, values[: samples.size])
+
+
+def test_a_tone_keeps_its_level_pitch_and_phase_across_clips(tmp_path: Path) -> None:
+    t = np.arange(44_100 * SECONDS) / 44_100
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * t)
+    path = tmp_path / "clip.mov"
+    write_with_sound(path, flashing(), tone[None], codec="pcm_s16le", rate=44_100)
+    samples, _ = heard(path)
+    expected = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(samples.size) / SOUND_HZ)
+    np.testing.assert_allclose(samples[100:], expected[100:], atol=0.004)
+
+
+def test_all_channels_are_heard_alike(tmp_path: Path) -> None:
+    six = clicking(RATE, 6)
+    six[1:] = 0
+    path = tmp_path / "clip.mov"
+    write_with_sound(path, flashing(), six, codec="pcm_s16le", rate=RATE)
+    alone, track = heard(path)
+    assert track.channels == 6
+    assert np.abs(alone).max() == pytest.approx(np.abs(six[0]).max() / 6, rel=0.2)
+
+
+def test_sound_that_starts_late_is_heard_late_and_its_clip_incomplete(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    write_with_sound(path, flashing(), clicking(RATE), codec="flac", sound_start_s=0.6)
+    samples, _ = heard(path)
+    assert clicks_s(samples) == pytest.approx([f / FPS + 0.6 for f in FLASHES[:2]], abs=0.005)
+    windows = made(path).windows
+    assert [window.presence for window in windows[:3]] == ["incomplete", "present", "present"]
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-4])
+def test_silence_is_told_from_quiet_sound(tmp_path: Path, level: float) -> None:
+    rng = np.random.default_rng(2)
+    path = tmp_path / "clip.mov"
+    noise = level * rng.standard_normal((1, RATE * SECONDS))
+    write_with_sound(path, flashing(), noise, codec="pcm_s16le")
+    windows = made(path).windows
+    assert {window.presence for window in windows} == {"quiet" if level else "silent"}
+    assert all((window.flac is not None) == bool(level) for window in windows)
+
+
+def test_a_file_without_a_track_gives_the_clips_that_it_gave(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    both = made(write_with_sound(path, flashing(), clicking(RATE), codec="aac"))
+    mute = made(without_track(path, tmp_path / "mute.mp4"))
+    without = made(path, with_sound=False)
+    assert mute.windows
+    assert {window.presence for window in mute.windows} == {"absent"}
+    assert not any(window.flac for window in (*mute.windows, *without.windows))
+    assert all(window.flac for window in both.windows)
+    for other in (mute, without):
+        assert [window.mp4 for window in other.windows] == [window.mp4 for window in both.windows]
+    assert (both.track.codec, both.track.rate_hz, both.track.channels) == ("aac", RATE, 2)
+    assert without.track.codec is None
+
+
+def test_a_canonical_clip_holds_the_sound_of_its_own_time(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    write_with_sound(path, flashing(), clicking(RATE), codec="flac")
+    for window in made(path).windows:
+        assert window.flac is not None
+        samples = sound.decode(window.flac)
+        assert samples.size == NUM_SAMPLES == 25_600
+        start_s = window.start_frame / CLIP.fps
+        inside = [f / FPS for f in FLASHES if start_s <= f / FPS < start_s + 16 / 15]
+        if inside:
+            assert start_s + clicks_s(samples / 32768)[0] == pytest.approx(inside[0], abs=0.001)
+
+
+def test_damage_in_the_track_marks_its_clips_and_leaves_the_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    write_with_sound(path, flashing(), clicking(RATE), codec="flac")
+    before = made(path)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as file:
+        packets = [
+            p for p in file.demux(audio=0) if p.pts is not None and 1.9 < p.pts * p.time_base < 2.2
+        ]
+        places = [packet.pos for packet in packets]
+    for place in places:
+        data[place + 12 : place + 60] = bytes(48)
+    path.write_bytes(data)
+    after = made(path)
+    assert [window.mp4 for window in after.windows] == [window.mp4 for window in before.windows]
+    damaged = [window.start_frame for window in after.windows if window.presence == "damaged"]
+    assert damaged
+    assert all(frame < 2.3 * 15 and frame + 16 > 1.8 * 15 for frame in damaged)
+    assert "sound_damaged" in after.marks
+
+
+def test_a_rate_that_no_recorder_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    write_with_sound(
+        path,
+        flashing(),
+        clicking(384_000, 1)[:, : 384_000 * SECONDS],
+        codec="pcm_s16le",
+        rate=384_000,
+    )
+    found = made(path)
+    assert "sound_refused" in found.marks
+    assert {window.presence for window in found.windows} == {"absent"}
+
+
+def test_two_recordings_joined_byte_by_byte_keep_their_sound_in_step(tmp_path: Path) -> None:
+    path = tmp_path / "clip.ts"
+    write_with_sound(path, flashing(), clicking(RATE), codec="mp2", video_codec="mpeg2video")
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(path.read_bytes() * 2)
+    with foreign.Video(joined, LIMITS) as source:
+        pictures = list(source.pictures(30))
+        zeros_s = source.zeros_s
+    assert len(zeros_s) == 2
+    levels = [picture.frame.to_ndarray(format="gray").mean() for picture in pictures]
+    flashes = [
+        later.index / 30
+        for later, (before, level) in zip(pictures[1:], pairwise(levels), strict=True)
+        if level > 150 >= before
+    ]
+    with Sound(joined, LIMITS, zeros_s) as track:
+        (whole,) = clip_sounds(track.heard(), track.damaged, [0], (2 * SECONDS - 1) * SOUND_HZ)
+    found = clicks_s(whole.samples / 32768)
+    # Pictures are told on a grid of 1/30 s here.
+    assert len(found) == len(flashes) == 6
+    assert found == pytest.approx(flashes, abs=1 / 30)
+
+
+def without_track(path: Path, to: Path) -> Path:
+    with av.open(str(path)) as file, av.open(str(to), "w") as copy:
+        stream = copy.add_stream_from_template(file.streams.video[0])
+        for packet in file.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    return to
+
+
+def parts(*lengths: tuple[float, int, bool], rate: int = 48_000) -> list[Heard]:
+    return [Heard(start_s, rate, np.full(n, 0.25), begins) for start_s, n, begins in lengths]
+
+
+def cut(heard: Iterable[Heard], num_clips: int) -> list[ClipSound]:
+    return list(clip_sounds(heard, [], range(0, num_clips * 24_000, 24_000), 24_000))
+
+
+def test_a_hole_is_incomplete_and_a_tiny_one_is_no_click() -> None:
+    tiny = cut(parts((0, 24_000, True), (0.51, 24_000, True)), 1)[0]
+    assert tiny.presence == "present"
+    assert np.abs(np.diff(tiny.samples[100:-500].astype(int))).max() < 200
+    wide = cut(parts((0, 24_000, True), (0.7, 24_000, True)), 1)[0]
+    assert wide.presence == "incomplete"
+    assert not wide.samples[12_500:16_000].any()
+
+
+def test_a_change_of_rate_in_the_middle_is_heard_through() -> None:
+    heard = parts((0, 24_000, True)) + parts((0.5, 11_025, True), rate=22_050)
+    (one,) = cut(heard, 1)
+    assert one.presence == "present"
+    assert np.abs(one.samples[200:-200] / 32768 - 0.25).max() < 0.15
+
+
+def test_no_more_is_read_than_the_last_clip_needs() -> None:
+    read = 0
+
+    def endless() -> Iterator[Heard]:
+        nonlocal read
+        while True:
+            yield Heard(read * 0.1, 48_000, np.zeros(4_800), read == 0)
+            read += 1
+
+    cut(endless(), 2)
+    assert read < 30
+
+
+def test_clips_do_not_depend_on_how_the_track_is_divided() -> None:
+    rng = np.random.default_rng(3)
+    values = 0.3 * rng.standard_normal(44_100 * 3)
+    whole = [Heard(0.0, 44_100, values, True)]
+    pieces = [
+        Heard(i / 44_100, 44_100, values[i : i + 1_024], i == 0)
+        for i in range(0, values.size, 1_024)
+    ]
+    for a, b in zip(cut(whole, 2), cut(pieces, 2), strict=True):
+        np.testing.assert_array_equal(a.samples, b.samples)
+
+
+def test_an_odd_rate_is_resampled() -> None:
+    t = np.arange(44_101 * 2) / 44_101
+    tone = 0.5 * np.sin(2 * np.pi * 440 * t)
+    (one,) = cut([Heard(0.0, 44_101, tone, True)], 1)
+    expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(24_000) / SOUND_HZ)
+    np.testing.assert_allclose(one.samples[50:] / 32768, expected[50:], atol=0.01)
