@@ -52,7 +52,7 @@ def run(recording: str, cfg: IngestApp) -> None:
         print(f"  {row.path}  {row.sha256[:16] or 'bytes never seen'}")
     _print_derived(recording, cfg.paths)
     with Kept(Path(cfg.paths.work), "ingest") as kept:
-        num_pieces = kept.forget({row.sha256 for row in stones} - {""})
+        num_pieces = kept.forget({row.sha256 for row in stones} - {""} | _samples(recording, cfg))
     print(f"Removed from what is kept for later runs: {wording.count(num_pieces, 'piece')}")
     print(_NEXT.format(forgotten=footage / FORGOTTEN))
     if Path(cfg.paths.models).exists():
@@ -78,6 +78,13 @@ def _files(recording: str, cfg: IngestApp) -> set[Tombstone]:
     # What ingest rejected unread may lie there all the same.
     whole = {stone if stone.sha256 else listed.get(stone.path, stone) for stone in seen}
     return whole or set(listed.values())
+
+
+def _samples(recording: str, cfg: IngestApp) -> set[str]:
+    """The hashes of its packed samples, under which their features are kept."""
+    of_it = pc.field("recording") == recording
+    rows = tables.select(Path(cfg.paths.packed) / PACKED_INDEX, of_it, ["sha256"])
+    return {row["sha256"] for row in rows}
 
 
 def _sha256(place: str, path: str) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pipeline import engines
-from pipeline.config import Run, SynthesizeApp
+from pipeline.config import SynthesizeApp
 from pipeline.engines.take import Original, Recorded, Take, UnusableDraw
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
-from pipeline.store import executor, manifest, video, workdir
-from pipeline.store.kept import Kept, Piece, made_by, write_piece
+from pipeline.store import manifest, video, workdir
+from pipeline.store.kept import Contents, Kept, Piece, made_by
+from pipeline.store.reuse import Pieces
 
 log = logging.getLogger(__name__)
 
@@ -50,20 +51,16 @@ _LIBRARIES = (
 
 @dataclass(frozen=True)
 class Draw:
-    """One recording to render: what to draw, and where it is kept."""
+    """One recording to render."""
 
     engine: str
     seed: int
     index: int
     settings: Any
-    name: str
-    """Of the piece that it is kept as: of all that it is made from."""
-    path: Path
-    """Of that piece."""
 
 
-def render(draw: Draw) -> None:
-    """Render one draw into its piece: the bytes of its files, and their rows of the index."""
+def render(draw: Draw) -> Piece:
+    """Render one draw into a piece to keep: the bytes of its files, and their rows of the index."""
     record: Callable[[int, int, Any], Sequence[Recorded]]
     record = import_module(f"pipeline.engines.{draw.engine}").record
     rows: list[dict[str, Any]] = []
@@ -77,7 +74,7 @@ def render(draw: Draw) -> None:
             rows.append(asdict(row))
     except UnusableDraw as reason:
         dropped, rows, contents = str(reason), [], []
-    write_piece(draw.path, Piece({"dropped": dropped, "rows": rows}, contents))
+    return Piece({"dropped": dropped, "rows": rows}, contents)
 
 
 def _encoded(recorded: Recorded) -> tuple[str, bytes]:
@@ -122,8 +119,7 @@ def run(cfg: SynthesizeApp) -> None:
             Path(cfg.paths.synthetic), work, workdir.OUTPUTS["synthesize"]
         ) as fresh:
             for engine in ENGINES:
-                settings = getattr(cfg, engine)
-                if settings.num_recordings == 0:
+                if getattr(cfg, engine).num_recordings == 0:
                     continue
                 if (absent := _missing(engine)) is not None:
                     log.warning(
@@ -131,42 +127,38 @@ def run(cfg: SynthesizeApp) -> None:
                     )
                     stats[engine] = {"skipped": True}
                     continue
-                draws = _draws(engine, cfg, kept)
-                _render(engine, [draw for draw in draws if draw.name not in kept], cfg.run)
-                stats[engine] = _collect(draws, fresh / engine, kept, cfg.run)
-                drop_rate = 1 - stats[engine]["recordings"] / len(draws)
-                if drop_rate > cfg.max_drop_rate:
-                    raise UserError(
-                        f"{engine}: {drop_rate:.0%} of the draws dropped "
-                        f"({stats[engine]['dropped']}), more than max_drop_rate="
-                        f"{cfg.max_drop_rate}; raise it in conf/synthesize.yaml or mend the engine"
-                    )
+                stats[engine] = _synthesize(engine, cfg, kept, fresh / engine)
             manifest.write_stats(fresh, stats)
         kept.trim(cfg.run.keep_gb)
 
 
-def _draws(engine: str, cfg: SynthesizeApp, kept: Kept) -> list[Draw]:
+def _synthesize(engine: str, cfg: SynthesizeApp, kept: Kept, folder: Path) -> dict[str, Any]:
+    """Write the collection of an engine, and return its statistics."""
     settings = getattr(cfg, engine)
-    code = made_by([*_code(engine), "store/video.py"], _LIBRARIES)
-    of_each = asdict(settings) | {"num_recordings": None}
-    draws = []
-    for index in range(settings.num_recordings):
-        name = workdir.key(engine, cfg.seed, index, of_each, code)
-        path = kept.path(name).resolve()
-        draws.append(Draw(engine, cfg.seed, index, settings, name, path))
-    return draws
+    draws = [Draw(engine, cfg.seed, index, settings) for index in range(settings.num_recordings)]
+    names = _names(draws, Contents(Path(cfg.paths.work)))
+    pieces = Pieces(kept, names, lambda: draws, render, cfg.run, f"synthesize {engine}")
+    pieces.make(1)
+    stats = _collect((piece for _, piece in pieces.read()), folder)
+    drop_rate = 1 - stats["recordings"] / len(draws)
+    if drop_rate > cfg.max_drop_rate:
+        raise UserError(
+            f"{engine}: {drop_rate:.0%} of the draws dropped ({stats['dropped']}), more than "
+            f"max_drop_rate={cfg.max_drop_rate}; raise it in conf/synthesize.yaml or mend the "
+            "engine"
+        )
+    return stats
 
 
-def _render(engine: str, draws: Sequence[Draw], run: Run) -> None:
-    for (lost,) in executor.map_blocks(
-        render,
-        executor.in_blocks(draws, 1),
-        run,
-        title=f"synthesize {engine}",
-        num_items=len(draws),
-    ):
-        if isinstance(lost, executor.Lost):
-            raise UserError(f"{engine}: a worker was lost ({lost.detail}); run it again")
+def _names(draws: Sequence[Draw], contents: Contents) -> list[str]:
+    """The names under which draws of one engine are kept: of all that they are made from."""
+    engine, settings = draws[0].engine, draws[0].settings
+    made_of = [
+        made_by([*_code(engine), "store/video.py"], _LIBRARIES),
+        [[path.name, contents.of_file(path)] for path in _programs(engine)],
+        asdict(settings) | {"num_recordings": None},
+    ]
+    return [workdir.key(engine, draw.seed, draw.index, made_of) for draw in draws]
 
 
 def _code(engine: str) -> list[str]:
@@ -183,27 +175,29 @@ def _missing(engine: str) -> str | None:
     return None if missing is None else missing()
 
 
-def _collect(draws: Sequence[Draw], folder: Path, kept: Kept, run: Run) -> dict[str, Any]:
+def _programs(engine: str) -> Sequence[Path]:
+    programs: Callable[[], Sequence[Path]] | None
+    programs = getattr(import_module(f"pipeline.engines.{engine}"), "programs", None)
+    return [] if programs is None else programs()
+
+
+def _collect(pieces: Iterable[Piece], folder: Path) -> dict[str, Any]:
     folder.mkdir()
     rows: list[IndexRow] = []
     dropped: Counter[str] = Counter()
-    for draw in draws:
-        piece = kept.read(draw.name)
-        if piece is None:
-            log.warning("%s: what was kept of draw %d is damaged", draw.engine, draw.index)
-            _render(draw.engine, [draw], run)
-            piece = kept.read(draw.name)
-            if piece is None:
-                raise UserError(f"{draw.path}: cannot be read back; look at the disk")
+    num_recordings = 0
+    for piece in pieces:
         if piece.header["dropped"]:
             dropped[piece.header["dropped"]] += 1
+        else:
+            num_recordings += 1
         for row, content in zip(piece.header["rows"], piece.blobs, strict=True):
             (folder / row["path"]).write_bytes(content)
             rows.append(IndexRow(**{**row, "discharges_s": tuple(row["discharges_s"])}))
     write_index(folder, rows)
     files = Counter(f"{row.origin} {'discharge' if row.discharge else 'none'}" for row in rows)
     return {
-        "recordings": len(draws) - dropped.total(),
+        "recordings": num_recordings,
         "files": dict(files),
         "dropped": dict(dropped),
     }

@@ -20,6 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.store import workdir
 
 _KEPT = "kept"
@@ -39,6 +42,17 @@ class Piece:
 
     header: Any
     blobs: Sequence[bytes] = ()
+
+    @classmethod
+    def of_array(cls, values: NDArray[Any]) -> Piece:
+        """Make a piece of an array of numbers, any shape."""
+        header = {"dtype": values.dtype.str, "shape": list(values.shape)}
+        return cls(header, [values.tobytes()])
+
+    def array(self) -> NDArray[Any]:
+        """The array that `of_array` took, read-only."""
+        values = np.frombuffer(self.blobs[0], self.header["dtype"])
+        return values.reshape(self.header["shape"])
 
 
 def write_piece(path: Path, piece: Piece) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.commands import forget
@@ -15,7 +17,9 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import read_index, write_index
 from pipeline.footage.tombstones import FORGOTTEN, Tombstone, forgotten, read_tombstones
 from pipeline.stages import ingest
+from pipeline.store.kept import Kept, Piece, name_of
 from pipeline.store.manifest import FILES, File, read_manifest, read_rejects, write_rows
+from pipeline.store.packed import INDEX, INDEX_SCHEMA
 from pipeline.store.workdir import file_sha256
 from tests.commands.toy import ROOF, YARD, write_ingested, write_rest
 
@@ -151,6 +155,20 @@ def test_ingest_refuses_what_was_forgotten_under_any_name(
     }
     recordings = {clip.recording for clip in read_manifest(clips)}
     assert recordings == {f"small/{row.path}" for row in rows} - {"small/real-0-1.mp4"}
+
+
+def test_features_of_its_samples_go_at_once(cfg: Any, ingested: None) -> None:
+    write_rest(cfg.paths)
+    index = Path(cfg.paths.packed) / INDEX
+    rows = [row | {"sha256": "d" * 64} for row in pq.read_table(index).to_pylist()]
+    rows.append(rows[0] | {"recording": "web/other", "sha256": "e" * 64})
+    pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), index)
+    with Kept(Path(cfg.paths.work), "embed") as kept:
+        names = [name_of(digit * 64, "encoder") for digit in "de"]
+        for name in names:
+            kept.write(name, Piece({}))
+        forget.run("unit7/day-1", cfg)
+        assert [name in kept for name in names] == [False, True]
 
 
 def test_an_unknown_recording_suggests_near_ones(cfg: Any, ingested: None) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import io
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -79,7 +79,6 @@ def test_samples_that_heads_learn_from_are_embedded_in_the_order_of_the_index(
         assert np.array_equal(found.of(np.array([row]))[0], expected)
     stats = json.loads((tmp_path / "features" / "stats.json").read_text())
     assert stats == {"samples": {"embedded": 15}}
-    assert not list((tmp_path / "work" / "embed").rglob("features.npy"))
 
 
 def test_variants_are_embedded_where_they_are_wanted(
@@ -107,7 +106,7 @@ def test_neither_workers_nor_blocks_change_a_byte(
         ("block_samples=4", "run.executor=processes", "run.num_workers=1"),
         ("block_samples=4", "run.executor=processes", "run.num_workers=2"),
     ):
-        shutil.rmtree(tmp_path / "features", ignore_errors=True)
+        shutil.rmtree(tmp_path / "work", ignore_errors=True)
         embed.run(compose("embed", f"pictures.name={encoder}", *TINY, *more))
         found.append(outputs(tmp_path))
     assert found[0] == found[1] == found[2] == found[3]
@@ -124,6 +123,7 @@ def test_the_size_of_blocks_changes_no_byte(
     embed.run(compose("embed", *TINY))
     expected = outputs(tmp_path)
     shutil.rmtree(tmp_path / "features")
+    shutil.rmtree(tmp_path / "work")
     embed.run(compose("embed", *TINY, f"block_samples={size}"))
     assert outputs(tmp_path) == expected
 
@@ -139,6 +139,7 @@ def test_finished_blocks_outlive_a_run_that_fails(
     embed.run(cfg)
     expected = outputs(tmp_path)
     shutil.rmtree(tmp_path / "features")
+    shutil.rmtree(tmp_path / "work")
     sound, seen = Colours.forward, []
 
     def forward(self: Colours, taken: torch.Tensor) -> torch.Tensor:
@@ -234,46 +235,57 @@ def test_features_that_are_no_numbers_are_refused(
     assert not (tmp_path / "features").exists()
 
 
-def test_a_block_that_is_there_already_is_kept(
+def test_one_sample_that_changed_is_embedded_alone_and_all_comes_out_as_from_nothing(
     compose: Callable[..., App], colours: Colours, tmp_path: Path
 ) -> None:
-    packed = Packed.open(write_samples(tmp_path / "packed"), tmp_path)
-    cfg: Any = compose("embed", *TINY)
-    folder = tmp_path / "block"
-    block = embed.Block(packed.samples, [packed.at(0)], cfg.pictures, "cpu", folder)
-    embed.embed_block(block)
-    embed.embed_block(block)
+    place = write_samples(tmp_path / "packed")
+    cfg = compose("embed", *TINY, "block_samples=4", "shard_samples=6")
+    embed.run(cfg)
+    packed = Packed.open(place, tmp_path)
+    changed, source = packed.at(5), packed.read(5)
+    frames = 255 - source
+    shard = place / changed.shard
+    data = bytearray(shard.read_bytes())
+    data[changed.offset : changed.offset + changed.size] = frames.tobytes()
+    shard.write_bytes(data)
+    rows = pq.read_table(place / INDEX).to_pylist()
+    rows[5]["sha256"] = hashlib.sha256(frames.tobytes()).hexdigest()
+    pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), place / INDEX)
+    colours.num_seen = 0
+    embed.run(cfg)
     assert colours.num_seen == 2
-    assert [path.name for path in tmp_path.glob("block*")] == ["block"]
+    found = outputs(tmp_path)
+    shutil.rmtree(tmp_path / "work")
+    embed.run(cfg)
+    assert outputs(tmp_path) == found
+    assert colours.num_seen == 2 + 15 * 2
 
 
-def test_earlier_features_that_are_damaged_are_embedded_anew(
+def test_what_is_kept_and_damaged_is_embedded_anew(
     compose: Callable[..., App], colours: Colours, tmp_path: Path
 ) -> None:
     write_samples(tmp_path / "packed")
     embed.run(compose("embed", *TINY))
     before = outputs(tmp_path)
-    shard, others = "features-00000.npy", io.BytesIO()
-    np.save(others, np.load(tmp_path / "features" / shard)[::-1])
-    for name, data in ((INDEX, b"{}"), ("encoder.json", b"{}"), (shard, others.getvalue())):
-        (tmp_path / "features" / name).write_bytes(data)
-        embed.run(compose("embed", *TINY))
-        assert outputs(tmp_path) == before
+    piece = min((tmp_path / "work" / "kept" / "embed").glob("*/*"))
+    piece.write_bytes(piece.read_bytes()[:-1])
+    shutil.rmtree(tmp_path / "features")
+    colours.num_seen = 0
+    embed.run(compose("embed", *TINY))
+    assert outputs(tmp_path) == before
+    assert colours.num_seen == 2
 
 
-@pytest.mark.parametrize("left", [0, 100, 150])
-def test_a_shard_that_was_cut_short_is_embedded_anew(
-    compose: Callable[..., App], colours: Colours, tmp_path: Path, left: int
+def test_earlier_features_that_are_damaged_are_written_again(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
 ) -> None:
     write_samples(tmp_path / "packed")
-    embed.run(compose("embed", *TINY, "shard_samples=6"))
+    embed.run(compose("embed", *TINY))
     before = outputs(tmp_path)
-    shard = tmp_path / "features" / "features-00001.npy"
-    shard.write_bytes(shard.read_bytes()[:left])
-    colours.num_seen = 0
-    embed.run(compose("embed", *TINY, "shard_samples=6"))
-    assert outputs(tmp_path) == before
-    assert colours.num_seen == 6 * 2
+    for name in (INDEX, "encoder.json", "features-00000.npy"):
+        (tmp_path / "features" / name).write_bytes(b"{}")
+        embed.run(compose("embed", *TINY))
+        assert outputs(tmp_path) == before
 
 
 def test_a_step_that_does_not_divide_the_clip_is_refused(

@@ -136,6 +136,22 @@ def test_only_what_is_new_is_rendered_and_all_comes_out_as_from_nothing(
     assert renders_as_from_nothing(*only(bodycam=2)) == [0, 1], "damaged ones are made anew"
 
 
+def test_another_program_draws_anew(
+    compose: Callable[..., App], rendered: list[int], tmp_path: Path
+) -> None:
+    program = tmp_path / "game"
+    program.write_bytes(b"one")
+    fake = sys.modules["pipeline.engines.vizdoom"]
+    fake.programs = lambda: [program]  # type: ignore[attr-defined]
+    cfg = compose("synthesize", *only(vizdoom=2))
+    synthesize.run(cfg)
+    synthesize.run(cfg)
+    assert rendered == [0, 1]
+    program.write_bytes(b"two")
+    synthesize.run(cfg)
+    assert rendered == [0, 1, 0, 1]
+
+
 @pytest.mark.slow
 def test_real_engines_write_the_same_bytes_alone_and_with_two_workers(
     compose: Callable[..., App], tmp_path: Path

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.store import kept, workdir
@@ -191,3 +192,13 @@ def test_a_version_elsewhere_has_a_stand_in_until_its_hash_is_known(tmp_path: Pa
     again = Contents(tmp_path)
     assert again.of_version(["s3://bucket", "a.mp4", "1"]) == SHA256S[0]
     assert kept.is_stand_in(again.of_version(["s3://bucket", "a.mp4", "2"]))
+
+
+def test_an_array_comes_back_from_a_piece(tmp_path: Path) -> None:
+    values = np.arange(6, dtype=np.float16).reshape(3, 2)
+    with Kept(tmp_path, "embed") as keeping:
+        keeping.write("aa", Piece.of_array(values))
+        found = keeping.read("aa")
+    assert found is not None
+    assert found.array().dtype == np.float16
+    assert np.array_equal(found.array(), values)

@@ -116,6 +116,12 @@ def missing() -> str | None:
     return f"OpenArena needs {', '.join(absent)}; `make games` installs what is missing"
 
 
+def programs() -> list[Path]:
+    """The files of the game that decide what a match looks like: its executable, and its data."""
+    engine = [ENGINE, *sorted(ENGINE.parent.glob("*.so"))]
+    return [*engine, *sorted((DATA / "baseoa").glob("*.pk3"))]
+
+
 def record_match(scene: Scene, folder: Path, timeout_s: float) -> None:
     """Play the match unseen and keep it as a demo in the home folder `folder`.
 
