@@ -2,8 +2,9 @@
 
     python benchmarks/fuzz_ingest.py --mutants 1000
 
-Deterministic mutations of files in ten codecs and containers, and attacks made by hand. Exits with
-1 if the run breaks, a file is in neither clips nor rejects, an attack gets through, a worker takes
+Deterministic mutations of files in ten codecs and containers, most with sound, and attacks made
+by hand. Exits with 1 if the run breaks, a file is in neither clips nor rejects, an attack gets
+through, a hostile track of sound costs a file its clips or passes for a recording, a worker takes
 more memory than its limit, a good file raises an alarm, or one that shows pictures is not scored.
 """
 
@@ -22,6 +23,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -36,25 +38,30 @@ from pipeline.stages import ingest
 from pipeline.store import manifest, shards, video
 from pipeline.store.manifest import Clip, File
 
-# Name, codec, pixel format, options of the encoder.
-KINDS = [
-    ("h264.mp4", "libx264", "yuv420p", {"g": "15"}),
-    ("faststart.mp4", "libx264", "yuv420p", {"g": "15"}),
-    ("h264.ts", "libx264", "yuv420p", {"g": "15"}),
-    ("hevc.mkv", "libx265", "yuv420p10le", {"x265-params": "keyint=15:log-level=none"}),
-    ("vp9.webm", "libvpx-vp9", "yuv420p", {"g": "15", "deadline": "realtime", "cpu-used": "8"}),
-    ("av1.mkv", "libsvtav1", "yuv420p", {"g": "15", "preset": "10"}),
-    ("mpeg4.avi", "mpeg4", "yuv420p", {"g": "15"}),
-    ("mjpeg.avi", "mjpeg", "yuvj420p", {}),
-    ("mpeg2.mpg", "mpeg2video", "yuv420p", {"g": "15"}),
-    ("prores.mov", "prores_ks", "yuv422p10le", {}),
-    ("flv1.flv", "flv", "yuv420p", {"g": "15"}),
-    ("anim.gif", "gif", "rgb8", {}),
+# Name, codec, pixel format, options of the encoder, codec of the sound.
+KINDS: list[tuple[str, str, str, dict[str, str], str | None]] = [
+    ("h264.mp4", "libx264", "yuv420p", {"g": "15"}, "aac"),
+    ("faststart.mp4", "libx264", "yuv420p", {"g": "15"}, "libmp3lame"),
+    ("h264.ts", "libx264", "yuv420p", {"g": "15"}, "aac"),
+    ("hevc.mkv", "libx265", "yuv420p10le", {"x265-params": "keyint=15:log-level=none"}, "flac"),
+    (
+        *("vp9.webm", "libvpx-vp9", "yuv420p"),
+        *({"g": "15", "deadline": "realtime", "cpu-used": "8"}, "libopus"),
+    ),
+    ("av1.mkv", "libsvtav1", "yuv420p", {"g": "15", "preset": "10"}, "ac3"),
+    ("mpeg4.avi", "mpeg4", "yuv420p", {"g": "15"}, "libmp3lame"),
+    ("mjpeg.avi", "mjpeg", "yuvj420p", {}, "pcm_s16le"),
+    ("mpeg2.mpg", "mpeg2video", "yuv420p", {"g": "15"}, "mp2"),
+    ("prores.mov", "prores_ks", "yuv422p10le", {}, "pcm_s24le"),
+    ("flv1.flv", "flv", "yuv420p", {"g": "15"}, "aac"),
+    ("anim.gif", "gif", "rgb8", {}, None),
 ]
+SOUND_RATE = 48_000
 NUM_FRAMES, RATE, WIDTH, HEIGHT = 60, 15, 160, 120
 MAX_MEMORY_MB, TIMEOUT_S = 1536, 60.0
-# Mean difference, in levels, above which a frame is not what the good file shows.
-WRONG_LEVELS = 6.0
+# Mean difference above which a frame is not what the good file shows, in levels, and above which the
+# sound of a clip is not the good file's, in full scales.
+WRONG_LEVELS, WRONG_SOUND = 6.0, 0.02
 COLLECTION = "fuzz"
 
 Frames = NDArray[np.uint8]
@@ -72,9 +79,26 @@ def scene() -> Frames:
     return np.stack(frames).clip(0, 255).astype(np.uint8)
 
 
+def tones() -> NDArray[np.float64]:
+    """Tones that come and go over noise, float64 (n,) in −1 to 1, as long as the scene."""
+    t = np.arange(NUM_FRAMES * SOUND_RATE // RATE) / SOUND_RATE
+    noise = np.random.default_rng(8).normal(0, 0.02, t.size)
+    tones: NDArray[np.float64] = 0.3 * np.sin(2 * np.pi * 440 * t) * (t % 0.7 < 0.3) + noise
+    return tones
+
+
 def write_video(
-    path: Path, frames: Frames, codec: str, pixels: str, options: dict[str, str]
+    path: Path,
+    frames: Frames,
+    codec: str,
+    pixels: str,
+    options: dict[str, str],
+    sound_codec: str | None = None,
+    rate: int = SOUND_RATE,
+    layout: str = "mono",
+    repeats: int = 1,
 ) -> None:
+    """Write pictures, and a track of sound `repeats` times as long."""
     is_faststart = path.name.startswith("faststart")
     movflags = {"movflags": "+faststart"} if is_faststart else {}
     with av.open(str(path), "w", options=movflags) as container:
@@ -82,11 +106,28 @@ def write_video(
         assert isinstance(stream, av.VideoStream), codec
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], pixels
         stream.options, stream.thread_count = {**options}, 1
+        heard: list[av.AudioFrame] = []
+        audio = None
+        if sound_codec is not None:
+            audio = container.add_stream(sound_codec, rate=rate, layout=layout)
+            audio.bit_rate = 128_000
+            values = np.tile(tones(), repeats).astype(np.float32)
+            whole = av.AudioFrame.from_ndarray(values[None], "flt", "mono")
+            whole.sample_rate, whole.pts, whole.time_base = SOUND_RATE, 0, Fraction(1, SOUND_RATE)
+            size = audio.codec_context.frame_size or 1024
+            resampler = av.AudioResampler(audio.codec_context.format.name, layout, rate, size)
+            heard = [*resampler.resample(whole), *resampler.resample(None)]
         for number, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, RATE)
             container.mux(stream.encode(frame))
+            while audio and heard and (heard[0].time or 0) <= number / RATE:
+                container.mux(audio.encode(heard.pop(0)))
         container.mux(stream.encode())
+        if audio:
+            for one in heard:
+                container.mux(audio.encode(one))
+            container.mux(audio.encode())
 
 
 def flip_bits(data: bytearray, rng: np.random.Generator) -> None:
@@ -197,6 +238,29 @@ def write_attacks(folder: Path) -> list[str]:
     return [*texts, *names]
 
 
+def write_hostile_sounds(folder: Path) -> dict[str, set[str]]:
+    """Good pictures beside tracks made to hurt, and what their clips may say of their sound."""
+    write = partial(
+        write_video, frames=scene(), codec="libx264", pixels="yuv420p", options={"g": "15"}
+    )
+    pcm = "pcm_s16le"
+    write(folder / "rate-768k.mkv", sound_codec=pcm, rate=768_000)
+    write(folder / "channels-8.mkv", sound_codec=pcm, layout="7.1")
+    write(folder / "channels-16.mkv", sound_codec=pcm, layout="hexadecagonal")
+    write(folder / "long-sound.mkv", sound_codec="libopus", repeats=900)
+    parts = [folder / f"codec-{name}.ts" for name in ("mp2", "aac")]
+    for path in parts:
+        write(path, sound_codec=path.stem.removeprefix("codec-"))
+    (folder / "codec-change.ts").write_bytes(b"".join(path.read_bytes() for path in parts))
+    return {
+        "rate-768k.mkv": {"absent"},
+        "channels-8.mkv": {"present"},
+        "channels-16.mkv": {"absent"},
+        "long-sound.mkv": {"present"},
+        "codec-change.ts": {"present", "damaged"},
+    }
+
+
 def write_sound(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -235,17 +299,22 @@ def write_endless(path: Path) -> None:
         container.mux(stream.encode())
 
 
-def write_all(folder: Path, num_mutants: int) -> tuple[list[Mutant], list[str]]:
+def write_all(
+    folder: Path, num_mutants: int
+) -> tuple[list[Mutant], list[str], dict[str, set[str]]]:
     """Write every file in a process of its own, since encoders leave threads behind."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         return pool.apply(_write_all, (folder, num_mutants))
 
 
-def _write_all(folder: Path, num_mutants: int) -> tuple[list[Mutant], list[str]]:
-    for name, codec, pixels, encoding in KINDS:
-        write_video(folder / f"good-{name}", scene(), codec, pixels, encoding)
-    return write_mutants(folder, num_mutants), write_attacks(folder)
+def _write_all(
+    folder: Path, num_mutants: int
+) -> tuple[list[Mutant], list[str], dict[str, set[str]]]:
+    for name, codec, pixels, encoding, sound_codec in KINDS:
+        write_video(folder / f"good-{name}", scene(), codec, pixels, encoding, sound_codec)
+    mutants = write_mutants(folder, num_mutants)
+    return mutants, write_attacks(folder), write_hostile_sounds(folder)
 
 
 class PeakMemory(threading.Thread):
@@ -383,6 +452,31 @@ def report(
     print(f"wrong clips in the output: {num_silent_clips} of {num_clips}")
 
 
+def report_sounds(clips: dict[str, list[Clip]], output: Path, mutants: list[Mutant]) -> None:
+    """Tell how many clips of mutants say of their sound what, and sound otherwise than they say."""
+    good = {
+        kind: {
+            clip.start_s: shards.read_sound(output, clip)
+            for clip in clips[f"good-{kind}"]
+            if clip.sound == "present"
+        }
+        for kind, *_ in KINDS
+    }
+    said: dict[str, Counter[str]] = defaultdict(Counter)
+    for mutant in mutants:
+        for clip in clips.get(mutant.path, []):
+            said[mutant.kind][clip.sound] += 1
+            expected = good[mutant.kind].get(clip.start_s)
+            samples = shards.read_sound(output, clip)
+            if clip.sound == "present" and samples is not None and expected is not None:
+                apart = np.abs(samples.astype(np.float64) - expected).mean() / 32768
+                said[mutant.kind]["present, and other than in the good file"] += int(
+                    apart > WRONG_SOUND
+                )
+    for kind, counts in said.items():
+        print(f"sound of {kind:16} {dict(counts.most_common())}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mutants", type=int, default=1008)
@@ -393,9 +487,9 @@ def main() -> None:
         work = options.keep or Path(place)
         folder = work / COLLECTION
         folder.mkdir(parents=True)
-        mutants, attacks = write_all(folder, options.mutants)
+        mutants, attacks, hostile = write_all(folder, options.mutants)
         good = [f"good-{name}" for name, *_ in KINDS]
-        names = [*good, *(mutant.path for mutant in mutants), *attacks]
+        names = [*good, *(mutant.path for mutant in mutants), *attacks, *hostile]
         write_index(folder, [row(name) for name in names])
         output, wall_s, peak_mb = ingest_all(work, folder, options.workers)
         files = {file.path: file for file in manifest.read_rows(output / manifest.FILES, File)}
@@ -414,6 +508,10 @@ def main() -> None:
         print(f"hangs: {len(hangs)} {hangs[:5]}")
         print(f"peak memory of a worker: {peak_mb:.0f} MB resident, limit {MAX_MEMORY_MB} MB")
         report(files, dict(clips), output, mutants)
+        report_sounds(dict(clips), output, mutants)
+        for name in hostile:
+            said = sorted({clip.sound for clip in clips[name]})
+            print(f"  {name:22} {said} {files[name].marks}")
         for name in attacks:
             fate = (
                 f"{rejects[name].reason}: {rejects[name].detail[:70]}" if name in rejects else "?"
@@ -429,6 +527,17 @@ def main() -> None:
                 name
                 for name in good
                 if name in rejects or {"damaged", "ends_early"} & set(json.loads(files[name].marks))
+            },
+            "sound that a good file lacks": {
+                f"good-{kind}"
+                for kind, *_, codec in KINDS
+                if {clip.sound for clip in clips[f"good-{kind}"]}
+                != {"present" if codec else "absent"}
+            },
+            "hostile track that cost clips or passes for another": {
+                name
+                for name, may_say in hostile.items()
+                if not clips[name] or not {clip.sound for clip in clips[name]} <= may_say
             },
             "hang": set(hangs),
             "memory over the limit": {f"{peak_mb:.0f} MB"} if peak_mb > MAX_MEMORY_MB else set(),

@@ -7,6 +7,7 @@ drift from the samples, and begin anew where recordings were joined.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.footage.foreign import streams
+from pipeline.footage.foreign import damage, streams
 from pipeline.footage.foreign.refusals import Limits, hostile_errors, refusing
 
 RATES_HZ = (4_000, 192_000)
@@ -103,6 +104,7 @@ class Sound:
         default = av.stream.Disposition.default
         stream = min(decodable, key=lambda stream: not stream.disposition & default)
         stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"err_detect": damage.ERROR_CHECKS}
         self.codec = stream.codec_context.name
         return stream
 
@@ -128,6 +130,10 @@ class Sound:
         track = _Track(self._zeros_s, self.marks)
         with refusing():
             for frame, is_after_loss in self._frames():
+                if frame is None:
+                    self.marks.add("sound_damaged")
+                    self.damaged.append((track.end_s - _SPOILT_S, math.inf))
+                    return
                 samples = _mono(frame)
                 if samples is None or not self._is_readable(frame):
                     self.marks.add("sound_refused")
@@ -152,8 +158,11 @@ class Sound:
             1 <= frame.layout.nb_channels <= MAX_CHANNELS
         )
 
-    def _frames(self) -> Iterator[tuple[Any, bool]]:
-        """Frames out of the decoder, and whether something before them was lost."""
+    def _frames(self) -> Iterator[tuple[Any | None, bool]]:
+        """Frames out of the decoder, and whether something before them was lost.
+
+        None at the end of a track of which the last part was.
+        """
         is_lost = False
         for packet in self._packets():
             frames: list[Any] = []
@@ -172,7 +181,7 @@ class Sound:
                     yield frame, is_lost or frame.is_corrupt
                     is_lost = False
         if is_lost:
-            self.marks.add("sound_damaged")
+            yield None, True
 
     def _packets(self) -> Iterator[Any | None]:
         """Packets of the track; None where a part of the file cannot be read."""
