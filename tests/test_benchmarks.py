@@ -73,6 +73,18 @@ def test_streams_get_the_answers_of_clips() -> None:
 
 
 @pytest.mark.slow
+def test_an_untrained_network_hears_discharges_and_no_doors(tmp_path: Path) -> None:
+    out = tmp_path / "judge_sound.json"
+    kinds = ("--kinds", "discharge", "door", "speech", "nothing")
+    printed = run("judge_sound.py", "--clips", "24", *kinds, "--out", str(out))
+    (found,) = re.findall(r"discharges found: ([\d.]+)%", printed)
+    assert float(found) > 75
+    assert "score as gunshots in 10% or more: none" in printed
+    first = json.loads(out.read_text())["tables"][0]
+    assert [row[0] for row in first["rows"]] == [*kinds[1:], "discharge, film mix"]
+
+
+@pytest.mark.slow
 def test_no_mutant_and_no_attack_stops_an_ingest_or_gets_lost() -> None:
     assert "faults: none" in run("fuzz_ingest.py", "--mutants", "96")
 

@@ -1,0 +1,102 @@
+"""Gains that follow a signal: automatic gain, compression, limiting, noise reduction."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, signal
+
+from pipeline.engines.acoustics.scene import AutomaticGain
+from pipeline.engines.acoustics.signals import RATE_HZ
+
+Vector = NDArray[np.float64]
+
+_BLOCK = 48
+_SETTLED_S = 0.05
+_WINDOW, _HOP = 960, 480
+_FLOOR_RISE_DB_S = 4.0
+_OVER = 3.0
+"""By how much more is taken than the floor, which follows the quiet moments."""
+
+
+def envelope(wave: Vector, attack_s: float, release_s: float, settled: bool = True) -> Vector:
+    """Level of a signal in blocks of 1 ms, (N / 48,), by rise and fall of first order.
+
+    Args:
+        wave: any signal.
+        attack_s: in which the level rises by 63 %.
+        release_s: in which it falls by as much.
+        settled: whether it begins at the level of the first 50 ms instead of at 0.
+    """
+    count = -(-len(wave) // _BLOCK)
+    blocks = np.pad(wave, (0, count * _BLOCK - len(wave))).reshape(count, _BLOCK)
+    levels = np.sqrt(np.mean(blocks**2, axis=1)) + 1e-9
+    rise = -np.expm1(-_BLOCK / RATE_HZ / attack_s)
+    fall = -np.expm1(-_BLOCK / RATE_HZ / release_s)
+    first = max(1, int(_SETTLED_S * RATE_HZ / _BLOCK))
+    held = float(np.median(levels[:first])) if settled else 0.0
+    out = np.empty(count)
+    for number, level in enumerate(levels.tolist()):
+        held += (rise if level > held else fall) * (level - held)
+        out[number] = held
+    return out
+
+
+def automatic(wave: Vector, agc: AutomaticGain) -> Vector:
+    """A signal under automatic gain, settled on what is heard at first."""
+    level = envelope(wave, agc.attack_s, agc.release_s)
+    gain = np.minimum(10 ** (agc.target_dbfs / 20) / level, 10 ** (agc.most_db / 20))
+    return wave * _spread(gain, len(wave))
+
+
+def compress(
+    wave: Vector, threshold: float, ratio: float, attack_s: float, release_s: float
+) -> Vector:
+    """A signal whose level above a threshold rises `ratio` times more slowly."""
+    level = envelope(wave, attack_s, release_s, settled=False)
+    gain = np.maximum(level / threshold, 1.0) ** (1 / ratio - 1)
+    return wave * _spread(gain, len(wave))
+
+
+def limit(wave: Vector, ceiling: float, look_s: float = 0.004, release_s: float = 0.12) -> Vector:
+    """A signal that stays below a ceiling: the gain falls before a peak, and recovers after it."""
+    reach = max(1, int(look_s * RATE_HZ))
+    peak = ndimage.maximum_filter1d(np.abs(wave), 2 * reach + 1)
+    count = -(-len(wave) // _BLOCK)
+    tops = np.pad(peak, (0, count * _BLOCK - len(wave))).reshape(count, _BLOCK).max(axis=1)
+    fall = np.exp(-_BLOCK / RATE_HZ / release_s)
+    held, out = 0.0, np.empty(count)
+    for number, top in enumerate(tops.tolist()):
+        held = max(top, held * fall)
+        out[number] = held
+    gain = np.minimum(1.0, ceiling / np.maximum(out, 1e-12))
+    return np.clip(wave * _spread(gain, len(wave)), -ceiling, ceiling)
+
+
+def reduce_noise(wave: Vector, most_db: float) -> Vector:
+    """A signal without what sounds steadily, as processing for speech leaves it.
+
+    In each frequency of windows of 20 ms the level of what is steady falls with the signal at once
+    and rises by 4 dB a second; a Wiener gain of that takes `most_db` at most. It keeps the onsets
+    of discharges and eats their echoes.
+    """
+    if most_db <= 0 or len(wave) < _WINDOW:
+        return wave
+    window = np.hanning(_WINDOW + 1)[:-1]
+    transform = signal.ShortTimeFFT(window, _HOP, RATE_HZ)
+    spectrum = transform.stft(wave)
+    power = ndimage.uniform_filter1d(np.abs(spectrum) ** 2, 5, axis=0, mode="nearest")
+    steady = signal.lfilter([0.15], [1, -0.85], power, axis=1, zi=0.85 * power[:, :1])[0]
+    rise = 10 ** (_FLOOR_RISE_DB_S * _HOP / RATE_HZ / 10)
+    floor, floors = np.median(power[:, :10], axis=1), np.empty_like(power)
+    for number in range(power.shape[1]):
+        floor = np.minimum(np.maximum(steady[:, number], 1e-20), floor * rise)
+        floors[:, number] = floor
+    gain = np.maximum(1 - _OVER * floors / np.maximum(power, 1e-20), 10 ** (-most_db / 20))
+    gain[:, 1:] = np.maximum(gain[:, 1:], 0.6 * gain[:, :-1])
+    return np.asarray(transform.istft(spectrum * gain, k1=len(wave)).real)
+
+
+def _spread(gain: Vector, count: int) -> Vector:
+    """Gains of blocks at every sample."""
+    return np.interp(np.arange(count), np.arange(len(gain)) * _BLOCK, gain)

@@ -1,0 +1,72 @@
+"""Sound as films are mixed: stems brought to the levels of a mix, layered, compressed, limited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import signal
+
+from pipeline.engines.acoustics.dynamics import compress, limit
+from pipeline.engines.acoustics.music import bed
+from pipeline.engines.acoustics.scene import FilmMix
+from pipeline.engines.acoustics.signals import (
+    LEAD,
+    RATE_HZ,
+    Vector,
+    add,
+    band,
+    generator,
+    normalised,
+    pascal,
+    rms,
+    shaped_noise,
+    times,
+)
+
+_THRESHOLD_DB, _FULL_DB = 88.0, 112.0
+"""Levels of sound at which compression begins, and that are full scale once compressed."""
+_MUSIC_DBFS = -24.0
+_LAYERS_DBFS = -7.0
+
+
+def mix(
+    scene_seed: Sequence[int], film: FilmMix, pressure_pa: Vector, arrivals_s: Sequence[float]
+) -> Vector:
+    """A mono mix in [-1, 1] at `RATE_HZ`, (N,).
+
+    Args:
+        scene_seed: of all that is drawn.
+        film: how it is mixed.
+        pressure_pa: of everything in the scene, as a microphone without limits would hear it.
+        arrivals_s: when discharges are heard.
+    """
+    wave = compress(pressure_pa, pascal(_THRESHOLD_DB), film.ratio, 0.4e-3, 0.09)
+    wave = wave / pascal(_FULL_DB)
+    if film.layers:
+        for number, time_s in enumerate(arrivals_s):
+            rng = generator(scene_seed, "layers", number)
+            layer = 10 ** (_LAYERS_DBFS / 20) * layers(rng)
+            add(wave, layer, round(time_s * RATE_HZ) - LEAD)
+    if film.music_db is not None:
+        rng = generator(scene_seed, "music")
+        music = bed(rng, len(wave) / RATE_HZ, film.tempo_bpm)[: len(wave)]
+        wave = wave + 10 ** ((_MUSIC_DBFS + film.music_db) / 20) * music
+    glue = compress(wave, 10 ** (-18 / 20), 2.0, 0.01, 0.25)
+    sections = signal.butter(2, 30, "highpass", fs=RATE_HZ, output="sos")
+    return limit(np.asarray(signal.sosfilt(sections, glue)), 10 ** (film.peak_dbfs / 20))
+
+
+def layers(rng: np.random.Generator) -> Vector:
+    """What designers lay under a discharge, of peak 1: thump, crack and tail."""
+    since = np.maximum(times(1.4), 0)
+    sweep = 2 * np.pi * np.cumsum(38 + rng.uniform(60, 130) * np.exp(-since / 0.035)) / RATE_HZ
+    thump = np.sin(sweep) * np.exp(-since / rng.uniform(0.09, 0.2))
+    crack = shaped_noise(rng, len(since), band(900, 9000)) * np.exp(-since / 0.012)
+    body = shaped_noise(rng, len(since), band(150, 1800)) * np.exp(-since / 0.06)
+    tail = shaped_noise(rng, len(since), band(120, 3000)) * np.exp(-since / rng.uniform(0.2, 0.45))
+    starts = np.clip(since / 3e-4, 0, 1)
+    weights = rng.uniform(0.6, 1.0, 4) * np.array([0.8, 0.45, 0.45, 0.12])
+    parts = (thump, crack / rms(crack) * 0.2, body / rms(body) * 0.2, tail / rms(tail) * 0.2)
+    driven = np.tanh(1.8 * sum(w * part for w, part in zip(weights, parts, strict=True)))
+    return normalised(np.asarray(driven * starts), 1.0)
