@@ -74,7 +74,7 @@ class BareLoop:
         batch = Batch(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         half = self.cfg.precision == "bf16-mixed"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            clips = alter(batch.clips, batch.epochs, batch.places, self.cfg)
+            clips = alter(batch.clips, batch.epochs, batch.positions, self.cfg)
             logits = self.answer(self.network, clips)
             loss = joint_loss(logits, batch.labels, self.cfg.loss)
         self.optimiser.zero_grad()

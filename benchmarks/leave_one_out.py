@@ -32,7 +32,7 @@ def without(packed: Packed, group: tuple[str, ...], folder: Path) -> Packed:
     """Give the samples once more, with those of a group of sources out of training's reach."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for path in Path(packed.place).iterdir():
+    for path in Path(packed.root).iterdir():
         if path.name != INDEX:
             link(path.resolve(), folder / path.name)
     index = packed.index
@@ -63,7 +63,7 @@ def judged_rows(packed: Packed, group: tuple[str, ...]) -> list[int]:
     ]
     if len({index[row]["origin"] == "real" for row in rows}) < 2:
         raise UserError(
-            f"{packed.place}/{INDEX}: test and unseen hold no real clip or none of "
+            f"{packed.root}/{INDEX}: test and unseen hold no real clip or none of "
             f"{', '.join(group)}; hold other sources out in conf/split.yaml"
         )
     return rows

@@ -126,7 +126,7 @@ def training(packed: Packed, overrides: Sequence[str], work: Path) -> Training:
     seen = features.read(cfg.paths.features, packed)
     recipe = workdir.file_sha256(app.PROJECT / "train.py")
     folder = work / workdir.key(run_key(cfg, packed, seen), recipe)
-    paths = {"packed": packed.place, "models": folder / "models", "work": folder / "work"}
+    paths = {"packed": packed.root, "models": folder / "models", "work": folder / "work"}
     places = [f"paths.{name}={path}" for name, path in paths.items()]
     own = cfg.model.name if ":" in cfg.model.name else None
     return Training(folder, ["train.py", *overrides, *_ONE_THREAD, *places], own)

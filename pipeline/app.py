@@ -290,7 +290,7 @@ def run(name: str, work: Callable[[], None], *, kept: str, needs_project: bool =
 
 def _refusal(error: BaseException) -> str | None:
     # Where an error names no file, the fullest folder is it; each may be a disk of its own.
-    places = OmegaConf.load(CONF / "paths.yaml").values()
-    folders = [str(PROJECT), tempfile.gettempdir(), *map(str, places)]
+    configured = OmegaConf.load(CONF / "paths.yaml").values()
+    folders = [str(PROJECT), tempfile.gettempdir(), *map(str, configured)]
     found = disk.refusal(error, folders) if isinstance(error, Exception) else None
     return found and f"{found}; earlier outputs are as they were"

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import pyarrow.compute as pc
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, reading
 from pipeline.store import manifest, provenance, workdir
 from pipeline.store.manifest import File
 
@@ -180,15 +180,11 @@ def read_lineage(reports: Path) -> tuple[str, dict[str, Hashes]]:
         UserError: it is missing, not readable, or was changed itself.
     """
     path = reports / LINEAGE
-    try:
+    with reading(path, "evaluate", "no lineage"):
         lineage = json.loads(path.read_text(encoding="utf-8"))
         told = lineage["stages"]
         hashes: dict[str, Hashes] = {name: {**stage["files"]} for name, stage in told.items()}
         root = str(lineage["root"])
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; run dvc repro evaluate or dvc pull") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: no lineage ({error}); run dvc checkout or dvc repro") from error
     stages = chain(hashes)
     if stages != told or REPORTS not in stages or stages[REPORTS]["digest"] != root:
         raise UserError(

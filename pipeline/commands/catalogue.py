@@ -169,8 +169,8 @@ def _sheet(scene: Frames) -> Image.Image:
     rows = -(-len(TRANSFORMS) // columns)
     sheet = Image.new("RGB", (columns * wide + gap, rows * tall + gap), (250, 250, 250))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    for place, transform in enumerate(TRANSFORMS.values()):
-        x, y = gap + place % columns * wide, gap + place // columns * tall
+    for number, transform in enumerate(TRANSFORMS.values()):
+        x, y = gap + number % columns * wide, gap + number // columns * tall
         draw.text((x, y), transform.name.replace("_", " "), (30, 30, 30), font)
         for index, strength in enumerate(STRENGTHS.values()):
             picture = Image.fromarray(_transformed(transform, strength, scene)[1][moment])

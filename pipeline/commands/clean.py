@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pipeline.config import IngestApp
-from pipeline.store import kept, workdir
+from pipeline.store import kept, locks
 
-_FOLDERS = ("adapt", "cache", "embed", "evaluate", "train")
+_FOLDERS = ("adapt", "cache", "evaluate", "train")
 """Work that costs no more than time to do again: neither records of runs nor exports."""
 _REMOVED = "removed-*"
 
@@ -26,7 +23,7 @@ def run(cfg: IngestApp) -> None:
     for leftover in work.glob(_REMOVED):
         shutil.rmtree(leftover)
     removed, left = kept.remove_all(work)
-    with _undisturbed(work) as is_free:
+    with locks.unclaimed(work) as is_free:
         for name in _FOLDERS:
             if not (work / name).is_dir():
                 continue
@@ -43,21 +40,6 @@ def run(cfg: IngestApp) -> None:
     for name in left:
         print(f"{name}: left, since a process is at work in {work}; run it again afterwards")
     print(f"{work}: {sum(removed.values()) / 1e9:.2f} GB removed; the next run makes it anew")
-
-
-@contextmanager
-def _undisturbed(work: Path) -> Iterator[bool]:
-    """Whether no process has claimed anything, and let none do so in the block if that is so."""
-    with ExitStack() as stack:
-        locks = (work / workdir.LOCKS).glob("[!k]*.lock")
-        files = [stack.enter_context(path.open("a")) for path in sorted(locks)]
-        try:
-            for file in files:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            yield error.errno in workdir.NO_LOCKS
-            return
-        yield True
 
 
 def _num_bytes(folder: Path) -> int:

@@ -54,7 +54,7 @@ def arguments(conf: Path, name: str) -> list[str]:
             app.compose(stage, *overrides)
         except UserError as error:
             raise UserError(f"{file}: {stage}: {error}") from error
-        told += [part for one in overrides for part in ("-S", f"conf/{stage}.yaml:{one}")]
+        told += [argument for one in overrides for argument in ("-S", f"conf/{stage}.yaml:{one}")]
     return told
 
 

@@ -69,10 +69,10 @@ def _files(recording: str, cfg: IngestApp) -> set[Tombstone]:
         return seen
     collection, _, name = recording.partition("/")
     listed = {
-        row_path: Tombstone(recording, row_path, _sha256(place, row_path))
-        for place in tables.collections(cfg)
-        if storage.name(place) == collection
-        for row_path, row_recording in _index(place, cfg)
+        row_path: Tombstone(recording, row_path, _sha256(root, row_path))
+        for root in tables.collections(cfg)
+        if storage.name(root) == collection
+        for row_path, row_recording in _index(root, cfg)
         if row_recording == name
     }
     # What ingest rejected unread may lie there all the same.
@@ -87,18 +87,18 @@ def _samples(recording: str, cfg: IngestApp) -> set[str]:
     return {row["sha256"] for row in rows}
 
 
-def _sha256(place: str, path: str) -> str:
-    if storage.is_remote(place):
+def _sha256(root: str, path: str) -> str:
+    if storage.is_remote(root):
         return ""
     try:
-        with storage.fetched(place, path, Path(place)) as local:
+        with storage.fetched(root, path, Path(root)) as local:
             return workdir.file_sha256(local)
     except FileNotFoundError:
         return ""
 
 
-def _index(place: str, cfg: IngestApp) -> Iterator[tuple[str, str]]:
-    with storage.fetched_index(place, Path(cfg.paths.work)) as folder:
+def _index(root: str, cfg: IngestApp) -> Iterator[tuple[str, str]]:
+    with storage.fetched_index(root, Path(cfg.paths.work)) as folder:
         yield from ((row.path, row.recording) for row in iter_index(folder))
 
 
@@ -107,8 +107,8 @@ def _recordings(cfg: IngestApp) -> Iterator[str]:
     if files.is_file():
         yield from tables.column(files, "recording")
         return
-    for place in tables.collections(cfg):
-        yield from (f"{storage.name(place)}/{recording}" for _, recording in _index(place, cfg))
+    for root in tables.collections(cfg):
+        yield from (f"{storage.name(root)}/{recording}" for _, recording in _index(root, cfg))
 
 
 def _print_derived(recording: str, paths: Paths) -> None:

@@ -34,7 +34,7 @@ class ClipForm(nn.Module):
         self.network, self.temperature = network, temperature
 
     def forward(self, clips: Tensor) -> Tensor:
-        """As the class says."""
+        """Calibrated probabilities (N, 4) of clips."""
         return (self.network(clips) / self.temperature).softmax(1)
 
 
@@ -46,7 +46,7 @@ class StreamForm(nn.Module):
         self.network, self.temperature = network, temperature
 
     def forward(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
-        """As the class says."""
+        """Calibrated probabilities (N, 4) of frames, and the state after them."""
         logits, state = self.network.step(frames, state)
         return (logits / self.temperature).softmax(1), state
 
@@ -98,7 +98,7 @@ def _export(
     inputs: list[str],
     outputs: list[str],
 ) -> Any:
-    num_bytes = sum(part.nbytes for part in form.state_dict().values())
+    num_bytes = sum(value.nbytes for value in form.state_dict().values())
     if num_bytes >= MAX_BYTES:
         raise UserError(
             f"weights of {num_bytes / 2**30:.1f} GiB do not fit into an ONNX file, which holds "
@@ -139,10 +139,14 @@ def serialise(model: Any, properties: Mapping[str, Any]) -> bytes:
         properties: JSON values, which go into `metadata_props`, a text by name.
     """
     # They hold the paths of the source that the graph was traced from.
-    for part in (model, *_parts(model.graph), *chain.from_iterable(map(_parts, model.functions))):
-        part.ClearField("metadata_props")
-        if "doc_string" in part.DESCRIPTOR.fields_by_name:
-            part.ClearField("doc_string")
+    for message in (
+        model,
+        *_messages(model.graph),
+        *chain.from_iterable(map(_messages, model.functions)),
+    ):
+        message.ClearField("metadata_props")
+        if "doc_string" in message.DESCRIPTOR.fields_by_name:
+            message.ClearField("doc_string")
     for name, value in sorted(properties.items()):
         entry = model.metadata_props.add()
         entry.key = name
@@ -151,18 +155,18 @@ def serialise(model: Any, properties: Mapping[str, Any]) -> bytes:
     return data
 
 
-def _parts(graph: Any) -> Iterator[Any]:
+def _messages(graph: Any) -> Iterator[Any]:
     """A graph or a function, and all inside of it, the branches of its conditions too."""
     yield graph
     for name in ("input", "output", "value_info", "initializer", "node"):
-        for part in getattr(graph, name, ()):
+        for message in getattr(graph, name, ()):
             # Inputs and outputs of a function are names alone.
-            if not isinstance(part, str):
-                yield part
+            if not isinstance(message, str):
+                yield message
     for node in graph.node:
         for attribute in node.attribute:
             for branch in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _parts(branch)
+                yield from _messages(branch)
 
 
 def first_state(session: Any, num_streams: int) -> dict[str, NDArray[Any]]:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from pipeline.numbers.intervals import Interval, student_t
+
 FORMATS = ("table", "markdown", "csv")
 DASH = "–"
 
@@ -33,22 +35,21 @@ class Estimate:
 
     num_runs: int
     mean: float
-    low: float | None
-    high: float | None
+    interval: Interval | None
 
     @classmethod
     def of(cls, values: Sequence[float], confidence: float) -> Estimate:
         """The interval holds the mean over all seeds with `confidence`, if seeds err normally."""
         num_runs, mean = len(values), float(np.mean(values))
         if num_runs == 1:
-            return cls(num_runs, mean, None, None)
-        half = stats.t.ppf((1 + confidence) / 2, num_runs - 1) * stats.sem(values)
-        return cls(num_runs, mean, mean - half, mean + half)
+            return cls(num_runs, mean, None)
+        error = float(stats.sem(values))
+        return cls(num_runs, mean, student_t(mean, error, num_runs, confidence))
 
     def __str__(self) -> str:
-        if self.low is None or self.high is None:
+        if self.interval is None:
             return f"{self.mean:.3f} ({DASH})"
-        return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.mean:.3f} ({self.interval.low:.3f} to {self.interval.high:.3f})"
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,10 @@ def numbers(values: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }
     bounds = {
-        f"{name.removesuffix('.value')}.{part}"
+        f"{name.removesuffix('.value')}.{bound}"
         for name in flat
         if name.endswith(".value")
-        for part in ("low", "high")
+        for bound in ("low", "high")
     }
     return {
         name.removesuffix(".value"): float(value)
@@ -100,10 +101,10 @@ def merge(runs: Iterable[Run]) -> list[Run]:
     merged: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         alike = merged[json.dumps(run.parameters, sort_keys=True)]
-        for place, other in enumerate(alike):
+        for number, other in enumerate(alike):
             common = run.metrics.keys() & other.metrics.keys()
             if common and all(run.metrics[name] == other.metrics[name] for name in common):
-                alike[place] = Run(run.parameters, {**other.metrics, **run.metrics})
+                alike[number] = Run(run.parameters, {**other.metrics, **run.metrics})
                 break
         else:
             alike.append(run)
@@ -168,16 +169,16 @@ def _cell(row: Row, metric: str) -> str:
 
 
 def _wrapped(head: list[list[str]], cells: list[list[str]], width: int) -> str:
-    """Blocks of as many columns as fit into `width`, each with the columns of `head`."""
+    """Panels of as many columns as fit into `width`, each with the columns of `head`."""
     fixed = _columns(head)
     taken = len(fixed[0])
-    blocks = [list(fixed)]
-    for place in range(len(cells[0])):
-        column = _columns([[line[place]] for line in cells])
-        if len(blocks[-1][0]) + 2 + len(column[0]) > width and len(blocks[-1][0]) > taken:
-            blocks.append(list(fixed))
-        blocks[-1] = [f"{line}  {cell}" for line, cell in zip(blocks[-1], column, strict=True)]
-    return "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks)
+    panels = [list(fixed)]
+    for number in range(len(cells[0])):
+        column = _columns([[line[number]] for line in cells])
+        if len(panels[-1][0]) + 2 + len(column[0]) > width and len(panels[-1][0]) > taken:
+            panels.append(list(fixed))
+        panels[-1] = [f"{line}  {cell}" for line, cell in zip(panels[-1], column, strict=True)]
+    return "\n\n".join("\n".join(line.rstrip() for line in panel) for panel in panels)
 
 
 def _columns(lines: list[list[str]]) -> list[str]:
@@ -192,13 +193,16 @@ def _csv(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     varying = varied(rows)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    parts = ("", ".low", ".high", ".runs")
-    writer.writerow([*varying, "runs", *(f"{name}{part}" for name in metrics for part in parts)])
+    suffixes = ("", ".low", ".high", ".runs")
+    writer.writerow(
+        [*varying, "runs", *(f"{name}{suffix}" for name in metrics for suffix in suffixes)]
+    )
     for row in rows:
         line: list[Any] = [*(_text(row.parameters.get(name)) for name in varying), row.num_runs]
         for name in metrics:
             found = row.estimates.get(name)
-            line += [found.mean, found.low, found.high] if found else [None] * 3
+            ends = found and found.interval
+            line += [found and found.mean, ends and ends.low, ends and ends.high]
             line.append(found.num_runs if found else 0)
         writer.writerow(line)
     return file.getvalue().removesuffix("\n")

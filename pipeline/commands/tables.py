@@ -25,7 +25,7 @@ _ALIKE = 0.7
 def collections(cfg: IngestApp) -> list[str]:
     """Folders and URLs of every footage collection, in the order of ingest."""
     folders = [Path(cfg.paths.synthetic), Path(cfg.paths.footage)]
-    found = [str(place) for folder in folders for place in find_collections(folder)]
+    found = [str(root) for folder in folders for root in find_collections(folder)]
     return [*found, *cfg.collections]
 
 
@@ -46,7 +46,7 @@ def column(table: Path, name: str) -> Iterator[str]:
 
 
 def nearest(text: str, known: Iterable[str]) -> str:
-    """End of a message: what is known and looks like `text`."""
+    """End of a message: what is known and resembles `text`."""
     distinct = sorted(set(itertools.islice(known, _MAX_COMPARED)))
     alike = difflib.get_close_matches(text, distinct, n=_MAX_ALIKE, cutoff=_ALIKE)
     near = [name for name in alike if _share(_stem(text), _stem(name)) >= _ALIKE]

@@ -81,7 +81,7 @@ class _Sources:
 
     def __init__(self, told: Hashes, cfg: IngestApp) -> None:
         self._work = Path(cfg.paths.work)
-        self._places = {storage.name(place): place for place in tables.collections(cfg)}
+        self._roots = {storage.name(root): root for root in tables.collections(cfg)}
         self._by_collection: dict[str, dict[str, str]] = defaultdict(dict)
         for name, digest in told.items():
             collection, _, path = name.partition("/")
@@ -93,12 +93,12 @@ class _Sources:
         """A line for each file that is missing or changed."""
         for collection, files in self._by_collection.items():
             name = _shown(collection)
-            if collection not in self._places:
-                self._leave(files, f"of the collection {name}, which is at none of the places")
+            if collection not in self._roots:
+                self._leave(files, f"of the collection {name}, which is at none of the roots")
                 continue
             for number, (path, digest) in enumerate(files.items()):
                 try:
-                    found = self._sha256(self._places[collection], path)
+                    found = self._sha256(self._roots[collection], path)
                 except UserError as error:
                     rest = dict(list(files.items())[number:])
                     self._leave(rest, f"of the collection {name}: {_shown(str(error))}")
@@ -111,9 +111,9 @@ class _Sources:
         self.unchecked.append(f"{wording.count(len(files), 'source file')} {why}")
         self.num_unchecked += len(files)
 
-    def _sha256(self, place: str, path: str) -> str | None:
+    def _sha256(self, root: str, path: str) -> str | None:
         try:
-            with storage.fetched(place, path, self._work) as local:
+            with storage.fetched(root, path, self._work) as local:
                 return workdir.file_sha256(local)
         except FileNotFoundError:
             return None

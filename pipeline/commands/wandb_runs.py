@@ -83,18 +83,18 @@ def records(path: Path) -> Iterator[Any]:
     data = path.read_bytes()
     if data and not data.startswith(_HEADER):
         raise UserError(f"{path}: no record of W&B; delete it or name another folder")
-    place, held = _HEADER_SIZE, b""
-    while place + _CHUNK_HEADER_SIZE <= len(data):
-        left = _BLOCK_SIZE - place % _BLOCK_SIZE
+    offset, held = _HEADER_SIZE, b""
+    while offset + _CHUNK_HEADER_SIZE <= len(data):
+        left = _BLOCK_SIZE - offset % _BLOCK_SIZE
         if left < _CHUNK_HEADER_SIZE:
-            place += left
+            offset += left
             continue
-        size = int.from_bytes(data[place + 4 : place + 6], "little")
-        kind = data[place + 6]
-        place += _CHUNK_HEADER_SIZE
-        held += data[place : place + size]
-        place += size
-        if place > len(data):
+        size = int.from_bytes(data[offset + 4 : offset + 6], "little")
+        kind = data[offset + 6]
+        offset += _CHUNK_HEADER_SIZE
+        held += data[offset : offset + size]
+        offset += size
+        if offset > len(data):
             return
         if kind in (_WHOLE, _LAST):
             record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]
@@ -119,7 +119,7 @@ def _update(values: dict[str, Any], record: Any) -> None:
 
 
 def _is_ours(name: str, value: Any) -> bool:
-    """Whether a value of a summary is a metric, and no counter of W&B or place of a table."""
+    """Whether a value of a summary is a metric, and no counter of W&B or file of a table."""
     is_file = isinstance(value, dict) and "_type" in value
     return not name.startswith(("_", "trainer/")) and not is_file
 

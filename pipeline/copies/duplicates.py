@@ -16,13 +16,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.copies import hamming
+from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.copies.hamming import HASH_BITS, Labels, Words
+from pipeline.errors import UserError, reading
 
 EXACT_COMPARISONS = 1 << 32
 """Up to so many comparisons of two hashes, all are compared with all."""
@@ -129,6 +132,23 @@ def first_of(labels: NDArray[Any]) -> Labels:
     """Returns for each label the index of the first label that equals it."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.asarray(first[inverse], np.int64)
+
+
+def read_fingerprints(path: Path, num_clips: int) -> NDArray[np.uint8]:
+    """Map the fingerprints of `num_clips` clips from a file: uint8 (N, K, 2, 32).
+
+    Raises:
+        UserError: missing, unreadable, or not a row for each clip.
+    """
+    with reading(path, "ingest"):
+        hashes: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    is_right = hashes.ndim == 4 and hashes.shape[2:] == (2, HASH_BYTES)
+    if len(hashes) != num_clips or not is_right or hashes.dtype != np.uint8:
+        raise UserError(
+            f"{path}: {hashes.dtype} {hashes.shape} instead of a fingerprint for each of "
+            f"{num_clips} clips; run dvc repro ingest"
+        )
+    return hashes
 
 
 def as_words(hashes: NDArray[np.uint8]) -> Words:

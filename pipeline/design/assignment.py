@@ -238,10 +238,10 @@ def _can_meet(needs: frozenset[Need], left: tuple[tuple[Labels, int], ...]) -> b
             sorted(need[1]),
         ),
     )
-    for place, (labels, number) in enumerate(left):
+    for at, (labels, number) in enumerate(left):
         if labels & wanted:
             one_less = ((labels, number - 1),) if number > 1 else ()
-            rest = (*left[:place], *one_less, *left[place + 1 :])
+            rest = (*left[:at], *one_less, *left[at + 1 :])
             if _can_meet(_without(needs, split, labels), rest):
                 return True
     return False

@@ -60,7 +60,7 @@ def open_packed(detector: Detector, root: str, work: Path, cache_gb: float) -> P
         UserError: they are not there, damaged, or of another format.
     """
     packed = Packed.open(root, work, cache_gb)
-    detector.check_format(packed.place, packed.format)
+    detector.check_format(packed.root, packed.format)
     return packed
 
 

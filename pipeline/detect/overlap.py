@@ -22,24 +22,24 @@ LEARNED_FROM = ("train", "val")
 
 
 def training_samples(
-    detector: Detector, models: str, place: str, work: Path, cache_gb: float = math.inf
+    detector: Detector, models: str, root: str, work: Path, cache_gb: float = math.inf
 ) -> Packed:
     """The samples that a detector was trained on.
 
     Args:
         detector: the weights in `models`.
         models: for messages.
-        place: folder or URL of the packed samples.
+        root: folder or URL of the packed samples.
         work: as in `Packed.open`.
         cache_gb: as in `Packed.open`.
 
     Raises:
         UserError: they are not there, or others are.
     """
-    packed = Packed.open(place, work, cache_gb)
+    packed = Packed.open(root, work, cache_gb)
     if detector.card.samples_sha256 != {INDEX: packed.index_sha256}:
         raise UserError(
-            f"{place}: not the samples that the weights in {models} were trained on; run dvc "
+            f"{root}: not the samples that the weights in {models} were trained on; run dvc "
             "checkout, or train again"
         )
     return packed

@@ -117,7 +117,7 @@ def check_index(folder: Path) -> int:
     try:
         mistakes += _header_mistakes(_header(index))
         if mistakes:
-            raise UserError(_message(index, mistakes))
+            raise UserError(csvfile.told(index, mistakes))
         for line, row, row_mistakes in _rows(index):
             num_rows += 1
             mistakes += row_mistakes
@@ -139,7 +139,7 @@ def check_index(folder: Path) -> int:
     if not num_rows:
         mistakes.append("row 2: the index lists no file; add one row a file")
     if mistakes:
-        raise UserError(_message(index, mistakes))
+        raise UserError(csvfile.told(index, mistakes))
     return num_rows
 
 
@@ -156,11 +156,6 @@ def _rows(index: Path) -> Iterator[tuple[int, IndexRow | None, list[str]]]:
             yield row.number, None, [row.mistake]
         else:
             yield row.number, *_parse(row.number, dict(zip(header, row.cells, strict=True)))
-
-
-def _message(index: Path, mistakes: list[str]) -> str:
-    noun = "mistake" if len(mistakes) == 1 else "mistakes"
-    return "\n  ".join([f"{index}: {len(mistakes)} {noun}", *mistakes])
 
 
 def _header_mistakes(header: csvfile.Row) -> list[str]:

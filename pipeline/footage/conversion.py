@@ -18,7 +18,8 @@ from pipeline.footage.pictures import Box
 from pipeline.footage.sound import Track
 from pipeline.footage.windows import Window
 from pipeline.store import kept, storage
-from pipeline.store.kept import Contents, Piece
+from pipeline.store.contents import Contents
+from pipeline.store.kept import Piece
 
 _ENCRYPTED = ("encrypted", "its pictures are encrypted")
 # What a decoder says of these, it says of a video.

@@ -184,5 +184,11 @@ def _check_header(path: Path, header: Row, names: Sequence[str], columns: Collec
         )
 
 
+def told(path: Path, mistakes: Sequence[str]) -> str:
+    """All mistakes of a file as one message, a line each."""
+    noun = "mistake" if len(mistakes) == 1 else "mistakes"
+    return "\n  ".join([f"{path}: {len(mistakes)} {noun}", *mistakes])
+
+
 def _list(columns: Collection[str]) -> str:
     return f"names of columns, such as {','.join(columns)}"

@@ -37,18 +37,16 @@ def find_collections(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     ways: dict[str, list[Path]] = defaultdict(list)
-    for place in _collections(folder, (), is_inside=False):
-        ways[os.path.realpath(place)].append(place)
-    for real, places in ways.items():
-        first, *others = sorted(
-            places, key=lambda place: (str(names.absolute(place)) != real, place)
-        )
+    for root in _collections(folder, (), is_inside=False):
+        ways[os.path.realpath(root)].append(root)
+    for real, roots in ways.items():
+        first, *others = sorted(roots, key=lambda root: (str(names.absolute(root)) != real, root))
         if others:
             raise UserError(
                 f"{others[0]}: leads to the same collection as {first}, whose files would count "
                 "twice; remove one of the links"
             )
-    return sorted(place for places in ways.values() for place in places)
+    return sorted(root for roots in ways.values() for root in roots)
 
 
 def leads_outside(root: Path, file: Path) -> bool:
@@ -98,9 +96,9 @@ def _collections(folder: Path, above: tuple[str, ...], *, is_inside: bool) -> It
         path = folder / entry.name
         if path.is_dir():
             if entry.name not in _NO_FOOTAGE:
-                for place in _collections(path, (*above, real), is_inside=is_inside):
+                for root in _collections(path, (*above, real), is_inside=is_inside):
                     num_found += 1
-                    yield place
+                    yield root
         elif entry.is_symlink() and not is_inside and not path.exists():
             raise UserError(_leads_nowhere(path))
         else:

@@ -76,8 +76,7 @@ def read_tombstones(folder: Path) -> list[Tombstone]:
         if not row_mistakes:
             stones.add(Tombstone(composed(cell["recording"]), cell["path"], cell["sha256"]))
     if mistakes:
-        noun = "mistake" if len(mistakes) == 1 else "mistakes"
-        raise UserError("\n  ".join([f"{path}: {len(mistakes)} {noun}", *mistakes]))
+        raise UserError(csvfile.told(path, mistakes))
     return sorted(stones)
 
 

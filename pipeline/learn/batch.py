@@ -16,5 +16,5 @@ class Batch(NamedTuple):
     """int64 (B,) positions in `manifest.CLASSES`."""
     epochs: Tensor
     """int64 (B,) epoch of each draw."""
-    places: Tensor
-    """int64 (B,) place of each draw in its epoch over all ranks; with the epoch it seeds chance."""
+    positions: Tensor
+    """int64 (B,) of each draw in its epoch over all ranks; with the epoch they seed chance."""

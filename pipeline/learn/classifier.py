@@ -71,9 +71,9 @@ class Classifier(pl.LightningModule):
         torch.set_num_threads(self.cfg.num_threads)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed dropout by place, so that a resumed run draws what an undisturbed one does."""
-        place = [self.cfg.seed, self.current_epoch, batch_idx, self.global_rank]
-        torch.manual_seed(int(np.random.default_rng(place).integers(2**63)))
+        """Seed dropout by position, so that a resumed run draws what an undisturbed one does."""
+        position = [self.cfg.seed, self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.default_rng(position).integers(2**63)))
         if batch_idx == 0:
             self.loss_sum.zero_()
 
@@ -89,7 +89,7 @@ class Classifier(pl.LightningModule):
         All shares are equally large, so that gradients averaged over the processes, as DDP does,
         are those of the whole batch.
         """
-        clips = alter(batch.clips, batch.epochs, batch.places, self.cfg)
+        clips = alter(batch.clips, batch.epochs, batch.positions, self.cfg)
         logits = self._answer(self.network, clips)
         loss = discharge_loss if self.discharge_alone else joint_loss
         return loss(logits, batch.labels, self.cfg.loss)
@@ -116,13 +116,13 @@ class Classifier(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the answers of a batch."""
         logits = self._answer(self.network, batch.clips)
-        self._validated.append((batch.places.cpu(), logits.float().cpu(), batch.labels.cpu()))
+        self._validated.append((batch.positions.cpu(), logits.float().cpu(), batch.labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Log what `judge` says of the whole val split, whichever process answered for what."""
         answers = [part for parts in gathered_objects(self._validated) for part in parts]
-        places, logits, labels = (torch.cat(column) for column in zip(*answers, strict=True))
-        order = places.argsort()
+        positions, logits, labels = (torch.cat(column) for column in zip(*answers, strict=True))
+        order = positions.argsort()
         self.val_logits, self.val_labels = logits[order], labels[order]
         self.log("train_loss", averaged(self.loss_sum) / self.num_batches, prog_bar=True)
         found = judge(

@@ -47,7 +47,7 @@ class PackedData(pl.LightningDataModule):
         self._check()
 
     def _check(self) -> None:
-        index = f"{self.packed.place}/{INDEX}"
+        index = f"{self.packed.root}/{INDEX}"
         num_variants = len(self.packed.select(["train"], variants=True))
         num_variants -= len(self.packed.select(["train"], variants=False))
         for key, asked in (

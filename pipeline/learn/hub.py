@@ -53,9 +53,9 @@ def read_config(asked: str, name: str) -> Any:
     need_transformers(asked)
     import transformers
 
-    place, revision = place_of(name)
-    looked_for = Path(place).absolute()
-    if revision is None and _is_missing_folder(place):
+    path_or_id, revision = path_or_id_of(name)
+    looked_for = Path(path_or_id).absolute()
+    if revision is None and _is_missing_folder(path_or_id):
         raise UserError(
             f"{asked}: no backbone there ({looked_for}: no such folder); give a folder with a "
             "config.json, or a hub id, with @revision where a folder is called like its owner"
@@ -63,7 +63,7 @@ def read_config(asked: str, name: str) -> Any:
     try:
         with quiet():
             return transformers.AutoConfig.from_pretrained(
-                place, revision=revision, trust_remote_code=False
+                path_or_id, revision=revision, trust_remote_code=False
             )
     except (OSError, ValueError, KeyError, ImportError) as error:
         if "trust_remote_code" in str(error):
@@ -81,13 +81,13 @@ def _folder(path: Path) -> str:
     return f"{path} is a folder" if path.is_dir() else f"there is no folder {path}"
 
 
-def _is_missing_folder(place: str) -> bool:
-    """Whether a place is no hub id, or lies in a folder of this machine, and is not there.
+def _is_missing_folder(path_or_id: str) -> bool:
+    """Whether it is no hub id, or lies in a folder of this machine, and is not there.
 
     The hub would be asked for it for half a minute where it cannot be reached.
     """
-    path = Path(place)
-    is_id = len(path.parts) <= 2 and not place.startswith(("/", ".", "~"))
+    path = Path(path_or_id)
+    is_id = len(path.parts) <= 2 and not path_or_id.startswith(("/", ".", "~"))
     lies_here = len(path.parts) == 2 and path.parent.is_dir()
     return not path.is_dir() and (not is_id or lies_here)
 
@@ -105,11 +105,11 @@ def read_weights(asked: str, name: str, kind: Any, config: Any) -> tuple[nn.Modu
     """
     from safetensors import SafetensorError
 
-    place, revision = place_of(name)
+    path_or_id, revision = path_or_id_of(name)
     try:
         with quiet():
             model, info = kind.from_pretrained(
-                place,
+                path_or_id,
                 config=config,
                 revision=revision,
                 trust_remote_code=False,
@@ -160,10 +160,10 @@ def cached(name: str, file: str) -> Path | None:
     """
     from transformers.utils.hub import cached_file
 
-    place, revision = place_of(name)
+    path_or_id, revision = path_or_id_of(name)
     with quiet():
         found = cached_file(
-            place,
+            path_or_id,
             file,
             revision=revision,
             _raise_exceptions_for_missing_entries=False,
@@ -194,7 +194,7 @@ def weights_sha256(name: str) -> str:
 
 def warn_unpinned(asked: str, name: str) -> None:
     """Warn of a hub id without a revision, because what it stands for changes with time."""
-    _, revision = place_of(name)
+    _, revision = path_or_id_of(name)
     if revision is None and (commit := commit_of(name)) is not None:
         log.warning(
             "%s: without @revision the same run may read other weights another day; these are "
@@ -214,8 +214,8 @@ def commit_of(name: str) -> str | None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    place, revision = place_of(name)
-    config = try_to_load_from_cache(place, "config.json", revision=revision)
+    path_or_id, revision = path_or_id_of(name)
+    config = try_to_load_from_cache(path_or_id, "config.json", revision=revision)
     return Path(config).parent.name if isinstance(config, str) else None
 
 
@@ -234,10 +234,10 @@ def licence_of(name: str) -> str | None:
     return " ".join(str(stated).split()) if stated else None
 
 
-def place_of(name: str) -> tuple[str, str | None]:
+def path_or_id_of(name: str) -> tuple[str, str | None]:
     """Folder or hub id, and the revision of the latter if it is given."""
-    place, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
-    return place, revision or None
+    path_or_id, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
+    return path_or_id, revision or None
 
 
 def own_values(config: Any) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Loader:
     of them from the r-th, so that all ranks see together what one would alone. Set the epoch by
     `sampler.set_epoch` before an iteration begins, which Lightning does.
 
-    `state_dict` is the place in the epoch. It goes on with any number of workers and, with the
+    `state_dict` is the position in the epoch. It goes on with any number of workers and, with the
     same global batch size, of ranks.
 
     `clips` lie in memory that is used again once nothing refers to them or to views of them.
@@ -84,7 +84,7 @@ class Loader:
             multiprocessing_context="fork" if num_workers else None,
             worker_init_fn=_obey_the_parent_alone,
         )
-        self._place = {"epoch": 0, "batch": 0}
+        self._position = {"epoch": 0, "batch": 0}
         self._resumed: dict[str, int] | None = None
 
     def __len__(self) -> int:
@@ -93,7 +93,7 @@ class Loader:
 
     def state_dict(self) -> dict[str, int]:
         """The `epoch`, and how many batches of it (`batch`) were yielded."""
-        return self._resumed or dict(self._place)
+        return self._resumed or dict(self._position)
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Let the next iteration go on from there, if it is of that epoch."""
@@ -103,12 +103,12 @@ class Loader:
         resumed, self._resumed = self._resumed, None
         epoch = self.sampler.epoch
         first = resumed["batch"] if resumed and resumed["epoch"] == epoch else 0
-        self._place = place = {"epoch": epoch, "batch": first}
+        self._position = position = {"epoch": epoch, "batch": first}
         self._requests.first = first
         batches = map(self._batch, iter(self._loader))
         for batch in _pinned_ahead(batches) if self._pinned else batches:
-            assert self._place is place, "another iteration has begun"
-            place["batch"] += 1
+            assert self._position is position, "another iteration has begun"
+            position["batch"] += 1
             yield batch
 
     def _batch(self, done: _Request | UserError) -> Batch:
@@ -118,7 +118,7 @@ class Loader:
             self._slots.lend(done.slot, len(done.rows)),
             torch.from_numpy(self._labels[done.rows]),
             torch.from_numpy(np.full(len(done.rows), done.epoch)),
-            torch.from_numpy(done.places),
+            torch.from_numpy(done.positions),
         )
 
 
@@ -128,7 +128,7 @@ class _Request(NamedTuple):
     slot: int
     rows: NDArray[np.int64]
     epoch: int
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
 
 
 class _Slots:
@@ -201,8 +201,8 @@ class _Requests:
         for batch in range(self.first, len(self)):
             start = batch * self._batch_size
             end = min(start + self._batch_size, self._num_draws)
-            places = np.arange(start + self._rank, end, self._world)
-            yield _Request(self._slots.take(), rows[places], self._sampler.epoch, places)
+            positions = np.arange(start + self._rank, end, self._world)
+            yield _Request(self._slots.take(), rows[positions], self._sampler.epoch, positions)
 
 
 class _Filler(Dataset["_Request | UserError"]):

@@ -1,6 +1,6 @@
 """Alter batches of clips where they are, on CPU or GPU, each by chance of its own.
 
-What is drawn for a clip follows from the seed, its epoch and its place in the epoch alone, so
+What is drawn for a clip follows from the seed, its epoch and its position in the epoch alone, so
 that workers, ranks, batches and the device have no say. Nothing here makes a GPU wait.
 """
 
@@ -50,7 +50,7 @@ class Draws(NamedTuple):
     """int64 (B, T) where in the store of noise that of a frame begins."""
 
 
-def alter(clips: Tensor, epochs: Tensor, places: Tensor, train: TrainConfig) -> Tensor:
+def alter(clips: Tensor, epochs: Tensor, positions: Tensor, train: TrainConfig) -> Tensor:
     """Mirror, shift, turn, zoom, re-expose and roughen clips, all frames of one alike.
 
     Noise alone differs from frame to frame. What is switched off costs nothing.
@@ -58,7 +58,7 @@ def alter(clips: Tensor, epochs: Tensor, places: Tensor, train: TrainConfig) -> 
     Args:
         clips: uint8 (B, T, H, W, 3) RGB; H = W.
         epochs: int64 (B,), and
-        places: int64 (B,), on the device of the clips: what `Batch` holds.
+        positions: int64 (B,), on the device of the clips: what `Batch` holds.
         train: its `seed`, and in `alter` how much of each.
 
     Returns:
@@ -72,7 +72,7 @@ def alter(clips: Tensor, epochs: Tensor, places: Tensor, train: TrainConfig) -> 
     exposes = cfg.jitter > 0 or cfg.gamma > 0
     if not (moves or warps or exposes or cfg.noise > 0):
         return clips
-    drawn = draw(train.seed, epochs, places, num_frames, cfg)
+    drawn = draw(train.seed, epochs, positions, num_frames, cfg)
     altered = torch.empty_like(clips)
     size = _CHUNK_CPU if clips.device.type == "cpu" else _CHUNK_GPU
     for start in range(0, len(clips), size):
@@ -92,9 +92,9 @@ def alter(clips: Tensor, epochs: Tensor, places: Tensor, train: TrainConfig) -> 
     return altered
 
 
-def draw(seed: int, epochs: Tensor, places: Tensor, num_frames: int, cfg: AlterConfig) -> Draws:
+def draw(seed: int, epochs: Tensor, positions: Tensor, num_frames: int, cfg: AlterConfig) -> Draws:
     """Draw what `alter` does; to switch one thing off leaves the others as they are."""
-    u = uniform(seed, epochs, places, 13 + num_frames)
+    u = uniform(seed, epochs, positions, 13 + num_frames)
     signed = 2 * u - 1
     warped = u[:, 3] < cfg.warped
     return Draws(
@@ -112,12 +112,12 @@ def draw(seed: int, epochs: Tensor, places: Tensor, num_frames: int, cfg: AlterC
     )
 
 
-def uniform(seed: int, epochs: Tensor, places: Tensor, num_draws: int) -> Tensor:
-    """float64 (B, num_draws) in [0, 1): SplitMix64 (Steele et al., 2014) of seed, epoch, place.
+def uniform(seed: int, epochs: Tensor, positions: Tensor, num_draws: int) -> Tensor:
+    """float64 (B, num_draws) in [0, 1): SplitMix64 (Steele et al., 2014) of seed, epoch, position.
 
     Integers wrap alike on every device, so these are the same numbers on all of them.
     """
-    key = _mix(_mix(_mix(torch.full_like(epochs, seed)) + epochs) + places)
+    key = _mix(_mix(_mix(torch.full_like(epochs, seed)) + epochs) + positions)
     steps = torch.arange(1, num_draws + 1, device=epochs.device) * _signed(_GOLDEN)
     return _shifted(_mix(key[:, None] + steps), 11).double() * 2.0**-53
 

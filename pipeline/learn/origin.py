@@ -290,8 +290,8 @@ def left_out(
     folds = np.zeros(len(groups), np.int64)
     for answer in (False, True):
         own = np.unique(groups[is_real == answer])
-        for place, group in enumerate(own):
-            folds[groups == group] = place % max(2, min(num_folds, len(own)))
+        for number, group in enumerate(own):
+            folds[groups == group] = number % max(2, min(num_folds, len(own)))
     found = np.full(len(groups), np.nan)
     for fold in np.unique(folds):
         out = folds == fold

@@ -70,13 +70,13 @@ def save(
 def frozen_names(network: Network, names: Iterable[str]) -> dict[str, str]:
     """Those of the names in a `state_dict()` that are kept in `encoder.safetensors`, and as what.
 
-    The weights of a single frozen part have the names that they have in it, so that the file is
-    the same for every detector with that part.
+    The weights of a single frozen module have the names that they have in it, so that the file is
+    the same for every detector with that module.
     """
-    parts = network.frozen()
+    modules = network.frozen()
     return {
-        name: name.removeprefix(f"{part}.") if len(parts) == 1 else name
-        for part in parts
+        name: name.removeprefix(f"{module}.") if len(modules) == 1 else name
+        for module in modules
         for name in names
-        if name.startswith(f"{part}.")
+        if name.startswith(f"{module}.")
     }

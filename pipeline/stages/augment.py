@@ -82,9 +82,9 @@ def draw(clip_id: str, number: int, cfg: AugmentConfig) -> dict[str, Any]:
     for name, family in registry.FAMILIES.items():
         if rng.random() < draws[name].p:
             many = int(rng.integers(1, min(draws[name].most, len(family)) + 1))
-            for place in sorted(rng.permutation(len(family))[:many].tolist()):
+            for number in sorted(rng.permutation(len(family))[:many].tolist()):
                 strength = round(float(rng.uniform(0, draws[name].max_strength)), 4)
-                steps.append(_step(family[place], rng, strength))
+                steps.append(_step(family[number], rng, strength))
     return {"seed": seed, "steps": steps}
 
 

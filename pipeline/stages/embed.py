@@ -137,7 +137,7 @@ def run(cfg: EmbedApp) -> None:
     sha256s = packed.index["sha256"].to_pylist()
     if not embedded:
         raise UserError(
-            f"{packed.place}: no clip in train or in val to embed; add recordings, or see "
+            f"{packed.root}: no clip in train or in val to embed; add recordings, or see "
             "conf/split.yaml"
         )
     made_of = [made_by(_CODE, _LIBRARIES), card, device]

@@ -24,7 +24,8 @@ from pipeline.footage.links import find_collections
 from pipeline.footage.listing import Listed
 from pipeline.footage.tombstones import Tombstones, forgotten
 from pipeline.store import executor, manifest, workdir
-from pipeline.store.kept import Contents, Kept, is_stand_in
+from pipeline.store.contents import Contents, is_stand_in
+from pipeline.store.kept import Kept
 from pipeline.store.manifest import Clip, File, Reject, TableWriter
 from pipeline.store.shards import ShardWriter
 from pipeline.system import sandbox

@@ -77,7 +77,7 @@ def run(cfg: PackApp) -> None:
     clip_format = manifest.read_format(clips_folder)
     tables = {splits / manifest.MANIFEST: clips_folder, augmented / manifest.MANIFEST: augmented}
 
-    def parts() -> Iterator[list[tuple[Path, Clip]]]:
+    def clips_by_shard() -> Iterator[list[tuple[Path, Clip]]]:
         clips = (
             (folder, clip)
             for table, folder in tables.items()
@@ -88,19 +88,20 @@ def run(cfg: PackApp) -> None:
 
     with Kept(work, "pack") as kept:
         how = [made_by(_CODE, _LIBRARIES), cfg.encoding, asdict(clip_format)]
-        names = [_name(part, how) for part in parts()]
+        names = [_name(clips, how) for clips in clips_by_shard()]
         todo = {name for name in names if name not in kept}
 
         def blocks() -> Iterator[Block]:
             left = set(todo)
-            for name, part in zip(names, parts(), strict=True):
+            for name, clips in zip(names, clips_by_shard(), strict=True):
                 if name in left:
                     left.remove(name)
-                    yield Block(part, kept.path(name).resolve(), cfg.encoding, clip_format)
+                    yield Block(clips, kept.path(name).resolve(), cfg.encoding, clip_format)
 
         _write_blocks(blocks(), len(todo), cfg)
         with workdir.replacing(Path(paths.packed), work, workdir.OUTPUTS["pack"]) as fresh:
-            num_samples = _assemble(zip(names, parts(), strict=True), kept, fresh, cfg, clip_format)
+            made = zip(names, clips_by_shard(), strict=True)
+            num_samples = _assemble(made, kept, fresh, cfg, clip_format)
             manifest.write_format(fresh, clip_format)
         kept.trim(cfg.run.keep_gb)
     log.info("pack: %d samples in %d shards, %d of them new", num_samples, len(names), len(todo))
@@ -112,23 +113,23 @@ def divided(clips: Iterable[tuple[Path, Clip]], most: int) -> Iterator[list[tupl
     A clip that is added or removed so moves the ends of few shards (content-defined chunking;
     Muthitacharoen, Chen and Mazieres, 2001).
     """
-    block: list[tuple[Path, Clip]] = []
+    shard: list[tuple[Path, Clip]] = []
     for folder, clip in clips:
         draw = int(hashlib.sha256(clip.clip_id.encode()).hexdigest()[:8], 16)
-        is_end = len(block) >= most / 4 and draw % max(1, most // 4) == 0
-        if block and (is_end or len(block) == most):
-            yield block
-            block = []
-        block.append((folder, clip))
-    if block:
-        yield block
+        is_end = len(shard) >= most / 4 and draw % max(1, most // 4) == 0
+        if shard and (is_end or len(shard) == most):
+            yield shard
+            shard = []
+        shard.append((folder, clip))
+    if shard:
+        yield shard
 
 
-def _name(part: Sequence[tuple[Path, Clip]], how: Sequence[object]) -> str:
+def _name(clips: Sequence[tuple[Path, Clip]], how: Sequence[object]) -> str:
     """The name under which a shard is kept: of how it is made, and of the bytes of its clips."""
     made_of = [
         [clip.clip_id, clip.file_sha256, hashlib.sha256(read_clip(folder, clip)).hexdigest()]
-        for folder, clip in part
+        for folder, clip in clips
     ]
     return workdir.key(*how, made_of)
 
@@ -163,12 +164,12 @@ def _assemble(
     counts: Counter[str] = Counter()
     tables = []
     suffix = ENCODINGS[cfg.encoding]
-    for number, (name, part) in enumerate(blocks):
+    for number, (name, clips) in enumerate(blocks):
         found = kept.read_block(name)
         if found is None:
             log.warning("pack: what was kept of shard %d is damaged", number)
             folder = kept.path(name).resolve()
-            _write_blocks([Block(part, folder, cfg.encoding, clip_format)], 1, cfg)
+            _write_blocks([Block(clips, folder, cfg.encoding, clip_format)], 1, cfg)
             found = kept.read_block(name)
             if found is None:
                 raise UserError(f"{folder}: cannot be read back; look at the disk")
@@ -177,11 +178,11 @@ def _assemble(
         shards.link(folder / shards.shard_name(0, suffix), fresh / shard)
         rows = [
             _index_row(clip, Extent(shard, offset, size), sha256)
-            for (_, clip), (offset, size, sha256) in zip(part, card["samples"], strict=True)
+            for (_, clip), (offset, size, sha256) in zip(clips, card["samples"], strict=True)
         ]
         tables.append(pa.Table.from_pylist(rows, INDEX_SCHEMA))
         counts.update(
-            f"{clip.split} {'variant' if clip.variant is not None else 'clip'}" for _, clip in part
+            f"{clip.split} {'variant' if clip.variant is not None else 'clip'}" for _, clip in clips
         )
     index = pa.concat_tables([INDEX_SCHEMA.empty_table(), *tables]).combine_chunks()
     pq.write_table(index, fresh / INDEX, row_group_size=_ROWS_PER_GROUP)

@@ -76,7 +76,7 @@ def run(cfg: ProbeApp) -> None:
     }
     absent = sorted(wanted - clips.keys())
     if absent:
-        raise UserError(f"{packed.place}: no clip {absent[0]} in the manifests; run dvc repro")
+        raise UserError(f"{packed.root}: no clip {absent[0]} in the manifests; run dvc repro")
     metrics: dict[str, Any] = {}
     for name, rows in rows_of.items():
         if rows.size == 0:

@@ -72,7 +72,7 @@ def run(cfg: SplitApp) -> None:
     rule = duplicates.Rule(
         cfg.max_distance, cfg.max_single_distance, cfg.max_half_distance, cfg.num_tables
     )
-    hashes = read_fingerprints(clips, len(columns.recording))
+    hashes = duplicates.read_fingerprints(clips / manifest.FINGERPRINTS, len(columns.recording))
     parts, halves = (
         _read_parts(clips, hashes.shape, work, cfg.run) if cfg.find_parts else (None, None)
     )
@@ -94,28 +94,6 @@ def run(cfg: SplitApp) -> None:
         manifest.write_stats(fresh, _stats(fresh, columns, splits))
     sizes = Counter(splits.tolist())
     log.info("split: %s", ", ".join(f"{name} {sizes[i]}" for i, name in enumerate(SPLITS)))
-
-
-def read_fingerprints(folder: Path, num_clips: int) -> NDArray[np.uint8]:
-    """Map the fingerprints of a manifest of `num_clips` rows: uint8 (N, K, 2, 32).
-
-    Raises:
-        UserError: missing, unreadable, or not a row for each clip.
-    """
-    path = folder / manifest.FINGERPRINTS
-    try:
-        hashes = np.load(path, mmap_mode="r")
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; run ingest again (dvc repro ingest)") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not readable ({error}); run ingest again") from error
-    is_right = hashes.ndim == 4 and hashes.shape[2:] == (2, fingerprint.HASH_BYTES)
-    if len(hashes) != num_clips or not is_right or hashes.dtype != np.uint8:
-        raise UserError(
-            f"{path}: {hashes.dtype} {hashes.shape} instead of a fingerprint for each of "
-            f"{num_clips} clips of {manifest.MANIFEST}; run ingest again (dvc repro ingest)"
-        )
-    return hashes
 
 
 def _num_threads(run: Run) -> int:

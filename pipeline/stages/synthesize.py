@@ -16,7 +16,8 @@ from pipeline.engines.take import Original, Recorded, Take, UnusableDraw
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import manifest, video, workdir
-from pipeline.store.kept import Contents, Kept, Piece, made_by
+from pipeline.store.contents import Contents
+from pipeline.store.kept import Kept, Piece, made_by
 from pipeline.store.reuse import Pieces
 
 log = logging.getLogger(__name__)

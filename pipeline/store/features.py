@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.errors import UserError
+from pipeline.errors import UserError, reading
 from pipeline.store import manifest, workdir
 from pipeline.store.packed import Packed
 
@@ -37,8 +37,8 @@ class Features:
 
     values: NDArray[np.float16]
     """(M, K, F): of K views of each of M samples."""
-    places: NDArray[np.int64]
-    """(N,): of every packed sample its place in `values`, or -1 where it was not embedded."""
+    row_of: NDArray[np.int64]
+    """(N,): of every packed sample its row in `values`, or -1 where it was not embedded."""
     card: Mapping[str, Any]
     """The encoder's `architecture` and `provenance`, the `pictures` section of `conf/embed.yaml`
     that they were made by, the `first_frame` of a clip that was looked at, and the SHA-256 of each
@@ -52,13 +52,13 @@ class Features:
         Raises:
             UserError: some of them were not embedded.
         """
-        places = self.places[rows]
-        if (places < 0).any():
+        found = self.row_of[rows]
+        if (found < 0).any():
             raise UserError(
-                f"{(places < 0).sum():,} of {len(rows):,} samples were not embedded; set variants "
+                f"{(found < 0).sum():,} of {len(rows):,} samples were not embedded; set variants "
                 "in conf/embed.yaml if these are variants, and run dvc repro embed"
             )
-        return self.values[places]
+        return self.values[found]
 
 
 def read(root: str, packed: Packed) -> Features | None:
@@ -85,15 +85,15 @@ def read(root: str, packed: Packed) -> Features | None:
         )
         or there
     ):
-        raise UserError(f"{root}: not of the samples in {packed.place}; run dvc repro embed")
-    place_of = {sample_id: at for at, sample_id in enumerate(table["sample_id"].to_pylist())}
+        raise UserError(f"{root}: not of the samples in {packed.root}; run dvc repro embed")
+    row_of_sample = {sample_id: at for at, sample_id in enumerate(table["sample_id"].to_pylist())}
     values = gather(folder, table, card["shards"])
-    places = np.array([place_of.get(sample_id, -1) for sample_id in packed_ids], np.int64)
+    row_of = np.array([row_of_sample.get(sample_id, -1) for sample_id in packed_ids], np.int64)
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     digest.update(packed.index_sha256.encode())
-    digest.update(places.tobytes())
+    digest.update(row_of.tobytes())
     digest.update(values.tobytes())
-    return Features(values, places, card, digest.hexdigest())
+    return Features(values, row_of, card, digest.hexdigest())
 
 
 def _is_empty(folder: Path) -> bool:
@@ -111,14 +111,10 @@ def read_card(folder: Path) -> dict[str, Any]:
         UserError: it is missing or not readable.
     """
     path = folder / CARD
-    try:
+    with reading(path, "embed"):
         card = json.loads(path.read_text())
         _ = card["architecture"], card["provenance"], dict(card["pictures"]), dict(card["shards"])
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; run dvc repro embed or dvc pull") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not readable ({error!r}); run dvc repro embed") from error
-    return dict(card)
+        return dict(card)
 
 
 def read_table(folder: Path) -> pa.Table:
@@ -128,12 +124,8 @@ def read_table(folder: Path) -> pa.Table:
         UserError: it is missing, not readable or of another schema.
     """
     path = folder / INDEX
-    try:
+    with reading(path, "embed"):
         table = pq.read_table(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; run dvc repro embed or dvc pull") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: not readable ({error}); run dvc repro embed") from error
     if table.schema.names != INDEX_SCHEMA.names:
         raise UserError(f"{path}: of another schema; run dvc repro embed")
     return table
@@ -150,17 +142,13 @@ def read_shard(path: Path, num_rows: int, sha256: str | None) -> NDArray[np.floa
     Raises:
         UserError: it is missing, not readable, of other bytes, or shorter.
     """
-    try:
+    with reading(path, "embed"):
         if workdir.file_sha256(path) != sha256:
             raise UserError(
                 f"{path}: not the bytes that {CARD} beside it tells of; run dvc checkout or dvc "
                 "repro embed"
             )
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; run dvc checkout or dvc repro embed") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: not readable ({error}); run dvc checkout") from error
     if len(found) < num_rows:
         raise UserError(
             f"{path}: {len(found)} samples, fewer than {INDEX} beside it says; run dvc checkout or "
@@ -185,11 +173,11 @@ def gather(folder: Path, table: pa.Table, shards: Mapping[str, str]) -> NDArray[
         raise UserError(f"{folder / INDEX}: holds no sample; run dvc repro embed")
     names = table["shard"].to_numpy(zero_copy_only=False)
     rows = table["row"].to_numpy()
-    parts = {
+    opened = {
         name: read_shard(folder / name, int(rows[names == name].max()) + 1, shards.get(name))
         for name in dict.fromkeys(names.tolist())
     }
-    values = np.empty((len(table), *next(iter(parts.values())).shape[1:]), np.float16)
-    for name, part in parts.items():
-        values[names == name] = part[rows[names == name]]
+    values = np.empty((len(table), *next(iter(opened.values())).shape[1:]), np.float16)
+    for name, stored in opened.items():
+        values[names == name] = stored[rows[names == name]]
     return values

@@ -11,9 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,13 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.store import workdir
+from pipeline.store import contents, locks, workdir
 
-_KEPT = "kept"
-_CONTENTS = "contents.txt"
-_MOST_CONTENT_BYTES = 10**8
-# A file that changed so recently may change again without a sign of it.
-_SETTLED_NS = 2 * 10**9
 _PREFIX_DIGITS = 32
 _UNFINISHED = (".partial", ".removed")
 BLOCK_CARD = "block.piece"
@@ -96,12 +90,12 @@ class Kept:
     def __init__(self, work: Path, stage: str) -> None:
         self._work = work
         self._stage = stage
-        self._folder = work / _KEPT / stage
+        self._folder = work / workdir.KEPT / stage
         self._lock: int | None = None
 
     def __enter__(self) -> Kept:
-        self._lock = _open_lock(self._work, self._stage)
-        _locked(self._lock, fcntl.LOCK_SH)
+        self._lock = locks.open_stage(self._work, self._stage)
+        locks.locked(self._lock, fcntl.LOCK_SH)
         self._folder.mkdir(parents=True, exist_ok=True)
         return self
 
@@ -167,18 +161,20 @@ class Kept:
         What other processes are at work with is left.
         """
         assert self._lock is not None
-        stages = [path.name for path in sorted((self._work / _KEPT).iterdir()) if path.is_dir()]
-        with _alone(self._work, [s for s in stages if s != self._stage]) as free:
+        stages = [
+            path.name for path in sorted((self._work / workdir.KEPT).iterdir()) if path.is_dir()
+        ]
+        with locks.alone(self._work, [s for s in stages if s != self._stage]) as free:
             # A lock that cannot be had alone is lost, but nothing needs it any more.
-            if _locked(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if locks.locked(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 free.append(self._stage)
             _trim(self._work, keep_gb * 1e9, free)
-            _locked(self._lock, fcntl.LOCK_SH)
+            locks.locked(self._lock, fcntl.LOCK_SH)
 
 
 def _trim(work: Path, most_bytes: float, stages: Collection[str]) -> None:
     for stage in stages:
-        _remove_unfinished(work / _KEPT / stage)
+        _remove_unfinished(work / workdir.KEPT / stage)
     entries = []
     for entry in _entries(work):
         with suppress(FileNotFoundError):
@@ -223,90 +219,25 @@ def remove_all(work: Path) -> tuple[dict[str, int], list[str]]:
     Returns:
         The bytes that were removed by the name of the stage, and the stages whose work was left.
     """
-    folder = work / _KEPT
+    folder = work / workdir.KEPT
     if not folder.is_dir():
         return {}, []
     for unfinished in folder.glob("*.removed"):
         shutil.rmtree(unfinished)
     stages = [path.name for path in sorted(folder.iterdir()) if path.is_dir()]
     removed = {}
-    with _alone(work, stages) as free:
+    with locks.alone(work, stages) as free:
         for stage in free:
             removed[stage] = sum(map(_num_bytes, _entries_of(folder / stage)))
             _remove(folder / stage)
         if free == stages:
-            (folder / _CONTENTS).unlink(missing_ok=True)
+            (folder / contents.FILE).unlink(missing_ok=True)
     return removed, [stage for stage in stages if stage not in free]
-
-
-class Contents:
-    """What files hash to, remembered by where they lie and when they changed last."""
-
-    def __init__(self, work: Path) -> None:
-        self._path = work / _KEPT / _CONTENTS
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._known: dict[str, str] = {}
-        try:
-            if self._path.stat().st_size > _MOST_CONTENT_BYTES:
-                self._path.unlink(missing_ok=True)
-            for line in self._path.read_text(encoding="ascii", errors="replace").splitlines():
-                where, _, sha256 = line.partition(" ")
-                if len(sha256) == 64:
-                    self._known[where] = sha256
-        except FileNotFoundError:
-            pass
-
-    def of_file(self, path: Path) -> str:
-        """SHA-256 of a file's bytes, which are read only where it changed since.
-
-        Raises:
-            OSError: it cannot be read.
-        """
-        before = path.stat()
-        where = _digest(str(path.resolve()), _marks(before))
-        if where in self._known:
-            return self._known[where]
-        settled = max(before.st_mtime_ns, before.st_ctime_ns) < time.time_ns() - _SETTLED_NS
-        sha256 = workdir.file_sha256(path)
-        if settled and _marks(path.stat()) == _marks(before):
-            self._add(where, sha256)
-        return sha256
-
-    def of_version(self, identity: Any) -> str:
-        """The hash of a version of a file that is not on this machine, or what stands for it.
-
-        Args:
-            identity: JSON-able, and another one for every version.
-        """
-        where = _digest(identity)
-        return self._known.get(where, where)
-
-    def remember(self, stand_in: str, sha256: str) -> None:
-        """Remember the hash of a version for which `of_version` gave a stand-in."""
-        self._add(stand_in, sha256)
-
-    def _add(self, where: str, sha256: str) -> None:
-        self._known[where] = sha256
-        with self._path.open("a", encoding="ascii") as file:
-            file.write(f"{where} {sha256}\n")
-
-
-def is_stand_in(content: str) -> bool:
-    """Whether this is no hash, but what stands for one that is not known yet."""
-    return len(content) == _PREFIX_DIGITS
-
-
-def _marks(status: os.stat_result) -> list[int]:
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_PREFIX_DIGITS]
 
 
 def _entries(work: Path) -> Iterator[Path]:
     """The pieces and blocks of all stages."""
-    for stage in sorted((work / _KEPT).iterdir()):
+    for stage in sorted((work / workdir.KEPT).iterdir()):
         if stage.is_dir():
             yield from _entries_of(stage)
 
@@ -345,36 +276,3 @@ def _remove(entry: Path) -> None:
     with suppress(FileNotFoundError):
         entry.rename(removed)
     shutil.rmtree(removed, ignore_errors=True)
-
-
-def _open_lock(work: Path, stage: str) -> int:
-    folder = work / workdir.LOCKS
-    folder.mkdir(parents=True, exist_ok=True)
-    return os.open(folder / f"kept-{stage}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-
-
-def _locked(lock: int, how: int) -> bool:
-    """Whether a lock could be had; on a file system without locks nothing can be told."""
-    try:
-        fcntl.flock(lock, how)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in workdir.NO_LOCKS:
-            raise
-    return True
-
-
-@contextmanager
-def _alone(work: Path, stages: Sequence[str]) -> Iterator[list[str]]:
-    """Yield those of the stages that no other process is at work with, and keep it so."""
-    locks, free = [], []
-    try:
-        for stage in stages:
-            locks.append(_open_lock(work, stage))
-            if _locked(locks[-1], fcntl.LOCK_EX | fcntl.LOCK_NB):
-                free.append(stage)
-        yield free
-    finally:
-        for lock in locks:
-            os.close(lock)

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
@@ -211,12 +210,7 @@ class TableWriter(Generic[Row]):
     def __enter__(self) -> TableWriter[Row]:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._flush()
         self._writer.close()
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.config import ClipFormat
-from pipeline.errors import UserError
+from pipeline.errors import UserError, reading
 from pipeline.store import manifest, shards, storage, video
 from pipeline.store.cache import Cache
 from pipeline.store.shards import Extent, Shards
@@ -105,7 +105,7 @@ class Samples:
 class Packed:
     """Random access to packed samples, on disk or on object storage."""
 
-    place: str
+    root: str
     index: pa.Table
     """Columns of `INDEX_SCHEMA`; row i describes sample i."""
     index_sha256: str
@@ -113,11 +113,11 @@ class Packed:
     samples: Samples
     names: list[str]
     """Of the shards."""
-    places: NDArray[np.int64]
+    extents: NDArray[np.int64]
     """(N, 3): number of the shard in `names`, offset and size of every sample."""
 
     @classmethod
-    def open(cls, place: str | Path, work: Path, cache_gb: float = math.inf) -> Packed:
+    def open(cls, root: str | Path, work: Path, cache_gb: float = math.inf) -> Packed:
         """Read the index of a folder or URL; samples are read when asked for.
 
         Shards of a URL are fetched to `work` when first touched. `cache_gb` bounds what is kept
@@ -125,23 +125,23 @@ class Packed:
 
         Raises:
             UserError: a file is missing or not readable, a shard is shorter than the index says,
-                or of an unknown encoding; the place cannot be reached.
+                or of an unknown encoding; the root cannot be reached.
         """
-        place = str(place)
-        table, digest = _read_index(place, work)
-        clip = _read_format(place, work)
+        root = str(root)
+        table, digest = _read_index(root, work)
+        clip = _read_format(root, work)
         shape = (clip.num_frames, clip.size, clip.size, 3)
-        reader, sizes = _shards(place, work, cache_gb)
-        _check(place, table, sizes, math.prod(shape))
+        reader, sizes = _shards(root, work, cache_gb)
+        _check(root, table, sizes, math.prod(shape))
         encoded = table["shard"].combine_chunks().dictionary_encode()
         columns = [encoded.indices, table["offset"], table["size"]]
-        places = np.stack([np.asarray(column, np.int64) for column in columns], axis=1)
+        extents = np.stack([np.asarray(column, np.int64) for column in columns], axis=1)
         names = encoded.dictionary.to_pylist()
-        return cls(place, table, digest, clip, Samples(reader, shape), names, places)
+        return cls(root, table, digest, clip, Samples(reader, shape), names, extents)
 
     def at(self, i: int) -> Extent:
         """Where the bytes of sample `i` are."""
-        shard, offset, size = self.places[i].tolist()
+        shard, offset, size = self.extents[i].tolist()
         return Extent(self.names[shard], offset, size)
 
     def read(self, i: int) -> NDArray[np.uint8]:
@@ -160,39 +160,32 @@ class Packed:
         return np.flatnonzero(in_split)
 
 
-def _read_index(place: str, work: Path) -> tuple[pa.Table, str]:
-    where = f"{place.rstrip('/')}/{INDEX}"
-    try:
-        with storage.fetched(place, INDEX, work) as path:
+def _read_index(root: str, work: Path) -> tuple[pa.Table, str]:
+    where = f"{root.rstrip('/')}/{INDEX}"
+    with reading(where, "pack"):
+        with storage.fetched(root, INDEX, work) as path:
             data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{where}: missing; run dvc repro pack or dvc pull") from error
-    try:
         table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{where}: not readable ({error}); run dvc repro pack") from error
     if table.schema.names != INDEX_SCHEMA.names:
         raise UserError(f"{where}: of another schema; run dvc repro pack")
     if table.num_rows == 0:
-        raise UserError(f"{place}: holds no sample; look at the rejects of ingest and split")
+        raise UserError(f"{root}: holds no sample; look at the rejects of ingest and split")
     return table, hashlib.sha256(data).hexdigest()
 
 
-def _read_format(place: str, work: Path) -> ClipFormat:
-    try:
-        with storage.fetched(place, manifest.FORMAT, work) as path:
-            return manifest.read_format(path.parent)
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{place.rstrip('/')}/{manifest.FORMAT}: missing; run dvc repro pack or dvc pull"
-        ) from error
+def _read_format(root: str, work: Path) -> ClipFormat:
+    with (
+        reading(f"{root.rstrip('/')}/{manifest.FORMAT}", "pack"),
+        storage.fetched(root, manifest.FORMAT, work) as path,
+    ):
+        return manifest.read_format(path.parent)
 
 
-def _check(place: str, table: pa.Table, sizes: dict[str, int], num_bytes: int) -> None:
+def _check(root: str, table: pa.Table, sizes: dict[str, int], num_bytes: int) -> None:
     """Raise `UserError` where shards are not such as the index says."""
     ends = pa.table({"shard": table["shard"], "end": pc.add(table["offset"], table["size"])})
     for row in ends.group_by("shard").aggregate([("end", "max")]).sort_by("shard").to_pylist():
-        at = f"{place.rstrip('/')}/{row['shard']}"
+        at = f"{root.rstrip('/')}/{row['shard']}"
         if PurePosixPath(row["shard"]).suffix not in ENCODINGS.values():
             raise UserError(f"{at}: of an unknown encoding; run dvc repro pack")
         if row["shard"] not in sizes:
@@ -205,27 +198,27 @@ def _check(place: str, table: pa.Table, sizes: dict[str, int], num_bytes: int) -
     raw = pc.ends_with(table["shard"], shards.RAW)
     wrong = pc.any(pc.and_(raw, pc.not_equal(table["size"], num_bytes))).as_py()
     if wrong:
-        raise UserError(f"{place}: samples are not {num_bytes} bytes each; run dvc repro pack")
+        raise UserError(f"{root}: samples are not {num_bytes} bytes each; run dvc repro pack")
 
 
-def _shards(place: str, work: Path, cache_gb: float) -> tuple[Shards, dict[str, int]]:
-    """What reads the shards of a place, and the size of every file there."""
-    if not storage.is_remote(place):
-        folder = Path(place).resolve()
+def _shards(root: str, work: Path, cache_gb: float) -> tuple[Shards, dict[str, int]]:
+    """What reads the shards under a root, and the size of every file there."""
+    if not storage.is_remote(root):
+        folder = Path(root).resolve()
         sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-        return Shards(place, partial(_open_in, folder), _NUM_OPEN), sizes
-    versions = storage.versions(place)
+        return Shards(root, partial(_open_in, folder), _NUM_OPEN), sizes
+    versions = storage.versions(root)
     sizes = {name: size for name, (_, size) in versions.items()}
     if (total_gb := sum(sizes.values()) / 1e9) > cache_gb:
         log.warning(
             "%s: its %.1f GB do not fit run.cache_gb=%g, so that shards are fetched again and "
             "again; raise it",
-            place,
+            root,
             total_gb,
             cache_gb,
         )
-    cache = Cache(place, versions, work.resolve() / "cache", cache_gb * 1e9)
-    return Shards(place, cache.open, _NUM_OPEN_REMOTE), sizes
+    cache = Cache(root, versions, work.resolve() / "cache", cache_gb * 1e9)
+    return Shards(root, cache.open, _NUM_OPEN_REMOTE), sizes
 
 
 def _open_in(folder: Path, name: str) -> int:

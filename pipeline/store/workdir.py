@@ -5,7 +5,6 @@ And only one process at a time works on each of them.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -20,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.store import locks
 from pipeline.system import interrupts
 
+KEPT = "kept"
+"""The folder in a work folder for finished work that outlives its run."""
 PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = (".c", ".css", ".j2", ".js", ".py")
-LOCKS = "locks"
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""Errors of file systems without locks, where nothing can be told."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +120,9 @@ def claimed(place: str | Path, work: Path) -> Iterator[None]:
         yield
         return
     make_folder(work, "paths.work")
-    folder = work / LOCKS
-    folder.mkdir(exist_ok=True)
-    with (folder / f"{key(str(Path(place).resolve()))}.lock").open("a+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise UserError(_at_work(place, file.name)) from error
+    with locks.claim(work, key(str(Path(place).resolve()))).open("a+") as file:
+        if not locks.claimed(file):
+            raise UserError(_at_work(place, file.name))
         file.truncate(0)
         file.write(f"{os.getpid()} {socket.gethostname()}")
         file.flush()
@@ -244,11 +238,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Wait for processes that have another work folder to replace what they replace in `folder`."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
+        locks.locked(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
@@ -295,37 +285,6 @@ def becoming(folder: Path) -> Iterator[Path]:
         if not folder.is_dir():
             raise
         shutil.rmtree(partial, ignore_errors=True)
-
-
-class Blocks:
-    """Finished blocks of a stage, each a folder that outlives a kill, until `clear`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._cleared = folder.with_name(f"{folder.name}.cleared")
-        shutil.rmtree(self._cleared, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        for unfinished in folder.glob("*.partial"):
-            shutil.rmtree(unfinished)
-
-    def __contains__(self, name: str) -> bool:
-        return self[name].is_dir()
-
-    def __getitem__(self, name: str) -> Path:
-        """Where the finished block `name` lies."""
-        return self._folder / name
-
-    @contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
-        """Yield an empty folder that becomes the finished block `name` if the body succeeds."""
-        with becoming(self[name]) as partial:
-            yield partial
-
-    def clear(self) -> None:
-        """Remove all blocks, once what was made of them is in place."""
-        # A kill amid the removal must not leave some of what belongs together.
-        self._folder.rename(self._cleared)
-        shutil.rmtree(self._cleared)
 
 
 def key(*parts: Any) -> str:

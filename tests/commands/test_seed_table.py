@@ -21,14 +21,15 @@ def test_the_interval_is_student_s() -> None:
     estimate = Estimate.of([0.6, 0.7, 0.8], 0.95)
     # t(0.975, 2) = 4.302653, s / sqrt(3) = 0.1 / 1.732051
     assert estimate.mean == pytest.approx(0.7)
-    assert estimate.high == pytest.approx(0.7 + 4.302653 * 0.1 / 1.732051, abs=1e-6)
-    assert estimate.low == pytest.approx(0.7 - 4.302653 * 0.1 / 1.732051, abs=1e-6)
+    assert estimate.interval is not None
+    assert estimate.interval.high == pytest.approx(0.7 + 4.302653 * 0.1 / 1.732051, abs=1e-6)
+    assert estimate.interval.low == pytest.approx(0.7 - 4.302653 * 0.1 / 1.732051, abs=1e-6)
     assert str(estimate) == "0.700 (0.452 to 0.948)"
 
 
 def test_one_run_has_no_interval() -> None:
     estimate = Estimate.of([0.6], 0.95)
-    assert (estimate.low, estimate.high) == (None, None)
+    assert estimate.interval is None
     assert str(estimate) == "0.600 (–)"
 
 

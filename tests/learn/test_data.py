@@ -155,14 +155,14 @@ def test_batches_carry_pixels_class_and_place(tmp_path: Path) -> None:
     assert len(train) == data.num_batches == 4
     for number, batch in enumerate(train):
         assert batch.epochs.tolist() == [3] * 8
-        assert batch.places.tolist() == list(range(8 * number, 8 * number + 8))
-        for clip, label, place in zip(batch.clips, batch.labels, batch.places, strict=True):
+        assert batch.positions.tolist() == list(range(8 * number, 8 * number + 8))
+        for clip, label, place in zip(batch.clips, batch.labels, batch.positions, strict=True):
             row = int(drawn[place])
             assert (clip.numpy() == data.packed.read(row)).all()
             assert label == class_index(rows[row]["origin"], bool(rows[row]["discharge"]))
     val = list(data.val_dataloader())
     assert [len(batch.clips) for batch in val] == [8, 4]
-    assert np.concatenate([batch.places for batch in val]).tolist() == list(range(12))
+    assert np.concatenate([batch.positions for batch in val]).tolist() == list(range(12))
     assert (val[1].clips[3].numpy() == data.packed.read(int(data.val_rows[11]))).all()
     assert not any(batch.epochs.any() for batch in val)
 

@@ -106,8 +106,8 @@ def test_ranks_see_every_sample_of_val_once(make: Make, num_rows: int) -> None:
     loaders = [make(in_order=True, num_rows=num_rows, rank=rank, world=2) for rank in range(2)]
     batches = [list(loader) for loader in loaders]
     assert [len(one) for one in batches] == [len(loader) for loader in loaders]
-    places = np.concatenate([batch.places for one in batches for batch in one])
-    assert sorted(places.tolist()) == list(range(num_rows))
+    positions = np.concatenate([batch.positions for one in batches for batch in one])
+    assert sorted(positions.tolist()) == list(range(num_rows))
 
 
 @in_each_encoding
@@ -247,7 +247,7 @@ class Learner(pl.LightningModule):
         self.seen: list[tuple[int, int, list[int]]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        self.seen.append((self.current_epoch, batch_idx, batch.places.tolist()))
+        self.seen.append((self.current_epoch, batch_idx, batch.positions.tolist()))
         assert batch.epochs.eq(self.current_epoch).all()
         return self.weight * batch.clips.float().mean()
 

@@ -332,7 +332,7 @@ def test_missing_and_broken_fingerprints_are_an_error(
     with pytest.raises(UserError, match="not readable"):
         run(compose)
     (tmp_path / "clips" / FINGERPRINTS).unlink()
-    with pytest.raises(UserError, match="missing; run ingest again"):
+    with pytest.raises(UserError, match="missing; run dvc repro ingest"):
         run(compose)
 
 

@@ -42,7 +42,7 @@ def test_features_are_found_by_the_row_of_the_packed_sample(folder: Path, packed
     rows = np.array([3, 11, 10, 3])
     # What `write_features` makes of a sample.
     assert found.of(rows)[:, 0, 0].tolist() == [3, 11, 10, 3]
-    assert found.places[0] == -1
+    assert found.row_of[0] == -1
     assert found.card["pictures"]["every_frames"] == 4
 
 
@@ -137,7 +137,7 @@ def card_damaged(folder: Path) -> None:
     ("damage", "told"),
     [
         (gone, r"encoder\.json: missing; run dvc repro embed or dvc pull"),
-        (shards_gone, r"features-00001\.npy: missing; run dvc checkout"),
+        (shards_gone, r"features-00001\.npy: missing; run dvc repro embed or dvc pull"),
         (shards_cut, r"features-00001\.npy: not the bytes that encoder\.json .*run dvc checkout"),
         (shards_of_nothing, r"features-00001\.npy: not the bytes that encoder\.json"),
         (shards_unknown, r"features-00000\.npy: not the bytes that encoder\.json"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.store import kept, workdir
-from pipeline.store.kept import BLOCK_CARD, Contents, Kept, Piece
+from pipeline.store.kept import BLOCK_CARD, Kept, Piece
 
 SHA256S = tuple(digit * 64 for digit in "abc")
 
@@ -160,38 +160,6 @@ def test_an_interrupted_removal_leaves_no_half(
         assert "aa" not in keeping
     kept.remove_all(tmp_path)
     assert not list((tmp_path / "kept").iterdir())
-
-
-def test_the_bytes_of_a_file_are_read_again_only_where_it_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"first")
-    read: list[Path] = []
-    file_sha256 = workdir.file_sha256
-    monkeypatch.setattr(workdir, "file_sha256", lambda p: (read.append(p), file_sha256(p))[1])
-    young = Contents(tmp_path)
-    assert young.of_file(path) == young.of_file(path) == file_sha256(path)
-    assert len(read) == 2, "it may change again within the same tick of the clock"
-    monkeypatch.setattr(kept, "_SETTLED_NS", -(10**9))
-    assert Contents(tmp_path).of_file(path) == Contents(tmp_path).of_file(path)
-    assert len(read) == 3
-    was = path.stat()
-    path.write_bytes(b"other")
-    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
-    assert Contents(tmp_path).of_file(path) == file_sha256(path)
-    assert len(read) == 4
-
-
-def test_a_version_elsewhere_has_a_stand_in_until_its_hash_is_known(tmp_path: Path) -> None:
-    contents = Contents(tmp_path)
-    stand_in = contents.of_version(["s3://bucket", "a.mp4", "1"])
-    assert kept.is_stand_in(stand_in)
-    assert not kept.is_stand_in(SHA256S[0])
-    contents.remember(stand_in, SHA256S[0])
-    again = Contents(tmp_path)
-    assert again.of_version(["s3://bucket", "a.mp4", "1"]) == SHA256S[0]
-    assert kept.is_stand_in(again.of_version(["s3://bucket", "a.mp4", "2"]))
 
 
 def test_an_array_comes_back_from_a_piece(tmp_path: Path) -> None:

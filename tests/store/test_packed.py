@@ -58,7 +58,7 @@ def test_a_copy_in_another_process_reads_by_itself(folder: Path, tmp_path: Path)
 
 def test_a_shard_that_ends_early_is_named_at_once(folder: Path, tmp_path: Path) -> None:
     shard = max(folder.glob("shard-*"))
-    size = opened(folder, tmp_path).places[-1, 1:].sum()
+    size = opened(folder, tmp_path).extents[-1, 1:].sum()
     shard.write_bytes(shard.read_bytes()[: size - 1])
     with pytest.raises(
         UserError, match=rf"{shard.name}: truncated, {size - 1} bytes instead of at least {size}"

@@ -199,27 +199,6 @@ def test_the_code_hash_changes_with_the_code() -> None:
         workdir.code_sha256("engines/absent")
 
 
-def test_a_block_is_there_once_it_is_whole(tmp_path: Path) -> None:
-    blocks = workdir.Blocks(tmp_path / "blocks")
-
-    def fail() -> None:
-        with blocks.writing("a") as folder:
-            (folder / "x").write_text("1")
-            raise RuntimeError("killed")
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert "a" not in blocks
-    again = workdir.Blocks(tmp_path / "blocks")
-    with again.writing("a") as folder:
-        assert list(folder.iterdir()) == []
-        (folder / "x").write_text("2")
-    assert "a" in workdir.Blocks(tmp_path / "blocks")
-    assert (again["a"] / "x").read_text() == "2"
-    again.clear()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_of_two_processes_at_one_folder_the_first_that_is_done_makes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,24 +212,6 @@ def test_of_two_processes_at_one_folder_the_first_that_is_done_makes_it(
         assert folder.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["block"]
     assert (folder / "x").read_text() == "same"
-
-
-def test_a_kill_amid_the_clearing_leaves_no_half_of_the_blocks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    blocks = workdir.Blocks(tmp_path / "blocks")
-    with blocks.writing("a"):
-        pass
-
-    def killed(folder: Path) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(workdir.shutil, "rmtree", killed)
-        with pytest.raises(KeyboardInterrupt):
-            blocks.clear()
-    assert "a" not in workdir.Blocks(tmp_path / "blocks")
-    assert [path.name for path in tmp_path.iterdir()] == ["blocks"]
 
 
 CLAIM = """

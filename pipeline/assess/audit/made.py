@@ -19,7 +19,7 @@ from pipeline.assess.audit.tables import (
     offender_rows,
 )
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.errors import UserError
+from pipeline.errors import reading
 from pipeline.store import manifest
 from pipeline.store.manifest import CLASSES, class_index
 
@@ -100,15 +100,11 @@ def _judged_otherwise(name: str, clips: pa.Table, part: JudgedSet) -> pa.Table:
 def _counts_by_split(splits: Path) -> Counter[str]:
     """Clips of each split and class, as the split counted them when it was made."""
     path = splits / manifest.STATS
-    try:
+    with reading(path, "split", "no counts of a split"):
         counts = json.loads(path.read_text(encoding="utf-8"))["clips"]
         return Counter(
             {f"{split} {kind}": n for split, kinds in counts.items() for kind, n in kinds.items()}
         )
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; run dvc repro split or dvc pull") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: no counts of a split ({error}); run dvc repro split") from error
 
 
 def _counted(used: pa.Table) -> Counter[str]:
@@ -124,7 +120,7 @@ def _trained_on(models: Path, used: pa.Table) -> tuple[Counter[str], Counter[str
     """Clips to train and to choose by, of each source: as the weights' card says, and here."""
     path = models / CARD
     columns = ["source", "origin", "licence", "authority"]
-    try:
+    with reading(path, "train", "no card of weights"):
         footage = json.loads(path.read_text(encoding="utf-8"))["data"]["footage"]
         told = {
             _named(split, [row[column] for column in columns]): int(row[split])
@@ -133,10 +129,6 @@ def _trained_on(models: Path, used: pa.Table) -> tuple[Counter[str], Counter[str
             # What weights were adapted to never was in these tables.
             if row[split] and not row.get("adapted")
         }
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; run dvc repro train or dvc pull") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: no card of weights ({error}); run dvc repro train") from error
     learnt = used.filter(pc.is_in(used["split"], value_set=pa.array(["train", "val"])))
     groups = learnt.group_by(["split", *columns]).aggregate([([], "count_all")])
     here = {

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from pipeline.assess.audit.tables import Proof, offender_rows
-from pipeline.copies import duplicates, fingerprint
-from pipeline.errors import UserError
+from pipeline.copies import duplicates
+from pipeline.errors import reading
 from pipeline.store import manifest
 from pipeline.store.manifest import SPLITS
 
@@ -33,7 +32,7 @@ def near_copies(clips: pa.Table, folder: Path, splits: Path) -> Proof:
         UserError: fingerprints or audit are missing or not readable.
     """
     rule = _rule(splits / AUDIT)
-    hashes = _fingerprints(folder / manifest.FINGERPRINTS, clips.num_rows)
+    hashes = duplicates.read_fingerprints(folder / manifest.FINGERPRINTS, clips.num_rows)
     names = np.array(clips["split"].fill_null("").to_pylist())
     groups = np.full(len(names), -1, np.int8)
     for number, name in enumerate(SPLITS):
@@ -84,25 +83,7 @@ def _apart(
 
 def _rule(path: Path) -> duplicates.Rule:
     """The distances within which the split itself joined clips."""
-    try:
+    with reading(path, "split", "no audit of a split"):
         audit = json.loads(path.read_text(encoding="utf-8"))
         two_frames, one_frame = int(audit["max_distance"]), int(audit["max_single_distance"])
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: missing; run dvc repro split or dvc pull") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: no audit of a split ({error}); run dvc repro split") from error
     return duplicates.Rule(two_frames, one_frame, max_half_distance=0, num_tables=1)
-
-
-def _fingerprints(path: Path, num_clips: int) -> NDArray[np.uint8]:
-    try:
-        hashes = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: missing or not readable; run dvc repro ingest") from error
-    shape = (num_clips, 2, fingerprint.HASH_BYTES)
-    if hashes.ndim != 4 or hashes.dtype != np.uint8 or (len(hashes), *hashes.shape[2:]) != shape:
-        raise UserError(
-            f"{path}: {hashes.dtype} {hashes.shape} instead of a fingerprint for each of "
-            f"{num_clips} clips; run dvc repro ingest"
-        )
-    return hashes

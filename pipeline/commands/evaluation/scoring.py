@@ -87,7 +87,7 @@ class Scoring:
         first = self.cfg.splits[0]
         if found[first] is None:
             raise UserError(
-                f"{packed.place}: no clip in the split '{first}'; give conf/split.yaml a larger "
+                f"{packed.root}: no clip in the split '{first}'; give conf/split.yaml a larger "
                 f"share for it, or add recordings"
             )
         return [one for one in found.values() if one is not None]

@@ -16,10 +16,11 @@ from pipeline.engines.render.appearance.lights import Shining
 from pipeline.engines.render.appearance.overlay import CameraText
 from pipeline.engines.render.events import draw_events, draw_incidents
 from pipeline.engines.render.kernels import WEARER
-from pipeline.engines.render.motion import BodyMotion, WeaponMotion, draw_mount, recoil_scale
+from pipeline.engines.render.motion import BodyMotion, draw_mount
 from pipeline.engines.render.people.wearer import WearerArms
 from pipeline.engines.render.raytrace import Moving, PointLight, RowPoses, Sample, Traced, Tracer
 from pipeline.engines.render.script import Cell, Script
+from pipeline.engines.render.weapon_motion import WeaponMotion, recoil_scale
 from pipeline.engines.take import Format, UnusableDraw
 
 Array = NDArray[np.float32]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.engines.render.appearance.effects import Brass, Flash, Puff, View, draw_puffs
 from pipeline.engines.render.appearance.lights import Shining, draw_sparks
-from pipeline.engines.render.motion import WeaponMotion
 from pipeline.engines.render.script import Script
+from pipeline.engines.render.weapon_motion import WeaponMotion
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]

@@ -1,28 +1,20 @@
-"""How the wearer's body, camera and weapon move: everything tabulated at 1 kHz."""
+"""Motion of the wearer's body and camera, tabulated at 1 kHz."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from pipeline.engines.render.people.handling import Routine
-from pipeline.engines.render.people.weapons import PISTOL, Weapon
+from pipeline.engines.render.curves import TABLE_HZ, Vector, drift, ease, springs
 
-Vector = NDArray[np.float64]
-
-TABLE_HZ = 1000
 # Camera axes (x right, y up, z backwards) in the axes of the body (x right, y forward, z up).
 CAMERA_IN_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], float)
 _MARGIN_S = 0.3
 _WALK_STEP_HZ = 1.75
 _CROUCH_M = 0.5
 _PAN_SHARE, _TREMBLE_SHARE = 0.2, 0.4
-# Raised to the eye, a weapon is above what a camera on the chest sees of it; held low, the
-# hands would cover the lens, so it goes to the hip.
-_RAISED_BEFORE_CHEST_CAMERA = np.array((0, 0.04, -0.05))
-_LOW_BESIDE_CHEST_CAMERA = np.array((0.2, 0.2, 0.93))
 
 
 @dataclass(frozen=True)
@@ -105,34 +97,6 @@ def rotations(pitch: Vector, yaw: Vector, roll: Vector) -> Vector:
     return np.stack([np.stack(row, -1) for row in rows], -2)
 
 
-def _drift(rng: np.random.Generator, length: int, cutoff_hz: float) -> Vector:
-    """Draw smooth noise of unit deviation, band-limited near `cutoff_hz`."""
-    knots = rng.normal(size=max(8, int(length / TABLE_HZ * cutoff_hz * 2) + 6))
-    place = np.linspace(2, len(knots) - 3, length)
-    index = np.floor(place).astype(int)
-    share = place - index
-    share = share * share * (3 - 2 * share)
-    return np.asarray(knots[index] * (1 - share) + knots[index + 1] * share)
-
-
-def _ease(time: Vector, start: float, end: float) -> Vector:
-    share = np.clip((time - start) / (end - start + 1e-9), 0, 1)
-    return np.asarray(share * share * (3 - 2 * share))
-
-
-def _springs(
-    time: Vector, starts: ArrayLike, amplitude: float, frequency_hz: float, damping: float
-) -> Vector:
-    """Sum damped oscillations that are struck at `starts`."""
-    omega = 2 * np.pi * frequency_hz
-    total = np.zeros_like(time)
-    for start in np.atleast_1d(np.asarray(starts, float)):
-        since = np.maximum(time - start, 0)
-        ring = np.sin(omega * np.sqrt(1 - damping**2) * since)
-        total += amplitude * np.exp(-damping * omega * since) * ring
-    return total
-
-
 class BodyMotion:
     """The wearer's body and camera over a recording.
 
@@ -150,11 +114,11 @@ class BodyMotion:
     ) -> None:
         length = int((duration_s + _MARGIN_S) * TABLE_HZ)
         time = self.time = np.arange(length) / TABLE_HZ
-        speed = movement.speed * (1 + 0.12 * _drift(rng, length, 0.7))
+        speed = movement.speed * (1 + 0.12 * drift(rng, length, 0.7))
         if movement.stop_s is not None:
-            speed = speed * (1 - _ease(time, movement.stop_s - 0.5, movement.stop_s))
+            speed = speed * (1 - ease(time, movement.stop_s - 0.5, movement.stop_s))
         stride = self.stride = np.clip(speed / 1.3, 0, 2.2)
-        step_hz = _WALK_STEP_HZ + 0.5 * np.maximum(stride - 1, 0) + 0.12 * _drift(rng, length, 0.5)
+        step_hz = _WALK_STEP_HZ + 0.5 * np.maximum(stride - 1, 0) + 0.12 * drift(rng, length, 0.5)
         step_hz = np.where(speed > 0.15, step_hz, 0.2)
         phase = 2 * np.pi * np.cumsum(step_hz) / TABLE_HZ + rng.uniform(0, 2 * np.pi)
         self.phase = phase
@@ -165,7 +129,7 @@ class BodyMotion:
         yaw = self._angles[1]
         breath = np.sin(2 * np.pi * rng.uniform(0.22, 0.4) * time)
         sideways = stride * 0.016 * np.cos(phase / 2)
-        back = -_springs(time, recoil_s, 0.012 * recoil_scale, 5.0, 0.4)
+        back = -springs(time, recoil_s, 0.012 * recoil_scale, 5.0, 0.4)
         x = movement.start[0] + np.cumsum(-np.sin(movement.heading) * speed) / TABLE_HZ
         y = movement.start[1] + np.cumsum(np.cos(movement.heading) * speed) / TABLE_HZ
         self._place = np.stack(
@@ -192,19 +156,19 @@ class BodyMotion:
         heel_strikes = (
             np.interp(crossings * 2 * np.pi, phase, time) if movement.speed else np.zeros(0)
         )
-        pitch = 0.3 * _drift(rng, length, 1.2) + 0.16 * _drift(rng, length, 5) + 0.3 * breath
+        pitch = 0.3 * drift(rng, length, 1.2) + 0.16 * drift(rng, length, 5) + 0.3 * breath
         second, third = rng.uniform(0.2, 0.6), rng.uniform(0.05, 0.25)
         wave = 0.8 * np.sin(phase + 0.6) + second * np.sin(2 * phase + rng.uniform(0, 6))
         wave += third * np.sin(1.5 * phase + rng.uniform(0, 6))
-        pitch += stride * (wave + 0.5 * _drift(rng, length, 3))
+        pitch += stride * (wave + 0.5 * drift(rng, length, 3))
         for foot in (0, 1):
             strength = rng.uniform(0.35, 0.8)
-            pitch += _springs(time, heel_strikes[foot::2], strength, rng.uniform(7, 11), 0.22)
-        roll = 0.25 * _drift(rng, length, 0.9) + 0.12 * _drift(rng, length, 5)
-        roll += stride * (1.2 * np.sin(phase / 2 + 0.3) + 0.5 * _drift(rng, length, 3))
-        yaw = 0.35 * _drift(rng, length, 1.0) + 0.14 * _drift(rng, length, 5)
-        yaw += stride * (1.6 * np.sin(phase / 2 + 1.2) + 0.5 * _drift(rng, length, 3))
-        turn = rng.uniform(2, 5) * 0.5 * _drift(rng, length, 0.5)
+            pitch += springs(time, heel_strikes[foot::2], strength, rng.uniform(7, 11), 0.22)
+        roll = 0.25 * drift(rng, length, 0.9) + 0.12 * drift(rng, length, 5)
+        roll += stride * (1.2 * np.sin(phase / 2 + 0.3) + 0.5 * drift(rng, length, 3))
+        yaw = 0.35 * drift(rng, length, 1.0) + 0.14 * drift(rng, length, 5)
+        yaw += stride * (1.6 * np.sin(phase / 2 + 1.2) + 0.5 * drift(rng, length, 3))
+        turn = rng.uniform(2, 5) * 0.5 * drift(rng, length, 0.5)
         turn += movement.look_deg * np.sin(
             2 * np.pi * rng.uniform(0.18, 0.35) * time + rng.uniform(0, 6)
         )
@@ -218,17 +182,17 @@ class BodyMotion:
         pitch, yaw, roll = self._angles
         side = rng.choice([-1.0, 1.0])
         kick = np.radians(1.0) * scale
-        pitch += _springs(self.time, discharges_s, 1.1 * kick, 5.5, 0.3)
-        pitch += _springs(self.time, discharges_s, 0.45 * kick, 17.0, 0.2)
-        roll += _springs(self.time, discharges_s, 0.5 * kick * side, 6.5, 0.3)
-        yaw += _springs(self.time, discharges_s, 0.35 * kick * side, 7.0, 0.3)
+        pitch += springs(self.time, discharges_s, 1.1 * kick, 5.5, 0.3)
+        pitch += springs(self.time, discharges_s, 0.45 * kick, 17.0, 0.2)
+        roll += springs(self.time, discharges_s, 0.5 * kick * side, 6.5, 0.3)
+        yaw += springs(self.time, discharges_s, 0.35 * kick * side, 7.0, 0.3)
 
     def _rise(self, movement: Movement, stride: Vector, phase: Vector) -> Vector:
         """Return the rise of the body in metres: steps and crouching."""
         rise = stride * (0.02 * np.cos(phase) + 0.005 * np.cos(2 * phase + 0.8))
         if movement.duck_s is not None:
             down, up = movement.duck_s
-            depth = _ease(self.time, down, down + 0.6) - _ease(self.time, up, up + 0.8)
+            depth = ease(self.time, down, down + 0.6) - ease(self.time, up, up + 0.8)
             rise = rise - _CROUCH_M * depth
             self._angles[0] -= np.radians(7) * np.sin(np.pi * depth)
         return np.asarray(rise)
@@ -237,25 +201,25 @@ class BodyMotion:
         """Turn the body as a startle does, and return how far it sinks (N,) in metres."""
         late, side = rng.uniform(0.05, 0.13), rng.choice([-1.0, 1.0])
         strength, heard = np.radians(rng.uniform(1.5, 6.0)), np.asarray(startles_s) + late
-        self._angles[0] -= _springs(self.time, heard, strength, 2.6, 0.45)
-        self._angles[1] += _springs(self.time, heard, 0.7 * side * strength, 1.9, 0.5)
-        self._angles[2] += _springs(self.time, heard, 0.5 * side * strength, 4.0, 0.35)
-        return _springs(self.time, heard, 0.03, 2.2, 0.5)
+        self._angles[0] -= springs(self.time, heard, strength, 2.6, 0.45)
+        self._angles[1] += springs(self.time, heard, 0.7 * side * strength, 1.9, 0.5)
+        self._angles[2] += springs(self.time, heard, 0.5 * side * strength, 4.0, 0.35)
+        return springs(self.time, heard, 0.03, 2.2, 0.5)
 
     def _mount_wobble(self, rng: np.random.Generator, mount: Mount, stride: Vector) -> Vector:
         length, loose = len(self.time), 0.2 * (0.4 + stride)
-        pitch = mount.pitch_deg + loose * _drift(rng, length, 7)
-        yaw = mount.yaw_deg + loose * _drift(rng, length, 6)
-        roll = mount.roll_deg + loose * _drift(rng, length, 6)
+        pitch = mount.pitch_deg + loose * drift(rng, length, 7)
+        yaw = mount.yaw_deg + loose * drift(rng, length, 6)
+        roll = mount.roll_deg + loose * drift(rng, length, 6)
         if mount.where == "head":
-            glance = 5 * _drift(rng, length, 0.6) + 3 * _drift(rng, length, 1.6)
+            glance = 5 * drift(rng, length, 0.6) + 3 * drift(rng, length, 1.6)
             yaw = yaw + glance
-            pitch = pitch + 2.5 * _drift(rng, length, 0.6)
+            pitch = pitch + 2.5 * drift(rng, length, 0.6)
             roll = roll + 0.12 * glance
         elif mount.where == "hand":
-            yaw = yaw + 4 * _drift(rng, length, 0.5) + 0.7 * _drift(rng, length, 4)
-            pitch = pitch + 3 * _drift(rng, length, 0.5) + 0.7 * _drift(rng, length, 4)
-            roll = roll + 2 * _drift(rng, length, 0.4) + 0.4 * _drift(rng, length, 6)
+            yaw = yaw + 4 * drift(rng, length, 0.5) + 0.7 * drift(rng, length, 4)
+            pitch = pitch + 3 * drift(rng, length, 0.5) + 0.7 * drift(rng, length, 4)
+            roll = roll + 2 * drift(rng, length, 0.4) + 0.4 * drift(rng, length, 6)
         return np.radians(np.stack([pitch, yaw, roll]))
 
     def _stand_still(self, rng: np.random.Generator, movement: Movement, mount: Mount) -> None:
@@ -268,8 +232,8 @@ class BodyMotion:
             yaw += reach * np.sin(2 * np.pi * rate_hz * self.time + rng.uniform(0, 6))
         if rng.random() < _TREMBLE_SHARE:
             size = np.exp(rng.uniform(np.log(0.02), np.log(0.4)))
-            pitch += size * _drift(rng, length, 5)
-            yaw += size * _drift(rng, length, 5)
+            pitch += size * drift(rng, length, 5)
+            yaw += size * drift(rng, length, 5)
         self._angles = np.zeros((3, length))
         self._angles[1] = movement.heading
         self._mount_angles = np.radians(np.stack([pitch, yaw, roll]))
@@ -292,84 +256,3 @@ class BodyMotion:
         wobble = rotations(*self.sample(self._mount_angles, np.atleast_1d(times_s)))
         axes = np.einsum("nij,njk,kl->nil", turn, wobble, CAMERA_IN_BODY)
         return axes, place + np.einsum("nij,j->ni", turn, self._mount_place)
-
-
-class WeaponMotion:
-    """The wearer's weapon in the body's frame."""
-
-    def __init__(
-        self,
-        rng: np.random.Generator,
-        weapon: Weapon,
-        motion: BodyMotion,
-        discharges_s: tuple[float, ...],
-        held_up: bool,
-        chest_camera: bool = False,
-        routine: Routine | None = None,
-    ) -> None:
-        time, length = motion.time, len(motion.time)
-        self._motion, self._weapon = motion, weapon
-        self._routine = routine or Routine()
-        raised = np.full(length, float(held_up))
-        if discharges_s:
-            raised = np.ones(length)
-            if rng.random() < 0.5 and not chest_camera:
-                lead = rng.uniform(0.45, 0.8)
-                raised = _ease(
-                    time, discharges_s[0] - lead, discharges_s[0] - rng.uniform(0.08, 0.2)
-                )
-            if rng.random() < 0.4 and not chest_camera:
-                end = discharges_s[-1]
-                raised = raised * (1 - 0.8 * _ease(time, end + 0.3, end + 0.75))
-        low, high = np.array(weapon.low), np.array(weapon.raised)
-        if chest_camera:
-            low, high = _LOW_BESIDE_CHEST_CAMERA, high + _RAISED_BEFORE_CHEST_CAMERA
-        sway = 0.006 * (1 + 2 * motion.stride)
-        place = low + (high - low) * raised[:, None]
-        place[:, 0] += sway * _drift(rng, length, 1.5)
-        place[:, 2] += sway * _drift(rng, length, 1.8)
-        kick, back = np.zeros(length), np.zeros(length)
-        rise = np.radians(weapon.kick_deg) * rng.uniform(0.8, 1.25)
-        for discharge in discharges_s:
-            since = np.maximum(time - discharge, 0)
-            pulse = np.minimum(since / 0.025, 1) * np.exp(-np.maximum(since - 0.025, 0) / 0.075)
-            kick += rise * pulse
-            back += 0.028 * pulse
-        place[:, 1] -= back
-        place[:, 2] += 0.22 * kick
-        pitch = np.radians(weapon.lowered_pitch_deg) * (1 - raised) + kick
-        self._place = place
-        self._angles = np.stack(
-            [
-                pitch + np.radians(0.5) * _drift(rng, length, 2.0),
-                np.radians(0.5) * _drift(rng, length, 2.0),
-                np.radians(1.0) * _drift(rng, length, 1.0),
-            ]
-        )
-
-    def pose(self, time_s: float) -> tuple[Vector, Vector]:
-        """Return axes (3, 3) and place (3,) in the body's frame."""
-        handling = self._routine.at(time_s)
-        angles = self._motion.sample(self._angles, [time_s])
-        place = self._motion.sample(self._place.T, [time_s])[:, 0] + handling.place
-        return rotations(*(angles + handling.angles[:, None]))[0], place
-
-    def left_hand(self, time_s: float) -> Vector:
-        """Return how far (3,) the left hand is from its grip, in the weapon's frame."""
-        return self._routine.at(time_s).left_hand
-
-    def in_world(self, time_s: float) -> tuple[Vector, Vector]:
-        """Return axes (3, 3) and place (3,) in the world."""
-        (turn,), (place,) = self._motion.body([time_s])
-        axes, local = self.pose(time_s)
-        return turn @ axes, place + turn @ local
-
-    def muzzle(self, time_s: float) -> tuple[Vector, Vector]:
-        """Return the muzzle's place and direction in the world."""
-        axes, place = self.in_world(time_s)
-        return place + axes @ np.array(self._weapon.muzzle), axes[:, 1]
-
-
-def recoil_scale(rng: np.random.Generator, weapon: Weapon) -> float:
-    """Draw how strongly a weapon throws its holder."""
-    return float((1.0 if weapon is PISTOL else 0.8) * rng.uniform(0.7, 1.3))

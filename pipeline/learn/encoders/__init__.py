@@ -31,9 +31,9 @@ def build(pictures: PicturesConfig) -> Encoder:
     Raises:
         UserError: an unknown name, weights that are not here, or settings that do not fit.
     """
-    parts = [_build("pictures", pictures)]
-    parts += [_build(f"pictures.more[{n}]", one) for n, one in enumerate(pictures.more)]
-    return parts[0] if len(parts) == 1 else Joined(parts)
+    encoders = [_build("pictures", pictures)]
+    encoders += [_build(f"pictures.more[{n}]", one) for n, one in enumerate(pictures.more)]
+    return encoders[0] if len(encoders) == 1 else Joined(encoders)
 
 
 def _build(key: str, one: EncoderConfig) -> Encoder:

@@ -327,12 +327,12 @@ def _read_model(asked: str, name: str, kind: Kind, config: Any) -> nn.Module:
 
 
 def _provenance(name: str) -> dict[str, str]:
-    place, _ = hub.place_of(name)
+    path_or_id, _ = hub.path_or_id_of(name)
     commit = hub.commit_of(name)
-    short = Path(place).resolve().name if Path(place).is_dir() else place
+    short = Path(path_or_id).resolve().name if Path(path_or_id).is_dir() else path_or_id
     return {
         "name": short,
-        "origin": f"folder {short}" if commit is None else f"hub {place}@{commit}",
+        "origin": f"folder {short}" if commit is None else f"hub {path_or_id}@{commit}",
         "licence": hub.licence_of(name) or UNSTATED,
         "sha256": hub.weights_sha256(name),
     }

@@ -83,7 +83,7 @@ class CausalNet(Network, Streaming):
     def start(self, num_streams: int) -> State:
         """The state before the first frame: zeros, float32 but for `age`."""
         device = self.head.weight.device
-        places = [(-(-self.size // 2 ** (3 + number))) ** 2 for number in range(len(self.pasts))]
+        num_cells = [(-(-self.size // 2 ** (3 + number))) ** 2 for number in range(len(self.pasts))]
         state = {
             "age": torch.zeros(num_streams, dtype=torch.int64, device=device),
             "luma": torch.zeros(num_streams, self.size, self.size, device=device),
@@ -92,7 +92,7 @@ class CausalNet(Network, Streaming):
             zip(self.widths[1:], self.dilations, strict=True)
         ):
             state[f"past_{number}"] = torch.zeros(
-                num_streams, 2 * dilation, places[number], width, device=device
+                num_streams, 2 * dilation, num_cells[number], width, device=device
             )
         num_pooled = 2 * self.widths[-1]
         pool = torch.zeros(num_streams, self.window - 1, num_pooled, device=device)
@@ -137,7 +137,7 @@ class CausalNet(Network, Streaming):
 
 
 class TimeTaps(nn.Module):
-    """Add to every place what three taps in time find there, the latest of them now."""
+    """Add to every cell what three taps in time find there, the latest of them now."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()

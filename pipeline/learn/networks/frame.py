@@ -60,7 +60,7 @@ class FrameNet(Network):
 
 
 class SpaceTaps(nn.Module):
-    """Add to every place what three taps beside each other find around it."""
+    """Add to every cell what three taps beside each other find around it."""
 
     def __init__(self, width: int, *, across: bool) -> None:
         super().__init__()

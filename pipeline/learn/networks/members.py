@@ -53,8 +53,8 @@ class MembersNet(Network):
     def classify(self, features: Tensor) -> Tensor:
         """Features (B, D) to logits (B, 4)."""
         sizes = [member.network.num_features for member in self._members]
-        parts = zip(self._members, features.split(sizes, dim=-1), strict=True)
-        return self._mean([member.network.classify(part) for member, part in parts])
+        own = zip(self._members, features.split(sizes, dim=-1), strict=True)
+        return self._mean([member.network.classify(some) for member, some in own])
 
     def frozen(self) -> dict[str, nn.Module]:
         """The published networks inside of every member, by the name of the module."""

@@ -106,7 +106,7 @@ class OriginNet(nn.Module):
         Returns:
             (B, T, num_features): of the last views, as many as a clip has, or of all there were.
         """
-        places = torch.arange(self.num_views, 0, -1, device=clips.device)
+        ages = torch.arange(self.num_views, 0, -1, device=clips.device)
         since, views, seen = state["since"], state["views"], state["seen"]
         found = []
         for frames in clips.unbind(1):
@@ -117,7 +117,7 @@ class OriginNet(nn.Module):
             )
             views = (views + is_due.long()).clamp(max=self.num_views)
             since = (since + 1) % self.every_frames
-            found.append(pooled(seen, places <= views[:, None]))
+            found.append(pooled(seen, ages <= views[:, None]))
         return torch.stack(found, dim=1), {"since": since, "views": views, "seen": seen}
 
     def _view(self, frames: Tensor, is_due: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def product_of(discharge: Network, origin: OriginNet) -> ProductNet:
 
 def discharge_log_odds(logits: Tensor) -> Tensor:
     """Log odds of a discharge from logits of the classes: (..., 4) to (...)."""
-    # Lists of places, because an exported graph cannot tell how many places a mask names.
+    # Lists of indices, because an exported graph cannot tell how many indices a mask names.
     is_so, is_not = (
         [n for n, so in enumerate(IS_DISCHARGE) if so is wanted] for wanted in (True, False)
     )

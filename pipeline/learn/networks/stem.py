@@ -9,7 +9,7 @@ from torch.nn import functional
 GREY, SPREAD = 128.0, 64.0
 """What becomes 0, and how much more becomes 1: so that bfloat16 holds every pixel exactly."""
 PATCH = 8
-"""Pixels, across and down, that one place of `Changes` sees."""
+"""Pixels, across and down, that one cell of `Changes` sees."""
 
 
 class Colours(nn.Module):

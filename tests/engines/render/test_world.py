@@ -7,7 +7,6 @@ from pipeline.engines.render.motion import (
     BodyMotion,
     Mount,
     Movement,
-    WeaponMotion,
     draw_mount,
     rotations,
 )
@@ -15,6 +14,7 @@ from pipeline.engines.render.people.humanoid import Build, body
 from pipeline.engines.render.people.skeleton import JOINT, pose
 from pipeline.engines.render.people.weapons import PISTOL
 from pipeline.engines.render.script import SCENES
+from pipeline.engines.render.weapon_motion import WeaponMotion
 from pipeline.engines.render.world import textures
 from pipeline.engines.render.world.doors import Door
 from pipeline.engines.render.world.geometry import Material, MeshBuilder
