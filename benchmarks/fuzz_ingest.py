@@ -59,8 +59,8 @@ KINDS: list[tuple[str, str, str, dict[str, str], str | None]] = [
 SOUND_RATE = 48_000
 NUM_FRAMES, RATE, WIDTH, HEIGHT = 60, 15, 160, 120
 MAX_MEMORY_MB, TIMEOUT_S = 1536, 60.0
-# Mean difference above which a frame is not what the good file shows, in levels, and above which the
-# sound of a clip is not the good file's, in full scales.
+# Mean difference above which a frame is not what the good file shows, in levels, and above which
+# the sound of a clip is not the good file's, in full scales.
 WRONG_LEVELS, WRONG_SOUND = 6.0, 0.02
 COLLECTION = "fuzz"
 
@@ -107,9 +107,11 @@ def write_video(
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], pixels
         stream.options, stream.thread_count = {**options}, 1
         heard: list[av.AudioFrame] = []
-        audio = None
+        audio: av.AudioStream | None = None
         if sound_codec is not None:
-            audio = container.add_stream(sound_codec, rate=rate, layout=layout)
+            added = container.add_stream(sound_codec, rate=rate, layout=layout)
+            assert isinstance(added, av.AudioStream), sound_codec
+            audio = added
             audio.bit_rate = 128_000
             values = np.tile(tones(), repeats).astype(np.float32)
             whole = av.AudioFrame.from_ndarray(values[None], "flt", "mono")
@@ -470,9 +472,7 @@ def report_sounds(clips: dict[str, list[Clip]], output: Path, mutants: list[Muta
             samples = shards.read_sound(output, clip)
             if clip.sound == "present" and samples is not None and expected is not None:
                 apart = np.abs(samples.astype(np.float64) - expected).mean() / 32768
-                said[mutant.kind]["present, and other than in the good file"] += int(
-                    apart > WRONG_SOUND
-                )
+                said[mutant.kind]["present, and not the good file's"] += int(apart > WRONG_SOUND)
     for kind, counts in said.items():
         print(f"sound of {kind:16} {dict(counts.most_common())}")
 
