@@ -37,6 +37,7 @@ from pipeline.footage.tombstones import forgotten
 from pipeline.stages import ingest
 from pipeline.store import manifest, shards, video
 from pipeline.store.manifest import Clip, File
+from pipeline.store.sound import read_sound
 
 # Name, codec, pixel format, options of the encoder, codec of the sound.
 KINDS: list[tuple[str, str, str, dict[str, str], str | None]] = [
@@ -458,7 +459,7 @@ def report_sounds(clips: dict[str, list[Clip]], output: Path, mutants: list[Muta
     """Tell how many clips of mutants say of their sound what, and sound otherwise than they say."""
     good = {
         kind: {
-            clip.start_s: shards.read_sound(output, clip)
+            clip.start_s: read_sound(output, clip)
             for clip in clips[f"good-{kind}"]
             if clip.sound == "present"
         }
@@ -469,7 +470,7 @@ def report_sounds(clips: dict[str, list[Clip]], output: Path, mutants: list[Muta
         for clip in clips.get(mutant.path, []):
             said[mutant.kind][clip.sound] += 1
             expected = good[mutant.kind].get(clip.start_s)
-            samples = shards.read_sound(output, clip)
+            samples = read_sound(output, clip)
             if clip.sound == "present" and samples is not None and expected is not None:
                 apart = np.abs(samples.astype(np.float64) - expected).mean() / 32768
                 said[mutant.kind]["present, and not the good file's"] += int(apart > WRONG_SOUND)

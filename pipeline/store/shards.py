@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.store import sound
 from pipeline.store.manifest import Clip
-from pipeline.store.sound import Samples
 
 TAR, RAW = ".tar", ".raw"
 
@@ -186,25 +184,6 @@ def read_clip(folder: Path, clip: Clip) -> bytes:
             f"{clip.offset}-{clip.offset + clip.size}; run dvc checkout or dvc repro"
         )
     return data
-
-
-def read_sound(folder: Path, clip: Clip) -> Samples | None:
-    """Read the sound of a clip as int16 (n,) at 24 kHz; None where every sample is zero.
-
-    Raises:
-        UserError: the shard is missing or ends before the sound does.
-    """
-    if not clip.sound_size:
-        return None
-    reader = Shards(str(folder), lambda name: open_local(folder / name), 1)
-    data = reader.read(Extent(clip.shard, clip.sound_offset, clip.sound_size))
-    reader.close()
-    if data[:4] != b"fLaC":
-        raise UserError(
-            f"{folder / clip.shard}: changed, the sound of clip {clip.clip_id} is none; run dvc "
-            "checkout or dvc repro"
-        )
-    return sound.decode(bytes(data))
 
 
 def open_local(path: Path) -> int:
