@@ -22,7 +22,6 @@ from scipy.stats import t as student
 from pipeline import app
 from pipeline.assess import wording
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.metrics import BoolArray, FloatArray
 from pipeline.assess.statistics.questions import Question, judge_auroc, judge_share
 from pipeline.detect import scores
 from pipeline.detect.clips import of_ingested, of_packed
@@ -32,6 +31,7 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, read_index
 from pipeline.footage.tombstones import forgotten
 from pipeline.learn.checkpoints import run_key
+from pipeline.numbers.metrics import BoolArray, FloatArray
 from pipeline.stages.ingest import ingest
 from pipeline.store import features, storage, video, workdir
 from pipeline.store.manifest import (

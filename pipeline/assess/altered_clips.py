@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from pipeline.assess.evidence import Evidence, predict_all
 from pipeline.assess.examples import Examples
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics.metrics import IntArray, score_at_fpr
 from pipeline.detect import scores
+from pipeline.numbers.metrics import IntArray, score_at_fpr
 from pipeline.store import workdir
 from pipeline.store.manifest import CLASSES
 from pipeline.store.video import Frames

@@ -11,13 +11,13 @@ import numpy as np
 from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, State, Verdict, gravest_key
 from pipeline.assess.examples import Examples
-from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.statistics.questions import CHANCE, FEWEST_RECORDINGS, WORTH_HAVING, Question
 from pipeline.assess.statistics.summary import questions
+from pipeline.numbers import metrics
 from pipeline.numbers.intervals import percentiles
+from pipeline.numbers.metrics import FloatArray
 
 Asked = Literal["shooting", "origin"]
 ASKED: Mapping[Asked, str] = {

@@ -19,12 +19,12 @@ from pipeline.assess import wording
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.streaming import operating
 from pipeline.config import ClipFormat
 from pipeline.detect.answers import Answers
 from pipeline.detect.operating_point import OperatingPoint
 from pipeline.detect.scores import FILES, SCORES
+from pipeline.numbers.metrics import FloatArray
 from pipeline.store.manifest import CLASSES
 from pipeline.store.video import Frames
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
 from pipeline.detect import scores
 from pipeline.footage.collection import ORIGINS
+from pipeline.numbers.metrics import BoolArray, FloatArray, IntArray
 from pipeline.store.manifest import CLASSES, REAL_SHOOTING, class_index
 
 MOST_SOURCES = 20

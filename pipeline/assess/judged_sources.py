@@ -11,8 +11,8 @@ from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import BoolArray, IntArray
 from pipeline.assess.statistics.placements import Placed, place
+from pipeline.numbers.metrics import BoolArray, IntArray
 
 NOTHING_TO_RANK = "no example with the other answer to be ranked against"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytorch_lightning as pl
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from pipeline.config import TrainApp
 from pipeline.errors import UserError
@@ -90,14 +92,8 @@ class Ramp(pl.Callback):
 
 def smoothed(losses: Sequence[float]) -> NDArray[np.float64]:
     """Exponential mean of the finite losses at the beginning, unbiased at its own beginning."""
-    means: list[float] = []
-    total = 0.0
-    for number, loss in enumerate(losses):
-        if not math.isfinite(loss):
-            break
-        total = 0.9 * total + 0.1 * loss
-        means.append(total / (1 - 0.9 ** (number + 1)))
-    return np.array(means)
+    finite = np.array(list(itertools.takewhile(math.isfinite, losses)))
+    return lfilter([0.1], [1, -0.9], finite) / (1 - 0.9 ** np.arange(1, len(finite) + 1))
 
 
 def steepest(rates: Sequence[float], losses: NDArray[np.float64]) -> float:

@@ -94,7 +94,7 @@ class _Sources:
         for collection, files in self._by_collection.items():
             name = _shown(collection)
             if collection not in self._roots:
-                self._leave(files, f"of the collection {name}, which is at none of the roots")
+                self._leave(files, f"of the collection {name}, which is not at hand")
                 continue
             for number, (path, digest) in enumerate(files.items()):
                 try:

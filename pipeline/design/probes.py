@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.copies.fingerprint import luma
+from pipeline.numbers import metrics
 from pipeline.numbers.intervals import Interval, percentiles
 from pipeline.store.video import Frames
 
@@ -201,33 +202,29 @@ def by_source(
         # Trees that cannot divide so few answer alike, which would pass for nothing to find.
         del models["boosting"]
     ones = np.ones((1, len(real)))
-    auroc = {name: float(_auroc(real, folds, found[name], ones)[0]) for name in models}
+    auroc = {name: float(_mean_auroc(real, folds, found[name], ones)[0]) for name in models}
     better = max(auroc, key=lambda name: auroc[name])
-    resampled = _auroc(real, folds, found[better], _resampled(scenes))
+    resampled = _mean_auroc(real, folds, found[better], _resampled(scenes))
     interval = percentiles(resampled, _CONFIDENCE)
     assert interval is not None
     return Told(auroc, interval)
 
 
-def _auroc(
+def _mean_auroc(
     real: NDArray[np.bool_],
     folds: Sequence[NDArray[np.int64]],
     scores: Sequence[Features],
     weights: Features,
 ) -> Features:
     """(R,) mean over folds under weights (R, N) of clips; NaN where no fold holds both origins."""
-    total = np.zeros(len(weights))
-    num_judged = np.zeros(len(weights))
-    for held_out, score in zip(folds, scores, strict=True):
-        order = np.argsort(score, kind="stable")
-        ties = np.flatnonzero(np.diff(score[order], prepend=-np.inf))
-        own, is_real = weights[:, held_out[order]], real[held_out[order]]
-        above = np.add.reduceat(own * is_real, ties, axis=1)
-        others = np.add.reduceat(own * ~is_real, ties, axis=1)
-        num_pairs = above.sum(axis=1) * others.sum(axis=1)
-        won = (above * (np.cumsum(others, axis=1) - others / 2)).sum(axis=1)
-        total += np.divide(won, num_pairs, out=np.zeros_like(won), where=num_pairs > 0)
-        num_judged += num_pairs > 0
+    aurocs = np.stack(
+        [
+            metrics.auroc(metrics.Ranking(real[held_out], score).counts(weights[:, held_out]))
+            for held_out, score in zip(folds, scores, strict=True)
+        ]
+    )
+    num_judged = (~np.isnan(aurocs)).sum(axis=0)
+    total = np.nansum(aurocs, axis=0)
     return np.divide(total, num_judged, out=np.full_like(total, np.nan), where=num_judged > 0)
 
 

@@ -1,1 +1,1 @@
-"""Says how numbers are written, and how far an estimate may lie from what it estimates."""
+"""Metrics of answers, intervals of estimates, and how numbers are written."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import binomtest, chi2
 from scipy.stats import t as student
 
-FloatArray = NDArray[np.float64]
+from pipeline.numbers.metrics import FloatArray
+
 MIN_RECORDINGS = 2
 """An interval over recordings needs so many: from one, nothing is known of how they differ."""
 

@@ -41,7 +41,7 @@ _SLANT = 0.22
 
 
 class Canvas:
-    """A transparent sheet; places are shares of its width and height, sizes of its height."""
+    """A transparent sheet; points are shares of its width and height, sizes of its height."""
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
@@ -59,7 +59,7 @@ class Canvas:
         return share * self.image.height
 
     def at(self, x: float, y: float) -> Point:
-        """Pixels of the sheet for a place."""
+        """Pixels of the sheet for a point."""
         return x * self.image.width, y * self.image.height
 
     def panel(
@@ -98,7 +98,7 @@ class Canvas:
 
     def text(
         self,
-        place: Point,
+        point: Point,
         text: str,
         size: float,
         ink: Ink,
@@ -113,7 +113,7 @@ class Canvas:
         """Write a line of text and return where it stands.
 
         Args:
-            place: of the anchor.
+            point: of the anchor.
             text: one line.
             size: of capitals with their ascenders and descenders, as a share of the height.
             ink: of the letters.
@@ -129,7 +129,7 @@ class Canvas:
         if letters.width > room * self.image.width:
             height = max(6, int(height * room * self.image.width / letters.width))
             letters = lettering(text, height, face)
-        x, y = self.at(*place)
+        x, y = self.at(*point)
         x -= {"l": 0, "m": letters.width / 2, "r": letters.width}[anchor[0]]
         y -= {"t": 0, "m": letters.height / 2, "b": letters.height}[anchor[1]]
         right, bottom = x + letters.width, y + letters.height

@@ -164,4 +164,4 @@ def test_an_auroc_is_the_mean_of_those_of_the_folds() -> None:
         )
         for row in weights
     ]
-    assert probes._auroc(real, folds, scores, weights) == pytest.approx(expected, abs=1e-12)
+    assert probes._mean_auroc(real, folds, scores, weights) == pytest.approx(expected, abs=1e-12)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.assess.examples import Examples
-from pipeline.assess.statistics.metrics import BoolArray, FloatArray
+from pipeline.numbers.metrics import BoolArray, FloatArray
 from pipeline.store.manifest import REAL_SHOOTING
 
 

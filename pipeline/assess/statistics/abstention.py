@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.assess.statistics import metrics
-from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
+from pipeline.numbers import metrics
+from pipeline.numbers.metrics import BoolArray, FloatArray, IntArray
 
 MAX_STEPS = 200
 """Confidences are grouped into so many steps of equal mass at most, each a tie."""

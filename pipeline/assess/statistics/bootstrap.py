@@ -14,8 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.numbers.intervals import Interval, percentiles
+from pipeline.numbers.metrics import FloatArray, IntArray
 
 # Bounds the memory of one pass; a constant, since it decides nothing about the result.
 _CELLS_A_PASS = 4_000_000

@@ -13,12 +13,12 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import gamma
 
-from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.questions import Question
+from pipeline.numbers import metrics
 from pipeline.numbers.intervals import MIN_RECORDINGS, Interval, percentiles, tails
+from pipeline.numbers.metrics import FloatArray, IntArray
 
 NUM_NULL = 400
 """Draws behind the null band: its ends then stray by about a tenth of its width."""

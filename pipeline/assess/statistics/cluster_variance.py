@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import t as student
 
-from pipeline.assess.statistics.metrics import BoolArray, FloatArray
 from pipeline.assess.statistics.placements import place
 from pipeline.assess.statistics.questions import Question
 from pipeline.numbers.intervals import (
@@ -22,6 +21,7 @@ from pipeline.numbers.intervals import (
     student_t,
     student_t_of_logit,
 )
+from pipeline.numbers.metrics import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.questions import Question
+from pipeline.numbers import metrics
+from pipeline.numbers.metrics import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,15 @@ import numpy as np
 from scipy.stats import norm
 
 from pipeline.assess.examples import Examples
-from pipeline.assess.statistics import metrics, questions
+from pipeline.assess.statistics import questions
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.statistics.placements import place
 from pipeline.assess.statistics.questions import Question
 from pipeline.assess.statistics.summary import questions as asked
 from pipeline.errors import UserError
+from pipeline.numbers import metrics
+from pipeline.numbers.metrics import FloatArray
 from pipeline.numbers.rounding import rounded
 
 _LABELS = ("source", "cluster", "origin", "discharge")

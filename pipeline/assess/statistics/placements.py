@@ -14,8 +14,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
 from pipeline.numbers.intervals import MIN_RECORDINGS, student_t
+from pipeline.numbers.metrics import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
+from pipeline.numbers import metrics
 from pipeline.numbers.intervals import MIN_RECORDINGS, Interval
+from pipeline.numbers.metrics import BoolArray, FloatArray, IntArray
 from pipeline.numbers.rounding import rounded
 
 FALSE_POSITIVE_RATES = (0.01, 0.001, 0.0001)

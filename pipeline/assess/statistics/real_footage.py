@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.assess.examples import Examples, origins_shown
-from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import BoolArray, FloatArray, IntArray
 from pipeline.assess.statistics.questions import (
     FALSE_POSITIVE_RATES,
     Question,
@@ -27,6 +25,8 @@ from pipeline.assess.statistics.questions import (
     supported,
     tpr_key,
 )
+from pipeline.numbers import metrics
+from pipeline.numbers.metrics import BoolArray, FloatArray, IntArray
 from pipeline.store.manifest import REAL_SHOOTING, class_index
 
 GROUPS = ("real", "imitations")

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.assess.examples import Examples, origins_shown
-from pipeline.assess.statistics import metrics, real_footage
+from pipeline.assess.statistics import real_footage
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import BoolArray
 from pipeline.assess.statistics.questions import (
     JudgedQuestion,
     Question,
@@ -24,6 +23,8 @@ from pipeline.assess.statistics.questions import (
     judge_share,
     tpr_key,
 )
+from pipeline.numbers import metrics
+from pipeline.numbers.metrics import BoolArray
 from pipeline.store.manifest import CLASSES, REAL_SHOOTING
 
 _ORIGIN_PAIRS = (

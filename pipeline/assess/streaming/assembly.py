@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.streaming.played_clips import PlayedClips
 from pipeline.detect.alarm import Choice, Recordings, replay
+from pipeline.numbers.metrics import FloatArray, IntArray
 
 BACKGROUND_S = (300.0, 1800.0)
 """Seconds of other footage that a stream shows before its shooting, at least; drawn uniformly."""

@@ -16,7 +16,6 @@ from scipy.stats import chi2
 
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.questions import judge_share
 from pipeline.assess.streaming.assembly import Streams, assemble, delay_quantiles
 from pipeline.assess.streaming.played_clips import PlayedClips
@@ -24,6 +23,7 @@ from pipeline.config import OperatingConfig
 from pipeline.detect.alarm import SMOOTHINGS, Choice
 from pipeline.detect.operating_point import PER_HOURS, Cost, OperatingPoint, cost_of
 from pipeline.numbers.intervals import MIN_RECORDINGS, exact_of_count
+from pipeline.numbers.metrics import FloatArray, IntArray
 from pipeline.numbers.rounding import rounded
 
 DELAY_SHARES = {"median_s": 0.5, "p90_s": 0.9}

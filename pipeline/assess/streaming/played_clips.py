@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.detect import scores
 from pipeline.detect.alarm import Choice, Recordings, replay
+from pipeline.numbers.metrics import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Csv, Evidence, Section, Table, Verdict, count, measured
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics import metrics
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING, JudgedQuestion, judge
 from pipeline.assess.statistics.summary import questions
+from pipeline.numbers import metrics
 from pipeline.store.manifest import CLASSES
 
 TITLE = "Discrimination"

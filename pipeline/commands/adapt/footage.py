@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +25,8 @@ from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.origin import Examples, seen
 from pipeline.stages.ingest import ingest
-from pipeline.store import manifest, storage, video, workdir
+from pipeline.store import manifest, storage, video
+from pipeline.store.kept import Kept, Piece, made_by, name_of
 from pipeline.store.manifest import (
     IS_REAL,
     Clip,
@@ -43,26 +42,7 @@ from pipeline.system import interrupts
 log = logging.getLogger(__name__)
 
 _CODE = ("learn/encoders", "learn/hub.py", "learn/pixels.py", "commands/adapt/footage.py")
-# What ingest runs, and what decodes there.
-_INGEST_CODE = (
-    *(
-        "stages/ingest.py",
-        "footage/canonical.py",
-        "footage/collection.py",
-        "copies/fingerprint.py",
-        "footage/foreign",
-    ),
-    *(
-        "footage/boxes.py",
-        "footage/links.py",
-        "store/manifest.py",
-        "system/names.py",
-        "footage/pictures.py",
-        "footage/scenes.py",
-    ),
-    *("store/shards.py", "footage/unplayable.py", "footage/windows.py", "store/video.py"),
-)
-_DECODERS = ("av", "numpy", "opencv-python-headless")
+_LIBRARIES = ("av", "decord", "numpy", "torch", "transformers")
 _KEPT = (
     "earlier weights are as they were, and what was decoded and seen of the collection is kept; "
     "run it again, which goes on from there"
@@ -135,7 +115,7 @@ def read(
     interrupts.keeps(_KEPT)
     with storage.fetched_index(collection, work) as folder:
         index = read_index(folder)
-    clips_folder = _ingested(cfg, detector, collection, index, work)
+    clips_folder = _ingested(cfg, detector, collection, work)
     if all(origin_weight(row.rendered, settings) == 0 for row in index):
         raise UserError(
             f"{collection}: all of its files say in the column rendered that they were, "
@@ -207,38 +187,17 @@ def _compare(collection: str, clips: Sequence[Clip]) -> None:
             )
 
 
-def _ingested(
-    cfg: AdaptApp, detector: Detector, collection: str, index: Sequence[IndexRow], work: Path
-) -> Path:
-    """The folder with the clips of a collection; decodes nothing if nothing changed."""
+def _ingested(cfg: AdaptApp, detector: Detector, collection: str, work: Path) -> Path:
+    """The folder with the clips of a collection; decodes what is new alone."""
     # A file that cannot be read is a line of the report, however many there are.
     settings = replace(cfg.ingest, clip=detector.card.clip, max_reject_rate=1.0, collections=[])
     tombstones = forgotten(Path(cfg.paths.footage))
-    name = workdir.key(
-        workdir.code_sha256(*_INGEST_CODE),
-        [version(name) for name in _DECODERS],
-        asdict(settings),
-        sorted(tombstones.sha256s),
-        sorted(tombstones.recordings),
-        [[asdict(row), _identity(collection, row.path)] for row in index],
-    )
-    home = storage.own_folder(work / "adapt" / "collections", collection)
-    folder, made_of = home / "clips", home / "made_of"
-    if not made_of.is_file() or made_of.read_text() != name:
-        made_of.unlink(missing_ok=True)
-        # What a player shows is what the detector will be asked about, however short or damaged.
-        ingest([collection], str(folder), settings, work, cfg.run, tombstones, as_shown=True)
-        interrupts.keeps(_KEPT)
-        interrupts.resume()
-        made_of.write_text(name)
+    folder = storage.own_folder(work / "adapt" / "collections", collection) / "clips"
+    # What a player shows is what the detector will be asked about, however short or damaged.
+    ingest([collection], str(folder), settings, work, cfg.run, tombstones, as_shown=True)
+    interrupts.keeps(_KEPT)
+    interrupts.resume()
     return folder
-
-
-def _identity(collection: str, path: str) -> str | None:
-    try:
-        return storage.identity(collection, path)
-    except (FileNotFoundError, UserError):
-        return None
 
 
 def _spread(clips: Iterable[Clip], most: int) -> Mapping[str, Sequence[Clip]]:
@@ -252,47 +211,27 @@ def _spread(clips: Iterable[Clip], most: int) -> Mapping[str, Sequence[Clip]]:
     return found
 
 
-def _kept(path: Path) -> NDArray[np.float16] | None:
-    """What was seen before; None if nothing was, or if a crash left a part of it."""
-    try:
-        found: NDArray[np.float16] = np.load(path)
-    except (OSError, ValueError, EOFError):
-        return None
-    return found
-
-
 def _see(
     detector: Detector, origin: OriginNet, clips: Sequence[Clip], folder: Path, work: Path, run: Run
 ) -> NDArray[np.float16]:
-    """Features (N, K, F) of the views of clips; each is seen once, and kept by its hash."""
+    """Features (N, K, F) of the views of clips, which are kept: each clip is seen once."""
     device = device_of(run)
-    made_by = workdir.key(
-        workdir.code_sha256(*_CODE),
+    made_of = [
+        made_by(_CODE, _LIBRARIES),
         device,
         origin.architecture(),
         detector.card.encoder_sha256,
         detector.card.preprocessing,
-        torch.__version__,
-    )
-    kept = work / "adapt" / "features" / made_by
-    kept.mkdir(parents=True, exist_ok=True)
-    paths = {clip.pixels_sha256: kept / f"{clip.pixels_sha256}.npy" for clip in clips}
-    kept_views = ((sha256, _kept(path)) for sha256, path in paths.items())
-    views = {sha256: found for sha256, found in kept_views if found is not None}
-    todo = {clip.pixels_sha256: clip for clip in clips if clip.pixels_sha256 not in views}
+    ]
+    names = [name_of(clip.file_sha256, made_of, clip.pixels_sha256) for clip in clips]
     encoder = origin.encoder.to(device).eval()
 
-    def see(clip: Clip) -> None:
+    def see(name: str, clip: Clip) -> None:
         frames = torch.from_numpy(video.decode(read_clip(folder, clip))[None]).to(device)
         with torch.inference_mode():
             found = features_of_views(encoder, frames, origin.every_frames)[0].half().cpu().numpy()
-        partial = paths[clip.pixels_sha256].with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.save(file, found)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(paths[clip.pixels_sha256])
-        views[clip.pixels_sha256] = found
+        pieces[name] = Piece.of_array(found)
+        kept.write(name, pieces[name])
 
     num_threads = torch.get_num_threads()
     # The order of sums, and so the last bits, would follow the number of cores.
@@ -300,13 +239,19 @@ def _see(
     pool = ThreadPoolExecutor(
         max(1, run.num_workers), initializer=torch.set_num_threads, initargs=(1,)
     )
-    try:
-        seeing = [pool.submit(see, clip) for clip in todo.values()]
-        shown = tqdm(as_completed(seeing), "see", len(seeing), disable=not run.progress)
-        for done in shown:
-            done.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(num_threads)
-        encoder.cpu()
-    return np.stack([views[clip.pixels_sha256] for clip in clips])
+    with Kept(work, "adapt") as kept:
+        try:
+            # Asking for it marks it as used.
+            read = ((name, kept.read(name)) for name in names if name in kept)
+            pieces = {name: piece for name, piece in read if piece is not None}
+            todo = {n: clip for n, clip in zip(names, clips, strict=True) if n not in pieces}
+            seeing = [pool.submit(see, name, clip) for name, clip in todo.items()]
+            shown = tqdm(as_completed(seeing), "see", len(seeing), disable=not run.progress)
+            for done in shown:
+                done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(num_threads)
+            encoder.cpu()
+        kept.trim(run.keep_gb)
+    return np.stack([pieces[name].array() for name in names])

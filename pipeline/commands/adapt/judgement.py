@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from pipeline.assess.statistics import metrics
 from pipeline.commands.adapt.footage import Own
 from pipeline.config import TrainConfig
 from pipeline.learn.origin import Examples, Floats, Head, fit_calibrated, fit_head
+from pipeline.numbers import metrics
 
 MAX_FPR = 0.01
 MOST_FOLDS = 20

@@ -100,10 +100,10 @@ class Dino(Encoder):
     def forward(self, taken: Tensor) -> Tensor:
         """Frames (N, H, W, 3) in [0, 255] to features (N, 768), each token normalised."""
         if taken.device.type != "cpu" or torch.compiler.is_compiling():
-            return self._look(taken)
-        return torch.cat([self._look(some) for some in taken.split(_CHUNK_CPU)])
+            return self._encoded(taken)
+        return torch.cat([self._encoded(some) for some in taken.split(_CHUNK_CPU)])
 
-    def _look(self, frames: Tensor) -> Tensor:
+    def _encoded(self, frames: Tensor) -> Tensor:
         pixels = frames.movedim(-1, 1).to(self.patch.weight.dtype)
         tall, wide = pixels.shape[-2] - self.size, pixels.shape[-1] - self.size
         if 0 <= tall < PATCH and 0 <= wide < PATCH:

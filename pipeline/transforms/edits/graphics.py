@@ -79,18 +79,18 @@ def _caption(frames: Frames, p: Mapping[str, Any]) -> Frames:
 
 
 def _write(sheet: Canvas, p: Mapping[str, Any], line: str, row: float) -> None:
-    place, size, style = (0.5, row), p["size"], p["style"]
-    look: dict[str, Any] = {"face": p["face"], "anchor": "mm"}
+    point, size, style = (0.5, row), p["size"], p["style"]
+    options: dict[str, Any] = {"face": p["face"], "anchor": "mm"}
     if style == "outlined":
-        sheet.text(place, line, size, (255, 255, 255), edge=(0, 0, 0), **look)
+        sheet.text(point, line, size, (255, 255, 255), edge=(0, 0, 0), **options)
     elif style == "boxed":
         dark = sum(p["ink"]) > 500
         ink = (15, 15, 15) if dark else (255, 255, 255)
-        sheet.text(place, line, size, ink, backing=p["ink"], **look)
+        sheet.text(point, line, size, ink, backing=p["ink"], **options)
     elif style == "subtitle":
-        sheet.text(place, line, size, p["ink"], shadow=True, **look)
+        sheet.text(point, line, size, p["ink"], shadow=True, **options)
     else:
-        sheet.text(place, line, size, (255, 255, 255), edge=(*p["ink"], 200), **look)
+        sheet.text(point, line, size, (255, 255, 255), edge=(*p["ink"], 200), **options)
 
 
 def _draw_emoji(rng: np.random.Generator, strength: float) -> Parameters:
@@ -121,9 +121,9 @@ def _emoji(frames: Frames, p: Mapping[str, Any]) -> Frames:
         for one in p["emoji"]:
             grown = 1 + one["pulse"] * np.sin(4 * np.pi * moment)
             picture = pictures.emoji(one["name"], round(sheet.length(p["size"] * grown)))
-            place = (one["x"], one["y"] + one["rise"] * moment)
+            point = (one["x"], one["y"] + one["rise"] * moment)
             sheet.paste(
-                picture.rotate(one["degrees"], Image.Resampling.BILINEAR, expand=True), place
+                picture.rotate(one["degrees"], Image.Resampling.BILINEAR, expand=True), point
             )
         sheets.append(sheet)
     return lay_over(frames, sheets * num_frames if p["still"] else sheets)

@@ -107,15 +107,15 @@ def _health(sheet: Canvas, p: Mapping[str, Any], moment: float) -> None:
         sheet.panel((start, 0.96 - 0.55 * size, full, 0.96), _accent(p))
     else:
         anchor = "rb" if p["left_handed"] else "lb"
-        place, text = (_left(p, 0.04), 0.97), f"+{p['health']}"
-        sheet.text(place, text, 1.3 * size, _accent(p), face=p["face"], anchor=anchor, shadow=True)
+        point, text = (_left(p, 0.04), 0.97), f"+{p['health']}"
+        sheet.text(point, text, 1.3 * size, _accent(p), face=p["face"], anchor=anchor, shadow=True)
 
 
 def _ammo(sheet: Canvas, p: Mapping[str, Any], moment: float) -> None:
     left = max(0, p["ammo"] - sum(t <= moment for t in p["spent_at"]))
     anchor, size = "lb" if p["left_handed"] else "rb", 0.09 * p["size"]
-    text, place = f"{left}/{p['reserve']}", (_left(p, 0.96), 0.97)
-    sheet.text(place, text, size, _ink(p), face=p["face"], anchor=anchor, shadow=True)
+    text, point = f"{left}/{p['reserve']}", (_left(p, 0.96), 0.97)
+    sheet.text(point, text, size, _ink(p), face=p["face"], anchor=anchor, shadow=True)
 
 
 def _map(sheet: Canvas, p: Mapping[str, Any], moment: float) -> None:
@@ -140,8 +140,8 @@ def _feed(sheet: Canvas, p: Mapping[str, Any], moment: float) -> None:
     anchor = "lt" if p["left_handed"] else "rt"
     top = 0.13 if "compass" in p["widgets"] else 0.05
     for line, text in enumerate(lines):
-        place = (_left(p, 0.97), top + 1.15 * size * line)
-        sheet.text(place, text, size, _ink(p), face=p["face"], anchor=anchor, shadow=True)
+        point = (_left(p, 0.97), top + 1.15 * size * line)
+        sheet.text(point, text, size, _ink(p), face=p["face"], anchor=anchor, shadow=True)
 
 
 def _compass(sheet: Canvas, p: Mapping[str, Any], moment: float) -> None:
@@ -150,17 +150,17 @@ def _compass(sheet: Canvas, p: Mapping[str, Any], moment: float) -> None:
     for index, name in enumerate(("N", "NE", "E", "SE", "S", "SW", "W", "NW")):
         offset = (index * np.pi / 4 + heading + np.pi) % (2 * np.pi) - np.pi
         if abs(offset) < 1.2:
-            place = (0.5 + offset * half / 1.2, 0.04)
-            sheet.text(place, name, 0.05 * p["size"], _ink(p), face=p["face"], anchor="mm")
+            point = (0.5 + offset * half / 1.2, 0.04)
+            sheet.text(point, name, 0.05 * p["size"], _ink(p), face=p["face"], anchor="mm")
     sheet.line([(0.5 - half, 0.08), (0.5 + half, 0.08)], _ink(p, 130))
     sheet.line([(0.5, 0.075), (0.5, 0.1)], _accent(p), 0.012)
 
 
 def _objective(sheet: Canvas, p: Mapping[str, Any], moment: float) -> None:
     size = 0.06 * p["size"]
-    place = (0.5, 0.72)
+    point = (0.5, 0.72)
     sheet.text(
-        place, p["objective"], size, _ink(p), face=p["face"], anchor="mm", edge=(0, 0, 0, 150)
+        point, p["objective"], size, _ink(p), face=p["face"], anchor="mm", edge=(0, 0, 0, 150)
     )
 
 

@@ -69,26 +69,26 @@ def _draw_watermark(rng: np.random.Generator, strength: float) -> Parameters:
 def _watermark(frames: Frames, p: Mapping[str, Any]) -> Frames:
     num_frames, height, width = frames.shape[:3]
     sheet = Canvas(height, width)
-    look = {"ink": p["ink"], "face": p["face"], "anchor": "mm"}
+    options = {"ink": p["ink"], "face": p["face"], "anchor": "mm"}
     if p["layout"] == "drifting":
         sheets = []
         for number in range(num_frames):
             sheet = Canvas(height, width)
-            place = ((p["x"] + 0.2 * number / num_frames) % 1, p["y"])
-            sheet.text(place, p["text"], p["size"], edge=(0, 0, 0, 120), **look)
+            point = ((p["x"] + 0.2 * number / num_frames) % 1, p["y"])
+            sheet.text(point, p["text"], p["size"], edge=(0, 0, 0, 120), **options)
             sheets.append(sheet)
         return lay_over(frames, sheets, p["opacity"])
     if p["layout"] == "corner":
         anchor = ("l" if p["x"] < 0.5 else "r") + ("t" if p["y"] < 0.5 else "b")
-        place = (0.04 if p["x"] < 0.5 else 0.96, 0.04 if p["y"] < 0.5 else 0.96)
-        sheet.text(place, p["text"], p["size"], shadow=True, **{**look, "anchor": anchor})
+        point = (0.04 if p["x"] < 0.5 else 0.96, 0.04 if p["y"] < 0.5 else 0.96)
+        sheet.text(point, p["text"], p["size"], shadow=True, **{**options, "anchor": anchor})
     elif p["layout"] == "centre":
-        sheet.text((0.5, 0.5), p["text"], 1.6 * p["size"], **look)
+        sheet.text((0.5, 0.5), p["text"], 1.6 * p["size"], **options)
     else:
         for row in range(-1, 6):
             for column in range(-1, 3):
-                place = (0.6 * column + 0.3 * (row % 2), 0.24 * row)
-                sheet.text(place, p["text"], p["size"], **look)
+                point = (0.6 * column + 0.3 * (row % 2), 0.24 * row)
+                sheet.text(point, p["text"], p["size"], **options)
         sheet.turn(p["degrees"])
     return lay_over(frames, [sheet] * num_frames, p["opacity"])
 

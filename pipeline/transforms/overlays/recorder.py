@@ -73,12 +73,12 @@ def _recorder(frames: Frames, p: Mapping[str, Any]) -> Frames:
     return lay_over(frames, order)
 
 
-def _place(corner: str, margin: float = 0.03) -> tuple[float, float]:
+def _point(corner: str, margin: float = 0.03) -> tuple[float, float]:
     return (margin if corner[0] == "l" else 1 - margin, margin if corner[1] == "t" else 1 - margin)
 
 
 def _lines(sheet: Canvas, p: Mapping[str, Any], corner: str, lines: list[str]) -> None:
-    x, y = _place(corner)
+    x, y = _point(corner)
     lines = [line for line in lines if line]
     step = 1.1 * p["size"]
     for index, line in enumerate(lines):
@@ -96,18 +96,18 @@ def _lines(sheet: Canvas, p: Mapping[str, Any], corner: str, lines: list[str]) -
 
 
 def _rec(sheet: Canvas, p: Mapping[str, Any], corner: str) -> None:
-    x, y = _place(corner, 0.04)
+    x, y = _point(corner, 0.04)
     radius = 0.35 * p["size"]
     middle = y + (1 if corner[1] == "t" else -1) * 0.5 * p["size"]
     inward = 1 if corner[0] == "l" else -1
     sheet.disc((x + inward * radius, middle), radius, (235, 30, 30))
     anchor = f"{corner[0]}m"
-    place = (x + inward * 2.8 * radius, middle)
-    sheet.text(place, "REC", p["size"], p["ink"], face=p["face"], anchor=anchor, shadow=True)
+    point = (x + inward * 2.8 * radius, middle)
+    sheet.text(point, "REC", p["size"], p["ink"], face=p["face"], anchor=anchor, shadow=True)
 
 
 def _battery(sheet: Canvas, p: Mapping[str, Any], corner: str) -> None:
-    x, y = _place(corner, 0.04)
+    x, y = _point(corner, 0.04)
     wide, tall = 1.5 * p["size"], 0.7 * p["size"]
     left = x if corner[0] == "l" else x - wide
     top = y if corner[1] == "t" else y - tall
@@ -144,15 +144,15 @@ def _draw_logo(rng: np.random.Generator, strength: float) -> Parameters:
 def _logo(frames: Frames, p: Mapping[str, Any]) -> Frames:
     sheet = Canvas(*frames.shape[1:3])
     half = p["size"] / 2
-    x, y = _place(p["corner"], 0.04 + half)
+    x, y = _point(p["corner"], 0.04 + half)
     _BADGE_PAINTERS[p["badge"]](sheet, p, x, y, half)
     if p["banner"]:
         tall = 0.6 * p["size"]
         top = 0.03 if p["corner"][1] == "b" else 0.97 - tall
         sheet.panel((0, top, 1, top + tall), (*p["ink"], 215))
-        place = (0.5, top + tall / 2)
+        point = (0.5, top + tall / 2)
         sheet.text(
-            place, p["agency"], min(0.7 * tall, 0.09), (250, 250, 250), face=p["face"], anchor="mm"
+            point, p["agency"], min(0.7 * tall, 0.09), (250, 250, 250), face=p["face"], anchor="mm"
         )
     return lay_over(frames, [sheet] * len(frames), p["opacity"])
 
@@ -187,8 +187,8 @@ def _bug(sheet: Canvas, p: Mapping[str, Any], x: float, y: float, half: float) -
     box = (x - half, y - 0.6 * half, x + half, y + 0.6 * half)
     sheet.panel(box, p["ink"], radius=0.25 * half)
     word = p["agency"].split()[0]
-    look = {"face": p["face"], "anchor": "mm", "room": 1.8 * half}
-    sheet.text((x, y), word, 0.9 * half, (250, 250, 250), **look)
+    options = {"face": p["face"], "anchor": "mm", "room": 1.8 * half}
+    sheet.text((x, y), word, 0.9 * half, (250, 250, 250), **options)
 
 
 _BADGE_PAINTERS = {"shield": _shield, "star": _star, "seal": _seal, "bug": _bug}

@@ -49,10 +49,10 @@ _WEBCAM_PIXELS = 112
 
 
 def _draw(rng: np.random.Generator, strength: float) -> Parameters:
-    parts = pick(rng, (("chat",), ("webcam",), ("chat", "webcam"), ("chat", "webcam")))
+    shown = pick(rng, (("chat",), ("webcam",), ("chat", "webcam"), ("chat", "webcam")))
     right = bool(rng.random() < 0.5)
     return {
-        "parts": parts,
+        "parts": shown,
         "chat_width": amount(rng, strength, 0.26, 0.46),
         "chat_height": amount(rng, strength, 0.25, 0.85),
         "chat_right": right,
@@ -105,9 +105,9 @@ def _chat(sheet: Canvas, p: Mapping[str, Any], moment: float) -> None:
         colour = hue if bright else [value // 2 for value in hue]
         y = 1 - 1.25 * size * (arrived - number)
         if -size < y < 1:
-            look = {"face": p["face"], "shadow": bright, "room": 9.0}
-            box = inside.text((0.04, y), name, size, colour, **look)
-            inside.text((box[2] + 0.04, y), words, size, ink, **look)
+            options = {"face": p["face"], "shadow": bright, "room": 9.0}
+            box = inside.text((0.04, y), name, size, colour, **options)
+            inside.text((box[2] + 0.04, y), words, size, ink, **options)
     left = 1 - wide if p["chat_right"] else 0.0
     top = p["chat_top"] * (1 - tall)
     sheet.paste(inside.image, (left + wide / 2, top + tall / 2))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from pipeline.assess.statistics import cluster_variance, metrics
+from pipeline.assess.statistics import cluster_variance
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.questions import Question
+from pipeline.numbers import metrics
 
 
 def question(num_recordings=60, clips=4, seed=0, skill=1.0):

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.metrics import Ranking, auroc
 from pipeline.assess.statistics.placements import place
+from pipeline.numbers.metrics import Ranking, auroc
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from pipeline.commands import adapt
 from pipeline.commands.adapt import footage
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
+from pipeline.footage import conversion
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.learn import weights
 from pipeline.learn.model_card import CARD
@@ -107,7 +108,7 @@ def test_a_second_run_decodes_and_sees_nothing_and_gives_the_same_bytes(
     def never(*args: Any, **kwargs: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(footage, "ingest", never)
+    monkeypatch.setattr(conversion, "convert", never)
     monkeypatch.setattr(footage, "features_of_views", never)
     assert contents(adapted_to(done, [], "run.num_workers=2")) == first
 
@@ -284,7 +285,7 @@ def test_features_that_a_crash_left_in_part_are_made_again(done: Path, tmp_path:
     folder = tmp_path / "done"
     shutil.copytree(done, folder)
     before = contents(folder / "adapted" / "own")
-    kept = sorted((folder / "work" / "adapt" / "features").rglob("*.npy"))
+    kept = sorted((folder / "work" / "kept" / "adapt").glob("*/*"))
     kept[0].write_bytes(b"")
     kept[1].write_bytes(kept[1].read_bytes()[:-1])
     adapted_to(folder, [])

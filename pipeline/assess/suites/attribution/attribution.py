@@ -31,7 +31,6 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.page.mistakes import hardest
-from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.suites.attribution import heatmaps
 from pipeline.assess.suites.attribution.occlusion import (
     GRID,
@@ -41,6 +40,7 @@ from pipeline.assess.suites.attribution.occlusion import (
     explain,
     region_masks,
 )
+from pipeline.numbers.metrics import FloatArray
 from pipeline.numbers.rounding import rounded
 from pipeline.store.manifest import CLASSES
 

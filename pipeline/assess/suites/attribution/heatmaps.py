@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from pipeline.assess import previews
-from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.suites.attribution.occlusion import Effects
+from pipeline.numbers.metrics import FloatArray
 from pipeline.store.video import Frames
 
 SIZE = 2 * previews.SIZE

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from pipeline.assess.evidence import Evidence, predict_all
-from pipeline.assess.statistics.metrics import BoolArray, FloatArray
+from pipeline.numbers.metrics import BoolArray, FloatArray
 from pipeline.store import workdir
 from pipeline.store.video import Frames
 

@@ -11,7 +11,7 @@ from pipeline.assess.page import figures
 from pipeline.assess.page.figures import COLOURS, OTHER_COLOUR
 from pipeline.assess.statistics.calibration_error import Calibration
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import FloatArray
+from pipeline.numbers.metrics import FloatArray
 
 FINE = 0.1
 """A band that ends higher hides errors that would change what a reviewer does."""

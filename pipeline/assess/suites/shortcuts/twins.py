@@ -31,7 +31,6 @@ from pipeline.assess.examples import Examples, origins_shown
 from pipeline.assess.statistics import placements
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import BoolArray, IntArray
 from pipeline.assess.statistics.placements import Placed
 from pipeline.assess.statistics.questions import (
     CHANCE,
@@ -39,6 +38,7 @@ from pipeline.assess.statistics.questions import (
     WORTH_HAVING,
     judge_share,
 )
+from pipeline.numbers.metrics import BoolArray, IntArray
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE
 
 _NOTHING = Measured.unknown("no moment in both looks")

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.suites.slices import notes, pixels
 from pipeline.assess.suites.slices.notes import Slice
+from pipeline.numbers.metrics import FloatArray, IntArray
 from pipeline.store import manifest, workdir
 
 _SIDES = (240, 480, 720)

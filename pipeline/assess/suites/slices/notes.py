@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.assess.statistics.metrics import BoolArray, IntArray
+from pipeline.numbers.metrics import BoolArray, IntArray
 
 MAX_VALUES = 12
 """A key with more values is no slice but a name or a number."""

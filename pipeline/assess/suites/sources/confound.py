@@ -13,8 +13,8 @@ from pipeline.assess.evidence import Cell, Table, Verdict, text
 from pipeline.assess.examples import Examples, Texts
 from pipeline.assess.judged_sources import Pool, judged
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.questions import CHANCE
+from pipeline.numbers.metrics import FloatArray, IntArray
 from pipeline.numbers.rounding import rounded
 
 

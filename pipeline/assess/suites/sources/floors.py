@@ -37,7 +37,6 @@ from pipeline.assess.examples import MOST_SOURCES, origins_shown
 from pipeline.assess.judged_sources import Pool
 from pipeline.assess.page.forest import Estimate, forest
 from pipeline.assess.statistics.measured import Measured, as_json
-from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.statistics.placements import Placed
 from pipeline.assess.statistics.questions import (
     CHANCE,
@@ -47,6 +46,7 @@ from pipeline.assess.suites.sources import source_gaps
 from pipeline.assess.suites.sources.source_gaps import Floor, MeasuredFloor, Pair
 from pipeline.footage.collection import ORIGINS
 from pipeline.numbers.intervals import reflected_percentiles
+from pipeline.numbers.metrics import FloatArray
 from pipeline.numbers.rounding import rounded
 
 TITLE = "Floors"

@@ -16,7 +16,6 @@ import numpy as np
 from pipeline.assess.judged_sources import Pool
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.statistics.placements import Placed, place
 from pipeline.assess.statistics.questions import (
     CHANCE,
@@ -24,6 +23,7 @@ from pipeline.assess.statistics.questions import (
 )
 from pipeline.footage.collection import ORIGINS
 from pipeline.numbers.intervals import Interval, reflected_percentiles, tails
+from pipeline.numbers.metrics import FloatArray, IntArray
 from pipeline.numbers.rounding import rounded
 
 

@@ -32,7 +32,6 @@ from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.judged_sources import NOTHING_TO_RANK, Pool, judged
 from pipeline.assess.page.forest import Estimate, forest
 from pipeline.assess.statistics.measured import Measured, as_json
-from pipeline.assess.statistics.metrics import BoolArray
 from pipeline.assess.statistics.placements import Placed
 from pipeline.assess.statistics.questions import (
     ACCEPTABLE_DROP,
@@ -41,6 +40,7 @@ from pipeline.assess.statistics.questions import (
     WORTH_HAVING,
 )
 from pipeline.assess.suites.sources.confound import judge_confound
+from pipeline.numbers.metrics import BoolArray
 from pipeline.numbers.rounding import rounded
 
 TITLE = "Unseen sources"

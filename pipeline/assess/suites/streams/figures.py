@@ -17,11 +17,11 @@ from pipeline.assess.page.figures import (
     translucent,
 )
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.metrics import FloatArray
 from pipeline.assess.streaming.operating import Applied
 from pipeline.assess.suites.streams.tradeoff import Curve
 from pipeline.detect.alarm import SMOOTHINGS
 from pipeline.detect.operating_point import PER_HOURS
+from pipeline.numbers.metrics import FloatArray
 
 _RATE_TITLE = "False alerts per 1,000 hours"
 _MAX_POINTS = 200

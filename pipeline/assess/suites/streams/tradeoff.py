@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.metrics import FloatArray, IntArray
 from pipeline.assess.streaming import operating
 from pipeline.assess.streaming.assembly import Streams, delay_quantiles
 from pipeline.assess.streaming.played_clips import PlayedClips
 from pipeline.detect.alarm import Choice
+from pipeline.numbers.metrics import FloatArray, IntArray
 
 # Enough for a smooth line over the logarithm of the rate, few enough to read as a table.
 _NUM_THRESHOLDS = 24

@@ -7,7 +7,7 @@ from scipy.stats import mannwhitneyu
 from sklearn import metrics as reference
 from torchmetrics.functional import classification as torchmetrics
 
-from pipeline.assess.statistics import metrics
+from pipeline.numbers import metrics
 
 
 @pytest.fixture(params=["continuous", "tied"])
