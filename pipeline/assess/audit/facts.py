@@ -88,6 +88,8 @@ class DataFacts:
     """Files by reason."""
     unused: Mapping[str, int]
     """Clips by reason."""
+    sounds: Mapping[str, int]
+    """Clips by what there is of their sound; empty where the tables do not tell."""
     copies: Copies | None
     """None where the tables tell nothing of copies."""
     proofs: Sequence[Proof]
@@ -133,6 +135,7 @@ def _of_splits(places: Folders, parts: Sequence[JudgedSet]) -> DataFacts:
         num_variants=_counts(tables.variants["split"]),
         rejects=_counts(rejects["reason"]),
         unused=_counts(clips["unused"].filter(pc.is_null(clips["split"]))),
+        sounds=_counts(tables.clips["sound"]),
         copies=_copies(clips),
         proofs=prove(tables, places.clips, places.splits, places.models, parts),
         **_by_class(clips, SPLITS),
@@ -150,6 +153,7 @@ def _of_collections(parts: Sequence[JudgedSet]) -> DataFacts:
         num_variants={},
         rejects=_counts(files["reject"]),
         unused=_counts(clips["unused"]),
+        sounds={},
         copies=None,
         proofs=[],
         **_by_class(clips, [part.name for part in parts]),

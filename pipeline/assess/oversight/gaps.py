@@ -18,7 +18,7 @@ def gaps(data: DataFacts) -> list[str]:
     return [
         _attacks(clips, rendered),
         *_rendered(clips, rendered),
-        "There is no sound: neither clips nor the detector hold any.",
+        "The detector hears nothing: it is not given the sound that clips hold.",
         "Labels are those of the indexes that came with the footage; nobody has checked them "
         "against the pictures.",
         *_small(data),

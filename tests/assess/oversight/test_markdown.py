@@ -58,7 +58,7 @@ def test_a_block_cannot_be_ended_from_within() -> None:
 @pytest.mark.parametrize("text", EVIL)
 def test_a_heading_of_a_document_is_shown_as_text(text: str) -> None:
     gone = dict.fromkeys(("classes", "sources", "left_out", "proofs", "licences"), "")
-    data = {"num_files": 1, "num_recordings": 1, "num_clips": 1, "copies": None}
+    data = {"num_files": 1, "num_recordings": 1, "num_clips": 1, "copies": None, "sounds": {}}
     clip = {"num_frames": 16, "fps": 15.0, "size": 96}
     values = {"heading": text, "gaps": [text], "data": data, "clip": clip, "num_variants": 0}
     shown = render("datasheet.md.j2", **values, **gone)
