@@ -1,6 +1,6 @@
 """An untrained network of AudioSet, YAMNet, judges the sound that the engine `acoustics` renders.
 
-    python benchmarks/judge_sound.py --out docs/results/benchmarks/judge_sound.json
+    python benchmarks/judge_sound.py --out docs/results/benchmarks/untrained_on_sound.json
     python benchmarks/judge_sound.py --clips 60 --sounds /data/sounds --sheets sheets
 
 It was trained on recordings that people labelled, and on none of Discern's, so that what it hears
@@ -46,7 +46,8 @@ Vector = NDArray[np.float64]
 
 THRESHOLD = 0.2
 """Near the largest Youden's index on 305 public sounds, between 0.1 and 0.3."""
-CLIP_S = 25_600 / 24_000
+_CANONICAL_HZ, _JUDGED_HZ = 24_000, 16_000
+CLIP_S = 25_600 / _CANONICAL_HZ
 _LEAD_S = 0.6
 FOUND, FALSE = 0.9, 0.1
 _NOTHING = "nothing"
@@ -114,29 +115,14 @@ def draw_scene(kind: str, number: int, seed: int) -> tuple[SoundScene, str]:
     return scene, room
 
 
-def clip_of(scene: SoundScene, rng: np.random.Generator, rate_hz: int = 16_000) -> Vector:
-    """1.07 s that the event is heard in, from 0.1 to 0.6 s on."""
+def clip_of(scene: SoundScene, rng: np.random.Generator) -> Vector:
+    """1.07 s at 16 kHz that the event is heard in, from 0.1 to 0.6 s on."""
     wave = capture(scene)
-    if scene.events:
-        (event,) = scene.events
-        discharge = replace(scene, events=(replace(event, kind="blank"),))
-        heard = arrivals(discharge)[0]
-    else:
-        heard = scene.duration_s / 2
+    heard = arrivals(scene)[0] if scene.events else scene.duration_s / 2
     start = max(0, round((heard - rng.uniform(0.1, 0.6)) * RATE_HZ))
     clip = wave[start : start + round(CLIP_S * RATE_HZ)]
     # By way of the canonical rate, which ingest keeps.
-    return resampled_to(resampled(clip, 24_000), 24_000, rate_hz)
-
-
-def resampled_to(wave: Vector, rate_hz: int, wanted_hz: int) -> Vector:
-    """Samples at one rate brought to another, in float64."""
-    from math import gcd
-
-    from scipy.signal import resample_poly
-
-    common = gcd(rate_hz, wanted_hz)
-    return np.asarray(resample_poly(wave, wanted_hz // common, rate_hz // common))
+    return resampled(resampled(clip, RATE_HZ, _CANONICAL_HZ), _CANONICAL_HZ, _JUDGED_HZ)
 
 
 @cache
@@ -213,7 +199,8 @@ def read(path: Path, longest_s: float = 10.0) -> Vector:
             for frame in container.decode(stream)
             for part in mono.resample(frame)
         ]
-    return resampled_to(np.concatenate(parts), rate_hz, 16_000)[: round(longest_s * 16_000)]
+    wave = resampled(np.concatenate(parts), rate_hz, _JUDGED_HZ)
+    return wave[: round(longest_s * _JUDGED_HZ)]
 
 
 def judge_public(folder: Path) -> tuple[list[list[Cell]], float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.engines.acoustics.signals import normalised, pascal, sampled
+from pipeline.engines.acoustics.signals import RATE_HZ, normalised, pascal, sampled
 from pipeline.engines.acoustics.weapons import Weapon
 
 Vector = NDArray[np.float64]
@@ -90,6 +90,6 @@ def muzzle(rng: np.random.Generator, weapon: Weapon, distance_m: float) -> Vecto
     if weapon.is_revolver:
         gap = blast(rng, weapon.level_db + rng.uniform(*_GAP_DB), 0.2e-3, distance_m)
         # The gap's is the first, and the event is that of the muzzle.
-        early = round(rng.uniform(*_GAP_S) * 48_000)
+        early = round(rng.uniform(*_GAP_S) * RATE_HZ)
         wave[: len(wave) - early] += gap[early:]
     return wave

@@ -11,7 +11,8 @@ from pipeline.engines.acoustics.signals import RATE_HZ
 
 Vector = NDArray[np.float64]
 
-_BLOCK = 48
+BLOCK = 48
+"""Samples of a block, 1 ms, in which levels are taken."""
 _SETTLED_S = 0.05
 _WINDOW, _HOP = 960, 480
 _FLOOR_RISE_DB_S = 4.0
@@ -28,12 +29,12 @@ def envelope(wave: Vector, attack_s: float, release_s: float, settled: bool = Tr
         release_s: in which it falls by as much.
         settled: whether it begins at the level of the first 50 ms instead of at 0.
     """
-    count = -(-len(wave) // _BLOCK)
-    blocks = np.pad(wave, (0, count * _BLOCK - len(wave))).reshape(count, _BLOCK)
+    count = -(-len(wave) // BLOCK)
+    blocks = np.pad(wave, (0, count * BLOCK - len(wave))).reshape(count, BLOCK)
     levels = np.sqrt(np.mean(blocks**2, axis=1)) + 1e-9
-    rise = -np.expm1(-_BLOCK / RATE_HZ / attack_s)
-    fall = -np.expm1(-_BLOCK / RATE_HZ / release_s)
-    first = max(1, int(_SETTLED_S * RATE_HZ / _BLOCK))
+    rise = -np.expm1(-BLOCK / RATE_HZ / attack_s)
+    fall = -np.expm1(-BLOCK / RATE_HZ / release_s)
+    first = max(1, int(_SETTLED_S * RATE_HZ / BLOCK))
     held = float(np.median(levels[:first])) if settled else 0.0
     out = np.empty(count)
     for number, level in enumerate(levels.tolist()):
@@ -62,9 +63,9 @@ def limit(wave: Vector, ceiling: float, look_s: float = 0.004, release_s: float 
     """A signal that stays below a ceiling: the gain falls before a peak, and recovers after it."""
     reach = max(1, int(look_s * RATE_HZ))
     peak = ndimage.maximum_filter1d(np.abs(wave), 2 * reach + 1)
-    count = -(-len(wave) // _BLOCK)
-    tops = np.pad(peak, (0, count * _BLOCK - len(wave))).reshape(count, _BLOCK).max(axis=1)
-    fall = np.exp(-_BLOCK / RATE_HZ / release_s)
+    count = -(-len(wave) // BLOCK)
+    tops = np.pad(peak, (0, count * BLOCK - len(wave))).reshape(count, BLOCK).max(axis=1)
+    fall = np.exp(-BLOCK / RATE_HZ / release_s)
     held, out = 0.0, np.empty(count)
     for number, top in enumerate(tops.tolist()):
         held = max(top, held * fall)
@@ -99,4 +100,4 @@ def reduce_noise(wave: Vector, most_db: float) -> Vector:
 
 def _spread(gain: Vector, count: int) -> Vector:
     """Gains of blocks at every sample."""
-    return np.interp(np.arange(count), np.arange(len(gain)) * _BLOCK, gain)
+    return np.interp(np.arange(count), np.arange(len(gain)) * BLOCK, gain)

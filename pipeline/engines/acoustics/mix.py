@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import signal
 
-from pipeline.engines.acoustics.dynamics import compress, limit
+from pipeline.engines.acoustics.dynamics import BLOCK, compress, envelope, limit
 from pipeline.engines.acoustics.music import bed
 from pipeline.engines.acoustics.scene import FilmMix
 from pipeline.engines.acoustics.signals import (
@@ -26,8 +26,8 @@ from pipeline.engines.acoustics.signals import (
 
 _THRESHOLD_DB, _FULL_DB = 88.0, 112.0
 """Levels of sound at which compression begins, and that are full scale once compressed."""
-_MUSIC_DBFS = -24.0
-_LAYERS_DBFS = -7.0
+_MUSIC_DBFS, _DUCK_DBFS = -27.0, -26.0
+_LAYERS_DBFS = -6.0
 
 
 def mix(
@@ -51,10 +51,22 @@ def mix(
     if film.music_db is not None:
         rng = generator(scene_seed, "music")
         music = bed(rng, len(wave) / RATE_HZ, film.tempo_bpm)[: len(wave)]
-        wave = wave + 10 ** ((_MUSIC_DBFS + film.music_db) / 20) * music
+        wave = wave + 10 ** ((_MUSIC_DBFS + film.music_db) / 20) * ducked(music, wave)
     glue = compress(wave, 10 ** (-18 / 20), 2.0, 0.01, 0.25)
     sections = signal.butter(2, 30, "highpass", fs=RATE_HZ, output="sos")
     return limit(np.asarray(signal.sosfilt(sections, glue)), 10 ** (film.peak_dbfs / 20))
+
+
+def ducked(music: Vector, effects: Vector) -> Vector:
+    """Music that makes room for what is louder, as mixers let it, and comes back in half a second.
+
+    Args:
+        music: of RMS 1, (N,).
+        effects: in full scale, (N,); from -26 dBFS on the music gives way.
+    """
+    level = envelope(effects, 0.005, 0.5, settled=False)
+    gain = 1 / (1 + np.maximum(level / 10 ** (_DUCK_DBFS / 20) - 1, 0))
+    return music * np.interp(np.arange(len(music)), np.arange(len(gain)) * BLOCK, gain)
 
 
 def layers(rng: np.random.Generator) -> Vector:

@@ -122,7 +122,8 @@ class Space:
         return self._late_gain(distance_m, plain) * distance_m
 
     def _through_walls(self, source: Source) -> Vector:
-        outside = Space(_OUTSIDE, self.air, self.height_m, np.zeros(0)).response(source)
+        around = self.around or Space(_OUTSIDE, self.air, self.height_m, np.zeros(0))
+        outside = around.response(source)
         length = fft.next_fast_len(len(outside) + len(self.late), real=True)
         # Mass law: a wall lets less through by 6 dB an octave.
         frequency = np.fft.rfftfreq(length, 1 / RATE_HZ)

@@ -36,7 +36,7 @@ def render(scene: SoundScene, rate_hz: int = 24_000) -> NDArray[np.int16]:
         scene: what is to be heard.
         rate_hz: 8,000 to 96,000; resampled in float64 and rounded once.
     """
-    wave = resampled(capture(scene), rate_hz)
+    wave = resampled(capture(scene), RATE_HZ, rate_hz)
     count = round(scene.duration_s * rate_hz)
     wave = np.pad(wave, (0, max(0, count - len(wave))))[:count]
     return np.rint(np.clip(wave, -1, 1) * 32767).astype(np.int16)
@@ -46,7 +46,13 @@ def capture(scene: SoundScene) -> Vector:
     """What the microphone or the mix makes of a scene: (N,) in [-1, 1] at `RATE_HZ`."""
     heard = pressure(scene)
     if isinstance(scene.capture, FilmMix):
-        return mix(scene.seed, scene.capture, heard, arrivals(scene))
+        kinds = [event.kind for event in scene.events]
+        bangs = [
+            time_s
+            for time_s, kind in zip(arrivals(scene), kinds, strict=True)
+            if kind in (DISCHARGE, BLANK)
+        ]
+        return mix(scene.seed, scene.capture, heard, bangs)
     return record(generator(scene.seed, "capsule"), scene.capture, heard)
 
 
@@ -60,26 +66,23 @@ def pressure(scene: SoundScene) -> Vector:
 
 
 def arrivals(scene: SoundScene) -> list[float]:
-    """When discharges (and blanks) of a scene are first heard, in seconds, in order.
+    """When each event of a scene is first heard, in seconds from its start, in their order.
 
-    That is later than the flash by r / c, or, in front of the muzzle, by as long as the bullet's
+    That is later than the event by r / c, or, down range of a muzzle, by as long as the bullet's
     shock takes.
     """
     found = []
     for number, event in enumerate(scene.events):
-        if event.kind in (DISCHARGE, BLANK):
-            delay = _distance(event) / scene.air.speed_m_s
-            shock = _passage(scene, number, event)
-            found.append(event.time_s + min(delay, shock.delay_s if shock else delay))
-    return sorted(found)
+        delay = _distance(event) / scene.air.speed_m_s
+        shock = _passage(scene, number, event)
+        found.append(event.time_s + min(delay, shock.delay_s if shock else delay))
+    return found
 
 
-def resampled(wave: Vector, rate_hz: int) -> Vector:
-    """Samples at `RATE_HZ` brought to another rate."""
-    if rate_hz == RATE_HZ:
-        return wave
-    ratio = Fraction(rate_hz, RATE_HZ)
-    return np.asarray(signal.resample_poly(wave, ratio.numerator, ratio.denominator))
+def resampled(wave: Vector, rate_hz: int, wanted_hz: int) -> Vector:
+    """Samples (N,) at one rate brought to another, in float64."""
+    ratio = Fraction(wanted_hz, rate_hz)
+    return np.asarray(signal.resample_poly(wave, ratio.numerator, ratio.denominator), np.float64)
 
 
 def _add_event(

@@ -133,7 +133,7 @@ ROOMS = {
     room.name: room
     for room in (
         # A field ends somewhere, at trees or a slope.
-        Room("field", 0.9, ground=0.5, scattering=0.12, facades=(Facade(30, 70, 0.25),)),
+        Room("field", 1.0, ground=0.5, scattering=0.13),
         Room("wood", 0.9, ground=0.4, scattering=0.16),
         Room("range", 0.8, ground=0.6, scattering=0.14, facades=(Facade(0, 24, 0.5),)),
         Room("street", 0.95, ground=0.92, scattering=0.3, facades=_street(18)),

@@ -106,7 +106,7 @@ class FilmMix:
     ratio: float = 6.0
     """By how much levels above the threshold are compressed, 2 to 20."""
     music_db: float | None = None
-    """Level of the music under the dialogue, -30 to 10 dB; None for none."""
+    """Level of the music, -20 to 10 dB re -27 dBFS, until it gives way; None for none."""
     tempo_bpm: float = 90.0
     """Of the music, 50 to 170."""
     peak_dbfs: float = -1.0
