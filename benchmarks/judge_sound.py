@@ -32,11 +32,11 @@ from numpy.typing import NDArray
 from outcome import Cell, Outcome, Table, write
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from pipeline.engines.acoustics import microphone
+from pipeline.engines.acoustics import ambience, microphone
 from pipeline.engines.acoustics.air import Air
 from pipeline.engines.acoustics.render import arrivals, capture, resampled
 from pipeline.engines.acoustics.room import ROOMS
-from pipeline.engines.acoustics.scene import Ambience, FilmMix, SoundEvent, SoundScene
+from pipeline.engines.acoustics.scene import FilmMix, SoundEvent, SoundScene
 from pipeline.engines.acoustics.signals import RATE_HZ, generator
 from pipeline.engines.acoustics.sources import FIREWORKS, KINDS
 from pipeline.engines.acoustics.weapons import WEAPONS
@@ -95,14 +95,7 @@ def draw_scene(kind: str, number: int, seed: int) -> tuple[SoundScene, str]:
         weapon=weapon,
         duration_s=1.2,
     )
-    indoors = room not in _OUTDOORS
-    ambience = Ambience(
-        hush_db=rng.uniform(30, 55) if indoors else rng.uniform(40, 65),
-        wind_m_s=0.0 if indoors or rng.random() < 0.5 else rng.uniform(0.5, 4),
-        hum_db=rng.uniform(30, 50) if indoors and rng.random() < 0.5 else 0.0,
-        babble_db=rng.uniform(40, 55) if rng.random() < 0.2 else 0.0,
-        cloth=rng.uniform(0, 0.6) if rng.random() < 0.4 else 0.0,
-    )
+    surroundings = ambience.draw(rng, ROOMS[room])
     scene = SoundScene(
         duration_s=_LEAD_S + away / 340 + 2.2,
         seed=(seed, number),
@@ -110,7 +103,7 @@ def draw_scene(kind: str, number: int, seed: int) -> tuple[SoundScene, str]:
         capture=microphone.draw(rng, "body"),
         room=ROOMS[room],
         air=Air(rng.uniform(-5, 32), rng.uniform(25, 90)),
-        ambience=ambience,
+        ambience=surroundings,
     )
     return scene, room
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.engines.acoustics.room import Room
 from pipeline.engines.acoustics.scene import Ambience, Gait, SoundScene
 from pipeline.engines.acoustics.signals import (
     RATE_HZ,
@@ -50,6 +51,25 @@ def ambience(scene: SoundScene) -> Vector:
     if said.cloth > 0:
         total += cloth(generator(seed, "cloth"), count, said)
     return total
+
+
+def draw(rng: np.random.Generator, room: Room, gait: Gait | None = None) -> Ambience:
+    """What a room or an open place may sound like, of 30 to 65 dB, in half of the open with wind.
+
+    Args:
+        rng: draws it.
+        room: indoors nothing blows, machines hum in half of the rooms.
+        gait: of who wears the microphone; in four of ten their clothes are heard.
+    """
+    indoors = room.size_m is not None
+    return Ambience(
+        hush_db=rng.uniform(30, 55) if indoors else rng.uniform(40, 65),
+        wind_m_s=0.0 if indoors or rng.random() < 0.5 else rng.uniform(0.5, 4),
+        hum_db=rng.uniform(30, 50) if indoors and rng.random() < 0.5 else 0.0,
+        babble_db=rng.uniform(40, 55) if rng.random() < 0.2 else 0.0,
+        cloth=rng.uniform(0, 0.6) if rng.random() < 0.4 else 0.0,
+        gait=gait or Gait(),
+    )
 
 
 def hush(rng: np.random.Generator, count: int) -> Vector:

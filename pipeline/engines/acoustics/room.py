@@ -135,7 +135,7 @@ ROOMS = {
         # A field ends somewhere, at trees or a slope.
         Room("field", 1.0, ground=0.5, scattering=0.13),
         Room("wood", 0.9, ground=0.4, scattering=0.16),
-        Room("range", 0.8, ground=0.6, scattering=0.14, facades=(Facade(0, 24, 0.5),)),
+        Room("outdoor_range", 0.8, ground=0.6, scattering=0.14, facades=(Facade(0, 24, 0.5),)),
         Room("street", 0.95, ground=0.92, scattering=0.3, facades=_street(18)),
         Room(
             "courtyard",
@@ -156,4 +156,4 @@ ROOMS = {
     )
 }
 ROOMS["vehicle"] = Room("vehicle", 0.08, (1.5, 2.4, 1.2), around=ROOMS["street"])
-"""Common places by name."""
+"""Common places by name; those of the ray tracer's scenes have the name of their plan's kind."""

@@ -5,6 +5,7 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
+from pipeline.engines.acoustics.ambience import draw
 from pipeline.engines.acoustics.render import arrivals, pressure, render
 from pipeline.engines.acoustics.room import ROOMS, Room
 from pipeline.engines.acoustics.scene import (
@@ -130,3 +131,18 @@ def test_music_lies_under_a_film_everywhere() -> None:
     assert rms(render(quiet).astype(float)) < 30
     parts = [rms(part.astype(float)) for part in np.array_split(music, 6)]
     assert min(parts) > 300
+
+
+def test_a_place_is_drawn_that_fits_its_room() -> None:
+    drawn = {
+        name: [draw(np.random.default_rng(seed), room) for seed in range(40)]
+        for name, room in ROOMS.items()
+    }
+    assert drawn["street"][0] == draw(np.random.default_rng(0), ROOMS["street"])
+    assert not any(one.wind_m_s for one in drawn["room"])
+    assert not any(one.hum_db for one in drawn["field"])
+    assert 0.3 < np.mean([one.wind_m_s > 0 for one in drawn["field"]]) < 0.7
+    assert all(30 <= one.hush_db <= 65 for some in drawn.values() for one in some)
+    assert np.mean([one.hush_db for one in drawn["street"]]) > 8 + np.mean(
+        [one.hush_db for one in drawn["hall"]]
+    )
