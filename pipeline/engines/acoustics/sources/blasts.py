@@ -125,23 +125,25 @@ def engine(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> li
 
 def whip(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> list[Emission]:
     """A whip: a loop that outruns sound sends a short N-wave, after the swish of the thong."""
-    length, peak = rng.uniform(0.08e-3, 0.25e-3), pascal(rng.uniform(106, 122))
+    length, peak = rng.uniform(0.08e-3, 0.25e-3), pascal(rng.uniform(102, 116))
     crack = normalised(sampled(partial(n_wave, length_s=length, rise_s=1e-5), 0.005), peak)
     swish = burst(rng, 0.35, 0.2, 500, 5000, 0.2)
-    swish = pascal(74) * np.flip(swish) * np.linspace(0, 1, len(swish)) ** 2
-    return [Emission(swish, -0.3), Emission(crack)]
+    swish = pascal(82) * np.flip(swish) * np.linspace(0, 1, len(swish)) ** 2
+    # The loop runs on and cracks once more, weaker, before the thong falls slack.
+    again = Emission(crack * rng.uniform(0.2, 0.5), rng.uniform(2e-3, 9e-3))
+    return [Emission(swish, -0.3), Emission(crack), again]
 
 
 def nail_gun(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> list[Emission]:
     """A pneumatic nail gun: the driver strikes wood, air escapes, the piston returns."""
-    board = struck(rng, 0.2, 110, 3500, 0.012, 26)
-    knock = burst(rng, 0.2, 0.005, 250, 5000, 6e-4)
-    air = burst(rng, 0.3, rng.uniform(0.02, 0.05), 1200, 11000, 6e-3)
-    peak = pascal(rng.uniform(106, 116))
+    board = struck(rng, 0.2, 90, 2400, 0.014, 30)
+    knock = burst(rng, 0.2, 0.006, 250, 2500, 2.5e-3)
+    air = burst(rng, 0.3, rng.uniform(0.03, 0.07), 1500, 11000, 8e-3)
+    peak = pascal(rng.uniform(102, 112))
     back = struck(rng, 0.08, 900, 6000, 5e-3, 14)
     return [
-        Emission(peak * (0.6 * board + 0.4 * knock)),
-        Emission(0.45 * peak * air, 0.006),
+        Emission(peak * (0.7 * board + 0.3 * knock)),
+        Emission(0.35 * peak * air, 0.01),
         Emission(0.2 * peak * back, rng.uniform(0.03, 0.06)),
     ]
 

@@ -44,9 +44,9 @@ def rack(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> list
 
 def magazine(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> list[Emission]:
     """A magazine that is taken out and another pushed in."""
-    out = Emission(_click(rng, 0.2))
-    slid = Emission(0.05 * burst(rng, 0.4, 0.06, 900, 5000, 0.03), rng.uniform(0.05, 0.2))
-    pushed = Emission(_click(rng, rng.uniform(0.3, 0.9)), rng.uniform(0.5, 1.1))
+    out = Emission(_click(rng, 0.12))
+    slid = Emission(0.03 * burst(rng, 0.4, 0.06, 900, 5000, 0.03), rng.uniform(0.05, 0.2))
+    pushed = Emission(_click(rng, rng.uniform(0.15, 0.5)), rng.uniform(0.5, 1.1))
     return [out, slid, pushed]
 
 
@@ -67,13 +67,13 @@ def _fired(rng: np.random.Generator, weapon: Weapon, distance_m: float) -> list[
 
 def _click(rng: np.random.Generator, peak_pa: float) -> Vector:
     """Steel on steel in a hand: modes of 1.2 to 8 kHz, soon damped, after a dull knock."""
-    ring = struck(rng, 0.06, 1200, 8000, rng.uniform(4e-3, 1.2e-2), 16)
-    knock = burst(rng, 0.06, rng.uniform(1.5e-3, 4e-3), 350, 4000, rng.uniform(8e-4, 2e-3))
+    ring = struck(rng, 0.1, 1200, 8000, rng.uniform(8e-3, 2e-2), 16)
+    knock = burst(rng, 0.1, rng.uniform(1.5e-3, 4e-3), 350, 4000, rng.uniform(8e-4, 2e-3))
     return peak_pa * (0.7 * ring + 0.4 * knock)
 
 
 def _rack(rng: np.random.Generator, delay_s: float) -> list[Emission]:
-    back, forth = rng.uniform(0.2, 0.6), rng.uniform(0.3, 1.0)
+    back, forth = rng.uniform(0.1, 0.35), rng.uniform(0.15, 0.5)
     between = rng.uniform(0.09, 0.22)
     slide = 0.05 * burst(rng, 0.3, 0.05, 1200, 6000, 0.03)
     return [

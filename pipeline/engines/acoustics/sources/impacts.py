@@ -46,7 +46,7 @@ def clap(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> list
 
 
 def _palms(rng: np.random.Generator) -> Vector:
-    peak, cavity = pascal(rng.uniform(88, 100)), rng.uniform(600, 1800)
+    peak, cavity = pascal(rng.uniform(84, 98)), rng.uniform(600, 1800)
     soft, lasts = rng.uniform(1e-3, 2.5e-3), rng.uniform(3e-3, 7e-3)
     wave = burst(rng, 0.08, lasts, 0.6 * cavity, 1.8 * cavity, soft)
     wave += 0.35 * burst(rng, 0.08, 0.6 * lasts, 500, 5500, soft)
@@ -135,7 +135,7 @@ def ricochet(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> 
     """A bullet that strikes steel or earth at a target: a ping or a thud."""
     if rng.random() < 0.5:
         ring = struck(rng, 0.8, 500, 8000, rng.uniform(0.06, 0.25), 12)
-        return [Emission(pascal(rng.uniform(98, 110)) * ring)]
-    thud = burst(rng, 0.3, rng.uniform(0.012, 0.03), 100, 2200, 1e-3)
+        return [Emission(pascal(rng.uniform(94, 108)) * ring)]
+    thud = burst(rng, 0.3, rng.uniform(0.012, 0.03), 100, 1600, 2.5e-3)
     dirt = 0.2 * burst(rng, 0.3, 0.06, 1500, 7000, 0.02)
-    return [Emission(pascal(rng.uniform(90, 102)) * (thud + dirt))]
+    return [Emission(pascal(rng.uniform(84, 98)) * (thud + dirt))]
