@@ -274,10 +274,10 @@ def main() -> None:
             Outcome(
                 Path(__file__).name,
                 f"{arguments.clips} clips of 1.07 s a kind ({_MORE} times as many discharges), in "
-                "every room in turn, by drawn "
-                "microphones of body cameras; the score is YAMNet's largest of its five classes "
-                f"of firearms, the threshold {threshold}. Firecrackers, balloons, bursting bags and "
-                "whips are blast waves as a muzzle's is, and score like it.",
+                "every room in turn, by drawn microphones of body cameras. The score is YAMNet's "
+                f"largest of its five classes of firearms, the threshold {threshold}. "
+                "Firecrackers, balloons, bursting bags and whips are blast waves as a muzzle's "
+                "is, and score like it.",
                 tables,
             ),
         )

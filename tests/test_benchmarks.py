@@ -84,6 +84,19 @@ def test_an_untrained_network_hears_discharges_and_no_doors(tmp_path: Path) -> N
     assert [row[0] for row in first["rows"]] == [*kinds[1:], "discharge, film mix"]
 
 
+def test_a_spectrogram_shows_a_tone_where_it_is() -> None:
+    from sound_sheets import spectrogram
+
+    time_s = np.arange(24_000) / 24_000
+    tone = np.where(time_s > 0.5, np.sin(2 * np.pi * 9000 * time_s), 0.0)
+    shown = spectrogram((20_000 * tone).astype(np.int16), "")
+    assert shown.shape == (150, 240, 3)
+    bright = shown[:120].sum(axis=2, dtype=int)
+    # 9 of 12 kHz, a quarter from the top, in the second half.
+    assert bright[20:, 130:].max(axis=1).argmax() + 20 == pytest.approx(30, abs=3)
+    assert bright[20:, :110].max() < 0.5 * bright[20:, 130:].max()
+
+
 @pytest.mark.slow
 def test_no_mutant_and_no_attack_stops_an_ingest_or_gets_lost() -> None:
     assert "faults: none" in run("fuzz_ingest.py", "--mutants", "96")

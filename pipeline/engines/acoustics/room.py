@@ -135,7 +135,7 @@ ROOMS = {
         # A field ends somewhere, at trees or a slope.
         Room("field", 1.0, ground=0.5, scattering=0.13),
         Room("wood", 0.9, ground=0.4, scattering=0.16),
-        Room("outdoor_range", 0.8, ground=0.6, scattering=0.14, facades=(Facade(0, 24, 0.5),)),
+        Room("outdoor_range", 0.8, ground=0.6, scattering=0.14, facades=(Facade(0, 24, 0.3),)),
         Room("street", 0.95, ground=0.92, scattering=0.3, facades=_street(18)),
         Room(
             "courtyard",

@@ -38,7 +38,8 @@ def rms(pressure: Vector) -> float:
 def generator(seed: Sequence[int], *names: str | int) -> np.random.Generator:
     """The generator of one concern, independent of all others: what others draw changes nothing."""
     parts = [zlib.crc32(name.encode()) if isinstance(name, str) else name for name in names]
-    return np.random.default_rng([*seed, *parts])
+    # Lengths first: numpy takes lists that differ by zeros at their end for the same.
+    return np.random.default_rng([len(seed), len(parts), *seed, *parts])
 
 
 def num_samples(duration_s: float) -> int:

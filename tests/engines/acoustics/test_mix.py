@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from pipeline.engines.acoustics.mix import ducked, layers, mix
+from pipeline.engines.acoustics.music import bed
+from pipeline.engines.acoustics.scene import FilmMix
+from pipeline.engines.acoustics.signals import RATE_HZ, pascal, rms
+
+SEED = (4, 1)
+
+
+def test_a_mix_brings_a_whisper_and_a_bang_together_below_its_ceiling() -> None:
+    rng = np.random.default_rng(0)
+    pressure = pascal(60) * rng.standard_normal(2 * RATE_HZ)
+    pressure[RATE_HZ : RATE_HZ + 48] += pascal(160)
+    found = mix(SEED, FilmMix(layers=False, peak_dbfs=-3.0), pressure, [])
+    assert found.shape == pressure.shape
+    assert np.abs(found).max() <= 10 ** (-3 / 20)
+    quiet, loud = rms(found[: RATE_HZ // 2]), np.abs(found[RATE_HZ : RATE_HZ + 480]).max()
+    # 100 dB apart in the world, and less than half of that in the mix.
+    assert 20 < 20 * np.log10(loud / quiet) < 60
+
+
+def test_layers_lie_where_a_discharge_is_heard() -> None:
+    silence = np.zeros(2 * RATE_HZ)
+    found = mix(SEED, FilmMix(), silence, [0.7])
+    assert not found[: round(0.69 * RATE_HZ)].any()
+    assert np.abs(found[round(0.7 * RATE_HZ) : round(0.75 * RATE_HZ)]).max() > 0.1
+    one = layers(np.random.default_rng(0))
+    power = np.abs(np.fft.rfft(one, RATE_HZ * 2)) ** 2
+    assert power[:300].sum() > 0.3 * power.sum()
+
+
+def test_music_gives_way_and_comes_back() -> None:
+    music, effects = np.ones(4 * RATE_HZ), np.zeros(4 * RATE_HZ)
+    effects[RATE_HZ : RATE_HZ + 4800] = 0.8
+    found = ducked(music, effects)
+    assert found[: RATE_HZ - 100] == pytest.approx(1)
+    assert found[RATE_HZ + 4000] < 0.2
+    assert found[-1] == pytest.approx(1, abs=0.05)
+
+
+def test_music_has_its_tempo_and_never_stops() -> None:
+    wave = bed(np.random.default_rng(3), 8.0, 120.0)
+    assert wave.shape == (8 * RATE_HZ,)
+    assert rms(wave) == pytest.approx(1)
+    parts = [rms(part) for part in np.array_split(wave, 32)]
+    assert min(parts) > 0.2
+    # Beats of 0.5 s: what is loud comes again after it.
+    level = np.array([rms(part) for part in np.array_split(wave, 400)])
+    level = level - level.mean()
+    again = np.correlate(level, level, "full")[len(level) :]
+    assert 20 + again[20:30].argmax() == pytest.approx(24, abs=1)
+    other = bed(np.random.default_rng(4), 8.0, 120.0)
+    assert not np.allclose(wave, other)
