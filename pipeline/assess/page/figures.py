@@ -41,10 +41,7 @@ def dots(groups: Mapping[str, Sequence[tuple[str, Measured]]], x_title: str, cha
         traces.append(interval_markers(group, COLOURS[number], placed))
     layout = rows_layout(x_title, order, rows_each=0.8 + 0.3 * len(groups))
     layout["xaxis"] |= {"tickformat": ".2f"}
-    layout["shapes"] = [
-        {"type": "line", "x0": chance, "x1": chance, "y0": 0, "y1": 1, "yref": "paper"}
-        | {"line": {"dash": "dot", "width": 1.5, "color": OTHER_COLOUR}}
-    ]
+    layout["shapes"] = [reference(chance)]
     return {"data": traces, "layout": layout}
 
 
@@ -54,18 +51,11 @@ def strengths(
     """Curves over strengths at the values of `ticks`: the first in `COLOURS`, the others grey."""
     traces = []
     for number, (name, values) in enumerate(curves.items()):
-        colour = COLOURS[number] if number < len(COLOURS) else OTHER_COLOUR
-        trace = {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "x": numbers(ticks.values()),
-            "y": numbers(values),
-            "line": {"color": colour, "width": 2.5 if number < len(COLOURS) else 1},
-            "name": escaped(name),
-            "showlegend": number < len(COLOURS),
-            "hovertemplate": f"{escaped(name)}: %{{y:.3f}}<extra></extra>",
-        }
-        traces.append(trace)
+        is_first = number < len(COLOURS)
+        colour = COLOURS[number] if is_first else OTHER_COLOUR
+        trace = line(name, ticks.values(), values, colour, f"{escaped(name)}: %{{y:.3f}}")
+        trace["line"]["width"] = 2.5 if is_first else 1
+        traces.append(trace | {"mode": "lines+markers", "showlegend": is_first})
     layout = base_layout("Strength of the edit", y_title)
     layout["xaxis"] |= {
         "tickvals": list(ticks.values()),
@@ -76,13 +66,61 @@ def strengths(
     return {"data": traces[::-1], "layout": layout | {"legend": layout["legend"] | _REVERSED}}
 
 
-def reach(found: Measured, end: float | None) -> float:
-    """Return how far an end of the interval lies from the value; 0 without an interval."""
-    return 0.0 if end is None else rounded(abs(end - found.known))
+def line(name: str, x: Any, y: Any, colour: str, hover: str) -> Spec:
+    """A line through points x, y; `hover` is a template of Plotly's."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": numbers(x),
+        "y": numbers(y),
+        "line": {"color": colour, "width": 2.5},
+        "name": escaped(name),
+        "hovertemplate": f"{hover}<extra></extra>",
+    }
+
+
+def band(x: Any, low: Any, high: Any, colour: str) -> Spec:
+    """The area between two lines over the same x, behind the line that it belongs to."""
+    return {
+        "x": numbers([*x, *x[::-1]]),
+        "y": numbers([*high, *low[::-1]]),
+        "fill": "toself",
+        "fillcolor": translucent(colour),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "mode": "lines",
+    }
+
+
+def reliability(lines: Sequence[Spec], x_title: str, y_title: str) -> Spec:
+    """What was said against what was so, in shares; beside any lines stands the perfect one."""
+    diagonal = {
+        "x": [0, 1],
+        "y": [0, 1],
+        "mode": "lines",
+        "line": {"dash": "dot", "width": 1.5, "color": OTHER_COLOUR},
+        "name": "perfect",
+        "hoverinfo": "skip",
+    }
+    layout = base_layout(x_title, y_title)
+    for axis in ("xaxis", "yaxis"):
+        layout[axis] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
+    return {"data": [diagonal, *lines] if lines else [], "layout": layout}
+
+
+def reference(x: float) -> Spec:
+    """A dotted line upwards at the value that others are held against."""
+    where = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
+    return where | {"line": {"dash": "dot", "width": 1.5, "color": OTHER_COLOUR}}
 
 
 def interval_markers(name: str, colour: str, rows: Sequence[tuple[float, str, Measured]]) -> Spec:
     """Points with their intervals at rows (position, name, what was found)."""
+
+    def reach(found: Measured, end: float | None) -> float:
+        return 0.0 if end is None else rounded(abs(end - found.known))
+
     return {
         "type": "scatter",
         "mode": "markers",

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.assess.examples import Examples
+from pipeline.assess.page import figures
 from pipeline.assess.page.figures import (
     OTHER_COLOUR,
     Spec,
+    band,
     base_layout,
-    escaped,
     interval_markers,
     numbers,
     rows_layout,
-    translucent,
 )
 from pipeline.assess.statistics import curves
 from pipeline.assess.statistics.bootstrap import Bootstrap
@@ -54,17 +54,8 @@ def receiver_operating(series: Sequence[Series], bootstrap: Bootstrap) -> Spec:
         lowest = min(lowest, fewest)
         grid = np.geomspace(fewest, 1.0, 60)
         rates, low, high = curves.tpr_band(question, grid, bootstrap)
-        band = {
-            "x": numbers([*grid, *grid[::-1]]),
-            "y": numbers([*high, *low[::-1]]),
-            "fill": "toself",
-            "fillcolor": translucent(one.colour),
-            "line": {"width": 0},
-            "hoverinfo": "skip",
-            "showlegend": False,
-            "mode": "lines",
-        }
-        traces += [band, _line(one, grid, rates, "%{y:.1%} found at %{x:.2%} false alarms")]
+        hover = "%{y:.1%} found at %{x:.2%} false alarms"
+        traces += [band(grid, low, high, one.colour), _line(one, grid, rates, hover)]
     layout = base_layout("False alarms (share of other footage)", "Found (share of shootings)")
     ticks = [tick for tick in _FPR_TICKS if tick >= lowest / 3]
     layout["xaxis"] |= {
@@ -98,25 +89,13 @@ def precision_recall(series: Sequence[Series]) -> Spec:
 
 def reliability(series: Sequence[Series], num_bins: int) -> Spec:
     """Draw the probabilities given against the shares of shootings found."""
-    diagonal = {
-        "x": [0, 1],
-        "y": [0, 1],
-        "mode": "lines",
-        "line": {"dash": "dot", "width": 1.5, "color": OTHER_COLOUR},
-        "name": "perfect",
-        "hoverinfo": "skip",
-    }
-    traces: list[Spec] = []
+    traces = []
     for one in series:
-        if not one.has_both:
-            continue
-        bins = curves.reliability(questions(one.examples)["shooting"], num_bins)
-        trace = _line(one, bins.predicted, bins.observed, "said %{x:.1%}, was %{y:.1%}")
-        traces.append(trace | {"mode": "lines+markers", "marker": {"size": 8}})
-    layout = base_layout("Score given", "Share that were real shootings")
-    for axis in ("xaxis", "yaxis"):
-        layout[axis] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
-    return {"data": [diagonal, *traces] if traces else [], "layout": layout}
+        if one.has_both:
+            bins = curves.reliability(questions(one.examples)["shooting"], num_bins)
+            trace = _line(one, bins.predicted, bins.observed, "said %{x:.1%}, was %{y:.1%}")
+            traces.append(trace | {"mode": "lines+markers", "marker": {"size": 8}})
+    return figures.reliability(traces, "Score given", "Share that were real shootings")
 
 
 def scores(one: Series) -> Spec:
@@ -198,12 +177,4 @@ def _sources_by_origin(one: Series) -> list[str]:
 
 
 def _line(one: Series, x: Any, y: Any, hover: str) -> Spec:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": numbers(x),
-        "y": numbers(y),
-        "line": {"color": one.colour, "width": 2.5},
-        "name": escaped(one.name),
-        "hovertemplate": f"{hover}<extra></extra>",
-    }
+    return figures.line(one.name, x, y, one.colour, hover)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Figure, Spec, State, Table, count, measured, text
 from pipeline.assess.page import figures
-from pipeline.assess.page.figures import COLOURS, OTHER_COLOUR
+from pipeline.assess.page.figures import COLOURS
 from pipeline.assess.statistics.calibration_error import Calibration
 from pipeline.assess.statistics.measured import Measured
 from pipeline.numbers.metrics import FloatArray
@@ -66,72 +66,34 @@ class Curve:
 def reliability_figure(name: str, wholes: Sequence[Finding]) -> Figure:
     """A reliability diagram of one question, a line a part."""
     shown = [one for one in wholes if one.question == name and one.found.bins]
+    parts = [one.part for one in wholes if one.question == name]
     traces: list[Spec] = []
-    if shown:
-        traces.append(
-            {
-                "x": [0, 1],
-                "y": [0, 1],
-                "mode": "lines",
-                "line": {"dash": "dot", "width": 1.5, "color": OTHER_COLOUR},
-                "name": "perfect",
-                "hoverinfo": "skip",
-            }
-        )
     for one in shown:
-        number = [other.part for other in wholes if other.question == name].index(one.part)
-        colour, bins = COLOURS[number % len(COLOURS)], one.found.bins
-        traces.append(_chance_band(bins, colour))
-        traces.append(
-            {
-                "type": "scatter",
+        colour, bins = COLOURS[parts.index(one.part) % len(COLOURS)], one.found.bins
+        hover = "said %{x:.1%}, was %{y:.1%}, %{text}"
+        traces += [
+            figures.band(bins["said"], bins["null_low"], bins["null_high"], colour),
+            figures.line(one.part, bins["said"], bins["was"], colour, hover)
+            | {
                 "mode": "lines+markers",
-                "x": figures.numbers(bins["said"]),
-                "y": figures.numbers(bins["was"]),
                 "text": [f"{int(n):,} examples" for n in bins["num_examples"]],
-                "line": {"color": colour, "width": 2.5},
                 "marker": {"size": 8, "color": colour},
-                "name": figures.escaped(one.part),
-                "hovertemplate": "said %{x:.1%}, was %{y:.1%}, %{text}<extra></extra>",
-            }
-        )
-    layout = figures.base_layout(f"{ASKED[name]} given", "Share that were so")
-    for axis in ("xaxis", "yaxis"):
-        layout[axis] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
+            },
+        ]
     return Figure(
         f"Reliability of {ASKED[name]}",
-        {"data": traces, "layout": layout},
+        figures.reliability(traces, f"{ASKED[name]} given", "Share that were so"),
         "Points on the dotted line mean what they say; below it, the detector says too much. "
         "The shaded band is where a perfectly calibrated "
         "detector's points would lie by chance.",
     )
 
 
-def _chance_band(bins: Mapping[str, FloatArray], colour: str) -> Spec:
-    return {
-        "x": figures.numbers([*bins["said"], *bins["said"][::-1]]),
-        "y": figures.numbers([*bins["null_high"], *bins["null_low"][::-1]]),
-        "mode": "lines",
-        "fill": "toself",
-        "fillcolor": figures.translucent(colour),
-        "line": {"width": 0},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
-
-
 def abstention_figure(curves: Sequence[Curve]) -> Figure:
     """Risk against coverage, a line a part."""
+    hover = "answering %{x:.0%}, %{y:.1%} are wrong"
     traces = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": figures.numbers(one.coverage),
-            "y": figures.numbers(one.risk),
-            "line": {"color": COLOURS[i % len(COLOURS)], "width": 2.5},
-            "name": figures.escaped(one.part),
-            "hovertemplate": "answering %{x:.0%}, %{y:.1%} are wrong<extra></extra>",
-        }
+        figures.line(one.part, one.coverage, one.risk, COLOURS[i % len(COLOURS)], hover)
         for i, one in enumerate(curves)
     ]
     layout = figures.base_layout("Coverage: share it answers itself", "Risk: share wrong of these")

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.assess.page import figures
 from pipeline.assess.page.figures import (
     COLOURS,
     OTHER_COLOUR,
     Spec,
     base_layout,
-    escaped,
     numbers,
     translucent,
 )
@@ -38,7 +38,7 @@ def missed(
     traces: list[Spec] = []
     for curve, colour in zip(curves, COLOURS, strict=False):
         x = _rates(curve, hours)
-        traces.append(_band(x, curve.missed_low, curve.missed_high, colour))
+        traces.append(figures.band(x, curve.missed_low, curve.missed_high, colour))
         traces.append(
             _line(curve, x, curve.missed, colour, "%{y:.1%} missed")
             | {"customdata": _bounds(curve)}
@@ -62,7 +62,7 @@ def delays(curves: Sequence[Curve], hours: float, cost: float | None) -> Spec | 
         bounded = known & np.isfinite(curve.median_high_s)
         if bounded.any():
             low, high = curve.median_low_s[bounded], curve.median_high_s[bounded]
-            traces.append(_band(x[bounded], low, high, colour))
+            traces.append(figures.band(x[bounded], low, high, colour))
         if known.any():
             line = _line(curve, x[known], curve.median_s[known], colour, "half alert in %{y:.1f} s")
             traces.append(line | {"customdata": _bounds(curve, known)})
@@ -91,23 +91,15 @@ def survival(
         if not applied.delays_s.size:
             continue
         seconds, share, low, high = _unalerted(applied, bootstrap)
-        step = {"shape": "hv", "width": 2.5, "color": colour}
-        traces.append(
-            _band(
-                np.repeat(seconds, 2)[1:], np.repeat(low, 2)[:-1], np.repeat(high, 2)[:-1], colour
-            )
+        steps, lows, highs = (
+            np.repeat(seconds, 2)[1:],
+            np.repeat(low, 2)[:-1],
+            np.repeat(high, 2)[:-1],
         )
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": numbers(seconds),
-                "y": numbers(share),
-                "line": step,
-                "name": escaped(name),
-                "hovertemplate": "%{y:.1%} without an alert after %{x:.1f} s<extra></extra>",
-            }
-        )
+        hover = "%{y:.1%} without an alert after %{x:.1f} s"
+        line = figures.line(name, seconds, share, colour, hover)
+        line["line"]["shape"] = "hv"
+        traces += [figures.band(steps, lows, highs, colour), line]
         rows += list(zip([name] * seconds.size, seconds, share, low, high, strict=True))
     layout = base_layout("Seconds since the shooting started", "Without an alert yet")
     layout["xaxis"] |= {"range": [0, 1.05 * max([row[1] for row in rows], default=1.0)]}
@@ -205,16 +197,9 @@ def _point(point: Applied, hours: float) -> Spec:
 
 
 def _line(curve: Curve, x: FloatArray, y: FloatArray, colour: str, hover: str) -> Spec:
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "x": numbers(x),
-        "y": numbers(y),
-        "line": {"color": colour, "width": 2.5},
-        "marker": {"size": 5},
-        "name": SMOOTHINGS[curve.smoothing],
-        "hovertemplate": f"{hover}<br>%{{customdata}}<extra></extra>",
-    }
+    said = f"{hover}<br>%{{customdata}}"
+    line = figures.line(SMOOTHINGS[curve.smoothing], x, y, colour, said)
+    return line | {"mode": "lines+markers", "marker": {"size": 5}}
 
 
 def _bounds(curve: Curve, known: Any = slice(None)) -> list[str]:
@@ -224,16 +209,3 @@ def _bounds(curve: Curve, known: Any = slice(None)) -> list[str]:
         f"{events} false alerts, {low:,.0f} to {high:,.0f} per 1,000 h<br>threshold {threshold:.3f}"
         for threshold, events, low, high in zip(*(c[known] for c in columns), strict=True)
     ]
-
-
-def _band(x: FloatArray, low: FloatArray, high: FloatArray, colour: str) -> Spec:
-    return {
-        "x": numbers([*x, *x[::-1]]),
-        "y": numbers([*high, *low[::-1]]),
-        "fill": "toself",
-        "fillcolor": translucent(colour),
-        "line": {"width": 0},
-        "hoverinfo": "skip",
-        "showlegend": False,
-        "mode": "lines",
-    }
