@@ -15,6 +15,7 @@ from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.foreign import Limits
 from pipeline.footage.listing import Collection, Listed
 from pipeline.footage.remedies import remedy
+from pipeline.footage.sound import Track
 from pipeline.footage.windows import Window
 from pipeline.store.shards import ShardWriter
 
@@ -39,6 +40,7 @@ FILE = Canonical(
     marks=("interlaced",),
     cuts_s=(0.5,),
     dropped=(Dropped(2.0, 2.5, "too_short"),),
+    track=Track("aac", 48_000, 2),
     windows=(replace(WINDOW, start_frame=0), WINDOW),
 )
 

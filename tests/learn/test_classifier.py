@@ -53,7 +53,7 @@ def test_batches_are_altered_by_their_place_in_training() -> None:
     torch.nn.init.normal_(module.network.head.weight)
     module.eval()
     loss, again = module.loss(batch()), module.loss(batch())
-    elsewhere = module.loss(batch()._replace(places=torch.arange(4) + 4))
+    elsewhere = module.loss(batch()._replace(positions=torch.arange(4) + 4))
     assert loss == again != elsewhere
 
 

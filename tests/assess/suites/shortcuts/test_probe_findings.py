@@ -25,7 +25,10 @@ def places(folder: Path, **cues: np.ndarray) -> Folders:
     for cue, features in cues.items():
         told = probes.by_source(features, REAL, SOURCES, CLIPS, num_folds=4, num_rounds=1)
         assert told is not None
-        auroc[cue], interval[cue] = told.auroc, {"low": told.low, "high": told.high}
+        auroc[cue], interval[cue] = (
+            told.auroc,
+            {"low": told.interval.low, "high": told.interval.high},
+        )
     return written(folder, {"train": {"auroc": auroc, "interval": interval}})
 
 
