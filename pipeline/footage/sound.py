@@ -15,22 +15,9 @@ from scipy import signal
 
 from pipeline.footage.foreign.refusals import DecodeError, Limits
 from pipeline.footage.foreign.sound import Heard, Sound
+from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, PRESENT, QUIET, SILENT
 from pipeline.store.sound import SOUND_HZ, Samples, encode
 
-PRESENT, ABSENT, SILENT, QUIET, INCOMPLETE, DAMAGED = PRESENCES = (
-    "present",
-    "absent",
-    "silent",
-    "quiet",
-    "incomplete",
-    "damaged",
-)
-"""What there is of the sound of a clip.
-
-`absent`: no track, or none at this time. `silent`: digital silence. `quiet`: a root mean square
-below −70 dB of full scale. `incomplete`: more than 20 ms of it have no samples. `damaged`: a part
-could not be decoded.
-"""
 _QUIET_RMS = 10 ** (-70 / 20)
 _FULL_SCALE = 32768.0
 _MISSING_SAMPLES = SOUND_HZ // 50
@@ -47,7 +34,7 @@ class ClipSound:
 
     Attributes:
         samples: int16 (n,) at `SOUND_HZ`; zero where there is none.
-        presence: one of `PRESENCES`.
+        presence: one of `manifest.PRESENCES`.
     """
 
     samples: Samples
@@ -78,7 +65,7 @@ def sounds_of(
 
     Returns:
         The track, and for each clip the bytes of `store.sound.encode`, which are None where every
-        sample is zero, and one of `PRESENCES`.
+        sample is zero, and one of `manifest.PRESENCES`.
     """
     made: list[tuple[bytes | None, str]] = []
     marks: set[str] = set()
@@ -89,7 +76,7 @@ def sounds_of(
             for one in clip_sounds(track.heard(), track.damaged, starts, num_samples):
                 made.append((encode(one.samples) if one.samples.any() else None, one.presence))
             told = Track(track.codec, track.rate, track.channels)
-            if "sound_refused" in marks or track.codec is None:
+            if "sound_refused" in marks:
                 made = [(None, ABSENT)] * len(starts)
     except DecodeError:
         marks.add("sound_damaged")

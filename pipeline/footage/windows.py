@@ -13,8 +13,8 @@ from pipeline.config import ClipFormat
 from pipeline.copies import fingerprint
 from pipeline.footage import foreign, pictures, scenes
 from pipeline.footage.pictures import Box
-from pipeline.footage.sound import ABSENT
 from pipeline.store import video
+from pipeline.store.manifest import ABSENT
 
 # New pictures a second below which a window shows no motion: a clip of 16 frames has four or more.
 _MIN_CHANGES_HZ = 2.5
@@ -33,7 +33,7 @@ class Window:
         fingerprint: `fingerprint.fingerprint` of them.
         box: left, top, width, height of what it shows, in displayed pixels of the source.
         flac: its sound, as `store.sound.encode` has it; None where every sample of it is zero.
-        presence: what there is of its sound, one of `footage.sound.PRESENCES`.
+        presence: what there is of its sound, one of `manifest.PRESENCES`.
         marks: sorted codes of what is odd about it: "damaged" (it shows pictures that the decoder
             had to patch up), "short" (its last picture is held to fill it), "still" (nothing
             moves). Windows to train on have none.

@@ -233,7 +233,7 @@ def _store(task: Task, piece: Piece, tar: ShardWriter) -> Clip:
         offset=extent.offset,
         size=extent.size,
         # Edits are of pictures alone: a sound that they leave would no longer be in step.
-        sound="absent",
+        sound=manifest.ABSENT,
         sound_offset=0,
         sound_size=0,
         variant=json.dumps(piece.header["parameters"], sort_keys=True),

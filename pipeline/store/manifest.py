@@ -28,6 +28,20 @@ REAL_SHOOTING = CLASSES.index("real_shooting")
 IS_REAL = tuple(name.startswith("real") for name in CLASSES)
 IS_DISCHARGE = tuple(name.endswith("shooting") for name in CLASSES)
 """Whether each of `CLASSES` is real, and whether it shows a discharge."""
+PRESENT, ABSENT, SILENT, QUIET, INCOMPLETE, DAMAGED = PRESENCES = (
+    "present",
+    "absent",
+    "silent",
+    "quiet",
+    "incomplete",
+    "damaged",
+)
+"""What there is of the sound of a clip.
+
+`absent`: no track, or none at this time. `silent`: digital silence. `quiet`: a root mean square
+below −70 dB of full scale. `incomplete`: more than 20 ms of it have no samples. `damaged`: a part
+could not be decoded.
+"""
 SPLITS = ("train", "val", "test", "unseen")
 
 
@@ -76,8 +90,8 @@ class Clip:
     """Of the file that it was cut from."""
     rendered: bool = False
     """Whether a computer made an imitation of what the origin names, as the index says."""
-    sound: str = "absent"
-    """What there is of its sound: one of `footage.sound.PRESENCES`."""
+    sound: str = ABSENT
+    """What there is of its sound: one of `PRESENCES`."""
     sound_offset: int = 0
     sound_size: int = 0
     """Bytes of `shard` that are the clip's FLAC; none where every sample is zero."""

@@ -172,16 +172,33 @@ def read_clip(folder: Path, clip: Clip) -> bytes:
     Raises:
         UserError: the shard is missing or ends before the clip does.
     """
+    return _read_member(folder, clip, "clip", clip.offset, clip.size, b"ftyp", 4)
+
+
+def read_flac(folder: Path, clip: Clip) -> bytes:
+    """Read the FLAC bytes of the sound of a clip that has one.
+
+    Raises:
+        UserError: the shard is missing or ends before the sound does.
+    """
+    return _read_member(
+        folder, clip, "the sound of clip", clip.sound_offset, clip.sound_size, b"fLaC", 0
+    )
+
+
+def _read_member(
+    folder: Path, clip: Clip, what: str, offset: int, size: int, magic: bytes, magic_at: int
+) -> bytes:
     path = folder / clip.shard
     handle = open_local(path)
     try:
-        data = os.pread(handle, clip.size, clip.offset)
+        data = os.pread(handle, size, offset)
     finally:
         os.close(handle)
-    if len(data) != clip.size or data[4:8] != b"ftyp":
+    if len(data) != size or not data.startswith(magic, magic_at):
         raise UserError(
-            f"{path}: truncated or changed, clip {clip.clip_id} is not whole at bytes "
-            f"{clip.offset}-{clip.offset + clip.size}; run dvc checkout or dvc repro"
+            f"{path}: truncated or changed, {what} {clip.clip_id} is not whole at bytes "
+            f"{offset}-{offset + size}; run dvc checkout or dvc repro"
         )
     return data
 

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import shutil
+import tarfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,9 +22,10 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, read_index, write_index
 from pipeline.footage.tombstones import Tombstone, write_tombstones
 from pipeline.stages import ingest
-from pipeline.store import executor, manifest, shards, video
+from pipeline.store import executor, manifest, shards, sound, video
 from pipeline.store.manifest import File
 from tests.conftest import moving_frames, write_collection
+from tests.made import write_with_sound
 
 CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)
 ROW = IndexRow("a.mp4", "real", "s", True, "CC0", "a.mp4")
@@ -48,6 +50,41 @@ def test_files_become_canonical_clips_and_rejects(
     frames = video.decode(shards.read_clip(folder, clips[0]))
     assert frames.shape == (16, 128, 128, 3)
     assert json.loads((folder / "stats.json").read_text())["rejects"] == 3
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_the_sound_of_a_file_lies_beside_its_clips(
+    compose: Callable[..., App], tmp_path: Path, is_on: bool
+) -> None:
+    folder = tmp_path / "heard"
+    folder.mkdir()
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(4 * 24_000) / 24_000)
+    write_with_sound(
+        folder / "a.mkv", moving_frames(0, 60), tone[None], codec="flac", rate=24_000, fps=15
+    )
+    write_index(folder, [replace(ROW, path="a.mkv", discharge=False)])
+    ingest.run(compose("ingest", f"collections=[{folder}]", f"sound={is_on}"))
+    output = tmp_path / "clips"
+    clips = manifest.read_manifest(output)
+    (file,) = manifest.read_rows(output / manifest.FILES, File)
+    assert len(clips) == 3
+    assert {clip.sound for clip in clips} == {"present" if is_on else "absent"}
+    expected = ("flac", 24_000, 1) if is_on else (None, None, None)
+    assert (file.sound_codec, file.sound_rate_hz, file.sound_channels) == expected
+    with tarfile.open(output / clips[0].shard) as tar:
+        kinds = ("mp4", "flac") if is_on else ("mp4",)
+        assert tar.getnames() == [f"{clip.clip_id}.{kind}" for clip in clips for kind in kinds]
+    for number, clip in enumerate(clips):
+        assert len(video.decode(shards.read_clip(output, clip))) == 16
+        samples = sound.read_sound(output, clip)
+        if samples is None:
+            assert not is_on
+            continue
+        start = number * 25_600
+        np.testing.assert_allclose(samples / 32768, tone[start : start + 25_600], atol=1e-3)
+    assert json.loads((output / "stats.json").read_text())["clips_by_sound"] == {
+        "present" if is_on else "absent": 3
+    }
 
 
 def test_every_file_of_the_shared_footage_is_a_clip_or_a_reject(

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from pipeline.store import sound
+from pipeline.errors import UserError
+from pipeline.store import shards, sound
+from tests.rows import clip_row
 
 
 @pytest.mark.parametrize("num", [1, 4_095, 25_600])
@@ -18,3 +22,26 @@ def test_nothing_is_lost_and_equal_samples_give_equal_bytes(num: int) -> None:
 def test_a_frame_of_the_default_rate_is_1600_samples() -> None:
     assert sound.num_samples(1, 15.0) == 1_600
     assert sound.num_samples(16, 15.0) == 25_600
+
+
+def test_a_shard_that_was_cut_is_named_when_sound_is_read(tmp_path: Path) -> None:
+    with shards.ShardWriter(tmp_path, 10) as tar:
+        tar.add("x", b"....ftyp")
+        heard = tar.add_sound("x", sound.encode(np.arange(100, dtype=np.int16)))
+    where = {"shard": heard.shard, "offset": 0, "size": 8}
+    told = dict.fromkeys(("clip_id", "collection", "path", "source", "recording", "box"), "x")
+    clip = clip_row(
+        **told,
+        **where,
+        origin="real",
+        start_s=0.0,
+        discharge=None,
+        licence="CC0-1.0",
+        authority="",
+        sound_offset=heard.offset,
+        sound_size=heard.size,
+    )
+    np.testing.assert_array_equal(sound.read_sound(tmp_path, clip), np.arange(100))
+    (tmp_path / heard.shard).write_bytes((tmp_path / heard.shard).read_bytes()[: heard.offset + 9])
+    with pytest.raises(UserError, match="truncated or changed, the sound of clip"):
+        sound.read_sound(tmp_path, clip)

@@ -17,7 +17,6 @@ from pipeline.footage.foreign.refusals import DecodeError, Limits, hostile_error
 MAX_HELD_PIXELS = 4096 * 2304
 # Pixels wider or higher than this many times their other side are a mistake in the header.
 _MAX_ASPECT = 4.0
-_MAX_READ_ERRORS = 64
 _HDR_TRANSFERS = {16, 18}  # PQ and HLG in ITU-T H.273
 _USUAL_STEP_S = 1 / 25
 # How much earlier than stated a file may end, where the statement is exact and where it is not.
@@ -205,26 +204,15 @@ class Video:
 
     def _packets(self) -> Iterator[Any]:
         """Packets of the video stream; a part that cannot be read is damage, not the end."""
-        import av
-
-        num_errors = 0
-        packets = self._file.demux()
-        while num_errors <= _MAX_READ_ERRORS:
-            packet = None
-            with av.logging.Capture() as logs:
-                try:
-                    packet = next(packets, None)
-                except MemoryError:
-                    raise
-                except hostile_errors():
-                    num_errors += 1
-                    packets = self._file.demux()
-                    self._damage.note()
-                    continue
-            if damage.tells_of_pictures(logs):
+        for read in streams.read_packets(self._file):
+            if read.is_lost:
                 self._damage.note()
-            if damage.tells_of_the_end(logs):
+                continue
+            if damage.tells_of_pictures(read.logs):
+                self._damage.note()
+            if damage.tells_of_the_end(read.logs):
                 self.marks.add("ends_early")
+            packet = read.packet
             if packet is None:
                 return
             if packet.stream is self._stream:

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,6 @@ _JUMP_S = 0.1
 _ANEW_S = 1.0
 # Codecs overlap their frames, so that one that is lost spoils its neighbours.
 _SPOILT_S = 0.05
-_MAX_READ_ERRORS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +90,6 @@ class Sound:
 
     def _choose(self) -> Any | None:
         """The default track, or the first one, of those that can be decoded."""
-        import av
-
         found = list(self._file.streams.audio)
         decodable = [stream for stream in found if stream.codec_context is not None]
         if len(found) > 1:
@@ -101,8 +97,7 @@ class Sound:
         if not decodable:
             self.marks |= {"sound_no_decoder"} if found else set()
             return None
-        default = av.stream.Disposition.default
-        stream = min(decodable, key=lambda stream: not stream.disposition & default)
+        stream = streams.by_preference(decodable)[0]
         stream.codec_context.thread_count = 1
         stream.codec_context.options = {"err_detect": damage.ERROR_CHECKS}
         self.codec = stream.codec_context.name
@@ -111,12 +106,7 @@ class Sound:
     def __enter__(self) -> Sound:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._file.close()
 
     def heard(self) -> Iterator[Heard]:
@@ -164,42 +154,23 @@ class Sound:
         None at the end of a track of which the last part was.
         """
         is_lost = False
-        for packet in self._packets():
+        for read in streams.read_packets(self._file, self._stream):
             frames: list[Any] = []
-            if packet is not None:
-                is_lost |= packet.is_corrupt
+            is_lost |= read.is_lost
+            if read.packet is not None:
+                is_lost |= read.packet.is_corrupt
                 try:
-                    frames = packet.decode()
+                    frames = read.packet.decode()
                 except MemoryError:
                     raise
                 except hostile_errors():
                     is_lost = True
-            else:
-                is_lost = True
             for frame in frames:
                 if frame.samples:
                     yield frame, is_lost or frame.is_corrupt
                     is_lost = False
         if is_lost:
             yield None, True
-
-    def _packets(self) -> Iterator[Any | None]:
-        """Packets of the track; None where a part of the file cannot be read."""
-        num_errors = 0
-        packets = self._file.demux(self._stream)
-        while num_errors <= _MAX_READ_ERRORS:
-            try:
-                packet = next(packets, None)
-            except MemoryError:
-                raise
-            except hostile_errors():
-                num_errors += 1
-                packets = self._file.demux(self._stream)
-                yield None
-                continue
-            if packet is None:
-                return
-            yield packet
 
 
 class _Track:

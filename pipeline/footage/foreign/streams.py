@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ CONTAINERS = (
     "mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,rm,wav,webm,wtv,yuv4mpegpipe"
 )
 _PLAYLISTS = {"hls", "concat", "dash", "imf", "image2", "sdp", "rtsp"}
+_MAX_READ_ERRORS = 64
 # Packets in which a stream has to show a picture, where a file has several.
 _MAX_TRIED = 300
 
@@ -72,9 +75,7 @@ def choose(file: Any, path: Path, limits: Limits) -> tuple[int, bool]:
     decodable = [stream for stream in streams if stream.codec_context is not None]
     if not decodable:
         raise DecodeError("no_decoder", "no decoder for the codec of the video stream")
-    preferred = sorted(
-        decodable, key=lambda stream: not stream.disposition & av.stream.Disposition.default
-    )
+    preferred = by_preference(decodable)
     if len(preferred) > 1:
         shown = {one.index: _num_pictures(path, one.index, limits) for one in preferred}
         # Of one picture alone nothing moves: a cover that is not flagged as one.
@@ -83,6 +84,55 @@ def choose(file: Any, path: Path, limits: Limits) -> tuple[int, bool]:
                 if num_pictures >= least:
                     return number, True
     return preferred[0].index, len(streams) > 1
+
+
+def by_preference(streams: Iterable[Any]) -> list[Any]:
+    """Streams as a player prefers them: those that the file flags as its default first."""
+    import av
+
+    default = av.stream.Disposition.default
+    return sorted(streams, key=lambda stream: not stream.disposition & default)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What one attempt to read a packet gave.
+
+    Attributes:
+        packet: the `av.Packet`; None at the end of the file, and where a part cannot be read.
+        logs: lines of FFmpeg's log.
+        is_lost: a part could not be read.
+    """
+
+    packet: Any | None
+    logs: Sequence[tuple[int, str, str]]
+    is_lost: bool
+
+
+def read_packets(file: Any, *streams: Any) -> Iterator[Read]:
+    """Yield the packets of a file, or of some of its streams, as they lie in it, and its end.
+
+    After a part that cannot be read, reading goes on, but not for ever.
+    """
+    import av
+
+    num_errors = 0
+    packets = file.demux(*streams)
+    while num_errors <= _MAX_READ_ERRORS:
+        packet, is_lost = None, False
+        with av.logging.Capture() as logs:
+            try:
+                packet = next(packets, None)
+            except MemoryError:
+                raise
+            except hostile_errors():
+                is_lost = True
+        yield Read(packet, logs, is_lost)
+        if is_lost:
+            num_errors += 1
+            packets = file.demux(*streams)
+        elif packet is None:
+            return
 
 
 def _num_pictures(path: Path, index: int, limits: Limits) -> int:
