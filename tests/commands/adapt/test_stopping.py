@@ -56,9 +56,9 @@ def start(folder: Path, wait_s: float) -> subprocess.Popen[str]:
 
 
 def seen(folder: Path) -> dict[str, int]:
-    """When each of the features that are kept was written, by name."""
+    """The inode of each of the features that are kept, by name: another one if written again."""
     found = (folder / "work" / "kept" / "adapt").glob("*/*")
-    return {path.name: path.stat().st_mtime_ns for path in found if path.suffix != ".partial"}
+    return {path.name: path.stat().st_ino for path in found if path.suffix != ".partial"}
 
 
 def wait_until_some_are_seen(process: subprocess.Popen[str], folder: Path) -> None:
