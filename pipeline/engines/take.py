@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 
+SOUND_HZ = 48_000
+"""Samples a second of what an engine hands over, before the file's own rate is drawn."""
+
 _ASPECTS = ((16, 9), (4, 3), (16, 10), (5, 4))
 _ASPECT_ODDS = (0.5, 0.25, 0.15, 0.1)
 # So small a file stands for an upload of many more pixels, whose own losses scaling down hides.
@@ -98,6 +101,8 @@ class Take(Recorded):
     frames: NDArray[np.uint8]
     """uint8 (T, H, W, 3) RGB of the format's size."""
     format: Format
+    sound: NDArray[np.int16] | None = None
+    """int16 (N,) mono at `SOUND_HZ`, as long as the frames to the nearest sample; None for none."""
 
 
 @dataclass(frozen=True)
