@@ -135,7 +135,7 @@ def of_packed(packed: Packed, work: Path) -> Clips:
     samples = [
         Sample(r["sha256"], r["origin"], r["source"], r["path"], r["rendered"]) for r in index
     ]
-    return Clips(samples, lambda number: packed.read(int(rows[number])), work)
+    return Clips(samples, lambda number: packed.read(int(rows[number])).frames, work)
 
 
 def of_collection(place: Path, work: Path) -> Clips:

@@ -200,12 +200,13 @@ class Bound:
         # Who has got a batch works on it while the next one is read.
         buffers = torch.empty(2, BATCH, *SHAPE, dtype=torch.uint8).share_memory_().numpy()
         buffers[:] = 1
+        heard = np.empty(self.samples.samples.num_sound, np.int16)
         barrier.wait()
         num_clips, start = 0, time.perf_counter()
         while (spent := time.perf_counter() - start) < seconds:
             for target in buffers[num_clips // BATCH % 2]:
                 row = int(rng.integers(len(self.samples.index)))
-                self.samples.samples.read_into(self.samples.at(row), target)
+                self.samples.samples.read_into(self.samples.at(row), target, heard)
             num_clips += BATCH
         told.put(num_clips / spent)
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config import ClipFormat
 from pipeline.store import manifest
-from pipeline.store.manifest import CLASSES
+from pipeline.store.manifest import ABSENT, CLASSES
 from pipeline.store.packed import ENCODINGS, INDEX, INDEX_SCHEMA
 from pipeline.store.shards import RawWriter, shard_name
 
@@ -52,6 +52,7 @@ def write_samples(folder: Path, num_train: int, clip: ClipFormat) -> Path:
                 rows.append(
                     dict.fromkeys(INDEX_SCHEMA.names, "-")
                     | {"variant": None, "rendered": False}
+                    | {"sound": ABSENT, "sound_sha256": None, "sound_offset": 0, "sound_size": 0}
                     | row
                 )
     name = shard_name(0, ENCODINGS["raw"])

@@ -14,9 +14,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import ClipFormat
-from pipeline.store import features, manifest, packed, shards, video, workdir
+from pipeline.store import features, manifest, packed, shards, sound, video, workdir
 from pipeline.store.executor import in_blocks
 from pipeline.store.packed import Packed
+
+NO_SOUND = {
+    "sound": manifest.ABSENT,
+    "sound_sha256": None,
+    "sound_offset": 0,
+    "sound_size": 0,
+}
+"""Columns of the index of a sample that has no sound."""
 
 
 def write_packed(
@@ -27,23 +35,37 @@ def write_packed(
     *,
     encoding: str = "raw",
     shard_samples: int = 16,
+    sounds: Sequence[np.ndarray | None] | None = None,
 ) -> Path:
-    """What the stage pack leaves, of rows without the columns that tell of bytes."""
+    """What the stage pack leaves, of rows without the columns that tell of bytes.
+
+    `sounds` are int16 (S,), or None for a sample without any.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     index: list[dict[str, Any]] = []
-    blocks = in_blocks(zip(rows, samples, strict=True), shard_samples)
+    sounds = [None] * len(rows) if sounds is None else sounds
+    blocks = in_blocks(zip(rows, samples, sounds, strict=True), shard_samples)
     for number, block in enumerate(blocks):
         part = folder / "part"
         part.mkdir()
         name = shards.shard_name(number, packed.ENCODINGS[encoding])
         raw = encoding == "raw"
         with shards.RawWriter(part) if raw else shards.ShardWriter(part, len(block)) as writer:
-            for row, frames in block:
+            for row, frames, heard in block:
                 data = frames.tobytes() if raw else video.encode(frames, clip.fps)
                 place = asdict(writer.add(row["sample_id"], data)) | {"shard": name}
-                index.append(
-                    {"rendered": False, **row, **place, "sha256": hashlib.sha256(data).hexdigest()}
-                )
+                place["sha256"] = hashlib.sha256(data).hexdigest()
+                place |= NO_SOUND
+                if heard is not None:
+                    data = heard.tobytes() if raw else sound.encode(heard)
+                    extent = writer.add_sound(row["sample_id"], data)
+                    place |= {
+                        "sound": manifest.PRESENT,
+                        "sound_sha256": hashlib.sha256(data).hexdigest(),
+                        "sound_offset": extent.offset,
+                        "sound_size": extent.size,
+                    }
+                index.append({"rendered": False, **row, **place})
         next(part.iterdir()).rename(folder / name)
         part.rmdir()
     pq.write_table(pa.Table.from_pylist(index, packed.INDEX_SCHEMA), folder / packed.INDEX)

@@ -300,5 +300,5 @@ def test_synthetic_samples_fill_every_class_of_every_split(tmp_path: Path) -> No
     packed = Packed.open(write_samples(tmp_path / "packed", 32, FORMAT), tmp_path)
     counts = {name: len(packed.select([name], variants=True)) for name in ("train", "val", "test")}
     assert counts == {"train": 32, "val": 8, "test": 8}
-    assert packed.read(0).std() > 70
-    assert len({packed.read(i).tobytes() for i in range(48)}) == 48
+    assert packed.read(0).frames.std() > 70
+    assert len({packed.read(i).frames.tobytes() for i in range(48)}) == 48

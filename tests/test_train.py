@@ -116,7 +116,7 @@ def test_the_metrics_are_those_of_the_weights_that_are_kept(
 ) -> None:
     detector, samples = Detector.load(undisturbed), Packed.open(str(packed), tmp_path)
     rows = samples.select(["val"], variants=False)
-    clips = torch.from_numpy(np.stack([samples.read(int(row)) for row in rows]))
+    clips = torch.from_numpy(np.stack([samples.read(int(row)).frames for row in rows]))
     with torch.no_grad():
         logits = detector.network(clips)
     labels = torch.arange(len(rows)) % len(CLASSES)
@@ -170,7 +170,7 @@ def test_both_answers_are_those_of_the_weights_that_are_kept(
 ) -> None:
     detector, samples = Detector.load(with_encoder), Packed.open(str(packed), tmp_path)
     rows = samples.select(["val"], variants=False)
-    clips = np.stack([samples.read(int(row)) for row in rows])
+    clips = np.stack([samples.read(int(row)).frames for row in rows])
     found = detector.predict(clips)
     labels = torch.arange(len(rows)) % len(CLASSES)
     is_real, is_shooting = (np.array(truth)[labels] for truth in (IS_REAL, IS_DISCHARGE))

@@ -150,7 +150,7 @@ def _packed(cfg: ExportApp, detector: Detector) -> dict[str, NDArray[np.uint8]]:
     if packed.format != detector.card.clip:
         return {}
     rows = np.linspace(0, packed.index.num_rows - 1, _NUM_CLIPS).astype(int)
-    return {"packed clips": np.stack([packed.read(int(row)) for row in rows])}
+    return {"packed clips": np.stack([packed.read(int(row)).frames for row in rows])}
 
 
 def _operating_point(cfg: ExportApp, detector: Detector) -> Any:

@@ -37,7 +37,7 @@ def of_packed(packed: Packed, rows: NDArray) -> Clips:
     index = packed.index.take(rows)
     return Clips(
         index.select(scores.CLIP_SCHEMA.names),
-        lambda number: packed.read(int(rows[number])),
+        lambda number: packed.read(int(rows[number])).frames,
         index["sha256"].to_pylist(),
     )
 

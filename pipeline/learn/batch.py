@@ -12,6 +12,10 @@ class Batch(NamedTuple):
 
     clips: Tensor
     """uint8 (B, T, H, W, 3) RGB."""
+    sounds: Tensor
+    """int16 (B, S) at `store.sound.SOUND_HZ`; zero where there is none."""
+    presences: Tensor
+    """int64 (B,) positions in `manifest.PRESENCES` of what there is of each sound."""
     labels: Tensor
     """int64 (B,) positions in `manifest.CLASSES`."""
     epochs: Tensor

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline.errors import UserError
 from pipeline.learn.batch import Batch
 from pipeline.learn.sampler import Sampler
-from pipeline.store.packed import Packed
+from pipeline.store.packed import Packed, Samples
 from pipeline.system import interrupts, sandbox
 
 _PREFETCH = 2
@@ -42,7 +42,8 @@ class Loader:
     `state_dict` is the position in the epoch. It goes on with any number of workers and, with the
     same global batch size, of ranks.
 
-    `clips` lie in memory that is used again once nothing refers to them or to views of them.
+    `clips` and `sounds` lie in memory that is used again once nothing refers to them or to views
+    of them.
     """
 
     batch_sampler = None
@@ -67,9 +68,9 @@ class Loader:
         """
         assert batch_size % world == 0, (batch_size, world)
         self.sampler = sampler
-        self._labels, self._pinned = labels, pinned
+        self._labels, self._presences, self._pinned = labels, packed.presences, pinned
         num_slots = max(1, _PREFETCH * num_workers) + _NUM_SLOTS_OUTSIDE
-        self._slots = _Slots(num_slots, (batch_size // world, *packed.samples.shape))
+        self._slots = _Slots(num_slots, batch_size // world, packed.samples)
         num_draws = len(sampler) // batch_size * batch_size if drop_last else len(sampler)
         self._requests = _Requests(sampler, self._slots, batch_size, num_draws, rank, world)
         self._loader: DataLoader[_Request | UserError] = DataLoader(
@@ -114,8 +115,11 @@ class Loader:
     def _batch(self, done: _Request | UserError) -> Batch:
         if isinstance(done, UserError):
             raise done
+        clips, sounds = self._slots.lend(done.slot, len(done.rows))
         return Batch(
-            self._slots.lend(done.slot, len(done.rows)),
+            clips,
+            sounds,
+            torch.from_numpy(self._presences[done.rows]),
             torch.from_numpy(self._labels[done.rows]),
             torch.from_numpy(np.full(len(done.rows), done.epoch)),
             torch.from_numpy(done.positions),
@@ -137,17 +141,30 @@ class _Slots:
     It is anonymous, so the size of /dev/shm, 64 MB in a container, does not matter.
     """
 
-    def __init__(self, num_slots: int, shape: tuple[int, ...]) -> None:
-        self._shape = shape
-        self._memory = mmap.mmap(-1, num_slots * math.prod(shape))
+    def __init__(self, num_slots: int, num_clips: int, samples: Samples) -> None:
+        self._shape, self._num_sound = samples.shape, samples.num_sound
+        self._num_bytes = self._end(num_clips) + _aligned(2 * num_clips * self._num_sound)
+        self._memory = mmap.mmap(-1, num_slots * self._num_bytes)
         self._free = list(range(num_slots))
         self._taken: set[int] = set()
 
-    def frames(self, slot: int, num_clips: int) -> NDArray[np.uint8]:
-        """The first clips of a slot, uint8 (num_clips, T, H, W, 3)."""
-        shape = (num_clips, *self._shape[1:])
-        offset = slot * math.prod(self._shape)
-        return np.frombuffer(self._memory, np.uint8, math.prod(shape), offset).reshape(shape)
+    def arrays(self, slot: int, num_clips: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+        """The first clips of a slot, uint8 (num_clips, T, H, W, 3), and int16 (num_clips, S)."""
+        return self._parts(self._bytes(slot), num_clips)
+
+    def _bytes(self, slot: int) -> NDArray[np.uint8]:
+        return np.frombuffer(self._memory, np.uint8, self._num_bytes, slot * self._num_bytes)
+
+    def _parts(
+        self, memory: NDArray[np.uint8], num_clips: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+        shape, end = (num_clips, *self._shape), self._end(num_clips)
+        sounds = memory[end : end + 2 * num_clips * self._num_sound].view(np.int16)
+        return memory[: math.prod(shape)].reshape(shape), sounds.reshape(num_clips, -1)
+
+    def _end(self, num_clips: int) -> int:
+        """Where the frames of some clips end and their sounds begin."""
+        return _aligned(num_clips * math.prod(self._shape))
 
     def take(self) -> int:
         """A slot that is free, to be filled."""
@@ -156,21 +173,29 @@ class _Slots:
         self._taken.add(slot)
         return slot
 
-    def lend(self, slot: int, num_clips: int) -> Tensor:
-        """The clips of a slot that was filled; it is free again when the last view is gone."""
+    def lend(self, slot: int, num_clips: int) -> tuple[Tensor, Tensor]:
+        """Clips and sounds of a slot that was filled; it is free when the last view is gone."""
         self._taken.remove(slot)
-        array = self.frames(slot, num_clips)
+        memory = self._bytes(slot)
         if not self._free:
             # The consumer keeps batches: it gets copies, and the workers go on.
             self._free.append(slot)
-            return torch.from_numpy(array.copy())
-        weakref.finalize(array, self._free.append, slot).atexit = False
-        return torch.from_numpy(array)
+            memory = memory.copy()
+        else:
+            # Views of it refer to this very array.
+            weakref.finalize(memory, self._free.append, slot).atexit = False
+        clips, sounds = self._parts(memory, num_clips)
+        return torch.from_numpy(clips), torch.from_numpy(sounds)
 
     def reclaim(self) -> None:
         """Free what was taken for batches that nobody will ask for any more."""
         self._free.extend(self._taken)
         self._taken.clear()
+
+
+def _aligned(num_bytes: int) -> int:
+    """As many bytes or a few more, so that what follows begins where vectors may."""
+    return -(-num_bytes // 64) * 64
 
 
 class _Requests:
@@ -212,10 +237,10 @@ class _Filler(Dataset["_Request | UserError"]):
         self._packed, self._slots = packed, slots
 
     def __getitem__(self, request: _Request) -> _Request | UserError:
-        frames = self._slots.frames(request.slot, len(request.rows))
+        frames, sounds = self._slots.arrays(request.slot, len(request.rows))
         try:
-            for row, target in zip(request.rows.tolist(), frames, strict=True):
-                self._packed.samples.read_into(self._packed.at(row), target)
+            for row, seen, heard in zip(request.rows.tolist(), frames, sounds, strict=True):
+                self._packed.samples.read_into(self._packed.at(row), seen, heard)
         except UserError as error:
             # Raised in a worker, it would come with the worker's traceback in its message.
             return error

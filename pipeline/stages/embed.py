@@ -24,9 +24,8 @@ from pipeline.learn.encoders.views import features_of_views, first_view, num_vie
 from pipeline.store import executor, manifest, workdir
 from pipeline.store.features import CARD, INDEX, INDEX_SCHEMA
 from pipeline.store.kept import Kept, Piece, made_by, name_of
-from pipeline.store.packed import Packed, Samples
+from pipeline.store.packed import Members, Packed, Samples
 from pipeline.store.reuse import Pieces
-from pipeline.store.shards import Extent
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class Task:
     """One sample to embed."""
 
     samples: Samples
-    extent: Extent
+    members: Members
     pictures: PicturesConfig
     device: str
 
@@ -57,7 +56,7 @@ def make_piece(task: Task) -> Piece:
         UserError: some are no numbers in half precision.
     """
     encoder = _encoder(task.pictures, task.device)
-    clip = torch.from_numpy(np.ascontiguousarray(task.samples.read(task.extent)[None]))
+    clip = torch.from_numpy(task.samples.read(task.members).frames[None])
     num_threads = torch.get_num_threads()
     # The order of sums, and so the last bits, would follow the number of cores.
     torch.set_num_threads(1)

@@ -1,4 +1,7 @@
-"""Put clips and variants into the shards that training reads, decoded or as they are."""
+"""Put clips and variants, with their sound, into the shards that training reads.
+
+Either decoded, or as they are.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import ClipFormat, PackApp
 from pipeline.errors import UserError
-from pipeline.store import executor, manifest, shards, video, workdir
+from pipeline.store import executor, manifest, shards, sound, video, workdir
 from pipeline.store.kept import BLOCK_CARD, Kept, Piece, made_by, write_piece
 from pipeline.store.manifest import Clip
 from pipeline.store.packed import ENCODINGS, INDEX, INDEX_SCHEMA
-from pipeline.store.shards import Extent, RawWriter, ShardWriter, read_clip
+from pipeline.store.shards import Extent, RawWriter, ShardWriter, read_clip, read_flac
 
 log = logging.getLogger(__name__)
 
-_CODE = ("stages/pack.py", "store/shards.py", "store/video.py")
+_CODE = ("stages/pack.py", "store/shards.py", "store/sound.py", "store/video.py")
 _LIBRARIES = (video.READER, "numpy")
 _ROWS_PER_GROUP = 8192
 
@@ -47,7 +51,15 @@ def write_block(block: Block) -> None:
                 mp4 = read_clip(folder, clip)
                 data = _frames(mp4, clip, block.format) if raw else mp4
                 extent = writer.add(clip.clip_id, data)
-                samples.append([extent.offset, extent.size, hashlib.sha256(data).hexdigest()])
+                told = [extent.offset, extent.size, hashlib.sha256(data).hexdigest()]
+                if clip.sound_size:
+                    flac = read_flac(folder, clip)
+                    data = _sound(flac, clip, block.format) if raw else flac
+                    extent = writer.add_sound(clip.clip_id, data)
+                    told += [extent.offset, extent.size, hashlib.sha256(data).hexdigest()]
+                else:
+                    told += [0, 0, None]
+                samples.append(told)
         name = shards.shard_name(0, ENCODINGS[block.encoding])
         card = {
             "sha256s": {name: workdir.file_sha256(partial / name)},
@@ -128,7 +140,12 @@ def divided(clips: Iterable[tuple[Path, Clip]], most: int) -> Iterator[list[tupl
 def _name(clips: Sequence[tuple[Path, Clip]], how: Sequence[object]) -> str:
     """The name under which a shard is kept: of how it is made, and of the bytes of its clips."""
     made_of = [
-        [clip.clip_id, clip.file_sha256, hashlib.sha256(read_clip(folder, clip)).hexdigest()]
+        [
+            clip.clip_id,
+            clip.file_sha256,
+            hashlib.sha256(read_clip(folder, clip)).hexdigest(),
+            hashlib.sha256(read_flac(folder, clip)).hexdigest() if clip.sound_size else None,
+        ]
         for folder, clip in clips
     ]
     return workdir.key(*how, made_of)
@@ -151,6 +168,17 @@ def _frames(mp4: bytes, clip: Clip, format_: ClipFormat) -> bytes:
             f"clip {clip.clip_id}: {frames.shape} instead of {shape}; run dvc repro ingest"
         )
     return frames.tobytes()
+
+
+def _sound(flac: bytes, clip: Clip, format_: ClipFormat) -> bytes:
+    expected = sound.num_samples(format_.num_frames, format_.fps)
+    samples = sound.decode(flac)
+    if samples.shape != (expected,):
+        raise UserError(
+            f"clip {clip.clip_id}: {samples.size} instead of {expected} samples of sound; "
+            "run dvc repro ingest"
+        )
+    return samples.astype("<i2", copy=False).tobytes()
 
 
 def _assemble(
@@ -177,8 +205,8 @@ def _assemble(
         shard = shards.shard_name(number, suffix)
         shards.link(folder / shards.shard_name(0, suffix), fresh / shard)
         rows = [
-            _index_row(clip, Extent(shard, offset, size), sha256)
-            for (_, clip), (offset, size, sha256) in zip(clips, card["samples"], strict=True)
+            _index_row(clip, shard, told)
+            for (_, clip), told in zip(clips, card["samples"], strict=True)
         ]
         tables.append(pa.Table.from_pylist(rows, INDEX_SCHEMA))
         counts.update(
@@ -190,7 +218,9 @@ def _assemble(
     return len(index)
 
 
-def _index_row(clip: Clip, extent: Extent, sha256: str) -> dict[str, object]:
+def _index_row(clip: Clip, shard: str, told: Sequence[Any]) -> dict[str, object]:
+    """A row of the index, of what `write_block` tells of the bytes of a sample."""
+    offset, size, sha256, sound_offset, sound_size, sound_sha256 = told
     return {
         "sample_id": clip.clip_id,
         "clip_id": clip.parent_id or clip.clip_id,
@@ -208,5 +238,9 @@ def _index_row(clip: Clip, extent: Extent, sha256: str) -> dict[str, object]:
         "authority": clip.authority,
         "rendered": clip.rendered,
         "sha256": sha256,
-        **asdict(extent),
+        **asdict(Extent(shard, offset, size)),
+        "sound": clip.sound,
+        "sound_sha256": sound_sha256,
+        "sound_offset": sound_offset,
+        "sound_size": sound_size,
     }

@@ -20,8 +20,7 @@ from pipeline.design.probes import Cues, Features
 from pipeline.errors import UserError
 from pipeline.store import executor, manifest, workdir
 from pipeline.store.manifest import Clip, File
-from pipeline.store.packed import Packed, Samples
-from pipeline.store.shards import Extent
+from pipeline.store.packed import Members, Packed, Samples
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +35,16 @@ class Block:
     """Packed samples to be reduced to their cues."""
 
     samples: Samples
-    extents: Sequence[Extent]
+    members: Sequence[Members]
     border_px: int
 
 
 def cues_of(block: Block) -> list[Cues]:
     """Reduce the samples of a block to their cues."""
-    return [probes.cues(block.samples.read(extent), block.border_px) for extent in block.extents]
+    return [
+        probes.cues(block.samples.read(members).frames, block.border_px)
+        for members in block.members
+    ]
 
 
 def run(cfg: ProbeApp) -> None:

@@ -1,6 +1,7 @@
 """Packed training samples: shards beside an index with a row a sample.
 
-A shard holds either raw frames (`raw`) or the canonical mp4 of each sample in a tar (`h264`).
+A shard holds either raw frames with raw sound after them (`raw`), or the canonical mp4 and FLAC of
+each sample in a tar (`h264`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError, reading
-from pipeline.store import manifest, shards, storage, video
+from pipeline.store import manifest, shards, sound, storage, video
 from pipeline.store.cache import Cache
+from pipeline.store.manifest import PRESENCES
 from pipeline.store.shards import Extent, Shards
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ ENCODINGS = {"raw": shards.RAW, "h264": shards.TAR}
 """How samples may be stored, and what the names of such shards end with."""
 INDEX_SCHEMA = pa.schema(
     [
-        pa.field(name, kind, nullable=name == "variant")
+        pa.field(name, kind, nullable=name in ("variant", "sound_sha256"))
         for name, kind in {
             "sample_id": pa.string(),
             "clip_id": pa.string(),
@@ -54,12 +56,41 @@ INDEX_SCHEMA = pa.schema(
             "shard": pa.string(),
             "offset": pa.int64(),
             "size": pa.int64(),
+            # What there is of the sound, and where: no bytes where every sample of it is zero.
+            "sound": pa.string(),
+            "sound_sha256": pa.string(),
+            "sound_offset": pa.int64(),
+            "sound_size": pa.int64(),
         }.items()
     ]
 )
+_PLACES = ("offset", "size", "sound_offset", "sound_size")
 _NUM_OPEN = 128
 # A remote shard that is open takes room also after it has gone from the cache.
 _NUM_OPEN_REMOTE = 4
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What is seen and heard in one clip."""
+
+    frames: NDArray[np.uint8]
+    """uint8 (T, H, W, 3) RGB."""
+    sound: sound.Samples
+    """int16 (S,) at `sound.SOUND_HZ`, as long as the frames; zero where there is none."""
+    presence: str
+    """What there is of the sound, one of `manifest.PRESENCES`."""
+
+
+@dataclass(frozen=True)
+class Members:
+    """Where the members of one sample are."""
+
+    pictures: Extent
+    sound: Extent | None
+    """None where every sample of the sound is zero."""
+    presence: str
+    """One of `manifest.PRESENCES`."""
 
 
 @dataclass(frozen=True)
@@ -68,37 +99,68 @@ class Samples:
 
     shards: Shards
     shape: tuple[int, int, int, int]
-    """(T, H, W, 3) of every sample."""
+    """(T, H, W, 3) of the frames of every sample."""
+    num_sound: int
+    """Samples S of the sound of every sample."""
 
-    def read_into(self, extent: Extent, frames: NDArray[np.uint8]) -> None:
-        """Read the sample at `extent` into `frames`, uint8 of `shape`, contiguous.
+    def read_into(self, members: Members, frames: NDArray[np.uint8], heard: sound.Samples) -> None:
+        """Read a sample to where it is wanted.
+
+        Args:
+            members: where it is.
+            frames: uint8 of `shape`, contiguous.
+            heard: int16 (S,), contiguous.
 
         Raises:
             UserError: the shard is missing, truncated or no clip of that shape.
         """
-        if extent.shard.endswith(shards.RAW):
-            self.shards.read_into(extent, frames.data.cast("B"))
+        if members.pictures.shard.endswith(shards.RAW):
+            self.shards.read_into(members.pictures, frames.data.cast("B"))
         else:
-            frames[:] = self._decoded(extent)
+            frames[:] = self._decoded(members.pictures)
+        if members.sound is None:
+            heard[:] = 0
+        elif members.sound.shard.endswith(shards.RAW):
+            self.shards.read_into(members.sound, heard.data.cast("B"))
+        else:
+            heard[:] = self._decoded_sound(members.sound)
 
-    def read(self, extent: Extent) -> NDArray[np.uint8]:
-        """The sample at `extent` as uint8 (T, H, W, 3) RGB; raises as `read_into` does."""
-        frames = np.empty(self.shape, np.uint8)
-        self.read_into(extent, frames)
-        return frames
+    def read(self, members: Members) -> Sample:
+        """The sample at `members`; raises as `read_into` does."""
+        frames, heard = np.empty(self.shape, np.uint8), np.empty(self.num_sound, np.int16)
+        self.read_into(members, frames, heard)
+        return Sample(frames, heard, members.presence)
 
     def _decoded(self, extent: Extent) -> video.Frames:
-        data = self.shards.read(extent)
-        at = f"{self.shards.root}/{extent.shard}"
-        if data[4:8] != b"ftyp":
-            raise UserError(f"{at}: no clip at byte {extent.offset}; run dvc checkout or dvc repro")
-        frames = video.decode(bytes(data))
+        data = self._member(extent, b"ftyp", 4, "clip")
+        frames = video.decode(data)
         if frames.shape != self.shape:
             raise UserError(
-                f"{at}: {frames.shape} instead of {self.shape} at byte {extent.offset}; "
-                "run dvc repro pack"
+                f"{self._at(extent)}: {frames.shape} instead of {self.shape} at byte "
+                f"{extent.offset}; run dvc repro pack"
             )
         return frames
+
+    def _decoded_sound(self, extent: Extent) -> sound.Samples:
+        heard = sound.decode(self._member(extent, b"fLaC", 0, "sound"))
+        if heard.shape != (self.num_sound,):
+            raise UserError(
+                f"{self._at(extent)}: {heard.size} instead of {self.num_sound} samples of sound "
+                f"at byte {extent.offset}; run dvc repro pack"
+            )
+        return heard
+
+    def _member(self, extent: Extent, magic: bytes, magic_at: int, what: str) -> bytes:
+        data = bytes(self.shards.read(extent))
+        if not data.startswith(magic, magic_at):
+            raise UserError(
+                f"{self._at(extent)}: no {what} at byte {extent.offset}; "
+                "run dvc checkout or dvc repro"
+            )
+        return data
+
+    def _at(self, extent: Extent) -> str:
+        return f"{self.shards.root}/{extent.shard}"
 
 
 @dataclass(frozen=True)
@@ -114,7 +176,10 @@ class Packed:
     names: list[str]
     """Of the shards."""
     extents: NDArray[np.int64]
-    """(N, 3): number of the shard in `names`, offset and size of every sample."""
+    """(N, 5): number of the shard in `names`, offset and size of the frames of every sample, and
+    of its sound."""
+    presences: NDArray[np.int64]
+    """(N,): positions in `manifest.PRESENCES` of what there is of the sound of every sample."""
 
     @classmethod
     def open(cls, root: str | Path, work: Path, cache_gb: float = math.inf) -> Packed:
@@ -131,21 +196,29 @@ class Packed:
         table, digest = _read_index(root, work)
         clip = _read_format(root, work)
         shape = (clip.num_frames, clip.size, clip.size, 3)
+        num_sound = sound.num_samples(clip.num_frames, clip.fps)
         reader, sizes = _shards(root, work, cache_gb)
-        _check(root, table, sizes, math.prod(shape))
+        _check(root, table, sizes, math.prod(shape), num_sound)
         encoded = table["shard"].combine_chunks().dictionary_encode()
-        columns = [encoded.indices, table["offset"], table["size"]]
+        columns = [encoded.indices, *(table[name] for name in _PLACES)]
         extents = np.stack([np.asarray(column, np.int64) for column in columns], axis=1)
+        presences = pc.index_in(table["sound"], pa.array(PRESENCES)).to_numpy().astype(np.int64)
         names = encoded.dictionary.to_pylist()
-        return cls(root, table, digest, clip, Samples(reader, shape), names, extents)
+        samples = Samples(reader, shape, num_sound)
+        return cls(root, table, digest, clip, samples, names, extents, presences)
 
-    def at(self, i: int) -> Extent:
-        """Where the bytes of sample `i` are."""
-        shard, offset, size = self.extents[i].tolist()
-        return Extent(self.names[shard], offset, size)
+    def at(self, i: int) -> Members:
+        """Where the members of sample `i` are."""
+        number, offset, size, sound_offset, sound_size = self.extents[i].tolist()
+        shard = self.names[number]
+        return Members(
+            Extent(shard, offset, size),
+            Extent(shard, sound_offset, sound_size) if sound_size else None,
+            PRESENCES[self.presences[i]],
+        )
 
-    def read(self, i: int) -> NDArray[np.uint8]:
-        """Sample `i` as uint8 (T, H, W, 3) RGB.
+    def read(self, i: int) -> Sample:
+        """Sample `i`.
 
         Raises:
             UserError: its shard is missing, truncated or no clip, or cannot be fetched.
@@ -181,9 +254,14 @@ def _read_format(root: str, work: Path) -> ClipFormat:
         return manifest.read_format(path.parent)
 
 
-def _check(root: str, table: pa.Table, sizes: dict[str, int], num_bytes: int) -> None:
+def _check(
+    root: str, table: pa.Table, sizes: dict[str, int], num_bytes: int, num_sound: int
+) -> None:
     """Raise `UserError` where shards are not such as the index says."""
-    ends = pa.table({"shard": table["shard"], "end": pc.add(table["offset"], table["size"])})
+    end = pc.max_element_wise(
+        pc.add(table["offset"], table["size"]), pc.add(table["sound_offset"], table["sound_size"])
+    )
+    ends = pa.table({"shard": table["shard"], "end": end})
     for row in ends.group_by("shard").aggregate([("end", "max")]).sort_by("shard").to_pylist():
         at = f"{root.rstrip('/')}/{row['shard']}"
         if PurePosixPath(row["shard"]).suffix not in ENCODINGS.values():
@@ -199,6 +277,15 @@ def _check(root: str, table: pa.Table, sizes: dict[str, int], num_bytes: int) ->
     wrong = pc.any(pc.and_(raw, pc.not_equal(table["size"], num_bytes))).as_py()
     if wrong:
         raise UserError(f"{root}: samples are not {num_bytes} bytes each; run dvc repro pack")
+    sound_bytes = pa.array([0, 2 * num_sound])
+    if pc.any(pc.and_(raw, pc.invert(pc.is_in(table["sound_size"], sound_bytes)))).as_py():
+        raise UserError(f"{root}: sounds are not {num_sound} samples each; run dvc repro pack")
+    unknown = table["sound"].filter(pc.invert(pc.is_in(table["sound"], pa.array(PRESENCES))))
+    if len(unknown):
+        raise UserError(
+            f"{root}: sound '{unknown[0].as_py()}' is none of {', '.join(PRESENCES)}; "
+            "run dvc repro pack"
+        )
 
 
 def _shards(root: str, work: Path, cache_gb: float) -> tuple[Shards, dict[str, int]]:

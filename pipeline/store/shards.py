@@ -88,6 +88,10 @@ class RawWriter:
         self._file.write(data)
         return Extent(self._shard, offset, len(data))
 
+    def add_sound(self, clip_id: str, data: bytes) -> Extent:
+        """Append the bytes of the sound of the clip added last; returns where they lie."""
+        return self.add(clip_id, data)
+
 
 def shard_name(number: int, suffix: str) -> str:
     """What the shard of a number is called; `suffix` is `TAR` or `RAW`."""

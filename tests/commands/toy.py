@@ -13,6 +13,7 @@ from pipeline.config import Paths
 from pipeline.store import manifest
 from pipeline.store.manifest import Clip, File, Reject
 from pipeline.store.packed import INDEX, INDEX_SCHEMA
+from tests.packing import NO_SOUND
 from tests.rows import clip_row
 
 
@@ -126,6 +127,7 @@ def write_rest(paths: Paths) -> None:
             "start_s": 0.0,
             "offset": 0,
             "size": 0,
+            **NO_SOUND,
         }
         for sample_id in (CLIPS[0].clip_id, VARIANT.clip_id)
     ]

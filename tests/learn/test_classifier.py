@@ -25,7 +25,8 @@ def classifier(*overrides: str, discharge_alone: bool = False) -> Classifier:
 
 def batch() -> Batch:
     numbers = torch.arange(4)
-    return Batch(random_clips(4, FORMAT.num_frames), numbers, 0 * numbers, numbers)
+    clips, sounds = random_clips(4, FORMAT.num_frames), torch.zeros(4, 12_800, dtype=torch.int16)
+    return Batch(clips, sounds, 1 + 0 * numbers, numbers, 0 * numbers, numbers)
 
 
 def first_weight(module: Classifier) -> torch.Tensor:

@@ -158,12 +158,12 @@ def test_batches_carry_pixels_class_and_place(tmp_path: Path) -> None:
         assert batch.positions.tolist() == list(range(8 * number, 8 * number + 8))
         for clip, label, place in zip(batch.clips, batch.labels, batch.positions, strict=True):
             row = int(drawn[place])
-            assert (clip.numpy() == data.packed.read(row)).all()
+            assert (clip.numpy() == data.packed.read(row).frames).all()
             assert label == class_index(rows[row]["origin"], bool(rows[row]["discharge"]))
     val = list(data.val_dataloader())
     assert [len(batch.clips) for batch in val] == [8, 4]
     assert np.concatenate([batch.positions for batch in val]).tolist() == list(range(12))
-    assert (val[1].clips[3].numpy() == data.packed.read(int(data.val_rows[11]))).all()
+    assert (val[1].clips[3].numpy() == data.packed.read(int(data.val_rows[11])).frames).all()
     assert not any(batch.epochs.any() for batch in val)
 
 

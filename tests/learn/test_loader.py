@@ -17,8 +17,9 @@ from pipeline.learn import loader as module
 from pipeline.learn.batch import Batch
 from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import BalancedSampler, InOrder
+from pipeline.store.manifest import ABSENT, PRESENCES, PRESENT
 from pipeline.store.packed import ENCODINGS, Packed
-from tests.learn.toy import write_toy
+from tests.learn.toy import toy_sound, write_toy
 
 NUM = 40
 LABELS = np.arange(NUM) % 4
@@ -30,7 +31,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same clips packed in each encoding."""
     folder = tmp_path_factory.mktemp("loader")
     return {
-        encoding: write_toy(folder / encoding, num_train=NUM, num_val=0, encoding=encoding)
+        encoding: write_toy(
+            folder / encoding, num_train=NUM, num_val=0, encoding=encoding, heard=True
+        )
         for encoding in ENCODINGS
     }
 
@@ -81,7 +84,12 @@ def test_workers_change_nothing(make: Make, num_workers: int) -> None:
 @in_each_encoding
 def test_shards_change_nothing(make: Make, encoding: str, tmp_path: Path) -> None:
     other = write_toy(
-        tmp_path / "other", num_train=NUM, num_val=0, encoding=encoding, shard_samples=3
+        tmp_path / "other",
+        num_train=NUM,
+        num_val=0,
+        encoding=encoding,
+        shard_samples=3,
+        heard=True,
     )
     packed = Packed.open(other, tmp_path)
     assert len(packed.names) == 14
@@ -145,10 +153,22 @@ def test_batches_that_are_kept_stay_as_they_were(make: Make, num_workers: int) -
     assert [fingerprint(batch) for batch in kept] == expected
 
 
-def test_a_view_keeps_the_memory_of_its_batch(make: Make) -> None:
+@in_each_encoding
+def test_a_batch_holds_the_sound_of_its_samples(make: Make) -> None:
+    for batch in make(in_order=True):
+        for position, sound, presence in zip(
+            batch.positions.tolist(), batch.sounds, batch.presences.tolist(), strict=True
+        ):
+            expected = toy_sound(position)
+            assert PRESENCES[presence] == (ABSENT if expected is None else PRESENT)
+            assert np.array_equal(sound, np.zeros(12_800) if expected is None else expected)
+
+
+@pytest.mark.parametrize("name", ["clips", "sounds"])
+def test_a_view_keeps_the_memory_of_its_batch(make: Make, name: str) -> None:
     batches = iter(make())
     batch = next(batches)
-    view = batch.clips[1:2].permute(0, 4, 1, 2, 3)
+    view = getattr(batch, name)[1:2].movedim(0, -1)
     expected = view.clone()
     del batch
     for _ in range(6):
@@ -228,7 +248,7 @@ def test_a_batch_is_made_ready_while_the_one_before_is_used(monkeypatch: Any) ->
     def batches() -> Iterator[Batch]:
         for number in range(3):
             made.append(number)
-            yield Batch(*(torch.full((2,), number) for _ in range(4)))
+            yield Batch(*(torch.full((2,), number) for _ in Batch._fields))
 
     ahead = module._pinned_ahead(batches())
     assert next(ahead).clips.tolist() == [0, 0]

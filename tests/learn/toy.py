@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.config import ClipFormat
 from pipeline.store import packed
 from pipeline.store.manifest import CLASSES
+from pipeline.store.sound import num_samples
 from tests.packing import write_packed
 
 FORMAT = ClipFormat(num_frames=8, size=32, fps=15.0, crf=18)
@@ -24,6 +25,14 @@ def toy_clip(seed: int, label: int) -> np.ndarray:
     return frames.astype(np.uint8)
 
 
+def toy_sound(number: int) -> np.ndarray | None:
+    """int16 (12800,) as long as a clip, of every second sample; None of the others."""
+    if number % 2 == 0:
+        return None
+    rng = np.random.default_rng(number)
+    return rng.integers(-3000, 3000, num_samples(FORMAT.num_frames, FORMAT.fps)).astype(np.int16)
+
+
 def write_toy(
     folder: Path,
     *,
@@ -32,8 +41,12 @@ def write_toy(
     classes: tuple[str, ...] = CLASSES,
     encoding: str = "raw",
     shard_samples: int = 10,
+    heard: bool = False,
 ) -> Path:
-    """A packed folder in which the classes take turns and every clip is its own recording."""
+    """A packed folder in which the classes take turns and every clip is its own recording.
+
+    Its samples have no sound, or where things are `heard`, that of `toy_sound` by their number.
+    """
     labels = [CLASSES.index(name) for name in classes]
     rows, frames = [], []
     for split, num_clips in (("train", num_train), ("val", num_val)):
@@ -56,6 +69,7 @@ def write_toy(
                 }
             )
             frames.append(toy_clip(len(rows), label))
+    sounds = [toy_sound(number) for number in range(len(rows))] if heard else None
     return write_packed(
-        folder, rows, frames, FORMAT, encoding=encoding, shard_samples=shard_samples
+        folder, rows, frames, FORMAT, encoding=encoding, shard_samples=shard_samples, sounds=sounds
     )

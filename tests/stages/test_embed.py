@@ -74,7 +74,7 @@ def test_samples_that_heads_learn_from_are_embedded_in_the_order_of_the_index(
     found = features.read(str(tmp_path / "features"), packed)
     assert found is not None
     for row in (2, 9, 16):
-        clip = torch.from_numpy(packed.read(row)[None])
+        clip = torch.from_numpy(packed.read(row).frames[None])
         expected = features_of_views(Colours(), clip, 4)[0].half().numpy()
         assert np.array_equal(found.of(np.array([row]))[0], expected)
     stats = json.loads((tmp_path / "features" / "stats.json").read_text())
@@ -183,7 +183,7 @@ def test_samples_that_were_embedded_before_are_not_embedded_again(
     found = features.read(str(tmp_path / "features"), packed)
     assert found is not None
     for row in range(2, packed.index.num_rows - 1):
-        clip = torch.from_numpy(packed.read(row)[None])
+        clip = torch.from_numpy(packed.read(row).frames[None])
         expected = features_of_views(Colours(), clip, 4)[0].half().numpy()
         assert np.array_equal(found.of(np.array([row]))[0], expected)
 
@@ -242,7 +242,7 @@ def test_one_sample_that_changed_is_embedded_alone_and_all_comes_out_as_from_not
     cfg = compose("embed", *TINY, "block_samples=4", "shard_samples=6")
     embed.run(cfg)
     packed = Packed.open(place, tmp_path)
-    changed, source = packed.at(5), packed.read(5)
+    changed, source = packed.at(5), packed.read(5).frames
     frames = 255 - source
     shard = place / changed.shard
     data = bytearray(shard.read_bytes())

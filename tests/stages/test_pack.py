@@ -50,7 +50,7 @@ def test_samples_are_the_decoded_clips_at_random_access(
         folder = "augmented" if row["variant"] else "clips"
         clip = (variants if row["variant"] else clips)[row["sample_id"]]
         expected = video.decode(shards.read_clip(tmp_path / folder, clip))
-        assert np.array_equal(packed.read(i), expected)
+        assert np.array_equal(packed.read(i).frames, expected)
 
 
 def test_variants_are_selected_for_training_only_when_wanted(

@@ -11,8 +11,9 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.store import packed
+from pipeline.store.manifest import ABSENT, PRESENT
 from pipeline.store.packed import INDEX, Packed
-from tests.learn.toy import write_toy
+from tests.learn.toy import toy_sound, write_toy
 
 
 def num_open() -> int:
@@ -32,8 +33,8 @@ def test_any_sample_is_read_whatever_was_read_before(folder: Path, tmp_path: Pat
     samples = opened(folder, tmp_path)
     raw = opened(write_toy(tmp_path / "raw", num_train=8, num_val=4), tmp_path)
     for i in (11, 0, 5, 11):
-        assert np.abs(samples.read(i).astype(int) - raw.read(i)).mean() < 12
-    assert (samples.read(3) != samples.read(4)).any()
+        assert np.abs(samples.read(i).frames.astype(int) - raw.read(i).frames).mean() < 12
+    assert (samples.read(3).frames != samples.read(4).frames).any()
 
 
 def test_few_shards_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,24 +42,58 @@ def test_few_shards_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
     folder = write_toy(tmp_path / "packed", num_train=8, num_val=4, shard_samples=2)
     samples = opened(folder, tmp_path)
     before = num_open()
-    first = [samples.read(i) for i in range(12)]
+    first = [samples.read(i).frames for i in range(12)]
     assert num_open() == before + 2
-    assert all((samples.read(i) == first[i]).all() for i in reversed(range(12)))
+    assert all((samples.read(i).frames == first[i]).all() for i in reversed(range(12)))
     samples.samples.shards.close()
     assert num_open() == before
 
 
 def test_a_copy_in_another_process_reads_by_itself(folder: Path, tmp_path: Path) -> None:
     samples = opened(folder, tmp_path)
-    expected = samples.read(5)
+    expected = samples.read(5).frames
     copy = pickle.loads(pickle.dumps(samples.samples))
     samples.samples.shards.close()
-    assert (copy.read(samples.at(5)) == expected).all()
+    assert (copy.read(samples.at(5)).frames == expected).all()
+
+
+@pytest.mark.parametrize("encoding", ["raw", "h264"])
+def test_a_sample_is_read_with_its_sound_or_with_silence_where_it_has_none(
+    tmp_path: Path, encoding: str
+) -> None:
+    folder = write_toy(tmp_path / "packed", num_train=8, num_val=4, encoding=encoding, heard=True)
+    samples = opened(folder, tmp_path)
+    for i in range(12):
+        sample = samples.read(i)
+        assert sample.sound.dtype == np.int16
+        assert sample.sound.shape == (12_800,)
+        expected = toy_sound(i)
+        assert sample.presence == (ABSENT if expected is None else PRESENT)
+        assert np.array_equal(sample.sound, np.zeros(12_800) if expected is None else expected)
+
+
+def test_sounds_of_another_length_than_the_format_are_refused(tmp_path: Path) -> None:
+    folder = write_toy(tmp_path / "raw", num_train=8, num_val=4, heard=True)
+    rewrite(folder, "sound_size", 1000)
+    with pytest.raises(UserError, match="sounds are not 12800 samples each; run dvc repro pack"):
+        opened(folder, tmp_path)
+    folder = write_toy(tmp_path / "tar", num_train=8, num_val=4, encoding="h264", heard=True)
+    text = (folder / "format.json").read_text()
+    (folder / "format.json").write_text(text.replace('"fps": 15.0', '"fps": 30.0'))
+    with pytest.raises(UserError, match=r"12800 instead of 6400 samples of sound at byte"):
+        opened(folder, tmp_path).read(1)
+
+
+def test_what_there_is_of_a_sound_is_one_of_few_things(tmp_path: Path) -> None:
+    folder = write_toy(tmp_path / "packed", num_train=8, num_val=4)
+    rewrite(folder, "sound", "loud")
+    with pytest.raises(UserError, match="sound 'loud' is none of present, absent, silent"):
+        opened(folder, tmp_path)
 
 
 def test_a_shard_that_ends_early_is_named_at_once(folder: Path, tmp_path: Path) -> None:
     shard = max(folder.glob("shard-*"))
-    size = opened(folder, tmp_path).extents[-1, 1:].sum()
+    size = opened(folder, tmp_path).extents[-1, 1:3].sum()
     shard.write_bytes(shard.read_bytes()[: size - 1])
     with pytest.raises(
         UserError, match=rf"{shard.name}: truncated, {size - 1} bytes instead of at least {size}"

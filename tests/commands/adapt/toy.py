@@ -66,7 +66,7 @@ def write_detector(folder: Path) -> None:
         for row, (name, sha256) in enumerate(zip(ids, sha256s, strict=True))
     ]
     views = [
-        Tiny()(torch.from_numpy(packed.read(row)[first_view(EVERY) :: EVERY])).half().numpy()
+        Tiny()(torch.from_numpy(packed.read(row).frames[first_view(EVERY) :: EVERY])).half().numpy()
         for row in range(index.num_rows)
     ]
     there = folder / "features"
