@@ -59,6 +59,10 @@ CUES = {
     "border": "border pixels",
     "overlay": "overlay regions: corners, edges, middle",
     "still": "one still frame at 16×16",
+    "track": "sound track: presence, codec, rate, channels",
+    "loudness": "level, peak and silence of the sound",
+    "spectrum": "bandwidth, noise floor and spectrum of the sound",
+    "voices": "share of speech and music",
 }
 ALTERED = {
     "shuffled": "frames in another order",
@@ -285,19 +289,25 @@ def _shortcuts(probes: dict[str, Any]) -> str:
     sets = {name: of for name, of in sorted(probes.items(), reverse=True) if "auroc" in of}
     columns = [f"{name} ({of['samples']} samples)" for name, of in sets.items()]
     rows = []
-    for cue in sorted(next(iter(sets.values()))["auroc"], key=_order(CUES)):
-        told = [
-            _interval({"auroc": max(of["auroc"][cue].values())} | of["interval"][cue])
-            for of in sets.values()
-        ]
-        rows.append([CUES.get(cue, cue), *told])
+    for asked, told in (
+        ("origin", sets),
+        ("discharge", {name: of["discharge"] for name, of in sets.items()}),
+    ):
+        for cue in sorted({cue for of in told.values() for cue in of["auroc"]}, key=_order(CUES)):
+            cells = [
+                _interval({"auroc": max(of["auroc"][cue].values())} | of["interval"][cue])
+                if cue in of["auroc"]
+                else "–"
+                for of in told.values()
+            ]
+            rows.append([CUES.get(cue, cue), asked, *cells])
     return _section(
         "Shortcuts",
-        "What one cheap cue tells of the origin: AUROC of the better of two classifiers, "
-        "cross-validated over sources; 0.5 is nothing to find. The interval is over recordings and "
-        "does not say what other sources would give. [What was done about "
+        "What one cheap cue tells of the origin or the discharge: AUROC of the better of two "
+        "classifiers, cross-validated over sources; 0.5 is nothing to find. The interval is over "
+        "recordings and does not say what other sources would give. [What was done about "
         "each](rendered.md#shortcuts).",
-        ("cue", *columns),
+        ("cue", "asked", *columns),
         rows,
     )
 

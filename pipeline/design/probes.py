@@ -1,4 +1,4 @@
-"""Shortcut probes: how well the origin can be told without looking at the scene.
+"""Shortcut probes: how well origin and discharge can be told without looking at the scene.
 
 A detector learns whatever separates its classes most cheaply. Each probe sees one cheap cue of a
 clip and nothing else, and two simple classifiers say how far it goes (after Torralba and Efros,
@@ -117,7 +117,7 @@ def _still(frames: Frames) -> Features:
 
 @dataclass(frozen=True)
 class Told:
-    """AUROC of the origin from some features; 0.5 is chance."""
+    """AUROC of one truth from some features; 0.5 is chance."""
 
     auroc: dict[str, float]
     """AUROC by model: `logistic` (regression); given enough clips, `boosting` (boosted trees)."""
@@ -127,14 +127,14 @@ class Told:
 
 def by_source(
     features: Features,
-    real: NDArray[np.bool_],
+    truth: NDArray[np.bool_],
     sources: Sequence[str],
     clusters: Sequence[str],
     *,
     num_folds: int,
     num_rounds: int,
 ) -> Told | None:
-    """AUROC of origin from some features, cross-validated by source and cluster.
+    """AUROC of one truth from some features, cross-validated by source and cluster.
 
     No source is in two folds, and what shares a cluster with a held-out clip is not fitted to:
     of twins, one scene under both labels, a classifier would learn to expect the other label.
@@ -144,15 +144,15 @@ def by_source(
 
     Args:
         features: float64 (N, F), finite.
-        real: (N,) whether the origin is real.
+        truth: (N,) what is to be told, such as whether the origin is real.
         sources: (N,) names.
         clusters: (N,) names.
-        num_folds: most folds; fewer where an origin has fewer sources.
+        num_folds: most folds; fewer where a side has fewer sources.
         num_rounds: times that the sources are dealt into folds anew, since few sources make
             each deal a matter of luck.
 
     Returns:
-        None where no fold can be judged, or an origin has fewer than `MIN_CLUSTERS` clusters.
+        None where no fold can be judged, or a side has fewer than `MIN_CLUSTERS` clusters.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
@@ -162,8 +162,8 @@ def by_source(
     from threadpoolctl import threadpool_limits
 
     groups, scenes = np.asarray(sources), np.asarray(clusters)
-    num_folds = min(num_folds, *(len(set(groups[real == side])) for side in (True, False)))
-    num_clusters = min(len(set(scenes[real == side])) for side in (True, False))
+    num_folds = min(num_folds, *(len(set(groups[truth == side])) for side in (True, False)))
+    num_clusters = min(len(set(scenes[truth == side])) for side in (True, False))
     if num_folds < 2 or num_clusters < MIN_CLUSTERS:
         return None
     models = {
@@ -177,49 +177,49 @@ def by_source(
         ),
     }
     folds: list[NDArray[np.int64]] = []
-    fewest = len(real)
+    fewest = len(truth)
     found: dict[str, list[Features]] = {name: [] for name in models}
     deals = itertools.chain.from_iterable(
         StratifiedGroupKFold(num_folds, shuffle=True, random_state=deal).split(
-            features, real, groups
+            features, truth, groups
         )
         for deal in range(num_rounds)
     )
     for others, held_out in deals:
         fitted = others[~np.isin(scenes[others], scenes[held_out])]
-        if len(set(real[held_out])) < 2 or len(set(real[fitted])) < 2:
+        if len(set(truth[held_out])) < 2 or len(set(truth[fitted])) < 2:
             continue
         folds.append(held_out)
         fewest = min(fewest, len(fitted))
         for name, model in models.items():
             # Many threads over so little data wait for each other.
             with threadpool_limits(1):
-                model.fit(features[fitted], real[fitted])
+                model.fit(features[fitted], truth[fitted])
                 found[name].append(model.predict_proba(features[held_out])[:, 1])
     if not folds:
         return None
     if fewest < 2 * _LEAF:
         # Trees that cannot divide so few answer alike, which would pass for nothing to find.
         del models["boosting"]
-    ones = np.ones((1, len(real)))
-    auroc = {name: float(_mean_auroc(real, folds, found[name], ones)[0]) for name in models}
+    ones = np.ones((1, len(truth)))
+    auroc = {name: float(_mean_auroc(truth, folds, found[name], ones)[0]) for name in models}
     better = max(auroc, key=lambda name: auroc[name])
-    resampled = _mean_auroc(real, folds, found[better], _resampled(scenes))
+    resampled = _mean_auroc(truth, folds, found[better], _resampled(scenes))
     interval = percentiles(resampled, _CONFIDENCE)
     assert interval is not None
     return Told(auroc, interval)
 
 
 def _mean_auroc(
-    real: NDArray[np.bool_],
+    truth: NDArray[np.bool_],
     folds: Sequence[NDArray[np.int64]],
     scores: Sequence[Features],
     weights: Features,
 ) -> Features:
-    """(R,) mean over folds under weights (R, N) of clips; NaN where no fold holds both origins."""
+    """(R,) mean over folds under weights (R, N) of clips; NaN where no fold holds both sides."""
     aurocs = np.stack(
         [
-            metrics.auroc(metrics.Ranking(real[held_out], score).counts(weights[:, held_out]))
+            metrics.auroc(metrics.Ranking(truth[held_out], score).counts(weights[:, held_out]))
             for held_out, score in zip(folds, scores, strict=True)
         ]
     )

@@ -1,4 +1,4 @@
-"""Measure what the cheap cues of the packed samples tell about their origin."""
+"""Measure what the cheap cues of the packed samples tell about origin and discharge."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
+from scipy import signal
 
 from pipeline.config import ProbeApp
 from pipeline.design import probes
 from pipeline.design.probes import Cues, Features
+from pipeline.design.sound_cues import SoundCues, sound_cues
 from pipeline.errors import UserError
+from pipeline.learn.encoders.yamnet import LABELS, Yamnet
 from pipeline.store import executor, manifest, workdir
-from pipeline.store.manifest import Clip, File
+from pipeline.store.manifest import PRESENCES, Clip, File
 from pipeline.store.packed import Members, Packed, Samples
+from pipeline.store.sound import SOUND_HZ
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +34,9 @@ METRICS = "metrics.json"
 SETS = ("train", "test")
 """The splits that are probed."""
 _CLIPS_PER_BLOCK = 64
+_PICTURES = tuple(f.name for f in fields(Cues))
+_SOUNDS = (*(f.name for f in fields(SoundCues)), "voices")
+_VOICES = [LABELS.index(name) for name in ("Speech", "Music")]
 
 
 @dataclass(frozen=True)
@@ -39,19 +48,49 @@ class Block:
     border_px: int
 
 
-def cues_of(block: Block) -> list[Cues]:
-    """Reduce the samples of a block to their cues."""
-    return [
-        probes.cues(block.samples.read(members).frames, block.border_px)
-        for members in block.members
-    ]
+def cues_of(block: Block) -> list[dict[str, Features]]:
+    """Reduce the samples of a block to their cues; those of sound where there is any."""
+    found = []
+    for members in block.members:
+        sample = block.samples.read(members)
+        cues = _named(probes.cues(sample.frames, block.border_px))
+        if sample.sound.any():
+            cues |= _named(sound_cues(sample.sound)) | {"voices": _voices(sample.sound)}
+        found.append(cues)
+    return found
+
+
+def _named(cues: Cues | SoundCues) -> dict[str, Features]:
+    return {f.name: getattr(cues, f.name) for f in fields(cues)}
+
+
+def _voices(sound: NDArray[np.int16]) -> Features:
+    """(2,): how surely a network hears speech and music in int16 (S,) at `SOUND_HZ`, log odds."""
+    network = _network()
+    wave = signal.resample_poly(sound / 32768, int(network.rate_hz), SOUND_HZ)
+    num_threads = torch.get_num_threads()
+    # The order of sums, and so the last bits, would follow the number of cores.
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            logits = network(torch.from_numpy(wave.astype(np.float32))[None])[0]
+    finally:
+        torch.set_num_threads(num_threads)
+    return np.asarray(logits[_VOICES].double())
+
+
+@cache
+def _network() -> Yamnet:
+    return Yamnet.published()
 
 
 def run(cfg: ProbeApp) -> None:
     """Write `metrics.json` to `paths.probes`: AUROC of origin for every set, cue and classifier.
 
-    With the interval of the better classifier beside it. Of the train split these are the samples
-    that training reads: with variants where it learns from them, and of the test split no variants.
+    With the interval of the better classifier beside it, and under `discharge` the same of what
+    cues of sound tell about the discharge. Of the train split these are the samples that training
+    reads: with variants where it learns from them, and of the test split no variants. What lies in
+    a sound is asked of samples that have one; whether there is one, of all.
 
     Raises:
         UserError: a table that is missing, or samples that the tables do not know.
@@ -85,12 +124,21 @@ def run(cfg: ProbeApp) -> None:
             continue
         index = packed.index.take(rows)
         ordered = [clips[sample] for sample in index["sample_id"].to_pylist()]
+        cues = _cues(cfg, packed, rows)
+        of_sound = {"track": _track(ordered, files), **{cue: _column(cues, cue) for cue in _SOUNDS}}
         features = {
             "container": _container(ordered, files),
             "size": _size(ordered, packed.format.num_frames / packed.format.fps),
-            **_pixels(cfg, packed, rows),
+            **{cue: _column(cues, cue) for cue in _PICTURES},
+            **of_sound,
         }
-        metrics[name] = _judge(cfg, features, index)
+        real = np.array([origin == "real" for origin in index["origin"].to_pylist()])
+        metrics[name] = {
+            "samples": len(rows),
+            "sources": len(set(index["source"].to_pylist())),
+            "discharge": _judge(cfg, of_sound, index["discharge"].to_numpy() == 1, index),
+            **_judge(cfg, features, real, index),
+        }
         log.info("probe: %s: %s", name, _sentence(metrics[name]["auroc"], index))
     with workdir.replacing(Path(paths.probes), work, workdir.OUTPUTS["probe"]) as fresh:
         (fresh / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
@@ -114,13 +162,21 @@ def _sentence(auroc: dict[str, dict[str, float]], index: pa.Table) -> str:
     )
 
 
-def _judge(cfg: ProbeApp, features: dict[str, Features], index: pa.Table) -> dict[str, Any]:
-    real = np.array([origin == "real" for origin in index["origin"].to_pylist()])
-    sources, clusters = index["source"].to_pylist(), index["cluster"].to_pylist()
+def _judge(
+    cfg: ProbeApp, features: dict[str, Features], truth: NDArray[np.bool_], index: pa.Table
+) -> dict[str, Any]:
+    """What each cue tells; rows of features that are no numbers are of samples without the cue."""
+    sources, clusters = (np.array(index[name].to_pylist()) for name in ("source", "cluster"))
     auroc, interval = {}, {}
     for cue, values in features.items():
+        there = ~np.isnan(values[:, 0])
         found = probes.by_source(
-            values, real, sources, clusters, num_folds=cfg.num_folds, num_rounds=cfg.num_rounds
+            values[there],
+            truth[there],
+            sources[there].tolist(),
+            clusters[there].tolist(),
+            num_folds=cfg.num_folds,
+            num_rounds=cfg.num_rounds,
         )
         if found is not None:
             auroc[cue] = {model: round(value, 4) for model, value in found.auroc.items()}
@@ -128,12 +184,26 @@ def _judge(cfg: ProbeApp, features: dict[str, Features], index: pa.Table) -> dic
                 "low": round(found.interval.low, 4),
                 "high": round(found.interval.high, 4),
             }
-    return {
-        "samples": len(real),
-        "sources": len(set(sources)),
-        "auroc": auroc,
-        "interval": interval,
-    }
+    return {"auroc": auroc, "interval": interval}
+
+
+def _track(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Features:
+    """What there is of the sound of a clip, and the codec, rate and channels of its track."""
+    tracks = [files[clip.collection, clip.path] for clip in clips]
+    kinds = [str(file.sound_codec) for file in tracks]
+    names = sorted(set(kinds))
+    return np.array(
+        [
+            [
+                *(clip.sound == presence for presence in PRESENCES),
+                *(kind == name for name in names),
+                file.sound_rate_hz or 0,
+                file.sound_channels or 0,
+            ]
+            for clip, file, kind in zip(clips, tracks, kinds, strict=True)
+        ],
+        np.float64,
+    )
 
 
 def _container(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Features:
@@ -177,12 +247,12 @@ def _size(clips: Sequence[Clip], duration_s: float) -> Features:
     return np.stack([sizes, np.log(sizes), 8 * sizes / duration_s], axis=1)
 
 
-def _pixels(cfg: ProbeApp, packed: Packed, rows: NDArray[np.int64]) -> dict[str, Features]:
+def _cues(cfg: ProbeApp, packed: Packed, rows: NDArray[np.int64]) -> list[dict[str, Features]]:
     def blocks() -> Iterator[list[Block]]:
         for part in executor.in_blocks(rows, _CLIPS_PER_BLOCK):
             yield [Block(packed.samples, [packed.at(row) for row in part], cfg.border_px)]
 
-    found: list[Cues] = []
+    found: list[dict[str, Features]] = []
     num_blocks = -(-len(rows) // _CLIPS_PER_BLOCK)
     for (part,) in executor.map_blocks(
         cues_of, blocks(), cfg.run, title="probe", num_items=num_blocks
@@ -190,4 +260,11 @@ def _pixels(cfg: ProbeApp, packed: Packed, rows: NDArray[np.int64]) -> dict[str,
         if isinstance(part, executor.Lost):
             raise UserError(f"probe: {part.detail}; run it again")
         found += part
-    return {f.name: np.stack([getattr(cue, f.name) for cue in found]) for f in fields(Cues)}
+    return found
+
+
+def _column(cues: Sequence[dict[str, Features]], name: str) -> Features:
+    """(N, F) of a cue; no numbers where a sample has none of it."""
+    known = [one[name] for one in cues if name in one]
+    nothing = np.full(len(known[0]) if known else 1, np.nan)
+    return np.stack([one.get(name, nothing) for one in cues])

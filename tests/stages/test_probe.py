@@ -15,13 +15,16 @@ from pipeline.stages import probe
 from pipeline.store import manifest
 from pipeline.store.manifest import Clip, File
 from pipeline.store.packed import INDEX_SCHEMA
+from pipeline.store.sound import num_samples
 from tests.conftest import moving_frames
 from tests.packing import write_packed
 from tests.rows import clip_row
 
 CUES = {"border", "colour", "container", "overlay", "size", "still"}
+SOUNDS = {"loudness", "spectrum", "track", "voices"}
 NUM_CLIPS = 32
 FORMAT = ClipFormat(num_frames=4, size=32, fps=15.0, crf=18)
+NUM_SOUND = num_samples(FORMAT.num_frames, FORMAT.fps)
 
 
 def outputs(folder: Path, leak: str | None = None) -> None:
@@ -30,6 +33,7 @@ def outputs(folder: Path, leak: str | None = None) -> None:
         (folder / name).mkdir(exist_ok=True)
     rng = np.random.default_rng(5)
     clips, files, samples = [], [], []
+    sounds: list[np.ndarray | None] = []
     for number in range(NUM_CLIPS):
         real = number % 2 == 0
         leaking = leak if real else None
@@ -38,6 +42,11 @@ def outputs(folder: Path, leak: str | None = None) -> None:
         frames = moving_frames(number, FORMAT.num_frames, FORMAT.size)
         if leaking == "mark":
             frames[:, :8, :8] = 255
+        discharge = number // 4 % 2 == 0
+        is_heard = not (leak == "silent" and real) and leak != "deaf"
+        gain = 10_000 if leak == "loud" and discharge else 1000
+        wave = gain * rng.uniform(0.5, 2) * rng.standard_normal(NUM_SOUND).clip(-3, 3)
+        sounds.append(wave.clip(-32_000, 32_000).astype(np.int16) if is_heard else None)
         about: dict[str, Any] = {
             "collection": "made",
             "path": f"{number:02d}.mp4",
@@ -52,7 +61,8 @@ def outputs(folder: Path, leak: str | None = None) -> None:
                 clip_id=f"{number:016x}",
                 start_s=0.0,
                 box="0,0,64,64",
-                discharge=False,
+                discharge=discharge,
+                sound=manifest.PRESENT if is_heard else manifest.ABSENT,
                 shard="shard-00000.tar",
                 offset=0,
                 size=int(rng.integers(9_000, 11_000)) + (5_000 if leaking == "size" else 0),
@@ -71,6 +81,9 @@ def outputs(folder: Path, leak: str | None = None) -> None:
                 duration_s=4.0,
                 num_bytes=50_000,
                 num_clips=1,
+                sound_codec="aac" if is_heard else None,
+                sound_rate_hz=48_000 if is_heard else None,
+                sound_channels=2 if is_heard else None,
                 **about,
             )
         )
@@ -84,6 +97,7 @@ def outputs(folder: Path, leak: str | None = None) -> None:
     ]
     clips += variants
     samples += [samples[int(clip.parent_id or "", 16)] for clip in variants]
+    sounds += [sounds[int(clip.parent_id or "", 16)] for clip in variants]
     manifest.write_rows(folder / "augmented" / manifest.MANIFEST, Clip, variants)
     rows = [
         {name: getattr(clip, name, None) for name in INDEX_SCHEMA.names}
@@ -91,11 +105,11 @@ def outputs(folder: Path, leak: str | None = None) -> None:
             "sample_id": clip.clip_id,
             "clip_id": clip.parent_id or clip.clip_id,
             "cluster": clip.recording,
-            "discharge": 0,
+            "discharge": int(bool(clip.discharge)),
         }
         for clip in clips
     ]
-    write_packed(folder / "packed", rows, samples, FORMAT)
+    write_packed(folder / "packed", rows, samples, FORMAT, sounds=sounds)
 
 
 def probed(compose: Callable[..., App], *overrides: str) -> dict[str, Any]:
@@ -114,11 +128,40 @@ def test_a_planted_cue_is_found_where_it_is_and_not_elsewhere(
     outputs(tmp_path, leak)
     found = probed(compose)["train"]
     auroc, interval = found["auroc"], found["interval"]
-    assert set(auroc) == set(interval) == CUES
+    assert set(auroc) == set(interval) == CUES | SOUNDS
+    assert set(found["discharge"]["auroc"]) == SOUNDS
     assert max(auroc[cue].values()) > 0.95
     assert interval[cue]["low"] > 0.8
     for other in {"container", "size"} - {cue}:
         assert max(auroc[other].values()) < 0.8
+
+
+def test_tracks_that_only_games_have_are_found_and_nothing_is_asked_of_what_lies_in_them(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    outputs(tmp_path, "silent")
+    found = probed(compose)["train"]
+    assert set(found["auroc"]) == CUES | {"track"}
+    assert max(found["auroc"]["track"].values()) > 0.95
+    told = found["discharge"]["auroc"]
+    assert max(told["track"].values()) < 0.8
+    assert set(told) <= SOUNDS
+
+
+def test_shootings_that_are_loud_are_found(compose: Callable[..., App], tmp_path: Path) -> None:
+    outputs(tmp_path, "loud")
+    found = probed(compose)["train"]
+    assert max(found["discharge"]["auroc"]["loudness"].values()) > 0.95
+    assert max(found["auroc"]["loudness"].values()) < 0.8
+
+
+def test_without_any_sound_pictures_alone_are_probed(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    outputs(tmp_path, "deaf")
+    found = probed(compose)["train"]
+    assert set(found["auroc"]) == CUES | {"track"}
+    assert max(found["auroc"]["track"].values()) == 0.5
 
 
 def test_variants_are_probed_where_they_are_trained_on_and_not_in_the_test_set(
@@ -155,7 +198,7 @@ def test_a_rate_that_a_file_does_not_state_is_no_obstacle(
     table = tmp_path / "clips" / manifest.FILES
     rows = [replace(file, fps=None) for file in manifest.read_rows(table, File)]
     manifest.write_rows(table, File, rows)
-    assert set(probed(compose)["train"]["auroc"]) == CUES
+    assert set(probed(compose)["train"]["auroc"]) == CUES | SOUNDS
 
 
 def test_two_workers_write_the_same_bytes(

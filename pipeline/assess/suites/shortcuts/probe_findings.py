@@ -1,9 +1,11 @@
-"""Findings of the stage `probe`: how far one cheap cue tells the origin without the scene."""
+"""Findings of the stage `probe`: how far one cheap cue tells the truth without the scene."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,17 +25,53 @@ from pipeline.assess.statistics.measured import Measured
 from pipeline.errors import UserError
 from pipeline.numbers.intervals import Interval
 
+
+@dataclass(frozen=True)
+class Cue:
+    """What one probe sees, what it is asked, and how much it may tell."""
+
+    about: str
+    """What it sees, for the page."""
+    acceptable: float
+    """AUROC up to which nothing is wrong."""
+    limit: float
+    """AUROC from which it is a shortcut."""
+    asked: str = "origin"
+    """What is to be told: `origin` or `discharge`."""
+
+
+_CODEC = "the presence, codec, rate and channels of the sound track"
+_LEVEL = "the loudness of the sound, its peak and its silence"
+_SPECTRUM = "the bandwidth, noise floor and spectrum of the sound"
+_VOICES = "how much speech and music there is in the sound"
 CUES = {
-    "container": "the codec, size, rate and length of the file, and the place in it",
-    "size": "the bytes of the canonical clip",
-    "colour": "mean brightness, colour and contrast",
-    "border": "the outermost pixels",
-    "overlay": "corners, edges and middle, as means over time",
-    "still": "one still of 16×16 pixels",
+    # The scene may show in pixels. A file must tell nothing, but few files stray further by chance.
+    "container": Cue(
+        "the codec, size, rate and length of the file, and the place in it", 0.65, 0.70
+    ),
+    "size": Cue("the bytes of the canonical clip", 0.65, 0.70),
+    "colour": Cue("mean brightness, colour and contrast", 0.60, 0.75),
+    "border": Cue("the outermost pixels", 0.60, 0.75),
+    "overlay": Cue("corners, edges and middle, as means over time", 0.60, 0.75),
+    "still": Cue("one still of 16×16 pixels", 0.60, 0.75),
+    "track": Cue(_CODEC, 0.65, 0.70),
+    "loudness": Cue(_LEVEL, 0.60, 0.75),
+    "spectrum": Cue(_SPECTRUM, 0.60, 0.75),
+    "voices": Cue(_VOICES, 0.60, 0.75),
+    "track_of_discharge": Cue(_CODEC, 0.65, 0.70, "discharge"),
+    # A discharge is loud and broad, and drowns speech. Where that alone tells it, nothing else
+    # needs to be learned.
+    "loudness_of_discharge": Cue(_LEVEL, 0.85, 0.95, "discharge"),
+    "spectrum_of_discharge": Cue(_SPECTRUM, 0.85, 0.95, "discharge"),
+    "voices_of_discharge": Cue(_VOICES, 0.75, 0.85, "discharge"),
 }
-# The scene may show in pixels. A file must tell nothing, but few files stray further by chance.
-_LIMITS = {"container": (0.65, 0.70), "size": (0.65, 0.70)}
-_PIXEL_LIMITS = (0.60, 0.75)
+"""By the name of the probe."""
+_OF_DISCHARGE = "_of_discharge"
+_SIDES = {
+    "origin": "real and fictional footage",
+    "discharge": "clips with a discharge and of others",
+}
+_TELLS = {"origin": "real from fictional", "discharge": "clips with a discharge from others"}
 _SETS = {"train": "training", "test": "test"}
 
 _HEADER = ("set", "cue", "auroc", "low", "high")
@@ -55,14 +93,17 @@ def read(places: Folders | None) -> Probed | str:
         return "The cues were not probed; run dvc repro probe."
     try:
         return {
-            name: {
-                cue: Measured(max(models.values()), Interval(**found["interval"][cue]))
-                for cue, models in found["auroc"].items()
-            }
+            name: dict(_told(found, "")) | dict(_told(found["discharge"], _OF_DISCHARGE))
             for name, found in json.loads(path.read_text()).items()
         }
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(f"{path}: not as the stage writes it; run dvc repro probe") from error
+
+
+def _told(found: Mapping[str, Any], suffix: str) -> Iterator[tuple[str, Measured]]:
+    for cue, models in found["auroc"].items():
+        interval = Interval(**found["interval"][cue])
+        yield cue + suffix, Measured(max(models.values()), interval)
 
 
 def judge(cue: str, probed: Probed | str) -> Verdict:
@@ -71,7 +112,7 @@ def judge(cue: str, probed: Probed | str) -> Verdict:
     Green at or below the lower limit with an interval below the upper one, else amber; the graver
     of training and test counts.
     """
-    name = f"probe_{cue}"
+    name, about = f"probe_{cue}", CUES[cue]
     if isinstance(probed, str):
         return Verdict(name, "grey", probed)
     known = {one: probed[one][cue] for one in _SETS if cue in probed.get(one, {})}
@@ -79,10 +120,10 @@ def judge(cue: str, probed: Probed | str) -> Verdict:
         return Verdict(
             name,
             "grey",
-            "Real and fictional footage need two sources and five recordings each.",
+            f"It takes two sources and five recordings each of {_SIDES[about.asked]}, of which "
+            "the cue is known.",
         )
-    low, high = _LIMITS.get(cue, _PIXEL_LIMITS)
-    states = {one: _state(result, low, high) for one, result in known.items()}
+    states = {one: _state(result, about) for one, result in known.items()}
     found = " and ".join(
         f"{wording.decimal(result.known)} ({wording.interval('auroc', result)}) in {_SETS[one]}"
         for one, result in known.items()
@@ -90,15 +131,15 @@ def judge(cue: str, probed: Probed | str) -> Verdict:
     return Verdict(
         name,
         states[gravest_key(states)],
-        f"Seeing nothing but {CUES[cue]}, a simple classifier tells real from fictional with "
+        f"Given nothing but {about.about}, a simple classifier tells {_TELLS[about.asked]} with "
         f"AUROC {found}; 0.5 is chance.",
     )
 
 
-def _state(auroc: Measured, acceptable: float, limit: float) -> State:
-    if auroc.known >= limit and auroc.ends.low > acceptable:
+def _state(auroc: Measured, cue: Cue) -> State:
+    if auroc.known >= cue.limit and auroc.ends.low > cue.acceptable:
         return "red"
-    if auroc.known <= acceptable and auroc.ends.high < limit:
+    if auroc.known <= cue.acceptable and auroc.ends.high < cue.limit:
         return "green"
     return "amber"
 
@@ -108,16 +149,20 @@ def table(probed: Probed | str) -> Table:
     found = {} if isinstance(probed, str) else probed
     sets = [name for name in _SETS if name in found]
     rows = [
-        [text(about), *(_cell(found[name].get(cue)) for name in sets)]
+        [
+            text(about.about),
+            text(about.asked),
+            *(_cell(found[name].get(cue)) for name in sets),
+        ]
         for cue, about in CUES.items()
     ]
     return Table(
         "What one cheap cue tells",
-        ["Seen alone", *(_SETS[name] for name in sets)],
+        ["Given alone", "Asked", *(_SETS[name] for name in sets)],
         rows if sets else [],
-        "AUROC of real against fictional of the better of two simple classifiers, tested on "
-        "sources that they were not fitted to; 0.5 is chance. Intervals are over recordings, and "
-        "not over sources, of which there are few.",
+        "AUROC of the better of two simple classifiers, asked for the origin, real against "
+        "fictional, or for the discharge, and tested on sources that they were not fitted to; 0.5 "
+        "is chance. Intervals are over recordings, and not over sources, of which there are few.",
     )
 
 

@@ -19,6 +19,9 @@ SOURCES = [f"{side}-{number // 2 % 4}" for number, side in enumerate(REAL)]
 CLIPS = [str(number) for number in range(NUM)]
 
 
+NOTHING: dict[str, Any] = {"auroc": {}, "interval": {}}
+
+
 def places(folder: Path, **cues: np.ndarray) -> Folders:
     """A folder with what the stage would write of features by cue."""
     auroc, interval = {}, {}
@@ -29,7 +32,7 @@ def places(folder: Path, **cues: np.ndarray) -> Folders:
             told.auroc,
             {"low": told.interval.low, "high": told.interval.high},
         )
-    return written(folder, {"train": {"auroc": auroc, "interval": interval}})
+    return written(folder, {"train": {"auroc": auroc, "interval": interval, "discharge": NOTHING}})
 
 
 def written(folder: Path, metrics: dict[str, Any]) -> Folders:
@@ -41,6 +44,7 @@ def one(value: float, low: float, high: float, cue: str = "still") -> dict[str, 
     return {
         "auroc": {cue: {"logistic": 0.3, "boosting": value}},
         "interval": {cue: {"low": low, "high": high}},
+        "discharge": NOTHING,
     }
 
 
@@ -95,6 +99,19 @@ def test_the_graver_of_training_and_test_counts(tmp_path: Path) -> None:
     assert "0.500 (0.450 to 0.550) in training and 0.900 (0.800 to 0.950) in test" in verdict.says
 
 
+def test_sound_that_tells_the_discharge_alone_is_red(tmp_path: Path) -> None:
+    told = one(0.5, 0.4, 0.55, "loudness")
+    for value, state in ((0.97, "red"), (0.8, "green")):
+        loud = {"auroc": {"loudness": {"logistic": value}}}
+        loud["interval"] = {"loudness": {"low": value - 0.02, "high": value + 0.02}}
+        found = probe_findings.read(written(tmp_path, {"train": told | {"discharge": loud}}))
+        verdict = probe_findings.judge("loudness_of_discharge", found)
+        assert verdict.state == state
+        assert "tells clips with a discharge from others" in verdict.says
+        assert probe_findings.judge("loudness", found).state == "green"
+        assert probe_findings.judge("track", found).state == "grey"
+
+
 def test_what_is_shown_has_a_row_a_set_and_cue(tmp_path: Path) -> None:
     sets = {"train": one(0.5, 0.45, 0.55), "test": one(0.9, 0.8, 0.95, "size")}
     assert probe_findings.rows(probe_findings.read(written(tmp_path, sets))).to_pylist() == [
@@ -115,14 +132,14 @@ def test_without_probes_every_cue_is_grey(tmp_path: Path) -> None:
 
 
 def test_a_cue_that_could_not_be_judged_is_grey_and_its_row_a_dash(tmp_path: Path) -> None:
-    nothing: dict[str, Any] = {"auroc": {}, "interval": {}}
+    nothing = NOTHING | {"discharge": NOTHING}
     found = probe_findings.read(written(tmp_path, {"train": one(0.5, 0.4, 0.55), "test": nothing}))
     assert probe_findings.judge("still", found).state == "green"
     assert probe_findings.judge("colour", found).state == "grey"
     table = probe_findings.table(found)
-    (still,) = [row for row in table.rows if row[1].text == "0.500"]
-    assert len(still) == len(table.columns) == 3
-    assert still[2].text == "–"
+    (still,) = [row for row in table.rows if row[2].text == "0.500"]
+    assert len(still) == len(table.columns) == 4
+    assert still[3].text == "–"
 
 
 @pytest.mark.parametrize(
