@@ -52,7 +52,13 @@ def write_samples(folder: Path, num_train: int, clip: ClipFormat) -> Path:
                 rows.append(
                     dict.fromkeys(INDEX_SCHEMA.names, "-")
                     | {"variant": None, "rendered": False}
-                    | {"sound": ABSENT, "sound_sha256": None, "sound_offset": 0, "sound_size": 0}
+                    | {
+                        "sound": ABSENT,
+                        "heard": None,
+                        "sound_sha256": None,
+                        "sound_offset": 0,
+                        "sound_size": 0,
+                    }
                     | row
                 )
     name = shard_name(0, ENCODINGS["raw"])

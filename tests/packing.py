@@ -20,6 +20,7 @@ from pipeline.store.packed import Packed
 
 NO_SOUND = {
     "sound": manifest.ABSENT,
+    "heard": None,
     "sound_sha256": None,
     "sound_offset": 0,
     "sound_size": 0,

@@ -26,6 +26,7 @@ _UNUSED = {
     "no_discharge_times": "the file has discharges, and the index no times of them (discharges_s)",
     "discharge_beyond_end": "the index names a discharge after the end of the file; mend the times",
     "discharge_at_edge": "a discharge only touches its edge",
+    "discharge_only_heard": "a discharge is heard and not seen",
     "cluster_of_unseen": "its cluster holds clips of a source that is held out as unseen",
 }
 
@@ -218,7 +219,8 @@ def _shown(clip: Clip) -> str:
 def _label(clip: Clip) -> str:
     if clip.discharge is None:
         return f"label unknown: {_UNUSED.get(clip.unused or '', clip.unused)}"
-    return "discharge" if clip.discharge else "no discharge"
+    heard = {None: "", True: ", one is heard", False: ", none is heard"}[clip.heard]
+    return ("discharge" if clip.discharge else "no discharge") + heard
 
 
 def _destination(clip: Clip, paths: Paths, *, known: bool) -> str:

@@ -25,7 +25,7 @@ from pipeline.store import provenance, workdir
 CODE = (
     *("detect/detector.py", "learn/encoders", "learn/hub.py", "learn/model_card.py"),
     *("learn/networks", "learn/pixels.py", "learn/weights.py", "store/manifest.py"),
-    *("store/packed.py", "store/shards.py", "store/video.py"),
+    *("store/packed.py", "store/shards.py", "store/sound.py", "store/video.py"),
 )
 """What decides an answer: the network, and what decodes the clips that it is asked about."""
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.labels import UNLABELLED, label
+from pipeline.footage.labels import UNLABELLED, label, label_heard
 from pipeline.footage.listing import Listed
 from pipeline.footage.remedies import remedy
 from pipeline.footage.windows import Window
@@ -166,6 +166,7 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
         file_sha256=result.sha256,
         rendered=row.rendered,
         sound=window.presence,
+        heard=label_heard(row, start_s, clip, file_s, window.presence),
         sound_offset=heard.offset,
         sound_size=heard.size,
     )

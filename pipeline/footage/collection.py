@@ -21,6 +21,7 @@ REQUIRED = ("path", "origin", "source", "discharge", "licence")
 # Python would take 3_2, 1e3 and digits of other scripts, too, which no one means.
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _CLOCK = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]+)?)")
+_TIMES = ("discharges_s", "heard_s")
 _TRUE_OR_FALSE = ("discharge", "rendered")
 _TRUTHS = dict.fromkeys(("true", "yes", "y", "t", "x", "1.0", "1,0", "wahr", "ja"), "1") | (
     dict.fromkeys(("false", "no", "n", "f", "-", "0.0", "0,0", "falsch", "nein"), "0")
@@ -43,7 +44,12 @@ class IndexRow:
     recording: str = ""
     """What must never be divided between splits; the path where the index leaves it empty."""
     discharges_s: tuple[float, ...] = ()
-    """Start times in seconds from the first frame; empty where they are not known."""
+    """Start times in seconds from the first frame of discharges that can be seen."""
+    heard_s: tuple[float, ...] = ()
+    """Times in seconds at which the sound of others begins, which cannot be seen.
+
+    Where neither `discharges_s` nor these has a time, the times of a file are not known.
+    """
     authority: str = ""
     """Who released the footage, and on what basis."""
     rendered: bool = False
@@ -68,8 +74,8 @@ def write_index(folder: Path, rows: Iterable[IndexRow]) -> None:
         for row in rows:
             writer.writerow(
                 [
-                    ";".join(f"{time_s:.4f}" for time_s in row.discharges_s)
-                    if column == "discharges_s"
+                    ";".join(f"{time_s:.4f}" for time_s in getattr(row, column))
+                    if column in _TIMES
                     else int(getattr(row, column))
                     if column in _TRUE_OR_FALSE
                     else getattr(row, column)
@@ -203,13 +209,14 @@ def _parse(line: int, written: dict[str, str]) -> tuple[IndexRow | None, list[st
     for column in ("source", "licence"):
         if not cell[column]:
             wrong(column, "is empty; every file needs one")
-    discharges_s: tuple[float, ...] = ()
-    try:
-        discharges_s = _times(cell.get("discharges_s", ""))
-    except ValueError as error:
-        wrong("discharges_s", str(error))
-    if discharges_s and cell["discharge"] == "0":
-        wrong("discharges_s", "has times although discharge is 0; mend one of them")
+    times_s: dict[str, tuple[float, ...]] = {}
+    for column in _TIMES:
+        try:
+            times_s[column] = _times(cell.get(column, ""))
+        except ValueError as error:
+            wrong(column, str(error))
+        if times_s.get(column) and cell["discharge"] == "0":
+            wrong(column, "has times although discharge is 0; mend one of them")
     if mistakes:
         return None, mistakes
     text = {c: cell.get(c, "") for c in ("authority", "viewpoint", "captured_at", "notes")}
@@ -221,7 +228,7 @@ def _parse(line: int, written: dict[str, str]) -> tuple[IndexRow | None, list[st
             discharge=cell["discharge"] == "1",
             licence=cell["licence"],
             recording=composed(cell.get("recording") or trimmed(str(path))),
-            discharges_s=discharges_s,
+            **times_s,
             rendered=cell["rendered"] == "1",
             **text,
         ),

@@ -1,18 +1,29 @@
-"""What the index says of a file, told of each of its windows."""
+"""What the index says of a file, told of each of its windows, for the eye and for the ear."""
 
 from __future__ import annotations
 
 from pipeline.config import ClipFormat
 from pipeline.footage.collection import IndexRow
+from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, QUIET, SILENT
 
 AFTERGLOW_S = 0.2
 """How long a muzzle flash may show: games draw it for up to seven frames of 35 a second."""
+DELAY_S = 0.3
+"""How much later than its flash a discharge may be heard: sound takes it for 100 m."""
+BLAST_S = 0.1
+"""How much of a discharge has to be heard for it to be told from other noise."""
+ECHO_S = 2.0
+"""How long after a discharge its echo may be heard, and an automatic gain is still low."""
 UNLABELLED = {
     "no_discharge_times": "have discharge 1 without times (fill in discharges_s in index.csv)",
-    "discharge_beyond_end": "are of files that end before a time of discharges_s (correct it)",
+    "discharge_beyond_end": "are of files that end before a time of discharges_s or heard_s "
+    "(correct it)",
     "discharge_at_edge": "have a discharge at their edge (nothing to do)",
+    "discharge_only_heard": "have a discharge that is only heard (nothing to do)",
 }
 """Why a window may have no label, with what such windows have in common and the remedy."""
+_NOTHING_HEARD = (ABSENT, SILENT, QUIET)
+_PARTLY_HEARD = (INCOMPLETE, DAMAGED)
 
 
 def label(
@@ -20,22 +31,67 @@ def label(
 ) -> tuple[bool | None, str | None]:
     """Whether a window shows a discharge, or None and why that cannot be known.
 
-    Without discharge times, the label of a file with discharges holds for its window only if
-    that is the whole file, but for a frame. A discharge less than two frames before the end of a
-    window may show in the next one only; one shortly before its start may still glow in it, as the
-    flashes of games do. A time beyond the file's end, of `file_s` seconds, says that the times are
-    of something else.
+    Without times, the label of a file with discharges holds for its window only if that is the
+    whole file, but for a frame. A discharge less than two frames before the end of a window may
+    show in the next one only; one shortly before its start may still glow in it, as the flashes of
+    games do. One that is only heard in a window is none that is shown, and the window none in which
+    nobody fires. A time beyond the file's end, of `file_s` seconds, says that the times are of
+    something else.
     """
     if not row.discharge:
         return False, None
-    if any(time_s >= file_s for time_s in row.discharges_s):
+    if any(time_s >= file_s for time_s in (*row.discharges_s, *row.heard_s)):
         return None, "discharge_beyond_end"
-    whole = file_s - clip.num_frames / clip.fps < 2 / clip.fps
-    if not row.discharges_s:
-        return (True, None) if whole else (None, "no_discharge_times")
+    if not (row.discharges_s or row.heard_s):
+        return (True, None) if _is_whole(clip, file_s) else (None, "no_discharge_times")
     end_s, frame_s = start_s + clip.num_frames / clip.fps, 1 / clip.fps
     if any(start_s <= time_s < end_s - 2 * frame_s for time_s in row.discharges_s):
         return True, None
     if any(start_s - AFTERGLOW_S <= time_s < end_s for time_s in row.discharges_s):
         return None, "discharge_at_edge"
+    if any(start_s - AFTERGLOW_S <= time_s < end_s for time_s in row.heard_s):
+        return None, "discharge_only_heard"
     return False, None
+
+
+def label_heard(
+    row: IndexRow, start_s: float, clip: ClipFormat, file_s: float, presence: str
+) -> bool | None:
+    """Whether a discharge can be heard in a window, or None where that cannot be known.
+
+    It can where the first `BLAST_S` of it surely fall into the window: after its flash the sound
+    comes by up to `DELAY_S` later, at a time of `heard_s` at once. It cannot where all
+    discharges are over, echo and all, or yet to come. Between the two, and where the window holds
+    no sound, nobody knows; nor where a part of its sound is missing and might be what counts.
+
+    Args:
+        row: of the file.
+        start_s: of the window.
+        clip: its format.
+        file_s: length of the file.
+        presence: what there is of its sound, one of `manifest.PRESENCES`.
+    """
+    if presence in _NOTHING_HEARD:
+        return None
+    if not row.discharge:
+        return False
+    times_s = (*row.discharges_s, *row.heard_s)
+    if any(time_s >= file_s for time_s in times_s):
+        return None
+    is_whole = presence not in _PARTLY_HEARD
+    if not times_s:
+        return True if is_whole and _is_whole(clip, file_s) else None
+    end_s = start_s + clip.num_frames / clip.fps
+    latest_s = end_s - BLAST_S
+    surely = any(start_s <= time_s <= latest_s - DELAY_S for time_s in row.discharges_s) or any(
+        start_s <= time_s <= latest_s for time_s in row.heard_s
+    )
+    if surely:
+        return True if is_whole else None
+    last_s = start_s - DELAY_S - ECHO_S
+    return None if any(last_s < time_s < end_s for time_s in times_s) else False
+
+
+def _is_whole(clip: ClipFormat, file_s: float) -> bool:
+    """Whether a window is the whole of a file, but for a frame."""
+    return file_s - clip.num_frames / clip.fps < 2 / clip.fps

@@ -182,6 +182,11 @@ def _programs(engine: str) -> Sequence[Path]:
     return [] if programs is None else programs()
 
 
+def _frozen(value: Any) -> Any:
+    """JSON has lists where a row has tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _collect(pieces: Iterable[Piece], folder: Path) -> dict[str, Any]:
     folder.mkdir()
     rows: list[IndexRow] = []
@@ -194,7 +199,7 @@ def _collect(pieces: Iterable[Piece], folder: Path) -> dict[str, Any]:
             num_recordings += 1
         for row, content in zip(piece.header["rows"], piece.blobs, strict=True):
             (folder / row["path"]).write_bytes(content)
-            rows.append(IndexRow(**{**row, "discharges_s": tuple(row["discharges_s"])}))
+            rows.append(IndexRow(**{name: _frozen(value) for name, value in row.items()}))
     write_index(folder, rows)
     files = Counter(f"{row.origin} {'discharge' if row.discharge else 'none'}" for row in rows)
     return {

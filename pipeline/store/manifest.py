@@ -79,7 +79,8 @@ class Clip:
     unused: str | None = None
     """Why no split uses it.
 
-    `no_discharge_times`, `discharge_at_edge`, `discharge_beyond_end` or `cluster_of_unseen`.
+    `no_discharge_times`, `discharge_at_edge`, `discharge_beyond_end`, `discharge_only_heard` or
+    `cluster_of_unseen`.
     """
     marks: str = "[]"
     """JSON list of what is odd about a clip that is only there to be scored: `damaged`, `short`
@@ -92,6 +93,8 @@ class Clip:
     """Whether a computer made an imitation of what the origin names, as the index says."""
     sound: str = ABSENT
     """What there is of its sound: one of `PRESENCES`."""
+    heard: bool | None = None
+    """Whether a discharge can be heard; None where it has no sound, or that cannot be known."""
     sound_offset: int = 0
     sound_size: int = 0
     """Bytes of `shard` that are the clip's FLAC; none where every sample is zero."""

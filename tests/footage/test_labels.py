@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from pipeline.config import ClipFormat
 from pipeline.footage.collection import IndexRow
-from pipeline.footage.labels import label
+from pipeline.footage.labels import label, label_heard
+from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, PRESENT, QUIET, SILENT
 
 CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)
 ROW = IndexRow("a.mp4", "real", "s", True, "CC0", "a.mp4")
@@ -37,3 +40,61 @@ def test_a_label_of_a_file_holds_for_its_whole_and_for_no_part() -> None:
     assert label(ROW, 0.0, CLIP, file_s=60.0) == (None, "no_discharge_times")
     quiet = replace(ROW, discharge=False)
     assert label(quiet, 0.0, CLIP, file_s=60.0) == (False, None)
+
+
+def test_what_is_only_heard_is_no_negative_for_the_eye() -> None:
+    second_s = 16 / 15
+    row = replace(ROW, heard_s=(0.5,))
+    assert label(row, 0.0, CLIP, file_s=60.0) == (None, "discharge_only_heard")
+    assert label(row, second_s, CLIP, file_s=60.0) == (False, None)
+    both = replace(row, discharges_s=(0.4,))
+    assert label(both, 0.0, CLIP, file_s=60.0) == (True, None)
+    beyond = replace(ROW, heard_s=(70.0,))
+    assert label(beyond, 0.0, CLIP, file_s=60.0) == (None, "discharge_beyond_end")
+
+
+@pytest.mark.parametrize(
+    ("discharge_s", "heard"),
+    [
+        (-2.4, False),
+        (-2.2, None),
+        (-0.1, None),
+        (0.0, True),
+        (0.66, True),
+        (0.7, None),
+        (1.06, None),
+        (1.07, False),
+    ],
+)
+def test_a_discharge_is_heard_later_than_it_is_seen_and_for_longer(
+    discharge_s: float, heard: bool | None
+) -> None:
+    row = replace(ROW, discharges_s=(10 + discharge_s,))
+    assert label_heard(row, 10.0, CLIP, 60.0, PRESENT) is heard
+
+
+@pytest.mark.parametrize(
+    ("heard_s", "heard"), [(-2.4, False), (-0.1, None), (0.0, True), (0.96, True), (0.98, None)]
+)
+def test_a_time_of_the_sound_is_not_delayed(heard_s: float, heard: bool | None) -> None:
+    row = replace(ROW, heard_s=(10 + heard_s,))
+    assert label_heard(row, 10.0, CLIP, 60.0, PRESENT) is heard
+
+
+def test_without_sound_nobody_knows_what_could_be_heard() -> None:
+    row = replace(ROW, discharges_s=(0.3,))
+    quiet = replace(ROW, discharge=False)
+    for presence in (ABSENT, SILENT, QUIET):
+        assert label_heard(row, 0.0, CLIP, 60.0, presence) is None
+        assert label_heard(quiet, 0.0, CLIP, 60.0, presence) is None
+    for presence in (INCOMPLETE, DAMAGED):
+        assert label_heard(row, 0.0, CLIP, 60.0, presence) is None
+        assert label_heard(quiet, 0.0, CLIP, 60.0, presence) is False
+
+
+def test_a_label_of_a_file_holds_for_the_sound_of_its_whole_and_for_no_part() -> None:
+    assert label_heard(ROW, 0.0, CLIP, 17 / 15, PRESENT) is True
+    assert label_heard(ROW, 0.0, CLIP, 17 / 15, DAMAGED) is None
+    assert label_heard(ROW, 0.0, CLIP, 60.0, PRESENT) is None
+    beyond = replace(ROW, discharges_s=(500.0,))
+    assert label_heard(beyond, 0.0, CLIP, 4.0, PRESENT) is None

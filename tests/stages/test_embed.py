@@ -242,7 +242,7 @@ def test_one_sample_that_changed_is_embedded_alone_and_all_comes_out_as_from_not
     cfg = compose("embed", *TINY, "block_samples=4", "shard_samples=6")
     embed.run(cfg)
     packed = Packed.open(place, tmp_path)
-    changed, source = packed.at(5), packed.read(5).frames
+    changed, source = packed.at(5).pictures, packed.read(5).frames
     frames = 255 - source
     shard = place / changed.shard
     data = bytearray(shard.read_bytes())
