@@ -210,3 +210,17 @@ def test_what_was_rendered_is_a_column_that_may_be_missing_or_empty(tmp_path: Pa
     write(tmp_path, f"{header}a.mp4,real,s,1,CC0,yes\n")
     with pytest.raises(UserError, match="column rendered: 'yes' is neither 0 nor 1; write 1"):
         read_index(tmp_path)
+
+
+def test_times_that_are_only_heard_are_read_and_checked_like_those_that_are_seen(
+    tmp_path: Path,
+) -> None:
+    header = "path,origin,source,discharge,licence,heard_s\n"
+    (tmp_path / "index.csv").write_text(header + "a.mp4,real,s,1,CC0,2.5;1\n")
+    (row,) = read_index(tmp_path)
+    assert (row.heard_s, row.discharges_s) == ((1.0, 2.5), ())
+    (tmp_path / "index.csv").write_text(header + "a.mp4,real,s,0,CC0,2.5\nb.mp4,real,s,1,CC0,x\n")
+    with pytest.raises(UserError) as error:
+        read_index(tmp_path)
+    assert "row 2, column heard_s: '2.5' has times although discharge is 0" in str(error.value)
+    assert "row 3, column heard_s: 'x' is not a list of seconds" in str(error.value)
