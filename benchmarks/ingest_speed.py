@@ -5,10 +5,11 @@
     python benchmarks/ingest_speed.py --video2dataset OTHER_ENVIRONMENT/bin/python
 
 All do the same: decode, 15 frames a second, centre square of 128×128, x264, a file for every 16
-frames. ffmpeg runs once a file, as many files at a time as there are cores. Machines are noisy,
-so the jobs take turns, and ratios are taken round by round: of clips a second, and of clips a CPU
-second of all processes that a job starts, which other work on the machine disturbs less. What the
-parts cost is timed in CPU seconds, file by file in one process.
+frames; ffmpeg and the whole stage also the sound of each as 24 kHz mono FLAC. ffmpeg runs once a
+file, as many files at a time as there are cores. Machines are noisy, so the jobs take turns, and
+ratios are taken round by round: of clips a second, and of clips a CPU second of all processes that
+a job starts, which other work on the machine disturbs less. What the parts cost is timed in CPU
+seconds, file by file in one process.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from pipeline.footage.collection import IndexRow, read_index, write_index
 from pipeline.footage.pictures import Squares, centre_square, luma, thumbnail
 from pipeline.stages import ingest
 from pipeline.store import manifest, video
+from pipeline.store.sound import SOUND_HZ
 
 _VIDEO2DATASET = """
 import json, sys
@@ -105,6 +107,11 @@ def ffmpeg(job: Job, folder: Path) -> int:
     def convert(number: int) -> None:
         output = folder / str(number)
         output.mkdir()
+        segments = ("-f", "segment", "-segment_time", str((clip.num_frames - 0.5) / clip.fps))
+        sound = (
+            *("-map", "0:a:0", "-vn", "-ac", "1", "-ar", str(SOUND_HZ), "-c:a", "flac"),
+            *(*segments, output / "%05d.flac"),
+        )
         subprocess.run(
             [
                 *("ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-i", job.files[number]),
@@ -113,8 +120,8 @@ def ffmpeg(job: Job, folder: Path) -> int:
                 f"scale={clip.size}:{clip.size}:flags=area,format=yuv420p",
                 *("-c:v", "libx264", "-crf", str(clip.crf), "-x264-params"),
                 f"threads=1:mbtree=0:keyint={clip.num_frames}:scenecut=0",
-                *("-f", "segment", "-segment_time", str((clip.num_frames - 0.5) / clip.fps)),
-                output / "%05d.mp4",
+                *(*segments, output / "%05d.mp4"),
+                *(sound if job.cfg.sound and _has_sound(job.files[number]) else ()),
             ],
             check=True,
         )
@@ -204,6 +211,13 @@ def _duration_s(path: Path) -> float:
         return container.duration / av.time_base
 
 
+def _has_sound(path: Path) -> bool:
+    import av
+
+    with av.open(str(path)) as container:
+        return bool(container.streams.audio)
+
+
 def _windows(job: Job, number: int) -> Iterator[Any]:
     """The uint8 (T, size, size, 3) windows of a file."""
     squares, held = Squares(job.clip.size), []
@@ -270,12 +284,15 @@ def costs(job: Job) -> dict[str, float]:
 
 
 def write_corpus(folder: Path, num_files: int, duration_s: float) -> None:
-    """A collection of moving, noisy 720p30 H.264 at some 9 Mbit/s, without a cut."""
+    """A collection of moving, noisy 720p30 H.264 at some 9 Mbit/s, uncut, with 48 kHz AAC."""
     for number in range(num_files):
         subprocess.run(
             [
                 *("ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i"),
                 f"testsrc2=size=1280x720:rate=30:duration={duration_s}",
+                *("-f", "lavfi", "-i"),
+                f"anoisesrc=amplitude=0.2:color=pink:seed={number}:r=48000:d={duration_s}",
+                *("-ac", "2", "-c:a", "aac", "-b:a", "128k"),
                 *(
                     "-vf",
                     f"hue=h={number * 360 // num_files},noise=alls=14:allf=t:all_seed={number}",
