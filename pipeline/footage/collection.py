@@ -22,7 +22,7 @@ REQUIRED = ("path", "origin", "source", "discharge", "licence")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _CLOCK = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]+)?)")
 _TIMES = ("discharges_s", "heard_s")
-_TRUE_OR_FALSE = ("discharge", "rendered")
+_TRUE_OR_FALSE = ("discharge", "rendered", "dubbed")
 _TRUTHS = dict.fromkeys(("true", "yes", "y", "t", "x", "1.0", "1,0", "wahr", "ja"), "1") | (
     dict.fromkeys(("false", "no", "n", "f", "-", "0.0", "0,0", "falsch", "nein"), "0")
 )
@@ -58,6 +58,8 @@ class IndexRow:
     Ray-traced people, as real, as game or as film, are rendered; a game engine's picture of its
     game and a photograph as it is are not.
     """
+    dubbed: bool = False
+    """What is heard is not what happened: music in its place, or the sound of something else."""
     viewpoint: str = ""
     captured_at: str = ""
     notes: str = ""
@@ -201,7 +203,8 @@ def _parse(line: int, written: dict[str, str]) -> tuple[IndexRow | None, list[st
         remedy = f"; write {near[0]}" if near else ""
         wrong("origin", f"is none of {', '.join(ORIGINS)}{remedy}")
     # An index that says nothing of it is of footage as it was taken.
-    cell["rendered"] = cell.get("rendered") or "0"
+    for column in ("rendered", "dubbed"):
+        cell[column] = cell.get(column) or "0"
     for column in _TRUE_OR_FALSE:
         if cell[column] not in ("0", "1"):
             meant = _TRUTHS.get(cell[column].lower(), "")
@@ -231,6 +234,7 @@ def _parse(line: int, written: dict[str, str]) -> tuple[IndexRow | None, list[st
             discharges_s=times_s["discharges_s"],
             heard_s=times_s["heard_s"],
             rendered=cell["rendered"] == "1",
+            dubbed=cell["dubbed"] == "1",
             **text,
         ),
         [],

@@ -59,6 +59,8 @@ def label_heard(
 ) -> bool | None:
     """Whether a discharge can be heard in a window, or None where that cannot be known.
 
+    In a file that was dubbed it never can.
+
     It can where the first `BLAST_S` of it surely fall into the window: after its flash the sound
     comes by up to `DELAY_S` later, at a time of `heard_s` at once. It cannot where all
     discharges are over, echo and all, or yet to come. Between the two, and where the window holds
@@ -71,7 +73,7 @@ def label_heard(
         file_s: length of the file.
         presence: what there is of its sound, one of `manifest.PRESENCES`.
     """
-    if presence in _NOTHING_HEARD:
+    if presence in _NOTHING_HEARD or row.dubbed:
         return None
     if not row.discharge:
         return False

@@ -92,6 +92,12 @@ def test_without_sound_nobody_knows_what_could_be_heard() -> None:
         assert label_heard(quiet, 0.0, CLIP, 60.0, presence) is False
 
 
+def test_in_a_file_that_was_dubbed_nobody_knows_what_could_be_heard() -> None:
+    for row in (replace(ROW, discharges_s=(0.3,)), replace(ROW, discharge=False)):
+        assert label_heard(row, 0.0, CLIP, 60.0, PRESENT) is not None
+        assert label_heard(replace(row, dubbed=True), 0.0, CLIP, 60.0, PRESENT) is None
+
+
 def test_a_label_of_a_file_holds_for_the_sound_of_its_whole_and_for_no_part() -> None:
     assert label_heard(ROW, 0.0, CLIP, 17 / 15, PRESENT) is True
     assert label_heard(ROW, 0.0, CLIP, 17 / 15, DAMAGED) is None
