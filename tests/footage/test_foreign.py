@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.footage import foreign
-from pipeline.footage.foreign import reader
+from pipeline.footage.foreign import picture
 from tests.conftest import moving_frames
 from tests.made import grey, write_video
 
@@ -287,7 +287,7 @@ def test_a_stream_that_grows_is_refused_at_the_frame_that_is_too_large(tmp_path:
 def test_giants_are_reduced_before_they_are_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "MAX_HELD_PIXELS", 40 * 40)
+    monkeypatch.setattr(picture, "MAX_HELD_PIXELS", 40 * 40)
     found = pictures(write_video(tmp_path / "giant.mp4", moving_frames(0, 8)))
     assert found[0].reduction == 2
     assert found[0].frame.width == 32

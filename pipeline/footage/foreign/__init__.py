@@ -5,7 +5,8 @@ Times are seconds of a player's clock. Damage does not end a file: its pictures 
 the next key frame. Everything runs in one thread, in which FFmpeg's log tells of each packet.
 """
 
-from pipeline.footage.foreign.reader import Picture, Video
+from pipeline.footage.foreign.picture import Picture
+from pipeline.footage.foreign.reader import Video
 from pipeline.footage.foreign.refusals import DecodeError, Limits, refusing
 
 __all__ = ["DecodeError", "Limits", "Picture", "Video", "refusing"]

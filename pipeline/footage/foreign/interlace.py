@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any, Generic, TypeVar
 
+from pipeline.footage.foreign.picture import shape
+
 Note = TypeVar("Note")
 
 
@@ -70,8 +72,3 @@ class _Deinterlacer(Generic[Note]):
             except (av.BlockingIOError, av.EOFError):
                 return
             yield frame, self._waiting.pop(round(frame.pts * frame.time_base))
-
-
-def shape(frame: Any) -> tuple[Any, ...]:
-    """Width, height and pixel format of a frame."""
-    return frame.width, frame.height, frame.format.name

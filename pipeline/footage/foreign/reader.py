@@ -4,44 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.footage.foreign import clocks, damage, streams
+from pipeline.footage.foreign import clocks, damage, flashes, streams
 from pipeline.footage.foreign.clocks import ROUNDING_S, Decoded, Timeline
-from pipeline.footage.foreign.interlace import deinterlaced, shape
+from pipeline.footage.foreign.interlace import deinterlaced
+from pipeline.footage.foreign.picture import Picture, reduced, shape
 from pipeline.footage.foreign.refusals import DecodeError, Limits, hostile_errors, refusing
 
-# Larger pictures are halved as they arrive, or the held ones would not fit into memory.
-MAX_HELD_PIXELS = 4096 * 2304
 # Pixels wider or higher than this many times their other side are a mistake in the header.
 _MAX_ASPECT = 4.0
 _HDR_TRANSFERS = {16, 18}  # PQ and HLG in ITU-T H.273
 _USUAL_STEP_S = 1 / 25
 # How much earlier than stated a file may end, where the statement is exact and where it is not.
 _END_TOLERANCE_S, _LOOSE_END_TOLERANCE_S = 0.1, 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """The frame on the screen at time index / fps.
-
-    Attributes:
-        index: place on the grid of times.
-        frame: the `av.VideoFrame`, unconverted but for a reduction of giants.
-        reduction: how many stored pixels a pixel of `frame` is wide and high.
-        number: of the frame in the file; the same while it stays on the screen.
-        damaged: the decoder may have papered over missing or wrong data.
-        after_break: not the continuation of the picture before.
-    """
-
-    index: int
-    frame: Any
-    reduction: int
-    number: int
-    damaged: bool
-    after_break: bool
 
 
 class Video:
@@ -128,37 +105,45 @@ class Video:
         """Yield the frames on the screen at times 0, 1/fps, 2/fps … of a player's clock.
 
         That clock begins where the file does, with its sound, say, or with pictures that cannot be
-        decoded; the first picture has the index at which it appears.
+        decoded; the first picture has the index at which it appears. In place of a frame stands one
+        between its time and the next whose flash would be lost otherwise, as `flashes.keep` has it.
 
         Raises:
             DecodeError: nothing to decode, or over the limits.
         """
-        index, after_break = 0, False
-        last_shape: tuple[Any, ...] | None = None
         with refusing():
-            for shown in self._timeline.place(deinterlaced(self._decoded(), self.marks)):
-                if shown.start_s > self._limits.max_duration_s:
-                    raise DecodeError("too_long", f"runs past {self._limits.max_duration_s:g} s")
-                if shown.after_break or last_shape is None:
-                    index = max(index, math.ceil((shown.start_s - ROUNDING_S) * fps))
-                after_break |= shown.after_break
-                frame, reduction = None, 1
-                while index / fps < shown.end_s - ROUNDING_S:
-                    if frame is None:
-                        frame, reduction = _reduced(shown.frame)
-                        if last_shape not in (None, shape(frame)):
-                            self.marks.add("changes_shape")
-                            after_break = True
-                        last_shape = shape(frame)
-                    is_damaged = self.is_damaged(shown.number, shown.number)
-                    yield Picture(index, frame, reduction, shown.number, is_damaged, after_break)
-                    index, after_break = index + 1, False
-                self.duration_s = shown.end_s
+            yield from flashes.keep(self._on_screen(fps))
         if not self.duration_s:
             raise DecodeError("no_frames", "the video stream holds no frame that can be decoded")
         if self._damage.was_found:
             self.marks.add("damaged")
         self._check_end()
+
+    def _on_screen(self, fps: float) -> Iterator[tuple[Picture, bool]]:
+        """Every frame, and whether it is on the screen at the time of its index or passed over."""
+        index, after_break = 0, False
+        last_shape: tuple[Any, ...] | None = None
+        for shown in self._timeline.place(deinterlaced(self._decoded(), self.marks)):
+            if shown.start_s > self._limits.max_duration_s:
+                raise DecodeError("too_long", f"runs past {self._limits.max_duration_s:g} s")
+            if shown.after_break or last_shape is None:
+                index = max(index, math.ceil((shown.start_s - ROUNDING_S) * fps))
+            after_break |= shown.after_break
+            is_damaged = self.is_damaged(shown.number, shown.number)
+            if index / fps >= shown.end_s - ROUNDING_S:
+                passed = Picture(index - 1, shown.frame, 1, shown.number, is_damaged, after_break)
+                yield passed, False
+            else:
+                frame, reduction = reduced(shown.frame)
+                if last_shape not in (None, shape(frame)):
+                    self.marks.add("changes_shape")
+                    after_break = True
+                last_shape = shape(frame)
+            while index / fps < shown.end_s - ROUNDING_S:
+                picture = Picture(index, frame, reduction, shown.number, is_damaged, after_break)
+                yield picture, True
+                index, after_break = index + 1, False
+            self.duration_s = shown.end_s
 
     def _decoded(self) -> Iterator[tuple[Any, Decoded]]:
         """Frames as they come out of the decoder, which is in the order in which they are shown."""
@@ -244,21 +229,3 @@ class Video:
             self.marks.add("absurd_duration")
         elif end_s < stated_s - tolerance_s or self._num_packets < num_stated:
             self.marks.add("ends_early")
-
-
-def _reduced(frame: Any) -> tuple[Any, int]:
-    """A frame small enough to hold many of, and how many times it was reduced each way."""
-    reduction = 1
-    while frame.width * frame.height > MAX_HELD_PIXELS * reduction**2:
-        reduction *= 2
-    if reduction == 1:
-        return frame, 1
-    name = frame.format.name
-    small = frame.reformat(
-        width=frame.width // reduction,
-        height=frame.height // reduction,
-        format=name if name.startswith(("yuv", "gray")) else "rgba",
-        interpolation="AREA",
-        threads=1,
-    )
-    return small, reduction
