@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines import tracks
+from pipeline.engines.tracks import TrackFormat
 from pipeline.errors import UserError
 
-SOUND_HZ = 48_000
+SOUND_HZ = tracks.SOUND_HZ
 """Samples a second of what an engine hands over, before the file's own rate is drawn."""
 
 _ASPECTS = ((16, 9), (4, 3), (16, 10), (5, 4))
@@ -33,6 +35,8 @@ class Format:
     kbit_s: int
     """Mean bit rate of the file's own H.264, which devices and platforms hold, not a quality."""
     keyint: int
+    track: TrackFormat | None = None
+    """Of the file's sound; None for a file without a track."""
 
     def num_frames(self, duration_s: float) -> int:
         """Whole frames of a duration, the same for every engine and appearance."""
@@ -72,6 +76,7 @@ def draw_format(
         fps=fps,
         kbit_s=max(1, round(np.exp(low + bits * (high - low)) * wide * tall * fps / 1000)),
         keyint=_KEYINTS[int(keyint * len(_KEYINTS))],
+        track=tracks.draw_track(seed, index, engine),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline import engines
 from pipeline.config import SynthesizeApp
+from pipeline.engines import tracks
 from pipeline.engines.take import Original, Recorded, Take, UnusableDraw
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
@@ -46,6 +47,7 @@ _LIBRARIES = (
     "opencv-python-headless",
     "pillow",
     "scikit-image",
+    "scipy",
     "vizdoom",
 )
 
@@ -84,7 +86,12 @@ def _encoded(recorded: Recorded) -> tuple[str, bytes]:
         return recorded.suffix, recorded.content
     assert isinstance(recorded, Take)
     form = recorded.format
-    mp4 = video.encode(recorded.frames, form.fps, kbit_s=form.kbit_s, keyint=form.keyint)
+    track = None
+    if recorded.sound is not None and form.track is not None:
+        track = tracks.processed(recorded.sound, form.track)
+    mp4 = video.encode(
+        recorded.frames, form.fps, kbit_s=form.kbit_s, keyint=form.keyint, track=track
+    )
     return ".mp4", mp4
 
 

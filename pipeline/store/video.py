@@ -1,4 +1,4 @@
-"""Canonical clips: writing them with x264 and reading them again.
+"""Canonical clips, and files with sound: writing them with x264, and reading clips again.
 
 Encoding is byte-deterministic: one thread, a fixed group of pictures, no macroblock tree (its
 look-ahead state is uninitialised in x264) and a bit-exact container. What we encoded is read with
@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import io
 import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +24,32 @@ from numpy.typing import NDArray
 log = logging.getLogger(__name__)
 
 Frames = NDArray[np.uint8]
+_SAMPLE_FORMATS = {"aac": "fltp", "libmp3lame": "fltp", "libopus": "flt"}
 READER = "av" if find_spec("decord") is None else "decord"
 """The package that canonical clips are read with."""
 
 
+@dataclass(frozen=True)
+class SoundTrack:
+    """Sound to be encoded beside pictures, which begins with them."""
+
+    samples: NDArray[np.float32]
+    """float32 (channels, N) in -1 to 1, of one or two channels, N at least 1."""
+    rate_hz: int
+    codec: str
+    """FFmpeg's name of the encoder, of a codec that mp4 holds."""
+    kbit_s: int
+    """Mean bit rate of all channels."""
+
+
 def encode(
-    frames: Frames, fps: float, *, crf: int = 18, kbit_s: int | None = None, keyint: int = 16
+    frames: Frames,
+    fps: float,
+    *,
+    crf: int = 18,
+    kbit_s: int | None = None,
+    keyint: int = 16,
+    track: SoundTrack | None = None,
 ) -> bytes:
     """Encode to H.264 in mp4, the same bytes for the same input always.
 
@@ -35,6 +59,7 @@ def encode(
         crf: x264 constant rate factor, 0 (lossless) to 51.
         kbit_s: mean bit rate to hold instead of a quality, as a platform does.
         keyint: distance of key frames in frames.
+        track: the sound; the pictures are encoded as without it.
     """
     import av
 
@@ -55,12 +80,52 @@ def encode(
         stream.options = {
             "x264-params": ":".join(f"{name}={value}" for name, value in parameters.items())
         }
-        for number, image in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            frame.pts, frame.time_base = number, 1 / rate
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+        heard = deque(() if track is None else _packets_of_sound(container, track))
+        for packet in _packets_of_pictures(stream, frames, rate):
+            # What is played together lies together, for readers that cannot seek.
+            while heard and _time(heard[0]) <= _time(packet):
+                container.mux(heard.popleft())
+            container.mux(packet)
+        container.mux(heard)
     return buffer.getvalue()
+
+
+def _time(packet: Any) -> Fraction:
+    return Fraction(packet.dts * packet.time_base)
+
+
+def _packets_of_pictures(stream: Any, frames: Frames, rate: Fraction) -> Iterator[Any]:
+    import av
+
+    for number, image in enumerate(frames):
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame.pts, frame.time_base = number, 1 / rate
+        yield from stream.encode(frame)
+    yield from stream.encode()
+
+
+def _packets_of_sound(container: Any, track: SoundTrack) -> list[Any]:
+    """Add a stream to a container that has written nothing yet, and encode the sound for it."""
+    import av
+
+    num_channels, num_samples = track.samples.shape
+    layout = {1: "mono", 2: "stereo"}[num_channels]
+    stream = container.add_stream(track.codec, rate=track.rate_hz, layout=layout)
+    context = stream.codec_context
+    context.thread_count, context.bit_rate = 1, 1000 * track.kbit_s
+    context.flags |= av.codec.context.Flags.bitexact
+    context.format = _SAMPLE_FORMATS[track.codec]
+    context.time_base = Fraction(1, track.rate_hz)
+    context.open()
+    packets = []
+    for start in range(0, num_samples, context.frame_size):
+        samples = np.ascontiguousarray(track.samples[:, start : start + context.frame_size])
+        if not context.format.is_planar:
+            samples = samples.T.reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format=context.format.name, layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = track.rate_hz, start, context.time_base
+        packets += stream.encode(frame)
+    return [*packets, *stream.encode()]
 
 
 def decode(data: bytes) -> Frames:

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import av
 import numpy as np
 import pytest
 
 from pipeline.config import App
 from pipeline.engines.take import Format, Take, UnusableDraw
+from pipeline.engines.tracks import TrackFormat
 from pipeline.errors import UserError
 from pipeline.footage.collection import read_index
 from pipeline.stages import synthesize
@@ -216,6 +220,20 @@ def test_every_engine_has_a_module_and_settings(compose: Callable[..., App]) -> 
     for engine in synthesize.ENGINES:
         assert hasattr(cfg, engine)
         assert callable(import_module(f"pipeline.engines.{engine}").record)
+
+
+def test_the_sound_of_a_take_is_written_where_its_format_has_a_track() -> None:
+    track = TrackFormat("aac", 16_000, 1, 24, 0.0, None, is_muted=False, music=None)
+    plain = take(1, 1)
+    heard = replace(plain, sound=np.full(25_600, 9000, np.int16))
+    with_track = {"format": replace(plain.format, track=track)}
+    num_streams = []
+    for one in (plain, heard, replace(plain, **with_track), replace(heard, **with_track)):
+        suffix, content = synthesize._encoded(one)
+        with av.open(io.BytesIO(content)) as file:
+            num_streams.append(len(file.streams))
+        assert suffix == ".mp4"
+    assert num_streams == [1, 1, 1, 2]
 
 
 def test_frames_are_written_as_the_take_says(
