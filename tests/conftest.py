@@ -63,10 +63,16 @@ def moving_frames(seed: int, num_frames: int = 40, size: int = 64) -> np.ndarray
 
 
 def write_collection(folder: Path, rows: Sequence[IndexRow], num_frames: int = 40) -> None:
-    """A collection whose files hold distinct moving textures at 15 frames a second."""
+    """A collection whose files hold distinct moving textures at 15 frames a second.
+
+    Every second file has a track of noise.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for seed, row in enumerate(rows):
-        (folder / row.path).write_bytes(video.encode(moving_frames(seed, num_frames), 15))
+        noise = np.random.default_rng(seed).normal(0, 0.1, (1, num_frames * 16_000 // 15))
+        track = video.SoundTrack(noise.astype(np.float32), 16_000, "aac", 48) if seed % 2 else None
+        content = video.encode(moving_frames(seed, num_frames), 15, track=track)
+        (folder / row.path).write_bytes(content)
     write_index(folder, rows)
 
 

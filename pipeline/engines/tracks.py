@@ -35,6 +35,7 @@ _MUSIC_DBFS = (-26.0, -12.0)
 _TEMPOS_BPM = (70.0, 160.0)
 _LEFT_DB = (-30.0, 0.0)
 _REMOVED = 0.4
+_AUDIBLE_DB = -12.0
 # Powers of the one number whose multiples fill seven dimensions most evenly: g ** 8 = g + 1.
 _STEPS = 1.0969815577985598 ** -np.arange(1.0, 8.0)
 
@@ -65,6 +66,12 @@ class TrackFormat:
     """Where a low-pass begins; None for none."""
     is_muted: bool
     music: Music | None
+
+    @property
+    def is_dubbed(self) -> bool:
+        """Whether so little of what was recorded is left that nobody knows what is heard."""
+        cover = self.music
+        return cover is not None and (cover.left_db is None or cover.left_db < _AUDIBLE_DB)
 
 
 def draw_track(seed: int, index: int, engine: str) -> TrackFormat | None:

@@ -153,9 +153,13 @@ def _content(file: BinaryIO, part: _Part) -> bytes:
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Part]:
+    # A box may claim to end where no file can be sought.
+    last = min(end, file.seek(0, 2))
     for _ in range(_MAX_HEADERS):
+        if start + 8 > last:
+            return
         file.seek(start)
-        header = file.read(16) if start + 8 <= end else b""
+        header = file.read(16)
         if len(header) < 8:
             return
         size, kind, content = int.from_bytes(header[:4], "big"), header[4:8], start + 8
@@ -170,9 +174,12 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Part]:
 
 
 def _elements(file: BinaryIO, start: int, end: int) -> Iterator[_Part]:
+    last = min(end, file.seek(0, 2))
     for _ in range(_MAX_HEADERS):
+        if start >= last:
+            return
         file.seek(start)
-        header = file.read(12) if start < end else b""
+        header = file.read(12)
         id_length = _length(header)
         size_length = _length(header[id_length:]) if id_length else 0
         content = start + id_length + size_length

@@ -106,9 +106,16 @@ def _index_row(recorded: Recorded, suffix: str) -> IndexRow:
         discharges_s=recorded.discharges_s,
         authority=recorded.authority,
         rendered=recorded.rendered,
+        dubbed=_is_dubbed(recorded),
         viewpoint=recorded.viewpoint,
         notes=recorded.notes,
     )
+
+
+def _is_dubbed(recorded: Recorded) -> bool:
+    if not isinstance(recorded, Take) or recorded.sound is None:
+        return False
+    return recorded.format.track is not None and recorded.format.track.is_dubbed
 
 
 def run(cfg: SynthesizeApp) -> None:

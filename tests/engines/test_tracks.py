@@ -115,6 +115,14 @@ def test_music_leaves_of_a_recording_what_is_drawn() -> None:
         np.testing.assert_allclose(with_it - without, share * samples / 32768, atol=1e-4)
 
 
+def test_a_track_of_which_next_to_nothing_is_left_is_dubbed() -> None:
+    bed = Music(seed=(1, 2), tempo_bpm=120.0, level_dbfs=-20.0, left_db=-6.0)
+    assert not PLAIN.is_dubbed
+    assert not replace(PLAIN, music=bed).is_dubbed
+    assert replace(PLAIN, music=replace(bed, left_db=-20.0)).is_dubbed
+    assert replace(PLAIN, music=replace(bed, left_db=None)).is_dubbed
+
+
 def test_gain_and_bandwidth_do_what_they_say() -> None:
     noise = np.random.default_rng(0).normal(0, 3000, SOUND_HZ).astype(np.int16)
     quiet = processed(noise, replace(PLAIN, gain_db=-12.0)).samples[0]

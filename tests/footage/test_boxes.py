@@ -128,3 +128,15 @@ def test_hostile_sizes_end(tmp_path: Path) -> None:
         for value in (0, 1, 0x7F, 0xFF):
             look(other[:at] + bytes([value]) + other[at + 1 :])
     look(b"\0\0\0\x08free" * 300_000)
+
+
+@pytest.mark.parametrize("size", [1 << 44, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_a_box_that_ends_where_no_file_can_be_sought_is_the_last(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "far.mp4"
+    far = b"\0\0\0\x01free" + size.to_bytes(8, "big")
+    path.write_bytes(far)
+    with path.open("rb") as file:
+        assert not boxes.look(file).has_index
+    path.write_bytes(bytes.fromhex("1a45dfa3") + b"\x01" + b"\xff" * 6 + b"\x00")
+    with path.open("rb") as file:
+        assert not boxes.look(file).has_index

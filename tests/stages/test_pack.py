@@ -21,6 +21,7 @@ from pipeline.stages import augment, ingest, pack, split
 from pipeline.store import manifest, shards, video
 from pipeline.store.manifest import Clip
 from pipeline.store.packed import ENCODINGS, INDEX, Packed
+from pipeline.store.sound import read_sound
 from tests.conftest import moving_frames
 from tests.rows import clip_row
 
@@ -45,12 +46,18 @@ def test_samples_are_the_decoded_clips_at_random_access(
         *(c.clip_id for c in clips.values() if c.split),
         *variants,
     }
-    for i in (len(rows) - 1, 0, len(rows) // 2):
-        row = rows[i]
+    num_heard = 0
+    for i, row in enumerate(rows):
         folder = "augmented" if row["variant"] else "clips"
         clip = (variants if row["variant"] else clips)[row["sample_id"]]
         expected = video.decode(shards.read_clip(tmp_path / folder, clip))
-        assert np.array_equal(packed.read(i).frames, expected)
+        sample = packed.read(i)
+        assert np.array_equal(sample.frames, expected)
+        assert sample.presence == clip.sound
+        heard = read_sound(tmp_path / folder, clip)
+        assert np.array_equal(sample.sound, np.zeros_like(sample.sound) if heard is None else heard)
+        num_heard += heard is not None
+    assert num_heard > 0
 
 
 def test_variants_are_selected_for_training_only_when_wanted(
@@ -87,19 +94,31 @@ def test_h264_shards_hold_the_bytes_of_the_clips_and_are_tars(
         for clip in manifest.read_manifest(tmp_path / table)
     }
     rows = pq.read_table(tmp_path / "packed" / INDEX).to_pylist()
-    found = {}
+    found: dict[str, bytes] = {}
     for shard in sorted((tmp_path / "packed").glob("shard-*.tar")):
         with tarfile.open(shard) as tar:
             members = tar.getmembers()
-            assert 2 <= len(members) <= 7 or shard.name == rows[-1]["shard"]
+            num_samples = len([one for one in members if one.name.endswith(".mp4")])
+            assert 2 <= num_samples <= 7 or shard.name == rows[-1]["shard"]
             for member in members:
                 found[member.name] = tar.extractfile(member).read()  # type: ignore[union-attr]
-    assert list(found) == [f"{row['sample_id']}.mp4" for row in rows]
+    assert list(found) == [
+        f"{row['sample_id']}.{suffix}"
+        for row in rows
+        for suffix in ("mp4", "flac")
+        if suffix == "mp4" or row["sound_size"]
+    ]
     for row in rows:
         folder, clip = clips[row["sample_id"]]
         mp4 = shards.read_clip(tmp_path / folder, clip)
         assert found[f"{row['sample_id']}.mp4"] == mp4
         assert row["sha256"] == hashlib.sha256(mp4).hexdigest()
+        assert row["heard"] == (None if clip.heard is None else int(clip.heard))
+        flac = found.get(f"{row['sample_id']}.flac")
+        assert (flac is None) == (row["sound_sha256"] is None)
+        if flac is not None:
+            assert flac == shards.read_flac(tmp_path / folder, clip)
+            assert row["sound_sha256"] == hashlib.sha256(flac).hexdigest()
 
 
 def test_a_shard_holds_so_many_samples_at_most_and_takes_no_room_twice(
