@@ -43,6 +43,10 @@ class Format:
         # The nudge keeps 4.4 s at 25 frames a second, 110.00000000000001 or so, whole.
         return int(duration_s * self.fps + 1e-6)
 
+    def num_samples(self, num_frames: int) -> int:
+        """Samples of sound at `SOUND_HZ` that last as long as frames."""
+        return round(num_frames * SOUND_HZ / self.fps)
+
 
 def draw_format(
     seed: int, index: int, engine: str, heights: Sequence[int], rates_fps: Sequence[float]

@@ -41,6 +41,7 @@ says what is absent, or None.
 _LIBRARIES = (
     "albumentations",
     "av",
+    "cyal",
     "embreex",
     "numba",
     "numpy",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -13,7 +14,9 @@ from pipeline.engines.openarena import engine, game, missing, record
 from pipeline.engines.openarena.events import FOLLOWED, Timeline, read, windows
 from pipeline.engines.openarena.scene import BOTS, Scene, draw_scene
 from pipeline.engines.take import Format, Take, UnusableDraw
+from pipeline.errors import UserError
 from pipeline.store import video
+from tests.made import write_with_sound
 
 SETTINGS = GameSettings(
     num_recordings=2,
@@ -239,6 +242,7 @@ def test_every_discharge_of_anybody_within_a_take_is_labelled(
 
     monkeypatch.setattr(engine, "play", lambda *_: (told, Path()))
     monkeypatch.setattr(engine, "_read_film", film)
+    monkeypatch.setattr(engine, "_read_sound", lambda *_: np.zeros((100, 2), np.int16))
     monkeypatch.setattr(engine, "draw_format", lambda *_: FORM)
     num_discharges = []
     for number in range(24):
@@ -293,8 +297,40 @@ def test_what_is_stored_has_suffered_what_recorders_do(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(engine, "play", lambda *_: (timeline(), Path()))
     monkeypatch.setattr(engine, "_read_film", film)
+    monkeypatch.setattr(engine, "_read_sound", lambda *_: np.zeros((100, 2), np.int16))
     monkeypatch.setattr(engine.damage, "suffer", lambda frames, _: np.full_like(frames, 7))
     assert (record(1, 1, SETTINGS)[0].frames == 7).all()
+
+
+@pytest.mark.parametrize("fps", [15.0, 24.0, 29.97])
+def test_sound_of_a_film_begins_a_frame_before_its_pictures(tmp_path: Path, fps: float) -> None:
+    """As the game writes it: a frame's worth of samples a frame, rounded down."""
+    film = tmp_path / "film.avi"
+    ends = [int(number * game.SOUND_HZ / fps) for number in range(41)]
+    sound = np.concatenate(
+        [np.full(end - begin, number) for number, (begin, end) in enumerate(pairwise(ends))]
+    )
+    write_with_sound(
+        film,
+        np.full((39, 48, 64, 3), 90, np.uint8),
+        np.stack([sound, sound]) / 32768,
+        codec="pcm_s16le",
+        video_codec="mjpeg",
+        rate=game.SOUND_HZ,
+        fps=15,
+    )
+    heard = engine._read_sound(film, 10, 20, fps)
+    assert heard.shape[0] == pytest.approx(20 * game.SOUND_HZ / fps, abs=1)
+    assert set(heard.ravel()) == set(range(11, 31))
+    with pytest.raises(UnusableDraw, match="film_incomplete"):
+        engine._read_sound(film, 30, 20, fps)
+
+
+def test_a_film_without_sound_is_an_error(tmp_path: Path) -> None:
+    film = tmp_path / "film.mkv"
+    film.write_bytes(video.encode(np.full((5, 48, 64, 3), 90, np.uint8), FPS))
+    with pytest.raises(UserError, match=r"has no sound; install the game by make games"):
+        engine._read_sound(film, 0, 5, FPS)
 
 
 @pytest.fixture(scope="module")
@@ -306,11 +342,14 @@ def takes() -> list[Take]:
 
 
 @pytest.mark.slow
-def test_frames_and_labels_are_the_same_in_two_processes(takes: list[Take]) -> None:
+def test_frames_sound_and_labels_are_the_same_in_two_processes(takes: list[Take]) -> None:
     for index, take in enumerate(takes):
         again = record(5, index, SETTINGS)[0]
+        assert again.sound is not None
+        assert take.sound is not None
         np.testing.assert_array_equal(again.frames, take.frames)
-        assert replace(again, frames=take.frames) == take
+        np.testing.assert_array_equal(again.sound, take.sound)
+        assert replace(again, frames=take.frames, sound=take.sound) == take
 
 
 @pytest.mark.slow
@@ -322,6 +361,9 @@ def test_a_take_has_its_format_and_its_discharges_lie_within_it(takes: list[Take
         assert (take.origin, take.source) == ("game", "openarena")
         assert all(0 <= second < SETTINGS.duration_s for second in take.discharges_s)
         assert take.frames.std() > 5
+        assert take.sound is not None
+        assert take.sound.shape == (take.format.num_samples(num_frames),)
+        assert take.sound.std() > 5
     assert shooting.discharges_s
     assert not quiet.discharges_s
 
@@ -341,3 +383,22 @@ def test_a_muzzle_flash_brightens_the_very_frame_of_a_discharge(tmp_path: Path) 
     assert len(fired) > 0
     assert np.median(right[fired] - right[fired - 2]) > 3
     assert abs(np.median(right[fired - 1] - right[fired - 2])) < 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("takes")
+@pytest.mark.parametrize("fps", [15.0, 24.0])
+def test_a_discharge_is_heard_at_the_start_of_its_frame(tmp_path: Path, fps: float) -> None:
+    told, film = engine.play(scene(6, shoots=True), replace(FORM, fps=fps), tmp_path, 120.0)
+    sound = engine._read_sound(film, 0, len(told), fps)
+    level = np.abs(sound.astype(np.float64)).max(axis=1)
+    fired = np.flatnonzero(told.own_fire)
+    starts_s = []
+    for frame in fired[np.diff(fired, prepend=-1000) > fps / 2]:
+        at = round(frame * game.SOUND_HZ / fps)
+        before, after = level[at - 2000 : at - 60], level[at - 60 : at + 2000]
+        if after.max() > 2 * before.max():
+            loud = after > max(0.3 * after.max(), 1.2 * before.max())
+            starts_s.append((int(np.argmax(loud)) - 60) / game.SOUND_HZ)
+    assert len(starts_s) >= 2
+    assert all(abs(start_s) < 0.003 for start_s in starts_s)

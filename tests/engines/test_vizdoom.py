@@ -11,9 +11,17 @@ from vizdoom import ScreenResolution
 
 from pipeline.config import GameSettings
 from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
-from pipeline.engines.vizdoom import engine, record
-from pipeline.engines.vizdoom.scene import PISTOL, SHOTGUN, TIC_HZ, Scene, draw_scene
+from pipeline.engines.vizdoom import engine, openal, record
+from pipeline.engines.vizdoom.scene import (
+    PISTOL,
+    SHOTGUN,
+    SOUND_HZ,
+    TIC_HZ,
+    Scene,
+    draw_scene,
+)
 from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
+from pipeline.errors import UserError
 
 SETTINGS = GameSettings(
     num_recordings=4,
@@ -26,6 +34,7 @@ SETTINGS = GameSettings(
 FORMAT = Format(width=192, height=144, fps=15.0, kbit_s=100, keyint=30)
 NUM_TICS = 50
 PLASMA = 6
+HUSH = np.zeros((NUM_TICS * SOUND_HZ // TIC_HZ, 2), np.int16)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +197,7 @@ def test_a_menu_stops_the_game_while_it_is_open(scene: Scene) -> None:
     menu = ((20, "menu_main"), (60, "closemenu"))
     walker = replace(scene, seed=1, shoots=False, monsters=False)
     calm = replace(walker, fps=35.0, num_frames=105, map_tics=(0, 0))
-    _, told = engine.play_apart(replace(calm, commands=menu), SETTINGS.timeout_s)
+    _, _, told = engine.play_apart(replace(calm, commands=menu), SETTINGS.timeout_s)
     moved = np.hypot(np.diff(told.x), np.diff(told.y)) > 0
     assert not moved[24:56].any()
     assert moved[:20].any()
@@ -197,16 +206,20 @@ def test_a_menu_stops_the_game_while_it_is_open(scene: Scene) -> None:
 
 def test_the_map_is_shown_for_its_tics_alone(scene: Scene) -> None:
     calm = replace(scene, shoots=False, monsters=False, fps=35.0, num_frames=105, commands=())
-    plain, _ = engine.play_apart(replace(calm, map_tics=(0, 0)), SETTINGS.timeout_s)
-    with_map, _ = engine.play_apart(replace(calm, map_tics=(30, 50)), SETTINGS.timeout_s)
+    plain, *_ = engine.play_apart(replace(calm, map_tics=(0, 0)), SETTINGS.timeout_s)
+    with_map, *_ = engine.play_apart(replace(calm, map_tics=(30, 50)), SETTINGS.timeout_s)
     differs = (plain != with_map).reshape(len(plain), -1).mean(axis=1) > 0.2
     assert np.flatnonzero(differs).tolist() == list(range(30, 50))
 
 
-def test_frames_and_labels_are_the_same_in_two_processes(shooting_take: Take) -> None:
+def test_frames_sound_and_labels_are_the_same_in_two_processes(shooting_take: Take) -> None:
     again = record(1, 2, SETTINGS)[0]
+    assert again.sound is not None
+    assert shooting_take.sound is not None
     np.testing.assert_array_equal(again.frames, shooting_take.frames)
-    assert replace(again, frames=shooting_take.frames) == shooting_take
+    np.testing.assert_array_equal(again.sound, shooting_take.sound)
+    same = {"frames": shooting_take.frames, "sound": shooting_take.sound}
+    assert replace(again, **same) == shooting_take
 
 
 def test_discharges_lie_within_the_take(shooting_take: Take) -> None:
@@ -239,7 +252,7 @@ def test_a_muzzle_flash_brightens_the_picture_at_a_discharge(scene: Scene) -> No
     armed = replace(
         scene, monsters=False, weapon_visible=True, hud="none", fps=35.0, num_frames=105
     )
-    frames, told = engine.play_apart(armed, SETTINGS.timeout_s)
+    frames, _, told = engine.play_apart(armed, SETTINGS.timeout_s)
     tics = discharge_tics(told)
     muzzle = frames[:, 120:, 120:200].mean(axis=(1, 2, 3))
     assert len(tics) > 0
@@ -267,9 +280,10 @@ def test_draws_that_cannot_be_labelled_are_tried_again_and_then_dropped(
 ) -> None:
     played: list[Scene] = []
 
-    def play_unclear(scene: Scene, timeout_s: float) -> tuple[np.ndarray, Telemetry]:
+    def play_unclear(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
         played.append(scene)
-        return np.empty((0, 240, 320, 3), np.uint8), telemetry(num_projectiles=held(1, 2))
+        nothing = np.empty((0, 240, 320, 3), np.uint8)
+        return nothing, HUSH, telemetry(num_projectiles=held(1, 2))
 
     monkeypatch.setattr(engine, "play_apart", play_unclear)
     with pytest.raises(UnusableDraw, match="ended_early"):
@@ -278,11 +292,76 @@ def test_draws_that_cannot_be_labelled_are_tried_again_and_then_dropped(
 
 
 def test_what_is_stored_has_suffered_what_recorders_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def play(scene: Scene, timeout_s: float) -> tuple[np.ndarray, Telemetry]:
+    def play(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
         frames = np.full((scene.num_frames, scene.height, scene.width, 3), 90, np.uint8)
-        return frames, telemetry()
+        return frames, HUSH, telemetry()
 
     monkeypatch.setattr(engine, "play_apart", play)
     monkeypatch.setattr(engine, "problem", lambda *_, **__: None)
     monkeypatch.setattr(engine.damage, "suffer", lambda frames, _: np.full_like(frames, 7))
     assert (record(1, 1, SETTINGS)[0].frames == 7).all()
+
+
+def test_a_discharge_is_heard_at_the_start_of_its_tic(scene: Scene) -> None:
+    armed = replace(scene, monsters=False, commands=(), fps=35.0, num_frames=105)
+    frames, sound, told = engine.play_apart(armed, SETTINGS.timeout_s)
+    size = SOUND_HZ // TIC_HZ
+    assert len(sound) == len(frames) * size == len(told) * size
+    tics = discharge_tics(told)
+    first = tics[np.diff(tics, prepend=-TIC_HZ) > TIC_HZ // 4]
+    assert len(first) > 0
+    level = np.abs(sound.astype(np.float64)).max(axis=1)
+    for tic in first:
+        near = level[(tic - 1) * size : (tic + 2) * size]
+        starts_s = (int(np.argmax(near > 0.2 * near.max())) - size) / SOUND_HZ
+        assert 0 <= starts_s < 0.006
+        assert near.max() > 1000
+
+
+def test_a_take_brings_its_sound_from_its_first_frame_on(shooting_take: Take) -> None:
+    heard = shooting_take.sound
+    assert heard is not None
+    assert heard.dtype == np.int16
+    assert heard.shape == (round(len(shooting_take.frames) / shooting_take.format.fps * 48_000),)
+    level = np.abs(heard.astype(np.float64))
+    first = round(48_000 * shooting_take.discharges_s[0])
+    assert level[first : first + 2400].max() > 3 * level[max(0, first - 4800) : first].max()
+
+
+@pytest.mark.parametrize(("fps", "num_frames"), [(15.0, 34), (24.0, 55), (30.0, 69), (35.0, 80)])
+def test_a_scene_is_heard_for_as_long_as_it_is_shown(fps: float, num_frames: int) -> None:
+    drawn = replace(
+        draw_scene(np.random.default_rng(3), FORMAT, 2.3, shoots=True),
+        fps=fps,
+        num_frames=num_frames,
+    )
+    assert 0 <= drawn.num_heard_tics - num_frames / fps * TIC_HZ < 1
+    assert drawn.num_heard_tics >= drawn.num_tics
+
+
+def test_gunfire_that_is_silent_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the library of sound fails: the game then hands over zeros."""
+    told = telemetry(ammo=100 + steps(t14=-1), trigger=held(10, 30))
+
+    def play(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
+        frames = np.full((scene.num_frames, scene.height, scene.width, 3), 90, np.uint8)
+        return frames, HUSH, told
+
+    monkeypatch.setattr(engine, "play_apart", play)
+    monkeypatch.setattr(engine, "problem", lambda *_: None)
+    with pytest.raises(UserError, match=r"the game's sound is zero.*cyal"):
+        record(1, 0, SETTINGS)
+
+
+def test_the_library_of_sound_is_that_of_the_package_or_the_systems_or_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    packaged = openal.packaged()
+    if packaged is not None:
+        assert openal.environment(tmp_path)["LD_LIBRARY_PATH"] == str(packaged.parent)
+    monkeypatch.setattr(openal, "packaged", lambda: None)
+    monkeypatch.setattr(openal, "_LIBRARY", "libc.so.6")
+    assert set(openal.environment(tmp_path)) == {"ALSOFT_CONF"}
+    monkeypatch.setattr(openal, "_LIBRARY", "libopenal-of-nobody.so.1")
+    with pytest.raises(UserError, match=r"libopenal-of-nobody.*the game is silent; run: pip"):
+        openal.environment(tmp_path)

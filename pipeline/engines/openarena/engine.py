@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines import damage, display
+from pipeline.engines import damage, display, loudspeaker
 from pipeline.engines.openarena import game
 from pipeline.engines.openarena.events import Timeline, read, windows
 from pipeline.engines.openarena.scene import Scene, draw_scene
 from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
+from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from pipeline.config import GameSettings
@@ -55,11 +56,14 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
                 continue
             start = int(rng.choice(starts))
             frames = _read_film(film, start, num_frames, form)
+            sound = _read_sound(film, start, num_frames, form.fps)
         reason = problem(frames)
         if reason == "":
             fire = timeline.fire[start : start + num_frames]
             stored = damage.suffer(display.show(frames, rng), rng.spawn(1)[0])
-            return [_take(index, form, scene, stored, fire)]
+            num_samples = form.num_samples(num_frames)
+            heard = loudspeaker.record(sound, game.SOUND_HZ, num_samples, rng.spawn(1)[0])
+            return [_take(index, form, scene, stored, heard, fire)]
     raise UnusableDraw(reason)
 
 
@@ -103,17 +107,41 @@ def _read_film(path: Path, start: int, num_frames: int, form: Format) -> NDArray
     return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
 
 
+def _read_sound(path: Path, start: int, num_frames: int, fps: float) -> NDArray[np.int16]:
+    """The sound of frames of a film, int16 (N, 2) at `game.SOUND_HZ`.
+
+    The mixer begins a frame before the pictures, and keeps what is less than a frame to itself at
+    the end of the film.
+    """
+    with av.open(str(path)) as film:
+        if not film.streams.audio:
+            raise UserError(
+                f"openarena: the film of {game.ENGINE} has no sound; install the game by "
+                "make games, or set openarena.num_recordings=0 in conf/synthesize.yaml"
+            )
+        parts = [heard.to_ndarray().reshape(-1, 2) for heard in film.decode(audio=0)]
+    sound = np.concatenate(parts).astype(np.int16, copy=False)
+    first, last = (
+        int((number + 1) * game.SOUND_HZ / fps) for number in (start, start + num_frames)
+    )
+    if len(sound) < last - 2 * game.SOUND_HZ / fps:
+        raise UnusableDraw("film_incomplete")
+    return sound[first:last]
+
+
 def _take(
     index: int,
     form: Format,
     scene: Scene,
     frames: NDArray[np.uint8],
+    sound: NDArray[np.int16],
     fire: NDArray[np.bool_],
 ) -> Take:
     name = f"openarena-{index:05d}"
     return Take(
         name=name,
         frames=frames,
+        sound=sound,
         format=form,
         origin="game",
         source="openarena",

@@ -33,6 +33,8 @@ _NEEDED = (
 _ROOT = Path("/")
 _COMPILER = "cc"
 
+SOUND_HZ = 22_050
+"""Samples a second of a film's sound."""
 _TICK_MS = 33
 # The engine reads its commands twice in each tick.
 _WAITS_HZ = 2 * 1000 / _TICK_MS
@@ -55,13 +57,13 @@ _ALWAYS: dict[str, str | float] = {
     "cl_renderer": "opengl1",
     "r_mode": -1,
     "r_fullscreen": 0,
-    "s_initsound": 0,
 }
 _MATCH: dict[str, str | float] = {
     "r_customwidth": 64,
     "r_customheight": 48,
     "r_picmip": 8,
     "cg_draw2D": 0,
+    "s_initsound": 0,
     "com_maxfps": 1000,
     "fixedtime": _TICK_MS,
     "bot_enable": 1,
@@ -86,6 +88,20 @@ _FILM: dict[str, str | float] = {
     "com_blood": 0,
     "cg_gibs": 0,
     "nextdemo": "quit",
+    # The game's own mixer alone writes into films, a frame's worth of samples a frame; what it
+    # mixes ahead would come as much too late.
+    "s_initsound": 1,
+    "s_useOpenAL": 0,
+    "s_sdlSpeed": SOUND_HZ,
+    "s_sdlBits": 16,
+    "s_sdlChannels": 2,
+    "s_khz": SOUND_HZ // 1000,
+    "s_volume": 0.8,
+    "s_musicvolume": 0,
+    "s_muteWhenUnfocused": 0,
+    "s_muteWhenMinimized": 0,
+    "s_mixahead": 0,
+    "s_mixPreStep": 0,
 }
 _FIREARMS = {
     "Machinegun": ("INVENTORY_MACHINEGUN", "INVENTORY_BULLETS"),
@@ -146,7 +162,7 @@ def film_match(
 ) -> tuple[str, Path]:
     """Film the demo that `record_match` left, in (width, height) pixels.
 
-    Returns what the game printed, and the uncompressed film (AVI).
+    Returns what the game printed, and the uncompressed film (AVI), with sound.
 
     Raises:
         UnusableDraw: `engine_crashed` or `engine_timed_out`.

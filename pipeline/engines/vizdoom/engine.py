@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from pipeline.engines import damage, display, process
+from pipeline.engines import damage, display, loudspeaker, process
 from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
-from pipeline.engines.vizdoom.scene import TIC_HZ, Scene, draw_scene
+from pipeline.engines.vizdoom import openal
+from pipeline.engines.vizdoom.scene import SOUND_HZ, TIC_HZ, Scene, draw_scene
 from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
+from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from pipeline.config import GameSettings
@@ -40,32 +42,50 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
     for attempt in range(settings.max_attempts):
         rng = np.random.default_rng([seed, index, attempt, _RNG_KEY])
         scene = draw_scene(rng, form, settings.duration_s, shoots=index % 2 == 0)
-        frames, telemetry = play_apart(scene, settings.timeout_s)
-        reason = problem(telemetry, num_tics=int(scene.frame_tics[-1]) + 1)
+        frames, sound, telemetry = play_apart(scene, settings.timeout_s)
+        reason = problem(telemetry.until(scene.num_tics), scene.num_tics)
         if reason is None:
+            _check(sound, telemetry)
             shown = display.show(_shrink(frames, form), rng)
             stored = damage.suffer(shown, rng.spawn(1)[0])
-            return [_take(index, form, scene, stored, telemetry)]
+            num_samples = form.num_samples(len(stored))
+            heard = loudspeaker.record(sound, SOUND_HZ, num_samples, rng.spawn(1)[0])
+            return [_take(index, form, scene, stored, heard, telemetry)]
     raise UnusableDraw(reason)
 
 
-def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, Telemetry]:
+def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
     """Play `scene` in a process of its own, since a bad map takes the whole process with it.
 
-    Returns frames uint8 (T,H,W,3) RGB and the telemetry of every tic played. What the
-    engine writes goes to a temporary folder, which is also its home and working folder.
+    Returns frames uint8 (T,H,W,3) RGB, sound int16 (N, 2) at `scene.SOUND_HZ`, which begins with
+    the first tic, and the telemetry of every tic played. What the engine writes goes to a temporary
+    folder, which is also its home and working folder.
 
     Raises:
         UnusableDraw: `engine_crashed` or `engine_timed_out`.
+        UserError: the library that makes the sound is not there.
     """
     with tempfile.TemporaryDirectory(prefix="vizdoom-") as name:
         folder = Path(name)
         result = folder / "result.npz"
         command = [*PLAYER, json.dumps(asdict(scene)), str(result)]
-        process.play(command, folder, timeout_s, {"PYTHONPATH": str(_PROJECT_ROOT)})
+        environment = {"PYTHONPATH": str(_PROJECT_ROOT), **openal.environment(folder)}
+        process.play(command, folder, timeout_s, environment)
         with np.load(result, allow_pickle=False) as arrays:
             telemetry = Telemetry(*(arrays[field.name] for field in fields(Telemetry)))
-            return arrays["frames"], telemetry
+            return arrays["frames"], arrays["sound"], telemetry
+
+
+def _check(sound: np.ndarray, telemetry: Telemetry) -> None:
+    """Refuse silence in place of gunfire, which the game hands over when its library fails."""
+    size = SOUND_HZ // TIC_HZ
+    for tic in discharge_tics(telemetry):
+        if not sound[tic * size : (tic + 2) * size].any():
+            raise UserError(
+                "vizdoom: a firearm was discharged and the game's sound is zero: its sound library "
+                "does not work; install cyal==0.4.5, or set vizdoom.num_recordings=0 in "
+                "conf/synthesize.yaml"
+            )
 
 
 def _shrink(frames: np.ndarray, form: Format) -> np.ndarray:
@@ -73,11 +93,19 @@ def _shrink(frames: np.ndarray, form: Format) -> np.ndarray:
     return np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames])
 
 
-def _take(index: int, form: Format, scene: Scene, frames: np.ndarray, telemetry: Telemetry) -> Take:
+def _take(
+    index: int,
+    form: Format,
+    scene: Scene,
+    frames: np.ndarray,
+    sound: np.ndarray,
+    telemetry: Telemetry,
+) -> Take:
     name = f"vizdoom-{index:05d}"
     return Take(
         name=name,
         frames=frames,
+        sound=sound,
         format=form,
         origin="game",
         source=scene.source,

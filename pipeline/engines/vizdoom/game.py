@@ -114,7 +114,6 @@ def start(scene: Scene, folder: Path) -> DoomGame:
     game.set_available_buttons(list(BUTTONS))
     game.set_available_game_variables(list(VARIABLES))
     game.set_mode(vizdoom.Mode.PLAYER)
-    game.set_sound_enabled(False)
     game.set_window_visible(False)
     game.set_episode_start_time(_FIRST_TIC)
     game.set_episode_timeout(0)
@@ -123,6 +122,7 @@ def start(scene: Scene, folder: Path) -> DoomGame:
     monsters = FIREARM_MONSTERS + (() if scene.shoots else FIREBALL_MONSTERS)
     peaceful.write_bytes(_disarming_wad(monsters))
     game.add_game_args(f"+sv_cheats 1 -file {peaceful}")
+    _set_sound(game)
     if not scene.monsters:
         game.add_game_args("-nomonsters")
     game.init()
@@ -133,6 +133,14 @@ def start(scene: Scene, folder: Path) -> DoomGame:
         game.send_game_command(command)
     _move_to_random_pickup(game, np.random.default_rng(scene.seed))
     return game
+
+
+def _set_sound(game: DoomGame) -> None:
+    game.set_audio_buffer_enabled(True)
+    game.set_audio_sampling_rate(vizdoom.SamplingRate.SR_44100)
+    game.set_audio_buffer_size(1)
+    # With effects on, versions of OpenAL Soft end the process (ViZDoom issue 472).
+    game.add_game_args("+snd_efx 0")
 
 
 def _set_picture(game: DoomGame, scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ from pipeline.engines.take import Format
 
 TIC_HZ = 35
 """The game's clock: everything in a recording happens on a tic."""
+
+SOUND_HZ = 44_100
+"""Samples a second of the game's sound, 1,260 a tic."""
 
 PISTOL, SHOTGUN, CHAINGUN = 2, 3, 4
 BULLET_SLOTS = (PISTOL, SHOTGUN, CHAINGUN)
@@ -128,6 +132,16 @@ class Scene:
     def frame_tics(self) -> np.ndarray:
         """Tic that each frame shows: the one nearest to its time, int64 (T,)."""
         return np.round(np.arange(self.num_frames) * TIC_HZ / self.fps).astype(np.int64)
+
+    @property
+    def num_tics(self) -> int:
+        """Tics that are shown, or lie between those that are."""
+        return int(self.frame_tics[-1]) + 1
+
+    @property
+    def num_heard_tics(self) -> int:
+        """Tics that begin before the last frame has been shown for as long as the others."""
+        return max(self.num_tics, math.ceil(self.num_frames * TIC_HZ / self.fps - 1e-6))
 
 
 def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, shoots: bool) -> Scene:

@@ -44,6 +44,10 @@ class Telemetry:
         columns = np.array(rows, np.float64).reshape(len(rows), len(fields(cls))).T
         return cls(*columns)
 
+    def until(self, tic: int) -> Telemetry:
+        """What was told before a tic."""
+        return Telemetry(*(getattr(self, field.name)[:tic] for field in fields(self)))
+
     def __len__(self) -> int:
         return len(self.ammo)
 
