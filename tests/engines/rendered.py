@@ -22,11 +22,13 @@ def first_kept(record: Callable[[int], list[Take]], indices: Iterable[int]) -> l
 
 
 def digest(takes: list[Take]) -> str:
-    """Hash of all that a take says and shows."""
+    """Hash of all that a take says, shows and sounds like."""
     data = hashlib.sha256()
     for take in takes:
         data.update(f"{take.name}{take.format}{take.source}{take.discharges_s}".encode())
         data.update(take.frames.tobytes())
+        assert take.sound is not None
+        data.update(take.sound.tobytes())
     return data.hexdigest()
 
 

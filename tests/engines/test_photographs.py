@@ -163,6 +163,6 @@ def test_a_panorama_has_no_black_rims_around_its_lights() -> None:
 
 
 def test_a_photograph_that_is_not_installed_is_named_with_the_remedy() -> None:
-    absent = Source("x", "CC0-1.0", "nobody", package="skimage", path="data/absent.png")
+    absent = Source("x", "CC0-1.0", "nobody", "room", package="skimage", path="data/absent.png")
     with pytest.raises(UserError, match=r"skimage/data/absent\.png: .*constraints\.txt"):
         read(absent)

@@ -26,6 +26,7 @@ _WIND_HZ = 200.0
 _WIND_DB, _WIND_DB_DOUBLING = 62.0, 12.0
 """Level of the wind at 1 m/s, and by how much it rises when the speed doubles."""
 _RUSTLE_DB = 82.0
+_STEP_CREST_DB = 18.0
 _SURFACES = {
     "concrete": (56.0, 90.0, 2600.0, 0.018),
     "gravel": (64.0, 800.0, 7000.0, 0.09),
@@ -119,7 +120,7 @@ def steps(rng: np.random.Generator, count: int, gait: Gait) -> Vector:
     total = np.zeros(count)
     level, low, high, decay = _SURFACES[gait.surface]
     for time_s in gait.times_s:
-        strength = pascal(level + 25 + (6 if gait.running else 0) + rng.normal(0, 2))
+        strength = pascal(level + _STEP_CREST_DB + (6 if gait.running else 0) + rng.normal(0, 2))
         heel = burst(rng, 0.2, decay * rng.uniform(0.7, 1.3), low, high, 1e-3)
         heel += 0.5 * modes(rng, 0.2, rng.uniform(60, 220, 3), rng.uniform(0.01, 0.03, 3))
         sole = 0.5 * burst(rng, 0.2, 1.6 * decay, 1.5 * low, 1.4 * high, 8e-3)

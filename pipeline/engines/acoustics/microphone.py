@@ -59,7 +59,7 @@ def draw(rng: np.random.Generator, family: Family) -> Microphone:
     if rng.random() < 0.75:
         agc = AutomaticGain(
             target_dbfs=rng.uniform(-22, -14),
-            most_db=rng.uniform(15, 30),
+            most_db=rng.uniform(20, 38),
             attack_s=float(np.exp(rng.uniform(np.log(0.5e-3), np.log(15e-3)))),
             release_s=float(np.exp(rng.uniform(np.log(0.5), np.log(1.5)))),
         )
@@ -70,7 +70,7 @@ def draw(rng: np.random.Generator, family: Family) -> Microphone:
         high_pass_hz=rng.uniform(40, 180),
         low_pass_hz=rng.uniform(*low_pass.get(family, (10_000, 18_000))),
         agc=agc,
-        gain_db=rng.uniform(14, 34),
+        gain_db=rng.uniform(8, 32),
         noise_reduction_db=rng.uniform(6, 18) if rng.random() < reduction.get(family, 0) else 0.0,
         band_hz=(300.0, 3400.0) if family == "phone" and rng.random() < 0.1 else None,
     )

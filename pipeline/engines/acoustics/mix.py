@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from scipy import signal
@@ -28,6 +29,7 @@ _THRESHOLD_DB, _FULL_DB = 88.0, 112.0
 """Levels of sound at which compression begins, and that are full scale once compressed."""
 _MUSIC_DBFS, _DUCK_DBFS = -27.0, -26.0
 _LAYERS_DBFS = -6.0
+_MUSIC_SHARE = 0.15
 
 
 def mix(
@@ -41,8 +43,8 @@ def mix(
         pressure_pa: of everything in the scene, as a microphone without limits would hear it.
         arrivals_s: when discharges are heard.
     """
-    wave = compress(pressure_pa, pascal(_THRESHOLD_DB), film.ratio, 0.4e-3, 0.09)
-    wave = wave / pascal(_FULL_DB)
+    wave = compress(pressure_pa, pascal(_THRESHOLD_DB - film.gain_db), film.ratio, 0.4e-3, 0.09)
+    wave = wave / pascal(_FULL_DB - film.gain_db)
     if film.layers:
         for number, time_s in enumerate(arrivals_s):
             rng = generator(scene_seed, "layers", number)
@@ -55,6 +57,19 @@ def mix(
     glue = compress(wave, 10 ** (-18 / 20), 2.0, 0.01, 0.25)
     sections = signal.butter(2, 30, "highpass", fs=RATE_HZ, output="sos")
     return limit(np.asarray(signal.sosfilt(sections, glue)), 10 ** (film.peak_dbfs / 20))
+
+
+def draw(rng: np.random.Generator, family: Literal["film", "game"]) -> FilmMix:
+    """A mix of a family: films lay more under a discharge, and games leave more of the levels."""
+    film = family == "film"
+    return FilmMix(
+        layers=bool(rng.random() < (0.7 if film else 0.3)),
+        ratio=rng.uniform(4, 12) if film else rng.uniform(2, 6),
+        music_db=rng.uniform(-12, 4) if rng.random() < _MUSIC_SHARE else None,
+        tempo_bpm=rng.uniform(60, 150),
+        peak_dbfs=rng.uniform(-3, -0.3),
+        gain_db=rng.uniform(-2, 24),
+    )
 
 
 def ducked(music: Vector, effects: Vector) -> Vector:

@@ -45,6 +45,10 @@ def render(scene: SoundScene, rate_hz: int = 24_000) -> NDArray[np.int16]:
 def capture(scene: SoundScene) -> Vector:
     """What the microphone or the mix makes of a scene: (N,) in [-1, 1] at `RATE_HZ`."""
     heard = pressure(scene)
+    return np.clip(10 ** (scene.level_db / 20) * _captured(scene, heard), -1, 1)
+
+
+def _captured(scene: SoundScene, heard: Vector) -> Vector:
     if isinstance(scene.capture, FilmMix):
         kinds = [event.kind for event in scene.events]
         bangs = [
@@ -91,15 +95,22 @@ def _add_event(
     """Add an event's pressure at the microphone, in place."""
     rng = generator(scene.seed, "event", number, event.kind)
     gain, offset = 10 ** (event.gain_db / 20), np.array(event.offset_m, np.float64)
-    responses: dict[tuple[bool, bool], Vector] = {}
+    alike: dict[tuple[bool, bool], list[tuple[int, Vector]]] = {}
     for emission in KINDS[event.kind](rng, event, _distance(event)):
-        key = emission.directed, emission.is_shock
-        if key not in responses:
-            aim = _aim(event) if emission.directed else None
-            responses[key] = space.response(Source(offset, aim, emission.is_shock))
-        heard = signal.fftconvolve(gain * emission.wave, responses[key])
         start = round((event.time_s + emission.delay_s) * RATE_HZ) - LEAD
-        add(total, np.asarray(heard), start)
+        alike.setdefault((emission.directed, emission.is_shock), []).append((start, emission.wave))
+    for (directed, is_shock), parts in alike.items():
+        first = min(start for start, _ in parts)
+        left = len(total) - first
+        if left <= 0:
+            continue
+        # One convolution for all that goes the same way, and no longer than the scene is.
+        sent = np.zeros(min(left, max(start + len(wave) for start, wave in parts) - first))
+        for start, wave in parts:
+            add(sent, wave, start - first)
+        source = Source(offset, _aim(event) if directed else None, is_shock)
+        response = space.response(source)[:left]
+        add(total, gain * np.asarray(signal.fftconvolve(sent, response)), first)
     shock = _passage(scene, number, event)
     if shock is not None:
         wave = _shock_in(space, shock)

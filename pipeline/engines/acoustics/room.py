@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,29 @@ class Room:
     def mean_path_m(self) -> float:
         """Between two reflections in a box, 4 V / S."""
         return 4 * self.volume_m3 / self.surface_m2
+
+    def varied(self, rng: np.random.Generator) -> Room:
+        """Another of its kind: sizes and ways within a third, reverberation within a fourth."""
+        size = self.size_m
+        if size is not None:
+            across, deep, tall = (np.array(size) * np.exp(rng.uniform(-0.3, 0.3, 3))).tolist()
+            size = across, deep, tall
+        facades = tuple(
+            Facade(
+                azimuth_deg=facade.azimuth_deg + rng.uniform(-10, 10),
+                distance_m=facade.distance_m * np.exp(rng.uniform(-0.3, 0.3)),
+                reflection=float(np.clip(facade.reflection + rng.uniform(-0.1, 0.1), 0.1, 0.9)),
+            )
+            for facade in self.facades
+        )
+        return replace(
+            self,
+            rt60_s=self.rt60_s * np.exp(rng.uniform(-0.25, 0.25)),
+            size_m=size,
+            ground=float(np.clip(self.ground + rng.uniform(-0.1, 0.05), 0, 0.95)),
+            facades=facades,
+            scattering=self.scattering * np.exp(rng.uniform(-0.25, 0.25)),
+        )
 
     def wall_gain(self, frequency_hz: Vector) -> Vector:
         """Reflection of pressure by a box's walls, √(1 - α), α by Eyring's formula."""

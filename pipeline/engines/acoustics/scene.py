@@ -111,6 +111,8 @@ class FilmMix:
     """Of the music, 50 to 170."""
     peak_dbfs: float = -1.0
     """Ceiling of the limiter."""
+    gain_db: float = 0.0
+    """Of everything before it is compressed, 0 to 40: mixes leave little between quiet and loud."""
 
 
 @dataclass(frozen=True)
@@ -127,3 +129,5 @@ class SoundScene:
     ambience: Ambience = field(default_factory=Ambience)
     height_m: float = 1.35
     """Of the microphone above the ground."""
+    level_db: float = 0.0
+    """By which the file is turned up or down after all; what then is over full scale is cut off."""

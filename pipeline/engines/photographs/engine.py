@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from pipeline.config import RenderSettings
 from pipeline.engines import damage
+from pipeline.engines.acoustics import surroundings
+from pipeline.engines.acoustics.render import render
+from pipeline.engines.acoustics.scene import SoundScene
 from pipeline.engines.photographs.pictures import SOURCES
 from pipeline.engines.photographs.view import View
 from pipeline.engines.render.appearance import recorder
 from pipeline.engines.render.appearance.fleet import FLEETS, CameraProfile, draw_camera
-from pipeline.engines.take import Take, draw_format
+from pipeline.engines.render.sound import camera_microphone
+from pipeline.engines.take import SOUND_HZ, Take, draw_format
 
 # Multiples of the golden ratio look in all directions evenly, however few recordings there are.
 _GOLDEN = 0.6180339887498949
@@ -65,6 +69,7 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
             name=name,
             frames=damage.suffer(frames, rng.spawn(1)[0]),
             format=form,
+            sound=render(_sound_scene(seed, index, view, len(frames) / form.fps), SOUND_HZ),
             origin="real",
             source=f"photograph-{source.name}",
             recording=name,
@@ -75,6 +80,24 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
             notes=f"{view.notes}, {words}",
         )
     ]
+
+
+def _sound_scene(seed: int, index: int, view: View, duration_s: float) -> SoundScene:
+    """What may be heard where the photograph of an index was taken; the picture says no more."""
+    key = (seed, index, zlib.crc32(b"photographs sound"))
+    rng = np.random.default_rng(key)
+    source = SOURCES[index % len(SOURCES)]
+    around = surroundings.draw(rng, source.room, duration_s)
+    return SoundScene(
+        duration_s=duration_s,
+        seed=key,
+        events=around.events,
+        capture=camera_microphone(rng, view.where, duration_s),
+        room=around.room,
+        air=around.air,
+        ambience=around.walked(view.steps_s, view.running),
+        level_db=surroundings.draw_level_db(rng),
+    )
 
 
 def heading(seed: int, index: int) -> float:

@@ -42,12 +42,13 @@ class Source:
 
     `level` is how bright it is beside daylight in the open; lamps, which flicker, light it where
     it is `indoors`. `package` and `path` name the installed file of a flat photograph; both are
-    empty for a panorama of the project.
+    empty for a panorama of the project. `room` is its kind among `acoustics.room.ROOMS`.
     """
 
     name: str
     licence: str
     authority: str
+    room: str
     level: float = 1.0
     indoors: bool = False
     package: str = ""
@@ -60,10 +61,16 @@ class Source:
 
 
 def _flat(
-    name: str, licence: str, photographer: str, package: str, path: str, indoors: bool = False
+    name: str,
+    licence: str,
+    photographer: str,
+    package: str,
+    path: str,
+    room: str,
+    indoors: bool = False,
 ) -> Source:
     authority = f"photograph by {photographer}; {_ONLY_CAMERA}"
-    return Source(name, licence, authority, 1.0, indoors, package, path)
+    return Source(name, licence, authority, room, 1.0, indoors, package, path)
 
 
 SOURCES = (
@@ -75,6 +82,7 @@ SOURCES = (
                 "photographs by Poly Haven photographers, given to the public domain; "
                 + _ONLY_CAMERA
             ),
+            room=place.room,
             level=place.level,
             indoors=place.light == "day",
         )
@@ -86,6 +94,7 @@ SOURCES = (
         "danielbuechele (flickr.com/photos/danielbuechele/6061409035), in scikit-learn",
         "sklearn",
         "datasets/images/china.jpg",
+        "courtyard",
     ),
     _flat(
         "flower",
@@ -93,6 +102,7 @@ SOURCES = (
         "vultilion (flickr.com/photos/vultilion/6056698931), in scikit-learn",
         "sklearn",
         "datasets/images/flower.jpg",
+        "field",
     ),
     _flat(
         "cup",
@@ -100,6 +110,7 @@ SOURCES = (
         "Rachel Michetti, courtesy of Pikolo Espresso Bar, in scikit-image",
         "skimage",
         "data/coffee.png",
+        "room",
         indoors=True,
     ),
     _flat(
@@ -108,6 +119,7 @@ SOURCES = (
         "SpaceX, given to the public domain, in scikit-image",
         "skimage",
         "data/rocket.jpg",
+        "field",
     ),
     _flat(
         "cat",
@@ -115,6 +127,7 @@ SOURCES = (
         "Stefan van der Walt, in scikit-image",
         "skimage",
         "data/chelsea.png",
+        "room",
         indoors=True,
     ),
 )

@@ -113,6 +113,21 @@ class View:
         return {"fixed": "fixed", "hand": "hand-held"}.get(self._mount.where, "body")
 
     @property
+    def where(self) -> str:
+        """What the camera is mounted on, as `motion.Mount` has it."""
+        return self._mount.where
+
+    @property
+    def steps_s(self) -> tuple[float, ...]:
+        """When a foot of who carries the camera strikes the ground, in seconds."""
+        return self._motion.steps_s() if self._movement.speed > 0 else ()
+
+    @property
+    def running(self) -> bool:
+        """Whether the camera is carried at a run."""
+        return self._movement.speed >= _RUN_M_S[0]
+
+    @property
     def notes(self) -> str:
         """What was drawn, for the index."""
         lens = "fisheye" if isinstance(self._lens, FisheyeLens) else "pinhole"

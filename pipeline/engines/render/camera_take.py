@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.acoustics import surroundings
 from pipeline.engines.render.appearance import effects, recorder
 from pipeline.engines.render.appearance.effects import Flash, View
 from pipeline.engines.render.appearance.fleet import FLEETS, Fleet, draw_camera
@@ -20,6 +21,7 @@ from pipeline.engines.render.motion import BodyMotion, draw_mount
 from pipeline.engines.render.people.wearer import WearerArms
 from pipeline.engines.render.raytrace import Moving, PointLight, RowPoses, Sample, Traced, Tracer
 from pipeline.engines.render.script import Cell, Script
+from pipeline.engines.render.sound import Listener, camera_microphone
 from pipeline.engines.render.weapon_motion import WeaponMotion, recoil_scale
 from pipeline.engines.take import Format, UnusableDraw
 
@@ -116,6 +118,18 @@ class BodyCameraTake:
     def overlay(self) -> str:
         """What lies over the picture; known once it is rendered."""
         return "none" if self.text is None else "timestamp"
+
+    def listener(self) -> Listener:
+        """Return the camera's microphone; who wears the camera is near it."""
+        rng, duration_s = self.script.rng("sound camera"), self.script.duration_s
+        return Listener(
+            capture=camera_microphone(rng, self.mount.where, duration_s),
+            place=lambda time_s: self._motion.camera([time_s])[1][0],
+            muzzle=None if self._weapon is None else self._weapon.muzzle,
+            level_db=surroundings.draw_level_db(rng),
+            steps_s=self._motion.steps_s() if self.mount.where != "fixed" else (),
+            has_voice=self.mount.where != "fixed",
+        )
 
     def frames(self) -> NDArray[np.uint8]:
         """Render uint8 (T, H, W, 3).

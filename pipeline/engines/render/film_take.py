@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.acoustics import mix, surroundings
 from pipeline.engines.render import set_ups
 from pipeline.engines.render.appearance import cinema, effects
 from pipeline.engines.render.appearance.cinema import STYLES, FilmLab, Style
@@ -21,6 +22,7 @@ from pipeline.engines.render.people.actors import Actor
 from pipeline.engines.render.raytrace import Aperture, PointLight, RowPoses, Sample, Traced, Tracer
 from pipeline.engines.render.script import Cell, Script
 from pipeline.engines.render.set_ups import EYES, WEAPON, WIDE, Kind, SetUp
+from pipeline.engines.render.sound import Listener
 from pipeline.engines.render.world.lighting import LitWorld
 from pipeline.engines.take import Format, UnusableDraw
 
@@ -40,6 +42,7 @@ _BODY_DEPTH_M = 0.5
 _BLANK_DEVIATION = 6.0
 _DAYLIGHT = 1.0
 _REFLECTED = 0.3
+_BOOM_M, _BOOM_HEIGHT_M, _BLANKS_SHARE = (0.5, 2.5), (1.7, 2.4), 0.5
 _GOLDEN = (np.sqrt(5) - 1) / 2
 
 
@@ -78,7 +81,7 @@ class FilmTake:
         hero = Hero(rng, script)
         cast = self.cast = [*script.actors, hero]
         self._crowd = replace(script, actors=cast).crowd()
-        self._lead = lead(script, hero)
+        self._hero, self._lead = hero, lead(script, hero)
         self._stock = cinema.draw_stock(rng, self.style)
         self._size = format.width, cinema.picture_height(self._stock, format.width, format.height)
         self._light = _light_at(script.world, self._lead.place(0.0) + _CHEST)
@@ -136,6 +139,20 @@ class FilmTake:
     def overlay(self) -> str:
         """What lies over the picture: films show no text."""
         return "none"
+
+    def listener(self) -> Listener:
+        """Return a boom above whom the film is about, whose steps are laid under the picture."""
+        rng = self.script.rng("sound film")
+        turn, away = rng.uniform(0, 2 * np.pi), rng.uniform(*_BOOM_M)
+        above = np.array((away * np.sin(turn), away * np.cos(turn), rng.uniform(*_BOOM_HEIGHT_M)))
+        return Listener(
+            capture=mix.draw(rng, "film"),
+            place=lambda time_s: self._lead.place(time_s) + above,
+            muzzle=None if self.script.weapon is None else self._hero.muzzle,
+            level_db=surroundings.draw_level_db(rng),
+            steps_s=self._lead.steps_s(self.script.duration_s),
+            fires_blanks=bool(rng.random() < _BLANKS_SHARE),
+        )
 
     def frames(self) -> NDArray[np.uint8]:
         """Render uint8 (T, H, W, 3).

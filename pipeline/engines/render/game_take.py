@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.engines.acoustics import mix, surroundings
 from pipeline.engines.render.appearance import arcade
 from pipeline.engines.render.appearance.effects import FLASH_COLOUR, View
 from pipeline.engines.render.appearance.hud import SKINS, Hud, HudState, Skin
@@ -20,6 +21,7 @@ from pipeline.engines.render.people.weapons import PISTOL, WEAPONS, Weapon
 from pipeline.engines.render.people.wearer import WearerArms
 from pipeline.engines.render.raytrace import PointLight, RowPoses, Sample, Traced, Tracer
 from pipeline.engines.render.script import Cell, Script
+from pipeline.engines.render.sound import Listener
 from pipeline.engines.render.world.geometry import rotation
 from pipeline.engines.take import Format
 
@@ -44,6 +46,7 @@ class ArcadePlayer:
     def __init__(self, rng: np.random.Generator, script: Script, weapon: Weapon | None) -> None:
         self._handling_at = script.handling_at
         self._movement, self._discharges = script.movement, script.own_discharges_s
+        self._duration_s = script.duration_s
         self._weapon, self._lowered = weapon, not script.weapon_raised
         count = int(rng.integers(1, 4))
         self._flick_starts = np.sort(rng.uniform(0, script.duration_s, count))
@@ -81,6 +84,11 @@ class ArcadePlayer:
     def _walking(self, time_s: float) -> float:
         stop = self._movement.stop_s
         return float(self._movement.speed > 0 and (stop is None or time_s < stop))
+
+    def steps_s(self) -> tuple[float, ...]:
+        """Return when a foot strikes the ground: where the view bobs lowest."""
+        times = np.arange(1 / _STEP_HZ, self._duration_s, 1 / _STEP_HZ)
+        return tuple(t for t in times.tolist() if self._walking(t))
 
     def weapon_pose(self, time_s: float) -> tuple[Vector, Vector]:
         """Return axes and place of the weapon model in the body's frame: low on the right."""
@@ -158,6 +166,18 @@ class GameTake:
         """What lies over the picture."""
         return "none" if self.hud is None else "hud"
 
+    def listener(self) -> Listener:
+        """Return the player, who hears a mix from where the eye is."""
+        menu, rng = self.menu, self.script.rng("sound game")
+        return Listener(
+            capture=mix.draw(rng, "game"),
+            place=lambda time_s: self._player.view(time_s)[1],
+            muzzle=None if self._weapon is None else self._own_muzzle_with_axis,
+            level_db=surroundings.draw_level_db(rng),
+            steps_s=self._player.steps_s(),
+            recorded_s=(lambda time_s: time_s) if menu is None else menu.recorded_time,
+        )
+
     def frames(self) -> NDArray[np.uint8]:
         """Render uint8 (T, H, W, 3)."""
         exposure = arcade.expose(self._graphics, self._trace(0.0).radiance)
@@ -219,6 +239,11 @@ class GameTake:
         return np.asarray(
             eye + turn @ (place - _EYE_IN_BODY + axes @ np.array(self._weapon.muzzle))
         )
+
+    def _own_muzzle_with_axis(self, time_s: float) -> tuple[Vector, Vector]:
+        turn, _ = self._player.view(time_s)
+        axes, _ = self._player.weapon_pose(time_s)
+        return self._own_muzzle(time_s), np.asarray(turn @ axes[:, 1])
 
     def _flashing(self, time_s: float) -> list[tuple[float, bool]]:
         """Return the discharges whose flash shows in the frame at `time_s`, and whose they are."""

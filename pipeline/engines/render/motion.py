@@ -14,6 +14,7 @@ CAMERA_IN_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], float)
 _MARGIN_S = 0.3
 _WALK_STEP_HZ = 1.75
 _CROUCH_M = 0.5
+_TURN, _LEAST_STRIDE = 2 * np.pi, 0.15
 _PAN_SHARE, _TREMBLE_SHARE = 0.2, 0.4
 
 
@@ -237,6 +238,13 @@ class BodyMotion:
         self._angles = np.zeros((3, length))
         self._angles[1] = movement.heading
         self._mount_angles = np.radians(np.stack([pitch, yaw, roll]))
+
+    def steps_s(self) -> tuple[float, ...]:
+        """Return when a foot of the wearer strikes the ground, in seconds."""
+        whole = np.arange(np.ceil(self.phase[0] / _TURN), self.phase[-1] / _TURN)
+        times = np.interp(whole * _TURN, self.phase, self.time)
+        moving = self.sample(self.stride, times) > _LEAST_STRIDE
+        return tuple(times[moving].tolist())
 
     def sample(self, table: Vector, times_s: ArrayLike) -> Vector:
         """Interpolate a table whose last axis is time."""

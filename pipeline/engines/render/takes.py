@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from pipeline.config import RenderSettings
 from pipeline.engines import damage
+from pipeline.engines.acoustics.render import render
 from pipeline.engines.render.script import SCENES, Cell, Scene, Script, write_script
-from pipeline.engines.take import Format, Take, draw_format
+from pipeline.engines.render.sound import Listener, sound_scene
+from pipeline.engines.take import SOUND_HZ, Format, Take, draw_format
 
 _RENDERED = "rendered by pipeline.engines.render; staged, no real event"
 _PHOTOGRAPHED = (
@@ -44,6 +46,9 @@ class Appearance(Protocol):
         Raises:
             UnusableDraw: nothing of use is to be seen.
         """
+
+    def listener(self) -> Listener:
+        """Who or what hears the script."""
 
     @property
     def model(self) -> str:
@@ -99,6 +104,7 @@ class Recipe:
         incidents = [f"{one.kind} at {one.start_s:.1f} s" for one in script.incidents]
         rng = script.rng(f"damage {appearance.origin}")
         frames = damage.suffer(appearance.frames(), rng, can_bar=appearance.can_bar)
+        scene = sound_scene(script, appearance.listener(), len(frames) / appearance.format.fps)
         backdrop = script.plan.backdrop
         words = [
             *([f"place={backdrop.place}"] if backdrop is not None else []),
@@ -109,6 +115,7 @@ class Recipe:
         return Take(
             name=f"{source}-{script.index:05d}",
             frames=frames,
+            sound=render(scene, SOUND_HZ),
             format=appearance.format,
             origin=appearance.origin,
             source=source,

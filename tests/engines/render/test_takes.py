@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 
 from pipeline.config import RenderSettings
 from pipeline.engines import bodycam, damage, film, location, twins
+from pipeline.engines.acoustics.scene import Microphone
 from pipeline.engines.render.script import LOCATIONS, NUM_CELLS, Cell, Script
+from pipeline.engines.render.sound import Listener
 from pipeline.engines.render.takes import Recipe
-from pipeline.engines.take import Format, UnusableDraw
+from pipeline.engines.take import SOUND_HZ, Format, UnusableDraw
 
+HIGH, AHEAD = np.array((0.0, 0.0, 1.4)), np.array((0.0, 1.0, 0.0))
 SETTINGS = RenderSettings(num_recordings=1, duration_s=0.5, heights=[96], rates_fps=[10.0])
 
 
@@ -35,6 +39,9 @@ class Plain:
     def frames(self) -> np.ndarray:
         size = (self.format.num_frames(self.script.duration_s), self.format.height)
         return np.full((*size, self.format.width, 3), 99, np.uint8)
+
+    def listener(self) -> Listener:
+        return Listener(Microphone(), lambda _: HIGH, lambda _: (HIGH, AHEAD), ())
 
 
 class Game(Plain):
@@ -61,6 +68,15 @@ def test_every_appearance_shows_the_same_recording_in_the_same_format() -> None:
     assert [one.name for one in (real, game)] == ["plain-grey-00003", "arcade-grey-00003"]
     assert "weapon=own" in real.notes
     assert "weapon=own" not in game.notes
+
+
+def test_sound_is_as_long_as_the_frames() -> None:
+    for rate_fps in (10.0, 12.5, 29.97):
+        settings = replace(SETTINGS, rates_fps=[rate_fps])
+        for take in Recipe("mine", (Plain, Game)).record(7, 3, settings):
+            assert take.sound is not None
+            assert take.sound.dtype == np.int16
+            assert take.sound.shape == (round(len(take.frames) / rate_fps * SOUND_HZ),)
 
 
 def test_a_recipe_may_name_its_sources_and_choose_its_scenes() -> None:

@@ -60,6 +60,13 @@ class Menu:
             return time_s
         return time_s - min(time_s, self.start_s + self.length_s) + opened_s
 
+    def recorded_time(self, world_s: float) -> float:
+        """Return when the world has come so far, the inverse of `world_time`."""
+        opened_s = max(self.start_s, 0.0)
+        if not self.pauses or world_s < opened_s:
+            return world_s
+        return world_s - opened_s + self.start_s + self.length_s
+
     def draw(self, picture: Array, time_s: float) -> Array:
         """Return the picture (H, W, 3) in [0, 1] with the menu over it."""
         behind = picture if self.blur_px < 0.3 else cv2.GaussianBlur(picture, (0, 0), self.blur_px)

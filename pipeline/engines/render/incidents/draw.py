@@ -7,7 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.engines.render.incidents.fireworks import fireworks
-from pipeline.engines.render.incidents.incident import Blank, Incident, Setting, Switching
+from pipeline.engines.render.incidents.incident import (
+    Blank,
+    Incident,
+    Noise,
+    Setting,
+    Switching,
+)
 from pipeline.engines.render.incidents.lamps import camera_flash, strobe, torch
 from pipeline.engines.render.people.actors import SwingingDoor
 from pipeline.engines.render.people.handling import draw_routine
@@ -34,6 +40,9 @@ _ODDS = {
     "blank": 1.5,
     "switch": 2.0,
 }
+# When in a movement its sound begins; what follows of it, the acoustic kind has.
+_HEARD_SHARE = {"rack": 0.5, "dry_fire": 0.5, "magazine": 0.15}
+_FLUNG_OPEN_DB = -8.0
 _BRIGHT = ("clear", "overcast")
 
 
@@ -67,21 +76,27 @@ def draw_incident(rng: np.random.Generator, kind: str, setting: Setting) -> Inci
 def _door(rng: np.random.Generator, setting: Setting) -> Incident:
     assert setting.plan.door is not None
     start_s = rng.uniform(0.07, 0.8) * setting.duration_s
-    swing = SwingingDoor(
-        setting.plan.door,
-        setting.world,
-        start_s,
-        rng.uniform(0.15, 0.45),
-        np.radians(rng.uniform(45, 105)),
-        slams=bool(rng.random() < 0.75),
-    )
-    startles = (start_s + swing.duration_s,) if rng.random() < 0.6 else ()
-    return Incident("door", start_s, door=swing, startles_s=startles)
+    duration_s, widest = rng.uniform(0.15, 0.45), np.radians(rng.uniform(45, 105))
+    slams = bool(rng.random() < 0.75)
+    door = setting.plan.door
+    swing = SwingingDoor(door, setting.world, start_s, duration_s, widest, slams)
+    end_s = start_s + duration_s
+    startles = (end_s,) if rng.random() < 0.6 else ()
+    middle = np.array(door.hinge) + door.width / 2 * np.array(door.along)
+    gain_db = 0.0 if slams else _FLUNG_OPEN_DB
+    noise = Noise("door", end_s, np.array((*middle, door.height / 2)), gain_db)
+    return Incident("door", start_s, door=swing, startles_s=startles, noises=(noise,))
 
 
 def _handling(rng: np.random.Generator, setting: Setting) -> Incident:
     routine = draw_routine(rng, setting.duration_s)
-    return Incident("handling", routine.moves[0].start_s if routine.moves else 0.0, routine=routine)
+    noises = tuple(
+        Noise(move.kind, move.start_s + _HEARD_SHARE[move.kind] * move.duration_s)
+        for move in routine.moves
+        if move.kind in _HEARD_SHARE
+    )
+    start_s = routine.moves[0].start_s if routine.moves else 0.0
+    return Incident("handling", start_s, routine=routine, noises=noises)
 
 
 def _blank(rng: np.random.Generator, setting: Setting) -> Incident:

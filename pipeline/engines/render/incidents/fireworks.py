@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.engines.render.appearance.effects import Puff
 from pipeline.engines.render.appearance.lights import Light, Pulse, Sparks
-from pipeline.engines.render.incidents.incident import Incident, Setting
+from pipeline.engines.render.incidents.incident import Incident, Noise, Setting
 from pipeline.engines.render.world.geometry import unit
 
 Vector = NDArray[np.float64]
@@ -37,7 +37,7 @@ def fireworks(rng: np.random.Generator, setting: Setting) -> Incident:
 
 
 def _rockets(rng: np.random.Generator, setting: Setting) -> Incident:
-    lights, sparks = [], []
+    lights, sparks, noises = [], [], []
     times = np.sort(rng.uniform(0.03, 0.9, rng.integers(1, 6))) * setting.duration_s
     for time_s in times:
         away = rng.uniform(16, 45)
@@ -50,7 +50,10 @@ def _rockets(rng: np.random.Generator, setting: Setting) -> Incident:
         lives = rng.uniform(0.7, 1.6) * rng.uniform(0.7, 1.1, count)
         sparks.append(Sparks(float(time_s), place, out, lives, colour * 60, 1.8, 0.16))
         lights.append(_fading(time_s, place, colour * rng.uniform(150, 900), 0.25, 0.8, 0.0))
-    return Incident("fireworks", float(times[0]), tuple(lights), tuple(sparks))
+        noises.append(Noise("rocket", float(time_s), place))
+    return Incident(
+        "fireworks", float(times[0]), tuple(lights), tuple(sparks), noises=tuple(noises)
+    )
 
 
 def _fading(
@@ -82,19 +85,22 @@ def _fountain(rng: np.random.Generator, setting: Setting, place: Vector) -> Inci
     )
     light = Light(place + _FLAME, pulses, 0.04, _UP[None])
     puffs = tuple(_cloud(rng, float(t), place) for t in times[::6])
-    return Incident("fireworks", start_s, (light,), tuple(sparks), puffs)
+    last_s = min(end_s, setting.duration_s) - start_s
+    hiss = Noise("fountain", start_s, place, duration_s=float(last_s))
+    return Incident("fireworks", start_s, (light,), tuple(sparks), puffs, noises=(hiss,))
 
 
 def _bangers(rng: np.random.Generator, setting: Setting, place: Vector) -> Incident:
     """Draw firecrackers: each a flash of milliseconds near the ground, sparks and smoke."""
     gaps = 0.04 + rng.gamma(2, rng.choice([0.06, 0.3]), int(rng.integers(1, 14)))
     times = rng.uniform(0.05, 0.5) * setting.duration_s + np.cumsum(gaps) - gaps[0]
-    lights, sparks, puffs = [], [], []
+    lights, sparks, puffs, noises = [], [], [], []
     for time_s in times[times < setting.duration_s]:
         spot = place + rng.normal(0, 0.12, 3) * (1, 1, 0.3)
         colour = np.array((1.0, 0.85, 0.6)) * np.exp(rng.uniform(np.log(6), np.log(60)))
         pulse = Pulse(float(time_s), rng.uniform(0.002, 0.008), colour)
         lights.append(Light(spot, (pulse,), 0.07, _UP[None]))
+        noises.append(Noise("firecracker", float(time_s), spot))
         count = int(rng.integers(6, 25))
         out = unit(rng.normal(size=(count, 3))) * rng.uniform(1, 7, (count, 1))
         lives = rng.uniform(0.05, 0.25, count)
@@ -109,6 +115,7 @@ def _bangers(rng: np.random.Generator, setting: Setting, place: Vector) -> Incid
         tuple(sparks),
         tuple(puffs),
         startles_s=startles,
+        noises=tuple(noises),
     )
 
 

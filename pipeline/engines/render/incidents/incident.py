@@ -43,6 +43,20 @@ class Switching:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """What an incident sounds like."""
+
+    kind: str
+    """A name of `acoustics.sources.KINDS`."""
+    time_s: float
+    place: Vector | None = None
+    """In the world, (3,); None where the wearer's weapon is."""
+    gain_db: float = 0.0
+    duration_s: float = 0.0
+    """Of kinds that last."""
+
+
+@dataclass(frozen=True)
 class Incident:
     """One such event, with what it adds to a recording."""
 
@@ -57,6 +71,7 @@ class Incident:
     blanks: tuple[Blank, ...] = ()
     switching: Switching | None = None
     startles_s: tuple[float, ...] = ()
+    noises: tuple[Noise, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,15 @@ class Actor:
         heading = np.array((-np.sin(self.role.yaw), np.cos(self.role.yaw), 0))
         return np.asarray(np.array((*self.role.place, 0.0)) + heading * self.role.speed * time_s)
 
+    def steps_s(self, duration_s: float) -> tuple[float, ...]:
+        """Return when a foot strikes the ground within a duration, two in a cycle."""
+        if self.role.activity not in _STRIDES:
+            return ()
+        metres = _STRIDES[self.role.activity][1] * self._scale
+        half = metres / 2 / self.role.speed
+        first = -self._phase / np.pi % 1 * half
+        return tuple(np.arange(first, duration_s, half).tolist())
+
     def weapon_pose(self, time_s: float) -> tuple[Vector, Vector]:
         """Return axes (3, 3) and position of the aimed weapon."""
         assert self.role.weapon is not None

@@ -20,36 +20,40 @@ _SKY_SIZE = 32, 128
 
 @dataclass(frozen=True)
 class Place:
-    """A photographed place: how far away most of it is, under which light, how bright."""
+    """A photographed place: how far away most of it is, under which light, how bright.
+
+    `room` is its kind among `acoustics.room.ROOMS`.
+    """
 
     name: str
     radius_m: float
     light: str
     level: float
+    room: str
 
 
 PLACES = (
-    Place("apartment", 5, "day", 0.5),
-    Place("arcade", 10, "day", 0.6),
-    Place("car_park", 22, "overcast", 3),
-    Place("courtyard", 9, "overcast", 2),
-    Place("desert", 22, "dusk", 0.4),
-    Place("film_studio", 7, "day", 0.4),
-    Place("footbridge", 6, "day", 0.6),
-    Place("forest", 14, "overcast", 1.5),
-    Place("garden", 12, "overcast", 2),
-    Place("hall", 11, "day", 0.5),
-    Place("hotel_room", 4, "day", 0.4),
-    Place("laboratory", 7, "day", 0.5),
-    Place("lobby", 9, "day", 0.5),
-    Place("meadow", 20, "clear", 4),
-    Place("palace_square", 20, "dusk", 1),
-    Place("park", 22, "clear", 5),
-    Place("plaza", 20, "overcast", 3),
-    Place("promenade", 20, "dusk", 0.8),
-    Place("quay", 20, "dusk", 1),
-    Place("warehouse", 11, "day", 0.4),
-    Place("workshop", 11, "day", 0.6),
+    Place("apartment", 5, "day", 0.5, "room"),
+    Place("arcade", 10, "day", 0.6, "corridor"),
+    Place("car_park", 22, "overcast", 3, "street"),
+    Place("courtyard", 9, "overcast", 2, "courtyard"),
+    Place("desert", 22, "dusk", 0.4, "field"),
+    Place("film_studio", 7, "day", 0.4, "hall"),
+    Place("footbridge", 6, "day", 0.6, "corridor"),
+    Place("forest", 14, "overcast", 1.5, "wood"),
+    Place("garden", 12, "overcast", 2, "field"),
+    Place("hall", 11, "day", 0.5, "hall"),
+    Place("hotel_room", 4, "day", 0.4, "room"),
+    Place("laboratory", 7, "day", 0.5, "room"),
+    Place("lobby", 9, "day", 0.5, "hall"),
+    Place("meadow", 20, "clear", 4, "field"),
+    Place("palace_square", 20, "dusk", 1, "courtyard"),
+    Place("park", 22, "clear", 5, "field"),
+    Place("plaza", 20, "overcast", 3, "street"),
+    Place("promenade", 20, "dusk", 0.8, "street"),
+    Place("quay", 20, "dusk", 1, "field"),
+    Place("warehouse", 11, "day", 0.4, "hall"),
+    Place("workshop", 11, "day", 0.6, "hall"),
 )
 
 

@@ -1,0 +1,115 @@
+"""A place with all that is heard there whatever a recording shows: one draw for every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.engines.acoustics import ambience
+from pipeline.engines.acoustics.air import Air
+from pipeline.engines.acoustics.room import ROOMS, Room
+from pipeline.engines.acoustics.scene import Ambience, Gait, SoundEvent, Surface
+
+_LEVEL_DB = -12.0, 5.0
+_CONFUSER_SHARE, _SECOND_SHARE = 0.25, 0.2
+_VOICE_SHARE, _SHOUT_SHARE = 0.3, 0.35
+# Of rooms: what a wall is between.
+_NEXT_DOOR_SHARE = 0.2
+_ANYWHERE = (
+    "balloon",
+    "burst_bag",
+    "firecracker",
+    "nail_gun",
+    "hammer",
+    "clap",
+    "applause",
+    "glass",
+    "plastic_bag",
+    "book",
+    "door",
+    "keys",
+)
+_IN_THE_OPEN = ("whip", "thunder", "backfire", "engine", "firecrackers")
+_NEAR_M = (1.0, 12.0)
+_AWAY_M = {
+    "firecracker": (4.0, 60.0),
+    "firecrackers": (10.0, 90.0),
+    "thunder": (400.0, 3000.0),
+    "backfire": (4.0, 40.0),
+    "engine": (3.0, 30.0),
+}
+_SURFACES: dict[str, tuple[Surface, ...]] = {
+    "field": ("grass", "gravel"),
+    "wood": ("grass", "gravel"),
+    "outdoor_range": ("gravel", "grass", "concrete"),
+    "room": ("wood", "carpet"),
+}
+_HARD: tuple[Surface, ...] = ("concrete",)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a recording sounds like before anything of its own is heard."""
+
+    room: Room
+    air: Air
+    ambience: Ambience
+    """With a ground for steps, and without any step."""
+    events: tuple[SoundEvent, ...]
+    """Voices and what may be taken for a discharge, places seen from the microphone."""
+
+    def walked(self, steps_s: tuple[float, ...], running: bool) -> Ambience:
+        """The ambience with the steps of who wears the microphone."""
+        gait = replace(self.ambience.gait, times_s=steps_s, running=running)
+        return replace(self.ambience, gait=gait)
+
+
+def draw(rng: np.random.Generator, room: str, duration_s: float) -> Surroundings:
+    """What is heard somewhere, without a look at who records what.
+
+    A fourth of recordings have a sound that may be taken for a discharge and is none, three of
+    ten a voice.
+
+    Args:
+        rng: draws it.
+        room: a name of `room.ROOMS`.
+        duration_s: of the recording, in which what is drawn is heard.
+    """
+    place = ROOMS[room].varied(rng)
+    surfaces = _SURFACES.get(room, _HARD)
+    gait = Gait(surface=surfaces[rng.integers(len(surfaces))])
+    said = ambience.draw(rng, place, gait)
+    events = []
+    if rng.random() < _CONFUSER_SHARE:
+        kinds = _ANYWHERE if place.size_m is not None else _ANYWHERE + _IN_THE_OPEN
+        for _ in range(2 if rng.random() < _SECOND_SHARE else 1):
+            events.append(_event(rng, kinds[rng.integers(len(kinds))], place, duration_s))
+    if rng.random() < _VOICE_SHARE:
+        kind = "shout" if rng.random() < _SHOUT_SHARE else "speech"
+        events.append(_event(rng, kind, place, duration_s))
+    air = Air(rng.uniform(-5, 32), rng.uniform(25, 90))
+    return Surroundings(place, air, said, tuple(events))
+
+
+def draw_level_db(rng: np.random.Generator) -> float:
+    """By how much a file is turned up or down on its way, alike for every origin."""
+    return float(rng.uniform(*_LEVEL_DB))
+
+
+def _event(rng: np.random.Generator, kind: str, room: Room, duration_s: float) -> SoundEvent:
+    """Something that is heard within a recording, in the same room in most."""
+    away = float(np.exp(rng.uniform(*np.log(_AWAY_M.get(kind, _NEAR_M)))))
+    turn = rng.uniform(0, 2 * np.pi)
+    across, ahead = away * np.sin(turn), away * np.cos(turn)
+    if room.size_m is not None and rng.random() >= _NEXT_DOOR_SHARE:
+        across = np.clip(across, -0.45 * room.size_m[0], 0.45 * room.size_m[0])
+        ahead = np.clip(ahead, -0.45 * room.size_m[1], 0.45 * room.size_m[1])
+    offset = (float(across), float(ahead), float(rng.uniform(-1.0, 0.6)))
+    late_s = float(np.linalg.norm(offset)) / 340
+    return SoundEvent(
+        time_s=rng.uniform(0.02, 0.9) * duration_s - late_s,
+        kind=kind,
+        offset_m=offset,
+        duration_s=rng.uniform(0.4, 1.0) * duration_s,
+    )
