@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,7 @@ def half_hashes(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return hashes
 
 
-def _windows(image: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+def _windows(image: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """The windows of each size, stacked: (n, height, width)."""
     for steps, places in WINDOW_PLACES.items():
         height, width = (round(side * (1 - 0.04 * steps)) for side in image.shape)
@@ -121,7 +122,7 @@ def _windows(image: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
         )
 
 
-def _turned(image: NDArray[np.float64]) -> NDArray[np.float64]:
+def _turned(image: NDArray[np.float32]) -> NDArray[np.float32]:
     import cv2
 
     height, width = image.shape
@@ -144,13 +145,18 @@ def pdq(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]
     return pdq_of_luma(luma(frames))
 
 
-def luma(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Brightness 0 to 255 of uint8 (..., 3) RGB."""
-    return frames[..., 0] * 0.299 + frames[..., 1] * 0.587 + frames[..., 2] * 0.114
+def luma(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Brightness 0 to 255 of uint8 (..., W, 3) RGB: float32 (..., W)."""
+    import cv2
+
+    pixels = frames.reshape(-1, *frames.shape[-2:]).astype(np.float32)
+    # Thousandths are whole numbers that float32 holds, so that no order of sums matters.
+    thousandths = cv2.transform(pixels, np.array([[299, 587, 114]], np.float32))
+    return np.asarray(thousandths.reshape(frames.shape[:-1]) / np.float32(1000))
 
 
-def pdq_of_luma(images: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Hash images given by their brightness, float64 (T, H, W), as `pdq` does."""
+def pdq_of_luma(images: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Hash images given by their brightness, float32 (T, H, W), as `pdq` does."""
     num_images, height, width = images.shape
     if min(height, width) < _MIN_SIDE:
         return np.zeros((num_images, 2, HASH_BYTES), np.uint8), np.zeros(num_images, np.int64)
@@ -180,7 +186,7 @@ def _quality(small: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.minimum(np.asarray(gradients, np.int64) // 90, 100)
 
 
-def _downsample(images: NDArray[np.float64]) -> NDArray[np.float64]:
+def _downsample(images: NDArray[Any]) -> NDArray[np.float64]:
     """Two box filters (together Jarosz' tent), then 64 samples of the rows: (T, n, m), (T, 64, m).
 
     Tap by tap, as one product of matrices would wake a thread on every core for each small clip.

@@ -13,7 +13,7 @@ from pipeline.footage.labels import UNLABELLED, label, label_heard
 from pipeline.footage.listing import Listed
 from pipeline.footage.remedies import remedy
 from pipeline.footage.windows import Window
-from pipeline.store.manifest import Clip, File, Reject
+from pipeline.store.manifest import Clip, File, FilePrint, FramePrint, Reject
 from pipeline.store.shards import Extent, ShardWriter
 
 _LABELS = {True: "shooting", False: "other", None: "unknown"}
@@ -129,6 +129,25 @@ def file_row(listed: Listed, result: Canonical | Unusable, reject: Reject | None
         dropped=json.dumps([asdict(stretch) for stretch in result.dropped]),
         num_clips=0 if reject else len(result.windows),
     )
+
+
+def print_rows(listed: Listed, result: Canonical) -> tuple[FilePrint, list[FramePrint]]:
+    """The fingerprints of a file for others: of all of it, and of its pictures."""
+    collection, path = listed.collection.name, listed.row.path
+    whole = FilePrint(
+        collection=collection,
+        path=path,
+        recording=listed.recording,
+        sha256=result.sha256,
+        md5=result.md5,
+        duration_s=result.duration_s,
+        chromaprint=result.track.chromaprint,
+        chromaprint_start_s=result.track.chromaprint_start_s,
+    )
+    frames = [
+        FramePrint(collection, path, result.sha256, **asdict(one)) for one in result.frame_prints
+    ]
+    return whole, frames
 
 
 def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter) -> Clip:

@@ -14,8 +14,11 @@ from pathlib import Path
 
 from pipeline.config import ClipFormat
 from pipeline.footage import foreign, pictures, scenes, sound
+from pipeline.footage.exchangeable import FramePrint, FramePrinter
 from pipeline.footage.windows import Window, WindowMaker, check_output
 from pipeline.store.sound import num_samples
+
+_READ_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -38,17 +41,19 @@ class Canonical:
     """What one file was and what it became.
 
     Attributes:
-        sha256, num_bytes: of the file.
+        sha256, md5, num_bytes: of the file.
         width, height: stored pixels, before rotation and pixel aspect ratio.
         duration_s: from the start of the file to the end of its last picture, by a player's clock.
         marks: sorted codes of what is unusual, as in `foreign.Video`; "short" and "still" where
             every window has that mark.
         cuts_s: times of the first frames after cuts.
+        frame_prints: in order of time.
         track: of sound.
         dropped: in order of time; together with the windows they make up the whole duration.
     """
 
     sha256: str
+    md5: str
     num_bytes: int
     container: str
     codec: str
@@ -60,6 +65,7 @@ class Canonical:
     marks: tuple[str, ...]
     cuts_s: tuple[float, ...]
     dropped: tuple[Dropped, ...]
+    frame_prints: tuple[FramePrint, ...]
     track: sound.Track
     windows: tuple[Window, ...]
 
@@ -93,8 +99,7 @@ def canonicalise(
     if not path.is_file():
         raise foreign.DecodeError("not_a_file", "a folder, a pipe or a device")
     try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256, md5 = _digests(path)
     except OSError as error:
         raise foreign.DecodeError("unreadable", error.strerror or "not readable") from error
     with foreign.Video(path, limits) as source:
@@ -106,6 +111,7 @@ def canonicalise(
         marks = source.marks | divider.common_marks() | set(track.marks)
         return Canonical(
             sha256=sha256,
+            md5=md5,
             num_bytes=path.stat().st_size,
             container=source.container,
             codec=source.codec,
@@ -117,9 +123,20 @@ def canonicalise(
             marks=tuple(sorted(marks)),
             cuts_s=tuple(divider.cuts_s),
             dropped=tuple(_merged(divider.dropped, source.duration_s)),
+            frame_prints=tuple(divider.printer.prints),
             track=track,
             windows=tuple(windows),
         )
+
+
+def _digests(path: Path) -> tuple[str, str]:
+    """SHA-256 and MD5 of the bytes of a file, which is read once."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while data := file.read(_READ_AT_ONCE):
+            sha256.update(data)
+            md5.update(data)
+    return sha256.hexdigest(), md5.hexdigest()
 
 
 def _with_sound(
@@ -133,7 +150,7 @@ def _with_sound(
     windows = sorted(windows, key=lambda window: window.start_frame)
     starts = [num_samples(window.start_frame, clip.fps) for window in windows]
     length = num_samples(clip.num_frames, clip.fps)
-    track, made = sound.sounds_of(path, limits, source.zeros_s, starts, length)
+    track, made = sound.sounds_of(path, limits, source.zeros_s, starts, length, source.duration_s)
     heard = [
         replace(window, flac=flac, presence=presence)
         for window, (flac, presence) in zip(windows, made, strict=True)
@@ -174,6 +191,7 @@ class _Divider:
         # Index of the first picture of the scene that no window shows.
         self._next_index = 0
         self._taken: list[_Taken] = []
+        self.printer = FramePrinter(clip.fps)
         self.windows: list[Window] = []
         self.dropped: list[Dropped] = []
         self.cuts_s: list[float] = []
@@ -191,6 +209,7 @@ class _Divider:
 
     def _divide(self) -> None:
         for picture, kind in scenes.divide(self._samples()):
+            self.printer.see(picture, after_cut=kind == "cut")
             if not self._held and not self._next_index and not self.dropped:
                 self._drop(0, picture.index, "starts_late")
                 self._next_index = picture.index

@@ -14,6 +14,7 @@ from pipeline.config import ClipFormat
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.footage import foreign, links, unplayable
 from pipeline.footage.canonical import Canonical, Dropped, canonicalise
+from pipeline.footage.exchangeable import FramePrint
 from pipeline.footage.pictures import Box
 from pipeline.footage.sound import Track
 from pipeline.footage.windows import Window
@@ -33,12 +34,15 @@ _CODE = (
     "footage/conversion.py",
     "footage/boxes.py",
     "footage/canonical.py",
+    "footage/exchangeable.py",
     "footage/foreign",
     "footage/pictures.py",
     "footage/scenes.py",
     "footage/sound.py",
+    "footage/stretches.py",
     "footage/unplayable.py",
     "footage/windows.py",
+    "copies/chromaprint.py",
     "copies/fingerprint.py",
     "store/sound.py",
     "store/video.py",
@@ -231,6 +235,7 @@ def unpacked(piece: Piece) -> Canonical | Unusable:
         "marks": tuple(told["marks"]),
         "cuts_s": tuple(told["cuts_s"]),
         "dropped": tuple(Dropped(**one) for one in told["dropped"]),
+        "frame_prints": tuple(FramePrint(**one) for one in told["frame_prints"]),
         "track": Track(**{**told["track"], "marks": tuple(told["track"]["marks"])}),
     }
     return Canonical(**{**told, **lists, "windows": windows})

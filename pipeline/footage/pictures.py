@@ -112,13 +112,41 @@ def _cell_means(plane: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (sums / np.float32(cell)).astype(np.float32)
 
 
+class Scaler:
+    """Scales a part of frames to RGB, in one pass of swscale."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Any, ...] = ()
+        self._graph: Any = None
+
+    def convert(self, frame: Any, box: Box, width: int, height: int) -> NDArray[np.uint8]:
+        """Return the uint8 (height, width, 3) RGB of a box of a frame, before black.
+
+        Args:
+            frame: an `av.VideoFrame`.
+            box: stored pixels to show.
+            width, height: of the result.
+        """
+        matrix, is_full = _colour(frame)
+        shape = (frame.width, frame.height, frame.format.name)
+        key = (*shape, box, width, height, matrix, is_full)
+        if key != self._key:
+            self._graph = _scaling(frame, box, (width, height), matrix, is_full)
+            self._key = key
+        self._graph.vpush(frame)
+        image = np.asarray(self._graph.vpull().to_ndarray())
+        if image.shape[-1] == 3:
+            return image
+        colour, alpha = image[..., :3].astype(np.uint16), image[..., 3:]
+        return ((colour * alpha + 127) // 255).astype(np.uint8)
+
+
 class Squares:
-    """Scales the centre square of a part of frames to RGB, in one pass of swscale."""
+    """Scales the centre square of a part of frames to RGB."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._key: tuple[Any, ...] = ()
-        self._graph: Any = None
+        self._scaler = Scaler()
 
     def convert(self, frames: list[Any], box: Box) -> NDArray[np.uint8]:
         """Return the uint8 (T, size, size, 3) RGB of `box` of frames of one shape.
@@ -127,41 +155,30 @@ class Squares:
             frames: `av.VideoFrame`s of one size and pixel format.
             box: stored pixels to show, as `centre_square` gives them.
         """
-        images = np.stack([self._convert(frame, box) for frame in frames])
-        if images.shape[-1] == 3:
-            return images
-        colour, alpha = images[..., :3].astype(np.uint16), images[..., 3:]
-        return ((colour * alpha + 127) // 255).astype(np.uint8)
+        size = self._size
+        return np.stack([self._scaler.convert(frame, box, size, size) for frame in frames])
 
-    def _convert(self, frame: Any, box: Box) -> NDArray[np.uint8]:
-        matrix, is_full = _colour(frame)
-        key = (frame.width, frame.height, frame.format.name, box, matrix, is_full)
-        if key != self._key:
-            self._graph, self._key = self._build(frame, box, matrix, is_full), key
-        self._graph.vpush(frame)
-        return np.asarray(self._graph.vpull().to_ndarray())
 
-    def _build(self, frame: Any, box: Box, matrix: str, is_full: bool) -> Any:
-        import av
+def _scaling(frame: Any, box: Box, size: tuple[int, int], matrix: str, is_full: bool) -> Any:
+    import av
 
-        left, top, width, height = box
-        graph = av.filter.Graph()
-        graph.threads = 1
-        has_alpha = _has_alpha(frame)
-        graph.link_nodes(
-            graph.add_buffer(
-                width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
-            ),
-            graph.add("crop", f"{width}:{height}:{left}:{top}:exact=1"),
-            graph.add(
-                "scale",
-                f"{self._size}:{self._size}:flags=area+accurate_rnd+full_chroma_int+bitexact:"
-                f"in_color_matrix={matrix}:in_range={'full' if is_full else 'limited'}",
-            ),
-            graph.add("format", "rgba" if has_alpha else "rgb24"),
-            graph.add("buffersink"),
-        ).configure()
-        return graph
+    left, top, width, height = box
+    graph = av.filter.Graph()
+    graph.threads = 1
+    graph.link_nodes(
+        graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
+        ),
+        graph.add("crop", f"{width}:{height}:{left}:{top}:exact=1"),
+        graph.add(
+            "scale",
+            f"{size[0]}:{size[1]}:flags=area+accurate_rnd+full_chroma_int+bitexact:"
+            f"in_color_matrix={matrix}:in_range={'full' if is_full else 'limited'}",
+        ),
+        graph.add("format", "rgba" if _has_alpha(frame) else "rgb24"),
+        graph.add("buffersink"),
+    ).configure()
+    return graph
 
 
 def _has_alpha(frame: Any) -> bool:

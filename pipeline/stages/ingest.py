@@ -26,7 +26,14 @@ from pipeline.footage.tombstones import Tombstones, forgotten
 from pipeline.store import executor, manifest, workdir
 from pipeline.store.contents import Contents, is_stand_in
 from pipeline.store.kept import Kept
-from pipeline.store.manifest import Clip, File, Reject, TableWriter
+from pipeline.store.manifest import (
+    Clip,
+    File,
+    FilePrint,
+    FramePrint,
+    Reject,
+    TableWriter,
+)
 from pipeline.store.shards import ShardWriter
 from pipeline.system import sandbox
 
@@ -70,7 +77,7 @@ def ingest(
     *,
     as_shown: bool = False,
 ) -> None:
-    """Write shards, `manifest`, `files`, `rejects`, `fingerprints`, `format`, `stats` to `output`.
+    """Write shards, tables, fingerprints, `format.json` and `stats.json` to `output`.
 
     What a file became is kept in `work` under the hash of its bytes, without what the index says of
     it: a later run, or one that goes on after a kill, decodes what is new alone.
@@ -233,6 +240,8 @@ def _assemble(
         TableWriter(fresh / manifest.MANIFEST, Clip) as clips,
         TableWriter(fresh / manifest.FILES, File) as files,
         TableWriter(fresh / manifest.REJECTS, Reject) as rejects,
+        TableWriter(fresh / manifest.FILE_PRINTS, FilePrint) as file_prints,
+        TableWriter(fresh / manifest.FRAME_PRINTS, FramePrint) as frame_prints,
         (fresh / manifest.FINGERPRINTS).open("wb") as fingerprints,
     ):
         _write_header(fingerprints, 0, cfg.clip)
@@ -241,6 +250,11 @@ def _assemble(
             file = account.file_row(listed, result, reject)
             files.add(file)
             counts.add_file(file)
+            if isinstance(result, Canonical):
+                whole, frames = account.print_rows(listed, result)
+                file_prints.add(whole)
+                for frame in frames:
+                    frame_prints.add(frame)
             if reject is not None:
                 rejects.add(reject)
             elif isinstance(result, Canonical):

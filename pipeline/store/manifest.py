@@ -21,6 +21,8 @@ MANIFEST = "manifest.parquet"
 FILES = "files.parquet"
 REJECTS = "rejects.parquet"
 FINGERPRINTS = "fingerprints.npy"
+FILE_PRINTS = "file_fingerprints.parquet"
+FRAME_PRINTS = "frame_fingerprints.parquet"
 STATS = "stats.json"
 FORMAT = "format.json"
 CLASSES = ("real_shooting", "fictional_shooting", "real_other", "fictional_other")
@@ -156,7 +158,40 @@ class Reject:
     remedy: str
 
 
-Row = TypeVar("Row", Clip, File, Reject)
+@dataclass(frozen=True)
+class FilePrint:
+    """What others may know a file by, as a whole; only of files that could be decoded."""
+
+    collection: str
+    path: str
+    recording: str
+    """`<collection>/<recording of the index>`."""
+    sha256: str
+    md5: str
+    duration_s: float
+    chromaprint: str | None
+    """Of its sound, as `fpcalc` and AcoustID write it; None where it has none."""
+    chromaprint_start_s: float | None
+    """When the first item of it begins; each further one begins 1365 / 11025 s later."""
+
+
+@dataclass(frozen=True)
+class FramePrint:
+    """What others may know a picture of a file by: the first of each second, and after each cut."""
+
+    collection: str
+    path: str
+    file_sha256: str
+    time_s: float
+    """When it is on the screen, by a player's clock."""
+    after_cut: bool
+    pdq: str
+    """PDQ of the full picture as it is displayed: 64 hexadecimal digits."""
+    quality: int
+    """PDQ's, 0 (flat) to 100."""
+
+
+Row = TypeVar("Row", Clip, File, Reject, FilePrint, FramePrint)
 _ROWS_PER_GROUP = 8192
 _ARROW = {"str": pa.string(), "float": pa.float64(), "bool": pa.bool_(), "int": pa.int64()}
 
@@ -247,7 +282,7 @@ class TableWriter(Generic[Row]):
 
 
 def write_rows(path: Path, row_type: type[Row], rows: Iterable[Row]) -> None:
-    """Write rows of `row_type` (`Clip`, `File` or `Reject`) to a Parquet file."""
+    """Write rows of `row_type`, a dataclass of this module, to a Parquet file."""
     with TableWriter(path, row_type) as table:
         for row in rows:
             table.add(row)

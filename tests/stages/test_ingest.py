@@ -23,9 +23,9 @@ from pipeline.footage.collection import IndexRow, read_index, write_index
 from pipeline.footage.tombstones import Tombstone, write_tombstones
 from pipeline.stages import ingest
 from pipeline.store import executor, manifest, shards, sound, video
-from pipeline.store.manifest import File
+from pipeline.store.manifest import File, FilePrint, FramePrint
 from tests.conftest import moving_frames, write_collection
-from tests.made import write_with_sound
+from tests.made import grey, write_video, write_with_sound
 
 CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)
 ROW = IndexRow("a.mp4", "real", "s", True, "CC0", "a.mp4")
@@ -199,6 +199,33 @@ def test_every_clip_has_its_fingerprint(
         frames = video.decode(shards.read_clip(folder, clips[i]))
         bits = np.bitwise_count(fingerprint(frames) ^ fingerprints[i]).sum(-1)
         assert bits.max() <= 64, "the encoder moves some bits, another clip half of them"
+
+
+def test_files_have_fingerprints_for_others_whether_they_became_clips_or_not(
+    compose: Callable[..., App], small_collection: Path, tmp_path: Path
+) -> None:
+    write_video(small_collection / "still.mp4", grey([90] * 40), rate=15)
+    rows = read_index(small_collection)
+    still = replace(rows[-1], path="still.mp4", recording="still")
+    write_index(small_collection, [*rows, still])
+    stones = [Tombstone("small/real-0-0.mp4", "real-0-0.mp4", "")]
+    write_tombstones(tmp_path / "footage", stones)
+    ingest.run(compose("ingest", "max_reject_rate=1"))
+    folder = tmp_path / "clips"
+    files = {f.path: f for f in manifest.read_rows(folder / manifest.FILES, File)}
+    prints = list(manifest.read_rows(folder / manifest.FILE_PRINTS, FilePrint))
+    assert [one.path for one in prints] == [path for path, f in files.items() if f.sha256]
+    assert files["still.mp4"].reject
+    assert "still.mp4" in {one.path for one in prints}
+    for one in prints:
+        data = (small_collection / one.path).read_bytes()
+        assert (one.sha256, one.md5) == tuple(
+            hashlib.new(name, data).hexdigest() for name in ("sha256", "md5")
+        )
+    frames = list(manifest.read_rows(folder / manifest.FRAME_PRINTS, FramePrint))
+    assert {one.path for one in frames} == {one.path for one in prints}
+    assert [one.time_s for one in frames if one.path == "still.mp4"] == [0, 1, 2]
+    assert "real-0-0.mp4" not in {one.path for one in frames}
 
 
 def test_files_that_were_finished_before_a_kill_are_not_done_again(

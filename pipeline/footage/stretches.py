@@ -1,0 +1,119 @@
+"""Foreign samples on a grid of one rate, resampled piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from math import gcd
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from pipeline.footage.foreign.sound import Heard
+
+# A hole up to this long is filled with what was before it, backwards, since zeros would be a click,
+# and as much is left out where samples overlap.
+_PATCHED_S = 0.05
+# scipy's filter for `resample_poly` is this many samples of the slower rate long each way.
+_HALF_WIDTH = 10
+
+
+@dataclass
+class Stretch:
+    """Samples of one rate that follow each other, of which the first may be forgotten already.
+
+    Attributes:
+        to_hz: samples a second of the output.
+        origin: output sample at which sample 0 of the stretch is heard.
+        first: number of the first sample that is still held.
+    """
+
+    to_hz: int
+    origin: int
+    rate: int
+    first: int = 0
+    held: list[NDArray[np.float64]] = field(default_factory=list)
+
+    @property
+    def _ratio(self) -> tuple[int, int]:
+        common = gcd(self.to_hz, self.rate)
+        return self.to_hz // common, self.rate // common
+
+    @property
+    def end(self) -> int:
+        """Output sample at which it ends, as far as it is known."""
+        up, down = self._ratio
+        return self.origin + -(-self._end * up // down)
+
+    @property
+    def _end(self) -> int:
+        return self.first + sum(part.size for part in self.held)
+
+    def forget(self, before: int) -> None:
+        """Forget samples that no output sample from `before` on is made of."""
+        up, down = self._ratio
+        needed = (before - self.origin) * down // up - _margin(up, down)
+        while self.held and self.first + self.held[0].size <= needed:
+            self.first += self.held.pop(0).size
+
+    def resampled(self, start: int, end: int) -> tuple[int, NDArray[np.float64]]:
+        """Output samples from `start` to `end`, as far as there are, and the first one's number."""
+        up, down = self._ratio
+        values = np.concatenate(self.held) if len(self.held) > 1 else self.held[0]
+        margin = _margin(up, down)
+        begin = max(self.first, (start - self.origin) * down // up - margin)
+        begin = -(-begin // down) * down
+        stop = min(self._end, -(-(end - self.origin) * down // up) + margin)
+        if begin >= stop:
+            return start, np.zeros(0)
+        values = values[begin - self.first : stop - self.first]
+        out = (
+            values if up == down else signal.resample_poly(values, up, down, window=_taps(up, down))
+        )
+        at = self.origin + begin * up // down
+        low, high = max(start, at), min(end, at + out.size, self.end)
+        return low, out[low - at : max(low, high) - at]
+
+
+def _margin(up: int, down: int) -> int:
+    """Samples of the source that count for one of the output, and to where a phase begins anew."""
+    return -(-_HALF_WIDTH * max(up, down) // up) + 2 * down
+
+
+@cache
+def _taps(up: int, down: int) -> Any:
+    """The filter that `scipy.signal.resample_poly` makes anew at each call."""
+    most = max(up, down)
+    return signal.firwin(2 * _HALF_WIDTH * most + 1, 1 / most, window=("kaiser", 5.0))
+
+
+def overlaid(
+    stretches: Sequence[Stretch], start: int, end: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Output samples from `start` to `end`, zero where there are none, and where there are some."""
+    values = np.zeros(end - start)
+    is_there = np.zeros(end - start, bool)
+    for stretch in stretches:
+        if stretch.held and stretch.origin < end and stretch.end > start:
+            at, found = stretch.resampled(start, end)
+            values[at - start : at - start + found.size] = found
+            is_there[at - start : at - start + found.size] = True
+    return values, is_there
+
+
+def append(stretches: list[Stretch], one: Heard, to_hz: int) -> None:
+    """Add what is heard next to the last stretch, or begin another with it."""
+    samples = one.samples
+    if one.begins or not stretches:
+        origin = round(one.start_s * to_hz)
+        last = stretches[-1] if stretches else None
+        hole = round((origin - last.end) * last.rate / to_hz) if last else 0
+        if last and last.held and last.rate == one.rate and abs(hole) <= _PATCHED_S * one.rate:
+            last.held.append(last.held[-1][::-1][: max(0, hole)].copy())
+            samples = samples[max(0, -hole) :]
+        else:
+            stretches.append(Stretch(to_hz, origin, one.rate))
+    stretches[-1].held.append(samples)
