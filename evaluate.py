@@ -17,14 +17,12 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
 
 from pipeline import app
 from pipeline.assess import registry
-from pipeline.assess.audit.facts import facts
 from pipeline.assess.lineage import write_lineage
 from pipeline.assess.oversight.bundle import write_bundle
 from pipeline.assess.page import findings
@@ -35,7 +33,7 @@ from pipeline.assess.results import PAGE, write_results
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import as_json
-from pipeline.assess.statistics.summary import headline
+from pipeline.assess.statistics.summary import Summary, headline
 from pipeline.commands.evaluation import jobs, outputs
 from pipeline.commands.evaluation.jobs import Job
 from pipeline.commands.evaluation.scoring import Scoring, check_splits
@@ -92,31 +90,33 @@ def run(cfg: EvaluateApp) -> None:
         weights_sha256=detector.sha256,
     )
     with workdir.replacing(job.target, work, output) as folder:
-        metrics = write_results(folder, job.heading, evidence, job.absent, found, provenance)
+        write_results(folder, job.heading, evidence, job.absent, found, provenance)
         if "data" in cfg.suites:
             write_bundle(
                 folder,
                 heading=job.heading,
                 unit=job.judged_sets[0].unit,
                 sections={one.name: one.section for one in found},
-                metrics=metrics,
+                metrics=evidence.summaries,
                 card=detector.card,
                 config=job.config,
-                data=facts(evidence),
+                data=evidence.facts,
                 clip=evidence.clip,
                 hashes=job.hashes,
             )
         root = write_lineage(folder, job.hashes)
-    for name, part in metrics.items():
-        log.info("evaluate: %s: %s", name, json.dumps(as_json(part["shooting"])))
+    for name, summary in evidence.summaries.items():
+        log.info("evaluate: %s: %s", name, json.dumps(as_json(summary.shooting)))
     for one in found:
         for verdict in one.section.verdicts:
             log.info("evaluate: %s: %s: %s", one.name, verdict.state, verdict.says)
-    record(cfg, job, detector, metrics)
+    record(cfg, job, detector, evidence.summaries)
     log.info("evaluate: wrote %s; its root is %s", job.target / PAGE, root)
 
 
-def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str, Any]) -> None:
+def record(
+    cfg: EvaluateApp, job: Job, detector: Detector, summaries: Mapping[str, Summary]
+) -> None:
     """Record what was found in W&B: numbers, curves and the page without a frame."""
     other = str(job.config.get("against", ""))
     judged = "".join([detector.sha256, *(one.data_sha256 for one in job.judged_sets), other])
@@ -127,7 +127,7 @@ def record(cfg: EvaluateApp, job: Job, detector: Detector, metrics: Mapping[str,
         config=job.config,
         summary={
             f"{part}.{name}": value
-            for part, found in metrics.items()
+            for part, found in summaries.items()
             for name, value in headline(found).items()
             if value is not None
         },

@@ -7,18 +7,19 @@ reads the evidence, draws nothing, writes nothing, and gives the same section fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import wording
+from pipeline.assess.audit.facts import DataFacts, facts
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.settings import Settings
+from pipeline.assess.settings import Folders, Settings
 from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.statistics.summary import Summary, summarize
 from pipeline.assess.streaming import operating
 from pipeline.config import ClipFormat
 from pipeline.detect.answers import Answers
@@ -37,17 +38,6 @@ Spec = dict[str, Any]
 Key = TypeVar("Key")
 Predict = Callable[[Frames], FloatArray]
 """Calibrated probabilities: uint8 (B, T, H, W, 3) RGB to float64 (B, 4), order of `CLASSES`."""
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Folders of the stages before, as `conf/paths.yaml` names them; local paths."""
-
-    clips: Path
-    splits: Path
-    augmented: Path
-    probes: Path
-    models: Path
 
 
 @dataclass(frozen=True)
@@ -86,6 +76,28 @@ class Evidence:
         settings = self.settings
         chosen = operating.choose(self.val, self.clip_s, settings.operating, settings.bootstrap)
         return chosen or "validation holds no clips without real gunfire"
+
+    @cached_property
+    def summaries(self) -> dict[str, Summary]:
+        """All metrics of each judged set, by its name."""
+        settings = self.settings
+        return {
+            one.name: replace(
+                summarize(one.examples, settings.bootstrap, settings.num_bins),
+                num_rejected=one.num_rejected,
+                learned_from=one.learned_from,
+            )
+            for one in self.judged_sets
+        }
+
+    @cached_property
+    def facts(self) -> DataFacts:
+        """The audit of the data.
+
+        Raises:
+            UserError: a table of an earlier stage is missing or not readable.
+        """
+        return facts(self.folders, self.judged_sets)
 
     def judged_set(self, name: str) -> JudgedSet | None:
         """The judged set of that name, if there is one."""

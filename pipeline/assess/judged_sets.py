@@ -40,6 +40,11 @@ class JudgedSet:
         """What is judged: "clip" or "file"."""
         return "clip" if self.files is None else "file"
 
+    @property
+    def num_rejected(self) -> int | None:
+        """Files that could not be judged; None where clips are."""
+        return None if self.files is None else self.files.num_rows - self.judged.num_rows
+
     @cached_property
     def judged(self) -> pa.Table:
         """The rows behind `examples`, in the same order."""

@@ -20,7 +20,7 @@ from pipeline.assess.page.mistakes import hardest
 from pipeline.assess.page.plots import write_csv, write_plots
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.measured import as_json
-from pipeline.assess.statistics.summary import headline, summarize
+from pipeline.assess.statistics.summary import headline
 from pipeline.detect.alarm import SMOOTHINGS
 from pipeline.detect.operating_point import FILE as POINT
 from pipeline.detect.operating_point import OperatingPoint
@@ -37,8 +37,8 @@ def write_results(
     absent: Sequence[str],
     suites: Sequence[Examined],
     provenance: contents.Provenance,
-) -> dict[str, Any]:
-    """Write scores, metrics, plots and the report into `folder`; returns the metrics by part.
+) -> None:
+    """Write scores, metrics, plots and the report into `folder`.
 
     Args:
         folder: empty.
@@ -49,16 +49,11 @@ def write_results(
         provenance: what everything was made from.
     """
     scored, settings = evidence.judged_sets, evidence.settings
-    metrics = {
-        one.name: summarize(one.examples, settings.bootstrap, settings.num_bins) for one in scored
-    }
+    metrics = evidence.summaries
     for one in scored:
-        if one.files is not None:
-            metrics[one.name]["num_rejected"] = one.files.num_rows - one.judged.num_rows
-            metrics[one.name]["learned_from"] = one.learned_from
         write_plots(folder / "plots" / one.name, one.examples, metrics[one.name], settings.num_bins)
     for name in absent:
-        write_plots(folder / "plots" / name, None, {}, settings.num_bins)
+        write_plots(folder / "plots" / name, None, None, settings.num_bins)
     files = [one.files for one in scored if one.files is not None]
     written = tables(scored)
     if evidence.val is not None:
@@ -96,7 +91,6 @@ def write_results(
     )
     html = report.render(page, settings.bootstrap, settings.num_bins)
     (folder / PAGE).write_text(html, encoding="utf-8")
-    return metrics
 
 
 def _file_alerts(files: Sequence[pa.Table], point: OperatingPoint | str) -> str:

@@ -1,14 +1,26 @@
-"""How an evaluation judges and what it shows; see conf/evaluate.yaml."""
+"""How an evaluation judges and what it shows, and the folders that it reads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.assess import previews
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.config import OperatingConfig
 from pipeline.detect import operating_point
 from pipeline.errors import UserError
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Folders of the stages before, as `conf/paths.yaml` names them; local paths."""
+
+    clips: Path
+    splits: Path
+    augmented: Path
+    probes: Path
+    models: Path
 
 
 @dataclass(frozen=True)

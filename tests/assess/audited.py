@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.assess.evidence import Evidence, Folders
+from pipeline.assess.evidence import Evidence
 from pipeline.assess.judged_sets import JudgedSet
+from pipeline.assess.settings import Folders
 from pipeline.detect import scores
 from pipeline.store import manifest
 from pipeline.store.manifest import CLASSES, Clip, File, Reject, class_index

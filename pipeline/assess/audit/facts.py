@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from pipeline.assess.audit.proofs import prove
 from pipeline.assess.audit.tables import Proof, Tables, file_name
-from pipeline.assess.evidence import Evidence, Folders
 from pipeline.assess.judged_sets import JudgedSet
+from pipeline.assess.settings import Folders
 from pipeline.store import manifest
 from pipeline.store.manifest import CLASSES, SPLITS, Reject, class_index
 
@@ -111,15 +111,19 @@ class DataFacts:
         return len(pc.unique(self.clips["recording"]))
 
 
-def facts(evidence: Evidence) -> DataFacts:
+def facts(folders: Folders | None, judged_sets: Sequence[JudgedSet]) -> DataFacts:
     """Audit the splits, or a collection from its scored tables alone.
+
+    Args:
+        folders: of the stages before; None for a collection.
+        judged_sets: what was judged.
 
     Raises:
         UserError: a table of an earlier stage is missing or not readable.
     """
-    if evidence.folders is None:
-        return _of_collections(evidence.judged_sets)
-    return _of_splits(evidence.folders, evidence.judged_sets)
+    if folders is None:
+        return _of_collections(judged_sets)
+    return _of_splits(folders, judged_sets)
 
 
 def _of_splits(places: Folders, parts: Sequence[JudgedSet]) -> DataFacts:

@@ -13,6 +13,7 @@ from pipeline.assess.lineage import Hashes
 from pipeline.assess.oversight.croissant import croissant
 from pipeline.assess.oversight.datasheet import datasheet
 from pipeline.assess.oversight.model_card import model_card
+from pipeline.assess.statistics.summary import Summary
 from pipeline.config import ClipFormat
 from pipeline.learn.model_card import ModelCard
 
@@ -25,7 +26,7 @@ def write_bundle(
     heading: str,
     unit: str,
     sections: Mapping[str, Section],
-    metrics: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, Summary],
     card: ModelCard,
     config: Mapping[str, Any],
     data: DataFacts,
@@ -39,7 +40,7 @@ def write_bundle(
         heading: title of the report.
         unit: "clip" or "file": what was judged.
         sections: by suite.
-        metrics: by split or collection, as `summary.summarize` gives them.
+        metrics: by split or collection.
         card: of the weights.
         config: of the evaluation, with `num_bootstrap` and `confidence`.
         data: the audit.

@@ -57,6 +57,7 @@ FIELDS = {
     "rendered": "Whether a computer made an imitation of what the origin names, as the index says.",
     "sound": "What there is of its sound: present, absent, silent (digital silence), quiet (below "
     "-70 dB of full scale), incomplete or damaged.",
+    "heard": "Whether a discharge can be heard; missing where there is no sound, or none can know.",
     "sound_offset": "Offset of its FLAC (24 kHz, mono, 16 bit) in the shard, in bytes.",
     "sound_size": "Bytes of its FLAC; 0 where every sample is zero.",
 }

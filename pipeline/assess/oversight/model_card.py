@@ -15,6 +15,7 @@ from pipeline.assess.oversight.markdown import MAX_SENTENCE, render, safe, table
 from pipeline.assess.page import findings
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import tpr_key
+from pipeline.assess.statistics.summary import Summary
 from pipeline.learn.model_card import ModelCard
 from pipeline.store.manifest import CLASSES
 
@@ -25,7 +26,7 @@ def model_card(
     heading: str,
     unit: str,
     sections: Mapping[str, Section],
-    metrics: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, Summary],
     card: ModelCard,
     config: Mapping[str, Any],
     data: DataFacts,
@@ -76,31 +77,31 @@ def _details(card: ModelCard, clip_s: float) -> Markup:
     return table(["What", "Which"], rows)
 
 
-def _sources(metrics: Mapping[str, Mapping[str, Any]]) -> Markup:
+def _sources(metrics: Mapping[str, Summary]) -> Markup:
     rows = [
         [
             safe(part),
             safe(name),
-            safe(source["origin_label"]) + (", rendered" if source["rendered"] else ""),
-            f"{source['num_examples']:,}",
-            f"{source['num_recordings']:,}",
-            _measured("auroc", source["shooting"]["auroc"]),
-            _measured(tpr_key(0.01), source["false_alarms"]),
+            safe(source.origin_label) + (", rendered" if source.rendered else ""),
+            f"{source.num_examples:,}",
+            f"{source.num_recordings:,}",
+            _measured("auroc", source.shooting["auroc"]),
+            _measured(tpr_key(0.01), source.false_alarms),
         ]
         for part, found in metrics.items()
-        for name, source in found["sources"].items()
+        for name, source in found.sources.items()
     ]
     columns = ["Part", "Source", "Origin", "Judged", "Recordings", "AUROC", "False alarms"]
     return table(columns, rows)
 
 
-def _metrics(metrics: Mapping[str, Mapping[str, Any]]) -> Markup:
+def _metrics(metrics: Mapping[str, Summary]) -> Markup:
     rows = [
         [
             safe(part),
             wording.QUESTION_NAMES[question],
             wording.METRIC_NAMES[name],
-            _measured(name, found[question][name]),
+            _measured(name, found.questions[question][name]),
         ]
         for part, found in metrics.items()
         for question in wording.QUESTION_NAMES

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.assess.evidence import Examined
 from pipeline.assess.examples import Examples
+from pipeline.assess.statistics.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Part:
     name: str
     meaning: str
     examples: Examples
-    metrics: Mapping[str, Any]
+    metrics: Summary
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.assess.statistics.questions import tpr_key
+from pipeline.assess.statistics.summary import Summary
 from pipeline.assess.wording import (
     CLASS_NAMES,
     METRIC_NAMES,
@@ -19,10 +20,10 @@ from pipeline.assess.wording import (
 from pipeline.footage.collection import ORIGINS
 
 
-def shootings(parts: Mapping[str, Mapping[str, Any]]) -> str:
+def shootings(parts: Mapping[str, Summary]) -> str:
     """Name what the positives are, never promising more than they were."""
-    total = sum(metrics["num_shootings"] for metrics in parts.values())
-    rendered = sum(metrics["num_shootings_rendered"] for metrics in parts.values())
+    total = sum(metrics.num_shootings for metrics in parts.values())
+    rendered = sum(metrics.num_shootings_rendered for metrics in parts.values())
     if rendered == total:
         return "rendered shootings"
     return "real shootings" if not rendered else f"shootings ({rendered} of {total} rendered)"
@@ -36,15 +37,15 @@ _WHERE = {
 }
 
 
-def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
+def verdict(parts: Mapping[str, Summary], unit: str) -> str:
     """Return one sentence with what was found; `parts` are the metrics by split or collection."""
     name, first = next(iter(parts.items()))
-    if not first["num_shootings"]:
+    if not first.num_shootings:
         return _verdict_without_shootings(first, unit)
     key = tpr_key(0.01)
-    found = first["shooting"][key].value
+    found = first.shooting[key].value
     if found is None:
-        auroc = first["shooting"]["auroc"].value
+        auroc = first.shooting["auroc"].value
         if auroc is None:
             return "This test holds nothing but shootings, so it cannot show a false alarm."
         return (
@@ -56,7 +57,7 @@ def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
         f"At one false alarm in 100 {unit}s, the detector finds {percent(found)} of "
         f"{shootings(parts)}"
     )
-    unseen = parts["unseen"]["shooting"][key].value if "unseen" in parts else None
+    unseen = parts["unseen"].shooting[key].value if "unseen" in parts else None
     if name != "test" or unseen is None:
         return f"{sentence} {_WHERE.get(name, 'in this collection')}."
     return (
@@ -65,20 +66,20 @@ def verdict(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     )
 
 
-def _verdict_without_shootings(metrics: Mapping[str, Any], unit: str) -> str:
-    alarms = metrics["false_alarms"].known
-    count = round(alarms * metrics["num_examples"])
+def _verdict_without_shootings(metrics: Summary, unit: str) -> str:
+    alarms = metrics.false_alarms.known
+    count = round(alarms * metrics.num_examples)
     return (
-        f"Of {metrics['num_examples']} {unit}s without a real shooting, the detector takes "
+        f"Of {metrics.num_examples} {unit}s without a real shooting, the detector takes "
         f"{count} for one ({percent(alarms)}); what it would find, this data cannot show."
     )
 
 
-def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
+def real_footage(parts: Mapping[str, Summary], unit: str) -> str:
     """A sentence with what was found on real footage of the first part; empty without any."""
-    found = next(iter(parts.values()))["real_footage"]
-    real, imitations = found["real"], found["imitations"]["origin"]["auroc"]
-    auroc = real["origin"]["auroc"]
+    found = next(iter(parts.values())).real_footage
+    real, imitations = found.real, found.imitations.origin.auroc
+    auroc = real.origin.auroc
     if auroc.value is None:
         return ""
     beside = (
@@ -89,9 +90,9 @@ def real_footage(parts: Mapping[str, Mapping[str, Any]], unit: str) -> str:
     bounds = "" if auroc.interval is None else f" ({interval('auroc', auroc)})"
     return (
         "On footage that is no computer's imitation, the detector tells "
-        f"{count(real['num_examples'], f'real {unit}')} of {count(real['num_sources'], 'source')} "
+        f"{count(real.num_examples, f'real {unit}')} of {count(real.num_sources, 'source')} "
         f"from games and films with AUROC {decimal(auroc.value)}{bounds}{beside}."
-        f"{few_sources(real['num_sources'])}"
+        f"{few_sources(real.num_sources)}"
     )
 
 
@@ -172,10 +173,10 @@ def file_alerts(
     )
 
 
-def warning(parts: Mapping[str, Mapping[str, Any]]) -> str:
+def warning(parts: Mapping[str, Summary]) -> str:
     """Return what must stand beside every number, since readers quote numbers alone."""
-    total = sum(metrics["num_shootings"] for metrics in parts.values())
-    rendered = sum(metrics["num_shootings_rendered"] for metrics in parts.values())
+    total = sum(metrics.num_shootings for metrics in parts.values())
+    rendered = sum(metrics.num_shootings_rendered for metrics in parts.values())
     if not total:
         return "No real shooting was in this data. Nothing here says what the detector would find."
     if rendered == total:
@@ -194,44 +195,44 @@ def warning(parts: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | None) -> list[str]:
+def limits(parts: Mapping[str, Summary], unit: str, clip_s: float | None) -> list[str]:
     """Return sentences on what the data did not test, from what it lacks."""
     first = next(iter(parts.values()))
     found = [_rendered_sources(parts)]
     for metrics in parts.values():
-        if metrics.get("num_rejected"):
-            total = metrics["num_examples"] + metrics["num_rejected"]
+        if metrics.num_rejected:
+            total = metrics.num_examples + metrics.num_rejected
             found.append(
-                f"{metrics['num_rejected']} of {total} files could not be judged; they are listed "
+                f"{metrics.num_rejected} of {total} files could not be judged; they are listed "
                 "with the reason below, and count in no number."
             )
-        found += learned_files(metrics)
-        if metrics.get("num_sources_left_out"):
+        found += learned_files(metrics.learned_from, metrics.num_examples)
+        if metrics.num_sources_left_out:
             found.append(
-                f"{count(metrics['num_sources_left_out'], 'source')} with few recordings: counted "
+                f"{count(metrics.num_sources_left_out, 'source')} with few recordings: counted "
                 "in all numbers, and not judged apart."
             )
-    if first["num_shootings"]:
+    if first.num_shootings:
         found.append(
-            f"Shootings come from {first['num_shooting_recordings']} recordings "
-            f"({first['num_shootings']} {unit}s); every interval is over recordings."
+            f"Shootings come from {first.num_shooting_recordings} recordings "
+            f"({first.num_shootings} {unit}s); every interval is over recordings."
         )
-    within = first["rendered_only"]["auroc"]
-    if first["num_shootings_rendered"] and within.value is not None:
+    within = first.rendered_only["auroc"]
+    if first.num_shootings_rendered and within.value is not None:
         found.append(
             "A detector that merely recognises the renderer would profit here. Among rendered "
             f"real-look {unit}s alone, AUROC is {decimal(within.value)} "
             f"({interval('auroc', within)})."
         )
-    every = [source for metrics in parts.values() for source in metrics["sources"].values()]
-    cameras = [s for s in every if s["origin_label"] == "real" and not s["rendered"]]
+    every = [source for metrics in parts.values() for source in metrics.sources.values()]
+    cameras = [s for s in every if s.origin_label == "real" and not s.rendered]
     if not cameras:
         found.append("No footage of a real camera was tested.")
     for origin in ("game", "film"):
-        if not any(source["origin_label"] == origin for source in every):
+        if not any(source.origin_label == origin for source in every):
             found.append(f"No {origin} footage was tested.")
     for actual, text in CLASS_NAMES.items():
-        if actual != "real_shooting" and not any(actual in m["confusion"] for m in parts.values()):
+        if actual != "real_shooting" and not any(actual in m.confusion for m in parts.values()):
             found.append(f"No example of \u201c{text}\u201d was tested.")
     if unit == "clip" and "unseen" not in parts:
         found.append(
@@ -239,8 +240,8 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
             "film or generator that it was not trained on."
         )
     for key in RATES:
-        result = first["shooting"][key]
-        if result.value is None and first["num_shootings"]:
+        result = first.shooting[key]
+        if result.value is None and first.num_shootings:
             found.append(f"{METRIC_NAMES[key]} cannot be measured: {result.reason}.")
     if clip_s:
         alarms = round(86_400 / clip_s * 0.01)
@@ -255,9 +256,13 @@ def limits(parts: Mapping[str, Mapping[str, Any]], unit: str, clip_s: float | No
     return found
 
 
-def learned_files(metrics: Mapping[str, Any]) -> list[str]:
-    """Return a sentence on the files of a collection that training had, if it had any."""
-    learned_from = metrics.get("learned_from", ())
+def learned_files(learned_from: Sequence[str] | None, num_files: int) -> list[str]:
+    """Return a sentence on the files of a collection that training had, if it had any.
+
+    Args:
+        learned_from: their paths; None where that could not be told.
+        num_files: that were judged.
+    """
     if learned_from is None:
         return [
             "Whether training had any of these files could not be told, because the samples that "
@@ -268,19 +273,19 @@ def learned_files(metrics: Mapping[str, Any]) -> list[str]:
     listed = ", ".join(learned_from[:_MOST_FILES])
     more = len(learned_from) - _MOST_FILES
     return [
-        f"{len(learned_from)} of {count(metrics['num_examples'], 'file')} "
+        f"{len(learned_from)} of {count(num_files, 'file')} "
         f"{'was' if len(learned_from) == 1 else 'were'} among the samples that training learned "
         "from or was tuned on. All numbers count them, and so may be too good: "
         f"{listed}{f' and {more} more, which metrics.json lists' if more > 0 else ''}."
     ]
 
 
-def _rendered_sources(parts: Mapping[str, Mapping[str, Any]]) -> str:
+def _rendered_sources(parts: Mapping[str, Summary]) -> str:
     names: dict[str, list[str]] = {}
     for metrics in parts.values():
-        for name, source in metrics["sources"].items():
-            if source["rendered"]:
-                names.setdefault(source["origin_label"], []).append(name)
+        for name, source in metrics.sources.items():
+            if source.rendered:
+                names.setdefault(source.origin_label, []).append(name)
     if not names:
         return "No source says of itself that a computer rendered it."
     listed = "; ".join(

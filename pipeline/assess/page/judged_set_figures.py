@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from pipeline.assess.page.figures import (
 )
 from pipeline.assess.statistics import curves
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.statistics.summary import questions
+from pipeline.assess.statistics.summary import Summary, questions
 
 _SHOOTING_COLOUR = "#c8464b"
 _FPR_TICKS = (0.0001, 0.001, 0.01, 0.1, 1.0)
@@ -34,7 +34,7 @@ class Series:
     name: str
     colour: str
     examples: Examples
-    metrics: Mapping[str, Any]
+    metrics: Summary
 
     @property
     def has_both(self) -> bool:
@@ -142,8 +142,8 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
     """Draw one metric of each source with its interval: "auroc" or "false_alarms"."""
     results = [
         {
-            name: source["shooting"]["auroc"] if metric == "auroc" else source["false_alarms"]
-            for name, source in one.metrics["sources"].items()
+            name: source.shooting["auroc"] if metric == "auroc" else source.false_alarms
+            for name, source in one.metrics.sources.items()
         }
         for one in series
     ]
@@ -158,13 +158,13 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
         interval_markers(
             one.name,
             one.colour,
-            [(position, *rest) for position, owner, *rest in numbered if owner is one],
+            [(position, name, found) for position, owner, name, found in numbered if owner is one],
         )
         for one in series
     ]
     layout = rows_layout("AUROC" if metric == "auroc" else "False alarms", [row[1] for row in rows])
     if metric == "false_alarms":
-        most = max([0.02, *(row[2].high or row[2].value for row in rows)])
+        most = max([0.02, *(row[2].high or row[2].known for row in rows)])
         layout["xaxis"] |= {"range": [-0.03 * most, 1.05 * most], "tickformat": ".0%"}
     else:
         layout["xaxis"] |= {"tickformat": ".2f"}
@@ -172,8 +172,8 @@ def sources(series: Sequence[Series], metric: str) -> Spec:
 
 
 def _sources_by_origin(one: Series) -> list[str]:
-    known = one.metrics["sources"]
-    return sorted(known, key=lambda name: (known[name]["origin_label"] != "real", name))
+    known = one.metrics.sources
+    return sorted(known, key=lambda name: (known[name].origin_label != "real", name))
 
 
 def _line(one: Series, x: Any, y: Any, hover: str) -> Spec:

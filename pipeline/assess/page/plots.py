@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.assess.examples import Examples
 from pipeline.assess.statistics import curves
-from pipeline.assess.statistics.summary import questions
+from pipeline.assess.statistics.summary import Summary, questions
 from pipeline.numbers.rounding import rounded
 from pipeline.store.manifest import CLASSES
 
@@ -20,12 +20,12 @@ _FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def write_plots(
-    folder: Path, examples: Examples | None, metrics: Mapping[str, Any], num_bins: int
+    folder: Path, examples: Examples | None, found: Summary | None, num_bins: int
 ) -> None:
     """Write `PLOTS` into `folder`; files that the examples cannot fill hold a header only.
 
-    `metrics` is what `summarize` says about the same examples. Nothing but a header everywhere
-    where `examples` is None, so that a split that some data lacks keeps its files.
+    `found` is what `summarize` says about the same examples. Nothing but a header everywhere where
+    both are None, so that a split that some data lacks keeps its files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shooting = questions(examples)["shooting"] if examples is not None else None
@@ -40,7 +40,7 @@ def write_plots(
     write_csv(folder / "precision_recall.csv", ("recall", "precision"), recall)
     write_csv(folder / "reliability.csv", ("predicted", "observed", "num_examples"), calibration)
     write_csv(folder / "confusion.csv", ("actual", "predicted"), _confusion(examples))
-    write_csv(folder / "sources.csv", ("source", "auroc", "false_alarms"), _sources(metrics))
+    write_csv(folder / "sources.csv", ("source", "auroc", "false_alarms"), _sources(found))
 
 
 def _confusion(examples: Examples | None) -> Iterable[Sequence[str]]:
@@ -51,9 +51,9 @@ def _confusion(examples: Examples | None) -> Iterable[Sequence[str]]:
     return zip(names[examples.actual], names[examples.predicted], strict=True)
 
 
-def _sources(metrics: Mapping[str, Any]) -> Iterable[Sequence[Any]]:
-    for name, source in metrics.get("sources", {}).items():
-        yield name, source["shooting"]["auroc"].value, source["false_alarms"].value
+def _sources(found: Summary | None) -> Iterable[Sequence[Any]]:
+    for name, source in found.sources.items() if found is not None else ():
+        yield name, source.shooting["auroc"].value, source.false_alarms.value
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -74,6 +74,6 @@ def read_csv(path: Path) -> tuple[list[str], list[list[float]]]:
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
         # A spreadsheet would run what looks like a formula (OWASP, "CSV injection").
-        looks = value.lstrip().startswith(_FORMULA_STARTS) or value[:1] in ("\t", "\r", "\n")
-        return f"'{value}" if looks else value
+        is_formula = value.lstrip().startswith(_FORMULA_STARTS) or value[:1] in ("\t", "\r", "\n")
+        return f"'{value}" if is_formula else value
     return rounded(value) if isinstance(value, float) else value

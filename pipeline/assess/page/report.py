@@ -87,13 +87,13 @@ def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
     """
 
     def of(question: str, metric: str) -> list[Measured]:
-        return [part.metrics[question][metric] for part in parts]
+        return [part.metrics.questions[question][metric] for part in parts]
 
     both = [
         ("auroc", "Real told from fictional (AUROC)", of("origin", "auroc")),
         ("auroc", "Discharge told from none (AUROC)", of("discharge", "auroc")),
     ]
-    if parts[0].metrics["num_shootings"]:
+    if parts[0].metrics.num_shootings:
         rates = [tpr_key(rate) for rate in (0.01, 0.001)]
         candidates = [
             *(
@@ -103,8 +103,8 @@ def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
             *both,
         ]
     else:
-        pairs = [part.metrics["origin_pairs"] for part in parts]
-        alarms = [part.metrics["false_alarms"] for part in parts]
+        pairs = [part.metrics.origin_pairs for part in parts]
+        alarms = [part.metrics.false_alarms for part in parts]
         candidates = [
             (tpr_key(0.01), "False alarms", alarms),
             *(
@@ -118,9 +118,8 @@ def _headlines(parts: Sequence[Part]) -> list[dict[str, Any]]:
             ),
             *both,
         ]
-    real = [part.metrics["real_footage"] for part in parts]
-    if real[0]["real"]["origin"]["auroc"].value is not None:
-        on_real = [one["real"]["origin"]["auroc"] for one in real]
+    on_real = [part.metrics.real_footage.real.origin.auroc for part in parts]
+    if on_real[0].value is not None:
         candidates.insert(
             0, ("auroc", "Real footage told from games and films themselves (AUROC)", on_real)
         )

@@ -14,12 +14,12 @@ from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import tpr_key
 from pipeline.store.manifest import CLASSES
 
-_SHARES = {"accuracy": "Right class", "false_alarms": "False alarms"}
+_SHARES = ("Right class", "False alarms")
 
 
 def question_table(question: str, parts: Sequence[Part]) -> Table:
     """All metrics of one question: a row a metric, a column a part."""
-    results = [part.metrics[question] for part in parts]
+    results = [part.metrics.questions[question] for part in parts]
     sizes = [
         f"{part.name}: {result.num_positives:,} yes, {result.num_negatives:,} no"
         for part, result in zip(parts, results, strict=True)
@@ -35,19 +35,19 @@ def source_table(part: Part, unit: str) -> Table:
     """All metrics of the alert, a row a source."""
     rows = [
         [
-            Cell(name, _rendered(source["rendered"])),
-            count(source["num_examples"]),
+            Cell(name, _rendered(source.rendered)),
+            count(source.num_examples),
+            *(_without_reason(metric, source.shooting[metric]) for metric in wording.METRIC_NAMES),
             *(
-                _without_reason(metric, source["shooting"][metric])
-                for metric in wording.METRIC_NAMES
+                _without_reason(tpr_key(0.01), share)
+                for share in (source.accuracy, source.false_alarms)
             ),
-            *(_without_reason(tpr_key(0.01), source[share]) for share in _SHARES),
         ]
-        for name, source in part.metrics["sources"].items()
+        for name, source in part.metrics.sources.items()
     ]
     return Table(
         f"Each source, {part.name}: is it a real shooting?",
-        ["Source", f"{unit}s", *wording.METRIC_NAMES.values(), *_SHARES.values()],
+        ["Source", f"{unit}s", *wording.METRIC_NAMES.values(), *_SHARES],
         rows,
         "Against all shootings, or all the rest, where it has no other answer itself; calibration "
         "within the source. Reasons for missing numbers, and each source\u2019s confusion matrix, "
@@ -66,9 +66,9 @@ def pair_table(parts: Sequence[Part]) -> Table:
     rows = [
         [
             text(name.replace("real_film", "real or film").replace("_vs_", " against ")),
-            *(_pair(part.metrics["origin_pairs"].get(name)) for part in parts),
+            *(_pair(part.metrics.origin_pairs.get(name)) for part in parts),
         ]
-        for name in dict.fromkeys(name for part in parts for name in part.metrics["origin_pairs"])
+        for name in dict.fromkeys(name for part in parts for name in part.metrics.origin_pairs)
     ]
     columns = ["Pair", *(part.name for part in parts)]
     return Table("AUROC of P(real) between groups of origins", columns, rows)
@@ -141,7 +141,7 @@ def confusion(part: Part) -> dict[str, Any]:
     """Rows of (count, share of the row) by actual class; absent classes are None."""
     rows: list[tuple[str, list[tuple[int, float]] | None]] = []
     for actual in CLASSES:
-        counts = part.metrics["confusion"].get(actual)
+        counts = part.metrics.confusion.get(actual)
         total = sum(counts.values()) if counts else 0
         cells = [(counts[name], counts[name] / total) for name in CLASSES] if counts else None
         rows.append((wording.CLASS_NAMES[actual], cells))

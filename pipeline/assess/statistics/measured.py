@@ -6,7 +6,7 @@ What the data cannot support is no number beside a reason, never a number that l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -120,10 +120,19 @@ class Written(Protocol):
         """Return what `json.dumps` can write."""
 
 
+def named_fields(one: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, as they are."""
+    return {field.name: getattr(one, field.name) for field in fields(one)}
+
+
 def as_json(values: Any) -> Any:
-    """Nested values as `json.dumps` can write them, measured numbers as their `to_json`."""
+    """Nested values as `json.dumps` can write them: what has a form of its own by its `to_json`,
+    other dataclasses by their fields.
+    """
     if isinstance(values, Written):
         return as_json(values.to_json())
+    if is_dataclass(values):
+        return as_json(named_fields(values))
     if isinstance(values, Mapping):
         return {name: as_json(value) for name, value in values.items()}
     if isinstance(values, list | tuple):

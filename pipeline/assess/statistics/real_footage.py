@@ -8,7 +8,8 @@ imitations is no measure of what it says of the world. Those are set against bot
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,25 +36,63 @@ FOUND = tpr_key(FALSE_POSITIVE_RATES[0])
 _NUM_BINS = 10
 
 
+@dataclass(frozen=True)
+class Ranked:
+    """How well one side is ranked above the other."""
+
+    auroc: Measured
+    found: Measured
+    """The share found at 1 % false alarms."""
+
+    def to_json(self) -> dict[str, Measured]:
+        """Both under the names of their metrics."""
+        return {"auroc": self.auroc, FOUND: self.found}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Numbers on real footage, or on imitations of it, against what is fictional."""
+
+    num_examples: int
+    num_recordings: int
+    num_sources: int
+    origin: Ranked
+    shooting: Ranked
+    """Against the group's own other footage too."""
+    discharge: Mapping[str, Measured]
+    """The `auroc` within the group."""
+    false_alarms: Measured
+    """Share of the group's other footage that is taken for a real shooting."""
+    against: Mapping[str, Measured]
+    """The AUROC of the origin by fictional origin."""
+    against_rendered: Measured
+    """The AUROC of the origin against what is fictional and rendered."""
+
+
+@dataclass(frozen=True)
+class RealFootage:
+    """Numbers of both groups, and how far the first lies above the other."""
+
+    real: Group
+    imitations: Group
+    difference: Measured
+    """The AUROC of the origin on real footage less that on imitations, in the same resamples."""
+
+    @property
+    def groups(self) -> tuple[Group, Group]:
+        """Both, in the order of `GROUPS`."""
+        return self.real, self.imitations
+
+
 def members(examples: Examples, group: str) -> BoolArray:
     """(N,) whether an example is real footage, or an imitation of it; `group` of `GROUPS`."""
     return np.asarray((examples.origin == "real") & (examples.rendered == (group != "real")), bool)
 
 
-def measure(examples: Examples, bootstrap: Bootstrap) -> dict[str, Any]:
-    """Numbers of both groups as metrics, by group; and how far the first lies above the other.
-
-    Returns:
-        By group: `num_examples`, `num_recordings`, `num_sources`; `origin` and `shooting`, each
-        with `auroc` and the share found at 1 % false alarms, against what is fictional and not
-        rendered (and, for `shooting`, the group's own other footage); `discharge`, the AUROC
-        within the group; `false_alarms`, the share of the group's other footage that looks most
-        like a real shooting; `against`, the AUROC of the origin by fictional origin, and
-        `against_rendered` against what is fictional and rendered. Under `difference`, the AUROC of
-        the origin on real footage less that on imitations, both in the same resamples.
-    """
-    found: dict[str, Any] = {group: _group(examples, group, bootstrap) for group in GROUPS}
-    return found | {"difference": _difference(examples, bootstrap)}
+def measure(examples: Examples, bootstrap: Bootstrap) -> RealFootage:
+    """Measure both groups against what is fictional and not rendered."""
+    real, imitations = (_group(examples, group, bootstrap) for group in GROUPS)
+    return RealFootage(real, imitations, _difference(examples, bootstrap))
 
 
 def fictional(examples: Examples) -> BoolArray:
@@ -97,40 +136,38 @@ def by_recording(examples: Examples) -> Examples:
     )
 
 
-def _group(examples: Examples, group: str, bootstrap: Bootstrap) -> dict[str, Any]:
+def _group(examples: Examples, group: str, bootstrap: Bootstrap) -> Group:
     own, unrendered = members(examples, group), fictional(examples)
     rendered: BoolArray = (examples.origin != "real") & examples.rendered
     origin = Question(own, examples.p_real, examples.clusters)
     shooting = Question(own & examples.is_shooting, examples.score, examples.clusters)
     discharge = Question(examples.discharge, examples.p_discharge, examples.clusters)
     others = own & ~examples.is_shooting
-    return {
-        "num_examples": int(own.sum()),
-        "num_recordings": int(np.unique(examples.clusters[own]).size),
-        "num_sources": len(set(examples.source[own])),
-        **{
-            name: _ranked(question.among(own | unrendered), bootstrap)
-            for name, question in (("origin", origin), ("shooting", shooting))
-        },
-        "discharge": {"auroc": judge_auroc(discharge.among(own), bootstrap)},
-        "false_alarms": judge_share(
+    return Group(
+        num_examples=int(own.sum()),
+        num_recordings=int(np.unique(examples.clusters[own]).size),
+        num_sources=len(set(examples.source[own])),
+        origin=_ranked(origin.among(own | unrendered), bootstrap),
+        shooting=_ranked(shooting.among(own | unrendered), bootstrap),
+        discharge={"auroc": judge_auroc(discharge.among(own), bootstrap)},
+        false_alarms=judge_share(
             examples.predicted[others] == REAL_SHOOTING, examples.clusters[others], bootstrap
         ),
-        "against": {
+        against={
             name: judge_auroc(origin.among(own | unrendered & (examples.origin == name)), bootstrap)
             for name in origins_shown(examples.origin[unrendered])
             if name != "real"
         },
-        "against_rendered": judge_auroc(origin.among(own | rendered), bootstrap),
-    }
+        against_rendered=judge_auroc(origin.among(own | rendered), bootstrap),
+    )
 
 
-def _ranked(question: Question, bootstrap: Bootstrap) -> dict[str, Measured]:
+def _ranked(question: Question, bootstrap: Bootstrap) -> Ranked:
     if np.unique(question.positive).size < 2:
         nothing = judge_auroc(question, bootstrap)
-        return {"auroc": nothing, FOUND: nothing}
+        return Ranked(nothing, nothing)
     judged = judge(question, bootstrap, _NUM_BINS)
-    return {name: judged[name] for name in ("auroc", FOUND)}
+    return Ranked(judged["auroc"], judged[FOUND])
 
 
 def _difference(examples: Examples, bootstrap: Bootstrap) -> Measured:

@@ -12,8 +12,7 @@ from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Csv, Evidence, Section, Table, Verdict, count, measured
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.measured import as_json
-from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING, JudgedQuestion, judge
-from pipeline.assess.statistics.summary import questions
+from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING, JudgedQuestion
 from pipeline.numbers import metrics
 from pipeline.store.manifest import CLASSES
 
@@ -28,15 +27,8 @@ assert tuple(_SUBJECTS) == tuple(wording.QUESTION_NAMES)
 
 
 def run(evidence: Evidence) -> Section:
-    """Measure every metric of the three questions, a part at a time; no clip is read."""
-    settings = evidence.settings
-    found = {
-        part.name: {
-            name: judge(question, settings.bootstrap, settings.num_bins)
-            for name, question in questions(part.examples).items()
-        }
-        for part in evidence.judged_sets
-    }
+    """Judge the metrics of the three questions, a part at a time; no clip is read."""
+    found = {name: summary.questions for name, summary in evidence.summaries.items()}
     return Section(
         lead=(
             "Three questions, each asked of every example: is it a real shooting, is it real, is "

@@ -9,7 +9,7 @@ renderer rather than the world. It is green where the interval leaves out an acc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,14 +28,13 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics import real_footage
-from pipeline.assess.statistics.measured import Measured, as_json
+from pipeline.assess.statistics.measured import Measured, as_json, named_fields
 from pipeline.assess.statistics.questions import (
     ACCEPTABLE_DROP,
     CHANCE,
     FEWEST_RECORDINGS,
-    tpr_key,
 )
-from pipeline.assess.statistics.real_footage import FOUND, GROUPS
+from pipeline.assess.statistics.real_footage import FOUND, GROUPS, Group, RealFootage
 
 TITLE = "Real footage"
 
@@ -48,7 +47,7 @@ def run(evidence: Evidence) -> Section:
     bootstrap = evidence.settings.bootstrap
     found = {
         part.name: {
-            "example": real_footage.measure(part.examples, bootstrap),
+            "example": evidence.summaries[part.name].real_footage,
             "recording": _of_sources(
                 real_footage.measure(real_footage.by_recording(part.examples), bootstrap)
             ),
@@ -87,16 +86,18 @@ def _of_sources(found: Any) -> Any:
         said = (found.reason, found.note)
         reason, note = (words and words.replace("recording", "source") for words in said)
         return replace(found, reason=reason, note=note)
-    if isinstance(found, dict):
+    if isinstance(found, Mapping):
         return {name: _of_sources(value) for name, value in found.items()}
+    if is_dataclass(found) and not isinstance(found, type):
+        return replace(found, **_of_sources(named_fields(found)))
     return found
 
 
-def _verdicts(part: JudgedSet, found: Mapping[str, Any], first: bool) -> list[Verdict]:
+def _verdicts(part: JudgedSet, found: Mapping[str, RealFootage], first: bool) -> list[Verdict]:
     suffix = "" if first else f"_{part.name}"
     clips = found["example"]
-    real = clips["real"]
-    if not real["num_examples"]:
+    real = clips.real
+    if not real.num_examples:
         says = (
             f"{part.meaning}: there is no real footage, that no computer rendered; nothing here "
             "says how the detector does on the world."
@@ -108,31 +109,31 @@ def _verdicts(part: JudgedSet, found: Mapping[str, Any], first: bool) -> list[Ve
     ]
 
 
-def _origin(name: str, part: JudgedSet, real: Mapping[str, Any]) -> Verdict:
-    auroc = real["origin"]["auroc"]
+def _origin(name: str, part: JudgedSet, real: Group) -> Verdict:
+    auroc = real.origin.auroc
     subject = f"{part.meaning}: telling real footage from fictional"
-    note = wording.few_sources(real["num_sources"])
+    note = wording.few_sources(real.num_sources)
     if auroc.interval is None:
         return Verdict(name, "grey", f"{subject} cannot be judged, {auroc.reason}.{note}")
     shown = f"AUROC {wording.number('auroc', auroc.value)} ({wording.interval('auroc', auroc)})"
     if auroc.interval.low > CHANCE:
         return Verdict(name, "green", f"{subject} is better than guessing, {shown}.{note}")
-    is_small = real["num_recordings"] < FEWEST_RECORDINGS and auroc.interval.high >= CHANCE
+    is_small = real.num_recordings < FEWEST_RECORDINGS and auroc.interval.high >= CHANCE
     state: State = "amber" if is_small else "red"
     says = f"{subject} is not shown to be better than guessing, {shown}.{note}"
     return Verdict(name, state, says)
 
 
-def _below(name: str, part: JudgedSet, found: Mapping[str, Any]) -> Verdict:
-    more = found["difference"]
+def _below(name: str, part: JudgedSet, found: RealFootage) -> Verdict:
+    more = found.difference
     if more.interval is None:
         says = f"{part.meaning}: real footage cannot be set against imitations, {more.reason}."
         return Verdict(name, "grey", says)
-    values = (wording.number("auroc", found[group]["origin"]["auroc"].value) for group in GROUPS)
+    values = (wording.number("auroc", group.origin.auroc.value) for group in found.groups)
     shown = "AUROC {} on real footage and {} on imitations".format(*values)
     low, high = more.interval.low, more.interval.high
     shown += f", a difference of {more.value:.3f} ({low:.3f} to {high:.3f})"
-    note = wording.few_sources(found["real"]["num_sources"])
+    note = wording.few_sources(found.real.num_sources)
     state: State
     if high < 0:
         begins, state = "the detector recognises the renderer rather than the world", "red"
@@ -171,49 +172,55 @@ def _source_table(parts: Sequence[JudgedSet]) -> Table:
     )
 
 
-def _table(part: JudgedSet, by: str, found: Mapping[str, Any]) -> Table:
+def _table(part: JudgedSet, by: str, found: RealFootage) -> Table:
     """A row a number, a column a group."""
-    groups = [found[group] for group in GROUPS]
+    groups = found.groups
+    unit = f"{part.unit if by == 'example' else by}s".capitalize()
     rows = [
-        [text(label), *(count(group[name]) for group in groups)]
-        for name, label in (
-            ("num_sources", "Sources"),
-            ("num_examples", f"{part.unit if by == 'example' else by}s".capitalize()),
-        )
+        [text("Sources"), *(count(group.num_sources) for group in groups)],
+        [text(unit), *(count(group.num_examples) for group in groups)],
     ]
-    for name, label in (("origin", "Told from fictional"), ("shooting", "Shootings told")):
-        for metric, said in (("auroc", "AUROC"), (FOUND, wording.METRIC_NAMES[FOUND].lower())):
-            rows.append(
-                [text(f"{label}: {said}"), *(measured(metric, one[name][metric]) for one in groups)]
-            )
-    for origin in groups[0]["against"]:
-        cells = (measured("auroc", one["against"][origin]) for one in groups)
+    told = {
+        "Told from fictional": [group.origin for group in groups],
+        "Shootings told": [group.shooting for group in groups],
+    }
+    for label, ranked in told.items():
+        rows += [
+            [text(f"{label}: AUROC"), *(measured("auroc", one.auroc) for one in ranked)],
+            [
+                text(f"{label}: {wording.METRIC_NAMES[FOUND].lower()}"),
+                *(measured(FOUND, one.found) for one in ranked),
+            ],
+        ]
+    for origin in found.real.against:
+        cells = (measured("auroc", one.against[origin]) for one in groups)
         rows.append([text(f"Told from {origin}: AUROC"), *cells])
-    cells = (measured("auroc", one["against_rendered"]) for one in groups)
+    cells = (measured("auroc", one.against_rendered) for one in groups)
     rows.append([text("Told from imitations of games and films: AUROC"), *cells])
     rows.append(
         [
             text("Discharge told from none: AUROC"),
-            *(measured("auroc", one["discharge"]["auroc"]) for one in groups),
+            *(measured("auroc", one.discharge["auroc"]) for one in groups),
         ]
     )
     rows.append(
         [
             text("False alarms without a discharge"),
-            *(measured(tpr_key(0.01), one["false_alarms"]) for one in groups),
+            *(measured(FOUND, one.false_alarms) for one in groups),
         ]
     )
     return Table(
         f"{part.meaning}, by {part.unit if by == 'example' else by}",
         ["Number", "Real footage", "Imitations"],
         rows,
-        f"Intervals are over {_UNITS[by]}.{wording.few_sources(groups[0]['num_sources'])}",
+        f"Intervals are over {_UNITS[by]}.{wording.few_sources(found.real.num_sources)}",
     )
 
 
-def _plot(found: Mapping[str, Mapping[str, Any]]) -> Csv:
-    rows: list[list[Any]] = []
-    for part, units in found.items():
-        for group in GROUPS:
-            rows.append([part, group, *units["example"][group]["origin"]["auroc"].row])
+def _plot(found: Mapping[str, Mapping[str, RealFootage]]) -> Csv:
+    rows = [
+        [part, name, *group.origin.auroc.row]
+        for part, units in found.items()
+        for name, group in zip(GROUPS, units["example"].groups, strict=True)
+    ]
     return ("part", "footage", "auroc", "low", "high"), rows

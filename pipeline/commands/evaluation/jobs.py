@@ -8,10 +8,10 @@ from typing import Any
 
 from pipeline import app
 from pipeline.assess import lineage, model_comparison
-from pipeline.assess.evidence import Evidence, Examined, Folders
+from pipeline.assess.evidence import Evidence, Examined
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.lineage import Hashes
-from pipeline.assess.settings import Settings
+from pipeline.assess.settings import Folders, Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.commands import revisions
 from pipeline.commands.evaluation import outputs

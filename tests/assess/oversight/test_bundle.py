@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 
 from pipeline.assess import lineage
-from pipeline.assess.audit.facts import facts
 from pipeline.assess.evidence import Evidence
 from pipeline.assess.oversight.bundle import CROISSANT, DATASHEET, MODEL_CARD, write_bundle
 from pipeline.assess.oversight.croissant import CONFORMS_TO, FIELDS, TABLE
-from pipeline.assess.statistics.summary import summarize
 from pipeline.assess.suites.data import data
 from pipeline.learn.model_card import ModelCard
 from pipeline.store.manifest import Clip
@@ -46,7 +44,6 @@ CONFIG = {"num_bootstrap": 40, "confidence": 0.9}
 def written(
     evidence: Evidence, folder: Path, card: dict[str, Any] | None = None, unit: str = "clip"
 ) -> dict[str, str]:
-    found = facts(evidence)
     places = evidence.folders
     hashes = {}
     if places is not None:
@@ -57,14 +54,11 @@ def written(
         folder,
         heading="Discern evaluation",
         unit=unit,
-        sections={"data": data.section(found)},
-        metrics={
-            part.name: summarize(part.examples, toy.FEW_RESAMPLES, 4)
-            for part in evidence.judged_sets
-        },
+        sections={"data": data.run(evidence)},
+        metrics=evidence.summaries,
         card=ModelCard.parse(card or CARD, Path("model.json")),
         config=CONFIG,
-        data=found,
+        data=evidence.facts,
         clip=evidence.clip,
         hashes=hashes,
     )
@@ -120,7 +114,7 @@ def test_the_model_card_says_what_was_trained_elsewhere(
 
 def test_a_metric_stands_with_its_interval_or_the_reason_why_not(tmp_path: Path) -> None:
     evidence = toy.evidence()
-    auroc = summarize(evidence.judged_sets[0].examples, toy.FEW_RESAMPLES, 4)["shooting"]["auroc"]
+    auroc = evidence.summaries["test"].shooting["auroc"]
     card = written(evidence, tmp_path / "reports")[MODEL_CARD]
     shown = f"{auroc.value:.3f} ({auroc.low:.3f} to {auroc.high:.3f})"
     assert f"| test | Is it a real shooting? | AUROC | {shown} |" in card

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from pipeline.assess.page import findings
-from pipeline.assess.statistics.summary import summarize
+from pipeline.assess.statistics.summary import Summary, summarize
 from tests.assess import toy
 
 
-def summary(*sources: toy.Source, **kwargs: float):
+def summary(*sources: toy.Source, **kwargs: float) -> Summary:
     return summarize(toy.examples(sources, **kwargs), toy.FEW_RESAMPLES, num_bins=5)
 
 
@@ -127,7 +127,7 @@ def test_the_page_leads_with_real_footage_where_there_is_some() -> None:
 
 def test_of_many_files_that_training_had_some_are_named_and_the_rest_counted() -> None:
     names = [f"{number:02}.mp4" for number in range(12)]
-    (found,) = findings.learned_files({"learned_from": names, "num_examples": 20})
+    (found,) = findings.learned_files(names, 20)
     assert found.startswith("12 of 20 files were among the samples that training learned from")
     assert found.endswith("08.mp4, 09.mp4 and 2 more, which metrics.json lists.")
-    assert findings.learned_files({"learned_from": [], "num_examples": 20}) == []
+    assert findings.learned_files([], 20) == []

@@ -35,12 +35,12 @@ def test_confusion_has_one_row_an_example_as_dvc_counts_them(tmp_path: Path) -> 
     rows = table(tmp_path / "confusion.csv")
     assert len(rows) == len(EXAMPLES)
     found = sum(row == {"actual": "real_other", "predicted": "real_shooting"} for row in rows)
-    assert found == METRICS["confusion"]["real_other"]["real_shooting"]
+    assert found == METRICS.confusion["real_other"]["real_shooting"]
 
 
 @pytest.mark.parametrize("examples", [None, toy.examples((toy.Source("phone", "real", 0, 3),))])
 def test_files_exist_even_where_there_is_nothing_to_draw(tmp_path: Path, examples) -> None:
-    metrics = {} if examples is None else summarize(examples, toy.FEW_RESAMPLES, num_bins=5)
+    metrics = None if examples is None else summarize(examples, toy.FEW_RESAMPLES, num_bins=5)
     plots.write_plots(tmp_path, examples, metrics, num_bins=5)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(plots.PLOTS)
     assert table(tmp_path / "roc.csv") == []

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.assess.audit.facts import DataFacts, facts
+from pipeline.assess.audit.facts import DataFacts
 from pipeline.assess.evidence import Csv, Evidence, Section
 from pipeline.assess.page.untrusted import plain
 from pipeline.assess.suites.data.panels import offenders, panels
@@ -24,16 +24,12 @@ COMPOSITION = ("split", "class", "num_clips", "num_recordings")
 
 
 def run(evidence: Evidence) -> Section:
-    """Audit the data; see `pipeline.assess.audit`.
+    """Judge the audit of the data; see `pipeline.assess.audit`.
 
     Raises:
         UserError: a table of an earlier stage is missing or not readable.
     """
-    return section(facts(evidence))
-
-
-def section(data: DataFacts) -> Section:
-    """The section of facts that were gathered already."""
+    data = evidence.facts
     return Section(
         lead=(
             "A detector that has met the test footage before looks better than it is. Here is what "

@@ -13,7 +13,6 @@ from pipeline.assess import wording
 from pipeline.assess.evidence import (
     Cell,
     Csv,
-    Folders,
     State,
     Table,
     Verdict,
@@ -21,6 +20,7 @@ from pipeline.assess.evidence import (
     measured,
     text,
 )
+from pipeline.assess.settings import Folders
 from pipeline.assess.statistics.measured import Measured
 from pipeline.errors import UserError
 from pipeline.numbers.intervals import Interval

@@ -130,7 +130,7 @@ def test_the_distance_is_that_of_the_split(tmp_path: Path) -> None:
     (evidence.folders.splits / "audit.json").write_text(
         json.dumps({"max_distance": 56, "max_single_distance": 40})
     )
-    assert red(evidence) == {"near_copies"}
+    assert red(replace(evidence)) == {"near_copies"}
 
 
 def test_among_very_many_a_sample_is_compared_and_says_what_it_leaves_open(

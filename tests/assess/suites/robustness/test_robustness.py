@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline.assess import altered_clips
-from pipeline.assess.evidence import Evidence, Figure, Folders, Section, Table
+from pipeline.assess.evidence import Evidence, Figure, Section, Table
 from pipeline.assess.judged_sets import JudgedSet
+from pipeline.assess.settings import Folders
 from pipeline.assess.suites.robustness import edits, robustness
 from pipeline.detect import scores
 from pipeline.errors import UserError

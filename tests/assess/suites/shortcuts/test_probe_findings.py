@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.assess.evidence import Folders
+from pipeline.assess.settings import Folders
 from pipeline.assess.suites.shortcuts import probe_findings
 from pipeline.design import probes
 from pipeline.errors import UserError

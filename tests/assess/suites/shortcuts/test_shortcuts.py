@@ -101,7 +101,7 @@ def test_few_recordings_are_grey() -> None:
     sources = (Source("a", "real", 2, 0), Source("b", "game", 0, 2))
     verdicts = shortcuts.run(toy.evidence(sources)).verdicts
     assert {verdict.state for verdict in verdicts} == {"grey"}
-    assert len(verdicts) == 13
+    assert len(verdicts) == 21
 
 
 def test_clips_without_labels_are_grey() -> None:

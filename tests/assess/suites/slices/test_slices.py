@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.assess.evidence import Figure, Folders
+from pipeline.assess.evidence import Figure
+from pipeline.assess.settings import Folders
 from pipeline.assess.suites.slices import metadata_slices, pixels, slices
 from pipeline.detect import scores
 from pipeline.store import manifest
