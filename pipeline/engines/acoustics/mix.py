@@ -30,6 +30,7 @@ _THRESHOLD_DB, _FULL_DB = 88.0, 112.0
 _MUSIC_DBFS, _DUCK_DBFS = -27.0, -26.0
 _LAYERS_DBFS = -6.0
 _MUSIC_SHARE = 0.15
+_TOP_HZ = 2_500.0, 18_000.0
 
 
 def mix(
@@ -55,8 +56,10 @@ def mix(
         music = bed(rng, len(wave) / RATE_HZ, film.tempo_bpm)[: len(wave)]
         wave = wave + 10 ** ((_MUSIC_DBFS + film.music_db) / 20) * ducked(music, wave)
     glue = compress(wave, 10 ** (-18 / 20), 2.0, 0.01, 0.25)
-    sections = signal.butter(2, 30, "highpass", fs=RATE_HZ, output="sos")
-    return limit(np.asarray(signal.sosfilt(sections, glue)), 10 ** (film.peak_dbfs / 20))
+    low, high = film.band_hz
+    for order, edge, kind in ((2, low, "highpass"), (1, high, "lowpass")):
+        glue = signal.sosfilt(signal.butter(order, edge, kind, fs=RATE_HZ, output="sos"), glue)
+    return limit(np.asarray(glue), 10 ** (film.peak_dbfs / 20))
 
 
 def draw(rng: np.random.Generator, family: Literal["film", "game"]) -> FilmMix:
@@ -69,6 +72,8 @@ def draw(rng: np.random.Generator, family: Literal["film", "game"]) -> FilmMix:
         tempo_bpm=rng.uniform(60, 150),
         peak_dbfs=rng.uniform(-3, -0.3),
         gain_db=rng.uniform(-2, 24),
+        # As wide as the bands of microphones are, or the band would tell a mix from a camera.
+        band_hz=(rng.uniform(40, 180), float(np.exp(rng.uniform(*np.log(_TOP_HZ))))),
     )
 
 
