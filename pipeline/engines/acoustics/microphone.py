@@ -61,7 +61,7 @@ def draw(rng: np.random.Generator, family: Family) -> Microphone:
             target_dbfs=rng.uniform(-22, -14),
             most_db=rng.uniform(20, 38),
             attack_s=float(np.exp(rng.uniform(np.log(0.5e-3), np.log(15e-3)))),
-            release_s=float(np.exp(rng.uniform(np.log(0.5), np.log(1.5)))),
+            release_s=float(np.exp(rng.uniform(np.log(0.25), np.log(1.5)))),
         )
     return Microphone(
         overload_db=rng.uniform(*overload.get(family, (122, 138))),

@@ -30,6 +30,7 @@ _THRESHOLD_DB, _FULL_DB = 88.0, 112.0
 _MUSIC_DBFS, _DUCK_DBFS = -27.0, -26.0
 _LAYERS_DBFS = -6.0
 _MUSIC_SHARE = 0.15
+_TOP_HZ = 2_500.0, 18_000.0
 
 
 def mix(
@@ -55,20 +56,25 @@ def mix(
         music = bed(rng, len(wave) / RATE_HZ, film.tempo_bpm)[: len(wave)]
         wave = wave + 10 ** ((_MUSIC_DBFS + film.music_db) / 20) * ducked(music, wave)
     glue = compress(wave, 10 ** (-18 / 20), 2.0, 0.01, 0.25)
-    sections = signal.butter(2, 30, "highpass", fs=RATE_HZ, output="sos")
-    return limit(np.asarray(signal.sosfilt(sections, glue)), 10 ** (film.peak_dbfs / 20))
+    low, high = film.band_hz
+    below = signal.butter(2, low, "highpass", fs=RATE_HZ, output="sos")
+    above = signal.butter(1, high, "lowpass", fs=RATE_HZ, output="sos")
+    banded = np.asarray(signal.sosfilt(np.concatenate([below, above]), glue))
+    return limit(banded, 10 ** (film.peak_dbfs / 20))
 
 
 def draw(rng: np.random.Generator, family: Literal["film", "game"]) -> FilmMix:
     """A mix of a family: films lay more under a discharge, and games leave more of the levels."""
     film = family == "film"
     return FilmMix(
-        layers=bool(rng.random() < (0.7 if film else 0.3)),
+        layers=bool(rng.random() < (0.6 if film else 0.25)),
         ratio=rng.uniform(4, 12) if film else rng.uniform(2, 6),
         music_db=rng.uniform(-12, 4) if rng.random() < _MUSIC_SHARE else None,
         tempo_bpm=rng.uniform(60, 150),
         peak_dbfs=rng.uniform(-3, -0.3),
         gain_db=rng.uniform(-2, 24),
+        # As wide as the bands of microphones are, or the band would tell a mix from a camera.
+        band_hz=(rng.uniform(40, 180), float(np.exp(rng.uniform(*np.log(_TOP_HZ))))),
     )
 
 
@@ -93,7 +99,7 @@ def layers(rng: np.random.Generator) -> Vector:
     body = shaped_noise(rng, len(since), band(150, 1800)) * np.exp(-since / 0.06)
     tail = shaped_noise(rng, len(since), band(120, 3000)) * np.exp(-since / rng.uniform(0.2, 0.45))
     starts = np.clip(since / 3e-4, 0, 1)
-    weights = rng.uniform(0.6, 1.0, 4) * np.array([0.8, 0.45, 0.45, 0.12])
+    weights = rng.uniform([0.15, 0.3, 0.3, 0.07], [0.8, 0.45, 0.45, 0.12])
     parts = (thump, crack / rms(crack) * 0.2, body / rms(body) * 0.2, tail / rms(tail) * 0.2)
     driven = np.tanh(1.8 * sum(w * part for w, part in zip(weights, parts, strict=True)))
     return normalised(np.asarray(driven * starts), 1.0)

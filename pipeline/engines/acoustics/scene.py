@@ -113,6 +113,8 @@ class FilmMix:
     """Ceiling of the limiter."""
     gain_db: float = 0.0
     """Of everything before it is compressed, 0 to 40: mixes leave little between quiet and loud."""
+    band_hz: tuple[float, float] = (30.0, 20_000.0)
+    """What is left of it by equalisers, old copies and small loudspeakers."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ _MOUTH_M = 1.55
 _RUN_M_S = 1.8
 _LOWEST_M = 0.1
 _BUFFER_SHARE = 0.04
+_BEFORE_DISCHARGE_S = 0.1
 _STANDING: tuple[Family, ...] = ("fixed", "fixed", "camcorder", "phone")
 
 
@@ -93,13 +94,21 @@ def sound_scene(script: Script, listener: Listener, duration_s: float) -> SoundS
         duration_s=duration_s,
         seed=(script.seed, script.index, zlib.crc32(script.engine.encode())),
         events=(*own, *around.events),
-        capture=listener.capture,
+        capture=_hearing(listener.capture, script),
         room=around.room,
         air=around.air,
         ambience=around.walked(listener.steps_s, script.movement.speed > _RUN_M_S),
         height_m=max(_LOWEST_M, float(place[2])),
         level_db=listener.level_db,
     )
+
+
+def _hearing(capture: Microphone | FilmMix, script: Script) -> Microphone | FilmMix:
+    """A capture that has sound from before the first discharge on, whose label says it is heard."""
+    if isinstance(capture, FilmMix) or not script.discharges_s:
+        return capture
+    most_s = max(0.0, script.discharges_s[0] - _BEFORE_DISCHARGE_S)
+    return replace(capture, buffer_s=min(capture.buffer_s, most_s))
 
 
 def room_of(plan: Plan) -> str:

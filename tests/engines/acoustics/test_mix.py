@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.engines.acoustics.mix import ducked, layers, mix
+from pipeline.engines.acoustics.mix import draw, ducked, layers, mix
 from pipeline.engines.acoustics.music import bed
 from pipeline.engines.acoustics.scene import FilmMix
 from pipeline.engines.acoustics.signals import RATE_HZ, pascal, rms
@@ -29,6 +29,42 @@ def test_layers_lie_where_a_discharge_is_heard() -> None:
     one = layers(np.random.default_rng(0))
     power = np.abs(np.fft.rfft(one, RATE_HZ * 2)) ** 2
     assert power[:300].sum() > 0.3 * power.sum()
+
+
+def test_gain_raises_what_is_quiet_and_leaves_a_bang_below_the_ceiling() -> None:
+    rng = np.random.default_rng(0)
+    pressure = pascal(50) * rng.standard_normal(2 * RATE_HZ)
+    pressure[RATE_HZ : RATE_HZ + 48] += pascal(150)
+    plain, raised = (
+        mix(SEED, FilmMix(layers=False, gain_db=gain_db), pressure, []) for gain_db in (0.0, 20.0)
+    )
+    before = slice(0, RATE_HZ // 2)
+    assert 20 * np.log10(rms(raised[before]) / rms(plain[before])) == pytest.approx(20, abs=0.5)
+    assert np.abs(raised).max() <= 10 ** (-1 / 20)
+
+
+def test_a_band_takes_what_is_below_and_above_it() -> None:
+    noise = pascal(60) * np.random.default_rng(0).standard_normal(RATE_HZ)
+    wide, narrow = (
+        np.abs(np.fft.rfft(mix(SEED, FilmMix(layers=False, band_hz=band_hz), noise, [])))
+        for band_hz in ((30.0, 20_000.0), (180.0, 3000.0))
+    )
+    shares = [rms(narrow[low:high]) / rms(wide[low:high]) for low, high in ((40, 60), (400, 1000))]
+    top = rms(narrow[9000:12000]) / rms(wide[9000:12000])
+    assert shares[0] < 0.15
+    assert shares[1] > 0.9
+    assert top < 0.4
+
+
+def test_games_lay_less_under_a_discharge_than_films() -> None:
+    drawn = {
+        family: [draw(np.random.default_rng(k), family) for k in range(200)]
+        for family in ("film", "game")
+    }
+    layered = {family: np.mean([one.layers for one in some]) for family, some in drawn.items()}
+    assert layered["film"] > layered["game"] + 0.2
+    music = [np.mean([one.music_db is not None for one in some]) for some in drawn.values()]
+    assert music == pytest.approx([0.15, 0.15], abs=0.07)
 
 
 def test_music_gives_way_and_comes_back() -> None:

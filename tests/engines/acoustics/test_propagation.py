@@ -116,3 +116,19 @@ def test_a_room_grows_for_what_is_said_to_be_in_it() -> None:
     assert np.all(listener < size)
     assert np.all(source < size)
     assert listener[2] == 1.4
+
+
+@pytest.mark.parametrize("name", list(ROOMS))
+def test_a_varied_room_is_another_of_its_kind(name: str) -> None:
+    room = ROOMS[name]
+    some = [room.varied(np.random.default_rng(k)) for k in range(20)]
+    assert len({one.rt60_s for one in some}) == 20
+    for one in some:
+        assert one.name == name
+        assert 0.75 < one.rt60_s / room.rt60_s < 1.3
+        assert (one.size_m is None) == (room.size_m is None)
+        assert len(one.facades) == len(room.facades)
+        assert all(0 < facade.reflection <= 0.9 for facade in one.facades)
+        assert 0 <= one.ground <= 0.95
+        if one.size_m is not None and room.size_m is not None:
+            assert all(0.7 < a / b < 1.4 for a, b in zip(one.size_m, room.size_m, strict=True))

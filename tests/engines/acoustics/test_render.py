@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.engines.acoustics.ambience import draw
-from pipeline.engines.acoustics.render import arrivals, pressure, render
+from pipeline.engines.acoustics.render import arrivals, capture, pressure, render
 from pipeline.engines.acoustics.room import ROOMS, Room
 from pipeline.engines.acoustics.scene import (
     Ambience,
@@ -146,3 +146,10 @@ def test_a_place_is_drawn_that_fits_its_room() -> None:
     assert np.mean([one.hush_db for one in drawn["street"]]) > 8 + np.mean(
         [one.hush_db for one in drawn["hall"]]
     )
+
+
+def test_a_file_is_turned_up_or_down_and_cut_off_at_full_scale() -> None:
+    plain, down, up = (capture(scene(level_db=gain_db)) for gain_db in (0.0, -6.0, 60.0))
+    assert np.allclose(down, 10 ** (-6 / 20) * plain)
+    assert np.abs(up).max() == 1.0
+    assert (np.abs(up) == 1.0).sum() > (np.abs(plain) == 1.0).sum()

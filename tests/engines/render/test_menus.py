@@ -39,6 +39,10 @@ def test_the_world_waits_while_a_game_is_paused_and_then_goes_on(menus, start_s)
     assert menu.world_time(opened) == menu.world_time(closed - 0.01) == pytest.approx(opened)
     assert menu.world_time(closed + 0.5) == pytest.approx(opened + 0.5)
     assert replace(menu, pauses=False).world_time(1.7) == 1.7
+    for world_s in (0.5, 1.4, 2.0):
+        assert menu.world_time(menu.recorded_time(world_s)) == pytest.approx(world_s)
+    assert menu.recorded_time(opened + 0.2) == pytest.approx(closed + 0.2)
+    assert replace(menu, pauses=False).recorded_time(1.7) == 1.7
 
 
 def test_the_selection_moves(menus):

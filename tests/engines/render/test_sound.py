@@ -17,6 +17,8 @@ from pipeline.engines.acoustics.signals import RATE_HZ
 from pipeline.engines.acoustics.sources import BLANK, DISCHARGE, KINDS
 from pipeline.engines.render.incidents.draw import draw_incident
 from pipeline.engines.render.incidents.incident import Incident, Noise, Setting
+from pipeline.engines.render.people.actors import Actor, Role
+from pipeline.engines.render.people.gait import RUN_CYCLE_M, WALK_CYCLE_M
 from pipeline.engines.render.script import Script
 from pipeline.engines.render.sound import Listener, camera_microphone, sound_scene
 from pipeline.engines.render.takes import Appearance
@@ -171,6 +173,27 @@ def test_who_carries_the_microphone_is_heard_walking() -> None:
                 assert steps == ()
             elif movement.stop_s is None and take.viewpoint != "fixed":
                 assert LONG_S <= len(steps) <= 4 * LONG_S
+
+
+def test_a_buffer_without_sound_swallows_no_discharge() -> None:
+    buffered = standing(capture=Microphone(buffer_s=1.9))
+    heard = sound_scene(script(4), buffered, LONG_S).capture
+    assert isinstance(heard, Microphone)
+    assert heard.buffer_s == pytest.approx(max(0.0, script(4).discharges_s[0] - 0.1))
+    quiet = sound_scene(script(QUIET[0]), buffered, LONG_S).capture
+    assert quiet == buffered.capture
+
+
+def test_people_who_walk_strike_the_ground_twice_in_a_cycle() -> None:
+    world = script(4).world
+    for activity, speed, metres in (("walk", 1.2, WALK_CYCLE_M), ("run", 3.0, RUN_CYCLE_M)):
+        role = Role(activity, (0.0, 2.0), 0.0, speed=speed)
+        steps = Actor(np.random.default_rng(2), role, world).steps_s(10.0)
+        assert len(steps) == pytest.approx(10 * 2 * speed / metres, rel=0.1)
+        assert np.ptp(np.diff(steps)) < 1e-9
+        assert 0 <= steps[0] < steps[1] - steps[0] + 1e-9
+    stands = Actor(np.random.default_rng(2), Role("idle", (0.0, 2.0), 0.0), world)
+    assert stands.steps_s(10.0) == ()
 
 
 def test_microphones_follow_from_what_carries_the_camera() -> None:
