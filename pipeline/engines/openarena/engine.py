@@ -58,7 +58,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
         reason = problem(frames)
         if reason == "":
             fire = timeline.fire[start : start + num_frames]
-            stored = damage.suffer(display.show(frames, rng), rng.spawn(1)[0])
+            stored = damage.suffer(display.show(frames, rng), form.fps, rng.spawn(1)[0])
             return [_take(index, form, scene, stored, fire)]
     raise UnusableDraw(reason)
 

@@ -63,7 +63,7 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     return [
         Take(
             name=name,
-            frames=damage.suffer(frames, rng.spawn(1)[0]),
+            frames=damage.suffer(frames, form.fps, rng.spawn(1)[0]),
             format=form,
             origin="real",
             source=f"photograph-{source.name}",

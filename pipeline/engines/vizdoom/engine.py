@@ -44,7 +44,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
         reason = problem(telemetry, num_tics=int(scene.frame_tics[-1]) + 1)
         if reason is None:
             shown = display.show(_shrink(frames, form), rng)
-            stored = damage.suffer(shown, rng.spawn(1)[0])
+            stored = damage.suffer(shown, form.fps, rng.spawn(1)[0])
             return [_take(index, form, scene, stored, telemetry)]
     raise UnusableDraw(reason)
 
