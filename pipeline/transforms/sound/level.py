@@ -35,7 +35,7 @@ def _gain(samples: Samples, p: Mapping[str, Any]) -> Samples:
 def _draw_agc(rng: np.random.Generator, strength: float) -> Parameters:
     return {
         "most_db": amount(rng, strength, 6, 40),
-        "target_dbfs": uniform(rng, -24, -14),
+        "target_dbfs": amount(rng, strength, -34, -12),
         "attack_s": uniform(rng, 0.002, 0.03),
         "release_s": uniform(rng, 0.1, 0.8),
     }
