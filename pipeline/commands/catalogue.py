@@ -13,24 +13,29 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.assess import previews
-from pipeline.commands.testcard import testcard
+from pipeline.commands.testcard import sound_scene, spectrogram, testcard
 from pipeline.config import IngestApp
 from pipeline.store import manifest, video
 from pipeline.store.manifest import Clip
 from pipeline.store.shards import read_clip
+from pipeline.store.sound import Samples
 from pipeline.store.video import Frames
 from pipeline.transforms.base import Transform
-from pipeline.transforms.registry import FAMILIES, STRENGTHS, TRANSFORMS
+from pipeline.transforms.registry import FAMILIES, SOUND, STRENGTHS, TRANSFORMS
+from pipeline.transforms.sound.base import SoundTransform
 
 _NUM_CLIPS = 12
 # By which most transforms show most of what they can do.
 _SEED = 250
+_SOUND_S = 1.6
 _ABOUT = {
     "camera": "What lens, exposure and motion do: one draw a clip, smooth paths over its frames.",
     "sensor": "Noise, drawn anew for every frame.",
     "overlays": "What games, streams, recorders and publishers lay over a picture: drawn with the "
     "same chance over every origin, so that an overlay tells nothing.",
     "edits": "What people do to a video before they upload it again.",
+    "sound": "Sound from the microphone to the upload, as spectrograms of a drawn scene: a click, "
+    "a fading burst and a rising tone over quiet noise; 0 to 12 kHz upwards, 80 dB of level.",
 }
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -65,7 +70,7 @@ code { font-size: .75rem }
 <body>
 <h1>Transforms</h1>
 <p>{{ about }} Each picture: first, middle and last frame. The parameters under it, which the
-manifest records, make the same frames again.</p>
+manifest records, make the same frames or the same sound again.</p>
 <nav>
 {% for family in families %}<a href="#{{ family.name }}">{{ family.name }}</a>
 {% endfor %}
@@ -101,7 +106,8 @@ def run(cfg: IngestApp) -> None:
     """Write `catalogue.html`, one page without outside requests, and `catalogue.jpg`.
 
     The page shows every transform at three strengths, on clips of the first recordings of
-    `paths.clips`, grey and blurred, or else on a drawn scene. The picture shows a frame of each, on
+    `paths.clips`, grey and blurred, or else on a drawn scene; those of sound as spectrograms of a
+    drawn one, since nobody's sound is shown. The picture shows a frame of each, on
     the scene always.
 
     Raises:
@@ -131,18 +137,25 @@ def _first_clips(folder: Path) -> list[Frames]:
 
 
 def _transformed(transform: Transform, strength: float, frames: Frames) -> tuple[str, Frames]:
+    recorded = _recorded(transform, strength)
+    return recorded, transform.apply(frames, json.loads(recorded))
+
+
+def _recorded(transform: Transform | SoundTransform, strength: float) -> str:
     # One seed for all strengths, so that they differ in nothing else.
     rng = np.random.default_rng([_SEED, zlib.crc32(transform.name.encode())])
-    recorded = json.dumps(transform.draw(rng, strength), sort_keys=True)
-    return recorded, transform.apply(frames, json.loads(recorded))
+    return json.dumps(transform.draw(rng, strength), sort_keys=True)
 
 
 def _page(clips: list[Frames], mode: str) -> str:
     turns = itertools.cycle(clips)
-    families = [
+    families: list[dict[str, Any]] = [
         {"name": name, "about": _ABOUT[name], "rows": [_row(t, next(turns), mode) for t in family]}
         for name, family in FAMILIES.items()
     ]
+    scene = sound_scene(_SOUND_S)
+    rows = [_sound_row(transform, scene) for transform in SOUND]
+    families.append({"name": "sound", "about": _ABOUT["sound"], "rows": rows})
     about = "On a drawn scene." if mode == "clear" else "On clips, grey and blurred."
     template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(_PAGE)
     return template.render(families=families, about=about)
@@ -157,6 +170,22 @@ def _row(transform: Transform, frames: Frames, mode: str) -> dict[str, Any]:
         strip = previews.strip(rimmed, mode)
         cells.append(
             {"strength": strength, "value": value, "parameters": parameters, "strip": strip}
+        )
+    return {"name": transform.name, "cells": cells}
+
+
+def _sound_row(transform: SoundTransform, samples: Samples) -> dict[str, Any]:
+    cells = []
+    for strength, value in STRENGTHS.items():
+        recorded = _recorded(transform, value)
+        image = spectrogram(transform.apply(samples, json.loads(recorded)))
+        cells.append(
+            {
+                "strength": strength,
+                "value": value,
+                "parameters": recorded,
+                "strip": previews.data_uri(image),
+            }
         )
     return {"name": transform.name, "cells": cells}
 

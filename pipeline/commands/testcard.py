@@ -1,4 +1,4 @@
-"""A small moving scene to try transforms on where there is no footage."""
+"""A small moving scene, and a small sound, to try transforms on where there is no footage."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 from PIL import Image, ImageDraw
 
+from pipeline.store.sound import SOUND_HZ, Samples
 from pipeline.store.video import Frames
 
 _SUPERSAMPLING = 4
@@ -110,3 +111,27 @@ def _walker(draw: ImageDraw.ImageDraw, n: int, x: float, moment: float) -> None:
     head = ((x - 0.032) * n, (neck - 0.085) * n, (x + 0.032) * n, (neck - 0.01) * n)
     draw.ellipse(head, (215, 165, 125))
     draw.chord(head, 180, 360, (70, 45, 30))
+
+
+def sound_scene(duration_s: float) -> Samples:
+    """Quiet noise, a click, a burst that fades, and a tone that rises: int16 (n,) at `SOUND_HZ`."""
+    rng = np.random.default_rng(0)
+    at_s = np.arange(round(duration_s * SOUND_HZ)) / SOUND_HZ
+    since_s = at_s - 0.45 * duration_s
+    burst = np.where(since_s < 0, 0.0, np.exp(-np.maximum(since_s, 0) / 0.08))
+    wave = 0.004 * rng.standard_normal(at_s.size) + 0.3 * burst * rng.standard_normal(at_s.size)
+    wave += 0.05 * np.sin(2 * np.pi * (400 + 900 * at_s / duration_s) * at_s)
+    click = round(0.2 * duration_s * SOUND_HZ)
+    wave[click : click + 24] += 0.6
+    return np.clip(np.rint(wave * 32767), -32768, 32767).astype(np.int16)
+
+
+def spectrogram(samples: Samples) -> Image.Image:
+    """The spectrum over time of int16 (n,): 0 to 12 kHz upwards, 80 dB from black to white."""
+    window, hop = 512, 64
+    wave = samples.astype(np.float64) / 32768
+    frames = np.lib.stride_tricks.sliding_window_view(wave, window)[::hop] * np.hanning(window)
+    level_db = 20 * np.log10(np.abs(np.fft.rfft(frames)).T[::-1] / (window / 4) + 1e-9)
+    grey = np.clip((level_db + 80) / 80, 0, 1)
+    image = Image.fromarray(np.rint(255 * grey).astype(np.uint8))
+    return image.resize((390, 130), Image.Resampling.LANCZOS)

@@ -166,6 +166,7 @@ class AugmentConfig:
     sensor: FamilyDraws = MISSING
     overlays: FamilyDraws = MISSING
     edits: FamilyDraws = MISSING
+    sound: FamilyDraws = MISSING
     test_variants: bool = MISSING
     """Edit the test clips too, the same in every run, to measure robustness by."""
     shard_clips: int = between(1)

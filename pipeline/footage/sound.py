@@ -14,9 +14,8 @@ from pipeline.footage.foreign.refusals import DecodeError, Limits
 from pipeline.footage.foreign.sound import Heard, Sound
 from pipeline.footage.stretches import Stretch, append, overlaid
 from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, PRESENT, QUIET, SILENT
-from pipeline.store.sound import SOUND_HZ, Samples, encode
+from pipeline.store.sound import QUIET_RMS, SOUND_HZ, Samples, encode
 
-_QUIET_RMS = 10 ** (-70 / 20)
 _FULL_SCALE = 32768.0
 _MISSING_SAMPLES = SOUND_HZ // 50
 
@@ -147,6 +146,6 @@ def _clip_sound(
         presence = INCOMPLETE
     elif not samples.any():
         presence = SILENT
-    elif np.sqrt(np.mean(np.square(values))) < _QUIET_RMS:
+    elif np.sqrt(np.mean(np.square(values))) < QUIET_RMS:
         presence = QUIET
     return ClipSound(samples.astype(np.int16), presence)

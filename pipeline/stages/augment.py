@@ -15,19 +15,22 @@ import numpy as np
 
 from pipeline.config import AugmentApp, AugmentConfig, ClipFormat
 from pipeline.errors import UserError
-from pipeline.store import manifest, video, workdir
+from pipeline.store import manifest, sound, video, workdir
 from pipeline.store.kept import Kept, Piece, made_by, name_of
 from pipeline.store.manifest import Clip
 from pipeline.store.reuse import Pieces
-from pipeline.store.shards import ShardWriter, read_clip
+from pipeline.store.shards import Extent, ShardWriter, read_clip, read_flac
 from pipeline.transforms import registry
 from pipeline.transforms.base import FPS, Transform
+from pipeline.transforms.sound.base import SoundTransform
 
 log = logging.getLogger(__name__)
 
 _CODE = (
     "stages/augment.py",
     "transforms",
+    "engines/acoustics",
+    "store/sound.py",
     "store/video.py",
 )
 _LIBRARIES = (
@@ -38,6 +41,7 @@ _LIBRARIES = (
     "numpy",
     "opencv-python-headless",
     "pillow",
+    "scipy",
 )
 _VARIANTS_PER_BLOCK = 64
 
@@ -62,6 +66,12 @@ class Variant:
     mp4: bytes
     pixels_sha256: str
     parameters: dict[str, Any]
+    flac: bytes | None
+    """None where every sample is zero."""
+    presence: str
+    """What there is of its sound, one of `manifest.PRESENCES`."""
+    heard: bool | None
+    """As `Clip.heard`; None too where a transform may have hidden a discharge."""
 
 
 def draw(clip_id: str, number: int, cfg: AugmentConfig) -> dict[str, Any]:
@@ -85,7 +95,18 @@ def draw(clip_id: str, number: int, cfg: AugmentConfig) -> dict[str, Any]:
             for number in sorted(rng.permutation(len(family))[:many].tolist()):
                 strength = round(float(rng.uniform(0, draws[name].max_strength)), 4)
                 steps.append(_step(family[number], rng, strength))
-    return {"seed": seed, "steps": steps}
+    # A generator of their own, so that pictures are the same whatever is done to the sound.
+    return {"seed": seed, "steps": steps + _sound_steps(np.random.default_rng([*seed, 1]), cfg)}
+
+
+def _sound_steps(rng: np.random.Generator, cfg: AugmentConfig) -> list[dict[str, Any]]:
+    if rng.random() >= cfg.sound.p:
+        return []
+    many = int(rng.integers(1, min(cfg.sound.most, len(registry.SOUND)) + 1))
+    return [
+        _step(registry.SOUND[number], rng, round(float(rng.uniform(0, cfg.sound.max_strength)), 4))
+        for number in sorted(rng.permutation(len(registry.SOUND))[:many].tolist())
+    ]
 
 
 def draw_test(clip_id: str, edit: str, strength: str) -> dict[str, Any]:
@@ -113,7 +134,9 @@ def test_edit(clip_id: str) -> str:
     )
 
 
-def _step(transform: Transform, rng: np.random.Generator, strength: float) -> dict[str, Any]:
+def _step(
+    transform: Transform | SoundTransform, rng: np.random.Generator, strength: float
+) -> dict[str, Any]:
     return {
         "transform": transform.name,
         "strength": strength,
@@ -129,20 +152,46 @@ def drawn(task: Task) -> dict[str, Any]:
 
 
 def make_variant(task: Task) -> Variant:
-    """Decode a clip, transform it, encode it canonically."""
+    """Decode the pictures and the sound of a clip, transform them, encode them canonically."""
     parameters = drawn(task)
     frames = video.decode(read_clip(task.clips_folder, task.clip))
     frames = registry.apply(frames, parameters["steps"])
     clip = task.format
     mp4 = video.encode(frames, clip.fps, crf=clip.crf, keyint=clip.num_frames)
-    return Variant(mp4, hashlib.sha256(frames.tobytes()).hexdigest(), parameters)
+    digest = hashlib.sha256(frames.tobytes()).hexdigest()
+    return Variant(mp4, digest, parameters, *_varied_sound(task, parameters["steps"]))
+
+
+def _varied_sound(task: Task, steps: list[dict[str, Any]]) -> tuple[bytes | None, str, bool | None]:
+    """The sound of a variant, what there is of it, and whether a discharge can be heard."""
+    clip = task.clip
+    samples = sound.read_sound(task.clips_folder, clip)
+    if samples is None:
+        return None, clip.sound, clip.heard
+    varied = registry.apply_to_sound(samples, steps)
+    told = sound.told_by_level(varied)
+    if told == manifest.SILENT:
+        return None, told, None
+    is_level_all = clip.sound in (manifest.PRESENT, manifest.QUIET)
+    hides = any(
+        registry.SOUND_TRANSFORMS[step["transform"]].hides
+        for step in steps
+        if step["transform"] in registry.SOUND_TRANSFORMS
+    )
+    heard = None if clip.heard and hides else clip.heard
+    return sound.encode(varied), told if is_level_all else clip.sound, heard
 
 
 def make_piece(task: Task) -> Piece:
     """Make a variant, as a piece to keep."""
     variant = make_variant(task)
-    told = {"pixels_sha256": variant.pixels_sha256, "parameters": variant.parameters}
-    return Piece(told, [variant.mp4])
+    told = {
+        "pixels_sha256": variant.pixels_sha256,
+        "parameters": variant.parameters,
+        "presence": variant.presence,
+        "heard": variant.heard,
+    }
+    return Piece(told, [variant.mp4, variant.flac or b""])
 
 
 def run(cfg: AugmentApp) -> None:
@@ -183,10 +232,12 @@ def _names(tasks: Iterator[Task]) -> list[str]:
     names = []
     last: tuple[str, str] | None = None
     for task in tasks:
-        if last is None or last[0] != task.clip.clip_id:
-            mp4 = read_clip(task.clips_folder, task.clip)
-            last = task.clip.clip_id, hashlib.sha256(mp4).hexdigest()
-        made_of = [last[1], drawn(task), asdict(task.format)]
+        clip = task.clip
+        if last is None or last[0] != clip.clip_id:
+            digest = hashlib.sha256(read_clip(task.clips_folder, clip))
+            digest.update(read_flac(task.clips_folder, clip) if clip.sound_size else b"")
+            last = clip.clip_id, digest.hexdigest()
+        made_of = [last[1], clip.sound, clip.heard, drawn(task), asdict(task.format)]
         names.append(name_of(task.clip.file_sha256, code, made_of))
     return names
 
@@ -223,7 +274,9 @@ def _assemble(variants: Iterator[tuple[Task, Piece]], fresh: Path, cfg: AugmentA
 
 def _store(task: Task, piece: Piece, tar: ShardWriter) -> Clip:
     variant_id = f"{task.clip.clip_id}-{task.name}"
-    extent = tar.add(variant_id, piece.blobs[0])
+    mp4, flac = piece.blobs
+    extent = tar.add(variant_id, mp4)
+    heard = tar.add_sound(variant_id, flac) if flac else Extent(extent.shard, 0, 0)
     return replace(
         task.clip,
         clip_id=variant_id,
@@ -232,9 +285,9 @@ def _store(task: Task, piece: Piece, tar: ShardWriter) -> Clip:
         shard=extent.shard,
         offset=extent.offset,
         size=extent.size,
-        # Edits are of pictures alone: a sound that they leave would no longer be in step.
-        sound=manifest.ABSENT,
-        sound_offset=0,
-        sound_size=0,
+        sound=piece.header["presence"],
+        sound_offset=heard.offset,
+        sound_size=heard.size,
+        heard=piece.header["heard"],
         variant=json.dumps(piece.header["parameters"], sort_keys=True),
     )

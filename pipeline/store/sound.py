@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.store import shards
-from pipeline.store.manifest import Clip
+from pipeline.store.manifest import PRESENT, QUIET, SILENT, Clip
 
 SOUND_HZ = 24_000
 """Samples a second."""
+
+QUIET_RMS = 10 ** (-70 / 20)
+"""Of full scale; what is below it tells next to nothing."""
 
 Samples = NDArray[np.int16]
 _SAMPLES_A_FRAME = 4096
@@ -60,6 +63,14 @@ def decode(data: bytes) -> Samples:
     with av.open(io.BytesIO(data), "r") as container:
         frames = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
     return np.concatenate(frames).astype(np.int16, copy=False)
+
+
+def told_by_level(samples: Samples) -> str:
+    """One of `manifest.PRESENCES` that the level of int16 (n,) tells: silent, quiet or present."""
+    if not samples.any():
+        return SILENT
+    mean_square = float(np.mean(np.square(samples.astype(np.float64))))
+    return QUIET if mean_square < (QUIET_RMS * 2**15) ** 2 else PRESENT
 
 
 def read_sound(folder: Path, clip: Clip) -> Samples | None:

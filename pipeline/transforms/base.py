@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.store.sound import Samples
 from pipeline.store.video import Frames
 
 Parameters = dict[str, Any]
@@ -31,11 +32,14 @@ class Transform:
             origin or a class.
         apply: from uint8 (T, H, W, 3) RGB and drawn parameters to frames of the same shape; the
             same parameters give the same bytes always.
+        follow: how the sound of the clip follows, from int16 (n,) at `SOUND_HZ` and the parameters
+            to as many samples; None for a transform that leaves it as it is.
     """
 
     name: str
     draw: Callable[[np.random.Generator, float], Parameters]
     apply: Callable[[Frames, Mapping[str, Any]], Frames]
+    follow: Callable[[Samples, Mapping[str, Any]], Samples] | None = None
 
 
 def amount(rng: np.random.Generator, strength: float, low: float, high: float) -> float:

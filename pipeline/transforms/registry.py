@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.store.sound import Samples
 from pipeline.store.video import Frames
 from pipeline.transforms import camera, sensor
 from pipeline.transforms.base import Transform
 from pipeline.transforms.edits import codec, filters, geometry, graphics, screen, timing
 from pipeline.transforms.overlays import hud, publisher, recorder, stream
+from pipeline.transforms.sound import band, covering, level, place
+from pipeline.transforms.sound import timing as sound_timing
+from pipeline.transforms.sound.base import SoundTransform
 
 STRENGTHS = {"mild": 0.2, "medium": 0.55, "severe": 1.0}
 
@@ -31,15 +35,26 @@ FAMILIES: dict[str, tuple[Transform, ...]] = {
         *codec.TRANSFORMS,
     ),
 }
-"""All transforms in the order in which the world applies them: film, overlay, edit, upload."""
+"""Transforms of pictures in the order in which the world applies them: film, overlay, edit."""
 
 TRANSFORMS: dict[str, Transform] = {
     transform.name: transform for family in FAMILIES.values() for transform in family
 }
 
+SOUND: tuple[SoundTransform, ...] = (
+    *place.TRANSFORMS,
+    *level.TRANSFORMS,
+    *covering.TRANSFORMS,
+    *sound_timing.TRANSFORMS,
+    *band.TRANSFORMS,
+)
+"""Transforms of sound in the order in which the world applies them."""
 
-def apply(frames: Frames, steps: list[Mapping[str, Any]]) -> Frames:
-    """Apply recorded steps in their order.
+SOUND_TRANSFORMS: dict[str, SoundTransform] = {transform.name: transform for transform in SOUND}
+
+
+def apply(frames: Frames, steps: Sequence[Mapping[str, Any]]) -> Frames:
+    """Apply recorded steps in their order to the pictures of a clip; those of sound do nothing.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB.
@@ -49,5 +64,25 @@ def apply(frames: Frames, steps: list[Mapping[str, Any]]) -> Frames:
         uint8 (T, H, W, 3) RGB.
     """
     for step in steps:
-        frames = TRANSFORMS[step["transform"]].apply(frames, step["parameters"])
+        if step["transform"] not in SOUND_TRANSFORMS:
+            frames = TRANSFORMS[step["transform"]].apply(frames, step["parameters"])
     return frames
+
+
+def apply_to_sound(samples: Samples, steps: Sequence[Mapping[str, Any]]) -> Samples:
+    """Apply recorded steps in their order to the sound of a clip.
+
+    Args:
+        samples: int16 (n,) at `SOUND_HZ`, as long as the clip.
+        steps: as `apply` has them; of those of pictures only some change the sound.
+
+    Returns:
+        int16 (n,).
+    """
+    for step in steps:
+        name, parameters = step["transform"], step["parameters"]
+        if name in SOUND_TRANSFORMS:
+            samples = SOUND_TRANSFORMS[name].apply(samples, parameters)
+        elif (follow := TRANSFORMS[name].follow) is not None:
+            samples = follow(samples, parameters)
+    return samples

@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.commands import catalogue
 from pipeline.commands.testcard import testcard as moving_scene
 from pipeline.config import App
-from pipeline.transforms.registry import STRENGTHS, TRANSFORMS
+from pipeline.transforms.registry import SOUND_TRANSFORMS, STRENGTHS, TRANSFORMS
 from tests.stages.test_augment import write_clips
 
 
@@ -34,12 +34,16 @@ def test_one_page_shows_every_transform_at_three_strengths_with_its_parameters(
     catalogue.run(cfg)
     html, sheet = map(Path, capsys.readouterr().out.split())
     page = html.read_text()
-    assert len(pictures(page)) == 3 * len(TRANSFORMS)
-    assert all(picture.ndim == 3 for picture in pictures(page))
-    for name in TRANSFORMS:
+    names = [*TRANSFORMS, *SOUND_TRANSFORMS]
+    assert len(pictures(page)) == 3 * len(names)
+    kinds = [picture.ndim for picture in pictures(page)]
+    assert kinds == [3] * 3 * len(TRANSFORMS) + [2] * 3 * len(SOUND_TRANSFORMS)
+    spectrograms = pictures(page)[3 * len(TRANSFORMS) :]
+    assert len({picture.tobytes() for picture in spectrograms}) == len(spectrograms)
+    for name in names:
         assert f'<article id="{name}">' in page
     for strength in STRENGTHS:
-        assert page.count(f"<figcaption>{strength}") == len(TRANSFORMS)
+        assert page.count(f"<figcaption>{strength}") == len(names)
     assert "&#34;coefficient&#34;" in page
     assert not re.search(r"https?://|<script|<link", page)
     assert Image.open(sheet).format == "JPEG"

@@ -15,13 +15,13 @@ import pytest
 from pipeline.config import App, ClipFormat
 from pipeline.errors import UserError
 from pipeline.stages import augment
-from pipeline.store import manifest, shards, video
+from pipeline.store import manifest, shards, sound, video
 from pipeline.store.manifest import Clip
 from pipeline.transforms import registry
 from tests.conftest import moving_frames
 from tests.rows import clip_row
 
-SURE = [f"{family}.p=1" for family in registry.FAMILIES]
+SURE = [f"{family}.p=1" for family in (*registry.FAMILIES, "sound")]
 
 
 FORMAT = ClipFormat(num_frames=6, size=64, fps=15, crf=18)
@@ -156,6 +156,78 @@ def test_every_transform_is_drawn_equally_often_within_the_bounds(
     assert 0.42 < np.mean([bool(steps) for steps in edits]) < 0.58
     strengths = [step["strength"] for steps in edits for step in steps]
     assert 0 <= min(strengths) < 0.05 < 0.55 < max(strengths) <= 0.6
+
+
+ORIGINAL = np.random.default_rng(4).normal(0, 2000, 9600).astype(np.int16)
+
+
+def write_with_sound(folder: Path, presences: Sequence[str]) -> None:
+    """A train clip for each of these presences of sound, in which a discharge can be heard."""
+    write_clips(folder, ["train"] * len(presences))
+    parents, clips = manifest.read_manifest(folder / "splits"), []
+    with shards.ShardWriter(folder / "clips", 100) as tar:
+        for clip, presence in zip(parents, presences, strict=True):
+            mp4 = video.encode(moving_frames(3, FORMAT.num_frames, FORMAT.size), FORMAT.fps)
+            place = tar.add(clip.clip_id, mp4)
+            changed = replace(clip, offset=place.offset, size=place.size, sound=presence)
+            if presence in (manifest.PRESENT, manifest.INCOMPLETE):
+                heard = tar.add_sound(clip.clip_id, sound.encode(ORIGINAL))
+                extent = {"sound_offset": heard.offset, "sound_size": heard.size}
+                changed = replace(changed, **extent, heard=True)
+            clips.append(changed)
+    manifest.write_rows(folder / "splits" / manifest.MANIFEST, Clip, clips)
+
+
+def only(*names: str) -> list[str]:
+    off = [f"{family}.p=0" for family in (*registry.FAMILIES, "sound") if family not in names]
+    return ["variants_per_clip=3", *off, *(f"{name}.p=1" for name in names)]
+
+
+def test_variants_carry_the_sound_of_their_clip(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write_with_sound(tmp_path, ["present", "absent", "incomplete", "silent"])
+    augment.run(compose("augment", *only("camera", "overlays")))
+    parents, variants = parents_and_variants(tmp_path)
+    assert len(variants) == 12
+    for variant in variants:
+        parent = parents[variant.parent_id or ""]
+        assert (variant.sound, variant.heard) == (parent.sound, parent.heard)
+        samples = sound.read_sound(tmp_path / "augmented", variant)
+        assert (samples is None) == (parent.sound in ("absent", "silent"))
+        assert samples is None or np.array_equal(samples, ORIGINAL)
+
+
+def test_edits_of_sound_change_the_sound_alone_and_are_recorded(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write_with_sound(tmp_path, ["present"] * 6)
+    augment.run(compose("augment", *only("sound"), "sound.max_strength=1"))
+    _, variants = parents_and_variants(tmp_path)
+    assert len({variant.pixels_sha256 for variant in variants}) == 1
+    met = set()
+    for variant in variants:
+        steps = json.loads(variant.variant or "")["steps"]
+        met |= {step["transform"] for step in steps}
+        again = registry.apply_to_sound(ORIGINAL, steps)
+        samples = sound.read_sound(tmp_path / "augmented", variant)
+        assert np.array_equal(again, np.zeros_like(again) if samples is None else samples)
+        assert variant.sound == sound.told_by_level(again)
+        hides = any(registry.SOUND_TRANSFORMS[step["transform"]].hides for step in steps)
+        assert variant.heard == (None if hides or samples is None else True)
+    assert len(met) > 6
+
+
+def test_what_is_done_to_the_sound_leaves_the_pictures_as_they_were(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write_with_sound(tmp_path, ["present", "absent"])
+    found = []
+    for p in (0, 1):
+        augment.run(compose("augment", "variants_per_clip=4", f"sound.p={p}"))
+        _, variants = parents_and_variants(tmp_path)
+        found.append([(v.clip_id, v.pixels_sha256) for v in variants])
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("edit", [None, "hud"])

@@ -11,9 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
 
+from pipeline.store.sound import SOUND_HZ, Samples
 from pipeline.store.video import Frames
-from pipeline.transforms.base import Parameters, Transform, amount, pick, to_uint8, uniform
+from pipeline.transforms.base import FPS, Parameters, Transform, amount, pick, to_uint8, uniform
+
+_STEPS = 32
+"""Steps of a frame's time in which the pace of a ramp is summed."""
+_FINER = 4
 
 
 def _draw_speed(rng: np.random.Generator, strength: float) -> Parameters:
@@ -29,13 +36,28 @@ def _speed(frames: Frames, p: Mapping[str, Any]) -> Frames:
 
     A frame that passes over several averages them by the time it shows each, as editors blend.
     """
-    num_frames = len(frames)
-    fine = (np.arange(32 * num_frames) + 0.5) / (32 * num_frames)
+    edges = _passed(len(frames), p)[::_STEPS]
+    return _averaged(frames, edges[:-1], edges[1:])
+
+
+def _passed(num_frames: int, p: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Frames of the clip that a speed ramp has passed after each 1/32 of a frame's time."""
+    num_steps = _STEPS * num_frames
+    fine = (np.arange(num_steps) + 0.5) / num_steps
     dip = np.exp(-0.5 * ((fine - p["centre"]) / p["width"]) ** 2)
     pace = 1 - (1 - p["slowest"]) * dip
-    passed = np.concatenate([[0], np.cumsum(pace)]) / pace.sum() * num_frames
-    edges = passed[::32]
-    return _averaged(frames, edges[:-1], edges[1:])
+    return np.asarray(np.concatenate([[0], np.cumsum(pace)]) / pace.sum() * num_frames)
+
+
+def _speed_of_sound(samples: Samples, p: Mapping[str, Any]) -> Samples:
+    """The same ramp through the sound, as a tape does it: what is slower is lower."""
+    num_frames = max(1, round(len(samples) * FPS / SOUND_HZ))
+    passed = _passed(num_frames, p) * len(samples) / num_frames
+    steps = np.linspace(0, len(samples), len(passed))
+    places = np.interp(np.arange(len(samples)), steps, passed)
+    fine = signal.resample_poly(samples.astype(np.float64), _FINER, 1)
+    heard = np.interp(places * _FINER, np.arange(len(fine)), fine)
+    return np.clip(np.rint(heard), -32768, 32767).astype(np.int16)
 
 
 def _averaged(frames: Frames, starts: np.ndarray, ends: np.ndarray) -> Frames:
@@ -76,6 +98,6 @@ def _frame_rate(frames: Frames, p: Mapping[str, Any]) -> Frames:
 
 
 TRANSFORMS = (
-    Transform("speed", _draw_speed, _speed),
+    Transform("speed", _draw_speed, _speed, _speed_of_sound),
     Transform("frame_rate", _draw_frame_rate, _frame_rate),
 )

@@ -1,0 +1,1 @@
+"""What happens to the sound of a clip between a microphone and a viewer."""
