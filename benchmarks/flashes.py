@@ -6,8 +6,8 @@
 
 Makes scenes of its own: photographs before which a camera pans and shakes, dim and bright, with
 noise, passing lamps and cuts, in H.264 of low and high bit rates. Each is written at every rate,
-with a flash of one frame at a time drawn for it and without; a flash fills 1 to 6 % of the picture.
-What is shown then is compared between ways:
+with a flash of one frame in each clip, at a time drawn for it, and without; a flash fills 1 to 6 %
+of the picture. What is shown then is compared between ways:
 
 - on time: the frame on the screen at each time of the grid, and no other;
 - kept: as ingest does it;
@@ -24,11 +24,13 @@ video files, in which pictures that `kept` exchanges are counted.
 from __future__ import annotations
 
 import argparse
+import itertools
+import multiprocessing
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from unittest.mock import patch
@@ -60,7 +62,7 @@ RATES: dict[str, float | None] = {
 }
 """Frames a second of the files; None for frames of 1/60 to 1/20 s."""
 HEIGHT, WIDTH = 180, 320
-DURATION_S = 2.2
+DURATION_S, CLIP_S = 2.2, 16 / 15
 SUFFIXES = {".mp4", ".mkv", ".mov", ".avi", ".webm", ".ts"}
 Frames = Iterable[tuple[Picture, bool]]
 Way = Callable[[Frames], Iterator[Picture]]
@@ -97,7 +99,7 @@ def peak_hold(frames: Frames) -> Iterator[Picture]:
         stack = [one.frame.to_ndarray() for one in held]
         luma = np.stack([_luma(one) for one in held]).astype(np.int16)
         peak = luma.argmax(0)
-        second = np.sort(luma, 0)[-2] if len(held) > 1 else luma[0]
+        second = np.partition(luma, -2, 0)[-2] if len(held) > 1 else luma[0]
         rises = (luma.max(0) - second > 24) & (peak > 0)
         rises = cv2.morphologyEx(rises.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5))) > 0
         if not rises.any():
@@ -176,13 +178,19 @@ class Scene:
             (rng.uniform(-0.5, 1) * WIDTH, rng.uniform(0.2, 0.9) * HEIGHT, rng.uniform(150, 1000))
             for _ in range(number % 3)
         ]
-        area = np.exp(rng.uniform(np.log(0.01), np.log(0.06)))
-        middle = WIDTH / 2 + rng.uniform(-0.35, 0.35) * HEIGHT
-        radius = np.sqrt(area * HEIGHT * WIDTH / np.pi)
-        self.flash = Flash(
-            middle, rng.uniform(0.2, 0.8) * HEIGHT, radius, rng.uniform(0.7, 1.5), rng.uniform(0, 1)
-        )
+        self._flashes = [self._draw_flash(rng) for _ in range(2)]
         self.bits_per_pixel = np.exp(rng.uniform(np.log(0.03), np.log(0.4)))
+
+    @staticmethod
+    def _draw_flash(rng: np.random.Generator) -> Flash:
+        area = np.exp(rng.uniform(np.log(0.01), np.log(0.06)))
+        return Flash(
+            WIDTH / 2 + rng.uniform(-0.35, 0.35) * HEIGHT,
+            rng.uniform(0.2, 0.8) * HEIGHT,
+            np.sqrt(area * HEIGHT * WIDTH / np.pi),
+            rng.uniform(0.7, 1.5),
+            rng.uniform(0, 1),
+        )
 
     def picture(self, time_s: float, seed: int, flash: Flash | None) -> NDArray[np.uint8]:
         """The uint8 (H, W, 3) RGB picture at a time."""
@@ -193,23 +201,25 @@ class Scene:
         matrix = np.array([[1, 0, -moved[0] - 40], [0, 1, -moved[1] - 40]], np.float32)
         shown = cv2.warpAffine(image, matrix, (WIDTH, HEIGHT), borderMode=wrap)
         for left, y, speed in self._lamps:
-            shown += 0.9 * _spot(left + speed * time_s, y, 6.0)[..., None]
+            shown = shown + 0.9 * _spot(left + speed * time_s, y, 6.0)[..., None]
         if flash is not None:
             glow = _spot(flash.x, flash.y, flash.radius)[..., None]
             shown = shown * (1 + 0.25 * flash.power) + glow * flash.power * (1.0, 0.85, 0.6)
         rng = np.random.default_rng(seed)
         top, left = rng.integers(0, 64, 2)
         noise = self._noises[top : top + HEIGHT, left : left + WIDTH] * rng.choice((-1, 1))
-        return (255 * np.clip(shown, 0, 1) + self._noise * noise).clip(0, 255).astype(np.uint8)
+        return np.asarray((255 * np.clip(shown, 0, 1) + self._noise * noise).clip(0, 255), np.uint8)
 
-    def write(self, path: Path, rate: float | None, *, flashing: bool) -> int | None:
-        """Write a file, and return the number of the frame that flashes."""
-        rng = np.random.default_rng(int(self.flash.at * 1e9))
+    def write(self, path: Path, rate: float | None, *, flashing: bool) -> list[int]:
+        """Write a file, and return the numbers of the frames that flash, one a clip."""
+        rng = np.random.default_rng(int(self._flashes[0].at * 1e9))
         steps = rng.uniform(1 / 60, 1 / 20, 200) if rate is None else np.full(400, 1 / rate)
         times = np.concatenate([[0.0], np.cumsum(steps)])
         times = times[times < DURATION_S]
-        # Not in the rest that is too short for a clip.
-        number = int(self.flash.at * np.count_nonzero(times < 31 / 15)) if flashing else None
+        flashes: dict[int, Flash] = {}
+        for clip, flash in enumerate(self._flashes if flashing else ()):
+            here = np.flatnonzero((times >= clip * CLIP_S) & (times < (clip + 1) * CLIP_S - 0.04))
+            flashes[int(here[int(flash.at * len(here))])] = flash
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=round(rate or 40))
             stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -218,18 +228,18 @@ class Scene:
             stream.bit_rate = round(self.bits_per_pixel * WIDTH * HEIGHT * len(times) / DURATION_S)
             stream.options = {"preset": "veryfast"}
             for k, time_s in enumerate(times):
-                image = self.picture(time_s, k, self.flash if k == number else None)
+                image = self.picture(time_s, k, flashes.get(k))
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                 frame.pts, frame.time_base = round(time_s * 90000), Fraction(1, 90000)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
-        return number
+        return list(flashes)
 
 
 def _photograph(name: str) -> NDArray[np.float32]:
     image = getattr(skimage.data, name)()
     image = np.stack([image] * 3, -1) if image.ndim == 2 else image[..., :3]
-    return cv2.resize(image, (WIDTH + 160, HEIGHT + 110)).astype(np.float32) / 255
+    return np.asarray(cv2.resize(image, (WIDTH + 160, HEIGHT + 110)) / 255, np.float32)
 
 
 def _spot(x: float, y: float, radius: float) -> NDArray[np.float32]:
@@ -280,42 +290,61 @@ class Found:
 
     left: dict[str, list[bool]]
     exchanged: dict[str, list[float]]
-    clips: list[Clip]
+    clips: list[Clip] = field(default_factory=list)
     cpu_s: float = 0.0
 
+    def add(self, other: Found) -> None:
+        """Take up what another scene gave."""
+        for rate in RATES:
+            self.left[rate] += other.left[rate]
+            self.exchanged[rate] += other.exchanged[rate]
+        self.clips += other.clips
+        self.cpu_s += other.cpu_s
 
-def run(scenes: int, folder: Path) -> dict[str, Found]:
-    """Write every scene at every rate, and see it in every way."""
+
+def run(scenes: int, workers: int) -> dict[str, Found]:
+    """What every way gives, of all scenes."""
+    found = {way: Found({rate: [] for rate in RATES}, {rate: [] for rate in RATES}) for way in WAYS}
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn) as pool:
+        for number, made in enumerate(pool.map(run_scene, range(scenes))):
+            for way, one in made.items():
+                found[way].add(one)
+            print(f"scene {number + 1} of {scenes}", flush=True)
+    return found
+
+
+def run_scene(scene: int) -> dict[str, Found]:
+    """Write a scene at every rate, and see it in every way."""
     cfg = app.compose("ingest")
     limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
-    found = {way: Found(defaultdict(list), defaultdict(list), []) for way in WAYS}
-    for scene in range(scenes):
-        made = Scene(scene)
-        for name, rate in RATES.items():
-            for flashing in (False, True):
-                path = folder / "file.mp4"
-                number = made.write(path, rate, flashing=flashing)
-                usual: list[int] = []
-                for way, (choose, fps) in WAYS.items():
-                    shown: list[int] = []
-                    start = time.process_time()
-                    windows = _windows(path, replace(cfg.clip, fps=fps), limits, choose, shown)
-                    found[way].cpu_s += time.process_time() - start
-                    usual = usual or shown
-                    if number is not None:
-                        found[way].left[name].append(number in shown)
-                    elif len(shown) == len(usual):
-                        changed = np.mean(np.array(shown) != np.array(usual))
-                        found[way].exchanged[name].append(float(changed))
-                    if fps != cfg.clip.fps:
-                        continue
-                    for window in windows:
-                        ends = [*usual, 1 << 30]
-                        first, last = window.start_frame, window.start_frame + cfg.clip.num_frames
-                        if number is None or ends[first] <= number < ends[last]:
-                            seen = features(video.decode(window.mp4))
-                            found[way].clips.append(Clip(scene, name, flashing, seen))
-        print(f"scene {scene + 1} of {scenes}", flush=True)
+    found = {way: Found({rate: [] for rate in RATES}, {rate: [] for rate in RATES}) for way in WAYS}
+    made = Scene(scene)
+    for (name, rate), flashing in itertools.product(RATES.items(), (False, True)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "file.mp4")
+            numbers = made.write(path, rate, flashing=flashing)
+            usual: list[int] = []
+            for way, (choose, fps) in WAYS.items():
+                shown: list[int] = []
+                start = time.process_time()
+                windows = _windows(path, replace(cfg.clip, fps=fps), limits, choose, shown)
+                found[way].cpu_s += time.process_time() - start
+                usual = usual or shown
+                if flashing:
+                    found[way].left[name] += [number in shown for number in numbers]
+                elif len(shown) == len(usual):
+                    changed = np.mean(np.array(shown) != np.array(usual))
+                    found[way].exchanged[name].append(float(changed))
+                if fps != cfg.clip.fps:
+                    continue
+                for window in windows:
+                    ends = [*usual, 1 << 30]
+                    first, last = window.start_frame, window.start_frame + cfg.clip.num_frames
+                    here = [ends[first] <= number < ends[last] for number in numbers]
+                    if any(here) or not flashing:
+                        seen = features(video.decode(window.mp4))
+                        found[way].clips.append(Clip(scene, name, flashing, seen))
     return found
 
 
@@ -357,7 +386,7 @@ def tells_rate(clips: Sequence[Clip], columns: slice) -> float:
     rates, scenes = (
         np.array([getattr(clip, name) for clip in clips]) for name in ("rate", "scene")
     )
-    probe = RandomForestClassifier(300, min_samples_leaf=5, random_state=0)
+    probe = RandomForestClassifier(100, min_samples_leaf=5, random_state=0)
     folds = GroupKFold(4)
     odds = cross_val_predict(probe, seen, rates, groups=scenes, cv=folds, method="predict_proba")
     names = sorted(set(rates))
@@ -396,38 +425,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", help="of video files, instead of scenes")
     parser.add_argument("--scenes", type=int, default=32, help="to make")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, help="file of JSON for docs/results.md")
     arguments = parser.parse_args()
     if arguments.folder:
         tables = [exchanged(arguments.folder)]
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            found = run(arguments.scenes, Path(folder))
-        tables = _tables(found)
+        tables = _tables(run(arguments.scenes, arguments.workers))
     for table in tables:
         print(table.title, table.columns, *table.rows, sep="\n")
     if arguments.out:
-        setting = f"{arguments.scenes} scenes at every rate, one flash of one frame in each."
+        setting = f"{arguments.scenes} scenes at every rate, two flashes of one frame in each."
         write(arguments.out, Outcome(Path(__file__).name, setting, tables))
 
 
 def _tables(found: dict[str, Found]) -> list[Table]:
     usual = found["on time"].cpu_s
-    left = [
-        [way, *(round(np.mean(one.left[rate]), 3) for rate in RATES)] for way, one in found.items()
-    ]
-    changed = [
-        [way, *(round(np.mean(one.exchanged[rate]), 4) for rate in RATES)]
+    left: list[Sequence[Cell]] = [
+        [way, *(round(float(np.mean(one.left[rate])), 3) for rate in RATES)]
         for way, one in found.items()
-        if one.exchanged
     ]
-    told = [
+    changed: list[Sequence[Cell]] = [
+        [way, *(round(float(np.mean(one.exchanged[rate])), 4) for rate in RATES)]
+        for way, one in found.items()
+        if any(one.exchanged.values())
+    ]
+    told: list[Sequence[Cell]] = [
         [way, *(round(one_rate, 3) for one_rate in tells_flashes(one.clips).values())]
         for way, one in found.items()
         if one.clips
     ]
     columns = slice(0, 10), slice(0, None)
-    costs: list[list[Cell]] = []
+    costs: list[Sequence[Cell]] = []
     for way, one in found.items():
         row: list[Cell] = [way, round(one.cpu_s / usual, 3)]
         for flashing in (True, False):

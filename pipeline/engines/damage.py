@@ -16,16 +16,17 @@ _RATIO_ODDS = (0.65, 0.1, 0.1, 0.15)
 _KINDS = ("smear", "smear", "stuck", "empty", "grey", "shifted")
 
 
-def suffer(frames: Frames, rng: np.random.Generator, *, can_bar: bool = True) -> Frames:
+def suffer(frames: Frames, fps: float, rng: np.random.Generator, *, can_bar: bool = True) -> Frames:
     """Return frames (T, H, W, 3) as recorders that lose some, and then uploads, show them.
 
     Most recordings stay as they are. Every origin goes through this, so that neither damage nor
-    letterbox bars tell one; films, which bring bars of their own, get no others (`can_bar`).
+    letterbox bars tell one; films, which bring bars of their own, get no others (`can_bar`). What
+    is lost lasts equally long at every rate, `fps` frames a second.
     """
     frames = frames.copy()
     if len(frames) > 1:
-        _drop_frames(rng, frames)
-        _lose_packets(rng, frames)
+        _drop_frames(rng, frames, fps)
+        _lose_packets(rng, frames, fps)
     ratio = draw_ratio(rng)
     if can_bar and ratio is not None:
         rim = (frames.shape[1] - picture_height(ratio, *frames.shape[2:0:-1])) // 2
@@ -43,16 +44,16 @@ def picture_height(ratio: float, width: int, height: int) -> int:
     return min(height, round(width / ratio / 2) * 2)
 
 
-def _drop_frames(rng: np.random.Generator, frames: Frames) -> None:
+def _drop_frames(rng: np.random.Generator, frames: Frames, fps: float) -> None:
     """Repeat a frame here and there in some recordings, in place, as a busy recorder does."""
     if rng.random() >= _DROPPED_SHARE:
         return
     for first in np.sort(rng.integers(1, len(frames), 3)):
-        for index in range(first, min(first + int(rng.integers(1, 4)), len(frames))):
+        for index in range(first, min(first + _length(rng, (1, 4), fps), len(frames))):
             frames[index] = frames[first - 1]
 
 
-def _lose_packets(rng: np.random.Generator, frames: Frames) -> None:
+def _lose_packets(rng: np.random.Generator, frames: Frames, fps: float) -> None:
     """Damage runs of macroblocks in some recordings, in place, until the next key frame.
 
     `frames` (T, H, W, 3). A smear goes on predicting from a broken reference.
@@ -61,8 +62,13 @@ def _lose_packets(rng: np.random.Generator, frames: Frames) -> None:
         return
     for _ in range(int(rng.integers(1, 4))):
         first = int(rng.integers(1, max(2, len(frames) - 2)))
-        last = min(len(frames), first + int(rng.integers(2, 22)))
+        last = min(len(frames), first + _length(rng, (2, 22), fps))
         _damage(rng, frames, first, last)
+
+
+def _length(rng: np.random.Generator, limits: tuple[int, int], fps: float) -> int:
+    """Draw a number of frames, of the rate of `fps`, between limits that are frames of 15 fps."""
+    return max(1, round(int(rng.integers(*limits)) * fps / 15))
 
 
 def _damage(rng: np.random.Generator, frames: Frames, first: int, last: int) -> None:

@@ -10,7 +10,7 @@ def frames() -> np.ndarray:
 
 
 def suffered(seed: int) -> np.ndarray:
-    return damage.suffer(frames(), np.random.default_rng(seed), can_bar=False)
+    return damage.suffer(frames(), 15.0, np.random.default_rng(seed), can_bar=False)
 
 
 def test_about_one_recording_in_twelve_is_damaged_and_only_in_places(monkeypatch):
@@ -34,10 +34,27 @@ def test_about_one_recording_in_seven_repeats_frames(monkeypatch):
     assert num_changed / 400 == pytest.approx(0.15, abs=0.05)
 
 
+@pytest.mark.parametrize(("share", "other"), [("_DROPPED", "_DAMAGED"), ("_DAMAGED", "_DROPPED")])
+def test_what_is_lost_lasts_as_long_at_60_frames_a_second_as_at_15(monkeypatch, share, other):
+    monkeypatch.setattr(damage, f"{share}_SHARE", 1.0)
+    monkeypatch.setattr(damage, f"{other}_SHARE", 0.0)
+
+    def lost_s(fps: float) -> float:
+        still = np.random.default_rng(0).integers(0, 256, (36, 64, 3), dtype=np.uint8)
+        given = np.stack([np.roll(still, k, 1) for k in range(round(8 * fps))])
+        results = [
+            damage.suffer(given, fps, np.random.default_rng(seed), can_bar=False)
+            for seed in range(60)
+        ]
+        return float(np.mean([(one != given).any((1, 2, 3)).sum() / fps for one in results]))
+
+    assert lost_s(60.0) == pytest.approx(lost_s(15.0), rel=0.15)
+
+
 def test_what_happens_follows_the_seed_and_leaves_the_input_alone():
     for seed in range(40):
         given = frames()
-        result = damage.suffer(given, np.random.default_rng(seed), can_bar=False)
+        result = damage.suffer(given, 15.0, np.random.default_rng(seed), can_bar=False)
         assert (given == frames()).all()
         assert (result == suffered(seed)).all()
 
@@ -45,7 +62,7 @@ def test_what_happens_follows_the_seed_and_leaves_the_input_alone():
 def test_a_single_frame_stays_as_it_is():
     for seed in range(40):
         one = frames()[:1]
-        result = damage.suffer(one, np.random.default_rng(seed), can_bar=False)
+        result = damage.suffer(one, 15.0, np.random.default_rng(seed), can_bar=False)
         assert (result == one).all()
 
 
@@ -55,7 +72,7 @@ def test_some_uploads_have_bars_and_films_only_their_own(monkeypatch):
     bright = np.maximum(frames()[:2], 1)
     num_barred = 0
     for seed in range(300):
-        rims = (damage.suffer(bright, np.random.default_rng(seed)) == 0).all(axis=(0, 2, 3))
+        rims = (damage.suffer(bright, 15.0, np.random.default_rng(seed)) == 0).all(axis=(0, 2, 3))
         assert (rims == rims[::-1]).all()
         num_barred += rims[0]
         assert rims.sum() < 0.4 * len(rims)

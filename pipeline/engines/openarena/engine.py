@@ -60,7 +60,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
         reason = problem(frames)
         if reason == "":
             fire = timeline.fire[start : start + num_frames]
-            stored = damage.suffer(display.show(frames, rng), rng.spawn(1)[0])
+            stored = damage.suffer(display.show(frames, rng), form.fps, rng.spawn(1)[0])
             num_samples = form.num_samples(num_frames)
             heard = loudspeaker.record(sound, game.SOUND_HZ, num_samples, rng.spawn(1)[0])
             return [_take(index, form, scene, stored, heard, fire)]

@@ -67,7 +67,7 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     return [
         Take(
             name=name,
-            frames=damage.suffer(frames, rng.spawn(1)[0]),
+            frames=damage.suffer(frames, form.fps, rng.spawn(1)[0]),
             format=form,
             sound=render(_sound_scene(seed, index, view, len(frames) / form.fps), SOUND_HZ),
             origin="real",

@@ -103,7 +103,9 @@ class Recipe:
         source = f"{self.family or appearance.family}-{appearance.model}"
         incidents = [f"{one.kind} at {one.start_s:.1f} s" for one in script.incidents]
         rng = script.rng(f"damage {appearance.origin}")
-        frames = damage.suffer(appearance.frames(), rng, can_bar=appearance.can_bar)
+        frames = damage.suffer(
+            appearance.frames(), appearance.format.fps, rng, can_bar=appearance.can_bar
+        )
         scene = sound_scene(script, appearance.listener(), len(frames) / appearance.format.fps)
         backdrop = script.plan.backdrop
         words = [

@@ -47,7 +47,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
         if reason is None:
             _check(sound, telemetry)
             shown = display.show(_shrink(frames, form), rng)
-            stored = damage.suffer(shown, rng.spawn(1)[0])
+            stored = damage.suffer(shown, form.fps, rng.spawn(1)[0])
             num_samples = form.num_samples(len(stored))
             heard = loudspeaker.record(sound, SOUND_HZ, num_samples, rng.spawn(1)[0])
             return [_take(index, form, scene, stored, heard, telemetry)]
