@@ -386,7 +386,7 @@ def tells_rate(clips: Sequence[Clip], columns: slice) -> float:
     rates, scenes = (
         np.array([getattr(clip, name) for clip in clips]) for name in ("rate", "scene")
     )
-    probe = RandomForestClassifier(300, min_samples_leaf=5, random_state=0)
+    probe = RandomForestClassifier(100, min_samples_leaf=5, random_state=0)
     folds = GroupKFold(4)
     odds = cross_val_predict(probe, seen, rates, groups=scenes, cv=folds, method="predict_proba")
     names = sorted(set(rates))

@@ -103,14 +103,10 @@ class Recipe:
         source = f"{self.family or appearance.family}-{appearance.model}"
         incidents = [f"{one.kind} at {one.start_s:.1f} s" for one in script.incidents]
         rng = script.rng(f"damage {appearance.origin}")
-<<<<<<< HEAD
-        frames = damage.suffer(appearance.frames(), rng, can_bar=appearance.can_bar)
-        scene = sound_scene(script, appearance.listener(), len(frames) / appearance.format.fps)
-=======
         frames = damage.suffer(
             appearance.frames(), appearance.format.fps, rng, can_bar=appearance.can_bar
         )
->>>>>>> origin/h3
+        scene = sound_scene(script, appearance.listener(), len(frames) / appearance.format.fps)
         backdrop = script.plan.backdrop
         words = [
             *([f"place={backdrop.place}"] if backdrop is not None else []),
