@@ -249,7 +249,7 @@ def test_the_slider_says_where_it_starts(
     if smoothing:
         record = {"threshold": 0.8767, "smoothing": smoothing, "refractory_s": 60.0}
         point = OperatingPoint(record)
-    page = write(tmp_path / "out", split("test", toy.SOURCES), earlier=point)
+    page = write(tmp_path / "out", split("test", toy.SOURCES), point=point)
     assert f'step="1" value="{at}"' in page
     assert says in page
 

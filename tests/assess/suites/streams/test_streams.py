@@ -16,7 +16,9 @@ from pipeline.assess.evidence import Evidence, Figure, Section, Table
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.streams import streams
+from pipeline.assess.suites.streams.operating import choose
 from pipeline.config import ClipFormat
+from pipeline.detect.operating_point import OperatingPoint
 from tests.assess import toy
 from tests.assess.files import CLIP_S, File, scored
 
@@ -48,10 +50,14 @@ def evidence(*parts: JudgedSet, val: JudgedSet | None = None, cost: float = 2_00
     settings = dataclasses.replace(
         base.settings, operating=operating, bootstrap=Bootstrap(200, 0.95, 0)
     )
+    point: OperatingPoint | str = Evidence.point
+    if val is not None:
+        point = choose(val, CLIP_S, operating, settings.bootstrap)
     return dataclasses.replace(
         base,
         judged_sets=parts,
         val=val,
+        point=point,
         settings=settings,
         clip=ClipFormat(num_frames=15, size=32, fps=15 / CLIP_S, crf=18),
     )
