@@ -270,7 +270,7 @@ def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Pa
     assert "phone/broken.mp4" in page
     assert "No alert threshold was applied to the files: no validation" in page
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert metrics["parts"]["home"]["num_rejected"] == 1
+    assert metrics["judged_sets"]["home"]["num_rejected"] == 1
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *(
             "metrics.json",

@@ -103,7 +103,7 @@ def run(evidence: Evidence) -> Section:
         ]
     metrics = {
         "operating_point": dict(point.record) if isinstance(point, OperatingPoint) else None,
-        "parts": {one.scored.name: _metrics(one, evidence) for one in parts},
+        "judged_sets": {one.scored.name: _metrics(one, evidence) for one in parts},
     }
     return Section(
         lead=_LEAD.format(refractory_s=config.refractory_s, clip_s=clip_s),
