@@ -119,14 +119,10 @@ def _unalerted(
         seconds = seconds[np.unique(places)]
     waiting = (applied.delays_s[:, None] > seconds).astype(np.float64)
 
-    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
-        shares = (weights @ waiting) / weights.sum(axis=1, keepdims=True)
-        return {str(i): shares[:, i] for i in range(seconds.size)}
+    def shares(weights: FloatArray) -> FloatArray:
+        return (weights @ waiting) / weights.sum(axis=1, keepdims=True)
 
-    ends = list(bootstrap.intervals(statistics, applied.streams.clusters).values())
-    low = np.array([one.low if one else np.nan for one in ends])
-    high = np.array([one.high if one else np.nan for one in ends])
-    return seconds, waiting.mean(axis=0), low, high
+    return seconds, waiting.mean(axis=0), *bootstrap.band(shares, applied.streams.clusters)
 
 
 def _rates(curve: Curve, hours: float) -> FloatArray:

@@ -172,7 +172,7 @@ def _judge_false_alerts(one: Played, cost: Cost, confidence: float) -> tuple[Sta
     allowed = cost.false_alerts_per_1000_h
     needed = operating.hours_to_show(cost, confidence)
     says = (
-        f"{name}: {tables.plural(rate.num_events, 'false alert')} in "
+        f"{name}: {wording.count(rate.num_events, 'false alert')} in "
         f"{operating.span(rate.hours)} without real gunfire, {tables.rate_interval(found)} per "
         f"1,000 hours; allowed are {tables.rate(allowed)}."
     )
@@ -315,4 +315,4 @@ def _shootings(one: Played) -> str:
     rendered = pc.sum(one.scored.clips["rendered"].take(one.played.shootings.rows)).as_py()
     every = one.played.shootings.rows.size
     kind = "rendered " if rendered == every else "partly rendered " if rendered else ""
-    return tables.plural(one.played.shootings.first.size, f"{kind}shooting")
+    return wording.count(one.played.shootings.first.size, f"{kind}shooting")

@@ -46,7 +46,7 @@ def point_table(parts: Sequence[Played], confidence: float) -> Table:
                 Cell(operating.span(false_alerts.hours), sort=false_alerts.hours),
                 Cell(
                     str(false_alerts.num_events),
-                    f"in {plural(false_alerts.num_recordings, 'recording')}",
+                    f"in {wording.count(false_alerts.num_recordings, 'recording')}",
                     false_alerts.num_events,
                 ),
                 _rate_cell(false_alerts),
@@ -239,11 +239,6 @@ def _delay_cell(found: Measured) -> Cell:
 
 def _unknown_cell(found: Measured) -> Cell:
     return Cell(wording.DASH, found.reason or "")
-
-
-def plural(number: int, thing: str) -> str:
-    """A number of things."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def capitalised(name: str) -> str:

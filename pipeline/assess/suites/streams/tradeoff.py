@@ -102,14 +102,10 @@ def _missed(
         return unknown, unknown, unknown
     missed = np.isinf(delays).astype(np.float64)
 
-    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
-        shares = (weights @ missed.T) / weights.sum(axis=1, keepdims=True)
-        return {str(i): shares[:, i] for i in range(missed.shape[0])}
+    def shares(weights: FloatArray) -> FloatArray:
+        return (weights @ missed.T) / weights.sum(axis=1, keepdims=True)
 
-    found = bootstrap.intervals(statistics, streams.clusters).values()
-    low = np.array([one.low if one else np.nan for one in found])
-    high = np.array([one.high if one else np.nan for one in found])
-    return missed.mean(axis=1), low, high
+    return missed.mean(axis=1), *bootstrap.band(shares, streams.clusters)
 
 
 def _quantiles(
