@@ -157,7 +157,7 @@ def test_the_scores_are_those_of_the_weights_on_the_pixels(
     data = Packed.open(tmp_path / "packed", tmp_path / "work")
     table = pq.read_table(tmp_path / "reports" / "scores.parquet")
     row = data.index["sample_id"].to_pylist().index(table["sample_id"][5].as_py())
-    expected = Detector.load(tmp_path / "models").predict(np.stack([data.read(row)]))[0]
+    expected = Detector.load(tmp_path / "models").predict(np.stack([data.read(row).frames]))[0]
     found = [table[f"p_{name}"][5].as_py() for name in manifest.CLASSES]
     assert found == pytest.approx(expected, abs=1e-6)
 
@@ -422,7 +422,7 @@ def test_the_weights_of_a_revision_of_git_are_had_from_the_cache_of_dvc(
     data = Packed.open(tmp_path / "packed", tmp_path / "work")
     row = data.index["sample_id"].to_pylist().index(first["sample_id"][5].as_py())
     write_model(tmp_path / "again")
-    expected = Detector.load(tmp_path / "again").predict(np.stack([data.read(row)]))[0]
+    expected = Detector.load(tmp_path / "again").predict(np.stack([data.read(row).frames]))[0]
     found = [first[f"p_{name}"][5].as_py() for name in manifest.CLASSES]
     assert found == pytest.approx(expected, abs=1e-6)
     assert not list((tmp_path / "work").glob("models-*")), "what was fetched is gone"
