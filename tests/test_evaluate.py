@@ -106,8 +106,8 @@ def test_each_split_is_scored_on_its_original_clips_and_reported(
     assert table["split"].to_pylist() == ["test"] * 16 + ["unseen"] * 16
     assert table["sample_id"].to_pylist() == [f"{c}-False" for c in table["clip_id"].to_pylist()]
     metrics = json.loads((reports / "metrics.json").read_text())
-    assert list(metrics["parts"]) == ["test", "unseen"]
-    found = metrics["parts"]["test"]
+    assert list(metrics["judged_sets"]) == ["test", "unseen"]
+    found = metrics["judged_sets"]["test"]
     assert found["num_shootings_rendered"] == found["num_shootings"] == 4
     assert {path.name for path in (reports / "plots").iterdir()} == {"test", "unseen"}
     assert "rendered by a test" in (reports / "report.html").read_text()
@@ -157,7 +157,7 @@ def test_the_scores_are_those_of_the_weights_on_the_pixels(
     data = Packed.open(tmp_path / "packed", tmp_path / "work")
     table = pq.read_table(tmp_path / "reports" / "scores.parquet")
     row = data.index["sample_id"].to_pylist().index(table["sample_id"][5].as_py())
-    expected = Detector.load(tmp_path / "models").predict(np.stack([data.read(row)]))[0]
+    expected = Detector.load(tmp_path / "models").predict(np.stack([data.read(row).frames]))[0]
     found = [table[f"p_{name}"][5].as_py() for name in manifest.CLASSES]
     assert found == pytest.approx(expected, abs=1e-6)
 
@@ -238,7 +238,8 @@ def test_every_file_of_a_collection_is_scored_or_rejected_with_a_reason(
     assert files["doom.mp4"]["num_clips"] == len(of_doom) > 1
     assert files["doom.mp4"]["score"] == max(clip["score"] for clip in of_doom)
     assert {clip["discharge"] for clip in of_doom} == {None}
-    assert json.loads((reports / "metrics.json").read_text())["parts"]["home"]["num_rejected"] == 1
+    metrics = json.loads((reports / "metrics.json").read_text())
+    assert metrics["judged_sets"]["home"]["num_rejected"] == 1
     assert not (tmp_path / "reports").exists()
 
 
@@ -283,7 +284,7 @@ def test_files_that_training_had_are_named_in_the_log_and_on_the_page(
     assert "so may be too good: street.mp4." in page
     assert "street.mp4: training had it" in caplog.text
     assert "doom.mp4: training had it" not in caplog.text
-    told = json.loads((reports / "metrics.json").read_text())["parts"]["home"]
+    told = json.loads((reports / "metrics.json").read_text())["judged_sets"]["home"]
     assert told["learned_from"] == ["street.mp4"]
     assert told["num_examples"] == 3
 
@@ -310,7 +311,7 @@ def test_a_collection_is_judged_at_the_operating_point_of_its_weights(
     assert seconds == [pytest.approx(CLIP.num_frames / CLIP.fps, abs=1e-6)]
     found = json.loads((reports / "metrics.json").read_text())["suites"]["streams"]
     assert found["operating_point"]["threshold"] == 0.0
-    assert found["parts"]["home"]["missed"]["value"] == 0.0
+    assert found["judged_sets"]["home"]["missed"]["value"] == 0.0
     (tmp_path / "reports" / "operating_point.json").write_text(
         json.dumps(point | {"weights_sha256": "0" * 64})
     )
@@ -350,8 +351,8 @@ def test_another_model_is_set_beside_this_one(tmp_path: Path, compose: Compose) 
     run(compose("evaluate", *SMALL, f"against={tmp_path / 'older'}"))
     reports = tmp_path / "compared_reports" / "older" / "reports"
     found = json.loads((reports / "metrics.json").read_text())["suites"]["against"]
-    assert set(found["verdicts"]) == set(found["parts"]) == {"test", "unseen"}
-    auroc = found["parts"]["test"]["shooting"]["auroc"]
+    assert set(found["verdicts"]) == set(found["judged_sets"]) == {"test", "unseen"}
+    auroc = found["judged_sets"]["test"]["shooting"]["auroc"]
     assert auroc["difference"]["value"] == pytest.approx(auroc["second"] - auroc["first"], abs=2e-6)
     assert "Against another model" in (reports / "report.html").read_text()
     assert not (tmp_path / "reports").exists()
@@ -421,7 +422,7 @@ def test_the_weights_of_a_revision_of_git_are_had_from_the_cache_of_dvc(
     data = Packed.open(tmp_path / "packed", tmp_path / "work")
     row = data.index["sample_id"].to_pylist().index(first["sample_id"][5].as_py())
     write_model(tmp_path / "again")
-    expected = Detector.load(tmp_path / "again").predict(np.stack([data.read(row)]))[0]
+    expected = Detector.load(tmp_path / "again").predict(np.stack([data.read(row).frames]))[0]
     found = [first[f"p_{name}"][5].as_py() for name in manifest.CLASSES]
     assert found == pytest.approx(expected, abs=1e-6)
     assert not list((tmp_path / "work").glob("models-*")), "what was fetched is gone"

@@ -47,7 +47,8 @@ def evaluated(folder: Path, *, shootings: int, others: int, num_frames: int) -> 
     train.run(composed("train", *NETWORK, "num_threads=1", "run.wandb=disabled"))
     evaluate.run(composed("evaluate", *EVALUATE))
     assert (folder / "reports" / "report.html").is_file()
-    found: dict[str, Any] = json.loads((folder / "reports" / "metrics.json").read_text())["parts"]
+    metrics = json.loads((folder / "reports" / "metrics.json").read_text())
+    found: dict[str, Any] = metrics["judged_sets"]
     return found
 
 

@@ -20,7 +20,6 @@ from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Folders, Settings
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.summary import Summary, summarize
-from pipeline.assess.streaming import operating
 from pipeline.config import ClipFormat
 from pipeline.detect.answers import Answers
 from pipeline.detect.operating_point import OperatingPoint
@@ -60,22 +59,13 @@ class Evidence:
     """Wraps the numbers of batches, to show how far scoring is."""
     answers: Answers = field(default_factory=Answers)
     """What `predict` said before, and what was measured before; nothing by default."""
-    earlier: OperatingPoint | str = "no validation clips were judged"
-    """The point that stands in for a choice where there is no validation, or why there is none."""
+    point: OperatingPoint | str = "no validation clips were judged"
+    """The operating point, whatever suites ask for it; or why there is none."""
 
     @property
     def clip_s(self) -> float:
         """Length of a clip."""
         return self.clip.num_frames / self.clip.fps
-
-    @cached_property
-    def point(self) -> OperatingPoint | str:
-        """The operating point, whatever suites ask for it; or why there is none."""
-        if self.val is None:
-            return self.earlier
-        settings = self.settings
-        chosen = operating.choose(self.val, self.clip_s, settings.operating, settings.bootstrap)
-        return chosen or "validation holds no clips without real gunfire"
 
     @cached_property
     def summaries(self) -> dict[str, Summary]:

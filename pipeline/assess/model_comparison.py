@@ -42,7 +42,7 @@ def examine(
         ),
         verdicts=[_verdict(part, differences, name) for part, differences in found.items()],
         panels=[_table(part, differences, name) for part, differences in found.items()],
-        metrics=as_json({"other": name, "parts": found}),
+        metrics=as_json({"other": name, "judged_sets": found}),
         plots={"differences.csv": (_HEADER, list(_rows(found)))},
         rows=tables(second),
     )

@@ -66,7 +66,7 @@ def write_results(
     if isinstance(point, OperatingPoint):
         _write_json(folder / POINT, {**point.record, "weights_sha256": provenance.weights_sha256})
     found = {suite.name: _found(suite.section) for suite in suites}
-    _write_json(folder / METRICS, as_json({"parts": metrics, "suites": found}))
+    _write_json(folder / METRICS, as_json({"judged_sets": metrics, "suites": found}))
     counts = Counter(verdict.state for suite in suites for verdict in suite.section.verdicts)
     headlines: dict[str, Any] = {name: headline(part) for name, part in metrics.items()}
     headlines["verdicts"] = {state: counts[state] for state in STATES}

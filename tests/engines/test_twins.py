@@ -1,4 +1,4 @@
-"""One scene in three looks, at a tiny size."""
+"""One scene in three appearances, at a tiny size."""
 
 import numpy as np
 import pytest

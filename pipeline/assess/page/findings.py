@@ -221,7 +221,7 @@ def limits(parts: Mapping[str, Summary], unit: str, clip_s: float | None) -> lis
     if first.num_shootings_rendered and within.value is not None:
         found.append(
             "A detector that merely recognises the renderer would profit here. Among rendered "
-            f"real-look {unit}s alone, AUROC is {decimal(within.value)} "
+            f"{unit}s labelled real alone, AUROC is {decimal(within.value)} "
             f"({interval('auroc', within)})."
         )
     every = [source for metrics in parts.values() for source in metrics.sources.values()]

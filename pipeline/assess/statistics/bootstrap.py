@@ -47,6 +47,21 @@ class Bootstrap:
             for name in (parts[0] if parts else {})
         }
 
+    def band(
+        self, columns: Callable[[FloatArray], FloatArray], clusters: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Both ends (K,) of the pointwise intervals of a curve, NaN where no resample has a value.
+
+        `columns` maps (R, N) weights to (R, K) values; see `intervals`.
+        """
+
+        def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+            return {str(i): column for i, column in enumerate(columns(weights).T)}
+
+        found = self.intervals(statistics, clusters).values()
+        low, high = ([getattr(one, end, np.nan) for one in found] for end in ("low", "high"))
+        return np.array(low), np.array(high)
+
     def num_drawn(self, num_examples: int) -> int:
         """Resamples that are drawn of so many examples: fewer of very many, for time's sake."""
         return min(self.num_resamples, max(FEWEST_RESAMPLES, MOST_CELLS // num_examples))

@@ -51,15 +51,12 @@ def tpr_band(
     """True positive rate within each of `max_fprs`, and the ends of its pointwise interval."""
     ranking = metrics.Ranking(question.positive, question.probability)
 
-    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+    def found(weights: FloatArray) -> FloatArray:
         counts = ranking.counts(weights)
-        return {str(i): metrics.tpr_at_fpr(counts, x) for i, x in enumerate(max_fprs)}
+        return np.stack([metrics.tpr_at_fpr(counts, x) for x in max_fprs], axis=1)
 
-    ones = np.ones((1, question.positive.size))
-    rates = np.array([rate[0] for rate in statistics(ones).values()])
-    intervals = bootstrap.intervals(statistics, question.clusters)
-    low = [i.low if i else np.nan for i in intervals.values()]
-    high = [i.high if i else np.nan for i in intervals.values()]
+    rates = found(np.ones((1, question.positive.size)))[0]
+    low, high = bootstrap.band(found, question.clusters)
     return rates, np.minimum(low, rates), np.maximum(high, rates)
 
 

@@ -22,6 +22,7 @@ class Measured:
     value: float | None
     """None where the data cannot support any."""
     interval: Interval | None = None
+    """An infinite end is none in a table and in JSON."""
     reason: str | None = None
     """The reason why there is no interval, or no value."""
     note: str | None = None
@@ -59,12 +60,12 @@ class Measured:
     @property
     def low(self) -> float | None:
         """The lower end of the interval; None without one."""
-        return None if self.interval is None else self.interval.low
+        return None if self.interval is None else _finite(self.interval.low)
 
     @property
     def high(self) -> float | None:
         """The upper end of the interval; None without one."""
-        return None if self.interval is None else self.interval.high
+        return None if self.interval is None else _finite(self.interval.high)
 
     @property
     def row(self) -> tuple[float | None, float | None, float | None]:
@@ -103,13 +104,17 @@ class Measured:
     def to_json(self) -> dict[str, Any]:
         """Keys `value`, `low` and `high`, and those of `reason` and so on that say something."""
         found: dict[str, Any] = {"value": self.value, "low": self.low, "high": self.high}
-        if self.interval is None:
+        if self.interval is None or self.reason is not None:
             found["reason"] = self.reason
         if self.note is not None:
             found["note"] = self.note
         if self.interval is not None and self.interval.num_skipped:
             found["num_resamples_skipped"] = self.interval.num_skipped
         return found
+
+
+def _finite(end: float) -> float | None:
+    return end if np.isfinite(end) else None
 
 
 @runtime_checkable

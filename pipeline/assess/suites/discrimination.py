@@ -13,7 +13,7 @@ from pipeline.assess.evidence import Cell, Csv, Evidence, Section, Table, Verdic
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.questions import CHANCE, WORTH_HAVING, JudgedQuestion
-from pipeline.numbers import metrics
+from pipeline.assess.statistics.summary import Confusion, Summary
 from pipeline.store.manifest import CLASSES
 
 TITLE = "Discrimination"
@@ -44,8 +44,8 @@ def run(evidence: Evidence) -> Section:
         panels=[_table(name, evidence.judged_sets, found) for name in _SUBJECTS],
         metrics=as_json(
             {
-                part.name: {**found[part.name], "confusion": _confusion(part)}
-                for part in evidence.judged_sets
+                name: {**summary.questions, "confusion": _confusion(summary)}
+                for name, summary in evidence.summaries.items()
             }
         ),
         plots={"aurocs.csv": _plot(found)},
@@ -94,13 +94,10 @@ def _table(
     )
 
 
-def _confusion(part: JudgedSet) -> dict[str, dict[str, int]]:
+def _confusion(summary: Summary) -> Confusion:
     """Counts of examples by actual and predicted class, absent classes included."""
-    table = metrics.confusion(part.examples.actual, part.examples.predicted, len(CLASSES))
-    return {
-        actual: {predicted: int(table[i, j]) for j, predicted in enumerate(CLASSES)}
-        for i, actual in enumerate(CLASSES)
-    }
+    nothing = dict.fromkeys(CLASSES, 0)
+    return {actual: summary.confusion.get(actual, nothing) for actual in CLASSES}
 
 
 def _plot(found: Mapping[str, Mapping[str, JudgedQuestion]]) -> Csv:

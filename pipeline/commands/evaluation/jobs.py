@@ -13,6 +13,7 @@ from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.lineage import Hashes
 from pipeline.assess.settings import Folders, Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.suites.streams import operating
 from pipeline.commands import revisions
 from pipeline.commands.evaluation import outputs
 from pipeline.commands.evaluation.scoring import Scoring
@@ -40,11 +41,15 @@ class Job:
     val: JudgedSet | None = None
     variants: JudgedSet | None = None
     folders: Folders | None = None
-    earlier: OperatingPoint | str = Evidence.earlier
-    """The operating point that an earlier evaluation chose, or why there is none."""
+    earlier: OperatingPoint | str = Evidence.point
+    """What stands in for an operating point where there is no validation to choose it on."""
 
     def evidence(self, scoring: Scoring, settings: Settings) -> Evidence:
         """Everything that suites may look at."""
+        point = self.earlier
+        if self.val is not None:
+            clip_s, bootstrap = scoring.clip_s, settings.bootstrap
+            point = operating.choose(self.val, clip_s, settings.operating, bootstrap)
         return Evidence(
             judged_sets=self.judged_sets,
             val=self.val,
@@ -56,7 +61,7 @@ class Job:
             folders=self.folders,
             progress=scoring.progress,
             answers=scoring.answers,
-            earlier=self.earlier,
+            point=point,
         )
 
 

@@ -249,7 +249,7 @@ def test_the_slider_says_where_it_starts(
     if smoothing:
         record = {"threshold": 0.8767, "smoothing": smoothing, "refractory_s": 60.0}
         point = OperatingPoint(record)
-    page = write(tmp_path / "out", split("test", toy.SOURCES), earlier=point)
+    page = write(tmp_path / "out", split("test", toy.SOURCES), point=point)
     assert f'step="1" value="{at}"' in page
     assert says in page
 
@@ -270,7 +270,7 @@ def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Pa
     assert "phone/broken.mp4" in page
     assert "No alert threshold was applied to the files: no validation" in page
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert metrics["parts"]["home"]["num_rejected"] == 1
+    assert metrics["judged_sets"]["home"]["num_rejected"] == 1
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *(
             "metrics.json",

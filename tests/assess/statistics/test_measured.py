@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -67,3 +68,21 @@ def test_nested_numbers_become_json() -> None:
         "a": [{"value": 0.5, "low": 0.25, "high": 0.75}, None],
         "b": {"c": [1, "x"]},
     }
+
+
+def test_an_end_that_is_infinite_is_written_as_none_and_a_reason_always_is() -> None:
+    found = Measured(None, Interval(3.0, np.inf), "fewer than half do")
+    assert found.row == (None, 3.0, None)
+    told = {"value": None, "low": 3.0, "high": None, "reason": "fewer than half do"}
+    assert found.to_json() == told
+
+
+def test_json_is_made_of_dataclasses_by_their_fields_unless_they_have_a_form_of_their_own() -> None:
+    @dataclass(frozen=True)
+    class Both:
+        first: Measured
+        names: tuple[str, ...]
+
+    found = as_json({"both": Both(Measured.unknown("none"), ("a",))})
+    nothing = {"value": None, "low": None, "high": None, "reason": "none"}
+    assert found == {"both": {"first": nothing, "names": ["a"]}}

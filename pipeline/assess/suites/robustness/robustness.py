@@ -1,7 +1,7 @@
 """Robustness to what happens to a video before it is uploaded again.
 
-Three looks: a curve over the strength of every edit; the worst edit and the worst pair that a
-greedy search finds, measured anew on clips that had no say in it; and the frozen variants of test
+Three measurements: a curve over the strength of every edit; the worst edit and the worst pair that
+a greedy search finds, measured anew on clips that had no say in it; and the frozen variants of test
 clips.
 """
 

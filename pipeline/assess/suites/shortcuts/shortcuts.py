@@ -2,7 +2,7 @@
 
 What simple classifiers tell from one cheap cue (the stage `probe`), what the detector still tells
 when a cue is destroyed or left alone, and two kinds of counterfactual pairs: the same clip with and
-without an overlay, and the same moment in several looks.
+without an overlay, and the same moment in several appearances.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Twins: clips of the same moment in several appearances, which hold the scene fixed.
 
 A moment is what labelled clips of one recording show that start at the same time and agree on the
-discharge. Where they are of several origins, only the look tells these apart: a detector that has
-learnt which scenes are real tells origins well over all clips, and twins not at all.
+discharge. Where they are of several origins, only the appearance tells these apart: a detector that
+has learnt which scenes are real tells origins well over all clips, and twins not at all.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from pipeline.assess.statistics.questions import (
 from pipeline.numbers.metrics import BoolArray, IntArray
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE
 
-_NOTHING = Measured.unknown("no moment in both looks")
+_NOTHING = Measured.unknown("no moment in both appearances")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The real look of moments beside that of another origin, and what is said of both."""
+    """Moments as real beside the same moments as another origin, and what is said of both."""
 
     other: str
     num_moments: int
@@ -110,7 +110,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Twins:
-    """The moments of the judged parts that were found in several looks."""
+    """The moments of the judged parts that were found in several appearances."""
 
     rows: pa.Table
     """A row a clip of a moment."""
@@ -132,23 +132,23 @@ def measure(evidence: Evidence) -> Twins:
 
 
 def judge(twins: Twins) -> Verdict:
-    """The gravest of the looks that enough recordings show."""
+    """The gravest of the appearances that enough recordings show."""
     name = "reads_scenes"
     states = {other: one.state for other, one in twins.by_origin.items() if one.is_enough}
     if not states:
         most = max(one.num_recordings for one in twins.by_origin.values())
         says = (
             f"It needs {FEWEST_RECORDINGS} recordings of the same moments as real and in another "
-            f"look, and has {most}."
+            f"appearance, and has {most}."
         )
         return Verdict(name, "grey", says)
     found = twins.by_origin[gravest_key(states)]
     share = found.ranked
     begins: dict[State, str] = {
         "red": "The detector reads scenes",
-        "amber": "Whether the detector reads looks or scenes is open",
+        "amber": "Whether the detector reads appearance or scenes is open",
         "grey": "The detector tells little, also from all clips",
-        "green": "The detector reads looks",
+        "green": "The detector reads appearance",
     }
     says = (
         f"{begins[found.state]}: of the same moment as real and as {found.other}, P(real) is "
@@ -162,7 +162,7 @@ def judge(twins: Twins) -> Verdict:
 
 
 def table(twins: Twins) -> Table:
-    """A row a look that is set beside the real one."""
+    """A row an appearance that is set beside the real one."""
     rows: list[list[Cell]] = [
         [
             text(f"real and {other}"),
@@ -175,9 +175,9 @@ def table(twins: Twins) -> Table:
         for other, one in twins.by_origin.items()
     ]
     return Table(
-        "The same moment in two looks",
+        "The same moment in two appearances",
         [
-            "Looks",
+            "Appearances",
             "Moments",
             "Recordings",
             "real ranked above",
@@ -189,8 +189,8 @@ def table(twins: Twins) -> Table:
         "Twins are clips of one recording, of two origins, that start at the same time. How often "
         "P(real) is higher for the real one, chance being 50 %, and beside it how well the two "
         "origins are told apart over all clips, where scenes differ too. Then how often another "
-        "look alone turns the decision on discharge, which it should not: P(discharge) above 0.5, "
-        "and whether the likeliest of the four classes is a shooting.",
+        "appearance alone turns the decision on discharge, which it should not: P(discharge) above "
+        "0.5, and whether the likeliest of the four classes is a shooting.",
     )
 
 
@@ -209,7 +209,7 @@ def summary(twins: Twins) -> dict[str, Any]:
 
 
 def _moments(clips: pa.Table) -> IntArray:
-    """(N,) the number of each clip's moment; -1 where it has a single look."""
+    """(N,) the number of each clip's moment; -1 where it has a single appearance."""
     # Two files of one recording may round the same time differently.
     starts = np.round(clips["start_s"].to_numpy(), 3).tolist()
     columns = (clips[name].to_pylist() for name in ("recording", "discharge", "origin"))

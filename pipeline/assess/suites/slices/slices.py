@@ -58,7 +58,7 @@ _MEMBERS = pa.schema(
         ("member", pa.bool_()),
     ]
 )
-_LOOKS = pa.schema(
+_PIXELS = pa.schema(
     [
         *((name, pa.string()) for name in ("part", "example")),
         *((name, pa.float64()) for name in ("brightness", "motion", "contrast")),
@@ -118,7 +118,7 @@ def run(evidence: Evidence) -> Section:
         rows={
             "results.parquet": pa.Table.from_pylist(_result_rows(judged), _RESULTS),
             "members.parquet": _members(evidence.judged_sets, judged),
-            "looks.parquet": pa.Table.from_pylist(measured, _LOOKS),
+            "pixels.parquet": pa.Table.from_pylist(measured, _PIXELS),
         },
     )
 

@@ -17,7 +17,8 @@ from pipeline.assess.page.figures import (
     translucent,
 )
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.streaming.operating import Applied
+from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.suites.streams.operating import Applied
 from pipeline.assess.suites.streams.tradeoff import Curve
 from pipeline.detect.alarm import SMOOTHINGS
 from pipeline.detect.operating_point import PER_HOURS
@@ -118,14 +119,10 @@ def _unalerted(
         seconds = seconds[np.unique(places)]
     waiting = (applied.delays_s[:, None] > seconds).astype(np.float64)
 
-    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
-        shares = (weights @ waiting) / weights.sum(axis=1, keepdims=True)
-        return {str(i): shares[:, i] for i in range(seconds.size)}
+    def shares(weights: FloatArray) -> FloatArray:
+        return (weights @ waiting) / weights.sum(axis=1, keepdims=True)
 
-    ends = list(bootstrap.intervals(statistics, applied.streams.clusters).values())
-    low = np.array([one.low if one else np.nan for one in ends])
-    high = np.array([one.high if one else np.nan for one in ends])
-    return seconds, waiting.mean(axis=0), low, high
+    return seconds, waiting.mean(axis=0), *bootstrap.band(shares, applied.streams.clusters)
 
 
 def _rates(curve: Curve, hours: float) -> FloatArray:
@@ -166,12 +163,12 @@ def _rate_layout(curves: Sequence[Curve], hours: float, cost: float | None, y: s
 
 def _point(point: Applied, hours: float) -> Spec:
     """The operating point with its bounds both ways."""
-    rate, share = point.metrics["false_alerts"], point.metrics["missed"]
-    x, y = max(rate["value"], 0.5 * PER_HOURS / hours), share["value"]
+    rate, share = point.outcome.false_alerts.measured, point.outcome.missed
+    x, y = max(rate.known, 0.5 * PER_HOURS / hours), share.value
 
-    def bar(value: float, ends: Mapping[str, Any]) -> Spec:
-        high = value if ends["high"] is None else ends["high"]
-        low = value if ends["low"] is None else ends["low"]
+    def bar(value: float, ends: Measured) -> Spec:
+        high = value if ends.high is None else ends.high
+        low = value if ends.low is None else ends.low
         # Nothing is lower than the axis of a logarithm.
         low = max(low, 1e-9)
         return {

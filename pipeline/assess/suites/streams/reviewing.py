@@ -7,10 +7,9 @@ worth (the base rate fallacy; Axelsson, 2000).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from pipeline.assess.suites.streams.outcome import Outcome
 from pipeline.config import OperatingConfig
 from pipeline.detect.operating_point import PER_HOURS
 from pipeline.numbers.rounding import rounded
@@ -29,7 +28,7 @@ class Range:
     low: float | None
     high: float | None
 
-    def as_json(self) -> dict[str, float | None]:
+    def to_json(self) -> dict[str, float | None]:
         """Rounded to six decimals."""
         return {
             name: None if value is None else rounded(value)
@@ -51,9 +50,17 @@ class Load:
     right: Range
     """Share of alerts that are right (positive predictive value)."""
 
+    def to_json(self) -> dict[str, Range]:
+        """Return what a day costs, and what its alerts are worth."""
+        return {
+            "alerts_per_day": self.alerts,
+            "reviewer_minutes_per_day": self.minutes,
+            "right": self.right,
+        }
 
-def load(metrics: Mapping[str, Any], config: OperatingConfig, base_hours: int) -> Load:
-    """A day at an operating point, from what `operating.apply` measured on some shootings.
+
+def load(outcome: Outcome, config: OperatingConfig, base_hours: int) -> Load:
+    """A day at an operating point, from what it does on some shootings.
 
     A stream raises no more than one false alert each refractory time, whatever rate short
     recordings show. Bounds take the ends of both intervals at once, so that they are wider than
@@ -62,31 +69,30 @@ def load(metrics: Mapping[str, Any], config: OperatingConfig, base_hours: int) -
     hours = 24.0 * config.streams
     shootings = hours / base_hours
     most = hours * 3600 / config.refractory_s if config.refractory_s else math.inf
-    rate, missed = metrics["false_alerts"], metrics["missed"]
-    found_most = 1.0 if missed["low"] is None else 1 - missed["low"]
-    found_least = 0.0 if missed["high"] is None else 1 - missed["high"]
-    right = Range(
-        shootings * (1 - missed["value"]), shootings * found_least, shootings * found_most
-    )
-    if rate["value"] is None:
+    rate, missed = outcome.false_alerts.measured, outcome.missed
+    found_most = 1.0 if missed.low is None else 1 - missed.low
+    found_least = 0.0 if missed.high is None else 1 - missed.high
+    right = [shootings * share for share in (1 - missed.known, found_least, found_most)]
+    if rate.value is None:
         unknown = Range(None, None, None)
         return Load(base_hours, shootings, unknown, unknown, unknown)
-    wrong = {end: min(rate[end] * hours / PER_HOURS, most) for end in ("value", "low", "high")}
-    alerts = [wrong[end] + getattr(right, end) for end in ("value", "low", "high")]
+    rates = (rate.value, rate.ends.low, rate.ends.high)
+    wrong = [min(number * hours / PER_HOURS, most) for number in rates]
+    alerts = [sum(both) for both in zip(wrong, right, strict=True)]
     return Load(
         base_hours,
         shootings,
         Range(*alerts),
         Range(*(number * config.minutes_per_alert for number in alerts)),
         Range(
-            _share(right.value, wrong["value"]),
-            _share(right.low, wrong["high"]),
-            _share(right.high, wrong["low"]),
+            _share(right[0], wrong[0]),
+            _share(right[1], wrong[2]),
+            _share(right[2], wrong[1]),
         ),
     )
 
 
-def _share(right: float | None, wrong: float) -> float | None:
+def _share(right: float, wrong: float) -> float | None:
     return right / (right + wrong) if right else 0.0 if wrong else None
 
 

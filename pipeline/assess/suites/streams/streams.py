@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 from pipeline.assess import wording
 from pipeline.assess.evidence import Csv, Evidence, Figure, Panel, Section, State, Verdict, gravest
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.streaming import operating
-from pipeline.assess.streaming.assembly import assemble
-from pipeline.assess.streaming.played_clips import PlayedClips
-from pipeline.assess.suites.streams import figures, reviewing, tables, tradeoff
+from pipeline.assess.statistics.measured import as_json, named_fields
+from pipeline.assess.suites.streams import figures, operating, reviewing, tables, tradeoff
+from pipeline.assess.suites.streams.assembly import assemble
+from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.assess.suites.streams.tables import Played
 from pipeline.assess.suites.streams.tradeoff import Curve
 from pipeline.detect import operating_point
@@ -94,7 +94,7 @@ def run(evidence: Evidence) -> Section:
     if applied:
         panels.append(tables.origin_table(parts, settings.bootstrap.confidence))
     with_shootings = {
-        name: one for name, one in applied.items() if one.metrics["missed"]["value"] is not None
+        name: one for name, one in applied.items() if one.outcome.missed.value is not None
     }
     if with_shootings:
         panels += [
@@ -103,13 +103,13 @@ def run(evidence: Evidence) -> Section:
         ]
     metrics = {
         "operating_point": dict(point.record) if isinstance(point, OperatingPoint) else None,
-        "parts": {one.scored.name: _metrics(one, evidence) for one in parts},
+        "judged_sets": {one.scored.name: _metrics(one, evidence) for one in parts},
     }
     return Section(
         lead=_LEAD.format(refractory_s=config.refractory_s, clip_s=clip_s),
         verdicts=_verdicts(parts, point, cost, settings.bootstrap.confidence),
         panels=panels,
-        metrics=metrics,
+        metrics=as_json(metrics),
         plots={
             "curve.csv": _curve_csv(parts),
             "time_to_alert.csv": (_SURVIVAL_HEADER, survival_rows),
@@ -165,41 +165,42 @@ def _worst(name: str, found: Sequence[tuple[State, str]]) -> Verdict:
 
 def _judge_false_alerts(one: Played, cost: Cost, confidence: float) -> tuple[State, str]:
     assert one.applied is not None
-    found, name = one.applied.metrics["false_alerts"], tables.capitalised(one.scored.name)
-    if found["value"] is None:
-        return "grey", f"{name}: {found['reason']}, so it cannot show a false alert."
+    rate, name = one.applied.outcome.false_alerts, tables.capitalised(one.scored.name)
+    found = rate.measured
+    if found.value is None:
+        return "grey", f"{name}: {found.reason}, so it cannot show a false alert."
     allowed = cost.false_alerts_per_1000_h
     needed = operating.hours_to_show(cost, confidence)
     says = (
-        f"{name}: {tables.plural(found['num_events'], 'false alert')} in "
-        f"{operating.span(found['hours'])} without real gunfire, {tables.rate_interval(found)} per "
+        f"{name}: {wording.count(rate.num_events, 'false alert')} in "
+        f"{operating.span(rate.hours)} without real gunfire, {tables.rate_interval(found)} per "
         f"1,000 hours; allowed are {tables.rate(allowed)}."
     )
-    if found["low"] > allowed:
+    if found.ends.low > allowed:
         return "red", says
-    if found["hours"] < needed:
+    if rate.hours < needed:
         return "grey", f"{says} It would take {operating.span(needed)} without one to show that."
-    kept = found["value"] <= allowed and found["high"] <= NARROW * allowed
+    kept = found.value <= allowed and found.ends.high <= NARROW * allowed
     return ("green" if kept else "amber"), says
 
 
 def _judge_missed(one: Played) -> tuple[State, str]:
     assert one.applied is not None
-    metrics, name = one.applied.metrics, tables.capitalised(one.scored.name)
-    missed = metrics["missed"]
-    if missed["value"] is None:
+    missed, name = one.applied.outcome.missed, tables.capitalised(one.scored.name)
+    if missed.value is None:
         return "grey", f"{name}: no shooting in it."
     watched = float(np.median(one.played.shootings.watched_s))
     says = (
-        f"{name}: {wording.percent(missed['value'])} of {_shootings(one)} raise no alert before "
+        f"{name}: {wording.percent(missed.value)} of {_shootings(one)} raise no alert before "
         f"their footage ends (after {watched:.1f} s, at the median)"
     )
-    if missed["low"] is None:
-        return "grey", f"{says}; {missed['reason']}."
-    says += f", between {wording.percent(missed['low'])} and {wording.percent(missed['high'])}."
-    if missed["low"] > MAX_MISSED:
+    if missed.interval is None:
+        return "grey", f"{says}; {missed.reason}."
+    low, high = missed.interval.low, missed.interval.high
+    says += f", between {wording.percent(low)} and {wording.percent(high)}."
+    if low > MAX_MISSED:
         return "red", says
-    return ("green" if missed["high"] < GOOD_MISSED else "amber"), says
+    return ("green" if high < GOOD_MISSED else "amber"), says
 
 
 def _curve_figures(one: Played, cost: float) -> list[Panel]:
@@ -233,17 +234,14 @@ def _metrics(one: Played, evidence: Evidence) -> dict[str, Any]:
     if one.applied is None:
         return {}
     confidence, config = evidence.settings.bootstrap.confidence, evidence.settings.operating
-    loads = {}
-    if one.applied.metrics["missed"]["value"] is not None:
-        for base_hours in reviewing.BASE_HOURS:
-            day = reviewing.load(one.applied.metrics, config, base_hours)
-            loads[f"one_in_{base_hours}_h"] = {
-                "alerts_per_day": day.alerts.as_json(),
-                "reviewer_minutes_per_day": day.minutes.as_json(),
-                "right": day.right.as_json(),
-            }
+    outcome, loads = one.applied.outcome, {}
+    if outcome.missed.value is not None:
+        loads = {
+            f"one_in_{base_hours}_h": reviewing.load(outcome, config, base_hours)
+            for base_hours in reviewing.BASE_HOURS
+        }
     return {
-        **one.applied.metrics,
+        **named_fields(outcome),
         "num_unlabelled_clips": one.played.num_unlabelled,
         "by_origin": tables.by_origin(one, confidence),
         "load": loads,
@@ -317,4 +315,4 @@ def _shootings(one: Played) -> str:
     rendered = pc.sum(one.scored.clips["rendered"].take(one.played.shootings.rows)).as_py()
     every = one.played.shootings.rows.size
     kind = "rendered " if rendered == every else "partly rendered " if rendered else ""
-    return tables.plural(one.played.shootings.first.size, f"{kind}shooting")
+    return wording.count(one.played.shootings.first.size, f"{kind}shooting")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Table, count, text
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.assess.streaming import operating
-from pipeline.assess.streaming.operating import Applied
-from pipeline.assess.streaming.played_clips import PlayedClips
-from pipeline.assess.suites.streams import reviewing
+from pipeline.assess.statistics.measured import Measured
+from pipeline.assess.suites.streams import operating, reviewing
+from pipeline.assess.suites.streams.operating import Applied
+from pipeline.assess.suites.streams.outcome import Rate
+from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.assess.suites.streams.tradeoff import Curve
 from pipeline.config import OperatingConfig
 from pipeline.detect import operating_point
@@ -36,26 +36,27 @@ def point_table(parts: Sequence[Played], confidence: float) -> Table:
     rows = []
     for one in parts:
         assert one.applied is not None
-        metrics = one.applied.metrics
-        false_alerts, missed = metrics["false_alerts"], metrics["missed"]
+        outcome = one.applied.outcome
+        false_alerts = outcome.false_alerts
+        assert false_alerts.num_recordings is not None
         watched = one.played.shootings.watched_s
         rows.append(
             [
                 text(one.scored.name),
-                Cell(operating.span(false_alerts["hours"]), sort=false_alerts["hours"]),
+                Cell(operating.span(false_alerts.hours), sort=false_alerts.hours),
                 Cell(
-                    str(false_alerts["num_events"]),
-                    f"in {plural(false_alerts['num_recordings'], 'recording')}",
-                    false_alerts["num_events"],
+                    str(false_alerts.num_events),
+                    f"in {wording.count(false_alerts.num_recordings, 'recording')}",
+                    false_alerts.num_events,
                 ),
                 _rate_cell(false_alerts),
                 Cell(
-                    str(metrics["num_shootings"]),
+                    str(outcome.num_shootings),
                     f"{np.median(watched):.1f} s long (median)" if watched.size else "",
-                    metrics["num_shootings"],
+                    outcome.num_shootings,
                 ),
-                _share_cell(missed),
-                *(_delay_cell(metrics[name]) for name in operating.DELAY_SHARES),
+                _share_cell(outcome.missed),
+                *(_delay_cell(delay) for delay in outcome.delays.values()),
             ]
         )
     return Table(
@@ -84,8 +85,8 @@ def origin_table(parts: Sequence[Played], confidence: float) -> Table:
         [
             text(one.scored.name),
             text(origin),
-            Cell(operating.span(found["hours"]), sort=found["hours"]),
-            count(found["num_events"]),
+            Cell(operating.span(found.hours), sort=found.hours),
+            count(found.num_events),
             _rate_cell(found),
         ]
         for one in parts
@@ -96,13 +97,13 @@ def origin_table(parts: Sequence[Played], confidence: float) -> Table:
     return Table("Where false alerts come from", columns, rows, caption)
 
 
-def by_origin(one: Played, confidence: float) -> dict[str, dict[str, Any]]:
-    """The rate of false alerts of each origin that the part holds, as `operating.rate` gives it."""
+def by_origin(one: Played, confidence: float) -> dict[str, Rate]:
+    """The rate of false alerts of each origin that the part holds."""
     assert one.applied is not None
     reel = one.played.reel
     origins = np.array(one.scored.clips["origin"].to_pylist(), object)[reel.rows]
     return {
-        origin: operating.rate(
+        origin: Rate.of(
             int((origins[one.applied.alerts] == origin).sum()),
             float(reel.covered_s[origins == origin].sum()) / 3600,
             confidence,
@@ -117,7 +118,7 @@ def load_table(applied: Mapping[str, Applied], config: OperatingConfig) -> Table
     rows = []
     for name, one in applied.items():
         for base_hours in reviewing.BASE_HOURS:
-            day = reviewing.load(one.metrics, config, base_hours)
+            day = reviewing.load(one.outcome, config, base_hours)
             alerts, minutes, right = day.alerts, day.minutes, day.right
             rows.append(
                 [
@@ -146,13 +147,15 @@ def scenario_table(applied: Mapping[str, Applied], config: OperatingConfig) -> T
     rows = []
     for name, one in applied.items():
         for title, minutes in reviewing.SCENARIOS:
-            delays = [one.metrics[key]["value"] for key in operating.DELAY_SHARES]
             rows.append(
                 [
                     text(name),
                     Cell(f"{title}: {minutes:g} minutes", sort=minutes),
-                    *(_scenario_cell(minutes, delay, review) for delay in delays),
-                    _share_cell(one.metrics["missed"]),
+                    *(
+                        _scenario_cell(minutes, delay.value, review)
+                        for delay in one.outcome.delays.values()
+                    ),
+                    _share_cell(one.outcome.missed),
                 ]
             )
     return Table(
@@ -179,18 +182,19 @@ def rate(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def rate_interval(found: Mapping[str, Any]) -> str:
-    """A rate with its bounds, from `operating.rate`."""
-    return f"{rate(found['value'])} ({rate(found['low'])} to {rate(found['high'])})"
+def rate_interval(found: Measured) -> str:
+    """A rate with its bounds."""
+    return f"{rate(found.known)} ({rate(found.ends.low)} to {rate(found.ends.high)})"
 
 
-def _rate_cell(found: Mapping[str, Any]) -> Cell:
-    if found["value"] is None:
-        return Cell(wording.DASH, found["reason"])
-    if not found["num_events"]:
-        return Cell(f"at most {rate(found['high'])}", "none seen", found["value"])
-    soft = f"{rate(found['low'])} to {rate(found['high'])}"
-    return Cell(rate(found["value"]), soft, found["value"])
+def _rate_cell(one: Rate) -> Cell:
+    found = one.measured
+    if found.value is None:
+        return _unknown_cell(found)
+    low, high = rate(found.ends.low), rate(found.ends.high)
+    if not one.num_events:
+        return Cell(f"at most {high}", "none seen", found.value)
+    return Cell(rate(found.value), f"{low} to {high}", found.value)
 
 
 def _range_cell(found: reviewing.Range) -> Cell:
@@ -214,28 +218,27 @@ def _right(share: float) -> str:
     return f"one in {1 / share:,.0f}" if 0 < share < 0.01 else wording.percent(share)
 
 
-def _share_cell(found: Mapping[str, Any]) -> Cell:
-    if found["value"] is None:
-        return Cell(wording.DASH, found["reason"])
-    soft = found.get("reason", "")
-    if found["low"] is not None:
-        soft = f"{wording.percent(found['low'])} to {wording.percent(found['high'])}"
-    return Cell(wording.percent(found["value"]), soft, found["value"])
+def _share_cell(found: Measured) -> Cell:
+    if found.value is None:
+        return _unknown_cell(found)
+    soft = found.reason or ""
+    if found.interval is not None:
+        soft = f"{wording.percent(found.interval.low)} to {wording.percent(found.interval.high)}"
+    return Cell(wording.percent(found.value), soft, found.value)
 
 
-def _delay_cell(found: Mapping[str, Any]) -> Cell:
-    if found["value"] is None:
-        return Cell(wording.DASH, found["reason"])
-    soft = found.get("reason", "")
-    if found["low"] is not None:
-        high = "never" if found["high"] is None else f"{found['high']:.1f} s"
-        soft = f"{found['low']:.1f} s to {high}"
-    return Cell(f"{found['value']:.1f} s", soft, found["value"])
+def _delay_cell(found: Measured) -> Cell:
+    if found.value is None:
+        return _unknown_cell(found)
+    soft = found.reason or ""
+    if found.low is not None:
+        high = "never" if found.high is None else f"{found.high:.1f} s"
+        soft = f"{found.low:.1f} s to {high}"
+    return Cell(f"{found.value:.1f} s", soft, found.value)
 
 
-def plural(number: int, thing: str) -> str:
-    """A number of things."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+def _unknown_cell(found: Measured) -> Cell:
+    return Cell(wording.DASH, found.reason or "")
 
 
 def capitalised(name: str) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.streaming import operating
-from pipeline.assess.streaming.assembly import Streams, delay_quantiles
-from pipeline.assess.streaming.played_clips import PlayedClips
+from pipeline.assess.suites.streams import operating
+from pipeline.assess.suites.streams.assembly import Streams, delay_quantiles
+from pipeline.assess.suites.streams.outcome import Rate
+from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.detect.alarm import Choice
 from pipeline.numbers.metrics import FloatArray, IntArray
 
@@ -64,7 +65,7 @@ def trace(
     choices = [Choice(float(x), smoothing, refractory_s) for x in thresholds]
     num_events = np.array([played.reel.alerts(choice).size for choice in choices], np.int64)
     hours, confidence = played.reel.hours, bootstrap.confidence
-    rates = [operating.rate(int(k), hours, confidence) for k in num_events]
+    rates = [Rate.of(int(k), hours, confidence).measured for k in num_events]
     delays = np.stack([streams.delays(choice) for choice in choices])
     missed, missed_low, missed_high = _missed(delays, streams, bootstrap)
     median_s, median_low_s, median_high_s, p90_s = _quantiles(delays, streams, bootstrap)
@@ -72,9 +73,9 @@ def trace(
         smoothing,
         thresholds,
         num_events,
-        rate=np.array([one["value"] for one in rates]),
-        rate_low=np.array([one["low"] for one in rates]),
-        rate_high=np.array([one["high"] for one in rates]),
+        rate=np.array([one.known for one in rates]),
+        rate_low=np.array([one.ends.low for one in rates]),
+        rate_high=np.array([one.ends.high for one in rates]),
         missed=missed,
         missed_low=missed_low,
         missed_high=missed_high,
@@ -101,14 +102,10 @@ def _missed(
         return unknown, unknown, unknown
     missed = np.isinf(delays).astype(np.float64)
 
-    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
-        shares = (weights @ missed.T) / weights.sum(axis=1, keepdims=True)
-        return {str(i): shares[:, i] for i in range(missed.shape[0])}
+    def shares(weights: FloatArray) -> FloatArray:
+        return (weights @ missed.T) / weights.sum(axis=1, keepdims=True)
 
-    found = bootstrap.intervals(statistics, streams.clusters).values()
-    low = np.array([one.low if one else np.nan for one in found])
-    high = np.array([one.high if one else np.nan for one in found])
-    return missed.mean(axis=1), low, high
+    return missed.mean(axis=1), *bootstrap.band(shares, streams.clusters)
 
 
 def _quantiles(

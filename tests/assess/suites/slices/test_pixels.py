@@ -23,7 +23,7 @@ def test_motion_is_the_mean_change_and_contrast_the_spread():
     assert np.isclose(found.brightness, 120)
 
 
-def test_every_look_falls_into_one_slice_of_each_kind():
+def test_every_clip_falls_into_one_slice_of_each_kind():
     measured = {
         1: pixels.Statistics(pixels.DARK - 1, pixels.STILL, pixels.FLAT),
         3: pixels.Statistics(pixels.DARK, 0.0, 0.0),

@@ -157,7 +157,7 @@ def test_pixels_are_looked_at_of_a_bounded_sample_that_stays(tmp_path, monkeypat
         value: one["num_clips"] for value, one in section.metrics["test"]["brightness"].items()
     }
     assert sum(sizes.values()) == 50
-    assert section.rows["looks.parquet"].num_rows == 50
+    assert section.rows["pixels.parquet"].num_rows == 50
     fewer = replace(part, clips=part.clips.slice(0, 700))
     kept = set(metadata_slices._sample(fewer, 50)) & set(read)
     assert len(kept) >= 40

@@ -5,18 +5,22 @@ from typing import Any
 
 import pytest
 
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.suites.streams import reviewing
+from pipeline.assess.suites.streams.outcome import Outcome, Rate
 from pipeline.config import OperatingConfig
+from pipeline.numbers.intervals import Interval
 
 CONFIG = OperatingConfig(10.0, None, streams=1000, minutes_per_alert=2.0, refractory_s=60.0)
 
 
-def measured(rate: tuple[Any, ...], missed: tuple[Any, ...]) -> dict[str, Any]:
-    ends = ("value", "low", "high")
-    return {
-        "false_alerts": dict(zip(ends, rate, strict=True)),
-        "missed": dict(zip(ends, missed, strict=True)),
-    }
+def measured(rate: tuple[Any, ...], missed: tuple[Any, ...]) -> Outcome:
+    nothing = Measured.unknown("not asked")
+    return Outcome(Rate(of(*rate), 0, 1.0), of(*missed), nothing, nothing, 1, 1)
+
+
+def of(value: float | None, low: float | None, high: float | None) -> Measured:
+    return Measured(value, None if low is None or high is None else Interval(low, high))
 
 
 def test_a_day_of_alerts_is_hours_times_rate_and_the_few_that_are_right() -> None:

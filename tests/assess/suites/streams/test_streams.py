@@ -16,7 +16,9 @@ from pipeline.assess.evidence import Evidence, Figure, Section, Table
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.streams import streams
+from pipeline.assess.suites.streams.operating import choose
 from pipeline.config import ClipFormat
+from pipeline.detect.operating_point import OperatingPoint
 from tests.assess import toy
 from tests.assess.files import CLIP_S, File, scored
 
@@ -48,10 +50,14 @@ def evidence(*parts: JudgedSet, val: JudgedSet | None = None, cost: float = 2_00
     settings = dataclasses.replace(
         base.settings, operating=operating, bootstrap=Bootstrap(200, 0.95, 0)
     )
+    point: OperatingPoint | str = Evidence.point
+    if val is not None:
+        point = choose(val, CLIP_S, operating, settings.bootstrap)
     return dataclasses.replace(
         base,
         judged_sets=parts,
         val=val,
+        point=point,
         settings=settings,
         clip=ClipFormat(num_frames=15, size=32, fps=15 / CLIP_S, crf=18),
     )
@@ -90,8 +96,8 @@ def test_an_unseen_source_that_is_missed_is_red_although_the_known_ones_are_foun
     found = streams.run(evidence(part("test"), part("unseen", shooting=0.05), val=VAL))
     assert states(found)["missed"] == "red"
     assert says(found, "missed").startswith("Test: 0 % of 12 shootings")
-    assert found.metrics["parts"]["unseen"]["missed"]["value"] == 1.0
-    assert found.metrics["parts"]["unseen"]["median_s"]["value"] is None
+    assert found.metrics["judged_sets"]["unseen"]["missed"]["value"] == 1.0
+    assert found.metrics["judged_sets"]["unseen"]["median_s"]["value"] is None
 
 
 def test_a_short_test_tells_nothing_about_a_small_cost() -> None:
@@ -116,8 +122,8 @@ def test_a_part_of_one_kind_says_what_it_cannot_show() -> None:
     only = scored(*(File(f"real/{i}", "real", [0.9], [1]) for i in range(9)))
     nothing_else = streams.run(evidence(only, val=VAL))
     assert states(nothing_else)["false_alerts"] == "grey"
-    assert nothing_else.metrics["parts"]["test"]["false_alerts"]["value"] is None
-    assert nothing_else.metrics["parts"]["test"]["missed"]["value"] == 0.0
+    assert nothing_else.metrics["judged_sets"]["test"]["false_alerts"]["value"] is None
+    assert nothing_else.metrics["judged_sets"]["test"]["missed"]["value"] == 0.0
 
 
 def test_shootings_that_all_come_from_one_recording_are_grey() -> None:
@@ -127,7 +133,7 @@ def test_shootings_that_all_come_from_one_recording_are_grey() -> None:
 
 
 def test_time_to_alert_is_a_clip_for_a_detector_that_sees_at_once() -> None:
-    measured = CLEAN.metrics["parts"]["test"]
+    measured = CLEAN.metrics["judged_sets"]["test"]
     smoothing = CLEAN.metrics["operating_point"]["smoothing"]
     assert smoothing == "none"
     assert measured["median_s"] == {"value": CLIP_S, "low": CLIP_S, "high": CLIP_S}
@@ -140,7 +146,7 @@ def test_numbers_can_be_recounted_from_the_rows() -> None:
     rows = section.rows["streams.parquet"]
     own = rows.filter(pc.equal(rows["part"], "test"))
     delays = own["time_to_alert_s"]
-    measured = section.metrics["parts"]["test"]
+    measured = section.metrics["judged_sets"]["test"]
     assert 0 < delays.null_count < own.num_rows
     assert delays.null_count / own.num_rows == pytest.approx(measured["missed"]["value"], abs=1e-6)
     filled = np.sort(delays.fill_null(np.inf).to_numpy())
@@ -163,7 +169,7 @@ def test_false_alerts_of_origins_add_up() -> None:
         File("real/q", "real", [0.5] * 50),
         *(File(f"real/{i}", "real", [0.9], [1]) for i in range(3)),
     )
-    found = streams.run(evidence(mixed, val=VAL)).metrics["parts"]["test"]
+    found = streams.run(evidence(mixed, val=VAL)).metrics["judged_sets"]["test"]
     assert {name: one["num_events"] for name, one in found["by_origin"].items()} == {
         "real": 1,
         "game": 1,

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.streaming import operating
-from pipeline.assess.streaming.assembly import assemble
-from pipeline.assess.streaming.played_clips import PlayedClips
-from pipeline.assess.suites.streams import tradeoff
+from pipeline.assess.suites.streams import operating, tradeoff
+from pipeline.assess.suites.streams.assembly import assemble
+from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.detect.alarm import SMOOTHINGS, Choice
 from tests.assess.files import CLIP_S, File, table
 
@@ -29,13 +28,13 @@ def test_each_point_of_a_curve_is_what_its_threshold_does(smoothing: str) -> Non
     curve = tradeoff.trace(FOOTAGE, streams, smoothing, 10.0, BOOTSTRAP)
     for i in range(0, curve.threshold.size, 4):
         choice = Choice(float(curve.threshold[i]), smoothing, 10.0)
-        measured = operating.apply(choice, FOOTAGE, BOOTSTRAP).metrics
-        assert measured["false_alerts"]["num_events"] == curve.num_events[i]
-        assert measured["false_alerts"]["high"] == curve.rate_high[i]
-        assert measured["missed"]["value"] == pytest.approx(curve.missed[i], abs=1e-6)
+        measured = operating.apply(choice, FOOTAGE, BOOTSTRAP).outcome
+        assert measured.false_alerts.num_events == curve.num_events[i]
+        assert measured.false_alerts.measured.high == curve.rate_high[i]
+        assert measured.missed.value == pytest.approx(curve.missed[i], abs=1e-6)
         found = [curve.median_s[i], curve.median_low_s[i], curve.median_high_s[i]]
-        expected = [measured["median_s"][end] for end in ("value", "low", "high")]
-        assert [x if np.isfinite(x) else None for x in found] == expected
+        expected = measured.median_s.row
+        assert tuple(x if np.isfinite(x) else None for x in found) == expected
 
 
 def test_lower_thresholds_buy_fewer_misses_for_more_false_alerts() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.assess.streaming.played_clips import PlayedClips
+from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.detect.alarm import Choice
 from tests.assess.files import CLIP_S, File, table
 

@@ -7,42 +7,25 @@ An alert is one event: it covers what follows in its stream for the refractory t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
 
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
+from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import judge_share
-from pipeline.assess.streaming.assembly import Streams, assemble, delay_quantiles
-from pipeline.assess.streaming.played_clips import PlayedClips
+from pipeline.assess.suites.streams.assembly import Streams, assemble, delay_quantiles
+from pipeline.assess.suites.streams.outcome import DELAY_SHARES, Outcome, Rate
+from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.config import OperatingConfig
 from pipeline.detect.alarm import SMOOTHINGS, Choice
 from pipeline.detect.operating_point import PER_HOURS, Cost, OperatingPoint, cost_of
-from pipeline.numbers.intervals import MIN_RECORDINGS, exact_of_count
+from pipeline.numbers.intervals import MIN_RECORDINGS, Interval, exact_of_count
 from pipeline.numbers.metrics import FloatArray, IntArray
 from pipeline.numbers.rounding import rounded
-
-DELAY_SHARES = {"median_s": 0.5, "p90_s": 0.9}
-"""Names of the delays that are reported, and the share of shootings that alert within each."""
-
-
-def rate(num_events: int, hours: float, confidence: float) -> dict[str, Any]:
-    """False alerts per 1,000 hours with their exact Poisson interval (Garwood, 1936).
-
-    The interval takes events as independent. Those within a refractory time are one event, and what
-    remains of their dependence within a recording makes the true interval wider.
-    """
-    counted: dict[str, Any] = {"num_events": num_events, "hours": rounded(hours)}
-    if hours <= 0:
-        reason = "no footage without real gunfire"
-        return {"value": None, "low": None, "high": None, "reason": reason, **counted}
-    bounds, scale = exact_of_count(num_events, confidence), PER_HOURS / hours
-    found = {"value": num_events * scale, "low": bounds.low * scale, "high": bounds.high * scale}
-    return {name: rounded(value) for name, value in found.items()} | counted
 
 
 @dataclass(frozen=True)
@@ -55,8 +38,7 @@ class Applied:
     """Clips of the reel at whose end a false alert rises."""
     delays_s: FloatArray
     """(S,) time to alert of each stream; inf where none rises before its footage ends."""
-    metrics: Mapping[str, Any]
-    """`false_alerts`, `missed` and the delays of `DELAY_SHARES`, each with its interval."""
+    outcome: Outcome
 
 
 def apply(choice: Choice, played: PlayedClips, bootstrap: Bootstrap) -> Applied:
@@ -67,20 +49,20 @@ def apply(choice: Choice, played: PlayedClips, bootstrap: Bootstrap) -> Applied:
     """
     reel, streams = played.reel, assemble(played, bootstrap.seed)
     alerts, delays = reel.alerts(choice), streams.delays(choice)
-    metrics = {
-        "false_alerts": rate(alerts.size, reel.hours, bootstrap.confidence)
-        | {"num_recordings": int(np.unique(played.recording[reel.rows[alerts]]).size)},
-        "missed": judge_share(np.isinf(delays), streams.clusters, bootstrap).to_json(),
+    num_recordings = int(np.unique(played.recording[reel.rows[alerts]]).size)
+    outcome = Outcome(
+        false_alerts=Rate.of(alerts.size, reel.hours, bootstrap.confidence, num_recordings),
+        missed=judge_share(np.isinf(delays), streams.clusters, bootstrap),
         **_judge_delays(delays, streams.clusters, bootstrap),
-        "num_shootings": int(played.shootings.first.size),
-        "num_recordings": int(np.unique(streams.clusters).size),
-    }
-    return Applied(played, streams, alerts, delays, metrics)
+        num_shootings=int(played.shootings.first.size),
+        num_recordings=int(np.unique(streams.clusters).size),
+    )
+    return Applied(played, streams, alerts, delays, outcome)
 
 
 def choose(
     val: JudgedSet, clip_s: float, config: OperatingConfig, bootstrap: Bootstrap
-) -> OperatingPoint | None:
+) -> OperatingPoint | str:
     """Choose a threshold and a smoothing on validation clips of `clip_s` seconds.
 
     Of each smoothing the lowest threshold is taken at which the upper Poisson bound of the rate is
@@ -90,7 +72,7 @@ def choose(
     that then misses the fewest shootings, and alerts on them soonest; to choose one of three on the
     same clips is a little optimistic, which the bound does not cover.
 
-    None where validation holds no footage without real gunfire.
+    In words why there is none, where validation holds no footage without real gunfire.
 
     Raises:
         UserError: not exactly one cost is given.
@@ -99,7 +81,7 @@ def choose(
     played = PlayedClips.of(val.clips, clip_s, bootstrap.seed)
     hours = played.reel.hours
     if not hours:
-        return None
+        return "validation holds no clips without real gunfire"
     mean = cost.false_alerts_per_1000_h * hours / PER_HOURS
     allowed = _allowed_events(mean, played.reel.rows.size, bootstrap.confidence)
     supported = allowed is not None
@@ -113,8 +95,8 @@ def choose(
     ]
     applied = [apply(choice, played, bootstrap) for choice in choices]
     best = min(range(len(applied)), key=lambda i: _badness(applied[i].delays_s))
-    expected = applied[best].metrics
-    choice, false_alerts = choices[best], expected["false_alerts"]
+    choice, expected = choices[best], applied[best].outcome
+    rate, missed = expected.false_alerts.measured, expected.missed
     return OperatingPoint(
         {
             "threshold": choice.threshold,
@@ -124,24 +106,24 @@ def choose(
                 "split": val.name,
                 "data_sha256": val.data_sha256,
                 "minutes_without_real_gunfire": rounded(hours * 60),
-                "num_shootings": expected["num_shootings"],
+                "num_shootings": expected.num_shootings,
             },
             "cost": {
                 "false_alerts_per_1000_h": rounded(cost.false_alerts_per_1000_h),
                 "stated": cost.stated,
             },
             "expected": {
-                "false_alerts_per_1000_h": false_alerts["value"],
-                "missed": expected["missed"]["value"],
-                **{name: expected[name]["value"] for name in DELAY_SHARES},
+                "false_alerts_per_1000_h": rate.value,
+                "missed": missed.value,
+                **{name: delay.value for name, delay in expected.delays.items()},
             },
             "bounds": {
                 "confidence": bootstrap.confidence,
-                "false_alerts_per_1000_h": [false_alerts["low"], false_alerts["high"]],
-                "missed": [expected["missed"]["low"], expected["missed"]["high"]],
+                "false_alerts_per_1000_h": [rate.low, rate.high],
+                "missed": [missed.low, missed.high],
             },
             "supported": supported,
-            "says": _says(cost, supported, false_alerts, bootstrap.confidence),
+            "says": _says(cost, supported, expected.false_alerts, bootstrap.confidence),
         }
     )
 
@@ -162,17 +144,18 @@ def span(hours: float) -> str:
     return f"{60 * hours:.1f} minutes"
 
 
-def _says(cost: Cost, supported: bool, false_alerts: Mapping[str, Any], confidence: float) -> str:
-    held = f"validation holds {span(false_alerts['hours'])} without real gunfire"
+def _says(cost: Cost, supported: bool, false_alerts: Rate, confidence: float) -> str:
+    held = f"validation holds {span(false_alerts.hours)} without real gunfire"
+    high = false_alerts.measured.ends.high
     if supported:
         return (
-            f"The threshold keeps to {cost.stated}: {held}, with {false_alerts['num_events']} "
-            f"false alerts at this threshold, at most {false_alerts['high']:,.1f} per 1,000 hours "
+            f"The threshold keeps to {cost.stated}: {held}, with {false_alerts.num_events} "
+            f"false alerts at this threshold, at most {high:,.1f} per 1,000 hours "
             f"at {100 * confidence:g} % confidence."
         )
     return (
         f"The data cannot show {cost.stated}: {held}; the threshold is the lowest without a false "
-        f"alert there, and the rate could be as high as {false_alerts['high']:,.0f} per 1,000 "
+        f"alert there, and the rate could be as high as {high:,.0f} per 1,000 "
         f"hours. It would take {span(hours_to_show(cost, confidence))} without one to show it."
     )
 
@@ -241,26 +224,20 @@ def delay_intervals(
 
 def _judge_delays(
     delays: FloatArray, clusters: IntArray, bootstrap: Bootstrap
-) -> dict[str, dict[str, Any]]:
-    """Each of `DELAY_SHARES` with its interval; None where fewer ever alert."""
+) -> dict[str, Measured]:
+    """Each of `DELAY_SHARES` with its interval; no value where fewer ever alert."""
     if not delays.size:
-        nothing = {"value": None, "low": None, "high": None, "reason": "no shooting"}
-        return {name: dict(nothing) for name in DELAY_SHARES}
-    single = int(clusters.max()) + 1 < MIN_RECORDINGS
+        return dict.fromkeys(DELAY_SHARES, Measured.unknown("no shooting"))
+    is_single = int(clusters.max()) + 1 < MIN_RECORDINGS
     asked = [(delays, share) for share in DELAY_SHARES.values()]
-    results = {}
-    for (name, share), ends in zip(
+    found = {}
+    for (name, share), (value, low, high) in zip(
         DELAY_SHARES.items(), delay_intervals(asked, clusters, bootstrap), strict=True
     ):
-        value, low, high = (_finite(end) for end in ends)
-        result: dict[str, Any] = {"value": value, "low": low, "high": high}
-        if value is None:
-            result["reason"] = f"fewer than {100 * share:g} % alert"
-        if single:
-            result |= {"low": None, "high": None, "reason": "all shootings are of one recording"}
-        results[name] = result
-    return results
-
-
-def _finite(value: float) -> float | None:
-    return rounded(value) if np.isfinite(value) else None
+        known = value if np.isfinite(value) else None
+        if is_single:
+            found[name] = Measured(known, reason="all shootings are of one recording")
+        else:
+            few = None if known is not None else f"fewer than {100 * share:g} % alert"
+            found[name] = Measured(known, Interval(low, high), few)
+    return found

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline.assess.streaming.played_clips import PlayedClips
+from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.detect.alarm import Choice, Recordings, replay
 from pipeline.numbers.metrics import FloatArray, IntArray
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.assess.streaming import assembly
-from pipeline.assess.streaming.assembly import assemble, delay_quantiles
-from pipeline.assess.streaming.played_clips import PlayedClips
+from pipeline.assess.suites.streams import assembly
+from pipeline.assess.suites.streams.assembly import assemble, delay_quantiles
+from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.detect.alarm import SMOOTHINGS, Choice, replay, smooth
 from tests.assess.files import CLIP_S, File, table
 

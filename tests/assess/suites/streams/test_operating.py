@@ -11,8 +11,9 @@ import pytest
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.streaming import operating
-from pipeline.assess.streaming.played_clips import PlayedClips
+from pipeline.assess.suites.streams import operating
+from pipeline.assess.suites.streams.outcome import Rate
+from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.config import OperatingConfig
 from pipeline.detect import operating_point
 from pipeline.detect.alarm import Choice
@@ -73,30 +74,46 @@ def test_minutes_of_reviewers_are_a_rate() -> None:
 
 
 def test_a_rate_has_the_bounds_of_its_exposure() -> None:
-    found = operating.rate(0, 0.5, 0.95)
-    assert found["value"] == 0.0
-    assert found["high"] == pytest.approx(-np.log(0.025) * 2000, abs=1e-5)
-    assert operating.rate(0, 0.0, 0.95)["value"] is None
+    found = Rate.of(0, 0.5, 0.95).measured
+    assert found.value == 0.0
+    assert found.high == pytest.approx(-np.log(0.025) * 2000, abs=1e-5)
+    assert Rate.of(0, 0.0, 0.95).measured.value is None
+
+
+def test_a_rate_is_written_with_the_counts_behind_it() -> None:
+    found = Rate.of(2, 1000.0, 0.95, num_recordings=1).to_json()
+    assert list(found) == ["value", "low", "high", "num_events", "hours", "num_recordings"]
+    assert (found["value"], found["hours"], found["num_recordings"]) == (2.0, 1000.0, 1)
+    assert Rate.of(0, 0.0, 0.95).to_json() == {
+        "value": None,
+        "low": None,
+        "high": None,
+        "reason": "no footage without real gunfire",
+        "num_events": 0,
+        "hours": 0.0,
+    }
 
 
 @pytest.mark.parametrize("cost", [400.0, 1_000.0, 5_000.0])
 def test_the_threshold_keeps_within_the_cost_and_is_the_lowest_that_does(cost: float) -> None:
     point = operating.choose(VALIDATION, CLIP_S, config(false_alerts_per_1000_h=cost), BOOTSTRAP)
-    assert point is not None
+    assert isinstance(point, OperatingPoint)
     assert point.supported
     assert point.record["bounds"]["false_alerts_per_1000_h"][1] <= cost
     reel = PlayedClips.of(VALIDATION.clips, CLIP_S, 0).reel
     levels = reel.levels(point.choice.smoothing)
     lower = levels[levels < point.choice.threshold].max()
     more = reel.alerts(dataclasses.replace(point.choice, threshold=float(lower))).size
-    assert operating.rate(more, reel.hours, 0.95)["high"] > cost
+    high = Rate.of(more, reel.hours, 0.95).measured.high
+    assert high is not None
+    assert high > cost
 
 
 def test_a_cost_that_validation_cannot_show_takes_the_lowest_threshold_without_a_false_alert() -> (
     None
 ):
     point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
-    assert point is not None
+    assert isinstance(point, OperatingPoint)
     assert not point.supported
     reel = PlayedClips.of(VALIDATION.clips, CLIP_S, 0).reel
     levels = reel.levels(point.choice.smoothing)
@@ -110,14 +127,14 @@ def test_a_cost_that_validation_cannot_show_takes_the_lowest_threshold_without_a
 def test_short_validation_is_said_in_minutes() -> None:
     val = scored(File("game/a", "game", [0.1] * 126), File("real/s", "real", [0.9], [1]))
     point = operating.choose(val, CLIP_S, config(), BOOTSTRAP)
-    assert point is not None
+    assert isinstance(point, OperatingPoint)
     assert "2.1 minutes" in point.says
 
 
 def test_a_generous_cost_lets_everything_alert() -> None:
     generous = config(false_alerts_per_1000_h=1e9)
     point = operating.choose(VALIDATION, CLIP_S, generous, BOOTSTRAP)
-    assert point is not None
+    assert isinstance(point, OperatingPoint)
     assert point.choice.threshold == 0.0
     assert point.record["expected"]["missed"] == 0.0
 
@@ -125,7 +142,7 @@ def test_a_generous_cost_lets_everything_alert() -> None:
 def test_a_false_alert_at_full_score_is_only_avoided_by_never_alerting() -> None:
     val = scored(File("game/a", "game", [1.0] * 5), File("real/s", "real", [1.0] * 5, [1] * 5))
     point = operating.choose(val, CLIP_S, config(), BOOTSTRAP)
-    assert point is not None
+    assert isinstance(point, OperatingPoint)
     assert point.choice.threshold > 1
     assert point.record["expected"]["missed"] == 1.0
 
@@ -137,33 +154,34 @@ def test_the_smoothing_is_the_one_that_finds_most_at_the_cost() -> None:
     point = operating.choose(
         scored(File("game/a", "game", quiet), *lasting), CLIP_S, config(), BOOTSTRAP
     )
-    assert point is not None
+    assert isinstance(point, OperatingPoint)
     assert point.choice.smoothing != "none"
     assert point.record["expected"]["missed"] == 0.0
     # Shootings of a single clip are lost to smoothing, where nothing else is as high.
     brief = [File(f"real/{i}", "real", [0.9], [1]) for i in range(4)]
     calm = File("game/a", "game", [0.1, 0.5, 0.5] * 100)
     point = operating.choose(scored(calm, *brief), CLIP_S, config(), BOOTSTRAP)
-    assert point is not None
+    assert isinstance(point, OperatingPoint)
     assert point.choice.smoothing == "none"
 
 
 def test_without_other_footage_nothing_is_chosen() -> None:
     only = scored(File("real/s", "real", [0.9], [1]))
-    assert operating.choose(only, CLIP_S, config(), BOOTSTRAP) is None
+    found = operating.choose(only, CLIP_S, config(), BOOTSTRAP)
+    assert found == "validation holds no clips without real gunfire"
 
 
 def test_a_perfect_detector_alarms_with_the_first_clip_and_a_dumb_one_never() -> None:
     shootings = [File(f"real/{i}", "real", [0.9, 0.9], [1, 1]) for i in range(5)]
     played = PlayedClips.of(table(File("game/a", "game", [0.1] * 50), *shootings), CLIP_S, 0)
-    perfect = operating.apply(Choice(0.5, "none", 60.0), played, BOOTSTRAP).metrics
-    assert perfect["missed"]["value"] == 0.0
-    assert perfect["median_s"]["value"] == perfect["p90_s"]["value"] == CLIP_S
-    assert perfect["false_alerts"]["num_events"] == 0
-    dumb = operating.apply(Choice(0.95, "none", 60.0), played, BOOTSTRAP).metrics
-    assert dumb["missed"]["value"] == 1.0
-    assert dumb["missed"]["low"] == pytest.approx(0.025 ** (1 / 5), abs=1e-6)
-    assert dumb["median_s"] == {
+    perfect = operating.apply(Choice(0.5, "none", 60.0), played, BOOTSTRAP).outcome
+    assert perfect.missed.value == 0.0
+    assert perfect.median_s.value == perfect.p90_s.value == CLIP_S
+    assert perfect.false_alerts.num_events == 0
+    dumb = operating.apply(Choice(0.95, "none", 60.0), played, BOOTSTRAP).outcome
+    assert dumb.missed.value == 1.0
+    assert dumb.missed.low == pytest.approx(0.025 ** (1 / 5), abs=1e-6)
+    assert dumb.median_s.to_json() == {
         "value": None,
         "low": None,
         "high": None,
@@ -176,30 +194,30 @@ def test_footage_that_streams_repeat_is_exposure_once() -> None:
     played = PlayedClips.of(table(File("game/a", "game", [0.9] * 60), *shootings), CLIP_S, 0)
     applied = operating.apply(Choice(0.5, "none", 10.0), played, BOOTSTRAP)
     assert applied.streams.background_s.sum() > 3600
-    assert applied.metrics["false_alerts"]["hours"] == pytest.approx(1 / 60, abs=1e-6)
-    assert applied.metrics["false_alerts"]["num_events"] == 6
+    assert applied.outcome.false_alerts.hours == pytest.approx(1 / 60, abs=1e-6)
+    assert applied.outcome.false_alerts.num_events == 6
 
 
 def test_a_share_is_over_recordings_however_many_streams_they_end() -> None:
     found = [File(f"real/a{i}", "real", [0.9], [1], recording="a") for i in range(8)]
     lost = [File("real/b", "real", [0.2], [1]), File("real/c", "real", [0.2], [1])]
     played = PlayedClips.of(table(File("game/a", "game", [0.1] * 9), *found, *lost), CLIP_S, 0)
-    metrics = operating.apply(Choice(0.5, "none", 60.0), played, BOOTSTRAP).metrics
-    assert metrics["missed"]["value"] == pytest.approx(0.2)
-    assert metrics["missed"]["high"] == 1.0
-    assert (metrics["num_shootings"], metrics["num_recordings"]) == (10, 3)
+    outcome = operating.apply(Choice(0.5, "none", 60.0), played, BOOTSTRAP).outcome
+    assert outcome.missed.value == pytest.approx(0.2)
+    assert outcome.missed.high == 1.0
+    assert (outcome.num_shootings, outcome.num_recordings) == (10, 3)
 
 
 def test_the_interval_of_a_delay_may_reach_to_never() -> None:
     shootings = [File(f"real/{i}", "real", [0.9 if i < 6 else 0.1], [1]) for i in range(10)]
     played = PlayedClips.of(table(File("game/a", "game", [0.1] * 9), *shootings), CLIP_S, 0)
-    median = operating.apply(Choice(0.5, "none", 60.0), played, BOOTSTRAP).metrics["median_s"]
-    assert (median["value"], median["low"], median["high"]) == (CLIP_S, CLIP_S, None)
+    median = operating.apply(Choice(0.5, "none", 60.0), played, BOOTSTRAP).outcome.median_s
+    assert median.row == (CLIP_S, CLIP_S, None)
 
 
 def test_the_point_survives_json_to_the_last_digit() -> None:
     point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
-    assert point is not None
+    assert isinstance(point, OperatingPoint)
     read = json.loads(json.dumps(point.record, allow_nan=False))
     assert read["threshold"] == point.choice.threshold
     assert read["supported"] is False
@@ -213,8 +231,8 @@ def test_the_order_of_rows_does_not_matter() -> None:
     shuffled = dataclasses.replace(VALIDATION, clips=VALIDATION.clips.take(order))
     cost = config(false_alerts_per_1000_h=1_000.0)
     one, other = (operating.choose(v, CLIP_S, cost, BOOTSTRAP) for v in (VALIDATION, shuffled))
-    assert one is not None
-    assert other is not None
+    assert isinstance(one, OperatingPoint)
+    assert isinstance(other, OperatingPoint)
     assert one.record == other.record
 
 
@@ -228,7 +246,7 @@ def test_a_damaged_point_is_named_with_a_remedy(damaged: str, tmp_path: Path) ->
 def test_a_point_is_read_for_its_own_weights_and_cost_alone(tmp_path: Path) -> None:
     assert "has left" in str(operating_point.read(tmp_path, "a"))
     point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
-    assert point is not None
+    assert isinstance(point, OperatingPoint)
     text = json.dumps({**point.record, "weights_sha256": "a"})
     (tmp_path / operating_point.FILE).write_text(text)
     read = operating_point.read_for(tmp_path, "a", config())

@@ -1,1 +1,0 @@
-"""Recordings played as streams: what they show, when alerts rise, and what that costs."""
