@@ -298,7 +298,7 @@ def test_what_is_stored_has_suffered_what_recorders_do(monkeypatch: pytest.Monke
     monkeypatch.setattr(engine, "play", lambda *_: (timeline(), Path()))
     monkeypatch.setattr(engine, "_read_film", film)
     monkeypatch.setattr(engine, "_read_sound", lambda *_: np.zeros((100, 2), np.int16))
-    monkeypatch.setattr(engine.damage, "suffer", lambda frames, _: np.full_like(frames, 7))
+    monkeypatch.setattr(engine.damage, "suffer", lambda frames, *_: np.full_like(frames, 7))
     assert (record(1, 1, SETTINGS)[0].frames == 7).all()
 
 

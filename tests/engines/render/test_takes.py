@@ -98,7 +98,7 @@ def test_nobody_acts_with_the_camera_where_one_appearance_needs_a_bystander() ->
 def test_only_an_appearance_that_can_have_bars_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(
-        damage, "suffer", lambda frames, rng, *, can_bar: asked.append(can_bar) or frames
+        damage, "suffer", lambda frames, fps, rng, *, can_bar: asked.append(can_bar) or frames
     )
     Recipe("mine", (Plain, Game)).record(7, 3, SETTINGS)
     assert asked == [False, True]
