@@ -149,6 +149,10 @@ def _print_source(file: File) -> None:
             f"  {file.container}, {file.codec} {file.pixel_format}, {file.width}x{file.height}"
             f"{rate}, {file.duration_s or 0:.2f} s, {file.num_bytes} bytes"
         )
+    if file.sound_codec is not None:
+        print(
+            f"  sound: {file.sound_codec}, {file.sound_rate_hz} Hz, channels {file.sound_channels}"
+        )
     if file.sha256 is not None:
         print(f"  sha256 {file.sha256}")
     print(f"  {file.origin}, source {file.source}, recording {file.recording}")
@@ -186,6 +190,7 @@ def _print_clips(clips: Sequence[Clip], paths: Paths) -> None:
             f"{clip.start_s:.2f} s",
             _shown(clip),
             _label(clip),
+            _heard(clip),
             _destination(assigned or clip, paths, known=assigned is not None),
             _counted(variants.count(clip.clip_id), "variant"),
             _counted(samples.count(clip.clip_id), "packed sample"),
@@ -219,8 +224,16 @@ def _shown(clip: Clip) -> str:
 def _label(clip: Clip) -> str:
     if clip.discharge is None:
         return f"label unknown: {_UNUSED.get(clip.unused or '', clip.unused)}"
-    heard = {None: "", True: ", one is heard", False: ", none is heard"}[clip.heard]
-    return ("discharge" if clip.discharge else "no discharge") + heard
+    return "discharge" if clip.discharge else "no discharge"
+
+
+def _heard(clip: Clip) -> str:
+    told = {
+        None: "not known whether a discharge is heard",
+        True: "a discharge is heard",
+        False: "no discharge is heard",
+    }
+    return f"sound {clip.sound}, {told[clip.heard]}"
 
 
 def _destination(clip: Clip, paths: Paths, *, known: bool) -> str:

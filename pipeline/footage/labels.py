@@ -16,8 +16,7 @@ ECHO_S = 2.0
 """How long after a discharge its echo may be heard, and an automatic gain is still low."""
 UNLABELLED = {
     "no_discharge_times": "have discharge 1 without times (fill in discharges_s in index.csv)",
-    "discharge_beyond_end": "are of files that end before a time of discharges_s or heard_s "
-    "(correct it)",
+    "discharge_beyond_end": "are of files that end before a time of discharges_s (correct it)",
     "discharge_at_edge": "have a discharge at their edge (nothing to do)",
     "discharge_only_heard": "have a discharge that is only heard (nothing to do)",
 }
@@ -35,12 +34,12 @@ def label(
     whole file, but for a frame. A discharge less than two frames before the end of a window may
     show in the next one only; one shortly before its start may still glow in it, as the flashes of
     games do. One that is only heard in a window is none that is shown, and the window none in which
-    nobody fires. A time beyond the file's end, of `file_s` seconds, says that the times are of
-    something else.
+    nobody fires. A flash beyond the end of the pictures, of `file_s` seconds, says that the times
+    are of something else; sound may go on beyond it.
     """
     if not row.discharge:
         return False, None
-    if any(time_s >= file_s for time_s in (*row.discharges_s, *row.heard_s)):
+    if any(time_s >= file_s for time_s in row.discharges_s):
         return None, "discharge_beyond_end"
     if not (row.discharges_s or row.heard_s):
         return (True, None) if _is_whole(clip, file_s) else (None, "no_discharge_times")
@@ -70,7 +69,7 @@ def label_heard(
         row: of the file.
         start_s: of the window.
         clip: its format.
-        file_s: length of the file.
+        file_s: length of its pictures.
         presence: what there is of its sound, one of `manifest.PRESENCES`.
     """
     if presence in _NOTHING_HEARD or row.dubbed:
@@ -78,7 +77,7 @@ def label_heard(
     if not row.discharge:
         return False
     times_s = (*row.discharges_s, *row.heard_s)
-    if any(time_s >= file_s for time_s in times_s):
+    if any(time_s >= file_s for time_s in row.discharges_s):
         return None
     is_whole = presence not in _PARTLY_HEARD
     if not times_s:

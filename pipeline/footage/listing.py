@@ -89,6 +89,7 @@ def listed(
                     limits,
                     work.resolve(),
                     as_shown,
-                    cfg.sound,
+                    # What is only to be scored is not heard.
+                    cfg.sound and not as_shown,
                 )
                 yield Listed(collection, row, task)

@@ -172,7 +172,12 @@ def _frames(mp4: bytes, clip: Clip, format_: ClipFormat) -> bytes:
 
 def _sound(flac: bytes, clip: Clip, format_: ClipFormat) -> bytes:
     expected = sound.num_samples(format_.num_frames, format_.fps)
-    samples = sound.decode(flac)
+    try:
+        samples = sound.decode(flac)
+    except ValueError as error:
+        raise UserError(
+            f"the sound of clip {clip.clip_id} {error}; run dvc checkout or dvc repro ingest"
+        ) from error
     if samples.shape != (expected,):
         raise UserError(
             f"clip {clip.clip_id}: {samples.size} instead of {expected} samples of sound; "

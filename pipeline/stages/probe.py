@@ -24,7 +24,7 @@ from pipeline.design.sound_cues import SoundCues, sound_cues
 from pipeline.errors import UserError
 from pipeline.learn.encoders.yamnet import LABELS, Yamnet
 from pipeline.store import executor, manifest, workdir
-from pipeline.store.manifest import PRESENCES, Clip, File
+from pipeline.store.manifest import ABSENT, PRESENCES, Clip, File
 from pipeline.store.packed import Members, Packed, Samples
 from pipeline.store.sound import SOUND_HZ
 
@@ -125,7 +125,10 @@ def run(cfg: ProbeApp) -> None:
         index = packed.index.take(rows)
         ordered = [clips[sample] for sample in index["sample_id"].to_pylist()]
         cues = _cues(cfg, packed, rows)
-        of_sound = {"track": _track(ordered, files), **{cue: _column(cues, cue) for cue in _SOUNDS}}
+        of_sound: dict[str, Features] = {}
+        if any(clip.sound != ABSENT for clip in ordered):
+            of_sound = {cue: _column(cues, cue) for cue in _SOUNDS}
+            of_sound["track"] = _track(ordered, files)
         features = {
             "container": _container(ordered, files),
             "size": _size(ordered, packed.format.num_frames / packed.format.fps),
@@ -229,7 +232,7 @@ def _container(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Fea
                 file.duration_s,
                 file.num_bytes,
                 8 * file.num_bytes / file.duration_s,
-                len(json.loads(file.marks)),
+                len(manifest.marks_of_pictures(file.marks)),
                 len(json.loads(file.dropped)),
                 clip.start_s,
                 per_file[clip.collection, clip.path],

@@ -204,6 +204,11 @@ def _schema(row_type: type) -> pa.Schema:
     return pa.schema(columns)
 
 
+def marks_of_pictures(marks: str) -> list[str]:
+    """The marks of a file, a JSON list as `File.marks` is, but for those of its sound."""
+    return [mark for mark in json.loads(marks) if "sound" not in mark]
+
+
 def class_index(origin: str, discharge: bool) -> int:
     """Position in `CLASSES` of origin × discharge; all but real is fictional."""
     return (0 if discharge else 2) + (0 if origin == "real" else 1)

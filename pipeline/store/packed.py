@@ -143,7 +143,14 @@ class Samples:
         return frames
 
     def _decoded_sound(self, extent: Extent) -> sound.Samples:
-        heard = sound.decode(self._member(extent, b"fLaC", 0, "sound"))
+        data = self._member(extent, b"fLaC", 0, "sound")
+        try:
+            heard = sound.decode(data)
+        except ValueError as error:
+            raise UserError(
+                f"{self._at(extent)}: the sound at byte {extent.offset} {error}; "
+                "run dvc checkout or dvc repro"
+            ) from error
         if heard.shape != (self.num_sound,):
             raise UserError(
                 f"{self._at(extent)}: {heard.size} instead of {self.num_sound} samples of sound "

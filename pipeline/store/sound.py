@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import UserError
 from pipeline.store import shards
 from pipeline.store.manifest import PRESENT, QUIET, SILENT, Clip
 
@@ -41,7 +42,9 @@ def encode(samples: Samples) -> bytes:
 
     assert samples.dtype == np.int16 and samples.ndim == 1 and samples.size > 0, samples.shape
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="flac", options={"fflags": "+bitexact"}) as container:
+    # Players would write tags into the padding; a clip has none.
+    options = {"fflags": "+bitexact", "metadata_header_padding": "0"}
+    with av.open(buffer, "w", format="flac", options=options) as container:
         stream = container.add_stream("flac", rate=SOUND_HZ, layout="mono", format="s16")
         stream.codec_context.thread_count = 1
         stream.options = {"compression_level": "5", "frame_size": str(_SAMPLES_A_FRAME)}
@@ -57,12 +60,27 @@ def encode(samples: Samples) -> bytes:
 
 
 def decode(data: bytes) -> Samples:
-    """Decode what `encode` wrote to int16 (n,)."""
+    """Decode what `encode` wrote to int16 (n,).
+
+    Raises:
+        ValueError: a byte of it is another than was written.
+    """
     import av
 
-    with av.open(io.BytesIO(data), "r") as container:
-        frames = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
-    return np.concatenate(frames).astype(np.int16, copy=False)
+    try:
+        with av.open(io.BytesIO(data), "r") as container:
+            stream = container.streams.audio[0]
+            # Without, a byte that changed would be a click that nobody wrote.
+            stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
+            frames = [frame.to_ndarray()[0] for frame in container.decode(stream)]
+            num_written = stream.duration
+    except (av.FFmpegError, IndexError) as error:
+        raise ValueError(f"cannot be decoded ({error})") from error
+    samples = np.concatenate(frames or [np.zeros(0, np.int16)]).astype(np.int16, copy=False)
+    # What begins like no frame is passed over without a word.
+    if samples.size != num_written:
+        raise ValueError(f"cannot be decoded ({samples.size} samples of {num_written})")
+    return samples
 
 
 def told_by_level(samples: Samples) -> str:
@@ -77,8 +95,14 @@ def read_sound(folder: Path, clip: Clip) -> Samples | None:
     """Read the sound of a clip as int16 (n,) at `SOUND_HZ`; None where every sample is zero.
 
     Raises:
-        UserError: the shard is missing or ends before the sound does.
+        UserError: the shard is missing, ends before the sound does, or holds other bytes.
     """
     if not clip.sound_size:
         return None
-    return decode(shards.read_flac(folder, clip))
+    try:
+        return decode(shards.read_flac(folder, clip))
+    except ValueError as error:
+        raise UserError(
+            f"{folder / clip.shard}: the sound of clip {clip.clip_id} {error}; "
+            "run dvc checkout or dvc repro"
+        ) from error

@@ -49,8 +49,9 @@ def test_what_is_only_heard_is_no_negative_for_the_eye() -> None:
     assert label(row, second_s, CLIP, file_s=60.0) == (False, None)
     both = replace(row, discharges_s=(0.4,))
     assert label(both, 0.0, CLIP, file_s=60.0) == (True, None)
-    beyond = replace(ROW, heard_s=(70.0,))
-    assert label(beyond, 0.0, CLIP, file_s=60.0) == (None, "discharge_beyond_end")
+    sound_goes_on = replace(ROW, discharges_s=(0.4,), heard_s=(70.0,))
+    assert label(sound_goes_on, 0.0, CLIP, file_s=60.0) == (True, None)
+    assert label_heard(sound_goes_on, 0.0, CLIP, 60.0, PRESENT) is True
 
 
 @pytest.mark.parametrize(

@@ -141,8 +141,8 @@ def test_the_last_line_tells_how_many_clips_have_no_label_why_and_what_to_do(
     assert caplog.messages[-1] == (
         "ingest: 3 files, 3 of them new, 6 clips, 0 rejects; no label for 2 that have discharge "
         "1 without times (fill in discharges_s in index.csv); no label for 2 that are of files "
-        "that end before a time of discharges_s or heard_s (correct it); no label for 1 that have "
-        "a discharge at their edge (nothing to do)"
+        "that end before a time of discharges_s (correct it); no label for 1 that have a "
+        "discharge at their edge (nothing to do)"
     )
 
 

@@ -45,3 +45,19 @@ def test_a_shard_that_was_cut_is_named_when_sound_is_read(tmp_path: Path) -> Non
     (tmp_path / heard.shard).write_bytes((tmp_path / heard.shard).read_bytes()[: heard.offset + 9])
     with pytest.raises(UserError, match="truncated or changed, the sound of clip"):
         sound.read_sound(tmp_path, clip)
+
+
+def test_no_byte_of_a_sound_changes_unseen(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(-3000, 3000, 25_600).astype(np.int16)
+    data = sound.encode(samples)
+    for at in range(8, len(data), 1499):
+        damaged = bytearray(data)
+        damaged[at] ^= 0x10
+        try:
+            # A byte of the header may count for nothing.
+            np.testing.assert_array_equal(sound.decode(bytes(damaged)), samples)
+        except ValueError as error:
+            assert "cannot be decoded" in str(error)  # noqa: PT017
+    for size in (4, 100, len(data) // 2, len(data) - 1):
+        with pytest.raises(ValueError, match="cannot be decoded"):
+            sound.decode(data[:size])

@@ -103,9 +103,13 @@ def _of_files(part: JudgedSet, folder: Path) -> list[Slice]:
         *_classes("original rate", "fps", own["fps"], _RATES),
         *_texts(
             "original file",
-            pc.if_else(pc.equal(own["marks"], "[]"), "sound", "with a mark of damage"),
+            pc.if_else(_is_marked(own["marks"]), "with a mark", "without a mark"),
         ),
     ]
+
+
+def _is_marked(marks: pa.ChunkedArray) -> pa.Array:
+    return pa.array([bool(manifest.marks_of_pictures(one)) for one in marks.to_pylist()])
 
 
 def _classes(name: str, unit: str, values: pa.ChunkedArray, limits: Sequence[float]) -> list[Slice]:

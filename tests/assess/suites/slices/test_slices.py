@@ -137,7 +137,7 @@ def test_original_files_and_viewpoints_become_slices(tmp_path):
     assert found["original side"]["720 px and more"]["num_recordings"] == 80
     assert found["original side"]["below 240 px"]["num_recordings"] == 80
     assert found["original rate"]["40 fps and more"]["num_clips"] == 400
-    assert found["original file"]["with a mark of damage"]["num_recordings"] == 32
+    assert found["original file"]["with a mark"]["num_recordings"] == 32
     assert list(found["viewpoint"]) == ["body"]
 
 
