@@ -60,3 +60,16 @@ def test_equal_seeds_give_equal_intervals_and_others_do_not() -> None:
     again = Bootstrap(400, 0.9, 1).intervals(mean_of(values), clusters)
     other = Bootstrap(400, 0.9, 2).intervals(mean_of(values), clusters)
     assert BOOTSTRAP.intervals(mean_of(values), clusters) == again != other
+
+
+def test_a_band_holds_the_interval_of_each_point_and_no_number_where_none_is_known() -> None:
+    values = np.random.default_rng(0).normal(0, 1, (60, 2))
+
+    def columns(weights: np.ndarray) -> np.ndarray:
+        means = weights @ values / weights.sum(axis=1, keepdims=True)
+        return np.column_stack([means, np.full(len(weights), np.nan)])
+
+    low, high = BOOTSTRAP.band(columns, np.arange(60))
+    alone = BOOTSTRAP.intervals(mean_of(values[:, 1]), np.arange(60))["mean"]
+    assert (low[1], high[1]) == pytest.approx((alone.low, alone.high))
+    assert np.isnan([low[2], high[2]]).all()
