@@ -93,8 +93,8 @@ def test_the_closest_pair_of_the_audit_is_told_of_its_clips(told: Told, whole: N
 def test_later_stages_need_not_have_run(told: Told) -> None:
     story = told("unit7/range/roof.mp4")
     assert (
-        "at 420,0; discharge; sound absent, not known whether a discharge is heard; not yet split; run dvc repro"
-        in story
+        "at 420,0; discharge; sound absent, not known whether a discharge is heard; "
+        "not yet split; run dvc repro" in story
     )
     assert "Cluster" not in story
 
