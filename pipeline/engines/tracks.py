@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from pipeline.engines.acoustics import music
-from pipeline.engines.acoustics.signals import RATE_HZ, generator
+from pipeline.engines.acoustics.dynamics import limit
+from pipeline.engines.acoustics.signals import RATE_HZ, generator, rms
 from pipeline.store.video import SoundTrack
 
 SOUND_HZ = RATE_HZ
@@ -30,7 +31,13 @@ _STEREO = 0.5
 _BITS_PER_SAMPLE = (0.8, 2.6)
 # Half of all tracks have no less than their rate allows; the others went through something narrow.
 _NARROW, _BANDWIDTHS_HZ = 0.5, (3_400.0, 11_000.0)
-_GAINS_DB = (-18.0, 0.0)
+# Of what is heard most of the time, whatever the engine made of it. Not of the loudest or of the
+# mean, which a discharge decides: what is quiet in its file would then tell of it.
+_BACKGROUNDS_DBFS = (-58.0, -26.0)
+_MOST_GAIN_DB = 45.0
+_CEILING = 0.97
+_BLOCK = SOUND_HZ // 20
+_SILENT = 10 ** (-90 / 20)
 _MUSIC_DBFS = (-26.0, -12.0)
 _TEMPOS_BPM = (70.0, 160.0)
 _LEFT_DB = (-30.0, 0.0)
@@ -61,7 +68,8 @@ class TrackFormat:
     rate_hz: int
     channels: int
     kbit_s: int
-    gain_db: float
+    background_dbfs: float
+    """Level to which what is heard most of the time is brought, as devices and platforms do."""
     bandwidth_hz: float | None
     """Where a low-pass begins; None for none."""
     is_muted: bool
@@ -83,7 +91,7 @@ def draw_track(seed: int, index: int, engine: str) -> TrackFormat | None:
     """
     offsets = np.random.default_rng([seed, zlib.crc32(engine.encode()), zlib.crc32(b"track")])
     draws = (offsets.random(len(_STEPS)) + index // 2 * _STEPS) % 1
-    what, codec, rate, bits, band, gain, stereo = (float(draw) for draw in draws)
+    what, codec, rate, bits, band, level, stereo = (float(draw) for draw in draws)
     if what < _ABSENT:
         return None
     place = int(np.searchsorted(np.cumsum([odds for _, odds, _ in _CODECS[:-1]]), codec, "right"))
@@ -97,7 +105,7 @@ def draw_track(seed: int, index: int, engine: str) -> TrackFormat | None:
         rate_hz=rate_hz,
         channels=channels,
         kbit_s=round(_log_between(_BITS_PER_SAMPLE, bits) * rate_hz * channels / 1000),
-        gain_db=_between(_GAINS_DB, gain),
+        background_dbfs=_between(_BACKGROUNDS_DBFS, level),
         bandwidth_hz=_log_between(_BANDWIDTHS_HZ, band / _NARROW) if band < _NARROW else None,
         is_muted=is_muted,
         music=_draw_music((seed, zlib.crc32(engine.encode()), index)) if is_covered else None,
@@ -134,7 +142,7 @@ def processed(sound: NDArray[np.int16], form: TrackFormat) -> SoundTrack:
         sound: int16 (N,) mono at `SOUND_HZ`.
         form: of the file.
     """
-    wave = sound.astype(np.float64) / 32768 * 10 ** (form.gain_db / 20)
+    wave = _levelled(sound.astype(np.float64) / 32768, form.background_dbfs)
     if form.is_muted:
         wave = np.zeros_like(wave)
     if form.music is not None:
@@ -146,6 +154,20 @@ def processed(sound: NDArray[np.int16], form: TrackFormat) -> SoundTrack:
     wave = signal.resample_poly(wave, ratio.numerator, ratio.denominator)
     mono = np.clip(wave, -1, 1).astype(np.float32)
     return SoundTrack(np.stack([mono] * form.channels), form.rate_hz, form.codec, form.kbit_s)
+
+
+def _levelled(wave: NDArray[np.float64], background_dbfs: float) -> NDArray[np.float64]:
+    """Sound (N,) whose median level is brought to another, and its peaks below full scale.
+
+    What is silent, as before a device was switched on, does not count.
+    """
+    blocks = np.array_split(wave, max(1, len(wave) // _BLOCK))
+    levels = np.array([rms(block) for block in blocks])
+    heard = levels[levels > _SILENT]
+    if not len(heard):
+        return wave
+    gain = 10 ** (background_dbfs / 20) / float(np.median(heard))
+    return limit(min(gain, 10 ** (_MOST_GAIN_DB / 20)) * wave, _CEILING)
 
 
 def _under(cover: Music, wave: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ CLIP = ClipFormat(num_frames=16, size=32, fps=15.0, crf=18)
 LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
 FPS, NUM_FRAMES = 30, 70
 FLASHES = (12, 46)
-PLAIN = TrackFormat("aac", 48_000, 1, 128, 0.0, None, is_muted=False, music=None)
+PLAIN = TrackFormat("aac", 48_000, 1, 128, -37.0, None, is_muted=False, music=None)
 EVERY = [(name, rate_hz) for name, _, rates_hz in tracks._CODECS for rate_hz in rates_hz]
 
 
@@ -108,11 +108,12 @@ def test_a_muted_track_is_digital_silence_and_a_bed_is_heard_in_its_place(
 
 def test_music_leaves_of_a_recording_what_is_drawn() -> None:
     samples = clicking()
+    alone = processed(samples, PLAIN).samples[0]
     for left_db, share in ((-6.0, 10 ** (-6 / 20)), (None, 0.0)):
         bed = Music(seed=(1, 2), tempo_bpm=120.0, level_dbfs=-20.0, left_db=left_db)
         with_it = processed(samples, replace(PLAIN, music=bed)).samples[0]
         without = processed(np.zeros_like(samples), replace(PLAIN, music=bed)).samples[0]
-        np.testing.assert_allclose(with_it - without, share * samples / 32768, atol=1e-4)
+        np.testing.assert_allclose(with_it - without, share * alone, atol=1e-4)
 
 
 def test_a_track_of_which_next_to_nothing_is_left_is_dubbed() -> None:
@@ -123,15 +124,40 @@ def test_a_track_of_which_next_to_nothing_is_left_is_dubbed() -> None:
     assert replace(PLAIN, music=replace(bed, left_db=None)).is_dubbed
 
 
-def test_gain_and_bandwidth_do_what_they_say() -> None:
+def background_db(samples: np.ndarray) -> float:
+    blocks = samples.reshape(-1, 2400)
+    return float(20 * np.log10(np.median(np.sqrt(np.mean(blocks**2, axis=1)))))
+
+
+@pytest.mark.parametrize("recorded_db", [-75.0, -45.0, -15.0])
+@pytest.mark.parametrize("bang", [0, 1000])
+def test_the_background_has_the_level_drawn_however_loud_it_was_recorded(
+    recorded_db: float, bang: int
+) -> None:
+    noise = np.random.default_rng(0).normal(0, 32768 * 10 ** (recorded_db / 20), SOUND_HZ)
+    noise[20_000:20_200] += bang
+    # What was before the device was switched on does not count.
+    noise[: SOUND_HZ // 4] = 0
+    recorded = np.clip(noise, -32768, 32767).astype(np.int16)
+    heard = processed(recorded, replace(PLAIN, background_dbfs=-35.0)).samples[0]
+    assert background_db(heard[SOUND_HZ // 4 :]) == pytest.approx(-35, abs=1)
+    assert np.abs(heard).max() <= 1
+
+
+def test_a_bang_is_limited_in_its_place_and_silence_stays() -> None:
+    heard = processed(clicking(), replace(PLAIN, background_dbfs=-26.0)).samples[0]
+    assert 0.9 < np.abs(heard).max() < 1
+    assert (
+        abs(int(np.argmax(np.abs(heard) > 0.5)) - FLASHES[0] * SOUND_HZ // FPS) < 0.005 * SOUND_HZ
+    )
+    assert not processed(np.zeros(SOUND_HZ, np.int16), PLAIN).samples.any()
+
+
+def test_a_narrow_band_ends_where_it_was_drawn_to() -> None:
     noise = np.random.default_rng(0).normal(0, 3000, SOUND_HZ).astype(np.int16)
-    quiet = processed(noise, replace(PLAIN, gain_db=-12.0)).samples[0]
-    np.testing.assert_allclose(quiet, 10 ** (-12 / 20) * noise / 32768, atol=1e-6)
     narrow = processed(noise, replace(PLAIN, bandwidth_hz=4000.0)).samples[0]
     spectrum = np.abs(np.fft.rfft(narrow)) ** 2
     assert spectrum[6000:].mean() < 0.01 * spectrum[:3000].mean()
-    loud = processed(np.full(100, 32767, np.int16), replace(PLAIN, rate_hz=44_100)).samples
-    assert np.abs(loud).max() <= 1
 
 
 def test_a_track_is_a_pure_function_of_what_it_is_drawn_for_and_one_for_a_pair() -> None:

@@ -223,7 +223,7 @@ def test_every_engine_has_a_module_and_settings(compose: Callable[..., App]) -> 
 
 
 def test_the_sound_of_a_take_is_written_where_its_format_has_a_track() -> None:
-    track = TrackFormat("aac", 16_000, 1, 24, 0.0, None, is_muted=False, music=None)
+    track = TrackFormat("aac", 16_000, 1, 24, -30.0, None, is_muted=False, music=None)
     plain = take(1, 1)
     heard = replace(plain, sound=np.full(25_600, 9000, np.int16))
     with_track = {"format": replace(plain.format, track=track)}
