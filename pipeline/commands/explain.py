@@ -16,7 +16,7 @@ from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import FORGOTTEN, read_tombstones
-from pipeline.store.manifest import FILES, MANIFEST, REJECTS, Clip, File, Reject, open_table
+from pipeline.store.manifest import ABSENT, FILES, MANIFEST, REJECTS, Clip, File, Reject, open_table
 from pipeline.store.packed import INDEX as PACKED_INDEX
 
 _AUDIT = "audit.json"
@@ -233,7 +233,7 @@ def _heard(clip: Clip) -> str:
         True: "a discharge is heard",
         False: "no discharge is heard",
     }
-    return f"sound {clip.sound}, {told[clip.heard]}"
+    return "no sound" if clip.sound == ABSENT else f"sound {clip.sound}, {told[clip.heard]}"
 
 
 def _destination(clip: Clip, paths: Paths, *, known: bool) -> str:

@@ -60,17 +60,14 @@ def test_a_file_says_what_its_clips_became(told: Told, whole: None) -> None:
     }
     assert lines.keys() == {clip.clip_id for clip in CLIPS[:3]}
     assert lines[CLIPS[0].clip_id].endswith(
-        "0.00 s; 1080x1080 pixels at 420,0; discharge; sound absent, not known "
-        "whether a discharge is heard; train; 1 variant; 2 packed samples; "
+        "0.00 s; 1080x1080 pixels at 420,0; discharge; no sound; train; 1 variant; 2 packed samples; "
         "score 0.2500"
     )
     assert lines[CLIPS[1].clip_id].endswith(
         "1.07 s; 1080x1080 pixels at 420,0; label unknown: a discharge only touches its edge; "
-        "in no split"
+        "no sound; in no split"
     )
-    assert lines[CLIPS[2].clip_id].endswith(
-        "at 420,0; no discharge; sound absent, not known whether a discharge is heard; train"
-    )
+    assert lines[CLIPS[2].clip_id].endswith("at 420,0; no discharge; no sound; train")
 
 
 def test_a_file_says_who_else_is_in_its_cluster_and_why(told: Told, whole: None) -> None:
@@ -92,10 +89,7 @@ def test_the_closest_pair_of_the_audit_is_told_of_its_clips(told: Told, whole: N
 
 def test_later_stages_need_not_have_run(told: Told) -> None:
     story = told("unit7/range/roof.mp4")
-    assert (
-        "at 420,0; discharge; sound absent, not known whether a discharge is heard; "
-        "not yet split; run dvc repro" in story
-    )
+    assert "at 420,0; discharge; no sound; not yet split; run dvc repro" in story
     assert "Cluster" not in story
 
 
