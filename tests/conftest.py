@@ -12,7 +12,15 @@ from pipeline.config import App
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import video
 
+_SHARED = {"project", "written"}
 FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "footage"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that share what a module or a session makes once to one worker."""
+    for item in items:
+        shared = _SHARED & {*getattr(item, "fixturenames", ())}
+        item.add_marker(pytest.mark.xdist_group(min(shared, default=item.path.name)))
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +86,11 @@ def write_collection(folder: Path, rows: Sequence[IndexRow], num_frames: int = 4
 
 @pytest.fixture
 def small_collection(tmp_path: Path) -> Path:
+    """`write_small_collection` in the test's own folder."""
+    return write_small_collection(tmp_path)
+
+
+def write_small_collection(below: Path) -> Path:
     """12 files over the four classes, two clips each, every file its own recording."""
     rows = [
         IndexRow(
@@ -92,7 +105,7 @@ def small_collection(tmp_path: Path) -> Path:
         for discharge in (False, True)
         for number in range(3)
     ]
-    folder = tmp_path / "footage" / "small"
+    folder = below / "footage" / "small"
     write_collection(folder, rows)
     return folder
 

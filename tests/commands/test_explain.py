@@ -60,8 +60,8 @@ def test_a_file_says_what_its_clips_became(told: Told, whole: None) -> None:
     }
     assert lines.keys() == {clip.clip_id for clip in CLIPS[:3]}
     assert lines[CLIPS[0].clip_id].endswith(
-        "0.00 s; 1080x1080 pixels at 420,0; discharge; no sound; train; 1 variant; 2 packed samples; "
-        "score 0.2500"
+        "0.00 s; 1080x1080 pixels at 420,0; discharge; no sound; train; 1 variant; "
+        "2 packed samples; score 0.2500"
     )
     assert lines[CLIPS[1].clip_id].endswith(
         "1.07 s; 1080x1080 pixels at 420,0; label unknown: a discharge only touches its edge; "

@@ -29,6 +29,7 @@ LISTED = Listed(
 WINDOW = Window(8, b"second", "pixels", np.zeros((1, 2, 32), np.uint8), (0, 0, 32, 32))
 FILE = Canonical(
     sha256="sha",
+    md5="md5",
     num_bytes=10,
     container="mp4",
     codec="h264",
@@ -40,6 +41,7 @@ FILE = Canonical(
     marks=("interlaced",),
     cuts_s=(0.5,),
     dropped=(Dropped(2.0, 2.5, "too_short"),),
+    frame_prints=(),
     track=Track("aac", 48_000, 2),
     windows=(replace(WINDOW, start_frame=0), WINDOW),
 )

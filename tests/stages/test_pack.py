@@ -22,15 +22,24 @@ from pipeline.store import manifest, shards, video
 from pipeline.store.manifest import Clip
 from pipeline.store.packed import ENCODINGS, INDEX, Packed
 from pipeline.store.sound import read_sound
-from tests.conftest import moving_frames
+from tests.conftest import compose_below, moving_frames, write_small_collection
 from tests.rows import clip_row
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("augmented")
+    write_small_collection(folder)
+    ingest.run(compose_below(folder, "ingest"))
+    split.run(compose_below(folder, "split"))
+    augment.run(compose_below(folder, "augment", "variants_per_clip=1"))
+    return folder
+
+
 @pytest.fixture
-def augmented(compose: Callable[..., App], small_collection: Path) -> None:
-    ingest.run(compose("ingest"))
-    split.run(compose("split"))
-    augment.run(compose("augment", "variants_per_clip=1"))
+def augmented(made_once: Path, tmp_path: Path) -> None:
+    """The outputs of the stages before, for a test to change as it likes."""
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.mark.parametrize("encoding", ["raw", "h264"])

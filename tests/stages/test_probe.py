@@ -113,7 +113,7 @@ def outputs(folder: Path, leak: str | None = None) -> None:
 
 
 def probed(compose: Callable[..., App], *overrides: str) -> dict[str, Any]:
-    cfg = compose("probe", *overrides)
+    cfg = compose("probe", "num_rounds=1", *overrides)
     probe.run(cfg)
     found: dict[str, Any] = json.loads(Path(cfg.paths.probes, probe.METRICS).read_text())
     return found
