@@ -108,8 +108,9 @@ def _of_files(part: JudgedSet, folder: Path) -> list[Slice]:
     ]
 
 
-def _is_marked(marks: pa.ChunkedArray) -> pa.Array:
-    return pa.array([bool(manifest.marks_of_pictures(one)) for one in marks.to_pylist()])
+def _is_marked(marks: pa.ChunkedArray) -> pa.ChunkedArray:
+    marked = [bool(manifest.marks_of_pictures(one)) for one in marks.to_pylist()]
+    return pa.chunked_array([pa.array(marked, pa.bool_())])
 
 
 def _classes(name: str, unit: str, values: pa.ChunkedArray, limits: Sequence[float]) -> list[Slice]:
