@@ -276,7 +276,14 @@ def interrupt(packed: Path, folder: Path, number: int, *more: str) -> Path:
     return checkpoint
 
 
-@pytest.mark.parametrize(("number", "num_workers"), [(3, 0), (4, 2), (5, 0), (6, 1), (16, 0)])
+@pytest.mark.parametrize(
+    ("number", "num_workers"),
+    [
+        (3, 0),
+        (6, 1),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in ((4, 2), (5, 0), (16, 0))),
+    ],
+)
 def test_a_run_interrupted_anywhere_ends_with_the_same_bytes(
     undisturbed: Path, packed: Path, tmp_path: Path, number: int, num_workers: int
 ) -> None:
