@@ -208,7 +208,8 @@ def test_samples_that_do_not_fit_the_cache_are_read_all_the_same_and_said_to_be_
     remote = Packed.open(place, tmp_path / "work", cache_gb=5e-4)
     assert "shards are fetched again and again; raise it" in caplog.text
     local = Packed.open(folder, tmp_path / "work")
-    assert all((remote.read(i) == local.read(i)).all() for i in (0, 31, 1, 15, 30))
+    for i in (0, 31, 1, 15, 30):
+        assert (remote.read(i).frames == local.read(i).frames).all()
     kept = [path.stat().st_size for path in (tmp_path / "work" / "cache").glob("*.raw")]
     assert sum(kept) <= 5e5
 
