@@ -86,7 +86,7 @@ def run(cfg: EvaluateApp) -> None:
         config=yaml.safe_dump(job.config, sort_keys=False),
         model_card=detector.card.text().rstrip(),
         learned=findings.learned_from(detector.card.encoders, detector.card.footage),
-        data_sha256={one.name: one.data_sha256 for one in job.judged_sets},
+        data_sha256={one.name: one.data_sha256 for one in [*job.judged_sets, *job.long.values()]},
         weights_sha256=detector.sha256,
     )
     with workdir.replacing(job.target, work, output) as folder:

@@ -59,6 +59,9 @@ class Evidence:
     """Wraps the numbers of batches, to show how far scoring is."""
     answers: Answers = field(default_factory=Answers)
     """What `predict` said before, and what was measured before; nothing by default."""
+    long: Mapping[str, JudgedSet] = field(default_factory=dict)
+    """Long recordings beside the judged splits and `val`, by the name of the split; they are played
+    and count nowhere else."""
     point: OperatingPoint | str = "no validation clips were judged"
     """The operating point, whatever suites ask for it; or why there is none."""
 
@@ -87,7 +90,7 @@ class Evidence:
         Raises:
             UserError: a table of an earlier stage is missing or not readable.
         """
-        return facts(self.folders, self.judged_sets)
+        return facts(self.folders, [*self.judged_sets, *self.long.values()])
 
     def judged_set(self, name: str) -> JudgedSet | None:
         """The judged set of that name, if there is one."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -34,6 +35,19 @@ class JudgedSet:
     """Rows of `FILE_SCHEMA`, those of rejected files included."""
     learned_from: Sequence[str] | None = ()
     """Paths of files that the weights were made by; None where that could not be told."""
+
+    def joined(self, other: JudgedSet | None) -> JudgedSet:
+        """The clips of both under the name of this one, as they are played and not counted."""
+        if other is None:
+            return self
+        size, hashes = self.clips.num_rows, self.data_sha256 + other.data_sha256
+        return replace(
+            self,
+            clips=pa.concat_tables([self.clips, other.clips]),
+            read=lambda row: self.read(row) if row < size else other.read(row - size),
+            data_sha256=hashlib.sha256(hashes.encode()).hexdigest(),
+            samples=[*self.samples, *other.samples],
+        )
 
     @property
     def unit(self) -> str:

@@ -24,7 +24,7 @@ from pipeline.assess.statistics.summary import headline
 from pipeline.detect.alarm import SMOOTHINGS
 from pipeline.detect.operating_point import FILE as POINT
 from pipeline.detect.operating_point import OperatingPoint
-from pipeline.detect.scores import VALIDATION
+from pipeline.detect.scores import LONG, VALIDATION
 from pipeline.store.manifest import CLASSES, class_index
 
 METRICS, HEADLINE, PAGE = "metrics.json", "headline.json", "report.html"
@@ -58,6 +58,8 @@ def write_results(
     written = tables(scored)
     if evidence.val is not None:
         written[VALIDATION] = evidence.val.clips
+    if evidence.long:
+        written[LONG] = pa.concat_tables([one.clips for one in evidence.long.values()])
     for name, table in written.items():
         pq.write_table(table, folder / name)
     for suite in suites:

@@ -134,6 +134,8 @@ class SplitConfig:
     val_fraction: float = between(0, 1)
     test_fraction: float = between(0, 1)
     unseen_sources: list[str] = MISSING
+    long_recordings: list[str] = MISSING
+    """Patterns of `<collection>/<recording>`."""
     max_distance: int = between(0, 127)
     """Most bits, of 256, in which hashes of two frames of near-duplicates differ."""
     max_single_distance: int = between(0, 127)

@@ -15,8 +15,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pipeline.config import SplitConfig
+from pipeline.design import long_recordings
 from pipeline.store import executor, manifest
-from pipeline.store.manifest import CLASSES, SPLITS, Clip, class_index
+from pipeline.store.manifest import CLASSES, EVERY_SPLIT, LONG, SPLITS, Clip, class_index
 
 NO_SPLIT = -1
 NUM_DRAWN = len(SPLITS) - 1
@@ -111,7 +112,7 @@ def wanted_shares(cfg: SplitConfig) -> dict[str, float]:
 
 
 def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> NDArray[np.int8]:
-    """Give each clip whose label is known a split: an index into `SPLITS`, else `NO_SPLIT`.
+    """Give each clip whose label is known a split: an index into `EVERY_SPLIT`, else `NO_SPLIT`.
 
     Clusters are drawn in strata of equal sources and classes, each to the split that lacks most,
     in the order of their clips' mean size but for chance among neighbours (systematic sampling;
@@ -119,7 +120,8 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
     ties size and bit rate to no origin in any of them. A cluster goes elsewhere only where the
     rest could not bring each split what it needs of every class any more, or only beyond its
     share: a class of three clusters is in train, val and test. Clips of `unseen_sources` are
-    `unseen`; other clips of their clusters serve no split.
+    `unseen`; other clips of their clusters serve no split. Clusters that hold a recording of
+    `long_recordings` are for the streams suite alone.
 
     Args:
         columns: of N clips.
@@ -133,7 +135,10 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
     split_of = np.full(len(columns.recordings), NO_SPLIT, np.int8)
     given: Counter[str] = Counter()
     bytes_of = np.bincount(cluster, columns.size) / np.maximum(np.bincount(cluster), 1)
-    strata = _strata(columns, cluster, np.unique(cluster[is_unseen]))
+    is_long = long_recordings.are_long(
+        columns.recordings, columns.recording, cluster, cfg.long_recordings
+    )
+    strata = _strata(columns, cluster, np.unique(cluster[is_unseen | is_long]))
     left: Counter[Labels] = Counter()
     for labels, members in strata:
         left[labels] += len(members)
@@ -157,7 +162,16 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
                 )
                 split_of[member] = SPLITS.index(split)
                 given[split] += 1
-    found = np.where(is_unseen, np.int8(SPLITS.index("unseen")), split_of[cluster])
+    long_strata = _strata(columns, cluster, np.unique(cluster[is_unseen | ~is_long]))
+    for member, split in long_recordings.divide(
+        [members for _, members in long_strata],
+        np.bincount(cluster),
+        [name + LONG for name in wanted if name != "train"],
+        rng,
+    ).items():
+        split_of[member] = EVERY_SPLIT.index(split)
+    unseen, unseen_long = (np.int8(EVERY_SPLIT.index("unseen" + end)) for end in ("", LONG))
+    found = np.where(is_unseen, np.where(is_long, unseen_long, unseen), split_of[cluster])
     return np.where(known, found, np.int8(NO_SPLIT))
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import SplitConfig
 from pipeline.design.assignment import NO_SPLIT, NUM_DRAWN, Columns, wanted_shares
-from pipeline.store.manifest import CLASSES, REAL_SHOOTING, SPLITS
+from pipeline.store.manifest import CLASSES, EVERY_SPLIT, REAL_SHOOTING, SPLITS
 
 _CONF = "conf/split.yaml"
 
@@ -20,7 +20,7 @@ class Composition:
     """Recordings by class; those that copies join count as one, each for all of its classes."""
 
     counts: NDArray[np.int64]
-    """(classes, splits), in the order of `CLASSES` and `SPLITS`."""
+    """(classes, splits), in the order of `CLASSES` and `EVERY_SPLIT`."""
     kept_out: NDArray[np.int64]
     """(classes,): of no split, since they belong to a recording of an unseen source."""
     untimed: NDArray[np.int64]
@@ -41,7 +41,10 @@ class Composition:
         return cls(
             np.array(
                 [
-                    [clusters((columns.label == label) & (splits == s)) for s in range(len(SPLITS))]
+                    [
+                        clusters((columns.label == label) & (splits == number))
+                        for number in range(len(EVERY_SPLIT))
+                    ]
                     for label in labels
                 ]
             ),
@@ -52,12 +55,14 @@ class Composition:
         )
 
     def table(self) -> str:
-        """A heading, and then a line a class, a column a split."""
+        """A heading, and then a line a class, a column a split; of long recordings if there are."""
         heading = f"recordings of each class; {self._held()}"
         width = max(map(len, CLASSES))
-        rows = [("", SPLITS), *zip(CLASSES, self.counts.tolist(), strict=True)]
+        there = np.flatnonzero(self.counts.any(axis=0)).tolist()
+        shown = [n for n, name in enumerate(EVERY_SPLIT) if name in SPLITS or n in there]
+        rows = [("", EVERY_SPLIT), *zip(CLASSES, self.counts.tolist(), strict=True)]
         lines = (
-            f"  {name:{width}}" + "".join(f"{value:>8}" for value in values)
+            f"  {name:{width}}" + "".join(f"{values[n]:>{_column(n)}}" for n in shown)
             for name, values in rows
         )
         return "\n".join([heading, *lines])
@@ -163,6 +168,10 @@ _ENOUGH = (
     f"add recordings: {NUM_DRAWN} of each class let train, val and test have one each, and more "
     "follow the fractions"
 )
+
+
+def _column(split: int) -> int:
+    return max(8, len(EVERY_SPLIT[split]) + 2)
 
 
 def _names(labels: Sequence[int]) -> str:

@@ -20,6 +20,7 @@ from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL, REAL_SHOOTIN
 from pipeline.store.video import Frames
 
 SCORES, FILES, VALIDATION = "scores.parquet", "files.parquet", "validation.parquet"
+LONG = "long.parquet"
 """Tables in the folder of a report: clips and files of what is judged, clips of validation."""
 FloatArray = NDArray[np.float64]
 Read = Callable[[int], Frames]
@@ -55,7 +56,7 @@ SCORE_SCHEMA = pa.schema(
         pa.field("marks", pa.string(), nullable=False),
     ]
 )
-"""`SCORES` and `VALIDATION`: a row a clip; `score` is P(real_shooting).
+"""`SCORES`, `VALIDATION` and `LONG`: a row a clip; `score` is P(real_shooting).
 
 `marks` is a JSON list of what is odd about the clip, as in the manifest: `damaged`, `short`, ….
 """

@@ -1,4 +1,7 @@
-"""Divide clips into train, val, test and unseen; recordings and near-duplicates stay whole."""
+"""Divide clips into train, val, test and unseen, and long recordings apart from these.
+
+Recordings and near-duplicates stay whole.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ from pipeline.design.composition import Composition
 from pipeline.errors import UserError
 from pipeline.store import manifest, shards, video, workdir
 from pipeline.store.kept import Kept, Piece, made_by, name_of
-from pipeline.store.manifest import CLASSES, SPLITS, Clip
+from pipeline.store.manifest import CLASSES, EVERY_SPLIT, SPLITS, Clip
 from pipeline.store.reuse import Pieces
 
 log = logging.getLogger(__name__)
@@ -93,7 +96,15 @@ def run(cfg: SplitApp) -> None:
         (fresh / AUDIT).write_text(json.dumps(report, indent=2) + "\n")
         manifest.write_stats(fresh, _stats(fresh, columns, splits))
     sizes = Counter(splits.tolist())
-    log.info("split: %s", ", ".join(f"{name} {sizes[i]}" for i, name in enumerate(SPLITS)))
+    told = [f"{name} {sizes[i]}" for i, name in _shown(splits)]
+    log.info("split: %s", ", ".join(told))
+
+
+def _shown(splits: NDArray[np.int8]) -> list[tuple[int, str]]:
+    """Numbers and names of the splits, those of long recordings where there are any."""
+    there = set(np.unique(splits).tolist())
+    named = enumerate(EVERY_SPLIT)
+    return [(number, name) for number, name in named if name in SPLITS or number in there]
 
 
 def _num_threads(run: Run) -> int:
@@ -176,7 +187,7 @@ def _write(
                 replace(
                     clip,
                     cluster=columns.recordings[first],
-                    split=None if split == NO_SPLIT else SPLITS[split],
+                    split=None if split == NO_SPLIT else EVERY_SPLIT[split],
                     unused="cluster_of_unseen" if left_out else clip.unused,
                 )
             )
@@ -275,7 +286,7 @@ def _sentence(report: dict[str, Any], distance: int) -> str:
 def _stats(folder: Path, columns: Columns, splits: NDArray[np.int8]) -> dict[str, object]:
     with manifest.open_table(folder / manifest.MANIFEST, Clip) as file:
         table = file.read(["cluster", "unused"])
-    of_split = {name: splits == i for i, name in enumerate(SPLITS)}
+    of_split = {name: splits == number for number, name in _shown(splits)}
     return {
         "clips": {
             name: {

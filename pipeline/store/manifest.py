@@ -45,6 +45,11 @@ below −70 dB of full scale. `incomplete`: more than 20 ms of it have no sample
 could not be decoded.
 """
 SPLITS = ("train", "val", "test", "unseen")
+LONG = "_long"
+LONG_SPLITS = tuple(split + LONG for split in SPLITS if split != "train")
+"""Long recordings beside those of a split, for the streams suite alone: hundreds of clips of one
+recording would outweigh all others wherever clips are counted."""
+EVERY_SPLIT = (*SPLITS, *LONG_SPLITS)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Clip:
     """Bytes `offset` to `offset + size` of `shard` are the clip's mp4."""
     cluster: str | None = None
     split: str | None = None
-    """One of `SPLITS`; None for a clip that no split uses."""
+    """One of `EVERY_SPLIT`; None for a clip that no split uses."""
     unused: str | None = None
     """Why no split uses it.
 

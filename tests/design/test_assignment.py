@@ -12,10 +12,12 @@ import pytest
 from pipeline.config import SplitConfig
 from pipeline.design import assignment
 from pipeline.store import manifest
-from pipeline.store.manifest import CLASSES, SPLITS, Clip
+from pipeline.store.manifest import CLASSES, EVERY_SPLIT, Clip
 from tests.store.test_manifest import CLIP
 
-CFG = SplitConfig(seed=3, val_fraction=0.2, test_fraction=0.2, unseen_sources=[])
+CFG = SplitConfig(
+    seed=3, val_fraction=0.2, test_fraction=0.2, unseen_sources=[], long_recordings=[]
+)
 
 
 def clips(num_recordings: int = 40, clips_each: int = 3) -> list[Clip]:
@@ -43,7 +45,7 @@ def assigned(folder: Path, rows: list[Clip], cfg: SplitConfig = CFG) -> list[Cli
         replace(
             clip,
             cluster=columns.recordings[first],
-            split=None if number == assignment.NO_SPLIT else SPLITS[number],
+            split=None if number == assignment.NO_SPLIT else EVERY_SPLIT[number],
         )
         for clip, first, number in zip(
             rows, cluster, assignment.assign(columns, cluster, cfg), strict=True
@@ -154,19 +156,19 @@ def test_a_class_of_three_recordings_is_in_every_split(
 ) -> None:
     assert callable(made)
     val, test = fractions
-    found = counts(made(num_each), SplitConfig(seed, val, test, []))
+    found = counts(made(num_each), SplitConfig(seed, val, test, [], []))
     assert np.min(found) >= 1
 
 
 def test_beyond_one_each_the_fractions_decide() -> None:
-    cfg = SplitConfig(7, 0.15, 0.25, [])
+    cfg = SplitConfig(7, 0.15, 0.25, [], [])
     assert np.sum(counts(each_alone(5), cfg), axis=0).tolist() == [11, 4, 5]
     assert np.sum(counts(each_alone(20), cfg), axis=0).tolist() == [48, 12, 20]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_class_of_two_is_in_train_and_test_and_of_one_in_train(seed: int) -> None:
-    cfg = SplitConfig(seed, 0.15, 0.25, [])
+    cfg = SplitConfig(seed, 0.15, 0.25, [], [])
     found = counts([{0}, {0}, {1}, *each_alone(4)[8:]], cfg)
     assert found[0] == [1, 0, 1]
     assert found[1] == [1, 0, 0]
@@ -175,14 +177,14 @@ def test_a_class_of_two_is_in_train_and_test_and_of_one_in_train(seed: int) -> N
 
 @pytest.mark.parametrize("seed", range(5))
 def test_two_recordings_of_each_class_leave_none_of_the_splits_empty(seed: int) -> None:
-    found = np.array(counts(each_alone(2), SplitConfig(seed, 0.15, 0.25, [])))
+    found = np.array(counts(each_alone(2), SplitConfig(seed, 0.15, 0.25, [], [])))
     assert found[:, 0].tolist() == [1, 1, 1, 1]
     assert found[:, 1].sum() == 1
     assert found[:3, 2].tolist() == [1, 1, 1]
 
 
 def test_a_split_without_a_share_gets_nothing() -> None:
-    found = np.array(counts(each_alone(3), SplitConfig(3, 0.2, 0.0, [])))
+    found = np.array(counts(each_alone(3), SplitConfig(3, 0.2, 0.0, [], [])))
     assert found[:, :2].min() >= 1
     assert found[:, 2].sum() == 0
 
@@ -224,3 +226,54 @@ def test_the_class_that_times_would_give_is_known(tmp_path: Path) -> None:
     untimed = assignment.read_columns(tmp_path / "rows").untimed
     expected = [-1, CLASSES.index("real_shooting"), CLASSES.index("fictional_shooting"), -1]
     assert untimed.tolist() == expected
+
+
+class TestLongRecordings:
+    @staticmethod
+    def rows() -> list[Clip]:
+        """40 short recordings and 8 long ones of twelve clips, half of them real shootings."""
+        long = [
+            replace(clip, clip_id=f"long{number}", recording=f"c/long-{clip.recording[2:]}")
+            for number, clip in enumerate(clips(num_recordings=8, clips_each=12))
+        ]
+        long = [replace(clip, pixels_sha256=clip.clip_id) for clip in long]
+        return [*clips(), *long]
+
+    def test_they_are_in_splits_of_their_own_and_move_no_other(self, tmp_path: Path) -> None:
+        found = assigned(tmp_path, self.rows(), replace(CFG, long_recordings=["c/long-*"]))
+        without = assigned(tmp_path, clips())
+        short = [clip for clip in found if "long" not in clip.recording]
+        assert [clip.split for clip in short] == [clip.split for clip in without]
+        long = splits_of([clip for clip in found if "long" in clip.recording], "recording")
+        assert Counter(split for splits in long.values() for split in splits) == {
+            "val_long": 4,
+            "test_long": 4,
+        }
+
+    def test_each_class_is_divided_evenly(self, tmp_path: Path) -> None:
+        found = assigned(tmp_path, self.rows(), replace(CFG, long_recordings=["c/long-*"]))
+        classes = {
+            split: Counter((clip.origin, clip.discharge) for clip in found if clip.split == split)
+            for split in ("val_long", "test_long")
+        }
+        assert classes["val_long"].total() == classes["test_long"].total() == 48
+
+    def test_what_is_held_out_stays_held_out(self, tmp_path: Path) -> None:
+        cfg = replace(CFG, long_recordings=["c/long-*"], unseen_sources=["s1"])
+        found = assigned(tmp_path, self.rows(), cfg)
+        of_source = {clip.split for clip in found if clip.source == "s1"}
+        assert of_source == {"unseen", "unseen_long"}
+        assert all(clip.source == "s1" for clip in found if clip.split in of_source)
+
+    def test_copies_of_long_recordings_are_never_trained_on(self, tmp_path: Path) -> None:
+        rows = self.rows()
+        rows[0] = replace(rows[0], pixels_sha256=rows[-1].pixels_sha256)
+        found = assigned(tmp_path, rows, replace(CFG, long_recordings=["c/long-*"]))
+        copied = {clip.split for clip in found if clip.recording == rows[0].recording}
+        assert copied == {found[-1].split}
+        assert copied <= {"val_long", "test_long"}
+
+    def test_without_test_all_serve_val(self, tmp_path: Path) -> None:
+        cfg = replace(CFG, long_recordings=["c/long-*"], test_fraction=0.0)
+        found = assigned(tmp_path, self.rows(), cfg)
+        assert {clip.split for clip in found if "long" in clip.recording} == {"val_long"}

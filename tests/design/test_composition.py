@@ -8,7 +8,9 @@ import pytest
 from pipeline.config import SplitConfig
 from pipeline.design.composition import Composition
 
-CFG = SplitConfig(seed=3, val_fraction=0.2, test_fraction=0.2, unseen_sources=[])
+CFG = SplitConfig(
+    seed=3, val_fraction=0.2, test_fraction=0.2, unseen_sources=[], long_recordings=[]
+)
 WHOLE = Composition(
     counts=np.array([[3, 1, 1, 0]] * 4),
     kept_out=np.zeros(4, np.int64),

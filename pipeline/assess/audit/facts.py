@@ -14,7 +14,7 @@ from pipeline.assess.audit.tables import Proof, Tables, file_name
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Folders
 from pipeline.store import manifest
-from pipeline.store.manifest import CLASSES, SPLITS, Reject, class_index
+from pipeline.store.manifest import CLASSES, EVERY_SPLIT, Reject, class_index
 
 UNUSED = "unused"
 """Name under which clips that no split uses are counted, beside the splits."""
@@ -142,7 +142,7 @@ def _of_splits(places: Folders, parts: Sequence[JudgedSet]) -> DataFacts:
         sounds=_counts(tables.clips["sound"]),
         copies=_copies(clips),
         proofs=prove(tables, places.clips, places.splits, places.models, parts),
-        **_by_class(clips, SPLITS),
+        **_by_class(clips, EVERY_SPLIT),
     )
 
 

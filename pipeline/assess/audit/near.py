@@ -12,7 +12,7 @@ from pipeline.assess.audit.tables import Proof, offender_rows
 from pipeline.copies import duplicates
 from pipeline.errors import reading
 from pipeline.store import manifest
-from pipeline.store.manifest import SPLITS
+from pipeline.store.manifest import EVERY_SPLIT
 
 AUDIT = "audit.json"
 MAX_COMPARISONS = 4 * 10**9
@@ -35,10 +35,10 @@ def near_copies(clips: pa.Table, folder: Path, splits: Path) -> Proof:
     hashes = duplicates.read_fingerprints(folder / manifest.FINGERPRINTS, clips.num_rows)
     names = np.array(clips["split"].fill_null("").to_pylist())
     groups = np.full(len(names), -1, np.int8)
-    for number, name in enumerate(SPLITS):
+    for number, name in enumerate(EVERY_SPLIT):
         groups[names == name] = number
     # A pair across splits has an end outside of train.
-    held_out = np.flatnonzero(groups > SPLITS.index("train")).astype(np.int64)
+    held_out = np.flatnonzero(groups > EVERY_SPLIT.index("train")).astype(np.int64)
     used = groups >= 0
     each = 2 * hashes.shape[1] ** 2 * max(1, int(used.sum()))
     num_chosen = min(len(held_out), max(1, MAX_COMPARISONS // each))

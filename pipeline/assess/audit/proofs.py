@@ -16,6 +16,7 @@ from pipeline.assess.audit.made import as_made
 from pipeline.assess.audit.near import near_copies
 from pipeline.assess.audit.tables import LABELS, Proof, Tables, file_name, offender_rows
 from pipeline.assess.judged_sets import JudgedSet
+from pipeline.store.manifest import LONG
 
 
 def prove(
@@ -107,7 +108,7 @@ def _in_two_splits(table: pa.Table, column: str) -> pa.Table:
 
 
 def _unseen_sources(used: pa.Table) -> Proof:
-    unseen = pc.equal(used["split"], "unseen")
+    unseen = pc.is_in(used["split"], value_set=pa.array(["unseen", "unseen" + LONG]))
     sources = pc.unique(used.filter(unseen)["source"])
     elsewhere = pc.and_(pc.is_in(used["source"], value_set=sources), pc.invert(unseen))
     offenders = used.filter(elsewhere).sort_by([("source", "ascending"), ("clip_id", "ascending")])

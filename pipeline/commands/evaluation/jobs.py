@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ class Job:
     """Splits without a clip."""
     val: JudgedSet | None = None
     variants: JudgedSet | None = None
+    long: Mapping[str, JudgedSet] = field(default_factory=dict)
+    """Long recordings beside the judged splits and val, by the name of the split."""
     folders: Folders | None = None
     earlier: OperatingPoint | str = Evidence.point
     """What stands in for an operating point where there is no validation to choose it on."""
@@ -49,11 +52,13 @@ class Job:
         point = self.earlier
         if self.val is not None:
             clip_s, bootstrap = scoring.clip_s, settings.bootstrap
-            point = operating.choose(self.val, clip_s, settings.operating, bootstrap)
+            watched = self.val.joined(self.long.get(self.val.name))
+            point = operating.choose(watched, clip_s, settings.operating, bootstrap)
         return Evidence(
             judged_sets=self.judged_sets,
             val=self.val,
             variants=self.variants,
+            long=self.long,
             predict=scoring.detector.predict,
             batch_size=scoring.cfg.batch_size,
             clip=scoring.detector.card.clip,
@@ -86,6 +91,7 @@ def of_splits(scoring: Scoring) -> Job:
         absent=sorted(set(cfg.splits) - known.keys()),
         val=known.get("val") or scoring.split(packed, "val"),
         variants=scoring.variants(packed),
+        long=scoring.long(packed, sorted({*known, "val"})),
         folders=Folders(
             clips=Path(paths.clips),
             splits=Path(paths.splits),

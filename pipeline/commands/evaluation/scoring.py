@@ -26,7 +26,15 @@ from pipeline.footage.tombstones import forgotten
 from pipeline.stages.ingest import ingest
 from pipeline.store import storage
 from pipeline.store.kept import Kept
-from pipeline.store.manifest import FILES, SPLITS, File, read_manifest, read_rejects, read_rows
+from pipeline.store.manifest import (
+    FILES,
+    LONG,
+    SPLITS,
+    File,
+    read_manifest,
+    read_rejects,
+    read_rows,
+)
 from pipeline.store.packed import Packed
 from pipeline.system import interrupts
 
@@ -38,6 +46,9 @@ MEANINGS = {
     "val": "Recordings that training was tuned on",
     "train": "What training saw",
     "variants": "Augmented clips of new recordings",
+    "val_long": "Long recordings that the operating point was chosen on",
+    "test_long": "New long recordings of known sources",
+    "unseen_long": "Long recordings of sources held out of training",
 }
 
 
@@ -95,6 +106,11 @@ class Scoring:
     def split(self, packed: Packed, split: str) -> JudgedSet | None:
         """Score the original clips of a split; None where there are none."""
         return self.rows(packed, split, packed.select([split], variants=False))
+
+    def long(self, packed: Packed, splits: Sequence[str]) -> dict[str, JudgedSet]:
+        """Score the long recordings beside some splits, by the name of the split."""
+        found = {split: self.split(packed, split + LONG) for split in splits}
+        return {split: one for split, one in found.items() if one is not None}
 
     def variants(self, packed: Packed) -> JudgedSet | None:
         """Score the augmented variants of test clips; None where there are none."""

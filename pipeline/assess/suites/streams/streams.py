@@ -29,7 +29,7 @@ from pipeline.assess.suites.streams.tradeoff import Curve
 from pipeline.detect import operating_point
 from pipeline.detect.alarm import SMOOTHINGS
 from pipeline.detect.operating_point import Cost, OperatingPoint
-from pipeline.detect.scores import SCORES, VALIDATION
+from pipeline.detect.scores import LONG, SCORES, VALIDATION
 
 TITLE = "Streams: how soon an alert comes, and how often for nothing"
 MAX_MISSED, GOOD_MISSED = 0.5, 0.2
@@ -71,14 +71,22 @@ def run(evidence: Evidence) -> Section:
     """Apply the operating point to every part, and follow the thresholds around it."""
     clip_s, point = evidence.clip_s, evidence.point
     settings, config = evidence.settings, evidence.settings.operating
-    parts = [_play(one, point, evidence) for one in evidence.judged_sets]
+    parts = [
+        _play(one.joined(evidence.long.get(one.name)), point, evidence)
+        for one in evidence.judged_sets
+    ]
+    long = [
+        _play(evidence.long[one.name], point, evidence)
+        for one in evidence.judged_sets
+        if one.name in evidence.long
+    ]
     applied = {one.scored.name: one.applied for one in parts if one.applied is not None}
     survival, survival_rows = figures.survival(applied, settings.bootstrap)
 
     cost = operating_point.cost_of(config)
     panels: list[Panel] = []
     if applied:
-        panels += [tables.point_table(parts, settings.bootstrap.confidence)]
+        panels += [tables.point_table([*parts, *long], settings.bootstrap.confidence)]
     for one in parts:
         if one.curves:
             panels += _curve_figures(one, cost.false_alerts_per_1000_h)
@@ -103,7 +111,7 @@ def run(evidence: Evidence) -> Section:
         ]
     metrics = {
         "operating_point": dict(point.record) if isinstance(point, OperatingPoint) else None,
-        "judged_sets": {one.scored.name: _metrics(one, evidence) for one in parts},
+        "judged_sets": {one.scored.name: _metrics(one, evidence) for one in [*parts, *long]},
     }
     return Section(
         lead=_LEAD.format(refractory_s=config.refractory_s, clip_s=clip_s),
@@ -119,7 +127,7 @@ def run(evidence: Evidence) -> Section:
             "streams.parquet": _stream_rows(parts),
             "false_alerts.parquet": _false_alert_rows(parts),
         },
-        tables=(SCORES, VALIDATION),
+        tables=(SCORES, LONG, VALIDATION),
     )
 
 

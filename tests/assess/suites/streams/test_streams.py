@@ -100,6 +100,17 @@ def test_an_unseen_source_that_is_missed_is_red_although_the_known_ones_are_foun
     assert found.metrics["judged_sets"]["unseen"]["median_s"]["value"] is None
 
 
+def test_long_recordings_are_played_with_their_split_and_on_their_own() -> None:
+    given = evidence(part("test", hours=1), val=VAL)
+    long = part("test_long", hours=2, num_shootings=3, seed=1)
+    found = streams.run(dataclasses.replace(given, long={"test": long})).metrics["judged_sets"]
+    alone = streams.run(given).metrics["judged_sets"]["test"]
+    hours = [found[name]["false_alerts"]["hours"] for name in ("test", "test_long")]
+    assert hours == pytest.approx([alone["false_alerts"]["hours"] + hours[1], hours[1]])
+    assert found["test"]["num_shootings"] == 15
+    assert found["test_long"]["num_shootings"] == 3
+
+
 def test_a_short_test_tells_nothing_about_a_small_cost() -> None:
     section = streams.run(evidence(part("test"), val=VAL, cost=10.0))
     assert states(section)["operating_point"] == "grey"

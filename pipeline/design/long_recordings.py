@@ -1,0 +1,62 @@
+"""Which clips are of long recordings, and which of those choose an operating point or judge it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def are_long(
+    names: Sequence[str],
+    recording: NDArray[np.int64],
+    cluster: NDArray[np.int64],
+    patterns: Sequence[str],
+) -> NDArray[np.bool_]:
+    """Tell of each clip whether its cluster holds a recording that any of the patterns names.
+
+    Args:
+        names: of the recordings, `<collection>/<recording of the index>`.
+        recording: (N,) index into `names` of each clip.
+        cluster: (N,) as `assignment.first_recordings` names them.
+        patterns: as `fnmatch` reads them, upper and lower case being different.
+
+    Returns:
+        bool (N,).
+    """
+    named = np.array([any(fnmatchcase(name, one) for one in patterns) for name in names], bool)
+    return np.isin(cluster, cluster[named[recording]])
+
+
+def divide(
+    strata: Sequence[Sequence[int]],
+    num_clips: NDArray[np.int64],
+    splits: Sequence[str],
+    rng: np.random.Generator,
+) -> dict[int, str]:
+    """Divide clusters of long recordings evenly, by their number within each stratum.
+
+    Of two splits that have had as many of a stratum, the one with less footage in all is next.
+
+    Args:
+        strata: clusters of equal sources and classes.
+        num_clips: of each cluster, by its name.
+        splits: what they are divided into, at least one; the first of equals is next.
+        rng: draws the order within each stratum.
+
+    Returns:
+        The split of each cluster.
+    """
+    found: dict[int, str] = {}
+    footage: Counter[str] = Counter()
+    for members in strata:
+        given: Counter[str] = Counter()
+        for member in rng.permutation(np.asarray(members, np.int64)).tolist():
+            split = min(splits, key=lambda name: (given[name], footage[name]))
+            found[member] = split
+            given[split] += 1
+            footage[split] += int(num_clips[member])
+    return found

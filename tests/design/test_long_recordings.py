@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.design.long_recordings import are_long, divide
+
+
+class TestAreLong:
+    NAMES = ("a/one", "a/two", "b/One")
+
+    def clips(self, patterns: list[str], cluster: list[int]) -> list[bool]:
+        return are_long(self.NAMES, np.array([0, 1, 2]), np.array(cluster), patterns).tolist()
+
+    def test_a_pattern_names_collection_and_recording(self) -> None:
+        assert self.clips(["a/*"], [0, 1, 2]) == [True, True, False]
+        assert self.clips(["*/one"], [0, 1, 2]) == [True, False, False]
+
+    def test_a_cluster_is_long_as_a_whole(self) -> None:
+        assert self.clips(["*/one"], [0, 1, 0]) == [True, False, True]
+
+    def test_no_pattern_names_none(self) -> None:
+        assert self.clips([], [0, 1, 2]) == [False, False, False]
+
+
+class TestDivide:
+    def test_of_equal_numbers_the_split_with_less_footage_is_next(self) -> None:
+        num_clips = np.array([100, 1, 1])
+        found = divide([[0], [1], [2]], num_clips, ["val", "test"], np.random.default_rng(0))
+        assert found == {0: "val", 1: "test", 2: "test"}
+
+    def test_each_stratum_is_divided(self) -> None:
+        num_clips = np.ones(8, np.int64)
+        found = divide(
+            [[0, 1, 2, 3], [4, 5, 6, 7]], num_clips, ["val", "test"], np.random.default_rng(1)
+        )
+        for stratum in (range(4), range(4, 8)):
+            assert sorted(found[one] for one in stratum) == ["test", "test", "val", "val"]
