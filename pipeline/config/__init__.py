@@ -20,6 +20,7 @@ from pipeline.config.data import (
     FamilyDraws,
     GameSettings,
     IngestConfig,
+    LongSettings,
     PackConfig,
     Paths,
     PicturesConfig,

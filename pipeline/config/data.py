@@ -63,11 +63,21 @@ class EngineSettings:
 
 
 @dataclass
+class LongSettings:
+    """Long recordings of an engine, minutes each, beside its short ones."""
+
+    num_recordings: int = between(0)
+    duration_s: float = between(1, 3600)
+    rates_fps: list[float] = between(5, 120)
+
+
+@dataclass
 class RenderSettings(EngineSettings):
     """Draws of an engine, and the formats drawn from."""
 
     heights: list[int] = between(96, 1080)
     rates_fps: list[float] = between(5, 120)
+    long: LongSettings = MISSING
 
 
 @dataclass

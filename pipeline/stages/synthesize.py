@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pipeline import engines
-from pipeline.config import SynthesizeApp
+from pipeline.config import EngineSettings, RenderSettings, SynthesizeApp
 from pipeline.engines import tracks
 from pipeline.engines.take import Original, Recorded, Take, UnusableDraw
 from pipeline.errors import UserError
@@ -36,7 +36,9 @@ ENGINES = (
 """Modules of `pipeline.engines` with a `record(seed, index, settings)` that gives `Recorded` files.
 
 One that needs more than Discern's own packages has a `missing() -> str | None` too: a line that
-says what is absent, or None.
+says what is absent, or None. One that makes long recordings has a `record_long` too, with the
+arguments and the results of `record`. Its settings hold the number, length and rates of the long
+ones, and its files and recordings are named `<engine>-long-00007`.
 """
 _LIBRARIES = (
     "albumentations",
@@ -60,13 +62,15 @@ class Draw:
     engine: str
     seed: int
     index: int
-    settings: Any
+    settings: EngineSettings
+    is_long: bool
 
 
 def render(draw: Draw) -> Piece:
     """Render one draw into a piece to keep: the bytes of its files, and their rows of the index."""
     record: Callable[[int, int, Any], Sequence[Recorded]]
-    record = import_module(f"pipeline.engines.{draw.engine}").record
+    engine = import_module(f"pipeline.engines.{draw.engine}")
+    record = engine.record_long if draw.is_long else engine.record
     rows: list[dict[str, Any]] = []
     contents: list[bytes] = []
     dropped = ""
@@ -123,19 +127,22 @@ def run(cfg: SynthesizeApp) -> None:
     """Write a collection an engine, and `stats.json`, to `paths.synthetic`.
 
     Recordings are kept, so that a later run, or one that goes on after a kill, renders what is new
-    alone: more recordings, and those of an engine whose settings or code changed.
+    alone: more recordings, and those of an engine whose settings or code changed. Settings of long
+    recordings change no short ones, nor the other way round.
 
     Raises:
-        UserError: an engine dropped more than `max_drop_rate` of its draws.
+        UserError: an engine dropped more than `max_drop_rate` of its draws, long or short, or
+            makes no long recordings where some are wanted.
     """
     stats: dict[str, Any] = {}
+    asked = {engine: _asked(engine, cfg) for engine in ENGINES}
     work = Path(cfg.paths.work)
     with Kept(work, "synthesize") as kept:
         with workdir.replacing(
             Path(cfg.paths.synthetic), work, workdir.OUTPUTS["synthesize"]
         ) as fresh:
-            for engine in ENGINES:
-                if getattr(cfg, engine).num_recordings == 0:
+            for engine, draws in asked.items():
+                if not draws:
                     continue
                 if (absent := _missing(engine)) is not None:
                     log.warning(
@@ -143,36 +150,73 @@ def run(cfg: SynthesizeApp) -> None:
                     )
                     stats[engine] = {"skipped": True}
                     continue
-                stats[engine] = _synthesize(engine, cfg, kept, fresh / engine)
+                stats[engine] = _synthesize(draws, cfg, kept, fresh / engine)
             manifest.write_stats(fresh, stats)
         kept.trim(cfg.run.keep_gb)
 
 
-def _synthesize(engine: str, cfg: SynthesizeApp, kept: Kept, folder: Path) -> dict[str, Any]:
-    """Write the collection of an engine, and return its statistics."""
-    settings = getattr(cfg, engine)
-    draws = [Draw(engine, cfg.seed, index, settings) for index in range(settings.num_recordings)]
-    names = _names(draws, Contents(Path(cfg.paths.work)))
-    pieces = Pieces(kept, names, lambda: draws, render, cfg.run, f"synthesize {engine}")
-    pieces.make(1)
-    stats = _collect((piece for _, piece in pieces.read()), folder)
-    drop_rate = 1 - stats["recordings"] / len(draws)
-    if drop_rate > cfg.max_drop_rate:
-        raise UserError(
-            f"{engine}: {drop_rate:.0%} of the draws dropped ({stats['dropped']}), more than "
-            f"max_drop_rate={cfg.max_drop_rate}; raise it in conf/synthesize.yaml or mend the "
-            "engine"
+def _asked(engine: str, cfg: SynthesizeApp) -> list[list[Draw]]:
+    """The draws of an engine: of its short recordings, and of its long ones, where there are any.
+
+    Raises:
+        UserError: long ones are wanted of an engine that makes none.
+    """
+    settings: EngineSettings = getattr(cfg, engine)
+    kinds = [(settings, False)]
+    if isinstance(settings, RenderSettings) and settings.long.num_recordings:
+        long = settings.long
+        if not hasattr(import_module(f"pipeline.engines.{engine}"), "record_long"):
+            raise UserError(
+                f"conf/synthesize.yaml: {engine}.long.num_recordings={long.num_recordings}: the "
+                "engine makes no long recordings; set it to 0"
+            )
+        of_long = replace(
+            settings,
+            num_recordings=long.num_recordings,
+            duration_s=long.duration_s,
+            rates_fps=long.rates_fps,
         )
+        kinds.append((of_long, True))
+    return [
+        [Draw(engine, cfg.seed, index, own, is_long) for index in range(own.num_recordings)]
+        for own, is_long in kinds
+        if own.num_recordings
+    ]
+
+
+def _synthesize(
+    asked: Sequence[Sequence[Draw]], cfg: SynthesizeApp, kept: Kept, folder: Path
+) -> dict[str, Any]:
+    """Write the collection of an engine, and return its statistics."""
+    contents = Contents(Path(cfg.paths.work))
+    folder.mkdir()
+    rows: list[IndexRow] = []
+    stats: dict[str, Any] = {}
+    for draws in asked:
+        engine, is_long = draws[0].engine, draws[0].is_long
+        title = f"synthesize {engine}{' (long)' if is_long else ''}"
+        pieces = Pieces(kept, _names(draws, contents), draws.__iter__, render, cfg.run, title)
+        pieces.make(1)
+        found = _collect((piece for _, piece in pieces.read()), folder, rows)
+        drop_rate = 1 - found["recordings"] / len(draws)
+        if drop_rate > cfg.max_drop_rate:
+            raise UserError(
+                f"{engine}: {drop_rate:.0%} of the {'long ' if is_long else ''}draws dropped "
+                f"({found['dropped']}), more than max_drop_rate={cfg.max_drop_rate}; raise it in "
+                "conf/synthesize.yaml or mend the engine"
+            )
+        stats |= {"long": found} if is_long else found
+    write_index(folder, rows)
     return stats
 
 
 def _names(draws: Sequence[Draw], contents: Contents) -> list[str]:
-    """The names under which draws of one engine are kept: of all that they are made from."""
-    engine, settings = draws[0].engine, draws[0].settings
+    """The names under which draws of one kind are kept: of all that they are made from."""
+    engine, settings, is_long = draws[0].engine, draws[0].settings, draws[0].is_long
     made_of = [
         made_by([*_code(engine), "store/video.py"], _LIBRARIES),
         [[path.name, contents.of_file(path)] for path in _programs(engine)],
-        asdict(settings) | {"num_recordings": None},
+        asdict(settings) | {"num_recordings": None, "long": is_long},
     ]
     return [workdir.key(engine, draw.seed, draw.index, made_of) for draw in draws]
 
@@ -202,9 +246,9 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _collect(pieces: Iterable[Piece], folder: Path) -> dict[str, Any]:
-    folder.mkdir()
-    rows: list[IndexRow] = []
+def _collect(pieces: Iterable[Piece], folder: Path, rows: list[IndexRow]) -> dict[str, Any]:
+    """Write files, append their rows of the index to `rows`, and return statistics."""
+    files: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     num_recordings = 0
     for piece in pieces:
@@ -215,8 +259,7 @@ def _collect(pieces: Iterable[Piece], folder: Path) -> dict[str, Any]:
         for row, content in zip(piece.header["rows"], piece.blobs, strict=True):
             (folder / row["path"]).write_bytes(content)
             rows.append(IndexRow(**{name: _frozen(value) for name, value in row.items()}))
-    write_index(folder, rows)
-    files = Counter(f"{row.origin} {'discharge' if row.discharge else 'none'}" for row in rows)
+            files[f"{row['origin']} {'discharge' if row['discharge'] else 'none'}"] += 1
     return {
         "recordings": num_recordings,
         "files": dict(files),

@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from pipeline.config import App
+from pipeline.config import App, RenderSettings
 from pipeline.engines.take import Format, Take, UnusableDraw
 from pipeline.engines.tracks import TrackFormat
 from pipeline.errors import UserError
@@ -62,8 +62,10 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def only(**counts: int) -> list[str]:
-    """Overrides that give some engines their recordings and the others none."""
-    return [f"{name}.num_recordings={counts.get(name, 0)}" for name in synthesize.ENGINES]
+    """Overrides that give some engines their recordings and the others none, and no long ones."""
+    short = [f"{name}.num_recordings={counts.get(name, 0)}" for name in synthesize.ENGINES]
+    able = [name for name in synthesize.ENGINES if name != "packages"]
+    return [*short, *(f"{name}.long.num_recordings=0" for name in able)]
 
 
 FOUR = (*only(bodycam=4, vizdoom=2), "max_drop_rate=0.5")
@@ -138,6 +140,64 @@ def test_only_what_is_new_is_rendered_and_all_comes_out_as_from_nothing(
     for piece in (tmp_path / "work" / "kept" / "synthesize").glob("*/*"):
         piece.write_bytes(piece.read_bytes()[:-1])
     assert renders_as_from_nothing(*only(bodycam=2)) == [0, 1], "damaged ones are made anew"
+
+
+def test_long_recordings_stand_beside_short_ones_and_neither_changes_the_other(
+    compose: Callable[..., App],
+    rendered: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[int, float, list[float]]] = []
+
+    def record_long(seed: int, index: int, settings: RenderSettings) -> list[Take]:
+        asked.append((index, settings.duration_s, settings.rates_fps))
+        if index == 2:
+            raise UnusableDraw("stands_still")
+        name = f"vizdoom-long-{index:05d}"
+        return [replace(take(seed, index), name=name, recording=name)]
+
+    fake = sys.modules["pipeline.engines.vizdoom"]
+    monkeypatch.setattr(fake, "record_long", record_long, raising=False)
+    base = (*only(vizdoom=2), "max_drop_rate=0.4")
+    two = (*base, "vizdoom.long.num_recordings=3", "vizdoom.long.rates_fps=[30.0]")
+    folder = tmp_path / "synthetic"
+
+    synthesize.run(compose("synthesize", *two, "vizdoom.long.duration_s=90"))
+    assert rendered == [0, 1]
+    assert asked == [(0, 90.0, [30.0]), (1, 90.0, [30.0]), (2, 90.0, [30.0])]
+    assert [(row.recording, row.discharge) for row in read_index(folder / "vizdoom")] == [
+        ("take-0", False),
+        ("take-1", True),
+        ("vizdoom-long-00000", False),
+        ("vizdoom-long-00001", True),
+    ]
+    stats = json.loads((folder / "stats.json").read_text())["vizdoom"]
+    assert (stats["recordings"], stats["dropped"]) == (2, {})
+    assert stats["long"] == {
+        "recordings": 2,
+        "files": {"game discharge": 1, "game none": 1},
+        "dropped": {"stands_still": 1},
+    }
+
+    asked.clear()
+    synthesize.run(compose("synthesize", *two, "vizdoom.long.duration_s=80"))
+    assert (rendered, [one[0] for one in asked]) == ([0, 1], [0, 1, 2])
+    synthesize.run(
+        compose("synthesize", *two, "vizdoom.long.duration_s=80", "vizdoom.duration_s=3")
+    )
+    assert (rendered, len(asked)) == ([0, 1, 0, 1], 3)
+    with pytest.raises(UserError, match=r"vizdoom: 33% of the long draws dropped"):
+        synthesize.run(compose("synthesize", *two, "max_drop_rate=0.3"))
+
+
+def test_an_engine_without_long_recordings_refuses_them_before_any_work(
+    compose: Callable[..., App], rendered: list[int]
+) -> None:
+    wanted = (*only(bodycam=1), "film.long.num_recordings=4")
+    with pytest.raises(UserError, match=r"film\.long\.num_recordings=4: the engine makes no long"):
+        synthesize.run(compose("synthesize", *wanted))
+    assert rendered == []
 
 
 def test_another_program_draws_anew(
