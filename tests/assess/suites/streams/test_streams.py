@@ -39,8 +39,11 @@ def part(
     def around(mean: float, size: int) -> Any:
         return rng.normal(mean, 0.04, size).clip(0, 1)
 
-    files = [File(f"game/{i}", "game", around(quiet, 1800)) for i in range(2 * hours)]
-    files += [File(f"real/{i}", "real", around(shooting, 8), [1] * 8) for i in range(num_shootings)]
+    end = name.removeprefix("test")
+    files = [File(f"game/{i}{end}", "game", around(quiet, 1800)) for i in range(2 * hours)]
+    files += [
+        File(f"real/{i}{end}", "real", around(shooting, 8), [1] * 8) for i in range(num_shootings)
+    ]
     return scored(*files, name=name)
 
 
