@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from pipeline.config import Run
@@ -25,3 +28,17 @@ def device_of(run: Run) -> str:
     raise UserError(
         f"conf/run.yaml: accelerator={run.accelerator}: torch finds no CUDA device; take cpu"
     )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread on the processor, and in as many as before afterwards.
+
+    The order of sums, and so the last bits, would follow the number of cores.
+    """
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(num_threads)

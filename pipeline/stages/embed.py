@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.config import EmbedApp, PicturesConfig
 from pipeline.errors import UserError
 from pipeline.learn import encoders
-from pipeline.learn.devices import device_of
+from pipeline.learn.devices import device_of, one_thread
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.views import features_of_views, first_view, num_views
 from pipeline.store import executor, manifest, workdir
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 _CODE = (
     "stages/embed.py",
     "store/features.py",
+    "learn/devices.py",
     "learn/encoders",
     "learn/hub.py",
     "learn/pixels.py",
@@ -57,14 +58,8 @@ def make_piece(task: Task) -> Piece:
     """
     encoder = _encoder(task.pictures, task.device)
     clip = torch.from_numpy(task.samples.read(task.members).frames[None])
-    num_threads = torch.get_num_threads()
-    # The order of sums, and so the last bits, would follow the number of cores.
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            found = features_of_views(encoder, clip.to(task.device), task.pictures.every_frames)
-    finally:
-        torch.set_num_threads(num_threads)
+    with one_thread(), torch.inference_mode():
+        found = features_of_views(encoder, clip.to(task.device), task.pictures.every_frames)
     values = found[0].half().cpu().numpy()
     widths = [part.num_features for part in encoder.each()]
     own = np.split(values, np.cumsum(widths)[:-1], axis=-1)

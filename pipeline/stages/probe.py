@@ -19,9 +19,10 @@ from scipy import signal
 
 from pipeline.config import ProbeApp
 from pipeline.design import probes
-from pipeline.design.probes import Cues, Features
+from pipeline.design.probes import Cues, Features, Told
 from pipeline.design.sound_cues import SoundCues, sound_cues
 from pipeline.errors import UserError
+from pipeline.learn.devices import one_thread
 from pipeline.learn.encoders.yamnet import LABELS, Yamnet
 from pipeline.store import executor, manifest, workdir
 from pipeline.store.manifest import ABSENT, PRESENCES, Clip, File
@@ -60,6 +61,33 @@ def cues_of(block: Block) -> list[dict[str, Features]]:
     return found
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a cue tells of N samples, as `probes.by_source` is asked."""
+
+    about: str
+    """The split, and what is to be told."""
+    cue: str
+    features: Features
+    truth: NDArray[np.bool_]
+    sources: Sequence[str]
+    clusters: Sequence[str]
+    num_folds: int
+    num_rounds: int
+
+
+def answer(question: Question) -> Told | None:
+    """Judge a cue; None where it cannot be judged."""
+    return probes.by_source(
+        question.features,
+        question.truth,
+        question.sources,
+        question.clusters,
+        num_folds=question.num_folds,
+        num_rounds=question.num_rounds,
+    )
+
+
 def _named(cues: Cues | SoundCues) -> dict[str, Features]:
     return {f.name: getattr(cues, f.name) for f in fields(cues)}
 
@@ -68,14 +96,8 @@ def _voices(sound: NDArray[np.int16]) -> Features:
     """(2,): how surely a network hears speech and music in int16 (S,) at `SOUND_HZ`, log odds."""
     network = _network()
     wave = signal.resample_poly(sound / 32768, int(network.rate_hz), SOUND_HZ)
-    num_threads = torch.get_num_threads()
-    # The order of sums, and so the last bits, would follow the number of cores.
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            logits = network(torch.from_numpy(wave.astype(np.float32))[None])[0]
-    finally:
-        torch.set_num_threads(num_threads)
+    with one_thread(), torch.inference_mode():
+        logits = network(torch.from_numpy(wave.astype(np.float32))[None])[0]
     return np.asarray(logits[_VOICES].double())
 
 
@@ -118,13 +140,12 @@ def run(cfg: ProbeApp) -> None:
     absent = sorted(wanted - clips.keys())
     if absent:
         raise UserError(f"{packed.root}: no clip {absent[0]} in the manifests; run dvc repro")
+    questions: list[Question] = []
     metrics: dict[str, Any] = {}
-    for name, rows in rows_of.items():
-        if rows.size == 0:
-            continue
-        index = packed.index.take(rows)
+    indices = {name: packed.index.take(rows) for name, rows in rows_of.items() if rows.size}
+    for name, index in indices.items():
         ordered = [clips[sample] for sample in index["sample_id"].to_pylist()]
-        cues = _cues(cfg, packed, rows)
+        cues = _cues(cfg, packed, rows_of[name])
         of_sound: dict[str, Features] = {}
         if any(clip.sound != ABSENT for clip in ordered):
             of_sound = {cue: _column(cues, cue) for cue in _SOUNDS}
@@ -136,13 +157,16 @@ def run(cfg: ProbeApp) -> None:
             **of_sound,
         }
         real = np.array([origin == "real" for origin in index["origin"].to_pylist()])
-        metrics[name] = {
-            "samples": len(rows),
-            "sources": len(set(index["source"].to_pylist())),
-            "discharge": _judge(cfg, of_sound, index["discharge"].to_numpy() == 1, index),
-            **_judge(cfg, features, real, index),
-        }
-        log.info("probe: %s: %s", name, _sentence(metrics[name]["auroc"], index))
+        shoots = index["discharge"].to_numpy() == 1
+        questions += _questions(cfg, f"{name} discharge", of_sound, shoots, index)
+        questions += _questions(cfg, f"{name} origin", features, real, index)
+        num_sources = len(set(index["source"].to_pylist()))
+        metrics[name] = {"samples": index.num_rows, "sources": num_sources}
+    told = _answers(cfg, questions)
+    for name, found in metrics.items():
+        found |= {"discharge": _numbers(told, f"{name} discharge")}
+        found |= _numbers(told, f"{name} origin")
+        log.info("probe: %s: %s", name, _sentence(found["auroc"], indices[name]))
     with workdir.replacing(Path(paths.probes), work, workdir.OUTPUTS["probe"]) as fresh:
         (fresh / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n")
 
@@ -165,29 +189,59 @@ def _sentence(auroc: dict[str, dict[str, float]], index: pa.Table) -> str:
     )
 
 
-def _judge(
-    cfg: ProbeApp, features: dict[str, Features], truth: NDArray[np.bool_], index: pa.Table
-) -> dict[str, Any]:
+def _questions(
+    cfg: ProbeApp,
+    about: str,
+    features: dict[str, Features],
+    truth: NDArray[np.bool_],
+    index: pa.Table,
+) -> Iterator[Question]:
     """What each cue tells; rows of features that are no numbers are of samples without the cue."""
     sources, clusters = (np.array(index[name].to_pylist()) for name in ("source", "cluster"))
-    auroc, interval = {}, {}
     for cue, values in features.items():
         there = ~np.isnan(values[:, 0])
-        found = probes.by_source(
+        yield Question(
+            about,
+            cue,
             values[there],
             truth[there],
             sources[there].tolist(),
             clusters[there].tolist(),
-            num_folds=cfg.num_folds,
-            num_rounds=cfg.num_rounds,
+            cfg.num_folds,
+            cfg.num_rounds,
         )
-        if found is not None:
-            auroc[cue] = {model: round(value, 4) for model, value in found.auroc.items()}
-            interval[cue] = {
-                "low": round(found.interval.low, 4),
-                "high": round(found.interval.high, 4),
-            }
-    return {"auroc": auroc, "interval": interval}
+
+
+def _answers(cfg: ProbeApp, questions: Sequence[Question]) -> list[tuple[Question, Told]]:
+    """The questions that can be answered, with the answers."""
+    found = []
+    blocks = executor.map_blocks(
+        answer,
+        ([one] for one in questions),
+        cfg.run,
+        title="probe: judge",
+        num_items=len(questions),
+    )
+    for question, (told,) in zip(questions, blocks, strict=True):
+        if isinstance(told, executor.Lost):
+            raise UserError(f"probe: {told.detail}; run it again")
+        if told is not None:
+            found.append((question, told))
+    return found
+
+
+def _numbers(told: Sequence[tuple[Question, Told]], about: str) -> dict[str, Any]:
+    own = {question.cue: found for question, found in told if question.about == about}
+    return {
+        "auroc": {
+            cue: {model: round(value, 4) for model, value in found.auroc.items()}
+            for cue, found in own.items()
+        },
+        "interval": {
+            cue: {"low": round(found.interval.low, 4), "high": round(found.interval.high, 4)}
+            for cue, found in own.items()
+        },
+    }
 
 
 def _track(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Features:

@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, read_index
 from pipeline.footage.tombstones import forgotten
 from pipeline.learn.data import origin_weight
-from pipeline.learn.devices import device_of
+from pipeline.learn.devices import device_of, one_thread
 from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.origin import Examples, seen
@@ -233,13 +233,10 @@ def _see(
         pieces[name] = Piece.of_array(found)
         kept.write(name, pieces[name])
 
-    num_threads = torch.get_num_threads()
-    # The order of sums, and so the last bits, would follow the number of cores.
-    torch.set_num_threads(1)
     pool = ThreadPoolExecutor(
         max(1, run.num_workers), initializer=torch.set_num_threads, initargs=(1,)
     )
-    with Kept(work, "adapt") as kept:
+    with one_thread(), Kept(work, "adapt") as kept:
         try:
             # Asking for it marks it as used.
             read = ((name, kept.read(name)) for name in names if name in kept)
@@ -251,7 +248,6 @@ def _see(
                 done.result()
         finally:
             pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(num_threads)
             encoder.cpu()
         kept.trim(run.keep_gb)
     return np.stack([pieces[name].array() for name in names])
