@@ -540,6 +540,9 @@ def main() -> None:
                 for name, may_say in hostile.items()
                 if not clips[name] or not {clip.sound for clip in clips[name]} <= may_say
             },
+            "unforeseen": {
+                path for path, reject in rejects.items() if reject.reason == "unforeseen"
+            },
             "hang": set(hangs),
             "memory over the limit": {f"{peak_mb:.0f} MB"} if peak_mb > MAX_MEMORY_MB else set(),
             "paths out of the collection": set() if refuses_paths_out(work) else {"../outside.mp4"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.assess import wording
 from pipeline.commands import tables
+from pipeline.commands.evaluation.outputs import EVALUATED
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
 from pipeline.footage.collection import iter_index
@@ -54,6 +56,9 @@ def run(recording: str, cfg: IngestApp) -> None:
     with Kept(Path(cfg.paths.work), "ingest") as kept:
         num_pieces = kept.forget({row.sha256 for row in stones} - {""} | _samples(recording, cfg))
     print(f"Removed from what is kept for later runs: {wording.count(num_pieces, 'piece')}")
+    for folder in _evaluated({row.sha256 for row in stones}, Path(cfg.paths.work)):
+        shutil.rmtree(folder)
+        print(f"Removed what an evaluation made of it and of its collection: {folder}")
     print(_NEXT.format(forgotten=footage / FORGOTTEN))
     if Path(cfg.paths.models).exists():
         print(_CALL_BACK)
@@ -78,6 +83,16 @@ def _files(recording: str, cfg: IngestApp) -> set[Tombstone]:
     # What ingest rejected unread may lie there all the same.
     whole = {stone if stone.sha256 else listed.get(stone.path, stone) for stone in seen}
     return whole or set(listed.values())
+
+
+def _evaluated(sha256s: set[str], work: Path) -> list[Path]:
+    """Folders of clips of collections that were evaluated, any of whose files has such bytes."""
+    found = []
+    for folder in sorted((work / EVALUATED).glob("*")):
+        files = folder / FILES
+        if files.is_file() and sha256s & (set(tables.column(files, "sha256")) - {None, ""}):
+            found.append(folder)
+    return found
 
 
 def _samples(recording: str, cfg: IngestApp) -> set[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.config import ClipFormat
 from pipeline.footage import foreign, pictures, scenes, sound
-from pipeline.footage.exchangeable import FramePrint, FramePrinter
+from pipeline.footage.exchangeable import FramePrinter, TimedPrint
 from pipeline.footage.windows import Window, WindowMaker, check_output
 from pipeline.store.sound import num_samples
 
@@ -65,7 +65,7 @@ class Canonical:
     marks: tuple[str, ...]
     cuts_s: tuple[float, ...]
     dropped: tuple[Dropped, ...]
-    frame_prints: tuple[FramePrint, ...]
+    frame_prints: tuple[TimedPrint, ...]
     track: sound.Track
     windows: tuple[Window, ...]
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
 from pipeline.config import ClipFormat
 from pipeline.copies.fingerprint import HASH_BYTES
+from pipeline.errors import UserError
 from pipeline.footage import foreign, links, unplayable
 from pipeline.footage.canonical import Canonical, Dropped, canonicalise
-from pipeline.footage.exchangeable import FramePrint
+from pipeline.footage.exchangeable import TimedPrint
 from pipeline.footage.pictures import Box
 from pipeline.footage.sound import Track
 from pipeline.footage.windows import Window
 from pipeline.store import kept, storage
 from pipeline.store.contents import Contents
 from pipeline.store.kept import Piece
+
+log = logging.getLogger(__name__)
 
 _ENCRYPTED = ("encrypted", "its pictures are encrypted")
 # What a decoder says of these, it says of a video.
@@ -152,6 +157,18 @@ def convert(task: FileTask) -> Canonical | Unusable:
             for text in (str(own), repr(str(own))[1:-1]):
                 detail = detail.replace(text, "…")
         return Unusable(error.reason, detail, is_lasting=error.reason not in _PASSING)
+    except (MemoryError, UserError):
+        raise
+    except Exception as error:
+        # What nobody foresaw may cost this file, and no other.
+        log.exception("ingest: %s: please report this as a bug", task.path)
+        return Unusable("unforeseen", _told(error), is_lasting=False)
+
+
+def _told(error: Exception) -> str:
+    """An error and where it rose, without its text, which may hold paths of this machine."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {PurePath(last.filename).name}, line {last.lineno}"
 
 
 def _is_encrypted(path: Path) -> bool:
@@ -235,7 +252,7 @@ def unpacked(piece: Piece) -> Canonical | Unusable:
         "marks": tuple(told["marks"]),
         "cuts_s": tuple(told["cuts_s"]),
         "dropped": tuple(Dropped(**one) for one in told["dropped"]),
-        "frame_prints": tuple(FramePrint(**one) for one in told["frame_prints"]),
+        "frame_prints": tuple(TimedPrint(**one) for one in told["frame_prints"]),
         "track": Track(**{**told["track"], "marks": tuple(told["track"]["marks"])}),
     }
     return Canonical(**{**told, **lists, "windows": windows})

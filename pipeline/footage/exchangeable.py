@@ -24,7 +24,7 @@ _KNOWN_AHEAD = chromaprint.RATE_HZ // 4
 
 
 @dataclass(frozen=True)
-class FramePrint:
+class TimedPrint:
     """The fingerprint of one picture of a file.
 
     Attributes:
@@ -48,7 +48,7 @@ class FramePrinter:
         self._next_s = 0.0
         self._scale = pictures.Scaler()
         self._last: tuple[int, str, int] | None = None
-        self.prints: list[FramePrint] = []
+        self.prints: list[TimedPrint] = []
 
     def see(self, picture: foreign.Picture, *, after_cut: bool) -> None:
         """Look at the next picture on the grid; a damaged one is nobody's fingerprint."""
@@ -58,7 +58,7 @@ class FramePrinter:
         if self._last is None or self._last[0] != picture.number:
             self._last = picture.number, *self._hashed(picture)
         _, text, quality = self._last
-        self.prints.append(FramePrint(time_s, after_cut, text, quality))
+        self.prints.append(TimedPrint(time_s, after_cut, text, quality))
         if time_s >= self._next_s:
             self._next_s = time_s // 1 + 1
 

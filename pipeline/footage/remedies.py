@@ -27,6 +27,7 @@ _REMEDIES = {
     "starts_late": "copy the file again from where it came: its beginning is missing",
     "few_pictures": "give footage of four pictures a second and more, or take it out of the index",
     "no_video": "give a file with moving pictures, or take it out of the index",
+    "unforeseen": "re-encode the file, and report what the log says as a bug",
     **unplayable.REMEDIES,
 }
 _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out of the index"

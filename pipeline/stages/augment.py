@@ -208,10 +208,11 @@ def run(cfg: AugmentApp) -> None:
     clips_folder = Path(paths.clips).resolve()
     table = Path(paths.splits) / manifest.MANIFEST
     clip_format = manifest.read_format(clips_folder)
-    if clip_format.fps != FPS:
+    if (cfg.variants_per_clip or cfg.test_variants) and clip_format.fps != FPS:
         raise UserError(
             f"{clips_folder}: clips of {clip_format.fps:g} frames a second, but clocks and "
-            f"codecs of pipeline/transforms run at {FPS:g}; set clip.fps in conf/ingest.yaml so"
+            f"codecs of pipeline/transforms run at {FPS:g}; set clip.fps in conf/ingest.yaml so, "
+            "or variants_per_clip: 0 and test_variants: false in conf/augment.yaml"
         )
 
     def tasks() -> Iterator[Task]:

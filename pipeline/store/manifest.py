@@ -251,7 +251,10 @@ def read_format(folder: Path) -> ClipFormat:
     """
     path = folder / FORMAT
     if not path.is_file():
-        raise UserError(f"{path}: missing; run the stage that writes it (dvc repro)")
+        raise UserError(
+            f"{path}: missing; run dvc checkout {folder}, or the stage that writes it once more "
+            "(dvc repro --force --single-item <stage>)"
+        )
     try:
         return ClipFormat(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:

@@ -281,6 +281,9 @@ def _check(
                 f"{at}: truncated, {sizes[row['shard']]} bytes instead of at least "
                 f"{row['end_max']}; run dvc checkout or dvc repro pack"
             )
+    for name in _PLACES:
+        if pc.any(pc.less(table[name], 0)).as_py():
+            raise UserError(f"{root}: {INDEX}: {name} below zero; run dvc repro pack")
     raw = pc.ends_with(table["shard"], shards.RAW)
     wrong = pc.any(pc.and_(raw, pc.not_equal(table["size"], num_bytes))).as_py()
     if wrong:

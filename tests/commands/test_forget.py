@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.commands import forget
+from pipeline.commands.evaluation.outputs import EVALUATED
 from pipeline.config import App
 from pipeline.errors import UserError
 from pipeline.footage.collection import read_index, write_index
@@ -169,6 +170,17 @@ def test_features_of_its_samples_go_at_once(cfg: Any, ingested: None) -> None:
             kept.write(name, Piece({}))
         forget.run("unit7/day-1", cfg)
         assert [name in kept for name in names] == [False, True]
+
+
+def test_what_evaluations_made_of_it_goes_at_once(cfg: Any, ingested: None) -> None:
+    files = Path(cfg.paths.clips) / FILES
+    evaluated = Path(cfg.paths.work) / EVALUATED
+    for name, sha256 in (("mine", "a" * 64), ("other", "e" * 64)):
+        (evaluated / name).mkdir(parents=True)
+        rows = [row | {"sha256": sha256} for row in pq.read_table(files).to_pylist()]
+        pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(files)), evaluated / name / FILES)
+    forget.run("unit7/day-1", cfg)
+    assert [folder.name for folder in evaluated.iterdir()] == ["other"]
 
 
 def test_an_unknown_recording_suggests_near_ones(cfg: Any, ingested: None) -> None:

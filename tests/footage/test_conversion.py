@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import ClipFormat
+from pipeline.errors import UserError
 from pipeline.footage import conversion
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import FileTask, Unusable
@@ -82,3 +83,32 @@ def test_settings_that_make_other_clips_have_another_name(tmp_path: Path) -> Non
     assert len({conversion.name_of(one, "0" * 64, []) for one in others}) == 5
     elsewhere = replace(first, root="elsewhere", work=tmp_path / "other")
     assert conversion.name_of(elsewhere, "0" * 64, []) == conversion.name_of(first, "0" * 64, [])
+
+
+def test_what_nobody_foresaw_costs_one_file_and_names_no_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(path: Path, *args: object, **kwargs: object) -> Canonical:
+        raise ZeroDivisionError(f"of {path}")
+
+    write_video(tmp_path / "a.mp4", moving_frames(1, 60), rate=30)
+    monkeypatch.setattr(conversion, "canonicalise", fails)
+    made = convert(tmp_path, "a.mp4")
+    assert isinstance(made, Unusable)
+    assert made.reason == "unforeseen"
+    assert made.detail.startswith("ZeroDivisionError in test_conversion.py, line ")
+    assert not made.is_lasting
+    assert "please report this" in caplog.text
+
+
+@pytest.mark.parametrize("error", [MemoryError(), UserError("no space left")])
+def test_what_is_no_fault_of_the_file_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*args: object, **kwargs: object) -> Canonical:
+        raise error
+
+    write_video(tmp_path / "a.mp4", moving_frames(1, 60), rate=30)
+    monkeypatch.setattr(conversion, "canonicalise", fails)
+    with pytest.raises(type(error)):
+        convert(tmp_path, "a.mp4")

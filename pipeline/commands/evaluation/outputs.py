@@ -10,6 +10,9 @@ from pipeline.store import storage, workdir
 
 _STAGES = ("clips", "splits", "augmented", "packed", "features", "probes", "models")
 
+EVALUATED = "evaluate"
+"""The folder of the work folder that holds the clips of evaluated collections."""
+
 
 def local_stages(cfg: EvaluateApp) -> dict[str, Path]:
     """The folders of the stages before; those on a store are not hashed again."""
@@ -25,7 +28,7 @@ def collection_report(cfg: EvaluateApp, collection: str) -> Path:
 
 def collection_clips(cfg: EvaluateApp, collection: str) -> Path:
     """Where the clips of a collection are kept for its report."""
-    return Path(cfg.paths.work) / "evaluate" / collection_report(cfg, collection).name
+    return Path(cfg.paths.work) / EVALUATED / collection_report(cfg, collection).name
 
 
 def compared_report(cfg: EvaluateApp, against: str, report: Path) -> Path:
