@@ -148,6 +148,22 @@ def test_validation_is_kept_beside_what_is_judged(tmp_path: Path, compose: Compo
     assert not (tmp_path / "reports" / "validation.parquet").exists()
 
 
+def test_long_recordings_are_scored_and_played_and_count_nowhere_else(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("val", "val_long", "test", "test_long", "train"))
+    overrides = [one for one in SMALL if not one.startswith("suites")]
+    run(compose("evaluate", *overrides, "suites=[streams]"))
+    reports = tmp_path / "reports"
+    table = pq.read_table(reports / "long.parquet")
+    assert table["split"].to_pylist() == ["test_long"] * 16 + ["val_long"] * 16
+    assert set(pq.read_table(reports / "scores.parquet")["split"].to_pylist()) == {"test"}
+    metrics = json.loads((reports / "metrics.json").read_text())
+    assert list(metrics["judged_sets"]) == ["test"]
+    assert list(metrics["suites"]["streams"]["judged_sets"]) == ["test", "test_long"]
+
+
 def test_the_scores_are_those_of_the_weights_on_the_pixels(
     tmp_path: Path, compose: Compose
 ) -> None:
@@ -477,6 +493,9 @@ def test_an_evaluation_of_a_whole_project_leaves_everything_that_is_promised(
         assert column in rows[0], name
     for name in (operating_point.FILE, "model_card.md", "datasheet.md", "croissant.json"):
         assert (reports / name).stat().st_size > 200, name
+    long = pq.read_table(reports / "long.parquet")
+    assert set(long["split"].to_pylist()) == {"val_long", "test_long", "unseen_long"}
+    assert found["data"]["clips"]["test_long"]
     verify.run(cfg=compose_below(project, "ingest"))
 
 
