@@ -1,5 +1,21 @@
-"""Footage engine: ViZDoom plays Freedoom maps, and telemetry says when a firearm was fired."""
+"""Footage engine: ViZDoom plays Freedoom maps, and telemetry says when a firearm was fired.
 
-from pipeline.engines.vizdoom.engine import record
+The process that plays imports this package too, and needs next to nothing of what recording needs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.config import GameSettings
+    from pipeline.engines.take import Take
 
 __all__ = ["record"]
+
+
+def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
+    """Record one short take; `engine.record` has the rest."""
+    from pipeline.engines.vizdoom import engine
+
+    return engine.record(seed, index, settings)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-from vizdoom import Button, GameState, Label
+from vizdoom import Button, GameState
 
 from pipeline.engines.vizdoom.game import BUTTONS, MONSTERS
 from pipeline.engines.vizdoom.scene import TIC_HZ, Scene
+from pipeline.engines.vizdoom.telemetry import TRIGGER_TICS, Told
 
 _NUM_COLUMNS = 16
 _NEAR = 3.0
@@ -21,66 +23,107 @@ _STUCK_SHARE = 0.05
 _LATEST_TICS = 8
 _STANDING_SHARE = 0.6
 _FIRST_WEAPON_TIC = -2 * TIC_HZ
+_READY_TICS = 3
+
+
+@dataclass
+class _Target:
+    """A monster to aim at: its angle to the right of where the player looks, and its width."""
+
+    bearing_deg: float
+    width: float
+    """As a share of the picture's."""
 
 
 class Agent:
-    """Chooses the buttons of every tic from what the engine shows; deterministic by scene."""
+    """Chooses the buttons of every tic from what it saw last; deterministic by scene.
 
-    def __init__(self, scene: Scene, num_tics: int) -> None:
+    How it moves is the same however often it looks.
+    """
+
+    def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._num_tics = num_tics
+        self._num_tics = scene.num_tics
         self._rng = np.random.default_rng([scene.seed, 1])
-        self._fire_plan = _bursts(self._rng, num_tics) if scene.shoots else np.zeros(num_tics)
+        self._fire_plan = np.zeros(scene.num_tics, bool)
+        for first, last in scene.engagements:
+            part = self._fire_plan[first:last]
+            part[:] = _bursts(self._rng, len(part))
+        self._room = np.zeros(_NUM_COLUMNS)
+        self._target: _Target | None = None
         self._turn_deg = 0.0
         self._goal_deg = 0.0
         self._goal_tics = 0
         self._stands = False
         self._strafe = 0
         self._stuck_tics = 0
-        self._position = (math.inf, math.inf)
+        self._place = (math.inf, math.inf)
         self._escape = 1.0 if self._rng.random() < 0.5 else -1.0
 
-    def act(self, state: GameState, tic: int) -> list[float]:
-        """Button values in the order of `game.BUTTONS`; tics below 0 are the warm-up."""
+    def may_fire(self, tic: int) -> bool:
+        """Whether it fires at a tic, has just done so, or is about to."""
+        first, last = max(0, tic - TRIGGER_TICS), max(0, tic + _READY_TICS)
+        return bool(self._fire_plan[first:last].any())
+
+    def look(self, state: GameState) -> None:
+        """See what the engine shows."""
+        self._room = _room_by_column(state)
+        self._target = self._seek(state) if self._scene.tracks_targets else None
+
+    @property
+    def reach(self) -> float:
+        """How far the view reaches along the horizon (0 near, 255 far)."""
+        return float(self._room.max())
+
+    def act(self, tic: int, told: Told) -> list[float]:
+        """Button values in the order of `game.BUTTONS`; tics below 0 are the warm-up.
+
+        `told` is what the game told last.
+        """
         pressed: dict[Button, float] = {}
-        target = self._target(state) if self._scene.tracks_targets else None
+        target = self._target
+        is_aimed = target is not None and abs(target.bearing_deg) < _AIMED_DEG
         if target is None:
-            self._explore(state, pressed)
+            self._explore((told.x, told.y), pressed)
         else:
-            self._aim(state, target, pressed)
+            self._aim(target, pressed)
         self._choose_weapon(tic, pressed)
-        if tic >= 0 and self._fire_plan[tic]:
-            aimed = target is not None and abs(self._bearing_deg(state, target)) < _AIMED_DEG
-            pressed[Button.ATTACK] = float(aimed or self._scene.fires_blindly)
+        if tic >= 0 and self._fire_plan[tic] and told.slot in self._scene.fired_slots:
+            pressed[Button.ATTACK] = float(is_aimed or self._scene.fires_blindly)
         return [pressed.get(button, 0.0) for button in BUTTONS]
 
-    def _target(self, state: GameState) -> Label | None:
+    def _seek(self, state: GameState) -> _Target | None:
         seen = [
             label
             for label in state.labels or []
             if label.object_name in MONSTERS and label.width * label.height > _MIN_TARGET_PIXELS
         ]
-        return max(seen, key=lambda label: label.width * label.height, default=None)
+        if not seen:
+            return None
+        largest = max(seen, key=lambda label: label.width * label.height)
+        across = (largest.x + largest.width / 2) / self._scene.width
+        return _Target(self._bearing_deg(across), largest.width / self._scene.width)
 
-    def _bearing_deg(self, state: GameState, target: Label) -> float:
-        offset = (target.x + target.width / 2) / (self._scene.width / 2) - 1
-        return math.degrees(math.atan(offset * math.tan(math.radians(self._scene.fov_deg / 2))))
+    def _bearing_deg(self, across: float) -> float:
+        """Angle to the right of the view's middle, of a place that is 0 left to 1 right in it."""
+        half = math.tan(math.radians(self._scene.fov_deg / 2))
+        return math.degrees(math.atan((2 * across - 1) * half))
 
-    def _aim(self, state: GameState, target: Label, pressed: dict[Button, float]) -> None:
-        wanted = 0.5 * self._bearing_deg(state, target) + self._rng.normal(0, 0.7)
+    def _aim(self, target: _Target, pressed: dict[Button, float]) -> None:
+        wanted = 0.5 * target.bearing_deg + self._rng.normal(0, 0.7)
         self._turn(wanted, pressed, smoothing=0.3)
-        if target.width < 0.2 * self._scene.width:
+        target.bearing_deg -= self._turn_deg
+        if target.width < 0.2:
             pressed[Button.MOVE_FORWARD_BACKWARD_DELTA] = self._scene.pace
         self._sidestep(pressed)
 
-    def _explore(self, state: GameState, pressed: dict[Button, float]) -> None:
-        room = room_by_column(state)
-        ahead = float(room[6:10].min())
+    def _explore(self, place: tuple[float, float], pressed: dict[Button, float]) -> None:
+        ahead = float(self._room[6:10].min())
         self._goal_tics -= 1
         if ahead < _CLEAR:
             self._goal_tics = min(self._goal_tics, _LATEST_TICS)
         if self._goal_tics <= 0:
-            self._goal_deg = self._most_open_deg(room)
+            self._goal_deg = self._most_open_deg()
             self._goal_tics = int(self._rng.integers(10, 40))
             self._stands = self._rng.random() < _STANDING_SHARE
         pressed[Button.MOVE_FORWARD_BACKWARD_DELTA] = 0.0 if self._stands else self._scene.pace
@@ -91,19 +134,16 @@ class Agent:
             self._turn(0.2 * self._goal_deg, pressed, smoothing=0.6)
             self._goal_deg -= self._turn_deg
         self._sidestep(pressed)
-        self._break_free(state, pressed)
+        self._break_free(place, pressed)
 
-    def _most_open_deg(self, room: np.ndarray) -> float:
-        column = int(np.argmax(room * self._rng.uniform(0.5, 1, len(room))))
-        offset = (column + 0.5) / (len(room) / 2) - 1
-        return math.degrees(math.atan(offset * math.tan(math.radians(self._scene.fov_deg / 2))))
+    def _most_open_deg(self) -> float:
+        column = int(np.argmax(self._room * self._rng.uniform(0.5, 1, _NUM_COLUMNS)))
+        return self._bearing_deg((column + 0.5) / _NUM_COLUMNS)
 
-    def _break_free(self, state: GameState, pressed: dict[Button, float]) -> None:
+    def _break_free(self, place: tuple[float, float], pressed: dict[Button, float]) -> None:
         """Against something the depth buffer does not show: try a door, back off, turn."""
-        assert state.game_variables is not None
-        x, y = state.game_variables[-2:]
-        moved = math.dist((x, y), self._position)
-        self._position = (float(x), float(y))
+        moved = math.dist(place, self._place)
+        self._place = place
         still = moved < _STUCK_SHARE * self._scene.pace
         self._stuck_tics = self._stuck_tics + 1 if still and not self._stands else 0
         if self._stuck_tics > _STUCK_TICS:
@@ -143,7 +183,7 @@ def _bursts(rng: np.random.Generator, num_tics: int) -> np.ndarray:
     return held
 
 
-def room_by_column(state: GameState) -> np.ndarray:
+def _room_by_column(state: GameState) -> np.ndarray:
     """Depth (0 near, 255 far) along the horizon in 16 columns, float64 (16,)."""
     depth = state.depth_buffer
     assert depth is not None

@@ -10,7 +10,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from pipeline.engines import damage, display, loudspeaker, process
@@ -46,7 +45,7 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
         reason = problem(telemetry.until(scene.num_tics), scene.num_tics)
         if reason is None:
             _check(sound, telemetry)
-            shown = display.show(_shrink(frames, form), rng)
+            shown = display.show(frames, rng)
             stored = damage.suffer(shown, form.fps, rng.spawn(1)[0])
             num_samples = form.num_samples(len(stored))
             heard = loudspeaker.record(sound, SOUND_HZ, num_samples, rng.spawn(1)[0])
@@ -57,9 +56,9 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
 def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, Telemetry]:
     """Play `scene` in a process of its own, since a bad map takes the whole process with it.
 
-    Returns frames uint8 (T,H,W,3) RGB, sound int16 (N, 2) at `scene.SOUND_HZ`, which begins with
-    the first tic, and the telemetry of every tic played. What the engine writes goes to a temporary
-    folder, which is also its home and working folder.
+    Returns frames uint8 (T,H,W,3) RGB of the file's size, sound int16 (N, 2) at `scene.SOUND_HZ`,
+    which begins with the first tic, and the telemetry of every tic played. What the engine writes
+    goes to a temporary folder, which is also its home and working folder.
 
     Raises:
         UnusableDraw: `engine_crashed` or `engine_timed_out`.
@@ -67,13 +66,13 @@ def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, 
     """
     with tempfile.TemporaryDirectory(prefix="vizdoom-") as name:
         folder = Path(name)
-        result = folder / "result.npz"
-        command = [*PLAYER, json.dumps(asdict(scene)), str(result)]
+        command = [*PLAYER, json.dumps(asdict(scene)), str(folder)]
         environment = {"PYTHONPATH": str(_PROJECT_ROOT), **openal.environment(folder)}
         process.play(command, folder, timeout_s, environment)
-        with np.load(result, allow_pickle=False) as arrays:
-            telemetry = Telemetry(*(arrays[field.name] for field in fields(Telemetry)))
-            return arrays["frames"], arrays["sound"], telemetry
+        with np.load(folder / "told.npz", allow_pickle=False) as told:
+            telemetry = Telemetry(**{field.name: told[field.name] for field in fields(Telemetry)})
+            frames = np.load(folder / "frames.npy", allow_pickle=False)
+            return frames[: told["num_frames"]], told["sound"], telemetry
 
 
 def _check(sound: np.ndarray, telemetry: Telemetry) -> None:
@@ -86,11 +85,6 @@ def _check(sound: np.ndarray, telemetry: Telemetry) -> None:
                 "does not work; install cyal==0.4.5, or set vizdoom.num_recordings=0 in "
                 "conf/synthesize.yaml"
             )
-
-
-def _shrink(frames: np.ndarray, form: Format) -> np.ndarray:
-    size = form.width, form.height
-    return np.stack([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames])
 
 
 def _take(

@@ -57,7 +57,6 @@ FIREBALL_MONSTERS = (
 MELEE_MONSTERS = ("Demon", "Spectre", "MarineChainsawVzd")
 PROJECTILES = frozenset(
     (
-        "BulletPuff",
         "Rocket",
         "PlasmaBall",
         "BFGBall",
@@ -70,6 +69,9 @@ PROJECTILES = frozenset(
         "ArchvileFire",
     )
 )
+PUFF = "BulletPuff"
+SOUND_TICS = 8
+"""Tics whose sound the game hands over at once, at most."""
 _DISARMED = "Disarmed"
 MONSTERS = frozenset(
     prefix + name
@@ -100,7 +102,7 @@ def start(scene: Scene, folder: Path) -> DoomGame:
     """Start the engine on `scene`, armed and unhurtable, at a random place of the map.
 
     `folder` receives the engine's own files. Monsters never fire firearms, so that the player's
-    discharges are all there are, and throw nothing either where the player does not shoot.
+    discharges are all there are, and throw nothing either unless the scene has `fireballs`.
     """
     install = Path(vizdoom.__file__).parent
     game = DoomGame()
@@ -119,7 +121,7 @@ def start(scene: Scene, folder: Path) -> DoomGame:
     game.set_episode_timeout(0)
 
     peaceful = folder / "disarmed.wad"
-    monsters = FIREARM_MONSTERS + (() if scene.shoots else FIREBALL_MONSTERS)
+    monsters = FIREARM_MONSTERS + (() if scene.fireballs else FIREBALL_MONSTERS)
     peaceful.write_bytes(_disarming_wad(monsters))
     game.add_game_args(f"+sv_cheats 1 -file {peaceful}")
     _set_sound(game)
@@ -138,7 +140,7 @@ def start(scene: Scene, folder: Path) -> DoomGame:
 def _set_sound(game: DoomGame) -> None:
     game.set_audio_buffer_enabled(True)
     game.set_audio_sampling_rate(vizdoom.SamplingRate.SR_44100)
-    game.set_audio_buffer_size(1)
+    game.set_audio_buffer_size(SOUND_TICS)
     # With effects on, versions of OpenAL Soft end the process (ViZDoom issue 472).
     game.add_game_args("+snd_efx 0")
 
@@ -157,10 +159,10 @@ def _set_picture(game: DoomGame, scene: Scene) -> None:
     game.set_render_effects_sprites(True)
     game.set_render_corpses(True)
     game.set_render_screen_flashes(True)
-    game.set_labels_buffer_enabled(True)
+    game.set_labels_buffer_enabled(scene.tracks_targets)
     game.set_depth_buffer_enabled(True)
     game.set_objects_info_enabled(True)
-    if scene.map_tics[0] < scene.map_tics[1]:
+    if scene.map_tics:
         game.set_automap_buffer_enabled(True)
         game.set_automap_mode(vizdoom.AutomapMode.WHOLE)
         game.set_automap_rotate(scene.seed % 2 == 0)

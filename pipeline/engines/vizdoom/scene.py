@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.engines.take import Format
+if TYPE_CHECKING:
+    from pipeline.engines.take import Format
 
 TIC_HZ = 35
 """The game's clock: everything in a recording happens on a tic."""
@@ -39,7 +41,7 @@ _SIZES = (
     (1280, 960),
     (1280, 1024),
 )
-_FINENESS = (2, 3, 4, 5)
+_FINENESS = (2, 3)
 """Uploads are smaller than what a player saw: scaling down takes the jagged edges."""
 
 # Some players stroll and look about, others run and whirl: were all as fast as the game lets them
@@ -76,15 +78,16 @@ _MENUS = ("menu_main", "menu_options", "menu_newgame", "menu_display")
 class Scene:
     """Everything that decides the pixels of one recording.
 
-    `scenario` is a file of ViZDoom's scenarios, or None for a map of the IWAD itself. With
-    `shoots` the agent is meant to fire; whether it did is for the telemetry to say. With
-    `fires_blindly` it does so without waiting for a target. `slots` are the weapons held, each
-    for an equal part of the recording. `ammo_share` of what can be carried is there at the
-    start, lest a full count on the HUD give away a recording without discharges. `width` and
-    `height` are the engine's own, at least those of the file. `visibility` is how far light
-    reaches. The player moves at a `pace`, and turns by `max_turn_deg` a tic at most. `commands`
-    are given to the game at their tics, and the player looks at the map from the first to the
-    second of `map_tics`.
+    `scenario` is a file of ViZDoom's scenarios, or None for a map of the IWAD itself. From the
+    first to the second tic of each of the `engagements` the player fires in bursts, if what it
+    holds is one of `fired_slots`; whether it did is for the telemetry to say. With `fires_blindly`
+    it does not wait for a target. With `fireballs` monsters attack with what is no firearm.
+    `slots` are the weapons held, each for an equal part of the recording. `ammo_share` of what can
+    be carried is there at the start, lest a full count on the HUD give away a recording without
+    discharges. `width` and `height` are the engine's own, at least those of the file, `shown_size`.
+    `visibility` is how far light reaches. The player moves at a `pace`, and turns by
+    `max_turn_deg` a tic at most. `commands` are given to the game at their tics, and the player
+    looks at the map from the first to the second of each pair of `map_tics`.
     """
 
     seed: int
@@ -92,8 +95,10 @@ class Scene:
     scenario: str | None
     game_map: str
     monsters: bool
-    shoots: bool
+    engagements: tuple[tuple[int, int], ...]
+    fired_slots: tuple[int, ...]
     fires_blindly: bool
+    fireballs: bool
     tracks_targets: bool
     pace: float
     max_turn_deg: float
@@ -101,6 +106,7 @@ class Scene:
     ammo_share: float
     width: int
     height: int
+    shown_size: tuple[int, int]
     fps: float
     num_frames: int
     fov_deg: int
@@ -109,7 +115,7 @@ class Scene:
     weapon_visible: bool
     visibility: float
     commands: tuple[tuple[int, str], ...]
-    map_tics: tuple[int, int]
+    map_tics: tuple[tuple[int, int], ...]
 
     @property
     def overlay(self) -> str:
@@ -148,15 +154,18 @@ def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, sho
     """Draw a scene; those that are meant to shoot vary in the same ways as the others."""
     iwad, scenario, game_map = _draw_map(rng)
     width, height = _size(form, int(rng.choice(_FINENESS)))
-    commands, map_tics = _draw_incidents(rng, int(duration_s * TIC_HZ), shoots)
+    num_tics = int(duration_s * TIC_HZ)
+    commands, map_tics = _draw_incidents(rng, num_tics, shoots)
     return Scene(
         seed=int(rng.integers(1, 2**31)),
         iwad=iwad,
         scenario=scenario,
         game_map=game_map,
         monsters=bool(rng.random() < 0.8),
-        shoots=shoots,
+        engagements=((0, num_tics),) if shoots else (),
+        fired_slots=BULLET_SLOTS,
         fires_blindly=bool(rng.random() < 0.85),
+        fireballs=shoots,
         tracks_targets=bool(rng.random() < (0.8 if shoots else 0.6)),
         pace=_log_uniform(rng, _PACES),
         max_turn_deg=_log_uniform(rng, _MAX_TURNS_DEG),
@@ -164,6 +173,7 @@ def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, sho
         ammo_share=float(rng.uniform(0.4, 1.0)),
         width=width,
         height=height,
+        shown_size=(form.width, form.height),
         fps=form.fps,
         num_frames=form.num_frames(duration_s),
         fov_deg=int(rng.integers(75, 106)),
@@ -178,7 +188,7 @@ def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, sho
 
 def _draw_incidents(
     rng: np.random.Generator, num_tics: int, shoots: bool
-) -> tuple[tuple[tuple[int, str], ...], tuple[int, int]]:
+) -> tuple[tuple[tuple[int, str], ...], tuple[tuple[int, int], ...]]:
     """Draw what interrupts a walk: things picked up, a menu that is opened, the map.
 
     A player who fires picks up no ammunition, which could hide a discharge, and has eyes for
@@ -187,15 +197,15 @@ def _draw_incidents(
     start, stop = sorted(int(tic) for tic in rng.integers(0, num_tics, 2))
     incident = rng.random()
     if incident < 0.25:
-        return ((start, f"summon {rng.choice(_ITEMS)}"),), (0, 0)
+        return ((start, f"summon {rng.choice(_ITEMS)}"),), ()
     if shoots or incident > 0.65:
-        return (), (0, 0)
+        return (), ()
     if incident < 0.45:
         weapon = rng.choice(_WEAPONS)
-        return ((0, f"take {weapon}"), (start, f"summon {weapon}")), (0, 0)
+        return ((0, f"take {weapon}"), (start, f"summon {weapon}")), ()
     if incident < 0.55:
-        return ((start, str(rng.choice(_MENUS))), (stop, "closemenu")), (0, 0)
-    return (), (start, stop)
+        return ((start, str(rng.choice(_MENUS))), (stop, "closemenu")), ()
+    return (), ((start, stop),)
 
 
 def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:

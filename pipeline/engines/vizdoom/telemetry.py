@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,32 +19,50 @@ _MIN_BRIGHTNESS = 14.0
 _MIN_RANGE = 32.0
 
 
+class Told(NamedTuple):
+    """What the game reports on one tic."""
+
+    ammo: float
+    """Of the selected weapon."""
+    slot: float
+    """Of the selected weapon."""
+    trigger: float
+    """1 where ATTACK was held during the tic before."""
+    damage_taken: float
+    """The running total."""
+    num_projectiles: float
+    """How many projectiles exist anywhere on the map."""
+    num_puffs: float
+    """How many puffs, which bullets and blows leave where they strike, exist anywhere."""
+    reach: float
+    """How far the view reaches along the horizon (0 near, 255 far)."""
+    brightness: float
+    """Mean of the picture (0 to 255)."""
+    x: float
+    """Where the player stands, in map units (about 32 to the metre)."""
+    y: float
+
+
 @dataclass(frozen=True)
 class Telemetry:
-    """One value a tic, all arrays of shape (N,), N the number of tics that were played.
-
-    `ammo` is that of the selected weapon, `slot` its slot, `trigger` 1 where ATTACK was held
-    during the tic before, `damage_taken` the running total, `num_projectiles` how many
-    projectiles and bullet puffs exist anywhere on the map, `reach` how far the view reaches
-    along the horizon (0 near, 255 far), `brightness` the mean of the picture (0 to 255),
-    `x` and `y` where the player stands, in map units (about 32 to the metre).
-    """
+    """What the game reported, as `Told` has it: arrays of shape (N,), N the number of tics."""
 
     ammo: np.ndarray
     slot: np.ndarray
     trigger: np.ndarray
     damage_taken: np.ndarray
     num_projectiles: np.ndarray
+    num_puffs: np.ndarray
     reach: np.ndarray
     brightness: np.ndarray
     x: np.ndarray
     y: np.ndarray
 
     @classmethod
-    def from_rows(cls, rows: list[tuple[float, ...]]) -> Telemetry:
-        """Build from one tuple a tic, in the order of the fields."""
-        columns = np.array(rows, np.float64).reshape(len(rows), len(fields(cls))).T
-        return cls(*columns)
+    def of(cls, tics: Sequence[Told]) -> Telemetry:
+        """Of every tic."""
+        columns = np.array(tics, np.float64).reshape(len(tics), len(Told._fields)).T
+        return cls(**dict(zip(Told._fields, columns, strict=True)))
 
     def until(self, tic: int) -> Telemetry:
         """What was told before a tic."""
@@ -93,4 +113,5 @@ def _trigger_recently_held(telemetry: Telemetry) -> np.ndarray:
 
 def _somebody_attacked(telemetry: Telemetry) -> bool:
     hurt = telemetry.damage_taken[-1] > telemetry.damage_taken[0]
-    return bool(telemetry.trigger.any() or telemetry.num_projectiles.any() or hurt)
+    thrown = telemetry.num_projectiles.any() or telemetry.num_puffs.any()
+    return bool(telemetry.trigger.any() or thrown or hurt)
