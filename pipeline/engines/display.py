@@ -23,7 +23,9 @@ def show(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
     wanted = np.clip(_MEDIAN_BRIGHTNESS * np.exp(_SPREAD * rng.standard_normal()), *_BRIGHTNESS)
     shown = adjust(frames, float(wanted), float(rng.uniform(*_SATURATION)))
     softness = float(rng.uniform(*_SOFTNESS_PX))
-    return np.stack([cv2.GaussianBlur(frame, (0, 0), softness) for frame in shown])
+    for frame in shown:
+        frame[:] = cv2.GaussianBlur(frame, (0, 0), softness)
+    return shown
 
 
 def adjust(frames: NDArray[np.uint8], brightness: float, saturation: float) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pipeline.config import GameSettings
     from pipeline.engines.take import Take
 
-__all__ = ["record"]
+__all__ = ["record", "record_long"]
 
 
 def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
@@ -19,3 +19,10 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
     from pipeline.engines.vizdoom import engine
 
     return engine.record(seed, index, settings)
+
+
+def record_long(seed: int, index: int, settings: GameSettings) -> list[Take]:
+    """Record one take of minutes; `engine.record_long` has the rest."""
+    from pipeline.engines.vizdoom import engine
+
+    return engine.record_long(seed, index, settings)

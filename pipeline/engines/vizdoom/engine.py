@@ -6,7 +6,8 @@ import json
 import sys
 import tempfile
 import zlib
-from dataclasses import asdict, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ import numpy as np
 from pipeline.engines import damage, display, loudspeaker, process
 from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
 from pipeline.engines.vizdoom import openal
+from pipeline.engines.vizdoom.long_scene import draw_long_scene
 from pipeline.engines.vizdoom.scene import SOUND_HZ, TIC_HZ, Scene, draw_scene
-from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem
+from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem, problem_of_long
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 PLAYER = (sys.executable, "-m", "pipeline.engines.vizdoom")
 _PROJECT_ROOT = Path(__file__).resolve().parents[3]
-_RNG_KEY = zlib.crc32(b"vizdoom")
 
 
 def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
@@ -36,20 +37,45 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
     Raises:
         UnusableDraw: the last draw's problem; or `engine_crashed`, `engine_timed_out` at once.
     """
+    kind = _Kind("vizdoom", draw_scene, problem, settings.timeout_s)
+    return _record(kind, seed, index, settings)
+
+
+def record_long(seed: int, index: int, settings: GameSettings) -> list[Take]:
+    """Record one take of minutes as `record` does, in one process of the game.
+
+    That may run for as much longer than `settings.timeout_s` as the take lasts.
+    """
+    timeout_s = settings.timeout_s + settings.duration_s
+    kind = _Kind("vizdoom-long", draw_long_scene, problem_of_long, timeout_s)
+    return _record(kind, seed, index, settings)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How long and short takes differ."""
+
+    name: str
+    draw: Callable[..., Scene]
+    problem: Callable[[Telemetry, int], str | None]
+    timeout_s: float
+
+
+def _record(kind: _Kind, seed: int, index: int, settings: GameSettings) -> list[Take]:
     assert settings.max_attempts > 0
-    form = draw_format(seed, index, "vizdoom", settings.heights, settings.rates_fps)
+    form = draw_format(seed, index, kind.name, settings.heights, settings.rates_fps)
     for attempt in range(settings.max_attempts):
-        rng = np.random.default_rng([seed, index, attempt, _RNG_KEY])
-        scene = draw_scene(rng, form, settings.duration_s, shoots=index % 2 == 0)
-        frames, sound, telemetry = play_apart(scene, settings.timeout_s)
-        reason = problem(telemetry.until(scene.num_tics), scene.num_tics)
+        rng = np.random.default_rng([seed, index, attempt, zlib.crc32(kind.name.encode())])
+        scene = kind.draw(rng, form, settings.duration_s, shoots=index % 2 == 0)
+        frames, sound, telemetry = play_apart(scene, kind.timeout_s)
+        reason = kind.problem(telemetry.between(0, scene.num_tics), scene.num_tics)
         if reason is None:
             _check(sound, telemetry)
-            shown = display.show(frames, rng)
-            stored = damage.suffer(shown, form.fps, rng.spawn(1)[0])
-            num_samples = form.num_samples(len(stored))
+            frames = display.show(frames, rng)
+            frames = damage.suffer(frames, form.fps, rng.spawn(1)[0])
+            num_samples = form.num_samples(len(frames))
             heard = loudspeaker.record(sound, SOUND_HZ, num_samples, rng.spawn(1)[0])
-            return [_take(index, form, scene, stored, heard, telemetry)]
+            return [_take(f"{kind.name}-{index:05d}", form, scene, frames, heard, telemetry)]
     raise UnusableDraw(reason)
 
 
@@ -88,14 +114,13 @@ def _check(sound: np.ndarray, telemetry: Telemetry) -> None:
 
 
 def _take(
-    index: int,
+    name: str,
     form: Format,
     scene: Scene,
     frames: np.ndarray,
     sound: np.ndarray,
     telemetry: Telemetry,
 ) -> Take:
-    name = f"vizdoom-{index:05d}"
     return Take(
         name=name,
         frames=frames,

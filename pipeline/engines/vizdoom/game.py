@@ -9,7 +9,7 @@ import numpy as np
 import vizdoom
 from vizdoom import Button, DoomGame, GameVariable, ScreenResolution
 
-from pipeline.engines.vizdoom.scene import Scene
+from pipeline.engines.vizdoom.scene import FUSED_BARREL, Scene, spending
 
 BUTTONS = (
     Button.ATTACK,
@@ -94,7 +94,6 @@ _PICKUPS = frozenset(
     )
 )
 _FIRST_TIC = 14
-_MOST_AMMO = {"Clip": 200, "Shell": 50, "RocketAmmo": 50, "Cell": 300}
 _CHEATS = ("god", "give weapons", "give ammo", "cl_showsecretmessage 0")
 
 
@@ -120,18 +119,16 @@ def start(scene: Scene, folder: Path) -> DoomGame:
     game.set_episode_start_time(_FIRST_TIC)
     game.set_episode_timeout(0)
 
-    peaceful = folder / "disarmed.wad"
-    monsters = FIREARM_MONSTERS + (() if scene.fireballs else FIREBALL_MONSTERS)
-    peaceful.write_bytes(_disarming_wad(monsters))
-    game.add_game_args(f"+sv_cheats 1 -file {peaceful}")
+    actors = folder / "actors.wad"
+    disarmed = FIREARM_MONSTERS + (() if scene.fireballs else FIREBALL_MONSTERS)
+    actors.write_bytes(_actors_wad(disarmed))
+    game.add_game_args(f"+sv_cheats 1 -file {actors}")
     _set_sound(game)
     if not scene.monsters:
         game.add_game_args("-nomonsters")
     game.init()
-    spent = 1 - scene.ammo_share
-    take_ammo = [f"take {kind} {round(spent * most)}" for kind, most in _MOST_AMMO.items()]
     looks = (f"fov {scene.fov_deg}", f"r_visibility {scene.visibility}")
-    for command in (*_CHEATS, *take_ammo, *looks):
+    for command in (*_CHEATS, *spending(scene.ammo_share), *looks):
         game.send_game_command(command)
     _move_to_random_pickup(game, np.random.default_rng(scene.seed))
     return game
@@ -169,16 +166,19 @@ def _set_picture(game: DoomGame, scene: Scene) -> None:
         game.set_automap_render_textures(scene.seed % 3 == 0)
 
 
-def _disarming_wad(monsters: tuple[str, ...]) -> bytes:
-    """A PWAD whose DECORATE lump takes the attacks from `monsters`.
+def _actors_wad(disarmed: tuple[str, ...]) -> bytes:
+    """A PWAD whose DECORATE lump takes the attacks from monsters, and has a barrel with a fuse.
 
     The melee attack goes too: an imp whose victim steps back throws a fireball in the middle of
     it.
     """
     no_attack = "{ States { Melee: Stop Missile: Stop } }"
-    decorate = "".join(
-        f"ACTOR {_DISARMED}{name} : {name} replaces {name} {no_attack}\n" for name in monsters
-    ).encode()
+    actors = [
+        *(f"ACTOR {_DISARMED}{name} : {name} replaces {name} {no_attack}" for name in disarmed),
+        f"ACTOR {FUSED_BARREL} : ExplosiveBarrel {{ States {{",
+        *("Spawn:", "BAR1 ABABAB 10", "Goto Death", "}", "}"),
+    ]
+    decorate = "".join(f"{line}\n" for line in actors).encode()
     header_size = 12
     header = b"PWAD" + struct.pack("<II", 1, header_size + len(decorate))
     return header + decorate + struct.pack("<II8s", header_size, len(decorate), b"DECORATE")

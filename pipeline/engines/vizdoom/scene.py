@@ -17,11 +17,11 @@ TIC_HZ = 35
 SOUND_HZ = 44_100
 """Samples a second of the game's sound, 1,260 a tic."""
 
-PISTOL, SHOTGUN, CHAINGUN = 2, 3, 4
+FISTS, PISTOL, SHOTGUN, CHAINGUN, ROCKETS, PLASMA, BFG = range(1, 8)
 BULLET_SLOTS = (PISTOL, SHOTGUN, CHAINGUN)
-"""Weapon slots that hold firearms; fists, rockets and plasma are never fired."""
+"""Weapon slots that hold firearms."""
 
-_QUIET_SLOTS = (1, *BULLET_SLOTS, 5, 6, 7)
+QUIET_SLOTS = (FISTS, *BULLET_SLOTS, ROCKETS, PLASMA, BFG)
 _QUIET_SLOT_ODDS = (0.1, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1)
 _SIZES = (
     (256, 144),
@@ -69,9 +69,12 @@ _SCENARIOS = (
     "simpler_basic.wad",
     "take_cover.wad",
 )
-_ITEMS = ("ArmorBonus", "BlueArmor", "GreenArmor", "HealthBonus", "Medikit", "Soulsphere")
-_WEAPONS = ("Chaingun", "Chainsaw", "PlasmaRifle", "RocketLauncher", "Shotgun", "SuperShotgun")
-_MENUS = ("menu_main", "menu_options", "menu_newgame", "menu_display")
+ITEMS = ("ArmorBonus", "BlueArmor", "GreenArmor", "HealthBonus", "Medikit", "Soulsphere")
+WEAPONS = ("Chaingun", "Chainsaw", "PlasmaRifle", "RocketLauncher", "Shotgun", "SuperShotgun")
+FUSED_BARREL = "FusedBarrel"
+"""What explodes by itself, two seconds after it was summoned."""
+_MOST_AMMO = {"Clip": 200, "Shell": 50, "RocketAmmo": 50, "Cell": 300}
+MENUS = ("menu_main", "menu_options", "menu_newgame", "menu_display")
 
 
 @dataclass(frozen=True)
@@ -197,15 +200,20 @@ def _draw_incidents(
     start, stop = sorted(int(tic) for tic in rng.integers(0, num_tics, 2))
     incident = rng.random()
     if incident < 0.25:
-        return ((start, f"summon {rng.choice(_ITEMS)}"),), ()
+        return ((start, f"summon {rng.choice(ITEMS)}"),), ()
     if shoots or incident > 0.65:
         return (), ()
     if incident < 0.45:
-        weapon = rng.choice(_WEAPONS)
+        weapon = rng.choice(WEAPONS)
         return ((0, f"take {weapon}"), (start, f"summon {weapon}")), ()
     if incident < 0.55:
-        return ((start, str(rng.choice(_MENUS))), (stop, "closemenu")), ()
+        return ((start, str(rng.choice(MENUS))), (stop, "closemenu")), ()
     return (), ((start, stop),)
+
+
+def spending(ammo_share: float) -> list[str]:
+    """Commands that leave a share of the ammunition of a player who has all that can be carried."""
+    return [f"take {kind} {round((1 - ammo_share) * most)}" for kind, most in _MOST_AMMO.items()]
 
 
 def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
@@ -235,5 +243,5 @@ def _draw_map(rng: np.random.Generator) -> tuple[str, str | None, str]:
 def _draw_slots(rng: np.random.Generator, shoots: bool) -> tuple[int, ...]:
     """One weapon or, in a third of the scenes, a few that are switched between."""
     num_weapons = int(rng.choice((1, 2, 3), p=(0.67, 0.23, 0.1)))
-    slots, odds = (BULLET_SLOTS, None) if shoots else (_QUIET_SLOTS, _QUIET_SLOT_ODDS)
+    slots, odds = (BULLET_SLOTS, None) if shoots else (QUIET_SLOTS, _QUIET_SLOT_ODDS)
     return tuple(int(slot) for slot in rng.choice(slots, num_weapons, replace=False, p=odds))

@@ -8,12 +8,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.engines.vizdoom.scene import BULLET_SLOTS
+from pipeline.engines.vizdoom.scene import BULLET_SLOTS, FISTS, TIC_HZ
 
 TRIGGER_TICS = 10
 """Longest wait between pulling the trigger and the discharge (the shotgun's, with margin)."""
 
+PART_TICS = 20 * TIC_HZ
+"""Parts of a recording of minutes that are each worth watching, or not."""
+
+PUFF_TICS = TIC_HZ
+"""Longest time that a puff is there, with margin."""
+
 _MAX_BLOCKED_SHARE = 0.3
+_MAX_BLOCKED_SHARE_OF_PART = 0.5
+_MAX_DULL_SHARE = 1 / 6
 _BLOCKED_DEPTH = 8.0
 _MIN_BRIGHTNESS = 14.0
 _MIN_RANGE = 32.0
@@ -64,9 +72,9 @@ class Telemetry:
         columns = np.array(tics, np.float64).reshape(len(tics), len(Told._fields)).T
         return cls(**dict(zip(Told._fields, columns, strict=True)))
 
-    def until(self, tic: int) -> Telemetry:
-        """What was told before a tic."""
-        return Telemetry(*(getattr(self, field.name)[:tic] for field in fields(self)))
+    def between(self, start: int, stop: int) -> Telemetry:
+        """What was told from one tic on and before another."""
+        return Telemetry(*(getattr(self, field.name)[start:stop] for field in fields(self)))
 
     def __len__(self) -> int:
         return len(self.ammo)
@@ -81,7 +89,8 @@ def discharge_tics(telemetry: Telemetry) -> np.ndarray:
     spent = np.diff(telemetry.ammo, prepend=telemetry.ammo[:1]) < 0
     kept = np.diff(telemetry.slot, prepend=telemetry.slot[:1]) == 0
     firearm = np.isin(telemetry.slot, BULLET_SLOTS)
-    return np.flatnonzero(spent & kept & firearm & _trigger_recently_held(telemetry))
+    held = _recently(telemetry.trigger > 0, TRIGGER_TICS)
+    return np.flatnonzero(spent & kept & firearm & held)
 
 
 def problem(telemetry: Telemetry, num_tics: int) -> str | None:
@@ -91,13 +100,45 @@ def problem(telemetry: Telemetry, num_tics: int) -> str | None:
     """
     if len(telemetry) < num_tics:
         return "ended_early"
-    refilled = np.diff(telemetry.ammo, prepend=telemetry.ammo[:1]) > 0
-    kept = np.diff(telemetry.slot, prepend=telemetry.slot[:1]) == 0
-    if np.any(refilled & kept & _trigger_recently_held(telemetry)):
+    if _ammo_picked_up_while_firing(telemetry):
         return "ammo_picked_up_while_firing"
     if len(discharge_tics(telemetry)) == 0 and _somebody_attacked(telemetry):
         return "neither_positive_nor_negative"
-    if np.mean(telemetry.reach < _BLOCKED_DEPTH) > _MAX_BLOCKED_SHARE:
+    return _dullness(telemetry, _MAX_BLOCKED_SHARE)
+
+
+def problem_of_long(telemetry: Telemetry, num_tics: int) -> str | None:
+    """`problem` of a recording of minutes, every part of which has a label of its own.
+
+    Parts without a discharge are negatives, so nobody else may have fired in any of them: bullets
+    leave puffs, of which there may be none but those of the player's own discharges and blows. What
+    is no firearm, such as a fireball, a rocket or a barrel, leaves the label as it is. Of parts of
+    `PART_TICS`, one of six may be dull.
+    """
+    if len(telemetry) < num_tics:
+        return "ended_early"
+    if _ammo_picked_up_while_firing(telemetry):
+        return "ammo_picked_up_while_firing"
+    own = (telemetry.trigger > 0) & (telemetry.slot == FISTS)
+    own[discharge_tics(telemetry)] = True
+    if np.any((telemetry.num_puffs > 0) & ~_recently(own, PUFF_TICS)):
+        return "somebody_else_fired"
+    starts = range(0, max(1, num_tics - PART_TICS // 2), PART_TICS)
+    parts = (telemetry.between(start, start + PART_TICS) for start in starts)
+    dull = [reason for part in parts if (reason := _dullness(part, _MAX_BLOCKED_SHARE_OF_PART))]
+    return dull[0] if len(dull) > len(starts) * _MAX_DULL_SHARE else None
+
+
+def _ammo_picked_up_while_firing(telemetry: Telemetry) -> bool:
+    refilled = np.diff(telemetry.ammo, prepend=telemetry.ammo[:1]) > 0
+    kept = np.diff(telemetry.slot, prepend=telemetry.slot[:1]) == 0
+    held = _recently(telemetry.trigger > 0, TRIGGER_TICS)
+    return bool(np.any(refilled & kept & held & np.isin(telemetry.slot, BULLET_SLOTS)))
+
+
+def _dullness(telemetry: Telemetry, max_blocked_share: float) -> str | None:
+    """Why a recording, or a part of one, is not worth watching."""
+    if np.mean(telemetry.reach < _BLOCKED_DEPTH) > max_blocked_share:
         return "faces_a_wall"
     if np.mean(telemetry.brightness) < _MIN_BRIGHTNESS:
         return "too_dark"
@@ -106,9 +147,10 @@ def problem(telemetry: Telemetry, num_tics: int) -> str | None:
     return None
 
 
-def _trigger_recently_held(telemetry: Telemetry) -> np.ndarray:
-    held = np.convolve(telemetry.trigger, np.ones(TRIGGER_TICS))
-    return held[: len(telemetry)] > 0
+def _recently(happens: np.ndarray, num_tics: int) -> np.ndarray:
+    """Where something, bool (N,), happens or did so within a number of tics."""
+    near = np.convolve(happens, np.ones(num_tics))
+    return np.asarray(near[: len(happens)] > 0)
 
 
 def _somebody_attacked(telemetry: Telemetry) -> bool:
