@@ -100,6 +100,22 @@ def test_a_discharge_is_the_tic_at_which_ammo_falls_whatever_it_costs() -> None:
     assert problem(fired, NUM_TICS) is None
 
 
+@pytest.mark.parametrize(
+    ("slot", "pickup", "spent"), [(PISTOL, 10, 1), (SHOTGUN, 8, 1), (SHOTGUN, 20, 2)]
+)
+def test_a_pickup_while_firing_hides_a_discharge_only_in_its_own_tic(
+    slot: int, pickup: int, spent: int
+) -> None:
+    held_slot = np.full(NUM_TICS, float(slot))
+
+    def found(**jumps: float) -> str | None:
+        ammo = 20 + steps(**jumps)
+        return problem(telemetry(slot=held_slot, ammo=ammo, trigger=held(5, 20)), NUM_TICS)
+
+    assert found(t9=pickup, t14=-spent) is None
+    assert found(t9=-spent, t14=pickup - spent) == "ammo_picked_up_while_firing"
+
+
 def test_ammo_that_falls_without_the_trigger_is_no_discharge() -> None:
     assert len(discharge_tics(telemetry(ammo=100 + steps(t14=-1)))) == 0
 
@@ -127,7 +143,8 @@ def test_a_calm_walk_is_a_negative() -> None:
         ({"num_projectiles": held(30, 31)}, "neither_positive_nor_negative"),
         ({"num_puffs": held(30, 31)}, "neither_positive_nor_negative"),
         ({"damage_taken": steps(t9=4)}, "neither_positive_nor_negative"),
-        ({"ammo": 100 + steps(t9=10), "trigger": held(5, 12)}, "ammo_picked_up_while_firing"),
+        ({"ammo": 100 + steps(t9=9), "trigger": held(5, 12)}, "ammo_picked_up_while_firing"),
+        ({"ammo": 195 + steps(t9=5), "trigger": held(5, 12)}, "ammo_picked_up_while_firing"),
         ({"reach": np.full(NUM_TICS, 2.0)}, "faces_a_wall"),
         ({"brightness": np.full(NUM_TICS, 3.0)}, "too_dark"),
         ({"x": np.zeros(NUM_TICS)}, "stands_still"),

@@ -106,7 +106,7 @@ def test_one_part_of_six_may_be_dull_and_two_may_not() -> None:
     [
         (telemetry(), NUM_TICS + 1, "ended_early"),
         (
-            telemetry(ammo=100 + during(1005, NUM_TICS, 10.0), trigger=during(1000, 1010)),
+            telemetry(ammo=100 + during(1005, NUM_TICS, 9.0), trigger=during(1000, 1010)),
             NUM_TICS,
             "ammo_picked_up_while_firing",
         ),

@@ -43,8 +43,10 @@ def play(
     rng = np.random.default_rng([scene.seed, 2])
     warm_up = int(rng.integers(_MIN_WARM_UP_TICS, _MAX_WARM_UP_TICS))
     agent = Agent(scene)
-    is_framed = np.zeros(scene.num_heard_tics, bool)
-    is_framed[scene.frame_tics] = is_framed[-1] = True
+    num_heard_tics = scene.num_heard_tics
+    is_framed = np.zeros(num_heard_tics, bool)
+    frame_tics, num_tics = scene.frame_tics, scene.num_tics
+    is_framed[frame_tics] = is_framed[-1] = True
 
     def is_drawn(tic: int) -> bool:
         if tic < 0:
@@ -55,7 +57,7 @@ def play(
     rows: list[Told] = []
     trigger, num_frames, heard_tic = 0.0, 0, -1
     game = start(scene, folder)
-    for tic in range(-warm_up, scene.num_heard_tics):
+    for tic in range(-warm_up, num_heard_tics):
         if is_drawn(tic):
             state = game.get_state()
             if state is None or game.is_player_dead():
@@ -65,14 +67,14 @@ def play(
             if tic >= 0:
                 sound.append(_heard(state, tic - heard_tic))
                 heard_tic = tic
-                last = int(np.searchsorted(scene.frame_tics, tic, "right"))
+                last = int(np.searchsorted(frame_tics, tic, "right"))
                 frames[num_frames:last] = _seen(state, scene, tic)
                 num_frames = last
         if tic >= 0:
             rows.append(told._replace(trigger=trigger))
-        if tic == scene.num_heard_tics - 1:
+        if tic == num_heard_tics - 1:
             break
-        buttons = agent.act(tic, told) if tic < scene.num_tics - 1 else _NOTHING
+        buttons = agent.act(tic, told) if tic < num_tics - 1 else _NOTHING
         trigger = buttons[BUTTONS.index(Button.ATTACK)]
         for at, command in scene.commands:
             if at == tic:
@@ -110,7 +112,7 @@ def _told(state: GameState, agent: Agent) -> Told:
         slot=slot,
         trigger=0.0,
         damage_taken=damage_taken,
-        num_projectiles=sum(name in PROJECTILES for name in names),
+        num_projectiles=sum(map(PROJECTILES.__contains__, names)),
         num_puffs=names.count(PUFF),
         reach=agent.reach,
         brightness=float(state.screen_buffer[::8, ::8].mean()),

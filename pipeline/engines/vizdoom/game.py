@@ -34,7 +34,9 @@ VARIABLES = (
     GameVariable.POSITION_Y,
 )
 
+# A revenant is one of them because its missiles leave the puffs that tell of bullets.
 FIREARM_MONSTERS = (
+    "Revenant",
     "ZombieMan",
     "ShotgunGuy",
     "ChaingunGuy",
@@ -48,7 +50,6 @@ FIREBALL_MONSTERS = (
     "Cacodemon",
     "HellKnight",
     "BaronOfHell",
-    "Revenant",
     "Fatso",
     "PainElemental",
     "Archvile",

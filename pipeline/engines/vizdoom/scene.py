@@ -21,6 +21,10 @@ FISTS, PISTOL, SHOTGUN, CHAINGUN, ROCKETS, PLASMA, BFG = range(1, 8)
 BULLET_SLOTS = (PISTOL, SHOTGUN, CHAINGUN)
 """Weapon slots that hold firearms."""
 
+MOST_BULLETS, MOST_SHELLS = 200, 50
+"""What a player can carry, half of what is carried in a backpack."""
+_MOST_AMMO = {"Clip": MOST_BULLETS, "Shell": MOST_SHELLS, "RocketAmmo": 50, "Cell": 300}
+
 QUIET_SLOTS = (FISTS, *BULLET_SLOTS, ROCKETS, PLASMA, BFG)
 _QUIET_SLOT_ODDS = (0.1, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1)
 _SIZES = (
@@ -30,6 +34,7 @@ _SIZES = (
     (320, 200),
     (320, 240),
     (320, 256),
+    (400, 300),
     (512, 288),
     (512, 320),
     (512, 384),
@@ -41,7 +46,7 @@ _SIZES = (
     (1280, 960),
     (1280, 1024),
 )
-_FINENESS = (2, 3)
+_FINENESS = (2.0, 2.5)
 """Uploads are smaller than what a player saw: scaling down takes the jagged edges."""
 
 # Some players stroll and look about, others run and whirl: were all as fast as the game lets them
@@ -73,7 +78,6 @@ ITEMS = ("ArmorBonus", "BlueArmor", "GreenArmor", "HealthBonus", "Medikit", "Sou
 WEAPONS = ("Chaingun", "Chainsaw", "PlasmaRifle", "RocketLauncher", "Shotgun", "SuperShotgun")
 FUSED_BARREL = "FusedBarrel"
 """What explodes by itself, two seconds after it was summoned."""
-_MOST_AMMO = {"Clip": 200, "Shell": 50, "RocketAmmo": 50, "Cell": 300}
 MENUS = ("menu_main", "menu_options", "menu_newgame", "menu_display")
 
 
@@ -156,7 +160,7 @@ class Scene:
 def draw_scene(rng: np.random.Generator, form: Format, duration_s: float, *, shoots: bool) -> Scene:
     """Draw a scene; those that are meant to shoot vary in the same ways as the others."""
     iwad, scenario, game_map = _draw_map(rng)
-    width, height = _size(form, int(rng.choice(_FINENESS)))
+    width, height = _size(form, float(rng.choice(_FINENESS)))
     num_tics = int(duration_s * TIC_HZ)
     commands, map_tics = _draw_incidents(rng, num_tics, shoots)
     return Scene(
@@ -220,7 +224,7 @@ def _log_uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float
     return round(float(np.exp(rng.uniform(*np.log(limits)))), 2)
 
 
-def _size(form: Format, fineness: int) -> tuple[int, int]:
+def _size(form: Format, fineness: float) -> tuple[int, int]:
     """Return the engine's size of a file's aspect ratio that is nearest to so many times as fine.
 
     At least as fine as the file, where the engine has such a size.

@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.engines.vizdoom.scene import BULLET_SLOTS, FISTS, TIC_HZ
+from pipeline.engines.vizdoom.scene import (
+    BULLET_SLOTS,
+    FISTS,
+    MOST_BULLETS,
+    MOST_SHELLS,
+    SHOTGUN,
+    TIC_HZ,
+)
 
 TRIGGER_TICS = 10
 """Longest wait between pulling the trigger and the discharge (the shotgun's, with margin)."""
@@ -130,10 +137,19 @@ def problem_of_long(telemetry: Telemetry, num_tics: int) -> str | None:
 
 
 def _ammo_picked_up_while_firing(telemetry: Telemetry) -> bool:
-    refilled = np.diff(telemetry.ammo, prepend=telemetry.ammo[:1]) > 0
+    """Whether ammunition was picked up in a way that may hide a discharge in the same tic.
+
+    Bullets are picked up by fives and shells by fours, and a discharge spends one or two. So what
+    is gained is divided by these only where nothing was spent, unless there was no room for more.
+    """
+    gained = np.diff(telemetry.ammo, prepend=telemetry.ammo[:1])
     kept = np.diff(telemetry.slot, prepend=telemetry.slot[:1]) == 0
     held = _recently(telemetry.trigger > 0, TRIGGER_TICS)
-    return bool(np.any(refilled & kept & held & np.isin(telemetry.slot, BULLET_SLOTS)))
+    firing = kept & held & np.isin(telemetry.slot, BULLET_SLOTS)
+    with_shells = telemetry.slot == SHOTGUN
+    odd = gained % np.where(with_shells, 4, 5) != 0
+    full = np.isin(telemetry.ammo, np.multiply.outer((1, 2), (MOST_BULLETS, MOST_SHELLS)))
+    return bool(np.any((gained > 0) & firing & (odd | full)))
 
 
 def _dullness(telemetry: Telemetry, max_blocked_share: float) -> str | None:
