@@ -108,8 +108,8 @@ def _check(sound: np.ndarray, telemetry: Telemetry) -> None:
         if not sound[tic * size : (tic + 2) * size].any():
             raise UserError(
                 "vizdoom: a firearm was discharged and the game's sound is zero: its sound library "
-                "does not work; install cyal==0.4.5, or set vizdoom.num_recordings=0 in "
-                "conf/synthesize.yaml"
+                "does not work; install cyal==0.4.5, or set num_recordings of vizdoom and "
+                "vizdoom.long to 0 in conf/synthesize.yaml"
             )
 
 

@@ -45,8 +45,8 @@ def draw_long_scene(
     With `shoots` the player engages several times with firearms, between stretches of tens of
     seconds without. Of the others more than half do the same with what is no firearm, in the parts
     of the recording in which they hold it. All else is drawn alike for both: monsters without
-    firearms that throw fireballs or do not, things that are picked up, barrels that explode, menus,
-    the map.
+    firearms that throw fireballs or do not, items that are picked up, barrels that explode, menus,
+    the map. Weapons are picked up, and taken in hand, only by players who fire no firearm.
     """
     scene = draw_scene(rng, form, duration_s, shoots=shoots)
     num_tics = scene.num_tics
@@ -78,7 +78,7 @@ def _draw_engagements(rng: np.random.Generator, num_tics: int) -> tuple[tuple[in
 
 
 def _draw_slots(rng: np.random.Generator, *, shoots: bool, attacks: bool) -> tuple[int, ...]:
-    """Two to four weapons, for equal parts of the recording; every second is none of firearms."""
+    """Two to four weapons, for equal parts; of who attacks otherwise every second is no firearm."""
     num_weapons = int(rng.integers(2, 5))
     if shoots:
         return tuple(int(slot) for slot in rng.choice(BULLET_SLOTS, num_weapons))

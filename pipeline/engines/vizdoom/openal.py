@@ -43,7 +43,8 @@ def environment(folder: Path) -> dict[str, str]:
             raise UserError(
                 f"vizdoom: {_LIBRARY} is not there ({error}), without which the game is silent; "
                 "run: pip install cyal==0.4.5, or install OpenAL (libopenal1 on Debian and "
-                "Ubuntu), or set vizdoom.num_recordings=0 in conf/synthesize.yaml"
+                "Ubuntu), or set num_recordings of vizdoom and vizdoom.long to 0 in "
+                "conf/synthesize.yaml"
             ) from error
     settings = folder / "alsoft.conf"
     settings.write_text(_SETTINGS)
