@@ -34,8 +34,8 @@ from pipeline.detect.scores import VALIDATION
 from pipeline.numbers.rounding import rounded
 
 TITLE = "Shortcuts"
-# Twelve alterations of each: 768 clips, each of which a frozen encoder sees anew.
-NUM_CLIPS = 64
+# Twelve alterations of each: 576 clips, each of which a frozen encoder sees anew.
+NUM_CLIPS = 48
 _HALF, _MOST = 0.5, 0.8
 
 _STILL_FICTION = "still_fiction"

@@ -94,7 +94,7 @@ def test_a_detector_that_overlays_turn_is_red_and_names_the_worst() -> None:
     found = judged(pixels.paint_scene, look)["overlays_turn_decisions"]
     assert found.state == "red"
     assert "a letterbox turns most decisions" in found.says
-    assert "of 64 clips" in found.says
+    assert "of 48 clips" in found.says
 
 
 def test_few_recordings_are_grey() -> None:
