@@ -196,3 +196,50 @@ def skin_vertices(vertices, normals, bones, weights, rotations, offsets, out_ver
                     place += weight * turn[k, m] * vertices[i, m]
                     facing += weight * turn[k, m] * normals[i, m]
             out_vertices[i, k], out_normals[i, k] = place, facing
+
+
+@njit(cache=True)
+def look_around(grid, zoom, across, down, rotations, faces, total):  # type: ignore[no-untyped-def]
+    """Add to `total` (H, W, 3) what a camera that only turns sees of a cube (6, F, F, 3).
+
+    `grid` (H+1, W+1, 3) are lens directions at pixel corners, scaled about the centre by `zoom`;
+    `across` and `down` the place in every pixel, `rotations` (H, 3, 3) one pose a row. The faces
+    look along +x, -x, +y, -y, +z, -z and have a rim of one pixel (see `surround`).
+    """
+    height, width, size = grid.shape[0] - 1, grid.shape[1] - 1, faces.shape[1]
+    middle, half = np.float32(size / 2 - 0.5), np.float32(size / 2 - 1)
+    for row in range(height):
+        turn = rotations[row]
+        y = (row + down - height / 2) / zoom + height / 2
+        top = min(max(int(y), 0), height - 1)
+        g = np.float32(y - top)
+        for column in range(width):
+            x = (column + across - width / 2) / zoom + width / 2
+            left = min(max(int(x), 0), width - 1)
+            f = np.float32(x - left)
+            w0, w1, w2, w3 = (1 - f) * (1 - g), f * (1 - g), (1 - f) * g, f * g
+            p0, p1 = grid[top, left], grid[top, left + 1]
+            p2, p3 = grid[top + 1, left], grid[top + 1, left + 1]
+            a = w0 * p0[0] + w1 * p1[0] + w2 * p2[0] + w3 * p3[0]
+            b = w0 * p0[1] + w1 * p1[1] + w2 * p2[1] + w3 * p3[1]
+            c = w0 * p0[2] + w1 * p1[2] + w2 * p2[2] + w3 * p3[2]
+            east = turn[0, 0] * a + turn[0, 1] * b + turn[0, 2] * c
+            north = turn[1, 0] * a + turn[1, 1] * b + turn[1, 2] * c
+            up = turn[2, 0] * a + turn[2, 1] * b + turn[2, 2] * c
+            if abs(east) >= abs(north) and abs(east) >= abs(up):
+                face = 0 if east > 0 else 1
+                u, v, ahead = north, up, abs(east)
+            elif abs(north) >= abs(up):
+                face = 2 if north > 0 else 3
+                u, v, ahead = east, up, abs(north)
+            else:
+                face = 4 if up > 0 else 5
+                u, v, ahead = east, north, abs(up)
+            scale = half / ahead
+            u, v = middle + scale * u, middle + scale * v
+            i, j = int(v), int(u)
+            r, s = np.float32(v - i), np.float32(u - j)
+            for k in range(3):
+                upper = (1 - s) * faces[face, i, j, k] + s * faces[face, i, j + 1, k]
+                lower = (1 - s) * faces[face, i + 1, j, k] + s * faces[face, i + 1, j + 1, k]
+                total[row, column, k] += (1 - r) * upper + r * lower
