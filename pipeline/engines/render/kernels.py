@@ -208,24 +208,30 @@ def look_around(grid, zoom, across, down, rotations, faces, total):  # type: ign
     """
     height, width, size = grid.shape[0] - 1, grid.shape[1] - 1, faces.shape[1]
     middle, half = np.float32(size / 2 - 0.5), np.float32(size / 2 - 1)
+    step = np.float32(1 / zoom)
+    first_x = np.float32((across - width / 2) / zoom + width / 2)
+    first_y = np.float32((down - height / 2) / zoom + height / 2)
+    one = np.float32(1)
     for row in range(height):
-        turn = rotations[row]
-        y = (row + down - height / 2) / zoom + height / 2
+        t = rotations[row]
+        y = first_y + np.float32(row) * step
         top = min(max(int(y), 0), height - 1)
-        g = np.float32(y - top)
+        g = y - np.float32(top)
         for column in range(width):
-            x = (column + across - width / 2) / zoom + width / 2
+            x = first_x + np.float32(column) * step
             left = min(max(int(x), 0), width - 1)
-            f = np.float32(x - left)
-            w0, w1, w2, w3 = (1 - f) * (1 - g), f * (1 - g), (1 - f) * g, f * g
-            p0, p1 = grid[top, left], grid[top, left + 1]
-            p2, p3 = grid[top + 1, left], grid[top + 1, left + 1]
-            a = w0 * p0[0] + w1 * p1[0] + w2 * p2[0] + w3 * p3[0]
-            b = w0 * p0[1] + w1 * p1[1] + w2 * p2[1] + w3 * p3[1]
-            c = w0 * p0[2] + w1 * p1[2] + w2 * p2[2] + w3 * p3[2]
-            east = turn[0, 0] * a + turn[0, 1] * b + turn[0, 2] * c
-            north = turn[1, 0] * a + turn[1, 1] * b + turn[1, 2] * c
-            up = turn[2, 0] * a + turn[2, 1] * b + turn[2, 2] * c
+            f = x - np.float32(left)
+            w0, w1, w2, w3 = (one - f) * (one - g), f * (one - g), (one - f) * g, f * g
+            bottom, right = top + 1, left + 1
+            a = w0 * grid[top, left, 0] + w1 * grid[top, right, 0]
+            a += w2 * grid[bottom, left, 0] + w3 * grid[bottom, right, 0]
+            b = w0 * grid[top, left, 1] + w1 * grid[top, right, 1]
+            b += w2 * grid[bottom, left, 1] + w3 * grid[bottom, right, 1]
+            c = w0 * grid[top, left, 2] + w1 * grid[top, right, 2]
+            c += w2 * grid[bottom, left, 2] + w3 * grid[bottom, right, 2]
+            east = t[0, 0] * a + t[0, 1] * b + t[0, 2] * c
+            north = t[1, 0] * a + t[1, 1] * b + t[1, 2] * c
+            up = t[2, 0] * a + t[2, 1] * b + t[2, 2] * c
             if abs(east) >= abs(north) and abs(east) >= abs(up):
                 face = 0 if east > 0 else 1
                 u, v, ahead = north, up, abs(east)
@@ -238,8 +244,12 @@ def look_around(grid, zoom, across, down, rotations, faces, total):  # type: ign
             scale = half / ahead
             u, v = middle + scale * u, middle + scale * v
             i, j = int(v), int(u)
-            r, s = np.float32(v - i), np.float32(u - j)
+            r, s = v - np.float32(i), u - np.float32(j)
+            w0, w1, w2, w3 = (one - s) * (one - r), s * (one - r), (one - s) * r, s * r
             for k in range(3):
-                upper = (1 - s) * faces[face, i, j, k] + s * faces[face, i, j + 1, k]
-                lower = (1 - s) * faces[face, i + 1, j, k] + s * faces[face, i + 1, j + 1, k]
-                total[row, column, k] += (1 - r) * upper + r * lower
+                total[row, column, k] += (
+                    w0 * faces[face, i, j, k]
+                    + w1 * faces[face, i, j + 1, k]
+                    + w2 * faces[face, i + 1, j, k]
+                    + w3 * faces[face, i + 1, j + 1, k]
+                )
