@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.config import RenderSettings
-from pipeline.engines.photographs import engine, pictures, record
+from pipeline.engines.photographs import engine, pictures, record, record_long
+from pipeline.engines.photographs.long_view import Zooms
 from pipeline.engines.photographs.pictures import SOURCES, Panorama, Source, Still, read
 from pipeline.engines.render.world.location import PLACES
 from pipeline.engines.take import Take
@@ -166,3 +167,35 @@ def test_a_photograph_that_is_not_installed_is_named_with_the_remedy() -> None:
     absent = Source("x", "CC0-1.0", "nobody", "room", package="skimage", path="data/absent.png")
     with pytest.raises(UserError, match=r"skimage/data/absent\.png: .*constraints\.txt"):
         read(absent)
+
+
+def long(index: int) -> list[Take]:
+    settings = replace(SETTINGS, duration_s=30.0, heights=[48], rates_fps=[5.0])
+    return record_long(SEED, index, settings)
+
+
+def test_minutes_look_around_and_hold_still_between() -> None:
+    (take,) = long(PANORAMA)
+    assert take.name == take.recording == f"photographs-long-{PANORAMA:05d}"
+    assert take.discharges_s == ()
+    assert take.frames.shape[0] == 150
+    assert take.sound is not None
+    assert len(take.sound) == 30 * 48_000
+    changes = np.abs(np.diff(take.frames.astype(int), axis=0)).mean((1, 2, 3))
+    assert changes.max() > 4 * np.median(changes)
+
+
+def test_minutes_of_a_flat_photograph_never_leave_it() -> None:
+    (take,) = long(FLAT)
+    assert take.frames.std(axis=(1, 2, 3)).min() > 6
+
+
+def test_another_process_makes_the_same_minutes() -> None:
+    assert digest_of_another_process(__name__, "long(7)") == digest(long(7))
+
+
+def test_walks_zoom_in_and_turns_take_it_back() -> None:
+    zooms = Zooms((0.0, 5.0, 10.0, 11.0), (1.0, 1.0, 1.4, 1.0))
+    assert [zooms.at(time_s) for time_s in (2.0, 10.0, 20.0)] == pytest.approx([1.0, 1.4, 1.0])
+    assert 1.1 < zooms.at(7.5) < 1.3
+    assert zooms.last == 1.4

@@ -25,6 +25,8 @@ from pipeline.engines.acoustics.sources.voice import babble
 _WIND_HZ = 200.0
 _WIND_DB, _WIND_DB_DOUBLING = 62.0, 12.0
 """Level of the wind at 1 m/s, and by how much it rises when the speed doubles."""
+_LONGEST_BABBLE_S, _FADE_S = 20.0, 0.5
+"""Of voices that nobody can follow so much is made, and repeated: it costs more than all else."""
 _RUSTLE_DB = 82.0
 _STEP_CREST_DB = 18.0
 _SURFACES = {
@@ -46,11 +48,26 @@ def ambience(scene: SoundScene) -> Vector:
     if said.hum_db > 0:
         total += pascal(said.hum_db) * hum(generator(seed, "hum"), count)
     if said.babble_db > 0:
-        voices = babble(generator(seed, "babble"), scene.duration_s)
-        total += pascal(said.babble_db) * voices[:count]
+        voices = babble(generator(seed, "babble"), min(scene.duration_s, _LONGEST_BABBLE_S))
+        total += pascal(said.babble_db) * _repeated(voices, count)
     total += steps(generator(seed, "steps"), count, said.gait)
     if said.cloth > 0:
         total += cloth(generator(seed, "cloth"), count, said)
+    return total
+
+
+def _repeated(wave: Vector, count: int) -> Vector:
+    """A sound (N,) over and over, each time faded into the next, as (count,)."""
+    if len(wave) >= count:
+        return wave[:count]
+    fade = round(_FADE_S * RATE_HZ)
+    rise = np.sin(np.linspace(0, np.pi / 2, fade))
+    part = wave.copy()
+    part[:fade] *= rise
+    part[-fade:] *= rise[::-1]
+    total = np.zeros(count)
+    for start in range(0, count, len(wave) - fade):
+        add(total, part, start)
     return total
 
 

@@ -14,6 +14,7 @@ from pipeline.engines.acoustics.scene import Ambience, Gait, SoundEvent, Surface
 _LEVEL_DB = -12.0, 5.0
 _CONFUSER_SHARE, _SECOND_SHARE = 0.25, 0.2
 _VOICE_SHARE, _SHOUT_SHARE = 0.3, 0.35
+_CONFUSER_EVERY_S, _VOICE_EVERY_S, _LASTS_S = 30.0, 45.0, (1.0, 8.0)
 # Of rooms: what a wall is between.
 _NEXT_DOOR_SHARE = 0.2
 _ANYWHERE = (
@@ -76,20 +77,55 @@ def draw(rng: np.random.Generator, room: str, duration_s: float) -> Surroundings
         room: a name of `room.ROOMS`.
         duration_s: of the recording, in which what is drawn is heard.
     """
+    place, said = _place(rng, room)
+    events = []
+    if rng.random() < _CONFUSER_SHARE:
+        for _ in range(2 if rng.random() < _SECOND_SHARE else 1):
+            events.append(_event(rng, _confuser(rng, place), place, duration_s))
+    if rng.random() < _VOICE_SHARE:
+        events.append(_event(rng, _voice(rng), place, duration_s))
+    return Surroundings(place, _air(rng), said, tuple(events))
+
+
+def draw_long(rng: np.random.Generator, room: str, duration_s: float) -> Surroundings:
+    """What is heard somewhere over minutes, without a look at who records what.
+
+    Sounds that may be taken for a discharge come one in half a minute, voices one in three quarters
+    of a minute, each at any time, so that there are quiet stretches.
+
+    Args:
+        rng: draws it.
+        room: a name of `room.ROOMS`.
+        duration_s: of the recording.
+    """
+    place, said = _place(rng, room)
+    kinds = [_confuser(rng, place) for _ in range(rng.poisson(duration_s / _CONFUSER_EVERY_S))]
+    kinds += [_voice(rng) for _ in range(rng.poisson(duration_s / _VOICE_EVERY_S))]
+    events = [
+        replace(_event(rng, kind, place, duration_s), duration_s=rng.uniform(*_LASTS_S))
+        for kind in kinds
+    ]
+    return Surroundings(place, _air(rng), said, tuple(events))
+
+
+def _place(rng: np.random.Generator, room: str) -> tuple[Room, Ambience]:
     place = ROOMS[room].varied(rng)
     surfaces = _SURFACES.get(room, _HARD)
     gait = Gait(surface=surfaces[rng.integers(len(surfaces))])
-    said = ambience.draw(rng, place, gait)
-    events = []
-    if rng.random() < _CONFUSER_SHARE:
-        kinds = _ANYWHERE if place.size_m is not None else _ANYWHERE + _IN_THE_OPEN
-        for _ in range(2 if rng.random() < _SECOND_SHARE else 1):
-            events.append(_event(rng, kinds[rng.integers(len(kinds))], place, duration_s))
-    if rng.random() < _VOICE_SHARE:
-        kind = "shout" if rng.random() < _SHOUT_SHARE else "speech"
-        events.append(_event(rng, kind, place, duration_s))
-    air = Air(rng.uniform(-5, 32), rng.uniform(25, 90))
-    return Surroundings(place, air, said, tuple(events))
+    return place, ambience.draw(rng, place, gait)
+
+
+def _air(rng: np.random.Generator) -> Air:
+    return Air(rng.uniform(-5, 32), rng.uniform(25, 90))
+
+
+def _confuser(rng: np.random.Generator, place: Room) -> str:
+    kinds = _ANYWHERE if place.size_m is not None else _ANYWHERE + _IN_THE_OPEN
+    return kinds[rng.integers(len(kinds))]
+
+
+def _voice(rng: np.random.Generator) -> str:
+    return "shout" if rng.random() < _SHOUT_SHARE else "speech"
 
 
 def draw_level_db(rng: np.random.Generator) -> float:

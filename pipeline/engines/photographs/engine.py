@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,8 @@ from pipeline.engines import damage
 from pipeline.engines.acoustics import surroundings
 from pipeline.engines.acoustics.render import render
 from pipeline.engines.acoustics.scene import SoundScene
+from pipeline.engines.acoustics.surroundings import Surroundings
+from pipeline.engines.photographs.long_view import LongView
 from pipeline.engines.photographs.pictures import SOURCES
 from pipeline.engines.photographs.view import View
 from pipeline.engines.render.appearance import recorder
@@ -37,10 +40,35 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
         UserError: a height that cannot be encoded, or a photograph that is not installed.
         UnusableDraw: the camera sees nothing but one surface.
     """
+    source = SOURCES[index % len(SOURCES)]
+    name = f"photograph-{source.name}-{index:05d}"
+    return [_filmed(seed, index, settings, "photographs", name, View, surroundings.draw)]
+
+
+def record_long(seed: int, index: int, settings: RenderSettings) -> list[Take]:
+    """Film the photograph of an index for minutes, as `record` does for seconds.
+
+    Somebody walks, stands and looks around, or a camera stands and pans; now and then something
+    is heard that may be taken for a discharge.
+    """
+    name = f"photographs-long-{index:05d}"
+    engine = "photographs long"
+    return [_filmed(seed, index, settings, engine, name, LongView, surroundings.draw_long)]
+
+
+def _filmed(
+    seed: int,
+    index: int,
+    settings: RenderSettings,
+    engine: str,
+    name: str,
+    make_view: type[View],
+    draw_around: Callable[[np.random.Generator, str, float], Surroundings],
+) -> Take:
     source, fleet = SOURCES[index % len(SOURCES)], FLEETS[index % len(FLEETS)]
-    form = draw_format(seed, index, "photographs", settings.heights, settings.rates_fps)
-    rng = np.random.default_rng([seed, index, zlib.crc32(b"photographs")])
-    view = View(rng, source, fleet, heading(seed, index), form, settings.duration_s)
+    form = draw_format(seed, index, engine, settings.heights, settings.rates_fps)
+    rng = np.random.default_rng([seed, index, zlib.crc32(engine.encode())])
+    view = make_view(rng, source, fleet, heading(seed, index), form, settings.duration_s)
     profile = draw_camera(rng, fleet, form.fps, source.indoors)
     level = source.level * np.exp(rng.normal(0, 0.4))
     is_clean = index % _NOISY_EVERY != 0
@@ -63,40 +91,32 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
         radiance,
     )
     words = f"clean={'yes' if is_clean else 'no'}, overlay={'timestamp' if text else 'none'}"
-    name = f"photograph-{source.name}-{index:05d}"
-    return [
-        Take(
-            name=name,
-            frames=damage.suffer(frames, form.fps, rng.spawn(1)[0]),
-            format=form,
-            sound=render(_sound_scene(seed, index, view, len(frames) / form.fps), SOUND_HZ),
-            origin="real",
-            source=f"photograph-{source.name}",
-            recording=name,
-            discharges_s=(),
-            viewpoint=view.viewpoint,
-            licence=source.licence,
-            authority=source.authority,
-            notes=f"{view.notes}, {words}",
-        )
-    ]
-
-
-def _sound_scene(seed: int, index: int, view: View, duration_s: float) -> SoundScene:
-    """What may be heard where the photograph of an index was taken; the picture says no more."""
-    key = (seed, index, zlib.crc32(b"photographs sound"))
-    rng = np.random.default_rng(key)
-    source = SOURCES[index % len(SOURCES)]
-    around = surroundings.draw(rng, source.room, duration_s)
-    return SoundScene(
+    duration_s, key = len(frames) / form.fps, (seed, index, zlib.crc32(f"{engine} sound".encode()))
+    sound_rng = np.random.default_rng(key)
+    around = draw_around(sound_rng, source.room, duration_s)
+    scene = SoundScene(
         duration_s=duration_s,
         seed=key,
         events=around.events,
-        capture=camera_microphone(rng, view.where, duration_s),
+        capture=camera_microphone(sound_rng, view.where, duration_s),
         room=around.room,
         air=around.air,
         ambience=around.walked(view.steps_s, view.running),
-        level_db=surroundings.draw_level_db(rng),
+        level_db=surroundings.draw_level_db(sound_rng),
+    )
+    return Take(
+        name=name,
+        frames=damage.suffer(frames, form.fps, rng.spawn(1)[0]),
+        format=form,
+        sound=render(scene, SOUND_HZ),
+        origin="real",
+        source=f"photograph-{source.name}",
+        recording=name,
+        discharges_s=(),
+        viewpoint=view.viewpoint,
+        licence=source.licence,
+        authority=source.authority,
+        notes=f"{view.notes}, {words}",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +25,9 @@ _WIDEST_PINHOLE_DEG = 80.0
 _FISHEYE_SHARE = 0.4
 _PITCH_DEG, _FLAT_PITCH_DEG = (-15.0, 9.0), (-4.0, 4.0)
 _LOOK_SHARE, _LOOK_DEG, _FLAT_LOOK_DEG = 0.5, (3.0, 40.0), (2.0, 12.0)
-_WALK_SHARE, _WALK_M_S = 0.4, (0.5, 1.7)
+_WALK_SHARE, WALK_M_S = 0.4, (0.5, 1.7)
 _RUN_SHARE, _RUN_M_S = 0.08, (2.2, 3.2)
-_AHEAD_M = 6.0, 40.0
+AHEAD_M = 6.0, 40.0
 _ZOOM_SHARE, _LARGEST_ZOOM = 0.35, 1.6
 # Of so many headings the one is taken that has most in sight, which no empty wall has.
 _NUM_HEADINGS, _ASIDE_RAD, _COARSE = 2, 0.6, 6
@@ -45,6 +46,24 @@ class Zoom:
         """Return the scale at a time in seconds, 1 for the field of view of the lens."""
         share = min(max(time_s / self.duration_s, 0.0), 1.0)
         return float(self.first * (self.last / self.first) ** share)
+
+
+class Zooming(Protocol):
+    """A scale of the picture that changes."""
+
+    @property
+    def first(self) -> float:
+        """The scale at the start."""
+        ...
+
+    @property
+    def last(self) -> float:
+        """The scale at the end."""
+        ...
+
+    def at(self, time_s: float) -> float:
+        """Return the scale at a time in seconds, 1 for the field of view of the lens."""
+        ...
 
 
 class View:
@@ -66,9 +85,9 @@ class View:
         self._mount = draw_mount(rng, fleet.mounts[rng.integers(len(fleet.mounts))])
         pitch_deg = rng.uniform(*(_FLAT_PITCH_DEG if flat else _PITCH_DEG))
         mount = replace(self._mount, pitch_deg=pitch_deg, yaw_deg=0.0)
-        self._movement = _draw_movement(rng, mount, _FLAT_LOOK_DEG if flat else _LOOK_DEG)
+        self._movement = self._draw_movement(rng, mount, duration_s)
         self._motion = BodyMotion(rng, self._movement, mount, duration_s)
-        self._zoom = self._draw_zoom(rng, duration_s)
+        self._zoom: Zooming = self._draw_zoom(rng, duration_s)
         self.readout_s = float(rng.uniform(*fleet.readout_ms) / 1000)
         self._zoomed: dict[float, Array] = {}
         self._picture = self._hang(rng, heading, duration_s)
@@ -79,13 +98,21 @@ class View:
             return FisheyeLens(width, height, self._fov_deg, k1)
         return PinholeLens(width, height, self._fov_deg)
 
-    def _draw_zoom(self, rng: np.random.Generator, duration_s: float) -> Zoom:
-        """Draw a zoom, or what a walk towards all that is ahead looks like in a photograph."""
+    def _draw_movement(self, rng: np.random.Generator, mount: Mount, duration_s: float) -> Movement:
+        """Draw a walk, a run or neither, at any length, and a look around or none."""
+        return _draw_movement(rng, mount, _FLAT_LOOK_DEG if self._source.is_flat else _LOOK_DEG)
+
+    @property
+    def _most_zoom(self) -> float:
         half, smallest = np.radians((self._fov_deg / 2, _SMALLEST_FOV_DEG / 2))
-        most = min(_LARGEST_ZOOM, float(np.tan(half) / np.tan(smallest)))
+        return min(_LARGEST_ZOOM, float(np.tan(half) / np.tan(smallest)))
+
+    def _draw_zoom(self, rng: np.random.Generator, duration_s: float) -> Zooming:
+        """Draw a zoom, or what a walk towards all that is ahead looks like in a photograph."""
+        most = self._most_zoom
         first = last = 1.0
         if self._movement.speed > 0:
-            ahead = np.exp(rng.uniform(*np.log(_AHEAD_M)))
+            ahead = np.exp(rng.uniform(*np.log(AHEAD_M)))
             last = min(most, float(np.exp(self._movement.speed * duration_s / ahead)))
         elif rng.random() < _ZOOM_SHARE:
             first, last = (float(one) for one in np.exp(rng.uniform(0, np.log(most), 2)))
@@ -177,7 +204,7 @@ def _draw_movement(
 ) -> Movement:
     kind, speed = rng.random(), 0.0
     if mount.where != "fixed" and kind < _WALK_SHARE + _RUN_SHARE:
-        speed = float(rng.uniform(*(_WALK_M_S if kind < _WALK_SHARE else _RUN_M_S)))
+        speed = float(rng.uniform(*(WALK_M_S if kind < _WALK_SHARE else _RUN_M_S)))
     looks = rng.random() < _LOOK_SHARE
     return Movement(
         start=(0.0, 0.0),

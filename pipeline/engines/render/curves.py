@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 Vector = NDArray[np.float64]
 
 TABLE_HZ = 1000
+_DIES_OUT = 40.0
+"""After so many time constants nothing of an oscillation is left in 64 bits."""
 
 
 def drift(rng: np.random.Generator, length: int, cutoff_hz: float) -> Vector:
@@ -29,11 +31,13 @@ def ease(time: Vector, start: float, end: float) -> Vector:
 def springs(
     time: Vector, starts: ArrayLike, amplitude: float, frequency_hz: float, damping: float
 ) -> Vector:
-    """Sum damped oscillations that are struck at `starts`."""
+    """Sum damped oscillations that are struck at `starts`; (N,) times rise."""
     omega = 2 * np.pi * frequency_hz
     total = np.zeros_like(time)
+    lasts_s = _DIES_OUT / (damping * omega)
     for start in np.atleast_1d(np.asarray(starts, float)):
-        since = np.maximum(time - start, 0)
+        first, last = np.searchsorted(time, (start, start + lasts_s))
+        since = time[first:last] - start
         ring = np.sin(omega * np.sqrt(1 - damping**2) * since)
-        total += amplitude * np.exp(-damping * omega * since) * ring
+        total[first:last] += amplitude * np.exp(-damping * omega * since) * ring
     return total

@@ -196,3 +196,60 @@ def skin_vertices(vertices, normals, bones, weights, rotations, offsets, out_ver
                     place += weight * turn[k, m] * vertices[i, m]
                     facing += weight * turn[k, m] * normals[i, m]
             out_vertices[i, k], out_normals[i, k] = place, facing
+
+
+@njit(cache=True)
+def look_around(grid, zoom, across, down, rotations, faces, total):  # type: ignore[no-untyped-def]
+    """Add to `total` (H, W, 3) what a camera that only turns sees of a cube (6, F, F, 3).
+
+    `grid` (H+1, W+1, 3) are lens directions at pixel corners, scaled about the centre by `zoom`;
+    `across` and `down` the place in every pixel, `rotations` (H, 3, 3) one pose a row. The faces
+    look along +x, -x, +y, -y, +z, -z and have a rim of one pixel (see `surround`).
+    """
+    height, width, size = grid.shape[0] - 1, grid.shape[1] - 1, faces.shape[1]
+    middle, half = np.float32(size / 2 - 0.5), np.float32(size / 2 - 1)
+    step = np.float32(1 / zoom)
+    first_x = np.float32((across - width / 2) / zoom + width / 2)
+    first_y = np.float32((down - height / 2) / zoom + height / 2)
+    one = np.float32(1)
+    for row in range(height):
+        t = rotations[row]
+        y = first_y + np.float32(row) * step
+        top = min(max(int(y), 0), height - 1)
+        g = y - np.float32(top)
+        for column in range(width):
+            x = first_x + np.float32(column) * step
+            left = min(max(int(x), 0), width - 1)
+            f = x - np.float32(left)
+            w0, w1, w2, w3 = (one - f) * (one - g), f * (one - g), (one - f) * g, f * g
+            bottom, right = top + 1, left + 1
+            a = w0 * grid[top, left, 0] + w1 * grid[top, right, 0]
+            a += w2 * grid[bottom, left, 0] + w3 * grid[bottom, right, 0]
+            b = w0 * grid[top, left, 1] + w1 * grid[top, right, 1]
+            b += w2 * grid[bottom, left, 1] + w3 * grid[bottom, right, 1]
+            c = w0 * grid[top, left, 2] + w1 * grid[top, right, 2]
+            c += w2 * grid[bottom, left, 2] + w3 * grid[bottom, right, 2]
+            east = t[0, 0] * a + t[0, 1] * b + t[0, 2] * c
+            north = t[1, 0] * a + t[1, 1] * b + t[1, 2] * c
+            up = t[2, 0] * a + t[2, 1] * b + t[2, 2] * c
+            if abs(east) >= abs(north) and abs(east) >= abs(up):
+                face = 0 if east > 0 else 1
+                u, v, ahead = north, up, abs(east)
+            elif abs(north) >= abs(up):
+                face = 2 if north > 0 else 3
+                u, v, ahead = east, up, abs(north)
+            else:
+                face = 4 if up > 0 else 5
+                u, v, ahead = east, north, abs(up)
+            scale = half / ahead
+            u, v = middle + scale * u, middle + scale * v
+            i, j = int(v), int(u)
+            r, s = v - np.float32(i), u - np.float32(j)
+            w0, w1, w2, w3 = (one - s) * (one - r), s * (one - r), (one - s) * r, s * r
+            for k in range(3):
+                total[row, column, k] += (
+                    w0 * faces[face, i, j, k]
+                    + w1 * faces[face, i, j + 1, k]
+                    + w2 * faces[face, i + 1, j, k]
+                    + w3 * faces[face, i + 1, j + 1, k]
+                )

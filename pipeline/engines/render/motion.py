@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,18 @@ CAMERA_IN_BODY = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], float)
 _MARGIN_S = 0.3
 _WALK_STEP_HZ = 1.75
 _CROUCH_M = 0.5
+_START_S = 0.6
 _TURN, _LEAST_STRIDE = 2 * np.pi, 0.15
 _PAN_SHARE, _TREMBLE_SHARE = 0.2, 0.4
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn by `angle` radians to the left, between two times in seconds."""
+
+    start_s: float
+    end_s: float
+    angle: float
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,8 @@ class Movement:
     `heading` is the yaw from +y in radians, `speed` in m/s, `stop_s` when a walk ends (None:
     never), `look_deg` how far the body turns to look around, `steadiness` above 1 shakes more,
     `duck_s` when the wearer crouches and rises again, `startles_s` what makes the wearer flinch.
+    Of long recordings, `turns` are how the heading changes, `walks_s` starts and ends of walks
+    (None: always walking), and a camera that `pivots` turns where it is and goes nowhere.
     """
 
     start: tuple[float, float]
@@ -35,6 +48,9 @@ class Movement:
     steadiness: float = 1.0
     duck_s: tuple[float, float] | None = None
     startles_s: tuple[float, ...] = ()
+    turns: tuple[Turn, ...] = ()
+    walks_s: tuple[tuple[float, float], ...] | None = None
+    pivots: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +134,8 @@ class BodyMotion:
         speed = movement.speed * (1 + 0.12 * drift(rng, length, 0.7))
         if movement.stop_s is not None:
             speed = speed * (1 - ease(time, movement.stop_s - 0.5, movement.stop_s))
+        if movement.walks_s is not None:
+            speed = speed * _walking(time, movement.walks_s)
         stride = self.stride = np.clip(speed / 1.3, 0, 2.2)
         step_hz = _WALK_STEP_HZ + 0.5 * np.maximum(stride - 1, 0) + 0.12 * drift(rng, length, 0.5)
         step_hz = np.where(speed > 0.15, step_hz, 0.2)
@@ -133,6 +151,7 @@ class BodyMotion:
         back = -springs(time, recoil_s, 0.012 * recoil_scale, 5.0, 0.4)
         x = movement.start[0] + np.cumsum(-np.sin(movement.heading) * speed) / TABLE_HZ
         y = movement.start[1] + np.cumsum(np.cos(movement.heading) * speed) / TABLE_HZ
+        self._pivot: Vector | None = None
         self._place = np.stack(
             [
                 x + sideways * np.cos(yaw) - back * np.sin(yaw),
@@ -145,6 +164,9 @@ class BodyMotion:
         self._mount_angles = self._mount_wobble(rng, mount, stride)
         if mount.where == "fixed":
             self._stand_still(rng, movement, mount)
+        self._angles[1] += turned(time, movement.turns)
+        if movement.pivots:
+            self._pivot = self.camera([0.0])[1]
 
     def _body_angles(
         self, rng: np.random.Generator, movement: Movement, stride: Vector, phase: Vector
@@ -228,7 +250,7 @@ class BodyMotion:
         length = len(self.time)
         self._place = np.tile((*movement.start, 0.0), (length, 1))
         pitch, yaw, roll = (np.full(length, angle) for angle in mount.angles_deg)
-        if rng.random() < _PAN_SHARE:
+        if rng.random() < _PAN_SHARE and not movement.turns:
             reach, rate_hz = rng.uniform(4, 25), rng.uniform(0.04, 0.15)
             yaw += reach * np.sin(2 * np.pi * rate_hz * self.time + rng.uniform(0, 6))
         if rng.random() < _TREMBLE_SHARE:
@@ -263,4 +285,28 @@ class BodyMotion:
         turn, place = self.body(times_s)
         wobble = rotations(*self.sample(self._mount_angles, np.atleast_1d(times_s)))
         axes = np.einsum("nij,njk,kl->nil", turn, wobble, CAMERA_IN_BODY)
+        if self._pivot is not None:
+            return axes, np.repeat(self._pivot, len(axes), axis=0)
         return axes, place + np.einsum("nij,j->ni", turn, self._mount_place)
+
+
+def turned(time: Vector, turns: Sequence[Turn]) -> Vector:
+    """Return by how much turns have changed a heading at (N,) times of the table."""
+    steps, partly = np.zeros(len(time)), np.zeros(len(time))
+    for turn in turns:
+        first, last = np.searchsorted(time, (turn.start_s, turn.end_s))
+        partly[first:last] += turn.angle * ease(time[first:last], turn.start_s, turn.end_s)
+        if last < len(time):
+            steps[last] += turn.angle
+    return np.asarray(partly + np.cumsum(steps))
+
+
+def _walking(time: Vector, walks_s: Sequence[tuple[float, float]]) -> Vector:
+    """Return the share of its speed that a walk has at (N,) times of the table."""
+    share = np.zeros(len(time))
+    for start_s, end_s in walks_s:
+        first, last = np.searchsorted(time, (start_s, end_s))
+        part = time[first:last]
+        share[first:last] = ease(part, start_s, start_s + _START_S)
+        share[first:last] *= 1 - ease(part, end_s - _START_S, end_s)
+    return share

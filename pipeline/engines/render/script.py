@@ -181,6 +181,7 @@ def write_script(
     *,
     bystander: bool = False,
     scenes: Sequence[Scene] = SCENES,
+    cell: Cell | None = None,
 ) -> Script:
     """Draw the recording of an engine's index: a pure function of its arguments.
 
@@ -192,15 +193,13 @@ def write_script(
         bystander: whether who holds the camera carries nothing and watches what others do, as a
             camera on a wall does.
         scenes: what scenes are drawn from, a multiple of the number of SCENES.
+        cell: of the design; None for that of the index.
     """
-    cell = Cell.of(index)
+    cell = cell or Cell.of(index)
     scene_rng = _rng(engine, seed, index, "scene")
     plan = cell.pick(scenes)(scene_rng)
     rng = _rng(engine, seed, index, "people")
-    odds = _FIRING_ACTIONS if cell.firing else _QUIET_ACTIONS
-    action = str(rng.choice(list(odds), p=list(odds.values())))
-    if bystander and action in _WATCHED_INSTEAD:
-        action = _WATCHED_INSTEAD[action]
+    action = _draw_action(rng, cell.firing, bystander)
     incident_rng = _rng(engine, seed, index, "incidents")
     kinds = draw_kinds(incident_rng, plan, cell.firing, action == "hold")
     if plan.door is not None and "door" not in kinds:
@@ -209,10 +208,65 @@ def write_script(
     armed = bool(rng.random() < _ARMED_SHARE.get(action, _ARMED_OTHERWISE)) and not bystander
     weapon = weapons.PISTOL if rng.random() < 0.65 else weapons.CARBINE
     movement, own = draw_wearer(rng, plan, action, weapon, duration_s)
+    act = Act(action, movement, weapon if armed else None, own, kinds)
+    return _written(rng, incident_rng, (engine, seed, index), cell, plan, world, duration_s, act)
+
+
+def write_episode(script: Script, number: int, duration_s: float, *, firing: bool) -> Script:
+    """Draw what else happens at the place of a script, before a bystander who stands there.
+
+    Args:
+        script: who stands where, and in which scene; without a door.
+        number: of the episode, of which each has draws of its own.
+        duration_s: its length.
+        firing: whether somebody fires.
+    """
+    engine, seed, index = f"{script.engine} {number}", script.seed, script.index
+    rng, incident_rng = (_rng(engine, seed, index, name) for name in ("people", "incidents"))
+    action = _draw_action(rng, firing, True)
+    kinds = draw_kinds(incident_rng, script.plan, firing, False)
+    drawn, _ = draw_wearer(rng, script.plan, action, weapons.PISTOL, duration_s)
+    movement = replace(script.movement, heading=drawn.heading, speed=0.0)
+    cell = replace(script.cell, firing=firing)
+    names = engine, seed, index
+    act = Act(action, movement, None, (), kinds)
+    plan, world = script.plan, script.world
+    return _written(rng, incident_rng, names, cell, plan, world, duration_s, act)
+
+
+def _draw_action(rng: np.random.Generator, firing: bool, bystander: bool) -> str:
+    odds = _FIRING_ACTIONS if firing else _QUIET_ACTIONS
+    action = str(rng.choice(list(odds), p=list(odds.values())))
+    return _WATCHED_INSTEAD.get(action, action) if bystander else action
+
+
+@dataclass(frozen=True)
+class Act:
+    """What the wearer does, and which incidents there are."""
+
+    action: str
+    movement: Movement
+    weapon: Weapon | None
+    own_discharges_s: tuple[float, ...]
+    incident_kinds: tuple[str, ...]
+
+
+def _written(
+    rng: np.random.Generator,
+    incident_rng: np.random.Generator,
+    names: tuple[str, int, int],
+    cell: Cell,
+    plan: Plan,
+    world: LitWorld,
+    duration_s: float,
+    act: Act,
+) -> Script:
+    """Draw everybody else, and the incidents."""
+    action, movement = act.action, act.movement
     roles = draw_roles(rng, plan, action, movement, duration_s)
-    some_armed = armed or any(role.weapon for role in roles)
+    some_armed = act.weapon is not None or any(role.weapon for role in roles)
     setting = Setting(plan, world, movement, some_armed, duration_s)
-    incidents = tuple(draw_incident(incident_rng, kind, setting) for kind in kinds)
+    incidents = tuple(draw_incident(incident_rng, kind, setting) for kind in act.incident_kinds)
     brought = [role for incident in incidents for role in incident.people]
     roles = [role for role in roles if not any(overlap(role, other) for other in brought)]
     roles += brought
@@ -221,6 +275,7 @@ def write_script(
     if rng.random() < _STARTLED_BY_NOTHING:
         heard.append(rng.uniform(0, duration_s))
     heard += [time for incident in incidents for time in incident.startles_s]
+    engine, seed, index = names
     return Script(
         engine=engine,
         seed=seed,
@@ -232,8 +287,8 @@ def write_script(
         duration_s=duration_s,
         action=action,
         movement=replace(movement, startles_s=tuple(sorted(heard))),
-        weapon=weapon if armed else None,
+        weapon=act.weapon,
         held_up=action in ("fire", "hold") and bool(rng.random() < 0.8),
-        own_discharges_s=own,
+        own_discharges_s=act.own_discharges_s,
         incidents=incidents,
     )

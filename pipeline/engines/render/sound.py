@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from pipeline.engines.acoustics.microphone import Family
 from pipeline.engines.acoustics.scene import FilmMix, Microphone, Place, SoundEvent, SoundScene
 from pipeline.engines.acoustics.sources import BLANK, DISCHARGE
 from pipeline.engines.acoustics.weapons import WEAPONS
+from pipeline.engines.render.episodes import LongScript
 from pipeline.engines.render.people.weapons import Weapon
 from pipeline.engines.render.script import Script
 from pipeline.engines.render.world.location import PLACES
@@ -33,6 +35,7 @@ _RUN_M_S = 1.8
 _LOWEST_M = 0.1
 _BUFFER_SHARE = 0.04
 _BEFORE_DISCHARGE_S = 0.1
+_LONGEST_BUFFER_S = 30.0
 _STANDING: tuple[Family, ...] = ("fixed", "fixed", "camcorder", "phone")
 
 
@@ -71,7 +74,8 @@ def camera_microphone(rng: np.random.Generator, where: str, duration_s: float) -
         return microphone.draw(rng, _STANDING[rng.integers(len(_STANDING))])
     drawn = microphone.draw(rng, "body")
     if rng.random() < _BUFFER_SHARE:
-        drawn = replace(drawn, buffer_s=rng.uniform(0.1, 0.9) * duration_s)
+        buffer_s = min(rng.uniform(0.1, 0.9) * duration_s, _LONGEST_BUFFER_S)
+        drawn = replace(drawn, buffer_s=buffer_s)
     return drawn
 
 
@@ -88,13 +92,13 @@ def sound_scene(script: Script, listener: Listener, duration_s: float) -> SoundS
         duration_s: of the recording.
     """
     around = surroundings.draw(script.rng("sound around"), room_of(script.plan), duration_s)
-    own = [*_discharges(script, listener), *_noises(script, listener), *_talk(script, listener)]
+    own = _own_events(script, listener)
     place = listener.place(0.0)
     return SoundScene(
         duration_s=duration_s,
         seed=(script.seed, script.index, zlib.crc32(script.engine.encode())),
         events=(*own, *around.events),
-        capture=_hearing(listener.capture, script),
+        capture=_hearing(listener.capture, script.discharges_s),
         room=around.room,
         air=around.air,
         ambience=around.walked(listener.steps_s, script.movement.speed > _RUN_M_S),
@@ -103,11 +107,44 @@ def sound_scene(script: Script, listener: Listener, duration_s: float) -> SoundS
     )
 
 
-def _hearing(capture: Microphone | FilmMix, script: Script) -> Microphone | FilmMix:
+def long_sound_scene(script: LongScript, listener: Listener, duration_s: float) -> SoundScene:
+    """What a listener who stays at one place hears of a long recording, as `sound_scene` has it.
+
+    Args:
+        script: what happens.
+        listener: who hears it.
+        duration_s: of the recording.
+    """
+    place = script.place
+    around = surroundings.draw_long(place.rng("sound around"), room_of(place.plan), duration_s)
+    own: list[SoundEvent] = []
+    for episode in script.episodes:
+        then = replace(listener, recorded_s=partial(operator.add, episode.start_s))
+        own += _own_events(episode.script, then)
+    return SoundScene(
+        duration_s=duration_s,
+        seed=(place.seed, place.index, zlib.crc32(place.engine.encode())),
+        events=(*own, *around.events),
+        capture=_hearing(listener.capture, script.discharges_s),
+        room=around.room,
+        air=around.air,
+        ambience=around.ambience,
+        height_m=max(_LOWEST_M, float(listener.place(0.0)[2])),
+        level_db=listener.level_db,
+    )
+
+
+def _own_events(script: Script, listener: Listener) -> list[SoundEvent]:
+    return [*_discharges(script, listener), *_noises(script, listener), *_talk(script, listener)]
+
+
+def _hearing(
+    capture: Microphone | FilmMix, discharges_s: tuple[float, ...]
+) -> Microphone | FilmMix:
     """A capture that has sound from before the first discharge on, whose label says it is heard."""
-    if isinstance(capture, FilmMix) or not script.discharges_s:
+    if isinstance(capture, FilmMix) or not discharges_s:
         return capture
-    most_s = max(0.0, script.discharges_s[0] - _BEFORE_DISCHARGE_S)
+    most_s = max(0.0, discharges_s[0] - _BEFORE_DISCHARGE_S)
     return replace(capture, buffer_s=min(capture.buffer_s, most_s))
 
 

@@ -17,7 +17,7 @@ from pipeline.engines.render.sound import Listener, sound_scene
 from pipeline.engines.take import SOUND_HZ, Format, Take, draw_format
 
 _RENDERED = "rendered by pipeline.engines.render; staged, no real event"
-_PHOTOGRAPHED = (
+PHOTOGRAPHED = (
     "photograph of a real place (Poly Haven, CC0), people and weapons "
     "rendered by pipeline.engines.render; staged, no real event"
 )
@@ -125,7 +125,7 @@ class Recipe:
             discharges_s=script.discharges_s,
             viewpoint=appearance.viewpoint,
             licence="CC0-1.0",
-            authority=_RENDERED if backdrop is None else _PHOTOGRAPHED,
+            authority=_RENDERED if backdrop is None else PHOTOGRAPHED,
             rendered=True,
             notes=", ".join([f"scene={script.plan.kind}", *words, script.action, *incidents]),
         )

@@ -11,9 +11,10 @@ from pipeline.engines.render.appearance.effects import (
     draw_puffs,
 )
 from pipeline.engines.render.appearance.lens import PinholeLens
-from pipeline.engines.render.camera_take import NUM_SAMPLES, BodyCameraTake
+from pipeline.engines.render.camera_take import BodyCameraTake
 from pipeline.engines.render.motion import CAMERA_IN_BODY
 from pipeline.engines.render.script import write_script
+from pipeline.engines.render.staged_view import NUM_SAMPLES, row_times
 from pipeline.engines.render.world import lighting
 from pipeline.engines.take import Format
 
@@ -133,10 +134,10 @@ def test_each_discharge_leaves_a_flash_and_smoke_and_the_wearers_a_case(filmed):
     assert ejected == pytest.approx(list(script.own_discharges_s))
 
 
-def test_sub_frames_fill_the_exposure_of_each_row_evenly(filmed):
+def test_sub_frames_fill_the_exposure_of_each_row_evenly():
     exposure_s = 0.03
-    times = np.sort([filmed._row_times(0.2, exposure_s, k) for k in range(NUM_SAMPLES)], axis=0)
-    starts = 0.2 + filmed._readout_s * np.arange(filmed.height) / filmed.height
+    times = np.sort([row_times(0.2, 0.02, exposure_s, 36, k) for k in range(NUM_SAMPLES)], axis=0)
+    starts = 0.2 + 0.02 * np.arange(36) / 36
     assert (times >= starts).all()
     assert (times <= starts + exposure_s).all()
     assert np.diff(times, axis=0) == pytest.approx(exposure_s / NUM_SAMPLES)

@@ -23,6 +23,12 @@ def _luma(image: Array) -> Array:
     return np.asarray(np.einsum("yxc,c->yx", image, LUMA), np.float32)
 
 
+def _mean(image: Array) -> Array:
+    """Mean of the three channels, several times as fast as numpy's over a short axis."""
+    total = image[..., 0] + image[..., 1] + image[..., 2]
+    return np.asarray(total / np.float32(3), np.float32)
+
+
 def _blur(image: Array, sigma: float) -> Array:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
 
@@ -185,7 +191,7 @@ class SensorCamera:
         shift = int(rng.integers(height)), int(rng.integers(width))
         fine = np.roll(fine, shift, (0, 1))[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
         blotches = np.roll(blotches, shift[::-1], (0, 1))
-        grey = blotches.mean(2, keepdims=True)
+        grey = _mean(blotches)[..., None]
         colour = np.float32(0.75 * min(1.0, gain / 6))
         return np.asarray(
             fine * np.float32(0.75) + (blotches - grey) * colour + grey * np.float32(0.25)
@@ -217,8 +223,8 @@ class SensorCamera:
         previous, self._previous = self._previous, signal
         if previous is None or share < 0.02:
             return signal
-        change = _blur(np.abs(signal - previous).mean(2), 1.2)
-        tolerance = np.float32(0.02) + np.float32(0.04) * np.sqrt(previous.mean(2))
+        change = _blur(_mean(np.abs(signal - previous)), 1.2)
+        tolerance = np.float32(0.02) + np.float32(0.04) * np.sqrt(_mean(previous))
         keep = (np.float32(share) * np.exp(-((change / tolerance) ** 2)))[..., None]
         self._previous = signal * (1 - keep) + previous * keep
         return self._previous

@@ -1,0 +1,107 @@
+"""Recordings of minutes before photographed places, at a tiny size."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from pipeline.config import RenderSettings
+from pipeline.engines.location import record_long
+from pipeline.engines.render import long_take
+from pipeline.engines.render.episodes import cell_of, is_in_sight, people_at
+from pipeline.engines.render.long_take import LongCameraTake
+from pipeline.engines.render.script import LOCATIONS, write_script
+from pipeline.engines.take import Format, Take
+from pipeline.errors import UserError
+from tests.engines.rendered import digest, digest_of_another_process
+
+SEED, FIRING = 5, 0
+SETTINGS = RenderSettings(num_recordings=4, duration_s=70.0, heights=[48], rates_fps=[5.0])
+
+
+def short(index: int = FIRING) -> list[Take]:
+    return record_long(SEED, index, replace(SETTINGS, duration_s=20.0))
+
+
+@pytest.fixture(scope="module")
+def camera() -> LongCameraTake:
+    place = write_script(
+        "location long", SEED, FIRING, 70.0, bystander=True, scenes=LOCATIONS, cell=cell_of(FIRING)
+    )
+    return LongCameraTake(place, Format(64, 48, 5.0, 100, 30))
+
+
+def test_three_of_five_have_discharges_and_every_fleet_and_place_is_met() -> None:
+    cells = [cell_of(index) for index in range(105)]
+    assert np.mean([cell.firing for cell in cells]) == pytest.approx(0.6)
+    assert len({cell.rotate(7) for cell in cells[:7]}) == 7
+    assert len({cell.pick(LOCATIONS) for cell in cells[:21]}) == len(LOCATIONS)
+
+
+def test_nobody_is_in_sight_when_people_come_and_go(camera) -> None:
+    assert len(camera.script.episodes) == 2
+    for episode in camera.script.episodes:
+        assert 6 <= episode.start_s <= 64
+        for time_s in (episode.from_s, episode.to_s):
+            (turn,), (eye,) = camera._motion.camera([time_s])
+            for point in people_at(episode.script, time_s - episode.start_s):
+                assert not is_in_sight(point, 0.3, (-turn[:, 2], eye), camera._half_rad - 0.3)
+
+
+def test_somebody_fires_while_the_view_is_on_it(camera) -> None:
+    assert camera.script.discharges_s
+    for episode in camera.script.episodes:
+        for actor in episode.script.actors:
+            for time_s in actor.role.discharges_s:
+                assert 0 <= time_s <= episode.script.duration_s
+                turns, _ = camera._motion.camera([episode.start_s + time_s])
+                towards = actor.place(time_s) + np.array((0, 0, 1)) - camera.eye
+                assert -turns[0][:, 2] @ towards > 0
+
+
+def test_what_is_looked_up_is_what_would_be_traced(camera) -> None:
+    """Nothing may jump where tracing begins: the same picture, but for the grain of sampling."""
+    time_s = camera.script.episodes[0].from_s - 0.01
+    traced = camera._views[0].radiance(time_s, 0.01)
+    looked_up = camera._looked_up(time_s, 0.01)
+    mapped = [one / (1 + one) for one in (traced, looked_up)]
+    assert np.abs(mapped[0] - mapped[1]).mean() < 0.02
+    assert np.corrcoef(mapped[0].ravel(), mapped[1].ravel())[0, 1] > 0.98
+
+
+def test_only_what_may_show_something_is_traced(camera, monkeypatch) -> None:
+    traced = []
+    for view in camera._views:
+        seen = partial(lambda view, start_s, _: traced.append(start_s) or 0, view)
+        monkeypatch.setattr(view, "radiance", seen)
+    monkeypatch.setattr(camera, "_looked_up", lambda start_s, exposure_s: 0)
+    for number in range(350):
+        camera.radiance(number / 5, 0.01)
+    assert 5 < len(traced) < 90
+    for episode in camera.script.episodes:
+        if episode.script.actors:
+            assert any(episode.from_s < time_s < episode.to_s for time_s in traced)
+
+
+def test_a_recording_is_one_real_file_whose_sound_is_as_long(camera) -> None:
+    (take,) = short()
+    assert take.origin == "real"
+    assert take.name == take.recording == "location-long-00000"
+    assert take.source.startswith("location-")
+    assert len(take.frames) == 100
+    assert take.sound is not None
+    assert len(take.sound) == 20 * 48_000
+    assert take.discharges_s
+    assert all(0 < time_s < 20 for time_s in take.discharges_s)
+    assert take.frames.std() > 6
+
+
+def test_another_process_with_one_thread_renders_the_same_bytes() -> None:
+    assert digest_of_another_process(__name__, "short()") == digest(short())
+
+
+def test_a_length_without_room_for_an_episode_is_refused() -> None:
+    with pytest.raises(UserError, match=r"location\.long\.duration_s=5: .* needs 20 s"):
+        record_long(SEED, 0, replace(SETTINGS, duration_s=5.0))
+    assert long_take.SHORTEST_S == 20
