@@ -1,16 +1,18 @@
 """Photographs seen by a camera that moves, at a small size."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from pipeline.config import RenderSettings
 from pipeline.engines.photographs import engine, pictures, record, record_long
-from pipeline.engines.photographs.long_view import Zooms
+from pipeline.engines.photographs.long_view import LongView, Zooms
 from pipeline.engines.photographs.pictures import SOURCES, Panorama, Source, Still, read
+from pipeline.engines.render.appearance.fleet import FLEETS
 from pipeline.engines.render.world.location import PLACES
-from pipeline.engines.take import Take
+from pipeline.engines.take import Take, draw_format
 from pipeline.errors import UserError
 from tests.engines.rendered import digest, digest_of_another_process
 
@@ -174,15 +176,27 @@ def long(index: int) -> list[Take]:
     return record_long(SEED, index, settings)
 
 
-def test_minutes_look_around_and_hold_still_between() -> None:
+def test_minutes_are_one_file_whose_sound_is_as_long() -> None:
     (take,) = long(PANORAMA)
     assert take.name == take.recording == f"photographs-long-{PANORAMA:05d}"
     assert take.discharges_s == ()
     assert take.frames.shape[0] == 150
     assert take.sound is not None
     assert len(take.sound) == 30 * 48_000
-    changes = np.abs(np.diff(take.frames.astype(int), axis=0)).mean((1, 2, 3))
-    assert changes.max() > 4 * np.median(changes)
+    assert take.frames.std(axis=(1, 2, 3)).min() > 6
+
+
+@pytest.mark.parametrize("fleet", FLEETS, ids=lambda fleet: fleet.name)
+def test_a_camera_of_minutes_turns_now_and_then_and_holds_still_between(fleet) -> None:
+    form = draw_format(SEED, 0, "photographs long", [48], [5.0])
+    view = LongView(np.random.default_rng(SEED), SOURCES[PANORAMA], fleet, 0.0, form, 60.0)
+    turns = view._movement.turns
+    axes, _ = view._motion.camera(np.arange(0, 60, 0.1))
+    speeds = 10 * np.arccos(np.clip((axes[1:, :, 2] * axes[:-1, :, 2]).sum(1), -1, 1))
+    assert np.median(speeds) < 0.4
+    if turns:
+        assert all(late.start_s - early.end_s >= 3 for early, late in pairwise(turns))
+        assert speeds.max() > 3 * np.median(speeds)
 
 
 def test_minutes_of_a_flat_photograph_never_leave_it() -> None:
