@@ -61,3 +61,14 @@ def test_no_byte_of_a_sound_changes_unseen(tmp_path: Path) -> None:
     for size in (4, 100, len(data) // 2, len(data) - 1):
         with pytest.raises(ValueError, match="cannot be decoded"):
             sound.decode(data[:size])
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_samples_that_look_like_the_head_of_a_frame_are_samples(number: int) -> None:
+    """FFmpeg's demuxer would divide the second frame here, and lose the sound."""
+    noise = np.random.default_rng(0).integers(-(2**15), 2**15, 25_600).astype(np.int16)
+    written = sound.encode(noise)
+    heads = [at for at in range(42, len(written)) if written.startswith(b"\xff\xf8\xc7", at)]
+    head = np.frombuffer(written[heads[number] : heads[number] + 8], ">i2")
+    noise[5_000:5_004] = head.astype(np.int16)
+    assert np.array_equal(sound.decode(sound.encode(noise)), noise)
