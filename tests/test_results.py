@@ -76,10 +76,9 @@ def test_what_is_collected_makes_the_page(project: Path, tmp_path: Path) -> None
     page = results.render(inputs)
     assert "bodycam 3. Sources held out whole: none." in page
     committed = results.render(results.INPUTS)
-    assert (
-        page[page.index("## Scores") :]
-        == committed[committed.index("## Scores") : committed.index("## Split of many clips") - 1]
-    )
+    scores = page[page.index("## Scores") :]
+    # What benchmarks wrote stands below.
+    assert committed[committed.index("## Scores") :].startswith(scores)
 
 
 def test_another_number_makes_another_page(project: Path, tmp_path: Path) -> None:
