@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.photographs.pictures import Source
 from pipeline.engines.photographs.view import AHEAD_M, WALK_M_S, View, Zooming
-from pipeline.engines.render.appearance.fleet import Fleet
 from pipeline.engines.render.appearance.lens import Lens
 from pipeline.engines.render.looks import Looks
 from pipeline.engines.render.motion import Mount, Movement
 from pipeline.engines.render.surround import Surround
-from pipeline.engines.take import Format
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -57,19 +55,10 @@ class LongView(View):
     a zoom, which the turn takes back.
     """
 
-    def __init__(
-        self,
-        rng: np.random.Generator,
-        source: Source,
-        fleet: Fleet,
-        heading: float,
-        form: Format,
-        duration_s: float,
-    ) -> None:
-        super().__init__(rng, source, fleet, heading, form, duration_s)
-        self._surround = Surround(
-            self._all_round, self._lens, form.width, form.height, self._most_zoom
-        )
+    @cached_property
+    def _surround(self) -> Surround:
+        width, height = self._format.width, self._format.height
+        return Surround(self._all_round, self._lens, width, height, self._most_zoom)
 
     def radiance(self, start_s: float, exposure_s: float) -> Array:
         """Return the mean radiance (H, W, 3) of an exposure, whose rows are read one by one."""
