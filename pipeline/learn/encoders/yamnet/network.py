@@ -85,6 +85,11 @@ class Yamnet(Encoder):
         features = self.embed(taken)
         return torch.cat([self.head(features).amax(1), features.mean(1)], dim=1)
 
+    @staticmethod
+    def firearms(features: Tensor) -> Tensor:
+        """Features (..., 1545) to the largest logit of any class of firearms, (...)."""
+        return features[..., FIREARMS].amax(-1)
+
     def scores(self, taken: Tensor) -> Tensor:
         """Stretches (N, S) to the score of each class in each patch, (N, P, 521) in [0, 1].
 
