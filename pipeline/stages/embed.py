@@ -22,7 +22,7 @@ from pipeline.learn import encoders
 from pipeline.learn.devices import device_of, one_thread
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.views import features_of_views, first_view, num_views
-from pipeline.learn.encoders.waves import check_every, features_of_sounds
+from pipeline.learn.encoders.waves import Resampler, check_every, features_of_sounds
 from pipeline.store import executor, manifest, workdir
 from pipeline.store.features import INDEX_SCHEMA, PICTURES, SOUND, Kind
 from pipeline.store.kept import Kept, Piece, made_by, name_of
@@ -89,16 +89,17 @@ def make_piece(task: Task) -> Piece:
 
 def make_sound_piece(task: SoundTask) -> Piece:
     """Embed the sound of a sample: its features (1, F), float16, as a piece to keep."""
-    encoder = _hearing(task.name, task.device)
+    encoder, resample = _hearing(task.name, task.device)
     sounds = torch.from_numpy(task.samples.read_sound(task.sound)[None])
     with one_thread(), torch.inference_mode():
-        found = features_of_sounds(encoder, sounds.to(task.device))
+        found = features_of_sounds(encoder, resample, sounds.to(task.device))
     return Piece.of_array(found.half().cpu().numpy())
 
 
 @lru_cache(maxsize=1)
-def _hearing(name: str, device: str) -> Encoder:
-    return encoders.build_sound(name).to(device)
+def _hearing(name: str, device: str) -> tuple[Encoder, Resampler]:
+    encoder = encoders.build_sound(name).to(device)
+    return encoder, Resampler(encoder.rate_hz).to(device)
 
 
 def _names(pictures: PicturesConfig) -> list[str]:
@@ -197,7 +198,7 @@ def _sounds(cfg: EmbedApp, packed: Packed, rows: list[int], device: str) -> _Wan
     """
     if cfg.sound.name == encoders.NONE:
         return None
-    encoder = _hearing(cfg.sound.name, device)
+    encoder, _ = _hearing(cfg.sound.name, device)
     check_every(cfg.sound.every_frames, packed.format.num_frames)
     places = {row: packed.at(row).sound for row in rows}
     sounds = {row: place for row, place in places.items() if place is not None}

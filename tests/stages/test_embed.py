@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.base import Joined
 from pipeline.learn.encoders.views import features_of_views
-from pipeline.learn.encoders.waves import features_of_sounds
+from pipeline.learn.encoders.waves import Resampler, features_of_sounds
 from pipeline.learn.encoders.yamnet import Yamnet
 from pipeline.stages import embed
 from pipeline.store import features, workdir
@@ -94,7 +94,7 @@ def test_sounds_are_embedded_where_there_are_any(
     assert (found.row_of >= 0).tolist() == [False, True] * 3 + [False]
     rows = np.flatnonzero(found.row_of >= 0)
     sounds = torch.from_numpy(np.stack([packed.read(row).sound for row in rows]))
-    expected = features_of_sounds(Yamnet.published(), sounds).half().numpy()
+    expected = features_of_sounds(Yamnet.published(), Resampler(16_000), sounds).half().numpy()
     np.testing.assert_allclose(found.of(rows)[:, 0], expected, atol=0.02)
     assert found.card["provenance"] == Yamnet.published().provenance()
     stats = json.loads((tmp_path / "features" / "stats.json").read_text())

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import signal
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import UserError
@@ -19,18 +18,18 @@ from pipeline.store.sound import SOUND_HZ
 FULL_SCALE = 2.0**15
 
 
-def features_of_sounds(encoder: Encoder, sounds: Tensor) -> Tensor:
+def features_of_sounds(encoder: Encoder, resample: Resampler, sounds: Tensor) -> Tensor:
     """Features of whole stretches of canonical sound.
 
     Args:
         encoder: of sound.
+        resample: to its rate.
         sounds: int16 (B, S) at `SOUND_HZ`.
 
     Returns:
         (B, F).
     """
-    waves = resampled(sounds.to(torch.float32) / FULL_SCALE, Fraction(encoder.rate_hz))
-    found: Tensor = encoder(waves)
+    found: Tensor = encoder(resample(sounds.to(torch.float32) / FULL_SCALE))
     return found
 
 
@@ -49,30 +48,33 @@ def check_every(every_frames: int, num_frames: int) -> None:
         )
 
 
-def resampled(waves: Tensor, rate_hz: Fraction) -> Tensor:
+class Resampler(nn.Module):
     """Sound at `SOUND_HZ` at another rate, with the filter of `scipy.signal.resample_poly`.
 
     Args:
-        waves: floating point (B, S).
         rate_hz: the new rate.
-
-    Returns:
-        (B, ceil(S * rate_hz / SOUND_HZ)), with silence taken to lie on either side.
     """
-    ratio = rate_hz / SOUND_HZ
-    up, down = ratio.numerator, ratio.denominator
-    if up == down:
-        return waves
-    kernels, before, after = _kernels(up, down)
-    weights = torch.from_numpy(kernels).to(waves)[:, None]
-    length = -(-waves.shape[1] * up // down)
-    # One more group than there are whole ones, so that the last samples are there as well.
-    padded = functional.pad(waves[:, None], (before, after + down))
-    phases = functional.conv1d(padded, weights, stride=down)
-    return phases.transpose(1, 2).flatten(1)[:, :length]
+
+    kernels: Tensor
+
+    def __init__(self, rate_hz: float) -> None:
+        super().__init__()
+        ratio = Fraction(rate_hz) / SOUND_HZ
+        self.up, self.down = ratio.numerator, ratio.denominator
+        kernels, self.before, self.after = _kernels(self.up, self.down)
+        self.register_buffer("kernels", torch.from_numpy(kernels)[:, None], persistent=False)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        """Floating point (B, S) to (B, ceil(S * rate_hz / SOUND_HZ)); silence lies around it."""
+        if self.up == self.down:
+            return waves
+        length = -(-waves.shape[1] * self.up // self.down)
+        # One more group than there are whole ones, so that the last samples are there as well.
+        padded = functional.pad(waves[:, None], (self.before, self.after + self.down))
+        phases = functional.conv1d(padded, self.kernels.to(waves.dtype), stride=self.down)
+        return phases.transpose(1, 2).flatten(1)[:, :length]
 
 
-@lru_cache(maxsize=4)
 def _kernels(up: int, down: int) -> tuple[NDArray[np.float32], int, int]:
     """What each of `up` samples that follow `down` is summed by, and how far that reaches.
 
@@ -80,6 +82,8 @@ def _kernels(up: int, down: int) -> tuple[NDArray[np.float32], int, int]:
         Weights (up, W), and how many of the W samples lie before the first of the `down` ones and
         how many after it.
     """
+    if up == down:
+        return np.ones((1, 1), np.float32), 0, 0
     half = 10 * max(up, down)
     taps = up * signal.firwin(2 * half + 1, 1 / max(up, down), window=("kaiser", 5.0))
     before, after = -(-half // up), -(-(half + (up - 1) * down) // up)

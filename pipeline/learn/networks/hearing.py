@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.learn import encoders
-from pipeline.learn.encoders.waves import FULL_SCALE, check_every, features_of_sounds
+from pipeline.learn.encoders.waves import FULL_SCALE, Resampler, check_every, features_of_sounds
 from pipeline.learn.encoders.yamnet import Yamnet
 from pipeline.store.sound import QUIET_RMS
 
@@ -48,7 +48,7 @@ class HeardNet(nn.Module):
     ) -> None:
         super().__init__()
         check_every(every_frames, num_frames)
-        self.encoder = encoder
+        self.encoder, self.resample = encoder, Resampler(encoder.rate_hz)
         self.num_samples, self.num_frames = num_samples, num_frames
         self.every_frames = every_frames
         self.register_buffer("scale", torch.zeros(()))
@@ -93,7 +93,9 @@ class HeardNet(nn.Module):
 
     def forward(self, sounds: Tensor) -> Tensor:
         """int16 (B, S) at `SOUND_HZ` to log likelihood ratios (B,), 0 where nothing is heard."""
-        ratio = self.ratio(self.encoder.firearms(features_of_sounds(self.encoder, sounds)))
+        ratio = self.ratio(
+            self.encoder.firearms(features_of_sounds(self.encoder, self.resample, sounds))
+        )
         return torch.where(is_usable(sounds), ratio, torch.zeros_like(ratio))
 
     def ratio(self, scores: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from scipy import signal
 
 from pipeline.errors import UserError
-from pipeline.learn.encoders.waves import check_every, features_of_sounds, resampled
+from pipeline.learn.encoders.waves import Resampler, check_every, features_of_sounds
 from pipeline.learn.encoders.yamnet import Yamnet
 
 
@@ -18,14 +18,14 @@ def test_it_resamples_as_scipy_does(rate_hz: int, num_samples: int) -> None:
     waves = np.random.default_rng(0).normal(0, 0.3, (2, num_samples))
     ratio = Fraction(rate_hz, 24_000)
     expected = signal.resample_poly(waves, ratio.numerator, ratio.denominator, axis=1)
-    found = resampled(torch.from_numpy(waves), Fraction(rate_hz))
+    found = Resampler(rate_hz)(torch.from_numpy(waves))
     assert found.shape == expected.shape
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
 
 
 def test_a_rate_that_is_the_same_changes_nothing() -> None:
     waves = torch.randn(2, 100)
-    assert resampled(waves, Fraction(24_000)) is waves
+    assert Resampler(24_000)(waves) is waves
 
 
 def test_features_are_those_of_the_wave_at_the_rate_of_the_encoder() -> None:
@@ -34,7 +34,7 @@ def test_features_are_those_of_the_wave_at_the_rate_of_the_encoder() -> None:
     expected = encoder(
         torch.from_numpy(signal.resample_poly(sounds / 2.0**15, 2, 3, axis=1).astype(np.float32))
     )
-    found = features_of_sounds(encoder, torch.from_numpy(sounds))
+    found = features_of_sounds(encoder, Resampler(16_000), torch.from_numpy(sounds))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
 
 

@@ -17,7 +17,7 @@ EXACT = {"rtol": 0, "atol": 1e-5}
 @torch.no_grad()
 def test_the_score_of_firearms_becomes_a_bounded_ratio() -> None:
     made, sounds = hearing(), random_sounds(6, 8)
-    scores = features_of_sounds(made.encoder, sounds)[:, 421:426].amax(1)
+    scores = features_of_sounds(made.encoder, made.resample, sounds)[:, 421:426].amax(1)
     torch.testing.assert_close(made(sounds), (0.4 * scores + 2.3).clamp(-1, 4), **EXACT)
     made.scale.fill_(100.0)
     assert set(made(sounds).tolist()) <= {MOST_AGAINST, MOST_FOR}
