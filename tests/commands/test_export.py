@@ -411,7 +411,8 @@ def test_answers_that_differ_are_an_error(
     exported: Path, project: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     data, detector = (exported / f"{form}.onnx").read_bytes(), Detector.load(project / "models")
-    clips = random_clips(2, FORMAT.num_frames).numpy()
+    frames, sounds = random_clips(2, FORMAT.num_frames), random_sounds(2, FORMAT.num_frames)
+    clips = export.Chosen(frames.numpy(), sounds.numpy())
     export.check(data, form, detector, clips, "clips")
     honest = Detector._probabilities
     for wrong, named in ((2e-4, r"2\.0e-04"), (np.nan, "nan")):
