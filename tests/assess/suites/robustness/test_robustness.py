@@ -144,7 +144,7 @@ def with_variants(evidence: Evidence, folder: Path, harm: Sequence[float]) -> Ev
         rows += [_clip(clip, strength, "crop" if n % 2 else "hud") for n, clip in enumerate(ids)]
     folder.mkdir(exist_ok=True)
     manifest.write_rows(folder / manifest.MANIFEST, Clip, rows)
-    variants = JudgedSet("variants", "", pa.concat_tables(tables), toy.frames, "")
+    variants = JudgedSet("variants", "", pa.concat_tables(tables), toy.clip, "")
     return replace(evidence, variants=variants, folders=Folders(*[folder] * 5))
 
 
