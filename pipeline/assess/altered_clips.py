@@ -23,6 +23,7 @@ from pipeline.store.manifest import CLASSES
 from pipeline.store.packed import Sample
 from pipeline.store.video import Frames
 from pipeline.transforms.base import Transform
+from pipeline.transforms.sound.base import SoundTransform
 
 _CODE = ("assess/altered_clips.py", "copies/fingerprint.py", "transforms")
 MAX_FPR = 0.01
@@ -120,6 +121,16 @@ def drawn(transform: Transform, strength: float, **forced: Any) -> Change:
         if transform.follow is not None:
             heard = transform.follow(heard, parameters)
         return replace(clip, frames=transform.apply(clip.frames, parameters), sound=heard)
+
+    return Change([transform.name, strength, forced], change)
+
+
+def drawn_sound(transform: SoundTransform, strength: float, **forced: Any) -> Change:
+    """A transform of sound as a change, drawn from the clip's id; pictures stay as they are."""
+
+    def change(clip: Sample, clip_id: str) -> Sample:
+        parameters = transform.draw(generator(clip_id, transform.name), strength) | forced
+        return replace(clip, sound=transform.apply(clip.sound, parameters))
 
     return Change([transform.name, strength, forced], change)
 
