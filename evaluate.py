@@ -85,7 +85,9 @@ def run(cfg: EvaluateApp) -> None:
     provenance = Provenance(
         config=yaml.safe_dump(job.config, sort_keys=False),
         model_card=detector.card.text().rstrip(),
-        learned=findings.learned_from(detector.card.encoders, detector.card.footage),
+        learned=findings.learned_from(
+            detector.card.encoders, detector.card.footage, detector.card.sound_encoders
+        ),
         data_sha256={one.name: one.data_sha256 for one in [*job.judged_sets, *job.long.values()]},
         weights_sha256=detector.sha256,
     )

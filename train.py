@@ -24,6 +24,7 @@ from pipeline.learn.checkpoints import run_key
 from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
+from pipeline.learn.hearing import fit_hearing
 from pipeline.learn.origin import fit_origin
 from pipeline.learn.outcome import Outcome, outcome
 from pipeline.learn.selection import History
@@ -45,11 +46,13 @@ def run(cfg: TrainApp) -> None:
     seen = features.read(cfg.paths.features, packed)
     # Before the training, which would be lost where the origin cannot be learned.
     origin = None if seen is None else fit_origin(data, seen, cfg)
+    sounds = None if seen is None else features.read(cfg.paths.features, packed, features.SOUND)
+    hearing = None if sounds is None else fit_hearing(data, sounds, cfg)
     classifier = Classifier(
         cfg, packed.format, num_batches=data.num_batches, discharge_alone=seen is not None
     )
 
-    key = run_key(cfg, packed, seen)
+    key = run_key(cfg, packed, seen, sounds)
     history = History(
         work / "train" / key,
         every_s=cfg.run.checkpoint_every_s,
@@ -74,7 +77,7 @@ def run(cfg: TrainApp) -> None:
         try:
             trainer.fit(classifier, data, ckpt_path=history.resume_from)
             if trainer.is_global_zero:
-                trained = outcome(cfg, classifier.network, data, origin, history)
+                trained = outcome(cfg, classifier.network, data, origin, hearing, history)
                 write(cfg, trained, data, history, logger)
         except interrupts.Interrupted:
             tracking.stop(logger)
@@ -99,6 +102,7 @@ def write(
             provenance={
                 "config": tracked(cfg),
                 "encoders": list(trained.encoders),
+                "sound_encoders": list(trained.sound_encoders),
                 "data": {"sha256": data.sha256(), "footage": data.footage()},
                 "metrics": dict(trained.metrics),
             },

@@ -20,6 +20,7 @@ from pipeline.learn.data import PackedData
 from pipeline.store import video
 from pipeline.store.manifest import class_index
 from pipeline.store.packed import Packed
+from pipeline.store.sound import Samples
 
 # The schedule of rates follows the clock: places in it, not steps.
 NUM_PLACES = 1000
@@ -54,8 +55,8 @@ class Learner:
             self.loop.step(next(self.batches), round(NUM_PLACES * self.used_s / self.seconds))
             self.used_s += time.perf_counter() - start_s
 
-    def predict(self, clips: video.Frames) -> Any:
-        """Probabilities (B, 4) of clips (B, T, H, W, 3)."""
+    def predict(self, clips: video.Frames, sounds: Samples) -> Any:
+        """Probabilities (B, 4) of clips (B, T, H, W, 3), whose sounds are left aside."""
         with torch.inference_mode():
             return self.loop.network.eval()(torch.from_numpy(clips)).double().softmax(1).numpy()
 

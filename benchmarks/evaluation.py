@@ -31,6 +31,9 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.streams.operating import choose
 from pipeline.config import ClipFormat
 from pipeline.detect import scores
+from pipeline.store.manifest import ABSENT
+from pipeline.store.packed import Sample
+from pipeline.store.sound import num_samples
 
 LIMIT_S, LIMIT_GB, LIMIT_CLIPS = 60.0, 2.0, 100_000
 # These run the network, on a number of clips that does not grow.
@@ -82,9 +85,10 @@ def made_up(num_clips: int, seed: int) -> pa.Table:
     return scores.score_table(clips, joint)
 
 
-def noise(number: int) -> np.ndarray:
-    """uint8 (16, 32, 32, 3)."""
-    return np.random.default_rng(number).integers(0, 256, (16, 32, 32, 3), np.uint8)
+def noise(number: int) -> Sample:
+    """A clip of 16 frames of 32 pixels, without sound."""
+    frames = np.random.default_rng(number).integers(0, 256, (16, 32, 32, 3), np.uint8)
+    return Sample(frames, np.zeros(num_samples(16, 15.0), np.int16), ABSENT)
 
 
 def measure(num_clips: int) -> dict[str, float]:
@@ -106,7 +110,7 @@ def measure(num_clips: int) -> dict[str, float]:
         judged_sets=parts,
         val=val,
         variants=None,
-        predict=lambda clips: np.full((len(clips), 4), 0.25),
+        predict=lambda clips, sounds: np.full((len(clips), 4), 0.25),
         batch_size=16,
         clip=clip,
         settings=settings,

@@ -32,7 +32,6 @@ from tqdm import tqdm
 
 from pipeline import app
 from pipeline.config import EmbedApp, EncoderConfig, PicturesConfig, TrainApp
-from pipeline.detect.scores import Read
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import Tombstones
 from pipeline.learn import encoders
@@ -91,6 +90,10 @@ class Sample:
     source: str
     file: str
     rendered: bool
+
+
+Read = Callable[[int], video.Frames]
+"""Gives the frames of a clip by its number."""
 
 
 class Clips:

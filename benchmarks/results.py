@@ -72,6 +72,10 @@ ALTERED = {
     "centre_only": "the centre alone",
     "overlays_only": "regions of overlays alone",
     "still_fiction": "fictional clips that stand still",
+    "muted": "no sound",
+    "music": "music over the sound",
+    "swapped": "sound of something else",
+    "late": "sound half a second late",
 }
 _RECORDINGS = ".num_recordings"
 _HEAD = """\

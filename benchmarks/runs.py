@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from pipeline.footage.tombstones import forgotten
 from pipeline.learn.checkpoints import run_key
 from pipeline.numbers.metrics import BoolArray, FloatArray
 from pipeline.stages.ingest import ingest
-from pipeline.store import features, storage, video, workdir
+from pipeline.store import features, storage, workdir
 from pipeline.store.manifest import (
     IS_REAL,
     MANIFEST,
@@ -123,9 +123,12 @@ def training(packed: Packed, overrides: Sequence[str], work: Path) -> Training:
         UserError: an override is wrong.
     """
     cfg = app.compose("train", *overrides, *_ONE_THREAD)
-    seen = features.read(cfg.paths.features, packed)
+    seen, sounds = (
+        features.read(cfg.paths.features, packed, kind)
+        for kind in (features.PICTURES, features.SOUND)
+    )
     recipe = workdir.file_sha256(app.PROJECT / "train.py")
-    folder = work / workdir.key(run_key(cfg, packed, seen), recipe)
+    folder = work / workdir.key(run_key(cfg, packed, seen, sounds), recipe)
     paths = {"packed": packed.root, "models": folder / "models", "work": folder / "work"}
     places = [f"paths.{name}={path}" for name, path in paths.items()]
     own = cfg.model.name if ":" in cfg.model.name else None
@@ -263,7 +266,7 @@ def judged(
     return results
 
 
-def judge(model: Callable[[video.Frames], FloatArray], clips: Clips) -> Results:
+def judge(model: scores.Model, clips: Clips) -> Results:
     """What a model is worth on clips, by column."""
     probabilities, _ = scores.predict(clips.table, clips.read, model, batch_size=BATCH)
     table = scores.score_table(clips.table, probabilities)

@@ -158,11 +158,11 @@ def test_a_collection_is_judged_by_file_and_by_recording() -> None:
         for path, origin in paths
     ]
 
-    def brightness(batch: np.ndarray) -> np.ndarray:
+    def brightness(batch: np.ndarray, sounds: np.ndarray) -> np.ndarray:
         real = batch.mean(axis=(1, 2, 3, 4)) / 255
         return np.column_stack([real, (1 - real) / 2, 0 * real, (1 - real) / 2])
 
-    found = judge(brightness, Clips("cams", table, toy.frames, "", index))
+    found = judge(brightness, Clips("cams", table, toy.clip, "", index))
     assert list(found) == ["cams, by file", "cams, by recording"]
     assert all(0 <= one["origin"]["value"] <= 1 for one in found.values())
 

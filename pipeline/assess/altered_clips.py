@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,8 +20,10 @@ from pipeline.detect import scores
 from pipeline.numbers.metrics import IntArray, score_at_fpr
 from pipeline.store import workdir
 from pipeline.store.manifest import CLASSES
+from pipeline.store.packed import Sample
 from pipeline.store.video import Frames
 from pipeline.transforms.base import Transform
+from pipeline.transforms.sound.base import SoundTransform
 
 _CODE = ("assess/altered_clips.py", "copies/fingerprint.py", "transforms")
 MAX_FPR = 0.01
@@ -33,19 +35,19 @@ class Change:
 
     identity: Any
     """JSON values that, with the clip, decide what comes out."""
-    apply: Callable[[Frames, str], Frames]
+    apply: Callable[[Sample, str], Sample]
 
-    def __call__(self, frames: Frames, clip_id: str) -> Frames:
+    def __call__(self, clip: Sample, clip_id: str) -> Sample:
         """Change a clip.
 
         Args:
-            frames: uint8 (T, H, W, 3) RGB, which are left as they are.
+            clip: what is seen and heard, which is left as it is.
             clip_id: the clip's id, which chance is drawn from.
 
         Returns:
-            uint8 frames of the same shape.
+            Frames and sound of the same shapes.
         """
-        return self.apply(frames, clip_id)
+        return self.apply(clip, clip_id)
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,37 @@ def subset(part: JudgedSet, most: int) -> Subset:
     return Subset(part, known[[place for *_, place in sorted(order)[:most]]])
 
 
-def drawn(transform: Transform, strength: float, **forced: Any) -> Change:
-    """A transform as a change, drawn from the clip's id; strengths share a seed."""
+def of_pictures(change: Callable[[Frames, str], Frames]) -> Callable[[Sample, str], Sample]:
+    """A change of frames, by the id of their clip, that leaves the sound as it is."""
 
-    def change(frames: Frames, clip_id: str) -> Frames:
-        parameters = transform.draw(generator(clip_id, transform.name), strength)
-        return transform.apply(frames, parameters | forced)
+    def changed(clip: Sample, clip_id: str) -> Sample:
+        return replace(clip, frames=change(clip.frames, clip_id))
+
+    return changed
+
+
+def drawn(transform: Transform, strength: float, **forced: Any) -> Change:
+    """A transform as a change, drawn from the clip's id; strengths share a seed.
+
+    The sound follows the pictures where their pace changes.
+    """
+
+    def change(clip: Sample, clip_id: str) -> Sample:
+        parameters = transform.draw(generator(clip_id, transform.name), strength) | forced
+        heard = clip.sound
+        if transform.follow is not None:
+            heard = transform.follow(heard, parameters)
+        return replace(clip, frames=transform.apply(clip.frames, parameters), sound=heard)
+
+    return Change([transform.name, strength, forced], change)
+
+
+def drawn_sound(transform: SoundTransform, strength: float, **forced: Any) -> Change:
+    """A transform of sound as a change, drawn from the clip's id; pictures stay as they are."""
+
+    def change(clip: Sample, clip_id: str) -> Sample:
+        parameters = transform.draw(generator(clip_id, transform.name), strength) | forced
+        return replace(clip, sound=transform.apply(clip.sound, parameters))
 
     return Change([transform.name, strength, forced], change)
 
@@ -111,10 +138,10 @@ def drawn(transform: Transform, strength: float, **forced: Any) -> Change:
 def in_turn(steps: Sequence[Change]) -> Change:
     """Changes one after the other."""
 
-    def change(frames: Frames, clip_id: str) -> Frames:
+    def change(clip: Sample, clip_id: str) -> Sample:
         for step in steps:
-            frames = step(frames, clip_id)
-        return frames
+            clip = step(clip, clip_id)
+        return clip
 
     return Change([step.identity for step in steps], change)
 
@@ -129,9 +156,9 @@ def score(
 ) -> dict[str, pa.Table]:
     """Rows of `SCORE_SCHEMA` for the clips of a subset after each change; a clip is read once."""
     names, ids = list(changes), chosen.clips["clip_id"].to_pylist()
-    latest: dict[int, Frames] = {}
+    latest: dict[int, Sample] = {}
 
-    def altered(number: int) -> Frames:
+    def altered(number: int) -> Sample:
         clip, change = divmod(number, len(names))
         if clip not in latest:
             latest.clear()

@@ -21,12 +21,12 @@ from pipeline.assess.settings import Folders, Settings
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.summary import Summary, summarize
 from pipeline.config import ClipFormat
+from pipeline.detect import scores
 from pipeline.detect.answers import Answers
 from pipeline.detect.operating_point import OperatingPoint
 from pipeline.detect.scores import FILES, SCORES
 from pipeline.numbers.metrics import FloatArray
 from pipeline.store.manifest import CLASSES
-from pipeline.store.video import Frames
 
 State = Literal["green", "amber", "red", "grey"]
 """Good; not good enough to rest on; a fault; not to be told from this data."""
@@ -35,7 +35,7 @@ STATES: tuple[State, ...] = ("red", "amber", "grey", "green")
 Spec = dict[str, Any]
 """A Plotly figure: `data` and `layout`, as `pipeline.assess.page.figures` makes them."""
 Key = TypeVar("Key")
-Predict = Callable[[Frames], FloatArray]
+Predict = scores.Model
 """Calibrated probabilities: uint8 (B, T, H, W, 3) RGB to float64 (B, 4), order of `CLASSES`."""
 
 
@@ -245,7 +245,7 @@ def predict_all(
     evidence: Evidence,
     title: str,
     num_clips: int,
-    read: Callable[[int], Frames],
+    read: scores.Read,
     identity: Callable[[int], Any] | None = None,
 ) -> FloatArray:
     """Ask the detector about clips that are made for it, with progress shown.
@@ -266,7 +266,7 @@ def predict_all(
         numbers = range(at, min(at + size, num_clips))
 
         def said(numbers: range = numbers) -> FloatArray:
-            return evidence.predict(np.stack([read(i) for i in numbers]))
+            return scores.ask(evidence.predict, [read(i) for i in numbers])
 
         asked = ["made", *map(identity, numbers)] if identity else []
         found.append(evidence.answers.of(asked, said))

@@ -27,7 +27,7 @@ class JudgedSet:
     clips: pa.Table
     """Rows of `SCORE_SCHEMA`."""
     read: Read
-    """Frames of row i of `clips`."""
+    """What is seen and heard in row i of `clips`."""
     data_sha256: str
     samples: Sequence[str] = ()
     """Hash of what each row of `clips` is decoded from; empty where that is not known."""

@@ -170,7 +170,7 @@ def _mistake(one: JudgedSet, row: int, mode: str) -> contents.Mistake:
     examples, number = one.examples, one.clip_of(row)
     clip = one.clips.slice(number, 1).to_pylist()[0]
     return contents.Mistake(
-        preview=previews.strip(one.read(number), mode),
+        preview=previews.strip(one.read(number).frames, mode),
         truth=wording.CLASS_NAMES[CLASSES[examples.actual[row]]],
         said=wording.CLASS_NAMES[CLASSES[examples.predicted[row]]],
         score=float(examples.score[row]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline.learn.networks.base import Streaming
 from pipeline.store import storage, workdir
 from pipeline.store.manifest import CLASSES
 from pipeline.store.packed import INDEX, Packed
+from pipeline.store.sound import num_samples
 
 RECORD = "export.json"
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
@@ -33,6 +35,7 @@ _STEPS = [
     "take the picture shown at every multiple of 1/fps seconds",
     "training saw frames that were encoded as H.264 with this crf and decoded again",
 ]
+_HEARD = "take the mean of all channels at 24,000 Hz as int16, zeros where there is none"
 _STATE = f"zeros before the first frame; what a step gives as {NEXT}* is {STATE}* of the next"
 
 
@@ -83,13 +86,13 @@ def run(cfg: ExportApp) -> None:
         print(target / file)
 
 
-def check(data: bytes, form: str, detector: Detector, clips: NDArray[np.uint8], kind: str) -> None:
+def check(data: bytes, form: str, detector: Detector, clips: Chosen, kind: str) -> None:
     """Print how far the answers of an ONNX graph are from torch's at most.
 
     Args:
         data: the graph.
         form: `clip`, or `stream`, to which each clip is shown frame by frame.
-        clips: uint8 (N, T, H, W, 3).
+        clips: those that are shown.
         kind: what they are, in words.
 
     Raises:
@@ -102,7 +105,7 @@ def check(data: bytes, form: str, detector: Detector, clips: NDArray[np.uint8], 
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     differences = _of_streams if form == "stream" else _of_clips
     furthest = float(np.max(differences(session, detector, clips)))
-    print(f"{form}: {furthest:.1e} from torch at most on {len(clips)} {kind}")
+    print(f"{form}: {furthest:.1e} from torch at most on {len(clips.frames)} {kind}")
     # Not ">", which NaN would pass.
     if not furthest <= _TOLERANCE:
         raise UserError(
@@ -111,24 +114,34 @@ def check(data: bytes, form: str, detector: Detector, clips: NDArray[np.uint8], 
         )
 
 
-def _of_clips(session: Any, detector: Detector, clips: NDArray[np.uint8]) -> list[float]:
+def _of_clips(session: Any, detector: Detector, clips: Chosen) -> list[float]:
     """All clips at once, then each alone."""
-    batches = [clips, *(clips[i : i + 1] for i in range(len(clips)))]
-    return [
-        _distance(session.run(None, {onnx_forms.CLIPS: batch})[0], detector.predict(batch))
-        for batch in batches
-    ]
+    found = []
+    for some in [slice(None), *(slice(i, i + 1) for i in range(len(clips.frames)))]:
+        frames, sounds = clips.frames[some], clips.sounds[some]
+        heard = {onnx_forms.SOUNDS: sounds} if detector.hears else {}
+        answers = session.run(None, {onnx_forms.CLIPS: frames, **heard})[0]
+        found.append(_distance(answers, detector.predict(frames, sounds)))
+    return found
 
 
-def _of_streams(session: Any, detector: Detector, clips: NDArray[np.uint8]) -> list[float]:
+def _of_streams(session: Any, detector: Detector, clips: Chosen) -> list[float]:
     """Every clip twice on end, so that the first has to be forgotten; all streams, then one."""
     found = []
-    for chosen in (clips, clips[:1]):
+    num_frames = clips.frames.shape[1]
+    for some in (slice(None), slice(1)):
+        chosen, sounds = clips.frames[some], clips.sounds[some]
         stream, state = detector.stream(len(chosen)), onnx_forms.first_state(session, len(chosen))
-        for frames in np.concatenate([chosen, chosen], axis=1).swapaxes(0, 1):
-            answers, *after = session.run(None, {onnx_forms.FRAMES: frames, **state})
+        moments = zip(
+            np.concatenate([chosen, chosen], axis=1).swapaxes(0, 1),
+            np.split(np.concatenate([sounds, sounds], axis=1), 2 * num_frames, axis=1),
+            strict=True,
+        )
+        for frames, heard in moments:
+            given = {onnx_forms.SOUNDS: heard} if detector.hears else {}
+            answers, *after = session.run(None, {onnx_forms.FRAMES: frames, **state, **given})
             state = dict(zip(state, after, strict=True))
-            found.append(_distance(answers, stream.push(frames)))
+            found.append(_distance(answers, stream.push(frames, heard)))
     return found
 
 
@@ -136,13 +149,26 @@ def _distance(answers: NDArray[np.float32], expected: NDArray[np.float64]) -> fl
     return float(np.abs(answers - expected).max())
 
 
-def _random(detector: Detector) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class Chosen:
+    """Clips that both graph and network are asked about."""
+
+    frames: NDArray[np.uint8]
+    """(N, T, H, W, 3)"""
+    sounds: NDArray[np.int16]
+    """(N, S)"""
+
+
+def _random(detector: Detector) -> Chosen:
     form = detector.card.clip
     shape = (_NUM_CLIPS, form.num_frames, form.size, form.size, 3)
-    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    generator = np.random.default_rng(0)
+    frames = generator.integers(0, 256, shape, np.uint8)
+    size = (_NUM_CLIPS, num_samples(form.num_frames, form.fps))
+    return Chosen(frames, generator.integers(-20_000, 20_000, size, np.int16))
 
 
-def _packed(cfg: ExportApp, detector: Detector) -> dict[str, NDArray[np.uint8]]:
+def _packed(cfg: ExportApp, detector: Detector) -> dict[str, Chosen]:
     """Some packed clips of the format of the weights, spread over all; none without any."""
     if not (Path(cfg.paths.packed) / INDEX).is_file():
         return {}
@@ -150,7 +176,12 @@ def _packed(cfg: ExportApp, detector: Detector) -> dict[str, NDArray[np.uint8]]:
     if packed.format != detector.card.clip:
         return {}
     rows = np.linspace(0, packed.index.num_rows - 1, _NUM_CLIPS).astype(int)
-    return {"packed clips": np.stack([packed.read(int(row)).frames for row in rows])}
+    samples = [packed.read(int(row)) for row in rows]
+    return {
+        "packed clips": Chosen(
+            np.stack([one.frames for one in samples]), np.stack([one.sound for one in samples])
+        )
+    }
 
 
 def _operating_point(cfg: ExportApp, detector: Detector) -> Any:
@@ -167,7 +198,10 @@ def _facts(detector: Detector) -> dict[str, Any]:
         "classes": list(CLASSES),
         "score": "real_shooting",
         "temperature": card.temperature,
-        "preprocessing": {**card.preprocessing, "steps": _STEPS},
+        "preprocessing": {
+            **card.preprocessing,
+            "steps": [*_STEPS, *([_HEARD] if detector.hears else [])],
+        },
         "weights_sha256": detector.sha256,
         "opset": onnx_forms.OPSET,
     }

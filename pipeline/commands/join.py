@@ -53,6 +53,9 @@ def run(*folders: str, cfg: JoinApp) -> None:
                 "config": cards[0].config,
                 "data": cards[0].everything["data"],
                 "encoders": _each_once([row for card in cards for row in card.encoders]),
+                "sound_encoders": _each_once(
+                    [row for card in cards for row in card.sound_encoders]
+                ),
                 "members": [
                     {
                         name: card.everything[name]

@@ -17,37 +17,44 @@ from torch import Tensor, nn
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn.networks.base import Network, State, Streaming
+from pipeline.store.sound import num_samples
 
 OPSET = 18
 MAX_BYTES = 2**31
 """What a protocol buffer may hold."""
-CLIPS, FRAMES, PROBABILITIES = "clips", "frames", "probabilities"
+CLIPS, FRAMES, SOUNDS, PROBABILITIES = "clips", "frames", "sounds", "probabilities"
 STATE, NEXT = "state_", "next_"
 """What the names of a stream's state begin with, as inputs and as outputs."""
 
 
 class ClipForm(nn.Module):
-    """uint8 clips (N, T, H, W, 3) to float32 calibrated probabilities (N, 4)."""
+    """uint8 clips (N, T, H, W, 3) to float32 calibrated probabilities (N, 4).
+
+    A network that hears takes their sounds, int16 (N, S), too.
+    """
 
     def __init__(self, network: Network, temperature: float) -> None:
         super().__init__()
         self.network, self.temperature = network, temperature
 
-    def forward(self, clips: Tensor) -> Tensor:
+    def forward(self, clips: Tensor, *sounds: Tensor) -> Tensor:
         """Calibrated probabilities (N, 4) of clips."""
-        return (self.network(clips) / self.temperature).softmax(1)
+        return (self.network(clips, *sounds) / self.temperature).softmax(1)
 
 
 class StreamForm(nn.Module):
-    """uint8 frames (N, H, W, 3) and the state before them to probabilities and the state after."""
+    """uint8 frames (N, H, W, 3) and the state before them to probabilities and the state after.
+
+    A network that hears takes the sounds of the frames, int16 (N, S), too.
+    """
 
     def __init__(self, network: Streaming, temperature: float) -> None:
         super().__init__()
         self.network, self.temperature = network, temperature
 
-    def forward(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, frames: Tensor, state: State, *sounds: Tensor) -> tuple[Tensor, State]:
         """Calibrated probabilities (N, 4) of frames, and the state after them."""
-        logits, state = self.network.step(frames, state)
+        logits, state = self.network.step(frames, state, *sounds)
         return (logits / self.temperature).softmax(1), state
 
 
@@ -59,11 +66,13 @@ def clip_form(detector: Detector) -> Any:
     """
     form = detector.card.clip
     size = (2, form.num_frames, form.size, form.size, 3)
+    clips = {0: torch.export.Dim(CLIPS)}
+    sounds = _sounds(detector, form.num_frames)
     return _export(
         ClipForm(detector.network, detector.card.temperature),
-        (torch.zeros(size, dtype=torch.uint8),),
-        dynamic=({0: torch.export.Dim(CLIPS)},),
-        inputs=[CLIPS],
+        (torch.zeros(size, dtype=torch.uint8), *sounds),
+        dynamic=(clips, *([(clips,)] if sounds else [])),
+        inputs=[CLIPS, *([SOUNDS] if sounds else [])],
         outputs=[PROBABILITIES],
     )
 
@@ -80,14 +89,25 @@ def stream_form(detector: Detector) -> Any:
     assert isinstance(network, Streaming), network
     state = network.start(2)
     streams = {0: torch.export.Dim("streams")}
+    sounds = _sounds(detector, 1)
     return _export(
         StreamForm(network, detector.card.temperature),
         # The empty dictionary keeps the state from being taken for arguments by name.
-        (torch.zeros(2, size, size, 3, dtype=torch.uint8), state, {}),
-        dynamic=(streams, dict.fromkeys(state, streams)),
-        inputs=[FRAMES, *(f"{STATE}{name}" for name in state)],
+        (torch.zeros(2, size, size, 3, dtype=torch.uint8), state, *sounds, {}),
+        dynamic=(streams, dict.fromkeys(state, streams), *([(streams,)] if sounds else [])),
+        inputs=[
+            *(FRAMES, *(f"{STATE}{name}" for name in state)),
+            *([SOUNDS] if sounds else []),
+        ],
         outputs=[PROBABILITIES, *(f"{NEXT}{name}" for name in state)],
     )
+
+
+def _sounds(detector: Detector, num_frames: int) -> tuple[Tensor, ...]:
+    """Two sounds that last as long as some frames, for a network that hears; else none."""
+    if not detector.hears:
+        return ()
+    return (torch.zeros(2, num_samples(num_frames, detector.card.clip.fps), dtype=torch.int16),)
 
 
 def _export(
@@ -171,11 +191,14 @@ def _messages(graph: Any) -> Iterator[Any]:
 
 def first_state(session: Any, num_streams: int) -> dict[str, NDArray[Any]]:
     """What an `onnxruntime.InferenceSession` of a stream takes beside the first frames."""
-    types = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+    types = {
+        **{"tensor(float)": np.float32, "tensor(int64)": np.int64},
+        **{"tensor(int16)": np.int16},
+    }
     return {
         value.name: np.zeros([num_streams, *value.shape[1:]], types[value.type])
         for value in session.get_inputs()
-        if value.name != FRAMES
+        if value.name not in (FRAMES, SOUNDS)
     }
 
 

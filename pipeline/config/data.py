@@ -213,10 +213,21 @@ class PicturesConfig(EncoderConfig):
 
 
 @dataclass
+class HearingConfig:
+    """The frozen encoder that hears the sound."""
+
+    name: str = MISSING
+    """`yamnet` or `none`."""
+    every_frames: int = between(1)
+    """Frames of a stream from one hearing to the next."""
+
+
+@dataclass
 class EmbedConfig:
     """conf/embed.yaml"""
 
     pictures: PicturesConfig = MISSING
+    sound: HearingConfig = MISSING
     variants: bool = MISSING
     """Whether variants of train clips are embedded too."""
     block_samples: int = between(1)

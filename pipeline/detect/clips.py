@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.detect import scores
 from pipeline.detect.answers import Answers
 from pipeline.detect.detector import Detector
-from pipeline.store import video
-from pipeline.store.manifest import read_format, read_manifest
-from pipeline.store.packed import Packed
-from pipeline.store.shards import read_clip
+from pipeline.store import sound, video
+from pipeline.store.manifest import Clip, read_format, read_manifest
+from pipeline.store.packed import Packed, Sample
+from pipeline.store.shards import read_clip, read_flac
 
 
 @dataclass(frozen=True)
 class Clips:
-    """N clips, and how their frames are had."""
+    """N clips, and how they are had."""
 
     table: pa.Table
     """Rows of `scores.CLIP_SCHEMA`."""
     read: scores.Read
-    """Gives the frames of a row."""
+    """Gives what is seen and heard in a row."""
     samples: Sequence[str]
     """Hash of what each row is decoded from."""
     marks: Sequence[str] = ()
@@ -37,20 +39,43 @@ def of_packed(packed: Packed, rows: NDArray) -> Clips:
     index = packed.index.take(rows)
     return Clips(
         index.select(scores.CLIP_SCHEMA.names),
-        lambda number: packed.read(int(rows[number])).frames,
-        index["sha256"].to_pylist(),
+        lambda number: packed.read(int(rows[number])),
+        [
+            _joined(*own)
+            for own in zip(
+                index["sha256"].to_pylist(), index["sound_sha256"].to_pylist(), strict=True
+            )
+        ],
     )
 
 
 def of_ingested(folder: Path) -> Clips:
     """The canonical clips that ingest wrote into a folder."""
     manifest = read_manifest(folder)
+    form = read_format(folder)
+    silence = np.zeros(sound.num_samples(form.num_frames, form.fps), np.int16)
+
+    def read(number: int) -> Sample:
+        clip = manifest[number]
+        heard = sound.read_sound(folder, clip)
+        frames = video.decode(read_clip(folder, clip))
+        return Sample(frames, silence if heard is None else heard, clip.sound)
+
     return Clips(
         scores.clip_table(manifest),
-        lambda number: video.decode(read_clip(folder, manifest[number])),
-        [clip.pixels_sha256 for clip in manifest],
+        read,
+        [_joined(clip.pixels_sha256, _sound_sha256(folder, clip)) for clip in manifest],
         [clip.marks for clip in manifest],
     )
+
+
+def _sound_sha256(folder: Path, clip: Clip) -> str | None:
+    return hashlib.sha256(read_flac(folder, clip)).hexdigest() if clip.sound_size else None
+
+
+def _joined(pictures: str, heard: str | None) -> str:
+    """What a sample is known by: the hash of its pictures and, where it has any, of its sound."""
+    return pictures if heard is None else f"{pictures} {heard}"
 
 
 def open_packed(detector: Detector, root: str, work: Path, cache_gb: float) -> Packed:

@@ -21,6 +21,7 @@ from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Network, Streaming
 from pipeline.learn.weights import ENCODER, WEIGHTS, frozen_names
 from pipeline.store import provenance, workdir
+from pipeline.store.sound import num_samples
 
 CODE = (
     *("detect/detector.py", "learn/encoders", "learn/hub.py", "learn/model_card.py"),
@@ -113,23 +114,34 @@ class Detector:
             [self._device, torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()],
         ]
 
-    def predict(self, clips: NDArray[np.uint8]) -> NDArray[np.float64]:
+    @property
+    def hears(self) -> bool:
+        """Whether the sound of a clip has a say."""
+        return self.network.hears
+
+    def predict(
+        self, clips: NDArray[np.uint8], sounds: NDArray[np.int16] | None = None
+    ) -> NDArray[np.float64]:
         """Calibrated probabilities of clips.
 
         Args:
             clips: uint8 (B, T, H, W, 3) RGB, of the shape that the weights were trained on.
+            sounds: int16 (B, S) at `store.sound.SOUND_HZ`, as long as the clips, zero where there
+                is none; without it the pictures answer alone.
 
         Returns:
             float64 (B, 4) in the order of `CLASSES`; each row sums to 1.
 
         Raises:
-            UserError: the clips are of another shape.
+            UserError: the clips, or their sounds, are of another shape.
         """
         form = self.card.clip
         expected = (form.num_frames, form.size, form.size, 3)
-        _check("clips", clips, clips.shape[1:], expected)
+        _check("clips", clips, np.uint8, clips.shape[1:], expected)
+        self._check_sounds(sounds, len(clips), form.num_frames)
         with torch.inference_mode():
-            return self._probabilities(self.network(self._tensor(clips)))
+            logits = self.network(self._tensor(clips), *self._heard(sounds))
+            return self._probabilities(logits)
 
     def stream(self, num_streams: int) -> Stream:
         """Score `num_streams` videos frame by frame, from their first frames on.
@@ -158,8 +170,19 @@ class Detector:
                 "set clip in conf/ingest.yaml to that, or train again"
             )
 
-    def _tensor(self, frames: NDArray[np.uint8]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(frames)).to(self._device)
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
+
+    def _heard(self, sounds: NDArray[np.int16] | None) -> tuple[Tensor, ...]:
+        """The sounds, for a network that hears; else nothing."""
+        return () if sounds is None or not self.hears else (self._tensor(sounds),)
+
+    def _check_sounds(
+        self, sounds: NDArray[np.int16] | None, num_clips: int, num_frames: int
+    ) -> None:
+        if sounds is not None:
+            expected = (num_clips, num_samples(num_frames, self.card.clip.fps))
+            _check("sounds", sounds, np.int16, sounds.shape, expected)
 
     def _probabilities(self, logits: Tensor) -> NDArray[np.float64]:
         tempered = logits.double().cpu() / self.card.temperature
@@ -176,24 +199,32 @@ class Stream:
         self._num_streams = num_streams
         self._state = network.start(num_streams)
 
-    def push(self, frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def push(
+        self, frames: NDArray[np.uint8], sounds: NDArray[np.int16] | None = None
+    ) -> NDArray[np.float64]:
         """Calibrated probabilities after the next frame of every video.
 
         Args:
             frames: uint8 (B, H, W, 3) RGB, one of each video, in the canonical size and rate.
+            sounds: int16 (B, S) at `store.sound.SOUND_HZ`, as long as a frame, zero where there is
+                none; silence without it.
 
         Returns:
             float64 (B, 4) in the order of `CLASSES`, of the last `num_frames` frames at most.
             At frame `num_frames` they are those of `Detector.predict` for these frames.
 
         Raises:
-            UserError: the frames are of another shape.
+            UserError: the frames, or their sounds, are of another shape.
         """
-        size = self._detector.card.clip.size
-        _check("frames", frames, frames.shape, (self._num_streams, size, size, 3))
+        detector = self._detector
+        size = detector.card.clip.size
+        _check("frames", frames, np.uint8, frames.shape, (self._num_streams, size, size, 3))
+        detector._check_sounds(sounds, self._num_streams, 1)
         with torch.inference_mode():
-            logits, self._state = self._network.step(self._detector._tensor(frames), self._state)
-            return self._detector._probabilities(logits)
+            logits, self._state = self._network.step(
+                detector._tensor(frames), self._state, *detector._heard(sounds)
+            )
+            return detector._probabilities(logits)
 
 
 def _read_weights(path: Path, sha256: str) -> bytes:
@@ -209,10 +240,14 @@ def _read_weights(path: Path, sha256: str) -> bytes:
 
 
 def _check(
-    what: str, given: NDArray[np.uint8], shape: tuple[int, ...], expected: tuple[int, ...]
+    what: str,
+    given: NDArray[Any],
+    dtype: type[np.generic],
+    shape: tuple[int, ...],
+    expected: tuple[int, ...],
 ) -> None:
-    if given.dtype != np.uint8 or shape != expected:
+    if given.dtype != dtype or shape != expected:
         raise UserError(
-            f"{what} are {given.dtype} {shape} but the weights take uint8 {expected}; "
+            f"{what} are {given.dtype} {shape} but the weights take {dtype.__name__} {expected}; "
             f"bring the {what} into the format that the weights were trained on"
         )

@@ -17,13 +17,19 @@ from numpy.typing import NDArray
 from pipeline.detect.answers import Answers
 from pipeline.errors import UserError
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL, REAL_SHOOTING, Clip
+from pipeline.store.packed import Sample
+from pipeline.store.sound import Samples
 from pipeline.store.video import Frames
 
 SCORES, FILES, VALIDATION = "scores.parquet", "files.parquet", "validation.parquet"
 LONG = "long.parquet"
 """Tables in the folder of a report: clips and files of what is judged, clips of validation."""
 FloatArray = NDArray[np.float64]
-Read = Callable[[int], Frames]
+Read = Callable[[int], Sample]
+"""Gives what is seen and heard in a row."""
+Model = Callable[[Frames, Samples], FloatArray]
+"""From frames uint8 (B, T, H, W, 3) RGB and sounds int16 (B, S), zero where there is none, to
+probabilities (B, 4) in the order of `CLASSES`."""
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 CLIP_SCHEMA = pa.schema(
     [
@@ -76,7 +82,7 @@ def clip_table(clips: Iterable[Clip]) -> pa.Table:
 def predict(
     clips: pa.Table,
     read: Read,
-    model: Callable[[Frames], FloatArray],
+    model: Model,
     *,
     batch_size: int,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
@@ -87,16 +93,16 @@ def predict(
 
     Args:
         clips: rows of `CLIP_SCHEMA`.
-        read: uint8 (T, H, W, 3) RGB frames of a row number.
-        model: uint8 (B, T, H, W, 3) to probabilities (B, 4) in the order of `CLASSES`.
+        read: gives the clip of a row number.
+        model: what is asked.
         batch_size: B, at most.
         progress: wraps the starts of the batches, to show how far the work is.
         samples: hash of what each clip is decoded from; without, nothing is kept.
         answers: what `model` said before; nothing is known without it.
 
     Returns:
-        Probabilities (N, 4), and the SHA-256 of all labels and pixels that were judged: the same
-        for the same data, however they are stored.
+        Probabilities (N, 4), and the SHA-256 of all labels, pixels and sounds that were judged:
+        the same for the same data, however they are stored.
 
     Raises:
         UserError: the model says something that is no probability.
@@ -111,11 +117,12 @@ def predict(
         asked = ["clips", *(samples[number] for number in numbers)] if samples else []
         said = None if known is None else answers.get(asked)
         if said is None:
-            batch = np.stack([read(number) for number in numbers])
-            for number, frames in zip(numbers, batch, strict=True):
+            batch = [read(number) for number in numbers]
+            for number, sample in zip(numbers, batch, strict=True):
                 digest.update(json.dumps(labels[number], sort_keys=True).encode())
-                digest.update(np.ascontiguousarray(frames).tobytes())
-            said = answers.of(asked, partial(model, batch))
+                digest.update(np.ascontiguousarray(sample.frames).tobytes())
+                digest.update(np.ascontiguousarray(sample.sound).tobytes())
+            said = answers.of(asked, partial(ask, model, batch))
         probabilities[numbers.start : numbers.stop] = said
     if known is None:
         known = np.frombuffer(digest.digest(), np.uint8)
@@ -127,6 +134,11 @@ def predict(
             f"({probabilities[worst]}); its weights are broken, train again"
         )
     return probabilities, known.tobytes().hex()
+
+
+def ask(model: Model, batch: Sequence[Sample]) -> FloatArray:
+    """What a model says of some samples, (B, 4)."""
+    return model(np.stack([one.frames for one in batch]), np.stack([one.sound for one in batch]))
 
 
 def score_table(clips: pa.Table, probabilities: FloatArray, marks: Sequence[str] = ()) -> pa.Table:

@@ -89,7 +89,6 @@ def listed(
                     limits,
                     work.resolve(),
                     as_shown,
-                    # What is only to be scored is not heard.
-                    cfg.sound and not as_shown,
+                    cfg.sound,
                 )
                 yield Listed(collection, row, task)

@@ -20,19 +20,22 @@ from pipeline.store.packed import Packed
 _CODE = ("learn", "store/features.py", "store/packed.py", "store/shards.py", "store/video.py")
 
 
-def run_key(cfg: TrainApp, packed: Packed, features: Features | None) -> str:
+def run_key(
+    cfg: TrainApp, packed: Packed, features: Features | None, sounds: Features | None = None
+) -> str:
     """The hash of all that the weights of a training depend on, by which it is found again.
 
     Args:
         cfg: its settings.
         packed: the samples that it reads.
         features: what an encoder makes of them; None without one.
+        sounds: what one makes of their sounds; None without one.
     """
     return workdir.key(
         "train",
         tracked(cfg),
         packed.index_sha256,
-        None if features is None else features.sha256,
+        [None if one is None else one.sha256 for one in (features, sounds)],
         workdir.code_sha256(*_CODE),
         networks.outside_hashes(cfg.model.name),
         torch.__version__,

@@ -108,6 +108,11 @@ class ModelCard:
         return self.everything.get("encoders") or []
 
     @property
+    def sound_encoders(self) -> Sequence[Mapping[str, Any]]:
+        """The same of those that hear."""
+        return self.everything.get("sound_encoders") or []
+
+    @property
     def samples_sha256(self) -> Mapping[str, str]:
         """Hashes of the packed samples of the training, by file; empty where the card has none."""
         return self.everything.get("data", {}).get("sha256", {})

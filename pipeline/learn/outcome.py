@@ -13,6 +13,7 @@ from pipeline.config import TrainConfig
 from pipeline.learn.calibration import fit_temperature
 from pipeline.learn.classifier import discharge_logits
 from pipeline.learn.data import PackedData
+from pipeline.learn.hearing import FittedHearing
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.product import discharge_log_odds, product_logits, product_of
 from pipeline.learn.origin import FittedOrigin, auroc, origin_weights
@@ -31,7 +32,9 @@ class Outcome:
     """What logits are divided by before they become probabilities."""
     metrics: Mapping[str, float | None]
     encoders: Sequence[Mapping[str, str]] = ()
-    """Where the weights of frozen encoders come from."""
+    """Where the weights of the frozen encoders behind the origin come from."""
+    sound_encoders: Sequence[Mapping[str, str]] = ()
+    """Where those of the frozen encoder that hears come from."""
 
 
 def outcome(
@@ -39,13 +42,15 @@ def outcome(
     network: Network,
     data: PackedData,
     origin: FittedOrigin | None,
+    hearing: FittedHearing | None,
     history: History,
 ) -> Outcome:
     """The best weights, calibrated, joined by the answer on the origin where it was fitted.
 
     Args:
         network: what was trained; it takes the weights of the best epoch.
-        origin: None where the network answers on the origin too.
+        origin: None where the network answers on the origin too; nothing hears then.
+        hearing: None where nothing hears.
         history: of its training.
     """
     best = history.best
@@ -56,18 +61,24 @@ def outcome(
         return Outcome(network, best["logits"], temperature, history.best_metrics())
     fired = torch.tensor(IS_DISCHARGE)[best["labels"]].long()
     scale = 1 / fit_temperature(discharge_logits(best["logits"]), fired)
-    product = product_of(network, origin.network)
+    product = product_of(network, origin.network, None if hearing is None else hearing.network)
     product.discharge_scale.fill_(scale)
     counted = origin_weights(data, cfg)[data.val_rows] > 0
     is_real = np.array(IS_REAL)[best["labels"].numpy()]
     val_auroc = auroc(origin.val_log_odds[counted], is_real[counted])
+    metrics = {**history.best_metrics(), "val_origin_auroc": val_auroc}
+    odds = discharge_log_odds(best["logits"].double()) * scale
+    if hearing is not None:
+        odds = odds + torch.from_numpy(hearing.val_ratios)
+        metrics |= {
+            "val_heard_auroc": hearing.val_auroc,
+            "val_discharge_auroc": auroc(odds.numpy(), fired.bool().numpy()),
+        }
     return Outcome(
         product,
-        product_logits(
-            torch.from_numpy(origin.val_log_odds),
-            discharge_log_odds(best["logits"].double()) * scale,
-        ),
+        product_logits(torch.from_numpy(origin.val_log_odds), odds),
         1.0,
-        {**history.best_metrics(), "val_origin_auroc": val_auroc},
+        metrics,
         origin.network.encoder.provenance(),
+        () if hearing is None else hearing.network.encoder.provenance(),
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,14 +22,17 @@ from pipeline.learn import encoders
 from pipeline.learn.devices import device_of, one_thread
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.views import features_of_views, first_view, num_views
+from pipeline.learn.encoders.waves import Resampler, check_every, features_of_sounds
 from pipeline.store import executor, manifest, workdir
-from pipeline.store.features import CARD, INDEX, INDEX_SCHEMA
+from pipeline.store.features import INDEX_SCHEMA, PICTURES, SOUND, Kind
 from pipeline.store.kept import Kept, Piece, made_by, name_of
 from pipeline.store.packed import Members, Packed, Samples
 from pipeline.store.reuse import Pieces
+from pipeline.store.shards import Extent
 
 log = logging.getLogger(__name__)
 
+AnyTask = TypeVar("AnyTask")
 _CODE = (
     "stages/embed.py",
     "store/features.py",
@@ -36,8 +40,9 @@ _CODE = (
     "learn/encoders",
     "learn/hub.py",
     "learn/pixels.py",
+    "store/sound.py",
 )
-_LIBRARIES = ("numpy", "torch", "transformers")
+_LIBRARIES = ("numpy", "scipy", "torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,16 @@ class Task:
     samples: Samples
     members: Members
     pictures: PicturesConfig
+    device: str
+
+
+@dataclass(frozen=True)
+class SoundTask:
+    """The sound of one sample to embed."""
+
+    samples: Samples
+    sound: Extent
+    name: str
     device: str
 
 
@@ -72,6 +87,21 @@ def make_piece(task: Task) -> Piece:
     return Piece.of_array(values)
 
 
+def make_sound_piece(task: SoundTask) -> Piece:
+    """Embed the sound of a sample: its features (1, F), float16, as a piece to keep."""
+    encoder, resample = _hearing(task.name, task.device)
+    sounds = torch.from_numpy(task.samples.read_sound(task.sound)[None])
+    with one_thread(), torch.inference_mode():
+        found = features_of_sounds(encoder, resample, sounds.to(task.device))
+    return Piece.of_array(found.half().cpu().numpy())
+
+
+@lru_cache(maxsize=1)
+def _hearing(name: str, device: str) -> tuple[Encoder, Resampler]:
+    encoder = encoders.build_sound(name).to(device)
+    return encoder, Resampler(encoder.rate_hz).to(device)
+
+
 def _names(pictures: PicturesConfig) -> list[str]:
     """Of the encoders, in the order of their features."""
     return [pictures.name, *(one.name for one in pictures.more)]
@@ -89,7 +119,8 @@ def _encoder(pictures: PicturesConfig, device: str) -> Encoder:
 def run(cfg: EmbedApp) -> None:
     """Write features in shards, `index.parquet`, `encoder.json` and `stats.json`.
 
-    They are of the samples that heads are fitted to and calibrated on, those of train and val.
+    And, of the samples that have sound, `sounds-…`, `sound.parquet` and `sound.json`. They are of
+    the samples that heads are fitted to and calibrated on, those of train and val.
     Features are kept by the bytes of the sample, the encoder and the code, so that a later run, or
     one that goes on after a kill, embeds what is new alone.
 
@@ -128,34 +159,100 @@ def run(cfg: EmbedApp) -> None:
         *packed.select(["train"], variants=cfg.variants).tolist(),
         *packed.select(["val"], variants=False).tolist(),
     ]
-    sha256s = packed.index["sha256"].to_pylist()
     if not embedded:
         raise UserError(
             f"{packed.root}: no clip in train or in val to embed; add recordings, or see "
             "conf/split.yaml"
         )
-    made_of = [made_by(_CODE, _LIBRARIES), card, device]
-    names = [name_of(sha256s[row], made_of) for row in embedded]
 
     def tasks() -> Iterator[Task]:
         return (Task(packed.samples, packed.at(row), cfg.pictures, device) for row in embedded)
 
+    pictures = _Wanted(PICTURES, card, card, embedded, tasks, make_piece)
+    sounds = _sounds(cfg, packed, embedded, device)
+    wanted: list[_Wanted[Any]] = [pictures]
+    counts = {"embedded": len(embedded)}
+    if sounds is not None:
+        wanted.append(sounds)
+        counts["sounds"] = len(sounds.rows)
     with Kept(work, "embed") as kept:
-        pieces = Pieces(kept, names, tasks, make_piece, cfg.run, "embed")
-        num_new = pieces.make(cfg.block_samples)
+        made = [kind.pieces(kept, packed, cfg, device) for kind in wanted]
+        num_new = [pieces.make(cfg.block_samples) for pieces in made]
         with workdir.replacing(Path(paths.features), work, workdir.OUTPUTS["embed"]) as fresh:
-            found = (piece.array() for _, piece in pieces.read())
-            shards = _assemble(fresh, packed, zip(embedded, found, strict=True), cfg.shard_samples)
-            told = card | {"shards": shards}
-            (fresh / CARD).write_text(json.dumps(told, indent=2, sort_keys=True) + "\n")
-            manifest.write_stats(fresh, {"samples": {"embedded": len(embedded)}})
+            for kind, pieces in zip(wanted, made, strict=True):
+                if kind.rows:
+                    found = (piece.array() for _, piece in pieces.read())
+                    kind.write(fresh, packed, found, cfg.shard_samples)
+            manifest.write_stats(fresh, {"samples": counts})
         kept.trim(cfg.run.keep_gb)
-    log.info("embed: %d samples, %d of them new", len(embedded), num_new)
+    log.info("embed: %d samples, %d of them new", len(embedded), num_new[0])
+    if sounds is not None:
+        log.info("embed: %d sounds, %d of them new", len(sounds.rows), num_new[1])
+
+
+def _sounds(cfg: EmbedApp, packed: Packed, rows: list[int], device: str) -> _Wanted | None:
+    """What is to be embedded of the sounds of some rows; None where no encoder hears them.
+
+    Raises:
+        UserError: no such encoder, or it does not fit the samples.
+    """
+    if cfg.sound.name == encoders.NONE:
+        return None
+    encoder, _ = _hearing(cfg.sound.name, device)
+    check_every(cfg.sound.every_frames, packed.format.num_frames)
+    places = {row: packed.at(row).sound for row in rows}
+    sounds = {row: place for row, place in places.items() if place is not None}
+
+    def tasks() -> Iterator[SoundTask]:
+        return (
+            SoundTask(packed.samples, place, cfg.sound.name, device) for place in sounds.values()
+        )
+
+    made_of = {"architecture": encoder.architecture(), "provenance": encoder.provenance()}
+    card = made_of | {"sound": asdict(cfg.sound)}
+    return _Wanted(SOUND, card, made_of, list(sounds), tasks, make_sound_piece)
+
+
+@dataclass(frozen=True)
+class _Wanted(Generic[AnyTask]):
+    """Features of one kind that are to be made and written."""
+
+    kind: Kind
+    card: dict[str, Any]
+    """What is written of the encoder and of its settings."""
+    made_of: dict[str, Any]
+    """What of that decides the features."""
+    rows: list[int]
+    """Of the packed index."""
+    tasks: Callable[[], Iterator[AnyTask]]
+    """One a row."""
+    work: Callable[[AnyTask], Piece]
+
+    def pieces(self, kept: Kept, packed: Packed, cfg: EmbedApp, device: str) -> Pieces[AnyTask]:
+        """The features, kept by the bytes of the sample, the encoder and the code."""
+        sha256s = packed.index[self.kind.sha256].to_pylist()
+        made_of = [made_by(_CODE, _LIBRARIES), self.made_of, device]
+        names = [name_of(sha256s[row], made_of) for row in self.rows]
+        return Pieces(kept, names, self.tasks, self.work, cfg.run, "embed")
+
+    def write(
+        self,
+        fresh: Path,
+        packed: Packed,
+        found: Iterator[NDArray[np.float16]],
+        shard_samples: int,
+    ) -> None:
+        """Write shards, index and card."""
+        embedded = zip(self.rows, found, strict=True)
+        shards = _assemble(fresh, packed, self.kind, embedded, shard_samples)
+        told = self.card | {"shards": shards}
+        (fresh / self.kind.card).write_text(json.dumps(told, indent=2, sort_keys=True) + "\n")
 
 
 def _assemble(
     fresh: Path,
     packed: Packed,
+    kind: Kind,
     embedded: Iterable[tuple[int, NDArray[np.float16]]],
     shard_samples: int,
 ) -> dict[str, str]:
@@ -164,15 +261,15 @@ def _assemble(
     Returns:
         The SHA-256 of each shard by its name.
     """
-    ids, sha256s = packed.index["sample_id"].to_pylist(), packed.index["sha256"].to_pylist()
+    ids, sha256s = packed.index["sample_id"].to_pylist(), packed.index[kind.sha256].to_pylist()
     rows, hashes = [], {}
     for number, part in enumerate(executor.in_blocks(embedded, shard_samples)):
-        name = f"features-{number:05d}.npy"
+        name = f"{kind.shards}-{number:05d}.npy"
         rows += [
             {"sample_id": ids[row], "sha256": sha256s[row], "shard": name, "row": at}
             for at, (row, _) in enumerate(part)
         ]
         np.save(fresh / name, np.stack([values for _, values in part]))
         hashes[name] = workdir.file_sha256(fresh / name)
-    pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), fresh / INDEX)
+    pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), fresh / kind.index)
     return hashes

@@ -18,8 +18,24 @@ from pipeline.errors import UserError, reading
 from pipeline.store import manifest, workdir
 from pipeline.store.packed import Packed
 
-INDEX = "index.parquet"
-CARD = "encoder.json"
+
+@dataclass(frozen=True)
+class Kind:
+    """What of a sample the features are of, and what the files are called."""
+
+    card: str
+    index: str
+    shards: str
+    """What the names of shards begin with."""
+    settings: str
+    """The section of `conf/embed.yaml`, which the card holds under its name."""
+    sha256: str
+    """The column of the packed index that holds the hash of the bytes which were embedded."""
+
+
+PICTURES = Kind("encoder.json", "index.parquet", "features", "pictures", "sha256")
+SOUND = Kind("sound.json", "sound.parquet", "sounds", "sound", "sound_sha256")
+INDEX, CARD = PICTURES.index, PICTURES.card
 INDEX_SCHEMA = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
@@ -40,9 +56,9 @@ class Features:
     row_of: NDArray[np.int64]
     """(N,): of every packed sample its row in `values`, or -1 where it was not embedded."""
     card: Mapping[str, Any]
-    """The encoder's `architecture` and `provenance`, the `pictures` section of `conf/embed.yaml`
-    that they were made by, the `first_frame` of a clip that was looked at, and the SHA-256 of each
-    of the `shards`."""
+    """The encoder's `architecture` and `provenance`, the section of `conf/embed.yaml` that they
+    were made by, the SHA-256 of each of the `shards` and, of pictures, the `first_frame` of a clip
+    that was looked at."""
     sha256: str
     """Hash of the card, of the samples, and of the features that they have."""
 
@@ -61,22 +77,22 @@ class Features:
         return self.values[found]
 
 
-def read(root: str, packed: Packed) -> Features | None:
+def read(root: str, packed: Packed, kind: Kind = PICTURES) -> Features | None:
     """Read the features that `embed` left in the folder `root`.
 
-    None where it was told to take no encoder.
+    None where it was told to take no encoder, and of sound also where no sample has any.
 
     Raises:
         UserError: a file is missing or not readable, or they are of other samples than `packed`.
     """
     folder = Path(root)
-    if _is_empty(folder):
+    if _is_empty(folder, kind):
         return None
-    card = read_card(folder)
-    table = read_table(folder)
+    card = read_card(folder, kind)
+    table = read_table(folder, kind)
     there = dict(zip(*(table[name].to_pylist() for name in ("sample_id", "sha256")), strict=True))
     packed_ids, packed_sha256s = (
-        packed.index[name].to_pylist() for name in ("sample_id", "sha256")
+        packed.index[name].to_pylist() for name in ("sample_id", kind.sha256)
     )
     if (
         any(
@@ -96,34 +112,36 @@ def read(root: str, packed: Packed) -> Features | None:
     return Features(values, row_of, card, digest.hexdigest())
 
 
-def _is_empty(folder: Path) -> bool:
-    """Whether `embed` was told to take no encoder, which leaves counts of nothing."""
+def _is_empty(folder: Path, kind: Kind) -> bool:
+    """Whether `embed` left no features of a kind, as its counts tell."""
     try:
-        return json.loads((folder / manifest.STATS).read_text()) == {"samples": {}}
-    except (OSError, ValueError):
+        samples = json.loads((folder / manifest.STATS).read_text())["samples"]
+        return not samples or (kind == SOUND and not samples.get("sounds"))
+    except (OSError, ValueError, KeyError, AttributeError):
         return False
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """What `encoder.json` of a folder says of the encoder.
+def read_card(folder: Path, kind: Kind = PICTURES) -> dict[str, Any]:
+    """What a folder says of the encoder of a kind.
 
     Raises:
         UserError: it is missing or not readable.
     """
-    path = folder / CARD
+    path = folder / kind.card
     with reading(path, "embed"):
         card = json.loads(path.read_text())
-        _ = card["architecture"], card["provenance"], dict(card["pictures"]), dict(card["shards"])
+        _ = card["architecture"], card["provenance"]
+        _ = dict(card[kind.settings]), dict(card["shards"])
         return dict(card)
 
 
-def read_table(folder: Path) -> pa.Table:
+def read_table(folder: Path, kind: Kind = PICTURES) -> pa.Table:
     """The index of a folder, a row a sample.
 
     Raises:
         UserError: it is missing, not readable or of another schema.
     """
-    path = folder / INDEX
+    path = folder / kind.index
     with reading(path, "embed"):
         table = pq.read_table(path)
     if table.schema.names != INDEX_SCHEMA.names:
@@ -145,14 +163,14 @@ def read_shard(path: Path, num_rows: int, sha256: str | None) -> NDArray[np.floa
     with reading(path, "embed"):
         if workdir.file_sha256(path) != sha256:
             raise UserError(
-                f"{path}: not the bytes that {CARD} beside it tells of; run dvc checkout or dvc "
+                f"{path}: not the bytes that its card beside it tells of; run dvc checkout or dvc "
                 "repro embed"
             )
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     if len(found) < num_rows:
         raise UserError(
-            f"{path}: {len(found)} samples, fewer than {INDEX} beside it says; run dvc checkout or "
-            "dvc repro embed"
+            f"{path}: {len(found)} samples, fewer than the index beside it says; run dvc checkout "
+            "or dvc repro embed"
         )
     return found
 
@@ -170,7 +188,7 @@ def gather(folder: Path, table: pa.Table, shards: Mapping[str, str]) -> NDArray[
             than the index says.
     """
     if not table.num_rows:
-        raise UserError(f"{folder / INDEX}: holds no sample; run dvc repro embed")
+        raise UserError(f"{folder}: an index holds no sample; run dvc repro embed")
     names = table["shard"].to_numpy(zero_copy_only=False)
     rows = table["row"].to_numpy()
     opened = {

@@ -121,10 +121,20 @@ class Samples:
             frames[:] = self._decoded(members.pictures)
         if members.sound is None:
             heard[:] = 0
-        elif members.sound.shard.endswith(shards.RAW):
-            self.shards.read_into(members.sound, heard.data.cast("B"))
         else:
-            heard[:] = self._decoded_sound(members.sound)
+            self._read_sound_into(members.sound, heard)
+
+    def read_sound(self, extent: Extent) -> sound.Samples:
+        """The sound at `extent`, int16 (S,), alone; raises as `read_into` does."""
+        heard = np.empty(self.num_sound, np.int16)
+        self._read_sound_into(extent, heard)
+        return heard
+
+    def _read_sound_into(self, extent: Extent, heard: sound.Samples) -> None:
+        if extent.shard.endswith(shards.RAW):
+            self.shards.read_into(extent, heard.data.cast("B"))
+        else:
+            heard[:] = self._decoded_sound(extent)
 
     def read(self, members: Members) -> Sample:
         """The sample at `members`; raises as `read_into` does."""

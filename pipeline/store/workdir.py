@@ -83,7 +83,10 @@ OUTPUTS = {
             "embed",
             "paths.features",
             ("stats.json",),
-            only=("stats.json", "encoder.json", "index.parquet", "features-*"),
+            only=(
+                *("stats.json", "encoder.json", "index.parquet", "features-*"),
+                *("sound.json", "sound.parquet", "sounds-*"),
+            ),
         ),
         Output("probe", "paths.probes", ("metrics.json",), only=("metrics.json",)),
         Output("train", "paths.models", ("model.json", "curves.csv")),

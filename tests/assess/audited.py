@@ -157,5 +157,5 @@ def edit(places: Folders, clips: list[Clip]) -> None:
 def _scored(made: Project, split: str) -> JudgedSet:
     table = scores.clip_table(made.of_split(split))
     return JudgedSet(
-        split, split, scores.score_table(table, toy.probabilities(table)), toy.frames, ""
+        split, split, scores.score_table(table, toy.probabilities(table)), toy.clip, ""
     )

@@ -55,4 +55,4 @@ def table(*files: File) -> pa.Table:
 
 
 def scored(*files: File, name: str = "test") -> JudgedSet:
-    return JudgedSet(name, "Made by hand", table(*files), toy.frames, "0" * 64)
+    return JudgedSet(name, "Made by hand", table(*files), toy.clip, "0" * 64)

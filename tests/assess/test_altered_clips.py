@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline.assess import altered_clips
+from pipeline.assess.altered_clips import Change
 from pipeline.assess.judged_sets import JudgedSet
+from pipeline.store.packed import Sample
 from pipeline.transforms.registry import TRANSFORMS
 from tests.assess import toy
 from tests.assess.toy import Source
@@ -15,7 +17,7 @@ from tests.conftest import moving_frames
 
 
 def part(sources: tuple[Source, ...] = toy.SOURCES) -> JudgedSet:
-    return JudgedSet("test", "", toy.scored(sources), toy.frames, "0" * 64)
+    return JudgedSet("test", "", toy.scored(sources), toy.clip, "0" * 64)
 
 
 def test_a_sample_takes_classes_in_turn_until_one_is_used_up() -> None:
@@ -53,19 +55,29 @@ def test_a_clip_without_a_label_is_not_drawn() -> None:
 
 def test_a_change_is_drawn_from_the_clip_alone() -> None:
     change = altered_clips.drawn(TRANSFORMS["recorder"], 0.5)
-    frames = moving_frames(0, 16, 64)
-    plain = frames.copy()
-    assert np.array_equal(change(frames, "a"), change(frames, "a"))
-    assert not np.array_equal(change(frames, "a"), change(frames, "b"))
-    assert np.array_equal(frames, plain)
+    clip = toy.silent(moving_frames(0, 16, 64))
+    plain = clip.frames.copy()
+    assert np.array_equal(change(clip, "a").frames, change(clip, "a").frames)
+    assert not np.array_equal(change(clip, "a").frames, change(clip, "b").frames)
+    assert np.array_equal(clip.frames, plain)
+
+
+def test_sound_follows_pictures_whose_pace_changes_and_no_others() -> None:
+    clip = toy.silent(moving_frames(0, 16, 64))
+    clip.sound[:] = np.random.default_rng(0).integers(-9000, 9000, clip.sound.size)
+    paced = next(one for one in TRANSFORMS.values() if one.follow is not None)
+    changed = altered_clips.drawn(paced, 1.0)(clip, "a")
+    assert not np.array_equal(changed.sound, clip.sound)
+    still = altered_clips.drawn(TRANSFORMS["recorder"], 0.5)(clip, "a")
+    assert np.array_equal(still.sound, clip.sound)
 
 
 def test_what_is_forced_is_not_drawn() -> None:
-    frames = np.zeros((16, 64, 64, 3), np.uint8)
+    clip = toy.silent(np.zeros((16, 64, 64, 3), np.uint8))
     bars = altered_clips.drawn(
         TRANSFORMS["letterbox"], 0.5, share=0.25, upright=False, ink=[9, 9, 9]
     )
-    out = bars(frames, "a")
+    out = bars(clip, "a").frames
     assert (out[:, :16] == 9).all()
     assert (out[:, -16:] == 9).all()
     assert not out[:, 16:-16].any()
@@ -74,9 +86,9 @@ def test_what_is_forced_is_not_drawn() -> None:
 def test_scores_are_of_the_changed_clip_and_each_clip_is_read_once() -> None:
     reads: list[int] = []
 
-    def read(row: int) -> np.ndarray:
+    def read(row: int) -> Sample:
         reads.append(row)
-        return np.full((2, 4, 4, 3), row, np.uint8)
+        return toy.silent(np.full((2, 4, 4, 3), row, np.uint8))
 
     def predict(clips: np.ndarray) -> np.ndarray:
         share = clips[:, 0, 0, 0, 0] / 255
@@ -84,7 +96,8 @@ def test_scores_are_of_the_changed_clip_and_each_clip_is_read_once() -> None:
 
     evidence = replace(toy.evidence(predict=predict), batch_size=3)
     chosen = altered_clips.subset(replace(evidence.judged_sets[0], read=read), 10)
-    changes = {"none": lambda frames, _: frames, "more": lambda frames, _: frames + 100}
+    more = altered_clips.of_pictures(lambda frames, _: frames + 100)
+    changes = {"none": Change("none", lambda clip, _: clip), "more": Change("more", more)}
     found = altered_clips.score(evidence, chosen, changes, "")
     assert found["none"]["score"].to_numpy() == pytest.approx(chosen.rows / 255)
     assert found["more"]["score"].to_numpy() == pytest.approx((chosen.rows + 100) / 255)
@@ -96,7 +109,7 @@ def test_scores_are_of_the_changed_clip_and_each_clip_is_read_once() -> None:
 def test_the_threshold_lets_one_in_a_hundred_negatives_pass(num_negatives: int, above: int) -> None:
     sources = (Source("a", "real", 3, 0), Source("b", "game", 0, num_negatives))
     table = toy.scored(sources).slice(0, 15 + num_negatives)
-    val = JudgedSet("val", "", table, toy.frames, "")
+    val = JudgedSet("val", "", table, toy.clip, "")
     limit = altered_clips.threshold(val)
     negatives = val.examples.score[~val.examples.is_shooting]
     assert negatives.size == num_negatives

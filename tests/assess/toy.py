@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.assess.evidence import Evidence, Predict
+from pipeline.assess.evidence import Evidence
 from pipeline.assess.examples import Examples
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.config import ClipFormat
 from pipeline.detect import scores
+from pipeline.detect.scores import Model
+from pipeline.store.manifest import ABSENT
+from pipeline.store.packed import Sample
+from pipeline.store.sound import num_samples
 
 RENDERED = "rendered by Discern's body-camera renderer; staged"
 FEW_RESAMPLES = Bootstrap(num_resamples=40, confidence=0.9, seed=3)
@@ -95,17 +100,34 @@ def frames(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (16, 32, 32, 3), np.uint8)
 
 
+def silent(frames: np.ndarray) -> Sample:
+    """Frames uint8 (T, H, W, 3) as a clip without a sound track."""
+    return Sample(frames, np.zeros(num_samples(len(frames), 15.0), np.int16), ABSENT)
+
+
+def clip(seed: int) -> Sample:
+    """The clip of `frames`, without a sound track."""
+    return silent(frames(seed))
+
+
+def seeing(predict: Callable[[np.ndarray], np.ndarray]) -> Model:
+    """A model that looks at frames and hears nothing."""
+    return lambda clips, sounds: predict(clips)
+
+
 def evidence(
-    sources: tuple[Source, ...] = SOURCES, predict: Predict | None = None, **kwargs: float
+    sources: tuple[Source, ...] = SOURCES,
+    predict: Callable[[np.ndarray], np.ndarray] | None = None,
+    **kwargs: float,
 ) -> Evidence:
     """The test split of a fair detector over grey noise, without any folder of an earlier stage."""
     table = scored(sources, **kwargs)
-    one = JudgedSet("test", "New recordings", table, frames, "0" * 64)
+    one = JudgedSet("test", "New recordings", table, clip, "0" * 64)
     return Evidence(
         judged_sets=[one],
-        val=JudgedSet("val", "Validation", scored(sources, "val", seed=9), frames, "1" * 64),
+        val=JudgedSet("val", "Validation", scored(sources, "val", seed=9), clip, "1" * 64),
         variants=None,
-        predict=predict or (lambda clips: np.full((len(clips), 4), 0.25)),
+        predict=seeing(predict or (lambda clips: np.full((len(clips), 4), 0.25))),
         batch_size=16,
         clip=ClipFormat(num_frames=16, size=32, fps=15.0, crf=18),
         settings=Settings(FEW_RESAMPLES, num_bins=4, num_mistakes=2, previews="protected"),

@@ -30,6 +30,7 @@ from pipeline.learn.pixels import Pixels
 from pipeline.store.manifest import CLASSES
 from tests.learn.encoders.tiny import checkpoint_origin
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
+from tests.learn.networks.sounds import hearing, random_sounds
 from tests.learn.toy import FORMAT, write_toy
 
 
@@ -234,6 +235,31 @@ def test_streams_that_join_later_are_seen_at_their_own_times(with_encoder: Path)
 
 
 @pytest.mark.slow
+def test_graphs_of_a_network_that_hears_take_sounds_and_answer_as_torch_does(
+    tmp_path: Path,
+) -> None:
+    network = product_of(smallest_causal(), checkpoint_origin(tmp_path / "dino"), hearing()).eval()
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        write(network, tmp_path)
+    assert output.getvalue().count("from torch at most") >= 2
+    detector, folder = Detector.load(tmp_path / "models"), tmp_path / "work" / "onnx" / "models"
+    clips = random_clips(2, FORMAT.num_frames).numpy()
+    sounds = random_sounds(2, FORMAT.num_frames).numpy()
+    expected = detector.predict(clips, sounds)
+    assert np.abs(expected - detector.predict(clips)).max() > 1e-3
+    model = session(folder / "clip.onnx")
+    (answers,) = model.run(["probabilities"], {"clips": clips, "sounds": sounds})
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+    model = session(folder / "stream.onnx")
+    state = onnx_forms.first_state(model, 2)
+    heard = np.split(sounds, FORMAT.num_frames, axis=1)
+    for frames, own in zip(clips.swapaxes(0, 1), heard, strict=True):
+        answers, *after = model.run(None, {"frames": frames, "sounds": own, **state})
+        state = dict(zip(state, after, strict=True))
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_frames_between_views_pass_by_the_encoder(with_encoder: Path) -> None:
     graphs = {
         form: onnx.load(with_encoder / "work" / "onnx" / "models" / f"{form}.onnx").graph
@@ -385,7 +411,8 @@ def test_answers_that_differ_are_an_error(
     exported: Path, project: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     data, detector = (exported / f"{form}.onnx").read_bytes(), Detector.load(project / "models")
-    clips = random_clips(2, FORMAT.num_frames).numpy()
+    frames, sounds = random_clips(2, FORMAT.num_frames), random_sounds(2, FORMAT.num_frames)
+    clips = export.Chosen(frames.numpy(), sounds.numpy())
     export.check(data, form, detector, clips, "clips")
     honest = Detector._probabilities
     for wrong, named in ((2e-4, r"2\.0e-04"), (np.nan, "nan")):

@@ -11,6 +11,7 @@ from pipeline.detect import scores
 from pipeline.detect.answers import STAGE, Answers
 from pipeline.detect.detector import CODE
 from pipeline.store.kept import Kept
+from pipeline.store.packed import Sample
 from tests.assess import toy
 from tests.test_project import CANNOT_CHANGE_OUTPUT, file_of
 
@@ -71,7 +72,7 @@ class Model:
     def __init__(self) -> None:
         self.num_clips = 0
 
-    def __call__(self, clips: np.ndarray) -> np.ndarray:
+    def __call__(self, clips: np.ndarray, sounds: np.ndarray) -> np.ndarray:
         self.num_clips += len(clips)
         first = clips.reshape(len(clips), -1)[:, :4].astype(float) + 1
         # What stood beside a clip shows in its last bits, as in a network.
@@ -84,9 +85,9 @@ def test_scores_are_the_same_with_all_some_and_no_answers_kept(kept: Kept) -> No
     samples = [f"{row:064x}" for row in range(table.num_rows)]
     reads: list[int] = []
 
-    def read(row: int) -> np.ndarray:
+    def read(row: int) -> Sample:
         reads.append(row)
-        return toy.frames(row)
+        return toy.clip(row)
 
     def predict(model: Model, answers: Answers | None, samples: list[str]) -> object:
         found = scores.predict(table, read, model, batch_size=16, samples=samples, answers=answers)

@@ -19,6 +19,7 @@ from pipeline.learn.networks.product import product_of
 from pipeline.store.manifest import CLASSES
 from tests.learn.encoders.tiny import checkpoint_origin
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
+from tests.learn.networks.sounds import hearing, random_sounds
 from tests.learn.toy import FORMAT, toy_clip
 
 
@@ -75,6 +76,37 @@ def test_saving_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
 def test_clips_of_another_shape_are_refused(model: Path) -> None:
     with pytest.raises(UserError, match=r"\(4, 32, 32, 3\).* take uint8 \(8, 32, 32, 3\)"):
         Detector.load(model).predict(np.zeros((1, 4, 32, 32, 3), np.uint8))
+
+
+def test_a_detector_that_hears_is_saved_loaded_and_followed_with_sound(tmp_path: Path) -> None:
+    network = product_of(small_causal(), checkpoint_origin(tmp_path / "dino"), hearing()).eval()
+    weights.save(tmp_path, network, clip=FORMAT, temperature=1.0, provenance={})
+    detector = Detector.load(tmp_path)
+    assert detector.hears
+    clips, sounds = random_clips(2, 8).numpy(), random_sounds(2, 8).numpy()
+    with torch.no_grad():
+        logits = network(torch.from_numpy(clips), torch.from_numpy(sounds))
+    expected = logits.double().softmax(1).numpy()
+    # Encoders are kept in half precision.
+    np.testing.assert_allclose(detector.predict(clips, sounds), expected, atol=1e-3)
+    stream = detector.stream(2)
+    for frames, heard in zip(clips.swapaxes(0, 1), np.split(sounds, 8, axis=1), strict=True):
+        answers = stream.push(frames, heard)
+    np.testing.assert_allclose(answers, detector.predict(clips, sounds), atol=1e-5)
+    silent = np.zeros_like(sounds)
+    assert np.array_equal(detector.predict(clips, silent), detector.predict(clips))
+    assert not np.allclose(detector.predict(clips), expected, atol=1e-3)
+    with pytest.raises(UserError, match=r"sounds are int16 \(2, 5\).* take int16 \(2, 12800\)"):
+        detector.predict(clips, sounds[:, :5])
+    with pytest.raises(UserError, match=r"take int16 \(2, 1600\)"):
+        stream.push(clips[:, 0], sounds)
+
+
+def test_a_detector_that_does_not_hear_leaves_sounds_aside(model: Path) -> None:
+    detector = Detector.load(model)
+    clips, sounds = random_clips(2, 8).numpy(), random_sounds(2, 8).numpy()
+    assert not detector.hears
+    assert np.array_equal(detector.predict(clips, sounds), detector.predict(clips))
 
 
 @pytest.mark.parametrize("name", [weights.WEIGHTS, CARD])

@@ -10,12 +10,13 @@ from pipeline.detect.files import file_table
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
 from pipeline.store.manifest import Reject
+from pipeline.store.packed import Sample
 from tests.assess import toy
 
 CLIPS = toy.clips((toy.Source("cam", "real", 1, 1),), clips_per_recording=3)
 
 
-def brightness(batch: np.ndarray) -> np.ndarray:
+def brightness(batch: np.ndarray, sounds: np.ndarray) -> np.ndarray:
     """A model whose score is how red the frames are."""
     red = batch[..., 0].mean(axis=(1, 2, 3)) / 255
     rest = (1 - red) / 3
@@ -24,18 +25,23 @@ def brightness(batch: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
 def test_scores_and_data_hash_do_not_depend_on_the_batch_size(batch_size: int) -> None:
-    expected = scores.predict(CLIPS, toy.frames, brightness, batch_size=6)
-    found = scores.predict(CLIPS, toy.frames, brightness, batch_size=batch_size)
+    expected = scores.predict(CLIPS, toy.clip, brightness, batch_size=6)
+    found = scores.predict(CLIPS, toy.clip, brightness, batch_size=batch_size)
     assert found[0] == pytest.approx(expected[0])
     assert found[1] == expected[1]
     assert found[0][2, 0] == pytest.approx(toy.frames(2)[..., 0].mean() / 255)
 
 
-def test_the_data_hash_changes_with_a_pixel_and_with_a_label() -> None:
-    def changed(number: int) -> np.ndarray:
-        frames = toy.frames(number)
-        frames[0, 0, 0, 0] ^= number == 3
-        return frames
+def test_the_data_hash_changes_with_a_pixel_a_sample_of_sound_and_a_label() -> None:
+    def changed(number: int) -> Sample:
+        clip = toy.clip(number)
+        clip.frames[0, 0, 0, 0] ^= number == 3
+        return clip
+
+    def heard(number: int) -> Sample:
+        clip = toy.clip(number)
+        clip.sound[9] = number == 3
+        return clip
 
     labels = CLIPS.set_column(
         CLIPS.schema.get_field_index("discharge"),
@@ -44,17 +50,37 @@ def test_the_data_hash_changes_with_a_pixel_and_with_a_label() -> None:
     )
     digests = {
         scores.predict(table, read, brightness, batch_size=4)[1]
-        for table, read in ((CLIPS, toy.frames), (CLIPS, changed), (labels, toy.frames))
+        for table, read in (
+            *((CLIPS, toy.clip), (CLIPS, changed), (CLIPS, heard)),
+            (labels, toy.clip),
+        )
     }
-    assert len(digests) == 3
+    assert len(digests) == 4
+
+
+def test_a_model_is_given_the_sounds_of_its_clips() -> None:
+    def loud(number: int) -> Sample:
+        clip = toy.clip(number)
+        clip.sound[:] = number
+        return clip
+
+    given: list[int] = []
+
+    def model(batch: np.ndarray, sounds: np.ndarray) -> np.ndarray:
+        assert sounds.shape == (len(batch), 25_600)
+        given.extend(sounds[:, 7].tolist())
+        return np.full((len(batch), 4), 0.25)
+
+    scores.predict(CLIPS, loud, model, batch_size=4)
+    assert given == list(range(6))
 
 
 def test_a_model_that_answers_nan_is_refused_by_the_name_of_the_clip() -> None:
-    def broken(batch: np.ndarray) -> np.ndarray:
+    def broken(batch: np.ndarray, sounds: np.ndarray) -> np.ndarray:
         return np.where(np.arange(len(batch))[:, None] == 1, np.nan, 0.25) * np.ones((1, 4))
 
     with pytest.raises(UserError, match="clip cam-0-1: the model gives no probabilities"):
-        scores.predict(CLIPS, toy.frames, broken, batch_size=6)
+        scores.predict(CLIPS, toy.clip, broken, batch_size=6)
 
 
 def test_the_score_is_the_probability_of_a_real_shooting() -> None:

@@ -45,6 +45,7 @@ def test_files_are_listed_in_the_order_of_the_indexes(tmp_path: Path, cfg: Inges
     ]
     task = found[0].task
     assert (task.root, task.path, task.as_shown) == (roots[1], rows[0].path, True)
+    assert task.with_sound
     assert task.limits.max_pixels == cfg.max_pixels
 
 

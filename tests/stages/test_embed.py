@@ -18,6 +18,8 @@ from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.base import Joined
 from pipeline.learn.encoders.views import features_of_views
+from pipeline.learn.encoders.waves import Resampler, features_of_sounds
+from pipeline.learn.encoders.yamnet import Yamnet
 from pipeline.stages import embed
 from pipeline.store import features, workdir
 from pipeline.store.features import INDEX
@@ -78,7 +80,41 @@ def test_samples_that_heads_learn_from_are_embedded_in_the_order_of_the_index(
         expected = features_of_views(Colours(), clip, 4)[0].half().numpy()
         assert np.array_equal(found.of(np.array([row]))[0], expected)
     stats = json.loads((tmp_path / "features" / "stats.json").read_text())
-    assert stats == {"samples": {"embedded": 15}}
+    assert stats == {"samples": {"embedded": 15, "sounds": 0}}
+
+
+def test_sounds_are_embedded_where_there_are_any(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    folder = write_toy(tmp_path / "packed", num_train=4, num_val=3, heard=True)
+    packed = Packed.open(folder, tmp_path)
+    embed.run(compose("embed", *TINY, "shard_samples=2"))
+    found = features.read(str(tmp_path / "features"), packed, features.SOUND)
+    assert found is not None
+    assert (found.row_of >= 0).tolist() == [False, True] * 3 + [False]
+    rows = np.flatnonzero(found.row_of >= 0)
+    sounds = torch.from_numpy(np.stack([packed.read(row).sound for row in rows]))
+    expected = features_of_sounds(Yamnet.published(), Resampler(16_000), sounds).half().numpy()
+    np.testing.assert_allclose(found.of(rows)[:, 0], expected, atol=0.02)
+    assert found.card["provenance"] == Yamnet.published().provenance()
+    stats = json.loads((tmp_path / "features" / "stats.json").read_text())
+    assert stats == {"samples": {"embedded": 7, "sounds": 3}}
+    # How often streams are heard changes no feature.
+    embed.run(compose("embed", *TINY, "sound.every_frames=2"))
+    assert workdir.OUTPUTS["embed"].stranger(tmp_path / "features") is None
+    again = features.read(str(tmp_path / "features"), packed, features.SOUND)
+    assert again is not None
+    assert np.array_equal(again.values, found.values)
+    embed.run(compose("embed", *TINY, "sound.name=none"))
+    assert features.read(str(tmp_path / "features"), packed, features.SOUND) is None
+
+
+def test_an_encoder_that_knows_no_gunshots_is_refused(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "packed")
+    with pytest.raises(UserError, match=r"sound\.name=clap is no encoder .* take yamnet, or none"):
+        embed.run(compose("embed", *TINY, "sound.name=clap"))
 
 
 def test_variants_are_embedded_where_they_are_wanted(

@@ -44,7 +44,7 @@ def model_card(
         sources=_sources(metrics),
         metrics=_metrics(metrics),
         evaluated=_evaluated(data, metrics),
-        learned_from=findings.learned_from(card.encoders, card.footage),
+        learned_from=findings.learned_from(card.encoders, card.footage, card.sound_encoders),
         trained=_trained(card),
         analyses=_analyses(sections),
         limits=list(dict.fromkeys([*findings.limits(metrics, unit, clip_s), *gaps(data)])),

@@ -97,7 +97,9 @@ def real_footage(parts: Mapping[str, Summary], unit: str) -> str:
 
 
 def learned_from(
-    encoders: Sequence[Mapping[str, Any]], footage: Sequence[Mapping[str, Any]]
+    encoders: Sequence[Mapping[str, Any]],
+    footage: Sequence[Mapping[str, Any]],
+    sound_encoders: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Say what the origin was learned from, and through which encoders, as the model card tells.
 
@@ -106,6 +108,7 @@ def learned_from(
     Args:
         encoders: those of the card.
         footage: its rows of footage.
+        sound_encoders: those of the card that hear.
     """
     rows = footage if encoders else []
     if not rows or not all("origin_weight" in row for row in rows):
@@ -126,9 +129,13 @@ def learned_from(
         told = " to ".join(f"{weight:g}" for weight in dict.fromkeys((weights[0], weights[-1])))
         rendered = f"; rendered clips had {'no weight' if told == '0' else f'weight {told}'} on it"
     told_by = ", ".join(f"{one['name']} ({one['licence']})" for one in encoders)
+    heard = ""
+    if sound_encoders:
+        ears = ", ".join(f"{one['name']} ({one['licence']})" for one in sound_encoders)
+        heard = f" A discharge is heard by a frozen encoder trained elsewhere: {ears}."
     return (
         f"The origin was learned from {', '.join(given) or 'nothing'}{rendered}. It is read from "
-        f"frozen encoders trained elsewhere: {told_by}."
+        f"frozen encoders trained elsewhere: {told_by}.{heard}"
     )
 
 

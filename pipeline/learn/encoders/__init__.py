@@ -52,6 +52,20 @@ def _build(key: str, one: EncoderConfig) -> Encoder:
     )
 
 
+def build_sound(name: str) -> yamnet.Yamnet:
+    """The encoder of sound of a name, with its published weights.
+
+    Raises:
+        UserError: an unknown name, or weights that are not here.
+    """
+    if name == yamnet.NAME:
+        return yamnet.Yamnet.published()
+    raise UserError(
+        f"conf/embed.yaml: sound.name={name} is no encoder that knows gunshots; take "
+        f"{yamnet.NAME}, or {NONE}"
+    )
+
+
 def rebuild(architecture: Mapping[str, Any]) -> Encoder:
     """The encoder of `Encoder.architecture()`, with fresh weights.
 

@@ -31,11 +31,18 @@ class Network(nn.Module, ABC):
     """From a clip to the logits of the four classes.
 
     Clips are (B, T, H, W, 3) RGB, uint8 or floating point in [0, 255]; their normalisation is
-    part of the network.
+    part of the network. Their sounds are int16 (B, S) at `store.sound.SOUND_HZ`, as long as the
+    clips, and zero where there is none. A network answers without them too; one that does not hear
+    is never given any.
     """
 
     num_features: int
     """Length D of what `embed` gives."""
+
+    @property
+    def hears(self) -> bool:
+        """Whether the sound of a clip has a say."""
+        return False
 
     @abstractmethod
     def embed(self, clips: Tensor) -> Tensor:
@@ -45,8 +52,8 @@ class Network(nn.Module, ABC):
     def classify(self, features: Tensor) -> Tensor:
         """Features (B, D) to logits (B, 4), in the order of `manifest.CLASSES`."""
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """Clips to logits, (B, 4)."""
+    def forward(self, clips: Tensor, sounds: Tensor | None = None) -> Tensor:
+        """Clips, and their sounds where they are known, to logits, (B, 4)."""
         return self.classify(self.embed(clips))
 
     @abstractmethod
@@ -83,25 +90,31 @@ class Streaming(Protocol):
         Take the tensors apart along their first axis to let streams join and leave.
         """
 
-    def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
+    def advance(
+        self, clips: Tensor, state: State, sounds: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """The next T frames of every stream: (B, T, H, W, 3) to logits (B, T, 4).
 
         Args:
             clips: uint8 or in [0, 255].
             state: what `start` or the call before gave; it is left as it was.
+            sounds: int16 (B, S), as long as the frames; silence without it.
 
         Returns:
             The answer at each frame, from the last `num_frames` of a clip, and the next state.
         """
 
-    def step(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(
+        self, frames: Tensor, state: State, sounds: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """The next frame of every stream: (B, H, W, 3) to logits (B, 4), and the next state."""
-        logits, state = self.advance(frames[:, None], state)
+        heard = () if sounds is None else (sounds,)
+        logits, state = self.advance(frames[:, None], state, *heard)
         return logits[:, 0], state
 
-    def frame_logits(self, clips: Tensor) -> Tensor:
+    def frame_logits(self, clips: Tensor, sounds: Tensor | None = None) -> Tensor:
         """The answer at each frame given the frames so far: (B, T, H, W, 3) to (B, T, 4)."""
-        return self.advance(clips, self.start(clips.shape[0]))[0]
+        return self.advance(clips, self.start(clips.shape[0]), sounds)[0]
 
 
 @dataclass(frozen=True)

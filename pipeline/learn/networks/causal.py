@@ -98,7 +98,9 @@ class CausalNet(Network, Streaming):
         pool = torch.zeros(num_streams, self.window - 1, num_pooled, device=device)
         return {**state, "pool": pool}
 
-    def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
+    def advance(
+        self, clips: Tensor, state: State, sounds: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """The next frames of every stream: (B, T, H, W, 3) to logits (B, T, 4), and the state."""
         num_frames = clips.shape[1]
         ages = self._ages(clips, state)

@@ -46,6 +46,20 @@ class MembersNet(Network):
             ],
         }
 
+    @property
+    def hears(self) -> bool:
+        """Whether the sound of a clip has a say, as it has where any of the members hears."""
+        return any(member.network.hears for member in self._members)
+
+    def forward(self, clips: Tensor, sounds: Tensor | None = None) -> Tensor:
+        """Clips, and their sounds where they are known, to logits, (B, 4)."""
+        return self._mean(
+            [
+                member.network(clips, sounds) if member.network.hears else member.network(clips)
+                for member in self._members
+            ]
+        )
+
     def embed(self, clips: Tensor) -> Tensor:
         """Clips to features, (B, D): those of each member side by side."""
         return torch.cat([member.network.embed(clips) for member in self._members], dim=-1)
@@ -89,18 +103,23 @@ class StreamingMembersNet(MembersNet, Streaming):
             for name, value in network.start(num_streams).items()
         }
 
-    def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
+    def advance(
+        self, clips: Tensor, state: State, sounds: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """The next frames of every stream: (B, T, H, W, 3) to logits (B, T, 4), and the state."""
         answers: list[Tensor] = []
         after: State = {}
-        for number, network in enumerate(self._streaming):
+        for number, (member, network) in enumerate(
+            zip(self._members, self._streaming, strict=True)
+        ):
             prefix = f"{number}_"
             own = {
                 name.removeprefix(prefix): value
                 for name, value in state.items()
                 if name.startswith(prefix)
             }
-            logits, own = network.advance(clips, own)
+            heard = (sounds,) if member.network.hears else ()
+            logits, own = network.advance(clips, own, *heard)
             answers.append(logits)
             after |= {f"{prefix}{name}": value for name, value in own.items()}
         return self._mean(answers), after

@@ -4,6 +4,9 @@ They are learned from different footage: the origin from what shows the world, o
 is, the discharge from all whose times of discharge are known. The product takes them to be
 independent given the frames: that what is seen of the origin says nothing of the discharge and
 the other way round. So a discharge in a game cannot raise the probability that it is real.
+
+The discharge is seen, heard, or both: what sound says is added to the log odds that the pictures
+give, and is nothing where there is no sound.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.learn.networks.base import Kind, Network, Rebuilding, State, Streaming
+from pipeline.learn.networks.hearing import HeardNet
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.store.manifest import IS_DISCHARGE, IS_REAL
 
@@ -25,15 +29,18 @@ class ProductNet(Network):
     Args:
         discharge: answers on the discharge; what it says of the origin is left out.
         origin: answers on the origin.
+        hearing: how much sound speaks for a discharge; None where nothing hears.
     """
 
     discharge: Network
     discharge_scale: Tensor
     """What the log odds of the discharge are multiplied by, a number, to be as sure as right."""
 
-    def __init__(self, discharge: Network, origin: OriginNet) -> None:
+    def __init__(
+        self, discharge: Network, origin: OriginNet, hearing: HeardNet | None = None
+    ) -> None:
         super().__init__()
-        self.discharge, self.origin = discharge, origin
+        self.discharge, self.origin, self.hearing = discharge, origin, hearing
         self.register_buffer("discharge_scale", torch.ones(()))
         self.num_features = discharge.num_features + origin.num_features
 
@@ -43,21 +50,38 @@ class ProductNet(Network):
             "name": "product",
             "discharge": self.discharge.architecture(),
             "origin": self.origin.architecture(),
+            "hearing": None if self.hearing is None else self.hearing.architecture(),
         }
 
+    @property
+    def hears(self) -> bool:
+        """Whether the sound of a clip has a say."""
+        return self.hearing is not None
+
+    def forward(self, clips: Tensor, sounds: Tensor | None = None) -> Tensor:
+        """Clips, and their sounds where they are known, to logits, (B, 4)."""
+        seen = self.classify(self.embed(clips))
+        if self.hearing is None or sounds is None:
+            return seen
+        return with_heard(seen, self.hearing(sounds))
+
     def embed(self, clips: Tensor) -> Tensor:
-        """Clips to features, (B, D): those for the discharge, then those for the origin."""
+        """Clips to features, (B, D): those for the discharge, then those for the origin.
+
+        What is heard is no part of them.
+        """
         return torch.cat([self.discharge.embed(clips), self.origin.embed(clips)], dim=-1)
 
     def classify(self, features: Tensor) -> Tensor:
-        """Features (B, D) to logits (B, 4)."""
+        """Features (B, D) to logits (B, 4) of what is seen alone."""
         sizes = [self.discharge.num_features, self.origin.num_features]
         of_discharge, of_origin = features.split(sizes, dim=-1)
         return self._joined(self.discharge.classify(of_discharge), of_origin)
 
     def frozen(self) -> dict[str, nn.Module]:
-        """The encoder behind the answer on the origin, by the name of the module."""
-        return {"origin.encoder": self.origin.encoder}
+        """The encoders of the origin and of sound, by the name of the module."""
+        found: dict[str, nn.Module] = {"origin.encoder": self.origin.encoder}
+        return found if self.hearing is None else found | {"hearing.encoder": self.hearing.encoder}
 
     def _joined(self, logits: Tensor, of_origin: Tensor) -> Tensor:
         discharge = self.discharge_scale * discharge_log_odds(logits)
@@ -68,25 +92,49 @@ class StreamingProductNet(ProductNet, Streaming):
     """A product of two answers that are both given at every frame of a stream."""
 
     def start(self, num_streams: int) -> State:
-        """The state before the first frame, zeros: that of either answer."""
+        """The state before the first frame, zeros: that of every answer."""
         assert isinstance(self.discharge, Streaming)
-        first, second = self.discharge.start(num_streams), self.origin.start(num_streams)
-        assert first.keys().isdisjoint(second), (sorted(first), sorted(second))
-        return {**first, **second}
+        found = self.discharge.start(num_streams)
+        for part in (self.origin, self.hearing):
+            if part is not None:
+                more = part.start(num_streams)
+                assert found.keys().isdisjoint(more), (sorted(found), sorted(more))
+                found |= more
+        return found
 
-    def advance(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
+    def advance(
+        self, clips: Tensor, state: State, sounds: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """The next frames of every stream: (B, T, H, W, 3) to logits (B, T, 4), and the state."""
         assert isinstance(self.discharge, Streaming)
         of_origin, memory = self.origin.advance(clips, state)
         logits, after = self.discharge.advance(clips, state)
-        return self._joined(logits, of_origin), {**after, **memory}
+        seen, after = self._joined(logits, of_origin), {**after, **memory}
+        if self.hearing is None:
+            return seen, after
+        if sounds is None:
+            size = (clips.shape[0], clips.shape[1] * self.hearing.samples_a_frame)
+            sounds = torch.zeros(size, dtype=torch.int16, device=clips.device)
+        heard, memory = self.hearing.advance(sounds, state)
+        return with_heard(seen, heard), {**after, **memory}
 
 
-def product_of(discharge: Network, origin: OriginNet) -> ProductNet:
+def product_of(
+    discharge: Network, origin: OriginNet, hearing: HeardNet | None = None
+) -> ProductNet:
     """The product of two answers, which streams where both of them do."""
     if isinstance(discharge, Streaming) and origin.can_stream:
-        return StreamingProductNet(discharge, origin)
-    return ProductNet(discharge, origin)
+        return StreamingProductNet(discharge, origin, hearing)
+    return ProductNet(discharge, origin, hearing)
+
+
+def with_heard(seen: Tensor, heard: Tensor) -> Tensor:
+    """Logits (..., 4) of what is seen with log likelihood ratios (...) of what is heard added.
+
+    Where these are 0, the logits are as they were, bit for bit.
+    """
+    halves = torch.tensor([0.5 if is_so else -0.5 for is_so in IS_DISCHARGE], device=seen.device)
+    return seen + heard[..., None] * halves
 
 
 def discharge_log_odds(logits: Tensor) -> Tensor:
@@ -112,7 +160,12 @@ def product_logits(origin: Tensor, discharge: Tensor) -> Tensor:
 
 
 def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> ProductNet:
-    return product_of(rebuilding.network(values["discharge"]), OriginNet.rebuild(values["origin"]))
+    hearing = values["hearing"]
+    return product_of(
+        rebuilding.network(values["discharge"]),
+        OriginNet.rebuild(values["origin"]),
+        None if hearing is None else HeardNet.rebuild(hearing),
+    )
 
 
 KIND = Kind(rebuild=_rebuild)

@@ -50,7 +50,7 @@ HOSTILE_SOURCES = (
 
 def split(name: str, sources: tuple[toy.Source, ...]) -> JudgedSet:
     table = toy.scored(sources, split=name, skill=0.8)
-    return JudgedSet(name, f"What {name} is", table, toy.frames, "d" * 64)
+    return JudgedSet(name, f"What {name} is", table, toy.clip, "d" * 64)
 
 
 def suites(text: str = "plain") -> list[Examined]:
@@ -263,7 +263,7 @@ def test_a_collection_without_shootings_and_with_rejects_has_a_page(tmp_path: Pa
     ]
     files = file_table(index, table, [], {}, {})
     page = write(
-        tmp_path / "out", JudgedSet("home", "Files", table, toy.frames, "d" * 64, files=files)
+        tmp_path / "out", JudgedSet("home", "Files", table, toy.clip, "d" * 64, files=files)
     )
     assert "Of 5 files without a real shooting" in page
     assert "1 of 6 files could not be judged" in page

@@ -89,7 +89,7 @@ def test_each_part_has_its_own_verdicts_columns_and_confusion() -> None:
     unseen = toy.scored(
         (toy.Source("axon", "real", 5, 5), toy.Source("cs", "game", 5, 5)), "unseen"
     )
-    second = JudgedSet("unseen", "Sources held out of training", unseen, toy.frames, "2" * 64)
+    second = JudgedSet("unseen", "Sources held out of training", unseen, toy.clip, "2" * 64)
     section = discrimination.run(replace(made, judged_sets=[*made.judged_sets, second]))
     assert [v.name for v in section.verdicts][3] == "better_than_chance_shooting_unseen"
     assert {len(table.columns) for table in section.panels} == {3}

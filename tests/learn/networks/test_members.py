@@ -15,6 +15,7 @@ from pipeline.learn.networks.members import Member, members_net
 from pipeline.learn.networks.product import product_of
 from tests.learn.encoders.tiny import checkpoint_origin, colour_origin
 from tests.learn.networks.nets import opinionated, random_clips, small_causal, small_frame
+from tests.learn.networks.sounds import hearing, random_sounds
 from tests.learn.toy import FORMAT
 
 EXACT = {"rtol": 0, "atol": 1e-5}
@@ -54,6 +55,22 @@ def test_a_stream_ends_where_the_clip_does() -> None:
     for frames in clips.unbind(1):
         logits, state = network.step(frames, state)
     torch.testing.assert_close(logits, network(clips), **EXACT)
+
+
+@torch.no_grad()
+def test_those_members_that_hear_are_given_the_sound() -> None:
+    deaf = product_of(small_causal(), colour_origin()).eval()
+    ears = product_of(small_causal(), colour_origin(), hearing()).eval()
+    clips, sounds = random_clips(2, 8), random_sounds(2, 8)
+    network = members_net([Member(deaf, 1.0), Member(ears, 1.0)]).eval()
+    assert isinstance(network, Streaming)
+    assert network.hears
+    assert not members_net(three()).hears
+    expected = torch.stack([deaf(clips).softmax(-1), ears(clips, sounds).softmax(-1)]).mean(0)
+    torch.testing.assert_close(network(clips, sounds).softmax(-1), expected, **EXACT)
+    last = network.frame_logits(clips, sounds)[:, -1]
+    torch.testing.assert_close(last.softmax(-1), expected, **EXACT)
+    assert not torch.allclose(network(clips).softmax(-1), expected, **EXACT)
 
 
 def test_members_stream_only_where_all_of_them_do() -> None:

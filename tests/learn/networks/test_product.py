@@ -18,6 +18,7 @@ from pipeline.learn.networks.product import (
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
 from tests.learn.encoders.tiny import Pace, checkpoint_origin, colour_origin
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
+from tests.learn.networks.sounds import SAMPLES_A_FRAME, hearing, random_sounds
 
 EXACT = {"rtol": 0, "atol": 1e-5}
 REAL, DISCHARGE = torch.tensor(IS_REAL), torch.tensor(IS_DISCHARGE)
@@ -27,6 +28,12 @@ def network() -> StreamingProductNet:
     found = product_of(small_causal(), colour_origin()).eval()
     assert isinstance(found, StreamingProductNet)
     found.discharge_scale.fill_(0.7)
+    return found
+
+
+def hearing_network() -> StreamingProductNet:
+    found = product_of(small_causal(), colour_origin(), hearing()).eval()
+    assert isinstance(found, StreamingProductNet)
     return found
 
 
@@ -115,6 +122,50 @@ def test_streams_join_and_leave_by_the_first_axis_of_the_state() -> None:
     torch.testing.assert_close(logits, made.frame_logits(late[:, :6])[:, -1], **EXACT)
 
 
+@torch.no_grad()
+def test_sound_is_added_to_the_discharge_and_leaves_the_origin_as_it_is() -> None:
+    made, clips, sounds = hearing_network(), random_clips(3, 8), random_sounds(3, 8)
+    assert made.hears
+    assert made.hearing is not None
+    seen, found = made(clips), made(clips, sounds)
+    odds = discharge_log_odds(found) - discharge_log_odds(seen)
+    torch.testing.assert_close(odds, made.hearing(sounds), rtol=0, atol=1e-5)
+    assert odds.abs().min() > 0.01
+    torch.testing.assert_close(marginals(found)[0], marginals(seen)[0], **EXACT)
+
+
+@torch.no_grad()
+def test_without_a_track_the_answer_is_exactly_that_of_the_pictures() -> None:
+    made, clips = hearing_network(), random_clips(3, 8)
+    deaf = product_of(small_causal(), colour_origin()).eval()
+    seen = deaf(clips)
+    assert torch.equal(made(clips), seen)
+    silent = torch.zeros_like(random_sounds(3, 8))
+    assert torch.equal(made(clips, silent), seen)
+    # Below −70 dB of full scale.
+    quiet = torch.ones_like(silent)
+    quiet[:, ::2] = -1
+    assert torch.equal(made(clips, quiet), seen)
+    # One that is heard changes nothing for its neighbours.
+    silent[1] = random_sounds(1, 8)
+    found = made(clips, silent)
+    assert torch.equal(found[[0, 2]], seen[[0, 2]])
+    assert not torch.equal(found[1], seen[1])
+    expected = deaf.frame_logits(clips)
+    assert torch.equal(made.frame_logits(clips), expected)
+    assert torch.equal(made.frame_logits(clips, torch.zeros_like(silent)), expected)
+
+
+@torch.no_grad()
+def test_a_stream_with_sound_gets_the_answer_of_the_whole_clip() -> None:
+    made, clips, sounds = hearing_network(), random_clips(2, 8), random_sounds(2, 8)
+    whole, state = made(clips, sounds), made.start(2)
+    for frames, heard in zip(clips.unbind(1), sounds.split(SAMPLES_A_FRAME, 1), strict=True):
+        logits, state = made.step(frames, state, heard)
+    torch.testing.assert_close(logits, whole, **EXACT)
+    assert not torch.allclose(logits, made(clips), **EXACT)
+
+
 def test_it_streams_where_both_parts_do() -> None:
     assert isinstance(product_of(small_causal(), colour_origin()), Streaming)
     video = OriginNet(Pace(), window=8, every_frames=3)
@@ -142,6 +193,17 @@ def test_it_is_rebuilt_from_its_architecture(tmp_path: Path, pixels) -> None:
     clips = random_clips(2, 8)
     assert torch.equal(again(clips), made(clips))
     assert again.architecture() == made.architecture()
+
+
+@torch.no_grad()
+def test_one_that_hears_is_rebuilt_from_its_architecture(tmp_path: Path) -> None:
+    origin = checkpoint_origin(tmp_path / "dino")
+    made = product_of(small_causal(), origin, hearing()).eval()
+    again = rebuild(made.architecture()).eval()
+    again.load_state_dict(made.state_dict())
+    clips, sounds = random_clips(2, 8), random_sounds(2, 8)
+    assert torch.equal(again(clips, sounds), made(clips, sounds))
+    assert made.frozen().keys() == {"origin.encoder", "hearing.encoder"}
 
 
 def test_every_tensor_has_one_name_and_the_state_of_streams_too() -> None:

@@ -113,7 +113,9 @@ class Brightness(Network, Streaming):
     def start(self, num_streams: int) -> State:
         return {}
 
-    def advance(self, clips: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    def advance(
+        self, clips: torch.Tensor, state: State, sounds: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, State]:
         return torch.stack([self(clips[:, [n]]) for n in range(clips.shape[1])], dim=1), state
 
 

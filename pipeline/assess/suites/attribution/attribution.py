@@ -158,7 +158,7 @@ def _region_shares(
     """Share of the area (3,), and of the effect (n, 3) in the n clips that react."""
     if not targets:
         return None, np.zeros((0, len(REGIONS)))
-    areas = region_masks(*targets[0].frames.shape[1:3]).mean(axis=(1, 2))
+    areas = region_masks(*targets[0].clip.frames.shape[1:3]).mean(axis=(1, 2))
     sizes = np.abs([one.regions for one in effects])
     sizes = sizes[sizes.max(axis=1) >= _REACTS]
     return areas.tolist(), sizes / sizes.sum(axis=1, keepdims=True)
@@ -217,7 +217,7 @@ def _picture(one: _Mistake, target: Target, effects: Effects, mode: str) -> Pict
     where = f"{_where(effects.cells)}; frame {frame + 1} of {effects.frames.size} matters most"
     kept = "Blurred grey preview" if mode == "protected" else "Preview"
     return Picture(
-        uri=previews.data_uri(heatmaps.draw(target.frames, effects, mode)),
+        uri=previews.data_uri(heatmaps.draw(target.clip.frames, effects, mode)),
         alt=f"{kept} with a heat map. Said {said}, is {actual}; {where}.",
         caption=f"Said {said}, is {actual}; {where}. {place}",
         width=heatmaps.SIZE,

@@ -9,7 +9,7 @@ before it. Any detector that can be asked can be judged so; no gradient is neede
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from pipeline.assess.evidence import Evidence, predict_all
 from pipeline.numbers.metrics import BoolArray, FloatArray
 from pipeline.store import workdir
+from pipeline.store.packed import Sample
 from pipeline.store.video import Frames
 
 GRID = 8
@@ -31,9 +32,9 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True)
 class Target:
-    """A clip that was mistaken: its frames uint8 (T, H, W, 3) and the positions in `CLASSES`."""
+    """A clip that was mistaken, and the positions in `CLASSES`; its sound is never hidden."""
 
-    frames: Frames
+    clip: Sample
     said: int
     actual: int
     sample: str = ""
@@ -78,23 +79,23 @@ def explain(evidence: Evidence, targets: Sequence[Target]) -> list[Effects]:
     """Ask the detector about every target with each part hidden: 68 + T predictions a target."""
     if not targets:
         return []
-    num_frames, height, width = targets[0].frames.shape[:3]
+    num_frames, height, width = targets[0].clip.frames.shape[:3]
     masks = np.concatenate([cell_masks(height, width), region_masks(height, width)])
     num_variants = 1 + len(masks) + num_frames
 
     @lru_cache(maxsize=1)
     def blurred(number: int) -> Frames:
-        return _blurred(targets[number].frames)
+        return _blurred(targets[number].clip.frames)
 
-    def read(i: int) -> Frames:
+    def read(i: int) -> Sample:
         number, variant = divmod(i, num_variants)
-        frames = targets[number].frames
+        clip = targets[number].clip
         if variant == 0:
-            return frames
+            return clip
         if variant <= len(masks):
             hidden = masks[variant - 1][None, :, :, None]
-            return np.where(hidden, blurred(number), frames)
-        return _frozen(frames, variant - 1 - len(masks))
+            return replace(clip, frames=np.where(hidden, blurred(number), clip.frames))
+        return replace(clip, frames=_frozen(clip.frames, variant - 1 - len(masks)))
 
     code = workdir.code_sha256("assess/suites/attribution/occlusion.py")
 

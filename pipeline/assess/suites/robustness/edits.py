@@ -17,13 +17,15 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import judge_share
 from pipeline.assess.statistics.summary import questions
-from pipeline.transforms.registry import FAMILIES, STRENGTHS, TRANSFORMS
+from pipeline.transforms.registry import FAMILIES, SOUND_TRANSFORMS, STRENGTHS, TRANSFORMS
 
 CURVES, ENDS = ("edits",), ("camera", "sensor")
 """Families of which every strength is looked at, and those of which the most severe is.
 
 What people do to a video is their choice of strength; what cameras do, training draws from.
 """
+SOUND_EDITS = ("mute", "music", "swapped", "delay")
+"""What people do to a sound track, of which the most severe is looked at."""
 HARDEST = "severe"
 NUM_PARTNERS = 5
 """The edits that do most alone are tried as partners of the worst, and no other."""
@@ -109,12 +111,13 @@ def _too_few(chosen: Subset) -> str | None:
 
 
 def _singles() -> list[Wanted]:
-    return [
+    found: list[Wanted] = [
         ((transform.name,), strength)
         for family in (*CURVES, *ENDS)
         for transform in FAMILIES[family]
         for strength in (STRENGTHS if family in CURVES else (HARDEST,))
     ]
+    return [*found, *(((name,), HARDEST) for name in SOUND_EDITS)]
 
 
 def _effects(
@@ -150,11 +153,16 @@ def damage(one: Effect) -> tuple[float, Names]:
 
 def _ordered(names: Names) -> Names:
     """Sort edits in the order in which the world applies them."""
-    order = list(TRANSFORMS)
+    order = [*TRANSFORMS, *SOUND_TRANSFORMS]
     return tuple(sorted(names, key=order.index))
 
 
 def _change(names: Names, strength: str) -> Change:
     return altered_clips.in_turn(
-        [altered_clips.drawn(TRANSFORMS[name], STRENGTHS[strength]) for name in names]
+        [
+            altered_clips.drawn_sound(SOUND_TRANSFORMS[name], STRENGTHS[strength])
+            if name in SOUND_TRANSFORMS
+            else altered_clips.drawn(TRANSFORMS[name], STRENGTHS[strength])
+            for name in names
+        ]
     )

@@ -37,7 +37,7 @@ from pipeline.detect.scores import SCORES, VALIDATION
 from pipeline.transforms.registry import STRENGTHS
 
 TITLE = "Robustness"
-# 59 edits and strengths and five pairs of the former, two of the latter: 1,664 clips, each of which
+# 63 edits and strengths and five pairs of the former, two of the latter: 1,760 clips, each of which
 # a frozen encoder sees anew.
 NUM_SEARCHED, NUM_CONFIRMED = 24, 64
 _NO_MORE_DROP = 0.2

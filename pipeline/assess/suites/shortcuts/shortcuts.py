@@ -29,12 +29,18 @@ from pipeline.assess.examples import Examples
 from pipeline.assess.page import figures
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.statistics.questions import ACCEPTABLE_DROP
-from pipeline.assess.suites.shortcuts import counterfactuals, probe_findings, single_cue, twins
+from pipeline.assess.suites.shortcuts import (
+    counterfactuals,
+    probe_findings,
+    single_cue,
+    sound_changes,
+    twins,
+)
 from pipeline.detect.scores import VALIDATION
 from pipeline.numbers.rounding import rounded
 
 TITLE = "Shortcuts"
-# Twelve alterations of each: 576 clips, each of which a frozen encoder sees anew.
+# Sixteen alterations of each: 768 clips, each of which a frozen encoder sees anew.
 NUM_CLIPS = 48
 _HALF, _MOST = 0.5, 0.8
 
@@ -47,8 +53,12 @@ _CHANGES = {
     "centre_only": "all but the border",
     "overlays_only": "corners and strips",
     _STILL_FICTION: "first frame of fiction frozen",
+    "muted": "sound muted",
+    "music": "music over the sound",
+    "swapped": "sound of something else",
+    "late": "sound half a second late",
 }
-assert _CHANGES.keys() == {*single_cue.CHANGES, _STILL_FICTION}
+assert _CHANGES.keys() == {*single_cue.CHANGES, *sound_changes.NAMES, _STILL_FICTION}
 
 
 def run(evidence: Evidence) -> Section:
@@ -57,7 +67,8 @@ def run(evidence: Evidence) -> Section:
     The share that is kept of what lies above chance judges the cues of the detector. What leaves a
     cue alone is red when surely more than half is kept, and at least 0.8; what destroys it is red
     when surely less than half is kept and the rest may be chance; motion is destroyed in fictional
-    clips alone too. That a frozen frame of all clips surely does worse is green.
+    clips alone too, and sound is taken away or is that of something else. That a frozen frame of
+    all clips surely does worse is green.
     `probe_findings.judge`, `counterfactuals.judge` and `twins.Comparison` say what makes a probe,
     turned decisions and twins red. What is neither red nor surely good is amber; grey is what
     cannot be told, for want of recordings or since the detector tells little from whole clips.
@@ -65,7 +76,10 @@ def run(evidence: Evidence) -> Section:
     chosen = altered_clips.subset(evidence.judged_sets[0], NUM_CLIPS)
     overlays = counterfactuals.overlays()
     tables = altered_clips.score(
-        evidence, chosen, {**single_cue.changes(), **overlays}, "shortcuts"
+        evidence,
+        chosen,
+        {**single_cue.changes(), **sound_changes.changes(), **overlays},
+        "shortcuts",
     )
     after = {name: Examples.from_clips(table) for name, table in tables.items()}
     bootstrap = evidence.settings.bootstrap
@@ -101,6 +115,13 @@ def run(evidence: Evidence) -> Section:
             _judge_alone("reads_border", "the border", pairs["border_only"]),
             _judge_alone("reads_overlays", "corners and strips", pairs["overlays_only"]),
             _judge_motion(pairs["frozen"]),
+            *(
+                _judge_sound(name, what, chosen.examples, after[change], pairs[change])
+                for name, what, change in (
+                    ("needs_sound", "Without any sound,", "muted"),
+                    ("follows_any_sound", "With the sound of something else,", "swapped"),
+                )
+            ),
             counterfactuals.judge(flips, chosen),
             twins.judge(found),
         ],
@@ -156,6 +177,14 @@ def _judge_destroyed(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdi
         return "green" if pair.drop.known <= ACCEPTABLE_DROP and kept.ends.low > 0 else "amber"
 
     return before_after.judge(name, what, pairs, state)
+
+
+def _judge_sound(
+    name: str, what: str, plain: Examples, after: Examples, pairs: Mapping[Asked, Pair]
+) -> Verdict:
+    if np.array_equal(plain.score, after.score):
+        return Verdict(name, "grey", f"{what} nothing changes: sound has no say in these clips.")
+    return _judge_destroyed(name, what, pairs)
 
 
 def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:

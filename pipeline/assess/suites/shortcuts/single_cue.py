@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pipeline.assess.altered_clips import Change, generator
+from pipeline.assess.altered_clips import Change, generator, of_pictures
 from pipeline.copies.fingerprint import luma
 from pipeline.store import workdir
 from pipeline.store.video import Frames
@@ -83,4 +83,4 @@ CHANGES: Mapping[str, Callable[[Frames, str], Frames]] = {
 def changes() -> dict[str, Change]:
     """`CHANGES`, each with what it is known by: its name and the code of this module."""
     code = workdir.code_sha256("assess/suites/shortcuts/single_cue.py")
-    return {name: Change([code, name], change) for name, change in CHANGES.items()}
+    return {name: Change([code, name], of_pictures(change)) for name, change in CHANGES.items()}

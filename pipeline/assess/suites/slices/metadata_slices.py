@@ -73,7 +73,7 @@ def of_pixels(part: JudgedSet, evidence: Evidence, num_clips: int) -> dict[int, 
 
 
 def _measured(part: JudgedSet, number: int) -> FloatArray:
-    return np.array(astuple(pixels.measure(part.read(number))))
+    return np.array(astuple(pixels.measure(part.read(number).frames)))
 
 
 def _sample(part: JudgedSet, num_clips: int) -> list[int]:

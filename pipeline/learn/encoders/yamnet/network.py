@@ -85,6 +85,11 @@ class Yamnet(Encoder):
         features = self.embed(taken)
         return torch.cat([self.head(features).amax(1), features.mean(1)], dim=1)
 
+    @staticmethod
+    def firearms(features: Tensor) -> Tensor:
+        """Features (..., 1545) to the largest logit of any class of firearms, (...)."""
+        return features[..., FIREARMS].amax(-1)
+
     def scores(self, taken: Tensor) -> Tensor:
         """Stretches (N, S) to the score of each class in each patch, (N, P, 521) in [0, 1].
 
@@ -99,11 +104,12 @@ class Yamnet(Encoder):
         starts = [*range(0, last, _PATCH_HOP), last]
         patches = torch.stack([log_mel[:, start : start + _PATCH] for start in starts], dim=1)
         found = patches.flatten(0, 1)[:, None]
-        if taken.device.type == "cpu":
+        # An exported graph sees any number of patches at once.
+        if taken.device.type == "cpu" and not torch.compiler.is_compiling():
             found = torch.cat([self._convolve(some) for some in found.split(_CHUNK_CPU)])
         else:
             found = self._convolve(found)
-        return found.unflatten(0, (len(taken), len(starts)))
+        return found.unflatten(0, (taken.shape[0], len(starts)))
 
     def log_mel(self, taken: Tensor) -> Tensor:
         """Stretches (N, S) to log-mel frames (N, T, 64), one every 10 ms, T at least 96."""

@@ -35,7 +35,7 @@ def bright_at(rows, columns, frames=slice(None)):
 
 
 def effects(feature, *clips):
-    targets = [Target(clip, said=0, actual=1) for clip in clips]
+    targets = [Target(toy.silent(clip), said=0, actual=1) for clip in clips]
     return explain(toy.evidence(predict=detector(feature)), targets)
 
 
@@ -75,7 +75,7 @@ def test_a_detector_that_reads_one_frame_gets_its_bar_there(moment):
 
 def test_what_speaks_against_the_mistake_is_negative_in_log_odds():
     clip = bright_at(slice(0, 8), slice(0, 8))
-    (target,) = [Target(clip, said=1, actual=0)]
+    (target,) = [Target(toy.silent(clip), said=1, actual=0)]
     feature = lambda x: x[:, :8, :8].mean()  # noqa: E731
     (found,) = explain(toy.evidence(predict=detector(feature)), [target])
     assert found.cells.argmin() == 0
@@ -98,7 +98,7 @@ def test_clips_are_given_back_unchanged_and_certainty_does_not_overflow():
     clip = bright_at(slice(0, 8), slice(0, 8))
     before = clip.copy()
     sure = lambda clips: np.tile([1.0, 0.0, 0.0, 0.0], (len(clips), 1))  # noqa: E731
-    (found,) = explain(toy.evidence(predict=sure), [Target(clip, 0, 1)])
+    (found,) = explain(toy.evidence(predict=sure), [Target(toy.silent(clip), 0, 1)])
     assert (clip == before).all()
     assert (found.cells == 0).all()
 

@@ -334,7 +334,7 @@ def test_rejected_files_and_unlabelled_clips_of_a_collection_are_counted() -> No
         **{"status": "rejected", "reason": "too_short", "num_clips": 0},
     }
     files = pa.Table.from_pylist([rejected], FILE_SCHEMA)
-    part = JudgedSet("mine", "Files", clips, toy.frames, "", files=files)
+    part = JudgedSet("mine", "Files", clips, toy.clip, "", files=files)
     metrics = data.run(replace(evidence, judged_sets=[part])).metrics
     assert metrics["rejects"] == {"too_short": 1}
     assert metrics["unused"] == {"label_unknown": 1}
@@ -402,5 +402,5 @@ def test_a_collection_of_clips_without_a_label_is_grey_and_breaks_nothing() -> N
     unlabelled = pa.array([None] * clips.num_rows, pa.int8())
     clips = clips.set_column(place, clips.schema.field(place), unlabelled)
     files = pa.Table.from_pylist([], FILE_SCHEMA)
-    part = JudgedSet("mine", "Files", clips, toy.frames, "", files=files)
+    part = JudgedSet("mine", "Files", clips, toy.clip, "", files=files)
     assert judged(replace(evidence, judged_sets=[part]))["classes"].state == "grey"

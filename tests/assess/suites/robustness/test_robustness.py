@@ -73,6 +73,8 @@ def test_every_edit_has_every_strength_and_cameras_the_most_severe(mirrored: Sec
     for transform in (*FAMILIES["camera"], *FAMILIES["sensor"]):
         assert list(found[transform.name.replace("_", " ")]) == ["severe"]
     assert not any(transform.name in found for transform in FAMILIES["overlays"])
+    for name in edits.SOUND_EDITS:
+        assert list(found[name]) == ["severe"]
 
 
 def test_a_pair_is_applied_in_the_order_of_the_world() -> None:
@@ -91,7 +93,7 @@ def test_tables_figures_and_csvs_are_whole(mirrored: Section) -> None:
         assert len(lines) == len(FAMILIES["edits"])
         assert {len(line["y"]) for line in lines} == {1 + len(STRENGTHS)}
         assert lines[-1]["name"] == "mirror", "the worst lies above the others"
-    assert len(mirrored.plots["edits.csv"][1]) == 15 * 4 + 14 * 2
+    assert len(mirrored.plots["edits.csv"][1]) == 15 * 4 + 14 * 2 + len(edits.SOUND_EDITS) * 2
     for header, rows in mirrored.plots.values():
         assert {len(row) for row in rows} <= {len(header)}
     json.dumps(mirrored.metrics, allow_nan=False)
@@ -144,7 +146,7 @@ def with_variants(evidence: Evidence, folder: Path, harm: Sequence[float]) -> Ev
         rows += [_clip(clip, strength, "crop" if n % 2 else "hud") for n, clip in enumerate(ids)]
     folder.mkdir(exist_ok=True)
     manifest.write_rows(folder / manifest.MANIFEST, Clip, rows)
-    variants = JudgedSet("variants", "", pa.concat_tables(tables), toy.frames, "")
+    variants = JudgedSet("variants", "", pa.concat_tables(tables), toy.clip, "")
     return replace(evidence, variants=variants, folders=Folders(*[folder] * 5))
 
 

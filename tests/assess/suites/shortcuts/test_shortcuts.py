@@ -14,6 +14,9 @@ from pipeline.assess.evidence import Section, Table, Verdict
 from pipeline.assess.examples import Examples
 from pipeline.assess.suites.robustness import robustness
 from pipeline.assess.suites.shortcuts import counterfactuals, shortcuts
+from pipeline.detect import scores
+from pipeline.store.manifest import PRESENT
+from pipeline.store.packed import Sample
 from tests.assess import pixels, toy
 from tests.assess.pixels import Feature
 from tests.assess.toy import Source
@@ -58,6 +61,49 @@ def test_a_detector_that_reads_only_the_border_is_red() -> None:
     found = judged(pixels.paint_rim, pixels.look_at_rim)
     assert found["reads_border"].state == "red"
     assert found["reads_overlays"].state == "green"
+
+
+def heard(told: str) -> dict[str, Verdict]:
+    """The verdicts on a detector that tells the origin or the discharge by how loud a clip is."""
+    base = pixels.evidence(pixels.paint_scene, pixels.look_at_scene)
+    part = base.judged_sets[0]
+    rows = part.clips.to_pylist()
+
+    def read(number: int) -> Sample:
+        clip, row = part.read(number), rows[number]
+        is_loud = row["origin"] == "real" if told == "origin" else bool(row["discharge"])
+        sound = np.random.default_rng(number).normal(0, 3000 if is_loud else 100, clip.sound.size)
+        return replace(clip, sound=sound.astype(np.int16), presence=PRESENT)
+
+    def predict(frames: np.ndarray, sounds: np.ndarray) -> np.ndarray:
+        logits = np.stack([pixels.look_at_scene(one) for one in frames])
+        rms = np.sqrt(np.square(sounds.astype(float)).mean(axis=1)) + 1
+        logits[:, 0 if told == "origin" else 1] = np.log(rms / 600)
+        real, discharge = 1 / (1 + np.exp(-3 * logits)).T
+        pairs = (real, 1 - real)
+        return np.stack([o * d for d in (discharge, 1 - discharge) for o in pairs], axis=1)
+
+    clips = [read(number) for number in range(len(rows))]
+    said = predict(np.stack([c.frames for c in clips]), np.stack([c.sound for c in clips]))
+    scored = scores.score_table(part.clips.select(scores.CLIP_SCHEMA.names), said)
+    part = replace(part, clips=scored, read=read)
+    given = replace(base, judged_sets=[part], val=replace(part, name="val"), predict=predict)
+    return {verdict.name: verdict for verdict in shortcuts.run(given).verdicts}
+
+
+def test_a_detector_that_takes_loudness_for_real_is_red_without_sound_and_with_any() -> None:
+    found = heard("origin")
+    assert found["needs_sound"].state == "red"
+    assert found["follows_any_sound"].state == "red"
+
+
+def test_a_detector_that_hears_discharges_alone_is_not_green_without_sound() -> None:
+    assert heard("discharge")["needs_sound"].state == "amber"
+
+
+@pytest.mark.parametrize("name", ["needs_sound", "follows_any_sound"])
+def test_a_deaf_detector_cannot_be_judged_by_sound(clean: Section, name: str) -> None:
+    assert state(clean, name) == "grey"
 
 
 def test_motion_is_needed_where_a_frozen_frame_tells_nothing(clean: Section) -> None:

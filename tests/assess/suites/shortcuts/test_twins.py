@@ -62,9 +62,7 @@ def evidence(
         p_real * (1 - p_fires),
         (1 - p_real) * (1 - p_fires),
     ]
-    part = JudgedSet(
-        "test", "", scores.score_table(table, np.stack(joint, 1)), toy.frames, "0" * 64
-    )
+    part = JudgedSet("test", "", scores.score_table(table, np.stack(joint, 1)), toy.clip, "0" * 64)
     return replace(toy.evidence(), judged_sets=[part])
 
 
@@ -97,7 +95,7 @@ def test_one_appearance_that_is_not_told_is_not_hidden_by_another() -> None:
     told = evidence(table, by_appearance=3, by_scene=0).judged_sets[0].clips
     is_film = pa.array(np.array(table["origin"].to_pylist()) == "film")
     mixed = pa.concat_tables([made.filter(pa.compute.invert(is_film)), told.filter(is_film)])
-    part = JudgedSet("test", "", mixed, toy.frames, "0" * 64)
+    part = JudgedSet("test", "", mixed, toy.clip, "0" * 64)
     found = twins.measure(replace(toy.evidence(), judged_sets=[part]))
     assert found.by_origin["film"].state == "green"
     assert twins.judge(found).state == "red"

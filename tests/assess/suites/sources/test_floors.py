@@ -35,7 +35,7 @@ def evidence(sources=SOURCES, shift=None, spread: float = 1.0, seed: int = 0) ->
     logit = logit + spread * (rng.normal(size=unit.max() + 1)[unit] + rng.normal(size=unit.size))
     real = 1 / (1 + np.exp(-logit))
     probabilities = np.column_stack([real / 2, (1 - real) / 2, real / 2, (1 - real) / 2])
-    part = JudgedSet("test", "test", scores.score_table(table, probabilities), toy.frames, "0" * 64)
+    part = JudgedSet("test", "test", scores.score_table(table, probabilities), toy.clip, "0" * 64)
     made = toy.evidence()
     settings = replace(made.settings, bootstrap=Bootstrap(400, 0.95, 0))
     return replace(made, judged_sets=[part], settings=settings)

@@ -36,7 +36,7 @@ def part(name: str, made: tuple[toy.Source, ...], logits=None, **kwargs) -> Judg
         probabilities = np.column_stack(
             [real * score, (1 - real) * score, real * (1 - score), (1 - real) * (1 - score)]
         )
-    return JudgedSet(name, name, scores.score_table(table, probabilities), toy.frames, "0" * 64)
+    return JudgedSet(name, name, scores.score_table(table, probabilities), toy.clip, "0" * 64)
 
 
 def evidence(*parts: JudgedSet) -> Evidence:
