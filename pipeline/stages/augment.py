@@ -44,6 +44,7 @@ _LIBRARIES = (
     "scipy",
 )
 _VARIANTS_PER_BLOCK = 64
+_EVERY: dict[str, Transform | SoundTransform] = {**registry.TRANSFORMS, **registry.SOUND_TRANSFORMS}
 
 
 @dataclass(frozen=True)
@@ -118,19 +119,23 @@ def draw_test(clip_id: str, edit: str, strength: str) -> dict[str, Any]:
         As `draw` does, with the `edit` and the name of its `strength`.
     """
     seed = [int(clip_id, 16)]
-    transform, value = registry.TRANSFORMS[edit], registry.STRENGTHS[strength]
-    steps = [_step(transform, np.random.default_rng(seed), value)]
+    steps = [_step(_EVERY[edit], np.random.default_rng(seed), registry.STRENGTHS[strength])]
     return {"seed": seed, "edit": edit, "strength": strength, "steps": steps}
 
 
-def test_edit(clip_id: str) -> str:
-    """Choose the one transform of a test clip's variants, from its id alone.
+def test_edit(clip_id: str, has_sound: bool) -> str:
+    """Choose the one transform of a test clip's variants, from its id and whether it has sound.
 
     The transform whose name hashes highest with the id (rendezvous hashing; Thaler and
     Ravishankar, 1998): other clips, and most transforms that are added, change nothing.
+
+    Args:
+        clip_id: of the clip.
+        has_sound: whether it has a sound that a transform of sound can change.
     """
     return max(
-        registry.TRANSFORMS, key=lambda name: hashlib.sha256(f"{clip_id} {name}".encode()).digest()
+        _EVERY if has_sound else registry.TRANSFORMS,
+        key=lambda name: hashlib.sha256(f"{clip_id} {name}".encode()).digest(),
     )
 
 
@@ -251,7 +256,7 @@ def _tasks(
             for number in range(cfg.variants_per_clip):
                 yield Task(clip, clips_folder, str(number), None, cfg, clip_format)
         elif clip.split == "test" and cfg.test_variants:
-            edit = test_edit(clip.clip_id)
+            edit = test_edit(clip.clip_id, clip.sound == manifest.PRESENT)
             for strength in registry.STRENGTHS:
                 yield Task(clip, clips_folder, strength, edit, cfg, clip_format)
 

@@ -161,9 +161,9 @@ def test_every_transform_is_drawn_equally_often_within_the_bounds(
 ORIGINAL = np.random.default_rng(4).normal(0, 2000, 9600).astype(np.int16)
 
 
-def write_with_sound(folder: Path, presences: Sequence[str]) -> None:
-    """A train clip for each of these presences of sound, in which a discharge can be heard."""
-    write_clips(folder, ["train"] * len(presences))
+def write_with_sound(folder: Path, presences: Sequence[str], split: str = "train") -> None:
+    """A clip for each of these presences of sound, in which a discharge can be heard."""
+    write_clips(folder, [split] * len(presences))
     parents, clips = manifest.read_manifest(folder / "splits"), []
     with shards.ShardWriter(folder / "clips", 100) as tar:
         for clip, presence in zip(parents, presences, strict=True):
@@ -253,7 +253,8 @@ def test_test_variants_are_one_transform_at_three_strengths(
     for clip, record in zip(tests, records, strict=True):
         (step,) = record["steps"]
         assert clip.parent_id is not None
-        assert step["transform"] == record["edit"] == augment.test_edit(clip.parent_id)
+        has_sound = parents[clip.parent_id].sound == manifest.PRESENT
+        assert step["transform"] == record["edit"] == augment.test_edit(clip.parent_id, has_sound)
         assert step["strength"] == registry.STRENGTHS[record["strength"]]
         assert clip.clip_id == f"{clip.parent_id}-{record['strength']}"
     order = list(dict.fromkeys(c.parent_id for c in tests))
@@ -261,10 +262,40 @@ def test_test_variants_are_one_transform_at_three_strengths(
 
 
 def test_test_clips_meet_every_transform_about_equally() -> None:
-    met = Counter(augment.test_edit(f"{number:016x}") for number in range(3600))
-    assert set(met) == set(registry.TRANSFORMS)
-    assert min(met.values()) > 60
-    assert max(met.values()) < 150
+    silent = Counter(augment.test_edit(f"{number:016x}", False) for number in range(3600))
+    assert set(silent) == set(registry.TRANSFORMS)
+    heard = Counter(augment.test_edit(f"{number:016x}", True) for number in range(4900))
+    assert set(heard) == {*registry.TRANSFORMS, *registry.SOUND_TRANSFORMS}
+    for met in (silent, heard):
+        assert min(met.values()) > 60
+        assert max(met.values()) < 150
+
+
+def test_a_clip_with_sound_keeps_its_edit_of_pictures_unless_one_of_sound_hashes_higher() -> None:
+    for number in range(200):
+        clip_id = f"{number:016x}"
+        heard = augment.test_edit(clip_id, True)
+        assert heard in registry.SOUND_TRANSFORMS or heard == augment.test_edit(clip_id, False)
+
+
+def test_a_test_variant_of_sound_keeps_the_pictures(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write_with_sound(tmp_path, ["present"] * 12, "test")
+    augment.run(compose("augment"))
+    parents, variants = parents_and_variants(tmp_path)
+    of_sound = 0
+    for clip in variants:
+        record, parent = json.loads(clip.variant or ""), parents[clip.parent_id or ""]
+        if record["edit"] not in registry.SOUND_TRANSFORMS:
+            continue
+        of_sound += 1
+        before = video.decode(shards.read_clip(tmp_path / "clips", parent))
+        assert clip.pixels_sha256 == hashlib.sha256(before.tobytes()).hexdigest()
+        again = registry.apply_to_sound(ORIGINAL, record["steps"])
+        samples = sound.read_sound(tmp_path / "augmented", clip)
+        assert np.array_equal(again, np.zeros_like(again) if samples is None else samples)
+    assert of_sound >= 3
 
 
 def test_other_clips_leave_the_test_variants_of_a_clip_as_they_were(
