@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,7 +107,8 @@ class Loader:
         first = resumed["batch"] if resumed and resumed["epoch"] == epoch else 0
         self._position = position = {"epoch": epoch, "batch": first}
         self._requests.first = first
-        batches = map(self._batch, iter(self._loader))
+        with _signals_blocked():
+            batches = map(self._batch, iter(self._loader))
         for batch in _pinned_ahead(batches) if self._pinned else batches:
             assert self._position is position, "another iteration has begun"
             position["batch"] += 1
@@ -247,9 +249,25 @@ class _Filler(Dataset["_Request | UserError"]):
         return request
 
 
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Have workers that are forked in the block begin, and stay, with the signals blocked.
+
+    One that blocked them by itself could be ended before it does, by a signal to the whole group.
+    PyTorch raises that in the parent, wherever its main thread is, before the state is saved.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _obey_the_parent_alone(worker: int) -> None:
-    """Read on while the parent, which a terminal tells to stop as well, saves its state."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.SIGNALS)
+    """Read on while the parent, which a terminal tells to stop as well, saves its state.
+
+    The signals were blocked when the worker was forked.
+    """
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     sandbox.die_with_parent()
 

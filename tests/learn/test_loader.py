@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import BalancedSampler, InOrder
 from pipeline.store.manifest import ABSENT, PRESENCES, PRESENT
 from pipeline.store.packed import ENCODINGS, Packed
+from pipeline.system import interrupts
 from tests.learn.toy import toy_sound, write_toy
 
 NUM = 40
@@ -239,6 +241,27 @@ def _runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.parametrize("number", interrupts.SIGNALS)
+def test_a_signal_that_the_parent_got_too_ends_no_worker_that_begins(
+    make: Make, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    begin = module._obey_the_parent_alone
+
+    def told(worker: int) -> None:
+        os.kill(os.getpid(), number)
+        begin(worker)
+
+    monkeypatch.setattr(module, "_obey_the_parent_alone", told)
+    assert len(list(make(num_workers=2))) == 9
+
+
+def test_the_parent_of_workers_can_be_told_to_stop(make: Make) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    batches = iter(make(num_workers=2))
+    next(batches)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
 def test_a_batch_is_made_ready_while_the_one_before_is_used(monkeypatch: Any) -> None:
