@@ -56,7 +56,7 @@ def write_packed(
                 data = frames.tobytes() if raw else video.encode(frames, clip.fps)
                 place = asdict(writer.add(row["sample_id"], data)) | {"shard": name}
                 place["sha256"] = hashlib.sha256(data).hexdigest()
-                place |= NO_SOUND
+                place |= NO_SOUND | {"seen": row["discharge"]}
                 if heard is not None:
                     data = heard.tobytes() if raw else sound.encode(heard)
                     extent = writer.add_sound(row["sample_id"], data)

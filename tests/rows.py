@@ -9,5 +9,6 @@ from pipeline.store.manifest import Clip
 
 def clip_row(**values: Any) -> Clip:
     """An original clip of which nothing is known beside `values`."""
-    unknown = {"parent_id": None, "viewpoint": "", "notes": "", "pixels_sha256": ""}
+    unknown: dict[str, Any] = {"parent_id": None, "viewpoint": "", "notes": "", "pixels_sha256": ""}
+    unknown["seen"] = values.get("discharge")
     return Clip(**{**unknown, **values})

@@ -26,7 +26,7 @@ _UNUSED = {
     "no_discharge_times": "the file has discharges, and the index no times of them (discharges_s)",
     "discharge_beyond_end": "the index names a discharge after the end of the file; mend the times",
     "discharge_at_edge": "a discharge only touches its edge",
-    "discharge_only_heard": "a discharge is heard and not seen",
+    "discharge_only_heard": "a discharge is heard and not seen, and not surely in the clip",
     "cluster_of_unseen": "its cluster holds clips of a source that is held out as unseen",
 }
 
@@ -224,7 +224,9 @@ def _shown(clip: Clip) -> str:
 def _label(clip: Clip) -> str:
     if clip.discharge is None:
         return f"label unknown: {_UNUSED.get(clip.unused or '', clip.unused)}"
-    return "discharge" if clip.discharge else "no discharge"
+    if clip.discharge:
+        return "discharge that is only heard" if clip.seen is None else "discharge"
+    return "no discharge"
 
 
 def _heard(clip: Clip) -> str:

@@ -164,7 +164,7 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
                 given[split] += 1
     long_strata = _strata(columns, cluster, np.unique(cluster[is_unseen | ~is_long]))
     for member, split in long_recordings.divide(
-        [members for _, members in long_strata],
+        long_strata,
         np.bincount(cluster),
         [name + LONG for name in wanted if name != "train"],
         rng,

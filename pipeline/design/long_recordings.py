@@ -32,17 +32,18 @@ def are_long(
 
 
 def divide(
-    strata: Sequence[Sequence[int]],
+    strata: Sequence[tuple[frozenset[int], Sequence[int]]],
     num_clips: NDArray[np.int64],
     splits: Sequence[str],
     rng: np.random.Generator,
 ) -> dict[int, str]:
     """Divide clusters of long recordings evenly, by their number within each stratum.
 
-    Of two splits that have had as many of a stratum, the one with less footage in all is next.
+    Of two splits that have had as many of a stratum, the one that has had fewer of the same classes
+    is next, then the one with less footage in all.
 
     Args:
-        strata: clusters of equal sources and classes.
+        strata: classes, and the clusters of equal sources that have these.
         num_clips: of each cluster, by its name.
         splits: what they are divided into, at least one; the first of equals is next.
         rng: draws the order within each stratum.
@@ -52,11 +53,13 @@ def divide(
     """
     found: dict[int, str] = {}
     footage: Counter[str] = Counter()
-    for members in strata:
+    alike: Counter[tuple[frozenset[int], str]] = Counter()
+    for classes, members in strata:
         given: Counter[str] = Counter()
         for member in rng.permutation(np.asarray(members, np.int64)).tolist():
-            split = min(splits, key=lambda name: (given[name], footage[name]))
+            split = min(splits, key=lambda name: (given[name], alike[classes, name], footage[name]))
             found[member] = split
+            alike[classes, split] += 1
             given[split] += 1
             footage[split] += int(num_clips[member])
     return found

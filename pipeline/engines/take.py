@@ -99,6 +99,8 @@ class Recorded:
     licence: str
     authority: str
     notes: str
+    heard_s: tuple[float, ...] = field(default=(), kw_only=True)
+    """Times in seconds at which discharges are heard that nobody sees."""
     rendered: bool = field(default=False, kw_only=True)
     """As the index of a collection has it."""
 

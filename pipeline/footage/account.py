@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.labels import UNLABELLED, label, label_heard
+from pipeline.footage.labels import UNLABELLED, label
 from pipeline.footage.listing import Listed
 from pipeline.footage.remedies import remedy
 from pipeline.footage.windows import Window
@@ -158,7 +158,7 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
     start_s = window.start_frame / clip.fps
     is_cut_off = "ends_early" in result.marks
     file_s = float("inf") if is_cut_off else result.duration_s
-    discharge, unused = label(row, start_s, clip, file_s)
+    labels = label(row, start_s, clip, file_s, window.presence)
     extent = tar.add(clip_id, window.mp4)
     heard = tar.add_sound(clip_id, window.flac) if window.flac else Extent(extent.shard, 0, 0)
     return Clip(
@@ -171,7 +171,7 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
         recording=listed.recording,
         start_s=start_s,
         box=",".join(map(str, window.box)),
-        discharge=discharge,
+        discharge=labels.discharge,
         licence=row.licence,
         authority=row.authority,
         viewpoint=row.viewpoint,
@@ -180,12 +180,13 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
         shard=extent.shard,
         offset=extent.offset,
         size=extent.size,
-        unused=unused,
+        unused=labels.unlabelled,
         marks=json.dumps(window.marks),
         file_sha256=result.sha256,
         rendered=row.rendered,
         sound=window.presence,
-        heard=label_heard(row, start_s, clip, file_s, window.presence),
+        seen=labels.seen,
+        heard=labels.heard,
         sound_offset=heard.offset,
         sound_size=heard.size,
     )

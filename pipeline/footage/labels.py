@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pipeline.config import ClipFormat
 from pipeline.footage.collection import IndexRow
 from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, QUIET, SILENT
@@ -18,14 +20,45 @@ UNLABELLED = {
     "no_discharge_times": "have discharge 1 without times (fill in discharges_s in index.csv)",
     "discharge_beyond_end": "are of files that end before a time of discharges_s (correct it)",
     "discharge_at_edge": "have a discharge at their edge (nothing to do)",
-    "discharge_only_heard": "have a discharge that is only heard (nothing to do)",
+    "discharge_only_heard": "have a discharge that is only heard, and not surely (nothing to do)",
 }
 """Why a window may have no label, with what such windows have in common and the remedy."""
 _NOTHING_HEARD = (ABSENT, SILENT, QUIET)
 _PARTLY_HEARD = (INCOMPLETE, DAMAGED)
 
 
-def label(
+@dataclass(frozen=True)
+class Labels:
+    """What is known of the discharges of a window."""
+
+    discharge: bool | None
+    """Whether there is one, seen or heard; None where that cannot be known."""
+    unlabelled: str | None
+    """Why it cannot be known, one of `UNLABELLED`."""
+    seen: bool | None
+    """Whether one can be seen; None also where one is heard that nobody sees."""
+    heard: bool | None
+    """Whether one can be heard; None also where there is no sound."""
+
+
+def label(row: IndexRow, start_s: float, clip: ClipFormat, file_s: float, presence: str) -> Labels:
+    """What the index tells of a window: there is a discharge where one is seen, or only heard.
+
+    Args:
+        row: of the file.
+        start_s: of the window.
+        clip: its format.
+        file_s: length of its pictures.
+        presence: what there is of its sound, one of `manifest.PRESENCES`.
+    """
+    seen, why = label_seen(row, start_s, clip, file_s)
+    heard = label_heard(row, start_s, clip, file_s, presence)
+    if why == "discharge_only_heard" and heard:
+        return Labels(True, None, None, True)
+    return Labels(seen, why, seen, heard)
+
+
+def label_seen(
     row: IndexRow, start_s: float, clip: ClipFormat, file_s: float
 ) -> tuple[bool | None, str | None]:
     """Whether a window shows a discharge, or None and why that cannot be known.
@@ -33,9 +66,10 @@ def label(
     Without times, the label of a file with discharges holds for its window only if that is the
     whole file, but for a frame. A discharge less than two frames before the end of a window may
     show in the next one only; one shortly before its start may still glow in it, as the flashes of
-    games do. One that is only heard in a window is none that is shown, and the window none in which
-    nobody fires. A flash beyond the end of the pictures, of `file_s` seconds, says that the times
-    are of something else; sound may go on beyond it.
+    games do. One that is only heard in a window, or so shortly before it that its echo may be, is
+    none that is shown, and the window none in which nobody fires. A flash beyond the end of the
+    pictures, of `file_s` seconds, says that the times are of something else; sound may go on beyond
+    it.
     """
     if not row.discharge:
         return False, None
@@ -48,7 +82,7 @@ def label(
         return True, None
     if any(start_s - AFTERGLOW_S <= time_s < end_s for time_s in row.discharges_s):
         return None, "discharge_at_edge"
-    if any(start_s - AFTERGLOW_S <= time_s < end_s for time_s in row.heard_s):
+    if any(start_s - ECHO_S < time_s < end_s for time_s in row.heard_s):
         return None, "discharge_only_heard"
     return False, None
 

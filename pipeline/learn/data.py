@@ -26,6 +26,8 @@ _SHOOTING = CLASSES[REAL_SHOOTING]
 class PackedData(pl.LightningDataModule):
     """Loaders of the train and the val split; ranks share each of them without overlap.
 
+    Samples in which a discharge is heard and not seen are in neither: pictures cannot tell it.
+
     Raises:
         UserError: the train split lacks a class, or val is empty.
     """
@@ -42,9 +44,14 @@ class PackedData(pl.LightningDataModule):
                 )
             ]
         )
-        self.train_rows = packed.select(["train"], variants=cfg.use_variants)
-        self.val_rows = packed.select(["val"], variants=False)
+        self.train_rows = self._seen(packed.select(["train"], variants=cfg.use_variants))
+        self.val_rows = self._seen(packed.select(["val"], variants=False))
         self._check()
+
+    def _seen(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of `rows` whose pictures tell the class: in none is a discharge heard alone."""
+        is_known = self.packed.index["seen"].is_valid().to_numpy(zero_copy_only=False)
+        return rows[is_known[rows]]
 
     def _check(self) -> None:
         index = f"{self.packed.root}/{INDEX}"

@@ -64,7 +64,9 @@ def fit_hearing(data: PackedData, features: Features, cfg: TrainConfig) -> Fitte
     heard = np.array([np.nan if one is None else one for one in index["heard"].to_pylist()], float)
     is_told = (features.row_of >= 0) & ~np.isnan(heard)
     is_told &= data.packed.presences == PRESENCES.index(PRESENT)
-    train = np.intersect1d(data.train_rows, np.flatnonzero(is_told))
+    train = np.intersect1d(
+        data.packed.select(["train"], variants=cfg.use_variants), np.flatnonzero(is_told)
+    )
     truth = heard[train] == 1
     if truth.all() or not truth.any():
         log.warning(
@@ -80,7 +82,7 @@ def fit_hearing(data: PackedData, features: Features, cfg: TrainConfig) -> Fitte
     layer = fit_layer(scores[:, None], truth, odds, _PENALTY)
     network.scale.fill_(float(layer.weight[0]))
     network.offset.fill_(layer.bias)
-    told = np.intersect1d(data.val_rows, np.flatnonzero(is_told))
+    told = np.intersect1d(data.packed.select(["val"], variants=False), np.flatnonzero(is_told))
     log.info(
         "train: hears with %.2f times the score of firearms %+.2f, from %d windows, %d of them "
         "with a discharge",

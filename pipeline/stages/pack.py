@@ -245,6 +245,7 @@ def _index_row(clip: Clip, shard: str, told: Sequence[Any]) -> dict[str, object]
         "sha256": sha256,
         **asdict(Extent(shard, offset, size)),
         "sound": clip.sound,
+        "seen": None if clip.seen is None else int(clip.seen),
         "heard": None if clip.heard is None else int(clip.heard),
         "sound_sha256": sound_sha256,
         "sound_offset": sound_offset,

@@ -100,6 +100,8 @@ class Clip:
     """Whether a computer made an imitation of what the origin names, as the index says."""
     sound: str = ABSENT
     """What there is of its sound: one of `PRESENCES`."""
+    seen: bool | None = None
+    """Whether a discharge can be seen; None where that cannot be known, or one is only heard."""
     heard: bool | None = None
     """Whether a discharge can be heard; None where it has no sound, or that cannot be known."""
     sound_offset: int = 0

@@ -34,7 +34,7 @@ ENCODINGS = {"raw": shards.RAW, "h264": shards.TAR}
 """How samples may be stored, and what the names of such shards end with."""
 INDEX_SCHEMA = pa.schema(
     [
-        pa.field(name, kind, nullable=name in ("variant", "heard", "sound_sha256"))
+        pa.field(name, kind, nullable=name in ("variant", "seen", "heard", "sound_sha256"))
         for name, kind in {
             "sample_id": pa.string(),
             "clip_id": pa.string(),
@@ -58,6 +58,8 @@ INDEX_SCHEMA = pa.schema(
             "size": pa.int64(),
             # What there is of the sound, and where: no bytes where every sample of it is zero.
             "sound": pa.string(),
+            # What the eye and the ear have a label for; a discharge may be heard and not seen.
+            "seen": pa.int8(),
             "heard": pa.int8(),
             "sound_sha256": pa.string(),
             "sound_offset": pa.int64(),

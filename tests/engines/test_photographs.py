@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from pipeline.config import RenderSettings
-from pipeline.engines.photographs import engine, pictures, record, record_long
+from pipeline.engines.acoustics.room import ROOMS
+from pipeline.engines.photographs import engine, pictures, record, record_long, shots
 from pipeline.engines.photographs.long_view import LongView, Zooms
 from pipeline.engines.photographs.pictures import SOURCES, Panorama, Source, Still, read
 from pipeline.engines.render.appearance.fleet import FLEETS
 from pipeline.engines.render.world.location import PLACES
-from pipeline.engines.take import Take, draw_format
+from pipeline.engines.take import SOUND_HZ, Take, draw_format
 from pipeline.errors import UserError
 from tests.engines.rendered import digest, digest_of_another_process
 
@@ -62,6 +63,57 @@ def test_what_it_says_of_itself(takes) -> None:
         assert take.name == take.recording
     assert {take.viewpoint for take in takes} == {"fixed", "hand-held", "body"}
     assert {take.licence for take in takes} == {"CC0-1.0", "CC-BY-2.0", "public domain"}
+
+
+def test_in_one_of_two_that_share_a_track_shots_are_heard_and_nothing_is_seen(takes) -> None:
+    for index in range(0, len(takes), 2):
+        pair = takes[index : index + 2]
+        track = pair[0].format.track
+        assert track == pair[1].format.track or (track and track.music)
+        fires = [shots.is_fired_at(SEED, index + one, "photographs") for one in (0, 1)]
+        assert sorted(fires) == [False, True]
+        is_heard = track is not None and not track.is_muted
+        for take, fired in zip(pair, fires, strict=True):
+            assert not take.heard_s or (fired and is_heard)
+            assert f"shots heard={len(take.heard_s)}" in take.notes
+            assert all(0 <= time_s < 0.7 for time_s in take.heard_s)
+            assert list(take.heard_s) == sorted(take.heard_s)
+    assert sum(bool(take.heard_s) for take in takes) > len(takes) / 4
+    fired_at = {index % 2 for index, take in enumerate(takes) if take.heard_s}
+    assert fired_at == {0, 1}
+
+
+def test_a_shot_is_loud_when_the_index_says_that_it_is_heard(monkeypatch) -> None:
+    """Beside the same recording without it, from the time of the index on and not before."""
+    index = next(i for i in range(52) if record(SEED, i, SETTINGS)[0].heard_s)
+    (take,) = record(SEED, index, SETTINGS)
+    monkeypatch.setattr(shots, "is_fired_at", lambda seed, index, engine: False)
+    (quiet,) = record(SEED, index, SETTINGS)
+    assert quiet.heard_s == ()
+    assert np.array_equal(take.frames, quiet.frames)
+    assert take.sound is not None
+    assert quiet.sound is not None
+    heard = round(take.heard_s[0] * SOUND_HZ)
+    # A gain that rises and falls with the level looks back no further than its own window.
+    before = slice(0, max(0, heard - SOUND_HZ // 100))
+    after = slice(heard, heard + SOUND_HZ // 20)
+    change = np.abs(take.sound.astype(int) - quiet.sound.astype(int))
+    assert change[after].max() > 10 * (change[before].max(initial=0) + 1)
+
+
+def test_volleys_of_minutes_have_quiet_before_them() -> None:
+    rng, room = np.random.default_rng(3), ROOMS["street"]
+    events = shots.draw_long(rng, room, 120.0)
+    times_s = np.array([event.time_s for event in events])
+    assert times_s[0] >= 12
+    gaps_s = np.diff(times_s)
+    assert (gaps_s > 0).all()
+    assert ((gaps_s < 1.7) | (gaps_s >= 20)).all()
+    assert (gaps_s >= 20).any()
+    for event in events:
+        right, ahead, _ = event.offset_m
+        assert abs(np.arctan2(right, ahead)) > np.radians(59)
+        assert np.hypot(right, ahead) <= 90
 
 
 def test_indices_take_the_photographs_in_turn(takes) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config import ClipFormat
 from pipeline.footage.collection import IndexRow
-from pipeline.footage.labels import label, label_heard
+from pipeline.footage.labels import Labels, label, label_heard, label_seen
 from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, PRESENT, QUIET, SILENT
 
 CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)
@@ -16,42 +16,61 @@ ROW = IndexRow("a.mp4", "real", "s", True, "CC0", "a.mp4")
 def test_discharge_times_label_each_window() -> None:
     row = replace(ROW, discharges_s=(0.5,))
     second_s = 16 / 15
-    assert label(row, 0.0, CLIP, file_s=60.0) == (True, None)
-    assert label(row, second_s, CLIP, file_s=60.0) == (False, None)
+    assert label_seen(row, 0.0, CLIP, file_s=60.0) == (True, None)
+    assert label_seen(row, second_s, CLIP, file_s=60.0) == (False, None)
     on_the_edge = replace(ROW, discharges_s=(second_s - 0.01,))
-    assert label(on_the_edge, 0.0, CLIP, file_s=60.0) == (None, "discharge_at_edge")
-    assert label(on_the_edge, second_s, CLIP, file_s=60.0) == (None, "discharge_at_edge")
+    assert label_seen(on_the_edge, 0.0, CLIP, file_s=60.0) == (None, "discharge_at_edge")
+    assert label_seen(on_the_edge, second_s, CLIP, file_s=60.0) == (None, "discharge_at_edge")
     still_glowing = replace(ROW, discharges_s=(second_s - 0.18,))
-    assert label(still_glowing, 0.0, CLIP, file_s=60.0) == (True, None)
-    assert label(still_glowing, second_s, CLIP, file_s=60.0) == (None, "discharge_at_edge")
+    assert label_seen(still_glowing, 0.0, CLIP, file_s=60.0) == (True, None)
+    assert label_seen(still_glowing, second_s, CLIP, file_s=60.0) == (None, "discharge_at_edge")
     both = replace(ROW, discharges_s=(0.5, second_s - 0.01))
-    assert label(both, 0.0, CLIP, file_s=60.0) == (True, None)
+    assert label_seen(both, 0.0, CLIP, file_s=60.0) == (True, None)
 
 
 def test_times_beyond_the_end_are_of_something_else_and_label_nothing() -> None:
     in_milliseconds = replace(ROW, discharges_s=(500.0,))
     for start_s in (0.0, 16 / 15):
-        found = label(in_milliseconds, start_s, CLIP, file_s=4.0)
+        found = label_seen(in_milliseconds, start_s, CLIP, file_s=4.0)
         assert found == (None, "discharge_beyond_end")
 
 
 def test_a_label_of_a_file_holds_for_its_whole_and_for_no_part() -> None:
-    assert label(ROW, 0.0, CLIP, file_s=17 / 15) == (True, None)
-    assert label(ROW, 0.0, CLIP, file_s=60.0) == (None, "no_discharge_times")
+    assert label_seen(ROW, 0.0, CLIP, file_s=17 / 15) == (True, None)
+    assert label_seen(ROW, 0.0, CLIP, file_s=60.0) == (None, "no_discharge_times")
     quiet = replace(ROW, discharge=False)
-    assert label(quiet, 0.0, CLIP, file_s=60.0) == (False, None)
+    assert label_seen(quiet, 0.0, CLIP, file_s=60.0) == (False, None)
 
 
 def test_what_is_only_heard_is_no_negative_for_the_eye() -> None:
     second_s = 16 / 15
     row = replace(ROW, heard_s=(0.5,))
-    assert label(row, 0.0, CLIP, file_s=60.0) == (None, "discharge_only_heard")
-    assert label(row, second_s, CLIP, file_s=60.0) == (False, None)
+    assert label_seen(row, 0.0, CLIP, file_s=60.0) == (None, "discharge_only_heard")
+    assert label_seen(row, second_s, CLIP, file_s=60.0) == (None, "discharge_only_heard")
+    assert label_seen(row, 3 * second_s, CLIP, file_s=60.0) == (False, None)
     both = replace(row, discharges_s=(0.4,))
-    assert label(both, 0.0, CLIP, file_s=60.0) == (True, None)
+    assert label_seen(both, 0.0, CLIP, file_s=60.0) == (True, None)
     sound_goes_on = replace(ROW, discharges_s=(0.4,), heard_s=(70.0,))
-    assert label(sound_goes_on, 0.0, CLIP, file_s=60.0) == (True, None)
+    assert label_seen(sound_goes_on, 0.0, CLIP, file_s=60.0) == (True, None)
     assert label_heard(sound_goes_on, 0.0, CLIP, 60.0, PRESENT) is True
+
+
+def test_a_discharge_that_is_surely_heard_is_one_though_nobody_sees_it() -> None:
+    row = replace(ROW, heard_s=(0.5,))
+    assert label(row, 0.0, CLIP, 60.0, PRESENT) == Labels(True, None, None, True)
+    unknown = Labels(None, "discharge_only_heard", None, None)
+    for presence in (ABSENT, SILENT, QUIET, INCOMPLETE):
+        assert label(row, 0.0, CLIP, 60.0, presence) == unknown
+    assert label(replace(row, dubbed=True), 0.0, CLIP, 60.0, PRESENT) == unknown
+    # Its echo is neither surely heard nor surely over.
+    assert label(row, 16 / 15, CLIP, 60.0, PRESENT) == unknown
+    assert label(row, 3.2, CLIP, 60.0, PRESENT) == Labels(False, None, False, False)
+
+
+def test_what_is_seen_decides_where_it_is_seen_and_heard() -> None:
+    row = replace(ROW, discharges_s=(0.4,), heard_s=(0.5,))
+    assert label(row, 0.0, CLIP, 60.0, PRESENT) == Labels(True, None, True, True)
+    assert label(row, 0.0, CLIP, 60.0, ABSENT) == Labels(True, None, True, None)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,22 @@ def test_samples_too_few_for_a_batch_fill_one_by_turns(tmp_path: Path) -> None:
     assert Counter(drawn.tolist()) == dict.fromkeys(data.train_rows.tolist(), 2)
 
 
+def test_samples_whose_discharge_is_only_heard_are_not_learned_from(tmp_path: Path) -> None:
+    folder = write_toy(tmp_path / "packed")
+    index = pq.read_table(folder / INDEX).to_pylist()
+    only_heard = {row["sample_id"] for row in index[::5]}
+    for row in index:
+        row["seen"] = None if row["sample_id"] in only_heard else row["discharge"]
+    pq.write_table(pa.Table.from_pylist(index, INDEX_SCHEMA), folder / INDEX)
+    cfg = app.compose("train")
+    assert isinstance(cfg, TrainApp)
+    data = PackedData(Packed.open(folder, tmp_path), cfg, RUN)
+    for split, rows in (("train", data.train_rows), ("val", data.val_rows)):
+        found = {index[row]["sample_id"] for row in rows.tolist()}
+        assert found == {r["sample_id"] for r in index if r["split"] == split} - only_heard
+    assert only_heard
+
+
 def test_an_empty_val_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="val split is empty"):
         packed_data(tmp_path, num_val=0)

@@ -99,6 +99,20 @@ def test_windows_that_the_ear_has_no_label_for_and_quiet_ones_do_not_count(tmp_p
     assert found.val_ratios[1] == 0
 
 
+def test_windows_in_which_a_discharge_is_only_heard_are_learned_from(tmp_path: Path) -> None:
+    """Pictures have no label for them, and the ear has."""
+    plain = data_of(tmp_path / "plain")
+    unseen = lambda number, value: None if number % 8 in (1, 3) else value  # noqa: E731
+    data = data_of(tmp_path / "packed", seen=unseen)
+    assert len(data.train_rows) == NUM_TRAIN * 3 // 4
+    rng = np.random.default_rng(2)
+    scores = np.where(heard_of(data), -3.0, -5.0) + rng.normal(0, 1, NUM_TRAIN + NUM_VAL)
+    found, expected = (fitted(one, features_of(one, scores)) for one in (data, plain))
+    assert found.network.scale == expected.network.scale
+    assert found.val_auroc == expected.val_auroc
+    assert len(found.val_ratios) == len(data.val_rows) == NUM_VAL * 3 // 4
+
+
 def test_without_a_discharge_that_is_heard_nothing_hears(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -123,6 +123,7 @@ def test_h264_shards_hold_the_bytes_of_the_clips_and_are_tars(
         assert found[f"{row['sample_id']}.mp4"] == mp4
         assert row["sha256"] == hashlib.sha256(mp4).hexdigest()
         assert row["heard"] == (None if clip.heard is None else int(clip.heard))
+        assert row["seen"] == (None if clip.seen is None else int(clip.seen))
         flac = found.get(f"{row['sample_id']}.flac")
         assert (flac is None) == (row["sound_sha256"] is None)
         if flac is not None:

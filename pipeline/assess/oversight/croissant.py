@@ -39,7 +39,7 @@ FIELDS = {
     "recording": "One continuous file, match or film; never divided between splits.",
     "start_s": "Start of the clip in its file, in seconds.",
     "box": "left,top,width,height of what the clip shows, in pixels of the file.",
-    "discharge": "Whether a firearm is fired; missing where the label of the file does not tell.",
+    "discharge": "Whether a firearm is fired, seen or heard; missing where nobody can tell.",
     "licence": "As the index says.",
     "authority": "Who released the file, and on what basis; empty where the index does not say.",
     "viewpoint": "As the index says.",
@@ -57,6 +57,7 @@ FIELDS = {
     "rendered": "Whether a computer made an imitation of what the origin names, as the index says.",
     "sound": "What there is of its sound: present, absent, silent (digital silence), quiet (below "
     "-70 dB of full scale), incomplete or damaged.",
+    "seen": "Whether a discharge can be seen; missing where one is only heard, or none can know.",
     "heard": "Whether a discharge can be heard; missing where there is no sound, or none can know.",
     "sound_offset": "Offset of its FLAC (24 kHz, mono, 16 bit) in the shard, in bytes.",
     "sound_size": "Bytes of its FLAC; 0 where every sample is zero.",

@@ -1,4 +1,4 @@
-"""`record`: one photograph, one camera, no discharge."""
+"""`record`: one photograph and one camera; in half of the recordings shots are heard."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from pipeline.config import RenderSettings
 from pipeline.engines import damage
 from pipeline.engines.acoustics import surroundings
 from pipeline.engines.acoustics.render import render
-from pipeline.engines.acoustics.scene import SoundScene
+from pipeline.engines.acoustics.room import Room
+from pipeline.engines.acoustics.scene import SoundEvent, SoundScene
 from pipeline.engines.acoustics.surroundings import Surroundings
+from pipeline.engines.photographs import shots
 from pipeline.engines.photographs.long_view import LongView
 from pipeline.engines.photographs.pictures import SOURCES
 from pipeline.engines.photographs.view import View
 from pipeline.engines.render.appearance import recorder
 from pipeline.engines.render.appearance.fleet import FLEETS, CameraProfile, draw_camera
-from pipeline.engines.render.sound import camera_microphone
+from pipeline.engines.render.sound import camera_microphone, hearing
 from pipeline.engines.take import SOUND_HZ, Take, draw_format
 
 # Multiples of the golden ratio look in all directions evenly, however few recordings there are.
@@ -34,7 +36,8 @@ _DIM_SHARE, _DIMMEST = 0.5, 0.05
 def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     """Film the photograph of an index: a pure function of its arguments.
 
-    Indices take the photographs in turn. Nothing is ever discharged.
+    Indices take the photographs in turn. In one of two recordings that share the draw of a track
+    somebody fires whom nobody sees, unless the file has no sound.
 
     Raises:
         UserError: a height that cannot be encoded, or a photograph that is not installed.
@@ -42,18 +45,21 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     """
     source = SOURCES[index % len(SOURCES)]
     name = f"photograph-{source.name}-{index:05d}"
-    return [_filmed(seed, index, settings, "photographs", name, View, surroundings.draw)]
+    return [
+        _filmed(seed, index, settings, "photographs", name, View, surroundings.draw, shots.draw)
+    ]
 
 
 def record_long(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     """Film the photograph of an index for minutes, as `record` does for seconds.
 
     Somebody walks, stands and looks around, or a camera stands and pans; now and then something
-    is heard that may be taken for a discharge.
+    is heard that may be taken for a discharge, and where it is that of `record` shots are.
     """
     name = f"photographs-long-{index:05d}"
     engine = "photographs long"
-    return [_filmed(seed, index, settings, engine, name, LongView, surroundings.draw_long)]
+    draws = surroundings.draw_long, shots.draw_long
+    return [_filmed(seed, index, settings, engine, name, LongView, *draws)]
 
 
 def _filmed(
@@ -64,6 +70,7 @@ def _filmed(
     name: str,
     make_view: type[View],
     draw_around: Callable[[np.random.Generator, str, float], Surroundings],
+    draw_shots: Callable[[np.random.Generator, Room, float], tuple[SoundEvent, ...]],
 ) -> Take:
     source, fleet = SOURCES[index % len(SOURCES)], FLEETS[index % len(FLEETS)]
     form = draw_format(seed, index, engine, settings.heights, settings.rates_fps)
@@ -94,16 +101,24 @@ def _filmed(
     duration_s, key = len(frames) / form.fps, (seed, index, zlib.crc32(f"{engine} sound".encode()))
     sound_rng = np.random.default_rng(key)
     around = draw_around(sound_rng, source.room, duration_s)
+    fired: tuple[SoundEvent, ...] = ()
+    is_heard = form.track is not None and not form.track.is_muted
+    if is_heard and shots.is_fired_at(seed, index, engine):
+        # A generator of their own, so that what else is heard is the same without them.
+        shot_rng = np.random.default_rng((seed, index, zlib.crc32(f"{engine} shots".encode())))
+        fired = draw_shots(shot_rng, around.room, duration_s)
     scene = SoundScene(
         duration_s=duration_s,
         seed=key,
-        events=around.events,
+        events=(*fired, *around.events),
         capture=camera_microphone(sound_rng, view.where, duration_s),
         room=around.room,
         air=around.air,
         ambience=around.walked(view.steps_s, view.running),
         level_db=surroundings.draw_level_db(sound_rng),
     )
+    heard_s = shots.heard_s(scene, fired)
+    scene = replace(scene, capture=hearing(scene.capture, heard_s))
     return Take(
         name=name,
         frames=damage.suffer(frames, form.fps, rng.spawn(1)[0]),
@@ -113,10 +128,11 @@ def _filmed(
         source=f"photograph-{source.name}",
         recording=name,
         discharges_s=(),
+        heard_s=heard_s,
         viewpoint=view.viewpoint,
         licence=source.licence,
         authority=source.authority,
-        notes=f"{view.notes}, {words}",
+        notes=f"{view.notes}, {words}, shots heard={len(heard_s)}",
     )
 
 

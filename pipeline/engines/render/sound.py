@@ -98,7 +98,7 @@ def sound_scene(script: Script, listener: Listener, duration_s: float) -> SoundS
         duration_s=duration_s,
         seed=(script.seed, script.index, zlib.crc32(script.engine.encode())),
         events=(*own, *around.events),
-        capture=_hearing(listener.capture, script.discharges_s),
+        capture=hearing(listener.capture, script.discharges_s),
         room=around.room,
         air=around.air,
         ambience=around.walked(listener.steps_s, script.movement.speed > _RUN_M_S),
@@ -125,7 +125,7 @@ def long_sound_scene(script: LongScript, listener: Listener, duration_s: float) 
         duration_s=duration_s,
         seed=(place.seed, place.index, zlib.crc32(place.engine.encode())),
         events=(*own, *around.events),
-        capture=_hearing(listener.capture, script.discharges_s),
+        capture=hearing(listener.capture, script.discharges_s),
         room=around.room,
         air=around.air,
         ambience=around.ambience,
@@ -138,9 +138,7 @@ def _own_events(script: Script, listener: Listener) -> list[SoundEvent]:
     return [*_discharges(script, listener), *_noises(script, listener), *_talk(script, listener)]
 
 
-def _hearing(
-    capture: Microphone | FilmMix, discharges_s: tuple[float, ...]
-) -> Microphone | FilmMix:
+def hearing(capture: Microphone | FilmMix, discharges_s: tuple[float, ...]) -> Microphone | FilmMix:
     """A capture that has sound from before the first discharge on, whose label says it is heard."""
     if isinstance(capture, FilmMix) or not discharges_s:
         return capture
