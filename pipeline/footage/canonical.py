@@ -10,15 +10,18 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.config import ClipFormat
 from pipeline.footage import foreign, pictures, scenes, sound
 from pipeline.footage.exchangeable import FramePrinter, TimedPrint
 from pipeline.footage.windows import Window, WindowMaker, check_output
+from pipeline.store.manifest import ABSENT, SILENT
 from pipeline.store.sound import num_samples
 
 _READ_AT_ONCE = 2**20
+_UNREAD_TRACK = {"sound_no_decoder", "sound_refused"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,13 @@ class Canonical:
     frame_prints: tuple[TimedPrint, ...]
     track: sound.Track
     windows: tuple[Window, ...]
+
+    @cached_property
+    def is_mute(self) -> bool:
+        """Whether no window holds any sound, though a track that there is could be read."""
+        return not _UNREAD_TRACK & set(self.track.marks) and all(
+            window.presence in (ABSENT, SILENT) for window in self.windows
+        )
 
 
 def canonicalise(

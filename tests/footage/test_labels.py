@@ -54,6 +54,15 @@ def test_what_is_only_heard_is_no_negative_for_the_eye() -> None:
     assert label_heard(sound_goes_on, 0.0, CLIP, 60.0, PRESENT) is True
 
 
+def test_times_of_what_is_heard_are_not_those_of_a_file_without_sound() -> None:
+    row = replace(ROW, discharges_s=(0.5,), heard_s=(5.0,))
+    for start_s in (0.0, 16 / 15):
+        found = label(row, start_s, CLIP, file_s=60.0, is_mute=True)
+        assert found == (None, "heard_without_sound")
+    only_seen = replace(row, heard_s=())
+    assert label(only_seen, 0.0, CLIP, file_s=60.0, is_mute=True) == (True, None)
+
+
 @pytest.mark.parametrize(
     ("discharge_s", "heard"),
     [
