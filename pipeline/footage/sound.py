@@ -14,9 +14,9 @@ from pipeline.footage.foreign.refusals import Budget, DecodeError, Limits, Outpu
 from pipeline.footage.foreign.sound import Heard, Sound
 from pipeline.footage.stretches import Stretch, append, overlaid
 from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, PRESENT, QUIET, SILENT
+from pipeline.store.pcm import samples_of
 from pipeline.store.sound import QUIET_RMS, SOUND_HZ, Samples, encode
 
-_FULL_SCALE = 32768.0
 _MISSING_SAMPLES = SOUND_HZ // 50
 
 
@@ -147,7 +147,7 @@ def _clip_sound(
     stretches: Sequence[Stretch], damaged: Sequence[tuple[float, float]], start: int, end: int
 ) -> ClipSound:
     values, is_there = overlaid(stretches, start, end)
-    samples = np.clip(np.rint(values * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1)
+    samples = samples_of(values)
     presence = PRESENT
     if any(a * SOUND_HZ < end and start < b * SOUND_HZ for a, b in damaged):
         presence = DAMAGED
@@ -159,4 +159,4 @@ def _clip_sound(
         presence = SILENT
     elif np.sqrt(np.mean(np.square(values))) < QUIET_RMS:
         presence = QUIET
-    return ClipSound(samples.astype(np.int16), presence)
+    return ClipSound(samples, presence)
