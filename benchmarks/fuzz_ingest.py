@@ -37,6 +37,7 @@ from pipeline.footage.tombstones import forgotten
 from pipeline.stages import ingest
 from pipeline.store import manifest, shards, video
 from pipeline.store.manifest import Clip, File
+from pipeline.store.pcm import FULL_SCALE
 from pipeline.store.sound import read_sound
 
 # Name, codec, pixel format, options of the encoder, codec of the sound.
@@ -472,7 +473,7 @@ def report_sounds(clips: dict[str, list[Clip]], output: Path, mutants: list[Muta
             expected = good[mutant.kind].get(clip.start_s)
             samples = read_sound(output, clip)
             if clip.sound == "present" and samples is not None and expected is not None:
-                apart = np.abs(samples.astype(np.float64) - expected).mean() / 32768
+                apart = np.abs(samples.astype(np.float64) - expected).mean() / FULL_SCALE
                 said[mutant.kind]["present, and not the good file's"] += int(apart > WRONG_SOUND)
     for kind, counts in said.items():
         print(f"sound of {kind:16} {dict(counts.most_common())}")

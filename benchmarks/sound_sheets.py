@@ -26,6 +26,7 @@ from pipeline.engines.acoustics.scene import FilmMix, Microphone, SoundEvent, So
 from pipeline.engines.acoustics.signals import generator
 from pipeline.engines.acoustics.sources import KINDS
 from pipeline.engines.acoustics.weapons import WEAPONS
+from pipeline.store.pcm import wave_of
 
 _RATE_HZ, _WINDOW, _HOP = 24_000, 512, 120
 _WIDE, _TALL, _WAVE = 240, 120, 30
@@ -35,7 +36,7 @@ Picture = NDArray[np.uint8]
 
 def spectrogram(samples: NDArray[np.int16], title: str) -> Picture:
     """A spectrogram over its waveform, uint8 (H, W, 3) RGB."""
-    wave = samples.astype(np.float64) / 32768
+    wave = wave_of(samples)
     frames = np.lib.stride_tricks.sliding_window_view(wave, _WINDOW)[::_HOP]
     power = np.abs(np.fft.rfft(frames * np.hanning(_WINDOW), axis=1)) ** 2
     level = 10 * np.log10(power + 1e-9)

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints, overload
 
 import hydra
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from pipeline.config import (
     COMMANDS,
@@ -70,6 +71,7 @@ _REMEDIES = {
     "converted to Integer": "a whole number",
     "not a valid bool": "true or false",
 }
+_IN_FILE = re.compile(r"In '(\w+)': ")
 _LOGGED, _TIME = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
 # Less alike is no slip of the hand.
 _ALIKE = 0.7
@@ -131,7 +133,8 @@ def compose(name: str, *overrides: str) -> App:
     """The config of a stage or command with `overrides` such as `"seed=3"`, as plain dataclasses.
 
     Raises:
-        UserError: an override that names no key or gives it no possible value.
+        UserError: an override or a file of `conf/` that cannot be read, names no key or gives one
+            no possible value.
     """
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         keys = list(_keys(_APPS[name]))
@@ -141,15 +144,26 @@ def compose(name: str, *overrides: str) -> App:
         try:
             config = hydra.compose(f"{name}_app", quoted)
         except (HydraException, OmegaConfBaseException) as error:
-            cause = error.__cause__ or error
-            what = str(cause).splitlines()[0]
-            key = getattr(cause, "full_key", None)
-            where = f"{key}: " if key else ""
-            remedy = next((r for said, r in _REMEDIES.items() if said in what), "another value")
-            raise UserError(
-                f"configuration: {' '.join(overrides)}: {where}{what}; give {remedy}"
-            ) from error
+            raise UserError(_told(error, overrides, keys)) from error
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            where = f"{mark.name}: line {mark.line + 1}" if mark else "conf/"
+            raise UserError(f"{where}: {error.problem}; write it as YAML") from error
     return to_dataclass(config, _APPS[name])
+
+
+def _told(error: Exception, overrides: Sequence[str], keys: Collection[str]) -> str:
+    """What is wrong with overrides, or with a file, of which Hydra tells the first line only."""
+    file = _IN_FILE.match(str(error))
+    cause = error.__cause__ or (error.__context__ if file else None) or error
+    key = getattr(cause, "full_key", None)
+    where = f"conf/{file[1]}.yaml: " if file else f"configuration: {' '.join(overrides)}: "
+    where += f"{key}: " if key else ""
+    if key and isinstance(cause, ConfigKeyError):
+        return f"{where}there is no such key; {_meant(key, keys)}"
+    what = str(cause).splitlines()[0]
+    remedy = next((r for said, r in _REMEDIES.items() if said in what), "another value")
+    return f"{where}{what}; give {remedy}"
 
 
 def _quoted(override: str) -> str:
@@ -189,15 +203,19 @@ def _check(override: str, keys: Collection[str]) -> None:
     if key not in keys and not (
         key.rpartition(".")[2].isdigit() and key.rpartition(".")[0] in keys
     ):
-        near = difflib.get_close_matches(key, keys, 3, _ALIKE)
-        remedy = f"did you mean {' or '.join(near)}?" if near else "see conf/ for the keys"
         raise UserError(
-            f"{override}: Could not override '{key}': there is no such key; {remedy}"
+            f"{override}: Could not override '{key}': there is no such key; {_meant(key, keys)}"
             if key
             else f"'{override}' names no key; give key=value"
         )
     if is_sweep:
         raise UserError(_MULTIRUN.format(override=override))
+
+
+def _meant(key: str, keys: Collection[str]) -> str:
+    """What somebody may have meant by a key that there is not."""
+    near = difflib.get_close_matches(key, keys, 3, _ALIKE)
+    return f"did you mean {' or '.join(near)}?" if near else "see conf/ for the keys"
 
 
 def _keys(kind: type, prefix: str = "") -> Iterator[str]:

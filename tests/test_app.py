@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -208,6 +209,28 @@ def test_nor_does_a_path_that_no_folder_can_have_end_in_a_traceback() -> None:
     assert result.stderr == (
         "embed: README.md: no folder; move it away, or give another paths.features=…\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("split", "sed: 1", r"conf/split.yaml: sed: there is no such key; did you mean seed\?"),
+        ("split", "zzz: 1", r"conf/split.yaml: zzz: there is no such key; see conf/ for the keys"),
+        ("paths", "wrk: x", r"conf/paths.yaml: paths.wrk: there is no such key; did you mean .*"),
+        ("run", "num_workers: x", r"conf/run.yaml: run.num_workers: Value 'x' .*; give a whole .*"),
+        ("split", "seed: [3", r"/.*/split.yaml: line 1: expected ',' .*; write it as YAML"),
+        ("split", "seed: 1\nseed: 2", r"/.*/split.yaml: line 2: found duplicate key seed; .*"),
+    ],
+)
+def test_what_is_wrong_in_a_file_of_the_configuration_is_named_with_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str, told: str
+) -> None:
+    shutil.copytree(app.CONF, tmp_path / "conf")
+    monkeypatch.setattr(app, "CONF", tmp_path / "conf")
+    (tmp_path / "conf" / f"{name}.yaml").write_text(text)
+    with pytest.raises(UserError) as error:
+        app.compose("split")
+    assert re.fullmatch(told, str(error.value))
 
 
 def test_an_unknown_key_is_named() -> None:

@@ -12,8 +12,10 @@ import yaml
 
 from pipeline import app
 from pipeline.commands.line import COMMANDS
+from pipeline.detect.scores import FILES, LONG, SCORES, VALIDATION
 from pipeline.footage import remedies
 from pipeline.footage.collection import COLUMNS
+from pipeline.store.manifest import EVERY_SPLIT
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -148,6 +150,13 @@ def test_every_column_of_an_index_is_told() -> None:
     section = (DOCS / "footage.md").read_text().split("\n## The index\n")[1].split("\n## ")[0]
     first = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
     assert {name for cell in first for name in _CODE.findall(cell)} == set(COLUMNS)
+
+
+def test_every_split_and_every_table_of_a_report_is_told() -> None:
+    text = (DOCS / "evaluation.md").read_text()
+    judged = text.split("## What is judged")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", judged, re.MULTILINE)) == set(EVERY_SPLIT)
+    assert [name for name in (SCORES, FILES, VALIDATION, LONG) if f"`{name}`" not in text] == []
 
 
 def test_every_command_is_told() -> None:

@@ -27,6 +27,8 @@ _UNUSED = {
     "discharge_beyond_end": "the index names a discharge after the end of the file; mend the times",
     "discharge_at_edge": "a discharge only touches its edge",
     "discharge_only_heard": "a discharge is heard and not seen, and not surely in the clip",
+    "heard_without_sound": "the file has no sound, and the index names when discharges are heard "
+    "in it; give the file with its sound, or mend heard_s",
     "cluster_of_unseen": "its cluster holds clips of a source that is held out as unseen",
 }
 

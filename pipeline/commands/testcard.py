@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 from PIL import Image, ImageDraw
 
+from pipeline.store.pcm import LARGEST, samples_of, wave_of
 from pipeline.store.sound import SOUND_HZ, Samples
 from pipeline.store.video import Frames
 
@@ -123,13 +124,13 @@ def sound_scene(duration_s: float) -> Samples:
     wave += 0.05 * np.sin(2 * np.pi * (400 + 900 * at_s / duration_s) * at_s)
     click = round(0.2 * duration_s * SOUND_HZ)
     wave[click : click + 24] += 0.6
-    return np.clip(np.rint(wave * 32767), -32768, 32767).astype(np.int16)
+    return samples_of(wave * LARGEST)
 
 
 def spectrogram(samples: Samples) -> Image.Image:
     """The spectrum over time of int16 (n,): 0 to 12 kHz upwards, 80 dB from black to white."""
     window, hop = 512, 64
-    wave = samples.astype(np.float64) / 32768
+    wave = wave_of(samples)
     frames = np.lib.stride_tricks.sliding_window_view(wave, window)[::hop] * np.hanning(window)
     level_db = 20 * np.log10(np.abs(np.fft.rfft(frames)).T[::-1] / (window / 4) + 1e-9)
     grey = np.clip((level_db + 80) / 80, 0, 1)

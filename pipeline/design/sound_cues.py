@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.store.pcm import wave_of
 from pipeline.store.sound import SOUND_HZ, Samples
 
 Features = NDArray[np.float64]
@@ -30,7 +31,7 @@ class SoundCues:
 
 def sound_cues(sound: Samples) -> SoundCues:
     """Reduce the sound of a clip, int16 (S,) at `SOUND_HZ`, to what each probe may hear of it."""
-    wave = sound.astype(np.float64) / 32768
+    wave = wave_of(sound)
     blocks = wave[: len(wave) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
     levels = _db(np.sqrt((blocks**2).mean(axis=1)))
     level, peak = _db(np.sqrt((wave**2).mean())), _db(np.abs(wave).max())

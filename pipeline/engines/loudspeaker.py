@@ -11,6 +11,7 @@ from scipy import signal
 from pipeline.engines.acoustics import music
 from pipeline.engines.acoustics.ambience import hush
 from pipeline.engines.take import SOUND_HZ
+from pipeline.store.pcm import LARGEST, samples_of, wave_of
 
 _VOLUMES_DB = (-20.0, 0.0)
 # The engines have neither music nor the noise of a place, and are digital silence where nothing
@@ -32,14 +33,14 @@ def record(
         rng: draws the volume, the place's noise, and music for some.
     """
     ratio = Fraction(SOUND_HZ, rate_hz)
-    mono = sound.astype(np.float64).mean(axis=1) / 32768
+    mono = wave_of(sound).mean(axis=1)
     game = signal.resample_poly(mono, ratio.numerator, ratio.denominator)[:num_samples]
     wave = _gain(rng.uniform(*_HUSH_DBFS)) * hush(rng, num_samples)
     wave[: len(game)] += _gain(rng.uniform(*_VOLUMES_DB)) * game
     if rng.random() < _MUSIC:
         bed = music.bed(rng, num_samples / SOUND_HZ, float(rng.uniform(*_TEMPOS_BPM)))
         wave += _gain(rng.uniform(*_MUSIC_DBFS)) * bed[:num_samples]
-    return np.rint(np.clip(wave, -1, 1) * 32767).astype(np.int16)
+    return samples_of(LARGEST * np.clip(wave, -1, 1))
 
 
 def _gain(level_db: float) -> float:

@@ -13,6 +13,7 @@ from scipy import signal
 from pipeline.engines.acoustics import music
 from pipeline.engines.acoustics.dynamics import limit
 from pipeline.engines.acoustics.signals import RATE_HZ, generator, rms
+from pipeline.store.pcm import wave_of
 from pipeline.store.video import SoundTrack
 
 SOUND_HZ = RATE_HZ
@@ -142,7 +143,7 @@ def processed(sound: NDArray[np.int16], form: TrackFormat) -> SoundTrack:
         sound: int16 (N,) mono at `SOUND_HZ`.
         form: of the file.
     """
-    wave = _levelled(sound.astype(np.float64) / 32768, form.background_dbfs)
+    wave = _levelled(wave_of(sound), form.background_dbfs)
     if form.is_muted:
         wave = np.zeros_like(wave)
     if form.music is not None:

@@ -158,7 +158,8 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
     start_s = window.start_frame / clip.fps
     is_cut_off = "ends_early" in result.marks
     file_s = float("inf") if is_cut_off else result.duration_s
-    labels = label(row, start_s, clip, file_s, window.presence)
+    is_mute = listed.task.with_sound and result.is_mute
+    labels = label(row, start_s, clip, file_s, window.presence, is_mute=is_mute)
     extent = tar.add(clip_id, window.mp4)
     heard = tar.add_sound(clip_id, window.flac) if window.flac else Extent(extent.shard, 0, 0)
     return Clip(

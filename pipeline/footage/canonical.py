@@ -10,15 +10,18 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.config import ClipFormat
 from pipeline.footage import foreign, pictures, scenes, sound
 from pipeline.footage.exchangeable import FramePrinter, TimedPrint
-from pipeline.footage.windows import Window, WindowMaker, check_output
+from pipeline.footage.windows import Window, WindowMaker
+from pipeline.store.manifest import ABSENT, SILENT
 from pipeline.store.sound import num_samples
 
 _READ_AT_ONCE = 2**20
+_UNREAD_TRACK = {"sound_no_decoder", "sound_refused"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,13 @@ class Canonical:
     track: sound.Track
     windows: tuple[Window, ...]
 
+    @cached_property
+    def is_mute(self) -> bool:
+        """Whether no window holds any sound, though a track that there is could be read."""
+        return not _UNREAD_TRACK & set(self.track.marks) and all(
+            window.presence in (ABSENT, SILENT) for window in self.windows
+        )
+
 
 def canonicalise(
     path: Path,
@@ -103,11 +113,12 @@ def canonicalise(
     except OSError as error:
         raise foreign.DecodeError("unreadable", error.strerror or "not readable") from error
     with foreign.Video(path, limits) as source:
-        divider = _Divider(source, clip, stride_frames, limits, as_shown=as_shown)
+        budget = foreign.Budget(limits.max_output_mb)
+        divider = _Divider(source, clip, stride_frames, budget, as_shown=as_shown)
         divider.run()
         track, windows = sound.Track(), divider.windows
         if with_sound:
-            track, windows = _with_sound(path, limits, source, windows, clip)
+            track, windows = _with_sound(path, limits, budget, source, windows, clip)
         marks = source.marks | divider.common_marks() | set(track.marks)
         return Canonical(
             sha256=sha256,
@@ -142,6 +153,7 @@ def _digests(path: Path) -> tuple[str, str]:
 def _with_sound(
     path: Path,
     limits: foreign.Limits,
+    budget: foreign.Budget,
     source: foreign.Video,
     windows: list[Window],
     clip: ClipFormat,
@@ -150,14 +162,13 @@ def _with_sound(
     windows = sorted(windows, key=lambda window: window.start_frame)
     starts = [num_samples(window.start_frame, clip.fps) for window in windows]
     length = num_samples(clip.num_frames, clip.fps)
-    track, made = sound.sounds_of(path, limits, source.zeros_s, starts, length, source.duration_s)
-    heard = [
+    track, made = sound.sounds_of(
+        path, limits, budget, source.zeros_s, starts, length, source.duration_s
+    )
+    return track, [
         replace(window, flac=flac, presence=presence)
         for window, (flac, presence) in zip(windows, made, strict=True)
     ]
-    num_bytes = sum(len(one.mp4) + len(one.flac or b"") for one in heard)
-    check_output(num_bytes, limits.max_output_mb)
-    return track, heard
 
 
 @dataclass(frozen=True)
@@ -178,13 +189,13 @@ class _Divider:
         source: foreign.Video,
         clip: ClipFormat,
         stride_frames: int,
-        limits: foreign.Limits,
+        budget: foreign.Budget,
         *,
         as_shown: bool,
     ) -> None:
         self._source, self._clip, self._stride_frames = source, clip, stride_frames
         self._as_shown = as_shown
-        self._maker = WindowMaker(source.aspect, clip, limits.max_output_mb, as_shown=as_shown)
+        self._maker = WindowMaker(source.aspect, clip, budget, as_shown=as_shown)
         self._held: list[foreign.Picture] = []
         # The last pictures of the scene, of which a window can be made that ends with it.
         self._last: deque[foreign.Picture] = deque(maxlen=clip.num_frames if as_shown else 0)

@@ -49,6 +49,7 @@ _CODE = (
     "footage/windows.py",
     "copies/chromaprint.py",
     "copies/fingerprint.py",
+    "store/pcm.py",
     "store/sound.py",
     "store/video.py",
 )

@@ -21,6 +21,8 @@ UNLABELLED = {
     "discharge_beyond_end": "are of files that end before a time of discharges_s (correct it)",
     "discharge_at_edge": "have a discharge at their edge (nothing to do)",
     "discharge_only_heard": "have a discharge that is only heard, and not surely (nothing to do)",
+    "heard_without_sound": "are of files without sound that have times in heard_s "
+    "(give them with their sound, or correct heard_s in index.csv)",
 }
 """Why a window may have no label, with what such windows have in common and the remedy."""
 _NOTHING_HEARD = (ABSENT, SILENT, QUIET)
@@ -41,7 +43,15 @@ class Labels:
     """Whether one can be heard; None also where there is no sound."""
 
 
-def label(row: IndexRow, start_s: float, clip: ClipFormat, file_s: float, presence: str) -> Labels:
+def label(
+    row: IndexRow,
+    start_s: float,
+    clip: ClipFormat,
+    file_s: float,
+    presence: str,
+    *,
+    is_mute: bool = False,
+) -> Labels:
     """What the index tells of a window: there is a discharge where one is seen, or only heard.
 
     Args:
@@ -50,8 +60,9 @@ def label(row: IndexRow, start_s: float, clip: ClipFormat, file_s: float, presen
         clip: its format.
         file_s: length of its pictures.
         presence: what there is of its sound, one of `manifest.PRESENCES`.
+        is_mute: whether no window of the file has any, though there was sound to be read.
     """
-    seen, why = label_seen(row, start_s, clip, file_s)
+    seen, why = label_seen(row, start_s, clip, file_s, is_mute=is_mute)
     heard = label_heard(row, start_s, clip, file_s, presence)
     if why == "discharge_only_heard" and heard:
         return Labels(True, None, None, True)
@@ -59,7 +70,7 @@ def label(row: IndexRow, start_s: float, clip: ClipFormat, file_s: float, presen
 
 
 def label_seen(
-    row: IndexRow, start_s: float, clip: ClipFormat, file_s: float
+    row: IndexRow, start_s: float, clip: ClipFormat, file_s: float, *, is_mute: bool = False
 ) -> tuple[bool | None, str | None]:
     """Whether a window shows a discharge, or None and why that cannot be known.
 
@@ -69,12 +80,15 @@ def label_seen(
     games do. One that is only heard in a window, or so shortly before it that its echo may be, is
     none that is shown, and the window none in which nobody fires. A flash beyond the end of the
     pictures, of `file_s` seconds, says that the times are of something else; sound may go on beyond
-    it.
+    it. So do times of what is heard in a file that `is_mute`, in which there was sound to be read
+    and none was found.
     """
     if not row.discharge:
         return False, None
     if any(time_s >= file_s for time_s in row.discharges_s):
         return None, "discharge_beyond_end"
+    if row.heard_s and is_mute:
+        return None, "heard_without_sound"
     if not (row.discharges_s or row.heard_s):
         return (True, None) if _is_whole(clip, file_s) else (None, "no_discharge_times")
     end_s, frame_s = start_s + clip.num_frames / clip.fps, 1 / clip.fps

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.footage.exchangeable import TrackPrinter
-from pipeline.footage.foreign.refusals import DecodeError, Limits
+from pipeline.footage.foreign.refusals import Budget, DecodeError, Limits, OutputError
 from pipeline.footage.foreign.sound import Heard, Sound
 from pipeline.footage.stretches import Stretch, append, overlaid
 from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, PRESENT, QUIET, SILENT
+from pipeline.store.pcm import samples_of
 from pipeline.store.sound import QUIET_RMS, SOUND_HZ, Samples, encode
 
-_FULL_SCALE = 32768.0
 _MISSING_SAMPLES = SOUND_HZ // 50
 
 
@@ -54,16 +54,20 @@ class Track:
 def sounds_of(
     path: Path,
     limits: Limits,
+    budget: Budget,
     zeros_s: Sequence[float],
     starts: Sequence[int],
     num_samples: int,
     end_s: float,
 ) -> tuple[Track, list[tuple[bytes | None, str]]]:
-    """Cut the sound of clips out of a file's track, encoded; a track never costs a file its clips.
+    """Cut the sound of clips out of a file's track, encoded.
+
+    A track that cannot be read costs a file no clip.
 
     Args:
         path: the file.
         limits: what it may cost.
+        budget: what its clips may take together, of which the pictures have taken their part.
         zeros_s: as `foreign.Video.zeros_s` has it once the pictures have been read.
         starts: the output samples with which clips begin, in ascending order.
         num_samples: of a clip.
@@ -72,6 +76,9 @@ def sounds_of(
     Returns:
         The track, and for each clip the bytes of `store.sound.encode`, which are None where every
         sample is zero, and one of `manifest.PRESENCES`.
+
+    Raises:
+        OutputError: pictures and sound take more than `budget` allows.
     """
     made: list[tuple[bytes | None, str]] = []
     marks: set[str] = set()
@@ -81,11 +88,15 @@ def sounds_of(
             marks = track.marks
             heard = printer.passing(track.heard())
             for one in clip_sounds(heard, track.damaged, starts, num_samples):
-                made.append((encode(one.samples) if one.samples.any() else None, one.presence))
+                flac = encode(one.samples) if one.samples.any() else None
+                budget.spend(len(flac or b""))
+                made.append((flac, one.presence))
             if "sound_refused" in marks:
                 made = [(None, ABSENT)] * len(starts)
             deque(heard, maxlen=0)
             told = Track(track.codec, track.rate, track.channels)
+    except OutputError:
+        raise
     except DecodeError:
         marks.add("sound_damaged")
     made += [(None, DAMAGED)] * (len(starts) - len(made))
@@ -136,7 +147,7 @@ def _clip_sound(
     stretches: Sequence[Stretch], damaged: Sequence[tuple[float, float]], start: int, end: int
 ) -> ClipSound:
     values, is_there = overlaid(stretches, start, end)
-    samples = np.clip(np.rint(values * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1)
+    samples = samples_of(values)
     presence = PRESENT
     if any(a * SOUND_HZ < end and start < b * SOUND_HZ for a, b in damaged):
         presence = DAMAGED
@@ -148,4 +159,4 @@ def _clip_sound(
         presence = SILENT
     elif np.sqrt(np.mean(np.square(values))) < QUIET_RMS:
         presence = QUIET
-    return ClipSound(samples.astype(np.int16), presence)
+    return ClipSound(samples, presence)

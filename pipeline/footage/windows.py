@@ -53,19 +53,18 @@ class WindowMaker:
     """Makes windows of the pictures of one file, in order of time."""
 
     def __init__(
-        self, aspect: float, clip: ClipFormat, max_output_mb: float, *, as_shown: bool
+        self, aspect: float, clip: ClipFormat, budget: foreign.Budget, *, as_shown: bool
     ) -> None:
         """Start on a file.
 
         Args:
             aspect: width of a stored pixel by its height.
             clip: the format of the windows.
-            max_output_mb: what the windows of the file may take together.
+            budget: what the clips of the file may take together.
             as_shown: as in `canonicalise`.
         """
         self._aspect, self._clip, self._as_shown = aspect, clip, as_shown
-        self._max_output_mb = max_output_mb
-        self._num_bytes = 0
+        self._budget = budget
         self._squares = pictures.Squares(clip.size)
         self._bars: scenes.Bars | None = None
         # The first picture of the last still window.
@@ -123,14 +122,5 @@ class WindowMaker:
             box=box,
             marks=tuple(sorted(marks)),
         )
-        self._num_bytes += len(window.mp4)
-        check_output(self._num_bytes, self._max_output_mb)
+        self._budget.spend(len(window.mp4))
         return window
-
-
-def check_output(num_bytes: int, max_output_mb: float) -> None:
-    """Raise `foreign.DecodeError` where the clips of a file take more than they may."""
-    if num_bytes > max_output_mb * 1e6:
-        raise foreign.DecodeError(
-            "too_much_output", f"its clips take more than {max_output_mb:g} MB"
-        )

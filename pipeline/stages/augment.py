@@ -30,6 +30,7 @@ _CODE = (
     "stages/augment.py",
     "transforms",
     "engines/acoustics",
+    "store/pcm.py",
     "store/sound.py",
     "store/video.py",
 )

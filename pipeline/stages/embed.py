@@ -40,6 +40,7 @@ _CODE = (
     "learn/encoders",
     "learn/hub.py",
     "learn/pixels.py",
+    "store/pcm.py",
     "store/sound.py",
 )
 _LIBRARIES = ("numpy", "scipy", "torch", "transformers")

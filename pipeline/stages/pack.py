@@ -26,7 +26,7 @@ from pipeline.store.shards import Extent, RawWriter, ShardWriter, read_clip, rea
 
 log = logging.getLogger(__name__)
 
-_CODE = ("stages/pack.py", "store/shards.py", "store/sound.py", "store/video.py")
+_CODE = ("stages/pack.py", "store/shards.py", "store/pcm.py", "store/sound.py", "store/video.py")
 _LIBRARIES = (video.READER, "numpy")
 _ROWS_PER_GROUP = 8192
 

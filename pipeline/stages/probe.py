@@ -27,6 +27,7 @@ from pipeline.learn.encoders.yamnet import LABELS, Yamnet
 from pipeline.store import executor, manifest, workdir
 from pipeline.store.manifest import ABSENT, PRESENCES, Clip, File
 from pipeline.store.packed import Members, Packed, Samples
+from pipeline.store.pcm import wave_of
 from pipeline.store.sound import SOUND_HZ
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def _named(cues: Cues | SoundCues) -> dict[str, Features]:
 def _voices(sound: NDArray[np.int16]) -> Features:
     """(2,): how surely a network hears speech and music in int16 (S,) at `SOUND_HZ`, log odds."""
     network = _network()
-    wave = signal.resample_poly(sound / 32768, int(network.rate_hz), SOUND_HZ)
+    wave = signal.resample_poly(wave_of(sound), int(network.rate_hz), SOUND_HZ)
     with one_thread(), torch.inference_mode():
         logits = network(torch.from_numpy(wave.astype(np.float32))[None])[0]
     return np.asarray(logits[_VOICES].double())

@@ -215,7 +215,7 @@ def _names(draws: Sequence[Draw], contents: Contents) -> list[str]:
     """The names under which draws of one kind are kept: of all that they are made from."""
     engine, settings, is_long = draws[0].engine, draws[0].settings, draws[0].is_long
     made_of = [
-        made_by([*_code(engine), "store/video.py"], _LIBRARIES),
+        made_by([*_code(engine), "store/pcm.py", "store/video.py"], _LIBRARIES),
         [[path.name, contents.of_file(path)] for path in _programs(engine)],
         asdict(settings) | {"num_recordings": None, "long": is_long},
     ]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.errors import UserError
 from pipeline.store import shards
 from pipeline.store.manifest import PRESENT, QUIET, SILENT, Clip
+from pipeline.store.pcm import FULL_SCALE
 
 SOUND_HZ = 24_000
 """Samples a second."""
@@ -106,7 +107,7 @@ def told_by_level(samples: Samples) -> str:
     if not samples.any():
         return SILENT
     mean_square = float(np.mean(np.square(samples.astype(np.float64))))
-    return QUIET if mean_square < (QUIET_RMS * 2**15) ** 2 else PRESENT
+    return QUIET if mean_square < (QUIET_RMS * FULL_SCALE) ** 2 else PRESENT
 
 
 def read_sound(folder: Path, clip: Clip) -> Samples | None:

@@ -17,6 +17,7 @@ from pipeline.footage.listing import Collection, Listed
 from pipeline.footage.remedies import remedy
 from pipeline.footage.sound import Track
 from pipeline.footage.windows import Window
+from pipeline.store.manifest import ABSENT, DAMAGED, PRESENT, QUIET, SILENT
 from pipeline.store.shards import ShardWriter
 
 CLIP = ClipFormat(num_frames=8, size=32, fps=8.0, crf=18)
@@ -100,6 +101,39 @@ def test_the_row_of_a_clip_has_the_label_of_its_time_and_the_place_of_its_bytes(
     data = (tmp_path / second.shard).read_bytes()
     assert data[second.offset : second.offset + second.size] == b"second"
     assert second.recording == "mine/r"
+
+
+@pytest.mark.parametrize(
+    ("presences", "marks", "with_sound", "unused"),
+    [
+        ((ABSENT, ABSENT), (), True, "heard_without_sound"),
+        ((SILENT, ABSENT), ("several_sounds",), True, "heard_without_sound"),
+        ((ABSENT, PRESENT), (), True, None),
+        ((QUIET, QUIET), (), True, None),
+        ((DAMAGED, DAMAGED), ("sound_damaged",), True, None),
+        ((ABSENT, ABSENT), ("sound_no_decoder",), True, None),
+        ((ABSENT, ABSENT), ("sound_refused",), True, None),
+        ((ABSENT, ABSENT), (), False, None),
+    ],
+)
+def test_nothing_is_heard_in_a_file_without_sound_unless_nobody_listened(
+    tmp_path: Path,
+    presences: tuple[str, ...],
+    marks: tuple[str, ...],
+    with_sound: bool,
+    unused: str | None,
+) -> None:
+    task = replace(LISTED.task, with_sound=with_sound)
+    listed = replace(LISTED, row=replace(ROW, heard_s=(50.0,)), task=task)
+    windows = [
+        replace(window, presence=presence)
+        for window, presence in zip(FILE.windows, presences, strict=True)
+    ]
+    file = replace(FILE, windows=tuple(windows), track=Track(marks=marks))
+    with ShardWriter(tmp_path, 10) as tar:
+        clips = [clip_row(listed, window, file, tar) for window in windows]
+    assert [clip.unused for clip in clips] == [unused, unused]
+    assert [clip.discharge for clip in clips] == ([None, None] if unused else [False, True])
 
 
 def test_counts_tell_files_clips_and_rejects_apart(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from pipeline.copies import fingerprint
 from pipeline.footage import canonical, foreign
 from pipeline.footage.canonical import Canonical, canonicalise
 from pipeline.store import video
+from pipeline.store.sound import SOUND_HZ, Samples, encode
 from tests.conftest import moving_frames
-from tests.made import scene, write_video
+from tests.made import scene, write_video, write_with_sound
 
 CLIP = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
 LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
@@ -177,6 +178,38 @@ def test_what_would_give_too_many_bytes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(foreign.DecodeError) as caught:
         made(path, limits=foreign.Limits(4096 * 4096, 600, max_output_mb=0.002))
     assert caught.value.reason == "too_much_output"
+
+
+def test_what_would_give_too_many_bytes_of_sound_is_refused_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 4 * SOUND_HZ))
+    path = tmp_path / "a.mkv"
+    write_with_sound(path, moving_frames(0, 60), noise, codec="flac", rate=SOUND_HZ, fps=15)
+    windows = made(path).windows
+    pictures_mb = sum(len(window.mp4) for window in windows) / 1e6
+    sounds_mb = sum(len(window.flac or b"") for window in windows) / 1e6
+    assert sounds_mb > 0.15
+    encoded: list[bytes] = []
+
+    def counted(samples: Samples) -> bytes:
+        encoded.append(encode(samples))
+        return encoded[-1]
+
+    monkeypatch.setattr("pipeline.footage.sound.encode", counted)
+
+    def of(max_output_mb: float, *, with_sound: bool = True) -> list[bytes | None]:
+        limits = replace(LIMITS, max_output_mb=max_output_mb + 1e-6)
+        result = canonicalise(path, CLIP, 8, limits, with_sound=with_sound)
+        return [window.flac for window in result.windows]
+
+    assert of(pictures_mb + sounds_mb) == [window.flac for window in windows] == encoded
+    encoded.clear()
+    with pytest.raises(foreign.DecodeError, match="its clips take more than") as caught:
+        of(pictures_mb + 0.4 * sounds_mb)
+    assert caught.value.reason == "too_much_output"
+    assert len(encoded) == 3
+    assert of(pictures_mb, with_sound=False) == [None] * 7
 
 
 def test_no_more_frames_are_held_than_a_clip_and_the_look_ahead(

@@ -73,6 +73,15 @@ def test_what_is_seen_decides_where_it_is_seen_and_heard() -> None:
     assert label(row, 0.0, CLIP, 60.0, ABSENT) == Labels(True, None, True, None)
 
 
+def test_times_of_what_is_heard_are_not_those_of_a_file_without_sound() -> None:
+    row = replace(ROW, discharges_s=(0.5,), heard_s=(5.0,))
+    for start_s in (0.0, 16 / 15):
+        found = label_seen(row, start_s, CLIP, file_s=60.0, is_mute=True)
+        assert found == (None, "heard_without_sound")
+    only_seen = replace(row, heard_s=())
+    assert label_seen(only_seen, 0.0, CLIP, file_s=60.0, is_mute=True) == (True, None)
+
+
 @pytest.mark.parametrize(
     ("discharge_s", "heard"),
     [

@@ -27,7 +27,7 @@ def pictures(frames: NDArray[np.uint8]) -> list[Picture]:
 
 
 def maker(*, as_shown: bool = False, max_output_mb: float = 1.0) -> WindowMaker:
-    return WindowMaker(1.0, CLIP, max_output_mb, as_shown=as_shown)
+    return WindowMaker(1.0, CLIP, foreign.Budget(max_output_mb), as_shown=as_shown)
 
 
 def test_pictures_become_a_clip_of_their_centre() -> None:

@@ -146,6 +146,26 @@ def test_the_last_line_tells_how_many_clips_have_no_label_why_and_what_to_do(
     )
 
 
+@pytest.mark.parametrize("is_on", [True, False])
+def test_what_is_heard_in_a_file_without_sound_labels_nothing_and_is_told(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture, is_on: bool
+) -> None:
+    rows = [replace(ROW, discharges_s=(0.5,), heard_s=(1.5,))]
+    write_collection(tmp_path / "footage" / "one", rows)
+    with caplog.at_level("INFO"):
+        ingest.run(compose("ingest", f"sound={is_on}"))
+    clips = manifest.read_manifest(tmp_path / "clips")
+    remedy = (
+        "; no label for 2 that are of files without sound that have times in heard_s "
+        "(give them with their sound, or correct heard_s in index.csv)"
+    )
+    unseen = "; no label for 1 that have a discharge that is only heard (nothing to do)"
+    told = "ingest: 1 files, 1 of them new, 2 clips, 0 rejects" + (remedy if is_on else unseen)
+    assert caplog.messages[-1] == told
+    assert [clip.discharge for clip in clips] == ([None, None] if is_on else [True, None])
+    assert clips[1].unused == ("heard_without_sound" if is_on else "discharge_only_heard")
+
+
 def test_too_many_rejects_fail_after_they_were_written_down(
     compose: Callable[..., App], small_collection: Path, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ from pipeline.engines.acoustics.signals import (
 )
 from pipeline.engines.acoustics.sources import BLANK, DISCHARGE, KINDS
 from pipeline.engines.acoustics.weapons import WEAPONS
+from pipeline.store.pcm import LARGEST, samples_of
 
 _SPEED_SPREAD = 0.012
 _NEAREST_M = 0.15
@@ -39,7 +40,7 @@ def render(scene: SoundScene, rate_hz: int = 24_000) -> NDArray[np.int16]:
     wave = resampled(capture(scene), RATE_HZ, rate_hz)
     count = round(scene.duration_s * rate_hz)
     wave = np.pad(wave, (0, max(0, count - len(wave))))[:count]
-    return np.rint(np.clip(wave, -1, 1) * 32767).astype(np.int16)
+    return samples_of(LARGEST * np.clip(wave, -1, 1))
 
 
 def capture(scene: SoundScene) -> Vector:

@@ -7,6 +7,6 @@ the next key frame. Everything runs in one thread, in which FFmpeg's log tells o
 
 from pipeline.footage.foreign.picture import Picture
 from pipeline.footage.foreign.reader import Video
-from pipeline.footage.foreign.refusals import DecodeError, Limits, refusing
+from pipeline.footage.foreign.refusals import Budget, DecodeError, Limits, refusing
 
-__all__ = ["DecodeError", "Limits", "Picture", "Video", "refusing"]
+__all__ = ["Budget", "DecodeError", "Limits", "Picture", "Video", "refusing"]

@@ -15,9 +15,16 @@ class DecodeError(Exception):
         self.reason = reason
 
 
+class OutputError(DecodeError):
+    """The clips of a file take more bytes than they may."""
+
+    def __init__(self, max_output_mb: float) -> None:
+        super().__init__("too_much_output", f"its clips take more than {max_output_mb:g} MB")
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What a foreign file may cost: pixels of a frame, its length, and the size of its clips."""
+    """What a foreign file may cost: pixels of a frame, its length, and what its clips take."""
 
     max_pixels: int
     max_duration_s: float
@@ -27,6 +34,21 @@ class Limits:
         """Raise `DecodeError` for a frame of too many pixels."""
         if width * height > self.max_pixels:
             raise DecodeError("too_large", f"{width}x{height} pixels a frame")
+
+
+class Budget:
+    """What the clips of one file have taken, pictures and sound, of what they may."""
+
+    def __init__(self, max_output_mb: float) -> None:
+        """Start on a file whose clips may take `max_output_mb` together."""
+        self._max_output_mb = max_output_mb
+        self._num_bytes = 0
+
+    def spend(self, num_bytes: int) -> None:
+        """Count a part of a clip; raises `OutputError` once the file has given too much."""
+        self._num_bytes += num_bytes
+        if self._num_bytes > self._max_output_mb * 1e6:
+            raise OutputError(self._max_output_mb)
 
 
 def hostile_errors() -> tuple[type[Exception], ...]:

@@ -13,9 +13,8 @@ from torch.nn import functional
 
 from pipeline.errors import UserError
 from pipeline.learn.encoders.base import Encoder
+from pipeline.store.pcm import FULL_SCALE
 from pipeline.store.sound import SOUND_HZ
-
-FULL_SCALE = 2.0**15
 
 
 def features_of_sounds(encoder: Encoder, resample: Resampler, sounds: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.learn import encoders
-from pipeline.learn.encoders.waves import FULL_SCALE, Resampler, check_every, features_of_sounds
+from pipeline.learn.encoders.waves import Resampler, check_every, features_of_sounds
 from pipeline.learn.encoders.yamnet import Yamnet
+from pipeline.store.pcm import FULL_SCALE
 from pipeline.store.sound import QUIET_RMS
 
 MOST_AGAINST, MOST_FOR = -1.0, 4.0

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from pipeline.store.pcm import samples_of, wave_of
 from pipeline.store.sound import SOUND_HZ, Samples
 from pipeline.store.video import Frames
 from pipeline.transforms.base import FPS, Parameters, Transform, amount, pick, to_uint8, uniform
@@ -55,9 +56,8 @@ def _speed_of_sound(samples: Samples, p: Mapping[str, Any]) -> Samples:
     passed = _passed(num_frames, p) * len(samples) / num_frames
     steps = np.linspace(0, len(samples), len(passed))
     places = np.interp(np.arange(len(samples)), steps, passed)
-    fine = signal.resample_poly(samples.astype(np.float64), _FINER, 1)
-    heard = np.interp(places * _FINER, np.arange(len(fine)), fine)
-    return np.clip(np.rint(heard), -32768, 32767).astype(np.int16)
+    fine = signal.resample_poly(wave_of(samples), _FINER, 1)
+    return samples_of(np.interp(places * _FINER, np.arange(len(fine)), fine))
 
 
 def _averaged(frames: Frames, starts: np.ndarray, ends: np.ndarray) -> Frames:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from scipy import signal
 
+from pipeline.store.pcm import Wave, samples_of, wave_of
 from pipeline.store.sound import SOUND_HZ, Samples
 from pipeline.transforms.base import Parameters, amount, pick
-from pipeline.transforms.sound.base import SoundTransform, Wave, samples_of, wave_of
+from pipeline.transforms.sound.base import SoundTransform
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import signal
 
 from pipeline.engines.acoustics.signals import RATE_HZ
+from pipeline.store.pcm import Wave, samples_of, wave_of
 from pipeline.store.sound import SOUND_HZ, Samples
 from pipeline.transforms.base import Parameters
 
-Wave = NDArray[np.float64]
-
-_FULL_SCALE = 32768.0
 # What is laid over sound that is quieter than this is as loud as over this.
 _LEAST_RMS = 10 ** (-50 / 20)
 
@@ -43,16 +40,6 @@ class SoundTransform:
     draw: Callable[[np.random.Generator, float], Parameters]
     apply: Callable[[Samples, Mapping[str, Any]], Samples]
     hides: bool = False
-
-
-def wave_of(samples: Samples) -> Wave:
-    """Samples as float64 (n,) in −1 to 1."""
-    return samples.astype(np.float64) / _FULL_SCALE
-
-
-def samples_of(wave: Wave) -> Samples:
-    """A wave as int16 (n,), cut off where it is louder than full scale."""
-    return np.clip(np.rint(wave * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
 
 
 def rms(wave: Wave) -> float:

@@ -10,16 +10,10 @@ import numpy as np
 from pipeline.engines.acoustics import ambience, music
 from pipeline.engines.acoustics.signals import RATE_HZ
 from pipeline.engines.acoustics.sources import voice
+from pipeline.store.pcm import Wave, samples_of, wave_of
 from pipeline.store.sound import SOUND_HZ, Samples
 from pipeline.transforms.base import Parameters, amount, pick, seed, uniform
-from pipeline.transforms.sound.base import (
-    SoundTransform,
-    Wave,
-    from_acoustics,
-    over,
-    samples_of,
-    wave_of,
-)
+from pipeline.transforms.sound.base import SoundTransform, from_acoustics, over
 
 _OTHERS = ("music", "voices", "street")
 _LEVEL_DBFS = -22.0

@@ -9,18 +9,13 @@ import numpy as np
 
 from pipeline.engines.acoustics import dynamics
 from pipeline.engines.acoustics.scene import AutomaticGain
+from pipeline.store.pcm import FULL_SCALE, samples_of, wave_of
 from pipeline.store.sound import SOUND_HZ, Samples
 from pipeline.transforms.base import Parameters, amount, signed, uniform
-from pipeline.transforms.sound.base import (
-    SoundTransform,
-    from_acoustics,
-    samples_of,
-    to_acoustics,
-    wave_of,
-)
+from pipeline.transforms.sound.base import SoundTransform, from_acoustics, to_acoustics
 
 _FADE_S = 0.005
-_LEAST_PEAK = 1 / 32768
+_LEAST_PEAK = 1 / FULL_SCALE
 
 
 def _draw_gain(rng: np.random.Generator, strength: float) -> Parameters:

@@ -12,9 +12,10 @@ from pipeline.engines.acoustics import ambience
 from pipeline.engines.acoustics.propagation import late_part
 from pipeline.engines.acoustics.room import ROOMS
 from pipeline.engines.acoustics.signals import RATE_HZ
+from pipeline.store.pcm import samples_of, wave_of
 from pipeline.store.sound import SOUND_HZ, Samples
 from pipeline.transforms.base import Parameters, amount, pick, seed, uniform
-from pipeline.transforms.sound.base import SoundTransform, from_acoustics, over, samples_of, wave_of
+from pipeline.transforms.sound.base import SoundTransform, from_acoustics, over
 
 _INDOORS = ("room", "corridor", "indoor_range", "hall", "stairwell", "car_park")
 
