@@ -4,13 +4,15 @@
     python benchmarks/streams.py --models models --height 720
     python benchmarks/streams.py --every 16
 
-The network is `causal` beside the encoder of `conf/embed.yaml`. First its logits at every frame of
-a stream are compared with those for the whole as one clip, and it fails where they differ by more
-than 1e-5 of the largest. Then it scores 1, 8 and 64 streams side by side, and decodes as many
-H.264 streams to the network's pictures, as ingest does with PyAV, and with decord. It makes the
-streams itself (15 frames a second, x264 crf 23). Each job is timed in CPU seconds of the whole
-process for a second of one stream's video, all pinned to one core; they take turns, and ratios are
-taken round by round.
+The network is `causal` beside the encoders of `conf/embed.yaml`, of pictures and of sound. First
+its logits at every frame of a stream are compared with those for the whole as one clip, and it
+fails where they differ by more than 1e-5 of the largest. Then it scores 1, 8 and 64 streams side by
+side, with their sound and without, and decodes as many H.264 streams to the network's pictures, as
+ingest does with PyAV, those with the samples of their AAC tracks, and with decord. It makes the
+streams itself (15 frames a second, x264 crf 23; noise at 48 kHz). Each job is timed in CPU seconds
+of the whole process for a second of one stream's video, all pinned to one core; they take turns,
+and ratios are taken round by round. A core holds as many streams as fit into a second of decoding
+and scoring with sound.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -40,18 +43,32 @@ from pipeline.learn import encoders, networks
 from pipeline.learn.model_card import ModelCard
 from pipeline.learn.networks.base import Streaming
 from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.networks.hearing import HeardNet
 from pipeline.learn.networks.origin import OriginNet
-from pipeline.learn.networks.product import product_of
+from pipeline.learn.networks.product import ProductNet, product_of
 from pipeline.store import video
+from pipeline.store.sound import SOUND_HZ, Samples, num_samples
 
 TOLERANCE = 1e-5
+COLUMNS = (
+    "streams",
+    "score pictures",
+    "score pictures and sound",
+    "decode as ingest",
+    "the same with sound",
+    "decode with decord",
+    "pictures/ingest",
+    "pictures/decord",
+    "both/ingest with sound",
+    "streams a core",
+)
 Frames = NDArray[np.uint8]
 
 
 def causal_detector(models: Path | None, clip: ClipFormat, every_frames: int) -> Detector:
     """Trained weights, or what `conf/train.yaml` and `conf/embed.yaml` ask for, made up at random.
 
-    The frozen encoder has its published weights. `every_frames` from one view to the next are of
+    Frozen encoders have their published weights. `every_frames` from one view to the next are of
     what is made up.
     """
     if models is not None:
@@ -64,7 +81,16 @@ def causal_detector(models: Path | None, clip: ClipFormat, every_frames: int) ->
     torch.nn.init.normal_(pixels.head.weight, std=0.1)
     torch.nn.init.normal_(origin.moving.weight, std=0.03)
     torch.nn.init.ones_(origin.motion_scale)
-    network = product_of(pixels, origin)
+    sound = app.compose("embed").sound
+    hearing = HeardNet(
+        encoders.build_sound(sound.name),
+        num_samples=num_samples(clip.num_frames, clip.fps),
+        num_frames=clip.num_frames,
+        every_frames=sound.every_frames,
+    )
+    hearing.scale.fill_(0.6)
+    hearing.offset.fill_(2.0)
+    network = product_of(pixels, origin, hearing)
     card = ModelCard(network.architecture(), clip, 1.0, "", None, {})
     detector = Detector(network, card, "cpu")
     # Statistics of real pictures, without which a fresh network says next to nothing.
@@ -89,35 +115,48 @@ def moving(height: int, width: int, num_frames: int, num_clips: int) -> Frames:
     return clips
 
 
-def compare(network: Streaming, clips: Frames) -> tuple[float, float, float]:
+def compare(network: Streaming, clips: Frames, sounds: Samples) -> tuple[float, float, float]:
     """Largest difference between logits of stream and whole, largest logit, spread in time."""
-    given = torch.from_numpy(clips)
+    given, heard = torch.from_numpy(clips), torch.from_numpy(sounds)
     with torch.inference_mode():
-        whole = network.frame_logits(given)
+        whole = network.frame_logits(given, heard)
         state, furthest = network.start(len(clips)), 0.0
+        parts = heard.chunk(clips.shape[1], dim=1)
         for number, frames in enumerate(given.unbind(1)):
-            logits, state = network.step(frames, state)
+            logits, state = network.step(frames, state, parts[number])
             furthest = max(furthest, (logits - whole[:, number]).abs().max().item())
     return furthest, whole.abs().max().item(), whole.std(1).mean().item()
 
 
-def score(detector: Detector, frames: Frames) -> None:
-    """Push the frames (B, T, H, W, 3) of B streams."""
+def noise(num_streams: int, num_samples: int) -> Samples:
+    """Sound as loud as speech, of which something is heard: int16 (B, S)."""
+    return np.random.default_rng(1).normal(0, 1500, (num_streams, num_samples)).astype(np.int16)
+
+
+def score(detector: Detector, frames: Frames, sounds: Samples | None = None) -> None:
+    """Push the frames (B, T, H, W, 3), and the sounds (B, S), of B streams."""
     stream = detector.stream(len(frames))
-    for number in range(frames.shape[1]):
-        stream.push(frames[:, number])
+    num_frames = frames.shape[1]
+    heard = [None] * num_frames if sounds is None else np.split(sounds, num_frames, axis=1)
+    for number, sound in enumerate(heard):
+        stream.push(frames[:, number], sound)
 
 
-def decode_as_ingest(data: bytes, num_streams: int, size: int) -> None:
-    """Decode streams frame by frame in turn, with the reader and the scaler of ingest."""
+def decode_as_ingest(data: bytes, num_streams: int, size: int, *, with_sound: bool = False) -> None:
+    """Decode streams in turn, with the reader and the scaler of ingest, and their samples."""
     containers = [av.open(io.BytesIO(data), "r") for _ in range(num_streams)]
     for container in containers:
         container.streams.video[0].thread_count = 1
-    readers = [container.decode(video=0) for container in containers]
+    tracks = {"video": 0} | ({"audio": 0} if with_sound else {})
+    readers = [container.decode(**tracks) for container in containers]
     squares = [Squares(size) for _ in containers]
+    resamplers = [av.AudioResampler("s16", "mono", SOUND_HZ) for _ in containers]
     for frames in zip(*readers, strict=True):
-        for frame, square in zip(frames, squares, strict=True):
-            square.convert([frame], centre_square((0, 0, frame.width, frame.height), 1.0))
+        for frame, square, resampler in zip(frames, squares, resamplers, strict=True):
+            if isinstance(frame, av.VideoFrame):
+                square.convert([frame], centre_square((0, 0, frame.width, frame.height), 1.0))
+            else:
+                resampler.resample(frame)
     for container in containers:
         container.close()
 
@@ -161,9 +200,15 @@ def main() -> None:
     detector.stream(1)
     network = detector.network
     assert isinstance(network, Streaming)
+    assert isinstance(network, ProductNet)
+    if network.hearing is None:
+        sys.exit(f"{arguments.models}: hears nothing; train with sound (conf/embed.yaml)")
+    seen = product_of(network.discharge, network.origin)
+    deaf = Detector(seen, replace(detector.card, architecture=seen.architecture()), "cpu")
     for num_streams in (1, 8):
         clips = moving(clip.size, clip.size, 4 * clip.num_frames, num_streams)
-        furthest, largest, spread = compare(network, clips)
+        sounds = noise(num_streams, num_samples(clips.shape[1], clip.fps))
+        furthest, largest, spread = compare(network, clips, sounds)
         print(
             f"streams: {num_streams} of {clips.shape[1]} frames: logits of stream and clip differ "
             f"by {furthest:.1e} at most; the largest is {largest:.2f}, and they vary by "
@@ -178,17 +223,23 @@ def main() -> None:
 
     num_frames = round(arguments.seconds * clip.fps)
     width = arguments.height * 16 // 9 // 2 * 2
-    data = video.encode(moving(arguments.height, width, num_frames, 1)[0], clip.fps, crf=23)
+    pictures = moving(arguments.height, width, num_frames, 1)[0]
+    wave = (noise(1, round(48_000 * arguments.seconds)) / 32768).astype(np.float32)
+    track = video.SoundTrack(wave, 48_000, "aac", 96)
+    data = video.encode(pictures, clip.fps, crf=23, track=track)
     kbit_s = len(data) * 8 / 1000 / arguments.seconds
     print(f"streams of {width}×{arguments.height}, {kbit_s:.0f} kbit/s")
     print("CPU ms for a second of one stream's video; cost of scoring as a share of decoding")
-    print("streams | score | decode as ingest | decode with decord | score/ingest | score/decord")
+    print(" | ".join(COLUMNS))
     rows: list[Sequence[Cell]] = []
     for num_streams in arguments.streams:
         frames = np.repeat(moving(clip.size, clip.size, num_frames, 1), num_streams, axis=0)
+        sounds = noise(num_streams, num_samples(num_frames, clip.fps))
         jobs: dict[str, Callable[[], None]] = {
-            "score": partial(score, detector, frames),
+            "score": partial(score, deaf, frames),
+            "hear": partial(score, detector, frames, sounds),
             "ingest": partial(decode_as_ingest, data, num_streams, clip.size),
+            "all": partial(decode_as_ingest, data, num_streams, clip.size, with_sound=True),
             "decord": partial(decode_with_decord, data, num_streams, clip.size),
         }
         rounds = [
@@ -200,13 +251,14 @@ def main() -> None:
             f"{per_second * statistics.median(one[name] for one in rounds):.1f}" for name in jobs
         ]
         cells += [
-            f"{statistics.median(one['score'] / one[other] for one in rounds):.2f}"
-            for other in ("ingest", "decord")
+            f"{statistics.median(one[a] / one[b] for one in rounds):.2f}"
+            for a, b in (("score", "ingest"), ("score", "decord"), ("hear", "all"))
         ]
+        whole = statistics.median(one["hear"] + one["all"] for one in rounds)
+        cells.append(f"{1000 / (per_second * whole):.1f}")
         print(f"{num_streams} | {' | '.join(cells)}", flush=True)
         rows.append((num_streams, *map(float, cells)))
     if arguments.out:
-        columns = ("streams", "score", "decode as ingest", "decode with decord")
         write(
             arguments.out,
             Outcome(
@@ -214,7 +266,7 @@ def main() -> None:
                 "CPU milliseconds of one core for a second of one stream's video of "
                 f"{width}×{arguments.height}, and scoring as a share of decoding; "
                 f"{arguments.every} frames from one view of the encoder to the next.",
-                [Table("Cost of streams", (*columns, "score/ingest", "score/decord"), rows)],
+                [Table("Cost of streams", COLUMNS, rows)],
             ),
         )
 
