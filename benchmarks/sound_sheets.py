@@ -1,16 +1,22 @@
-"""Contact sheets of rendered sound: spectrograms of every kind of event, microphone, room and film.
+"""Contact sheets of sound: of every kind of event, microphone, room and film, and of each engine.
 
     python benchmarks/sound_sheets.py --out .work/sound_sheets
+    python benchmarks/sound_sheets.py --clips data/clips
 
-A picture shows 1.6 s (three for what lasts) at 24 kHz: up to 12 kHz upwards, in 70 dB from dark to
-bright, with the waveform below.
+A picture shows a spectrogram, up to 12 kHz upwards, in 70 dB from dark to bright, with the waveform
+below; 1.6 s (three for what lasts) of what is rendered. With `--clips`, the output of `ingest`,
+there is a sheet of each collection instead, as training hears it: a row of files with discharges, a
+row of files without, and a long recording of each. Clips with a discharge are red below, and times
+that no clip shows are grey.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -26,26 +32,45 @@ from pipeline.engines.acoustics.scene import FilmMix, Microphone, SoundEvent, So
 from pipeline.engines.acoustics.signals import generator
 from pipeline.engines.acoustics.sources import KINDS
 from pipeline.engines.acoustics.weapons import WEAPONS
+from pipeline.store.manifest import Clip, read_format, read_manifest
 from pipeline.store.pcm import wave_of
+from pipeline.store.sound import SOUND_HZ, num_samples, read_sound
 
 _RATE_HZ, _WINDOW, _HOP = 24_000, 512, 120
 _WIDE, _TALL, _WAVE = 240, 120, 30
 _RANGE_DB = 70.0
+_FAINTEST_DB = -20.0
+_OTHER, _DISCHARGE, _NO_CLIP = range(3)
+_GROUNDS = np.array([(24, 24, 24), (110, 20, 20), (90, 90, 90)], np.uint8)
+_COLUMNS, _LONG_S = 8, 20.0
 Picture = NDArray[np.uint8]
 
 
-def spectrogram(samples: NDArray[np.int16], title: str) -> Picture:
-    """A spectrogram over its waveform, uint8 (H, W, 3) RGB."""
+def spectrogram(
+    samples: NDArray[np.int16],
+    title: str,
+    ground: NDArray[np.uint8] | None = None,
+    wide: int = _WIDE,
+) -> Picture:
+    """A spectrogram over its waveform, uint8 (H, `wide`, 3) RGB.
+
+    Args:
+        samples: int16 (n,) at 24 kHz, which may all be zero.
+        title: stands on it.
+        ground: (n,) places in `_GROUNDS`, of what the waveform stands on; the first if not given.
+        wide: in pixels.
+    """
     wave = wave_of(samples)
     frames = np.lib.stride_tricks.sliding_window_view(wave, _WINDOW)[::_HOP]
     power = np.abs(np.fft.rfft(frames * np.hanning(_WINDOW), axis=1)) ** 2
     level = 10 * np.log10(power + 1e-9)
-    grey = np.clip((level - level.max()) / _RANGE_DB + 1, 0, 1).T[::-1]
-    small = cv2.resize((255 * grey).astype(np.uint8), (_WIDE, _TALL), interpolation=cv2.INTER_AREA)
+    grey = np.clip((level - max(level.max(), _FAINTEST_DB)) / _RANGE_DB + 1, 0, 1).T[::-1]
+    small = cv2.resize((255 * grey).astype(np.uint8), (wide, _TALL), interpolation=cv2.INTER_AREA)
     shown = cv2.applyColorMap(small, cv2.COLORMAP_MAGMA)[:, :, ::-1]
-    below = np.full((_WAVE, _WIDE, 3), 24, np.uint8)
-    parts = np.array_split(wave, _WIDE)
-    for column, part in enumerate(parts):
+    places = np.zeros(1, np.uint8) if ground is None else ground
+    row = _GROUNDS[places[np.arange(wide) * len(places) // wide]]
+    below = np.repeat(row[None], _WAVE, axis=0)
+    for column, part in enumerate(np.array_split(wave, wide)):
         high, low = (round((1 - part.max()) * (_WAVE - 1) / 2), round((1 - part.min()) * 14.5))
         below[high : low + 1, column] = (120, 200, 255)
     picture = Image.fromarray(np.concatenate([shown, below]))
@@ -106,12 +131,55 @@ def captures() -> Image.Image:
     return sheet(cells, 5)
 
 
+def _heard(folder: Path, clips: Sequence[Clip], wide: int) -> Picture:
+    """The sound of the clips of a file, each at its time."""
+    form = read_format(folder)
+    length = num_samples(form.num_frames, form.fps)
+    starts = [round((clip.start_s - clips[0].start_s) * SOUND_HZ) for clip in clips]
+    samples = np.zeros(starts[-1] + length, np.int16)
+    ground = np.full(samples.size, _NO_CLIP, np.uint8)
+    for start, clip in zip(starts, clips, strict=True):
+        sound = read_sound(folder, clip)
+        samples[start : start + length] = 0 if sound is None else sound
+        ground[start : start + length] = _DISCHARGE if clip.discharge else _OTHER
+    return spectrogram(samples, Path(clips[0].path).stem, ground, wide)
+
+
+def of_collection(folder: Path, clips: Sequence[Clip]) -> Image.Image:
+    """Files with discharges, a row of files without, spread over all; then a long one of each."""
+    by_path: dict[str, list[Clip]] = {}
+    for clip in sorted(clips, key=lambda clip: (clip.path, clip.start_s)):
+        by_path.setdefault(clip.path, []).append(clip)
+    groups: dict[tuple[bool, bool], list[list[Clip]]] = {}
+    for file in by_path.values():
+        if any(clip.sound_size for clip in file):
+            is_long = file[-1].start_s - file[0].start_s > _LONG_S
+            groups.setdefault((is_long, any(clip.discharge for clip in file)), []).append(file)
+    rows = []
+    for (is_long, _), files in sorted(groups.items(), key=lambda one: (one[0][0], not one[0][1])):
+        columns = 1 if is_long else _COLUMNS
+        spread = np.linspace(0, len(files) - 1, min(len(files), columns)).round().astype(int)
+        cells = [_heard(folder, files[place], _COLUMNS // columns * _WIDE) for place in spread]
+        rows.append(np.asarray(sheet(cells, columns)))
+    return Image.fromarray(np.concatenate(rows))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path(".work/sound_sheets"))
+    parser.add_argument("--clips", type=Path, help="what ingest wrote, instead of what is rendered")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, picture in (("kinds", kinds()), ("places", places()), ("captures", captures())):
+    sheets: dict[str, Callable[[], Image.Image]] = {
+        "kinds": kinds,
+        "places": places,
+        "captures": captures,
+    }
+    if arguments.clips is not None:
+        clips = groupby(read_manifest(arguments.clips), key=lambda clip: clip.collection)
+        sheets = {name: partial(of_collection, arguments.clips, list(own)) for name, own in clips}
+    for name, drawn in sheets.items():
+        picture = drawn()
         picture.save(arguments.out / f"{name}.png")
         print(arguments.out / f"{name}.png", picture.size)
 

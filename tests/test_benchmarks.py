@@ -7,6 +7,8 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +19,18 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline import app
-from pipeline.config import ClipFormat, TrainApp
+from pipeline.config import App, ClipFormat, TrainApp
 from pipeline.detect.files import FILE_SCHEMA
 from pipeline.footage.collection import IndexRow
 from pipeline.learn import networks
 from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.trainer import make_trainer
+from pipeline.stages import ingest
+from pipeline.store import manifest
 from pipeline.store.packed import INDEX, Packed
 from tests.assess import toy
+from tests.conftest import write_collection
 from tests.learn.toy import FORMAT
 from tests.packing import write_no_features
 
@@ -95,6 +100,31 @@ def test_a_spectrogram_shows_a_tone_where_it_is() -> None:
     # 9 of 12 kHz, a quarter from the top, in the second half.
     assert bright[20:, 130:].max(axis=1).argmax() + 20 == pytest.approx(30, abs=3)
     assert bright[20:, :110].max() < 0.5 * bright[20:, 130:].max()
+
+
+def test_a_sheet_of_a_collection_has_rows_with_and_without_discharges_and_tells_times_of_no_clip(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    from sound_sheets import of_collection
+
+    row = IndexRow("a.mp4", "real", "s", True, "CC0", discharges_s=(0.2,))
+    rows = [replace(row, path=f"{name}.mp4") for name in "abcd"]
+    rows[3] = replace(rows[3], discharge=False, discharges_s=())
+    write_collection(tmp_path / "footage" / "one", rows)
+    ingest.run(compose("ingest"))
+    folder = tmp_path / "clips"
+    clips = manifest.read_manifest(folder)
+    clips = [replace(one, start_s=2 * one.start_s) for one in clips]
+    shown = np.asarray(of_collection(folder, clips))
+    # Files without sound, which are a and c, are left out; b has a discharge, d has none.
+    assert shown.shape == (2 * 150, 8 * 240, 3)
+    below = shown[[122, 272], :240]
+    red, dark, grey = ([110, 20, 20], [24, 24, 24], [90, 90, 90])
+    places = [10, 120, 230]
+    np.testing.assert_array_equal(below[0, places], [red, grey, dark])
+    np.testing.assert_array_equal(below[1, places], [dark, grey, dark])
+    assert shown[:120, :60].any(axis=(1, 2)).mean() > 0.9
+    assert shown[:, 240:].max() == 0
 
 
 @pytest.mark.slow

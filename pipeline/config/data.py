@@ -77,6 +77,12 @@ class RenderSettings(EngineSettings):
 
     heights: list[int] = between(96, 1080)
     rates_fps: list[float] = between(5, 120)
+
+
+@dataclass
+class PlaceSettings(RenderSettings):
+    """Draws of an engine that films real places, for minutes too."""
+
     long: LongSettings = MISSING
 
 
@@ -91,6 +97,13 @@ class GameSettings(RenderSettings):
 
 
 @dataclass
+class LongGameSettings(GameSettings):
+    """Draws from an engine that plays its game for minutes too."""
+
+    long: LongSettings = MISSING
+
+
+@dataclass
 class SynthesizeConfig:
     """conf/synthesize.yaml"""
 
@@ -99,10 +112,10 @@ class SynthesizeConfig:
     bodycam: RenderSettings = MISSING
     film: RenderSettings = MISSING
     twins: RenderSettings = MISSING
-    location: RenderSettings = MISSING
-    photographs: RenderSettings = MISSING
+    location: PlaceSettings = MISSING
+    photographs: PlaceSettings = MISSING
     packages: EngineSettings = MISSING
-    vizdoom: GameSettings = MISSING
+    vizdoom: LongGameSettings = MISSING
     openarena: GameSettings = MISSING
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import engines
-from pipeline.config import EngineSettings, RenderSettings, SynthesizeApp
+from pipeline.config import EngineSettings, LongGameSettings, PlaceSettings, SynthesizeApp
 from pipeline.engines import tracks
 from pipeline.engines.take import Original, Recorded, Take, UnusableDraw
 from pipeline.errors import UserError
@@ -37,8 +37,8 @@ ENGINES = (
 
 One that needs more than Discern's own packages has a `missing() -> str | None` too: a line that
 says what is absent, or None. One that makes long recordings has a `record_long` too, with the
-arguments and the results of `record`. Its settings hold the number, length and rates of the long
-ones, and its files and recordings are named `<engine>-long-00007`.
+arguments and the results of `record`: `long` among its settings holds their number, length and
+rates, and their files and recordings are named `<engine>-long-00007`.
 """
 _LIBRARIES = (
     "albumentations",
@@ -132,8 +132,7 @@ def run(cfg: SynthesizeApp) -> None:
     recordings change no short ones, nor the other way round.
 
     Raises:
-        UserError: an engine dropped more than `max_drop_rate` of its draws, long or short, or
-            makes no long recordings where some are wanted.
+        UserError: an engine dropped more than `max_drop_rate` of its draws, long or short.
     """
     stats: dict[str, Any] = {}
     asked = {engine: _asked(engine, cfg) for engine in ENGINES}
@@ -157,20 +156,11 @@ def run(cfg: SynthesizeApp) -> None:
 
 
 def _asked(engine: str, cfg: SynthesizeApp) -> list[list[Draw]]:
-    """The draws of an engine: of its short recordings, and of its long ones, where there are any.
-
-    Raises:
-        UserError: long ones are wanted of an engine that makes none.
-    """
+    """The draws of an engine: of its short recordings, and of its long ones if it makes any."""
     settings: EngineSettings = getattr(cfg, engine)
     kinds = [(settings, False)]
-    if isinstance(settings, RenderSettings) and settings.long.num_recordings:
+    if isinstance(settings, PlaceSettings | LongGameSettings):
         long = settings.long
-        if not hasattr(import_module(f"pipeline.engines.{engine}"), "record_long"):
-            raise UserError(
-                f"conf/synthesize.yaml: {engine}.long.num_recordings={long.num_recordings}: the "
-                "engine makes no long recordings; set it to 0"
-            )
         of_long = replace(
             settings,
             num_recordings=long.num_recordings,
