@@ -58,36 +58,44 @@ def test_what_it_says_of_itself(takes) -> None:
         assert take.source.startswith("photograph-")
         assert "photograph" in take.authority
         assert "only the camera" in take.authority
-        assert not take.rendered
+        assert take.rendered == bool(take.heard_s)
         assert take.viewpoint in ("fixed", "hand-held", "body")
         assert take.name == take.recording
     assert {take.viewpoint for take in takes} == {"fixed", "hand-held", "body"}
     assert {take.licence for take in takes} == {"CC0-1.0", "CC-BY-2.0", "public domain"}
 
 
-def test_in_one_of_two_that_share_a_track_shots_are_heard_and_nothing_is_seen(takes) -> None:
+def test_in_one_of_two_that_share_a_track_at_most_shots_are_heard_and_nothing_is_seen(
+    takes,
+) -> None:
     for index in range(0, len(takes), 2):
         pair = takes[index : index + 2]
         track = pair[0].format.track
         assert track == pair[1].format.track or (track and track.music)
-        fires = [shots.is_fired_at(SEED, index + one, "photographs") for one in (0, 1)]
-        assert sorted(fires) == [False, True]
+        fires = [shots.is_fired_at(SEED, index + one, "photographs", 0.25) for one in (0, 1)]
+        assert sum(fires) <= 1
         is_heard = track is not None and not track.is_muted
         for take, fired in zip(pair, fires, strict=True):
             assert not take.heard_s or (fired and is_heard)
             assert f"shots heard={len(take.heard_s)}" in take.notes
             assert all(0 <= time_s < 0.7 for time_s in take.heard_s)
             assert list(take.heard_s) == sorted(take.heard_s)
-    assert sum(bool(take.heard_s) for take in takes) > len(takes) / 4
-    fired_at = {index % 2 for index, take in enumerate(takes) if take.heard_s}
-    assert fired_at == {0, 1}
+            assert take.rendered == bool(take.heard_s)
+    assert 2 <= sum(bool(take.heard_s) for take in takes) < len(takes) / 2
+
+
+def test_somebody_fires_near_the_share_that_is_asked_for() -> None:
+    for share in (0.25, 0.5):
+        fires = [shots.is_fired_at(SEED, index, "any", share) for index in range(2000)]
+        assert np.mean(fires) == pytest.approx(share, abs=0.04)
+        assert np.mean(fires[::2]) == pytest.approx(share, abs=0.06)
 
 
 def test_a_shot_is_loud_when_the_index_says_that_it_is_heard(monkeypatch) -> None:
     """Beside the same recording without it, from the time of the index on and not before."""
     index = next(i for i in range(52) if record(SEED, i, SETTINGS)[0].heard_s)
     (take,) = record(SEED, index, SETTINGS)
-    monkeypatch.setattr(shots, "is_fired_at", lambda seed, index, engine: False)
+    monkeypatch.setattr(shots, "is_fired_at", lambda *drawn: False)
     (quiet,) = record(SEED, index, SETTINGS)
     assert quiet.heard_s == ()
     assert np.array_equal(take.frames, quiet.frames)

@@ -1,4 +1,4 @@
-"""`record`: one photograph and one camera; in half of the recordings shots are heard."""
+"""`record`: one photograph and one camera; in some of the recordings shots are heard."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ _GOLDEN = 0.6180339887498949
 # alone, less holds for files of other makers (docs/experiments.md).
 _NOISY_EVERY = 3
 _DIM_SHARE, _DIMMEST = 0.5, 0.05
+# Recordings with shots count as rendered, from which the origin is not learned.
+_FIRED_AT_SHARE, _LONG_FIRED_AT_SHARE = 0.25, 0.5
 
 
 def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     """Film the photograph of an index: a pure function of its arguments.
 
-    Indices take the photographs in turn. In one of two recordings that share the draw of a track
-    somebody fires whom nobody sees, unless the file has no sound.
+    Indices take the photographs in turn. In a quarter of the recordings somebody fires whom nobody
+    sees, unless the file has no sound.
 
     Raises:
         UserError: a height that cannot be encoded, or a photograph that is not installed.
@@ -45,20 +47,19 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     """
     source = SOURCES[index % len(SOURCES)]
     name = f"photograph-{source.name}-{index:05d}"
-    return [
-        _filmed(seed, index, settings, "photographs", name, View, surroundings.draw, shots.draw)
-    ]
+    draws = surroundings.draw, shots.draw, _FIRED_AT_SHARE
+    return [_filmed(seed, index, settings, "photographs", name, View, *draws)]
 
 
 def record_long(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     """Film the photograph of an index for minutes, as `record` does for seconds.
 
     Somebody walks, stands and looks around, or a camera stands and pans; now and then something
-    is heard that may be taken for a discharge, and where it is that of `record` shots are.
+    is heard that may be taken for a discharge, and in half of the recordings shots are.
     """
     name = f"photographs-long-{index:05d}"
     engine = "photographs long"
-    draws = surroundings.draw_long, shots.draw_long
+    draws = surroundings.draw_long, shots.draw_long, _LONG_FIRED_AT_SHARE
     return [_filmed(seed, index, settings, engine, name, LongView, *draws)]
 
 
@@ -71,6 +72,7 @@ def _filmed(
     make_view: type[View],
     draw_around: Callable[[np.random.Generator, str, float], Surroundings],
     draw_shots: Callable[[np.random.Generator, Room, float], tuple[SoundEvent, ...]],
+    fired_at_share: float,
 ) -> Take:
     source, fleet = SOURCES[index % len(SOURCES)], FLEETS[index % len(FLEETS)]
     form = draw_format(seed, index, engine, settings.heights, settings.rates_fps)
@@ -103,7 +105,7 @@ def _filmed(
     around = draw_around(sound_rng, source.room, duration_s)
     fired: tuple[SoundEvent, ...] = ()
     is_heard = form.track is not None and not form.track.is_muted
-    if is_heard and shots.is_fired_at(seed, index, engine):
+    if is_heard and shots.is_fired_at(seed, index, engine, fired_at_share):
         # A generator of their own, so that what else is heard is the same without them.
         shot_rng = np.random.default_rng((seed, index, zlib.crc32(f"{engine} shots".encode())))
         fired = draw_shots(shot_rng, around.room, duration_s)
@@ -129,6 +131,7 @@ def _filmed(
         recording=name,
         discharges_s=(),
         heard_s=heard_s,
+        rendered=bool(heard_s),
         viewpoint=view.viewpoint,
         licence=source.licence,
         authority=source.authority,

@@ -24,10 +24,20 @@ _LEAST_S = 0.1
 """How much of a discharge is heard before its file ends, so that its label says that it is."""
 
 
-def is_fired_at(seed: int, index: int, engine: str) -> bool:
-    """Whether somebody fires near a recording: in one of two that share the draw of a track."""
+def is_fired_at(seed: int, index: int, engine: str, share: float) -> bool:
+    """Whether somebody fires near a recording.
+
+    Of two recordings that share the draw of a track one does at most.
+
+    Args:
+        seed: of the collection.
+        index: of the recording.
+        engine: whose recordings are drawn.
+        share: of all recordings, 0.5 at most.
+    """
     pair = np.random.default_rng([seed, index // 2, zlib.crc32(f"{engine} shots".encode())])
-    return bool(pair.integers(2) == index % 2)
+    which, is_any = pair.integers(2), pair.random() < 2 * share
+    return bool(is_any and which == index % 2)
 
 
 def draw(rng: np.random.Generator, room: Room, duration_s: float) -> tuple[SoundEvent, ...]:
