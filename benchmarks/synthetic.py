@@ -45,6 +45,7 @@ def write_samples(folder: Path, num_train: int, clip: ClipFormat) -> Path:
                     "origin": origin,
                     "source": f"{origin}-{number // len(CLASSES) % 2}",
                     "discharge": int(label.endswith("shooting")),
+                    "seen": int(label.endswith("shooting")),
                     "start_s": 0.0,
                     "sha256": hashlib.sha256(data).hexdigest(),
                     **asdict(writer.add(name, data)),

@@ -523,7 +523,7 @@ def test_a_report_on_the_same_scores_has_the_same_bytes_and_asks_the_detector_no
     run(asked)
     first = contents(tmp_path / "reports")
 
-    def refuse(self: Detector, clips: np.ndarray) -> np.ndarray:
+    def refuse(self: Detector, *given: np.ndarray) -> np.ndarray:
         raise AssertionError("asked again")
 
     monkeypatch.setattr(Detector, "predict", refuse)

@@ -124,6 +124,7 @@ def write_rest(paths: Paths) -> None:
             "clip_id": CLIPS[0].clip_id,
             "recording": ROOF.recording,
             "discharge": 1,
+            "seen": 1,
             "start_s": 0.0,
             "offset": 0,
             "size": 0,
