@@ -103,7 +103,11 @@ def too_few(question: Question) -> str | None:
 
 
 def judge(
-    name: str, what: str, pairs: Mapping[Asked, Pair], state: Callable[[Pair], State]
+    name: str,
+    what: str,
+    pairs: Mapping[Asked, Pair],
+    state: Callable[[Pair], State],
+    plain: str = "the clips as they are",
 ) -> Verdict:
     """The graver verdict of the questions that the detector surely answers on plain clips.
 
@@ -112,12 +116,13 @@ def judge(
         what: begins its sentence, as in "Seeing the border alone,".
         pairs: of each question.
         state: judges a pair; it is not asked where the detector was not surely good before.
+        plain: what the clips before the change are, in words.
     """
     known = {asked: state(pair) for asked, pair in pairs.items() if pair.is_good_before}
     if known:
         asked = gravest_key(known)
         now, before = said(pairs[asked].altered), said(pairs[asked].plain)
-        says = f"the detector tells {ASKED[asked]} with AUROC {now}; of the clips as they are with"
+        says = f"the detector tells {ASKED[asked]} with AUROC {now}; of {plain} with"
         return Verdict(name, known[asked], f"{what} {says} {before}.")
     reasons = [pair.reason for pair in pairs.values() if pair.reason]
     if len(reasons) == len(pairs):
@@ -125,7 +130,7 @@ def judge(
     return Verdict(
         name,
         "grey",
-        "On the clips as they are the detector is not surely better than AUROC "
+        f"On {plain} the detector is not surely better than AUROC "
         f"{WORTH_HAVING:g} at any question that enough recordings ask, so little can be lost.",
     )
 

@@ -122,20 +122,19 @@ def _trained_on(models: Path, used: pa.Table) -> tuple[Counter[str], Counter[str
     columns = ["source", "origin", "licence", "authority"]
     with reading(path, "train", "no card of weights"):
         footage = json.loads(path.read_text(encoding="utf-8"))["data"]["footage"]
-        told = {
-            _named(split, [row[column] for column in columns]): int(row[split])
-            for row in footage
-            for split in ("train", "val")
+        told: Counter[str] = Counter()
+        for row in footage:
             # What weights were adapted to never was in these tables.
-            if row[split] and not row.get("adapted")
-        }
+            for split in () if row.get("adapted") else ("train", "val"):
+                # A source may have rendered clips and others, which are rows of the card each.
+                told[_named(split, [row[column] for column in columns])] += int(row[split])
     learnt = used.filter(pc.is_in(used["split"], value_set=pa.array(["train", "val"])))
     groups = learnt.group_by(["split", *columns]).aggregate([([], "count_all")])
     here = {
         _named(row["split"], [row[column] for column in columns]): row["count_all"]
         for row in groups.to_pylist()
     }
-    return Counter(told), Counter(here)
+    return told, Counter(here)
 
 
 def _named(split: str, values: Iterable[str]) -> str:

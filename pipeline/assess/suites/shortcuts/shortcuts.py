@@ -36,6 +36,7 @@ from pipeline.assess.suites.shortcuts import (
     sound_changes,
     twins,
 )
+from pipeline.assess.suites.shortcuts.sound_changes import MUTED
 from pipeline.detect.scores import VALIDATION
 from pipeline.numbers.rounding import rounded
 
@@ -43,20 +44,21 @@ TITLE = "Shortcuts"
 # Sixteen alterations of each: 768 clips, each of which a frozen encoder sees anew.
 NUM_CLIPS = 48
 _HALF, _MOST = 0.5, 0.8
+_MUTE_CLIPS = "the clips without sound"
 
 _STILL_FICTION = "still_fiction"
 _CHANGES = {
-    "shuffled": "frames shuffled",
-    "frozen": "first frame frozen",
-    "normalised": "grey, equally bright",
-    "border_only": "border only",
-    "centre_only": "all but the border",
-    "overlays_only": "corners and strips",
-    _STILL_FICTION: "first frame of fiction frozen",
-    "muted": "sound muted",
+    MUTED: "sound muted",
     "music": "music over the sound",
     "swapped": "sound of something else",
     "late": "sound half a second late",
+    "shuffled": "muted, frames shuffled",
+    "frozen": "muted, first frame frozen",
+    "normalised": "muted, grey, equally bright",
+    "border_only": "muted, border only",
+    "centre_only": "muted, all but the border",
+    "overlays_only": "muted, corners and strips",
+    _STILL_FICTION: "muted, first frame of fiction frozen",
 }
 assert _CHANGES.keys() == {*single_cue.CHANGES, *sound_changes.NAMES, _STILL_FICTION}
 
@@ -68,25 +70,26 @@ def run(evidence: Evidence) -> Section:
     cue alone is red when surely more than half is kept, and at least 0.8; what destroys it is red
     when surely less than half is kept and the rest may be chance; motion is destroyed in fictional
     clips alone too, and sound is taken away or is that of something else. That a frozen frame of
-    all clips surely does worse is green.
+    all clips surely does worse is green. Cues of the pictures are judged without any sound, against
+    the muted clips.
     `probe_findings.judge`, `counterfactuals.judge` and `twins.Comparison` say what makes a probe,
     turned decisions and twins red. What is neither red nor surely good is amber; grey is what
     cannot be told, for want of recordings or since the detector tells little from whole clips.
     """
     chosen = altered_clips.subset(evidence.judged_sets[0], NUM_CLIPS)
-    overlays = counterfactuals.overlays()
+    overlays, of_sound = counterfactuals.overlays(), sound_changes.changes()
+    of_pictures = single_cue.changes(of_sound[MUTED])
     tables = altered_clips.score(
-        evidence,
-        chosen,
-        {**single_cue.changes(), **sound_changes.changes(), **overlays},
-        "shortcuts",
+        evidence, chosen, {**of_pictures, **of_sound, **overlays}, "shortcuts"
     )
     after = {name: Examples.from_clips(table) for name, table in tables.items()}
     bootstrap = evidence.settings.bootstrap
     cues = probe_findings.read(evidence.folders)
-    after[_STILL_FICTION] = _still_fiction(chosen.examples, after["frozen"])
+    plain, muted = chosen.examples, after[MUTED]
+    after[_STILL_FICTION] = _still_fiction(muted, after["frozen"])
     pairs = {
-        name: before_after.compare(chosen.examples, after[name], bootstrap) for name in _CHANGES
+        name: before_after.compare(plain if name in of_sound else muted, after[name], bootstrap)
+        for name in _CHANGES
     }
     limit = altered_clips.threshold(evidence.val)
     drawn = {kind: after[kind] for kind in overlays}
@@ -116,9 +119,9 @@ def run(evidence: Evidence) -> Section:
             _judge_alone("reads_overlays", "corners and strips", pairs["overlays_only"]),
             _judge_motion(pairs["frozen"]),
             *(
-                _judge_sound(name, what, chosen.examples, after[change], pairs[change])
+                _judge_sound(name, what, plain, after[change], pairs[change])
                 for name, what, change in (
-                    ("needs_sound", "Without any sound,", "muted"),
+                    ("needs_sound", "Without any sound,", MUTED),
                     ("follows_any_sound", "With the sound of something else,", "swapped"),
                 )
             ),
@@ -169,14 +172,16 @@ def _still_fiction(plain: Examples, frozen: Examples) -> Examples:
     )
 
 
-def _judge_destroyed(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdict:
+def _judge_destroyed(
+    name: str, what: str, pairs: Mapping[Asked, Pair], plain: str = _MUTE_CLIPS
+) -> Verdict:
     def state(pair: Pair) -> State:
         kept = pair.beyond(_HALF)
         if kept.ends.high < 0 and pair.altered.ends.low <= 0.5:
             return "red"
         return "green" if pair.drop.known <= ACCEPTABLE_DROP and kept.ends.low > 0 else "amber"
 
-    return before_after.judge(name, what, pairs, state)
+    return before_after.judge(name, what, pairs, state, plain)
 
 
 def _judge_sound(
@@ -184,7 +189,7 @@ def _judge_sound(
 ) -> Verdict:
     if np.array_equal(plain.score, after.score):
         return Verdict(name, "grey", f"{what} nothing changes: sound has no say in these clips.")
-    return _judge_destroyed(name, what, pairs)
+    return _judge_destroyed(name, what, pairs, "the clips as they are")
 
 
 def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:
@@ -194,14 +199,15 @@ def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:
             return "red"
         return "green" if half.known <= 0 and most.ends.high < 0 else "amber"
 
-    return before_after.judge(name, f"Seeing {place} alone,", pairs, state)
+    return before_after.judge(name, f"Seeing {place} alone,", pairs, state, _MUTE_CLIPS)
 
 
 def _judge_motion(pairs: Mapping[Asked, Pair]) -> Verdict:
     def state(pair: Pair) -> State:
         return "green" if pair.drop.ends.low > 0 else "amber"
 
-    return before_after.judge("needs_motion", "Seeing one frozen frame,", pairs, state)
+    what = "Seeing one frozen frame,"
+    return before_after.judge("needs_motion", what, pairs, state, _MUTE_CLIPS)
 
 
 def _pair_figure(pairs: Mapping[str, Mapping[Asked, Pair]]) -> Figure:
@@ -246,7 +252,8 @@ def _pair_table(pairs: Mapping[str, Mapping[Asked, Pair]], num_clips: int) -> Ta
         columns,
         rows,
         f"AUROC of {num_clips} clips before and after, and what is lost, with intervals over "
-        "recordings; both see the same resamples.",
+        "recordings; both see the same resamples. What of the pictures alone is altered is set "
+        "against the muted clips.",
     )
 
 

@@ -1,4 +1,8 @@
-"""Clips of which one cue is destroyed, or nothing but one cue is left."""
+"""Clips of which one cue of the pictures is destroyed, or nothing but one cue is left.
+
+Their sound is taken away too, since a detector that hears would tell discharges whatever is left
+to be seen.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pipeline.assess.altered_clips import Change, generator, of_pictures
+from pipeline.assess.altered_clips import Change, generator, in_turn, of_pictures
 from pipeline.copies.fingerprint import luma
 from pipeline.store import workdir
 from pipeline.store.video import Frames
@@ -80,7 +84,14 @@ CHANGES: Mapping[str, Callable[[Frames, str], Frames]] = {
 }
 
 
-def changes() -> dict[str, Change]:
-    """`CHANGES`, each with what it is known by: its name and the code of this module."""
+def changes(muted: Change) -> dict[str, Change]:
+    """`CHANGES`, each with what it is known by: its name and the code of this module.
+
+    Args:
+        muted: takes the sound away, before each of them.
+    """
     code = workdir.code_sha256("assess/suites/shortcuts/single_cue.py")
-    return {name: Change([code, name], of_pictures(change)) for name, change in CHANGES.items()}
+    return {
+        name: in_turn([muted, Change([code, name], of_pictures(change))])
+        for name, change in CHANGES.items()
+    }

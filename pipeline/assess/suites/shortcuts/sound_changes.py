@@ -8,8 +8,9 @@ from typing import Any
 from pipeline.assess.altered_clips import Change, drawn_sound
 from pipeline.transforms.registry import SOUND_TRANSFORMS, STRENGTHS
 
+MUTED = "muted"
 _CHANGES: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "muted": ("mute", {"share": 1.0}),
+    MUTED: ("mute", {"share": 1.0}),
     "music": ("music", {}),
     "swapped": ("swapped", {"share": 1.0}),
     "late": ("delay", {"delay_s": 0.5}),

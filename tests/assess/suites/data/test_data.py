@@ -246,6 +246,19 @@ def test_weights_of_another_split_are_red(tmp_path: Path) -> None:
     assert "9 clips when made, 8 in the table: train of fleet-a / real / CC0-1.0" in found.says
 
 
+def test_a_source_of_rendered_clips_and_others_is_counted_as_a_whole(tmp_path: Path) -> None:
+    evidence = audited.write(audited.project(), tmp_path)
+    assert evidence.folders is not None
+    card = evidence.folders.models / "model.json"
+    told = json.loads(card.read_text())
+    row = told["data"]["footage"][0]
+    assert row["train"] == 8
+    told["data"]["footage"][0] = row | {"train": 5}
+    told["data"]["footage"].append(row | {"train": 3, "val": 0, "rendered": True})
+    card.write_text(json.dumps(told))
+    assert judged(evidence)["tables"].state == "green"
+
+
 def test_gaps_of_licence_and_authority_are_amber_and_name_the_source(tmp_path: Path) -> None:
     made = audited.project()
     made.variants = []

@@ -102,6 +102,11 @@ def test_a_detector_that_hears_discharges_alone_is_not_green_without_sound() -> 
     assert heard("discharge")["needs_sound"].state == "amber"
 
 
+def test_what_is_heard_excuses_no_border_and_accuses_none() -> None:
+    """Discharges are heard whatever is left to be seen, which is not the border's doing."""
+    assert heard("discharge")["reads_border"].state == "green"
+
+
 @pytest.mark.parametrize("name", ["needs_sound", "follows_any_sound"])
 def test_a_deaf_detector_cannot_be_judged_by_sound(clean: Section, name: str) -> None:
     assert state(clean, name) == "grey"
