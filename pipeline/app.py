@@ -20,6 +20,7 @@ from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from yaml.reader import Reader, ReaderError
 
 from pipeline.config import (
     COMMANDS,
@@ -150,7 +151,7 @@ def compose(name: str, *overrides: str) -> App:
             mark = error.problem_mark
             where = f"{mark.name}: line {mark.line + 1}" if mark else "conf/"
             raise UserError(f"{where}: {error.problem}; write it as YAML") from error
-        except (yaml.reader.ReaderError, UnicodeDecodeError) as error:
+        except (ReaderError, UnicodeDecodeError) as error:
             raise UserError(f"{_not_text()}: {error.reason}; save it as text in UTF-8") from error
     return to_dataclass(config, _APPS[name])
 
@@ -175,8 +176,8 @@ def _not_text() -> Path:
     """The first file of `conf/` that is no text, which the errors of a decoder do not name."""
     for path in sorted(CONF.glob("*.yaml")):
         try:
-            yaml.reader.Reader(path.read_text(encoding="utf-8"))
-        except (yaml.reader.ReaderError, UnicodeDecodeError):
+            Reader(path.read_text(encoding="utf-8"))
+        except (ReaderError, UnicodeDecodeError):
             return path
     return CONF
 

@@ -43,6 +43,8 @@ TITLE = "Shortcuts"
 # Sixteen alterations of each: 768 clips, each of which a frozen encoder sees anew.
 NUM_CLIPS = 48
 _HALF, _MOST = 0.5, 0.8
+# Networks answer a little differently in batches of other sizes.
+_SAME_SCORE = 1e-4
 
 _STILL_FICTION = "still_fiction"
 _CHANGES = {
@@ -182,7 +184,7 @@ def _judge_destroyed(name: str, what: str, pairs: Mapping[Asked, Pair]) -> Verdi
 def _judge_sound(
     name: str, what: str, plain: Examples, after: Examples, pairs: Mapping[Asked, Pair]
 ) -> Verdict:
-    if np.array_equal(plain.score, after.score):
+    if np.allclose(plain.score, after.score, rtol=0, atol=_SAME_SCORE):
         return Verdict(name, "grey", f"{what} nothing changes: sound has no say in these clips.")
     return _judge_destroyed(name, what, pairs)
 
