@@ -20,6 +20,7 @@ from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from yaml.reader import Reader, ReaderError
 
 from pipeline.config import (
     COMMANDS,
@@ -72,6 +73,7 @@ _REMEDIES = {
     "not a valid bool": "true or false",
 }
 _IN_FILE = re.compile(r"In '(\w+)': ")
+_ABSENT = re.compile(r"Could not load '(\w+)'")
 _LOGGED, _TIME = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
 # Less alike is no slip of the hand.
 _ALIKE = 0.7
@@ -149,11 +151,15 @@ def compose(name: str, *overrides: str) -> App:
             mark = error.problem_mark
             where = f"{mark.name}: line {mark.line + 1}" if mark else "conf/"
             raise UserError(f"{where}: {error.problem}; write it as YAML") from error
+        except (ReaderError, UnicodeDecodeError) as error:
+            raise UserError(f"{_not_text()}: {error.reason}; save it as text in UTF-8") from error
     return to_dataclass(config, _APPS[name])
 
 
 def _told(error: Exception, overrides: Sequence[str], keys: Collection[str]) -> str:
     """What is wrong with overrides, or with a file, of which Hydra tells the first line only."""
+    if absent := _ABSENT.search(str(error)):
+        return f"conf/{absent[1]}.yaml: missing; put it back (git checkout conf/{absent[1]}.yaml)"
     file = _IN_FILE.match(str(error))
     cause = error.__cause__ or (error.__context__ if file else None) or error
     key = getattr(cause, "full_key", None)
@@ -164,6 +170,16 @@ def _told(error: Exception, overrides: Sequence[str], keys: Collection[str]) -> 
     what = str(cause).splitlines()[0]
     remedy = next((r for said, r in _REMEDIES.items() if said in what), "another value")
     return f"{where}{what}; give {remedy}"
+
+
+def _not_text() -> Path:
+    """The first file of `conf/` that is no text, which the errors of a decoder do not name."""
+    for path in sorted(CONF.glob("*.yaml")):
+        try:
+            Reader(path.read_text(encoding="utf-8"))
+        except (ReaderError, UnicodeDecodeError):
+            return path
+    return CONF
 
 
 def _quoted(override: str) -> str:

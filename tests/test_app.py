@@ -233,6 +233,26 @@ def test_what_is_wrong_in_a_file_of_the_configuration_is_named_with_the_file(
     assert re.fullmatch(told, str(error.value))
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"seed: 1 # caf\xe9\n", r"/.*/split.yaml: invalid continuation byte; save it as .*"),
+        (b"seed: 1 # \x07\n", r"/.*/split.yaml: special characters are .*; save it as .*"),
+        (None, r"conf/split.yaml: missing; put it back \(git checkout conf/split.yaml\)"),
+    ],
+)
+def test_a_file_of_the_configuration_that_is_no_text_or_is_gone_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    shutil.copytree(app.CONF, tmp_path / "conf")
+    monkeypatch.setattr(app, "CONF", tmp_path / "conf")
+    file = tmp_path / "conf" / "split.yaml"
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        app.compose("split")
+    assert re.fullmatch(told, str(error.value))
+
+
 def test_an_unknown_key_is_named() -> None:
     with pytest.raises(UserError, match="no_such_key"):
         app.compose("split", "no_such_key=5")

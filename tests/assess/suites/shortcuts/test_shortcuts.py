@@ -112,6 +112,17 @@ def test_a_deaf_detector_cannot_be_judged_by_sound(clean: Section, name: str) ->
     assert state(clean, name) == "grey"
 
 
+def test_a_deaf_detector_whose_last_digits_follow_the_batch_is_not_judged_by_sound() -> None:
+    """As networks answer: the clips of a split fill other batches than those that are altered."""
+    base = pixels.evidence(pixels.paint_scene, pixels.look_at_scene)
+
+    def predict(frames: np.ndarray, sounds: np.ndarray) -> np.ndarray:
+        return base.predict(frames, sounds) * (1 - 1e-8)
+
+    found = shortcuts.run(replace(base, predict=predict))
+    assert state(found, "needs_sound") == state(found, "follows_any_sound") == "grey"
+
+
 def test_motion_is_needed_where_a_frozen_frame_tells_nothing(clean: Section) -> None:
     assert judged(pixels.paint_pulse, pixels.look_at_pulse)["needs_motion"].state == "green"
     # The stripes of the scene tell the origin from one frame.
