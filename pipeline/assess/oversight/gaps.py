@@ -18,7 +18,6 @@ def gaps(data: DataFacts) -> list[str]:
     return [
         _attacks(clips, rendered),
         *_rendered(clips, rendered),
-        "The detector hears nothing: it is not given the sound that clips hold.",
         "Labels are those of the indexes that came with the footage; nobody has checked them "
         "against the pictures.",
         *_small(data),

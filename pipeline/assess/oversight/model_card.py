@@ -18,6 +18,7 @@ from pipeline.assess.statistics.questions import tpr_key
 from pipeline.assess.statistics.summary import Summary
 from pipeline.learn.model_card import ModelCard
 from pipeline.store.manifest import CLASSES
+from pipeline.store.sound import SOUND_HZ
 
 _STATES = {"green": "good", "amber": "with care", "red": "fault", "grey": "not known"}
 
@@ -56,9 +57,10 @@ def model_card(
 def _details(card: ModelCard, clip_s: float) -> Markup:
     form = card.clip
     shape = f"{form.num_frames} frames of {form.size} x {form.size} pixels"
+    sound = f"their sound at {SOUND_HZ // 1000} kHz, mono" if card.sound_encoders else "no sound"
     rows = [
         ("Network", safe(card.name)),
-        ("Input", f"{shape}, {form.fps:g} a second ({clip_s:.2f} s), no sound"),
+        ("Input", f"{shape}, {form.fps:g} a second ({clip_s:.2f} s), {sound}"),
         ("Output", f"probabilities of {safe(', '.join(CLASSES))}"),
         ("Calibration", f"temperature {card.temperature:g}, fitted on the validation split"),
         ("Weights", f"SHA-256 `{safe(card.weights_sha256)}`"),

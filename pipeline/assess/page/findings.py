@@ -110,9 +110,15 @@ def learned_from(
         footage: its rows of footage.
         sound_encoders: those of the card that hear.
     """
+    heard = " The detector hears nothing: it is not given the sound that clips hold."
+    if sound_encoders:
+        ears = ", ".join(f"{one['name']} ({one['licence']})" for one in sound_encoders)
+        heard = f" A discharge is heard by a frozen encoder trained elsewhere: {ears}."
     rows = footage if encoders else []
     if not rows or not all("origin_weight" in row for row in rows):
-        return "The origin was learned from all footage together, rendered footage included."
+        return (
+            f"The origin was learned from all footage together, rendered footage included.{heard}"
+        )
     counted = [row for row in rows if row["origin_weight"] > 0 and row["train"]]
     given = []
     for origin in ORIGINS:
@@ -129,10 +135,6 @@ def learned_from(
         told = " to ".join(f"{weight:g}" for weight in dict.fromkeys((weights[0], weights[-1])))
         rendered = f"; rendered clips had {'no weight' if told == '0' else f'weight {told}'} on it"
     told_by = ", ".join(f"{one['name']} ({one['licence']})" for one in encoders)
-    heard = ""
-    if sound_encoders:
-        ears = ", ".join(f"{one['name']} ({one['licence']})" for one in sound_encoders)
-        heard = f" A discharge is heard by a frozen encoder trained elsewhere: {ears}."
     return (
         f"The origin was learned from {', '.join(given) or 'nothing'}{rendered}. It is read from "
         f"frozen encoders trained elsewhere: {told_by}.{heard}"
@@ -258,7 +260,7 @@ def limits(parts: Mapping[str, Summary], unit: str, clip_s: float | None) -> lis
         )
     found.append(
         "Police training footage is itself staged, and rendered body-camera footage more so; "
-        "neither shows what an attacker films. Sound is not used."
+        "neither shows what an attacker films."
     )
     return found
 

@@ -104,8 +104,24 @@ def test_what_the_origin_was_learned_from_leaves_out_what_had_no_weight_on_it() 
     assert said == (
         "The origin was learned from 8 clips of 1 real source (places), 8 clips of 1 game source "
         "(doom); rendered clips had no weight on it. It is read from frozen encoders trained "
-        "elsewhere: dinov2 (Apache-2.0)."
+        "elsewhere: dinov2 (Apache-2.0). The detector hears nothing: it is not given the sound "
+        "that clips hold."
     )
+
+
+@pytest.mark.parametrize("rows", [[], [row("doom", "game", 1.0)]])
+def test_whether_the_detector_hears_is_said_and_nothing_else_of_sound(
+    rows: list[dict[str, object]],
+) -> None:
+    ear = ENCODER | {"name": "yamnet"}
+    said = findings.learned_from([ENCODER], rows, [ear])
+    assert said.endswith(
+        " A discharge is heard by a frozen encoder trained elsewhere: yamnet (Apache-2.0)."
+    )
+    assert "hears nothing" not in said
+    assert "hears nothing" in findings.learned_from([ENCODER], rows)
+    limits = findings.limits({"test": summary(RENDERER)}, "clip", 1.0)
+    assert not any("ound is not used" in text or "hears" in text for text in limits)
 
 
 @pytest.mark.parametrize("footage", [[], [row("doom", "game", None)], [row("doom", "game", 1.0)]])
