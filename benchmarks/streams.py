@@ -47,6 +47,7 @@ from pipeline.learn.networks.hearing import HeardNet
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.networks.product import ProductNet, product_of
 from pipeline.store import video
+from pipeline.store.pcm import wave_of
 from pipeline.store.sound import SOUND_HZ, Samples, num_samples
 
 TOLERANCE = 1e-5
@@ -224,7 +225,7 @@ def main() -> None:
     num_frames = round(arguments.seconds * clip.fps)
     width = arguments.height * 16 // 9 // 2 * 2
     pictures = moving(arguments.height, width, num_frames, 1)[0]
-    wave = (noise(1, round(48_000 * arguments.seconds)) / 32768).astype(np.float32)
+    wave = wave_of(noise(1, round(48_000 * arguments.seconds))).astype(np.float32)
     track = video.SoundTrack(wave, 48_000, "aac", 96)
     data = video.encode(pictures, clip.fps, crf=23, track=track)
     kbit_s = len(data) * 8 / 1000 / arguments.seconds
