@@ -25,6 +25,7 @@ from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
 from pipeline.learn.hearing import fit_hearing
+from pipeline.learn.memory import memory_of
 from pipeline.learn.origin import fit_origin
 from pipeline.learn.outcome import Outcome, outcome
 from pipeline.learn.selection import History
@@ -99,6 +100,7 @@ def write(
             trained.network,
             clip=data.packed.format,
             temperature=trained.temperature,
+            memory=memory_of(cfg.memory_s),
             provenance={
                 "config": tracked(cfg),
                 "encoders": list(trained.encoders),

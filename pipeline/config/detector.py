@@ -108,6 +108,8 @@ class TrainConfig:
     num_threads: int = between(1)
     origin: OriginConfig = MISSING
     rendered_weight: RenderedWeightConfig = MISSING
+    memory_s: float = between(0)
+    """Seconds after which a stream's evidence on the origin counts for 1/e; 0 for no memory."""
     model: ModelConfig = MISSING
     use_variants: bool = MISSING
     source_balance: float = between(0, 1)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.detect import scores
 from pipeline.detect.answers import Answers
 from pipeline.detect.detector import Detector
+from pipeline.detect.stream_scores import stream_scores
 from pipeline.store import sound, video
 from pipeline.store.manifest import Clip, read_format, read_manifest
 from pipeline.store.packed import Packed, Sample
@@ -131,4 +132,8 @@ def score(
         samples=clips.samples,
         answers=answers,
     )
-    return scores.score_table(clips.table, probabilities, clips.marks), digest
+    form = detector.card.clip
+    in_streams = stream_scores(
+        clips.table, probabilities, detector.card.memory, form.num_frames / form.fps
+    )
+    return scores.score_table(clips.table, probabilities, clips.marks, in_streams), digest

@@ -59,11 +59,14 @@ SCORE_SCHEMA = pa.schema(
         *CLIP_SCHEMA,
         *(pa.field(name, pa.float64(), nullable=False) for name in PROBABILITIES),
         pa.field("score", pa.float64(), nullable=False),
+        pa.field("stream_score", pa.float64(), nullable=False),
         pa.field("marks", pa.string(), nullable=False),
     ]
 )
 """`SCORES`, `VALIDATION` and `LONG`: a row a clip; `score` is P(real_shooting).
 
+`stream_score` is the same of a stream that began with the clip's file, at the clip's end: what
+alerts are raised on. It differs where the detector has a memory.
 `marks` is a JSON list of what is odd about the clip, as in the manifest: `damaged`, `short`, ….
 """
 
@@ -141,14 +144,24 @@ def ask(model: Model, batch: Sequence[Sample]) -> FloatArray:
     return model(np.stack([one.frames for one in batch]), np.stack([one.sound for one in batch]))
 
 
-def score_table(clips: pa.Table, probabilities: FloatArray, marks: Sequence[str] = ()) -> pa.Table:
-    """Rows of `SCORE_SCHEMA` for rows of `CLIP_SCHEMA` and their probabilities (N, 4).
+def score_table(
+    clips: pa.Table,
+    probabilities: FloatArray,
+    marks: Sequence[str] = (),
+    in_streams: FloatArray | None = None,
+) -> pa.Table:
+    """Rows of `SCORE_SCHEMA` for rows of `CLIP_SCHEMA`.
 
-    `marks` are those of the clips, as in the manifest; without, there is nothing odd about any.
+    Args:
+        clips: N of them.
+        probabilities: (N, 4) of each by itself.
+        marks: of each, as in the manifest; without, there is nothing odd about any.
+        in_streams: (N,) scores of streams at their ends; those of the clips if not given.
     """
     columns: dict[str, Any] = {name: clips[name] for name in CLIP_SCHEMA.names}
     columns |= {name: probabilities[:, i] for i, name in enumerate(PROBABILITIES)}
     columns["score"] = probabilities[:, REAL_SHOOTING]
+    columns["stream_score"] = columns["score"] if in_streams is None else in_streams
     columns["marks"] = list(marks) if marks else ["[]"] * clips.num_rows
     return pa.table(columns, schema=SCORE_SCHEMA)
 

@@ -61,6 +61,7 @@ def _details(card: ModelCard, clip_s: float) -> Markup:
         ("Input", f"{shape}, {form.fps:g} a second ({clip_s:.2f} s), no sound"),
         ("Output", f"probabilities of {safe(', '.join(CLASSES))}"),
         ("Calibration", f"temperature {card.temperature:g}, fitted on the validation split"),
+        ("Memory of streams", _memory(card)),
         ("Weights", f"SHA-256 `{safe(card.weights_sha256)}`"),
         *(
             ("Trained elsewhere", f"a frozen part: {safe(name)}, SHA-256 `{safe(str(digest))}`")
@@ -75,6 +76,15 @@ def _details(card: ModelCard, clip_s: float) -> Markup:
         ("Contact", "not stated here; whoever publishes them has to"),
     ]
     return table(["What", "Which"], rows)
+
+
+def _memory(card: ModelCard) -> str:
+    if card.memory is None:
+        return "none: its last clip alone counts"
+    return (
+        "the origin by a mean of the log odds over the stream, in which evidence "
+        f"{card.memory.span_s:g} s old counts for 1/e; the discharge by the last clip"
+    )
 
 
 def _sources(metrics: Mapping[str, Summary]) -> Markup:

@@ -11,7 +11,7 @@ give, and is nothing where there is no sound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -137,12 +137,28 @@ def with_heard(seen: Tensor, heard: Tensor) -> Tensor:
     return seen + heard[..., None] * halves
 
 
+def with_origin(logits: Tensor, more: Tensor) -> Tensor:
+    """Logits (..., 4) with `more` (...) added to the log odds of real; 0 leaves them as they are.
+
+    What each origin says of the discharge stays as it is.
+    """
+    halves = torch.tensor([0.5 if is_so else -0.5 for is_so in IS_REAL], dtype=logits.dtype)
+    return logits + more[..., None] * halves.to(logits.device)
+
+
 def discharge_log_odds(logits: Tensor) -> Tensor:
     """Log odds of a discharge from logits of the classes: (..., 4) to (...)."""
+    return _log_odds(logits, IS_DISCHARGE)
+
+
+def origin_log_odds(logits: Tensor) -> Tensor:
+    """Log odds of real from logits of the classes: (..., 4) to (...)."""
+    return _log_odds(logits, IS_REAL)
+
+
+def _log_odds(logits: Tensor, truths: Sequence[bool]) -> Tensor:
     # Lists of indices, because an exported graph cannot tell how many indices a mask names.
-    is_so, is_not = (
-        [n for n, so in enumerate(IS_DISCHARGE) if so is wanted] for wanted in (True, False)
-    )
+    is_so, is_not = ([n for n, so in enumerate(truths) if so is wanted] for wanted in (True, False))
     return logits[..., is_so].logsumexp(-1) - logits[..., is_not].logsumexp(-1)
 
 

@@ -307,7 +307,8 @@ def _stream_rows(parts: Sequence[Played]) -> pa.Table:
 
 def _false_alert_rows(parts: Sequence[Played]) -> pa.Table:
     """A row a false alert at the operating point: the clip at whose end it rises."""
-    columns = ["clip_id", "collection", "path", "recording", "source", "origin", "start_s", "score"]
+    columns = ["clip_id", "collection", "path", "recording", "source", "origin", "start_s"]
+    columns += ["score", "stream_score"]
     found: list[pa.Table] = []
     for one in parts:
         if one.applied is None:
