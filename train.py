@@ -94,13 +94,14 @@ def write(
 ) -> None:
     """Leave the best weights, calibrated, with what they came from and how they came about."""
     target, work = Path(cfg.paths.models), Path(cfg.paths.work)
+    form = data.packed.format
     with workdir.replacing(target, work, workdir.OUTPUTS["train"]) as models:
         weights.save(
             models,
             trained.network,
-            clip=data.packed.format,
+            clip=form,
             temperature=trained.temperature,
-            memory=memory_of(cfg.memory_s),
+            memory=memory_of(cfg.memory, form.num_frames / form.fps),
             provenance={
                 "config": tracked(cfg),
                 "encoders": list(trained.encoders),

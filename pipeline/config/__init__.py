@@ -37,6 +37,7 @@ from pipeline.config.detector import (
     FrameConfig,
     HfConfig,
     LossConfig,
+    MemoryConfig,
     ModelConfig,
     OperatingConfig,
     OriginConfig,

@@ -2,8 +2,9 @@
 
 A stream hardly ever changes between a camera and a game, yet what a second of it says of the origin
 goes up and down with what is in sight. So the log odds of the origin are averaged over the stream,
-the latest most; the discharge is that of the last second, since it lasts no longer. How the mean
-was chosen, and what else was tried: docs/experiments.md.
+the latest most, and are the surer the longer it lasts. The discharge is that of the last clip,
+averaged over a moment, since what is said of it in a single frame may be noise. How each number was
+chosen, and what else was tried: docs/experiments.md.
 """
 
 from __future__ import annotations
@@ -15,25 +16,43 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline.config import MemoryConfig
 from pipeline.learn.networks.base import State
-from pipeline.learn.networks.product import origin_log_odds, with_origin
+from pipeline.learn.networks.product import (
+    discharge_log_odds,
+    origin_log_odds,
+    with_discharge,
+    with_origin,
+)
 
 
 @dataclass(frozen=True)
 class Memory:
-    """A mean of the log odds of the origin whose weights fall exponentially with age.
+    """Means of log odds over a stream, whose weights fall exponentially with age.
 
-    The mean is that of the time which a stream lasts, so that answers a second and answers a frame
-    give the same, and so does any rate. At its first answer a stream has nothing to remember, and
-    that answer stays as it is, bit for bit; evidence that never changes stays what it is too.
+    They are means over time, so that answers a clip and answers a frame give the same, and so does
+    any rate. At its first answer a stream has nothing to remember, and that answer stays as it is,
+    bit for bit.
     """
 
-    span_s: float
-    """Seconds after which evidence counts for 1/e; above 0."""
+    answer_s: float
+    """Length of what an answer is of, which is that of a clip; above 0."""
+    origin_s: float
+    """Seconds after which evidence on the origin counts for 1/e; above 0."""
+    lasting: float
+    """Correlation of the evidence on the origin between any two clips of a recording, 0 to 1.
+
+    The mean of n clips is worth n / (1 + (n - 1) lasting) times the log odds of one (the design
+    effect of Kish, 1965): n times where they are independent, and as much as one where they all say
+    the same.
+    """
+    discharge_s: float
+    """As `origin_s`, of the discharge."""
 
     def start(self, num_streams: int, dtype: torch.dtype = torch.float64) -> State:
         """What is remembered before the first answer, zeros."""
-        return {name: torch.zeros(num_streams, dtype=dtype) for name in ("lasted", "origin")}
+        names = ("origin", "origin_weight", "discharge", "discharge_weight")
+        return {name: torch.zeros(num_streams, dtype=dtype) for name in names}
 
     def advance(
         self, logits: Tensor, seconds: Tensor | float, state: State, unseen_s: Tensor | float = 0.0
@@ -43,23 +62,33 @@ class Memory:
         Args:
             logits: (B, 4) of the classes, calibrated.
             seconds: how long the answer stands for, of every stream (B,) or of all: since the
-                answer before, or the length of what was judged where that is shorter; above 0.
+                answer before, or the length of what was judged where that is shorter; above 0 for
+                the first.
             state: what `start` or the call before gave; it is left as it was.
             unseen_s: (B,) or of all: what went by before these seconds without an answer.
 
         Returns:
-            Logits (B, 4) with the log odds of the origin that all answers together give, and the
-            next state.
+            Logits (B, 4) with the log odds that all answers together give, and the next state.
         """
-        now = origin_log_odds(logits)
-        seconds, unseen_s = (
+        new_s, gap_s = (
             torch.as_tensor(one, dtype=logits.dtype, device=logits.device)
             for one in (seconds, unseen_s)
         )
-        weight = -torch.expm1(-seconds / self.span_s)
-        lasted = state["lasted"] * torch.exp(-(seconds + unseen_s) / self.span_s) + weight
-        origin = state["origin"] + (now - state["origin"]) * (weight / lasted)
-        return with_origin(logits, origin - now), {"lasted": lasted, "origin": origin}
+        after: State = {}
+
+        def mean(name: str, now: Tensor, span_s: float) -> Tensor:
+            weight = -torch.expm1(-new_s / span_s)
+            total = state[f"{name}_weight"] * torch.exp(-(new_s + gap_s) / span_s) + weight
+            found = state[name] + (now - state[name]) * (weight / total)
+            after.update({name: found, f"{name}_weight": total})
+            return found
+
+        real, fired = origin_log_odds(logits), discharge_log_odds(logits)
+        origin = mean("origin", real, self.origin_s)
+        num_clips = (after["origin_weight"] * (self.origin_s / self.answer_s)).clamp(min=1)
+        origin = origin * num_clips / (1 + (num_clips - 1) * self.lasting)
+        discharge = mean("discharge", fired, self.discharge_s)
+        return with_discharge(with_origin(logits, origin - real), discharge - fired), after
 
     def architecture(self) -> dict[str, Any]:
         """JSON values that `Memory.parse` makes the same of."""
@@ -77,11 +106,16 @@ class Memory:
         if not isinstance(values, Mapping):
             raise TypeError(f"memory is {values!r}")
         found = cls(**{name: float(value) for name, value in values.items()})
-        if not 0 < found.span_s < float("inf"):
-            raise ValueError(f"memory.span_s is {found.span_s}, and must be above 0")
+        for name in ("answer_s", "origin_s", "discharge_s"):
+            if not 0 < getattr(found, name) < float("inf"):
+                raise ValueError(f"memory.{name} is {getattr(found, name)}, and must be above 0")
+        if not 0 <= found.lasting <= 1:
+            raise ValueError(f"memory.lasting is {found.lasting}, and must be from 0 to 1")
         return found
 
 
-def memory_of(span_s: float) -> Memory | None:
-    """The memory that `conf/train.yaml: memory_s` asks for; None for 0."""
-    return Memory(span_s) if span_s else None
+def memory_of(cfg: MemoryConfig, clip_s: float) -> Memory | None:
+    """The memory that `conf/train.yaml` asks for, for clips of `clip_s`; None for none."""
+    if not cfg.origin_s:
+        return None
+    return Memory(clip_s, cfg.origin_s, cfg.lasting, cfg.discharge_s)

@@ -221,9 +221,12 @@ def test_a_stream_ends_where_the_clip_does(model: Path) -> None:
         stream.push(clips[:2, 0])
 
 
+MEMORY = Memory(answer_s=0.5, origin_s=2.0, lasting=0.5, discharge_s=0.2)
+
+
 def remembering(model: Path) -> Detector:
-    """The same weights with a memory of half a second, which is eight frames."""
-    edit(model / CARD, memory={"span_s": 0.5})
+    """The same weights with a memory of some clips of half a second."""
+    edit(model / CARD, memory=MEMORY.architecture())
     return Detector.load(model)
 
 
@@ -233,10 +236,10 @@ def test_a_stream_with_a_memory_says_what_its_memory_makes_of_all_answers(model:
     clips = random_clips(3, 5 * FORMAT.num_frames).numpy()
     with torch.no_grad():
         whole = detector.network.frame_logits(torch.from_numpy(clips)).double() / 2
-    state, stream, alone = Memory(0.5).start(3), detector.stream(3), plain.stream(3)
+    state, stream, alone = MEMORY.start(3), detector.stream(3), plain.stream(3)
     sizes, apart = set(), 0.0
     for number, frames in enumerate(clips.swapaxes(0, 1)):
-        logits, state = Memory(0.5).advance(whole[:, number], 1 / FORMAT.fps, state)
+        logits, state = MEMORY.advance(whole[:, number], 1 / FORMAT.fps, state)
         found = stream.push(frames)
         np.testing.assert_allclose(found, logits.softmax(1).numpy(), atol=1e-5)
         sizes.add(sum(value.numel() for value in [*stream._state.values(), *stream._past.values()]))
@@ -262,8 +265,8 @@ def test_streams_that_restart_forget_and_leave_the_others_as_they_were(model: Pa
 
 
 def test_a_memory_that_makes_no_sense_is_refused(model: Path) -> None:
-    edit(model / CARD, memory={"span_s": -1})
-    with pytest.raises(UserError, match=r"model\.json: not a model card .*span_s is -1"):
+    edit(model / CARD, memory={**MEMORY.architecture(), "origin_s": -1})
+    with pytest.raises(UserError, match=r"model\.json: not a model card .*origin_s is -1"):
         Detector.load(model)
 
 

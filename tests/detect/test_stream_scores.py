@@ -10,7 +10,8 @@ from pipeline.learn.memory import Memory
 from pipeline.learn.networks.product import product_logits
 from pipeline.store.manifest import REAL_SHOOTING
 
-MEMORY, CLIP_S = Memory(10.0), 1.0
+CLIP_S = 1.0
+MEMORY = Memory(answer_s=CLIP_S, origin_s=10.0, lasting=0.5, discharge_s=0.3)
 
 
 def clips_of(starts_s: dict[str, list[float]]) -> pa.Table:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from pipeline import app
 from pipeline.learn.memory import Memory, memory_of
 from pipeline.learn.networks.product import (
     discharge_log_odds,
@@ -15,7 +17,8 @@ from pipeline.learn.networks.product import (
     product_logits,
 )
 
-MEMORY = Memory(10.0)
+MEMORY = Memory(answer_s=1.0, origin_s=10.0, lasting=0.5, discharge_s=0.5)
+MEAN_ALONE = replace(MEMORY, lasting=1.0)
 EXACT = {"rtol": 0, "atol": 1e-12}
 
 
@@ -33,42 +36,64 @@ def summed(logits: Tensor, seconds: float, memory: Memory = MEMORY) -> Tensor:
     return torch.stack(found, dim=1)
 
 
-def test_the_origin_is_the_mean_over_time_that_counts_the_latest_most() -> None:
-    logits, step_s = random_logits(3, 40), 0.4
-    found = origin_log_odds(summed(logits, step_s))
-    given = origin_log_odds(logits).numpy()
-    for number in range(40):
-        ages = step_s * np.arange(number, -1, -1)
-        weights = np.exp(-ages / MEMORY.span_s)
-        expected = given[:, : number + 1] @ weights / weights.sum()
-        np.testing.assert_allclose(found[:, number], expected, atol=1e-9)
+def independent(logits: Tensor) -> Tensor:
+    """Logits of the same origin and discharge where neither says anything of the other."""
+    return product_logits(origin_log_odds(logits), discharge_log_odds(logits)).double()
 
 
-def test_the_discharge_stays_that_of_the_latest_answer() -> None:
+def test_log_odds_are_means_over_time_that_count_the_latest_most() -> None:
+    step_s = 0.4
+    logits = independent(random_logits(3, 40))
+    found = summed(logits, step_s)
+    for log_odds, span_s in ((origin_log_odds, 10.0), (discharge_log_odds, 0.5)):
+        given, after = log_odds(logits).numpy(), log_odds(found).numpy()
+        for number in range(40):
+            weights = np.exp(-step_s * np.arange(number, -1, -1) / span_s)
+            expected = given[:, : number + 1] @ weights / weights.sum()
+            if log_odds is origin_log_odds:
+                lasted_s = span_s * -np.expm1(-step_s * (number + 1) / span_s)
+                num_clips = max(1.0, lasted_s / MEMORY.answer_s)
+                expected *= num_clips / (1 + (num_clips - 1) * MEMORY.lasting)
+            np.testing.assert_allclose(after[:, number], expected, atol=1e-6)
+
+
+def test_what_each_origin_says_of_the_discharge_is_not_mixed() -> None:
     logits = random_logits(3, 40)
-    found = summed(logits, 1.0)
-    independent = product_logits(origin_log_odds(logits), discharge_log_odds(logits))
-    of_product = summed(independent, 1.0)
-    torch.testing.assert_close(
-        discharge_log_odds(of_product), discharge_log_odds(independent), **EXACT
-    )
-    for one, other in ((0, 2), (1, 3)):
+    found = summed(logits, 1.0, replace(MEMORY, discharge_s=1e-3))
+    for shooting, other in ((0, 2), (1, 3)):
         torch.testing.assert_close(
-            found[..., one] - found[..., other], logits[..., one] - logits[..., other], **EXACT
+            found[..., shooting] - found[..., other],
+            logits[..., shooting] - logits[..., other],
+            **EXACT,
         )
     assert (found - logits)[:, 1:].abs().max() > 0.5
 
 
 def test_the_first_answer_of_a_stream_stays_as_it_is_bit_for_bit() -> None:
     logits = random_logits(5)
-    for seconds in (1 / 15, 1.0, 50.0):
+    for seconds in (1 / 15, 0.5, 1.0):
         found, _ = MEMORY.advance(logits, seconds, MEMORY.start(5))
         assert torch.equal(found, logits)
 
 
-def test_evidence_that_never_changes_stays_what_it_is() -> None:
+def test_evidence_that_never_changes_stays_what_it_is_where_clips_all_say_the_same() -> None:
     logits = random_logits(3, 1).expand(-1, 500, -1)
-    torch.testing.assert_close(summed(logits, 0.3), logits, **EXACT)
+    torch.testing.assert_close(summed(logits, 0.3, MEAN_ALONE), logits, **EXACT)
+
+
+def test_evidence_that_never_changes_adds_up_as_far_as_clips_are_independent() -> None:
+    logits = independent(random_logits(3, 1)).expand(-1, 500, -1)
+    given = origin_log_odds(logits)[:, 0]
+    for lasting, most in ((0.0, 10.0), (0.5, 10 / (1 + 9 * 0.5))):
+        found = origin_log_odds(summed(logits, 0.3, replace(MEMORY, lasting=lasting)))
+        worth = found / given[:, None]
+        assert (worth.diff(dim=1) > -1e-12).all()
+        torch.testing.assert_close(worth[:, -1], torch.full_like(given, most), rtol=1e-6, atol=0)
+
+
+def test_a_stream_that_says_nothing_of_the_origin_goes_on_saying_nothing() -> None:
+    logits = product_logits(torch.zeros(2, 50), torch.randn(2, 50)).double()
+    assert origin_log_odds(summed(logits, 1.0)).abs().max() < 1e-6
 
 
 def test_rates_do_not_matter() -> None:
@@ -96,32 +121,31 @@ def test_streams_may_answer_at_times_of_their_own() -> None:
 
 def test_time_that_nobody_saw_is_forgotten_over_and_adds_nothing() -> None:
     before, after = random_logits(1), random_logits(1, seed=1)
-    _, state = MEMORY.advance(before, 1.0, MEMORY.start(1))
-    found, _ = MEMORY.advance(after, 1.0, state, unseen_s=20.0)
-    weight = np.exp(-21.0 / MEMORY.span_s)
+    _, state = MEAN_ALONE.advance(before, 1.0, MEAN_ALONE.start(1))
+    found, _ = MEAN_ALONE.advance(after, 1.0, state, unseen_s=20.0)
+    weight = np.exp(-21.0 / MEMORY.origin_s)
     odds = [float(origin_log_odds(one)) for one in (before, after)]
     expected = (weight * odds[0] + odds[1]) / (weight + 1)
     assert float(origin_log_odds(found)) == pytest.approx(expected)
 
 
-def test_what_is_remembered_does_not_grow_and_older_than_three_spans_counts_for_a_twentieth() -> (
-    None
-):
-    real = product_logits(torch.tensor([4.0]).double(), torch.zeros(1).double())
-    game = product_logits(torch.tensor([-4.0]).double(), torch.zeros(1).double())
-    state = MEMORY.start(1)
+def test_what_is_remembered_does_not_grow_and_what_is_old_is_forgotten() -> None:
+    real, game = (
+        product_logits(torch.tensor([odds]), torch.zeros(1)).double() for odds in (4.0, -4.0)
+    )
+    state = MEAN_ALONE.start(1)
     for _ in range(3000):
-        _, state = MEMORY.advance(real, 0.1, state)
-        assert sum(value.numel() for value in state.values()) == 2
+        _, state = MEAN_ALONE.advance(real, 0.1, state)
+        assert sum(value.numel() for value in state.values()) == 4
     for _ in range(300):
-        found, state = MEMORY.advance(game, 0.1, state)
+        found, state = MEAN_ALONE.advance(game, 0.1, state)
     assert float(origin_log_odds(found)) == pytest.approx(-4 + 8 * np.exp(-3), abs=1e-6)
 
 
 def test_evidence_that_comes_and_goes_is_worth_more_when_it_is_summed_up() -> None:
     rng = np.random.default_rng(0)
     is_real = np.arange(200) % 2 == 0
-    # What a place looks like stays for some seconds, and how each recording is made for good.
+    # How each recording is made lasts for good, what is in sight for some seconds.
     lasting = rng.normal(0, 0.5, 200)[:, None]
     passing = rng.normal(0, 2, (200, 12)).repeat(5, axis=1)
     odds = np.where(is_real, 1.0, -1.0)[:, None] + lasting + passing
@@ -132,16 +156,30 @@ def test_evidence_that_comes_and_goes_is_worth_more_when_it_is_summed_up() -> No
     assert later > now + 0.1
 
 
-def test_no_seconds_are_no_memory() -> None:
-    assert memory_of(0.0) is None
+def test_settings_are_those_of_the_configuration() -> None:
+    settings = ["memory.origin_s=20", "memory.lasting=0.25", "memory.discharge_s=0.5"]
+    found = memory_of(app.compose("train", *settings).memory, 1.5)
+    assert found == Memory(answer_s=1.5, origin_s=20.0, lasting=0.25, discharge_s=0.5)
+    assert memory_of(app.compose("train", "memory.origin_s=0").memory, 1.5) is None
     assert Memory.parse(None) is None
-    assert Memory.parse(MEMORY.architecture()) == memory_of(10.0) == MEMORY
+    assert Memory.parse(found.architecture()) == found
 
 
 @pytest.mark.parametrize(
-    "values",
-    [{"span_s": 0.0}, {"span_s": "nan"}, {"span_s": "long"}, {}, {"span_s": 1, "x": 2}, [1], 3],
+    "changes",
+    [
+        *({name: 0} for name in ("answer_s", "origin_s", "discharge_s")),
+        *({"origin_s": value} for value in ("nan", "inf", "long", None)),
+        *({"lasting": value} for value in (-0.1, 1.1, "nan")),
+        {"x": 1},
+    ],
 )
-def test_values_that_no_memory_has_are_refused(values: Any) -> None:
+def test_values_that_no_memory_has_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Memory.parse({**MEMORY.architecture(), **changes})
+
+
+@pytest.mark.parametrize("values", [{}, [1], 3, {"origin_s": 1.0}])
+def test_what_is_no_memory_is_refused(values: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         Memory.parse(values)

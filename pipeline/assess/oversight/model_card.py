@@ -80,10 +80,11 @@ def _details(card: ModelCard, clip_s: float) -> Markup:
 
 def _memory(card: ModelCard) -> str:
     if card.memory is None:
-        return "none: its last clip alone counts"
+        return "none: their last clip alone counts"
     return (
-        "the origin by a mean of the log odds over the stream, in which evidence "
-        f"{card.memory.span_s:g} s old counts for 1/e; the discharge by the last clip"
+        f"evidence {card.memory.origin_s:g} s old counts for 1/e for the origin, and "
+        f"{card.memory.discharge_s:g} s old for the discharge; clips of a recording are taken to "
+        f"agree on the origin with a correlation of {card.memory.lasting:g}"
     )
 
 

@@ -63,7 +63,7 @@ class ProductNet(Network):
         seen = self.classify(self.embed(clips))
         if self.hearing is None or sounds is None:
             return seen
-        return with_heard(seen, self.hearing(sounds))
+        return with_discharge(seen, self.hearing(sounds))
 
     def embed(self, clips: Tensor) -> Tensor:
         """Clips to features, (B, D): those for the discharge, then those for the origin.
@@ -116,7 +116,7 @@ class StreamingProductNet(ProductNet, Streaming):
             size = (clips.shape[0], clips.shape[1] * self.hearing.samples_a_frame)
             sounds = torch.zeros(size, dtype=torch.int16, device=clips.device)
         heard, memory = self.hearing.advance(sounds, state)
-        return with_heard(seen, heard), {**after, **memory}
+        return with_discharge(seen, heard), {**after, **memory}
 
 
 def product_of(
@@ -128,22 +128,23 @@ def product_of(
     return ProductNet(discharge, origin, hearing)
 
 
-def with_heard(seen: Tensor, heard: Tensor) -> Tensor:
-    """Logits (..., 4) of what is seen with log likelihood ratios (...) of what is heard added.
-
-    Where these are 0, the logits are as they were, bit for bit.
-    """
-    halves = torch.tensor([0.5 if is_so else -0.5 for is_so in IS_DISCHARGE], device=seen.device)
-    return seen + heard[..., None] * halves
-
-
 def with_origin(logits: Tensor, more: Tensor) -> Tensor:
-    """Logits (..., 4) with `more` (...) added to the log odds of real; 0 leaves them as they are.
+    """Logits (..., 4) with `more` (...) added to the log odds of real.
 
-    What each origin says of the discharge stays as it is.
+    Where it is 0, the logits are as they were, bit for bit.
     """
-    halves = torch.tensor([0.5 if is_so else -0.5 for is_so in IS_REAL], dtype=logits.dtype)
-    return logits + more[..., None] * halves.to(logits.device)
+    return _with(logits, more, IS_REAL)
+
+
+def with_discharge(logits: Tensor, more: Tensor) -> Tensor:
+    """The same, of a discharge."""
+    return _with(logits, more, IS_DISCHARGE)
+
+
+def _with(logits: Tensor, more: Tensor, truths: Sequence[bool]) -> Tensor:
+    halves = [0.5 if is_so else -0.5 for is_so in truths]
+    signs = torch.tensor(halves, dtype=logits.dtype, device=logits.device)
+    return logits + more[..., None] * signs
 
 
 def discharge_log_odds(logits: Tensor) -> Tensor:
