@@ -24,6 +24,7 @@ from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
 from pipeline.learn import weights
+from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD
 from pipeline.store import manifest, shards, video, workdir
 from pipeline.store.packed import INDEX, Packed
@@ -50,6 +51,7 @@ def write_model(folder: Path, sign: float = 1.0) -> None:
         network,
         clip=CLIP,
         temperature=1.0,
+        memory=Memory(answer_s=1.0, origin_s=10.0, lasting=0.5, discharge_s=0.3),
         provenance={},
     )
 
@@ -252,7 +254,8 @@ def test_every_file_of_a_collection_is_scored_or_rejected_with_a_reason(
     clips = pq.read_table(reports / "scores.parquet").to_pylist()
     of_doom = [clip for clip in clips if clip["path"] == "doom.mp4"]
     assert files["doom.mp4"]["num_clips"] == len(of_doom) > 1
-    assert files["doom.mp4"]["score"] == max(clip["score"] for clip in of_doom)
+    assert files["doom.mp4"]["score"] == max(clip["stream_score"] for clip in of_doom)
+    assert [clip["score"] == clip["stream_score"] for clip in of_doom[:2]] == [True, False]
     assert {clip["discharge"] for clip in of_doom} == {None}
     metrics = json.loads((reports / "metrics.json").read_text())
     assert metrics["judged_sets"]["home"]["num_rejected"] == 1

@@ -63,7 +63,8 @@ _LEAD = (
     "each clip ({clip_s:.2f} s), while one that runs frame by frame may alert sooner, and falsely "
     "more often; a shooting counts from the start of the first clip that shows a discharge; what "
     "raises no alert before its recording ends is missed; smoothing runs on from one recording "
-    "into the next, which blurs short ones."
+    "into the next, which blurs short ones, while what a detector with a memory has seen of a "
+    "stream begins anew with each."
 )
 
 
