@@ -120,6 +120,11 @@ class Detector:
         """Whether the sound of a clip has a say."""
         return self.network.hears
 
+    @property
+    def can_stream(self) -> bool:
+        """Whether it answers frame by frame."""
+        return isinstance(self.network, Streaming)
+
     def predict(
         self, clips: NDArray[np.uint8], sounds: NDArray[np.int16] | None = None
     ) -> NDArray[np.float64]:
@@ -222,18 +227,46 @@ class Stream:
         Raises:
             UserError: the frames, or their sounds, are of another shape.
         """
-        detector, card = self._detector, self._detector.card
+        card = self._detector.card
         size = card.clip.size
         _check("frames", frames, np.uint8, frames.shape, (self._num_streams, size, size, 3))
-        detector._check_sounds(sounds, self._num_streams, 1)
         with torch.inference_mode():
-            logits, self._state = self._network.step(
-                detector._tensor(frames), self._state, *detector._heard(sounds)
-            )
-            logits = detector._calibrated(logits)
+            logits = self._follow(frames[:, None], sounds)[:, 0]
             if card.memory is not None:
                 logits, self._past = card.memory.advance(logits, 1 / card.clip.fps, self._past)
             return _probabilities(logits)
+
+    def last_clips(
+        self, clips: NDArray[np.uint8], sounds: NDArray[np.int16] | None = None
+    ) -> NDArray[np.float64]:
+        """Calibrated probabilities of the last clip alone after each of the next T frames.
+
+        What is remembered stays as it is, and has no say.
+
+        Args:
+            clips: uint8 (B, T, H, W, 3) RGB, the next frames of every video.
+            sounds: int16 (B, S), as long as the frames, zero where there is none.
+
+        Returns:
+            float64 (B, T, 4) in the order of `CLASSES`.
+
+        Raises:
+            UserError: the frames, or their sounds, are of another shape.
+        """
+        size = self._detector.card.clip.size
+        expected = (self._num_streams, clips.shape[1], size, size, 3)
+        _check("clips", clips, np.uint8, clips.shape, expected)
+        with torch.inference_mode():
+            return _probabilities(self._follow(clips, sounds))
+
+    def _follow(self, clips: NDArray[np.uint8], sounds: NDArray[np.int16] | None) -> Tensor:
+        """Calibrated logits (B, T, 4) of the last clip after each of the next frames."""
+        detector = self._detector
+        detector._check_sounds(sounds, self._num_streams, clips.shape[1])
+        logits, self._state = self._network.advance(
+            detector._tensor(clips), self._state, *detector._heard(sounds)
+        )
+        return detector._calibrated(logits)
 
     def restart(self, streams: NDArray[np.bool_]) -> None:
         """Forget all that some streams have shown, as where one goes over to another source.
@@ -250,7 +283,7 @@ class Stream:
 
 
 def _probabilities(logits: Tensor) -> NDArray[np.float64]:
-    probabilities: NDArray[np.float64] = logits.softmax(1).numpy()
+    probabilities: NDArray[np.float64] = logits.softmax(-1).numpy()
     return probabilities
 
 

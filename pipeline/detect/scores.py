@@ -122,21 +122,30 @@ def predict(
         if said is None:
             batch = [read(number) for number in numbers]
             for number, sample in zip(numbers, batch, strict=True):
-                digest.update(json.dumps(labels[number], sort_keys=True).encode())
-                digest.update(np.ascontiguousarray(sample.frames).tobytes())
-                digest.update(np.ascontiguousarray(sample.sound).tobytes())
+                digest.update(digested(labels[number], sample))
             said = answers.of(asked, partial(ask, model, batch))
         probabilities[numbers.start : numbers.stop] = said
     if known is None:
         known = np.frombuffer(digest.digest(), np.uint8)
         answers.put(of_all, known)
-    if not np.isfinite(probabilities).all() or (probabilities < 0).any():
-        worst = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[:1].sum())
-        raise UserError(
-            f"clip {labels[worst]['clip_id']}: the model gives no probabilities "
-            f"({probabilities[worst]}); its weights are broken, train again"
-        )
+    check(clips["clip_id"].to_pylist(), probabilities)
     return probabilities, known.tobytes().hex()
+
+
+def digested(labels: dict[str, Any], sample: Sample) -> bytes:
+    """What a hash of judged clips takes of one: its labels, pixels and sound."""
+    parts = (np.ascontiguousarray(one).tobytes() for one in (sample.frames, sample.sound))
+    return b"".join([json.dumps(labels, sort_keys=True).encode(), *parts])
+
+
+def check(clip_ids: Sequence[str], probabilities: FloatArray) -> None:
+    """Raise `UserError` unless what is said of N clips are probabilities, (N, ..., 4)."""
+    wrong = ~np.isfinite(probabilities) | (probabilities < 0)
+    for number in np.flatnonzero(wrong.reshape(len(clip_ids), -1).any(axis=1))[:1]:
+        raise UserError(
+            f"clip {clip_ids[number]}: the model gives no probabilities "
+            f"({probabilities[number]}); its weights are broken, train again"
+        )
 
 
 def ask(model: Model, batch: Sequence[Sample]) -> FloatArray:
