@@ -262,7 +262,8 @@ def compare(
 ) -> list[list[Cell]]:
     """A row a way."""
     padded = torch.nn.utils.rnn.pad_sequence(list(logits), batch_first=True)
-    rng, alone, rows = np.random.default_rng(0), np.zeros(0), []
+    rng, alone = np.random.default_rng(0), np.zeros(0)
+    rows: list[list[Cell]] = []
     drawn = rng.multinomial(len(played), np.full(len(played), 1 / len(played)), NUM_RESAMPLES)
     for name, way in ways(memory, fps).items():
         whole = way(padded).numpy()
