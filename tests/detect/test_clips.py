@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +153,30 @@ def test_what_was_said_of_a_file_is_kept_and_another_memory_asks_nothing_again(
     assert len(read) == 5
     assert changed["score"].equals(first["score"])
     assert not changed["stream_score"].equals(first["stream_score"])
+
+
+def test_a_run_that_goes_on_follows_only_the_files_that_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = following(tmp_path / "models")
+    given = recordings([3, 2, 2], [])
+    expected, digest = clips.play(detector, given)
+
+    def killed(files: Sequence[int]) -> Iterator[int]:
+        yield from files[:2]
+        raise KeyboardInterrupt
+
+    with Kept(tmp_path, "score") as kept:
+        answers = Answers(kept, detector.made_by())
+        with pytest.raises(KeyboardInterrupt):
+            clips.play(detector, given, answers=answers, progress=killed)
+        begun: list[int] = []
+        begin = detector.stream
+        monkeypatch.setattr(detector, "stream", lambda num: (begun.append(num), begin(num))[1])
+        found, digest_then = clips.play(detector, given, answers=answers)
+    assert begun == [1]
+    assert found.equals(expected)
+    assert digest_then == digest
 
 
 def test_a_stream_that_says_no_numbers_is_refused_by_the_name_of_the_clip(tmp_path: Path) -> None:
