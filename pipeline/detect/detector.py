@@ -24,10 +24,10 @@ from pipeline.store import provenance, workdir
 from pipeline.store.sound import num_samples
 
 CODE = (
-    *("detect/detector.py", "learn/encoders", "learn/hub.py", "learn/memory.py"),
-    *("learn/model_card.py", "learn/networks", "learn/pixels.py", "learn/weights.py"),
-    *("store/manifest.py", "store/packed.py", "store/shards.py", "store/sound.py"),
-    "store/video.py",
+    "learn/memory.py",
+    *("detect/detector.py", "learn/encoders", "learn/hub.py", "learn/model_card.py"),
+    *("learn/networks", "learn/pixels.py", "learn/weights.py", "store/manifest.py"),
+    *("store/packed.py", "store/shards.py", "store/sound.py", "store/video.py"),
 )
 """What decides an answer: the network, and what decodes the clips that it is asked about."""
 
