@@ -19,7 +19,7 @@ from pipeline import app
 from pipeline.assess import lineage, registry
 from pipeline.commands import verify
 from pipeline.config import ClipFormat
-from pipeline.detect import operating_point
+from pipeline.detect import clips, operating_point
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
@@ -151,8 +151,16 @@ def test_validation_is_kept_beside_what_is_judged(tmp_path: Path, compose: Compo
 
 
 def test_long_recordings_are_scored_and_played_and_count_nowhere_else(
-    tmp_path: Path, compose: Compose
+    tmp_path: Path, compose: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    followed: list[str] = []
+    play = clips.play
+
+    def noted(detector: Detector, given: clips.Clips, **how: Any) -> Any:
+        followed.extend(set(given.table["split"].to_pylist()))
+        return play(detector, given, **how)
+
+    monkeypatch.setattr(clips, "play", noted)
     write_model(tmp_path / "models")
     write_packed(tmp_path / "packed", ("val", "val_long", "test", "test_long", "train"))
     overrides = [one for one in SMALL if not one.startswith("suites")]
@@ -164,6 +172,7 @@ def test_long_recordings_are_scored_and_played_and_count_nowhere_else(
     metrics = json.loads((reports / "metrics.json").read_text())
     assert list(metrics["judged_sets"]) == ["test"]
     assert list(metrics["suites"]["streams"]["judged_sets"]) == ["test", "test_long"]
+    assert sorted(followed) == ["test_long", "val_long"]
 
 
 def test_the_scores_are_those_of_the_weights_on_the_pixels(
