@@ -25,6 +25,7 @@ from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
 from pipeline.learn.hearing import fit_hearing
+from pipeline.learn.memory import memory_of
 from pipeline.learn.origin import fit_origin
 from pipeline.learn.outcome import Outcome, outcome
 from pipeline.learn.selection import History
@@ -93,12 +94,14 @@ def write(
 ) -> None:
     """Leave the best weights, calibrated, with what they came from and how they came about."""
     target, work = Path(cfg.paths.models), Path(cfg.paths.work)
+    form = data.packed.format
     with workdir.replacing(target, work, workdir.OUTPUTS["train"]) as models:
         weights.save(
             models,
             trained.network,
-            clip=data.packed.format,
+            clip=form,
             temperature=trained.temperature,
+            memory=memory_of(cfg.memory, form.num_frames / form.fps),
             provenance={
                 "config": tracked(cfg),
                 "encoders": list(trained.encoders),

@@ -332,3 +332,43 @@ def test_synthetic_samples_fill_every_class_of_every_split(tmp_path: Path) -> No
     assert counts == {"train": 32, "val": 8, "test": 8}
     assert packed.read(0).frames.std() > 70
     assert len({packed.read(i).frames.tobytes() for i in range(48)}) == 48
+
+
+def test_ways_to_remember_are_judged_by_stretches_and_by_alerts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import memory
+
+    monkeypatch.setattr(memory, "NUM_RESAMPLES", 40)
+    rng, fps, num_frames = np.random.default_rng(0), 5.0, 400
+    played, logits = [], []
+    for number in range(16):
+        is_real = number % 2 == 0
+        fired_s = np.array([50.2, 52.0, 70.0])
+        at_s = np.arange(num_frames) / fps
+        fires = ((at_s[:, None] >= fired_s) & (at_s[:, None] < fired_s + 1)).any(1)
+        # What a recording says of its origin stays for a second, and is often wrong.
+        origin = (1.0 if is_real else -1.0) + rng.normal(0, 2, num_frames // 5).repeat(5)
+        discharge = np.where(fires, 3.0, -3.0)
+        one = memory.Played(
+            str(number), is_real, np.zeros((num_frames, 0)), discharge, fired_s, frozenset()
+        )
+        played.append(one)
+        logits.append(memory.product_logits(*map(torch.from_numpy, (origin, discharge))))
+    scores = [memory.last_clip(one).numpy() for one in logits]
+    highest, shows, recording = memory.stretches(played, scores, fps)
+    # Two bursts of each shooting; of each game the 80 s, of each shooting the 50.2 s before.
+    assert np.bincount(recording[shows], minlength=16).tolist() == [2, 0] * 8
+    assert np.bincount(recording[~shows], minlength=16).tolist() == [2, 3] * 8
+    assert highest[np.flatnonzero(shows)[0]] == scores[0][251:276].max()
+
+    settings = memory.Memory(answer_s=1.0, origin_s=20.0, lasting=0.3, discharge_s=0.2)
+    rows = {row[0]: row for row in memory.compare(played, logits, settings, fps)}
+    found = {name: float(str(row[1]).split()[0]) for name, row in rows.items()}
+    assert found["both, lasting 0.3, 30 s"] > found["last clip alone"] + 0.02
+    assert rows["last clip alone"][2] == "+0.000 to +0.000"
+    assert str(rows["both, lasting 0.3, 30 s"][3]).startswith("8 (")
+    assert not str(rows["last clip alone"][3]).startswith("8 (")
+    told = [memory.origin_log_odds(one).numpy() for one in logits]
+    loss = dict(memory.losses(played, told, settings, fps))
+    assert loss["lasting 0.3"] < loss["lasting 1"] < loss["last clip alone"]

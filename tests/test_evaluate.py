@@ -19,11 +19,12 @@ from pipeline import app
 from pipeline.assess import lineage, registry
 from pipeline.commands import verify
 from pipeline.config import ClipFormat
-from pipeline.detect import operating_point
+from pipeline.detect import clips, operating_point
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow
 from pipeline.learn import weights
+from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD
 from pipeline.store import manifest, shards, video, workdir
 from pipeline.store.packed import INDEX, Packed
@@ -50,6 +51,7 @@ def write_model(folder: Path, sign: float = 1.0) -> None:
         network,
         clip=CLIP,
         temperature=1.0,
+        memory=Memory(answer_s=1.0, origin_s=10.0, lasting=0.5, discharge_s=0.3),
         provenance={},
     )
 
@@ -149,8 +151,16 @@ def test_validation_is_kept_beside_what_is_judged(tmp_path: Path, compose: Compo
 
 
 def test_long_recordings_are_scored_and_played_and_count_nowhere_else(
-    tmp_path: Path, compose: Compose
+    tmp_path: Path, compose: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    followed: list[str] = []
+    play = clips.play
+
+    def noted(detector: Detector, given: clips.Clips, **how: Any) -> Any:
+        followed.extend(set(given.table["split"].to_pylist()))
+        return play(detector, given, **how)
+
+    monkeypatch.setattr(clips, "play", noted)
     write_model(tmp_path / "models")
     write_packed(tmp_path / "packed", ("val", "val_long", "test", "test_long", "train"))
     overrides = [one for one in SMALL if not one.startswith("suites")]
@@ -162,6 +172,7 @@ def test_long_recordings_are_scored_and_played_and_count_nowhere_else(
     metrics = json.loads((reports / "metrics.json").read_text())
     assert list(metrics["judged_sets"]) == ["test"]
     assert list(metrics["suites"]["streams"]["judged_sets"]) == ["test", "test_long"]
+    assert sorted(followed) == ["test_long", "val_long"]
 
 
 def test_the_scores_are_those_of_the_weights_on_the_pixels(
@@ -252,7 +263,8 @@ def test_every_file_of_a_collection_is_scored_or_rejected_with_a_reason(
     clips = pq.read_table(reports / "scores.parquet").to_pylist()
     of_doom = [clip for clip in clips if clip["path"] == "doom.mp4"]
     assert files["doom.mp4"]["num_clips"] == len(of_doom) > 1
-    assert files["doom.mp4"]["score"] == max(clip["score"] for clip in of_doom)
+    assert files["doom.mp4"]["score"] == max(clip["stream_score"] for clip in of_doom)
+    assert [clip["score"] == clip["stream_score"] for clip in of_doom[:2]] == [True, False]
     assert {clip["discharge"] for clip in of_doom} == {None}
     metrics = json.loads((reports / "metrics.json").read_text())
     assert metrics["judged_sets"]["home"]["num_rejected"] == 1

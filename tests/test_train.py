@@ -159,6 +159,8 @@ def test_where_features_are_another_part_answers_on_the_origin(with_encoder: Pat
     assert card["architecture"]["discharge"]["name"] == "causal"
     assert card["architecture"]["origin"]["every_frames"] == 4
     assert card["temperature"] == 1.0
+    clip, settings = detector.card.clip, {"origin_s": 30.0, "lasting": 0.5, "discharge_s": 0.3}
+    assert card["memory"] == {"answer_s": clip.num_frames / clip.fps, **settings}
     assert [encoder.keys() for encoder in card["encoders"]] == [
         {"name", "origin", "licence", "sha256"}
     ] * 2

@@ -79,7 +79,7 @@ class JudgedSet:
             return row
         path = self.judged["path"][row].as_py()
         own = np.flatnonzero(pc.equal(self.clips["path"], path).to_numpy(zero_copy_only=False))
-        return int(own[self.clips["score"].to_numpy()[own].argmax()])
+        return int(own[self.clips["stream_score"].to_numpy()[own].argmax()])
 
 
 def tables(parts: Sequence[JudgedSet]) -> dict[str, pa.Table]:

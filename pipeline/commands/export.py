@@ -198,6 +198,7 @@ def _facts(detector: Detector) -> dict[str, Any]:
         "classes": list(CLASSES),
         "score": "real_shooting",
         "temperature": card.temperature,
+        "memory": None if card.memory is None else card.memory.architecture(),
         "preprocessing": {
             **card.preprocessing,
             "steps": [*_STEPS, *([_HEARD] if detector.hears else [])],

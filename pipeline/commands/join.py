@@ -35,7 +35,7 @@ def run(*folders: str, cfg: JoinApp) -> None:
     }
     for folder, detector in detectors.items():
         _check_trained(detector, Path(folder) / CARD)
-    for key in ("preprocessing", "data"):
+    for key in ("preprocessing", "memory", "data"):
         _check_equal(detectors, key)
     cards = [detector.card for detector in detectors.values()]
     members = [
@@ -48,6 +48,7 @@ def run(*folders: str, cfg: JoinApp) -> None:
             clip=cards[0].clip,
             # The answers of members are calibrated each before their mean is taken.
             temperature=1.0,
+            memory=cards[0].memory,
             provenance={
                 # Of the first member; those of all stand under `members`.
                 "config": cards[0].config,
@@ -80,7 +81,7 @@ def _check_trained(detector: Detector, path: Path) -> None:
 def _check_equal(detectors: dict[str, Detector], key: str) -> None:
     """Raise `UserError` where a value differs between the cards of detectors."""
     (first, expected), *others = (
-        (folder, detector.card.everything[key]) for folder, detector in detectors.items()
+        (folder, detector.card.everything.get(key)) for folder, detector in detectors.items()
     )
     for folder, found in others:
         if found != expected:

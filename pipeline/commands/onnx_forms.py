@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
+from pipeline.learn.model_card import ModelCard
 from pipeline.learn.networks.base import Network, State, Streaming
 from pipeline.store.sound import num_samples
 
@@ -25,6 +26,8 @@ MAX_BYTES = 2**31
 CLIPS, FRAMES, SOUNDS, PROBABILITIES = "clips", "frames", "sounds", "probabilities"
 STATE, NEXT = "state_", "next_"
 """What the names of a stream's state begin with, as inputs and as outputs."""
+PAST = "memory_"
+"""What follows in the names of what a memory holds."""
 
 
 class ClipForm(nn.Module):
@@ -45,17 +48,32 @@ class ClipForm(nn.Module):
 class StreamForm(nn.Module):
     """uint8 frames (N, H, W, 3) and the state before them to probabilities and the state after.
 
-    A network that hears takes the sounds of the frames, int16 (N, S), too.
+    A network that hears takes the sounds of the frames, int16 (N, S), too. What a memory holds is
+    part of the state.
     """
 
-    def __init__(self, network: Streaming, temperature: float) -> None:
+    def __init__(self, network: Streaming, card: ModelCard) -> None:
         super().__init__()
-        self.network, self.temperature = network, temperature
+        self.network, self.card = network, card
+
+    def start(self, num_streams: int) -> State:
+        """The state before the first frame, zeros."""
+        state, memory = self.network.start(num_streams), self.card.memory
+        past = {} if memory is None else memory.start(num_streams, torch.float32)
+        return state | {f"{PAST}{name}": value for name, value in past.items()}
 
     def forward(self, frames: Tensor, state: State, *sounds: Tensor) -> tuple[Tensor, State]:
         """Calibrated probabilities (N, 4) of frames, and the state after them."""
-        logits, state = self.network.step(frames, state, *sounds)
-        return (logits / self.temperature).softmax(1), state
+        memory = self.card.memory
+        past = {
+            name.removeprefix(PAST): value for name, value in state.items() if name.startswith(PAST)
+        }
+        own = {name: value for name, value in state.items() if not name.startswith(PAST)}
+        logits, own = self.network.step(frames, own, *sounds)
+        logits = logits / self.card.temperature
+        if memory is not None:
+            logits, past = memory.advance(logits, 1 / self.card.clip.fps, past)
+        return logits.softmax(1), own | {f"{PAST}{name}": value for name, value in past.items()}
 
 
 def clip_form(detector: Detector) -> Any:
@@ -87,11 +105,12 @@ def stream_form(detector: Detector) -> Any:
     """
     network, size = detector.network, detector.card.clip.size
     assert isinstance(network, Streaming), network
-    state = network.start(2)
+    form = StreamForm(network, detector.card)
+    state = form.start(2)
     streams = {0: torch.export.Dim("streams")}
     sounds = _sounds(detector, 1)
     return _export(
-        StreamForm(network, detector.card.temperature),
+        form,
         # The empty dictionary keeps the state from being taken for arguments by name.
         (torch.zeros(2, size, size, 3, dtype=torch.uint8), state, *sounds, {}),
         dynamic=(streams, dict.fromkeys(state, streams), *([(streams,)] if sounds else [])),

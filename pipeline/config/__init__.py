@@ -39,6 +39,7 @@ from pipeline.config.detector import (
     FrameConfig,
     HfConfig,
     LossConfig,
+    MemoryConfig,
     ModelConfig,
     OperatingConfig,
     OriginConfig,

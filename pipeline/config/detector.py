@@ -101,6 +101,18 @@ class RenderedWeightConfig:
 
 
 @dataclass
+class MemoryConfig:
+    """How what a stream has shown is summed up."""
+
+    origin_s: float = between(0)
+    """Seconds after which evidence on the origin counts for 1/e; 0 for no memory at all."""
+    lasting: float = between(0, 1)
+    """Correlation of the evidence on the origin between clips of a recording."""
+    discharge_s: float = between(0.01)
+    """As `origin_s`, of the discharge."""
+
+
+@dataclass
 class TrainConfig:
     """conf/train.yaml"""
 
@@ -108,6 +120,7 @@ class TrainConfig:
     num_threads: int = between(1)
     origin: OriginConfig = MISSING
     rendered_weight: RenderedWeightConfig = MISSING
+    memory: MemoryConfig = MISSING
     model: ModelConfig = MISSING
     use_variants: bool = MISSING
     source_balance: float = between(0, 1)

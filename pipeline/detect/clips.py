@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pipeline.detect import scores
 from pipeline.detect.answers import Answers
 from pipeline.detect.detector import Detector
+from pipeline.detect.stream_scores import files_of, stream_scores
 from pipeline.store import sound, video
-from pipeline.store.manifest import Clip, read_format, read_manifest
+from pipeline.store.manifest import CLASSES, Clip, read_format, read_manifest
 from pipeline.store.packed import Packed, Sample
 from pipeline.store.shards import read_clip, read_flac
 
@@ -131,4 +132,62 @@ def score(
         samples=clips.samples,
         answers=answers,
     )
-    return scores.score_table(clips.table, probabilities, clips.marks), digest
+    return _table(detector, clips, probabilities[:, None]), digest
+
+
+def play(
+    detector: Detector,
+    clips: Clips,
+    *,
+    answers: Answers | None = None,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> tuple[pa.Table, str]:
+    """Let a detector that can stream follow every file frame by frame.
+
+    Args:
+        detector: the weights.
+        clips: of their format; what lies between two of a file is passed over.
+        answers: what the detector said before; nothing by default.
+        progress: wraps the numbers of the files, to show how far the work is.
+
+    Returns:
+        Rows of `scores.SCORE_SCHEMA`, with what is said of the last clip at the end of each, and
+        the highest score of a stream at any of its frames; and the hash of all labels and pixels.
+
+    Raises:
+        UserError: the weights say something that is no probability.
+    """
+    answers, labels, digest = answers or Answers(), clips.table.to_pylist(), hashlib.sha256()
+    of_all = ["streams", labels, list(clips.samples)] if clips.samples else []
+    known = answers.get(of_all)
+    form = detector.card.clip
+    found = np.zeros((clips.table.num_rows, form.num_frames, len(CLASSES)))
+    files = files_of(clips.table)
+    for number in progress(range(len(files))):
+        rows = files[number]
+        asked = ["frames", *(clips.samples[row] for row in rows)] if clips.samples else []
+        said = answers.get(asked)
+        stream = None if said is not None else detector.stream(1)
+        # What a killed run left of a file is read again for the hash alone.
+        for row in map(int, rows if said is None or known is None else ()):
+            sample = clips.read(row)
+            digest.update(scores.digested(labels[row], sample))
+            if stream is not None:
+                found[row] = stream.last_clips(sample.frames[None], sample.sound[None])[0]
+        if said is None:
+            answers.put(asked, found[rows])
+        else:
+            found[rows] = said
+    if known is None:
+        known = np.frombuffer(digest.digest(), np.uint8)
+        answers.put(of_all, known)
+    scores.check(clips.table["clip_id"].to_pylist(), found)
+    return _table(detector, clips, found), known.tobytes().hex()
+
+
+def _table(detector: Detector, clips: Clips, probabilities: scores.FloatArray) -> pa.Table:
+    """Rows of `scores.SCORE_SCHEMA` from what is said at T times of each of N clips, (N, T, 4)."""
+    form = detector.card.clip
+    clip_s = form.num_frames / form.fps
+    in_streams = stream_scores(clips.table, probabilities, detector.card.memory, clip_s)
+    return scores.score_table(clips.table, probabilities[:, -1], clips.marks, in_streams)

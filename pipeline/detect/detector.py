@@ -18,12 +18,13 @@ from pipeline.errors import UserError
 from pipeline.learn import networks
 from pipeline.learn.model_card import CARD, ModelCard
 from pipeline.learn.networks import rebuild
-from pipeline.learn.networks.base import Network, Streaming
+from pipeline.learn.networks.base import Network, State, Streaming
 from pipeline.learn.weights import ENCODER, WEIGHTS, frozen_names
 from pipeline.store import provenance, workdir
 from pipeline.store.sound import num_samples
 
 CODE = (
+    "learn/memory.py",
     *("detect/detector.py", "learn/encoders", "learn/hub.py", "learn/model_card.py"),
     *("learn/networks", "learn/pixels.py", "learn/weights.py", "store/manifest.py"),
     *("store/packed.py", "store/pcm.py", "store/shards.py", "store/sound.py", "store/video.py"),
@@ -119,6 +120,11 @@ class Detector:
         """Whether the sound of a clip has a say."""
         return self.network.hears
 
+    @property
+    def can_stream(self) -> bool:
+        """Whether it answers frame by frame."""
+        return isinstance(self.network, Streaming)
+
     def predict(
         self, clips: NDArray[np.uint8], sounds: NDArray[np.int16] | None = None
     ) -> NDArray[np.float64]:
@@ -141,7 +147,7 @@ class Detector:
         self._check_sounds(sounds, len(clips), form.num_frames)
         with torch.inference_mode():
             logits = self.network(self._tensor(clips), *self._heard(sounds))
-            return self._probabilities(logits)
+            return _probabilities(self._calibrated(logits))
 
     def stream(self, num_streams: int) -> Stream:
         """Score `num_streams` videos frame by frame, from their first frames on.
@@ -184,20 +190,24 @@ class Detector:
             expected = (num_clips, num_samples(num_frames, self.card.clip.fps))
             _check("sounds", sounds, np.int16, sounds.shape, expected)
 
-    def _probabilities(self, logits: Tensor) -> NDArray[np.float64]:
-        tempered = logits.double().cpu() / self.card.temperature
-        probabilities: NDArray[np.float64] = tempered.softmax(1).numpy()
-        return probabilities
+    def _calibrated(self, logits: Tensor) -> Tensor:
+        return logits.double().cpu() / self.card.temperature
 
 
 class Stream:
-    """Videos that go on side by side, in memory that does not grow; `Detector.stream` makes it."""
+    """Videos that go on side by side, in memory that does not grow; `Detector.stream` makes it.
+
+    What it says of the discharge is of the last `num_frames` frames. What it says of the origin is
+    of all that came before too, where the card has a memory.
+    """
 
     def __init__(self, detector: Detector, network: Streaming, num_streams: int) -> None:
         assert num_streams > 0, num_streams
         self._detector, self._network = detector, network
         self._num_streams = num_streams
         self._state = network.start(num_streams)
+        memory = detector.card.memory
+        self._past: State = {} if memory is None else memory.start(num_streams)
 
     def push(
         self, frames: NDArray[np.uint8], sounds: NDArray[np.int16] | None = None
@@ -210,21 +220,77 @@ class Stream:
                 none; silence without it.
 
         Returns:
-            float64 (B, 4) in the order of `CLASSES`, of the last `num_frames` frames at most.
-            At frame `num_frames` they are those of `Detector.predict` for these frames.
+            float64 (B, 4) in the order of `CLASSES`. Without a memory they are of the last
+            `num_frames` frames at most, and at frame `num_frames` those of `Detector.predict` for
+            these frames.
 
         Raises:
             UserError: the frames, or their sounds, are of another shape.
         """
-        detector = self._detector
-        size = detector.card.clip.size
+        card = self._detector.card
+        size = card.clip.size
         _check("frames", frames, np.uint8, frames.shape, (self._num_streams, size, size, 3))
-        detector._check_sounds(sounds, self._num_streams, 1)
         with torch.inference_mode():
-            logits, self._state = self._network.step(
-                detector._tensor(frames), self._state, *detector._heard(sounds)
-            )
-            return detector._probabilities(logits)
+            logits = self._follow(frames[:, None], sounds)[:, 0]
+            if card.memory is not None:
+                logits, self._past = card.memory.advance(logits, 1 / card.clip.fps, self._past)
+            return _probabilities(logits)
+
+    def last_clips(
+        self, clips: NDArray[np.uint8], sounds: NDArray[np.int16] | None = None
+    ) -> NDArray[np.float64]:
+        """Calibrated probabilities of the last clip alone after each of the next T frames.
+
+        What is remembered stays as it is, and has no say.
+
+        Args:
+            clips: uint8 (B, T, H, W, 3) RGB, the next frames of every video.
+            sounds: int16 (B, S), as long as the frames, zero where there is none.
+
+        Returns:
+            float64 (B, T, 4) in the order of `CLASSES`.
+
+        Raises:
+            UserError: the frames, or their sounds, are of another shape.
+        """
+        size = self._detector.card.clip.size
+        expected = (self._num_streams, clips.shape[1], size, size, 3)
+        _check("clips", clips, np.uint8, clips.shape, expected)
+        with torch.inference_mode():
+            return _probabilities(self._follow(clips, sounds))
+
+    def _follow(self, clips: NDArray[np.uint8], sounds: NDArray[np.int16] | None) -> Tensor:
+        """Calibrated logits (B, T, 4) of the last clip after each of the next frames."""
+        detector = self._detector
+        detector._check_sounds(sounds, self._num_streams, clips.shape[1])
+        logits, self._state = self._network.advance(
+            detector._tensor(clips), self._state, *detector._heard(sounds)
+        )
+        return detector._calibrated(logits)
+
+    def restart(self, streams: NDArray[np.bool_]) -> None:
+        """Forget all that some streams have shown, as where one goes over to another source.
+
+        Args:
+            streams: bool (B,), which of them.
+        """
+        ended = torch.from_numpy(streams)
+
+        def left(state: State) -> State:
+            return {name: _without(value, ended) for name, value in state.items()}
+
+        self._state, self._past = left(self._state), left(self._past)
+
+
+def _probabilities(logits: Tensor) -> NDArray[np.float64]:
+    probabilities: NDArray[np.float64] = logits.softmax(-1).numpy()
+    return probabilities
+
+
+def _without(state: Tensor, ended: Tensor) -> Tensor:
+    """What streams remember, (B, ...), with zeros for those that ended, bool (B,)."""
+    shape = (-1, *(1,) * (state.ndim - 1))
+    return state.masked_fill(ended.to(state.device).reshape(shape), 0)
 
 
 def _read_weights(path: Path, sha256: str) -> bytes:

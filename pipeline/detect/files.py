@@ -52,8 +52,8 @@ def file_table(
     """Rows of `FILE_SCHEMA`, one a row of the index, from the scores of its clips.
 
     One second of shooting makes a file a shooting: `score` and `p_discharge` are maxima over
-    clips. The origin is that of the whole file: `p_real` is a mean. `alerts_s` and
-    `marks` are those columns by path.
+    clips, the score that of a stream, on which alerts are raised. The origin is that of the whole
+    file: `p_real` is a mean. `alerts_s` and `marks` are those columns by path.
     """
     clips: dict[str, list[dict[str, Any]]] = {}
     for row in scores.to_pylist():
@@ -88,7 +88,7 @@ def first_alerts(choice: Choice, clips: pa.Table, clip_s: float) -> dict[str, fl
     """
     files: dict[str, list[tuple[float, float]]] = {}
     for path, start_s, score in zip(
-        *(clips[name].to_pylist() for name in ("path", "start_s", "score")), strict=True
+        *(clips[name].to_pylist() for name in ("path", "start_s", "stream_score")), strict=True
     ):
         files.setdefault(path, []).append((start_s, score))
     found = {}
@@ -112,7 +112,7 @@ def _file_scores(clips: list[dict[str, Any]], reason: str) -> dict[str, Any]:
     return {
         "status": "scored",
         "num_clips": len(clips),
-        "score": max(clip["score"] for clip in clips),
+        "score": max(clip["stream_score"] for clip in clips),
         "p_real": p_real,
         "p_discharge": p_discharge,
         "predicted": CLASSES[predicted],

@@ -59,11 +59,14 @@ SCORE_SCHEMA = pa.schema(
         *CLIP_SCHEMA,
         *(pa.field(name, pa.float64(), nullable=False) for name in PROBABILITIES),
         pa.field("score", pa.float64(), nullable=False),
+        pa.field("stream_score", pa.float64(), nullable=False),
         pa.field("marks", pa.string(), nullable=False),
     ]
 )
 """`SCORES`, `VALIDATION` and `LONG`: a row a clip; `score` is P(real_shooting).
 
+`stream_score` is what alerts are raised on: the same of a stream that began with the clip's file,
+at the clip's end, or the highest at any of its frames where the file was followed frame by frame.
 `marks` is a JSON list of what is odd about the clip, as in the manifest: `damaged`, `short`, ….
 """
 
@@ -119,21 +122,30 @@ def predict(
         if said is None:
             batch = [read(number) for number in numbers]
             for number, sample in zip(numbers, batch, strict=True):
-                digest.update(json.dumps(labels[number], sort_keys=True).encode())
-                digest.update(np.ascontiguousarray(sample.frames).tobytes())
-                digest.update(np.ascontiguousarray(sample.sound).tobytes())
+                digest.update(digested(labels[number], sample))
             said = answers.of(asked, partial(ask, model, batch))
         probabilities[numbers.start : numbers.stop] = said
     if known is None:
         known = np.frombuffer(digest.digest(), np.uint8)
         answers.put(of_all, known)
-    if not np.isfinite(probabilities).all() or (probabilities < 0).any():
-        worst = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[:1].sum())
-        raise UserError(
-            f"clip {labels[worst]['clip_id']}: the model gives no probabilities "
-            f"({probabilities[worst]}); its weights are broken, train again"
-        )
+    check(clips["clip_id"].to_pylist(), probabilities)
     return probabilities, known.tobytes().hex()
+
+
+def digested(labels: dict[str, Any], sample: Sample) -> bytes:
+    """What a hash of judged clips takes of one: its labels, pixels and sound."""
+    parts = (np.ascontiguousarray(one).tobytes() for one in (sample.frames, sample.sound))
+    return b"".join([json.dumps(labels, sort_keys=True).encode(), *parts])
+
+
+def check(clip_ids: Sequence[str], probabilities: FloatArray) -> None:
+    """Raise `UserError` unless what is said of N clips are probabilities, (N, ..., 4)."""
+    wrong = ~np.isfinite(probabilities) | (probabilities < 0)
+    for number in np.flatnonzero(wrong.reshape(len(clip_ids), -1).any(axis=1))[:1]:
+        raise UserError(
+            f"clip {clip_ids[number]}: the model gives no probabilities "
+            f"({probabilities[number]}); its weights are broken, train again"
+        )
 
 
 def ask(model: Model, batch: Sequence[Sample]) -> FloatArray:
@@ -141,14 +153,24 @@ def ask(model: Model, batch: Sequence[Sample]) -> FloatArray:
     return model(np.stack([one.frames for one in batch]), np.stack([one.sound for one in batch]))
 
 
-def score_table(clips: pa.Table, probabilities: FloatArray, marks: Sequence[str] = ()) -> pa.Table:
-    """Rows of `SCORE_SCHEMA` for rows of `CLIP_SCHEMA` and their probabilities (N, 4).
+def score_table(
+    clips: pa.Table,
+    probabilities: FloatArray,
+    marks: Sequence[str] = (),
+    in_streams: FloatArray | None = None,
+) -> pa.Table:
+    """Rows of `SCORE_SCHEMA` for rows of `CLIP_SCHEMA`.
 
-    `marks` are those of the clips, as in the manifest; without, there is nothing odd about any.
+    Args:
+        clips: N of them.
+        probabilities: (N, 4) of each by itself.
+        marks: of each, as in the manifest; without, there is nothing odd about any.
+        in_streams: (N,) scores of streams at their ends; those of the clips if not given.
     """
     columns: dict[str, Any] = {name: clips[name] for name in CLIP_SCHEMA.names}
     columns |= {name: probabilities[:, i] for i, name in enumerate(PROBABILITIES)}
     columns["score"] = probabilities[:, REAL_SHOOTING]
+    columns["stream_score"] = columns["score"] if in_streams is None else in_streams
     columns["marks"] = list(marks) if marks else ["[]"] * clips.num_rows
     return pa.table(columns, schema=SCORE_SCHEMA)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
+from pipeline.learn.memory import Memory
 from pipeline.store.manifest import CLASSES
 
 CARD = "model.json"
@@ -31,6 +32,8 @@ class ModelCard:
     """Hash of `encoder.safetensors`; None where the network has no frozen encoder."""
     everything: Mapping[str, Any]
     """The whole of `model.json`, with the keys that nothing here knows."""
+    memory: Memory | None = None
+    """How the evidence of a stream is summed up; None where only its last second counts."""
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], where: Path) -> ModelCard:
@@ -48,6 +51,7 @@ class ModelCard:
             absent = set(_NEEDED) - given.keys()
             preprocessing = dict(given.get("preprocessing", {}))
             temperature = float(given.get("temperature", 1.0))
+            memory = Memory.parse(given.get("memory"))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{where}: not a model card ({error!r}); run train.py again") from error
         if absent:
@@ -70,6 +74,7 @@ class ModelCard:
             weights_sha256=str(given["weights_sha256"]),
             encoder_sha256=None if encoder is None else str(encoder),
             everything=dict(given),
+            memory=memory,
         )
 
     @classmethod

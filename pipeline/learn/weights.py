@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 
 from pipeline.config import ClipFormat
+from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD, ModelCard
 from pipeline.learn.networks.base import Network
 from pipeline.store.manifest import CLASSES
@@ -29,6 +30,7 @@ def save(
     *,
     clip: ClipFormat,
     temperature: float,
+    memory: Memory | None = None,
     provenance: Mapping[str, Any],
 ) -> None:
     """Write `model.safetensors`, `model.json` and, where there is one, `encoder.safetensors`.
@@ -38,6 +40,7 @@ def save(
         network: trained; its frozen parts go into `encoder.safetensors`.
         clip: format of the clips that the network takes.
         temperature: what logits are divided by before they become probabilities.
+        memory: how the evidence of a stream is summed up; None for its last second alone.
         provenance: what the weights came from and how good they are, as JSON values.
     """
     # Cloned, because safetensors refuses tensors that share memory.
@@ -55,6 +58,7 @@ def save(
         "classes": list(CLASSES),
         "preprocessing": {**asdict(clip), "colour": "RGB", "values": "0 to 255"},
         "temperature": temperature,
+        "memory": None if memory is None else memory.architecture(),
         "weights_sha256": hashlib.sha256(data).hexdigest(),
         "made_by": facts(*_CODE),
         **provenance,

@@ -47,6 +47,7 @@ def table(*files: File) -> pa.Table:
             **{f"p_{name}": (1 - score) / 3 for name in CLASSES[1:]},
             "p_real_shooting": score,
             "score": score,
+            "stream_score": score,
         }
         for file in files
         for i, score in enumerate(file.score)

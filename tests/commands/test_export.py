@@ -20,6 +20,7 @@ from pipeline.config import ClipFormat
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.memory import Memory
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.hf import HfNet
@@ -34,13 +35,14 @@ from tests.learn.networks.sounds import hearing, random_sounds
 from tests.learn.toy import FORMAT, write_toy
 
 
-def save(network: Network, folder: Path) -> None:
+def save(network: Network, folder: Path, memory: Memory | None = None) -> None:
     folder.mkdir(parents=True)
     weights.save(
         folder,
         network,
         clip=FORMAT,
         temperature=1.5,
+        memory=memory,
         provenance={},
     )
 
@@ -194,6 +196,26 @@ def test_clips_get_both_answers_of_torch_however_many_they_are(with_encoder: Pat
         (answers,) = model.run(["probabilities"], {"clips": clips})
         np.testing.assert_allclose(answers, detector.predict(clips), atol=1e-5)
     assert answers.std(0).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_a_stream_s_memory_is_part_of_its_graph(tmp_path: Path) -> None:
+    memory = Memory(answer_s=0.5, origin_s=2.0, lasting=0.5, discharge_s=0.2)
+    save(smallest_causal(), tmp_path / "models", memory)
+    with contextlib.redirect_stdout(io.StringIO()):
+        folder = write(smallest_causal(), tmp_path)
+    detector, model = Detector.load(tmp_path / "models"), session(folder / "stream.onnx")
+    clips = random_clips(3, 5 * FORMAT.num_frames).numpy()
+    state, stream = onnx_forms.first_state(model, 3), detector.stream(3)
+    names = ("origin", "origin_weight", "discharge", "discharge_weight")
+    assert {f"state_memory_{name}" for name in names} < set(state)
+    for frames in clips.swapaxes(0, 1):
+        answers, *after = model.run(None, {"frames": frames, **state})
+        state = dict(zip(state, after, strict=True))
+        np.testing.assert_allclose(answers, stream.push(frames), atol=1e-5)
+    assert np.abs(answers - detector.predict(clips[:, -FORMAT.num_frames :])).max() > 0.01
+    record = json.loads((folder / "export.json").read_text())
+    assert record["memory"] == memory.architecture()
 
 
 @pytest.mark.slow

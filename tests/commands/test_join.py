@@ -13,6 +13,7 @@ from pipeline.commands import join
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD
 from tests.learn.networks.nets import random_clips, small_causal
 from tests.learn.toy import FORMAT
@@ -75,6 +76,15 @@ def test_weights_of_other_samples_or_adapted_ones_are_refused(tmp_path: Path) ->
     other = trained(tmp_path / "other", 2, data={"sha256": {"index.parquet": "1"}})
     with pytest.raises(UserError, match=r"other/model\.json: data differs from that of .*first"):
         joined(tmp_path, first, other)
+    longer = trained(tmp_path / "longer", 4)
+    card = tmp_path / "longer" / CARD
+    card.write_text(
+        json.dumps(
+            {**json.loads(card.read_text()), "memory": Memory(1.0, 5.0, 0.5, 0.3).architecture()}
+        )
+    )
+    with pytest.raises(UserError, match=r"longer/model\.json: memory differs from that of .*first"):
+        joined(tmp_path, first, longer)
     adapted = trained(tmp_path / "adapted", 3, adapted={"collection": "mine"})
     with pytest.raises(UserError, match=r"adapted/model\.json: adapted weights"):
         joined(tmp_path, first, adapted)

@@ -12,6 +12,7 @@ import torch
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.own import OwnNet
@@ -218,6 +219,55 @@ def test_a_stream_ends_where_the_clip_does(model: Path) -> None:
     np.testing.assert_allclose(probabilities, detector.predict(clips), atol=1e-5)
     with pytest.raises(UserError, match=r"frames are uint8 \(2, 32, 32, 3\) but .*\(3, 32"):
         stream.push(clips[:2, 0])
+
+
+MEMORY = Memory(answer_s=0.5, origin_s=2.0, lasting=0.5, discharge_s=0.2)
+
+
+def remembering(model: Path) -> Detector:
+    """The same weights with a memory of some clips of half a second."""
+    edit(model / CARD, memory=MEMORY.architecture())
+    return Detector.load(model)
+
+
+def test_a_stream_with_a_memory_says_what_its_memory_makes_of_all_answers(model: Path) -> None:
+    plain = Detector.load(model)
+    detector = remembering(model)
+    clips = random_clips(3, 5 * FORMAT.num_frames).numpy()
+    with torch.no_grad():
+        whole = detector.network.frame_logits(torch.from_numpy(clips)).double() / 2
+    state, stream, alone = MEMORY.start(3), detector.stream(3), plain.stream(3)
+    sizes, apart = set(), 0.0
+    for number, frames in enumerate(clips.swapaxes(0, 1)):
+        logits, state = MEMORY.advance(whole[:, number], 1 / FORMAT.fps, state)
+        found = stream.push(frames)
+        np.testing.assert_allclose(found, logits.softmax(1).numpy(), atol=1e-5)
+        sizes.add(sum(value.numel() for value in [*stream._state.values(), *stream._past.values()]))
+        apart = max(apart, float(np.abs(found - alone.push(frames)).max()))
+    assert len(sizes) == 1
+    assert apart > 0.05
+    first = clips[:, : FORMAT.num_frames]
+    assert np.array_equal(detector.predict(first), plain.predict(first))
+
+
+def test_streams_that_restart_forget_and_leave_the_others_as_they_were(model: Path) -> None:
+    detector = remembering(model)
+    clips = random_clips(2, 20).numpy()
+    stream, whole, late = detector.stream(2), detector.stream(2), detector.stream(1)
+    for number, frames in enumerate(clips.swapaxes(0, 1)):
+        if number == 12:
+            stream.restart(np.array([False, True]))
+        found, unbroken = stream.push(frames), whole.push(frames)
+        np.testing.assert_allclose(found[0], unbroken[0], atol=1e-12)
+        if number >= 12:
+            np.testing.assert_allclose(found[1:], late.push(frames[1:]), atol=1e-6)
+            assert np.abs(found[1] - unbroken[1]).max() > 1e-3
+
+
+def test_a_memory_that_makes_no_sense_is_refused(model: Path) -> None:
+    edit(model / CARD, memory={**MEMORY.architecture(), "origin_s": -1})
+    with pytest.raises(UserError, match=r"model\.json: not a model card .*origin_s is -1"):
+        Detector.load(model)
 
 
 def test_only_a_causal_network_answers_for_streams(tmp_path: Path) -> None:

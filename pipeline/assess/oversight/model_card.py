@@ -63,6 +63,7 @@ def _details(card: ModelCard, clip_s: float) -> Markup:
         ("Input", f"{shape}, {form.fps:g} a second ({clip_s:.2f} s), {sound}"),
         ("Output", f"probabilities of {safe(', '.join(CLASSES))}"),
         ("Calibration", f"temperature {card.temperature:g}, fitted on the validation split"),
+        ("Memory of streams", _memory(card)),
         ("Weights", f"SHA-256 `{safe(card.weights_sha256)}`"),
         *(
             ("Trained elsewhere", f"a frozen part: {safe(name)}, SHA-256 `{safe(str(digest))}`")
@@ -77,6 +78,16 @@ def _details(card: ModelCard, clip_s: float) -> Markup:
         ("Contact", "not stated here; whoever publishes them has to"),
     ]
     return table(["What", "Which"], rows)
+
+
+def _memory(card: ModelCard) -> str:
+    if card.memory is None:
+        return "none: their last clip alone counts"
+    return (
+        f"evidence {card.memory.origin_s:g} s old counts for 1/e for the origin, and "
+        f"{card.memory.discharge_s:g} s old for the discharge; clips of a recording are taken to "
+        f"agree on the origin with a correlation of {card.memory.lasting:g}"
+    )
 
 
 def _sources(metrics: Mapping[str, Summary]) -> Markup:

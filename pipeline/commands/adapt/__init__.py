@@ -97,6 +97,7 @@ def run(collection: str, cfg: AdaptApp) -> None:
             adapting.network,
             clip=data.packed.format,
             temperature=adapting.card.temperature,
+            memory=adapting.card.memory,
             provenance=record.card(cfg, settings, adapting, own, val_auroc),
         )
         text = json.dumps(told, indent=2, sort_keys=True, allow_nan=False)

@@ -23,7 +23,7 @@ from pipeline.numbers.rounding import rounded
 ADAPTED = "adapted"
 """What a model card says of the adaptation under."""
 _OF_THE_WEIGHTS = (
-    *("architecture", "classes", "preprocessing", "temperature"),
+    *("architecture", "classes", "preprocessing", "temperature", "memory"),
     *("weights_sha256", "encoder_sha256", "made_by"),
 )
 

@@ -29,6 +29,7 @@ from pipeline.store.kept import Kept
 from pipeline.store.manifest import (
     FILES,
     LONG,
+    LONG_SPLITS,
     SPLITS,
     File,
     read_manifest,
@@ -78,9 +79,9 @@ class Scoring:
         form = self.detector.card.clip
         return form.num_frames / form.fps
 
-    def progress(self, batches: Sequence[int], title: str) -> Iterable[int]:
-        """Show how far the work on some batches is."""
-        return tqdm(batches, title, unit="batch", disable=not self.cfg.run.progress)
+    def progress(self, parts: Sequence[int], title: str, unit: str = "batch") -> Iterable[int]:
+        """Show how far the work is."""
+        return tqdm(parts, title, unit=unit, disable=not self.cfg.run.progress)
 
     def packed(self) -> Packed:
         """Open the packed samples."""
@@ -108,7 +109,7 @@ class Scoring:
         return self.rows(packed, split, packed.select([split], variants=False))
 
     def long(self, packed: Packed, splits: Sequence[str]) -> dict[str, JudgedSet]:
-        """Score the long recordings beside some splits, by the name of the split."""
+        """Follow the long recordings beside some splits as streams, by the name of the split."""
         found = {split: self.split(packed, split + LONG) for split in splits}
         return {split: one for split, one in found.items() if one is not None}
 
@@ -156,14 +157,22 @@ class Scoring:
         return folder
 
     def judged_set(self, name: str, given: Clips) -> JudgedSet:
-        """Score clips."""
-        table, digest = clips.score(
-            self.detector,
-            given,
-            batch_size=self.cfg.batch_size,
-            answers=self.answers,
-            progress=lambda batches: self.progress(batches, f"score {name}"),
-        )
+        """Score clips; those of long recordings frame by frame, where the detector can."""
+        if name in LONG_SPLITS and self.detector.can_stream:
+            table, digest = clips.play(
+                self.detector,
+                given,
+                answers=self.answers,
+                progress=lambda files: self.progress(files, f"follow {name}", "file"),
+            )
+        else:
+            table, digest = clips.score(
+                self.detector,
+                given,
+                batch_size=self.cfg.batch_size,
+                answers=self.answers,
+                progress=lambda batches: self.progress(batches, f"score {name}"),
+            )
         meaning = MEANINGS.get(name, "Files of the collection")
         return JudgedSet(name, meaning, table, given.read, digest, given.samples)
 

@@ -11,7 +11,7 @@ give, and is nothing where there is no sound.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -63,7 +63,7 @@ class ProductNet(Network):
         seen = self.classify(self.embed(clips))
         if self.hearing is None or sounds is None:
             return seen
-        return with_heard(seen, self.hearing(sounds))
+        return with_discharge(seen, self.hearing(sounds))
 
     def embed(self, clips: Tensor) -> Tensor:
         """Clips to features, (B, D): those for the discharge, then those for the origin.
@@ -116,7 +116,7 @@ class StreamingProductNet(ProductNet, Streaming):
             size = (clips.shape[0], clips.shape[1] * self.hearing.samples_a_frame)
             sounds = torch.zeros(size, dtype=torch.int16, device=clips.device)
         heard, memory = self.hearing.advance(sounds, state)
-        return with_heard(seen, heard), {**after, **memory}
+        return with_discharge(seen, heard), {**after, **memory}
 
 
 def product_of(
@@ -128,21 +128,38 @@ def product_of(
     return ProductNet(discharge, origin, hearing)
 
 
-def with_heard(seen: Tensor, heard: Tensor) -> Tensor:
-    """Logits (..., 4) of what is seen with log likelihood ratios (...) of what is heard added.
+def with_origin(logits: Tensor, more: Tensor) -> Tensor:
+    """Logits (..., 4) with `more` (...) added to the log odds of real.
 
-    Where these are 0, the logits are as they were, bit for bit.
+    Where it is 0, the logits are as they were, bit for bit.
     """
-    halves = torch.tensor([0.5 if is_so else -0.5 for is_so in IS_DISCHARGE], device=seen.device)
-    return seen + heard[..., None] * halves
+    return _with(logits, more, IS_REAL)
+
+
+def with_discharge(logits: Tensor, more: Tensor) -> Tensor:
+    """The same, of a discharge."""
+    return _with(logits, more, IS_DISCHARGE)
+
+
+def _with(logits: Tensor, more: Tensor, truths: Sequence[bool]) -> Tensor:
+    halves = [0.5 if is_so else -0.5 for is_so in truths]
+    signs = torch.tensor(halves, dtype=logits.dtype, device=logits.device)
+    return logits + more[..., None] * signs
 
 
 def discharge_log_odds(logits: Tensor) -> Tensor:
     """Log odds of a discharge from logits of the classes: (..., 4) to (...)."""
+    return _log_odds(logits, IS_DISCHARGE)
+
+
+def origin_log_odds(logits: Tensor) -> Tensor:
+    """Log odds of real from logits of the classes: (..., 4) to (...)."""
+    return _log_odds(logits, IS_REAL)
+
+
+def _log_odds(logits: Tensor, truths: Sequence[bool]) -> Tensor:
     # Lists of indices, because an exported graph cannot tell how many indices a mask names.
-    is_so, is_not = (
-        [n for n, so in enumerate(IS_DISCHARGE) if so is wanted] for wanted in (True, False)
-    )
+    is_so, is_not = ([n for n, so in enumerate(truths) if so is wanted] for wanted in (True, False))
     return logits[..., is_so].logsumexp(-1) - logits[..., is_not].logsumexp(-1)
 
 

@@ -22,6 +22,7 @@ CARD = {
     "preprocessing": {"num_frames": 16, "size": 32, "fps": 15.0, "crf": 18},
     "classes": ["real_shooting", "fictional_shooting", "real_other", "fictional_other"],
     "temperature": 1.25,
+    "memory": {"answer_s": 1.0, "origin_s": 30.0, "lasting": 0.5, "discharge_s": 0.3},
     "weights_sha256": "f" * 64,
     "config": {"seed": 7, "name": "```</code>"},
     "data": {
@@ -99,6 +100,7 @@ def test_the_model_card_is_filled_from_the_run(bundle: dict[str, str]) -> None:
     card = bundle[MODEL_CARD]
     assert f"`{'f' * 64}`" in card
     assert "temperature 1.25" in card
+    assert "evidence 30 s old counts for 1/e for the origin, and 0.3 s old for the" in card
     assert "16 frames of 32 x 32 pixels, 15 a second (1.07 s)" in card
     assert "Intervals hold 90 % of 40 resamples" in card
     assert "| fleet-a | real | CC0-1.0 | not given | 8 | 4 |" in card

@@ -72,6 +72,7 @@ def test_the_card_says_what_was_added_and_to_what(detector: Path) -> None:
     assert now["adapted"]["collection"] == "own"
     assert now["metrics"]["val_auroc"] == 0.5
     assert now["config"] == was["config"]
+    assert now["memory"] == was["memory"] is not None
 
 
 def test_the_audit_does_not_look_for_what_was_added_among_the_samples(done: Path) -> None:

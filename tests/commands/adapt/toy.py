@@ -21,6 +21,7 @@ from pipeline.learn import weights
 from pipeline.learn.data import PackedData
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.views import first_view
+from pipeline.learn.memory import Memory
 from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.origin import fit_origin
@@ -102,6 +103,7 @@ def write_detector(folder: Path) -> None:
         network,
         clip=FORMAT,
         temperature=1.0,
+        memory=Memory(answer_s=1.0, origin_s=10.0, lasting=0.5, discharge_s=0.3),
         provenance={
             "config": tracked(cfg),
             "encoders": Tiny().provenance(),

@@ -1,7 +1,8 @@
 """JudgedSet clips as a stream plays them: footage without real gunfire, shootings, and alerts.
 
-A clip's score is what the detector says at the clip's end. A smoothing turns the scores of the last
-three clips into one level, and an alert rises where the level reaches a threshold.
+A clip's score is what the detector says of the stream at the clip's end. A smoothing turns the
+scores of the last three clips into one level, and an alert rises where the level reaches a
+threshold.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class PlayedClips:
         other. What follows that clip is the incident, in which every alert is right.
         """
         start_s = clips["start_s"].to_numpy()
-        score = clips["score"].to_numpy()
+        score = clips["stream_score"].to_numpy()
         names = [
             f"{collection}\0{path}"
             for collection, path in zip(

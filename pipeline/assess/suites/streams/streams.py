@@ -59,11 +59,13 @@ _LEAD = (
     "False alerts are counted on each second of footage once, however often the streams repeat "
     "it, so their bounds are those of the footage that there is. An alert covers the next "
     "{refractory_s:g} s of its recording and never another one: rates of shorter recordings are "
-    "rather too high than too low. What is approximated: the detector speaks once, at the end of "
-    "each clip ({clip_s:.2f} s), while one that runs frame by frame may alert sooner, and falsely "
-    "more often; a shooting counts from the start of the first clip that shows a discharge; what "
-    "raises no alert before its recording ends is missed; smoothing runs on from one recording "
-    "into the next, which blurs short ones."
+    "rather too high than too low. Long recordings are followed frame by frame, where the detector "
+    "can, and the highest score within a clip ({clip_s:.2f} s) counts at its end. What is "
+    "approximated: of short recordings the detector speaks once, at the end of each clip, while "
+    "one that runs frame by frame may alert sooner, and falsely more often; a shooting counts from "
+    "the start of the first clip that shows a discharge; what raises no alert before its recording "
+    "ends is missed; smoothing runs on from one recording into the next, which blurs short ones, "
+    "while what a detector with a memory has seen of a stream begins anew with each."
 )
 
 
@@ -307,7 +309,8 @@ def _stream_rows(parts: Sequence[Played]) -> pa.Table:
 
 def _false_alert_rows(parts: Sequence[Played]) -> pa.Table:
     """A row a false alert at the operating point: the clip at whose end it rises."""
-    columns = ["clip_id", "collection", "path", "recording", "source", "origin", "start_s", "score"]
+    columns = ["clip_id", "collection", "path", "recording", "source", "origin", "start_s"]
+    columns += ["score", "stream_score"]
     found: list[pa.Table] = []
     for one in parts:
         if one.applied is None:
