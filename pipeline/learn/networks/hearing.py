@@ -127,16 +127,22 @@ class HeardNet(nn.Module):
         Returns:
             Log likelihood ratios (B, T), and the next state.
         """
-        past, unheard, heard = state["sound"], state["unheard"], state["heard"]
-        size, found = self.samples_a_frame, []
-        for number in range(sounds.shape[1] // size):
-            new = sounds[:, number * size : (number + 1) * size]
-            past = torch.cat([past[:, size:], new], dim=1)
-            is_due = unheard == self.every_frames - 1
-            heard = torch.where(is_due, self._listen(past, is_due), heard)
+        unheard, heard, size = state["unheard"], state["heard"], self.samples_a_frame
+        past = torch.cat([state["sound"], sounds], dim=1)
+        due = []
+        for _ in range(sounds.shape[1] // size):
+            due.append(unheard == self.every_frames - 1)
             unheard = (unheard + 1) % self.every_frames
+        is_due = torch.stack(due, dim=1)
+        # At once, since many windows cost less together than one by one.
+        windows = past.unfold(1, self.num_samples, size)[:, 1:]
+        new = self._listen(windows.flatten(0, 1), is_due.flatten()).unflatten(0, is_due.shape)
+        found = []
+        for number, one in enumerate(due):
+            heard = torch.where(one, new[:, number], heard)
             found.append(heard)
-        return torch.stack(found, dim=1), {"sound": past, "unheard": unheard, "heard": heard}
+        after = {"sound": past[:, sounds.shape[1] :], "unheard": unheard, "heard": heard}
+        return torch.stack(found, dim=1), after
 
     def _listen(self, sounds: Tensor, is_due: Tensor) -> Tensor:
         """Log likelihood ratios (B,) of what is due, zeros for the rest."""

@@ -108,16 +108,20 @@ class OriginNet(nn.Module):
         """
         ages = torch.arange(self.num_views, 0, -1, device=clips.device)
         since, views, seen = state["since"], state["views"], state["seen"]
-        found = []
-        for frames in clips.unbind(1):
-            is_due = (since == first_view(self.every_frames)) | (views == 0)
-            new = self._view(frames, is_due)
-            seen = torch.where(
-                is_due[:, None, None], torch.cat([seen[:, 1:], new[:, None]], dim=1), seen
-            )
-            views = (views + is_due.long()).clamp(max=self.num_views)
+        due, num_seen = [], []
+        for _ in range(clips.shape[1]):
+            due.append((since == first_view(self.every_frames)) | (views == 0))
+            views = (views + due[-1].long()).clamp(max=self.num_views)
             since = (since + 1) % self.every_frames
-            found.append(pooled(seen, ages <= views[:, None]))
+            num_seen.append(views)
+        is_due = torch.stack(due, dim=1)
+        # At once, since many frames cost less together than one by one.
+        new = self._view(clips.flatten(0, 1), is_due.flatten()).unflatten(0, is_due.shape)
+        found = []
+        for number, count in enumerate(num_seen):
+            latest = torch.cat([seen[:, 1:], new[:, number, None]], dim=1)
+            seen = torch.where(due[number][:, None, None], latest, seen)
+            found.append(pooled(seen, ages <= count[:, None]))
         return torch.stack(found, dim=1), {"since": since, "views": views, "seen": seen}
 
     def _view(self, frames: Tensor, is_due: Tensor) -> Tensor:
