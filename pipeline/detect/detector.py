@@ -46,7 +46,7 @@ class Detector:
 
     @classmethod
     def load(
-        cls, folder: Path, device: str = "cpu", trusted_factory: str | None = None
+        cls, folder: Path | str, device: str = "cpu", trusted_factory: str | None = None
     ) -> Detector:
         """Load what `learn.weights.save` wrote; nothing in the files is executed.
 
@@ -64,6 +64,7 @@ class Detector:
                 of another architecture, class set, class order or tensor shape, or they need code
                 that is not trusted.
         """
+        folder = Path(folder)
         card = ModelCard.read(folder / CARD)
         path = folder / WEIGHTS
         data = _read_weights(path, card.weights_sha256)
@@ -142,8 +143,7 @@ class Detector:
             UserError: the clips, or their sounds, are of another shape.
         """
         form = self.card.clip
-        expected = (form.num_frames, form.size, form.size, 3)
-        _check("clips", clips, np.uint8, clips.shape[1:], expected)
+        _check("clips", clips, np.uint8, ("N", form.num_frames, form.size, form.size, 3))
         self._check_sounds(sounds, len(clips), form.num_frames)
         with torch.inference_mode():
             logits = self.network(self._tensor(clips), *self._heard(sounds))
@@ -153,8 +153,13 @@ class Detector:
         """Score `num_streams` videos frame by frame, from their first frames on.
 
         Raises:
-            UserError: the network needs whole clips.
+            UserError: the network needs whole clips, or `num_streams` is no number of videos.
         """
+        if not isinstance(num_streams, int | np.integer) or num_streams < 1:
+            raise UserError(
+                f"num_streams={num_streams!r}: not a number of streams; give how many videos are "
+                "followed side by side, 1 or more"
+            )
         if not isinstance(self.network, Streaming):
             raise UserError(
                 f"weights of the network '{self.card.name}' answer for whole clips only; train "
@@ -188,7 +193,7 @@ class Detector:
     ) -> None:
         if sounds is not None:
             expected = (num_clips, num_samples(num_frames, self.card.clip.fps))
-            _check("sounds", sounds, np.int16, sounds.shape, expected)
+            _check("sounds", sounds, np.int16, expected)
 
     def _calibrated(self, logits: Tensor) -> Tensor:
         return logits.double().cpu() / self.card.temperature
@@ -202,7 +207,6 @@ class Stream:
     """
 
     def __init__(self, detector: Detector, network: Streaming, num_streams: int) -> None:
-        assert num_streams > 0, num_streams
         self._detector, self._network = detector, network
         self._num_streams = num_streams
         self._state = network.start(num_streams)
@@ -229,7 +233,7 @@ class Stream:
         """
         card = self._detector.card
         size = card.clip.size
-        _check("frames", frames, np.uint8, frames.shape, (self._num_streams, size, size, 3))
+        _check("frames", frames, np.uint8, (self._num_streams, size, size, 3))
         with torch.inference_mode():
             logits = self._follow(frames[:, None], sounds)[:, 0]
             if card.memory is not None:
@@ -254,8 +258,7 @@ class Stream:
             UserError: the frames, or their sounds, are of another shape.
         """
         size = self._detector.card.clip.size
-        expected = (self._num_streams, clips.shape[1], size, size, 3)
-        _check("clips", clips, np.uint8, clips.shape, expected)
+        _check("clips", clips, np.uint8, (self._num_streams, "T", size, size, 3))
         with torch.inference_mode():
             return _probabilities(self._follow(clips, sounds))
 
@@ -273,7 +276,11 @@ class Stream:
 
         Args:
             streams: bool (B,), which of them.
+
+        Raises:
+            UserError: that is of another shape.
         """
+        _check("streams", streams, np.bool_, (self._num_streams,))
         ended = torch.from_numpy(streams)
 
         def left(state: State) -> State:
@@ -306,14 +313,21 @@ def _read_weights(path: Path, sha256: str) -> bytes:
 
 
 def _check(
-    what: str,
-    given: NDArray[Any],
-    dtype: type[np.generic],
-    shape: tuple[int, ...],
-    expected: tuple[int, ...],
+    what: str, given: Any, dtype: type[np.generic], expected: tuple[int | str, ...]
 ) -> None:
-    if given.dtype != dtype or shape != expected:
+    """Raise `UserError` unless an array is as it should be; a letter stands for any number."""
+    takes = f"{dtype.__name__} ({', '.join(map(str, expected))}{',' * (len(expected) == 1)})"
+    if not isinstance(given, np.ndarray):
         raise UserError(
-            f"{what} are {given.dtype} {shape} but the weights take {dtype.__name__} {expected}; "
+            f"{what} are a {type(given).__name__} but the weights take an array, {takes}; make it "
+            "one, as numpy.stack does of several"
+        )
+    fits = given.ndim == len(expected) and all(
+        isinstance(wanted, str) or side == wanted
+        for side, wanted in zip(given.shape, expected, strict=True)
+    )
+    if given.dtype != dtype or not fits:
+        raise UserError(
+            f"{what} are {given.dtype} {given.shape} but the weights take {takes}; "
             f"bring the {what} into the format that the weights were trained on"
         )

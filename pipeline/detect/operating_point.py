@@ -16,6 +16,7 @@ from pipeline.detect.alarm import Choice
 from pipeline.errors import UserError
 
 FILE = "operating_point.json"
+_REMEDY = "python evaluate.py, without a collection and with these weights, chooses one"
 PER_HOURS = 1000
 """Rates of false alerts are per so many hours of a stream."""
 
@@ -84,16 +85,18 @@ class OperatingPoint:
 def read(folder: Path, weights_sha256: str) -> OperatingPoint | str:
     """What the last evaluation into a folder chose for these weights, or why there is nothing.
 
+    The words go on from a colon, and end with what makes one.
+
     Raises:
         UserError: the file is damaged.
     """
     path = folder / FILE
     if not path.is_file():
-        return f"no evaluation of the packed splits has left an {FILE}"
+        return f"no evaluation of the packed splits has left an {FILE}; {_REMEDY}"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["weights_sha256"] != weights_sha256:
-            return f"{FILE} of the last evaluation is of other weights"
+            return f"{FILE} of the last evaluation is of other weights; {_REMEDY}"
         Choice(float(record["threshold"]), record["smoothing"], float(record["refractory_s"]))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -112,7 +115,8 @@ def read_for(folder: Path, weights_sha256: str, config: OperatingConfig) -> Oper
     if isinstance(found, str):
         return found
     if found.record["cost"]["stated"] != stated:
-        return f"{FILE} was chosen for {found.record['cost']['stated']}, and not for {stated}"
+        chosen_for = found.record["cost"]["stated"]
+        return f"{FILE} was chosen for {chosen_for}, and not for {stated}; {_REMEDY}"
     if found.choice.refractory_s != config.refractory_s:
-        return f"{FILE} was chosen for another refractory time"
+        return f"{FILE} was chosen for another refractory time; {_REMEDY}"
     return found

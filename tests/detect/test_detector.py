@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.own import OwnNet
 from pipeline.learn.networks.product import product_of
 from pipeline.store.manifest import CLASSES
+from pipeline.store.sound import num_samples
 from tests.learn.encoders.tiny import checkpoint_origin
 from tests.learn.networks.nets import random_clips, small_causal, small_frame
 from tests.learn.networks.sounds import hearing, random_sounds
@@ -75,8 +78,40 @@ def test_saving_again_gives_the_same_bytes(model: Path, tmp_path: Path) -> None:
 
 
 def test_clips_of_another_shape_are_refused(model: Path) -> None:
-    with pytest.raises(UserError, match=r"\(4, 32, 32, 3\).* take uint8 \(8, 32, 32, 3\)"):
+    with pytest.raises(UserError, match=r"\(1, 4, 32, 32, 3\).* take uint8 \(N, 8, 32, 32, 3\)"):
         Detector.load(model).predict(np.zeros((1, 4, 32, 32, 3), np.uint8))
+
+
+def test_a_folder_may_be_named_by_a_text(model: Path) -> None:
+    assert Detector.load(str(model)).sha256 == Detector.load(model).sha256
+    with pytest.raises(UserError, match=r"nowhere.*missing; run"):
+        Detector.load("nowhere")
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.0, "8", None])
+def test_what_is_no_number_of_streams_is_named(model: Path, number: Any) -> None:
+    with pytest.raises(UserError, match=rf"num_streams={number!r}: not a number.* 1 or more"):
+        Detector.load(model).stream(number)
+
+
+def test_what_is_no_array_is_named_with_the_one_that_is_taken(model: Path) -> None:
+    detector = Detector.load(model)
+    stream = detector.stream(2)
+    clips, size = [toy_clip(1, 1)], num_samples(FORMAT.num_frames, FORMAT.fps)
+    calls: list[tuple[Callable[..., object], tuple[Any, ...], str]] = [
+        (detector.predict, (clips,), r"clips are a list .* array, uint8 \(N, 8, 32, 32, 3\)"),
+        (
+            detector.predict,
+            (np.stack(clips), [[0] * size]),
+            rf"sounds are a list .*, int16 \(1, {size}\)",
+        ),
+        (stream.push, (clips,), r"frames are a list .*, uint8 \(2, 32, 32, 3\)"),
+        (stream.last_clips, (clips,), r"clips are a list .*, uint8 \(2, T, 32, 32, 3\)"),
+        (stream.restart, ([True, False],), r"streams are a list .*, bool \(2,\)"),
+    ]
+    for call, given, says in calls:
+        with pytest.raises(UserError, match=says + r"; make it one, as numpy\.stack"):
+            call(*given)
 
 
 def test_a_detector_that_hears_is_saved_loaded_and_followed_with_sound(tmp_path: Path) -> None:

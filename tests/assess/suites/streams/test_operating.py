@@ -244,7 +244,10 @@ def test_a_damaged_point_is_named_with_a_remedy(damaged: str, tmp_path: Path) ->
 
 
 def test_a_point_is_read_for_its_own_weights_and_cost_alone(tmp_path: Path) -> None:
-    assert "has left" in str(operating_point.read(tmp_path, "a"))
+    made_by = "python evaluate.py, without a collection and with these weights, chooses one"
+    absent = str(operating_point.read(tmp_path, "a"))
+    assert "has left" in absent
+    assert absent.endswith(made_by)
     point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
     assert isinstance(point, OperatingPoint)
     text = json.dumps({**point.record, "weights_sha256": "a"})
@@ -252,11 +255,11 @@ def test_a_point_is_read_for_its_own_weights_and_cost_alone(tmp_path: Path) -> N
     read = operating_point.read_for(tmp_path, "a", config())
     assert isinstance(read, OperatingPoint)
     assert read.choice == point.choice
-    assert "other weights" in str(operating_point.read(tmp_path, "b"))
+    assert f"other weights; {made_by}" in str(operating_point.read(tmp_path, "b"))
     dearer = operating_point.read_for(tmp_path, "a", config(false_alerts_per_1000_h=20.0))
     assert "chosen for 10 false alerts" in str(dearer)
     longer = operating_point.read_for(tmp_path, "a", config(refractory_s=90.0))
-    assert "another refractory time" in str(longer)
+    assert f"another refractory time; {made_by}" in str(longer)
 
 
 @pytest.mark.parametrize(
