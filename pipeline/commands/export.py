@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,8 @@ from pipeline.store import storage, workdir
 from pipeline.store.manifest import CLASSES
 from pipeline.store.packed import INDEX, Packed
 from pipeline.store.sound import num_samples
+
+log = logging.getLogger(__name__)
 
 RECORD = "export.json"
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
@@ -187,7 +190,10 @@ def _packed(cfg: ExportApp, detector: Detector) -> dict[str, Chosen]:
 def _operating_point(cfg: ExportApp, detector: Detector) -> Any:
     """The threshold that the evaluation of these weights chose; None without such a report."""
     point = operating_point.read(Path(cfg.paths.reports), detector.sha256)
-    return dict(point.record) if isinstance(point, OperatingPoint) else None
+    if isinstance(point, OperatingPoint):
+        return dict(point.record)
+    log.warning("export: no threshold goes along: %s", point)
+    return None
 
 
 def _facts(detector: Detector) -> dict[str, Any]:

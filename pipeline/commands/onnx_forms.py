@@ -6,6 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -28,6 +29,13 @@ STATE, NEXT = "state_", "next_"
 """What the names of a stream's state begin with, as inputs and as outputs."""
 PAST = "memory_"
 """What follows in the names of what a memory holds."""
+# They tell of every node that they fold; torch warns of every torchvision operator that it does not
+# need.
+_LOGGED_FROM = {
+    "onnx_ir": logging.WARNING,
+    "onnxscript": logging.WARNING,
+    "torch.onnx": logging.ERROR,
+}
 
 
 class ClipForm(nn.Module):
@@ -143,10 +151,8 @@ def _export(
             f"weights of {num_bytes / 2**30:.1f} GiB do not fit into an ONNX file, which holds "
             "less than 2; train a smaller backbone"
         )
-    # It tells of every torchvision operator that it does not need.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), _libraries_quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 form.eval(),
@@ -169,6 +175,19 @@ def _export(
             "len(clips), let it ask for clips.shape[0]"
         )
     return model
+
+
+@contextmanager
+def _libraries_quiet() -> Iterator[None]:
+    """Keep what the exporter's libraries tell of their own work from the user's log."""
+    before = {name: logging.getLogger(name).level for name in _LOGGED_FROM}
+    for name, level in _LOGGED_FROM.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def serialise(model: Any, properties: Mapping[str, Any]) -> bytes:

@@ -312,9 +312,7 @@ def _read_weights(path: Path, sha256: str) -> bytes:
     return data
 
 
-def _check(
-    what: str, given: Any, dtype: type[np.generic], expected: tuple[int | str, ...]
-) -> None:
+def _check(what: str, given: Any, dtype: type[np.generic], expected: tuple[int | str, ...]) -> None:
     """Raise `UserError` unless an array is as it should be; a letter stands for any number."""
     takes = f"{dtype.__name__} ({', '.join(map(str, expected))}{',' * (len(expected) == 1)})"
     if not isinstance(given, np.ndarray):

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,31 @@ def told(project: Path) -> list[str]:
 def exported(project: Path, told: list[str]) -> Path:
     """The folder that it writes."""
     return project / "work" / "onnx" / "models"
+
+
+class Spread(nn.Module):
+    """A network with constants for the exporter to fold, and something of our own to say."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        logging.getLogger("pipeline.own").warning("ours")
+        pixels = clips.float().flatten(1)[:, : torch.arange(4).sum()]
+        return (pixels - pixels.mean(1, keepdim=True)).softmax(1)
+
+
+def test_the_exporter_logs_nothing_of_its_own_and_what_is_ours_is_heard(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    levels = {name: logging.getLogger(name).level for name in onnx_forms._LOGGED_FROM}
+    with caplog.at_level(logging.INFO):
+        onnx_forms._export(
+            Spread(),
+            (torch.zeros((2, 8, 4), dtype=torch.uint8),),
+            dynamic=({0: torch.export.Dim("clips")},),
+            inputs=["clips"],
+            outputs=["probabilities"],
+        )
+    assert {record.name for record in caplog.records} == {"pipeline.own"}
+    assert {name: logging.getLogger(name).level for name in levels} == levels
 
 
 @pytest.mark.slow
@@ -313,7 +339,7 @@ def test_each_model_is_exported_to_a_folder_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_operating_point_goes_along_with_the_weights_that_it_was_chosen_for(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(small_frame(), tmp_path / "models")
     digest = Detector.load(tmp_path / "models").sha256
@@ -325,6 +351,8 @@ def test_the_operating_point_goes_along_with_the_weights_that_it_was_chosen_for(
         folder = write(small_frame(), tmp_path)
         told = json.loads((folder / export.RECORD).read_text())["operating_point"]
         assert (told and told["threshold"]) == expected
+        assert ("no threshold goes along: " in caplog.text) == (expected is None)
+    assert "python evaluate.py, without a collection and with these weights" in caplog.text
 
 
 def test_a_network_of_frames_has_no_stream(tmp_path: Path) -> None:
