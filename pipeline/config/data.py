@@ -116,7 +116,7 @@ class SynthesizeConfig:
     photographs: PlaceSettings = MISSING
     packages: EngineSettings = MISSING
     vizdoom: LongGameSettings = MISSING
-    openarena: GameSettings = MISSING
+    openarena: LongGameSettings = MISSING
 
 
 @dataclass

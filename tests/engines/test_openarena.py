@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pipeline.config import GameSettings
-from pipeline.engines.openarena import engine, game, missing, record
-from pipeline.engines.openarena.events import FOLLOWED, Timeline, read, windows
-from pipeline.engines.openarena.scene import BOTS, Scene, draw_scene
+from pipeline.engines.openarena import engine, game, missing, record, record_long
+from pipeline.engines.openarena.events import FOLLOWED, Timeline, long_windows, read, windows
+from pipeline.engines.openarena.scene import BOTS, OWN_MINDS, Scene, draw_long_scene, draw_scene
 from pipeline.engines.take import Format, Take, UnusableDraw
 from pipeline.errors import UserError
 from pipeline.store import video
@@ -119,6 +119,109 @@ def test_a_match_shorter_than_the_window_has_none() -> None:
     assert len(windows(timeline(), FPS, NUM_FRAMES + 1, shoots=False)) == 0
 
 
+LONG = 600
+
+
+def minutes(**frames: list[int]) -> Timeline:
+    """As `timeline`, of a match of 80 s."""
+    calm = Timeline(*np.zeros((5, 800), bool))
+    for name, numbers in frames.items():
+        getattr(calm, name)[numbers] = True
+    return calm
+
+
+FIRES = {"own_fire": [100, 110, 300, 310, 500], "impact": [100, 111, 300, 310, 502]}
+
+
+def test_a_long_window_holds_engagements_with_quiet_between() -> None:
+    starts = long_windows(minutes(**FIRES), FPS, LONG, shoots=True)
+    # Neither while the player arrives, nor in the 2 s after a discharge.
+    assert starts.tolist() == [*range(20, 100), *range(131, 200 + 1)]
+    one = {name: [number for number in numbers if number < 105] for name, numbers in FIRES.items()}
+    assert len(long_windows(minutes(**one), FPS, LONG, shoots=True)) == 0
+    goes_on = minutes(own_fire=[10, 70, 300], impact=[10, 70, 300])
+    assert long_windows(goes_on, FPS, LONG, shoots=True).tolist() == [*range(31, 70)]
+    close = minutes(own_fire=[100, 170], impact=[100, 170])
+    assert len(long_windows(close, FPS, LONG, shoots=True)) == 0
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"other_fire": [700]},
+        {"impact": [700]},
+        {"own_fire": [700], "other_weapon": [700]},
+    ],
+)
+def test_no_long_window_of_a_shooter_holds_what_nobody_can_label(
+    unknown: dict[str, list[int]],
+) -> None:
+    told = {name: [*FIRES.get(name, []), *unknown.get(name, [])] for name in {**FIRES, **unknown}}
+    starts = long_windows(minutes(**told), FPS, LONG, shoots=True)
+    assert starts.tolist() == [*range(20, 100)]
+
+
+def test_a_long_window_of_a_shooter_may_hold_blows_of_others_and_deaths() -> None:
+    others = minutes(**FIRES, other_fire=[400, 450], other_weapon=[400, 450], death=[451])
+    starts = long_windows(others, FPS, LONG, shoots=True)
+    assert starts.tolist() == long_windows(minutes(**FIRES), FPS, LONG, shoots=True).tolist()
+    assert np.flatnonzero(others.discharge).tolist() == FIRES["own_fire"]
+
+
+@pytest.mark.parametrize("what", ["own_fire", "other_fire", "impact"])
+def test_a_quiet_long_window_holds_blows_and_no_shot_and_begins_well_after_one(what: str) -> None:
+    blows = {"own_fire": [300], "other_fire": [310], "other_weapon": [300, 310], "death": [311]}
+    assert len(long_windows(minutes(**blows), FPS, LONG, shoots=False)) == 181
+    told = {**blows, what: [*blows.get(what, []), 100]}
+    starts = long_windows(minutes(**told), FPS, LONG, shoots=False)
+    assert starts.tolist() == [*range(121, 201)]
+    assert len(long_windows(minutes(), FPS, 801, shoots=False)) == 0
+
+
+def long_scenes(*, shoots: bool) -> list[Scene]:
+    return [
+        draw_long_scene(np.random.default_rng([4, number]), 120.0, shoots=shoots)
+        for number in range(60)
+    ]
+
+
+def test_in_long_matches_that_shoot_the_followed_player_alone_has_firearms() -> None:
+    for drawn in long_scenes(shoots=True):
+        followed, *others = drawn.bots
+        assert followed.has_firearms
+        assert followed.name in OWN_MINDS
+        assert 1 <= len(others) <= 3
+        assert not any(bot.has_firearms for bot in others)
+        assert {bot.team for bot in others} != {followed.team} or followed.team == ""
+        assert len({bot.name for bot in drawn.bots}) == len(drawn.bots)
+        assert drawn.match_s > 120 + 2
+
+
+def test_long_matches_that_are_quiet_are_fights_with_the_gauntlet_and_walks_with_guns() -> None:
+    scenes = long_scenes(shoots=False)
+    fights = [drawn for drawn in scenes if not drawn.bots[0].has_firearms]
+    walks = [drawn for drawn in scenes if drawn.bots[0].has_firearms]
+    assert 20 < len(fights) < 50
+    assert not any(bot.has_firearms for drawn in fights for bot in drawn.bots)
+    assert all(len({bot.team for bot in drawn.bots} - {""}) == 1 for drawn in walks)
+    assert any(len(drawn.bots) == 1 for drawn in walks)
+
+
+def test_who_has_no_firearms_takes_the_gauntlet_and_who_has_some_has_a_file_of_his_own() -> None:
+    guns = r'weight "(?:Machinegun|Shotgun|Chaingun)".*return (\d+);'
+    armed = long_scenes(shoots=True)[0]
+    files = game.bot_files(armed)
+    own = f"botfiles/bots/{armed.bots[0].name.lower()}_w.c"
+    assert set(files) == {"botfiles/fuzw.c", own}
+    assert set(re.findall(guns, files["botfiles/fuzw.c"])) == {"0"}
+    assert 'weight "Gauntlet" { return 1; }' in files["botfiles/fuzw.c"]
+    assert min(map(int, re.findall(guns, files[own]))) >= 100
+    assert files[own].startswith('#include "inv.h"')
+    everybody = game.bot_files(scene(1, shoots=True))
+    assert set(everybody) == {"botfiles/fuzw.c"}
+    assert min(map(int, re.findall(guns, everybody["botfiles/fuzw.c"]))) >= 100
+
+
 def test_scenes_that_shoot_have_opponents_and_differ_by_draw() -> None:
     scenes = [scene(number, shoots=True) for number in range(40)]
     for drawn in scenes:
@@ -218,6 +321,18 @@ def test_a_film_that_the_game_would_split_is_made_in_the_size_of_the_file() -> N
     assert engine.film_size(drawn, large) == (1280, 720)
 
 
+def test_a_film_that_the_game_would_split_in_any_size_is_refused_and_none_of_minutes_is() -> None:
+    for fps in (15.0, 60.0):
+        form = Format(256, 144, fps, 4000, 30)
+        for drawn in long_scenes(shoots=True):
+            width, height = engine.film_size(drawn, form)
+            assert (width, height) in ((256, 144), (512, 288))
+            assert 3 * width * height * fps * drawn.match_s < 2**31
+    minutes_long = replace(scene(1, shoots=True), match_s=148.0)
+    with pytest.raises(UserError, match=r"148 s in 1280x720 at 30 .* 12\.3 GB.* set duration_s"):
+        engine.film_size(minutes_long, Format(1280, 720, 30.0, 4000, 30))
+
+
 def test_a_film_that_is_too_short_is_dropped(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -272,7 +387,16 @@ def test_every_discharge_of_anybody_within_a_take_is_labelled(
     ],
 )
 def test_what_is_not_worth_watching_has_a_reason(frames: np.ndarray, reason: str) -> None:
-    assert engine.problem(frames) == reason
+    assert engine.problem(frames, FPS) == reason
+
+
+def test_one_part_of_six_of_a_long_take_may_be_dull() -> None:
+    lively = np.random.default_rng(1).integers(0, 255, (1200, 24, 32, 3), np.uint8)
+    assert engine.problem_of_long(lively, FPS) == ""
+    for num_parts, reason in ((1, ""), (2, "too_dark")):
+        dull = lively.copy()
+        dull[: num_parts * 200] = 0
+        assert engine.problem_of_long(dull, FPS) == reason
 
 
 def test_matches_without_a_window_are_tried_again_and_then_dropped(
@@ -290,13 +414,38 @@ def test_matches_without_a_window_are_tried_again_and_then_dropped(
     assert len({drawn.seed for drawn in played}) == SETTINGS.max_attempts
 
 
-def test_what_is_stored_has_suffered_what_recorders_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def film(_: Path, __: int, num_frames: int, form: Format) -> np.ndarray:
-        shape = (num_frames, form.height, form.width, 3)
-        return np.random.default_rng(1).integers(0, 255, shape, np.uint8)
+def noisy_film(_: Path, __: int, num_frames: int, form: Format) -> np.ndarray:
+    shape = (num_frames, form.height, form.width, 3)
+    return np.random.default_rng(1).integers(0, 255, shape, np.uint8)
 
+
+def test_a_long_take_says_what_it_is_and_when_it_fires_and_may_be_played_for_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits: list[float] = []
+
+    def play(drawn: Scene, form: Format, folder: Path, timeout_s: float) -> tuple[Timeline, Path]:
+        limits.append(timeout_s)
+        return minutes(**FIRES, other_fire=[400], other_weapon=[400]), Path()
+
+    monkeypatch.setattr(engine, "play", play)
+    monkeypatch.setattr(engine, "_read_film", noisy_film)
+    monkeypatch.setattr(engine, "_read_sound", lambda *_: np.zeros((100, 2), np.int16))
+    monkeypatch.setattr(engine, "draw_format", lambda *_: FORM)
+    take = record_long(1, 8, replace(SETTINGS, duration_s=60.0))[0]
+    assert take.name == take.recording == "openarena-long-00008"
+    assert take.frames.shape == (LONG, 48, 64, 3)
+    assert limits == [240.0]
+    apart = np.diff(take.discharges_s)
+    # The blow at 40 s is none.
+    assert any(
+        apart == pytest.approx(np.diff(FIRES["own_fire"][skipped:]) / FPS) for skipped in (0, 2)
+    )
+
+
+def test_what_is_stored_has_suffered_what_recorders_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "play", lambda *_: (timeline(), Path()))
-    monkeypatch.setattr(engine, "_read_film", film)
+    monkeypatch.setattr(engine, "_read_film", noisy_film)
     monkeypatch.setattr(engine, "_read_sound", lambda *_: np.zeros((100, 2), np.int16))
     monkeypatch.setattr(engine.damage, "suffer", lambda frames, *_: np.full_like(frames, 7))
     assert (record(1, 1, SETTINGS)[0].frames == 7).all()
@@ -402,3 +551,22 @@ def test_a_discharge_is_heard_at_the_start_of_its_frame(tmp_path: Path, fps: flo
             starts_s.append((int(np.argmax(loud)) - 60) / game.SOUND_HZ)
     assert len(starts_s) >= 2
     assert all(abs(start_s) < 0.003 for start_s in starts_s)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("takes")
+def test_a_long_take_of_the_game_is_the_same_again_and_its_discharges_are_loud() -> None:
+    settings = replace(SETTINGS, duration_s=40.0, rates_fps=[15.0])
+    take, again = (record_long(5, 0, settings)[0] for _ in range(2))
+    np.testing.assert_array_equal(again.frames, take.frames)
+    np.testing.assert_array_equal(again.sound, take.sound)  # type: ignore[arg-type]
+    assert again.discharges_s == take.discharges_s
+    assert take.frames.shape == (600, take.format.height, take.format.width, 3)
+    assert max(np.diff(take.discharges_s)) > 8
+    assert take.sound is not None
+    level = np.abs(take.sound.astype(np.float64))
+    louder = [
+        level[at : at + 2400].max() > 1.5 * level[max(0, at - 2400) : at].max()
+        for at in (round(48_000 * second) for second in take.discharges_s)
+    ]
+    assert np.mean(louder) > 0.1

@@ -64,7 +64,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def only(**counts: int) -> list[str]:
     """Overrides that give some engines their recordings and the others none, and no long ones."""
     short = [f"{name}.num_recordings={counts.get(name, 0)}" for name in synthesize.ENGINES]
-    able = ("location", "photographs", "vizdoom")
+    able = ("location", "photographs", "vizdoom", "openarena")
     return [*short, *(f"{name}.long.num_recordings=0" for name in able)]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.engines import damage, display, loudspeaker
 from pipeline.engines.openarena import game
-from pipeline.engines.openarena.events import Timeline, read, windows
-from pipeline.engines.openarena.scene import Scene, draw_scene
+from pipeline.engines.openarena.events import Timeline, long_windows, read, windows
+from pipeline.engines.openarena.scene import Scene, draw_long_scene, draw_scene
 from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
 from pipeline.errors import UserError
 
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
 _MIN_BRIGHTNESS = 14.0
 _MIN_DETAIL = 6.0
 _MIN_CHANGE = 3.0
-# The game begins another file where its film, of uncompressed frames, comes to 2 GiB.
+_PART_S = 20.0
+_MAX_DULL_SHARE = 1 / 6
+# The game begins another file where its film, of uncompressed frames, comes to 2 GiB, and loses
+# the frame at which it does.
 _MAX_FILM_BYTES = 2e9
-_RNG_KEY = zlib.crc32(b"openarena")
 
 
 def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
@@ -40,30 +44,58 @@ def record(seed: int, index: int, settings: GameSettings) -> list[Take]:
     Raises:
         UnusableDraw: the last match's problem; or `engine_crashed`, `engine_timed_out`,
             `film_incomplete` at once.
+        UserError: the film would be too large, or has no sound.
     """
+    kind = _Kind("openarena", draw_scene, windows, problem, settings.timeout_s)
+    return _record(kind, seed, index, settings)
+
+
+def record_long(seed: int, index: int, settings: GameSettings) -> list[Take]:
+    """Record one take of minutes as `record` does, from one match.
+
+    Each of the two processes that play and film it may run for longer than `settings.timeout_s`,
+    by twice what the take lasts.
+    """
+    timeout_s = settings.timeout_s + 2 * settings.duration_s
+    kind = _Kind("openarena-long", draw_long_scene, long_windows, problem_of_long, timeout_s)
+    return _record(kind, seed, index, settings)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How long and short takes differ."""
+
+    name: str
+    draw: Callable[..., Scene]
+    windows: Callable[..., NDArray[np.int64]]
+    problem: Callable[[NDArray[np.uint8], float], str]
+    timeout_s: float
+
+
+def _record(kind: _Kind, seed: int, index: int, settings: GameSettings) -> list[Take]:
     assert settings.max_attempts > 0
-    form = draw_format(seed, index, "openarena", settings.heights, settings.rates_fps)
+    form = draw_format(seed, index, kind.name, settings.heights, settings.rates_fps)
     shoots = index % 2 == 0
     num_frames = form.num_frames(settings.duration_s)
     for attempt in range(settings.max_attempts):
-        rng = np.random.default_rng([seed, index, attempt, _RNG_KEY])
-        scene = draw_scene(rng, settings.duration_s, shoots=shoots)
+        rng = np.random.default_rng([seed, index, attempt, zlib.crc32(kind.name.encode())])
+        scene = kind.draw(rng, settings.duration_s, shoots=shoots)
         with tempfile.TemporaryDirectory(prefix="openarena-") as name:
-            timeline, film = play(scene, form, Path(name), settings.timeout_s)
-            starts = windows(timeline, form.fps, num_frames, shoots=shoots)
+            timeline, film = play(scene, form, Path(name), kind.timeout_s)
+            starts = kind.windows(timeline, form.fps, num_frames, shoots=shoots)
             if len(starts) == 0:
                 reason = "nobody_fired" if shoots else "somebody_fired"
                 continue
             start = int(rng.choice(starts))
             frames = _read_film(film, start, num_frames, form)
             sound = _read_sound(film, start, num_frames, form.fps)
-        reason = problem(frames)
+        reason = kind.problem(frames, form.fps)
         if reason == "":
-            fire = timeline.fire[start : start + num_frames]
+            fired = timeline.discharge[start : start + num_frames]
             stored = damage.suffer(display.show(frames, rng), form.fps, rng.spawn(1)[0])
             num_samples = form.num_samples(num_frames)
             heard = loudspeaker.record(sound, game.SOUND_HZ, num_samples, rng.spawn(1)[0])
-            return [_take(index, form, scene, stored, heard, fire)]
+            return [_take(f"{kind.name}-{index:05d}", form, scene, stored, heard, fired)]
     raise UnusableDraw(reason)
 
 
@@ -72,20 +104,33 @@ def play(scene: Scene, form: Format, folder: Path, timeout_s: float) -> tuple[Ti
 
     Raises:
         UnusableDraw: `engine_crashed` or `engine_timed_out`.
+        UserError: the film would be too large.
     """
+    size = film_size(scene, form)
     game.record_match(scene, folder, timeout_s)
-    printed, film = game.film_match(scene, folder, film_size(scene, form), form.fps, timeout_s)
+    printed, film = game.film_match(scene, folder, size, form.fps, timeout_s)
     return read(printed), film
 
 
 def film_size(scene: Scene, form: Format) -> tuple[int, int]:
-    """Width and height to film in: the scene's, or the file's where that film were too large."""
-    film_bytes = 3 * form.width * form.height * scene.scale**2 * form.fps * scene.match_s
-    scale = scene.scale if film_bytes <= _MAX_FILM_BYTES else 1
+    """Width and height to film in: the scene's, or the file's where that film were too large.
+
+    Raises:
+        UserError: a film of the file's size is too large too.
+    """
+    small_bytes = 3 * form.width * form.height * form.fps * scene.match_s
+    if small_bytes > _MAX_FILM_BYTES:
+        raise UserError(
+            f"conf/synthesize.yaml: openarena: a match of {scene.match_s:.0f} s in "
+            f"{form.width}x{form.height} at {form.fps:g} frames a second would be a film of "
+            f"{small_bytes / 1e9:.1f} GB, and the game makes none above "
+            f"{_MAX_FILM_BYTES / 1e9:g} GB; set duration_s, heights or rates_fps to less"
+        )
+    scale = scene.scale if small_bytes * scene.scale**2 <= _MAX_FILM_BYTES else 1
     return scale * form.width, scale * form.height
 
 
-def problem(frames: NDArray[np.uint8]) -> str:
+def problem(frames: NDArray[np.uint8], _fps: float) -> str:
     """Why frames (T,H,W,3) are not worth watching, as a reason code; empty when they are."""
     grey = frames[:, ::4, ::4].astype(np.float32).mean(axis=3)
     if grey.mean() < _MIN_BRIGHTNESS:
@@ -97,14 +142,33 @@ def problem(frames: NDArray[np.uint8]) -> str:
     return ""
 
 
+def problem_of_long(frames: NDArray[np.uint8], fps: float) -> str:
+    """`problem` of a take of minutes, at `fps` frames a second: of its parts of 20 s.
+
+    One of six may be dull.
+    """
+    part = round(_PART_S * fps)
+    starts = range(0, max(1, len(frames) - part // 2), part)
+    found = [problem(frames[start : start + part], fps) for start in starts]
+    dull = [reason for reason in found if reason]
+    return dull[0] if len(dull) > len(found) * _MAX_DULL_SHARE else ""
+
+
 def _read_film(path: Path, start: int, num_frames: int, form: Format) -> NDArray[np.uint8]:
-    size = form.width, form.height
+    """The frames of a film from a number on, uint8 (T,H,W,3) of the file's size.
+
+    They are shrunk as they come, since those of minutes are many.
+    """
+    size, num_read = (form.width, form.height), 0
+    frames = np.empty((num_frames, form.height, form.width, 3), np.uint8)
     with av.open(str(path)) as film:
-        pictures = islice(film.decode(video=0), start, start + num_frames)
-        images = [picture.to_ndarray(format="rgb24") for picture in pictures]
-    if len(images) < num_frames:
+        for picture in islice(film.decode(video=0), start, start + num_frames):
+            image = picture.to_ndarray(format="rgb24")
+            frames[num_read] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            num_read += 1
+    if num_read < num_frames:
         raise UnusableDraw("film_incomplete")
-    return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
+    return frames
 
 
 def _read_sound(path: Path, start: int, num_frames: int, fps: float) -> NDArray[np.int16]:
@@ -130,14 +194,13 @@ def _read_sound(path: Path, start: int, num_frames: int, fps: float) -> NDArray[
 
 
 def _take(
-    index: int,
+    name: str,
     form: Format,
     scene: Scene,
     frames: NDArray[np.uint8],
     sound: NDArray[np.int16],
-    fire: NDArray[np.bool_],
+    fired: NDArray[np.bool_],
 ) -> Take:
-    name = f"openarena-{index:05d}"
     return Take(
         name=name,
         frames=frames,
@@ -146,7 +209,7 @@ def _take(
         origin="game",
         source="openarena",
         recording=name,
-        discharges_s=tuple(float(frame) / form.fps for frame in np.flatnonzero(fire)),
+        discharges_s=tuple(float(frame) / form.fps for frame in np.flatnonzero(fired)),
         viewpoint="first-person",
         licence="GPL-2.0-or-later",
         authority="played by bots and filmed by the OpenArena game; no real people",

@@ -21,6 +21,9 @@ _AT_ONCE_S = 0.2
 _CALM_S = 0.5
 _DEATH_S = 4.0
 _ARRIVAL_S = 2.0
+# As long as `footage.labels` gives a discharge to be over, echo and all.
+_ECHO_S = 2.0
+_QUIET_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Timeline:
     def fire(self) -> NDArray[np.bool_]:
         """Frames in which a firearm is discharged by anybody."""
         return self.own_fire | self.other_fire
+
+    @property
+    def discharge(self) -> NDArray[np.bool_]:
+        """`fire` without blows, and without what is fired in the frame of one."""
+        return self.fire & ~self.other_weapon
 
     def __len__(self) -> int:
         return len(self.own_fire)
@@ -98,6 +106,41 @@ def windows(timeline: Timeline, fps: float, num_frames: int, *, shoots: bool) ->
     end = min(num_frames, max(1, round(_AT_ONCE_S * fps)))
     others = _sums(other, end) > 0
     fits &= ~(others[: len(fits)] | others[num_frames - end :])
+    return np.flatnonzero(fits)
+
+
+def long_windows(
+    timeline: Timeline, fps: float, num_frames: int, *, shoots: bool
+) -> NDArray[np.int64]:
+    """First frames of all parts of `num_frames` frames, minutes long, that can be labelled.
+
+    Every stretch of such a part has a label of its own, so what is fired in any of its frames has
+    to be known, and whatever was fired before it is over. With `shoots` the followed player alone
+    may have a firearm, and fires it before and after eight seconds or more of quiet; without,
+    nobody does. A shot of anybody else, a hit of what nobody is told to have fired, or a
+    weapon fired of which nobody can say whether it was the gauntlet, is in no part.
+    """
+    if len(timeline) < num_frames:
+        return np.empty(0, np.int64)
+    own = timeline.own_fire & timeline.discharge
+    unfit = timeline.other_fire & timeline.discharge
+    if shoots:
+        unfit |= timeline.own_fire & timeline.other_weapon
+        unfit |= timeline.impact & ~_spread(own, fps, _AT_ONCE_S, _AT_ONCE_S)
+    else:
+        unfit |= own | timeline.impact
+    fired = own | unfit
+    unfit[: round(_ARRIVAL_S * fps)] = True
+    fits = _sums(unfit, num_frames) == 0
+    fits &= ~_spread(fired, fps, 0, _ECHO_S)[: len(fits)]
+    if shoots:
+        before = np.concatenate([[False], _spread(own, fps, 0, _QUIET_S)[:-1]])
+        shots = np.append(np.flatnonzero(own), len(own))
+        engagements = np.append(-1, np.flatnonzero(own & ~before))
+        starts = np.arange(len(fits))
+        ends = starts + max(1, num_frames - round(_CALM_S * fps))
+        first_shot = shots[np.searchsorted(shots, starts)]
+        fits &= engagements[np.searchsorted(engagements, ends) - 1] > first_shot
     return np.flatnonzero(fits)
 
 

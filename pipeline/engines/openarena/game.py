@@ -145,8 +145,9 @@ def record_match(scene: Scene, folder: Path, timeout_s: float) -> None:
         UnusableDraw: `engine_crashed` or `engine_timed_out`.
     """
     base = folder / _HOME / "baseoa"
-    (base / "botfiles").mkdir(parents=True)
-    (base / "botfiles" / "fuzw.c").write_text(weapon_choice(scene.weights))
+    for path, text in bot_files(scene).items():
+        (base / path).parent.mkdir(parents=True, exist_ok=True)
+        (base / path).write_text(text)
     no_pickups = {f"disable_weapon_{name}": 1 for name in _NO_FIREARMS.values()}
     commands = [f"devmap {scene.game_map}", "wait 20", "team s"]
     for bot in scene.bots:
@@ -171,6 +172,20 @@ def film_match(
     commands = ["demo match; video film"]
     printed = _play(scene, folder, {**_FILM, **scene.picture, **film}, commands, timeout_s)
     return printed, folder / _HOME / "baseoa" / "videos" / "film.avi"
+
+
+def bot_files(scene: Scene) -> dict[str, str]:
+    """The files by which the bots of a scene choose their weapons, by their paths in the game."""
+    shared, armed = "botfiles/fuzw.c", weapon_choice(scene.weights)
+    if all(bot.has_firearms for bot in scene.bots):
+        return {shared: armed}
+    known = '#include "inv.h"\n'
+    own = {
+        f"botfiles/bots/{bot.name.lower()}_w.c": known + armed
+        for bot in scene.bots
+        if bot.has_firearms
+    }
+    return {shared: weapon_choice(dict.fromkeys(scene.weights, 0) | {"Gauntlet": 1}), **own}
 
 
 def weapon_choice(weights: Mapping[str, int]) -> str:

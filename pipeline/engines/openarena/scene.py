@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,19 +71,30 @@ BOTS = (
     "Tony",
 )
 """Players whose models lie outside the game's packages for adults."""
+OWN_MINDS = ("Grism", "Major", "Merman", "Penguin", "Tony")
+"""Those of `BOTS` whose weapons are chosen by a file that no other of `BOTS` shares."""
 
 FREE_FOR_ALL, TEAMS = 0, 3
 """Values of the game's `g_gametype`."""
 _RED, _BLUE = "red", "blue"
+# A match is filmed for longer than what is cut from it lasts, lest one thing that nobody can label
+# spoil it all.
+_SPARE, _SPARE_S = 1.2, 4.0
+_STRIKES, _WALKS_ALONE = 0.6, 0.2
 
 
 @dataclass(frozen=True)
 class Bot:
-    """A player: one of `BOTS`, from 1 (weak) to 5 (strong), in a team or in none ("")."""
+    """A player: one of `BOTS`, from 1 (weak) to 5 (strong), in a team or in none ("").
+
+    Without firearms it strikes with the gauntlet. Where some have firearms and others have none,
+    those who do are of `OWN_MINDS`.
+    """
 
     name: str
     skill: int
     team: str
+    has_firearms: bool = True
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,44 @@ def draw_scene(rng: np.random.Generator, duration_s: float, *, shoots: bool) -> 
             "Chaingun": int(rng.integers(100, 300)),
         },
         picture=_draw_picture(rng),
+    )
+
+
+def draw_long_scene(rng: np.random.Generator, duration_s: float, *, shoots: bool) -> Scene:
+    """Draw a match of minutes, all of whose discharges its events can tell.
+
+    With `shoots` the followed player alone has firearms, and the others come at him with the
+    gauntlet: what others fire may be near or far, seen or hidden. Of the other matches more than
+    half are fights in which all strike; in the rest nobody has anybody to fire at.
+    """
+    scene = draw_scene(rng, duration_s, shoots=shoots)
+    return replace(
+        scene,
+        bots=_draw_long_bots(rng, shoots=shoots),
+        match_s=_SPARE * duration_s + _SPARE_S,
+        weights={**scene.weights, "Gauntlet": 1},
+    )
+
+
+def _draw_long_bots(rng: np.random.Generator, *, shoots: bool) -> tuple[Bot, ...]:
+    fights = shoots or bool(rng.random() < _STRIKES)
+    own = str(rng.choice(OWN_MINDS))
+    num_others = int(rng.integers(1, 4))
+    if not fights and rng.random() < _WALKS_ALONE:
+        num_others = 0
+    others = rng.choice([name for name in BOTS if name != own], num_others, replace=False)
+    ours, theirs = (_RED, _BLUE) if rng.random() < 0.5 else (_BLUE, _RED)
+    if not fights:
+        theirs = ours
+    elif rng.random() < 0.4:
+        ours = theirs = ""
+    followed = Bot(own, int(rng.integers(4, 6)), ours, has_firearms=shoots or not fights)
+    return (
+        followed,
+        *(
+            Bot(str(name), int(rng.integers(1, 4)), theirs, has_firearms=not fights)
+            for name in others
+        ),
     )
 
 
