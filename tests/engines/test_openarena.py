@@ -162,7 +162,10 @@ def test_no_long_window_of_a_shooter_holds_what_nobody_can_label(
 
 
 def test_a_long_window_of_a_shooter_may_hold_blows_of_others_and_deaths() -> None:
-    others = minutes(**FIRES, other_fire=[400, 450], other_weapon=[400, 450], death=[451])
+    # Two of the blows fall into frames of shots whose bullets strike in them.
+    blows = [110, 300, 400, 450]
+    others = minutes(**FIRES, other_fire=blows, other_weapon=blows, death=[451])
+    others.impact[110] = True
     starts = long_windows(others, FPS, LONG, shoots=True)
     assert starts.tolist() == long_windows(minutes(**FIRES), FPS, LONG, shoots=True).tolist()
     assert np.flatnonzero(others.discharge).tolist() == FIRES["own_fire"]

@@ -49,8 +49,11 @@ class Timeline:
 
     @property
     def discharge(self) -> NDArray[np.bool_]:
-        """`fire` without blows, and without what is fired in the frame of one."""
-        return self.fire & ~self.other_weapon
+        """`fire` without blows, and what is fired in the frame of one only where that is known.
+
+        It is of the followed player, if a bullet strikes in the very frame.
+        """
+        return (self.own_fire & self.impact) | (self.fire & ~self.other_weapon)
 
     def __len__(self) -> int:
         return len(self.own_fire)
@@ -123,9 +126,9 @@ def long_windows(
     if len(timeline) < num_frames:
         return np.empty(0, np.int64)
     own = timeline.own_fire & timeline.discharge
-    unfit = timeline.other_fire & timeline.discharge
+    unfit = timeline.other_fire & ~timeline.other_weapon
     if shoots:
-        unfit |= timeline.own_fire & timeline.other_weapon
+        unfit |= timeline.own_fire & ~own
         unfit |= timeline.impact & ~_spread(own, fps, _AT_ONCE_S, _AT_ONCE_S)
     else:
         unfit |= own | timeline.impact
