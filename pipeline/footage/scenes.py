@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 Thumbnail = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
-NUM_AROUND = 6
-"""Pictures on each side of a place that are compared; at 15 a second, a flash may last 0.3 s."""
+NUM_AROUND = 10
+"""Pictures on each side of a place that are compared: at 15 a second, what hides all else for up to
+0.6 s, a flash or a fireball that bursts before the eyes, is no cut, nor is a scene so short."""
 
 # Mean change of a thumbnail, in levels, below which nothing has happened.
 _MIN_CHANGE = 6.0

@@ -41,6 +41,17 @@ def test_a_flash_that_drowns_the_picture_is_no_cut(length: int) -> None:
     assert found(frames) == []
 
 
+@pytest.mark.parametrize("length", [4, 9])
+def test_what_bursts_before_the_camera_and_hides_all_else_is_no_cut(length: int) -> None:
+    frames = scene(3, 50, speed_px=2)
+    burst = np.random.default_rng(1).integers(0, 2, (length, 9, 12, 1), np.uint8)
+    blue = np.where(burst, (40, 40, 230), (240, 240, 255)).astype(np.uint8)
+    down, across = -(-frames.shape[1] // 9), -(-frames.shape[2] // 12)
+    large = blue.repeat(down, 1).repeat(across, 2)
+    frames[20 : 20 + length] = large[:, : frames.shape[1], : frames.shape[2]]
+    assert found(frames) == []
+
+
 def test_a_muzzle_flash_with_recoil_is_no_cut() -> None:
     frames = scene(3, 30, speed_px=0)
     frames[12] = np.minimum(frames[12].astype(int) * 3 + 60, 255)
