@@ -43,8 +43,8 @@ def run(cfg: TrainApp) -> None:
     """Fit, keep the best epoch, calibrate it on val, and move it into place."""
     work = Path(cfg.paths.work)
     packed = Packed.open(cfg.paths.packed, work, cfg.run.cache_gb)
-    data = PackedData(packed, cfg, cfg.run)
     seen = features.read(cfg.paths.features, packed)
+    data = PackedData(packed, cfg, cfg.run, discharge_alone=seen is not None)
     # Before the training, which would be lost where the origin cannot be learned.
     origin = None if seen is None else fit_origin(data, seen, cfg)
     sounds = None if seen is None else features.read(cfg.paths.features, packed, features.SOUND)
