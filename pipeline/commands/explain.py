@@ -25,6 +25,8 @@ _MAX_LISTED = 20
 _UNUSED = {
     "no_discharge_times": "the file has discharges, and the index no times of them (discharges_s)",
     "discharge_beyond_end": "the index names a discharge after the end of the file; mend the times",
+    "heard_beyond_end": "the index names what is heard after the end of the file alone; mend the "
+    "times",
     "discharge_at_edge": "a discharge only touches its edge",
     "discharge_only_heard": "a discharge is heard and not seen, and not surely in the clip",
     "heard_without_sound": "the file has no sound, and the index names when discharges are heard "

@@ -87,7 +87,7 @@ class Clip:
     """Why no split uses it.
 
     `no_discharge_times`, `discharge_at_edge`, `discharge_beyond_end`, `discharge_only_heard`,
-    `heard_without_sound` or `cluster_of_unseen`.
+    `heard_beyond_end`, `heard_without_sound` or `cluster_of_unseen`.
     """
     marks: str = "[]"
     """JSON list of what is odd about a clip that is only there to be scored: `damaged`, `short`

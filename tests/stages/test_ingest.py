@@ -132,18 +132,26 @@ def test_the_only_window_of_a_longer_file_is_not_the_whole_of_it(
 def test_the_last_line_tells_how_many_clips_have_no_label_why_and_what_to_do(
     compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rows = [replace(ROW, path=f"{name}.mp4") for name in ("untimed", "timed", "beyond")]
+    rows = [replace(ROW, path=f"{name}.mp4") for name in ("untimed", "timed", "beyond", "heard")]
     rows[1] = replace(rows[1], discharges_s=(0.5, 16 / 15 - 0.01))
     rows[2] = replace(rows[2], discharges_s=(500.0,))
-    write_collection(tmp_path / "footage" / "three", rows)
+    rows[3] = replace(rows[3], heard_s=(2.75, 3.0))
+    write_collection(tmp_path / "footage" / "four", rows)
     with caplog.at_level("INFO"):
         ingest.run(compose("ingest"))
     assert caplog.messages[-1] == (
-        "ingest: 3 files, 3 of them new, 6 clips, 0 rejects; no label for 2 that have discharge "
+        "ingest: 4 files, 4 of them new, 8 clips, 0 rejects; no label for 2 that have discharge "
         "1 without times (fill in discharges_s in index.csv); no label for 2 that are of files "
-        "that end before a time of discharges_s (correct it); no label for 1 that have a "
+        "that end before a time of discharges_s (correct it); no label for 2 that are of files "
+        "that end before all times of heard_s (correct them); no label for 1 that have a "
         "discharge at their edge (nothing to do)"
     )
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [
+        f"ingest: four/{path}: {times} in index.csv, but its pictures end at 2.67 s; correct the "
+        "times, or the path of the row"
+        for path, times in (("beyond.mp4", "discharges_s=500"), ("heard.mp4", "heard_s=2.75;3"))
+    ]
 
 
 @pytest.mark.parametrize("is_on", [True, False])
