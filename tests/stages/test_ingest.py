@@ -176,6 +176,17 @@ def test_what_is_heard_in_a_file_without_sound_labels_nothing_and_is_told(
     assert clips[1].unused == ("heard_without_sound" if is_on else "discharge_only_heard")
 
 
+def test_a_frame_rate_without_a_whole_number_of_samples_takes_no_sound(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write_collection(tmp_path / "footage" / "one", [replace(ROW, discharges_s=(0.5,))])
+    with pytest.raises(UserError, match=r"clip\.fps=29\.97: a frame lasts for 800\.80 of"):
+        ingest.run(compose("ingest", "clip.fps=29.97"))
+    assert not (tmp_path / "clips").exists()
+    ingest.run(compose("ingest", "clip.fps=29.97", "sound=off"))
+    assert manifest.read_format(tmp_path / "clips").fps == 29.97
+
+
 def test_too_many_rejects_fail_after_they_were_written_down(
     compose: Callable[..., App], small_collection: Path, tmp_path: Path
 ) -> None:
