@@ -151,6 +151,10 @@ class File:
     """The reason code of the row in the rejects, where there is one."""
     rendered: bool = False
     """As the index says."""
+    discharges_s: str = "[]"
+    """JSON list of the times at which discharges are seen, as the index says."""
+    heard_s: str = "[]"
+    """JSON list of the times at which others are only heard, as the index says."""
 
 
 @dataclass(frozen=True)

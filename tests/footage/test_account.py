@@ -60,6 +60,7 @@ def test_a_file_with_windows_is_no_reject_and_its_row_tells_what_it_is() -> None
     row = file_row(LISTED, FILE, None)
     assert (row.collection, row.recording, row.num_clips) == ("mine", "mine/r", 2)
     assert (row.reject, row.sha256, row.codec) == (None, "sha", "h264")
+    assert (json.loads(row.discharges_s), json.loads(row.heard_s)) == ([1.25], [])
     assert json.loads(row.dropped) == [{"start_s": 2.0, "end_s": 2.5, "reason": "too_short"}]
 
 
