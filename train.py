@@ -24,7 +24,7 @@ from pipeline.learn.checkpoints import run_key
 from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
-from pipeline.learn.hearing import fit_hearing
+from pipeline.learn.hearing import fit_hearing, read_sounds
 from pipeline.learn.memory import memory_of
 from pipeline.learn.origin import fit_origin
 from pipeline.learn.outcome import Outcome, outcome
@@ -43,11 +43,11 @@ def run(cfg: TrainApp) -> None:
     """Fit, keep the best epoch, calibrate it on val, and move it into place."""
     work = Path(cfg.paths.work)
     packed = Packed.open(cfg.paths.packed, work, cfg.run.cache_gb)
-    data = PackedData(packed, cfg, cfg.run)
     seen = features.read(cfg.paths.features, packed)
+    data = PackedData(packed, cfg, cfg.run, discharge_alone=seen is not None)
     # Before the training, which would be lost where the origin cannot be learned.
     origin = None if seen is None else fit_origin(data, seen, cfg)
-    sounds = None if seen is None else features.read(cfg.paths.features, packed, features.SOUND)
+    sounds = None if seen is None else read_sounds(data, cfg.paths.features)
     hearing = None if sounds is None else fit_hearing(data, sounds, cfg)
     classifier = Classifier(
         cfg, packed.format, num_batches=data.num_batches, discharge_alone=seen is not None

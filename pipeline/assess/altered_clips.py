@@ -22,8 +22,7 @@ from pipeline.store import workdir
 from pipeline.store.manifest import CLASSES
 from pipeline.store.packed import Sample
 from pipeline.store.video import Frames
-from pipeline.transforms.base import Transform
-from pipeline.transforms.sound.base import SoundTransform
+from pipeline.transforms import registry
 
 _CODE = ("assess/altered_clips.py", "copies/fingerprint.py", "transforms")
 MAX_FPR = 0.01
@@ -109,30 +108,25 @@ def of_pictures(change: Callable[[Frames, str], Frames]) -> Callable[[Sample, st
     return changed
 
 
-def drawn(transform: Transform, strength: float, **forced: Any) -> Change:
+def drawn(name: str, strength: float, **forced: Any) -> Change:
     """A transform as a change, drawn from the clip's id; strengths share a seed.
 
-    The sound follows the pictures where their pace changes.
+    Args:
+        name: of a transform of pictures, which the sound follows where their pace changes, or of
+            sound, which leaves the pictures as they are.
+        strength: in [0, 1].
+        forced: parameters that are these, whatever is drawn.
     """
 
     def change(clip: Sample, clip_id: str) -> Sample:
-        parameters = transform.draw(generator(clip_id, transform.name), strength) | forced
-        heard = clip.sound
-        if transform.follow is not None:
-            heard = transform.follow(heard, parameters)
-        return replace(clip, frames=transform.apply(clip.frames, parameters), sound=heard)
+        steps = [registry.drawn(name, generator(clip_id, name), strength, **forced)]
+        return replace(
+            clip,
+            frames=registry.apply(clip.frames, steps),
+            sound=registry.apply_to_sound(clip.sound, steps),
+        )
 
-    return Change([transform.name, strength, forced], change)
-
-
-def drawn_sound(transform: SoundTransform, strength: float, **forced: Any) -> Change:
-    """A transform of sound as a change, drawn from the clip's id; pictures stay as they are."""
-
-    def change(clip: Sample, clip_id: str) -> Sample:
-        parameters = transform.draw(generator(clip_id, transform.name), strength) | forced
-        return replace(clip, sound=transform.apply(clip.sound, parameters))
-
-    return Change([transform.name, strength, forced], change)
+    return Change([name, strength, forced], change)
 
 
 def in_turn(steps: Sequence[Change]) -> Change:

@@ -24,6 +24,8 @@ ASKED: Mapping[Asked, str] = {
     "shooting": "real shooting against all else",
     "origin": "real against fictional",
 }
+PLAIN = "the clips as they are"
+"""What nothing was done to, in words."""
 _AGREED = "every resample agrees"
 
 
@@ -107,7 +109,7 @@ def judge(
     what: str,
     pairs: Mapping[Asked, Pair],
     state: Callable[[Pair], State],
-    plain: str = "the clips as they are",
+    plain: str = PLAIN,
 ) -> Verdict:
     """The graver verdict of the questions that the detector surely answers on plain clips.
 

@@ -16,15 +16,28 @@ from pipeline.commands import tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import FORGOTTEN, read_tombstones
-from pipeline.store.manifest import ABSENT, FILES, MANIFEST, REJECTS, Clip, File, Reject, open_table
+from pipeline.store.manifest import (
+    ABSENT,
+    FILES,
+    MANIFEST,
+    REJECTS,
+    Clip,
+    File,
+    Reject,
+    open_table,
+    read_format,
+)
 from pipeline.store.packed import INDEX as PACKED_INDEX
 
 _AUDIT = "audit.json"
 _SCORES = "scores.parquet"
 _MAX_LISTED = 20
+_SOUND_OFF = "sound is off (conf/ingest.yaml)"
 _UNUSED = {
     "no_discharge_times": "the file has discharges, and the index no times of them (discharges_s)",
     "discharge_beyond_end": "the index names a discharge after the end of the file; mend the times",
+    "heard_beyond_end": "the index names what is heard after the end of the file alone; mend the "
+    "times",
     "discharge_at_edge": "a discharge only touches its edge",
     "discharge_only_heard": "a discharge is heard and not seen, and not surely in the clip",
     "heard_without_sound": "the file has no sound, and the index names when discharges are heard "
@@ -47,7 +60,7 @@ def run(subject: str, cfg: IngestApp) -> None:
     open_table(Path(paths.clips) / FILES, File).close()
     clip = _find_clip(subject, paths)
     if clip is not None:
-        _print_clip(clip, subject, paths)
+        _print_clip(clip, subject, cfg)
         return
     files = _find_files(subject, paths) or _find_files(_in_collection(subject, paths), paths)
     if len(files) > 1:
@@ -56,7 +69,7 @@ def run(subject: str, cfg: IngestApp) -> None:
         print("\n".join([f"'{subject}' is the end of {len(files)} files:", *lines]))
         sys.exit(1)
     if files:
-        _print_file(files[0], paths)
+        _print_file(files[0], cfg)
     elif not _print_tombstone(subject, paths):
         raise UserError(
             f"'{subject}' is no file, clip or variant of {paths.clips} and {paths.augmented}; "
@@ -121,23 +134,27 @@ def _print_tombstone(subject: str, paths: Paths) -> bool:
     return bool(stones)
 
 
-def _print_file(file: File, paths: Paths) -> None:
+def _print_file(file: File, cfg: IngestApp) -> None:
+    paths = cfg.paths
     _print_source(file)
     for reject in _rejects(file, paths):
         print(f"Rejected by {reject.stage}: {reject.reason}: {reject.detail}")
         print(f"  remedy: {reject.remedy}")
     of_it = (pc.field("collection") == file.collection) & (pc.field("path") == file.path)
     clips = [Clip(**row) for row in tables.select(Path(paths.clips) / MANIFEST, of_it)]
+    _print_times(file, clips, cfg, elsewhere=True)
     if clips:
-        _print_clips(clips, paths)
+        _print_clips(clips, cfg)
 
 
-def _print_clip(clip: Clip, subject: str, paths: Paths) -> None:
+def _print_clip(clip: Clip, subject: str, cfg: IngestApp) -> None:
+    paths = cfg.paths
     print(f"{'clip' if subject == clip.clip_id else 'variant'} {subject}, made from")
     for file in _find_files(_name(clip), paths):
         _print_source(file)
+        _print_times(file, [clip], cfg, elsewhere=False)
     print(f"Pixels {clip.pixels_sha256}, in {clip.shard}, {clip.size} bytes from {clip.offset}")
-    _print_clips([clip], paths)
+    _print_clips([clip], cfg)
     for row in _variants([clip], paths):
         print(f"Variant {row['clip_id']}: {row['variant']}")
 
@@ -169,13 +186,35 @@ def _print_source(file: File) -> None:
         )
 
 
+def _print_times(file: File, clips: Sequence[Clip], cfg: IngestApp, *, elsewhere: bool) -> None:
+    """When the index has discharges, and the clips in whose time that is; or `elsewhere` too."""
+    columns = {"discharges_s": json.loads(file.discharges_s), "heard_s": json.loads(file.heard_s)}
+    for column, times_s in columns.items():
+        lines = []
+        clip_s = _clip_s(cfg.paths) if times_s else 0.0
+        for time_s in times_s:
+            around = [clip for clip in clips if 0 <= time_s - clip.start_s < clip_s]
+            if around or elsewhere:
+                named = [f"{clip.clip_id} ({_label(clip, cfg)})" for clip in around]
+                lines.append(f"  {time_s:.2f} s: {'; '.join(named) or 'in no clip'}")
+        if lines:
+            more = [f"  and {len(lines) - _MAX_LISTED} more"] * (len(lines) > _MAX_LISTED)
+            print("\n".join([f"{column} in the index:", *lines[:_MAX_LISTED], *more]))
+
+
+def _clip_s(paths: Paths) -> float:
+    form = read_format(Path(paths.clips))
+    return form.num_frames / form.fps
+
+
 def _rejects(file: File, paths: Paths) -> Iterator[Reject]:
     of_it = (pc.field("collection") == file.collection) & (pc.field("path") == file.path)
     return (Reject(**row) for row in tables.select(Path(paths.clips) / REJECTS, of_it))
 
 
-def _print_clips(clips: Sequence[Clip], paths: Paths) -> None:
+def _print_clips(clips: Sequence[Clip], cfg: IngestApp) -> None:
     """A line a clip, with all that later stages made of it, then the clusters."""
+    paths = cfg.paths
     ids = [clip.clip_id for clip in clips]
     of_them = pc.field("clip_id").isin(ids)
     splits = {row["clip_id"]: Clip(**row) for row in _rows(paths.splits, MANIFEST, of_them)}
@@ -191,8 +230,8 @@ def _print_clips(clips: Sequence[Clip], paths: Paths) -> None:
         facts = [
             f"{clip.start_s:.2f} s",
             _shown(clip),
-            _label(clip),
-            _heard(clip),
+            _label(clip, cfg),
+            _heard(clip, cfg),
             _destination(assigned or clip, paths, known=assigned is not None),
             _counted(variants.count(clip.clip_id), "variant"),
             _counted(samples.count(clip.clip_id), "packed sample"),
@@ -223,7 +262,9 @@ def _shown(clip: Clip) -> str:
     return f"{width}x{height} pixels at {left},{top}"
 
 
-def _label(clip: Clip) -> str:
+def _label(clip: Clip, cfg: IngestApp) -> str:
+    if clip.unused == "discharge_only_heard" and not cfg.sound:
+        return f"label unknown: a discharge is heard and not seen, and {_SOUND_OFF}"
     if clip.discharge is None:
         return f"label unknown: {_UNUSED.get(clip.unused or '', clip.unused)}"
     if clip.discharge:
@@ -231,13 +272,15 @@ def _label(clip: Clip) -> str:
     return "no discharge"
 
 
-def _heard(clip: Clip) -> str:
+def _heard(clip: Clip, cfg: IngestApp) -> str:
     told = {
         None: "not known whether a discharge is heard",
         True: "a discharge is heard",
         False: "no discharge is heard",
     }
-    return "no sound" if clip.sound == ABSENT else f"sound {clip.sound}, {told[clip.heard]}"
+    if clip.sound == ABSENT:
+        return "no sound" if cfg.sound else _SOUND_OFF
+    return f"sound {clip.sound}, {told[clip.heard]}"
 
 
 def _destination(clip: Clip, paths: Paths, *, known: bool) -> str:

@@ -26,9 +26,10 @@ NO_TIMES = "no_discharge_times"
 """Why ingest gives a clip no label, where the index could tell it."""
 _NEIGHBOURS = 4
 Labels = frozenset[int]
-"""Classes that a cluster holds clips of, as indices into `CLASSES`."""
+"""What a cluster holds clips of: twice the index into `CLASSES`, and one more where the discharge
+is only heard."""
 Need = tuple[str, Labels]
-"""A split, and classes of which it needs a cluster that holds any."""
+"""A split, and labels of which it needs a cluster that holds any."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Columns:
     source: NDArray[np.int64]
     label: NDArray[np.int8]
     """Index into `CLASSES`; -1 where it is not known."""
+    only_heard: NDArray[np.bool_]
+    """Whether the discharge is heard and not seen, so that pictures learn nothing from it."""
     untimed: NDArray[np.int8]
     """The class of shootings that a clip may show for want of `discharges_s`, else -1."""
     size: NDArray[np.int64]
@@ -51,7 +54,8 @@ class Columns:
 
 def read_columns(path: Path) -> Columns:
     """Read the columns of a manifest that splitting needs."""
-    names = ["recording", "pixels_sha256", "source", "origin", "discharge", "unused", "size"]
+    names = ["recording", "pixels_sha256", "source", "origin", "discharge", "seen", "unused"]
+    names.append("size")
     with manifest.open_table(path, Clip) as file:
         table = file.read(names)
     recordings, recording = encode(table["recording"])
@@ -61,6 +65,7 @@ def read_columns(path: Path) -> Columns:
     discharge = table["discharge"].cast(pa.int8()).fill_null(-1).to_numpy()
     kinds = np.array([[class_index(name, fires) for fires in (False, True)] for name in origins])
     kinds = kinds.reshape(-1, 2)
+    is_seen = table["seen"].is_valid().to_numpy()
     untimed = reason == reasons.index(NO_TIMES) if NO_TIMES in reasons else reason < -1
     return Columns(
         recordings,
@@ -69,6 +74,7 @@ def read_columns(path: Path) -> Columns:
         sources,
         source,
         np.where(discharge < 0, -1, kinds[origin, discharge]).astype(np.int8),
+        (discharge >= 0) & ~is_seen,
         np.where(untimed, kinds[origin, 1], -1).astype(np.int8),
         table["size"].to_numpy(),
     )
@@ -178,8 +184,8 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
 def _strata(
     columns: Columns, cluster: NDArray[np.int64], tainted: NDArray[np.int64]
 ) -> list[tuple[Labels, list[int]]]:
-    """Clusters with the same sources and classes, in order; without the tainted ones."""
-    kind = columns.source * len(CLASSES) + columns.label
+    """Clusters with the same sources and labels, in order; without the tainted ones."""
+    kind = 2 * (columns.source * len(CLASSES) + columns.label) + columns.only_heard
     some = np.stack([cluster, kind])[:, columns.label >= 0]
     kinds_of: dict[int, tuple[int, ...]] = dict.fromkeys(np.unique(cluster).tolist(), ())
     for name in tainted.tolist():
@@ -191,26 +197,34 @@ def _strata(
     for name, kinds in kinds_of.items():
         strata[kinds].append(name)
     return [
-        (frozenset(one % len(CLASSES) for one in kinds), members)
+        (frozenset(one % (2 * len(CLASSES)) for one in kinds), members)
         for kinds, members in sorted(strata.items())
     ]
 
 
 def _needs(splits: Sequence[str], left: Mapping[Labels, int]) -> frozenset[Need]:
-    """Returns the number of clips of each class that the splits need, as far as clusters exist.
+    """Returns what the splits need a cluster of, as far as clusters exist.
 
     Each class in train, without which it cannot be learned; anything in val and test, without
     which there is no training and no report; each class in test and val, first those of which
-    there are enough for all three.
+    there are enough for all three. In train and val a discharge that is only heard is none, since
+    weights are fitted to pictures and chosen by them; test is judged by it too.
     """
-    each = [frozenset({label}) for label in range(len(CLASSES))]
-    num_clusters = {one: sum(n for labels, n in left.items() if labels & one) for one in each}
+    seen = [frozenset({2 * label}) for label in range(len(CLASSES))]
+    each = {
+        split: [one | {label + 1 for label in one} for one in seen] if split == "test" else seen
+        for split in ("train", "val", "test")
+    }
+    num_clusters = {
+        label: sum(n for labels, n in left.items() if labels & one)
+        for label, one in enumerate(seen)
+    }
     order: list[Need] = [
-        *(("train", one) for one in each),
-        *((split, frozenset().union(*each)) for split in ("val", "test")),
+        *(("train", one) for one in each["train"]),
+        *((split, frozenset().union(*each[split])) for split in ("val", "test")),
         *(
-            (split, one)
-            for one in sorted(each, key=lambda one: num_clusters[one] < NUM_DRAWN)
+            (split, each[split][label])
+            for label in sorted(num_clusters, key=lambda one: num_clusters[one] < NUM_DRAWN)
             for split in ("test", "val")
         ),
     ]
@@ -222,18 +236,18 @@ def _needs(splits: Sequence[str], left: Mapping[Labels, int]) -> frozenset[Need]
 
 
 def _without(needs: frozenset[Need], split: str, labels: Labels) -> frozenset[Need]:
-    """Returns what is still needed once a cluster of these classes serves the split."""
+    """Returns what is still needed once a cluster of these labels serves the split."""
     return frozenset(need for need in needs if need[0] != split or not need[1] & labels)
 
 
 def _is_kept(needs: frozenset[Need], split: str, labels: Labels, room: float) -> bool:
-    """Tells whether the rest of a split's share is kept for classes that none of `labels` is."""
+    """Tells whether the rest of a split's share is kept for needs that none of `labels` meets."""
     own = [wanted for name, wanted in needs if name == split]
     return len(own) >= room and not any(wanted & labels for wanted in own)
 
 
 def _some(left: Mapping[Labels, int]) -> tuple[tuple[Labels, int], ...]:
-    """Clusters by their classes, of each kind one a split at most, since more change nothing."""
+    """Clusters by their labels, of each kind one a split at most, since more change nothing."""
     kinds = ((labels, min(number, NUM_DRAWN)) for labels, number in left.items() if number)
     return tuple(sorted(kinds, key=lambda kind: sorted(kind[0])))
 

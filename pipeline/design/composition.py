@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from pipeline.config import SplitConfig
 from pipeline.design.assignment import NO_SPLIT, NUM_DRAWN, Columns, wanted_shares
-from pipeline.store.manifest import CLASSES, EVERY_SPLIT, REAL_SHOOTING, SPLITS
+from pipeline.store.manifest import CLASSES, EVERY_SPLIT, IS_DISCHARGE, REAL_SHOOTING, SPLITS
 
 _CONF = "conf/split.yaml"
+_SEEN = ", seen"
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,9 @@ class Composition:
 
     counts: NDArray[np.int64]
     """(classes, splits), in the order of `CLASSES` and `EVERY_SPLIT`."""
+    seen: NDArray[np.int64]
+    """(classes, splits): those of `counts` in which pictures show it; all of classes without a
+    discharge."""
     kept_out: NDArray[np.int64]
     """(classes,): of no split, since they belong to a recording of an unseen source."""
     untimed: NDArray[np.int64]
@@ -37,17 +41,14 @@ class Composition:
         def clusters(here: NDArray[np.bool_]) -> int:
             return len(np.unique(cluster[here]))
 
+        def by_split(label: int, counted: NDArray[np.bool_]) -> list[int]:
+            own = (columns.label == label) & counted
+            return [clusters(own & (splits == number)) for number in range(len(EVERY_SPLIT))]
+
         labels = range(len(CLASSES))
         return cls(
-            np.array(
-                [
-                    [
-                        clusters((columns.label == label) & (splits == number))
-                        for number in range(len(EVERY_SPLIT))
-                    ]
-                    for label in labels
-                ]
-            ),
+            np.array([by_split(one, np.ones_like(columns.only_heard)) for one in labels]),
+            np.array([by_split(one, ~columns.only_heard) for one in labels]),
             np.array([clusters((columns.label == one) & (splits == NO_SPLIT)) for one in labels]),
             np.array([clusters(columns.untimed == label) for label in labels]),
             len(np.unique(columns.recording)),
@@ -55,12 +56,19 @@ class Composition:
         )
 
     def table(self) -> str:
-        """A heading, and then a line a class, a column a split; of long recordings if there are."""
+        """A heading, and then a line a class, a column a split; of long recordings if there are.
+
+        Where a discharge is only heard in some of them, another line counts those that show one.
+        """
         heading = f"recordings of each class; {self._held()}"
-        width = max(map(len, CLASSES))
+        rows: list[tuple[str, Sequence[object]]] = [("", EVERY_SPLIT)]
+        for label, name in enumerate(CLASSES):
+            rows.append((name, self.counts[label].tolist()))
+            if (self.seen[label] < self.counts[label]).any():
+                rows.append((name + _SEEN, self.seen[label].tolist()))
+        width = max(len(name) for name, _ in rows)
         there = np.flatnonzero(self.counts.any(axis=0)).tolist()
         shown = [n for n, name in enumerate(EVERY_SPLIT) if name in SPLITS or n in there]
-        rows = [("", EVERY_SPLIT), *zip(CLASSES, self.counts.tolist(), strict=True)]
         lines = (
             f"  {name:{width}}" + "".join(f"{values[n]:>{_column(n)}}" for n in shown)
             for name, values in rows
@@ -70,11 +78,9 @@ class Composition:
     def problem(self, cfg: SplitConfig) -> str | None:
         """Why there can be no training or no report, with the remedy; None if there can."""
         empty = [
-            name
-            for name in wanted_shares(cfg)
-            if not self.counts[:, SPLITS.index(name)].any() and name != "train"
+            name for name in wanted_shares(cfg) if not self._needed(name).any() and name != "train"
         ]
-        untaught = np.flatnonzero(self.counts[:, SPLITS.index("train")] == 0).tolist()
+        untaught = np.flatnonzero(self._needed("train") == 0).tolist()
         if untaught:
             return f"there is nothing to train on of {self._mended(untaught, cfg)}"
         if empty:
@@ -88,24 +94,24 @@ class Composition:
         """Lists what training and the report do without, each with the remedy."""
         found = []
         lacking = {
-            split: np.flatnonzero(self.counts[:, SPLITS.index(split)] == 0).tolist()
+            split: np.flatnonzero(self._needed(split) == 0).tolist()
             for split in ("val", "test")
             if split in wanted_shares(cfg)
         }
         if lacking["val"]:
-            missing = lacking["val"]
-            can_rank = REAL_SHOOTING not in missing and len(missing) < len(CLASSES) - 1
-            chosen = "chooses" if can_rank else "chooses its weights by the loss"
+            is_heard = self.counts[lacking["val"], SPLITS.index("val")].any()
+            operating = "" if is_heard else ", and so does the operating point"
             found.append(
-                f"val holds no {_names(lacking['val'])}: train goes on, but {chosen} and "
-                "calibrates without, and so does the operating point"
+                f"val shows no {_names(lacking['val'])}: train goes on, but "
+                f"{_chosen(self._needed('val') > 0)} and calibrates without"
+                f"{operating}"
             )
         if lacking.get("test"):
             found.append(
                 f"test holds no {_names(lacking['test'])}: the report shows a dash for what takes "
                 "some"
             )
-        divided = self.counts[:, :NUM_DRAWN].sum(axis=1)
+        divided = self.seen[:, :NUM_DRAWN].sum(axis=1)
         scarce = sorted(set().union(*lacking.values()))
         few = [one for one in scarce if divided[one] < NUM_DRAWN]
         bound = [one for one in scarce if divided[one] >= NUM_DRAWN]
@@ -154,8 +160,20 @@ class Composition:
                 "hold out fewer sources (unseen_sources in conf/split.yaml, which take what they "
                 "share a recording or a copy with out of the other splits)"
             )
-        remedies.append("add recordings (under footage/, or collections in conf/ingest.yaml)")
+        only_heard = int((self.counts - self.seen)[label].sum())
+        remedies.append(
+            f"add recordings{_that_show(only_heard)} (under footage/, or collections in "
+            "conf/ingest.yaml)"
+        )
         return ", or ".join(remedies)
+
+    def _needed(self, split: str) -> NDArray[np.int64]:
+        """(classes,): recordings that count in a split; weights are fitted and chosen by pictures.
+
+        So in train and val those in which a discharge is only heard do not, as they do in test.
+        """
+        counts = self.seen if split in ("train", "val") else self.counts
+        return counts[:, SPLITS.index(split)]
 
     def _held(self) -> str:
         held = f"there are {_recordings(self.num_recordings)} in all"
@@ -168,6 +186,31 @@ _ENOUGH = (
     f"add recordings: {NUM_DRAWN} of each class let train, val and test have one each, and more "
     "follow the fractions"
 )
+
+
+def _that_show(only_heard: int) -> str:
+    if not only_heard:
+        return ""
+    return (
+        f" that show a discharge, since in {_recordings(only_heard)} it is only heard (heard_s in "
+        "index.csv), which pictures learn nothing from"
+    )
+
+
+def _chosen(there: NDArray[np.bool_]) -> str:
+    """How train chooses weights by a val split with these classes, (classes,).
+
+    By the ranking of the discharge where an encoder answers on the origin, else of the score.
+    """
+    fired = there & np.array(IS_DISCHARGE)
+    by_score = there[REAL_SHOOTING] and there.sum() > 1
+    by_discharge = fired.any() and (there & ~fired).any()
+    if by_score and by_discharge:
+        return "chooses its weights"
+    if by_score or by_discharge:
+        encoder = "with" if by_score else "without"
+        return f"chooses its weights ({encoder} an encoder of pictures by the loss)"
+    return "chooses its weights by the loss"
 
 
 def _column(split: int) -> int:

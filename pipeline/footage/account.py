@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass, field, replace
 
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.labels import UNLABELLED, label
+from pipeline.footage.labels import UNLABELLED, label, wrong_times
 from pipeline.footage.listing import Listed
 from pipeline.footage.remedies import remedy
 from pipeline.footage.windows import Window
 from pipeline.store.manifest import Clip, File, FilePrint, FramePrint, Reject
 from pipeline.store.shards import Extent, ShardWriter
 
+MOST_NAMED = 10
+"""Files whose times are said to be wrong, each by its name; a log of more would not be read."""
 _LABELS = {True: "shooting", False: "other", None: "unknown"}
 
 
@@ -31,6 +33,8 @@ class Counts:
     marks: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     unused: Counter[str] = field(default_factory=Counter)
+    wrong_times: list[str] = field(default_factory=list)
+    """What is wrong with the times of files, a sentence each, of `MOST_NAMED` at most."""
 
     def add_file(self, file: File) -> None:
         """Count a file, and why it was rejected if it was."""
@@ -45,6 +49,11 @@ class Counts:
         self.classes[f"{clip.origin} {_LABELS[clip.discharge]}"] += 1
         self.sounds[clip.sound] += 1
         self.unused.update([clip.unused] if clip.unused else [])
+
+    def add_times(self, listed: Listed, result: Canonical) -> None:
+        """Keep what is wrong with the times that the index has of a file."""
+        if len(self.wrong_times) < MOST_NAMED and (told := told_wrong_times(listed, result)):
+            self.wrong_times.append(told)
 
     def stats(self) -> dict[str, object]:
         """What `stats.json` tells."""
@@ -107,6 +116,8 @@ def file_row(listed: Listed, result: Canonical | Unusable, reject: Reject | None
         authority=row.authority,
         reject=reject.reason if reject else None,
         rendered=row.rendered,
+        discharges_s=json.dumps(row.discharges_s),
+        heard_s=json.dumps(row.heard_s),
     )
     if not isinstance(result, Canonical):
         return file
@@ -150,15 +161,40 @@ def print_rows(listed: Listed, result: Canonical) -> tuple[FilePrint, list[Frame
     return whole, frames
 
 
+def told_wrong_times(listed: Listed, result: Canonical) -> str | None:
+    """Which times of the index cannot be those of a file, and what to do, or None where all can."""
+    row = listed.row
+    wrong = wrong_times(row, _length_s(result), is_mute=_is_mute(listed, result))
+    if wrong is None:
+        return None
+    times = ";".join(f"{time_s:g}" for time_s in wrong.times_s)
+    what = (
+        "the file has no sound; give it with its sound, or correct"
+        if wrong.reason == "heard_without_sound"
+        else f"its pictures end at {result.duration_s:.2f} s; correct"
+    )
+    return (
+        f"{listed.collection.name}/{row.path}: {wrong.column}={times} in index.csv, but {what} the "
+        "times, or the path of the row"
+    )
+
+
+def _length_s(result: Canonical) -> float:
+    """How long the pictures of a file last; nobody knows of one that is cut off."""
+    return float("inf") if "ends_early" in result.marks else result.duration_s
+
+
+def _is_mute(listed: Listed, result: Canonical) -> bool:
+    return listed.task.with_sound and result.is_mute
+
+
 def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter) -> Clip:
     """Add the bytes of a window to the shards; returns its row, with the label that it has."""
     row, clip = listed.row, listed.task.clip
     identity = f"{listed.collection.name}/{row.path}@{window.start_frame}"
     clip_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
     start_s = window.start_frame / clip.fps
-    is_cut_off = "ends_early" in result.marks
-    file_s = float("inf") if is_cut_off else result.duration_s
-    is_mute = listed.task.with_sound and result.is_mute
+    file_s, is_mute = _length_s(result), _is_mute(listed, result)
     labels = label(row, start_s, clip, file_s, window.presence, is_mute=is_mute)
     extent = tar.add(clip_id, window.mp4)
     heard = tar.add_sound(clip_id, window.flac) if window.flac else Extent(extent.shard, 0, 0)

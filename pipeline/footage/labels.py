@@ -19,8 +19,10 @@ ECHO_S = 2.0
 UNLABELLED = {
     "no_discharge_times": "have discharge 1 without times (fill in discharges_s in index.csv)",
     "discharge_beyond_end": "are of files that end before a time of discharges_s (correct it)",
+    "heard_beyond_end": "are of files that end before all times of heard_s (correct them)",
     "discharge_at_edge": "have a discharge at their edge (nothing to do)",
-    "discharge_only_heard": "have a discharge that is only heard, and not surely (nothing to do)",
+    "discharge_only_heard": "have a discharge that is only heard, and not surely, as without sound "
+    "(nothing to do)",
     "heard_without_sound": "are of files without sound that have times in heard_s "
     "(give them with their sound, or correct heard_s in index.csv)",
 }
@@ -41,6 +43,40 @@ class Labels:
     """Whether one can be seen; None also where one is heard that nobody sees."""
     heard: bool | None
     """Whether one can be heard; None also where there is no sound."""
+
+
+@dataclass(frozen=True)
+class WrongTimes:
+    """Times of an index row that cannot be those of its file."""
+
+    reason: str
+    """One of `UNLABELLED`, for every window of the file."""
+    column: str
+    """Of the index."""
+    times_s: tuple[float, ...]
+    """Those in it that cannot be right."""
+
+
+def wrong_times(row: IndexRow, file_s: float, *, is_mute: bool = False) -> WrongTimes | None:
+    """What says that the times of a row are of another file, or were filled in wrongly.
+
+    A flash beyond the end of the pictures does; so does sound of which no time lies before it,
+    while some may, since sound can go on when pictures are over. So do times of what is heard in a
+    file in which there was sound to be read and none was found.
+
+    Args:
+        row: of the file.
+        file_s: length of its pictures in seconds; infinite where the file is cut off.
+        is_mute: whether no window of the file has any sound, though there was sound to be read.
+    """
+    beyond = tuple(time_s for time_s in row.discharges_s if time_s >= file_s)
+    if beyond:
+        return WrongTimes("discharge_beyond_end", "discharges_s", beyond)
+    if row.heard_s and min(row.heard_s) >= file_s:
+        return WrongTimes("heard_beyond_end", "heard_s", row.heard_s)
+    if row.heard_s and is_mute:
+        return WrongTimes("heard_without_sound", "heard_s", row.heard_s)
+    return None
 
 
 def label(
@@ -78,17 +114,13 @@ def label_seen(
     whole file, but for a frame. A discharge less than two frames before the end of a window may
     show in the next one only; one shortly before its start may still glow in it, as the flashes of
     games do. One that is only heard in a window, or so shortly before it that its echo may be, is
-    none that is shown, and the window none in which nobody fires. A flash beyond the end of the
-    pictures, of `file_s` seconds, says that the times are of something else; sound may go on beyond
-    it. So do times of what is heard in a file that `is_mute`, in which there was sound to be read
-    and none was found.
+    none that is shown, and the window none in which nobody fires. `wrong_times` label nothing.
     """
     if not row.discharge:
         return False, None
-    if any(time_s >= file_s for time_s in row.discharges_s):
-        return None, "discharge_beyond_end"
-    if row.heard_s and is_mute:
-        return None, "heard_without_sound"
+    wrong = wrong_times(row, file_s, is_mute=is_mute)
+    if wrong is not None:
+        return None, wrong.reason
     if not (row.discharges_s or row.heard_s):
         return (True, None) if _is_whole(clip, file_s) else (None, "no_discharge_times")
     end_s, frame_s = start_s + clip.num_frames / clip.fps, 1 / clip.fps
@@ -125,7 +157,7 @@ def label_heard(
     if not row.discharge:
         return False
     times_s = (*row.discharges_s, *row.heard_s)
-    if any(time_s >= file_s for time_s in row.discharges_s):
+    if wrong_times(row, file_s) is not None:
         return None
     is_whole = presence not in _PARTLY_HEARD
     if not times_s:

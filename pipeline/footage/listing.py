@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pipeline.footage import foreign
 from pipeline.footage.collection import IndexRow, check_index, iter_index
 from pipeline.footage.conversion import FileTask
 from pipeline.store import storage
+from pipeline.store.sound import SOUND_HZ
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def collections(roots: Sequence[str], cfg: IngestConfig, work: Path) -> list[Col
     """The collections at `roots`, sorted by name, whose indexes are sound.
 
     Raises:
-        UserError: there is none, two have one name, one is named twice, or an index has mistakes.
+        UserError: there is none, two have one name, one is named twice, or an index has mistakes;
+            `stride_frames` leaves gaps between clips, or a frame is no whole number of samples.
     """
     if not roots:
         raise UserError(
@@ -53,6 +56,8 @@ def collections(roots: Sequence[str], cfg: IngestConfig, work: Path) -> list[Col
             f"conf/ingest.yaml: stride_frames {cfg.stride_frames} is none of 1 to "
             f"{cfg.clip.num_frames}, the frames of a clip"
         )
+    if cfg.sound:
+        _check_rate(cfg.clip.fps)
     by_name: dict[str, str] = {}
     by_root: dict[str, str] = {}
     for given in roots:
@@ -71,6 +76,21 @@ def collections(roots: Sequence[str], cfg: IngestConfig, work: Path) -> list[Col
         with storage.fetched_index(root, work) as folder:
             found.append(Collection(name, root, check_index(folder)))
     return found
+
+
+def _check_rate(fps: float) -> None:
+    """Raise `UserError` where a frame lasts for no whole number of samples.
+
+    A stream, which is given frames with their sound one by one, would hear other samples than its
+    clips hold.
+    """
+    samples_a_frame = SOUND_HZ / fps
+    if not math.isclose(samples_a_frame, round(samples_a_frame), rel_tol=1e-9):
+        raise UserError(
+            f"conf/ingest.yaml: clip.fps={fps:g}: a frame lasts for {samples_a_frame:.2f} of the "
+            f"{SOUND_HZ} samples that sound has a second; take a rate with a whole number of them "
+            "(12, 15, 20, 24, 25, 30, 50, 60), or set sound: off"
+        )
 
 
 def listed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,10 @@ from pipeline.config import Run, TrainConfig
 from pipeline.errors import UserError
 from pipeline.learn.loader import Loader
 from pipeline.learn.sampler import BalancedSampler, InOrder, Sampler
-from pipeline.store.manifest import CLASSES, REAL_SHOOTING, class_index
+from pipeline.store.manifest import CLASSES, IS_DISCHARGE, REAL_SHOOTING, class_index
 from pipeline.store.packed import INDEX, Packed
 
 log = logging.getLogger(__name__)
-
-_SHOOTING = CLASSES[REAL_SHOOTING]
 
 
 class PackedData(pl.LightningDataModule):
@@ -28,13 +27,23 @@ class PackedData(pl.LightningDataModule):
 
     Samples in which a discharge is heard and not seen are in neither: pictures cannot tell it.
 
+    Args:
+        packed: samples of all splits.
+        cfg: of training.
+        run: how.
+        discharge_alone: whether the network learns the discharge alone, as it does beside an
+            answer on the origin.
+
     Raises:
         UserError: the train split lacks a class, or val is empty.
     """
 
-    def __init__(self, packed: Packed, cfg: TrainConfig, run: Run) -> None:
+    def __init__(
+        self, packed: Packed, cfg: TrainConfig, run: Run, *, discharge_alone: bool = False
+    ) -> None:
         super().__init__()
         self.packed, self.cfg, self.run = packed, cfg, run
+        self.discharge_alone = discharge_alone
         origins, discharges = packed.index["origin"], packed.index["discharge"]
         self.labels = np.array(
             [
@@ -66,31 +75,53 @@ class PackedData(pl.LightningDataModule):
                     f"conf/train.yaml: {key}=true: no train clip in {index} has a variant; set "
                     "variants_per_clip in conf/augment.yaml and run dvc repro pack"
                 )
-        counts = self.count(self.train_rows)
-        absent = [name for name in CLASSES if counts[name] == 0]
+        absent = self._absent(self.train_rows)
         if absent:
-            remedy = "add footage of it (conf/ingest.yaml: collections)"
+            remedy = "add footage that shows it (conf/ingest.yaml: collections)"
             if self.packed.select(["unseen"], variants=False).size:
                 remedy += " or hold out fewer sources (conf/split.yaml: unseen_sources)"
             raise UserError(
-                f"{index}: the train split has no sample of {', '.join(absent)}; {remedy}"
+                f"{index}: the train split has no sample of {', '.join(absent)}"
+                f"{self._but_heard('train', absent)}; {remedy}"
             )
         if len(self.val_rows) == 0:
             raise UserError(
-                f"{index}: the val split is empty, so no weights can be called best; split says "
-                "what it takes to fill it (dvc repro split)"
+                f"{index}: the val split is empty{self._but_heard('val', CLASSES)}, so no weights "
+                "can be called best; split says what it takes to fill it (dvc repro split)"
             )
-        counts = self.count(self.val_rows)
-        present = [name for name in CLASSES if counts[name]]
-        if len(present) < len(CLASSES):
-            can_rank = _SHOOTING in present and len(present) > 1
+        absent = self._absent(self.val_rows)
+        if absent:
             log.warning(
-                "%s: the val split has no sample of %s, so weights are chosen%s and calibrated "
-                "without; add recordings of it",
+                "%s: the val split has no sample of %s%s, so weights are chosen%s and calibrated "
+                "without; add recordings that show it",
                 index,
-                ", ".join(name for name in CLASSES if name not in present),
-                "" if can_rank else " by the loss",
+                ", ".join(absent),
+                self._but_heard("val", absent),
+                "" if self._can_rank() else " by the loss",
             )
+
+    def _absent(self, rows: NDArray[np.int64]) -> list[str]:
+        """Classes that none of `rows` belongs to."""
+        return [name for name, number in self.count(rows).items() if number == 0]
+
+    def _but_heard(self, split: str, absent: Sequence[str]) -> str:
+        """What a split has of classes that none of its samples shows."""
+        counts = self.count(self.packed.select([split], variants=False))
+        num_heard = sum(counts[name] for name in absent)
+        if not num_heard:
+            return ""
+        return (
+            f" but {num_heard} in which a discharge is only heard (heard_s in index.csv), which "
+            "pictures learn nothing from"
+        )
+
+    def _can_rank(self) -> bool:
+        """Whether val has what is to rank high, and what is to rank low."""
+        labels = self.labels[self.val_rows]
+        positive = (
+            np.array(IS_DISCHARGE)[labels] if self.discharge_alone else labels == REAL_SHOOTING
+        )
+        return bool(positive.any() and not positive.all())
 
     def count(self, rows: NDArray[np.int64]) -> dict[str, int]:
         """How many of `rows` belong to each class."""

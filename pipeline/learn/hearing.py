@@ -19,6 +19,7 @@ from pipeline.learn import encoders
 from pipeline.learn.data import PackedData
 from pipeline.learn.networks.hearing import HeardNet
 from pipeline.learn.origin import auroc, balanced, evened, fit_layer
+from pipeline.store import features
 from pipeline.store.features import Features
 from pipeline.store.manifest import PRESENCES, PRESENT, QUIET
 
@@ -41,7 +42,27 @@ class FittedHearing:
     """How well it ranks the samples of val that the ear has a label for."""
 
 
-def fit_hearing(data: PackedData, features: Features, cfg: TrainConfig) -> FittedHearing | None:
+def read_sounds(data: PackedData, root: str) -> Features | None:
+    """Read what `embed` left in the folder `root` of the sounds of samples.
+
+    None where it was told to take no encoder of sound, and, with a warning, where no sample has any
+    sound.
+
+    Raises:
+        UserError: a file is missing or not readable, or they are of other samples.
+    """
+    found = features.read(root, data.packed, features.SOUND)
+    if found is None and features.lacks_sound(root):
+        log.warning(
+            "train: %s: no sample of train or val has sound, so the detector will not hear; give "
+            "footage with its sound (sound: on in conf/ingest.yaml), or ask for no encoder of it "
+            "(sound.name: none in conf/embed.yaml)",
+            data.packed.root,
+        )
+    return found
+
+
+def fit_hearing(data: PackedData, sounds: Features, cfg: TrainConfig) -> FittedHearing | None:
     """Fit scale and offset on the windows of train that the ear has a label for.
 
     Discharges count as much as everything else, so that log odds are a log likelihood ratio, and
@@ -49,7 +70,7 @@ def fit_hearing(data: PackedData, features: Features, cfg: TrainConfig) -> Fitte
 
     Args:
         data: the samples.
-        features: of their sounds.
+        sounds: features of theirs.
         cfg: its `source_balance`.
 
     Returns:
@@ -59,10 +80,10 @@ def fit_hearing(data: PackedData, features: Features, cfg: TrainConfig) -> Fitte
     Raises:
         UserError: the features were made by another encoder than there is today.
     """
-    network = _network(data, features)
+    network = _network(data, sounds)
     index = data.packed.index
     heard = np.array([np.nan if one is None else one for one in index["heard"].to_pylist()], float)
-    is_told = (features.row_of >= 0) & ~np.isnan(heard)
+    is_told = (sounds.row_of >= 0) & ~np.isnan(heard)
     is_told &= data.packed.presences == PRESENCES.index(PRESENT)
     train = np.intersect1d(
         data.packed.select(["train"], variants=cfg.use_variants), np.flatnonzero(is_told)
@@ -76,7 +97,7 @@ def fit_hearing(data: PackedData, features: Features, cfg: TrainConfig) -> Fitte
             data.packed.root,
         )
         return None
-    scores = _scores(network, features, train)
+    scores = _scores(network, sounds, train)
     groups = np.unique(index["source"].take(train).to_pylist(), return_inverse=True)[1]
     odds = evened(balanced(truth, groups.astype(np.int64), cfg.source_balance), truth)
     layer = fit_layer(scores[:, None], truth, odds, _PENALTY)
@@ -90,33 +111,33 @@ def fit_hearing(data: PackedData, features: Features, cfg: TrainConfig) -> Fitte
     )
     return FittedHearing(
         network,
-        _ratios(network, features, data, data.val_rows),
-        auroc(_scores(network, features, told), heard[told] == 1) if len(told) else None,
+        _ratios(network, sounds, data, data.val_rows),
+        auroc(_scores(network, sounds, told), heard[told] == 1) if len(told) else None,
     )
 
 
-def _scores(network: HeardNet, features: Features, rows: NDArray[np.int64]) -> Floats:
-    values = torch.from_numpy(features.of(rows)[:, 0]).double()
+def _scores(network: HeardNet, sounds: Features, rows: NDArray[np.int64]) -> Floats:
+    values = torch.from_numpy(sounds.of(rows)[:, 0]).double()
     return network.encoder.firearms(values).numpy()
 
 
 def _ratios(
-    network: HeardNet, features: Features, data: PackedData, rows: NDArray[np.int64]
+    network: HeardNet, sounds: Features, data: PackedData, rows: NDArray[np.int64]
 ) -> Floats:
     """Log likelihood ratios of rows of the packed index, (N,), as the network would hear them."""
-    there = features.row_of[rows] >= 0
+    there = sounds.row_of[rows] >= 0
     there &= data.packed.presences[rows] != PRESENCES.index(QUIET)
     found = np.zeros(len(rows))
-    scores = torch.from_numpy(_scores(network, features, rows[there]))
+    scores = torch.from_numpy(_scores(network, sounds, rows[there]))
     found[there] = network.ratio(scores).double().numpy()
     return found
 
 
-def _network(data: PackedData, features: Features) -> HeardNet:
-    settings = features.card["sound"]
+def _network(data: PackedData, sounds: Features) -> HeardNet:
+    settings = sounds.card["sound"]
     encoder = encoders.build_sound(settings["name"])
     made = (encoder.provenance(), encoder.architecture())
-    if made != tuple(features.card.get(key) for key in ("provenance", "architecture")):
+    if made != tuple(sounds.card.get(key) for key in ("provenance", "architecture")):
         raise UserError(
             f"conf/embed.yaml: sound.name={settings['name']}: its weights are no longer what the "
             "features were made with; run dvc repro embed"

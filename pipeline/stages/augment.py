@@ -21,8 +21,7 @@ from pipeline.store.manifest import Clip
 from pipeline.store.reuse import Pieces
 from pipeline.store.shards import Extent, ShardWriter, read_clip, read_flac
 from pipeline.transforms import registry
-from pipeline.transforms.base import FPS, Transform
-from pipeline.transforms.sound.base import SoundTransform
+from pipeline.transforms.base import FPS
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,6 @@ _LIBRARIES = (
     "scipy",
 )
 _VARIANTS_PER_BLOCK = 64
-_EVERY: dict[str, Transform | SoundTransform] = {**registry.TRANSFORMS, **registry.SOUND_TRANSFORMS}
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def draw(clip_id: str, number: int, cfg: AugmentConfig) -> dict[str, Any]:
             many = int(rng.integers(1, min(draws[name].most, len(family)) + 1))
             for number in sorted(rng.permutation(len(family))[:many].tolist()):
                 strength = round(float(rng.uniform(0, draws[name].max_strength)), 4)
-                steps.append(_step(family[number], rng, strength))
+                steps.append(registry.drawn(family[number].name, rng, strength))
     # A generator of their own, so that pictures are the same whatever is done to the sound.
     return {"seed": seed, "steps": steps + _sound_steps(np.random.default_rng([*seed, 1]), cfg)}
 
@@ -105,10 +103,11 @@ def _sound_steps(rng: np.random.Generator, cfg: AugmentConfig) -> list[dict[str,
     if rng.random() >= cfg.sound.p:
         return []
     many = int(rng.integers(1, min(cfg.sound.most, len(registry.SOUND)) + 1))
-    return [
-        _step(registry.SOUND[number], rng, round(float(rng.uniform(0, cfg.sound.max_strength)), 4))
-        for number in sorted(rng.permutation(len(registry.SOUND))[:many].tolist())
-    ]
+    steps = []
+    for number in sorted(rng.permutation(len(registry.SOUND))[:many].tolist()):
+        strength = round(float(rng.uniform(0, cfg.sound.max_strength)), 4)
+        steps.append(registry.drawn(registry.SOUND[number].name, rng, strength))
+    return steps
 
 
 def draw_test(clip_id: str, edit: str, strength: str) -> dict[str, Any]:
@@ -120,7 +119,7 @@ def draw_test(clip_id: str, edit: str, strength: str) -> dict[str, Any]:
         As `draw` does, with the `edit` and the name of its `strength`.
     """
     seed = [int(clip_id, 16)]
-    steps = [_step(_EVERY[edit], np.random.default_rng(seed), registry.STRENGTHS[strength])]
+    steps = [registry.drawn(edit, np.random.default_rng(seed), registry.STRENGTHS[strength])]
     return {"seed": seed, "edit": edit, "strength": strength, "steps": steps}
 
 
@@ -135,19 +134,9 @@ def test_edit(clip_id: str, has_sound: bool) -> str:
         has_sound: whether it has a sound that a transform of sound can change.
     """
     return max(
-        _EVERY if has_sound else registry.TRANSFORMS,
+        registry.EVERY if has_sound else registry.TRANSFORMS,
         key=lambda name: hashlib.sha256(f"{clip_id} {name}".encode()).digest(),
     )
-
-
-def _step(
-    transform: Transform | SoundTransform, rng: np.random.Generator, strength: float
-) -> dict[str, Any]:
-    return {
-        "transform": transform.name,
-        "strength": strength,
-        "parameters": transform.draw(rng, strength),
-    }
 
 
 def drawn(task: Task) -> dict[str, Any]:

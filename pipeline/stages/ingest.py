@@ -106,8 +106,11 @@ def ingest(
         num_new = _convert(listed(), found, contents, kept, cfg, run, tombstones)
         with workdir.replacing(Path(output), work, workdir.OUTPUTS["ingest"]) as fresh:
             results = _results(listed(), found, kept, cfg, run)
-            stats = _assemble(results, fresh, cfg)
+            counts = _assemble(results, fresh, cfg)
         kept.trim(run.keep_gb)
+    for sentence in counts.wrong_times:
+        log.warning("ingest: %s", sentence)
+    stats = counts.deciding()
     _check(stats, Path(output), cfg)
     log.info(
         "ingest: %d files, %d of them new, %d clips, %d rejects%s",
@@ -232,8 +235,8 @@ def _assemble(
     results: Iterator[tuple[Listed, Canonical | Unusable]],
     fresh: Path,
     cfg: IngestConfig,
-) -> dict[str, int]:
-    """Write the output; returns the counts that decide about the run."""
+) -> account.Counts:
+    """Write the output; returns what it holds, counted."""
     counts = account.Counts()
     with (
         ShardWriter(fresh, cfg.shard_clips) as tar,
@@ -258,6 +261,7 @@ def _assemble(
             if reject is not None:
                 rejects.add(reject)
             elif isinstance(result, Canonical):
+                counts.add_times(listed, result)
                 for window in result.windows:
                     clip = account.clip_row(listed, window, result, tar)
                     clips.add(clip)
@@ -267,7 +271,7 @@ def _assemble(
         _write_header(fingerprints, counts.classes.total(), cfg.clip)
     manifest.write_format(fresh, cfg.clip)
     manifest.write_stats(fresh, counts.stats())
-    return counts.deciding()
+    return counts
 
 
 def _write_header(file: BinaryIO, num_clips: int, clip: ClipFormat) -> None:

@@ -112,13 +112,27 @@ def read(root: str, packed: Packed, kind: Kind = PICTURES) -> Features | None:
     return Features(values, row_of, card, digest.hexdigest())
 
 
+def lacks_sound(root: str) -> bool:
+    """Whether samples of the folder `root` were to be heard, and none of them has any sound.
+
+    As the counts of `embed` tell; False where these cannot be read.
+    """
+    counts = _counts(Path(root))
+    return counts is not None and counts.get("sounds") == 0
+
+
 def _is_empty(folder: Path, kind: Kind) -> bool:
     """Whether `embed` left no features of a kind, as its counts tell."""
+    counts = _counts(folder)
+    return counts is not None and (not counts or (kind == SOUND and not counts.get("sounds")))
+
+
+def _counts(folder: Path) -> dict[str, int] | None:
+    """What `embed` counted, by name; None where that cannot be read."""
     try:
-        samples = json.loads((folder / manifest.STATS).read_text())["samples"]
-        return not samples or (kind == SOUND and not samples.get("sounds"))
-    except (OSError, ValueError, KeyError, AttributeError):
-        return False
+        return dict(json.loads((folder / manifest.STATS).read_text())["samples"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read_card(folder: Path, kind: Kind = PICTURES) -> dict[str, Any]:

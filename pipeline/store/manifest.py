@@ -87,7 +87,7 @@ class Clip:
     """Why no split uses it.
 
     `no_discharge_times`, `discharge_at_edge`, `discharge_beyond_end`, `discharge_only_heard`,
-    `heard_without_sound` or `cluster_of_unseen`.
+    `heard_beyond_end`, `heard_without_sound` or `cluster_of_unseen`.
     """
     marks: str = "[]"
     """JSON list of what is odd about a clip that is only there to be scored: `damaged`, `short`
@@ -151,6 +151,10 @@ class File:
     """The reason code of the row in the rejects, where there is one."""
     rendered: bool = False
     """As the index says."""
+    discharges_s: str = "[]"
+    """JSON list of the times at which discharges are seen, as the index says."""
+    heard_s: str = "[]"
+    """JSON list of the times at which others are only heard, as the index says."""
 
 
 @dataclass(frozen=True)

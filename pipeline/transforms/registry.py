@@ -1,9 +1,11 @@
-"""Every transform by family, and the strengths that have names."""
+"""Every transform, of pictures by family and of sound, and the strengths that have names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from pipeline.store.sound import Samples
 from pipeline.store.video import Frames
@@ -51,6 +53,25 @@ SOUND: tuple[SoundTransform, ...] = (
 """Transforms of sound in the order in which the world applies them."""
 
 SOUND_TRANSFORMS: dict[str, SoundTransform] = {transform.name: transform for transform in SOUND}
+
+EVERY: dict[str, Transform | SoundTransform] = {**TRANSFORMS, **SOUND_TRANSFORMS}
+"""Transforms of both kinds by name, in the order in which the world applies those of each."""
+
+
+def drawn(name: str, rng: np.random.Generator, strength: float, **forced: Any) -> dict[str, Any]:
+    """Draw a step that `apply` and `apply_to_sound` take.
+
+    Args:
+        name: of a transform of either kind.
+        rng: draws its parameters.
+        strength: in [0, 1], from the faintest to the most severe.
+        forced: parameters that are these, whatever is drawn.
+
+    Returns:
+        JSON-able: the `transform`'s name, the `strength`, and the `parameters`.
+    """
+    parameters = EVERY[name].draw(rng, strength) | forced
+    return {"transform": name, "strength": strength, "parameters": parameters}
 
 
 def apply(frames: Frames, steps: Sequence[Mapping[str, Any]]) -> Frames:

@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.commands import catalogue
 from pipeline.commands.testcard import testcard as moving_scene
 from pipeline.config import App
-from pipeline.transforms.registry import SOUND_TRANSFORMS, STRENGTHS, TRANSFORMS
+from pipeline.transforms.registry import EVERY, SOUND_TRANSFORMS, STRENGTHS, TRANSFORMS
 from tests.stages.test_augment import write_clips
 
 
@@ -34,7 +34,7 @@ def test_one_page_shows_every_transform_at_three_strengths_with_its_parameters(
     catalogue.run(cfg)
     html, sheet = map(Path, capsys.readouterr().out.split())
     page = html.read_text()
-    names = [*TRANSFORMS, *SOUND_TRANSFORMS]
+    names = list(EVERY)
     assert len(pictures(page)) == 3 * len(names)
     kinds = [picture.ndim for picture in pictures(page)]
     assert kinds == [3] * 3 * len(TRANSFORMS) + [2] * 3 * len(SOUND_TRANSFORMS)

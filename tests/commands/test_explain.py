@@ -11,7 +11,7 @@ from pipeline.commands import explain
 from pipeline.config import App
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import Tombstone, write_tombstones
-from pipeline.store.manifest import MANIFEST, Clip, write_rows
+from pipeline.store.manifest import FILES, MANIFEST, Clip, File, write_rows
 from tests.commands.toy import BROKEN, CLIPS, COPY, ROOF, VARIANT, YARD, write_ingested, write_rest
 
 Told = Callable[[str], str]
@@ -68,6 +68,51 @@ def test_a_file_says_what_its_clips_became(told: Told, whole: None) -> None:
         "no sound; in no split"
     )
     assert lines[CLIPS[2].clip_id].endswith("at 420,0; no discharge; no sound; train")
+
+
+def test_a_file_says_when_the_index_has_discharges_and_in_which_clips(told: Told) -> None:
+    first, second, third = (clip.clip_id for clip in CLIPS[:3])
+    assert (
+        "discharges_s in the index:\n"
+        f"  0.30 s: {first} (discharge)\n"
+        f"  1.10 s: {second} (label unknown: a discharge only touches its edge)\n"
+        "  4.20 s: in no clip\n"
+        "heard_s in the index:\n"
+        f"  2.50 s: {third} (no discharge)\n"
+        "3 clips:"
+    ) in told("unit7/range/roof.mp4")
+    assert "in the index" not in told("unit7/range/yard.mp4")
+
+
+def test_a_clip_says_which_of_these_times_are_its_own(told: Told) -> None:
+    story = told(CLIPS[2].clip_id)
+    assert f"heard_s in the index:\n  2.50 s: {CLIPS[2].clip_id} (no discharge)\n" in story
+    assert "discharges_s in the index" not in story
+
+
+def test_of_many_times_the_first_are_listed(told: Told, cfg: Any) -> None:
+    times = [round(0.01 * number, 2) for number in range(25)]
+    files = [replace(ROOF, discharges_s=str(times)), YARD, BROKEN, COPY]
+    write_rows(Path(cfg.paths.clips) / FILES, File, files)
+    story = told("unit7/range/roof.mp4")
+    assert "  0.19 s: " in story
+    assert "  0.20 s: " not in story
+    assert "  and 5 more\n" in story
+
+
+def test_where_sound_is_off_that_is_said_of_clips(told: Told, cfg: Any) -> None:
+    clips = [
+        replace(CLIPS[0], discharge=None, seen=None, unused="discharge_only_heard"),
+        *CLIPS[1:],
+    ]
+    write_rows(Path(cfg.paths.clips) / MANIFEST, Clip, clips)
+    assert "and not surely in the clip; no sound; in no split" in told(CLIPS[0].clip_id)
+    cfg.sound = False
+    line = next(line for line in told(CLIPS[0].clip_id).splitlines() if "pixels at" in line)
+    assert (
+        "label unknown: a discharge is heard and not seen, and sound is off (conf/ingest.yaml); "
+        "sound is off (conf/ingest.yaml); in no split"
+    ) in line
 
 
 def test_a_file_says_who_else_is_in_its_cluster_and_why(told: Told, whole: None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import Paths
+from pipeline.config import ClipFormat, Paths
 from pipeline.store import manifest
 from pipeline.store.manifest import Clip, File, Reject
 from pipeline.store.packed import INDEX, INDEX_SCHEMA
@@ -70,6 +70,8 @@ ROOF = file(
     cuts_s="[1.2, 3.4]",
     dropped=json.dumps([{"start_s": 3.4, "end_s": 4.5, "reason": "black"}]),
     num_clips=3,
+    discharges_s="[0.3, 1.1, 4.2]",
+    heard_s="[2.5]",
 )
 YARD = file("range/yard.mp4", "unit7/day-1", sha256="b" * 64, num_clips=1)
 COPY = file("roof-again.mp4", "web/upload", sha256="c" * 64, num_clips=1)
@@ -102,6 +104,7 @@ def write_ingested(paths: Paths) -> None:
     manifest.write_rows(folder / manifest.FILES, File, [ROOF, YARD, BROKEN, COPY])
     manifest.write_rows(folder / manifest.MANIFEST, Clip, CLIPS)
     manifest.write_rows(folder / manifest.REJECTS, Reject, [REJECT])
+    manifest.write_format(folder, ClipFormat(num_frames=16, size=128, fps=15.0, crf=18))
 
 
 def write_rest(paths: Paths) -> None:

@@ -30,6 +30,7 @@ def clips(num_recordings: int = 40, clips_each: int = 3) -> list[Clip]:
             origin="real" if recording % 2 else "game",
             source=f"s{recording % 4}",
             discharge=recording % 8 < 4,
+            seen=recording % 8 < 4,
         )
         for recording in range(num_recordings)
         for number in range(clips_each)
@@ -112,11 +113,18 @@ def test_a_clip_of_unknown_label_serves_no_split(tmp_path: Path) -> None:
     assert all((c.split is None) == (c.discharge is None) for c in found)
 
 
+HEARD = 10
+
+
 def counts(holdings: Sequence[set[int]], cfg: SplitConfig = CFG) -> list[list[int]]:
-    """Clusters of each class in train, val and test, of clusters that hold clips of `holdings`."""
-    clusters, labels = np.array(
+    """Clusters of each class in train, val and test, of clusters that hold clips of `holdings`.
+
+    A class of `HEARD` more is one whose discharge is only heard; train and val count none.
+    """
+    clusters, held = np.array(
         [(number, label) for number, held in enumerate(holdings) for label in sorted(held)]
     ).T
+    labels, only_heard = held % HEARD, held >= HEARD
     columns = assignment.Columns(
         recordings=[str(number) for number in range(len(holdings))],
         recording=clusters,
@@ -124,12 +132,16 @@ def counts(holdings: Sequence[set[int]], cfg: SplitConfig = CFG) -> list[list[in
         sources=["a", "b", "c"],
         source=clusters % 3,
         label=labels.astype(np.int8),
+        only_heard=only_heard,
         untimed=np.full(len(labels), -1, np.int8),
         size=1000 + 37 * clusters % 101,
     )
     found = assignment.assign(columns, clusters, cfg)
     return [
-        [len({*clusters[(labels == label) & (found == split)].tolist()}) for split in range(3)]
+        [
+            len({*clusters[(labels == label) & (found == split) & counted].tolist()})
+            for split, counted in enumerate([~only_heard, ~only_heard, only_heard | True])
+        ]
         for label in range(len(CLASSES))
     ]
 
@@ -181,6 +193,26 @@ def test_two_recordings_of_each_class_leave_none_of_the_splits_empty(seed: int) 
     assert found[:, 0].tolist() == [1, 1, 1, 1]
     assert found[:, 1].sum() == 1
     assert found[:3, 2].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_train_and_val_get_the_discharges_that_are_seen(seed: int) -> None:
+    quiet = each_alone(6)[12:]
+    heard = [{HEARD + label} for label in (0, 1) for _ in range(6)]
+    cfg = SplitConfig(seed, 0.15, 0.25, [], [])
+    for num_seen, least in ((2, [1, 1, 1]), (1, [1, 0, 1])):
+        seen = [{label} for label in (0, 1) for _ in range(num_seen)]
+        found = np.array(counts([*quiet, *heard, *seen], cfg))
+        assert (found[:2] >= least).all(), (num_seen, found)
+
+
+def test_recordings_in_which_a_discharge_is_only_heard_are_known(tmp_path: Path) -> None:
+    rows = clips(4, 1)
+    rows[1] = replace(rows[1], seen=None)
+    rows[2] = replace(rows[2], discharge=None, seen=None, unused="discharge_at_edge")
+    manifest.write_rows(tmp_path / "rows", Clip, rows)
+    found = assignment.read_columns(tmp_path / "rows")
+    assert found.only_heard.tolist() == [False, True, False, False]
 
 
 def test_a_split_without_a_share_gets_nothing() -> None:

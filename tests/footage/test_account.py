@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from pipeline.config import ClipFormat
-from pipeline.footage.account import Counts, clip_row, file_row, why_not
+from pipeline.footage.account import (
+    MOST_NAMED,
+    Counts,
+    clip_row,
+    file_row,
+    told_wrong_times,
+    why_not,
+)
 from pipeline.footage.canonical import Canonical, Dropped
 from pipeline.footage.collection import IndexRow
 from pipeline.footage.conversion import FileTask, Unusable
@@ -53,6 +60,7 @@ def test_a_file_with_windows_is_no_reject_and_its_row_tells_what_it_is() -> None
     row = file_row(LISTED, FILE, None)
     assert (row.collection, row.recording, row.num_clips) == ("mine", "mine/r", 2)
     assert (row.reject, row.sha256, row.codec) == (None, "sha", "h264")
+    assert (json.loads(row.discharges_s), json.loads(row.heard_s)) == ([1.25], [])
     assert json.loads(row.dropped) == [{"start_s": 2.0, "end_s": 2.5, "reason": "too_short"}]
 
 
@@ -124,7 +132,7 @@ def test_nothing_is_heard_in_a_file_without_sound_unless_nobody_listened(
     unused: str | None,
 ) -> None:
     task = replace(LISTED.task, with_sound=with_sound)
-    listed = replace(LISTED, row=replace(ROW, heard_s=(50.0,)), task=task)
+    listed = replace(LISTED, row=replace(ROW, heard_s=(1.5,)), task=task)
     windows = [
         replace(window, presence=presence)
         for window, presence in zip(FILE.windows, presences, strict=True)
@@ -134,6 +142,42 @@ def test_nothing_is_heard_in_a_file_without_sound_unless_nobody_listened(
         clips = [clip_row(listed, window, file, tar) for window in windows]
     assert [clip.unused for clip in clips] == [unused, unused]
     assert [clip.discharge for clip in clips] == ([None, None] if unused else [False, True])
+
+
+@pytest.mark.parametrize(
+    ("times", "marks", "sentence"),
+    [
+        (
+            {"discharges_s": (1.25, 400.0)},
+            (),
+            "mine/a.mp4: discharges_s=400 in index.csv, but its pictures end at 2.50 s; correct "
+            "the times, or the path of the row",
+        ),
+        (
+            {"heard_s": (300.0, 400.5)},
+            (),
+            "mine/a.mp4: heard_s=300;400.5 in index.csv, but its pictures end at 2.50 s; correct "
+            "the times, or the path of the row",
+        ),
+        (
+            {"heard_s": (1.5,)},
+            (),
+            "mine/a.mp4: heard_s=1.5 in index.csv, but the file has no sound; give it with its "
+            "sound, or correct the times, or the path of the row",
+        ),
+        ({"heard_s": (300.0,)}, ("ends_early", "sound_no_decoder"), None),
+    ],
+)
+def test_wrong_times_are_told_with_the_file_the_value_and_the_remedy(
+    times: dict[str, tuple[float, ...]], marks: tuple[str, ...], sentence: str | None
+) -> None:
+    listed = replace(LISTED, row=replace(ROW, **times))  # type: ignore[arg-type]
+    file = replace(FILE, marks=marks, track=Track(marks=marks))
+    assert told_wrong_times(listed, file) == sentence
+    counts = Counts()
+    for _ in range(MOST_NAMED + 1):
+        counts.add_times(listed, file)
+    assert counts.wrong_times == ([sentence] * MOST_NAMED if sentence else [])
 
 
 def test_counts_tell_files_clips_and_rejects_apart(tmp_path: Path) -> None:

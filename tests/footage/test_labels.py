@@ -6,7 +6,15 @@ import pytest
 
 from pipeline.config import ClipFormat
 from pipeline.footage.collection import IndexRow
-from pipeline.footage.labels import Labels, label, label_heard, label_seen
+from pipeline.footage.labels import (
+    UNLABELLED,
+    Labels,
+    WrongTimes,
+    label,
+    label_heard,
+    label_seen,
+    wrong_times,
+)
 from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, PRESENT, QUIET, SILENT
 
 CLIP = ClipFormat(num_frames=16, size=128, fps=15.0, crf=18)
@@ -26,6 +34,21 @@ def test_discharge_times_label_each_window() -> None:
     assert label_seen(still_glowing, second_s, CLIP, file_s=60.0) == (None, "discharge_at_edge")
     both = replace(ROW, discharges_s=(0.5, second_s - 0.01))
     assert label_seen(both, 0.0, CLIP, file_s=60.0) == (True, None)
+
+
+def test_wrong_times_name_the_column_and_what_is_wrong_in_it() -> None:
+    for row, is_mute, wrong in (
+        (
+            replace(ROW, discharges_s=(1.0, 4.0), heard_s=(9.0,)),
+            True,
+            WrongTimes("discharge_beyond_end", "discharges_s", (4.0,)),
+        ),
+        (replace(ROW, heard_s=(1.0,)), True, WrongTimes("heard_without_sound", "heard_s", (1.0,))),
+        (replace(ROW, heard_s=(1.0, 5.0)), False, None),
+        (ROW, True, None),
+    ):
+        assert wrong_times(row, 4.0, is_mute=is_mute) == wrong
+        assert wrong is None or wrong.reason in UNLABELLED
 
 
 def test_times_beyond_the_end_are_of_something_else_and_label_nothing() -> None:
@@ -50,9 +73,23 @@ def test_what_is_only_heard_is_no_negative_for_the_eye() -> None:
     assert label_seen(row, 3 * second_s, CLIP, file_s=60.0) == (False, None)
     both = replace(row, discharges_s=(0.4,))
     assert label_seen(both, 0.0, CLIP, file_s=60.0) == (True, None)
-    sound_goes_on = replace(ROW, discharges_s=(0.4,), heard_s=(70.0,))
+    sound_goes_on = replace(ROW, discharges_s=(0.4,), heard_s=(50.0, 70.0))
     assert label_seen(sound_goes_on, 0.0, CLIP, file_s=60.0) == (True, None)
     assert label_heard(sound_goes_on, 0.0, CLIP, 60.0, PRESENT) is True
+
+
+@pytest.mark.parametrize("discharges_s", [(), (0.4,)])
+def test_what_is_heard_beyond_the_end_alone_is_of_something_else_and_labels_nothing(
+    discharges_s: tuple[float, ...],
+) -> None:
+    row = replace(ROW, discharges_s=discharges_s, heard_s=(500.0, 700.0))
+    unknown = Labels(None, "heard_beyond_end", None, None)
+    for start_s in (0.0, 16 / 15):
+        assert label(row, start_s, CLIP, 60.0, PRESENT) == unknown
+        assert label(row, start_s, CLIP, 60.0, ABSENT, is_mute=True) == unknown
+    wrong = wrong_times(row, 60.0)
+    assert wrong == WrongTimes("heard_beyond_end", "heard_s", (500.0, 700.0))
+    assert wrong_times(row, float("inf")) is None
 
 
 def test_a_discharge_that_is_surely_heard_is_one_though_nobody_sees_it() -> None:

@@ -9,6 +9,7 @@ from pipeline.config import ClipFormat, IngestConfig
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.footage.listing import collections, listed
+from pipeline.store.sound import num_samples
 from tests.tiny_collection import tiny_rows
 
 
@@ -77,3 +78,26 @@ def test_a_stride_longer_than_a_clip_is_refused(tmp_path: Path, cfg: IngestConfi
     cfg.stride_frames = 9
     with pytest.raises(UserError, match="stride_frames 9"):
         collections([collection(tmp_path / "a", tiny_rows())], cfg, tmp_path)
+
+
+@pytest.mark.parametrize("fps", [12, 12.5, 15.0, 24, 25, 24_000 / 1001, 30, 60.0, 240])
+def test_at_rates_that_are_taken_the_samples_of_frames_are_those_of_clips(
+    tmp_path: Path, cfg: IngestConfig, fps: float
+) -> None:
+    cfg.clip.fps = fps
+    assert collections([collection(tmp_path / "a", tiny_rows())], cfg, tmp_path)
+    for num_frames in (16, 9_000):
+        assert num_samples(num_frames, fps) == num_frames * num_samples(1, fps)
+
+
+@pytest.mark.parametrize("fps", [29.97, 23.98, 7, 14.9])
+def test_a_rate_at_which_streams_would_hear_other_samples_than_clips_is_refused(
+    tmp_path: Path, cfg: IngestConfig, fps: float
+) -> None:
+    cfg.clip.fps = fps
+    assert num_samples(9_000, fps) != 9_000 * num_samples(1, fps)
+    roots = [collection(tmp_path / "a", tiny_rows())]
+    with pytest.raises(UserError, match=rf"clip\.fps={fps}: a frame lasts for .*sound: off"):
+        collections(roots, cfg, tmp_path)
+    cfg.sound = False
+    assert collections(roots, cfg, tmp_path)

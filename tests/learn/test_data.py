@@ -95,7 +95,50 @@ def test_an_empty_val_split_is_refused(tmp_path: Path) -> None:
         packed_data(tmp_path, num_val=0)
 
 
-def drop_from_val(folder: Path, *names: str) -> PackedData:
+def only_heard(folder: Path, split: str, *names: str) -> Path:
+    """The packed folder, in which discharges of a split and of these classes are only heard."""
+    index = pq.read_table(folder / INDEX).to_pylist()
+    for row in index:
+        name = CLASSES[class_index(row["origin"], bool(row["discharge"]))]
+        row["seen"] = None if (row["split"], name) in {(split, one) for one in names} else 0
+    pq.write_table(pa.Table.from_pylist(index, INDEX_SCHEMA), folder / INDEX)
+    return folder
+
+
+def opened(folder: Path, *, discharge_alone: bool = False) -> PackedData:
+    cfg = app.compose("train")
+    assert isinstance(cfg, TrainApp)
+    packed = Packed.open(folder, folder)
+    return PackedData(packed, cfg, RUN, discharge_alone=discharge_alone)
+
+
+def test_a_class_that_is_only_heard_in_train_takes_footage_that_shows_it(tmp_path: Path) -> None:
+    folder = only_heard(write_toy(tmp_path / "packed"), "train", "real_shooting")
+    with pytest.raises(UserError) as raised:
+        opened(folder)
+    assert (
+        "the train split has no sample of real_shooting but 8 in which a discharge is only heard "
+        "(heard_s in index.csv), which pictures learn nothing from; add footage that shows it"
+    ) in str(raised.value)
+
+
+def test_a_class_that_is_only_heard_in_val_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened(only_heard(write_toy(tmp_path / "packed"), "val", "real_shooting"))
+    (line,) = caplog.messages
+    assert "no sample of real_shooting but 4 in which a discharge is only heard" in line
+    assert "chosen by the loss" in line
+
+
+def test_a_val_split_of_what_is_only_heard_is_called_empty(tmp_path: Path) -> None:
+    shootings = ("real_shooting", "fictional_shooting")
+    folder = write_toy(tmp_path / "packed", num_val=2)
+    with pytest.raises(UserError, match="val split is empty but 2 in which a discharge is only"):
+        opened(only_heard(folder, "val", *shootings))
+
+
+def drop_from_val(folder: Path, *names: str, discharge_alone: bool = False) -> PackedData:
     """The data of a packed folder whose val split has lost classes."""
     index = pq.read_table(folder / INDEX).to_pylist()
     kept = [
@@ -105,9 +148,24 @@ def drop_from_val(folder: Path, *names: str) -> PackedData:
         or CLASSES[class_index(row["origin"], bool(row["discharge"]))] not in names
     ]
     pq.write_table(pa.Table.from_pylist(kept, INDEX_SCHEMA), folder / INDEX)
-    cfg = app.compose("train")
-    assert isinstance(cfg, TrainApp)
-    return PackedData(Packed.open(folder, folder), cfg, RUN)
+    return opened(folder, discharge_alone=discharge_alone)
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["real_shooting"], "chosen and calibrated without"),
+        (["real_shooting", "real_other"], "chosen and calibrated without"),
+        (["real_shooting", "fictional_shooting"], "chosen by the loss and calibrated without"),
+        (["real_other", "fictional_other"], "chosen by the loss and calibrated without"),
+    ],
+)
+def test_beside_an_answer_on_the_origin_val_has_to_rank_discharges_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, names: list[str], chosen: str
+) -> None:
+    drop_from_val(write_toy(tmp_path / "packed"), *names, discharge_alone=True)
+    (line,) = caplog.messages
+    assert f"so weights are {chosen}; add" in line
 
 
 @pytest.mark.parametrize(

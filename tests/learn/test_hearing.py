@@ -14,9 +14,9 @@ from pipeline import app
 from pipeline.errors import UserError
 from pipeline.learn.data import PackedData
 from pipeline.learn.encoders.yamnet import FIREARMS, NAME, Yamnet
-from pipeline.learn.hearing import FittedHearing, fit_hearing
+from pipeline.learn.hearing import FittedHearing, fit_hearing, read_sounds
 from pipeline.store.features import Features
-from pipeline.store.manifest import QUIET
+from pipeline.store.manifest import QUIET, write_stats
 from pipeline.store.packed import INDEX, INDEX_SCHEMA, Packed
 from tests.learn.toy import write_toy
 
@@ -120,6 +120,19 @@ def test_without_a_discharge_that_is_heard_nothing_hears(
     features = features_of(data, np.zeros(NUM_TRAIN + NUM_VAL))
     assert fit_hearing(data, features, app.compose("train")) is None
     assert "the detector will not hear" in caplog.text
+
+
+@pytest.mark.parametrize(("counts", "is_told"), [({"sounds": 0}, True), ({}, False), (None, False)])
+def test_that_no_sample_has_sound_is_said_where_sound_was_to_be_heard(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, counts: dict[str, int] | None, is_told: bool
+) -> None:
+    data = data_of(tmp_path / "packed")
+    samples = {} if counts is None else {"embedded": NUM_TRAIN + NUM_VAL, **counts}
+    write_stats(tmp_path, {"samples": samples})
+    assert read_sounds(data, str(tmp_path)) is None
+    told = [line for line in caplog.messages if "no sample of train or val has sound" in line]
+    assert len(told) == len(caplog.messages) == is_told
+    assert all("sound: on in conf/ingest.yaml" in line for line in told)
 
 
 def test_features_of_other_weights_are_refused(tmp_path: Path) -> None:

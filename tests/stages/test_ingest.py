@@ -132,18 +132,26 @@ def test_the_only_window_of_a_longer_file_is_not_the_whole_of_it(
 def test_the_last_line_tells_how_many_clips_have_no_label_why_and_what_to_do(
     compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rows = [replace(ROW, path=f"{name}.mp4") for name in ("untimed", "timed", "beyond")]
+    rows = [replace(ROW, path=f"{name}.mp4") for name in ("untimed", "timed", "beyond", "heard")]
     rows[1] = replace(rows[1], discharges_s=(0.5, 16 / 15 - 0.01))
     rows[2] = replace(rows[2], discharges_s=(500.0,))
-    write_collection(tmp_path / "footage" / "three", rows)
+    rows[3] = replace(rows[3], heard_s=(2.75, 3.0))
+    write_collection(tmp_path / "footage" / "four", rows)
     with caplog.at_level("INFO"):
         ingest.run(compose("ingest"))
     assert caplog.messages[-1] == (
-        "ingest: 3 files, 3 of them new, 6 clips, 0 rejects; no label for 2 that have discharge "
+        "ingest: 4 files, 4 of them new, 8 clips, 0 rejects; no label for 2 that have discharge "
         "1 without times (fill in discharges_s in index.csv); no label for 2 that are of files "
-        "that end before a time of discharges_s (correct it); no label for 1 that have a "
+        "that end before a time of discharges_s (correct it); no label for 2 that are of files "
+        "that end before all times of heard_s (correct them); no label for 1 that have a "
         "discharge at their edge (nothing to do)"
     )
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [
+        f"ingest: four/{path}: {times} in index.csv, but its pictures end at 2.67 s; correct the "
+        "times, or the path of the row"
+        for path, times in (("beyond.mp4", "discharges_s=500"), ("heard.mp4", "heard_s=2.75;3"))
+    ]
 
 
 @pytest.mark.parametrize("is_on", [True, False])
@@ -160,12 +168,24 @@ def test_what_is_heard_in_a_file_without_sound_labels_nothing_and_is_told(
         "(give them with their sound, or correct heard_s in index.csv)"
     )
     unseen = (
-        "; no label for 1 that have a discharge that is only heard, and not surely (nothing to do)"
+        "; no label for 1 that have a discharge that is only heard, and not surely, as without "
+        "sound (nothing to do)"
     )
     told = "ingest: 1 files, 1 of them new, 2 clips, 0 rejects" + (remedy if is_on else unseen)
     assert caplog.messages[-1] == told
     assert [clip.discharge for clip in clips] == ([None, None] if is_on else [True, None])
     assert clips[1].unused == ("heard_without_sound" if is_on else "discharge_only_heard")
+
+
+def test_a_frame_rate_without_a_whole_number_of_samples_takes_no_sound(
+    compose: Callable[..., App], tmp_path: Path
+) -> None:
+    write_collection(tmp_path / "footage" / "one", [replace(ROW, discharges_s=(0.5,))])
+    with pytest.raises(UserError, match=r"clip\.fps=29\.97: a frame lasts for 800\.80 of"):
+        ingest.run(compose("ingest", "clip.fps=29.97"))
+    assert not (tmp_path / "clips").exists()
+    ingest.run(compose("ingest", "clip.fps=29.97", "sound=off"))
+    assert manifest.read_format(tmp_path / "clips").fps == 29.97
 
 
 def test_too_many_rejects_fail_after_they_were_written_down(

@@ -237,6 +237,7 @@ def of_classes(**numbers: int) -> list[Clip]:
             origin=name.split("_")[0].replace("fictional", "game"),
             source=name,
             discharge=name.endswith("shooting"),
+            seen=name.endswith("shooting"),
         )
         for name, many in numbers.items()
         for number in range(many)
@@ -303,8 +304,8 @@ def test_what_training_and_the_report_do_without_is_said_with_the_remedy(
     write(tmp_path / "clips", rows)
     run(compose)
     assert [line for line in caplog.messages if "audit" not in line] == [
-        "split: val holds no real_shooting: train goes on, but chooses its weights by the loss and "
-        "calibrates without, and so does the operating point",
+        "split: val shows no real_shooting: train goes on, but chooses its weights (without an "
+        "encoder of pictures by the loss) and calibrates without, and so does the operating point",
         "split: It takes 3 recordings of a class for train, val and test to have one each; there "
         "are too few of real_shooting: add recordings (under footage/, or collections in "
         "conf/ingest.yaml)",

@@ -65,6 +65,30 @@ def test_another_size_and_length_work_too(transform: Transform) -> None:
     assert varied(transform, 1, 0, moving_scene(5, 64)).shape == (5, 64, 64, 3)
 
 
+def test_a_step_of_either_kind_is_drawn_by_its_name_and_changes_what_it_is_of() -> None:
+    assert list(registry.EVERY) == [*registry.TRANSFORMS, *registry.SOUND_TRANSFORMS]
+    heard = np.random.default_rng(0).integers(-9000, 9000, 12_800).astype(np.int16)
+    changed = {
+        name: (
+            not np.array_equal(registry.apply(SCENE, [step]), SCENE),
+            not np.array_equal(registry.apply_to_sound(heard, [step]), heard),
+        )
+        for name in ("letterbox", "speed", "gain")
+        for step in [registry.drawn(name, np.random.default_rng(3), 0.9)]
+    }
+    assert changed == {"letterbox": (True, False), "speed": (True, True), "gain": (False, True)}
+
+
+def test_what_is_forced_is_a_step_s_whatever_is_drawn() -> None:
+    mute = registry.SOUND_TRANSFORMS["mute"]
+    step = registry.drawn("mute", np.random.default_rng(3), 0.5, share=1.0)
+    assert step == {
+        "transform": "mute",
+        "strength": 0.5,
+        "parameters": mute.draw(np.random.default_rng(3), 0.5) | {"share": 1.0},
+    }
+
+
 def test_another_process_with_one_thread_makes_the_same_bytes() -> None:
     code = (
         "import cv2; cv2.setNumThreads(1);"

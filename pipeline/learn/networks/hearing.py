@@ -32,7 +32,7 @@ class HeardNet(nn.Module):
 
     Args:
         encoder: what hears.
-        num_samples: int16 samples S of a clip.
+        num_samples: int16 samples S of a clip, as many in each of its frames.
         num_frames: of a clip.
         every_frames: frames from one hearing of a stream to the next; it divides `num_frames`, so
             that a clip that begins with a stream is heard when it is over.
@@ -49,6 +49,7 @@ class HeardNet(nn.Module):
     ) -> None:
         super().__init__()
         check_every(every_frames, num_frames)
+        assert num_samples % num_frames == 0, (num_samples, num_frames)
         self.encoder, self.resample = encoder, Resampler(encoder.rate_hz)
         self.num_samples, self.num_frames = num_samples, num_frames
         self.every_frames = every_frames
@@ -77,8 +78,8 @@ class HeardNet(nn.Module):
 
         Raises:
             UserError: no such encoder exists.
-            KeyError, TypeError, ValueError: values that fit no encoder, or other bounds than those
-                that are kept here.
+            KeyError, TypeError, ValueError, AssertionError: values that fit no encoder or no
+                stream, or other bounds than those that are kept here.
         """
         encoder = encoders.rebuild(architecture["encoder"])
         if not isinstance(encoder, Yamnet):

@@ -64,6 +64,8 @@ def test_it_is_rebuilt_from_its_architecture_with_the_same_bounds_alone() -> Non
         HeardNet.rebuild(made.architecture() | {"bounds": [-9, 9]})
     with pytest.raises(UserError, match="encoder 'x' is unknown"):
         HeardNet.rebuild(made.architecture() | {"encoder": {"name": "x"}})
+    with pytest.raises(AssertionError, match="12801"):
+        HeardNet.rebuild(made.architecture() | {"num_samples": 12_801})
 
 
 def test_nothing_of_it_is_trained() -> None:

@@ -17,7 +17,7 @@ from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
 from pipeline.assess.statistics.questions import judge_share
 from pipeline.assess.statistics.summary import questions
-from pipeline.transforms.registry import FAMILIES, SOUND_TRANSFORMS, STRENGTHS, TRANSFORMS
+from pipeline.transforms.registry import EVERY, FAMILIES, STRENGTHS
 
 CURVES, ENDS = ("edits",), ("camera", "sensor")
 """Families of which every strength is looked at, and those of which the most severe is.
@@ -153,16 +153,9 @@ def damage(one: Effect) -> tuple[float, Names]:
 
 def _ordered(names: Names) -> Names:
     """Sort edits in the order in which the world applies them."""
-    order = [*TRANSFORMS, *SOUND_TRANSFORMS]
+    order = list(EVERY)
     return tuple(sorted(names, key=order.index))
 
 
 def _change(names: Names, strength: str) -> Change:
-    return altered_clips.in_turn(
-        [
-            altered_clips.drawn_sound(SOUND_TRANSFORMS[name], STRENGTHS[strength])
-            if name in SOUND_TRANSFORMS
-            else altered_clips.drawn(TRANSFORMS[name], STRENGTHS[strength])
-            for name in names
-        ]
-    )
+    return altered_clips.in_turn([altered_clips.drawn(name, STRENGTHS[strength]) for name in names])

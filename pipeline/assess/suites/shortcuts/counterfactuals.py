@@ -19,7 +19,7 @@ from pipeline.assess.statistics.questions import (
     judge_share,
 )
 from pipeline.footage.collection import ORIGINS
-from pipeline.transforms.registry import STRENGTHS, TRANSFORMS
+from pipeline.transforms.registry import STRENGTHS
 
 # Share of decisions that an overlay may turn, and what the interval of a green one excludes.
 _MAX_FLIPS, _NO_MORE_FLIPS = 0.10, 0.20
@@ -40,7 +40,7 @@ Flips = Mapping[str, Mapping[str, Measured]]
 def overlays() -> dict[str, Change]:
     """Return the changes that make the counterfactual of a clip, by kind of overlay."""
     return {
-        kind: altered_clips.drawn(TRANSFORMS[name], STRENGTHS["medium"], **forced)
+        kind: altered_clips.drawn(name, STRENGTHS["medium"], **forced)
         for kind, (name, forced) in _OVERLAYS.items()
     }
 

@@ -191,7 +191,7 @@ def _judge_sound(
 ) -> Verdict:
     if np.allclose(plain.score, after.score, rtol=0, atol=_SAME_SCORE):
         return Verdict(name, "grey", f"{what} nothing changes: sound has no say in these clips.")
-    return _judge_destroyed(name, what, pairs, "the clips as they are")
+    return _judge_destroyed(name, what, pairs, before_after.PLAIN)
 
 
 def _judge_alone(name: str, place: str, pairs: Mapping[Asked, Pair]) -> Verdict:

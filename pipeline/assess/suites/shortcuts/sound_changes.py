@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.assess.altered_clips import Change, drawn_sound
-from pipeline.transforms.registry import SOUND_TRANSFORMS, STRENGTHS
+from pipeline.assess.altered_clips import Change, drawn
+from pipeline.transforms.registry import STRENGTHS
 
 MUTED = "muted"
 _CHANGES: Mapping[str, tuple[str, dict[str, Any]]] = {
@@ -21,6 +21,6 @@ NAMES = tuple(_CHANGES)
 def changes() -> dict[str, Change]:
     """A severe transform of sound of each name; pictures stay as they are."""
     return {
-        name: drawn_sound(SOUND_TRANSFORMS[transform], STRENGTHS["severe"], **forced)
+        name: drawn(transform, STRENGTHS["severe"], **forced)
         for name, (transform, forced) in _CHANGES.items()
     }
