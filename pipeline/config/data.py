@@ -80,8 +80,8 @@ class RenderSettings(EngineSettings):
 
 
 @dataclass
-class PlaceSettings(RenderSettings):
-    """Draws of an engine that films real places, for minutes too."""
+class LongRenderSettings(RenderSettings):
+    """Draws of an engine that films for minutes too."""
 
     long: LongSettings = MISSING
 
@@ -109,11 +109,11 @@ class SynthesizeConfig:
 
     seed: int = between(0)
     max_drop_rate: float = between(0, 1)
-    bodycam: RenderSettings = MISSING
-    film: RenderSettings = MISSING
+    bodycam: LongRenderSettings = MISSING
+    film: LongRenderSettings = MISSING
     twins: RenderSettings = MISSING
-    location: PlaceSettings = MISSING
-    photographs: PlaceSettings = MISSING
+    location: LongRenderSettings = MISSING
+    photographs: LongRenderSettings = MISSING
     packages: EngineSettings = MISSING
     vizdoom: LongGameSettings = MISSING
     openarena: LongGameSettings = MISSING

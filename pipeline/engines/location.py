@@ -6,10 +6,10 @@ from functools import partial
 
 from pipeline.engines.render.camera_take import BodyCameraTake
 from pipeline.engines.render.film_take import FilmTake
-from pipeline.engines.render.long_take import record_long as record_long_of
+from pipeline.engines.render.long_take import LongCameraTake
 from pipeline.engines.render.script import LOCATIONS
 from pipeline.engines.render.takes import Recipe
 
-RECIPE = Recipe("location", (BodyCameraTake, FilmTake), LOCATIONS, family="location")
+RECIPE = Recipe("location", (BodyCameraTake, FilmTake), LOCATIONS, LOCATIONS, family="location")
 record = RECIPE.record
-record_long = partial(record_long_of, RECIPE.engine, RECIPE.scenes)
+record_long = partial(RECIPE.record_long, LongCameraTake)

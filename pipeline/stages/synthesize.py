@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import engines
-from pipeline.config import EngineSettings, LongGameSettings, PlaceSettings, SynthesizeApp
+from pipeline.config import EngineSettings, LongGameSettings, LongRenderSettings, SynthesizeApp
 from pipeline.engines import tracks
 from pipeline.engines.take import Original, Recorded, Take, UnusableDraw
 from pipeline.errors import UserError
@@ -159,7 +159,7 @@ def _asked(engine: str, cfg: SynthesizeApp) -> list[list[Draw]]:
     """The draws of an engine: of its short recordings, and of its long ones if it makes any."""
     settings: EngineSettings = getattr(cfg, engine)
     kinds = [(settings, False)]
-    if isinstance(settings, PlaceSettings | LongGameSettings):
+    if isinstance(settings, LongRenderSettings | LongGameSettings):
         long = settings.long
         of_long = replace(
             settings,

@@ -343,7 +343,8 @@ def test_the_looks_of_twins_share_a_cluster_and_a_split(
 ) -> None:
     small = ["twins.num_recordings=6", "twins.duration_s=1.2", "twins.heights=[96]"]
     others = [f"{name}.num_recordings=0" for name in synthesize.ENGINES if name != "twins"]
-    others += [f"{name}.long.num_recordings=0" for name in ("location", "photographs", "vizdoom")]
+    able = ("bodycam", "film", "location", "photographs", "vizdoom")
+    others += [f"{name}.long.num_recordings=0" for name in able]
     synthesize.run(compose("synthesize", *small, *others, "max_drop_rate=0.5"))
     ingest.run(compose("ingest", "max_reject_rate=0.5"))
     clips = manifest.read_manifest(tmp_path / "clips")

@@ -64,7 +64,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def only(**counts: int) -> list[str]:
     """Overrides that give some engines their recordings and the others none, and no long ones."""
     short = [f"{name}.num_recordings={counts.get(name, 0)}" for name in synthesize.ENGINES]
-    able = ("location", "photographs", "vizdoom", "openarena")
+    able = ("bodycam", "film", "location", "photographs", "vizdoom", "openarena")
     return [*short, *(f"{name}.long.num_recordings=0" for name in able)]
 
 
@@ -198,8 +198,8 @@ def test_engines_have_settings_of_long_recordings_where_they_make_them(
     for engine in synthesize.ENGINES:
         makes_long = hasattr(import_module(f"pipeline.engines.{engine}"), "record_long")
         assert hasattr(getattr(cfg, engine), "long") is makes_long, engine
-    with pytest.raises(UserError, match=r"film\.long\.num_recordings': there is no such key"):
-        compose("synthesize", "film.long.num_recordings=4")
+    with pytest.raises(UserError, match=r"twins\.long\.num_recordings': there is no such key"):
+        compose("synthesize", "twins.long.num_recordings=4")
 
 
 def test_another_program_draws_anew(

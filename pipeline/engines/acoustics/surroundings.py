@@ -17,6 +17,8 @@ _VOICE_SHARE, _SHOUT_SHARE = 0.3, 0.35
 _CONFUSER_EVERY_S, _VOICE_EVERY_S, _LASTS_S = 30.0, 45.0, (1.0, 8.0)
 # Of rooms: what a wall is between.
 _NEXT_DOOR_SHARE = 0.2
+_WALLS = 0.45
+"""How far from the middle of a room something may be, as a share of its size."""
 _ANYWHERE = (
     "balloon",
     "burst_bag",
@@ -133,15 +135,36 @@ def draw_level_db(rng: np.random.Generator) -> float:
     return float(rng.uniform(*_LEVEL_DB))
 
 
+def placed(
+    rng: np.random.Generator,
+    room: Room,
+    away_m: tuple[float, float],
+    turn_rad: tuple[float, float],
+    next_door_share: float = 0.0,
+) -> tuple[float, float]:
+    """Draw where something is heard from: metres across and ahead, seen from the microphone.
+
+    Args:
+        rng: draws it.
+        room: whose walls bring it nearer, where it has any.
+        away_m: least and most distance.
+        turn_rad: least and most bearing, clockwise from ahead.
+        next_door_share: how often it is beyond the walls all the same.
+    """
+    away = float(np.exp(rng.uniform(*np.log(away_m))))
+    turn = rng.uniform(*turn_rad)
+    across, ahead = away * np.sin(turn), away * np.cos(turn)
+    if room.size_m is not None and not (next_door_share and rng.random() < next_door_share):
+        across = np.clip(across, -_WALLS * room.size_m[0], _WALLS * room.size_m[0])
+        ahead = np.clip(ahead, -_WALLS * room.size_m[1], _WALLS * room.size_m[1])
+    return float(across), float(ahead)
+
+
 def _event(rng: np.random.Generator, kind: str, room: Room, duration_s: float) -> SoundEvent:
     """Something that is heard within a recording, in the same room in most."""
-    away = float(np.exp(rng.uniform(*np.log(_AWAY_M.get(kind, _NEAR_M)))))
-    turn = rng.uniform(0, 2 * np.pi)
-    across, ahead = away * np.sin(turn), away * np.cos(turn)
-    if room.size_m is not None and rng.random() >= _NEXT_DOOR_SHARE:
-        across = np.clip(across, -0.45 * room.size_m[0], 0.45 * room.size_m[0])
-        ahead = np.clip(ahead, -0.45 * room.size_m[1], 0.45 * room.size_m[1])
-    offset = (float(across), float(ahead), float(rng.uniform(-1.0, 0.6)))
+    away_m, turn_rad = _AWAY_M.get(kind, _NEAR_M), (0.0, 2 * np.pi)
+    across, ahead = placed(rng, room, away_m, turn_rad, next_door_share=_NEXT_DOOR_SHARE)
+    offset = (across, ahead, float(rng.uniform(-1.0, 0.6)))
     late_s = float(np.linalg.norm(offset)) / 340
     return SoundEvent(
         time_s=rng.uniform(0.02, 0.9) * duration_s - late_s,

@@ -11,12 +11,12 @@ from pipeline.engines.acoustics.render import arrivals
 from pipeline.engines.acoustics.room import Room
 from pipeline.engines.acoustics.scene import SoundEvent, SoundScene
 from pipeline.engines.acoustics.sources import DISCHARGE
+from pipeline.engines.acoustics.surroundings import placed
 from pipeline.engines.acoustics.weapons import WEAPONS
 
 _AWAY_M = 3.0, 90.0
 _OFF_RAD = np.pi / 3
 """From the middle of the picture: no field of view reaches so far aside."""
-_WALLS = 0.45
 _MOST, _MOST_LONG = 4, 8
 _APART_S, _APART_LONG_S = (0.1, 0.6), (0.12, 1.6)
 _FIRST_S, _QUIET_S = (12.0, 45.0), (20.0, 60.0)
@@ -72,17 +72,12 @@ def heard_s(scene: SoundScene, events: tuple[SoundEvent, ...]) -> tuple[float, .
 def _volley(
     rng: np.random.Generator, room: Room, start_s: float, count: int, apart_s: tuple[float, float]
 ) -> tuple[SoundEvent, ...]:
-    away = float(np.exp(rng.uniform(*np.log(_AWAY_M))))
-    turn = rng.uniform(_OFF_RAD, 2 * np.pi - _OFF_RAD)
-    across, ahead = away * np.sin(turn), away * np.cos(turn)
-    if room.size_m is not None:
-        across = np.clip(across, -_WALLS * room.size_m[0], _WALLS * room.size_m[0])
-        ahead = np.clip(ahead, -_WALLS * room.size_m[1], _WALLS * room.size_m[1])
+    across, ahead = placed(rng, room, _AWAY_M, (_OFF_RAD, 2 * np.pi - _OFF_RAD))
     aimed = rng.uniform(0, 2 * np.pi)
     first = SoundEvent(
         time_s=start_s,
         kind=DISCHARGE,
-        offset_m=(float(across), float(ahead), float(rng.uniform(-0.4, 0.6))),
+        offset_m=(across, ahead, float(rng.uniform(-0.4, 0.6))),
         aim=(float(np.sin(aimed)), float(np.cos(aimed)), float(rng.uniform(-0.1, 0.1))),
         weapon=str(rng.choice(list(WEAPONS))),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pipeline.engines.render.looks import LONGEST_TURN_S, Looks
 from pipeline.engines.render.motion import Movement
@@ -48,9 +48,7 @@ class LongScript:
     """One long recording's truth; times in seconds from its start."""
 
     place: Script
-    """Gives the scene and where the camera is; what it says of people does not happen."""
-    movement: Movement
-    """Of who carries the camera, over all of it."""
+    """Gives the scene; what it says of people does not happen."""
     episodes: tuple[Episode, ...]
 
     @property
@@ -58,6 +56,12 @@ class LongScript:
         """Start times of all discharges, in order."""
         found = [e.start_s + t for e in self.episodes for t in e.script.discharges_s]
         return tuple(round(time_s, 4) for time_s in sorted(found))
+
+    def room_light(self, times_s: ArrayLike) -> Vector:
+        """Return the factor (N,) on what the scene's own lamps light, as somebody switches them."""
+        times = np.asarray(times_s, float)
+        factors = [one.script.room_light(times - one.start_s) for one in self.episodes]
+        return np.asarray(np.prod(factors, axis=0))
 
     @property
     def recording(self) -> str:
@@ -70,8 +74,16 @@ def cell_of(index: int) -> Cell:
     return Cell(scene=2 * index % 7, firing=index % 5 in (0, 2, 3), block=index // 7)
 
 
-def write_long(place: Script, half_rad: float) -> LongScript:
-    """Draw what happens at a place over a long recording, and where its camera looks.
+def draw_fires(rng: np.random.Generator, place: Script) -> list[bool]:
+    """Draw of each episode of a long recording, which share its time evenly, whether it fires."""
+    count = max(1, int(place.duration_s / _EVERY_S))
+    fires = rng.random(count) < _FIRING_SHARE
+    fires[rng.integers(count)] = True
+    return [bool(place.cell.firing and one) for one in fires]
+
+
+def write_watched(place: Script, half_rad: float) -> tuple[LongScript, Movement]:
+    """Draw what happens at a place over a long recording, and how its camera moves.
 
     Nobody is in sight when people come and when they leave.
 
@@ -79,31 +91,31 @@ def write_long(place: Script, half_rad: float) -> LongScript:
         place: the scene, and a bystander who carries the camera.
         half_rad: how far from its axis the camera sees.
     """
-    rng, count = place.rng("looks"), max(1, int(place.duration_s / _EVERY_S))
-    every_s = place.duration_s / count
-    fires = rng.random(count) < _FIRING_SHARE
-    fires[rng.integers(count)] = True
+    rng = place.rng("looks")
+    fires = draw_fires(rng, place)
+    every_s = place.duration_s / len(fires)
     looks = Looks(rng, place.movement.heading, _SPREAD_RAD)
+    # A photograph has something to see on every side; a scene has it where its wearer faces.
+    home = None if place.plan.backdrop is not None else place.movement.heading
     episodes: list[Episode] = []
     first_heading = None
-    for number in range(count):
+    for number, firing in enumerate(fires):
         lasts_s = float(rng.uniform(*_LASTS_S))
         first_s = number * every_s + _CLEAR_S
         start_s = float(rng.uniform(first_s, first_s + every_s - 2 * _CLEAR_S - lasts_s))
-        firing = bool(place.cell.firing and fires[number])
-        script = write_episode(place, number, lasts_s, firing=firing)
+        script = write_episode(place, number, lasts_s, firing=firing, bystander=True)
         before, after = (_away_from(rng, script, half_rad) for _ in range(2))
         heading = script.movement.heading
         to_s, back_s = (looks.turn_s(one - heading) for one in (before, after))
         if first_heading is None:
             first_heading = looks.heading = before
         else:
-            looks.around(start_s - 2 * LONGEST_TURN_S)
+            looks.around(start_s - 2 * LONGEST_TURN_S, home)
             looks.turn_to(before, start_s - 2 * LONGEST_TURN_S, LONGEST_TURN_S)
         looks.turn_to(heading, start_s - to_s, to_s)
         looks.turn_to(after, start_s + lasts_s, back_s)
         episodes.append(Episode(start_s, start_s - to_s, looks.time_s, script))
-    looks.around(place.duration_s)
+    looks.around(place.duration_s, home)
     assert first_heading is not None
     startles = [e.start_s + t for e in episodes for t in e.script.movement.startles_s]
     movement = replace(
@@ -117,7 +129,7 @@ def write_long(place: Script, half_rad: float) -> LongScript:
         turns=tuple(looks.turns),
         pivots=True,
     )
-    return LongScript(place, movement, tuple(episodes))
+    return LongScript(place, tuple(episodes)), movement
 
 
 def people_at(script: Script, time_s: float) -> list[Vector]:

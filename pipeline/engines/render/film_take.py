@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.engines.acoustics import mix, surroundings
 from pipeline.engines.render import set_ups
 from pipeline.engines.render.appearance import cinema, effects
-from pipeline.engines.render.appearance.cinema import STYLES, FilmLab, Style
+from pipeline.engines.render.appearance.cinema import STYLES, FilmLab, Stock, Style
 from pipeline.engines.render.appearance.effects import Brass, Flash, View
 from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.events import Events, draw_events, draw_incidents
@@ -21,9 +22,9 @@ from pipeline.engines.render.kernels import PEOPLE, LampArrays
 from pipeline.engines.render.people.actors import Actor
 from pipeline.engines.render.raytrace import Aperture, PointLight, RowPoses, Sample, Traced, Tracer
 from pipeline.engines.render.script import Cell, Script
-from pipeline.engines.render.set_ups import EYES, WEAPON, WIDE, Kind, SetUp
+from pipeline.engines.render.set_ups import EYES, Kind, SetUp
 from pipeline.engines.render.sound import Listener
-from pipeline.engines.render.world.lighting import LitWorld
+from pipeline.engines.render.world.lighting import LitWorld, light_at
 from pipeline.engines.take import Format, UnusableDraw
 
 Array = NDArray[np.float32]
@@ -34,11 +35,7 @@ _PREVIEW_WIDTH = 64
 _MOST_TRIES = 40
 _SHUTTER_SHARE = 0.5
 _LEAD_SHARE = 0.85
-_FEWEST_PEOPLE, _FEW_PEOPLE, _MANY_PEOPLE = 0.012, 0.05, 0.6
-_NEAR_SHARE = 0.06
 _CHEST = np.array((0, 0, 1.25))
-_BODY = np.array(((0, 0, 0.75), _CHEST, (0, 0, 1.6)))
-_BODY_DEPTH_M = 0.5
 _BLANK_DEVIATION = 6.0
 _DAYLIGHT = 1.0
 _REFLECTED = 0.3
@@ -66,6 +63,11 @@ def lead(script: Script, hero: Hero) -> Actor:
     return next((actor for actor in [*script.actors, hero] if actor.role.discharges_s), hero)
 
 
+def style_of(cell: Cell) -> Style:
+    """The style of the production that films the recordings of a cell."""
+    return STYLES[cell.rotate(len(STYLES))]
+
+
 class FilmTake:
     """Films a script as one production would; `frames()` is the result."""
 
@@ -74,17 +76,18 @@ class FilmTake:
     can_bar: ClassVar[bool] = False
     viewpoint = "cinematic"
 
-    def __init__(self, script: Script, format: Format) -> None:
+    def __init__(self, script: Script, format: Format, stock: Stock | None = None) -> None:
+        """Stage a script for the film of a format, on a stock that is drawn if none is given."""
         self.script, self.format = script, format
-        self.style: Style = STYLES[script.cell.rotate(len(STYLES))]
+        self.style = style_of(script.cell)
         rng = self._rng = script.rng("film")
         hero = Hero(rng, script)
         cast = self.cast = [*script.actors, hero]
         self._crowd = replace(script, actors=cast).crowd()
         self._hero, self._lead = hero, lead(script, hero)
-        self._stock = cinema.draw_stock(rng, self.style)
+        self._stock = stock or cinema.draw_stock(rng, self.style)
         self._size = format.width, cinema.picture_height(self._stock, format.width, format.height)
-        self._light = _light_at(script.world, self._lead.place(0.0) + _CHEST)
+        self._light = light_at(script.world, self._lead.place(0.0) + _CHEST)
         self.events = self._stage_events()
         self.cuts_s = set_ups.draw_cuts(rng, script.discharges_s, script.duration_s, format.fps)
         """Start times in seconds of every set-up but the first."""
@@ -160,13 +163,8 @@ class FilmTake:
         Raises:
             UnusableDraw: no set-up was found that shows a person unhidden, or all is dark.
         """
-        rng, (width, height), fps = self._rng, self._size, self.format.fps
-        lab = FilmLab(rng, self.style, self._stock, width, height)
-        starts = (0.0, *self.cuts_s)
-        ends = (*self.cuts_s, self.script.duration_s)
-        cameras: list[_Camera] = []
-        for span in zip(starts, ends, strict=True):
-            cameras.append(self._find_camera(*span, cameras[-1].set_up.kind if cameras else None))
+        fps, starts = self.format.fps, (0.0, *self.cuts_s)
+        lab, cameras = self._filming
         frames = []
         for index in range(self.format.num_frames(self.script.duration_s)):
             start_s = index / fps
@@ -180,6 +178,28 @@ class FilmTake:
         self.script.blank(result, fps)
         return result
 
+    def can_be_shown(self) -> bool:
+        """Whether there are set-ups that show somebody, without which `frames` raises."""
+        try:
+            return bool(self._filming)
+        except UnusableDraw:
+            return False
+
+    @cached_property
+    def _filming(self) -> tuple[FilmLab, list[_Camera]]:
+        """The lab, and a camera for every set-up.
+
+        Raises:
+            UnusableDraw: no set-up was found that shows a person unhidden.
+        """
+        lab = FilmLab(self._rng, self.style, self._stock, *self._size)
+        starts = (0.0, *self.cuts_s)
+        ends = (*self.cuts_s, self.script.duration_s)
+        cameras: list[_Camera] = []
+        for span in zip(starts, ends, strict=True):
+            cameras.append(self._find_camera(*span, cameras[-1].set_up.kind if cameras else None))
+        return lab, cameras
+
     def _find_camera(self, start_s: float, stop_s: float, before: Kind | None) -> _Camera:
         """Draw set-ups until one shows its person from outside of everything."""
         rng, (width, height) = self._rng, self._size
@@ -192,16 +212,16 @@ class FilmTake:
             if set_up is None:
                 continue
             world = self._relit(person, set_up)
-            lens = _lens(set_up, *small)
+            lens = set_up.lens(*small)
             tracer = Tracer(world, lens, *small)
             previews = []
             for time_s in np.linspace(start_s, stop_s, 3):
                 traced = self._trace(tracer, set_up, time_s, 0.0, (), num_samples=1)
-                if not _shows(person, set_up, lens, traced, float(time_s)):
+                if not set_ups.shows(person, set_up, lens, traced, float(time_s)):
                     break
                 previews.append(traced)
             else:
-                lens = _lens(set_up, width, height)
+                lens = set_up.lens(width, height)
                 exposure = cinema.expose(
                     self._stock,
                     np.concatenate([traced.radiance for traced in previews]),
@@ -310,44 +330,3 @@ class FilmTake:
             parts.append(tracer.trace(self._rng, samples, people, feet, None))
         radiance = sum(part.radiance for part in parts) / np.float32(num_parts)
         return Traced(np.asarray(radiance, np.float32), parts[0].depth, parts[0].surface)
-
-
-def _light_at(world: LitWorld, point: Vector) -> Vector:
-    """Return the mean irradiance (3,) at a point: sky, bounced light and the strongest lamp."""
-    light = world.light_cube(point).mean(0).astype(float)
-    lamps = world.lamps
-    if len(lamps.centre):
-        square = ((lamps.centre - point) ** 2).sum(1)
-        received = lamps.intensity / square[:, None]
-        light = light + 0.5 * received[received.mean(1).argmax()]
-    return np.asarray(light + 0.2 * world.sky.sun_light + 1e-3, float)
-
-
-def _lens(set_up: SetUp, width: int, height: int) -> PinholeLens:
-    """Fit a set-up's field, drawn for 16:9, to another shape with the same height."""
-    across = np.tan(np.radians(set_up.fov_deg) / 2) * width / height * 9 / 16
-    return PinholeLens(width, height, float(np.degrees(2 * np.arctan(across))))
-
-
-def _shows(person: Actor, set_up: SetUp, lens: PinholeLens, traced: Traced, time_s: float) -> bool:
-    """Tell whether a preview shows its person unhidden, and nothing right before the lens."""
-    height, width = traced.depth.shape
-    share = float((traced.surface == PEOPLE).mean())
-    crouches = person.role.duck_s is not None
-    least = _FEWEST_PEOPLE if set_up.kind in (WIDE, EYES) or crouches else _FEW_PEOPLE
-    if not least <= share <= _MANY_PEOPLE:
-        return False
-    if set_up.kind is EYES:
-        return float((traced.depth < 0.2).mean()) < _NEAR_SHARE
-    (turn,), (place,) = set_up.poses([time_s])
-    points = person.place(time_s) + _BODY
-    if set_up.kind is WEAPON:
-        points = person.weapon_pose(time_s)[1][None]
-    x, y, away = lens.project((points - place) @ turn)
-    if float((traced.depth < 0.4 * away.min()).mean()) > _NEAR_SHARE:
-        return False
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (away > 0)
-    if not (inside[-1] or crouches):
-        return False
-    depth = traced.depth[y[inside].astype(int), x[inside].astype(int)]
-    return bool((np.abs(depth - away[inside]) < _BODY_DEPTH_M).any())

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.config import RenderSettings
-from pipeline.engines import damage
 from pipeline.engines.acoustics import surroundings
-from pipeline.engines.acoustics.render import render
 from pipeline.engines.render.appearance import recorder
-from pipeline.engines.render.appearance.effects import row_overlap
+from pipeline.engines.render.appearance.effects import View, row_overlap
 from pipeline.engines.render.appearance.fleet import draw_camera
 from pipeline.engines.render.appearance.lens import FisheyeLens, Lens
 from pipeline.engines.render.appearance.lights import Sparks
 from pipeline.engines.render.appearance.overlay import CameraText
 from pipeline.engines.render.camera_take import fleet_of
-from pipeline.engines.render.episodes import (
-    SHORTEST_S,
-    Episode,
-    cell_of,
-    is_in_sight,
-    people_at,
-    write_long,
-)
+from pipeline.engines.render.episodes import Episode, is_in_sight, people_at, write_watched
 from pipeline.engines.render.events import draw_events
 from pipeline.engines.render.motion import BodyMotion, draw_mount
 from pipeline.engines.render.raytrace import RowPoses, Sample, Tracer
-from pipeline.engines.render.script import Scene, Script, write_script
-from pipeline.engines.render.sound import Listener, camera_microphone, long_sound_scene
-from pipeline.engines.render.staged_view import NUM_SAMPLES, StagedView, row_times
+from pipeline.engines.render.script import Script
+from pipeline.engines.render.sound import Listener, camera_microphone
+from pipeline.engines.render.staged_view import NUM_SAMPLES, StagedView, draw_sun, row_times
 from pipeline.engines.render.surround import Surround
-from pipeline.engines.render.takes import PHOTOGRAPHED
 from pipeline.engines.render.world.lighting import LitWorld
-from pipeline.engines.take import SOUND_HZ, Format, Take, draw_format
-from pipeline.errors import UserError
+from pipeline.engines.take import Format
 
 Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
@@ -49,6 +37,7 @@ _PLACES = [((k + 0.5) / NUM_SAMPLES, (0.5 + _GOLDEN * k) % 1) for k in range(NUM
 _NUM_BAKED = 2
 _SHADOW_M = 1.7
 """Radius of the ground that a person darkens."""
+_FAR_M = 1000.0
 _PUFF_M, _SEEN_LIVES = 1.0, 4.0
 
 
@@ -69,7 +58,11 @@ class Later:
 
 
 class LongCameraTake:
-    """Films a place, whose scene must have no lamps, with one camera that only turns."""
+    """Films a place, where nothing but people moves, with one camera that only turns."""
+
+    origin: ClassVar[str] = "real"
+    family: ClassVar[str] = "bodycam"
+    can_bar: ClassVar[bool] = True
 
     def __init__(self, place: Script, format: Format) -> None:
         self.format, self.fleet = format, fleet_of(place.cell)
@@ -79,14 +72,12 @@ class LongCameraTake:
             width, height, rng.uniform(*self.fleet.fov_deg), rng.uniform(*self.fleet.k1)
         )
         self._half_rad = _half_angle(self._lens)
-        self.script = write_long(place, self._half_rad)
+        self.script, movement = write_watched(place, self._half_rad)
         self._readout_s = rng.uniform(*self.fleet.readout_ms) / 1000
         mount = self.mount = draw_mount(
             rng, self.fleet.mounts[rng.integers(len(self.fleet.mounts))]
         )
-        self._motion = BodyMotion(
-            place.rng("motion"), self.script.movement, mount, place.duration_s
-        )
+        self._motion = BodyMotion(place.rng("motion"), movement, mount, place.duration_s)
         self.eye = self._motion.camera([0.0])[1][0]
         tracer = Tracer(place.world, self._lens, width, height)
         self._surround = Surround(
@@ -96,7 +87,18 @@ class LongCameraTake:
             _EpisodeView(one, tracer, self._lens, self._motion, self._readout_s, rng)
             for one in self.script.episodes
         ]
+        self._far = np.full((height, width), _FAR_M if self._sees_sun() else 0.0, np.float32)
         self.text: CameraText | None = None
+
+    @property
+    def model(self) -> str:
+        """The name of the fleet."""
+        return self.fleet.name
+
+    @property
+    def overlay(self) -> str:
+        """What lies over the picture; known once it is rendered."""
+        return "none" if self.text is None else "timestamp"
 
     @property
     def viewpoint(self) -> str:
@@ -126,11 +128,11 @@ class LongCameraTake:
             episode.script.blank(result[first:], self.format.fps)
         return result
 
-    def listener(self) -> Listener:
-        """Return the camera's microphone, which stays where it is."""
+    def listeners(self) -> list[Listener]:
+        """Return the camera's microphone, which stays where it is, for every episode."""
         place = self.script.place
         rng = place.rng("sound camera")
-        return Listener(
+        listener = Listener(
             capture=camera_microphone(rng, self.mount.where, place.duration_s),
             place=lambda _: self.eye,
             muzzle=None,
@@ -138,6 +140,7 @@ class LongCameraTake:
             level_db=surroundings.draw_level_db(rng),
             has_voice=self.mount.where != "fixed",
         )
+        return [listener] * len(self.script.episodes)
 
     def radiance(self, start_s: float, exposure_s: float) -> Array:
         """Return the radiance (H, W, 3) of an exposure: traced where something happens in it."""
@@ -152,7 +155,20 @@ class LongCameraTake:
         for number in range(NUM_SAMPLES):
             times_s = row_times(start_s, self._readout_s, exposure_s, self.format.height, number)
             turns.append(self._motion.camera(times_s)[0])
-        return self._surround.radiance(turns, _PLACES)
+        image = self._surround.radiance(turns, _PLACES)
+        rows_s = start_s + self._readout_s * np.arange(self.format.height) / self.format.height
+        room = self.script.room_light(rows_s + exposure_s / 2)
+        image *= room[:, None, None].astype(np.float32)
+        (turn,), _ = self._motion.camera([start_s + (self._readout_s + exposure_s) / 2])
+        draw_sun(self.script.place, image, self._far, View(turn, self.eye, self._lens))
+        return image
+
+    def _sees_sun(self) -> bool:
+        """Tell whether nothing stands between the camera and the sun."""
+        world = self.script.place.world
+        eye, sun = self.eye[None].astype(np.float32), world.sky.sun[None].astype(np.float32)
+        far = np.array([_FAR_M], np.float32)
+        return not bool(world.accelerator.occluded(eye, sun, far)[0])
 
 
 class _EpisodeView:
@@ -231,75 +247,3 @@ def _still(
     samples = [Sample(RowPoses(turns, places, turns, places))] * _NUM_BAKED
     nobody = np.zeros((0, 2), np.float32)
     return tracer.trace(rng, samples, None, nobody, None).radiance
-
-
-def record_long(
-    recipe: str, scenes: Sequence[Scene], seed: int, index: int, settings: RenderSettings
-) -> list[Take]:
-    """Render one long recording before scenes without lamps and doors: photographed places.
-
-    Args:
-        recipe: name of the engine, and what the names of its sources begin with.
-        scenes: what scenes are drawn from.
-        seed: of all recordings.
-        index: of the recording.
-        settings: its length, heights and rates.
-
-    Raises:
-        UserError: a height that cannot be encoded, or a length that has no room for an episode.
-        UnusableDraw: nothing is to be seen.
-    """
-    if settings.duration_s < SHORTEST_S:
-        raise UserError(
-            f"conf/synthesize.yaml: {recipe}.long.duration_s={settings.duration_s:g}: the engine "
-            f"needs {SHORTEST_S:g} s to turn to what happens and away; set it to more"
-        )
-    engine = f"{recipe} long"
-    place = write_script(
-        engine,
-        seed,
-        index,
-        settings.duration_s,
-        bystander=True,
-        scenes=scenes,
-        cell=cell_of(index),
-    )
-    form = draw_format(seed, index, engine, settings.heights, settings.rates_fps)
-    camera = LongCameraTake(place, form)
-    script, source = camera.script, f"{recipe}-{camera.fleet.name}"
-    frames = damage.suffer(camera.frames(), form.fps, place.rng("damage"))
-    scene = long_sound_scene(script, camera.listener(), len(frames) / form.fps)
-    backdrop = place.plan.backdrop
-    assert backdrop is not None
-    happened = [
-        f"{'fire' if one.script.discharges_s else 'quiet'} at {one.start_s:.1f} s"
-        for one in script.episodes
-    ]
-    incidents = [
-        f"{incident.kind} at {one.start_s + incident.start_s:.1f} s"
-        for one in script.episodes
-        for incident in one.script.incidents
-    ]
-    words = [
-        f"scene={place.plan.kind}",
-        f"place={backdrop.place}",
-        f"light={place.plan.light}",
-        f"overlay={'none' if camera.text is None else 'timestamp'}",
-    ]
-    return [
-        Take(
-            name=script.recording,
-            frames=frames,
-            sound=render(scene, SOUND_HZ),
-            format=form,
-            origin="real",
-            source=source,
-            recording=script.recording,
-            discharges_s=script.discharges_s,
-            viewpoint=camera.viewpoint,
-            licence="CC0-1.0",
-            authority=PHOTOGRAPHED,
-            rendered=True,
-            notes=", ".join([*words, *happened, *incidents]),
-        )
-    ]

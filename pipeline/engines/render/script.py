@@ -41,6 +41,8 @@ SCENES: tuple[Scene, ...] = (
 )
 LOCATIONS: tuple[Scene, ...] = tuple(partial(location, place) for place in PLACES)
 """Scenes before photographs of real places: a multiple of SCENES, or some were met more."""
+ALL_ROUND: tuple[Scene, ...] = (*SCENES[:-1], street)
+"""Scenes that can be seen from all sides, for long recordings: the van has no rear."""
 NUM_CELLS = 2 * len(SCENES)
 _FIRING_ACTIONS = {"fire": 0.5, "others_fire": 0.5}
 _QUIET_ACTIONS = {
@@ -181,7 +183,7 @@ def write_script(
     *,
     bystander: bool = False,
     scenes: Sequence[Scene] = SCENES,
-    cell: Cell | None = None,
+    place_of: Cell | None = None,
 ) -> Script:
     """Draw the recording of an engine's index: a pure function of its arguments.
 
@@ -193,45 +195,50 @@ def write_script(
         bystander: whether who holds the camera carries nothing and watches what others do, as a
             camera on a wall does.
         scenes: what scenes are drawn from, a multiple of the number of SCENES.
-        cell: of the design; None for that of the index.
+        place_of: the cell of a long recording that the script is to give a place, whose door is
+            shut; None for a recording of its own, of the cell of the index.
     """
-    cell = cell or Cell.of(index)
+    cell = place_of or Cell.of(index)
     scene_rng = _rng(engine, seed, index, "scene")
     plan = cell.pick(scenes)(scene_rng)
-    rng = _rng(engine, seed, index, "people")
-    action = _draw_action(rng, cell.firing, bystander)
-    incident_rng = _rng(engine, seed, index, "incidents")
-    kinds = draw_kinds(incident_rng, plan, cell.firing, action == "hold")
-    if plan.door is not None and "door" not in kinds:
-        plan.door.shut(plan.builder)
+    rng, incident_rng = (_rng(engine, seed, index, name) for name in ("people", "incidents"))
+    act = _draw_act(rng, incident_rng, plan, cell.firing, bystander, duration_s)
+    if place_of is not None:
+        act = replace(act, incident_kinds=())
+    if "door" not in act.incident_kinds:
+        plan = plan.shut()
     world = plan.bake(scene_rng)
-    armed = bool(rng.random() < _ARMED_SHARE.get(action, _ARMED_OTHERWISE)) and not bystander
-    weapon = weapons.PISTOL if rng.random() < 0.65 else weapons.CARBINE
-    movement, own = draw_wearer(rng, plan, action, weapon, duration_s)
-    act = Act(action, movement, weapon if armed else None, own, kinds)
     return _written(rng, incident_rng, (engine, seed, index), cell, plan, world, duration_s, act)
 
 
-def write_episode(script: Script, number: int, duration_s: float, *, firing: bool) -> Script:
-    """Draw what else happens at the place of a script, before a bystander who stands there.
+def write_episode(
+    script: Script, number: int, duration_s: float, *, firing: bool, bystander: bool
+) -> Script:
+    """Draw what happens for a while at the place of a long recording.
 
     Args:
-        script: who stands where, and in which scene; without a door.
+        script: the place.
         number: of the episode, of which each has draws of its own.
-        duration_s: its length.
+        duration_s: its length; lamps that are switched in it shine again at its end.
         firing: whether somebody fires.
+        bystander: whether who holds the camera stands where the script has it and watches.
     """
     engine, seed, index = f"{script.engine} {number}", script.seed, script.index
     rng, incident_rng = (_rng(engine, seed, index, name) for name in ("people", "incidents"))
-    action = _draw_action(rng, firing, True)
-    kinds = draw_kinds(incident_rng, script.plan, firing, False)
-    drawn, _ = draw_wearer(rng, script.plan, action, weapons.PISTOL, duration_s)
-    movement = replace(script.movement, heading=drawn.heading, speed=0.0)
-    cell = replace(script.cell, firing=firing)
-    names = engine, seed, index
-    act = Act(action, movement, None, (), kinds)
     plan, world = script.plan, script.world
-    return _written(rng, incident_rng, names, cell, plan, world, duration_s, act)
+    act = _draw_act(rng, incident_rng, plan, firing, bystander, duration_s)
+    if bystander:
+        heading = act.movement.heading
+        act = replace(act, movement=replace(script.movement, heading=heading, speed=0.0))
+    cell, names = replace(script.cell, firing=firing), (engine, seed, index)
+    found = _written(rng, incident_rng, names, cell, plan, world, duration_s, act)
+    incidents = tuple(
+        one
+        if one.switching is None
+        else replace(one, switching=one.switching.undone_at(duration_s))
+        for one in found.incidents
+    )
+    return replace(found, incidents=incidents)
 
 
 def _draw_action(rng: np.random.Generator, firing: bool, bystander: bool) -> str:
@@ -249,6 +256,23 @@ class Act:
     weapon: Weapon | None
     own_discharges_s: tuple[float, ...]
     incident_kinds: tuple[str, ...]
+
+
+def _draw_act(
+    rng: np.random.Generator,
+    incident_rng: np.random.Generator,
+    plan: Plan,
+    firing: bool,
+    bystander: bool,
+    duration_s: float,
+) -> Act:
+    """Draw what the wearer does, and the kinds of incidents."""
+    action = _draw_action(rng, firing, bystander)
+    kinds = draw_kinds(incident_rng, plan, firing, action == "hold")
+    armed = bool(rng.random() < _ARMED_SHARE.get(action, _ARMED_OTHERWISE)) and not bystander
+    weapon = weapons.PISTOL if rng.random() < 0.65 else weapons.CARBINE
+    movement, own = draw_wearer(rng, plan, action, weapon, duration_s)
+    return Act(action, movement, weapon if armed else None, own, kinds)
 
 
 def _written(

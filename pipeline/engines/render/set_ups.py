@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.engines.render.people.actors import Actor
+from pipeline.engines.render.appearance.lens import PinholeLens
+from pipeline.engines.render.kernels import PEOPLE
+from pipeline.engines.render.people.actors import Actor, Role
+from pipeline.engines.render.raytrace import Traced
 from pipeline.engines.render.world.lighting import LitWorld
 
 Vector = NDArray[np.float64]
@@ -19,6 +23,20 @@ _CHEST_M = 1.35
 _CROUCH_M, _CROUCH_FIELD = 0.2, 1.3
 _ROOM_LEFT = 0.88
 _UP = np.array((0.0, 0.0, 1.0))
+_FEWEST_PEOPLE, _FEW_PEOPLE, _MANY_PEOPLE = 0.012, 0.05, 0.6
+_NEAR_SHARE = 0.06
+_BODY = np.array(((0, 0, 0.75), (0, 0, 1.25), (0, 0, 1.6)))
+_BODY_DEPTH_M = 0.5
+
+
+class Filmed(Protocol):
+    """Somebody whom a set-up films."""
+
+    role: Role
+
+    def place(self, time_s: float) -> Vector:
+        """Return the point between the feet, (3,)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -88,6 +106,11 @@ class SetUp:
         point = self.focus + self.focus_velocity * (time_s - self.start_s)
         return max(0.3, float(turn[:, 2] @ (place - point)))
 
+    def lens(self, width: int, height: int) -> PinholeLens:
+        """Fit the field, drawn for 16:9, to another shape with the same height."""
+        across = np.tan(np.radians(self.fov_deg) / 2) * width / height * 9 / 16
+        return PinholeLens(width, height, float(np.degrees(2 * np.arctan(across))))
+
 
 def look_at(places: Vector, targets: Vector, roll: float = 0.0) -> Vector:
     """Return camera axes (N, 3, 3), x right, y up, z backwards, that look from (N, 3) to (N, 3)."""
@@ -127,7 +150,7 @@ def draw_cuts(
 
 def draw_set_up(
     rng: np.random.Generator,
-    actor: Actor,
+    actor: Filmed,
     start_s: float,
     world: LitWorld,
     before: Kind | None = None,
@@ -187,3 +210,27 @@ def free_share(world: LitWorld, start: Vector, away: Vector) -> float:
     origin, direction = (np.asarray([x], np.float32) for x in (start, away / length))
     triangle, _, _, distance = world.accelerator.nearest(origin, direction)
     return np.inf if triangle[0] < 0 else _ROOM_LEFT * float(distance[0]) / length
+
+
+def shows(person: Actor, set_up: SetUp, lens: PinholeLens, traced: Traced, time_s: float) -> bool:
+    """Tell whether a preview shows its person unhidden, and nothing right before the lens."""
+    height, width = traced.depth.shape
+    share = float((traced.surface == PEOPLE).mean())
+    crouches = person.role.duck_s is not None
+    least = _FEWEST_PEOPLE if set_up.kind in (WIDE, EYES) or crouches else _FEW_PEOPLE
+    if not least <= share <= _MANY_PEOPLE:
+        return False
+    if set_up.kind is EYES:
+        return float((traced.depth < 0.2).mean()) < _NEAR_SHARE
+    (turn,), (place,) = set_up.poses([time_s])
+    points = person.place(time_s) + _BODY
+    if set_up.kind is WEAPON:
+        points = person.weapon_pose(time_s)[1][None]
+    x, y, away = lens.project((points - place) @ turn)
+    if float((traced.depth < 0.4 * away.min()).mean()) > _NEAR_SHARE:
+        return False
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (away > 0)
+    if not (inside[-1] or crouches):
+        return False
+    depth = traced.depth[y[inside].astype(int), x[inside].astype(int)]
+    return bool((np.abs(depth - away[inside]) < _BODY_DEPTH_M).any())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -107,30 +107,35 @@ def sound_scene(script: Script, listener: Listener, duration_s: float) -> SoundS
     )
 
 
-def long_sound_scene(script: LongScript, listener: Listener, duration_s: float) -> SoundScene:
-    """What a listener who stays at one place hears of a long recording, as `sound_scene` has it.
+def long_sound_scene(
+    script: LongScript, listeners: Sequence[Listener], duration_s: float
+) -> SoundScene:
+    """What is heard of a long recording, as `sound_scene` has it.
 
     Args:
         script: what happens.
-        listener: who hears it.
+        listeners: who hears each episode; the first's capture and level are those of the recording.
         duration_s: of the recording.
     """
+    first = listeners[0]
     place = script.place
     around = surroundings.draw_long(place.rng("sound around"), room_of(place.plan), duration_s)
     own: list[SoundEvent] = []
-    for episode in script.episodes:
+    steps_s: list[float] = []
+    for episode, listener in zip(script.episodes, listeners, strict=True):
         then = replace(listener, recorded_s=partial(operator.add, episode.start_s))
         own += _own_events(episode.script, then)
+        steps_s += [episode.start_s + time_s for time_s in listener.steps_s]
     return SoundScene(
         duration_s=duration_s,
         seed=(place.seed, place.index, zlib.crc32(place.engine.encode())),
         events=(*own, *around.events),
-        capture=hearing(listener.capture, script.discharges_s),
+        capture=hearing(first.capture, script.discharges_s),
         room=around.room,
         air=around.air,
-        ambience=around.ambience,
-        height_m=max(_LOWEST_M, float(listener.place(0.0)[2])),
-        level_db=listener.level_db,
+        ambience=around.walked(tuple(steps_s), running=False),
+        height_m=max(_LOWEST_M, float(first.place(0.0)[2])),
+        level_db=first.level_db,
     )
 
 

@@ -62,6 +62,13 @@ def row_times(
     return np.asarray(rows + exposure_s * ((sample + phase) / NUM_SAMPLES))
 
 
+def draw_sun(script: Script, image: Array, depth: Array, view: View) -> None:
+    """Draw the sun of a script's scene into an image where its `depth` is that of the sky."""
+    sky = script.world.sky
+    if script.plan.light in ("clear", "dusk"):
+        effects.draw_sun(image, depth, view, sky.sun, sky.sun_light, _SKY_M)
+
+
 class StagedView:
     """Traces one script as a carried camera sees it."""
 
@@ -101,9 +108,7 @@ class StagedView:
         image, depth = traced.radiance * room[:, None, None].astype(np.float32), traced.depth
         (turn,), (place,) = self._motion.camera([middle_s])
         view = View(turn, place, self._lens)
-        sky = script.world.sky
-        if script.plan.light in ("clear", "dusk"):
-            effects.draw_sun(image, depth, view, sky.sun, sky.sun_light, _SKY_M)
+        draw_sun(script, image, depth, view)
         light = self._base_light * room.mean() + sum(
             0.5 * flash.power * effects.FLASH_COLOUR * weight.mean() for flash, weight in lit
         )

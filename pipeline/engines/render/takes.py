@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from pipeline.config import RenderSettings
 from pipeline.engines import damage
 from pipeline.engines.acoustics.render import render
-from pipeline.engines.render.script import SCENES, Cell, Scene, Script, write_script
-from pipeline.engines.render.sound import Listener, sound_scene
+from pipeline.engines.render.episodes import SHORTEST_S, LongScript, cell_of
+from pipeline.engines.render.script import ALL_ROUND, SCENES, Cell, Scene, Script, write_script
+from pipeline.engines.render.sound import Listener, long_sound_scene, sound_scene
+from pipeline.engines.render.world.scene import Plan
 from pipeline.engines.take import SOUND_HZ, Format, Take, draw_format
+from pipeline.errors import UserError
 
 _RENDERED = "rendered by pipeline.engines.render; staged, no real event"
-PHOTOGRAPHED = (
+_PHOTOGRAPHED = (
     "photograph of a real place (Poly Haven, CC0), people and weapons "
     "rendered by pipeline.engines.render; staged, no real event"
 )
@@ -67,6 +70,42 @@ class Appearance(Protocol):
         """Whether the wearer or player has a weapon in hand."""
 
 
+class LongAppearance(Protocol):
+    """How a place looks for minutes through one kind of camera; made of its script and a format."""
+
+    origin: ClassVar[str]
+    """As `Appearance` has it, like all else."""
+    family: ClassVar[str]
+    can_bar: ClassVar[bool]
+    format: Format
+    script: LongScript
+    """What happens before it."""
+
+    def __init__(self, place: Script, format: Format) -> None: ...
+
+    def frames(self) -> NDArray[np.uint8]:
+        """Render uint8 (T, H, W, 3).
+
+        Raises:
+            UnusableDraw: nothing of use is to be seen.
+        """
+
+    def listeners(self) -> Sequence[Listener]:
+        """Who or what hears each episode of the script."""
+
+    @property
+    def model(self) -> str:
+        """The fleet or style, which is what the name of a source ends with."""
+
+    @property
+    def viewpoint(self) -> str:
+        """How the camera is carried, for the index."""
+
+    @property
+    def overlay(self) -> str:
+        """What lies over the picture, once it was rendered, for the notes."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What a ray-traced engine is made of."""
@@ -77,6 +116,8 @@ class Recipe:
     """How each recording is shown; the takes share the recording's name, so that no split can part
     them."""
     scenes: Sequence[Scene] = SCENES
+    long_scenes: Sequence[Scene] = ALL_ROUND
+    """Those of recordings of minutes."""
     family: str | None = None
     """What the names of sources begin with instead of the family of the appearance."""
 
@@ -107,10 +148,8 @@ class Recipe:
             appearance.frames(), appearance.format.fps, rng, can_bar=appearance.can_bar
         )
         scene = sound_scene(script, appearance.listener(), len(frames) / appearance.format.fps)
-        backdrop = script.plan.backdrop
         words = [
-            *([f"place={backdrop.place}"] if backdrop is not None else []),
-            f"light={script.plan.light}",
+            *_place_words(script.plan),
             f"weapon={_weapon(script, appearance)}",
             f"overlay={appearance.overlay}",
         ]
@@ -125,10 +164,84 @@ class Recipe:
             discharges_s=script.discharges_s,
             viewpoint=appearance.viewpoint,
             licence="CC0-1.0",
-            authority=_RENDERED if backdrop is None else PHOTOGRAPHED,
+            authority=_authority(script.plan),
             rendered=True,
-            notes=", ".join([f"scene={script.plan.kind}", *words, script.action, *incidents]),
+            notes=", ".join([*words, script.action, *incidents]),
         )
+
+    def record_long(
+        self, make: type[LongAppearance], seed: int, index: int, settings: RenderSettings
+    ) -> list[Take]:
+        """Render the long recording of an index: a pure function of its arguments.
+
+        Args:
+            make: how it is shown.
+            seed: of all recordings.
+            index: of the recording.
+            settings: its length, heights and rates.
+
+        Raises:
+            UserError: a height that cannot be encoded, or a length without room for an episode.
+            UnusableDraw: nothing of use is to be seen.
+        """
+        if settings.duration_s < SHORTEST_S:
+            raise UserError(
+                f"conf/synthesize.yaml: {self.engine}.long.duration_s={settings.duration_s:g}: the "
+                f"engine needs {SHORTEST_S:g} s to turn to what happens and away; set it to more"
+            )
+        engine = f"{self.engine} long"
+        place = write_script(
+            engine,
+            seed,
+            index,
+            settings.duration_s,
+            bystander=True,
+            scenes=self.long_scenes,
+            place_of=cell_of(index),
+        )
+        form = draw_format(seed, index, engine, settings.heights, settings.rates_fps)
+        appearance = make(place, form)
+        script = appearance.script
+        rng = place.rng("damage")
+        frames = damage.suffer(appearance.frames(), form.fps, rng, can_bar=appearance.can_bar)
+        scene = long_sound_scene(script, appearance.listeners(), len(frames) / form.fps)
+        happened = [
+            f"{'fire' if one.script.discharges_s else 'quiet'} at {one.start_s:.1f} s"
+            for one in script.episodes
+        ]
+        incidents = [
+            f"{incident.kind} at {one.start_s + incident.start_s:.1f} s"
+            for one in script.episodes
+            for incident in one.script.incidents
+        ]
+        words = [*_place_words(place.plan), f"overlay={appearance.overlay}"]
+        return [
+            Take(
+                name=script.recording,
+                frames=frames,
+                sound=render(scene, SOUND_HZ),
+                format=form,
+                origin=appearance.origin,
+                source=f"{self.family or appearance.family}-{appearance.model}",
+                recording=script.recording,
+                discharges_s=script.discharges_s,
+                viewpoint=appearance.viewpoint,
+                licence="CC0-1.0",
+                authority=_authority(place.plan),
+                rendered=True,
+                notes=", ".join([*words, *happened, *incidents]),
+            )
+        ]
+
+
+def _place_words(plan: Plan) -> list[str]:
+    """What the notes say of a scene."""
+    place = [] if plan.backdrop is None else [f"place={plan.backdrop.place}"]
+    return [f"scene={plan.kind}", *place, f"light={plan.light}"]
+
+
+def _authority(plan: Plan) -> str:
+    return _RENDERED if plan.backdrop is None else _PHOTOGRAPHED
 
 
 def _weapon(script: Script, appearance: Appearance) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import RenderSettings
 from pipeline.engines.location import record_long
-from pipeline.engines.render import long_take
+from pipeline.engines.render import episodes
 from pipeline.engines.render.episodes import cell_of, is_in_sight, people_at
 from pipeline.engines.render.long_take import LongCameraTake
 from pipeline.engines.render.script import LOCATIONS, write_script
@@ -27,7 +27,13 @@ def short(index: int = FIRING) -> list[Take]:
 @pytest.fixture(scope="module")
 def camera() -> LongCameraTake:
     place = write_script(
-        "location long", SEED, FIRING, 70.0, bystander=True, scenes=LOCATIONS, cell=cell_of(FIRING)
+        "location long",
+        SEED,
+        FIRING,
+        70.0,
+        bystander=True,
+        scenes=LOCATIONS,
+        place_of=cell_of(FIRING),
     )
     return LongCameraTake(place, Format(64, 48, 5.0, 100, 30))
 
@@ -104,4 +110,4 @@ def test_another_process_with_one_thread_renders_the_same_bytes() -> None:
 def test_a_length_without_room_for_an_episode_is_refused() -> None:
     with pytest.raises(UserError, match=r"location\.long\.duration_s=5: .* needs 20 s"):
         record_long(SEED, 0, replace(SETTINGS, duration_s=5.0))
-    assert long_take.SHORTEST_S == 20
+    assert episodes.SHORTEST_S == 20

@@ -41,6 +41,10 @@ class Switching:
         place = np.searchsorted(np.asarray(self.times_s), np.atleast_1d(times_s), side="right")
         return np.asarray(np.array((1.0, *self.levels))[place])
 
+    def undone_at(self, time_s: float) -> Switching:
+        """Return the same until a time after all of it, and full light from then on."""
+        return Switching((*self.times_s, time_s), (*self.levels, 1.0))
+
 
 @dataclass(frozen=True)
 class Noise:

@@ -229,3 +229,14 @@ def _pull_inside(mesh: Mesh) -> Array:
     centre = np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], mesh.vertices)
     inside = mesh.vertices + (centre - mesh.vertices) * np.float32(0.06)
     return np.ascontiguousarray(inside + mesh.normals * np.float32(0.012))
+
+
+def light_at(world: LitWorld, point: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean irradiance (3,) at a point: sky, bounced light and the strongest lamp."""
+    light = world.light_cube(point).mean(0).astype(float)
+    lamps = world.lamps
+    if len(lamps.centre):
+        square = ((lamps.centre - point) ** 2).sum(1)
+        received = lamps.intensity / square[:, None]
+        light = light + 0.5 * received[received.mean(1).argmax()]
+    return np.asarray(light + 0.2 * world.sky.sun_light + 1e-3, float)

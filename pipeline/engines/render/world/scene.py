@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,13 @@ class Plan:
     def switchable(self) -> bool:
         """Whether a switch darkens it: lit by nothing but lamps."""
         return not self.outdoors and self.light != "day"
+
+    def shut(self) -> Plan:
+        """Close the door for good, where there is one."""
+        if self.door is None:
+            return self
+        self.door.shut(self.builder)
+        return replace(self, door=None)
 
     def bake(self, rng: np.random.Generator) -> LitWorld:
         """Build the mesh and its light, with one of the texture palettes."""
