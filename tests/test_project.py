@@ -206,6 +206,17 @@ def test_the_full_profile_draws_from_every_engine() -> None:
         assert int(drawn.rpartition("=")[2]) > 0
 
 
+def test_with_own_footage_alone_no_engine_renders_and_no_source_of_theirs_is_held_out() -> None:
+    told = experiment.arguments(ROOT / "conf", "own")[1::2]
+    values = [one.removeprefix("conf/synthesize.yaml:") for one in told if "synthesize" in one]
+    cfg = app.compose("synthesize", *values)
+    for engine in synthesize.ENGINES:
+        settings = getattr(cfg, engine)
+        assert settings.num_recordings == 0, engine
+        assert not hasattr(settings, "long") or settings.long.num_recordings == 0, engine
+    assert "conf/split.yaml:unseen_sources=[]" in told
+
+
 def test_the_makefile_repeats_no_setting() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert not re.search(r"num_recordings|rates_fps", makefile)
@@ -215,7 +226,8 @@ def test_the_makefile_repeats_no_setting() -> None:
 def test_an_unknown_profile_is_an_error_that_names_the_known_ones() -> None:
     done = make("repro", "PROFILE=large")
     assert done.returncode != 0
-    assert "PROFILE=large is none of: full" in done.stderr
+    assert "PROFILE=large is none of:" in done.stderr
+    assert all(path.stem in done.stderr for path in EXPERIMENTS)
 
 
 def test_the_games_that_make_installs_are_debian_packages() -> None:

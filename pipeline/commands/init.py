@@ -22,13 +22,16 @@ _HEADER = f"""# Written by discern init. Paths come from conf/paths.yaml, and se
 """
 # What is written beside the outputs that DVC keeps out of git itself.
 _UNTRACKED = ("wandb", "dvc_plots", "encoders")
+_PAGE = "docs/footage.md"
+_SECTION = "## The index\n"
 _README = """# {name}
 
 A project of Discern, which learns to tell real shootings from fictional ones.
 
 1. `git init && dvc init`, once.
-2. Put collections under `footage/`, one folder each with an `index.csv` that labels its files.
+2. Put collections under `{footage}/`, one folder each with an `index.csv`: `{footage}/README.md`.
 3. `dvc repro` makes everything that is not up to date; open `reports/report.html`.
+   Once all is committed, `discern experiment own` does so with your footage alone.
 
 `conf/` holds every setting; `conf/synthesize.yaml` says how much footage is rendered beside yours.
 `discern --help` lists the commands, which all run in this folder.
@@ -45,8 +48,8 @@ def run(folder: Path) -> None:
     texts = {
         project.DVC: stages(yaml.safe_load((project.TEMPLATE / project.DVC).read_text())),
         ".gitignore": _ignored(),
-        "README.md": _README.format(name=folder.resolve().name),
-        f"{footage}/README.md": (project.TEMPLATE / footage / "README.md").read_text(),
+        "README.md": _README.format(name=folder.resolve().name, footage=footage),
+        f"{footage}/README.md": _about_footage(footage),
     }
     for name in (project.CONF, *texts):
         if (folder / name).exists():
@@ -83,6 +86,14 @@ def stages(repository: Mapping[str, Any]) -> str:
     return _HEADER + yaml.safe_dump(
         {**repository, "stages": new}, sort_keys=False, allow_unicode=True, width=100
     )
+
+
+def _about_footage(footage: str) -> str:
+    """Where collections go, and which columns an index has, as the page on footage tells it."""
+    page = (project.TEMPLATE / _PAGE).read_text(encoding="utf-8")
+    start = page.index(_SECTION)
+    section = page[start : page.index("\n## ", start)]
+    return f"{(project.TEMPLATE / footage / 'README.md').read_text()}\n{section}"
 
 
 def _paths() -> dict[str, str]:

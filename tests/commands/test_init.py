@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from pipeline import app
-from pipeline.commands import init
+from pipeline.commands import experiment, init
 from pipeline.errors import UserError
+from pipeline.footage.collection import COLUMNS
 from pipeline.system import project
 
 REPOSITORY = yaml.safe_load((project.TEMPLATE / "dvc.yaml").read_text())
@@ -38,8 +39,24 @@ def test_it_makes_a_project_with_the_settings_of_this_version(made: Path) -> Non
         sorted(path.relative_to(made / "conf") for path in (made / "conf").rglob("*.yaml")) == names
     )
     assert all((made / "conf" / n).read_bytes() == (shipped / n).read_bytes() for n in names)
-    assert len((made / "README.md").read_text().splitlines()) <= 10
-    assert (made / "footage").is_dir()
+    assert len((made / "README.md").read_text().splitlines()) <= 12
+
+
+def test_it_tells_where_collections_go_and_the_columns_of_their_index(made: Path) -> None:
+    assert "`footage/README.md`" in (made / "README.md").read_text()
+    about = (made / "footage" / "README.md").read_text()
+    assert about.startswith("Put footage collections here")
+    assert "\n## The index\n" in about
+    assert [name for name in COLUMNS if f"`{name}`" not in about] == []
+    assert about.count("\n## ") == 1
+    # What it is taken from has pages beside it, and a new project has none.
+    assert "](" not in about
+
+
+def test_its_experiment_of_own_footage_can_be_run(made: Path) -> None:
+    assert "discern experiment own" in (made / "README.md").read_text()
+    told = experiment.arguments(made / "conf", "own")
+    assert "conf/synthesize.yaml:vizdoom.long.num_recordings=0" in told
 
 
 def test_the_stages_are_the_repository_s_but_for_commands_and_code(dvc: dict[str, Any]) -> None:
