@@ -98,7 +98,6 @@ def write_watched(place: Script, half_rad: float) -> tuple[LongScript, Movement]
     # A photograph has something to see on every side; a scene has it where its wearer faces.
     home = None if place.plan.backdrop is not None else place.movement.heading
     episodes: list[Episode] = []
-    first_heading = None
     for number, firing in enumerate(fires):
         lasts_s = float(rng.uniform(*_LASTS_S))
         first_s = number * every_s + _CLEAR_S
@@ -107,20 +106,15 @@ def write_watched(place: Script, half_rad: float) -> tuple[LongScript, Movement]
         before, after = (_away_from(rng, script, half_rad) for _ in range(2))
         heading = script.movement.heading
         to_s, back_s = (looks.turn_s(one - heading) for one in (before, after))
-        if first_heading is None:
-            first_heading = looks.heading = before
-        else:
-            looks.around(start_s - 2 * LONGEST_TURN_S, home)
-            looks.turn_to(before, start_s - 2 * LONGEST_TURN_S, LONGEST_TURN_S)
+        looks.around(start_s - 2 * LONGEST_TURN_S, home)
+        looks.turn_to(before, start_s - 2 * LONGEST_TURN_S, LONGEST_TURN_S)
         looks.turn_to(heading, start_s - to_s, to_s)
         looks.turn_to(after, start_s + lasts_s, back_s)
         episodes.append(Episode(start_s, start_s - to_s, looks.time_s, script))
     looks.around(place.duration_s, home)
-    assert first_heading is not None
     startles = [e.start_s + t for e in episodes for t in e.script.movement.startles_s]
     movement = replace(
         place.movement,
-        heading=first_heading,
         speed=0.0,
         look_deg=0.0,
         duck_s=None,

@@ -207,6 +207,9 @@ class LongFilmTake:
             traced = _traced(rng, self._place.world, set_up, lens, small, 1)
             if float((traced.depth < _NEAR_M).mean()) > _NEAR_SHARE:
                 continue
+            (turn,), (place,) = set_up.poses([0.0])
+            focus = place - turn[:, 2] * float(np.median(traced.depth))
+            set_up = replace(set_up, focus=focus, focus_velocity=np.zeros(3))
             everything = np.ones(traced.depth.shape, np.bool_)
             exposure = cinema.expose(self._stock, traced.radiance, everything)
             steps = np.abs(np.diff(np.log(traced.depth), axis=1))

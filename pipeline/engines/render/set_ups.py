@@ -32,7 +32,10 @@ _BODY_DEPTH_M = 0.5
 class Filmed(Protocol):
     """Somebody whom a set-up films."""
 
-    role: Role
+    @property
+    def role(self) -> Role:
+        """What the person does."""
+        ...
 
     def place(self, time_s: float) -> Vector:
         """Return the point between the feet, (3,)."""
