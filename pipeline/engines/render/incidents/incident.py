@@ -42,8 +42,9 @@ class Switching:
         return np.asarray(np.array((1.0, *self.levels))[place])
 
     def undone_at(self, time_s: float) -> Switching:
-        """Return the same until a time after all of it, and full light from then on."""
-        return Switching((*self.times_s, time_s), (*self.levels, 1.0))
+        """Return the same until a time, and full light from then on."""
+        count = int(np.searchsorted(self.times_s, time_s))
+        return Switching((*self.times_s[:count], time_s), (*self.levels[:count], 1.0))
 
 
 @dataclass(frozen=True)
