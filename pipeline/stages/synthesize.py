@@ -183,11 +183,16 @@ def _synthesize(
     folder.mkdir()
     rows: list[IndexRow] = []
     stats: dict[str, Any] = {}
-    for draws in asked:
-        engine, is_long = draws[0].engine, draws[0].is_long
-        title = f"synthesize {engine}{' (long)' if is_long else ''}"
-        pieces = Pieces(kept, _names(draws, contents), draws.__iter__, render, cfg.run, title)
-        pieces.make(1)
+    engine = asked[0][0].engine
+    names = [_names(draws, contents) for draws in asked]
+    # Long ones first: one that is begun last leaves the other workers with nothing to do.
+    first = [draw for draws in reversed(asked) for draw in draws]
+    of_first = [name for some in reversed(names) for name in some]
+    title = f"synthesize {engine}"
+    Pieces(kept, of_first, first.__iter__, render, cfg.run, title).make(1)
+    for draws, own in zip(asked, names, strict=True):
+        is_long = draws[0].is_long
+        pieces = Pieces(kept, own, draws.__iter__, render, cfg.run, title)
         found = _collect((piece for _, piece in pieces.read()), folder, rows)
         drop_rate = 1 - found["recordings"] / len(draws)
         if drop_rate > cfg.max_drop_rate:
