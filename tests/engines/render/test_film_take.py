@@ -94,7 +94,7 @@ def test_without_a_place_for_the_camera_the_draw_is_dropped(firing, monkeypatch)
 
 
 def test_a_hidden_person_is_not_filmed(firing, monkeypatch):
-    monkeypatch.setattr(film_take, "_shows", lambda *_: False)
+    monkeypatch.setattr(set_ups, "shows", lambda *_: False)
     with pytest.raises(UnusableDraw, match="no_set_up"):
         FilmTake(firing, FORMAT).frames()
 

@@ -1,4 +1,4 @@
-"""Recordings of minutes before photographed places, at a tiny size."""
+"""Recordings of minutes by cameras that stand, at a tiny size."""
 
 from dataclasses import replace
 from functools import partial
@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from pipeline.config import RenderSettings
+from pipeline.engines import bodycam
 from pipeline.engines.location import record_long
 from pipeline.engines.render import episodes
-from pipeline.engines.render.episodes import cell_of, is_in_sight, people_at
+from pipeline.engines.render.episodes import LongScript, cell_of, is_in_sight, people_at
 from pipeline.engines.render.long_take import LongCameraTake
-from pipeline.engines.render.script import LOCATIONS, write_script
+from pipeline.engines.render.script import ALL_ROUND, LOCATIONS, write_script
+from pipeline.engines.render.set_ups import look_at
 from pipeline.engines.take import Format, Take
 from pipeline.errors import UserError
 from tests.engines.rendered import digest, digest_of_another_process
@@ -90,6 +92,77 @@ def test_only_what_may_show_something_is_traced(camera, monkeypatch) -> None:
             assert any(episode.from_s < time_s < episode.to_s for time_s in traced)
 
 
+def scene(index: int, seed: int = SEED) -> LongCameraTake:
+    """A scene of the ray tracer; 1 is a room, 4 an outdoor range and 5 a street."""
+    place = write_script(
+        "bodycam long",
+        seed,
+        index,
+        24.0,
+        bystander=True,
+        scenes=ALL_ROUND,
+        place_of=cell_of(index),
+    )
+    return LongCameraTake(place, Format(64, 48, 5.0, 100, 30))
+
+
+@pytest.fixture(scope="module")
+def room() -> LongCameraTake:
+    return scene(1)
+
+
+def test_a_scene_is_looked_up_as_it_would_be_traced(room) -> None:
+    assert len(room.script.place.plan.lamps) > 0
+    for camera in (room, scene(5)):
+        time_s = camera.script.episodes[0].from_s - 0.01
+        pictures = camera._views[0].radiance(time_s, 0.01), camera._looked_up(time_s, 0.01)
+        mapped = [one / (float(pictures[0].mean()) + one) for one in pictures]
+        assert np.abs(mapped[0] - mapped[1]).mean() < 0.03
+        assert np.corrcoef(mapped[0].ravel(), mapped[1].ravel())[0, 1] > 0.95
+
+
+def test_lamps_that_somebody_switches_darken_what_is_looked_up(room, monkeypatch) -> None:
+    lit = room._looked_up(0.0, 0.01)
+    monkeypatch.setattr(LongScript, "room_light", lambda _, times_s: np.full(len(times_s), 0.25))
+    assert room._looked_up(0.0, 0.01) == pytest.approx(0.25 * lit)
+
+
+def test_the_sun_is_looked_up_where_nothing_stands_before_it(monkeypatch) -> None:
+    cameras = (scene(4, seed) for seed in range(40))
+    camera = next(one for one in cameras if one.script.place.plan.light == "clear")
+    sun = camera.script.place.world.sky.sun.astype(float)
+    towards = look_at(np.zeros((1, 3)), sun[None])
+
+    def at_the_sun(times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.repeat(towards, len(times_s), 0), np.repeat(camera.eye[None], len(times_s), 0)
+
+    monkeypatch.setattr(camera._motion, "camera", at_the_sun)
+    camera._far[:] = 1000 if camera._sees_sun() else 0
+    brightest = camera._looked_up(0.0, 0.01)[20:28, 28:36].max()
+    assert (brightest > 100) == camera._sees_sun()
+    camera._far[:] = 0
+    assert camera._looked_up(0.0, 0.01).max() < 100
+
+
+def test_who_stands_in_a_scene_looks_ahead_in_between(room) -> None:
+    heading = room.script.place.movement.heading
+    turns, _ = room._motion.camera(np.linspace(0, 23.9, 240))
+    ahead = -turns[:, :2, 2] @ (-np.sin(heading), np.cos(heading))
+    assert ahead[0] > 0.5
+    assert (ahead > 0.3).mean() > 0.4
+
+
+def test_a_scene_is_filmed_by_the_fleets_that_film_short_recordings() -> None:
+    (take,) = bodycam.record_long(SEED, 1, replace(SETTINGS, duration_s=20.0))
+    assert take.origin == "real"
+    assert take.name == take.recording == "bodycam-long-00001"
+    assert take.source.startswith("bodycam-")
+    assert take.authority.startswith("rendered by")
+    assert "scene=room" in take.notes
+    assert "place=" not in take.notes
+    assert take.discharges_s == ()
+
+
 def test_a_recording_is_one_real_file_whose_sound_is_as_long(camera) -> None:
     (take,) = short()
     assert take.origin == "real"
@@ -103,6 +176,7 @@ def test_a_recording_is_one_real_file_whose_sound_is_as_long(camera) -> None:
     assert take.frames.std() > 6
 
 
+@pytest.mark.slow
 def test_another_process_with_one_thread_renders_the_same_bytes() -> None:
     assert digest_of_another_process(__name__, "short()") == digest(short())
 

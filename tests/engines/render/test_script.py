@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 
+from pipeline.engines.render.episodes import cell_of
 from pipeline.engines.render.incidents.draw import draw_kinds
-from pipeline.engines.render.script import NUM_CELLS, SCENES, Cell, write_script
+from pipeline.engines.render.script import (
+    ALL_ROUND,
+    NUM_CELLS,
+    SCENES,
+    Cell,
+    write_episode,
+    write_script,
+)
 
 
 def test_every_choice_meets_every_scene_with_and_without_discharges():
@@ -49,3 +57,43 @@ def test_a_bystander_carries_and_fires_nothing_and_sees_as_much_happen():
         assert script.weapon is None
         assert script.own_discharges_s == ()
         assert bool(script.discharges_s) == Cell.of(index).firing
+
+
+def test_the_place_of_a_long_recording_has_a_shut_door_and_nothing_happens_in_it():
+    for index in (0, 3, 5):
+        place = write_script("place", 5, index, 60.0, scenes=ALL_ROUND, place_of=cell_of(index))
+        assert place.cell == cell_of(index)
+        assert place.plan.kind != "vehicle"
+        assert place.plan.door is None
+        assert place.incidents == ()
+
+
+def test_whoever_holds_the_camera_of_an_episode_stands_and_watches_or_acts_anew():
+    place = write_script("place", 5, 4, 60.0, bystander=True, scenes=ALL_ROUND, place_of=cell_of(4))
+    starts, armed = set(), []
+    for number in range(8):
+        watched, acted = (
+            write_episode(place, number, 2.0, firing=True, bystander=one) for one in (True, False)
+        )
+        assert watched.discharges_s
+        assert acted.discharges_s
+        assert watched.weapon is None
+        assert watched.movement.start == place.movement.start
+        starts.add(acted.movement.start)
+        armed.append(acted.weapon is not None)
+    assert len(starts) > 1
+    assert any(armed)
+
+
+def test_lamps_that_somebody_switches_in_an_episode_shine_again_after_it():
+    place = write_script(
+        "place", 5, 2, 60.0, bystander=True, scenes=ALL_ROUND, place_of=Cell(4, False, 0)
+    )
+    scripts = (
+        write_episode(place, number, 2.0, firing=False, bystander=True) for number in range(99)
+    )
+    switched = [one for one in scripts if any(i.switching is not None for i in one.incidents)]
+    assert len(switched) > 2
+    for script in switched:
+        assert script.room_light(np.linspace(0, 1.99, 99)).min() < 0.1
+        assert script.room_light([-0.01, 2.01, 50.0]).tolist() == [1, 1, 1]

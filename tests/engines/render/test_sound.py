@@ -22,6 +22,7 @@ from pipeline.engines.render.people.gait import RUN_CYCLE_M, WALK_CYCLE_M
 from pipeline.engines.render.script import Script
 from pipeline.engines.render.sound import Listener, camera_microphone, sound_scene
 from pipeline.engines.render.takes import Appearance
+from pipeline.engines.render.world.interiors import corridor
 from pipeline.engines.take import Format
 
 LONG_S = 2.0
@@ -140,8 +141,8 @@ def test_incidents_are_heard_where_and_when_they_are() -> None:
 
 def test_every_noise_of_incidents_is_a_kind_of_the_renderer() -> None:
     one = script(4)
-    setting = Setting(one.plan, one.world, one.movement, True, LONG_S)
     rng = np.random.default_rng(5)
+    setting = Setting(corridor(rng), one.world, one.movement, True, LONG_S)
     heard = {
         kind: [noise for _ in range(30) for noise in draw_incident(rng, kind, setting).noises]
         for kind in ("door", "handling", "fireworks", "strobe")
