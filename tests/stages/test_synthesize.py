@@ -225,6 +225,8 @@ def test_real_engines_write_the_same_bytes_alone_and_with_two_workers(
     names = ("bodycam", "film", "twins", "vizdoom")
     settings = [f"{name}.{one}" for name in names for one in ("duration_s=1.2", "heights=[96]")]
     settings += ["vizdoom.long.num_recordings=2", "vizdoom.long.duration_s=6"]
+    for name in ("bodycam", "film"):
+        settings += [f"{name}.long.num_recordings=2", f"{name}.long.duration_s=20"]
     overrides = [*only(**dict.fromkeys(names, 2)), *settings, "max_drop_rate=1"]
     found = []
     for how in (
@@ -236,7 +238,8 @@ def test_real_engines_write_the_same_bytes_alone_and_with_two_workers(
         synthesize.run(compose("synthesize", *overrides, *paths, *how))
         found.append(files(folder / "synthetic"))
     assert {Path(name).parts[0] for name in found[0] if name.endswith(".mp4")} == set(names)
-    assert any("vizdoom-long-" in name for name in found[0])
+    for name in ("bodycam", "film", "vizdoom"):
+        assert any(f"{name}-long-" in file for file in found[0])
     assert found[1].keys() == found[0].keys()
     assert [name for name in found[0] if found[1][name] != found[0][name]] == []
 
