@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pipeline import app
 from pipeline.commands import export, onnx_forms
 from pipeline.config import ClipFormat
+from pipeline.detect import detector as answering
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
@@ -464,12 +465,10 @@ def test_answers_that_differ_are_an_error(
     frames, sounds = random_clips(2, FORMAT.num_frames), random_sounds(2, FORMAT.num_frames)
     clips = export.Chosen(frames.numpy(), sounds.numpy())
     export.check(data, form, detector, clips, "clips")
-    honest = Detector._probabilities
+    honest = answering._probabilities
     for wrong, named in ((2e-4, r"2\.0e-04"), (np.nan, "nan")):
         monkeypatch.setattr(
-            Detector,
-            "_probabilities",
-            lambda self, logits, wrong=wrong: honest(self, logits) + wrong,
+            answering, "_probabilities", lambda logits, wrong=wrong: honest(logits) + wrong
         )
         with pytest.raises(UserError, match=rf"\({form}\) differs from torch by {named} on clips"):
             export.check(data, form, detector, clips, "clips")
