@@ -54,7 +54,8 @@ def run(cfg: EvaluateApp) -> None:
     What the detector says is kept in the work folder, so that a report on the same scores costs
     seconds.
     """
-    torch.set_num_threads(cfg.num_threads)
+    # As many batches at once as there are threads, each in one: no answer depends on their number.
+    torch.set_num_threads(1)
     registry.check(cfg.suites)
     tracking.check_mode(cfg.run.wandb)
     check_splits(cfg.splits)

@@ -6,9 +6,9 @@ reads the evidence, draws nothing, writes nothing, and gives the same section fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -25,6 +25,7 @@ from pipeline.detect import scores
 from pipeline.detect.answers import Answers
 from pipeline.detect.operating_point import OperatingPoint
 from pipeline.detect.scores import FILES, SCORES
+from pipeline.detect.side_by_side import side_by_side
 from pipeline.numbers.metrics import FloatArray
 from pipeline.store.manifest import CLASSES
 
@@ -57,6 +58,8 @@ class Evidence:
     """None where a collection is judged instead of the packed splits."""
     progress: Callable[[Sequence[int], str], Iterable[int]] = lambda batches, title: batches
     """Wraps the numbers of batches, to show how far scoring is."""
+    workers: int = 1
+    """Batches that `predict` is asked about at once, in threads."""
     answers: Answers = field(default_factory=Answers)
     """What `predict` said before, and what was measured before; nothing by default."""
     long: Mapping[str, JudgedSet] = field(default_factory=dict)
@@ -261,13 +264,20 @@ def predict_all(
     Returns:
         Probabilities (N, 4).
     """
-    size, found = evidence.batch_size, []
-    for at in evidence.progress(range(0, num_clips, size), title):
-        numbers = range(at, min(at + size, num_clips))
+    size, found = evidence.batch_size, np.zeros((num_clips, len(CLASSES)))
 
-        def said(numbers: range = numbers) -> FloatArray:
-            return scores.ask(evidence.predict, [read(i) for i in numbers])
+    def jobs() -> Iterator[tuple[slice, Callable[[], FloatArray]]]:
+        for at in evidence.progress(range(0, num_clips, size), title):
+            numbers = range(at, min(at + size, num_clips))
+            asked = ["made", *map(identity, numbers)] if identity else []
+            said = evidence.answers.get(asked)
+            rows = slice(numbers.start, numbers.stop)
+            if said is None:
+                ask = partial(scores.ask, evidence.predict, [read(number) for number in numbers])
+                yield rows, partial(evidence.answers.of, asked, ask)
+            else:
+                found[rows] = said
 
-        asked = ["made", *map(identity, numbers)] if identity else []
-        found.append(evidence.answers.of(asked, said))
-    return np.concatenate(found) if found else np.zeros((0, len(CLASSES)))
+    for rows, said in side_by_side(jobs(), evidence.workers):
+        found[rows] = said
+    return found

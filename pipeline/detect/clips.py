@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.detect import scores
 from pipeline.detect.answers import Answers
 from pipeline.detect.detector import Detector
+from pipeline.detect.side_by_side import side_by_side
 from pipeline.detect.stream_scores import files_of, stream_scores
 from pipeline.store import sound, video
 from pipeline.store.manifest import CLASSES, Clip, read_format, read_manifest
@@ -110,6 +113,7 @@ def score(
     batch_size: int,
     answers: Answers | None = None,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+    workers: int = 1,
 ) -> tuple[pa.Table, str]:
     """Ask a detector about clips.
 
@@ -119,6 +123,7 @@ def score(
         batch_size: clips that are asked about at a time.
         answers: what the detector said before; nothing by default.
         progress: wraps the starts of the batches, to show how far the work is.
+        workers: batches that are asked about at once, in threads.
 
     Returns:
         Rows of `scores.SCORE_SCHEMA`, and the hash of all labels and pixels.
@@ -134,6 +139,7 @@ def score(
         progress=progress,
         samples=clips.samples,
         answers=answers,
+        workers=workers,
     )
     return _table(detector, clips, probabilities[:, None]), digest
 
@@ -144,6 +150,7 @@ def play(
     *,
     answers: Answers | None = None,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+    workers: int = 1,
 ) -> tuple[pa.Table, str]:
     """Let a detector that can stream follow every file frame by frame.
 
@@ -152,30 +159,30 @@ def play(
         clips: of their format; what lies between two of a file is passed over.
         answers: what the detector said before; nothing by default.
         progress: wraps the numbers of the files, to show how far the work is.
+        workers: files that are followed at once, in threads.
 
     Returns:
         Rows of `scores.SCORE_SCHEMA`, with what is said of the last clip at the end of each, and
-        the highest score of a stream at any of its frames; and the hash of all labels and pixels.
+        the highest score of a stream at any of its frames; and the hash of the files' hashes of all
+        labels and pixels.
 
     Raises:
         UserError: the weights say something that is no probability.
     """
-    answers, labels, digest = answers or Answers(), clips.table.to_pylist(), hashlib.sha256()
+    answers, labels = answers or Answers(), clips.table.to_pylist()
     of_all = ["streams", labels, list(clips.samples)] if clips.samples else []
     known = answers.get(of_all)
     form = detector.card.clip
     found = np.zeros((clips.table.num_rows, form.num_frames, len(CLASSES)))
-    files = files_of(clips.table)
-    for number in progress(range(len(files))):
-        rows = files[number]
-        asked = ["frames", *(clips.samples[row] for row in rows)] if clips.samples else []
-        said = answers.get(asked)
-        stream = None if said is not None else detector.stream(1)
-        # What a killed run left of a file is read again for the hash alone.
-        to_read = rows.tolist() if said is None or known is None else []
-        for first in range(0, len(to_read), _AT_ONCE):
-            some = to_read[first : first + _AT_ONCE]
-            samples = [clips.read(row) for row in some]
+    files, digests, one_reads = files_of(clips.table), hashlib.sha256(), threading.Lock()
+
+    def follow(rows: list[int], asked: Sequence[str], is_known: bool) -> bytes:
+        """Have a file followed, unless what is asked is known, and hash what it holds."""
+        stream, digest = None if is_known else detector.stream(1), hashlib.sha256()
+        for first in range(0, len(rows), _AT_ONCE):
+            some = rows[first : first + _AT_ONCE]
+            with one_reads:
+                samples = [clips.read(row) for row in some]
             for row, sample in zip(some, samples, strict=True):
                 digest.update(scores.digested(labels[row], sample))
             if stream is not None:
@@ -183,12 +190,25 @@ def play(
                 sound = np.concatenate([sample.sound for sample in samples])
                 after = stream.last_clips(frames[None], sound[None])[0]
                 found[some] = after.reshape(len(some), form.num_frames, -1)
-        if said is None:
+        if not is_known:
             answers.put(asked, found[rows])
-        else:
-            found[rows] = said
+        return digest.digest()
+
+    def jobs() -> Iterator[tuple[int, Callable[[], bytes]]]:
+        for number in progress(range(len(files))):
+            rows = files[number]
+            asked = ["frames", *(clips.samples[row] for row in rows)] if clips.samples else []
+            said = answers.get(asked)
+            if said is not None:
+                found[rows] = said
+            # What a killed run left of a file is read again for the hash alone.
+            if said is None or known is None:
+                yield number, partial(follow, rows.tolist(), asked, said is not None)
+
+    for _, digest in side_by_side(jobs(), workers):
+        digests.update(digest)
     if known is None:
-        known = np.frombuffer(digest.digest(), np.uint8)
+        known = np.frombuffer(digests.digest(), np.uint8)
         answers.put(of_all, known)
     scores.check(clips.table["clip_id"].to_pylist(), found)
     return _table(detector, clips, found), known.tobytes().hex()

@@ -117,6 +117,11 @@ class Detector:
         ]
 
     @property
+    def device(self) -> str:
+        """The device that it computes on, such as `cpu`."""
+        return self._device
+
+    @property
     def hears(self) -> bool:
         """Whether the sound of a clip has a say."""
         return self.network.hears

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.detect.answers import Answers
+from pipeline.detect.side_by_side import side_by_side
 from pipeline.errors import UserError
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL, REAL_SHOOTING, Clip
 from pipeline.store.packed import Sample
@@ -91,6 +92,7 @@ def predict(
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
     samples: Sequence[str] = (),
     answers: Answers | None = None,
+    workers: int = 1,
 ) -> tuple[FloatArray, str]:
     """Run `model` over all clips, in order.
 
@@ -102,6 +104,7 @@ def predict(
         progress: wraps the starts of the batches, to show how far the work is.
         samples: hash of what each clip is decoded from; without, nothing is kept.
         answers: what `model` said before; nothing is known without it.
+        workers: batches that `model` is asked about at once, in threads.
 
     Returns:
         Probabilities (N, 4), and the SHA-256 of all labels, pixels and sounds that were judged:
@@ -115,16 +118,23 @@ def predict(
     of_all = ["data", labels, list(samples)] if samples else []
     known = answers.get(of_all)
     probabilities = np.zeros((clips.num_rows, len(CLASSES)))
-    for start in progress(range(0, clips.num_rows, batch_size)):
-        numbers = range(start, min(start + batch_size, clips.num_rows))
-        asked = ["clips", *(samples[number] for number in numbers)] if samples else []
-        said = None if known is None else answers.get(asked)
-        if said is None:
-            batch = [read(number) for number in numbers]
-            for number, sample in zip(numbers, batch, strict=True):
+
+    def jobs() -> Iterator[tuple[slice, Callable[[], FloatArray]]]:
+        for start in progress(range(0, clips.num_rows, batch_size)):
+            numbers = range(start, min(start + batch_size, clips.num_rows))
+            asked = ["clips", *(samples[number] for number in numbers)] if samples else []
+            said = answers.get(asked)
+            batch = [read(number) for number in numbers] if said is None or known is None else []
+            for number, sample in zip(numbers, batch, strict=False):
                 digest.update(digested(labels[number], sample))
-            said = answers.of(asked, partial(ask, model, batch))
-        probabilities[numbers.start : numbers.stop] = said
+            rows = slice(numbers.start, numbers.stop)
+            if said is None:
+                yield rows, partial(answers.of, asked, partial(ask, model, batch))
+            else:
+                probabilities[rows] = said
+
+    for rows, said in side_by_side(jobs(), workers):
+        probabilities[rows] = said
     if known is None:
         known = np.frombuffer(digest.digest(), np.uint8)
         answers.put(of_all, known)

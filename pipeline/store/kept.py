@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ def write_piece(path: Path, piece: Piece) -> None:
     parts = [told.encode() + b"\n", *piece.blobs]
     for part in parts:
         digest.update(part)
-    partial = path.with_name(f"{path.name}-{os.getpid()}.partial")
+    writer = f"{os.getpid()}-{threading.get_ident()}"
+    partial = path.with_name(f"{path.name}-{writer}.partial")
     with partial.open("wb") as file:
         file.write(digest.digest())
         file.writelines(parts)

@@ -65,6 +65,7 @@ class Job:
             settings=settings,
             folders=self.folders,
             progress=scoring.progress,
+            workers=scoring.workers,
             answers=scoring.answers,
             point=point,
         )

@@ -79,6 +79,11 @@ class Scoring:
         form = self.detector.card.clip
         return form.num_frames / form.fps
 
+    @property
+    def workers(self) -> int:
+        """Batches or files that the detector is asked about at once; a GPU takes one."""
+        return self.cfg.num_threads if self.detector.device == "cpu" else 1
+
     def progress(self, parts: Sequence[int], title: str, unit: str = "batch") -> Iterable[int]:
         """Show how far the work is."""
         return tqdm(parts, title, unit=unit, disable=not self.cfg.run.progress)
@@ -164,6 +169,7 @@ class Scoring:
                 given,
                 answers=self.answers,
                 progress=lambda files: self.progress(files, f"follow {name}", "file"),
+                workers=self.workers,
             )
         else:
             table, digest = clips.score(
@@ -172,6 +178,7 @@ class Scoring:
                 batch_size=self.cfg.batch_size,
                 answers=self.answers,
                 progress=lambda batches: self.progress(batches, f"score {name}"),
+                workers=self.workers,
             )
         meaning = MEANINGS.get(name, "Files of the collection")
         return JudgedSet(name, meaning, table, given.read, digest, given.samples)
