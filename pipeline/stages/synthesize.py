@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -184,16 +185,16 @@ def _synthesize(
     rows: list[IndexRow] = []
     stats: dict[str, Any] = {}
     engine = asked[0][0].engine
-    names = [_names(draws, contents) for draws in asked]
     # Long ones first: one that is begun last leaves the other workers with nothing to do.
-    first = [draw for draws in reversed(asked) for draw in draws]
-    of_first = [name for some in reversed(names) for name in some]
-    title = f"synthesize {engine}"
-    Pieces(kept, of_first, first.__iter__, render, cfg.run, title).make(1)
-    for draws, own in zip(asked, names, strict=True):
+    first = asked[::-1]
+    names = [name for draws in first for name in _names(draws, contents)]
+    every = [draw for draws in first for draw in draws]
+    pieces = Pieces(kept, names, every.__iter__, render, cfg.run, f"synthesize {engine}")
+    pieces.make(1)
+    read = (piece for _, piece in pieces.read())
+    for draws in first:
         is_long = draws[0].is_long
-        pieces = Pieces(kept, own, draws.__iter__, render, cfg.run, title)
-        found = _collect((piece for _, piece in pieces.read()), folder, rows)
+        found, own_rows = _collect(islice(read, len(draws)), folder)
         drop_rate = 1 - found["recordings"] / len(draws)
         if drop_rate > cfg.max_drop_rate:
             raise UserError(
@@ -201,7 +202,8 @@ def _synthesize(
                 f"({found['dropped']}), more than max_drop_rate={cfg.max_drop_rate}; raise it in "
                 "conf/synthesize.yaml or mend the engine"
             )
-        stats |= {"long": found} if is_long else found
+        stats = ({"long": found} if is_long else found) | stats
+        rows = own_rows + rows
     write_index(folder, rows)
     return stats
 
@@ -242,8 +244,9 @@ def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _collect(pieces: Iterable[Piece], folder: Path, rows: list[IndexRow]) -> dict[str, Any]:
-    """Write files, append their rows of the index to `rows`, and return statistics."""
+def _collect(pieces: Iterable[Piece], folder: Path) -> tuple[dict[str, Any], list[IndexRow]]:
+    """Write files, and return statistics and the rows of the index."""
+    rows: list[IndexRow] = []
     files: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     num_recordings = 0
@@ -256,8 +259,9 @@ def _collect(pieces: Iterable[Piece], folder: Path, rows: list[IndexRow]) -> dic
             (folder / row["path"]).write_bytes(content)
             rows.append(IndexRow(**{name: _frozen(value) for name, value in row.items()}))
             files[f"{row['origin']} {'discharge' if row['discharge'] else 'none'}"] += 1
-    return {
+    found = {
         "recordings": num_recordings,
         "files": dict(files),
         "dropped": dict(dropped),
     }
+    return found, rows

@@ -31,12 +31,8 @@ Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
 
 NUM_SAMPLES = 4
-_PREVIEW_WIDTH = 64
-_MOST_TRIES = 40
-_SHUTTER_SHARE = 0.5
 _LEAD_SHARE = 0.85
 _CHEST = np.array((0, 0, 1.25))
-_BLANK_DEVIATION = 6.0
 _DAYLIGHT = 1.0
 _REFLECTED = 0.3
 _BOOM_M, _BOOM_HEIGHT_M, _BLANKS_SHARE = (0.5, 2.5), (1.7, 2.4), 0.5
@@ -114,7 +110,7 @@ class FilmTake:
         """
         rng, script, level = self._rng, self.script, float(self._light.mean())
         events = draw_events(replace(script, actors=self.cast, own_discharges_s=()), None, rng)
-        closed_s = (1 - _SHUTTER_SHARE) / self.format.fps
+        closed_s = (1 - cinema.SHUTTER_SHARE) / self.format.fps
         flashes = [
             replace(
                 flash,
@@ -173,8 +169,7 @@ class FilmTake:
             picture = cinema.letterbox(picture, self.format.height)
             frames.append((255 * picture + 0.5).astype(np.uint8))
         result = np.stack(frames)
-        if float(result.std(axis=(1, 2, 3)).mean()) < _BLANK_DEVIATION:
-            raise UnusableDraw("blank")
+        cinema.refuse_blank(result)
         self.script.blank(result, fps)
         return result
 
@@ -203,8 +198,8 @@ class FilmTake:
     def _find_camera(self, start_s: float, stop_s: float, before: Kind | None) -> _Camera:
         """Draw set-ups until one shows its person from outside of everything."""
         rng, (width, height) = self._rng, self._size
-        small = _PREVIEW_WIDTH, round(_PREVIEW_WIDTH * height / width)
-        for _ in range(_MOST_TRIES):
+        small = set_ups.preview_size(width, height)
+        for _ in range(set_ups.MOST_TRIES):
             person = self._lead
             if rng.random() > _LEAD_SHARE:
                 person = self.cast[rng.integers(len(self.cast))]
@@ -266,7 +261,7 @@ class FilmTake:
         return relit
 
     def _radiance(self, camera: _Camera, start_s: float) -> Array:
-        exposure_s = _SHUTTER_SHARE / self.format.fps
+        exposure_s = cinema.SHUTTER_SHARE / self.format.fps
         middle_s = start_s + exposure_s / 2
         script, set_up, height = self.script, camera.set_up, self._size[1]
         lit = []

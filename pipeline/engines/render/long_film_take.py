@@ -14,7 +14,7 @@ from pipeline.engines.render.appearance import cinema
 from pipeline.engines.render.appearance.cinema import FilmLab
 from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.episodes import Episode, LongScript, draw_fires
-from pipeline.engines.render.film_take import FilmTake, style_of
+from pipeline.engines.render.film_take import NUM_SAMPLES, FilmTake, style_of
 from pipeline.engines.render.people.actors import Role
 from pipeline.engines.render.raytrace import Aperture, RowPoses, Sample, Traced, Tracer
 from pipeline.engines.render.script import Script, write_episode
@@ -28,14 +28,10 @@ Vector = NDArray[np.float64]
 
 _LASTS_S, _CLEAR_S = (3.0, 5.0), 3.0
 _VIEW_S = 2.6, 8.0
-_NUM_TRIES, _MOST_TRIES = 6, 40
-_NUM_SAMPLES = 4
+_NUM_TRIES = 6
 _FINER = 1.25
-_PREVIEW_WIDTH = 64
 _PAN_SHARE, _PAN_RAD_S = 0.4, (0.01, 0.07)
 _NEAR_M, _NEAR_SHARE, _OUTLINE, _NUM_CHOICES = 0.5, 0.06, 0.1, 5
-_BLANK_DEVIATION = 6.0
-_SHUTTER_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -121,8 +117,7 @@ class LongFilmTake:
             done = first + len(acted)
             frames[first:done] = acted
         self._film_views(lab, frames[done:], before)
-        if float(frames.std(axis=(1, 2, 3)).mean()) < _BLANK_DEVIATION:
-            raise UnusableDraw("blank")
+        cinema.refuse_blank(frames)
         return frames
 
     def _staged(self, number: int, lasts_s: float, firing: bool) -> FilmTake:
@@ -152,7 +147,7 @@ class LongFilmTake:
     def _film_view(self, lab: FilmLab, frames: NDArray[np.uint8], view: _View) -> None:
         """Fill frames with what one set-up shows, as its camera pans or sways."""
         (width, height), lens = self._size, view.lens
-        times_s = (np.arange(len(frames)) + _SHUTTER_SHARE / 2) / self.format.fps
+        times_s = (np.arange(len(frames)) + cinema.SHUTTER_SHARE / 2) / self.format.fps
         (first,), _ = view.set_up.poses([0.0])
         turned = np.einsum("ji,njk->nik", first, view.set_up.poses(times_s)[0])
         corners = lens.directions(*np.meshgrid([0, width], [0, height])).reshape(-1, 3)
@@ -179,7 +174,7 @@ class LongFilmTake:
     def _still(self, view: _View, lens: PinholeLens, width: int, height: int) -> Array:
         """Trace what a set-up shows and more around it, as its lens and the air soften it."""
         set_up, world = view.set_up, self._place.world
-        traced = _traced(self._rng, world, set_up, lens, (width, height), _NUM_SAMPLES)
+        traced = _traced(self._rng, world, set_up, lens, (width, height), NUM_SAMPLES)
         nobody = np.zeros((height, width), np.bool_)
         image = cinema.clear_sparks(traced.radiance, nobody)
         scale, focus_m = lens.pixels_per_radian, set_up.focus_m(0.0)
@@ -191,10 +186,10 @@ class LongFilmTake:
     def _find_view(self, before: Kind | None) -> _View:
         """Draw set-ups with nothing right before the lens, and return that of most outlines."""
         rng, (width, height), plan = self._rng, self._size, self._place.plan
-        small = _PREVIEW_WIDTH, round(_PREVIEW_WIDTH * height / width)
+        small = set_ups.preview_size(width, height)
         spots = [*plan.places, *plan.shooting_places]
         found: list[tuple[float, _View]] = []
-        for _ in range(_MOST_TRIES):
+        for _ in range(set_ups.MOST_TRIES):
             if len(found) == _NUM_CHOICES:
                 break
             spot = spots[rng.integers(len(spots))]

@@ -16,6 +16,9 @@ from pipeline.engines.render.world.lighting import LitWorld
 
 Vector = NDArray[np.float64]
 
+MOST_TRIES = 40
+"""Draws of a set-up, after which none is taken to show what it should."""
+_PREVIEW_WIDTH = 64
 _NUM_CUTS_ODDS = (0.3, 0.4, 0.3)
 _SHORTEST_S = 1.1
 _CLEAR_OF_DISCHARGE_S = 0.15
@@ -113,6 +116,11 @@ class SetUp:
         """Fit the field, drawn for 16:9, to another shape with the same height."""
         across = np.tan(np.radians(self.fov_deg) / 2) * width / height * 9 / 16
         return PinholeLens(width, height, float(np.degrees(2 * np.arctan(across))))
+
+
+def preview_size(width: int, height: int) -> tuple[int, int]:
+    """Return width and height of the small picture by which a set-up is judged."""
+    return _PREVIEW_WIDTH, round(_PREVIEW_WIDTH * height / width)
 
 
 def look_at(places: Vector, targets: Vector, roll: float = 0.0) -> Vector:

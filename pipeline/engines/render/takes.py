@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.config import RenderSettings
 from pipeline.engines import damage
 from pipeline.engines.acoustics.render import render
+from pipeline.engines.acoustics.scene import SoundScene
 from pipeline.engines.render.episodes import SHORTEST_S, LongScript, cell_of
 from pipeline.engines.render.script import ALL_ROUND, SCENES, Cell, Scene, Script, write_script
 from pipeline.engines.render.sound import Listener, long_sound_scene, sound_scene
@@ -26,8 +27,8 @@ _PHOTOGRAPHED = (
 )
 
 
-class Appearance(Protocol):
-    """How a script looks through one kind of camera; made of the script and a format."""
+class Picture(Protocol):
+    """What one kind of camera makes of a script, and what the index says of it."""
 
     origin: ClassVar[str]
     """What the picture imitates, for the index."""
@@ -37,21 +38,12 @@ class Appearance(Protocol):
     """Whether damage to the file may put black bars around its picture."""
     format: Format
 
-    def __init__(self, script: Script, format: Format) -> None: ...
-
-    @staticmethod
-    def is_bystander(cell: Cell) -> bool:
-        """Whether the camera of a cell is one that nobody acts with, as on a wall."""
-
     def frames(self) -> NDArray[np.uint8]:
         """Render uint8 (T, H, W, 3).
 
         Raises:
             UnusableDraw: nothing of use is to be seen.
         """
-
-    def listener(self) -> Listener:
-        """Who or what hears the script."""
 
     @property
     def model(self) -> str:
@@ -65,45 +57,34 @@ class Appearance(Protocol):
     def overlay(self) -> str:
         """What lies over the picture, once it was rendered, for the notes."""
 
+
+class Appearance(Picture, Protocol):
+    """How a script looks through one kind of camera; made of the script and a format."""
+
+    def __init__(self, script: Script, format: Format) -> None: ...
+
+    @staticmethod
+    def is_bystander(cell: Cell) -> bool:
+        """Whether the camera of a cell is one that nobody acts with, as on a wall."""
+
+    def listener(self) -> Listener:
+        """Who or what hears the script."""
+
     @property
     def has_own_weapon(self) -> bool:
         """Whether the wearer or player has a weapon in hand."""
 
 
-class LongAppearance(Protocol):
+class LongAppearance(Picture, Protocol):
     """How a place looks for minutes through one kind of camera; made of its script and a format."""
 
-    origin: ClassVar[str]
-    """As `Appearance` has it, like all else."""
-    family: ClassVar[str]
-    can_bar: ClassVar[bool]
-    format: Format
     script: LongScript
     """What happens before it."""
 
     def __init__(self, place: Script, format: Format) -> None: ...
 
-    def frames(self) -> NDArray[np.uint8]:
-        """Render uint8 (T, H, W, 3).
-
-        Raises:
-            UnusableDraw: nothing of use is to be seen.
-        """
-
     def listeners(self) -> Sequence[Listener]:
         """Who or what hears each episode of the script."""
-
-    @property
-    def model(self) -> str:
-        """The fleet or style, which is what the name of a source ends with."""
-
-    @property
-    def viewpoint(self) -> str:
-        """How the camera is carried, for the index."""
-
-    @property
-    def overlay(self) -> str:
-        """What lies over the picture, once it was rendered, for the notes."""
 
 
 @dataclass(frozen=True)
@@ -138,35 +119,38 @@ class Recipe:
         """
         script = self.script(seed, index, settings.duration_s)
         form = draw_format(seed, index, self.engine, settings.heights, settings.rates_fps)
-        return [self._take(script, make(script, form)) for make in self.appearances]
+        return [self._show(script, make(script, form)) for make in self.appearances]
 
-    def _take(self, script: Script, appearance: Appearance) -> Take:
-        source = f"{self.family or appearance.family}-{appearance.model}"
-        incidents = [f"{one.kind} at {one.start_s:.1f} s" for one in script.incidents]
-        rng = script.rng(f"damage {appearance.origin}")
-        frames = damage.suffer(
-            appearance.frames(), appearance.format.fps, rng, can_bar=appearance.can_bar
-        )
-        scene = sound_scene(script, appearance.listener(), len(frames) / appearance.format.fps)
+    def _show(self, script: Script, appearance: Appearance) -> Take:
+        frames = _damaged(appearance, script.rng(f"damage {appearance.origin}"))
+        listener = appearance.listener()
         words = [
             *_place_words(script.plan),
             f"weapon={_weapon(script, appearance)}",
             f"overlay={appearance.overlay}",
+            script.action,
+            *(f"{one.kind} at {one.start_s:.1f} s" for one in script.incidents),
         ]
-        return Take(
-            name=f"{source}-{script.index:05d}",
-            frames=frames,
-            sound=render(scene, SOUND_HZ),
-            format=appearance.format,
-            origin=appearance.origin,
-            source=source,
-            recording=script.recording,
-            discharges_s=script.discharges_s,
-            viewpoint=appearance.viewpoint,
-            licence="CC0-1.0",
-            authority=_authority(script.plan),
-            rendered=True,
-            notes=", ".join([*words, script.action, *incidents]),
+        return self._take(
+            appearance,
+            frames,
+            sound_scene(script, listener, len(frames) / appearance.format.fps),
+            name=f"{self._source(appearance)}-{script.index:05d}",
+            happens=script,
+            plan=script.plan,
+            words=words,
+        )
+
+    def place(self, seed: int, index: int, duration_s: float) -> Script:
+        """Draw where the long recording of an index is made; what it says of people is unused."""
+        return write_script(
+            self._long_engine,
+            seed,
+            index,
+            duration_s,
+            bystander=True,
+            scenes=self.long_scenes,
+            place_of=cell_of(index),
         )
 
     def record_long(
@@ -189,59 +173,82 @@ class Recipe:
                 f"conf/synthesize.yaml: {self.engine}.long.duration_s={settings.duration_s:g}: the "
                 f"engine needs {SHORTEST_S:g} s to turn to what happens and away; set it to more"
             )
-        engine = f"{self.engine} long"
-        place = write_script(
-            engine,
-            seed,
-            index,
-            settings.duration_s,
-            bystander=True,
-            scenes=self.long_scenes,
-            place_of=cell_of(index),
-        )
-        form = draw_format(seed, index, engine, settings.heights, settings.rates_fps)
+        place = self.place(seed, index, settings.duration_s)
+        form = draw_format(seed, index, self._long_engine, settings.heights, settings.rates_fps)
         appearance = make(place, form)
         script = appearance.script
-        rng = place.rng("damage")
-        frames = damage.suffer(appearance.frames(), form.fps, rng, can_bar=appearance.can_bar)
-        scene = long_sound_scene(script, appearance.listeners(), len(frames) / form.fps)
-        happened = [
-            f"{'fire' if one.script.discharges_s else 'quiet'} at {one.start_s:.1f} s"
-            for one in script.episodes
+        frames = _damaged(appearance, place.rng("damage"))
+        words = [
+            *_place_words(place.plan),
+            f"overlay={appearance.overlay}",
+            *(
+                f"{'fire' if one.script.discharges_s else 'quiet'} at {one.start_s:.1f} s"
+                for one in script.episodes
+            ),
+            *(
+                f"{incident.kind} at {one.start_s + incident.start_s:.1f} s"
+                for one in script.episodes
+                for incident in one.script.incidents
+            ),
         ]
-        incidents = [
-            f"{incident.kind} at {one.start_s + incident.start_s:.1f} s"
-            for one in script.episodes
-            for incident in one.script.incidents
-        ]
-        words = [*_place_words(place.plan), f"overlay={appearance.overlay}"]
         return [
-            Take(
+            self._take(
+                appearance,
+                frames,
+                long_sound_scene(script, appearance.listeners(), len(frames) / form.fps),
                 name=script.recording,
-                frames=frames,
-                sound=render(scene, SOUND_HZ),
-                format=form,
-                origin=appearance.origin,
-                source=f"{self.family or appearance.family}-{appearance.model}",
-                recording=script.recording,
-                discharges_s=script.discharges_s,
-                viewpoint=appearance.viewpoint,
-                licence="CC0-1.0",
-                authority=_authority(place.plan),
-                rendered=True,
-                notes=", ".join([*words, *happened, *incidents]),
+                happens=script,
+                plan=place.plan,
+                words=words,
             )
         ]
+
+    @property
+    def _long_engine(self) -> str:
+        """By which draws of long recordings differ from those of short ones."""
+        return f"{self.engine} long"
+
+    def _source(self, picture: Picture) -> str:
+        return f"{self.family or picture.family}-{picture.model}"
+
+    def _take(
+        self,
+        picture: Picture,
+        frames: NDArray[np.uint8],
+        sound: SoundScene,
+        *,
+        name: str,
+        happens: Script | LongScript,
+        plan: Plan,
+        words: Sequence[str],
+    ) -> Take:
+        """What is the same of every take, short or long."""
+        return Take(
+            name=name,
+            frames=frames,
+            sound=render(sound, SOUND_HZ),
+            format=picture.format,
+            origin=picture.origin,
+            source=self._source(picture),
+            recording=happens.recording,
+            discharges_s=happens.discharges_s,
+            viewpoint=picture.viewpoint,
+            licence="CC0-1.0",
+            authority=_RENDERED if plan.backdrop is None else _PHOTOGRAPHED,
+            rendered=True,
+            notes=", ".join(words),
+        )
+
+
+def _damaged(picture: Picture, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The frames of a picture, uint8 (T, H, W, 3), as damage to its file leaves them."""
+    return damage.suffer(picture.frames(), picture.format.fps, rng, can_bar=picture.can_bar)
 
 
 def _place_words(plan: Plan) -> list[str]:
     """What the notes say of a scene."""
     place = [] if plan.backdrop is None else [f"place={plan.backdrop.place}"]
     return [f"scene={plan.kind}", *place, f"light={plan.light}"]
-
-
-def _authority(plan: Plan) -> str:
-    return _RENDERED if plan.backdrop is None else _PHOTOGRAPHED
 
 
 def _weapon(script: Script, appearance: Appearance) -> str:

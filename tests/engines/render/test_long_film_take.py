@@ -7,11 +7,9 @@ import pytest
 
 from pipeline.config import RenderSettings
 from pipeline.engines.acoustics.sources import BLANK, DISCHARGE
-from pipeline.engines.film import record_long
-from pipeline.engines.render.episodes import cell_of
+from pipeline.engines.film import RECIPE, record_long
 from pipeline.engines.render.film_take import FilmTake
 from pipeline.engines.render.long_film_take import LongFilmTake
-from pipeline.engines.render.script import ALL_ROUND, write_script
 from pipeline.engines.render.sound import long_sound_scene
 from pipeline.engines.take import Format, Take, UnusableDraw
 from tests.engines.rendered import digest, digest_of_another_process
@@ -22,16 +20,7 @@ SETTINGS = RenderSettings(num_recordings=4, duration_s=20.0, heights=[36], rates
 
 
 def film(index: int, duration_s: float) -> LongFilmTake:
-    place = write_script(
-        "film long",
-        SEED,
-        index,
-        duration_s,
-        bystander=True,
-        scenes=ALL_ROUND,
-        place_of=cell_of(index),
-    )
-    return LongFilmTake(place, FORMAT)
+    return LongFilmTake(RECIPE.place(SEED, index, duration_s), FORMAT)
 
 
 def short() -> list[Take]:

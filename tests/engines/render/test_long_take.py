@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 from pipeline.config import RenderSettings
-from pipeline.engines import bodycam
+from pipeline.engines import bodycam, location
 from pipeline.engines.location import record_long
 from pipeline.engines.render import episodes
 from pipeline.engines.render.episodes import LongScript, cell_of, is_in_sight, people_at
 from pipeline.engines.render.long_take import LongCameraTake
-from pipeline.engines.render.script import ALL_ROUND, LOCATIONS, write_script
+from pipeline.engines.render.script import LOCATIONS
 from pipeline.engines.render.set_ups import look_at
 from pipeline.engines.take import Format, Take
 from pipeline.errors import UserError
 from tests.engines.rendered import digest, digest_of_another_process
 
 SEED, FIRING = 5, 0
+FORMAT = Format(64, 48, 5.0, 100, 30)
 SETTINGS = RenderSettings(num_recordings=4, duration_s=70.0, heights=[48], rates_fps=[5.0])
 
 
@@ -28,16 +29,7 @@ def short(index: int = FIRING) -> list[Take]:
 
 @pytest.fixture(scope="module")
 def camera() -> LongCameraTake:
-    place = write_script(
-        "location long",
-        SEED,
-        FIRING,
-        70.0,
-        bystander=True,
-        scenes=LOCATIONS,
-        place_of=cell_of(FIRING),
-    )
-    return LongCameraTake(place, Format(64, 48, 5.0, 100, 30))
+    return LongCameraTake(location.RECIPE.place(SEED, FIRING, 70.0), FORMAT)
 
 
 def test_three_of_five_have_discharges_and_every_fleet_and_place_is_met() -> None:
@@ -68,12 +60,15 @@ def test_somebody_fires_while_the_view_is_on_it(camera) -> None:
                 assert -turns[0][:, 2] @ towards > 0
 
 
+def traced_and_looked_up(camera: LongCameraTake) -> tuple[np.ndarray, np.ndarray]:
+    """Both pictures of an exposure just before somebody comes to the first episode."""
+    time_s = camera.script.episodes[0].from_s - 0.01
+    return camera._views[0].radiance(time_s, 0.01), camera._looked_up(time_s, 0.01)
+
+
 def test_what_is_looked_up_is_what_would_be_traced(camera) -> None:
     """Nothing may jump where tracing begins: the same picture, but for the grain of sampling."""
-    time_s = camera.script.episodes[0].from_s - 0.01
-    traced = camera._views[0].radiance(time_s, 0.01)
-    looked_up = camera._looked_up(time_s, 0.01)
-    mapped = [one / (1 + one) for one in (traced, looked_up)]
+    mapped = [one / (1 + one) for one in traced_and_looked_up(camera)]
     assert np.abs(mapped[0] - mapped[1]).mean() < 0.02
     assert np.corrcoef(mapped[0].ravel(), mapped[1].ravel())[0, 1] > 0.98
 
@@ -94,16 +89,7 @@ def test_only_what_may_show_something_is_traced(camera, monkeypatch) -> None:
 
 def scene(index: int, seed: int = SEED) -> LongCameraTake:
     """A scene of the ray tracer; 1 is a room, 4 an outdoor range and 5 a street."""
-    place = write_script(
-        "bodycam long",
-        seed,
-        index,
-        24.0,
-        bystander=True,
-        scenes=ALL_ROUND,
-        place_of=cell_of(index),
-    )
-    return LongCameraTake(place, Format(64, 48, 5.0, 100, 30))
+    return LongCameraTake(bodycam.RECIPE.place(seed, index, 24.0), FORMAT)
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +100,7 @@ def room() -> LongCameraTake:
 def test_a_scene_is_looked_up_as_it_would_be_traced(room) -> None:
     assert len(room.script.place.plan.lamps) > 0
     for camera in (room, scene(5)):
-        time_s = camera.script.episodes[0].from_s - 0.01
-        pictures = camera._views[0].radiance(time_s, 0.01), camera._looked_up(time_s, 0.01)
+        pictures = traced_and_looked_up(camera)
         mapped = [one / (float(pictures[0].mean()) + one) for one in pictures]
         assert np.abs(mapped[0] - mapped[1]).mean() < 0.03
         assert np.corrcoef(mapped[0].ravel(), mapped[1].ravel())[0, 1] > 0.95

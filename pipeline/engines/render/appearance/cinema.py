@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from pipeline.engines import damage
 from pipeline.engines.render.appearance.camera import LUMA
+from pipeline.engines.take import UnusableDraw
 
 Array = NDArray[np.float32]
 
+SHUTTER_SHARE = 0.5
+"""Of the time between frames, in which the shutter is open: that of 180 degrees."""
+_BLANK_DEVIATION = 6.0
 _REFERENCE = 0.3
 _HIGHEST = 0.8
 _PEOPLE_BLUR_PX, _PEOPLE_BLUR_SHARE = 0.9, np.float32(0.7)
@@ -264,3 +268,13 @@ def letterbox(picture: Array, height: int) -> Array:
     """Centre a picture between black bars."""
     spare = height - len(picture)
     return np.pad(picture, ((spare // 2, spare - spare // 2), (0, 0), (0, 0)))
+
+
+def refuse_blank(frames: NDArray[np.uint8]) -> None:
+    """Check that a film, uint8 (T, H, W, 3), shows something.
+
+    Raises:
+        UnusableDraw: `blank`, where all is dark or of one colour.
+    """
+    if float(frames.std(axis=(1, 2, 3)).mean()) < _BLANK_DEVIATION:
+        raise UnusableDraw("blank")
