@@ -3,6 +3,7 @@ import pytest
 
 from pipeline.engines.render.appearance import cinema
 from pipeline.engines.render.appearance.cinema import STYLES, FilmLab, Stock, draw_stock
+from pipeline.engines.take import UnusableDraw
 
 WIDTH, HEIGHT = 64, 36
 PLAIN = Stock(
@@ -135,3 +136,12 @@ def test_grain_moves_from_frame_to_frame():
     first, second = film.develop(flat(0.2), 1.0), film.develop(flat(0.2), 1.0)
     assert 0.005 < first.std(axis=(0, 1)).mean() < 0.06
     assert np.abs(first - second).mean() > 0.003
+
+
+def test_a_film_that_is_dark_or_of_one_grey_is_blank():
+    rng = np.random.default_rng(0)
+    size = (4, 18, 32, 3)
+    cinema.refuse_blank(rng.integers(0, 255, size, np.uint8))
+    for grey in (0, 120):
+        with pytest.raises(UnusableDraw, match="blank"):
+            cinema.refuse_blank(rng.integers(grey, grey + 9, size, np.uint8))

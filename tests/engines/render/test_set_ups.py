@@ -96,3 +96,10 @@ def test_a_set_up_differs_in_kind_from_the_one_before(cell, shooter):
         rng = np.random.default_rng(seed)
         set_up = draw_set_up(rng, shooter, 0.0, cell, before=set_ups.SHOULDER)
         assert set_up is None or set_up.kind is not set_ups.SHOULDER
+
+
+def test_a_set_up_is_judged_by_a_small_picture_of_its_shape():
+    for width, height in ((256, 144), (320, 134)):
+        small = set_ups.preview_size(width, height)
+        assert small[0] < 100
+        assert small[1] == pytest.approx(small[0] * height / width, abs=0.5)

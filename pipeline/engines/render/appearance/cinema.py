@@ -274,7 +274,7 @@ def refuse_blank(frames: NDArray[np.uint8]) -> None:
     """Check that a film, uint8 (T, H, W, 3), shows something.
 
     Raises:
-        UnusableDraw: `blank`, where all is dark or of one colour.
+        UnusableDraw: `blank`, where nearly all is dark, or of one grey.
     """
     if float(frames.std(axis=(1, 2, 3)).mean()) < _BLANK_DEVIATION:
         raise UnusableDraw("blank")
