@@ -89,6 +89,21 @@ def test_an_untrained_network_hears_discharges_and_no_doors(tmp_path: Path) -> N
     assert [row[0] for row in first["rows"]] == [*kinds[1:], "discharge, film mix"]
 
 
+def test_a_recorded_sound_is_judged_by_its_loudest_moment_whatever_its_level_and_length() -> None:
+    from judge_sound import window_of
+
+    for seconds in (0.1, 4.0):
+        for level in (0.01, 1.0):
+            wave = np.zeros(round(16_000 * seconds))
+            wave[800:900] = -level
+            clip = window_of(wave)
+            assert clip.shape == (round(16_000 * 25_600 / 24_000),)
+            loud = np.flatnonzero(np.abs(clip) > 0.8)
+            assert np.abs(loud / 16_000 - 0.35).max() < 0.021
+            assert clip.min() == pytest.approx(-0.9, abs=1e-3)
+            assert (clip != 0).all()
+
+
 def test_a_spectrogram_shows_a_tone_where_it_is() -> None:
     from sound_sheets import spectrogram
 
