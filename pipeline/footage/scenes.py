@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -66,11 +67,11 @@ def divide(samples: Iterable[Sample]) -> Iterator[tuple[Any, str]]:
     """
     # Samples of one picture are one: else each picture of a slow video would differ from the
     # sample before it, and from nothing else around.
-    ahead: deque[list[Sample]] = deque()
+    ahead: deque[_Ahead] = deque()
     past = _Past()
     for sample in samples:
         if sample.repeats and not sample.after_break and ahead:
-            ahead[-1].append(sample)
+            ahead[-1].samples.append(sample)
             continue
         if len(ahead) == NUM_AROUND:
             yield from _next(ahead, past)
@@ -78,113 +79,149 @@ def divide(samples: Iterable[Sample]) -> Iterator[tuple[Any, str]]:
             while ahead:
                 yield from _next(ahead, past)
             past = _Past()
-        ahead.append([sample])
+        ahead.append(_Ahead([sample], _Look(sample.thumbnail)))
     while ahead:
         yield from _next(ahead, past)
+
+
+class _Look:
+    """A thumbnail, and what was found out about it and the ones after it.
+
+    Nearly every picture is compared with the `NUM_AROUND` before and after it at as many places,
+    so that nothing is computed twice. A look refers to later ones alone, and outlives none of them.
+    """
+
+    def __init__(self, thumbnail: Thumbnail) -> None:
+        self._thumbnail = thumbnail
+        self._distances: dict[_Look, float] = {}
+        self._differences: dict[_Look, float] = {}
+
+    def distance(self, later: _Look) -> float:
+        """Mean difference of the pixels, summed over the three planes."""
+        known = self._distances.get(later)
+        if known is None:
+            change = np.abs(self._thumbnail - later._thumbnail)
+            known = self._distances[later] = float(change.mean()) * 3
+        return known
+
+    def difference(self, later: _Look) -> float:
+        """The share of the colours, 0 to 1, in which the histograms differ."""
+        known = self._differences.get(later)
+        if known is None:
+            change = np.abs(self._colours - later._colours)
+            known = self._differences[later] = float(change.sum()) / 2
+        return known
+
+    def matches(self, other: _Look) -> Iterator[float]:
+        """How well a half of this picture is found in another, whatever its brightness: -1 to 1.
+
+        Halves are matched by normalised correlation, so a turn by half a picture is followed.
+        Yields the best match of each of three halves, or one number where a picture is flat.
+        """
+        import cv2
+
+        if self._is_flat or other._is_flat:
+            yield float(self._is_flat and other._is_flat)
+            return
+        height, width = self._thumbnail.shape[1:]
+        top, bottom = height // 6, height - height // 6
+        for left in (0, width // 4, width // 2):
+            half = self._blurred[top:bottom, left : left + width // 2]
+            match = cv2.matchTemplate(other._blurred, half, cv2.TM_CCOEFF_NORMED)
+            yield float(match.max())
+
+    @cached_property
+    def is_dark(self) -> bool:
+        """Whether there is next to no light in it."""
+        luma = self._thumbnail[0]
+        return float(luma.mean()) < _DARK_MEAN and float(luma.std()) < _DARK_STD
+
+    @cached_property
+    def _is_flat(self) -> bool:
+        return bool(self._thumbnail[0].std() < _FLAT_STD)
+
+    @cached_property
+    def _blurred(self) -> NDArray[np.float32]:
+        """The picture as (H, W, 3): unblurred, a turn by half a cell would spoil the match."""
+        import cv2
+
+        return np.asarray(cv2.blur(np.moveaxis(self._thumbnail, 0, -1), (3, 3)), np.float32)
+
+    @cached_property
+    def _colours(self) -> NDArray[np.float32]:
+        """A smooth histogram of the colour differences, which brightness leaves alone."""
+        import cv2
+
+        bins = ((self._thumbnail[1:] - 128) / 6 + 8).clip(0, 15.99).astype(np.int64)
+        counts = np.bincount((bins[0] * 16 + bins[1]).ravel(), minlength=256)
+        smooth = cv2.GaussianBlur(counts.astype(np.float32).reshape(16, 16), (5, 5), 1.0)
+        return np.asarray(smooth / smooth.sum(), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A picture that is still to be judged, and the samples that show it."""
+
+    samples: list[Sample]
+    look: _Look
 
 
 class _Past:
     """The last frames of a scene, and the last of them in which there was light."""
 
     def __init__(self) -> None:
-        self.last: deque[Thumbnail] = deque(maxlen=NUM_AROUND)
-        self.lit: deque[Thumbnail] = deque(maxlen=NUM_AROUND)
+        self.last: deque[_Look] = deque(maxlen=NUM_AROUND)
+        self.lit: deque[_Look] = deque(maxlen=NUM_AROUND)
 
-    def add(self, thumbnail: Thumbnail) -> None:
-        self.last.append(thumbnail)
-        if not _is_dark(thumbnail):
-            self.lit.append(thumbnail)
+    def add(self, look: _Look) -> None:
+        self.last.append(look)
+        if not look.is_dark:
+            self.lit.append(look)
 
 
-def _next(ahead: deque[list[Sample]], past: _Past) -> Iterator[tuple[Any, str]]:
-    sample, *repeats = ahead[0]
+def _next(ahead: deque[_Ahead], past: _Past) -> Iterator[tuple[Any, str]]:
+    sample, *repeats = ahead[0].samples
     kind = "break" if sample.after_break else ""
-    after = [others[0].thumbnail for others in ahead]
-    if past.last and (is_cut(list(past.last), after) or _is_faded_in(past, after)):
+    after = [one.look for one in ahead]
+    if past.last and (_is_cut(list(past.last), after) or _is_faded_in(past, after)):
         kind = "cut"
         past.last.clear()
         past.lit.clear()
-    past.add(sample.thumbnail)
+    past.add(after[0])
     ahead.popleft()
     yield sample.item, kind
     for one in repeats:
         yield one.item, ""
 
 
-def _is_faded_in(past: _Past, after: Sequence[Thumbnail]) -> bool:
+def _is_faded_in(past: _Past, after: Sequence[_Look]) -> bool:
     """Whether light comes back after black, and on another scene than the one it left."""
-    if not past.lit or not _is_dark(past.last[-1]) or _is_dark(after[0]):
+    if not past.lit or not past.last[-1].is_dark or after[0].is_dark:
         return False
-    return is_cut(list(past.lit), [other for other in after if not _is_dark(other)])
+    return _is_cut(list(past.lit), [other for other in after if not other.is_dark])
 
 
-def _is_dark(thumbnail: Thumbnail) -> bool:
-    return float(thumbnail[0].mean()) < _DARK_MEAN and float(thumbnail[0].std()) < _DARK_STD
-
-
-def is_cut(before: Sequence[Thumbnail], after: Sequence[Thumbnail]) -> bool:
+def _is_cut(before: Sequence[_Look], after: Sequence[_Look]) -> bool:
     """Whether a cut lies between the last frame of `before` and the first of `after`."""
-    if _distance(before[-1], after[0]) < _MIN_CHANGE:
+    if before[-1].distance(after[0]) < _MIN_CHANGE:
         return False
     pairs = [(one, other) for one in reversed(before) for other in after]
-    least = min(_distance(one, other) for one, other in pairs)
+    least = min(one.distance(other) for one, other in pairs)
     if least < _MIN_DISTANCE:
         return False
     usual = max(_usual_change(before), _usual_change(after))
-    colours = _least_difference([_colours(one) for one in before], [_colours(one) for one in after])
+    colours = min(one.difference(other) for one, other in pairs)
     features = np.log(least), np.log((least + 1) / (usual + 1)), 0.0, colours
     # The score of a match of 0; a match costs far more to compute than all the rest.
     score = float(np.dot(_WEIGHTS, features)) + _BIAS
-    return score > 0 and all(score + _WEIGHTS[2] * likeness(*pair) > 0 for pair in pairs)
+    return score > 0 and all(
+        score + _WEIGHTS[2] * match > 0 for one, other in pairs for match in one.matches(other)
+    )
 
 
-def _distance(one: Thumbnail, other: Thumbnail) -> float:
-    """Mean difference of the pixels, summed over the three planes."""
-    return float(np.abs(one - other).mean()) * 3
-
-
-def _usual_change(thumbnails: Sequence[Thumbnail]) -> float:
-    changes = [_distance(one, other) for one, other in pairwise(thumbnails)]
+def _usual_change(looks: Sequence[_Look]) -> float:
+    changes = [one.distance(other) for one, other in pairwise(looks)]
     return float(np.median(changes)) if changes else 0.0
-
-
-def _colours(thumbnail: Thumbnail) -> NDArray[np.float32]:
-    """A smooth histogram of the colour differences, which brightness leaves alone."""
-    import cv2
-
-    bins = ((thumbnail[1:] - 128) / 6 + 8).clip(0, 15.99).astype(np.int64)
-    counts = np.bincount((bins[0] * 16 + bins[1]).ravel(), minlength=256)
-    smooth = cv2.GaussianBlur(counts.astype(np.float32).reshape(16, 16), (5, 5), 1.0)
-    return np.asarray(smooth / smooth.sum(), np.float32)
-
-
-def _least_difference(
-    before: Sequence[NDArray[np.float32]], after: Sequence[NDArray[np.float32]]
-) -> float:
-    """The share of the colours, 0 to 1, in which the two most alike histograms differ."""
-    return min(float(np.abs(one - other).sum()) / 2 for one in before for other in after)
-
-
-def likeness(one: Thumbnail, other: Thumbnail) -> float:
-    """How well a half of one picture is found in another, whatever its brightness: -1 to 1.
-
-    Halves are matched by normalised correlation, so a turn by half a picture is followed.
-    """
-    import cv2
-
-    flat = [bool(image[0].std() < _FLAT_STD) for image in (one, other)]
-    if any(flat):
-        return float(all(flat))
-    height, width = one.shape[1:]
-    # Without the blur, a turn by half a cell of the thumbnail would spoil the match.
-    one_image, other_image = (cv2.blur(np.moveaxis(image, 0, -1), (3, 3)) for image in (one, other))
-    top, bottom = height // 6, height - height // 6
-    best = -1.0
-    for left in (0, width // 4, width // 2):
-        half = one_image[top:bottom, left : left + width // 2]
-        match = cv2.matchTemplate(other_image, half, cv2.TM_CCOEFF_NORMED)
-        best = max(best, float(match.max()))
-    return best
 
 
 @dataclass(frozen=True)

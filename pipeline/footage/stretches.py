@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from math import gcd
 from typing import Any
 
@@ -29,15 +29,17 @@ class Stretch:
         to_hz: samples a second of the output.
         origin: output sample at which sample 0 of the stretch is heard.
         first: number of the first sample that is still held.
+        past: number of the sample after the last one.
     """
 
     to_hz: int
     origin: int
     rate: int
     first: int = 0
+    past: int = 0
     held: list[NDArray[np.float64]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def _ratio(self) -> tuple[int, int]:
         common = gcd(self.to_hz, self.rate)
         return self.to_hz // common, self.rate // common
@@ -46,11 +48,12 @@ class Stretch:
     def end(self) -> int:
         """Output sample at which it ends, as far as it is known."""
         up, down = self._ratio
-        return self.origin + -(-self._end * up // down)
+        return self.origin + -(-self.past * up // down)
 
-    @property
-    def _end(self) -> int:
-        return self.first + sum(part.size for part in self.held)
+    def add(self, samples: NDArray[np.float64]) -> None:
+        """Go on with samples."""
+        self.held.append(samples)
+        self.past += samples.size
 
     def forget(self, before: int) -> None:
         """Forget samples that no output sample from `before` on is made of."""
@@ -66,7 +69,7 @@ class Stretch:
         margin = _margin(up, down)
         begin = max(self.first, (start - self.origin) * down // up - margin)
         begin = -(-begin // down) * down
-        stop = min(self._end, -(-(end - self.origin) * down // up) + margin)
+        stop = min(self.past, -(-(end - self.origin) * down // up) + margin)
         if begin >= stop:
             return start, np.zeros(0)
         values = values[begin - self.first : stop - self.first]
@@ -112,8 +115,8 @@ def append(stretches: list[Stretch], one: Heard, to_hz: int) -> None:
         last = stretches[-1] if stretches else None
         hole = round((origin - last.end) * last.rate / to_hz) if last else 0
         if last and last.held and last.rate == one.rate and abs(hole) <= _PATCHED_S * one.rate:
-            last.held.append(last.held[-1][::-1][: max(0, hole)].copy())
+            last.add(last.held[-1][::-1][: max(0, hole)].copy())
             samples = samples[max(0, -hole) :]
         else:
             stretches.append(Stretch(to_hz, origin, one.rate))
-    stretches[-1].held.append(samples)
+    stretches[-1].add(samples)
