@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from pipeline.store import manifest
 from pipeline.store.manifest import Clip, File
 from pipeline.store.packed import INDEX_SCHEMA
 from pipeline.store.sound import num_samples
-from tests.conftest import moving_frames
+from tests.conftest import compose_below, moving_frames
 from tests.packing import write_packed
 from tests.rows import clip_row
 
@@ -164,30 +166,70 @@ def test_without_any_sound_pictures_alone_are_probed(
     assert found["discharge"] == {"auroc": {}, "interval": {}}
 
 
-def test_variants_are_probed_where_they_are_trained_on_and_not_in_the_test_set(
+@dataclass(frozen=True)
+class Plain:
+    """A run on outputs that leak nothing: its metrics, as they are and as read, and its log."""
+
+    content: bytes
+    log: list[str]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.content)
+        return found
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Plain:
+    """Made once, as it is asked for by several tests."""
+    folder = tmp_path_factory.mktemp("plain")
+    outputs(folder)
+    lines, level = Lines(), probe.log.level
+    probe.log.addHandler(lines)
+    probe.log.setLevel(logging.INFO)
+    try:
+        probed(partial(compose_below, folder))
+    finally:
+        probe.log.setLevel(level)
+        probe.log.removeHandler(lines)
+    return Plain((folder / "probes" / probe.METRICS).read_bytes(), lines.messages)
+
+
+class Lines(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def test_variants_are_probed_where_they_are_trained_on(
     compose: Callable[..., App], tmp_path: Path
 ) -> None:
     outputs(tmp_path)
     for reads in ("train.use_variants=true", "train.origin.use_variants=true"):
         metrics = probed(compose, reads)
         assert metrics["train"]["samples"] == 2 * (NUM_CLIPS - 4)
-    metrics = probed(compose)
+
+
+def test_variants_are_probed_neither_in_training_without_them_nor_in_the_test_set(
+    plain: Plain,
+) -> None:
+    metrics = plain.metrics
     assert (metrics["train"]["samples"], metrics["train"]["sources"]) == (NUM_CLIPS - 4, 4)
     assert metrics["test"]["samples"] == 2
     assert metrics["test"]["auroc"] == {}, "one origin is nothing to tell from another"
 
 
-def test_where_no_cue_can_be_judged_the_log_says_why(
-    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    outputs(tmp_path)
-    with caplog.at_level("INFO"):
-        probed(compose)
+def test_where_no_cue_can_be_judged_the_log_says_why(plain: Plain) -> None:
     why = "no cue can be judged: it takes 2 sources and 5 recordings each of real and fictional"
-    (line,) = [line for line in caplog.messages if line.startswith("probe: test: ")]
+    (line,) = [line for line in plain.log if line.startswith("probe: test: ")]
     assert why in line
     assert line.endswith("there are 2 and 0 sources, 2 and 0 recordings")
-    (line,) = [line for line in caplog.messages if line.startswith("probe: train: ")]
+    (line,) = [line for line in plain.log if line.startswith("probe: train: ")]
     assert why not in line
 
 
@@ -202,14 +244,12 @@ def test_a_rate_that_a_file_does_not_state_is_no_obstacle(
 
 
 def test_two_workers_write_the_same_bytes(
-    compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    compose: Callable[..., App], tmp_path: Path, plain: Plain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "_CLIPS_PER_BLOCK", 8)
     outputs(tmp_path)
-    probed(compose)
-    first = (tmp_path / "probes" / probe.METRICS).read_bytes()
     probed(compose, "run.executor=processes", "run.num_workers=2")
-    assert (tmp_path / "probes" / probe.METRICS).read_bytes() == first
+    assert (tmp_path / "probes" / probe.METRICS).read_bytes() == plain.content
 
 
 def test_samples_that_no_manifest_knows_are_an_error(
