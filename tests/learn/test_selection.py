@@ -8,16 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.learn import classifier
-from pipeline.learn.classifier import NUM_RESAMPLES, judge, ranking_error
+from pipeline.learn.classifier import judge, ranking_error
 from pipeline.learn.selection import ALL, LOW, History, ranking
 from pipeline.store.manifest import REAL_SHOOTING
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rough standard error, which is as good to choose by, in a fifth of the time."""
-    monkeypatch.setattr(classifier, "NUM_RESAMPLES", NUM_RESAMPLES // 5)
 
 
 def row(
@@ -86,8 +79,7 @@ def test_the_lowest_loss_is_best_where_val_cannot_rank(tmp_path: Path) -> None:
     assert history(tmp_path, rows).best["row"]["epoch"] == 1
 
 
-def test_error_of_ranking_is_that_of_theory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier, "NUM_RESAMPLES", NUM_RESAMPLES)
+def test_error_of_ranking_is_that_of_theory() -> None:
     # Of chance it is sqrt((m + n + 1) / (12 m n)) (Mann and Whitney, 1947).
     found = ranking_error(*answers(60, 60), None)
     assert found == pytest.approx(math.sqrt(121 / (12 * 60 * 60)), rel=0.15)
