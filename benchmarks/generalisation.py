@@ -58,10 +58,21 @@ class Row:
 
 VARIANTS = ("use_variants=true",)
 MADE = "variants_per_clip=1"
+UNALTERED = tuple(
+    f"alter.{name}={'false' if name == 'mirrored' else 0}"
+    for name in (
+        "mirrored",
+        *("shift_px", "warped", "rotation_deg", "zoom", "jitter", "gamma", "noise"),
+    )
+)
 ROWS = (
-    Row("frame", ("model.name=frame",)),
     Row("causal"),
+    Row("frame, which sees no motion", ("model.name=frame",)),
     Row("causal without an encoder", embed=("pictures.name=none",)),
+    Row("smaller pictures for the encoder", embed=("pictures.size=126",)),
+    Row("no sound", embed=("sound.name=none",)),
+    Row("rendered clips count for the origin", ("rendered_weight.origin=1",)),
+    Row("draws that are not altered", UNALTERED),
     Row("variants", VARIANTS, (MADE,)),
     Row("variants but camera", VARIANTS, (MADE, "camera.p=0")),
     Row("variants but sensor", VARIANTS, (MADE, "sensor.p=0")),

@@ -35,6 +35,7 @@ from pipeline.numbers.metrics import BoolArray, FloatArray
 from pipeline.stages.ingest import ingest
 from pipeline.store import features, storage, workdir
 from pipeline.store.manifest import (
+    IS_DISCHARGE,
     IS_REAL,
     MANIFEST,
     REAL_SHOOTING,
@@ -48,6 +49,7 @@ BOOTSTRAP = Bootstrap(1000, CONFIDENCE, 0)
 BATCH = 16
 MEASURES = {
     "origin": "AUROC of the origin, real against fictional",
+    "discharge": "AUROC of the discharge, seen or heard",
     "score": "AUROC of the score, real shootings against all else",
     "false_alarms": "False alarms, of what is no real shooting",
 }
@@ -187,8 +189,9 @@ class Examples:
     """Clips, files or recordings: what they are, and what a detector says of them."""
 
     is_real: BoolArray
-    is_shooting: BoolArray
+    is_fired: BoolArray
     p_real: FloatArray
+    p_fired: FloatArray
     score: FloatArray
     is_alarm: BoolArray
     """Looks most like a real shooting."""
@@ -197,15 +200,19 @@ class Examples:
     def judge(self) -> dict[str, dict[str, Any]]:
         """Each of `MEASURES`, with its interval over recordings where it has one."""
         clusters = np.unique(self.recordings, return_inverse=True)[1].astype(np.int64)
-        quiet = ~self.is_shooting
-        return {
-            name: found.to_json()
-            for name, found in (
-                ("origin", judge_auroc(Question(self.is_real, self.p_real, clusters), BOOTSTRAP)),
-                ("score", judge_auroc(Question(self.is_shooting, self.score, clusters), BOOTSTRAP)),
-                ("false_alarms", judge_share(self.is_alarm[quiet], clusters[quiet], BOOTSTRAP)),
-            )
+        is_shooting = self.is_real & self.is_fired
+        quiet = ~is_shooting
+        questions = {
+            "origin": (self.is_real, self.p_real),
+            "discharge": (self.is_fired, self.p_fired),
+            "score": (is_shooting, self.score),
         }
+        found = {
+            name: judge_auroc(Question(positive, said, clusters), BOOTSTRAP)
+            for name, (positive, said) in questions.items()
+        }
+        alarms = judge_share(self.is_alarm[quiet], clusters[quiet], BOOTSTRAP)
+        return {name: one.to_json() for name, one in [*found.items(), ("false_alarms", alarms)]}
 
 
 def by_clip(table: pa.Table) -> Examples:
@@ -214,8 +221,8 @@ def by_clip(table: pa.Table) -> Examples:
     labels = [class_index(row["origin"], bool(row["discharge"])) for row in table.to_pylist()]
     return Examples(
         np.array([IS_REAL[label] for label in labels]),
-        np.array(labels) == REAL_SHOOTING,
-        scores.marginals(probabilities)[0],
+        np.array([IS_DISCHARGE[label] for label in labels]),
+        *scores.marginals(probabilities),
         probabilities[:, REAL_SHOOTING],
         probabilities.argmax(axis=1) == REAL_SHOOTING,
         table["recording"].to_pylist(),
@@ -235,8 +242,9 @@ def by_group(files: pa.Table, column: str) -> Examples:
     p_fired = np.array([max(row["p_discharge"] for row in group) for group in groups.values()])
     return Examples(
         is_real,
-        is_real & fired,
+        fired,
         p_real,
+        p_fired,
         np.array([max(row["score"] for row in group) for group in groups.values()]),
         (p_real >= 0.5) & (p_fired >= 0.5),
         [group[0]["recording"] for group in groups.values()],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,10 +18,22 @@ FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "footage"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests that share what a module or a session makes once to one worker."""
+    """Give tests that share what a module or a session makes once to one worker.
+
+    What takes longest comes first, so that no worker ends long after the others: what is shared,
+    and modules of few tests, since many tests in a module are quick ones.
+    """
+    groups = []
     for item in items:
         shared = _SHARED & {*getattr(item, "fixturenames", ())}
-        item.add_marker(pytest.mark.xdist_group(min(shared, default=item.path.name)))
+        groups.append(min(shared, default=item.path.name))
+        item.add_marker(pytest.mark.xdist_group(groups[-1]))
+    sizes = Counter(groups)
+    order = sorted(
+        zip(items, groups, strict=True),
+        key=lambda one: (one[1] not in _SHARED, sizes[one[1]], one[1]),
+    )
+    items[:] = [item for item, _ in order]
 
 
 @pytest.fixture(scope="session")
