@@ -1,0 +1,138 @@
+"""Hashes of the pictures of one file from outside, by which copies of it are found in banks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.copies.fingerprint import HASH_BYTES, pdq
+from pipeline.footage import foreign, pictures, unplayable
+from pipeline.footage.conversion import Unusable
+from pipeline.footage.exchangeable import LONGEST_SIDE
+
+GRID_FPS = 15.0
+"""Pictures are taken from this grid of times, as ingest does by default."""
+MIN_QUALITY = 50
+"""Below it, of PDQ's 0 to 100, the industry makes no use of a hash, and neither do banks."""
+
+
+@dataclass(frozen=True)
+class PrintTask:
+    """One file to hash, and how.
+
+    Attributes:
+        path: of the file.
+        rate_hz: pictures a second to hash, at most `GRID_FPS`.
+        limits: what the file may cost.
+    """
+
+    path: Path
+    rate_hz: float
+    limits: foreign.Limits
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a file is told by.
+
+    Attributes:
+        sha256, md5: of its bytes, in hexadecimal digits.
+        duration_s: until the end of its last picture, by a player's clock.
+        times_ms: uint32 (N,), when each hashed picture is on the screen, ascending.
+        hashes: uint8 (N, 2, 32), PDQ of each picture and of its mirror image.
+        quality: uint8 (N,), PDQ's, `MIN_QUALITY` to 100: flatter pictures are left out.
+    """
+
+    sha256: str
+    md5: str
+    duration_s: float
+    times_ms: NDArray[np.uint32]
+    hashes: NDArray[np.uint8]
+    quality: NDArray[np.uint8]
+
+
+def printed(task: PrintTask) -> Printed | Unusable:
+    """Hash the pictures of a file, or say why that cannot be done; runs in the sandbox.
+
+    Pictures that damage touches are left out. A file that cannot be decoded to its end is known by
+    what comes before.
+    """
+    path = task.path
+    # To open a pipe would wait for ever.
+    if not path.is_file():
+        return Unusable("not_a_file", "a folder, a pipe or a device", is_lasting=False)
+    try:
+        if unplayable.is_encrypted(path):
+            return Unusable("encrypted", "its pictures are encrypted")
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        return Unusable("unreadable", error.strerror or "not readable", is_lasting=False)
+    try:
+        printer = _Printer(task.rate_hz)
+        with foreign.Video(path, task.limits) as source:
+            printer.look_at(source)
+            return Printed(sha256, md5, source.duration_s, *printer.arrays())
+    except foreign.DecodeError as error:
+        found = unplayable.describe(path)
+        if found is not None:
+            return Unusable(found.reason, found.detail)
+        return Unusable(error.reason, str(error))
+
+
+class _Printer:
+    """Hashes the first picture of each step of time."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+        self._scale = pictures.Scaler()
+        self._times_ms: list[int] = []
+        self._hashes: list[NDArray[np.uint8]] = []
+        self._quality: list[int] = []
+
+    def look_at(self, source: foreign.Video) -> None:
+        """Go through the pictures of a file.
+
+        Raises:
+            foreign.DecodeError: it gives none, or is over its limits.
+        """
+        next_step, last_number = 0, -1
+        found: tuple[NDArray[np.uint8], int] | None = None
+        try:
+            for picture in source.pictures(GRID_FPS):
+                step = int(picture.index * self._rate_hz / GRID_FPS)
+                if picture.damaged or step < next_step:
+                    continue
+                next_step = step + 1
+                if found is None or picture.number != last_number:
+                    with foreign.refusing():
+                        found = self._hashed(picture.frame)
+                    last_number = picture.number
+                hashes, quality = found
+                if quality >= MIN_QUALITY:
+                    self._times_ms.append(round(1000 * picture.index / GRID_FPS))
+                    self._hashes.append(hashes)
+                    self._quality.append(quality)
+        except foreign.DecodeError as error:
+            if found is None or error.reason != "decode_error":
+                raise
+
+    def arrays(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8]]:
+        """The times, hashes and quality of what was looked at."""
+        hashes = np.array(self._hashes, np.uint8).reshape(-1, 2, HASH_BYTES)
+        return np.array(self._times_ms, np.uint32), hashes, np.array(self._quality, np.uint8)
+
+    def _hashed(self, frame: Any) -> tuple[NDArray[np.uint8], int]:
+        width, height = frame.width, frame.height
+        while max(width, height) > LONGEST_SIDE:
+            width, height = max(1, width // 2), max(1, height // 2)
+        pixels = self._scale.convert(frame, (0, 0, frame.width, frame.height), width, height)
+        hashes, quality = pdq(pictures.orientation(frame).show(pixels[None]))
+        return hashes[0], int(quality[0])
