@@ -14,8 +14,8 @@ from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 
 RATE_HZ = 4.0
-"""Pictures of an item that are hashed a second: no time of it is farther than an eighth of a second
-from one, so that the few that are looked up of a copy, cut out anywhere, find one alike."""
+"""Pictures of an item that are hashed a second at least, beside those that change: the few that are
+looked up of a copy, cut out anywhere, shall find one alike."""
 _MAX_SHOWN = 120
 _USAGE = {
     "add": "bank add NAME FILE|FOLDER …",
@@ -64,7 +64,9 @@ def _add(root: Path, name: str, given: tuple[str, ...], cfg: BankApp) -> None:
                 new.append(path)
             else:
                 print(f"{_shown(path)}: the same bytes as {told(name, item)}")
-        results = printed_files.printed(new, RATE_HZ, cfg.ingest, cfg.run, "bank")
+        results = printed_files.printed(
+            new, RATE_HZ, cfg.ingest, cfg.run, "bank", with_changes=True
+        )
         for path, result in zip(new, results, strict=True):
             if isinstance(result, Unusable):
                 unusable.append(f"{_shown(path)}: {printed_files.why(result)}")

@@ -57,7 +57,13 @@ def sha256_of(path: Path) -> str | None:
 
 
 def printed(
-    paths: Sequence[Path], rate_hz: float, cfg: IngestConfig, run: Run, title: str
+    paths: Sequence[Path],
+    rate_hz: float,
+    cfg: IngestConfig,
+    run: Run,
+    title: str,
+    *,
+    with_changes: bool = False,
 ) -> Iterator[Printed | Unusable]:
     """Hash files in the sandbox, some at once, and yield what they are told by, in order.
 
@@ -67,9 +73,10 @@ def printed(
         cfg: what a file may cost.
         run: how to run.
         title: of the progress.
+        with_changes: hash pictures between these too, as `PrintTask` has it.
     """
     limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
-    tasks = [PrintTask(path, rate_hz, limits) for path in paths]
+    tasks = [PrintTask(path, rate_hz, with_changes, limits) for path in paths]
     for results in executor.map_blocks(
         printing.printed,
         executor.in_blocks(tasks, _BLOCK_FILES),

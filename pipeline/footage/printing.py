@@ -17,6 +17,9 @@ from pipeline.footage.exchangeable import LONGEST_SIDE
 
 GRID_FPS = 15.0
 """Pictures are taken from this grid of times, as ingest does by default."""
+MAX_CHANGE = 8
+"""Bits, of 256, in which a picture may differ from the last one hashed without being hashed too,
+where every change is."""
 MIN_QUALITY = 50
 """Below it, of PDQ's 0 to 100, the industry makes no use of a hash, and neither do banks."""
 
@@ -28,11 +31,15 @@ class PrintTask:
     Attributes:
         path: of the file.
         rate_hz: pictures a second to hash, at most `GRID_FPS`.
+        with_changes: hash all others on the grid too, and keep those that differ from the last one
+            kept in more than `MAX_CHANGE` bits. Where the camera turns, hashes of pictures a tenth
+            of a second apart have nothing in common.
         limits: what the file may cost.
     """
 
     path: Path
     rate_hz: float
+    with_changes: bool
     limits: foreign.Limits
 
 
@@ -76,7 +83,7 @@ def printed(task: PrintTask) -> Printed | Unusable:
     except OSError as error:
         return Unusable("unreadable", error.strerror or "not readable", is_lasting=False)
     try:
-        printer = _Printer(task.rate_hz)
+        printer = _Printer(task.rate_hz, with_changes=task.with_changes)
         with foreign.Video(path, task.limits) as source:
             printer.look_at(source)
             return Printed(sha256, md5, source.duration_s, *printer.arrays())
@@ -88,10 +95,10 @@ def printed(task: PrintTask) -> Printed | Unusable:
 
 
 class _Printer:
-    """Hashes the first picture of each step of time."""
+    """Hashes the first picture of each step of time, and others that differ where asked."""
 
-    def __init__(self, rate_hz: float) -> None:
-        self._rate_hz = rate_hz
+    def __init__(self, rate_hz: float, *, with_changes: bool) -> None:
+        self._rate_hz, self._with_changes = rate_hz, with_changes
         self._scale = pictures.Scaler()
         self._times_ms: list[int] = []
         self._hashes: list[NDArray[np.uint8]] = []
@@ -108,21 +115,31 @@ class _Printer:
         try:
             for picture in source.pictures(GRID_FPS):
                 step = int(picture.index * self._rate_hz / GRID_FPS)
-                if picture.damaged or step < next_step:
+                is_due = step >= next_step
+                if picture.damaged or not (is_due or self._with_changes):
                     continue
-                next_step = step + 1
                 if found is None or picture.number != last_number:
                     with foreign.refusing():
                         found = self._hashed(picture.frame)
                     last_number = picture.number
-                hashes, quality = found
-                if quality >= MIN_QUALITY:
-                    self._times_ms.append(round(1000 * picture.index / GRID_FPS))
-                    self._hashes.append(hashes)
-                    self._quality.append(quality)
+                if is_due or self._differs(found[0]):
+                    self._keep(picture.index, *found)
+                    next_step = step + 1
         except foreign.DecodeError as error:
             if found is None or error.reason != "decode_error":
                 raise
+
+    def _differs(self, hashes: NDArray[np.uint8]) -> bool:
+        if not self._hashes:
+            return True
+        changed = np.bitwise_count(hashes[0] ^ self._hashes[-1][0])
+        return int(changed.sum()) > MAX_CHANGE
+
+    def _keep(self, index: int, hashes: NDArray[np.uint8], quality: int) -> None:
+        if quality >= MIN_QUALITY:
+            self._times_ms.append(round(1000 * index / GRID_FPS))
+            self._hashes.append(hashes)
+            self._quality.append(quality)
 
     def arrays(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8]]:
         """The times, hashes and quality of what was looked at."""
