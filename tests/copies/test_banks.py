@@ -96,7 +96,7 @@ def test_lost_hashes_are_an_error_until_their_item_is_removed(tmp_path: Path) ->
     whole = (folder / HASHES).read_bytes()
     for size in range(len(whole)):
         (folder / HASHES).write_bytes(whole[:size])
-        with pytest.raises(UserError, match=rf"hashes\.bin: the hashes of item [123]"):
+        with pytest.raises(UserError, match=r"hashes\.bin: the hashes of item [123]"):
             banks.read(tmp_path, "b")
     (folder / HASHES).write_bytes(whole[:-1])
     with pytest.raises(UserError, match="bank remove b 3 and add the video again"):
