@@ -70,9 +70,9 @@ def test_edited_copies_are_found_with_their_seconds(
         assert found["median_distance"] <= 31
         offset_s = {"within": 38 / RATE - 10, "excerpt": 38 / RATE}.get(name, 0)
         num_frames = 4 if name in ("within", "excerpt") else 10
-        assert found["offset_s"] == pytest.approx(offset_s, abs=0.1)
+        assert found["offset_s"] == pytest.approx(offset_s, abs=0.3)
         assert found["num_frames"] == found["num_between"] == num_frames
-        assert found["item_start_s"] - found["start_s"] == pytest.approx(offset_s, abs=0.15)
+        assert found["item_start_s"] - found["start_s"] == pytest.approx(offset_s, abs=0.3)
 
 
 def test_what_is_no_copy_does_not_match(
