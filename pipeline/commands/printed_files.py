@@ -86,8 +86,10 @@ def printed(
         limits=sandbox.Limits(cfg.max_memory_mb, cfg.max_cpu_s, cfg.timeout_s),
     ):
         for result in results:
-            is_lost = isinstance(result, executor.Lost)
-            yield Unusable(result.reason, result.detail) if is_lost else result
+            if isinstance(result, executor.Lost):
+                yield Unusable(result.reason, result.detail)
+            else:
+                yield result
 
 
 def why(unusable: Unusable) -> str:

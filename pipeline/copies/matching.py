@@ -13,9 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.copies.banks import RECORD
-from pipeline.copies.fingerprint import HASH_BYTES
-from pipeline.copies.hamming import WORDS, hash_distance
+from pipeline.copies.fingerprint import HASH_BITS
+from pipeline.copies.hamming import hash_distance
 
 MAX_DISTANCE = 31
 """Most bits, of 256, in which two hashes of one picture differ: the industry's threshold of PDQ."""
@@ -28,8 +27,6 @@ MAX_STRETCHES = 8
 
 _STEP_MS = 250
 _AROUND = TOLERANCE_MS // _STEP_MS
-_PDQ_WORD = RECORD.fields["pdq"][1] // 8
-_MIRROR_WORD = RECORD.fields["mirror"][1] // 8
 
 Words = NDArray[np.uint64]
 Times = NDArray[np.int64]
@@ -75,10 +72,10 @@ def stretches(
     """
     if not len(times_ms) or not len(records):
         return []
-    words = np.ascontiguousarray(records).view("<u8").reshape(len(records), -1)
-    sides = [words[:, at : at + WORDS] for at in (_PDQ_WORD, _MIRROR_WORD)]
-    query = np.ascontiguousarray(hashes).view("<u8").reshape(-1, HASH_BYTES // 8)
-    if not _any_near(query, *sides, MAX_DISTANCE):
+    # Where they lie on the disk, these are views of them.
+    sides = [np.asarray(records[name]).view("<u8") for name in ("pdq", "mirror")]
+    query = np.ascontiguousarray(hashes).view("<u8")
+    if not _any_near(query, sides[0], sides[1], MAX_DISTANCE):
         return []
     # An item, or a video, too short for so many frames has to agree in all of them.
     item_ms = records["time_ms"].astype(np.int64)
@@ -192,7 +189,7 @@ def _partners(
 ) -> tuple[Times, Times]:
     """For each frame the nearest hash of the item at about that offset, or -1, and its distance."""
     partner = np.full(len(query), -1, np.int64)
-    distance = np.full(len(query), 4 * 64 + 1, np.int64)
+    distance = np.full(len(query), HASH_BITS + 1, np.int64)
     for i in range(len(query)):
         if not is_free[i]:
             continue
