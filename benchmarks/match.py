@@ -176,12 +176,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", type=Path, nargs="+")
     parser.add_argument("--min-seconds", type=float, default=20.0, help="of an item")
+    parser.add_argument("--most", type=int, default=100, help="items of a collection")
     parser.add_argument("--edits", nargs="*", default=[*CHOSEN, CUT], help="only these")
     parser.add_argument("--out", type=Path, help="file of JSON")
     options = parser.parse_args()
     cfg = app.compose("ingest")
     files = sources(options.collections, cfg)
-    items = [file for file in files if file.printed.duration_s >= options.min_seconds]
+    items = [
+        file
+        for folder in options.collections
+        for file in [
+            file
+            for file in files
+            if file.path.is_relative_to(folder) and file.printed.duration_s >= options.min_seconds
+        ][: options.most]
+    ]
     with tempfile.TemporaryDirectory() as folder:
         known = bank_of(items, Path(folder), cfg)
         hours = sum(item.printed.duration_s for item in items) / 3600

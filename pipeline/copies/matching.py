@@ -63,10 +63,11 @@ def stretches(
 ) -> list[Stretch]:
     """The stretches of a video that show an item, those of most frames first.
 
-    A frame belongs to one stretch at most.
+    A frame belongs to one stretch at most, and agrees where any of its hashes does.
 
     Args:
-        times_ms: uint32 (N,), of the hashed frames of the video, ascending.
+        times_ms: uint32 (N,), of the hashed frames of the video, ascending; equal where a frame has
+            several hashes.
         hashes: uint8 (N, 32), PDQ of these frames.
         records: `banks.RECORD` (M,), the item.
     """
@@ -79,8 +80,8 @@ def stretches(
         return []
     # An item, or a video, too short for so many frames has to agree in all of them.
     item_ms = records["time_ms"].astype(np.int64)
-    num_needed = min(MIN_FRAMES, len(times_ms), len(np.unique(item_ms // 1000)))
     query_ms = times_ms.astype(np.int64)
+    num_needed = min(MIN_FRAMES, len(np.unique(query_ms)), len(np.unique(item_ms // 1000)))
     is_free = np.ones(len(query), bool)
     found: list[Stretch] = []
     while len(found) < MAX_STRETCHES:
@@ -92,12 +93,20 @@ def stretches(
         partner, distance = _partners(
             query, query_ms, is_free, sides[is_mirrored], item_ms, offset_ms, MAX_DISTANCE
         )
-        agree = np.flatnonzero(partner >= 0)
-        is_free[agree] = False
+        agree = _one_a_frame(query_ms, partner, distance)
+        is_free &= ~np.isin(query_ms, query_ms[agree])
         found.append(
             _stretch(query_ms, item_ms, agree, partner[agree], distance[agree], is_mirrored)
         )
     return found
+
+
+def _one_a_frame(query_ms: Times, partner: Times, distance: Times) -> NDArray[np.intp]:
+    """Of each frame that has a partner, the hash that is nearest to it, in order of time."""
+    agree = np.flatnonzero(partner >= 0)
+    nearest_first = agree[np.lexsort((distance[agree], query_ms[agree]))]
+    _, first = np.unique(query_ms[nearest_first], return_index=True)
+    return nearest_first[first]
 
 
 def _stretch(
@@ -118,7 +127,7 @@ def _stretch(
         mirrored=is_mirrored,
         median_distance=float(np.median(distance)),
         num_frames=len(agree),
-        num_between=int(agree[-1] - agree[0]) + 1,
+        num_between=len(np.unique(query_ms[agree[0] : agree[-1] + 1])),
     )
 
 
@@ -162,7 +171,7 @@ def _votes(
 ) -> Times:
     """The number of frames that agree on each offset from `lowest_ms` on, within the tolerance."""
     votes = np.zeros(num_steps, np.int64)
-    last = np.full(num_steps, -1, np.int64)
+    last_ms = np.full(num_steps, -1, np.int64)
     for i in range(len(query)):
         if not is_free[i]:
             continue
@@ -171,8 +180,8 @@ def _votes(
                 continue
             middle = (item_ms[j] - query_ms[i] - lowest_ms + _STEP_MS // 2) // _STEP_MS
             for step in range(max(0, middle - _AROUND), min(num_steps, middle + _AROUND + 1)):
-                if last[step] != i:
-                    last[step] = i
+                if last_ms[step] != query_ms[i]:
+                    last_ms[step] = query_ms[i]
                     votes[step] += 1
     return votes
 

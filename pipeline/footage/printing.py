@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.copies.fingerprint import HASH_BYTES, pdq
-from pipeline.footage import foreign, pictures, unplayable
+from pipeline.footage import foreign, pictures, scenes, unplayable
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.exchangeable import LONGEST_SIDE
 
@@ -50,7 +50,8 @@ class Printed:
     Attributes:
         sha256, md5: of its bytes, in hexadecimal digits.
         duration_s: until the end of its last picture, by a player's clock.
-        times_ms: uint32 (N,), when each hashed picture is on the screen, ascending.
+        times_ms: uint32 (N,), when each hashed picture is on the screen, ascending. One with black
+            bars is there twice, as a player shows it and without them.
         hashes: uint8 (N, 2, 32), PDQ of each picture and of its mirror image.
         quality: uint8 (N,), PDQ's, `MIN_QUALITY` to 100: flatter pictures are left out.
     """
@@ -94,12 +95,20 @@ def printed(task: PrintTask) -> Printed | Unusable:
         return Unusable(error.reason, str(error))
 
 
+@dataclass(frozen=True)
+class _Hashed:
+    hashes: NDArray[np.uint8]
+    """(2, 32)"""
+    quality: int
+
+
 class _Printer:
     """Hashes the first picture of each step of time, and others that differ where asked."""
 
     def __init__(self, rate_hz: float, *, with_changes: bool) -> None:
         self._rate_hz, self._with_changes = rate_hz, with_changes
         self._scale = pictures.Scaler()
+        self._bars: scenes.Bars | None = None
         self._times_ms: list[int] = []
         self._hashes: list[NDArray[np.uint8]] = []
         self._quality: list[int] = []
@@ -111,22 +120,22 @@ class _Printer:
             foreign.DecodeError: it gives none, or is over its limits.
         """
         next_step, last_number = 0, -1
-        found: tuple[NDArray[np.uint8], int] | None = None
+        found: list[_Hashed] = []
         try:
             for picture in source.pictures(GRID_FPS):
                 step = int(picture.index * self._rate_hz / GRID_FPS)
                 is_due = step >= next_step
                 if picture.damaged or not (is_due or self._with_changes):
                     continue
-                if found is None or picture.number != last_number:
+                if not found or picture.number != last_number:
                     with foreign.refusing():
                         found = self._hashed(picture.frame)
                     last_number = picture.number
-                if is_due or self._differs(found[0]):
-                    self._keep(picture.index, *found)
+                if is_due or self._differs(found[-1].hashes):
+                    self._keep(picture.index, found)
                     next_step = step + 1
         except foreign.DecodeError as error:
-            if found is None or error.reason != "decode_error":
+            if not found or error.reason != "decode_error":
                 raise
 
     def _differs(self, hashes: NDArray[np.uint8]) -> bool:
@@ -135,21 +144,29 @@ class _Printer:
         changed = np.bitwise_count(hashes[0] ^ self._hashes[-1][0])
         return int(changed.sum()) > MAX_CHANGE
 
-    def _keep(self, index: int, hashes: NDArray[np.uint8], quality: int) -> None:
-        if quality >= MIN_QUALITY:
-            self._times_ms.append(round(1000 * index / GRID_FPS))
-            self._hashes.append(hashes)
-            self._quality.append(quality)
+    def _keep(self, index: int, found: list[_Hashed]) -> None:
+        for one in found:
+            if one.quality >= MIN_QUALITY:
+                self._times_ms.append(round(1000 * index / GRID_FPS))
+                self._hashes.append(one.hashes)
+                self._quality.append(one.quality)
 
     def arrays(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8]]:
         """The times, hashes and quality of what was looked at."""
         hashes = np.array(self._hashes, np.uint8).reshape(-1, 2, HASH_BYTES)
         return np.array(self._times_ms, np.uint32), hashes, np.array(self._quality, np.uint8)
 
-    def _hashed(self, frame: Any) -> tuple[NDArray[np.uint8], int]:
-        width, height = frame.width, frame.height
+    def _hashed(self, frame: Any) -> list[_Hashed]:
+        """A frame as it is shown, and without its bars if it has any."""
+        whole = (0, 0, frame.width, frame.height)
+        self._bars = scenes.find_bars([pictures.luma(frame)], self._bars)
+        inner = self._bars.content(frame.width, frame.height)
+        return [self._hashed_box(frame, box) for box in dict.fromkeys((whole, inner))]
+
+    def _hashed_box(self, frame: Any, box: pictures.Box) -> _Hashed:
+        _, _, width, height = box
         while max(width, height) > LONGEST_SIDE:
             width, height = max(1, width // 2), max(1, height // 2)
-        pixels = self._scale.convert(frame, (0, 0, frame.width, frame.height), width, height)
+        pixels = self._scale.convert(frame, box, width, height)
         hashes, quality = pdq(pictures.orientation(frame).show(pixels[None]))
-        return hashes[0], int(quality[0])
+        return _Hashed(hashes[0], int(quality[0]))

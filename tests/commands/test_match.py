@@ -53,6 +53,7 @@ def test_edited_copies_are_found_with_their_seconds(
         "scaled": (frames[:, ::2, ::2], {"crf": "23"}),
         "mirrored": (frames[:, :, ::-1], {"crf": "23"}),
         "within": (np.concatenate([attack(5), frames[38:98], attack(6)]), {"crf": "23"}),
+        "letterboxed": (np.pad(frames, ((0, 0), (24, 24), (0, 0), (0, 0))), {"crf": "23"}),
         "excerpt": (frames[38:98], {"crf": "23"}),
     }
     paths = [

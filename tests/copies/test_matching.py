@@ -104,3 +104,17 @@ def test_a_still_shown_for_long_is_one_stretch() -> None:
 def test_nothing_matches_nothing() -> None:
     assert matching.stretches(times(0), np.zeros((0, 32), np.uint8), item(5)) == []
     assert matching.stretches(times(3), item(3)["pdq"][::4], np.zeros(0, RECORD)) == []
+
+
+def test_several_hashes_of_a_frame_count_once() -> None:
+    whole = item(60)
+    shown = flipped(whole["pdq"][80:88:4], 4)
+    both = np.stack([flipped(shown, 8), shown], axis=1).reshape(-1, 32)
+    other = item(20, seed=3)["pdq"][::4]
+    ms = np.concatenate([np.repeat(times(2), 2), times(20) + np.uint32(2000)])
+    # Two frames do not make a match, however many hashes they have.
+    assert matching.stretches(ms, np.concatenate([both, other]), whole) == []
+    three = np.concatenate([both, whole["pdq"][88:89], other])
+    ms = np.concatenate([np.repeat(times(2), 2), times(21) + np.uint32(2000)])
+    (found,) = matching.stretches(ms, three, whole)
+    assert (found.num_frames, found.num_between, found.median_distance) == (3, 3, 4)

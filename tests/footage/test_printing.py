@@ -79,3 +79,16 @@ def test_what_is_no_video_is_told_with_its_reason(tmp_path: Path) -> None:
     result = printed(PrintTask(long, 1.0, False, limits))
     assert isinstance(result, Unusable)
     assert result.reason == "too_long"
+
+
+def test_pictures_with_bars_are_hashed_without_them_too(tmp_path: Path) -> None:
+    frames = scene(5, 15, height=96)
+    barred = np.zeros((15, 136, 128, 3), np.uint8)
+    barred[:, 20:116] = frames
+    plain = made(write_video(tmp_path / "a.mp4", frames, rate=15))
+    result = made(write_video(tmp_path / "b.mp4", barred, rate=15))
+    assert result.times_ms.tolist() == [0, 0]
+    whole, _ = pdq(barred[:1])
+    assert distances(result.hashes[0], whole[0]).max() <= 24
+    assert distances(result.hashes[1], plain.hashes[0]).max() <= 31
+    assert distances(result.hashes[0], plain.hashes[0]).min() > 60
