@@ -146,7 +146,7 @@ def look_up_copies(
         found.num_copies += 1
         found.num_found += bool(right)
         num_frames = sum(one.num_frames for one in right)
-        found.frames.append(num_frames / max(1, len(result.times_ms)))
+        found.frames.append(num_frames / max(1, len(np.unique(result.times_ms))))
     return found
 
 
