@@ -339,6 +339,24 @@ def test_a_recording_of_two_files_is_judged_by_both() -> None:
     assert examples.is_alarm.tolist() == [True, False]
 
 
+def test_a_copy_is_found_only_where_all_that_is_said_of_it_is_so() -> None:
+    import match
+
+    from pipeline.copies.matching import Stretch
+
+    def stretch(start_s: float, end_s: float, offset_s: float, mirrored: bool = False) -> Stretch:
+        shown = (start_s + offset_s, end_s + offset_s)
+        return Stretch(start_s, end_s, *shown, offset_s, mirrored, 8, 5, 5)
+
+    assert match.is_right(stretch(3, 9, 0.5), "text")
+    assert not match.is_right(stretch(3, 9, 2), "text")
+    assert not match.is_right(stretch(3, 9, 0, mirrored=True), "text")
+    assert match.is_right(stretch(3, 9, 0, mirrored=True), "mirrored")
+    assert match.is_right(stretch(0, 9, 7.4), match.CUT)
+    assert not match.is_right(stretch(0, 9, 0), match.CUT)
+    assert match.is_right(stretch(8, 12, 2.5), "1.25 times as fast")
+
+
 def test_synthetic_samples_fill_every_class_of_every_split(tmp_path: Path) -> None:
     from synthetic import write_samples
 

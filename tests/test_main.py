@@ -32,6 +32,28 @@ def test_the_usage_lists_stages_and_commands(arguments: tuple[str, ...]) -> None
     assert "export [key=value …]" in result.stderr
 
 
+@pytest.mark.parametrize("arguments", [(), ("gone.mp4",), ("gone.mp4", "no_such_key=1")])
+def test_no_failure_of_a_command_looks_like_an_answer(arguments: tuple[str, ...]) -> None:
+    result = run("match", *arguments)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert result.stderr != ""
+
+
+def test_a_bug_does_not_look_like_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*given: str, cfg: object) -> None:
+        raise RuntimeError(given)
+
+    monkeypatch.chdir(app.PROJECT)
+    monkeypatch.setattr("pipeline.commands.match.run", fails)
+    monkeypatch.setattr("pipeline.commands.explain.run", fails)
+    with pytest.raises(SystemExit) as ended:
+        line.main(["match", "a.mp4"])
+    assert ended.value.code == 2
+    with pytest.raises(RuntimeError):
+        line.main(["explain", "a.mp4"])
+
+
 def test_an_unknown_command_is_named() -> None:
     assert run("score", "a.mp4").stderr.startswith("score: there is no such command; usage: ")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -32,6 +34,10 @@ class Command:
     """The stage or command whose keys it takes."""
     writes: str | None = None
     """What only one process at a time may write."""
+    kept: str = "nothing was changed; run it again, which starts anew"
+    """What remains after it was told to stop, and how to continue."""
+    failure: int = 1
+    """Exit status of every failure; another one than 1 where 1 is an answer."""
 
     @property
     def num_needed(self) -> int:
@@ -51,6 +57,12 @@ COMMANDS = {
     "join": Command(
         ("<folder>", "<folder>", "[folder …]"), config="join", writes="the joined weights"
     ),
+    "bank": Command(
+        ("add|list|show|remove", "[name]", "[file, folder or item …]"),
+        config="bank",
+        kept="items that were added stay; run it again, which adds the others",
+    ),
+    "match": Command(("<file or folder>", "[file or folder …]"), config="match", failure=2),
     "find-lr": Command(config="train", writes="the plot of find-lr"),
     "overfit": Command(config="train"),
 }
@@ -82,7 +94,8 @@ def main(arguments: Sequence[str]) -> None:
         print(f"discern {pipeline.__version__}")
     else:
         known = not name or name in (*COMMANDS, _INIT, _EXPERIMENT)
-        sys.exit(f"{'' if known else f'{name}: there is no such command; '}usage: {_usage()}")
+        with _failing(COMMANDS[name].failure if name in COMMANDS else 1):
+            sys.exit(f"{'' if known else f'{name}: there is no such command; '}usage: {_usage()}")
 
 
 def _program() -> str:
@@ -133,4 +146,22 @@ def _run(name: str, arguments: list[str]) -> None:
         with workdir.claimed(command.writes, Path(cfg.paths.work)):
             module.run(*subjects, cfg=cfg)
 
-    app.run(name, work, kept="nothing was changed; run it again, which starts anew")
+    with _failing(command.failure):
+        app.run(name, work, kept=command.kept)
+
+
+@contextmanager
+def _failing(status: int) -> Iterator[None]:
+    """Give failures in the block an exit status that is none of the command's answers."""
+    try:
+        yield
+    except SystemExit as error:
+        if status == 1 or not isinstance(error.code, str):
+            raise
+        print(error.code, file=sys.stderr)
+        sys.exit(status)
+    except Exception as error:
+        if status == 1:
+            raise
+        traceback.print_exception(error)
+        sys.exit(status)

@@ -201,11 +201,34 @@ class JoinApp(App):
     """`module:factory` of your own network, whose code may run to load the weights."""
 
 
+@dataclass
+class BankApp(App):
+    """`python -m pipeline bank`"""
+
+    ingest: IngestConfig = MISSING
+    """What a file may cost."""
+    label: str | None = None
+    """What the videos are known as; without one, the name of the bank."""
+
+
+@dataclass
+class MatchApp(App):
+    """`python -m pipeline match`"""
+
+    ingest: IngestConfig = MISSING
+    """What a file may cost."""
+    bank: str | None = None
+    """Name of the only bank to look in; without one, all are."""
+    format: str = one_of("lines", "json", default="lines")
+
+
 COMMANDS: dict[str, type[App]] = {
     "adapt": AdaptApp,
+    "bank": BankApp,
     "compare": CompareApp,
     "export": ExportApp,
     "join": JoinApp,
+    "match": MatchApp,
 }
 """Commands that have keys of their own."""
 

@@ -26,6 +26,7 @@ class Paths:
     reports: str = MISSING
     collection_reports: str = MISSING
     compared_reports: str = MISSING
+    banks: str = MISSING
     work: str = MISSING
 
 

@@ -13,6 +13,6 @@ def between(low: float, high: float = float("inf"), default: Any = MISSING) -> A
     return field(default=default, metadata={"between": (low, high)})
 
 
-def one_of(*choices: str) -> Any:
+def one_of(*choices: str, default: str = MISSING) -> Any:
     """A field whose value must be one of `choices`."""
-    return field(default=MISSING, metadata={"one_of": choices})
+    return field(default=default, metadata={"one_of": choices})

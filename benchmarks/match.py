@@ -1,0 +1,225 @@
+"""How many edited copies `discern match` finds in a bank, and how often it names what is no copy.
+
+    python benchmarks/match.py COLLECTION … --out match.json
+
+The files of collections that last long enough become items of a bank. Each is copied with each
+edit by the ffmpeg command line and looked up. A copy is found where a match names its item, says
+whether it is mirrored, and is at most 1.5 s off at both of its ends. Frames found are the
+share of the looked-up frames of a copy that agree with its item. False matches are counted over all
+pairs of a file and an item of different recordings; the bound is the exact 95 % one (Clopper and
+Pearson), as if pairs were independent, which those of one engine or place are not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from copies import EDITS, ffmpeg
+from outcome import Cell, Outcome, Table, write
+from scipy.stats import beta
+
+from pipeline import app
+from pipeline.commands import bank, match, printed_files
+from pipeline.config import IngestApp
+from pipeline.copies import banks, matching
+from pipeline.copies.banks import Bank
+from pipeline.copies.matching import Stretch
+from pipeline.footage.collection import read_index
+from pipeline.footage.conversion import Unusable
+from pipeline.footage.printing import Printed
+
+CUT_S, CUT_LENGTH_S = 7.37, 10.0
+CUT = f"{CUT_LENGTH_S:g} s cut out"
+CHOSEN = (
+    "re-encoded, strongly",
+    "half the size",
+    "mirrored",
+    "letterbox",
+    "text",
+    "large overlay",
+    "cropped by 5 %",
+    "cropped by 10 %",
+    "cropped by 10 %, in a corner",
+    "1.25 times as fast",
+    "0.8 times as fast",
+)
+SPEEDS = {"1.25 times as fast": 1.25, "0.8 times as fast": 0.8}
+# A frame may be as far from its partner as the tolerance, and the seconds of both ends are told.
+MAX_OFF_S = 1.5
+
+
+@dataclass
+class Source:
+    """A file of a collection, by itself and as an item."""
+
+    path: Path
+    recording: str
+    printed: Printed
+    number: int = 0
+    """Of the item that it is; 0 if it is none."""
+
+
+@dataclass
+class Found:
+    """What became of the copies of one edit."""
+
+    num_copies: int = 0
+    num_found: int = 0
+    frames: list[float] = field(default_factory=list)
+
+
+def sources(collections: Sequence[Path], cfg: IngestApp) -> list[Source]:
+    """The files of collections that can be hashed, as they are looked up."""
+    listed = [
+        (folder / row.path, f"{folder.name}/{row.recording}")
+        for folder in collections
+        for row in read_index(folder)
+    ]
+    results = printed_files.printed(
+        [path for path, _ in listed], match.RATE_HZ, cfg, cfg.run, "look up"
+    )
+    found = []
+    for (path, recording), result in zip(listed, results, strict=True):
+        if isinstance(result, Unusable):
+            print(f"left out: {path}: {result.reason}")
+        else:
+            found.append(Source(path, recording, result))
+    return found
+
+
+def bank_of(items: list[Source], root: Path, cfg: IngestApp) -> Bank:
+    """A bank of some files, which are told their numbers."""
+    paths = [item.path for item in items]
+    results = printed_files.printed(paths, bank.RATE_HZ, cfg, cfg.run, "bank", with_changes=True)
+    with banks.writing(root, "known", create=True) as writer:
+        for source, one in zip(items, results, strict=True):
+            assert isinstance(one, Printed)
+            source.number = writer.add(
+                source.path.name,
+                "known",
+                one.sha256,
+                one.md5,
+                one.duration_s,
+                one.times_ms,
+                one.hashes,
+                one.quality,
+            ).number
+    return banks.read(root, "known")
+
+
+def shown(printed: Printed, known: Bank, number: int) -> list[Stretch]:
+    """The stretches of a file that show an item."""
+    records = known.records_of(known.items[number])
+    return matching.stretches(printed.times_ms, np.ascontiguousarray(printed.hashes[:, 0]), records)
+
+
+def is_right(stretch: Stretch, edit: str) -> bool:
+    """Whether what is said of a copy is so."""
+    start_s, speed = CUT_S if edit == CUT else 0.0, SPEEDS.get(edit, 1.0)
+    off_s = max(
+        abs(start_s + stretch.start_s * speed - stretch.item_start_s),
+        abs(start_s + stretch.end_s * speed - stretch.item_end_s),
+    )
+    return off_s <= MAX_OFF_S and stretch.mirrored == (edit == "mirrored")
+
+
+def look_up_copies(
+    items: list[Source], known: Bank, edit: str, work: Path, cfg: IngestApp
+) -> Found:
+    """Copy every item with an edit, and look the copies up."""
+    filters, crf = EDITS.get(edit, ("null", 23))
+    if edit == CUT:
+        filters = f"trim=start={CUT_S}:duration={CUT_LENGTH_S:g},setpts=PTS-STARTPTS"
+    copies = [work / f"{item.number}.mp4" for item in items]
+    for item, copy in zip(items, copies, strict=True):
+        ffmpeg(item.path, copy, filters, crf, cfg.max_duration_s)
+    found = Found()
+    results = printed_files.printed(copies, match.RATE_HZ, cfg, cfg.run, edit)
+    for item, result in zip(items, results, strict=True):
+        assert isinstance(result, Printed)
+        right = [one for one in shown(result, known, item.number) if is_right(one, edit)]
+        found.num_copies += 1
+        found.num_found += bool(right)
+        num_frames = sum(one.num_frames for one in right)
+        found.frames.append(num_frames / max(1, len(np.unique(result.times_ms))))
+    return found
+
+
+def false_matches(files: list[Source], items: list[Source], known: Bank) -> list[Sequence[Cell]]:
+    """Pairs of a file and an item that match though they are no copies: of one collection, and of
+    two.
+    """
+    rows: list[Sequence[Cell]] = []
+    for name, is_same in (("one collection", True), ("different collections", False)):
+        num_pairs = num_hashes = num_wrong = 0
+        for file in files:
+            for item in items:
+                same = file.recording.split("/")[0] == item.recording.split("/")[0]
+                if file.recording == item.recording or same != is_same:
+                    continue
+                num_pairs += 1
+                num_hashes += len(file.printed.times_ms)
+                if stretches := shown(file.printed, known, item.number):
+                    num_wrong += 1
+                    print(f"false: {file.path} in {item.path}: {stretches[0]}")
+        bound = beta.ppf(0.95, num_wrong + 1, num_pairs - num_wrong) if num_pairs else None
+        rows.append((name, num_pairs, num_hashes, num_wrong, bound and round(float(bound), 5)))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("collections", type=Path, nargs="+")
+    parser.add_argument("--min-seconds", type=float, default=20.0, help="of an item")
+    parser.add_argument("--most", type=int, default=100, help="items of a collection")
+    parser.add_argument("--edits", nargs="*", default=[*CHOSEN, CUT], help="only these")
+    parser.add_argument("--out", type=Path, help="file of JSON")
+    options = parser.parse_args()
+    cfg = app.compose("ingest")
+    files = sources(options.collections, cfg)
+    items = [
+        file
+        for folder in options.collections
+        for file in [
+            file
+            for file in files
+            if file.path.is_relative_to(folder) and file.printed.duration_s >= options.min_seconds
+        ][: options.most]
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        known = bank_of(items, Path(folder), cfg)
+        hours = sum(item.printed.duration_s for item in items) / 3600
+        size = f"{len(items)} items of {hours:.2f} h with {len(known.records)} hashes"
+        print(size, flush=True)
+        shares: list[Sequence[Cell]] = []
+        for edit in options.edits:
+            found = look_up_copies(items, known, edit, Path(folder), cfg)
+            frames = round(float(np.mean(found.frames)), 3)
+            shares.append((edit, found.num_found, found.num_copies, frames))
+            print(*shares[-1], sep="  ", flush=True)
+        wrong = false_matches(files, items, known)
+        for row in wrong:
+            print(*row, sep="  ")
+    if options.out:
+        columns = ("files and items of", "pairs", "look-ups", "matched", "bound of their share")
+        write(
+            options.out,
+            Outcome(
+                Path(__file__).name,
+                f"Copies of {size}, and {len(files)} files of "
+                f"{', '.join(folder.name for folder in options.collections)}.",
+                [
+                    Table("Copies found", ("edit", "found", "of", "share of frames"), shares),
+                    Table("Files taken for copies", columns, wrong),
+                ],
+            ),
+        )
+
+
+if __name__ == "__main__":
+    main()

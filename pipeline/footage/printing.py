@@ -1,0 +1,172 @@
+"""Hashes of the pictures of one file from outside, by which copies of it are found in banks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.copies.fingerprint import HASH_BYTES, pdq
+from pipeline.footage import foreign, pictures, scenes, unplayable
+from pipeline.footage.conversion import Unusable
+from pipeline.footage.exchangeable import LONGEST_SIDE
+
+GRID_FPS = 15.0
+"""Pictures are taken from this grid of times, as ingest does by default."""
+MAX_CHANGE = 8
+"""Bits, of 256, in which a picture may differ from the last one hashed without being hashed too,
+where every change is."""
+MIN_QUALITY = 50
+"""Below it, of PDQ's 0 to 100, the industry makes no use of a hash, and neither do banks."""
+
+
+@dataclass(frozen=True)
+class PrintTask:
+    """One file to hash, and how.
+
+    Attributes:
+        path: of the file.
+        rate_hz: pictures a second to hash, at most `GRID_FPS`.
+        with_changes: hash all others on the grid too, and keep those that differ from the last one
+            kept in more than `MAX_CHANGE` bits. Where the camera turns, hashes of pictures a tenth
+            of a second apart have nothing in common.
+        limits: what the file may cost.
+    """
+
+    path: Path
+    rate_hz: float
+    with_changes: bool
+    limits: foreign.Limits
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a file is told by.
+
+    Attributes:
+        sha256, md5: of its bytes, in hexadecimal digits.
+        duration_s: until the end of its last picture, by a player's clock.
+        times_ms: uint32 (N,), when each hashed picture is on the screen, ascending. One with black
+            bars is there twice, as a player shows it and without them.
+        hashes: uint8 (N, 2, 32), PDQ of each picture and of its mirror image.
+        quality: uint8 (N,), PDQ's, `MIN_QUALITY` to 100: flatter pictures are left out.
+    """
+
+    sha256: str
+    md5: str
+    duration_s: float
+    times_ms: NDArray[np.uint32]
+    hashes: NDArray[np.uint8]
+    quality: NDArray[np.uint8]
+
+
+def printed(task: PrintTask) -> Printed | Unusable:
+    """Hash the pictures of a file, or say why that cannot be done; runs in the sandbox.
+
+    Pictures that damage touches are left out. A file that cannot be decoded to its end is known by
+    what comes before.
+    """
+    path = task.path
+    # To open a pipe would wait for ever.
+    if not path.is_file():
+        return Unusable("not_a_file", "a folder, a pipe or a device", is_lasting=False)
+    try:
+        if unplayable.is_encrypted(path):
+            return Unusable("encrypted", "its pictures are encrypted")
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        return Unusable("unreadable", error.strerror or "not readable", is_lasting=False)
+    try:
+        printer = _Printer(task.rate_hz, with_changes=task.with_changes)
+        with foreign.Video(path, task.limits) as source:
+            printer.look_at(source)
+            return Printed(sha256, md5, source.duration_s, *printer.arrays())
+    except foreign.DecodeError as error:
+        found = unplayable.describe(path)
+        if found is not None:
+            return Unusable(found.reason, found.detail)
+        return Unusable(error.reason, str(error))
+
+
+@dataclass(frozen=True)
+class _Hashed:
+    hashes: NDArray[np.uint8]
+    """(2, 32)"""
+    quality: int
+
+
+class _Printer:
+    """Hashes the first picture of each step of time, and others that differ where asked."""
+
+    def __init__(self, rate_hz: float, *, with_changes: bool) -> None:
+        self._rate_hz, self._with_changes = rate_hz, with_changes
+        self._scale = pictures.Scaler()
+        self._bars: scenes.Bars | None = None
+        self._times_ms: list[int] = []
+        self._hashes: list[NDArray[np.uint8]] = []
+        self._quality: list[int] = []
+
+    def look_at(self, source: foreign.Video) -> None:
+        """Go through the pictures of a file.
+
+        Raises:
+            foreign.DecodeError: it gives none, or is over its limits.
+        """
+        next_step, last_number = 0, -1
+        found: list[_Hashed] = []
+        try:
+            for picture in source.pictures(GRID_FPS):
+                step = int(picture.index * self._rate_hz / GRID_FPS)
+                is_due = step >= next_step
+                if picture.damaged or not (is_due or self._with_changes):
+                    continue
+                if not found or picture.number != last_number:
+                    with foreign.refusing():
+                        found = self._hashed(picture.frame)
+                    last_number = picture.number
+                if is_due or self._differs(found[-1].hashes):
+                    self._keep(picture.index, found)
+                    next_step = step + 1
+        except foreign.DecodeError as error:
+            if not found or error.reason != "decode_error":
+                raise
+
+    def _differs(self, hashes: NDArray[np.uint8]) -> bool:
+        if not self._hashes:
+            return True
+        changed = np.bitwise_count(hashes[0] ^ self._hashes[-1][0])
+        return int(changed.sum()) > MAX_CHANGE
+
+    def _keep(self, index: int, found: list[_Hashed]) -> None:
+        for one in found:
+            if one.quality >= MIN_QUALITY:
+                self._times_ms.append(round(1000 * index / GRID_FPS))
+                self._hashes.append(one.hashes)
+                self._quality.append(one.quality)
+
+    def arrays(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8]]:
+        """The times, hashes and quality of what was looked at."""
+        hashes = np.array(self._hashes, np.uint8).reshape(-1, 2, HASH_BYTES)
+        return np.array(self._times_ms, np.uint32), hashes, np.array(self._quality, np.uint8)
+
+    def _hashed(self, frame: Any) -> list[_Hashed]:
+        """A frame as it is shown, and without its bars if it has any."""
+        whole = (0, 0, frame.width, frame.height)
+        self._bars = scenes.find_bars([pictures.luma(frame)], self._bars)
+        inner = self._bars.content(frame.width, frame.height)
+        return [self._hashed_box(frame, box) for box in dict.fromkeys((whole, inner))]
+
+    def _hashed_box(self, frame: Any, box: pictures.Box) -> _Hashed:
+        _, _, width, height = box
+        while max(width, height) > LONGEST_SIDE:
+            width, height = max(1, width // 2), max(1, height // 2)
+        pixels = self._scale.convert(frame, box, width, height)
+        hashes, quality = pdq(pictures.orientation(frame).show(pixels[None]))
+        return _Hashed(hashes[0], int(quality[0]))

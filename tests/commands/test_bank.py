@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import bank
+from pipeline.config import App
+from pipeline.copies import banks
+from pipeline.errors import UserError
+from tests.made import grey, scene, write_video
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """A folder with two videos, one of them too flat to be hashed, and what lies beside them."""
+    folder = tmp_path / "videos"
+    (folder / "more").mkdir(parents=True)
+    write_video(folder / "b.mp4", scene(0, 30), rate=15)
+    write_video(folder / "more" / "a.mp4", grey([90] * 30), rate=15)
+    (folder / "index.csv").write_text("path\n")
+    (folder / ".hidden.mp4").write_text("")
+    return folder
+
+
+def test_a_bank_is_filled_listed_and_shown(
+    tmp_path: Path,
+    videos: Path,
+    compose: Callable[..., App],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bank.run("add", "mine", str(videos), cfg=compose("bank"))
+    added = capsys.readouterr().out.splitlines()
+    assert added[0].startswith(f"{videos / 'b.mp4'}: mine item 1 (b.mp4, label mine), 2.0 s, ")
+    assert added[1].endswith("0 hashes; too flat to be hashed: only equal bytes match")
+    assert added[2] == f"{tmp_path / 'banks' / 'mine'}: 2 items added"
+    bank.run("add", "mine", str(videos / "b.mp4"), cfg=compose("bank", "label=other"))
+    again = capsys.readouterr().out.splitlines()
+    assert again == [
+        f"{videos / 'b.mp4'}: the same bytes as mine item 1 (b.mp4, label mine)",
+        f"{tmp_path / 'banks' / 'mine'}: 0 items added",
+    ]
+    bank.run("list", cfg=compose("bank"))
+    num_hashes = len(banks.read(tmp_path / "banks", "mine").records)
+    assert num_hashes >= 8
+    assert capsys.readouterr().out == f"mine: 2 items, 0.00 h, {num_hashes} hashes\n"
+    bank.run("show", "mine", cfg=compose("bank"))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"1  b.mp4  label mine  2.0 s, {num_hashes} hashes  SHA-256 ")
+    assert second.startswith("2  a.mp4  label mine  2.0 s, 0 hashes  SHA-256 ")
+    bank.run("remove", "mine", "1", cfg=compose("bank"))
+    assert capsys.readouterr().out == (
+        "mine item 1 (b.mp4, label mine): removed; no later answer names it\n"
+    )
+    assert list(banks.read(tmp_path / "banks", "mine").items) == [2]
+
+
+def test_a_file_that_cannot_be_added_costs_no_other(
+    tmp_path: Path,
+    videos: Path,
+    compose: Callable[..., App],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (videos / "a.mp4").write_text("no video, but words\n" * 50)
+    with pytest.raises(UserError, match="1 file of 3 could not be added"):
+        bank.run("add", "mine", str(videos), cfg=compose("bank"))
+    assert "a.mp4: text (a text file); give the video itself" in capsys.readouterr().err
+    assert len(banks.read(tmp_path / "banks", "mine").items) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("add", "mine"), "give bank add NAME FILE|FOLDER …$"),
+        (("list", "mine"), "'list mine' is not understood; give bank list"),
+        (("show",), "give bank show NAME"),
+        (("drop", "mine"), "give bank add .*, bank list, bank show NAME, bank remove NAME ITEM"),
+        (("add", "mine", "gone.mp4"), "gone.mp4: no such file; give a video file"),
+        (("remove", "mine", "one"), "'one' is no number of an item; see discern bank show mine"),
+        (("show", "mine"), "no bank 'mine'"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    compose: Callable[..., App], arguments: tuple[str, ...], reason: str
+) -> None:
+    with pytest.raises(UserError, match=reason):
+        bank.run(*arguments, cfg=compose("bank"))
+
+
+def test_a_folder_without_videos_is_named(tmp_path: Path, compose: Callable[..., App]) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(UserError, match="no video in this folder; give another one, or files"):
+        bank.run("add", "mine", str(tmp_path), cfg=compose("bank"))
+    assert not (tmp_path / "banks").exists()

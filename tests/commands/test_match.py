@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.commands import bank, match
+from pipeline.config import App
+from pipeline.errors import UserError
+from tests.made import scene, write_video
+
+RATE = 15
+
+
+def attack(seed: int = 0) -> np.ndarray:
+    """Ten seconds of three scenes."""
+    lengths = (60, 50, 40)
+    return np.concatenate(
+        [scene(100 * seed + n, length, 120, 160) for n, length in enumerate(lengths)]
+    )
+
+
+@pytest.fixture
+def known(tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]) -> Path:
+    """A video that is in a bank."""
+    path = write_video(tmp_path / "attack.mp4", attack(), rate=RATE)
+    bank.run("add", "attacks", str(path), cfg=compose("bank", "label=first"))
+    capsys.readouterr()
+    return path
+
+
+def told(capsys: pytest.CaptureFixture[str], cfg: Any, *paths: Path) -> tuple[int, list[Any], str]:
+    """Exit status, lines of standard output, and standard error of a look-up."""
+    with pytest.raises(SystemExit) as ended:
+        match.run(*map(str, paths), cfg=cfg)
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) if cfg.format == "json" else line for line in out.splitlines()]
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, lines, err
+
+
+def test_edited_copies_are_found_with_their_seconds(
+    tmp_path: Path, known: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = attack()
+    copies = {
+        "recompressed": (frames, {"crf": "38"}),
+        "scaled": (frames[:, ::2, ::2], {"crf": "23"}),
+        "mirrored": (frames[:, :, ::-1], {"crf": "23"}),
+        "within": (np.concatenate([attack(5), frames[38:98], attack(6)]), {"crf": "23"}),
+        "letterboxed": (np.pad(frames, ((0, 0), (24, 24), (0, 0), (0, 0))), {"crf": "23"}),
+        "excerpt": (frames[38:98], {"crf": "23"}),
+    }
+    paths = [
+        write_video(tmp_path / f"{name}.mp4", shown, rate=RATE, options=options)
+        for name, (shown, options) in copies.items()
+    ]
+    code, lines, _ = told(capsys, compose("match", "format=json"), *paths)
+    assert code == match.FOUND
+    for name, path, line in zip(copies, paths, lines, strict=True):
+        assert (line["file"], line["error"]) == (str(path), None)
+        (found,) = line["matches"]
+        assert (found["bank"], found["item"], found["label"]) == ("attacks", 1, "first")
+        assert (found["name"], found["same_bytes"]) == ("attack.mp4", False)
+        assert found["mirrored"] == (name == "mirrored")
+        assert found["median_distance"] <= 31
+        offset_s = {"within": 38 / RATE - 10, "excerpt": 38 / RATE}.get(name, 0)
+        num_frames = 4 if name in ("within", "excerpt") else 10
+        assert found["offset_s"] == pytest.approx(offset_s, abs=0.3)
+        assert found["num_frames"] == found["num_between"] == num_frames
+        assert found["item_start_s"] - found["start_s"] == pytest.approx(offset_s, abs=0.3)
+
+
+def test_what_is_no_copy_does_not_match(
+    tmp_path: Path, known: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = write_video(tmp_path / "other.mp4", attack(3), rate=RATE)
+    assert told(capsys, compose("match"), other) == (
+        match.NOT_FOUND,
+        [f"{other}: no match"],
+        "",
+    )
+    code, lines, _ = told(capsys, compose("match", "format=json"), other)
+    assert (code, lines) == (
+        match.NOT_FOUND,
+        [{"file": str(other), "matches": [], "error": None}],
+    )
+
+
+def test_the_same_bytes_match_undecoded_until_the_item_is_removed(
+    tmp_path: Path,
+    known: Path,
+    compose: Callable[..., App],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    copy = Path(shutil.copy(known, tmp_path / "copy.mp4"))
+    with monkeypatch.context() as without:
+        without.setattr(match.printed_files, "printed", lambda paths, *_: iter(list(paths)[:0]))
+        code, lines, _ = told(capsys, compose("match"), copy)
+    assert code == match.FOUND
+    assert lines == [f"{copy}: attacks item 1 (attack.mp4, label first): the same bytes"]
+    bank.run("remove", "attacks", "1", cfg=compose("bank"))
+    capsys.readouterr()
+    assert told(capsys, compose("match"), copy)[0] == match.NOT_FOUND
+
+
+def test_a_file_that_cannot_be_read_is_a_failure_beside_a_match(
+    tmp_path: Path, known: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no video, but words\n" * 50)
+    code, lines, err = told(capsys, compose("match", "format=json"), text, known)
+    assert code == match.FAILED
+    assert [bool(line["matches"]) for line in lines] == [False, True]
+    assert lines[0]["error"]["reason"] == "text"
+    assert err == f"match: {text}: text (a text file); give the video itself\n"
+
+
+def test_what_is_not_there_is_named(
+    tmp_path: Path, known: Path, compose: Callable[..., App]
+) -> None:
+    with pytest.raises(UserError, match="no such file; give a video file"):
+        match.run(str(tmp_path / "gone.mp4"), cfg=compose("match"))
+    with pytest.raises(UserError, match=r"no bank 'other' \(there are: attacks\)"):
+        match.run(str(known), cfg=compose("match", "bank=other"))
+    with pytest.raises(UserError, match="no bank there; make one with discern bank add"):
+        match.run(str(known), cfg=compose("match", f"paths.banks={tmp_path / 'none'}"))

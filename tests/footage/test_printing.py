@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import ClipFormat
+from pipeline.copies.fingerprint import pdq
+from pipeline.footage import foreign
+from pipeline.footage.canonical import canonicalise
+from pipeline.footage.conversion import Unusable
+from pipeline.footage.printing import MIN_QUALITY, Printed, PrintTask, printed
+from tests.made import grey, scene, write_video
+
+LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+
+
+def made(path: Path, rate_hz: float = 1.0, with_changes: bool = False) -> Printed:
+    result = printed(PrintTask(path, rate_hz, with_changes, LIMITS))
+    assert isinstance(result, Printed)
+    return result
+
+
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.bitwise_count(a ^ b).sum(axis=-1)
+
+
+def test_hashes_are_of_pictures_and_of_their_mirror_images(tmp_path: Path) -> None:
+    frames = scene(0, 50)
+    path = write_video(tmp_path / "a.mp4", frames, rate=15)
+    result = made(path)
+    assert result.times_ms.tolist() == [0, 1000, 2000, 3000]
+    assert result.duration_s == pytest.approx(50 / 15)
+    assert result.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert result.md5 == hashlib.md5(path.read_bytes()).hexdigest()
+    expected, _ = pdq(frames[[0, 15, 30, 45]])
+    assert distances(result.hashes, expected).max() <= 24
+    assert result.quality.min() >= MIN_QUALITY
+
+
+def test_they_are_those_that_ingest_gives_to_others(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", scene(1, 40), rate=15)
+    clip = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
+    exchanged = canonicalise(path, clip, 8, LIMITS).frame_prints
+    result = made(path)
+    assert [one.pdq for one in exchanged] == [one[0].tobytes().hex() for one in result.hashes]
+    assert [one.quality for one in exchanged] == result.quality.tolist()
+
+
+def test_pictures_that_change_are_hashed_between(tmp_path: Path) -> None:
+    fast = write_video(tmp_path / "a.mp4", scene(2, 30, speed_px=6.0), rate=15)
+    still = write_video(tmp_path / "b.mp4", scene(2, 30, speed_px=0.0, noise=0), rate=15)
+    assert made(fast, 4.0, with_changes=True).times_ms.tolist() == [
+        round(1000 * n / 15) for n in range(30)
+    ]
+    assert len(made(still, 4.0, with_changes=True).times_ms) == 8
+    assert len(made(fast, 4.0).times_ms) == 8
+
+
+def test_flat_pictures_are_left_out(tmp_path: Path) -> None:
+    frames = np.concatenate([grey([90] * 30, 96, 128), scene(3, 15)])
+    assert made(write_video(tmp_path / "a.mp4", frames, rate=15)).times_ms.tolist() == [2000]
+    flat = made(write_video(tmp_path / "b.mp4", grey([90] * 30), rate=15))
+    assert flat.hashes.shape == (0, 2, 32)
+    assert flat.duration_s == pytest.approx(2)
+
+
+def test_what_is_no_video_is_told_with_its_reason(tmp_path: Path) -> None:
+    text = tmp_path / "a.mp4"
+    text.write_text("no video, but words\n" * 50)
+    assert printed(PrintTask(text, 1.0, False, LIMITS)).reason == "text"  # type: ignore[union-attr]
+    folder = printed(PrintTask(tmp_path, 1.0, False, LIMITS))
+    assert isinstance(folder, Unusable)
+    assert folder.reason == "not_a_file"
+    long = write_video(tmp_path / "b.mp4", scene(4, 45), rate=15)
+    limits = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=1)
+    result = printed(PrintTask(long, 1.0, False, limits))
+    assert isinstance(result, Unusable)
+    assert result.reason == "too_long"
+
+
+def test_pictures_with_bars_are_hashed_without_them_too(tmp_path: Path) -> None:
+    frames = scene(5, 15, height=96)
+    barred = np.zeros((15, 136, 128, 3), np.uint8)
+    barred[:, 20:116] = frames
+    plain = made(write_video(tmp_path / "a.mp4", frames, rate=15))
+    result = made(write_video(tmp_path / "b.mp4", barred, rate=15))
+    assert result.times_ms.tolist() == [0, 0]
+    whole, _ = pdq(barred[:1])
+    assert distances(result.hashes[0], whole[0]).max() <= 24
+    assert distances(result.hashes[1], plain.hashes[0]).max() <= 31
+    assert distances(result.hashes[0], plain.hashes[0]).min() > 60
