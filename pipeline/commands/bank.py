@@ -10,6 +10,7 @@ from pipeline.assess.wording import count
 from pipeline.commands import printed_files
 from pipeline.config import BankApp
 from pipeline.copies import banks
+from pipeline.copies.bank_log import Item
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 
@@ -119,12 +120,12 @@ def _remove(root: Path, name: str, number: str) -> None:
     print(f"{told(name, item)}: removed; no later answer names it")
 
 
-def told(bank: str, item: banks.Item) -> str:
+def told(bank: str, item: Item) -> str:
     """An item in words."""
     return f"{bank} item {item.number} ({_shown(item.name)}, label {_shown(item.label)})"
 
 
-def _size(item: banks.Item) -> str:
+def _size(item: Item) -> str:
     return f"{item.duration_s:.1f} s, {item.num_hashes} hashes"
 
 

@@ -19,7 +19,8 @@ from pipeline.commands import printed_files
 from pipeline.commands.bank import told
 from pipeline.config import IngestConfig, MatchApp, Run
 from pipeline.copies import banks, matching
-from pipeline.copies.banks import Bank, Item
+from pipeline.copies.bank_log import Item
+from pipeline.copies.banks import Bank
 from pipeline.copies.matching import Stretch
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable

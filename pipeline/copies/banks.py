@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -23,12 +22,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.copies.bank_log import FORMAT, Item, Log, line_of
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.errors import UserError
 from pipeline.store import locks
 
 ITEMS, HASHES = "items.jsonl", "hashes.bin"
-FORMAT = 1
 RECORD = np.dtype(
     {
         "names": ["item", "time_ms", "pdq", "mirror", "quality"],
@@ -40,32 +39,6 @@ RECORD = np.dtype(
 """A hashed picture: number of its item, its time, PDQ, PDQ of its mirror image, and quality."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_CHECK = re.compile(rb'(.*), "check": "([0-9a-f]{16})"\}', re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Item:
-    """One known video.
-
-    Attributes:
-        number: of the item in its bank, from 1; no other item of the bank ever has it.
-        name: of its file, without folders.
-        label: what it is known as.
-        sha256, md5: of the bytes of the file, in hexadecimal digits.
-        duration_s: of the file.
-        first_hash, num_hashes: its records in `hashes.bin`.
-        hashes_sha256: of the bytes of these records.
-    """
-
-    number: int
-    name: str
-    label: str
-    sha256: str
-    md5: str
-    duration_s: float
-    first_hash: int
-    num_hashes: int
-    hashes_sha256: str
 
 
 @dataclass(frozen=True)
@@ -104,7 +77,7 @@ def read(root: Path, name: str) -> Bank:
     """
     folder = _folder(root, name)
     with _opened(folder / ITEMS, root, name, "rb") as file:
-        log = _Log.parse(folder / ITEMS, file.read())
+        log = Log.parse(folder / ITEMS, file.read())
     path = folder / HASHES
     if not path.exists() or path.stat().st_size < RECORD.itemsize:
         records = np.zeros(0, RECORD)
@@ -156,7 +129,7 @@ class Writer:
 
     def __init__(self, folder: Path, file: BinaryIO) -> None:
         self._folder, self._file = folder, file
-        self._log = _Log.parse(folder / ITEMS, file.read())
+        self._log = Log.parse(folder / ITEMS, file.read())
 
     @property
     def items(self) -> dict[int, Item]:
@@ -230,100 +203,13 @@ class Writer:
     def _append(self, entry: dict[str, Any]) -> None:
         self._file.seek(self._log.num_bytes)
         self._file.truncate()
-        line = _line(entry)
+        line = line_of(entry)
         self._file.write(b"\n" * self._log.lacks_newline + line + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
         self._log.take(entry)
         self._log.num_bytes = self._file.tell()
         self._log.lacks_newline = False
-
-
-def _line(entry: dict[str, Any]) -> bytes:
-    """An entry as JSON with the checksum of the rest of the line, without a newline."""
-    body = json.dumps(entry).encode()
-    return body[:-1] + f', "check": "{_checksum(body[:-1])}"}}'.encode()
-
-
-def _checksum(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()[:16]
-
-
-class _Log:
-    """What the lines of `items.jsonl` say.
-
-    Attributes:
-        items: by number, those that are not removed.
-        next_number: of the item that is added next.
-        num_records: records of all items, removed ones as well.
-        num_bytes: of the whole lines.
-        lacks_newline: the last whole line does not end with one.
-    """
-
-    def __init__(self) -> None:
-        self.items: dict[int, Item] = {}
-        self.next_number = 1
-        self.num_records = 0
-        self.num_bytes = 0
-        self.lacks_newline = False
-
-    @classmethod
-    def parse(cls, path: Path, content: bytes) -> _Log:
-        """Read lines; the last one is left out where its end is missing.
-
-        Raises:
-            UserError: another line is damaged, or of a format that this version does not know.
-        """
-        log = cls()
-        *lines, tail = content.split(b"\n")
-        for number, line in enumerate(lines, 1):
-            log._take_line(path, number, line)
-            log.num_bytes += len(line) + 1
-        if tail and (found := _CHECK.fullmatch(tail)) and _checksum(found[1]).encode() == found[2]:
-            log._take_line(path, len(lines) + 1, tail)
-            log.num_bytes += len(tail)
-            log.lacks_newline = True
-        return log
-
-    def _take_line(self, path: Path, number: int, line: bytes) -> None:
-        found = _CHECK.fullmatch(line)
-        if found is None or _checksum(found[1]).encode() != found[2]:
-            raise _damaged(path, number)
-        entry = json.loads(found[1] + b"}")
-        if entry.get("format") != FORMAT:
-            raise UserError(
-                f"{path}, line {number}: format {entry.get('format')!r}, and this version of "
-                f"Discern reads format {FORMAT}; use the version that wrote it"
-            )
-        try:
-            self.take(entry)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(path, number) from error
-
-    def take(self, entry: dict[str, Any]) -> None:
-        """Add what a line says.
-
-        Raises:
-            KeyError, TypeError, ValueError: it cannot stand where it does.
-        """
-        if entry["kind"] == "removal":
-            del self.items[entry["number"]]
-            return
-        told = {key: value for key, value in entry.items() if key not in ("format", "kind")}
-        item = Item(**told)
-        is_next = item.number == self.next_number and item.first_hash == self.num_records
-        if entry["kind"] != "item" or not is_next or item.num_hashes < 0:
-            raise ValueError(entry)
-        self.items[item.number] = item
-        self.next_number += 1
-        self.num_records += item.num_hashes
-
-
-def _damaged(path: Path, number: int) -> UserError:
-    return UserError(
-        f"{path}, line {number}: damaged; put the file back (dvc checkout or git checkout), since "
-        "what a bank holds cannot be told without it"
-    )
 
 
 def _folder(root: Path, name: str) -> Path:

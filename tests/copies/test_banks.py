@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.copies import banks
+from pipeline.copies import bank_log, banks
 from pipeline.copies.banks import HASHES, ITEMS, RECORD, Bank, Item, Writer
 from pipeline.errors import UserError
 
@@ -135,7 +135,7 @@ def test_a_bank_of_a_later_format_is_refused(tmp_path: Path) -> None:
     folder = made(tmp_path, 1)
     entry = json.loads((folder / ITEMS).read_text())
     del entry["check"]
-    (folder / ITEMS).write_bytes(banks._line({**entry, "format": 2}) + b"\n")
+    (folder / ITEMS).write_bytes(bank_log.line_of({**entry, "format": 2}) + b"\n")
     with pytest.raises(UserError, match="format 2, and this version of Discern reads format 1"):
         banks.read(tmp_path, "b")
 
