@@ -104,7 +104,12 @@ def _paths() -> dict[str, str]:
 
 
 def _ignored() -> str:
-    """What git should not see, beside what DVC tells it: outputs that DVC does not track."""
+    """What git should not see, beside what DVC tells it: outputs that DVC does not track.
+
+    Banks are none: `dvc add` puts a file beside each, which git has to see.
+    """
     tracked = (project.TEMPLATE / project.DVC).read_text()
-    folders = [path for key, path in _paths().items() if f"${{{key}}}" not in tracked]
+    folders = [
+        path for key, path in _paths().items() if key != "banks" and f"${{{key}}}" not in tracked
+    ]
     return "".join(f"/{folder}/\n" for folder in [*folders, *_UNTRACKED])

@@ -89,6 +89,8 @@ def test_git_sees_neither_the_work_folder_nor_a_report_of_a_collection(made: Pat
     assert {"/.work/", "/reports-collections/", "/wandb/"} <= set(ignored)
     # DVC itself keeps its outputs out of git.
     assert "/reports/" not in ignored
+    # `dvc add` puts a file beside each bank.
+    assert "/banks/" not in ignored
 
 
 @pytest.mark.parametrize(
