@@ -335,7 +335,7 @@ def test_a_recording_of_two_files_is_judged_by_both() -> None:
     np.testing.assert_allclose(examples.p_real, [0.6, 0.8])
     np.testing.assert_allclose(examples.score, [0.6, 0.5])
     assert examples.is_real.tolist() == [True, False]
-    assert examples.is_shooting.tolist() == [True, False]
+    assert examples.is_fired.tolist() == [True, True]
     assert examples.is_alarm.tolist() == [True, False]
 
 
