@@ -184,8 +184,8 @@ def test_the_table_trains_each_configuration_once_on_as_many_samples(tmp_path: P
         *((True, 1, 1), (True, 1, 2)),
     ]
     lines = [line.split("|") for line in first.splitlines() if line.startswith("| plain")]
-    assert [line[2].strip() for line in lines] == ["2", "2", "2"]
-    assert all(0 <= float(line[3].split()[0]) <= 1 for line in lines[:2])
+    assert [line[2].strip() for line in lines] == ["2", "2", "2", "2"]
+    assert all(0 <= float(line[3].split()[0]) <= 1 for line in lines[:3])
 
     again = run(*arguments)
     tables = [text.partition("AUROC of the origin")[2] for text in (first, again)]
