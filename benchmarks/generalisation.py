@@ -58,12 +58,9 @@ class Row:
 
 VARIANTS = ("use_variants=true",)
 MADE = "variants_per_clip=1"
-UNALTERED = tuple(
-    f"alter.{name}={'false' if name == 'mirrored' else 0}"
-    for name in (
-        "mirrored",
-        *("shift_px", "warped", "rotation_deg", "zoom", "jitter", "gamma", "noise"),
-    )
+UNALTERED = (
+    *("alter.mirrored=false", "alter.shift_px=0", "alter.warped=0", "alter.rotation_deg=0"),
+    *("alter.zoom=0", "alter.jitter=0", "alter.gamma=0", "alter.noise=0"),
 )
 ROWS = (
     Row("causal"),

@@ -308,8 +308,8 @@ def main() -> None:
                 "every room in turn, by drawn microphones of body cameras. The score is YAMNet's "
                 f"largest of its five classes of firearms, the threshold {threshold}. "
                 "Firecrackers, balloons, bursting bags, whips and backfires are blast waves as "
-                "a muzzle's is, and score like it, each in its measure; recorded whips, reloads "
-                "and bags do so too, as [experiments](experiments.md#what-is-heard) tell.",
+                "a muzzle's is, and score like it, each in its measure; recorded whips and "
+                "reloads do so too, as [experiments](experiments.md#what-is-heard) tell.",
                 tables,
             ),
         )
