@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.copies import chromaprint
 from pipeline.copies.fingerprint import pdq
 from pipeline.footage import foreign, pictures, stretches
@@ -97,18 +100,14 @@ class TrackPrinter:
                 self._take(self._done + _PIECE)
             yield one
 
-    def finish(self) -> tuple[str | None, float | None]:
-        """The fingerprint as `chromaprint.encoded` writes it, and when its first item begins.
-
-        Both are None where nothing was heard.
-        """
+    def finish(self) -> tuple[NDArray[np.uint32], float] | None:
+        """The items of the fingerprint, and when the first begins; None where nothing was heard."""
         if self._start is None:
-            return None, None
+            return None
         end = min(self._end, self._stretches[-1].end)
         while self._done < end:
             self._take(min(self._done + _PIECE, end))
-        start_s = self._start / chromaprint.RATE_HZ
-        return chromaprint.encoded(self._printer.items()), start_s
+        return self._printer.items(), self._start / chromaprint.RATE_HZ
 
     def _take(self, stop: int) -> None:
         values, _ = stretches.overlaid(self._stretches, self._done, stop)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.copies import chromaprint
 from pipeline.footage.exchangeable import TrackPrinter
 from pipeline.footage.foreign.refusals import Budget, DecodeError, Limits, OutputError
 from pipeline.footage.foreign.sound import Heard, Sound
@@ -100,10 +101,11 @@ def sounds_of(
     except DecodeError:
         marks.add("sound_damaged")
     made += [(None, DAMAGED)] * (len(starts) - len(made))
-    text, start_s = printer.finish()
-    return replace(
-        told, marks=tuple(sorted(marks)), chromaprint=text, chromaprint_start_s=start_s
-    ), made
+    told = replace(told, marks=tuple(sorted(marks)))
+    if (found := printer.finish()) is not None:
+        items, start_s = found
+        told = replace(told, chromaprint=chromaprint.encoded(items), chromaprint_start_s=start_s)
+    return told, made
 
 
 def clip_sounds(
