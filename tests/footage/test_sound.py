@@ -144,6 +144,53 @@ def test_all_channels_are_heard_alike(tmp_path: Path) -> None:
     assert np.abs(alone).max() == pytest.approx(np.abs(six[0]).max() / 6, rel=0.2)
 
 
+@pytest.mark.parametrize(
+    ("container", "codec", "channels"),
+    [
+        ("mp4", "aac", 8),
+        ("mkv", "aac", 8),
+        ("mkv", "libopus", 8),
+        ("mov", "alac", 8),
+        ("mov", "pcm_s24le", 7),
+    ],
+)
+def test_tracks_of_seven_and_eight_channels_are_heard(
+    tmp_path: Path, container: str, codec: str, channels: int
+) -> None:
+    path = tmp_path / f"clip.{container}"
+    write_with_sound(path, flashing(), clicking(RATE, channels, 0.5), codec=codec)
+    flashes, zeros_s = flashes_s(path)
+    samples, track = heard(path, zeros_s)
+    assert track.channels == channels
+    assert not track.damaged
+    assert clicks_s(samples) == pytest.approx(flashes, abs=0.005)
+
+
+@pytest.mark.parametrize(("channels", "tag"), [(6, 124 << 16 | 6), (8, 127 << 16 | 8)])
+def test_channels_in_an_order_of_their_own_are_heard(
+    tmp_path: Path, channels: int, tag: int
+) -> None:
+    path = tmp_path / "clip.mov"
+    write_with_sound(path, flashing(), clicking(RATE, channels), codec="pcm_s16le")
+    usual, _ = heard(path)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"chan") + 8
+    # QuickTime's kAudioChannelLayoutTag_MPEG_5_1_D and _7_1_B, which begin with the centre.
+    data[place : place + 4] = tag.to_bytes(4, "big")
+    path.write_bytes(data)
+    samples, track = heard(path)
+    assert track.channels == channels
+    np.testing.assert_array_equal(samples, usual)
+
+
+def test_a_track_of_more_channels_is_refused_and_leaves_the_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    write_with_sound(path, flashing(), clicking(RATE, 16), codec="pcm_s16le")
+    found = made(path)
+    assert "sound_refused" in found.marks
+    assert {window.presence for window in found.windows} == {"absent"}
+
+
 def test_sound_that_starts_late_is_heard_late_and_its_clip_incomplete(tmp_path: Path) -> None:
     path = tmp_path / "clip.mkv"
     write_with_sound(path, flashing(), clicking(RATE), codec="flac", sound_start_s=0.6)
