@@ -11,6 +11,10 @@ MAX_CHANNELS = 8
 """The most that are read. For more, a frame keeps its pointers to planes where PyAV reads on past
 the last of them."""
 
+# The mean of channels that have nothing to do with each other is this many times more powerful than
+# one in which they cancel each other.
+_CANCELLED = 10.0
+
 _DTYPES: dict[str, DTypeLike] = {
     "u8": np.uint8,
     "s16": np.int16,
@@ -55,3 +59,42 @@ def channels_of(frame: Any) -> NDArray[np.float64] | None:
     if values.dtype == np.uint8:
         return (values.astype(np.float64) - 128) / 128
     return values.astype(np.float64) / -float(np.iinfo(values.dtype).min)
+
+
+class Mix:
+    """Mixes the channels of a track to one, and finds out whether they cancel each other."""
+
+    def __init__(self, channel: int | None) -> None:
+        """Start on a track.
+
+        Args:
+            channel: the number of the one that is heard; None for the mean of all.
+        """
+        self._channel = channel
+        self._num_channels = 0
+        self._powers: NDArray[np.float64] = np.zeros(0)
+        self._mean_power = 0.0
+
+    def of(self, channels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What is heard of (channels, n), as (n,).
+
+        Where their number changes amid a track, the others are heard as their mean.
+        """
+        mean: NDArray[np.float64] = channels.mean(axis=0)
+        if not self._num_channels:
+            self._num_channels = len(channels)
+            self._powers = np.zeros(len(channels))
+        if len(channels) != self._num_channels or len(channels) == 1:
+            return mean
+        if self._channel is not None:
+            return channels[self._channel]
+        self._powers += np.square(channels).sum(axis=1)
+        self._mean_power += float(np.square(mean).sum())
+        return mean
+
+    def loudest_of_cancelled(self) -> int | None:
+        """The number of the loudest channel where the mean loses what they hold; else None."""
+        unrelated = float(self._powers.sum()) / max(1, self._num_channels) ** 2
+        if _CANCELLED * self._mean_power >= unrelated:
+            return None
+        return int(self._powers.argmax())

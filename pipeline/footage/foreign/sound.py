@@ -41,7 +41,7 @@ class Heard:
     Attributes:
         start_s: of the first of them, in seconds of a player's clock.
         rate: samples a second.
-        samples: float64 (n,) in −1 to 1, the mean of the channels.
+        samples: float64 (n,) in −1 to 1, the mean of the channels or one of them.
         begins: they do not continue what was heard before.
     """
 
@@ -65,7 +65,9 @@ class Sound:
         damaged: stretches in seconds of a player's clock in which something could not be decoded.
     """
 
-    def __init__(self, path: Path, limits: Limits, zeros_s: Sequence[float]) -> None:
+    def __init__(
+        self, path: Path, limits: Limits, zeros_s: Sequence[float], channel: int | None = None
+    ) -> None:
         """Open a file whose pictures have been read.
 
         Args:
@@ -73,6 +75,7 @@ class Sound:
             limits: what it may cost.
             zeros_s: where the clock of a player begins on the clock of the file, and where it
                 begins after each place where the latter begins anew.
+            channel: the number of the one that is heard; None for the mean of all.
 
         Raises:
             DecodeError: it cannot be opened.
@@ -83,6 +86,7 @@ class Sound:
         self.rate: int | None = None
         self.channels: int | None = None
         self._zeros_s = list(zeros_s) or [0.0]
+        self._mix = mixing.Mix(channel)
         self._file = streams.open_file(path, limits)
         with refusing():
             self._stream = self._choose()
@@ -109,6 +113,13 @@ class Sound:
     def __exit__(self, *raised: object) -> None:
         self._file.close()
 
+    def loudest_of_cancelled(self) -> int | None:
+        """The channel to hear where the mean of all, as far as it was heard, loses what they hold.
+
+        None where it loses nothing, and where it was not the mean that was heard.
+        """
+        return self._mix.loudest_of_cancelled()
+
     def heard(self) -> Iterator[Heard]:
         """Yield the samples in order of time.
 
@@ -133,7 +144,7 @@ class Sound:
                 if (frame.sample_rate, len(channels)) != (self.rate, self.channels):
                     self.marks.add("sound_changes")
                 before_s = track.end_s
-                one = track.place(frame.time, frame.sample_rate, channels.mean(axis=0))
+                one = track.place(frame.time, frame.sample_rate, self._mix.of(channels))
                 if is_after_loss:
                     self.marks.add("sound_damaged")
                     end_s = (one.start_s if one else track.end_s) + 2 * _SPOILT_S
