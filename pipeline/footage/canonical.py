@@ -17,7 +17,7 @@ from pipeline.config import ClipFormat
 from pipeline.footage import foreign, pictures, scenes, sound
 from pipeline.footage.exchangeable import FramePrinter, TimedPrint
 from pipeline.footage.windows import Window, WindowMaker
-from pipeline.store.manifest import ABSENT, SILENT
+from pipeline.store.manifest import ABSENT, DAMAGED, SILENT
 from pipeline.store.sound import num_samples
 
 _READ_AT_ONCE = 2**20
@@ -78,6 +78,17 @@ class Canonical:
         return not _UNREAD_TRACK & set(self.track.marks) and all(
             window.presence in (ABSENT, SILENT) for window in self.windows
         )
+
+
+def muted(made: Canonical) -> Canonical:
+    """What became of a file without its sound, marked as one whose sound cannot be decoded."""
+    mark = "sound_worker_died"
+    return replace(
+        made,
+        marks=tuple(sorted({*made.marks, mark})),
+        track=sound.Track(marks=(mark,)),
+        windows=tuple(replace(window, presence=DAMAGED) for window in made.windows),
+    )
 
 
 def canonicalise(
