@@ -107,6 +107,11 @@ class TrackPrinter:
                 self._take(self._done + _PIECE)
             yield one
 
+    @property
+    def heard_until_s(self) -> float:
+        """When what was heard so far ends, by a player's clock; 0 where nothing was heard."""
+        return max((one.end for one in self._stretches), default=0) / chromaprint.RATE_HZ
+
     def finish(self) -> tuple[str | None, float | None]:
         """The fingerprint as `chromaprint.encoded` writes it, and when its first item begins.
 
