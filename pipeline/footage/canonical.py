@@ -120,7 +120,7 @@ def canonicalise(
     if not path.is_file():
         raise foreign.DecodeError("not_a_file", "a folder, a pipe or a device")
     try:
-        sha256, md5 = _digests(path)
+        sha256, md5 = digests(path)
     except OSError as error:
         raise foreign.DecodeError("unreadable", error.strerror or "not readable") from error
     with foreign.Video(path, limits) as source:
@@ -151,7 +151,7 @@ def canonicalise(
         )
 
 
-def _digests(path: Path) -> tuple[str, str]:
+def digests(path: Path) -> tuple[str, str]:
     """SHA-256 and MD5 of the bytes of a file, which is read once."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.copies import chromaprint
-from pipeline.copies.fingerprint import HASH_BYTES, pdq
-from pipeline.footage import foreign, pictures, scenes, unplayable
+from pipeline.copies.fingerprint import HASH_BYTES
+from pipeline.footage import exchangeable, foreign, pictures, scenes, unplayable
+from pipeline.footage.canonical import digests
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.exchangeable import LONGEST_SIDE, TrackPrinter
+from pipeline.footage.exchangeable import TrackPrinter
 from pipeline.footage.foreign.sound import Sound
 
 GRID_FPS = 15.0
@@ -86,10 +86,7 @@ def printed(task: PrintTask) -> Printed | Unusable:
     try:
         if unplayable.is_encrypted(path):
             return Unusable("encrypted", "its pictures are encrypted")
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        sha256, md5 = digests(path)
     except OSError as error:
         return Unusable("unreadable", error.strerror or "not readable", is_lasting=False)
     try:
@@ -189,12 +186,7 @@ class _Printer:
         whole = (0, 0, frame.width, frame.height)
         self._bars = scenes.find_bars([pictures.luma(frame)], self._bars)
         inner = self._bars.content(frame.width, frame.height)
-        return [self._hashed_box(frame, box) for box in dict.fromkeys((whole, inner))]
-
-    def _hashed_box(self, frame: Any, box: pictures.Box) -> _Hashed:
-        _, _, width, height = box
-        while max(width, height) > LONGEST_SIDE:
-            width, height = max(1, width // 2), max(1, height // 2)
-        pixels = self._scale.convert(frame, box, width, height)
-        hashes, quality = pdq(pictures.orientation(frame).show(pixels[None]))
-        return _Hashed(hashes[0], int(quality[0]))
+        return [
+            _Hashed(*exchangeable.hashed(frame, box, self._scale))
+            for box in dict.fromkeys((whole, inner))
+        ]

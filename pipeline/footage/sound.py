@@ -20,6 +20,8 @@ from pipeline.store.pcm import samples_of
 from pipeline.store.sound import QUIET_RMS, SOUND_HZ, Samples, encode
 
 _MISSING_SAMPLES = SOUND_HZ // 50
+# Where a device stops both at once, they end within tenths of a second of each other.
+_ENDS_EARLY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Track:
     """What the track of a file is that its clips were given: as `foreign.Sound` has it.
 
     Attributes:
+        marks: those of `foreign.Sound`, and "sound_ends_early" (more than a second before the
+            pictures).
         chromaprint: of the mean of the channels while there are pictures, as `chromaprint.encoded`
             writes it; None without a track.
         chromaprint_start_s: when the first item of it begins, by a player's clock.
@@ -121,6 +125,9 @@ def _sounds_of(
             deque(heard, maxlen=0)
             told = Track(track.codec, track.rate, track.channels)
             loudest = track.loudest_of_cancelled()
+            is_read = track.codec is not None and "sound_refused" not in marks
+            if is_read and printer.heard_until_s < end_s - _ENDS_EARLY_S:
+                marks.add("sound_ends_early")
     except OutputError:
         raise
     except DecodeError:

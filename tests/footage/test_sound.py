@@ -286,6 +286,7 @@ def test_a_file_without_a_track_gives_the_clips_that_it_gave(tmp_path: Path) -> 
     assert mute.windows
     assert {window.presence for window in mute.windows} == {"absent"}
     assert not any(window.flac for window in (*mute.windows, *without.windows))
+    assert "sound_ends_early" not in (*both.marks, *mute.marks, *without.marks)
     assert all(window.flac for window in both.windows)
     for other in (mute, without):
         assert [window.mp4 for window in other.windows] == [window.mp4 for window in both.windows]
@@ -327,6 +328,16 @@ def test_damage_in_the_track_marks_its_clips_and_leaves_the_pictures(tmp_path: P
     assert "sound_damaged" in after.marks
 
 
+@pytest.mark.parametrize(("sound_s", "is_marked"), [(2.0, True), (3.9, True), (4.1, False)])
+def test_a_track_that_ends_well_before_its_pictures_is_marked(
+    tmp_path: Path, sound_s: float, is_marked: bool
+) -> None:
+    path, heard = tmp_path / "clip.mkv", clicking(RATE)[:, : round(sound_s * RATE)]
+    found = made(write_with_sound(path, flashing(), heard, codec="flac"))
+    assert found.duration_s == pytest.approx(SECONDS, abs=0.01)
+    assert ("sound_ends_early" in found.marks) == is_marked
+
+
 def test_a_rate_that_no_recorder_has_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "clip.mkv"
     write_with_sound(
@@ -338,6 +349,7 @@ def test_a_rate_that_no_recorder_has_is_refused(tmp_path: Path) -> None:
     )
     found = made(path)
     assert "sound_refused" in found.marks
+    assert "sound_ends_early" not in found.marks
     assert {window.presence for window in found.windows} == {"absent"}
 
 

@@ -168,8 +168,8 @@ def test_what_is_heard_in_a_file_without_sound_labels_nothing_and_is_told(
         "(give them with their sound, or correct heard_s in index.csv)"
     )
     unseen = (
-        "; no label for 1 that have a discharge that is only heard, and not surely, as without "
-        "sound (nothing to do)"
+        "; no label for 1 that have a discharge that is only heard, in them and not surely, or up "
+        "to 2 s before them (nothing to do)"
     )
     told = "ingest: 1 files, 1 of them new, 2 clips, 0 rejects" + (remedy if is_on else unseen)
     assert caplog.messages[-1] == told
