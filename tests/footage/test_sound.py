@@ -208,6 +208,7 @@ def test_a_track_of_more_channels_is_refused_and_leaves_the_pictures(tmp_path: P
     write_with_sound(path, flashing(), clicking(RATE, 16), codec="pcm_s16le")
     found = made(path)
     assert "sound_refused" in found.marks
+    assert found.track.channels == 16
     assert {window.presence for window in found.windows} == {"absent"}
 
 

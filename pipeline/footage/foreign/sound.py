@@ -135,12 +135,12 @@ class Sound:
                     self.marks.add("sound_damaged")
                     self.damaged.append((track.end_s - _SPOILT_S, math.inf))
                     return
+                self.rate = self.rate or frame.sample_rate
+                self.channels = self.channels or frame.layout.nb_channels
                 channels = mixing.channels_of(frame) if self._is_readable(frame) else None
                 if channels is None:
                     self.marks.add("sound_refused")
                     return
-                self.rate = self.rate or frame.sample_rate
-                self.channels = self.channels or len(channels)
                 if (frame.sample_rate, len(channels)) != (self.rate, self.channels):
                     self.marks.add("sound_changes")
                 before_s = track.end_s

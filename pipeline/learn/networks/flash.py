@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.config import ClipFormat, ModelConfig
+from pipeline.errors import UserError
 from pipeline.learn.networks.base import Kind, Network, Rebuilding, State, Streaming
 from pipeline.learn.networks.layers import fresh_head
 
-_LUMA = (0.299, 0.587, 0.114)
 _MOST_CELLS = 32
 """Cells of a side of the grid."""
 _BEFORE, _AFTER = 3, 2
@@ -76,12 +76,17 @@ class FlashNet(Network, Streaming):
 
     def embed(self, clips: Tensor) -> Tensor:
         """Clips to features, (B, D): what flashes in the last `window` frames."""
-        cells = self._cells(clips[:, -self.window :])
-        return _summed_up(_measures(torch.cat([_still(cells), cells], dim=1)))
+        measured, _ = self._follow(clips, self.start(clips.shape[0]))
+        return _summed_up(measured[:, clips.shape[1] - 1 :])
 
     def classify(self, features: Tensor) -> Tensor:
         """Features (B, D) to logits (B, 4)."""
-        hidden = functional.relu(self.hidden(self.left_out(self.norm(features))))
+        # A batch of one has no spread of its own.
+        is_drawn = self.training and features.shape[0] > 1
+        normal = functional.batch_norm(
+            features.float(), self.norm.running_mean, self.norm.running_var, training=is_drawn
+        )
+        hidden = functional.relu(self.hidden(self.left_out(normal)))
         logits: Tensor = self.head(self.dropout(hidden))
         return logits
 
@@ -99,38 +104,39 @@ class FlashNet(Network, Streaming):
     def advance(
         self, clips: Tensor, state: State, sounds: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """The next frames of every stream: (B, T, H, W, 3) to logits (B, T, 4), and the state.
-
-        Before its first frame a stream stood still.
-        """
-        num_streams, num_frames = clips.shape[:2]
-        cells = self._cells(clips)
-        has_begun = state["begun"][:, None, None] > 0
-        before = torch.cat([_still(cells), cells[:, :1].expand(-1, _AFTER, -1, -1, -1)], dim=1)
-        past = torch.where(has_begun[..., None, None], state["cells"], before)
-        still = _measures(torch.cat([before, cells[:, :1]], dim=1))
-        measured = torch.where(has_begun, state["measures"], still)
-        known = torch.cat([past, cells], dim=1)
-        measured = torch.cat([measured, _measures(known)], dim=1)
+        """The next frames of every stream: (B, T, H, W, 3) to logits (B, T, 4), and the state."""
+        measured, after = self._follow(clips, state)
         windows = measured.unfold(1, self.window - _AFTER, 1).movedim(-1, 2)
         logits = self.classify(_summed_up(windows.flatten(0, 1)))
+        return logits.unflatten(0, clips.shape[:2]), after
+
+    def _follow(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
+        """Measures (B, K - 1 + T, M), K those of a clip, and the next state.
+
+        The last K are those of the last frame, and before its first frame a stream stood still.
+        """
+        cells = self._cells(clips)
+        num_frames, first = clips.shape[1], cells[:, :1]
+        has_begun = state["begun"][:, None, None] > 0
+        before = first.expand(-1, _BEFORE + _AFTER, -1, -1, -1)
+        past = torch.where(has_begun[..., None, None], state["cells"], before)
+        still = _measures(torch.cat([before, first], dim=1))
+        known = torch.cat([past, cells], dim=1)
+        measured = torch.cat(
+            [torch.where(has_begun, state["measures"], still), _measures(known)], dim=1
+        )
         after = {
             "cells": known[:, num_frames:],
             "measures": measured[:, num_frames:],
             "begun": torch.ones_like(state["begun"]),
         }
-        return logits.unflatten(0, (num_streams, num_frames)), after
+        return measured, after
 
     def _cells(self, clips: Tensor) -> Tensor:
         """Mean colours of cells: (B, T, H, W, 3) in [0, 255] to (B, T, 3, g, g) in [0, 1]."""
         frames = clips.flatten(0, 1).movedim(-1, 1).float() / 255
         cells = functional.avg_pool2d(frames, self.size // self.num_cells)
         return cells.unflatten(0, clips.shape[:2])
-
-
-def _still(cells: Tensor) -> Tensor:
-    """What is compared with the first frames: as if it had stood still before, (B, _BEFORE, …)."""
-    return cells[:, :1].expand(-1, _BEFORE, -1, -1, -1)
 
 
 def _measures(cells: Tensor) -> Tensor:
@@ -144,8 +150,9 @@ def _measures(cells: Tensor) -> Tensor:
         the one that flashes most, and how much else there is and changes.
     """
     num_frames = cells.shape[1] - _BEFORE - _AFTER
-    luma = torch.einsum("btcij,c->btij", cells, cells.new_tensor(_LUMA)).flatten(2)
-    warmth = (cells[:, :, 0] - cells[:, :, 2]).flatten(2)
+    # A sum of products, because mixed precision would round a matrix product to 8 bits.
+    red, green, blue = (one.flatten(2) for one in cells.unbind(2))
+    luma, warmth = 0.299 * red + 0.587 * green + 0.114 * blue, red - blue
 
     def off(values: Tensor, by: int) -> Tensor:
         return values[:, _BEFORE + by : _BEFORE + by + num_frames]
@@ -171,7 +178,7 @@ def _measures(cells: Tensor) -> Tensor:
     ranked = [one.sort(-1).values[..., ranks] for one in maps]
     shares = [(peak > least).to(peak.dtype).mean(-1, keepdim=True) for least in _SHARES]
     place = peak.argmax(-1, keepdim=True)
-    colours = [off(cells[:, :, number], 0).flatten(2).gather(-1, place) for number in range(3)]
+    colours = [off(one, 0).gather(-1, place) for one in (red, green, blue)]
     colours.append(background.gather(-1, place))
     change = (now - before).abs()
     ordered = change.sort(-1).values
@@ -213,6 +220,11 @@ def _over_time(values: Tensor) -> Tensor:
 
 
 def _build(model: ModelConfig, clip: ClipFormat) -> FlashNet:
+    if clip.num_frames <= _AFTER:
+        raise UserError(
+            f"conf/ingest.yaml: clip.num_frames={clip.num_frames}: too few for model.name=flash, "
+            f"which needs {_AFTER + 1}; choose another network in conf/train.yaml"
+        )
     return FlashNet(
         width=model.flash.width, dropout=model.dropout, window=clip.num_frames, size=clip.size
     )
