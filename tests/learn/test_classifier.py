@@ -62,7 +62,8 @@ def test_batches_are_altered_by_their_place_in_training() -> None:
 
 
 def test_another_layout_of_weights_gives_the_same_answers() -> None:
-    plain, laid_out = classifier(), classifier("run.channels_last=true")
+    causal = "model.name=causal"
+    plain, laid_out = classifier(causal), classifier(causal, "run.channels_last=true")
     convolutions = [p for p in laid_out.network.parameters() if p.ndim == 4]
     assert convolutions
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in convolutions)
@@ -91,7 +92,7 @@ def test_weights_of_another_network_are_refused() -> None:
     checkpoint: dict[str, object] = {}
     classifier().on_save_checkpoint(checkpoint)
     classifier().on_load_checkpoint(checkpoint)
-    with pytest.raises(UserError, match=r"checkpoint is of .*'causal'.*asks for .*'frame'"):
+    with pytest.raises(UserError, match=r"checkpoint is of .*'flash'.*asks for .*'frame'"):
         classifier("model.name=frame").on_load_checkpoint(checkpoint)
 
 
