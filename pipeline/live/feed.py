@@ -215,15 +215,14 @@ class Feed(threading.Thread):
             # Where a file lies on this machine is nobody's business.
             detail = detail.replace(str(self._source), self._source.name)
             return Outcome(message.reason, detail, is_final=True)
-        found = None
-        if message.reason not in _AT_ONCE:
-            found = _fetched(session)
-        if message.reason == "end":
-            return found or Outcome("fetcher_died")
-        # A refusal explains why nothing could be decoded.
-        if found is not None and found.is_final and found.reason != "end":
-            return found
-        return Outcome(message.reason, detail)
+        if message.reason in _AT_ONCE:
+            return Outcome(message.reason, detail)
+        found = _fetched(session)
+        if found is None:
+            found = Outcome("fetcher_died")
+        # What a server refuses cannot be decoded; what it gives to the end may not be a video.
+        is_explained = message.reason == "end" or found.reason != "end"
+        return found if is_explained else replace(found, reason=message.reason, detail=detail)
 
     def _lose(self, outcome: Outcome) -> None:
         if not self._is_lost:

@@ -90,7 +90,7 @@ class Ear:
                 # They are gone through once, so that they need not be known yet.
                 starts = cast(Sequence[int], self._starts())
                 for one in clip_sounds(track.heard(), track.damaged, starts, self._num_samples):
-                    self._told.put(ABSENT if "sound_refused" in track.marks else one)
+                    self._told.put(one)
         except (foreign.DecodeError, MemoryError):
             # A track that cannot be read costs a stream nothing else.
             self._told.put(DAMAGED)
