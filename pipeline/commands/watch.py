@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 
@@ -25,12 +26,15 @@ from pipeline.live.events import Event, Events, line
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Inbox
+from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
 from pipeline.live.session import Means
 from pipeline.live.watcher import Policy, Watcher
 
 LONGEST_SESSION_S = 86_400.0
 """A decoder works for so long on a stream, at most; another one goes on then."""
+LIST = ".csv"
+"""What the name of a list of streams ends with."""
 _FASTEST = "max"
 _LEFT_OUT = ("weights_sha256",)
 
@@ -49,15 +53,29 @@ def run(what: str, *, cfg: WatchApp) -> None:
     # One thread and one batch size are enough for the last bits to be the same.
     torch.set_num_threads(1)
     speed = speed_of(cfg)
-    source = source_of(what, cfg)
+    path = Path(what)
+    is_list = path.suffix.lower() == LIST and not addresses.is_address(what)
+    source = None if is_list else source_of(what, cfg)
     detector = Detector.load(Path(cfg.paths.models), device_of(cfg.run), cfg.factory)
     scorer = Scorer(detector)
     choice, evidence = choice_of(cfg, detector)
     policy = Policy(choice, evidence, cfg.update_every_s, cfg.status_every_s, cfg.batch_size)
     bell = Bell()
     watcher = Watcher(scorer, policy, Events([_print]), bell)
-    watcher.join(feed_of(name_of(what), source, speed, detector, cfg, bell))
-    watcher.run()
+
+    def join(name: str, source: Path | Fetch) -> None:
+        watcher.join(feed_of(name, source, speed, detector, cfg, bell))
+
+    if source is not None:
+        join(name_of(what), source)
+        watcher.run()
+        return
+
+    def read(row: str) -> Path | Fetch:
+        # Files are where the list is.
+        return source_of(row if addresses.is_address(row) else str(path.parent / row), cfg)
+
+    watcher.run(Roster(path, watcher, read, join).look)
 
 
 def speed_of(cfg: WatchApp) -> float | None:
@@ -100,7 +118,7 @@ def source_of(what: str, cfg: WatchApp) -> Path | Fetch:
 
 def name_of(what: str) -> str:
     """The id of a stream that has no other: the name of its file, or its host."""
-    return addresses.told(what) if addresses.is_address(what) else Path(what).name
+    return str(urlsplit(what).hostname) if addresses.is_address(what) else Path(what).name
 
 
 def feed_of(

@@ -8,6 +8,7 @@ that was looked at is connected to, so that a second look-up cannot lead elsewhe
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pipeline.errors import UserError
 SCHEMES = {"http": 80, "https": 443, "rtmp": 1935}
 """Schemes that are fetched, with their ports."""
 _MAX_LENGTH = 8192
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,;]+")
 
 
 class Refused(Exception):
@@ -59,6 +61,11 @@ def told(url: str) -> str:
     host = f"[{host}]" if ":" in host else host
     printable = "".join(letter if letter.isprintable() else "?" for letter in host)
     return f"{parts.scheme}://{printable}{port}/…"
+
+
+def redacted(text: str) -> str:
+    """A text in which every address is what may be told of it."""
+    return _ADDRESS.sub(lambda found: told(found[0]), text)
 
 
 def is_address(text: str) -> bool:

@@ -140,7 +140,14 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
         marks = tuple(str(mark)[:_MAX_TEXT] for mark in values["marks"])
         start_s, begins = _finite(values["start_s"]), str(values["begins"])[:_MAX_TEXT]
         return Shown(start_s, frames, sound, values["presence"], marks, begins)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise BrokenDecoder(f"{type(error).__name__}: {error}") from error
 
 

@@ -59,7 +59,7 @@ def _remuxed(source: Any, twin: Twin) -> Report:
     kept = [*source.streams.video[:1], *source.streams.audio[:1]]
     if not source.streams.video:
         raise Failed("no_video", "the stream holds no pictures")
-    options = {"flush_packets": "1", "muxdelay": "0", "muxpreload": "0"}
+    options = {"flush_packets": "1"}
     with av.open(_Writer(twin), "w", format="mpegts", options=options) as target:
         copies = {one.index: target.add_stream_from_template(one) for one in kept}
         last_s: dict[int, float] = {}

@@ -20,6 +20,7 @@ import pytest
 from pipeline import app
 from tests.live.made import kinds, watched, write_footage, write_model
 from tests.live.servers import Server, body, chunked, paced, playlist, remuxed, segmented, serving
+from tests.made import scene, write_video
 
 OVERRIDES = ("threshold=0.001", "refractory_s=2", "allow_private=true")
 Watch = Callable[..., list[dict[str, Any]]]
