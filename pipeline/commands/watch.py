@@ -6,7 +6,9 @@ ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,12 +22,13 @@ from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage import foreign
 from pipeline.learn.devices import device_of
-from pipeline.live import addresses
+from pipeline.live import addresses, webhooks
 from pipeline.live.addresses import Rules
-from pipeline.live.events import Event, Events, line
+from pipeline.live.events import Event, Events, Sink, line
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Inbox
+from pipeline.live.outbox import Courier, Outbox
 from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
 from pipeline.live.session import Means
@@ -35,6 +38,8 @@ LONGEST_SESSION_S = 86_400.0
 """A decoder works for so long on a stream, at most; another one goes on then."""
 LIST = ".csv"
 """What the name of a list of streams ends with."""
+OUTBOX = "watch"
+"""Of the work folder, where events wait for their receiver."""
 _FASTEST = "max"
 _LEFT_OUT = ("weights_sha256",)
 
@@ -61,21 +66,39 @@ def run(what: str, *, cfg: WatchApp) -> None:
     choice, evidence = choice_of(cfg, detector)
     policy = Policy(choice, evidence, cfg.update_every_s, cfg.status_every_s, cfg.batch_size)
     bell = Bell()
-    watcher = Watcher(scorer, policy, Events([_print]), bell)
+    with sinks_of(cfg) as sinks:
+        watcher = Watcher(scorer, policy, Events(sinks), bell)
 
-    def join(name: str, source: Path | Fetch) -> None:
-        watcher.join(feed_of(name, source, speed, detector, cfg, bell))
+        def join(name: str, source: Path | Fetch) -> None:
+            watcher.join(feed_of(name, source, speed, detector, cfg, bell))
 
-    if source is not None:
-        join(name_of(what), source)
-        watcher.run()
+        def read(row: str) -> Path | Fetch:
+            # Files are where the list is.
+            return source_of(row if addresses.is_address(row) else str(path.parent / row), cfg)
+
+        if source is None:
+            watcher.run(Roster(path, watcher, read, join).look)
+        else:
+            join(name_of(what), source)
+            watcher.run()
+
+
+@contextmanager
+def sinks_of(cfg: WatchApp) -> Iterator[list[Sink]]:
+    """Who is told of events: a webhook by way of the disk, if there is one, and stdout.
+
+    Raises:
+        UserError: the webhook's address or secret is none.
+    """
+    if cfg.webhook is None:
+        yield [_print]
         return
-
-    def read(row: str) -> Path | Fetch:
-        # Files are where the list is.
-        return source_of(row if addresses.is_address(row) else str(path.parent / row), cfg)
-
-    watcher.run(Roster(path, watcher, read, join).look)
+    receiver = webhooks.webhook(cfg.webhook, os.environ.get(webhooks.SECRET), cfg.timeout_s)
+    courier = Courier(Outbox(Path(cfg.paths.work) / OUTBOX), receiver.deliver)
+    courier.start()
+    # What is on disk is not lost, whatever becomes of this process while it prints.
+    yield [courier.put, _print]
+    courier.finish(cfg.timeout_s)
 
 
 def speed_of(cfg: WatchApp) -> float | None:

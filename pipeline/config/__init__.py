@@ -253,6 +253,8 @@ class WatchApp(App):
     """Clips of a stream that wait for the detector, at most; the oldest are dropped."""
     batch_size: int = between(1, default=32)
     """Streams that are asked about together, at most."""
+    webhook: str | None = None
+    """Address of a receiver of events, signed with DISCERN_WEBHOOK_SECRET of the environment."""
     update_every_s: float = between(0, default=10.0)
     """From one update of an alert to the next, at least."""
     status_every_s: float = between(0.1, default=30.0)

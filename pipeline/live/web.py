@@ -6,7 +6,7 @@ import base64
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -93,16 +93,39 @@ def get(url: str, rules: Rules, timeout_s: float) -> Iterator[Answer]:
     raise Refused(f"{told(url)}: more than {_MAX_REDIRECTS} redirects")
 
 
+def post(url: str, rules: Rules, timeout_s: float, body: bytes, headers: Mapping[str, str]) -> int:
+    """Send something, and return the status of the answer, whatever that is.
+
+    Raises:
+        Refused: the address must not be connected to.
+        OSError, http.client.HTTPException: there is no answer.
+    """
+    parts = check(url, rules)
+    connection = _Connection(parts, resolve(parts, rules), timeout_s)
+    try:
+        connection.request("POST", _path(parts), body, {**_headers(parts), **headers})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 def _ask(
     connection: _Connection, parts: SplitResult, secrets: SplitResult
 ) -> http.client.HTTPResponse:
+    connection.request("GET", _path(parts), headers=_headers(secrets))
+    return connection.getresponse()
+
+
+def _path(parts: SplitResult) -> str:
+    return f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+
+
+def _headers(secrets: SplitResult) -> dict[str, str]:
     headers = {"User-Agent": "discern", "Accept": "*/*", "Accept-Encoding": "identity"}
     if secrets.username is not None:
         pair = f"{unquote(secrets.username)}:{unquote(secrets.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-    connection.request("GET", path, headers=headers)
-    return connection.getresponse()
+    return headers
 
 
 def _check(response: http.client.HTTPResponse, parts: SplitResult) -> None:
