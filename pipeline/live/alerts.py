@@ -41,7 +41,7 @@ class Alerts:
         evidence: Mapping[str, Any],
         update_every_s: float,
         tell: Callable[[str, Mapping[str, Any]], None],
-        apart: Callable[[Shown], Mapping[str, Any]],
+        seen: Callable[[Shown, Answer], Answer],
     ) -> None:
         """Begin with a stream.
 
@@ -50,10 +50,10 @@ class Alerts:
             evidence: what every alert tells of the detector and its operating point.
             update_every_s: seconds of the stream from one update of an alert to the next, at least.
             tell: is told the type of an event and its data.
-            apart: says what pictures and sound of a clip speak for.
+            seen: says what the pictures of a clip say without its sound.
         """
         self._choice, self._evidence, self._every_s = choice, evidence, update_every_s
-        self._tell, self._apart = tell, apart
+        self._tell, self._seen = tell, seen
         self._alarm = Alarm(choice, 1)
         self._trace: deque[dict[str, float]] = deque(maxlen=_TRACE)
         self._open: _Open | None = None
@@ -117,7 +117,7 @@ class Alerts:
         self, answer: Answer, clip: Shown, at_s: float, lag_s: float | None
     ) -> dict[str, Any]:
         assert self._open is not None
-        apart = self._apart(clip)
+        seen = self._seen(clip, answer)
         return {
             **self._outline(self._open),
             "at_s": _round(at_s),
@@ -125,13 +125,11 @@ class Alerts:
             "score": _round(answer.score),
             "trace": list(self._trace),
             "last_clip": {
-                "p_real": _round(answer.p_real),
-                "p_discharge": _round(answer.p_discharge),
+                "seen": _probabilities(seen),
+                "seen_and_heard": _probabilities(answer),
                 "sound": clip.presence,
                 "marks": list(clip.marks),
             },
-            "seen": _rounded(apart.get("pictures", {})),
-            "seen_and_heard": _rounded(apart.get("pictures_and_sound", {})),
             **self._evidence,
         }
 
@@ -140,5 +138,5 @@ def _round(value: float) -> float:
     return round(value, _DIGITS)
 
 
-def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: _round(value) for name, value in values.items()}
+def _probabilities(answer: Answer) -> dict[str, float]:
+    return {"p_real": _round(answer.p_real), "p_discharge": _round(answer.p_discharge)}

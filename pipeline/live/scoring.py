@@ -8,7 +8,7 @@ same time are asked about together.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -83,16 +83,17 @@ class Scorer:
             for row, name in enumerate(clips)
         }
 
-    def apart(self, clip: Shown) -> dict[str, dict[str, float]]:
-        """What is said of one clip alone by its pictures, and by pictures and sound."""
-        found = {"pictures": self._detector.predict(clip.frames[None])}
-        if self._detector.hears:
-            sound = clip.sound[None]
-            found["pictures_and_sound"] = self._detector.predict(clip.frames[None], sound)
-        return {
-            what: {"p_real": float(real[0]), "p_discharge": float(fired[0])}
-            for what, (real, fired) in ((one, marginals(said)) for one, said in found.items())
-        }
+    def seen(self, clip: Shown, answer: Answer) -> Answer:
+        """What the pictures of a clip say without its sound.
+
+        Args:
+            clip: the last one of a stream.
+            answer: what was said of it by pictures and sound.
+        """
+        if not self._detector.hears:
+            return answer
+        real, fired = marginals(self._detector.predict(clip.frames[None]))
+        return replace(answer, p_real=float(real[0]), p_discharge=float(fired[0]))
 
     @property
     def _memory(self) -> Memory | None:

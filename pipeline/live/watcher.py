@@ -75,7 +75,7 @@ class Watcher:
         policy = self._policy
         tell = partial(self._tell, feed.stream)
         alerts = Alerts(
-            policy.choice, policy.evidence, policy.update_every_s, tell, self._scorer.apart
+            policy.choice, policy.evidence, policy.update_every_s, tell, self._scorer.seen
         )
         self._watched[feed.stream] = _Watched(feed, alerts)
         feed.start()

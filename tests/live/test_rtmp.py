@@ -109,7 +109,8 @@ def test_a_published_stream_is_watched_lost_found_again_and_ends(
     assert turns[1]["data"]["reason"] in ("timeout", "stalled", "end")
     times = [one["data"]["at_s"] for one in turns]
     assert times == sorted(times)
-    assert turns[1]["data"]["at_s"] == pytest.approx(12, abs=4)
+    # A player that joins waits for the next key frame, of which the file has few.
+    assert 2 < turns[1]["data"]["at_s"] < 13
     opened = [one["data"]["alert"] for one in events if one["type"] == "alert.opened"]
     closed = [one["data"]["alert"] for one in events if one["type"] == "alert.closed"]
     assert len(opened) >= 2
