@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+# How far a server may run ahead of the time, and by how much it may be faster after that.
+_AHEAD_S, _FASTEST = 10.0, 1.05
 # What another try at once may go on from.
 _AT_ONCE = ("clock", "discontinuity", "too_long")
 
@@ -83,6 +85,8 @@ class Feed(threading.Thread):
         """Of the stream, at the end of its last clip."""
         self._offset_s = 0.0
         """What is added to the times of this session."""
+        self._begun: tuple[float, float] | None = None
+        """When the first clip of this session came, and its second in the stream."""
         self._zero: float | None = None
         """When the stream began, by `time.monotonic`."""
         self._has_started = self._is_lost = False
@@ -183,8 +187,14 @@ class Feed(threading.Thread):
             due = self._zero + at_s / self._speed
             self._stopped.wait(max(0.0, due - now))
         else:
+            # Of what a server gives at once no more comes than can be answered; the clock of a
+            # camera may be a little fast.
+            self._begun = (now, at_s) if is_first or self._begun is None else self._begun
+            begun, begun_s = self._begun
+            ahead_s = at_s - begun_s - _FASTEST * (now - begun)
+            self._stopped.wait(max(0.0, ahead_s - _AHEAD_S))
             # The clip that came soonest has no delay.
-            came = now - at_s
+            came = time.monotonic() - at_s
             self._zero = came if self._zero is None else min(self._zero, came)
             due = self._zero + at_s
         self._seen_at = time.monotonic()
@@ -219,7 +229,9 @@ class Feed(threading.Thread):
             return Outcome(message.reason, detail)
         found = _fetched(session)
         if found is None:
-            found = Outcome("fetcher_died")
+            # It fetches still what nobody can decode, or is gone.
+            is_over = message.reason == "end"
+            return Outcome("fetcher_died") if is_over else Outcome(message.reason, detail)
         # What a server refuses cannot be decoded; what it gives to the end may not be a video.
         is_explained = message.reason == "end" or found.reason != "end"
         return found if is_explained else replace(found, reason=message.reason, detail=detail)

@@ -221,3 +221,29 @@ def test_a_signal_ends_it_and_all_its_processes(model: Path, tmp_path: Path) -> 
     while any(psutil.pid_exists(one) for one in below) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not [one for one in below if psutil.pid_exists(one)]
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_it_when_it_is_killed(model: Path, tmp_path: Path) -> None:
+    import psutil
+
+    path = write_footage(tmp_path / "a.mp4", 900)
+    command = [sys.executable, "-m", "pipeline", "watch", str(path), *LOW, f"paths.models={model}"]
+    with subprocess.Popen(
+        command,
+        cwd=app.PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *sys.path])},
+    ) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["type"] == "stream.started"
+        below = descendants(process.pid)
+        assert below
+        process.kill()
+        process.wait(timeout=30)
+        deadline = time.monotonic() + 15
+        while any(psutil.pid_exists(one) for one in below) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert not [one for one in below if psutil.pid_exists(one)]

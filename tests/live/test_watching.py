@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ import psutil
 import pytest
 
 from pipeline import app
+from pipeline.commands import watch
+from pipeline.live import feed
 from tests.live.made import kinds, watched, write_footage, write_model
 from tests.live.servers import Server, body, chunked, paced, playlist, remuxed, segmented, serving
 from tests.made import scene, write_video
@@ -37,10 +40,10 @@ def see(tmp_path: Path, compose: Callable[..., Any], capsys: pytest.CaptureFixtu
     """The events of an address that is watched with a tiny detector."""
     write_model(tmp_path / "models")
 
-    def watch(url: str, *overrides: str) -> list[dict[str, Any]]:
+    def see(url: str, *overrides: str) -> list[dict[str, Any]]:
         return watched(capsys, compose, url, *OVERRIDES, "timeout_s=6", *overrides)
 
-    return watch
+    return see
 
 
 def outline(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -196,6 +199,89 @@ def test_a_stream_without_sound_is_watched(server: Server, see: Watch, tmp_path:
     events = see(server.url("/a"))
     assert events[0]["data"]["sound"] == "absent"
     assert outline(events) == [("stream.started", ""), ("stream.ended", "end")]
+
+
+def test_a_finished_recording_is_not_answered_faster_than_it_may_be(
+    server: Server, see: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "_AHEAD_S", 1.0)
+    data = remuxed(write_footage(tmp_path / "a.mp4", 150), "ts")
+    server.routes["/a"] = body(data)
+    begin = time.monotonic()
+    events = see(server.url("/a"), "max_waiting_clips=1", "status_every_s=1")
+    assert time.monotonic() - begin > 3.0
+    assert outline(events) == [("stream.started", ""), ("stream.ended", "end")]
+    assert events[-1]["data"]["num_dropped"] <= 4
+
+
+def test_a_decoder_that_has_worked_for_long_is_replaced(
+    server: Server, see: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LONGEST_SESSION_S", 2.0)
+    data = [remuxed(write_footage(tmp_path / f"{n}.mp4", n), "ts") for n in (120, 50)]
+    server.routes["/a"] = once(*(body(one) for one in data))
+    assert outline(see(server.url("/a"))) == [
+        ("stream.started", ""),
+        ("stream.lost", "too_long"),
+        ("stream.recovered", "too_long"),
+        ("stream.ended", "end"),
+    ]
+
+
+@pytest.mark.slow
+def test_a_stream_of_another_codec_from_here_on_is_found_again(
+    server: Server, see: Watch, tmp_path: Path
+) -> None:
+    parts = [
+        write_video(tmp_path / f"{codec}.ts", scene(1, 90), codec=codec).read_bytes()
+        for codec in ("libx264", "mpeg2video")
+    ]
+    # What comes after the change goes on for as long as anybody listens.
+    after = lambda: itertools.chain([parts[0]], paced(parts[1], 20.0))  # noqa: E731
+    server.routes["/a"] = once(chunked(after), body(parts[1]))
+    events = see(server.url("/a"), "timeout_s=4")
+    found = outline(events)
+    assert found[0] == ("stream.started", "")
+    assert [kind for kind, _ in found[1:-1]] == ["stream.lost", "stream.recovered"]
+    assert found[-1] == ("stream.ended", "end")
+    codecs = [one["data"]["codec"] for one in events if "codec" in one["data"]]
+    assert codecs == ["h264", "mpeg2video"]
+
+
+@pytest.mark.slow
+def test_a_hostile_server_costs_no_other_stream_anything(
+    server: Server,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_model(tmp_path / "models")
+    data = remuxed(write_footage(tmp_path / "a.mp4", 240), "ts")
+
+    def drip(request: BaseHTTPRequestHandler) -> None:
+        for letter in b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 10_000:
+            request.wfile.write(bytes([letter]))
+            time.sleep(0.2)
+
+    server.routes["/good"] = once(chunked(lambda: paced(data, 8.0, 100)))
+    server.routes["/drip"] = drip
+    server.routes["/noise"] = chunked(lambda: itertools.repeat(os.urandom(2**16)))
+    server.routes["/away.m3u8"] = body(playlist(["http://10.0.0.1/a.ts"]), "audio/mpegurl")
+    rows = [f"{name.strip('/').partition('.')[0]},{server.url(name)}" for name in server.routes]
+    path = tmp_path / "streams.csv"
+    path.write_text("\n".join(["id,url", *rows, ""]))
+    overrides = (*OVERRIDES, "timeout_s=5", "end_after_s=3", "hosts=[127.0.0.1]")
+    events = watched(capsys, compose, path, *overrides)
+    of_good = [one for one in events if one["subject"] == "good"]
+    assert outline(of_good)[:2] == [("stream.started", ""), ("stream.lost", "end")]
+    assert of_good[-1]["data"]["at_s"] == pytest.approx(8.0, abs=0.6)
+    assert of_good[-1]["data"]["num_dropped"] == 0
+    ended = {
+        one["subject"]: one["data"]["reason"] for one in events if one["type"] == "stream.ended"
+    }
+    assert ended["away"] == "refused"
+    assert ended["drip"] == "stalled"
+    assert ended["noise"] in ("decode_error", "stalled")
 
 
 @pytest.mark.slow
