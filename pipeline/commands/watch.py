@@ -24,7 +24,7 @@ from pipeline.footage import foreign
 from pipeline.learn.devices import device_of
 from pipeline.live import addresses, webhooks
 from pipeline.live.addresses import Rules
-from pipeline.live.events import Event, Events, Sink, line
+from pipeline.live.events import ALERT_CLOSED, Event, Events, line
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Inbox
@@ -33,6 +33,7 @@ from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
 from pipeline.live.session import Means
 from pipeline.live.watcher import Policy, Watcher
+from pipeline.store import workdir
 
 LONGEST_SESSION_S = 86_400.0
 """A decoder works for so long on a stream, at most; another one goes on then."""
@@ -66,8 +67,8 @@ def run(what: str, *, cfg: WatchApp) -> None:
     choice, evidence = choice_of(cfg, detector)
     policy = Policy(choice, evidence, cfg.update_every_s, cfg.status_every_s, cfg.batch_size)
     bell = Bell()
-    with sinks_of(cfg) as sinks:
-        watcher = Watcher(scorer, policy, Events(sinks), bell)
+    with events_of(cfg) as events:
+        watcher = Watcher(scorer, policy, events, bell)
 
         def join(name: str, source: Path | Fetch) -> None:
             watcher.join(feed_of(name, source, speed, detector, cfg, bell))
@@ -84,21 +85,28 @@ def run(what: str, *, cfg: WatchApp) -> None:
 
 
 @contextmanager
-def sinks_of(cfg: WatchApp) -> Iterator[list[Sink]]:
+def events_of(cfg: WatchApp) -> Iterator[Events]:
     """Who is told of events: a webhook by way of the disk, if there is one, and stdout.
 
     Raises:
-        UserError: the webhook's address or secret is none.
+        UserError: the webhook's address or secret is none, or another process has its queue.
     """
     if cfg.webhook is None:
-        yield [_print]
+        yield Events([_print])
         return
     receiver = webhooks.webhook(cfg.webhook, os.environ.get(webhooks.SECRET), cfg.timeout_s)
-    courier = Courier(Outbox(Path(cfg.paths.work) / OUTBOX), receiver.deliver)
-    courier.start()
-    # What is on disk is not lost, whatever becomes of this process while it prints.
-    yield [courier.put, _print]
-    courier.finish(cfg.timeout_s)
+    work = Path(cfg.paths.work)
+    folder = work / OUTBOX if cfg.outbox is None else Path(cfg.outbox)
+    with workdir.claimed(folder, work):
+        outbox = Outbox(folder)
+        courier = Courier(outbox, receiver.deliver)
+        courier.start()
+        # What is on disk is not lost, whatever becomes of this process while it prints.
+        events = Events([courier.put, _print])
+        for stream, data in outbox.left_open():
+            events.tell(ALERT_CLOSED, stream, {**data, "reason": "watch_ended"})
+        yield events
+        courier.finish(cfg.timeout_s)
 
 
 def speed_of(cfg: WatchApp) -> float | None:

@@ -255,6 +255,8 @@ class WatchApp(App):
     """Streams that are asked about together, at most."""
     webhook: str | None = None
     """Address of a receiver of events, signed with DISCERN_WEBHOOK_SECRET of the environment."""
+    outbox: str | None = None
+    """Folder where events wait for the webhook; without one, `watch` of the work folder."""
     update_every_s: float = between(0, default=10.0)
     """From one update of an alert to the next, at least."""
     status_every_s: float = between(0.1, default=30.0)

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.live.events import Event, line
+from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Event, line
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,12 @@ CREATE TABLE IF NOT EXISTS events (
     said TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS due ON events (is_dead, next_at, number);
+CREATE TABLE IF NOT EXISTS open_alerts (
+    alert TEXT PRIMARY KEY,
+    stream TEXT NOT NULL,
+    opened_s REAL NOT NULL,
+    at_s REAL NOT NULL
+);
 """
 
 
@@ -64,7 +71,7 @@ class Delivery:
 
 
 class Outbox:
-    """A queue of events in a file, which any number of processes may use."""
+    """A queue of events in a file, and which alerts are open, whatever becomes of this process."""
 
     def __init__(self, folder: Path) -> None:
         """Open the queue in a folder, or begin one.
@@ -85,10 +92,27 @@ class Outbox:
 
     def put(self, event: Event) -> None:
         """Put an event into the queue; it is on disk when this returns."""
+        kind, data = event["type"], event["data"]
         with closing(self._connected()) as database, database:
             database.execute(
                 "INSERT INTO events (id, body) VALUES (?, ?)", (event["id"], line(event))
             )
+            if kind in (ALERT_OPENED, ALERT_UPDATED):
+                row = data["alert"], data["stream"], data["opened_s"], data["at_s"]
+                database.execute("INSERT OR REPLACE INTO open_alerts VALUES (?, ?, ?, ?)", row)
+            elif kind == ALERT_CLOSED:
+                database.execute("DELETE FROM open_alerts WHERE alert = ?", (data["alert"],))
+
+    def left_open(self) -> list[tuple[str, dict[str, Any]]]:
+        """Streams whose alert nobody has closed, and what is to be told when it is."""
+        with closing(self._connected()) as database:
+            rows = database.execute(
+                "SELECT stream, alert, opened_s, at_s FROM open_alerts ORDER BY rowid"
+            ).fetchall()
+        return [
+            (stream, {"alert": alert, "opened_s": opened_s, "closed_s": at_s})
+            for stream, alert, opened_s, at_s in rows
+        ]
 
     def due(self, now: float) -> Letter | None:
         """The first event that may be tried at a time; None where there is none."""

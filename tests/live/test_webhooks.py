@@ -22,7 +22,8 @@ from tests.live.made import watched, write_footage, write_model
 
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(2)]
 SECRETS = [f"whsec_{key}" for key in KEYS]
-ALERT = {"id": "1", "type": "alert.opened"}
+DATA = {"alert": "x", "stream": "yard", "opened_s": 2.0, "at_s": 3.0}
+ALERT = {"id": "1", "type": "alert.opened", "data": DATA}
 
 
 class Received:
@@ -160,7 +161,7 @@ def test_pauses_double_and_what_nobody_takes_becomes_a_dead_letter(tmp_path: Pat
 def test_an_event_that_waits_does_not_hold_up_others(tmp_path: Path) -> None:
     box = Outbox(tmp_path)
     for name in "ab":
-        box.put({"id": name})
+        box.put({**ALERT, "id": name})
     first = box.due(0.0)
     assert first is not None
     box.failed(first, "", 1000.0)
@@ -206,3 +207,36 @@ def test_a_file_that_is_no_queue_is_named(tmp_path: Path) -> None:
     (tmp_path / outbox.FILE).write_bytes(b"no database at all" * 100)
     with pytest.raises(UserError, match="no queue of events"):
         Outbox(tmp_path)
+
+
+def test_alerts_that_are_open_are_known_until_they_are_closed(tmp_path: Path) -> None:
+    box = Outbox(tmp_path)
+    box.put(ALERT)
+    box.put({"id": "2", "type": "alert.updated", "data": DATA | {"at_s": 5.0}})
+    box.put({"id": "3", "type": "stream.lost", "data": {"stream": "yard"}})
+    assert Outbox(tmp_path).left_open() == [
+        ("yard", {"alert": "x", "opened_s": 2.0, "closed_s": 5.0})
+    ]
+    box.put({"id": "4", "type": "alert.closed", "data": {"alert": "x", "stream": "yard"}})
+    assert Outbox(tmp_path).left_open() == []
+
+
+def test_what_a_killed_run_left_open_the_next_one_closes_first(
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_model(tmp_path / "models")
+    path = write_footage(tmp_path / "a.mp4", 40)
+    monkeypatch.setenv(SECRET, SECRETS[0])
+    Outbox(tmp_path / "box").put(ALERT)
+    with receiving() as received:
+        own = (f"webhook={received.url}", f"outbox={tmp_path / 'box'}")
+        events = watched(capsys, compose, path, "replay=true", "speed=max", "threshold=2", *own)
+    first = events[0]
+    assert (first["type"], first["subject"]) == ("alert.closed", "yard")
+    assert first["data"]["reason"] == "watch_ended"
+    assert first["data"]["alert"] == "x"
+    taken = [json.loads(body)["type"] for _, body in received.taken]
+    assert taken == ["alert.opened", "alert.closed", "stream.started", "stream.ended"]
