@@ -7,6 +7,7 @@ ended.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,4 +201,9 @@ def choice_of(cfg: WatchApp, detector: Detector) -> tuple[Choice, Mapping[str, A
 
 
 def _print(event: Event) -> None:
-    print(line(event), flush=True)
+    try:
+        print(line(event), flush=True)
+    except BrokenPipeError as error:
+        # What is left in the buffer would be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise UserError("stdout: nobody reads events there any more; nothing is watched") from error

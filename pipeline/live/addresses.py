@@ -11,6 +11,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -45,10 +46,22 @@ class Rules:
 
 @dataclass(frozen=True)
 class Place:
-    """Where to connect to: an address that was looked at, and its port."""
+    """Where to connect to: addresses that were looked at, of which any will do, and the port."""
 
-    address: str
+    addresses: tuple[str, ...]
     port: int
+
+    def connect(self, timeout_s: float) -> socket.socket:
+        """Connect to the first address that can be reached.
+
+        Raises:
+            OSError: none of them can.
+        """
+        for address in self.addresses[:-1]:
+            # A name may have an address of IPv6 where nobody listens.
+            with suppress(OSError):
+                return socket.create_connection((address, self.port), timeout_s)
+        return socket.create_connection((self.addresses[-1], self.port), timeout_s)
 
 
 def told(url: str) -> str:
@@ -101,7 +114,7 @@ def _matches(host: str, rule: str) -> bool:
 
 
 def resolve(parts: SplitResult, rules: Rules) -> Place:
-    """Where an address that was checked leads, the first of what its name resolves to.
+    """Where an address that was checked leads.
 
     Raises:
         Refused: to an address that is not of the public internet, if any of them is not.
@@ -110,7 +123,7 @@ def resolve(parts: SplitResult, rules: Rules) -> Place:
     assert parts.hostname
     port = parts.port or SCHEMES[parts.scheme]
     found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-    addresses = [str(one[4][0]) for one in found]
+    addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
     if not rules.allow_private:
         for address in addresses:
             if not is_public(address):
@@ -118,7 +131,7 @@ def resolve(parts: SplitResult, rules: Rules) -> Place:
                     f"{told(parts.geturl())}: leads to an address that is not of the public "
                     "internet; allow_private=true connects to it"
                 )
-    return Place(addresses[0], port)
+    return Place(addresses, port)
 
 
 def is_public(address: str) -> bool:

@@ -62,6 +62,7 @@ class Alerts:
     def take(self, answer: Answer, clip: Shown, at_s: float, lag_s: float | None) -> None:
         """Take what is said of the next clip, which ends at a second of the stream."""
         step = self._push(answer.score, at_s)
+        at_s = self._at_s
         level = float(step.levels[0])
         self._trace.append(
             {"at_s": _round(at_s), "score": _round(answer.score), "level": _round(level)}

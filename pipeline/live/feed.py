@@ -132,7 +132,10 @@ class Feed(threading.Thread):
                 return Outcome("stopped")
 
     def _session(self) -> Outcome:
-        session = Session(self._source, self._means)
+        try:
+            session = Session(self._source, self._means)
+        except OSError as error:
+            return Outcome("no_process", error.strerror or type(error).__name__)
         self._heading, is_first = None, True
         heard_at = time.monotonic()
         try:

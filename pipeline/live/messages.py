@@ -20,6 +20,8 @@ from pipeline.store.sound import num_samples
 
 _MAX_HEAD = 2**16
 _MAX_TEXT = 500
+# What a head says of a clip; the rest follows it.
+_TOLD = ("start_s", "presence", "marks", "begins")
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,6 @@ def send(out: Connection, message: Message) -> None:
     _send_head(out, "Shown", told)
     out.send_bytes(np.ascontiguousarray(message.frames).tobytes())
     out.send_bytes(np.ascontiguousarray(message.sound).tobytes())
-
-
-_TOLD = ("start_s", "presence", "marks", "begins")
 
 
 def _send_head(out: Connection, kind: str, values: dict[str, object]) -> None:

@@ -46,7 +46,10 @@ def _by_address(fetch: Fetch) -> tuple[str, str]:
     """The address with the host as it was resolved, and what the server is told of its name."""
     parts = check(fetch.url, fetch.rules)
     place = resolve(parts, fetch.rules)
-    host = f"[{place.address}]" if ":" in place.address else place.address
+    # FFmpeg connects once more, to the address that answers here.
+    with place.connect(fetch.bounds.timeout_s) as reached:
+        address = str(reached.getpeername()[0])
+    host = f"[{address}]" if ":" in address else address
     secrets, at, name = parts.netloc.rpartition("@")
     there = parts._replace(netloc=f"{secrets}{at}{host}:{place.port}").geturl()
     app = urlsplit(fetch.url).path.lstrip("/").rpartition("/")[0]

@@ -70,6 +70,9 @@ class Session:
                 self._start(context, fetcher.main, source, report, writable, means.memory_mb)
             task = Task(path, means.clip, means.limits, means.memory_mb)
             self._start(context, decoder.main, task, out, pipes)
+        except BaseException:
+            self.close()
+            raise
         finally:
             for one in theirs:
                 one.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -146,13 +145,13 @@ class _Connection(http.client.HTTPConnection):
 
     def __init__(self, parts: SplitResult, place: Place, timeout_s: float) -> None:
         super().__init__(str(parts.hostname), place.port, timeout=timeout_s)
-        self._place, self._is_secure = place, parts.scheme == "https"
+        self._place, self._timeout_s = place, timeout_s
+        self._is_secure = parts.scheme == "https"
         self.default_port = 443 if self._is_secure else 80
 
     def connect(self) -> None:
         """Connect, without asking for the name again."""
-        where = (self._place.address, self._place.port)
-        self.sock = socket.create_connection(where, self.timeout)
+        self.sock = self._place.connect(self._timeout_s)
         if self._is_secure:
             context = ssl.create_default_context()
             self.sock = context.wrap_socket(self.sock, server_hostname=self.host)

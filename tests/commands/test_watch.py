@@ -247,3 +247,27 @@ def test_nothing_is_left_of_it_when_it_is_killed(model: Path, tmp_path: Path) ->
         while any(psutil.pid_exists(one) for one in below) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert not [one for one in below if psutil.pid_exists(one)]
+
+
+@pytest.mark.slow
+def test_it_ends_with_a_sentence_when_nobody_reads_its_events(model: Path, tmp_path: Path) -> None:
+    path = write_footage(tmp_path / "a.mp4", 300)
+    command = [sys.executable, "-m", "pipeline", "watch", str(path), *MAX, f"paths.models={model}"]
+    with subprocess.Popen(
+        [*command, "threshold=0.001", "refractory_s=0"],
+        cwd=app.PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *sys.path])},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+        process.wait(timeout=60)
+    assert process.returncode == 1
+    assert said.splitlines()[-1] == (
+        "watch: stdout: nobody reads events there any more; nothing is watched"
+    )

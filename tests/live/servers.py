@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ Handler = Callable[[BaseHTTPRequestHandler], None]
 class Server:
     """Answers by the path that is asked for; `asked` holds all paths, with their authorization."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
         self.routes: dict[str, Handler] = {}
         self.asked: list[tuple[str, str | None]] = []
         outer = self
@@ -41,6 +42,10 @@ class Server:
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._http.daemon_threads = True
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
         self.port = self._http.server_port
 
@@ -53,8 +58,8 @@ class Server:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    server = Server()
+def serving(certificate: Path | None = None) -> Iterator[Server]:
+    server = Server(certificate)
     try:
         yield server
     finally:

@@ -7,9 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from pipeline.live.addresses import Rules
 from pipeline.live.fetcher import Bounds, Fetch, Report, Twin, _fetched
@@ -235,6 +241,30 @@ def test_what_is_hostile_is_cut_off(server: Server, what: str) -> None:
     assert report.reason == reason
     assert time.monotonic() - begin < 10
     assert len(got) <= 1_000_000
+
+
+def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
+    now = datetime.now(UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    certificate = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    encoding = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path = tmp_path / "both.pem"
+    public = certificate.public_bytes(encoding)
+    path.write_bytes(key.private_bytes(encoding, *plain) + public)
+    with serving(path) as server:
+        server.routes["/a.ts"] = body(b"1")
+        url = server.url("/a.ts", "localhost").replace("http:", "https:")
+        report, *got = fetched(url)
+        assert (report.reason, got) == ("unreachable", [b"", b""])
+        (tmp_path / "known.pem").write_bytes(public)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "known.pem"))
+        assert fetched(url) == (Report("end", is_final=True), b"1", b"1")
+        # Another name than the certificate has.
+        assert fetched(url.replace("localhost", "127.0.0.1"))[0].reason == "unreachable"
 
 
 def test_a_name_that_is_no_host_is_unreachable() -> None:
