@@ -251,6 +251,16 @@ def write_hostile_sounds(folder: Path) -> dict[str, set[str]]:
     write(folder / "rate-768k.mkv", sound_codec=pcm, rate=768_000)
     write(folder / "channels-8.mkv", sound_codec=pcm, layout="7.1")
     write(folder / "channels-16.mkv", sound_codec=pcm, layout="hexadecagonal")
+    write(folder / "planes-8.mp4", sound_codec="aac", layout="7.1")
+    write(folder / "planes-8.mkv", sound_codec="libopus", layout="7.1")
+    write(folder / "planes-8.mov", sound_codec="alac", layout="7.1(wide)")
+    for layout, tag in (("5.1", 124 << 16 | 6), ("7.1", 127 << 16 | 8)):
+        path = folder / f"order-{layout}.mov"
+        write(path, sound_codec=pcm, layout=layout)
+        data = path.read_bytes()
+        # An order of channels that FFmpeg keeps as a list: PyAV frees what it copies of that twice.
+        place = data.index(b"chan") + 8
+        path.write_bytes(data[:place] + tag.to_bytes(4, "big") + data[place + 4 :])
     write(folder / "long-sound.mkv", sound_codec="libopus", repeats=900)
     parts = [folder / f"codec-{name}.ts" for name in ("mp2", "aac")]
     for path in parts:
@@ -260,6 +270,11 @@ def write_hostile_sounds(folder: Path) -> dict[str, set[str]]:
         "rate-768k.mkv": {"absent"},
         "channels-8.mkv": {"present"},
         "channels-16.mkv": {"absent"},
+        "planes-8.mp4": {"present"},
+        "planes-8.mkv": {"present"},
+        "planes-8.mov": {"present"},
+        "order-5.1.mov": {"present"},
+        "order-7.1.mov": {"present"},
         "long-sound.mkv": {"present"},
         "codec-change.ts": {"present", "damaged"},
     }

@@ -105,16 +105,15 @@ def bank_of(items: list[Source], root: Path, cfg: IngestApp) -> Bank:
                 one.sha256,
                 one.md5,
                 one.duration_s,
-                one.times_ms,
-                one.hashes,
-                one.quality,
+                printed_files.hash_records(one),
+                printed_files.sound_records(one),
             ).number
     return banks.read(root, "known")
 
 
 def shown(printed: Printed, known: Bank, number: int) -> list[Stretch]:
     """The stretches of a file that show an item."""
-    records = known.records_of(known.items[number])
+    records = known.hashes_of(known.items[number])
     return matching.stretches(printed.times_ms, np.ascontiguousarray(printed.hashes[:, 0]), records)
 
 
@@ -194,7 +193,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         known = bank_of(items, Path(folder), cfg)
         hours = sum(item.printed.duration_s for item in items) / 3600
-        size = f"{len(items)} items of {hours:.2f} h with {len(known.records)} hashes"
+        size = f"{len(items)} items of {hours:.2f} h with {len(known.hashes)} hashes"
         print(size, flush=True)
         shares: list[Sequence[Cell]] = []
         for edit in options.edits:

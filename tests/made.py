@@ -85,7 +85,8 @@ def write_with_sound(
     container_options: dict[str, str] | None = None,
 ) -> Path:
     """Write uint8 (T, H, W, 3) RGB frames and float (channels, n) sound in −1 to 1."""
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(sound)]
+    eight = "7.1(wide)" if codec == "alac" else "7.1"
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 7: "6.1", 8: eight, 16: "hexadecagonal"}[len(sound)]
     with av.open(str(path), "w", options=container_options or {}) as container:
         video = container.add_stream(video_codec, rate=fps)
         video.height, video.width = frames[0].shape[:2]
@@ -95,7 +96,7 @@ def write_with_sound(
         audio.bit_rate = 128_000
         audio.codec_context.time_base = Fraction(1, rate)
         whole = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(sound, np.float32), format="fltp", layout=layout
+            np.ascontiguousarray(sound.T, np.float32).reshape(1, -1), format="flt", layout=layout
         )
         whole.sample_rate, whole.pts, whole.time_base = rate, 0, Fraction(1, rate)
         resampler = av.AudioResampler(

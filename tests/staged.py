@@ -60,7 +60,7 @@ def write_project(folder: Path) -> None:
     pack.run(composed("pack"))
     # An encoder would make scoring many times as long, and no suite another.
     embed.run(composed("embed", "pictures.name=none"))
-    probe.run(composed("probe"))
+    probe.run(composed("probe", "num_rounds=1"))
     train.run(composed("train", *NETWORK, "num_threads=1", "run.wandb=disabled"))
 
 

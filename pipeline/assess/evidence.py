@@ -6,12 +6,11 @@ reads the evidence, draws nothing, writes nothing, and gives the same section fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 from pipeline.assess import wording
@@ -25,9 +24,7 @@ from pipeline.detect import scores
 from pipeline.detect.answers import Answers
 from pipeline.detect.operating_point import OperatingPoint
 from pipeline.detect.scores import FILES, SCORES
-from pipeline.detect.side_by_side import side_by_side
 from pipeline.numbers.metrics import FloatArray
-from pipeline.store.manifest import CLASSES
 
 State = Literal["green", "amber", "red", "grey"]
 """Good; not good enough to rest on; a fault; not to be told from this data."""
@@ -264,20 +261,17 @@ def predict_all(
     Returns:
         Probabilities (N, 4).
     """
-    size, found = evidence.batch_size, np.zeros((num_clips, len(CLASSES)))
 
-    def jobs() -> Iterator[tuple[slice, Callable[[], FloatArray]]]:
-        for at in evidence.progress(range(0, num_clips, size), title):
-            numbers = range(at, min(at + size, num_clips))
-            asked = ["made", *map(identity, numbers)] if identity else []
-            said = evidence.answers.get(asked)
-            rows = slice(numbers.start, numbers.stop)
-            if said is None:
-                ask = partial(scores.ask, evidence.predict, [read(number) for number in numbers])
-                yield rows, partial(evidence.answers.of, asked, ask)
-            else:
-                found[rows] = said
+    def asked(numbers: range) -> list[Any]:
+        return ["made", *map(identity, numbers)] if identity else []
 
-    for rows, said in side_by_side(jobs(), evidence.workers):
-        found[rows] = said
-    return found
+    return scores.answered(
+        num_clips,
+        read,
+        evidence.predict,
+        asked,
+        batch_size=evidence.batch_size,
+        answers=evidence.answers,
+        progress=lambda starts: evidence.progress(starts, title),
+        workers=evidence.workers,
+    )

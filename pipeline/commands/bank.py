@@ -81,13 +81,13 @@ def _add(root: Path, name: str, given: tuple[str, ...], cfg: BankApp) -> None:
                 result.sha256,
                 result.md5,
                 result.duration_s,
-                result.times_ms,
-                result.hashes,
-                result.quality,
+                printed_files.hash_records(result),
+                printed_files.sound_records(result),
             )
             known[item.sha256] = item
             num_added += 1
-            alone = "" if item.num_hashes else "; too flat to be hashed: only equal bytes match"
+            known_by = item.num_hashes or item.num_sounds
+            alone = "" if known_by else "; too flat to be hashed: only equal bytes match"
             print(f"{_shown(path)}: {told(name, item)}, {_size(item)}{alone}")
     print(f"{root / name}: {count(num_added, 'item')} added")
     if unusable:
@@ -100,8 +100,12 @@ def _list(root: Path) -> None:
         bank = banks.read(root, name)
         items = bank.items.values()
         num_hashes = sum(item.num_hashes for item in items)
+        num_sounds = sum(item.num_sounds for item in items)
         hours = sum(item.duration_s for item in items) / 3600
-        print(f"{name}: {count(len(items), 'item')}, {hours:.2f} h, {num_hashes} hashes")
+        print(
+            f"{name}: {count(len(items), 'item')}, {hours:.2f} h, {num_hashes} hashes of pictures, "
+            f"{num_sounds} of sound"
+        )
 
 
 def _show(root: Path, name: str) -> None:
@@ -126,7 +130,8 @@ def told(bank: str, item: Item) -> str:
 
 
 def _size(item: Item) -> str:
-    return f"{item.duration_s:.1f} s, {item.num_hashes} hashes"
+    hashes = f"{item.num_hashes} hashes of pictures, {item.num_sounds} of sound"
+    return f"{item.duration_s:.1f} s, {hashes}"
 
 
 def _shown(text: Path | str) -> str:

@@ -172,6 +172,8 @@ def _print_source(file: File) -> None:
         print(
             f"  sound: {file.sound_codec}, {file.sound_rate_hz} Hz, channels {file.sound_channels}"
         )
+    if file.dubbed:
+        print("  dubbed: what is heard is not what happened, and has no label (index.csv)")
     if file.sha256 is not None:
         print(f"  sha256 {file.sha256}")
     print(f"  {file.origin}, source {file.source}, recording {file.recording}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ _HEADER = f"""# Written by discern init. Paths come from conf/paths.yaml, and se
 """
 # What is written beside the outputs that DVC keeps out of git itself.
 _UNTRACKED = ("wandb", "dvc_plots", "encoders")
+_SPLIT = f"{project.CONF}/split.yaml"
+_HELD_OUT = re.compile(r"^unseen_sources:\n((?:  - .+\n)+)", re.MULTILINE)
 _PAGE = "docs/footage.md"
 _SECTION = "## The index\n"
 _README = """# {name}
@@ -33,7 +36,8 @@ A project of Discern, which learns to tell real shootings from fictional ones.
 3. `dvc repro` makes everything that is not up to date; open `reports/report.html`.
    Once all is committed, `discern experiment own` does so with your footage alone.
 
-`conf/` holds every setting; `conf/synthesize.yaml` says how much footage is rendered beside yours.
+`conf/` holds every setting; `conf/synthesize.yaml` says how much footage is rendered beside yours,
+and `unseen_sources` of `conf/split.yaml` which sources are held out: none, until you name some.
 `discern --help` lists the commands, which all run in this folder.
 """
 
@@ -55,6 +59,7 @@ def run(folder: Path) -> None:
         if (folder / name).exists():
             raise UserError(f"{folder / name}: is there already; name a folder without it")
     shutil.copytree(project.TEMPLATE / project.CONF, folder / project.CONF)
+    (folder / _SPLIT).write_text(_holding_out_none((project.TEMPLATE / _SPLIT).read_text()))
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
@@ -88,6 +93,20 @@ def stages(repository: Mapping[str, Any]) -> str:
     )
 
 
+def _holding_out_none(split: str) -> str:
+    """`conf/split.yaml` without the sources that the repository holds out.
+
+    A project may have none of them, since it may leave out the engine that makes them.
+    """
+
+    def emptied(found: re.Match[str]) -> str:
+        names = textwrap.wrap(", ".join(yaml.safe_load(found[1])), 96)
+        told = ["Of those that engines make, Discern's own results hold out", *names]
+        return "".join(f"# {line}\n" for line in told) + "unseen_sources: []\n"
+
+    return _HELD_OUT.sub(emptied, split)
+
+
 def _about_footage(footage: str) -> str:
     """Where collections go, and which columns an index has, as the page on footage tells it."""
     page = (project.TEMPLATE / _PAGE).read_text(encoding="utf-8")
@@ -104,12 +123,16 @@ def _paths() -> dict[str, str]:
 
 
 def _ignored() -> str:
-    """What git should not see, beside what DVC tells it: outputs that DVC does not track.
+    """What git should not see: collections, clips, and outputs that DVC does not track.
 
-    Banks are none: `dvc add` puts a file beside each, which git has to see.
+    DVC tells it of an output once a stage has run through, which is late for videos and what is
+    made of them. It can't add a collection that git has. It puts a file beside each collection and
+    each bank, which git has to see.
     """
-    tracked = (project.TEMPLATE / project.DVC).read_text()
+    tracked, paths = (project.TEMPLATE / project.DVC).read_text(), _paths()
+    data = dict.fromkeys(path.partition("/")[0] for path in paths.values() if "/" in path)
     folders = [
-        path for key, path in _paths().items() if key != "banks" and f"${{{key}}}" not in tracked
+        path for key, path in paths.items() if key != "banks" and f"${{{key}}}" not in tracked
     ]
-    return "".join(f"/{folder}/\n" for folder in [*folders, *_UNTRACKED])
+    ignored = [f"{paths['footage']}/*", *data, *folders, *_UNTRACKED]
+    return "".join(f"/{folder}/\n" for folder in ignored)

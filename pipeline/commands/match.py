@@ -18,10 +18,12 @@ from pipeline.assess.wording import count
 from pipeline.commands import printed_files
 from pipeline.commands.bank import told
 from pipeline.config import IngestConfig, MatchApp, Run
-from pipeline.copies import banks, matching
+from pipeline.copies import banks, matching, sound_matching
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
+from pipeline.copies.chromaprint import ITEM_S
 from pipeline.copies.matching import Stretch
+from pipeline.copies.sound_matching import SoundStretch
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed
@@ -36,7 +38,7 @@ _MAX_SHOWN = 200
 
 @dataclass(frozen=True)
 class Match:
-    """An item that a file shows.
+    """An item that a file shows, or whose sound it has.
 
     Attributes:
         bank: its name.
@@ -46,7 +48,23 @@ class Match:
 
     bank: str
     item: Item
-    stretch: Stretch | None
+    stretch: Stretch | SoundStretch | None
+
+    @property
+    def by(self) -> str:
+        """What it is known by: `bytes`, `pictures` or `sound`."""
+        if self.stretch is None:
+            return "bytes"
+        return "sound" if isinstance(self.stretch, SoundStretch) else "pictures"
+
+    @property
+    def agreeing_s(self) -> float:
+        """How many seconds of the file agree."""
+        if self.stretch is None:
+            return self.item.duration_s
+        if isinstance(self.stretch, SoundStretch):
+            return self.stretch.num_items * ITEM_S
+        return self.stretch.num_frames / RATE_HZ
 
     def as_json(self) -> dict[str, object]:
         """What a program is told."""
@@ -55,7 +73,7 @@ class Match:
             "item": self.item.number,
             "name": self.item.name,
             "label": self.item.label,
-            "same_bytes": self.stretch is None,
+            "by": self.by,
             **(asdict(self.stretch) if self.stretch else {}),
         }
 
@@ -64,10 +82,17 @@ class Match:
         item, stretch = told(self.bank, self.item), self.stretch
         if stretch is None:
             return f"{item}: the same bytes"
+        where = f"{stretch.start_s:.1f} to {stretch.end_s:.1f} s"
+        of_it = f"{stretch.item_start_s:.1f} to {stretch.item_end_s:.1f} s of it"
+        if isinstance(stretch, SoundStretch):
+            return (
+                f"{item}: {where} sound as {of_it}; offset {stretch.offset_s:+.2f} s, "
+                f"{stretch.num_items} of {count(stretch.num_between, 'moment')} agree, mean "
+                f"distance {stretch.mean_distance:g}"
+            )
         return (
-            f"{item}: {stretch.start_s:.1f} to {stretch.end_s:.1f} s show "
-            f"{stretch.item_start_s:.1f} to {stretch.item_end_s:.1f} s of it"
-            f"{', mirrored' * stretch.mirrored}; offset {stretch.offset_s:+.2f} s, "
+            f"{item}: {where} show {of_it}{', mirrored' * stretch.mirrored}; "
+            f"offset {stretch.offset_s:+.2f} s, "
             f"{stretch.num_frames} of {count(stretch.num_between, 'frame')} agree, "
             f"median distance {stretch.median_distance:g}"
         )
@@ -135,17 +160,20 @@ def _same_bytes(path: Path, opened: Sequence[Bank]) -> list[Match]:
 
 
 def _similar(printed: Printed, opened: Sequence[Bank]) -> list[Match]:
-    """The matches of a file, those of most frames first."""
+    """The matches of a file, those of most seconds first."""
     query = np.ascontiguousarray(printed.hashes[:, 0])
-    matches = [
-        (stretch, Match(bank.name, item, stretch))
-        for bank in opened
-        for item in bank.items.values()
-        for stretch in matching.stretches(printed.times_ms, query, bank.records_of(item))
-    ]
+    matches: list[Match] = []
+    for bank in opened:
+        for item in bank.items.values():
+            found: list[Stretch | SoundStretch] = [
+                *matching.stretches(printed.times_ms, query, bank.hashes_of(item)),
+                *sound_matching.stretches(
+                    printed.sound_times_ms, printed.sounds, bank.sounds_of(item)
+                ),
+            ]
+            matches += [Match(bank.name, item, stretch) for stretch in found]
     # Banks and items come in order, and a sort leaves what is equal as it is.
-    matches.sort(key=lambda one: (-one[0].num_frames, one[0].start_s))
-    return [match for _, match in matches]
+    return sorted(matches, key=lambda one: -one.agreeing_s)
 
 
 def _as_json(path: Path, result: list[Match] | Unusable) -> dict[str, object]:

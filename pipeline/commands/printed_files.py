@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.config import IngestConfig, Run
+from pipeline.copies.banks import RECORD, SOUND_RECORD
 from pipeline.errors import UserError
 from pipeline.footage import foreign, printing
 from pipeline.footage.conversion import Unusable
@@ -90,6 +95,21 @@ def printed(
                 yield Unusable(result.reason, result.detail)
             else:
                 yield result
+
+
+def hash_records(one: Printed) -> NDArray[Any]:
+    """The pictures of a file as records of a bank, `banks.RECORD` (N,)."""
+    records = np.zeros(len(one.times_ms), RECORD)
+    records["time_ms"], records["quality"] = one.times_ms, one.quality
+    records["pdq"], records["mirror"] = one.hashes[:, 0], one.hashes[:, 1]
+    return records
+
+
+def sound_records(one: Printed) -> NDArray[Any]:
+    """The sound of a file as records of a bank, `banks.SOUND_RECORD` (M,)."""
+    records = np.zeros(len(one.sounds), SOUND_RECORD)
+    records["time_ms"], records["print"] = one.sound_times_ms, one.sounds
+    return records
 
 
 def why(unusable: Unusable) -> str:

@@ -20,6 +20,14 @@ class CausalConfig:
 
 
 @dataclass
+class FlashConfig:
+    """What the network `flash` is made of."""
+
+    width: int = between(1)
+    """Hidden units."""
+
+
+@dataclass
 class FrameConfig:
     """What the network `frame` is made of."""
 
@@ -48,6 +56,7 @@ class ModelConfig:
     dropout: float = between(0, 0.95)
     """Share of features that training drops before the head."""
     causal: CausalConfig = MISSING
+    flash: FlashConfig = MISSING
     frame: FrameConfig = MISSING
     hf: HfConfig = MISSING
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 
 _CHECK = re.compile(rb'(.*), "check": "([0-9a-f]{16})"\}', re.DOTALL)
 
@@ -28,6 +28,8 @@ class Item:
         duration_s: of the file.
         first_hash, num_hashes: its records in `hashes.bin`.
         hashes_sha256: of the bytes of these records.
+        first_sound, num_sounds: its records in `sounds.bin`.
+        sounds_sha256: of the bytes of these records.
     """
 
     number: int
@@ -39,6 +41,9 @@ class Item:
     first_hash: int
     num_hashes: int
     hashes_sha256: str
+    first_sound: int
+    num_sounds: int
+    sounds_sha256: str
 
 
 def line_of(entry: dict[str, Any]) -> bytes:
@@ -57,7 +62,7 @@ class Log:
     Attributes:
         items: by number, those that are not removed.
         next_number: of the item that is added next.
-        num_records: records of all items, removed ones as well.
+        num_hashes, num_sounds: records of all items, removed ones as well.
         num_bytes: of the whole lines.
         lacks_newline: the last whole line does not end with one.
     """
@@ -65,7 +70,8 @@ class Log:
     def __init__(self) -> None:
         self.items: dict[int, Item] = {}
         self.next_number = 1
-        self.num_records = 0
+        self.num_hashes = 0
+        self.num_sounds = 0
         self.num_bytes = 0
         self.lacks_newline = False
 
@@ -113,12 +119,14 @@ class Log:
             return
         told = {key: value for key, value in entry.items() if key not in ("format", "kind")}
         item = Item(**told)
-        is_next = item.number == self.next_number and item.first_hash == self.num_records
-        if entry["kind"] != "item" or not is_next or item.num_hashes < 0:
+        expected = self.next_number, self.num_hashes, self.num_sounds
+        is_next = (item.number, item.first_hash, item.first_sound) == expected
+        if entry["kind"] != "item" or not is_next or min(item.num_hashes, item.num_sounds) < 0:
             raise ValueError(entry)
         self.items[item.number] = item
         self.next_number += 1
-        self.num_records += item.num_hashes
+        self.num_hashes += item.num_hashes
+        self.num_sounds += item.num_sounds
 
 
 def _damaged(path: Path, number: int) -> UserError:

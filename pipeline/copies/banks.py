@@ -1,10 +1,10 @@
 """Banks of known videos: append-only plain files from which nothing that was added gets lost.
 
-A bank is a folder with two files. `items.jsonl` has a line an item, or the removal of one, each
-with a checksum of its own. `hashes.bin` holds records of `RECORD`, those of an item in a row. An
-addition writes its records first and its line last, both to the disk: what a kill leaves behind is
-records without a line, or the beginning of a line, which nobody reads and the next addition
-overwrites.
+A bank is a folder with three files. `items.jsonl` has a line an item, or the removal of one, each
+with a checksum of its own. `hashes.bin` holds records of `RECORD`, and `sounds.bin` of
+`SOUND_RECORD`, those of an item in a row. An addition writes its records first and its line last,
+all to the disk: what a kill leaves behind is records without a line, or the beginning of a line,
+which nobody reads and the next addition overwrites.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.errors import UserError
 from pipeline.store import locks
 
-ITEMS, HASHES = "items.jsonl", "hashes.bin"
+ITEMS, HASHES, SOUNDS = "items.jsonl", "hashes.bin", "sounds.bin"
 RECORD = np.dtype(
     {
         "names": ["item", "time_ms", "pdq", "mirror", "quality"],
@@ -37,6 +37,8 @@ RECORD = np.dtype(
     }
 )
 """A hashed picture: number of its item, its time, PDQ, PDQ of its mirror image, and quality."""
+SOUND_RECORD = np.dtype([("item", "<u4"), ("time_ms", "<u4"), ("print", "<u4")])
+"""A moment of sound: number of its item, when it begins, and what Chromaprint says of it."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -48,16 +50,22 @@ class Bank:
     Attributes:
         name: of the bank.
         items: by number, in order; removed ones are not among them.
-        records: all of `hashes.bin` that was read, `RECORD` (N,), mapped from the disk.
+        hashes: all of `hashes.bin` that was read, `RECORD` (N,), mapped from the disk.
+        sounds: the same of `sounds.bin`, `SOUND_RECORD` (M,).
     """
 
     name: str
     items: dict[int, Item]
-    records: NDArray[Any]
+    hashes: NDArray[Any]
+    sounds: NDArray[Any]
 
-    def records_of(self, item: Item) -> NDArray[Any]:
+    def hashes_of(self, item: Item) -> NDArray[Any]:
         """The hashed pictures of an item, in order of time."""
-        return self.records[item.first_hash : item.first_hash + item.num_hashes]
+        return self.hashes[item.first_hash : item.first_hash + item.num_hashes]
+
+    def sounds_of(self, item: Item) -> NDArray[Any]:
+        """The moments of sound of an item, in order of time; none of silence."""
+        return self.sounds[item.first_sound : item.first_sound + item.num_sounds]
 
     def with_bytes(self, sha256: str) -> Item | None:
         """The first item whose file has such bytes."""
@@ -78,26 +86,32 @@ def read(root: Path, name: str) -> Bank:
     folder = _folder(root, name)
     with _opened(folder / ITEMS, root, name, "rb") as file:
         log = Log.parse(folder / ITEMS, file.read())
-    path = folder / HASHES
-    if not path.exists() or path.stat().st_size < RECORD.itemsize:
-        records = np.zeros(0, RECORD)
-    else:
-        whole = path.stat().st_size // RECORD.itemsize
-        records = np.memmap(path, RECORD, "r", shape=(whole,))
-    bank = Bank(name, log.items, records)
+    bank = Bank(
+        name,
+        log.items,
+        _mapped(folder / HASHES, RECORD),
+        _mapped(folder / SOUNDS, SOUND_RECORD),
+    )
     for item in bank.items.values():
-        _check(path, name, item, bank.records_of(item))
+        sides = (
+            (HASHES, bank.hashes_of(item), item.num_hashes, item.hashes_sha256),
+            (SOUNDS, bank.sounds_of(item), item.num_sounds, item.sounds_sha256),
+        )
+        for file_name, records, num_records, sha256 in sides:
+            whole = len(records) == num_records and (records["item"] == item.number).all()
+            if not whole or hashlib.sha256(records.tobytes()).hexdigest() != sha256:
+                raise UserError(
+                    f"{folder / file_name}: what it holds of item {item.number} ({item.name!r}) is "
+                    "damaged or missing; put the file back (dvc checkout), or run discern bank "
+                    f"remove {name} {item.number} and add the video again"
+                )
     return bank
 
 
-def _check(path: Path, name: str, item: Item, records: NDArray[Any]) -> None:
-    whole = len(records) == item.num_hashes and (records["item"] == item.number).all()
-    if not whole or hashlib.sha256(records.tobytes()).hexdigest() != item.hashes_sha256:
-        raise UserError(
-            f"{path}: the hashes of item {item.number} ({item.name!r}) are damaged or missing; put "
-            f"the file back (dvc checkout), or run discern bank remove {name} {item.number} and "
-            "add the video again"
-        )
+def _mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The whole records of a file, mapped from the disk; none where there is no file."""
+    num_records = path.stat().st_size // dtype.itemsize if path.exists() else 0
+    return np.memmap(path, dtype, "r", shape=(num_records,)) if num_records else np.zeros(0, dtype)
 
 
 @contextmanager
@@ -143,9 +157,8 @@ class Writer:
         sha256: str,
         md5: str,
         duration_s: float,
-        times_ms: NDArray[np.uint32],
-        hashes: NDArray[np.uint8],
-        quality: NDArray[np.uint8],
+        hashes: NDArray[Any],
+        sounds: NDArray[Any],
     ) -> Item:
         """Add a video; once this returns, it is on the disk and found.
 
@@ -154,15 +167,12 @@ class Writer:
             label: what it is known as.
             sha256, md5: of its bytes, in hexadecimal digits.
             duration_s: of the file.
-            times_ms: uint32 (N,), ascending.
-            hashes: uint8 (N, 2, 32), PDQ of pictures and of their mirror images.
-            quality: uint8 (N,), 0 to 100.
+            hashes: its pictures, `RECORD` (N,), in order of time; the number of the item is
+                written here.
+            sounds: the moments of its sound, `SOUND_RECORD` (M,), likewise.
         """
-        records = np.zeros(len(times_ms), RECORD)
-        records["item"], records["time_ms"] = self._log.next_number, times_ms
-        records["pdq"], records["mirror"] = hashes[:, 0], hashes[:, 1]
-        records["quality"] = quality
-        content = records.tobytes()
+        hashes, sounds = hashes.copy(), sounds.copy()
+        hashes["item"] = sounds["item"] = self._log.next_number
         item = Item(
             number=self._log.next_number,
             name=name,
@@ -170,21 +180,28 @@ class Writer:
             sha256=sha256,
             md5=md5,
             duration_s=duration_s,
-            first_hash=self._log.num_records,
-            num_hashes=len(records),
-            hashes_sha256=hashlib.sha256(content).hexdigest(),
+            first_hash=self._log.num_hashes,
+            num_hashes=len(hashes),
+            hashes_sha256=hashlib.sha256(hashes.tobytes()).hexdigest(),
+            first_sound=self._log.num_sounds,
+            num_sounds=len(sounds),
+            sounds_sha256=hashlib.sha256(sounds.tobytes()).hexdigest(),
         )
-        path = self._folder / HASHES
-        path.touch()
-        with path.open("r+b") as file:
-            file.seek(self._log.num_records * RECORD.itemsize)
-            file.truncate()
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        self._write(HASHES, item.first_hash, hashes)
+        self._write(SOUNDS, item.first_sound, sounds)
         _to_disk(self._folder)
         self._append({"format": FORMAT, "kind": "item", **asdict(item)})
         return item
+
+    def _write(self, name: str, first: int, records: NDArray[Any]) -> None:
+        path = self._folder / name
+        path.touch()
+        with path.open("r+b") as file:
+            file.seek(first * records.dtype.itemsize)
+            file.truncate()
+            file.write(records.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
 
     def remove(self, number: int) -> Item:
         """Take an item out of every later answer; returns what it was.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 RATE_HZ = 11_025
 ITEM_SAMPLES = 4096 // 3
 """From one item of a fingerprint to the next: 0.124 s."""
+ITEM_S = ITEM_SAMPLES / RATE_HZ
 
 _FRAME = 4096
 _NUM_NOTES = 12
@@ -50,6 +51,8 @@ _FILTERS = (
     (3, 4, 2, 14, (-0.164292, -0.0321188, 0.0846339)),
 )
 _WIDEST = max(rows for _, _, _, rows, _ in _FILTERS)
+SPAN_S = (_FRAME + (_WIDEST + len(_SMOOTHING) - 2) * ITEM_SAMPLES) / RATE_HZ
+"""Seconds of sound that an item is of, from its beginning on."""
 
 
 class Chromaprint:
@@ -132,6 +135,11 @@ def _items(rows: NDArray[np.float64]) -> NDArray[np.uint32]:
         value = np.round(np.log1p(np.maximum(one, 0)) - np.log1p(np.maximum(other, 0)), 9)
         items = items << np.uint32(2) | _GRAY[np.searchsorted(thresholds, value, side="right")]
     return items
+
+
+def is_sound(items: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which items (n,) are of any sound; those of digital silence are all the same."""
+    return np.asarray(items != _items(np.zeros((_WIDEST, _NUM_NOTES)))[0])
 
 
 def encoded(items: NDArray[np.uint32]) -> str:

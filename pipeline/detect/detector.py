@@ -40,7 +40,8 @@ class Detector:
     ) -> None:
         self.network = network.eval().to(device)
         self.card = card
-        self._device = device
+        self.device = device
+        """That it computes on, such as `cpu`."""
         # Of code of the user's own, which the package does not hold.
         self._outside = networks.outside_hashes(factory) if factory else {}
 
@@ -113,13 +114,8 @@ class Detector:
             [dict(card.architecture), dict(card.preprocessing)],
             [workdir.code_sha256(*CODE), self._outside],
             provenance.libraries(),
-            [self._device, torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()],
+            [self.device, torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()],
         ]
-
-    @property
-    def device(self) -> str:
-        """The device that it computes on, such as `cpu`."""
-        return self._device
 
     @property
     def hears(self) -> bool:
@@ -168,7 +164,7 @@ class Detector:
         if not isinstance(self.network, Streaming):
             raise UserError(
                 f"weights of the network '{self.card.name}' answer for whole clips only; train "
-                "with model.name=causal, and with no encoder of video (conf/embed.yaml: "
+                "with model.name=flash or causal, and with no encoder of video (conf/embed.yaml: "
                 "pictures), to score streams"
             )
         return Stream(self, self.network, num_streams)
@@ -187,7 +183,7 @@ class Detector:
             )
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
     def _heard(self, sounds: NDArray[np.int16] | None) -> tuple[Tensor, ...]:
         """The sounds, for a network that hears; else nothing."""

@@ -117,29 +117,79 @@ def predict(
     labels = clips.to_pylist()
     of_all = ["data", labels, list(samples)] if samples else []
     known = answers.get(of_all)
-    probabilities = np.zeros((clips.num_rows, len(CLASSES)))
 
-    def jobs() -> Iterator[tuple[slice, Callable[[], FloatArray]]]:
-        for start in progress(range(0, clips.num_rows, batch_size)):
-            numbers = range(start, min(start + batch_size, clips.num_rows))
-            asked = ["clips", *(samples[number] for number in numbers)] if samples else []
-            said = answers.get(asked)
-            batch = [read(number) for number in numbers] if said is None or known is None else []
-            for number, sample in zip(numbers, batch, strict=False):
-                digest.update(digested(labels[number], sample))
-            rows = slice(numbers.start, numbers.stop)
-            if said is None:
-                yield rows, partial(answers.of, asked, partial(ask, model, batch))
-            else:
-                probabilities[rows] = said
+    def asked(numbers: range) -> list[Any]:
+        return ["clips", *(samples[number] for number in numbers)] if samples else []
 
-    for rows, said in side_by_side(jobs(), workers):
-        probabilities[rows] = said
+    def hash_clip(number: int, sample: Sample) -> None:
+        digest.update(digested(labels[number], sample))
+
+    probabilities = answered(
+        clips.num_rows,
+        read,
+        model,
+        asked,
+        batch_size=batch_size,
+        answers=answers,
+        progress=progress,
+        workers=workers,
+        look=hash_clip if known is None else None,
+    )
     if known is None:
         known = np.frombuffer(digest.digest(), np.uint8)
         answers.put(of_all, known)
     check(clips["clip_id"].to_pylist(), probabilities)
     return probabilities, known.tobytes().hex()
+
+
+def answered(
+    num_clips: int,
+    read: Read,
+    model: Model,
+    asked: Callable[[range], Sequence[Any]],
+    *,
+    batch_size: int,
+    answers: Answers,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
+    workers: int = 1,
+    look: Callable[[int, Sample], None] | None = None,
+) -> FloatArray:
+    """Run `model` over clips batch by batch, but for batches that an answer is kept of.
+
+    Args:
+        num_clips: N.
+        read: gives the clip of a number; called in order, by the calling thread alone.
+        model: what is asked.
+        asked: the question, as `Answers` takes it, of the clips of some numbers.
+        batch_size: B, at most.
+        answers: what `model` said before.
+        progress: wraps the starts of the batches, to show how far the work is.
+        workers: batches that `model` is asked about at once, in threads.
+        look: is shown every clip in order. Without, no clip is read of which the answer is kept.
+
+    Returns:
+        Probabilities (N, 4), unchecked.
+    """
+    found = np.zeros((num_clips, len(CLASSES)))
+
+    def jobs() -> Iterator[tuple[slice, Callable[[], FloatArray]]]:
+        for start in progress(range(0, num_clips, batch_size)):
+            numbers = range(start, min(start + batch_size, num_clips))
+            question = asked(numbers)
+            said = answers.get(question)
+            batch = [read(number) for number in numbers] if said is None or look else []
+            if look:
+                for number, sample in zip(numbers, batch, strict=True):
+                    look(number, sample)
+            rows = slice(numbers.start, numbers.stop)
+            if said is None:
+                yield rows, partial(answers.made, question, partial(_ask, model, batch))
+            else:
+                found[rows] = said
+
+    for rows, said in side_by_side(jobs(), workers):
+        found[rows] = said
+    return found
 
 
 def digested(labels: dict[str, Any], sample: Sample) -> bytes:
@@ -158,7 +208,7 @@ def check(clip_ids: Sequence[str], probabilities: FloatArray) -> None:
         )
 
 
-def ask(model: Model, batch: Sequence[Sample]) -> FloatArray:
+def _ask(model: Model, batch: Sequence[Sample]) -> FloatArray:
     """What a model says of some samples, (B, 4)."""
     return model(np.stack([one.frames for one in batch]), np.stack([one.sound for one in batch]))
 

@@ -116,6 +116,7 @@ def file_row(listed: Listed, result: Canonical | Unusable, reject: Reject | None
         authority=row.authority,
         reject=reject.reason if reject else None,
         rendered=row.rendered,
+        dubbed=row.dubbed,
         discharges_s=json.dumps(row.discharges_s),
         heard_s=json.dumps(row.heard_s),
     )

@@ -17,7 +17,7 @@ from pipeline.config import ClipFormat
 from pipeline.footage import foreign, pictures, scenes, sound
 from pipeline.footage.exchangeable import FramePrinter, TimedPrint
 from pipeline.footage.windows import Window, WindowMaker
-from pipeline.store.manifest import ABSENT, SILENT
+from pipeline.store.manifest import ABSENT, DAMAGED, SILENT
 from pipeline.store.sound import num_samples
 
 _READ_AT_ONCE = 2**20
@@ -80,6 +80,17 @@ class Canonical:
         )
 
 
+def muted(made: Canonical) -> Canonical:
+    """What became of a file without its sound, marked as one whose sound cannot be decoded."""
+    mark = "sound_worker_died"
+    return replace(
+        made,
+        marks=tuple(sorted({*made.marks, mark})),
+        track=sound.Track(marks=(mark,)),
+        windows=tuple(replace(window, presence=DAMAGED) for window in made.windows),
+    )
+
+
 def canonicalise(
     path: Path,
     clip: ClipFormat,
@@ -109,7 +120,7 @@ def canonicalise(
     if not path.is_file():
         raise foreign.DecodeError("not_a_file", "a folder, a pipe or a device")
     try:
-        sha256, md5 = _digests(path)
+        sha256, md5 = digests(path)
     except OSError as error:
         raise foreign.DecodeError("unreadable", error.strerror or "not readable") from error
     with foreign.Video(path, limits) as source:
@@ -140,7 +151,7 @@ def canonicalise(
         )
 
 
-def _digests(path: Path) -> tuple[str, str]:
+def digests(path: Path) -> tuple[str, str]:
     """SHA-256 and MD5 of the bytes of a file, which is read once."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.copies import chromaprint
 from pipeline.copies.fingerprint import pdq
@@ -65,13 +69,19 @@ class FramePrinter:
     def _hashed(self, picture: foreign.Picture) -> tuple[str, int]:
         frame = picture.frame
         with foreign.refusing():
-            width, height = frame.width, frame.height
-            while max(width, height) > LONGEST_SIDE:
-                width, height = max(1, width // 2), max(1, height // 2)
-            pixels = self._scale.convert(frame, (0, 0, frame.width, frame.height), width, height)
-            shown = pictures.orientation(frame).show(pixels[None])
-        hashes, quality = pdq(shown)
-        return hashes[0, 0].tobytes().hex(), int(quality[0])
+            whole = (0, 0, frame.width, frame.height)
+            hashes, quality = hashed(frame, whole, self._scale)
+        return hashes[0].tobytes().hex(), quality
+
+
+def hashed(frame: Any, box: pictures.Box, scale: pictures.Scaler) -> tuple[NDArray[np.uint8], int]:
+    """PDQ of what a frame shows in a box, uint8 (2, 32) with its mirror image, and its quality."""
+    _, _, width, height = box
+    while max(width, height) > LONGEST_SIDE:
+        width, height = max(1, width // 2), max(1, height // 2)
+    pixels = scale.convert(frame, box, width, height)
+    hashes, quality = pdq(pictures.orientation(frame).show(pixels[None]))
+    return hashes[0], int(quality[0])
 
 
 class TrackPrinter:
@@ -97,18 +107,19 @@ class TrackPrinter:
                 self._take(self._done + _PIECE)
             yield one
 
-    def finish(self) -> tuple[str | None, float | None]:
-        """The fingerprint as `chromaprint.encoded` writes it, and when its first item begins.
+    @property
+    def heard_until_s(self) -> float:
+        """When what was heard so far ends, by a player's clock; 0 where nothing was heard."""
+        return max((one.end for one in self._stretches), default=0) / chromaprint.RATE_HZ
 
-        Both are None where nothing was heard.
-        """
+    def finish(self) -> tuple[NDArray[np.uint32], float] | None:
+        """The items of the fingerprint, and when the first begins; None where nothing was heard."""
         if self._start is None:
-            return None, None
+            return None
         end = min(self._end, self._stretches[-1].end)
         while self._done < end:
             self._take(min(self._done + _PIECE, end))
-        start_s = self._start / chromaprint.RATE_HZ
-        return chromaprint.encoded(self._printer.items()), start_s
+        return self._printer.items(), self._start / chromaprint.RATE_HZ
 
     def _take(self, stop: int) -> None:
         values, _ = stretches.overlaid(self._stretches, self._done, stop)

@@ -21,8 +21,8 @@ UNLABELLED = {
     "discharge_beyond_end": "are of files that end before a time of discharges_s (correct it)",
     "heard_beyond_end": "are of files that end before all times of heard_s (correct them)",
     "discharge_at_edge": "have a discharge at their edge (nothing to do)",
-    "discharge_only_heard": "have a discharge that is only heard, and not surely, as without sound "
-    "(nothing to do)",
+    "discharge_only_heard": "have a discharge that is only heard, in them and not surely, or up to "
+    f"{ECHO_S:g} s before them (nothing to do)",
     "heard_without_sound": "are of files without sound that have times in heard_s "
     "(give them with their sound, or correct heard_s in index.csv)",
 }

@@ -1,8 +1,10 @@
-"""Hashes of the pictures of one file from outside, by which copies of it are found in banks."""
+"""Hashes of the pictures and the sound of one file from outside, by which banks find its copies."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copies.fingerprint import HASH_BYTES, pdq
-from pipeline.footage import foreign, pictures, scenes, unplayable
+from pipeline.copies import chromaprint
+from pipeline.copies.fingerprint import HASH_BYTES
+from pipeline.footage import exchangeable, foreign, pictures, scenes, unplayable
+from pipeline.footage.canonical import digests
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.exchangeable import LONGEST_SIDE
+from pipeline.footage.exchangeable import TrackPrinter
+from pipeline.footage.foreign.sound import Sound
 
 GRID_FPS = 15.0
 """Pictures are taken from this grid of times, as ingest does by default."""
@@ -54,6 +59,8 @@ class Printed:
             bars is there twice, as a player shows it and without them.
         hashes: uint8 (N, 2, 32), PDQ of each picture and of its mirror image.
         quality: uint8 (N,), PDQ's, `MIN_QUALITY` to 100: flatter pictures are left out.
+        sound_times_ms: uint32 (M,), when each moment of its sound begins, ascending.
+        sounds: uint32 (M,), Chromaprint of each; moments of digital silence are left out.
     """
 
     sha256: str
@@ -62,13 +69,15 @@ class Printed:
     times_ms: NDArray[np.uint32]
     hashes: NDArray[np.uint8]
     quality: NDArray[np.uint8]
+    sound_times_ms: NDArray[np.uint32]
+    sounds: NDArray[np.uint32]
 
 
 def printed(task: PrintTask) -> Printed | Unusable:
-    """Hash the pictures of a file, or say why that cannot be done; runs in the sandbox.
+    """Hash the pictures of a file and its sound, or say why that cannot be done; in the sandbox.
 
     Pictures that damage touches are left out. A file that cannot be decoded to its end is known by
-    what comes before.
+    what comes before, and one whose sound cannot be decoded by its pictures.
     """
     path = task.path
     # To open a pipe would wait for ever.
@@ -77,22 +86,38 @@ def printed(task: PrintTask) -> Printed | Unusable:
     try:
         if unplayable.is_encrypted(path):
             return Unusable("encrypted", "its pictures are encrypted")
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        sha256, md5 = digests(path)
     except OSError as error:
         return Unusable("unreadable", error.strerror or "not readable", is_lasting=False)
     try:
         printer = _Printer(task.rate_hz, with_changes=task.with_changes)
         with foreign.Video(path, task.limits) as source:
             printer.look_at(source)
-            return Printed(sha256, md5, source.duration_s, *printer.arrays())
+            end_s, zeros_s = source.duration_s, source.zeros_s
+        sounds = _sounds(path, task.limits, zeros_s, end_s)
+        return Printed(sha256, md5, end_s, *printer.arrays(), *sounds)
     except foreign.DecodeError as error:
         found = unplayable.describe(path)
         if found is not None:
             return Unusable(found.reason, found.detail)
         return Unusable(error.reason, str(error))
+
+
+def _sounds(
+    path: Path, limits: foreign.Limits, zeros_s: Sequence[float], end_s: float
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Times in milliseconds and items of Chromaprint, (M,), while there are pictures."""
+    printer = TrackPrinter(end_s)
+    # What comes before a fault is known.
+    with contextlib.suppress(foreign.DecodeError), Sound(path, limits, zeros_s) as track:
+        deque(printer.passing(track.heard()), maxlen=0)
+    found = printer.finish()
+    if found is None:
+        return np.zeros(0, np.uint32), np.zeros(0, np.uint32)
+    items, start_s = found
+    times_ms = np.rint(1000 * (start_s + np.arange(len(items)) * chromaprint.ITEM_S)).astype(int)
+    is_kept = (times_ms >= 0) & chromaprint.is_sound(items)
+    return times_ms[is_kept].astype(np.uint32), items[is_kept]
 
 
 @dataclass(frozen=True)
@@ -161,12 +186,7 @@ class _Printer:
         whole = (0, 0, frame.width, frame.height)
         self._bars = scenes.find_bars([pictures.luma(frame)], self._bars)
         inner = self._bars.content(frame.width, frame.height)
-        return [self._hashed_box(frame, box) for box in dict.fromkeys((whole, inner))]
-
-    def _hashed_box(self, frame: Any, box: pictures.Box) -> _Hashed:
-        _, _, width, height = box
-        while max(width, height) > LONGEST_SIDE:
-            width, height = max(1, width // 2), max(1, height // 2)
-        pixels = self._scale.convert(frame, box, width, height)
-        hashes, quality = pdq(pictures.orientation(frame).show(pixels[None]))
-        return _Hashed(hashes[0], int(quality[0]))
+        return [
+            _Hashed(*exchangeable.hashed(frame, box, self._scale))
+            for box in dict.fromkeys((whole, inner))
+        ]

@@ -15,6 +15,8 @@ _REMEDIES = {
     "timeout": "re-encode the file or raise timeout_s",
     "cpu_time": "re-encode the file or raise max_cpu_s",
     "out_of_memory": "re-encode the file or raise max_memory_mb",
+    "worker_died": "run it again; if it is the same, re-encode the file: decoding it ends the "
+    "process, with its sound and without",
     "playlist": "give the video itself",
     "container": "give a video; put it into mp4 or mkv",
     "no_decoder": "re-encode the file to H.264",

@@ -30,6 +30,7 @@ class Stretch:
         origin: output sample at which sample 0 of the stretch is heard.
         first: number of the first sample that is still held.
         past: number of the sample after the last one.
+        surplus: how many of the samples to come are left out, since others have their time.
     """
 
     to_hz: int
@@ -37,6 +38,7 @@ class Stretch:
     rate: int
     first: int = 0
     past: int = 0
+    surplus: int = 0
     held: list[NDArray[np.float64]] = field(default_factory=list)
 
     @cached_property
@@ -52,8 +54,11 @@ class Stretch:
 
     def add(self, samples: NDArray[np.float64]) -> None:
         """Go on with samples."""
-        self.held.append(samples)
-        self.past += samples.size
+        left_out = min(self.surplus, samples.size)
+        self.surplus -= left_out
+        if samples.size > left_out:
+            self.held.append(samples[left_out:])
+            self.past += samples.size - left_out
 
     def forget(self, before: int) -> None:
         """Forget samples that no output sample from `before` on is made of."""
@@ -109,14 +114,14 @@ def overlaid(
 
 def append(stretches: list[Stretch], one: Heard, to_hz: int) -> None:
     """Add what is heard next to the last stretch, or begin another with it."""
-    samples = one.samples
     if one.begins or not stretches:
         origin = round(one.start_s * to_hz)
         last = stretches[-1] if stretches else None
         hole = round((origin - last.end) * last.rate / to_hz) if last else 0
         if last and last.held and last.rate == one.rate and abs(hole) <= _PATCHED_S * one.rate:
-            last.add(last.held[-1][::-1][: max(0, hole)].copy())
-            samples = samples[max(0, -hole) :]
+            last.surplus = max(0, -hole)
+            if hole > 0:
+                last.add(np.pad(last.held[-1], (0, hole), "symmetric")[-hole:])
         else:
             stretches.append(Stretch(to_hz, origin, one.rate))
-    stretches[-1].add(samples)
+    stretches[-1].add(one.samples)

@@ -10,7 +10,6 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional
 
@@ -193,17 +192,16 @@ def judge(
     logits = logits.double()
     positive, scores = _truth_and_scores(logits, labels, discharge_alone)
     num_positives, num_negatives = int(positive.sum()), int((~positive).sum())
-    auroc = low = math.nan
-    if num_positives and num_negatives:
-        auroc = float(roc_auc_score(positive, scores))
+    counts = metrics.Ranking(positive, scores).counts(np.ones((1, len(positive))))
+    low = math.nan
     if num_positives >= MIN_POSITIVES and num_negatives * max_fpr >= MIN_FALSE_ALARMS:
-        low = float(roc_auc_score(positive, scores, max_fpr=max_fpr))
+        low = float(metrics.partial_auroc(counts, max_fpr)[0])
     if discharge_alone:
         logits, labels = discharge_logits(logits), torch.from_numpy(positive).long()
     return {
         "val_loss": functional.cross_entropy(logits, labels).item(),
         "val_accuracy": (logits.argmax(1) == labels).double().mean().item(),
-        "val_auroc": auroc,
+        "val_auroc": float(metrics.auroc(counts)[0]),
         "val_auroc_low_fpr": low,
     }
 

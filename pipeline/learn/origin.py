@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 from torch import nn
 
@@ -29,6 +28,7 @@ from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.views import first_view
 from pipeline.learn.networks.origin import OriginNet, pooled
 from pipeline.learn.sampler import BalancedSampler
+from pipeline.numbers import metrics
 from pipeline.store.features import Features
 from pipeline.store.manifest import IS_REAL
 
@@ -270,7 +270,8 @@ def auroc(log_odds: Floats, is_real: NDArray[np.bool_]) -> float | None:
     """How well log odds rank real above fictional, or None where all are one of them."""
     if is_real.all() or not is_real.any():
         return None
-    return float(roc_auc_score(is_real, log_odds))
+    ranking = metrics.Ranking(is_real, log_odds)
+    return float(metrics.auroc(ranking.counts(np.ones((1, len(is_real)))))[0])
 
 
 def left_out(

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +17,7 @@ from pipeline.config import ClipFormat, IngestApp, IngestConfig, Run
 from pipeline.copies.fingerprint import HASH_BYTES, num_hashes
 from pipeline.errors import UserError
 from pipeline.footage import account, conversion, listing
-from pipeline.footage.canonical import Canonical
+from pipeline.footage.canonical import Canonical, muted
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.labels import UNLABELLED
 from pipeline.footage.links import find_collections
@@ -54,6 +54,8 @@ class Found:
     """Of files that are not on this machine, what stands for a hash that is not known yet."""
     passing: dict[str, Unusable] = field(default_factory=dict)
     """By the name of a piece, why there is none in this run, though there may be in another."""
+    soundless: dict[str, str] = field(default_factory=dict)
+    """By the name of a piece whose file ends its worker with sound, that of the piece without."""
 
 
 def run(cfg: IngestApp) -> None:
@@ -165,31 +167,68 @@ def _convert(
         if isinstance(name, str) and (name in first or name not in kept):
             first.setdefault(name, number)
     todo = set(first.values())
+    wanted = ((number, one) for number, one in enumerate(listed) if number in todo)
+    died = []
+    for number, one, result in _each_converted(wanted, len(todo), cfg, run):
+        if isinstance(result, Unusable) and result.reason == "worker_died" and one.task.with_sound:
+            died.append((number, replace(one, task=replace(one.task, with_sound=False))))
+        else:
+            _keep(number, one, result, found, contents, kept, tombstones)
+    for number, one, result in _each_converted(died, len(died), cfg, run) if died else ():
+        name = found.of_file[number]
+        assert isinstance(name, str)
+        _keep(number, one, result, found, contents, kept, tombstones)
+        soundless = found.of_file[number]
+        if isinstance(result, Canonical) and isinstance(soundless, str):
+            log.warning(
+                "ingest: %s/%s: its sound ends the process that decodes it, and is left out; "
+                "re-encode it to have it heard",
+                one.collection.name,
+                one.row.path,
+            )
+            found.soundless[name] = soundless
+            found.of_file[number] = name
+    return len(todo)
+
+
+def _each_converted(
+    wanted: Iterable[tuple[int, Listed]], num_files: int, cfg: IngestConfig, run: Run
+) -> Iterator[tuple[int, Listed, Canonical | Unusable]]:
     started: deque[list[tuple[int, Listed]]] = deque()
 
     def blocks() -> Iterator[list[FileTask]]:
-        wanted = ((number, one) for number, one in enumerate(listed) if number in todo)
         for block in executor.in_blocks(wanted, cfg.block_files):
             started.append(block)
             yield [one.task for _, one in block]
 
-    for results in _converted(blocks(), len(todo), cfg, run):
+    for results in _converted(blocks(), num_files, cfg, run):
         for (number, one), result in zip(started.popleft(), results, strict=True):
-            name = found.of_file[number]
-            assert isinstance(name, str)
-            if isinstance(result, Canonical):
-                # It may have changed since it was hashed, or have been hashed by its converter.
-                name = conversion.name_of(one.task, result.sha256, conversion.made_by())
-                found.of_file[number] = name
-                if number in found.stand_ins:
-                    contents.remember(found.stand_ins[number], result.sha256)
-            if isinstance(result, Canonical) and result.sha256 in tombstones.sha256s:
-                found.of_file[number] = _FORGOTTEN_BYTES
-            elif isinstance(result, Unusable) and not result.is_lasting:
-                found.passing[name] = result
-            else:
-                kept.write(name, conversion.packed_up(result))
-    return len(todo)
+            yield number, one, result
+
+
+def _keep(
+    number: int,
+    one: Listed,
+    result: Canonical | Unusable,
+    found: Found,
+    contents: Contents,
+    kept: Kept,
+    tombstones: Tombstones,
+) -> None:
+    name = found.of_file[number]
+    assert isinstance(name, str)
+    if isinstance(result, Canonical):
+        # It may have changed since it was hashed, or have been hashed by its converter.
+        name = conversion.name_of(one.task, result.sha256, conversion.made_by())
+        found.of_file[number] = name
+        if number in found.stand_ins:
+            contents.remember(found.stand_ins[number], result.sha256)
+    if isinstance(result, Canonical) and result.sha256 in tombstones.sha256s:
+        found.of_file[number] = _FORGOTTEN_BYTES
+    elif isinstance(result, Unusable) and not result.is_lasting:
+        found.passing[name] = result
+    else:
+        kept.write(name, conversion.packed_up(result))
 
 
 def _converted(
@@ -221,14 +260,24 @@ def _results(
             yield one, name
         elif name in found.passing:
             yield one, found.passing[name]
-        elif (piece := kept.read(name)) is not None:
-            yield one, conversion.unpacked(piece)
         else:
-            log.warning("%s/%s: what was kept is damaged", one.collection.name, one.row.path)
-            ((result,),) = _converted([[one.task]], 1, cfg, run)
-            if isinstance(result, Canonical) or result.is_lasting:
-                kept.write(name, conversion.packed_up(result))
-            yield one, result
+            yield one, _made(one, name, found, kept, cfg, run)
+
+
+def _made(
+    one: Listed, name: str, found: Found, kept: Kept, cfg: IngestConfig, run: Run
+) -> Canonical | Unusable:
+    has_no_sound = name in found.soundless
+    name = found.soundless.get(name, name)
+    if (piece := kept.read(name)) is not None:
+        result = conversion.unpacked(piece)
+    else:
+        log.warning("%s/%s: what was kept is damaged", one.collection.name, one.row.path)
+        task = replace(one.task, with_sound=one.task.with_sound and not has_no_sound)
+        ((result,),) = _converted([[task]], 1, cfg, run)
+        if isinstance(result, Canonical) or result.is_lasting:
+            kept.write(name, conversion.packed_up(result))
+    return muted(result) if has_no_sound and isinstance(result, Canonical) else result
 
 
 def _assemble(

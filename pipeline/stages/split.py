@@ -28,6 +28,7 @@ from pipeline.design.assignment import (
     belonging_together,
     encode,
     first_recordings,
+    joined_recordings,
     read_columns,
 )
 from pipeline.design.composition import Composition
@@ -43,6 +44,8 @@ AUDIT = "audit.json"
 AUDIT_COMPARISONS = 2 * 10**10
 """Of hashes by the audit: all clips with all while that is enough, else a sample with all."""
 _FILES_PER_BLOCK = 32
+# A log of more would not be read.
+_MOST_JOINED = 10
 _CODE = ("stages/split.py", "copies/fingerprint.py", "store/video.py")
 _LIBRARIES = (video.READER, "numpy", "opencv-python-headless")
 
@@ -69,8 +72,9 @@ def run(cfg: SplitApp) -> None:
     unknown = [name for name in cfg.unseen_sources if name not in columns.sources]
     if unknown:
         raise UserError(
-            f"conf/split.yaml: unseen_sources: no source '{unknown[0]}'; there are "
-            f"{', '.join(columns.sources)}; to hold out none, write unseen_sources: []"
+            f"conf/split.yaml: unseen_sources: no source {', '.join(map(repr, unknown))}; there "
+            f"are {', '.join(columns.sources)}; take what is not there out of the list, or to hold "
+            "out none, write unseen_sources: []"
         )
     rule = duplicates.Rule(
         cfg.max_distance, cfg.max_single_distance, cfg.max_half_distance, cfg.num_tables
@@ -89,6 +93,7 @@ def run(cfg: SplitApp) -> None:
     )
     cluster = first_recordings(columns, joined)
     splits = assign(columns, cluster, cfg)
+    _tell_joined(joined_recordings(columns, cluster), Path(cfg.paths.splits))
     _tell_composition(Composition.of(columns, cluster, splits), cfg)
     with workdir.replacing(Path(cfg.paths.splits), work, workdir.OUTPUTS["split"]) as fresh:
         _write(clips, fresh, columns, cluster, splits)
@@ -160,6 +165,26 @@ def _parts_of(file: FileClips) -> Piece:
     parts = [fingerprint.part_hashes(frames) for frames in found]
     halves = [fingerprint.half_hashes(frames) for frames in found]
     return Piece(None, [np.stack(parts).tobytes(), np.stack(halves).tobytes()])
+
+
+def _tell_joined(joined: Sequence[Sequence[str]], splits: Path) -> None:
+    """Name recordings that hold copies of each other, which count as one and stay together."""
+    if not joined:
+        return
+    listed = [_some(names) for names in joined[:_MOST_JOINED]]
+    if len(joined) > _MOST_JOINED:
+        listed.append(f"{len(joined) - _MOST_JOINED} more")
+    log.info(
+        "split: recordings that hold copies of each other, which count as one (column cluster of "
+        "%s; discern explain tells of a file why):\n%s",
+        splits / manifest.MANIFEST,
+        "\n".join(f"  {one}" for one in listed),
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = [f"{len(names) - _MOST_JOINED} more"] * (len(names) > _MOST_JOINED)
+    return ", ".join([*names[:_MOST_JOINED], *more])
 
 
 def _tell_composition(found: Composition, cfg: SplitApp) -> None:

@@ -151,6 +151,8 @@ class File:
     """The reason code of the row in the rejects, where there is one."""
     rendered: bool = False
     """As the index says."""
+    dubbed: bool = False
+    """Whether what is heard is not what happened, as the index says."""
     discharges_s: str = "[]"
     """JSON list of the times at which discharges are seen, as the index says."""
     heard_s: str = "[]"

@@ -33,7 +33,9 @@ def test_a_bank_is_filled_listed_and_shown(
     bank.run("add", "mine", str(videos), cfg=compose("bank"))
     added = capsys.readouterr().out.splitlines()
     assert added[0].startswith(f"{videos / 'b.mp4'}: mine item 1 (b.mp4, label mine), 2.0 s, ")
-    assert added[1].endswith("0 hashes; too flat to be hashed: only equal bytes match")
+    assert added[1].endswith(
+        "0 hashes of pictures, 0 of sound; too flat to be hashed: only equal bytes match"
+    )
     assert added[2] == f"{tmp_path / 'banks' / 'mine'}: 2 items added"
     bank.run("add", "mine", str(videos / "b.mp4"), cfg=compose("bank", "label=other"))
     again = capsys.readouterr().out.splitlines()
@@ -42,13 +44,20 @@ def test_a_bank_is_filled_listed_and_shown(
         f"{tmp_path / 'banks' / 'mine'}: 0 items added",
     ]
     bank.run("list", cfg=compose("bank"))
-    num_hashes = len(banks.read(tmp_path / "banks", "mine").records)
+    num_hashes = len(banks.read(tmp_path / "banks", "mine").hashes)
     assert num_hashes >= 8
-    assert capsys.readouterr().out == f"mine: 2 items, 0.00 h, {num_hashes} hashes\n"
+    assert (
+        capsys.readouterr().out
+        == f"mine: 2 items, 0.00 h, {num_hashes} hashes of pictures, 0 of sound\n"
+    )
     bank.run("show", "mine", cfg=compose("bank"))
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"1  b.mp4  label mine  2.0 s, {num_hashes} hashes  SHA-256 ")
-    assert second.startswith("2  a.mp4  label mine  2.0 s, 0 hashes  SHA-256 ")
+    assert first.startswith(
+        f"1  b.mp4  label mine  2.0 s, {num_hashes} hashes of pictures, 0 of sound  SHA-256 "
+    )
+    assert second.startswith(
+        "2  a.mp4  label mine  2.0 s, 0 hashes of pictures, 0 of sound  SHA-256 "
+    )
     bank.run("remove", "mine", "1", cfg=compose("bank"))
     assert capsys.readouterr().out == (
         "mine item 1 (b.mp4, label mine): removed; no later answer names it\n"

@@ -49,6 +49,14 @@ def test_a_file_says_what_it_was_and_what_became_nothing(told: Told) -> None:
     assert "dropped 3.40 to 4.50 s: black" in story
 
 
+def test_a_file_says_that_its_sound_is_not_what_happened(told: Told, cfg: Any) -> None:
+    assert "dubbed" not in told("unit7/range/roof.mp4")
+    files = [replace(ROOF, dubbed=True), YARD, BROKEN, COPY]
+    write_rows(Path(cfg.paths.clips) / FILES, File, files)
+    assert "dubbed: what is heard is not what happened" in told("unit7/range/roof.mp4")
+    assert "dubbed" not in told("unit7/range/yard.mp4")
+
+
 def test_a_file_says_what_its_clips_became(told: Told, whole: None) -> None:
     story = told("unit7/range/roof.mp4")
     assert "3 clips:" in story

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def test_it_makes_a_project_with_the_settings_of_this_version(made: Path) -> Non
     assert (
         sorted(path.relative_to(made / "conf") for path in (made / "conf").rglob("*.yaml")) == names
     )
+    names.remove(Path("split.yaml"))
     assert all((made / "conf" / n).read_bytes() == (shipped / n).read_bytes() for n in names)
     assert len((made / "README.md").read_text().splitlines()) <= 12
 
@@ -51,6 +53,16 @@ def test_it_tells_where_collections_go_and_the_columns_of_their_index(made: Path
     assert about.count("\n## ") == 1
     # What it is taken from has pages beside it, and a new project has none.
     assert "](" not in about
+
+
+def test_it_holds_out_no_source_that_it_may_not_have(made: Path) -> None:
+    text = (made / "conf" / "split.yaml").read_text()
+    shipped = yaml.safe_load((project.TEMPLATE / "conf" / "split.yaml").read_text())
+    assert shipped["unseen_sources"]
+    assert yaml.safe_load(text) == {**shipped, "unseen_sources": []}
+    # They are named all the same, and so is the setting in the instructions.
+    assert [name for name in shipped["unseen_sources"] if name not in text] == []
+    assert "`unseen_sources`" in (made / "README.md").read_text()
 
 
 def test_its_experiment_of_own_footage_can_be_run(made: Path) -> None:
@@ -91,6 +103,29 @@ def test_git_sees_neither_the_work_folder_nor_a_report_of_a_collection(made: Pat
     assert "/reports/" not in ignored
     # `dvc add` puts a file beside each bank.
     assert "/banks/" not in ignored
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_a_collection_that_lies_there_before_the_first_commit_can_be_added(made: Path) -> None:
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=made, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    dvc = str(Path(sys.executable).with_name("dvc"))
+    for name in ("footage/phone/a.mp4", "data/clips/shard-000000.tar"):
+        (made / name).parent.mkdir(parents=True)
+        (made / name).write_bytes(b"pictures")
+    git("init", "-q")
+    subprocess.run([dvc, "init", "-q"], cwd=made, check=True)
+    git("add", "-A")
+    seen = git("ls-files").splitlines()
+    assert "footage/README.md" in seen
+    assert [name for name in seen if name.endswith((".mp4", ".tar"))] == []
+    subprocess.run([dvc, "add", "-q", "footage/phone"], cwd=made, check=True)
+    git("add", "-A")
+    assert "footage/phone.dvc" in git("ls-files").splitlines()
 
 
 @pytest.mark.parametrize(

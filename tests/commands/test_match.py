@@ -12,9 +12,10 @@ import pytest
 from pipeline.commands import bank, match
 from pipeline.config import App
 from pipeline.errors import UserError
-from tests.made import scene, write_video
+from tests.made import scene, write_video, write_with_sound
 
 RATE = 15
+SOUND_HZ = 24_000
 
 
 def attack(seed: int = 0) -> np.ndarray:
@@ -66,7 +67,7 @@ def test_edited_copies_are_found_with_their_seconds(
         assert (line["file"], line["error"]) == (str(path), None)
         (found,) = line["matches"]
         assert (found["bank"], found["item"], found["label"]) == ("attacks", 1, "first")
-        assert (found["name"], found["same_bytes"]) == ("attack.mp4", False)
+        assert (found["name"], found["by"]) == ("attack.mp4", "pictures")
         assert found["mirrored"] == (name == "mirrored")
         assert found["median_distance"] <= 31
         offset_s = {"within": 38 / RATE - 10, "excerpt": 38 / RATE}.get(name, 0)
@@ -131,3 +132,40 @@ def test_what_is_not_there_is_named(
         match.run(str(known), cfg=compose("match", "bank=other"))
     with pytest.raises(UserError, match="no bank there; make one with discern bank add"):
         match.run(str(known), cfg=compose("match", f"paths.banks={tmp_path / 'none'}"))
+
+
+def tune(seed: int, num_s: int) -> np.ndarray:
+    """Sound whose pitch changes three times a second, (1, n)."""
+    pitches = np.random.default_rng(seed).uniform(200, 2000, 3 * num_s).repeat(SOUND_HZ // 3)
+    return 0.4 * np.sin(2 * np.pi * np.cumsum(pitches) / SOUND_HZ)[None]
+
+
+def test_other_pictures_under_the_same_sound_are_found_by_it(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = tmp_path / "attack.mp4"
+    write_with_sound(
+        original, scene(1, 25 * RATE), tune(1, 25), codec="aac", rate=SOUND_HZ, fps=RATE
+    )
+    bank.run("add", "attacks", str(original), cfg=compose("bank"))
+    capsys.readouterr()
+    excerpt = np.concatenate([tune(2, 5), tune(1, 25)[:, 8 * SOUND_HZ : 20 * SOUND_HZ]], axis=1)
+    path, other = tmp_path / "other pictures.mkv", tmp_path / "other.mkv"
+    write_with_sound(
+        path, scene(9, 17 * RATE), excerpt, codec="libmp3lame", rate=SOUND_HZ, fps=RATE
+    )
+    write_with_sound(other, scene(9, 225), tune(3, 15), codec="aac", rate=SOUND_HZ, fps=RATE)
+    code, lines, _ = told(capsys, compose("match", "format=json"), path, other)
+    assert code == match.FOUND
+    (found,) = lines[0]["matches"]
+    assert (found["bank"], found["item"], found["by"]) == ("attacks", 1, "sound")
+    assert found["offset_s"] == pytest.approx(3.0, abs=0.15)
+    # Moments of 2.7 s, of which some are half of the one sound and half of the other.
+    assert found["start_s"] == pytest.approx(5.0, abs=1.6)
+    assert found["end_s"] == pytest.approx(17.0, abs=0.5)
+    assert found["num_items"] == found["num_between"] > 60
+    assert lines[1]["matches"] == []
+    code, lines, _ = told(capsys, compose("match"), path)
+    assert (code, len(lines)) == (match.FOUND, 1)
+    assert "s sound as" in lines[0]
+    assert "of it; offset +3." in lines[0] or "of it; offset +2.9" in lines[0]

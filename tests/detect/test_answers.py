@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import grimp
 import numpy as np
@@ -105,6 +106,47 @@ def test_scores_are_the_same_with_all_some_and_no_answers_kept(kept: Kept) -> No
     changed = [*samples[:20], "f" * 64, *samples[21:]]
     assert predict(models[3], answers, changed) == alone
     assert models[3].num_clips == 16
+
+
+class Looked(Answers):
+    """Counts how often it is looked for an answer."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__(kept)
+        self.times = 0
+
+    def get(self, asked: Sequence[Any]) -> np.ndarray | None:
+        self.times += 1
+        return super().get(asked)
+
+
+def test_an_answer_that_is_not_kept_is_looked_for_once(kept: Kept) -> None:
+    answers, model = Looked(kept), Model()
+
+    def asked(numbers: range) -> list[Any]:
+        return ["made", *numbers]
+
+    def ask() -> np.ndarray:
+        return scores.answered(10, toy.clip, model, asked, batch_size=4, answers=answers)
+
+    said = ask()
+    assert (answers.times, model.num_clips) == (3, 10)
+    assert (ask() == said).all()
+    assert (answers.times, model.num_clips) == (6, 10)
+
+
+def test_every_clip_is_looked_at_in_order_though_its_answer_is_kept(kept: Kept) -> None:
+    answers, model = Answers(kept), Model()
+    seen: list[int] = []
+    for _ in range(2):
+        scores.answered(
+            *(10, toy.clip, model, list),
+            batch_size=4,
+            answers=answers,
+            look=lambda number, sample: seen.append(number),
+        )
+    assert seen == [*range(10), *range(10)]
+    assert model.num_clips == 10
 
 
 def test_the_code_that_decides_answers_is_all_that_a_detector_imports() -> None:

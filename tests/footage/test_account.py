@@ -55,6 +55,13 @@ FILE = Canonical(
 )
 
 
+@pytest.mark.parametrize("dubbed", [True, False])
+def test_the_row_of_a_file_tells_whether_its_sound_is_what_happened(dubbed: bool) -> None:
+    listed = replace(LISTED, row=replace(ROW, dubbed=dubbed))
+    for result in (FILE, Unusable("empty", "no bytes")):
+        assert file_row(listed, result, None).dubbed == dubbed
+
+
 def test_a_file_with_windows_is_no_reject_and_its_row_tells_what_it_is() -> None:
     assert why_not(LISTED, FILE) is None
     row = file_row(LISTED, FILE, None)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from pipeline.config import ClipFormat
+from pipeline.copies.chromaprint import ITEM_S, RATE_HZ, Chromaprint, is_sound
 from pipeline.copies.fingerprint import pdq
 from pipeline.footage import foreign
 from pipeline.footage.canonical import canonicalise
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import MIN_QUALITY, Printed, PrintTask, printed
-from tests.made import grey, scene, write_video
+from tests.made import grey, scene, write_video, write_with_sound
 
 LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
 
@@ -92,3 +93,32 @@ def test_pictures_with_bars_are_hashed_without_them_too(tmp_path: Path) -> None:
     assert distances(result.hashes[0], whole[0]).max() <= 24
     assert distances(result.hashes[1], plain.hashes[0]).max() <= 31
     assert distances(result.hashes[0], plain.hashes[0]).min() > 60
+
+
+def test_sound_is_hashed_on_the_clock_of_the_pictures_without_its_silence(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pitches = rng.uniform(200, 2000, 30).repeat(RATE_HZ // 3)
+    tune = 0.4 * np.sin(2 * np.pi * np.cumsum(pitches) / RATE_HZ)
+    silence = np.zeros(5 * RATE_HZ)
+    path = tmp_path / "a.mkv"
+    samples = np.concatenate([tune, silence, tune])
+    write_with_sound(path, scene(0, 15 * 25), samples[None], codec="flac", rate=RATE_HZ, fps=15)
+    result = made(path)
+    printer = Chromaprint()
+    printer.add(samples)
+    items = printer.items()
+    times_ms = np.rint(1000 * ITEM_S * np.arange(len(items))).astype(np.uint32)
+    assert 10 < np.count_nonzero(~is_sound(items)) < 25
+    assert np.array_equal(result.sound_times_ms, times_ms[is_sound(items)])
+    # The track is decoded to 16 bits.
+    assert np.bitwise_count(result.sounds ^ items[is_sound(items)]).mean() < 0.5
+
+
+def test_a_track_that_cannot_be_read_costs_no_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 3 * 2000))
+    write_with_sound(path, scene(0, 45), samples, codec="pcm_s16le", rate=2000, fps=15)
+    result = made(path)
+    assert (result.sounds.size, len(result.times_ms)) == (0, 3)
+    quiet = made(write_video(tmp_path / "b.mp4", scene(0, 45), rate=15))
+    assert (quiet.sounds.size, quiet.sound_times_ms.dtype) == (0, np.uint32)

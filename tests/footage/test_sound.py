@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -115,6 +116,25 @@ def test_clicks_stay_within_5_ms_of_the_flashes(
     assert not track.damaged
 
 
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"movflags": "frag_keyframe+empty_moov"},
+        {"movflags": "frag_keyframe+empty_moov+delay_moov"},
+        {"use_editlist": "0"},
+    ],
+)
+def test_clicks_stay_within_5_ms_of_the_flashes_without_edit_lists(
+    tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    path = tmp_path / "clip.mp4"
+    write_with_sound(path, flashing(), clicking(RATE), codec=codec, container_options=options)
+    flashes, zeros_s = flashes_s(path)
+    samples, _ = heard(path, zeros_s)
+    assert clicks_s(samples) == pytest.approx(flashes, abs=0.005)
+
+
 def test_samples_of_24_khz_come_through_as_they_are(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     values = rng.integers(-20_000, 20_000, SECONDS * SOUND_HZ)
@@ -142,6 +162,101 @@ def test_all_channels_are_heard_alike(tmp_path: Path) -> None:
     alone, track = heard(path)
     assert track.channels == 6
     assert np.abs(alone).max() == pytest.approx(np.abs(six[0]).max() / 6, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "channels"),
+    [
+        ("mp4", "aac", 8),
+        ("mkv", "aac", 8),
+        ("mkv", "libopus", 8),
+        ("mov", "alac", 8),
+        ("mov", "pcm_s24le", 7),
+    ],
+)
+def test_tracks_of_seven_and_eight_channels_are_heard(
+    tmp_path: Path, container: str, codec: str, channels: int
+) -> None:
+    path = tmp_path / f"clip.{container}"
+    write_with_sound(path, flashing(), clicking(RATE, channels, 0.5), codec=codec)
+    flashes, zeros_s = flashes_s(path)
+    samples, track = heard(path, zeros_s)
+    assert track.channels == channels
+    assert not track.damaged
+    assert clicks_s(samples) == pytest.approx(flashes, abs=0.005)
+
+
+@pytest.mark.parametrize(("channels", "tag"), [(6, 124 << 16 | 6), (8, 127 << 16 | 8)])
+def test_channels_in_an_order_of_their_own_are_heard(
+    tmp_path: Path, channels: int, tag: int
+) -> None:
+    path = tmp_path / "clip.mov"
+    write_with_sound(path, flashing(), clicking(RATE, channels), codec="pcm_s16le")
+    usual, _ = heard(path)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"chan") + 8
+    # QuickTime's kAudioChannelLayoutTag_MPEG_5_1_D and _7_1_B, which begin with the centre.
+    data[place : place + 4] = tag.to_bytes(4, "big")
+    path.write_bytes(data)
+    samples, track = heard(path)
+    assert track.channels == channels
+    np.testing.assert_array_equal(samples, usual)
+
+
+def test_a_track_of_more_channels_is_refused_and_leaves_the_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    write_with_sound(path, flashing(), clicking(RATE, 16), codec="pcm_s16le")
+    found = made(path)
+    assert "sound_refused" in found.marks
+    assert found.track.channels == 16
+    assert {window.presence for window in found.windows} == {"absent"}
+
+
+@pytest.mark.parametrize(("channels", "is_exact"), [(2, True), (2, False), (6, True)])
+def test_channels_that_cancel_each_other_are_heard_as_the_loudest(
+    tmp_path: Path, channels: int, is_exact: bool
+) -> None:
+    both = clicking(RATE, channels)
+    both[1::2] *= -1 if is_exact else -0.9
+    path = tmp_path / "clip.mkv"
+    write_with_sound(path, flashing(), both, codec="flac")
+    found = made(path)
+    assert {window.presence for window in found.windows} == {"present"}
+    assert "sound_cancels" in found.track.marks
+    alone = tmp_path / "alone.mkv"
+    write_with_sound(alone, flashing(), both[:1], codec="flac")
+    expected = made(alone)
+    assert [window.flac for window in found.windows] == [window.flac for window in expected.windows]
+    # Others' fingerprints are of the mean.
+    assert (found.track.chromaprint != expected.track.chromaprint) == is_exact
+
+
+def test_channels_that_differ_without_cancelling_are_mixed_as_ever(tmp_path: Path) -> None:
+    one = clicking(RATE, 1)[0]
+    noise = 0.05 * np.random.default_rng(5).standard_normal((2, one.size))
+    for number, both in enumerate(
+        [np.stack([one, np.zeros_like(one)]), noise, np.stack([one, -0.5 * one])]
+    ):
+        path, mixed = tmp_path / f"clip{number}.mkv", tmp_path / f"mixed{number}.mkv"
+        whole = np.rint(both * 2**15) / 2**15
+        write_with_sound(path, flashing(), whole, codec="pcm_f32le")
+        write_with_sound(mixed, flashing(), whole.mean(axis=0)[None], codec="pcm_f32le")
+        found = made(path)
+        assert not found.track.marks
+        assert [w.flac for w in found.windows] == [w.flac for w in made(mixed).windows]
+
+
+def test_sound_that_is_heard_a_second_time_costs_what_it_takes_once(tmp_path: Path) -> None:
+    both = np.random.default_rng(6).uniform(-0.9, 0.9, (2, RATE * SECONDS))
+    both[1] = -0.8 * both[0]
+    path = tmp_path / "clip.mkv"
+    write_with_sound(path, flashing(), both, codec="flac")
+    found = made(path)
+    assert "sound_cancels" in found.track.marks
+    taken = sum(len(window.mp4) + len(window.flac or b"") for window in found.windows)
+    tight = replace(LIMITS, max_output_mb=taken / 1e6)
+    again = canonical.canonicalise(path, CLIP, CLIP.num_frames, tight)
+    assert [w.flac for w in again.windows] == [w.flac for w in found.windows]
 
 
 def test_sound_that_starts_late_is_heard_late_and_its_clip_incomplete(tmp_path: Path) -> None:
@@ -172,6 +287,7 @@ def test_a_file_without_a_track_gives_the_clips_that_it_gave(tmp_path: Path) -> 
     assert mute.windows
     assert {window.presence for window in mute.windows} == {"absent"}
     assert not any(window.flac for window in (*mute.windows, *without.windows))
+    assert "sound_ends_early" not in (*both.marks, *mute.marks, *without.marks)
     assert all(window.flac for window in both.windows)
     for other in (mute, without):
         assert [window.mp4 for window in other.windows] == [window.mp4 for window in both.windows]
@@ -213,6 +329,16 @@ def test_damage_in_the_track_marks_its_clips_and_leaves_the_pictures(tmp_path: P
     assert "sound_damaged" in after.marks
 
 
+@pytest.mark.parametrize(("sound_s", "is_marked"), [(2.0, True), (3.9, True), (4.1, False)])
+def test_a_track_that_ends_well_before_its_pictures_is_marked(
+    tmp_path: Path, sound_s: float, is_marked: bool
+) -> None:
+    path, heard = tmp_path / "clip.mkv", clicking(RATE)[:, : round(sound_s * RATE)]
+    found = made(write_with_sound(path, flashing(), heard, codec="flac"))
+    assert found.duration_s == pytest.approx(SECONDS, abs=0.01)
+    assert ("sound_ends_early" in found.marks) == is_marked
+
+
 def test_a_rate_that_no_recorder_has_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "clip.mkv"
     write_with_sound(
@@ -224,6 +350,7 @@ def test_a_rate_that_no_recorder_has_is_refused(tmp_path: Path) -> None:
     )
     found = made(path)
     assert "sound_refused" in found.marks
+    assert "sound_ends_early" not in found.marks
     assert {window.presence for window in found.windows} == {"absent"}
 
 
@@ -275,6 +402,25 @@ def test_a_hole_is_incomplete_and_a_tiny_one_is_no_click() -> None:
     wide = cut(parts((0, 24_000, True), (0.7, 24_000, True)), 1)[0]
     assert wide.presence == "incomplete"
     assert not wide.samples[12_500:16_000].any()
+
+
+@pytest.mark.parametrize("apart_s", [0.045, 0.01, -0.01, -0.045])
+def test_what_follows_a_tiny_hole_or_overlap_is_heard_at_its_time(apart_s: float) -> None:
+    """Also where it is longer than a frame of the decoder, which is 21 ms of AAC here."""
+    t = np.arange(48_000) / 48_000
+    tone = 0.5 * np.sin(2 * np.pi * 300 * t)
+    starts = [0.0, *(0.5 + apart_s + number * 1_024 / 48_000 for number in range(30))]
+    values = [tone[:24_000], *np.split(tone[: 30 * 1_024], 30)]
+    pieces = [
+        Heard(start_s, 48_000, samples, number < 2)
+        for number, (start_s, samples) in enumerate(zip(starts, values, strict=True))
+    ]
+    (one,) = cut(pieces, 1)
+    assert one.presence == "present"
+    first = 24_000 * 6 // 10
+    later = (np.arange(first, first + 8_000) / SOUND_HZ) - 0.5 - apart_s
+    expected = 0.5 * np.sin(2 * np.pi * 300 * later)
+    np.testing.assert_allclose(one.samples[first : first + 8_000] / 32768, expected, atol=0.02)
 
 
 def test_a_change_of_rate_in_the_middle_is_heard_through() -> None:

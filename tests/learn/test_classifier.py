@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from pipeline import app
 from pipeline.config import TrainApp
@@ -11,6 +12,8 @@ from pipeline.errors import UserError
 from pipeline.learn.batch import Batch
 from pipeline.learn.classifier import Classifier, Diverged, discharge_logits, judge
 from pipeline.learn.losses import discharge_loss, joint_loss
+from pipeline.learn.networks.product import discharge_log_odds
+from pipeline.store.manifest import IS_DISCHARGE, REAL_SHOOTING
 from tests.learn.networks.nets import random_clips
 from tests.learn.toy import FORMAT
 
@@ -59,7 +62,8 @@ def test_batches_are_altered_by_their_place_in_training() -> None:
 
 
 def test_another_layout_of_weights_gives_the_same_answers() -> None:
-    plain, laid_out = classifier(), classifier("run.channels_last=true")
+    causal = "model.name=causal"
+    plain, laid_out = classifier(causal), classifier(causal, "run.channels_last=true")
     convolutions = [p for p in laid_out.network.parameters() if p.ndim == 4]
     assert convolutions
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in convolutions)
@@ -88,7 +92,7 @@ def test_weights_of_another_network_are_refused() -> None:
     checkpoint: dict[str, object] = {}
     classifier().on_save_checkpoint(checkpoint)
     classifier().on_load_checkpoint(checkpoint)
-    with pytest.raises(UserError, match=r"checkpoint is of .*'causal'.*asks for .*'frame'"):
+    with pytest.raises(UserError, match=r"checkpoint is of .*'flash'.*asks for .*'frame'"):
         classifier("model.name=frame").on_load_checkpoint(checkpoint)
 
 
@@ -101,6 +105,24 @@ def test_ranking_at_low_false_positive_rates_needs_samples() -> None:
     few = judge(logits[:40], labels[:40], max_fpr=0.1)
     assert few["val_auroc"] == 1.0
     assert math.isnan(few["val_auroc_low_fpr"])
+
+
+@pytest.mark.parametrize("discharge_alone", [False, True])
+def test_equal_scores_rank_as_scikit_learn_has_it(discharge_alone: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(4, (900,), generator=generator)
+    # Each of four classes has three answers, so that hundreds of samples share a score.
+    kinds = torch.randn(3, 4, generator=generator)[:, None] + torch.eye(4)
+    logits = kinds[torch.randint(3, (900,), generator=generator), labels]
+    found = judge(logits, labels, 0.05, discharge_alone=discharge_alone)
+    if discharge_alone:
+        positive, scores = torch.tensor(IS_DISCHARGE)[labels], discharge_log_odds(logits.double())
+    else:
+        positive, scores = labels == REAL_SHOOTING, logits.double().softmax(1)[:, REAL_SHOOTING]
+    assert len(scores.unique()) <= 12
+    low = roc_auc_score(positive, scores, max_fpr=0.05)
+    assert found["val_auroc"] == pytest.approx(roc_auc_score(positive, scores), abs=1e-12)
+    assert found["val_auroc_low_fpr"] == pytest.approx(low, abs=1e-12)
 
 
 def test_without_a_positive_nothing_is_ranked() -> None:

@@ -168,8 +168,8 @@ def test_what_is_heard_in_a_file_without_sound_labels_nothing_and_is_told(
         "(give them with their sound, or correct heard_s in index.csv)"
     )
     unseen = (
-        "; no label for 1 that have a discharge that is only heard, and not surely, as without "
-        "sound (nothing to do)"
+        "; no label for 1 that have a discharge that is only heard, in them and not surely, or up "
+        "to 2 s before them (nothing to do)"
     )
     told = "ingest: 1 files, 1 of them new, 2 clips, 0 rejects" + (remedy if is_on else unseen)
     assert caplog.messages[-1] == told
@@ -398,6 +398,68 @@ def test_what_the_machine_did_to_a_worker_is_tried_again(
             ingest.run(compose("ingest"))
     ingest.run(compose("ingest"))
     assert decoded == [2]
+
+
+@pytest.mark.parametrize("does_die_again", [False, True])
+def test_sound_that_ends_its_worker_costs_the_sound_only(
+    compose: Callable[..., App],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    does_die_again: bool,
+) -> None:
+    folder = tmp_path / "heard"
+    folder.mkdir()
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(4 * 24_000) / 24_000)
+    for name, seed in (("a.mkv", 0), ("b.mkv", 1)):
+        write_with_sound(
+            folder / name, moving_frames(seed, 60), tone[None], codec="flac", rate=24_000, fps=15
+        )
+    # Files of the same bytes share what becomes of them.
+    shutil.copy(folder / "b.mkv", folder / "c.mkv")
+    rows = [replace(ROW, path=name, recording=name, heard_s=(1.0,)) for name in ("a.mkv", "b.mkv")]
+    write_index(folder, [*rows, replace(rows[1], path="c.mkv", recording="c.mkv")])
+    real = executor.map_blocks
+
+    def deadly(work: Any, blocks: Any, *rest: Any, **options: Any) -> Any:
+        for block in blocks:
+            dead = [one.path != "a.mkv" and (one.with_sound or does_die_again) for one in block]
+            done = real(
+                work, [[o for o, d in zip(block, dead, strict=True) if not d]], *rest, **options
+            )
+            results = itertools.chain.from_iterable(done)
+            yield [
+                executor.Lost("worker_died", "its worker ended with -11, twice")
+                if is_dead
+                else next(results)
+                for is_dead in dead
+            ]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(executor, "map_blocks", deadly)
+        ingest.run(compose("ingest", f"collections=[{folder}]", "max_reject_rate=1"))
+    output = tmp_path / "clips"
+    clips, rejects = manifest.read_manifest(output), manifest.read_rejects(output)
+    files = {file.path: file for file in manifest.read_rows(output / manifest.FILES, File)}
+    assert {clip.sound for clip in clips if clip.path == "a.mkv"} == {"present"}
+    if does_die_again:
+        assert {r.path: r.reason for r in rejects} == dict.fromkeys(
+            ("b.mkv", "c.mkv"), "worker_died"
+        )
+        assert all("re-encode" in reject.remedy for reject in rejects)
+        return
+    assert not rejects
+    for path in ("b.mkv", "c.mkv"):
+        own = [clip for clip in clips if clip.path == path]
+        assert len(own) == 3
+        assert {(clip.sound, clip.heard, clip.sound_size) for clip in own} == {("damaged", None, 0)}
+        # What nobody could hear contradicts no heard_s.
+        assert not any(clip.unused == "heard_without_sound" for clip in own)
+        assert json.loads(files[path].marks) == ["sound_worker_died"]
+    stats = json.loads((output / "stats.json").read_text())
+    assert stats["files_by_mark"] == {"sound_worker_died": 2}
+    # Another run tries again, and so does one without the library's fault.
+    ingest.run(compose("ingest", f"collections=[{folder}]"))
+    assert {clip.sound for clip in manifest.read_manifest(output)} == {"present"}
 
 
 def test_what_was_forgotten_leaves_what_is_kept(

@@ -71,6 +71,32 @@ def test_near_duplicates_and_mirrored_ones_stay_together(
     }
 
 
+def test_recordings_that_hold_copies_of_each_other_are_named(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told(hashes: NDArray[np.uint8]) -> list[str]:
+        np.save(tmp_path / "clips" / FINGERPRINTS, hashes)
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            run(compose)
+        return [line for line in caplog.messages if "hold copies of each other" in line]
+
+    hashes = random_hashes(120)
+    write(tmp_path / "clips", clips(), hashes)
+    assert not told(hashes)
+    for copy in (8, 25):
+        hashes[3 * copy + 1] = flipped(hashes[3 * 5], 40)
+    (line,) = told(hashes)
+    assert line.splitlines()[1:] == ["  c/25, c/5, c/8"]
+    # All with the recording before, in pairs, of which a log tells ten.
+    hashes = random_hashes(120)
+    hashes[3::6] = flipped(hashes[::6], 40)
+    (line,) = told(hashes)
+    _, *listed = line.splitlines()
+    assert listed[0] == "  c/0, c/1"
+    assert listed[10:] == ["  10 more"]
+
+
 def test_the_audit_names_the_closest_pair_that_is_no_duplicate(
     compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -208,7 +234,7 @@ def test_the_same_clips_give_the_same_bytes_after_a_kill(
     ("override", "message"),
     [
         ("unseen_sources=[nowhere]", "no source 'nowhere'; there are s0, s1, s2, s3"),
-        ("unseen_sources=[s0,x,y]", r"no source 'x'; .*write unseen_sources: \[\]"),
+        ("unseen_sources=[s0,x,y]", r"no source 'x', 'y'; .*write unseen_sources: \[\]"),
         ("val_fraction=0.9", "leave something to train on"),
         ("val_fraction=0", "val something to choose and calibrate weights by"),
         (

@@ -6,6 +6,7 @@ No recording is shipped or needed, and none is imitated.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.engines.acoustics.signals import (
     LEAD,
@@ -24,6 +25,7 @@ _SCALES = ((0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 9, 10
 _PROGRESSIONS = ((0, 5, 3, 4), (0, 3, 4, 0), (0, 5, 2, 6), (0, 0, 5, 4))
 _BEATS = 4
 """Beats of a bar, during which a chord lasts."""
+_RELEASE_S = 0.15
 
 
 def bed(rng: np.random.Generator, duration_s: float, tempo_bpm: float) -> Vector:
@@ -46,17 +48,17 @@ def bed(rng: np.random.Generator, duration_s: float, tempo_bpm: float) -> Vector
         start = bar * _BEATS * beat_s - offset
         root = chords[bar % len(chords)]
         for step in (0, 2, 4):
-            pad = _note(rng, _pitch(key_hz, scale, root + step, 2), _BEATS * beat_s, bright, 0.25)
-            add(total, 0.25 * pad, round(start * RATE_HZ))
+            pad = _Note(rng, _pitch(key_hz, scale, root + step, 2), _BEATS * beat_s, bright, 0.25)
+            _add(total, 0.25, pad, start)
         for beat in range(_BEATS):
             at = start + beat * beat_s
-            low = _note(rng, _pitch(key_hz, scale, root, 0), 0.9 * beat_s, 2.0, 0.01)
-            add(total, 0.5 * low, round(at * RATE_HZ))
+            low = _Note(rng, _pitch(key_hz, scale, root, 0), 0.9 * beat_s, 2.0, 0.01)
+            _add(total, 0.5, low, at)
             if plucked:
                 for half in (0.0, 0.5):
                     step = root + int(rng.choice([0, 2, 4, 7]))
-                    tone = _pluck(rng, _pitch(key_hz, scale, step, 3), 0.7 * beat_s)
-                    add(total, 0.3 * tone, round((at + half * beat_s) * RATE_HZ))
+                    tone = _Pluck(rng, _pitch(key_hz, scale, step, 3), 0.7 * beat_s)
+                    _add(total, 0.3, tone, at + half * beat_s)
             if drums:
                 _drum(rng, total, at, beat_s, beat)
         bar += 1
@@ -67,29 +69,70 @@ def _pitch(key_hz: float, scale: tuple[int, ...], step: int, octave: int) -> flo
     return key_hz * 2 ** (octave + step // len(scale) + scale[step % len(scale)] / 12)
 
 
-def _note(
-    rng: np.random.Generator, pitch_hz: float, length_s: float, fall: float, rise_s: float
-) -> Vector:
+class _Note:
     """A held tone of peak 1 whose harmonics fall with their number to the power of `fall`."""
-    since = times(length_s + 0.15)
-    wave = np.zeros(len(since))
-    vibrato = 1 + 0.003 * np.sin(2 * np.pi * rng.uniform(4, 6) * since + rng.uniform(0, 6))
-    phase = 2 * np.pi * np.cumsum(pitch_hz * vibrato) / RATE_HZ
-    for harmonic in range(1, min(14, int(9000 / pitch_hz)) + 1):
-        wave += harmonic**-fall * np.sin(harmonic * phase + rng.uniform(0, 6))
-    shape = np.clip(since / rise_s, 0, 1) * np.clip((length_s + 0.15 - since) / 0.15, 0, 1)
-    return normalised(wave * shape, 1.0)
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        pitch_hz: float,
+        length_s: float,
+        fall: float,
+        rise_s: float,
+    ) -> None:
+        self._pitch_hz, self._fall, self._rise_s = pitch_hz, fall, rise_s
+        self.length_s = length_s + _RELEASE_S
+        self._vibrato = rng.uniform(4, 6), rng.uniform(0, 6)
+        self._phases = rng.uniform(0, 6, min(14, int(9000 / pitch_hz)))
+
+    def wave(self) -> Vector:
+        since = times(self.length_s)
+        rate_hz, begins = self._vibrato
+        vibrato = 1 + 0.003 * np.sin(2 * np.pi * rate_hz * since + begins)
+        phase = 2 * np.pi * np.cumsum(self._pitch_hz * vibrato) / RATE_HZ
+        wave = harmonics(turning(phase), self._phases, self._fall)
+        falls = np.clip((self.length_s - since) / _RELEASE_S, 0, 1)
+        return normalised(wave * (np.clip(since / self._rise_s, 0, 1) * falls), 1.0)
 
 
-def _pluck(rng: np.random.Generator, pitch_hz: float, length_s: float) -> Vector:
-    since = times(length_s)
-    after = np.maximum(since, 0)
-    wave = np.zeros(len(since))
-    for harmonic in range(1, 9):
-        decay = np.exp(-after * (3 + 1.5 * harmonic))
-        tone = np.sin(2 * np.pi * harmonic * pitch_hz * after + rng.uniform(0, 6))
-        wave += tone * decay / harmonic
-    return normalised(wave * np.clip(after / 0.002, 0, 1), 1.0)
+class _Pluck:
+    """A plucked string of peak 1, whose higher harmonics die away first."""
+
+    def __init__(self, rng: np.random.Generator, pitch_hz: float, length_s: float) -> None:
+        self._pitch_hz, self.length_s = pitch_hz, length_s
+        self._phases = rng.uniform(0, 6, 8)
+
+    def wave(self) -> Vector:
+        after = np.maximum(times(self.length_s), 0)
+        dying = turning(2 * np.pi * self._pitch_hz * after) * np.exp(-1.5 * after)
+        wave = harmonics(dying, self._phases, 1.0) * np.exp(-3 * after)
+        return normalised(wave * np.clip(after / 0.002, 0, 1), 1.0)
+
+
+def turning(phase: Vector) -> NDArray[np.complex128]:
+    """Numbers of length 1 at angles."""
+    out = np.empty(len(phase), np.complex128)
+    out.real, out.imag = np.cos(phase), np.sin(phase)
+    return out
+
+
+def harmonics(turned: NDArray[np.complex128], phases: Vector, fall: float) -> Vector:
+    """The sum over h of the imaginary parts of h-th powers, turned by `phases`, over h**fall.
+
+    Powers by Horner's rule, since a sine of each harmonic takes three times as long.
+    """
+    total = np.zeros(len(turned), np.complex128)
+    for harmonic in range(len(phases), 0, -1):
+        total += harmonic**-fall * np.exp(1j * phases[harmonic - 1])
+        total *= turned
+    return total.imag
+
+
+def _add(total: Vector, gain: float, played: _Note | _Pluck, at: float) -> None:
+    """Add what is played at a second, in place; of what is outside, only the chance is drawn."""
+    start = round(at * RATE_HZ)
+    if start < len(total) and start + num_samples(played.length_s) + LEAD > 0:
+        add(total, gain * played.wave(), start)
 
 
 def _drum(rng: np.random.Generator, total: Vector, at: float, beat_s: float, beat: int) -> None:

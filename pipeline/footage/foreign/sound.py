@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.footage.foreign import damage, streams
+from pipeline.footage.foreign import damage, mixing, streams
 from pipeline.footage.foreign.refusals import Limits, hostile_errors, refusing
 
 RATES_HZ = (4_000, 192_000)
 """The lowest and the highest rate that is read; of others no recorder writes sound."""
-MAX_CHANNELS = 8
 # Timestamps are compared by their median over this many frames: one alone is rounded or shaken.
 _FRAMES_COMPARED = 9
 # Where the samples are this far from the timestamps, they are moved: sound and picture would part.
@@ -42,7 +41,7 @@ class Heard:
     Attributes:
         start_s: of the first of them, in seconds of a player's clock.
         rate: samples a second.
-        samples: float64 (n,) in −1 to 1, the mean of the channels.
+        samples: float64 (n,) in −1 to 1, the mean of the channels or one of them.
         begins: they do not continue what was heard before.
     """
 
@@ -66,7 +65,9 @@ class Sound:
         damaged: stretches in seconds of a player's clock in which something could not be decoded.
     """
 
-    def __init__(self, path: Path, limits: Limits, zeros_s: Sequence[float]) -> None:
+    def __init__(
+        self, path: Path, limits: Limits, zeros_s: Sequence[float], channel: int | None = None
+    ) -> None:
         """Open a file whose pictures have been read.
 
         Args:
@@ -74,6 +75,7 @@ class Sound:
             limits: what it may cost.
             zeros_s: where the clock of a player begins on the clock of the file, and where it
                 begins after each place where the latter begins anew.
+            channel: the number of the one that is heard; None for the mean of all.
 
         Raises:
             DecodeError: it cannot be opened.
@@ -84,6 +86,7 @@ class Sound:
         self.rate: int | None = None
         self.channels: int | None = None
         self._zeros_s = list(zeros_s) or [0.0]
+        self._mix = mixing.Mix(channel)
         self._file = streams.open_file(path, limits)
         with refusing():
             self._stream = self._choose()
@@ -100,6 +103,7 @@ class Sound:
         stream = streams.by_preference(decodable)[0]
         stream.codec_context.thread_count = 1
         stream.codec_context.options = {"err_detect": damage.ERROR_CHECKS}
+        mixing.forget_order(stream.codec_context)
         self.codec = stream.codec_context.name
         return stream
 
@@ -108,6 +112,13 @@ class Sound:
 
     def __exit__(self, *raised: object) -> None:
         self._file.close()
+
+    def loudest_of_cancelled(self) -> int | None:
+        """The channel to hear where the mean of all, as far as it was heard, loses what they hold.
+
+        None where it loses nothing, and where it was not the mean that was heard.
+        """
+        return self._mix.loudest_of_cancelled()
 
     def heard(self) -> Iterator[Heard]:
         """Yield the samples in order of time.
@@ -124,17 +135,16 @@ class Sound:
                     self.marks.add("sound_damaged")
                     self.damaged.append((track.end_s - _SPOILT_S, math.inf))
                     return
-                samples = _mono(frame)
-                if samples is None or not self._is_readable(frame):
+                self.rate = self.rate or frame.sample_rate
+                self.channels = self.channels or frame.layout.nb_channels
+                channels = mixing.channels_of(frame) if self._is_readable(frame) else None
+                if channels is None:
                     self.marks.add("sound_refused")
                     return
-                self.rate = self.rate or frame.sample_rate
-                channels = frame.layout.nb_channels
-                self.channels = self.channels or channels
-                if (frame.sample_rate, channels) != (self.rate, self.channels):
+                if (frame.sample_rate, len(channels)) != (self.rate, self.channels):
                     self.marks.add("sound_changes")
                 before_s = track.end_s
-                one = track.place(frame.time, frame.sample_rate, samples)
+                one = track.place(frame.time, frame.sample_rate, self._mix.of(channels))
                 if is_after_loss:
                     self.marks.add("sound_damaged")
                     end_s = (one.start_s if one else track.end_s) + 2 * _SPOILT_S
@@ -145,7 +155,7 @@ class Sound:
     def _is_readable(self, frame: Any) -> bool:
         lowest, highest = RATES_HZ
         return lowest <= frame.sample_rate <= highest and (
-            1 <= frame.layout.nb_channels <= MAX_CHANNELS
+            1 <= frame.layout.nb_channels <= mixing.MAX_CHANNELS
         )
 
     def _frames(self) -> Iterator[tuple[Any | None, bool]]:
@@ -224,21 +234,3 @@ class _Track:
                 self._epoch += 1
                 return anew_s
         return at_s
-
-
-def _mono(frame: Any) -> NDArray[np.float64] | None:
-    """The mean of the channels as float64 (n,) in −1 to 1; None for a format that is not read."""
-    try:
-        values = frame.to_ndarray()
-    except ValueError:
-        return None
-    channels = frame.layout.nb_channels
-    values = values if frame.format.is_planar else values.reshape(-1, channels).T
-    if values.dtype.kind == "f":
-        scaled = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=1.0, neginf=-1.0)
-    elif values.dtype == np.uint8:
-        scaled = (values.astype(np.float64) - 128) / 128
-    else:
-        scaled = values.astype(np.float64) / -float(np.iinfo(values.dtype).min)
-    mean: NDArray[np.float64] = scaled.mean(axis=0)
-    return mean

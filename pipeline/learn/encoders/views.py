@@ -35,8 +35,28 @@ def _features(encoder: Encoder, clips: Tensor, every_frames: int) -> Tensor:
         taken = _spread(clips.shape[1], encoder.num_frames)
         return encoder(clips[:, taken])[:, None]
     seen = clips[:, first_view(every_frames) :: every_frames]
-    found: Tensor = encoder(seen.flatten(0, 1))
-    return found.unflatten(0, (-1, seen.shape[1]))
+    return _of_each(encoder, seen.flatten(0, 1)).unflatten(0, (-1, seen.shape[1]))
+
+
+def _of_each(encoder: Encoder, frames: Tensor) -> Tensor:
+    """Features (N, F) of frames (N, H, W, 3), of which a processor is shown those alike once.
+
+    Clips that differ in their sound alone have the same frames, and clips that stand still repeat
+    theirs.
+    """
+    if frames.device.type != "cpu" or torch.compiler.is_compiling():
+        every: Tensor = encoder(frames)
+        return every
+    numbers: dict[bytes, int] = {}
+    places: list[int] = []
+    firsts: list[int] = []
+    for row, frame in enumerate(frames):
+        number = numbers.setdefault(frame.numpy(force=True).tobytes(), len(firsts))
+        if number == len(firsts):
+            firsts.append(row)
+        places.append(number)
+    found: Tensor = encoder(frames[firsts])
+    return found[places]
 
 
 def num_views(encoder: Encoder, num_frames: int, every_frames: int) -> int:

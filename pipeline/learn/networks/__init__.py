@@ -7,13 +7,14 @@ from typing import Any
 
 from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
-from pipeline.learn.networks import causal, frame, hf, members, own, product
+from pipeline.learn.networks import causal, flash, frame, hf, members, own, product
 from pipeline.learn.networks.base import Kind, Network, Rebuilding
 
 OWN = "own"
 """The network of any `module:factory`."""
 NETWORKS: dict[str, Kind] = {
     "causal": causal.KIND,
+    "flash": flash.KIND,
     "frame": frame.KIND,
     "hf": hf.KIND,
     "members": members.KIND,

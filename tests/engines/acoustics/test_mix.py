@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.engines.acoustics.mix import draw, ducked, layers, mix
-from pipeline.engines.acoustics.music import bed
+from pipeline.engines.acoustics.music import bed, harmonics, turning
 from pipeline.engines.acoustics.scene import FilmMix
 from pipeline.engines.acoustics.signals import RATE_HZ, pascal, rms
 
@@ -89,3 +89,19 @@ def test_music_has_its_tempo_and_never_stops() -> None:
     assert 20 + again[20:30].argmax() == pytest.approx(24, abs=1)
     other = bed(np.random.default_rng(4), 8.0, 120.0)
     assert not np.allclose(wave, other)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_music_that_ends_sooner_is_the_beginning_of_longer_music(seed: int) -> None:
+    short, long = (bed(np.random.default_rng(seed), duration_s, 90.0) for duration_s in (1.1, 4.0))
+    begins = long[: len(short)]
+    assert short == pytest.approx(begins / rms(begins))
+
+
+@pytest.mark.parametrize(("num_harmonics", "fall"), [(1, 0.0), (14, 1.2)])
+def test_harmonics_are_sines_that_fall(num_harmonics: int, fall: float) -> None:
+    rng = np.random.default_rng(0)
+    phase, shifts = np.cumsum(rng.uniform(0, 0.1, 5000)), rng.uniform(0, 6, num_harmonics)
+    numbers = np.arange(1, num_harmonics + 1)
+    expected = np.sin(numbers * phase[:, None] + shifts) @ (numbers**-fall)
+    assert harmonics(turning(phase), shifts, fall) == pytest.approx(expected, abs=1e-9)

@@ -42,6 +42,22 @@ def test_video_is_seen_at_once_evenly_over_the_clip(num_frames: int, ends: tuple
     assert num_views(Pace(), num_frames, 4) == 1
 
 
+def test_pictures_that_are_alike_are_looked_at_once() -> None:
+    looked = []
+
+    class Counting(Colours):
+        def forward(self, taken: torch.Tensor) -> torch.Tensor:
+            looked.append(len(taken))
+            return super().forward(taken)
+
+    clips = random_clips(4, 8)
+    # One that another repeats, and one that stands still.
+    clips[2], clips[3] = clips[0], clips[3, :1]
+    found = features_of_views(Counting(), clips, 4)
+    assert looked == [5]
+    torch.testing.assert_close(found, clips[:, [2, 6]].float().mean((2, 3)) / 255)
+
+
 def test_video_shorter_than_an_encoder_takes_is_repeated() -> None:
     clips = torch.arange(2, dtype=torch.uint8)[None, :, None, None, None].expand(1, 2, 4, 4, 3)
 

@@ -32,18 +32,19 @@ def num_parameters(network: Network) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_the_default_is_causal_and_small() -> None:
+def test_the_default_is_flash_and_small() -> None:
     network = built()
-    assert network.architecture()["name"] == "causal"
-    assert num_parameters(network) <= 1_000_000
+    assert network.architecture()["name"] == "flash"
+    assert num_parameters(network) <= 5_000
 
 
-def test_the_baseline_is_about_as_large() -> None:
-    ratio = num_parameters(built("model.name=frame")) / num_parameters(built())
-    assert 0.9 < ratio < 1.1
+def test_the_baseline_is_about_as_large_as_what_sees_motion() -> None:
+    causal = num_parameters(built("model.name=causal"))
+    assert 0.9 < num_parameters(built("model.name=frame")) / causal < 1.1
+    assert causal <= 1_000_000
 
 
-@pytest.mark.parametrize("name", ["causal", "frame"])
+@pytest.mark.parametrize("name", ["causal", "flash", "frame"])
 def test_a_network_is_rebuilt_from_its_architecture(name: str) -> None:
     network = built(f"model.name={name}", clip=replace(CLIP, num_frames=4, size=32)).eval()
     again = rebuild(network.architecture()).eval()
@@ -55,7 +56,7 @@ def test_a_network_is_rebuilt_from_its_architecture(name: str) -> None:
     assert torch.equal(again.embed(clips), features)
 
 
-@pytest.mark.parametrize("name", ["causal", "frame"])
+@pytest.mark.parametrize("name", ["causal", "flash", "frame"])
 def test_every_parameter_is_in_one_group_and_learns(name: str) -> None:
     network = built(f"model.name={name}", clip=replace(CLIP, num_frames=4, size=32))
     torch.nn.init.normal_(network.head.weight)  # type: ignore[union-attr, arg-type]
@@ -67,13 +68,18 @@ def test_every_parameter_is_in_one_group_and_learns(name: str) -> None:
 
 def test_widths_and_dilations_must_fit() -> None:
     with pytest.raises(UserError, match=r"model\.causal has 4 widths and 1 dilations"):
-        built("model.causal.dilations=[1]")
+        built("model.name=causal", "model.causal.dilations=[1]")
     with pytest.raises(UserError, match=r"model\.frame\.widths=\[8\]"):
         built("model.name=frame", "model.frame.widths=[8]")
 
 
+def test_too_short_clips_for_flashes_are_an_error() -> None:
+    with pytest.raises(UserError, match=r"clip\.num_frames=2: too few for model\.name=flash"):
+        built(clip=replace(CLIP, num_frames=2))
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"model\.name=resnet is none of causal, frame, hf:"):
+    with pytest.raises(UserError, match=r"model\.name=resnet is none of causal, flash, frame, hf:"):
         built("model.name=resnet")
     with pytest.raises(UserError, match="architecture 'resnet' is unknown"):
         rebuild({"name": "resnet"})

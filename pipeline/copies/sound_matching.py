@@ -1,0 +1,179 @@
+"""Where the sound of a video is that of an item of a bank: runs of near items of Chromaprint.
+
+Every item of the sound of the video is compared with every item of the other, in each alignment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipeline.copies.chromaprint import ITEM_S, SPAN_S
+from pipeline.copies.hamming import num_ones
+
+WINDOW = 48
+"""Items, 0.124 s each, that have to agree one after the other: six seconds."""
+MAX_BITS = 4.5
+"""Most bits, of 32, in which the items of a window differ on average."""
+MIN_DISTINCT = 16
+"""Different items that a window needs on both sides: hums and tones, which hold fewer, are alike
+wherever they come from."""
+MAX_STRETCHES = 8
+"""Most stretches of one item that are looked for in one video."""
+
+Words = NDArray[np.uint64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SoundStretch:
+    """A part of the sound of a video that is a part of the sound of an item.
+
+    Attributes:
+        start_s, end_s: of the part of the video.
+        item_start_s, item_end_s: of the part of the item.
+        offset_s: what is added to a time of the video to get that of the item.
+        mean_distance: bits of 32 in which their items differ on average.
+        num_items: pairs of items that agree.
+        num_between: all pairs from the first of them to the last.
+    """
+
+    start_s: float
+    end_s: float
+    item_start_s: float
+    item_end_s: float
+    offset_s: float
+    mean_distance: float
+    num_items: int
+    num_between: int
+
+
+def stretches(
+    times_ms: NDArray[np.uint32], items: NDArray[np.uint32], records: NDArray[Any]
+) -> list[SoundStretch]:
+    """The stretches of a video whose sound is that of an item of a bank, the longest first.
+
+    A moment belongs to one stretch at most.
+
+    Args:
+        times_ms: uint32 (N,), when each item of the video begins, ascending.
+        items: uint32 (N,), of Chromaprint.
+        records: `banks.SOUND_RECORD` (M,), those of the item of the bank.
+    """
+    if not len(items) or not len(records):
+        return []
+    query, is_free = _on_a_grid(times_ms, items)
+    known, is_known = _on_a_grid(records["time_ms"], records["print"])
+    shift_s = (int(records["time_ms"][0]) - int(times_ms[0])) / 1000
+    is_free, is_known = _is_varied(query, is_free), _is_varied(known, is_known)
+    found: list[SoundStretch] = []
+    while len(found) < MAX_STRETCHES:
+        num_windows, offset = _best(query, is_free, known, is_known)
+        if not num_windows:
+            break
+        agree, distance = _agreeing(query, is_free, known, is_known, offset)
+        first, last = _ends(agree, distance)
+        is_free[first : last + 1] = False
+        is_there = agree[first : last + 1]
+        start_s = int(times_ms[0]) / 1000 + first * ITEM_S
+        length_s = (last - first) * ITEM_S + SPAN_S
+        offset_s = shift_s + offset * ITEM_S
+        found.append(
+            SoundStretch(
+                start_s=round(start_s, 3),
+                end_s=round(start_s + length_s, 3),
+                item_start_s=round(start_s + offset_s, 3),
+                item_end_s=round(start_s + length_s + offset_s, 3),
+                offset_s=round(offset_s, 3),
+                mean_distance=round(float(distance[first : last + 1][is_there].mean()), 2),
+                num_items=int(is_there.sum()),
+                num_between=last + 1 - first,
+            )
+        )
+    return sorted(found, key=lambda one: (-one.num_items, one.start_s))
+
+
+def _on_a_grid(times_ms: NDArray[np.uint32], items: NDArray[np.uint32]) -> tuple[Words, Bools]:
+    """Items by their place, one every `ITEM_S` from the first on, and which are there.
+
+    Items are left out where there is silence, so that they do not follow each other without gaps.
+    """
+    places = np.rint((times_ms.astype(np.int64) - int(times_ms[0])) / (1000 * ITEM_S)).astype(int)
+    values = np.zeros(places[-1] + 1, np.uint64)
+    is_there = np.zeros(len(values), bool)
+    values[places], is_there[places] = items, True
+    return values, is_there
+
+
+def _ends(agree: Bools, distance: Words) -> tuple[int, int]:
+    """The first and the last place of a part that agrees.
+
+    A window reaches beyond the place where the sound becomes another one, so the part is that whose
+    distances are the furthest below `2 * MAX_BITS`, summed up.
+    """
+    gains = np.where(agree, 2 * MAX_BITS - distance.astype(np.float64), 0.0)
+    sums = np.concatenate([[0.0], np.cumsum(gains)])
+    lowest = np.minimum.accumulate(sums[:-1])
+    last = int(np.argmax(sums[1:] - lowest))
+    return last - int(np.argmin(sums[last::-1])), last
+
+
+@njit(cache=True, nogil=True)
+def _is_varied(values: Words, is_there: Bools) -> Bools:
+    """Whether each place is there and in a window that holds enough different items."""
+    found = np.zeros(len(values), np.bool_)
+    for start in range(len(values) - WINDOW + 1):
+        part = np.sort(values[start : start + WINDOW])
+        if 1 + np.count_nonzero(part[1:] != part[:-1]) >= MIN_DISTINCT:
+            found[start : start + WINDOW] = True
+    return found & is_there
+
+
+@njit(cache=True, nogil=True)
+def _best(query: Words, is_free: Bools, known: Words, is_known: Bools) -> tuple[int, int]:
+    """How many windows agree in the alignment in which most do, and that alignment.
+
+    It is what is added to a place of the video to get that of the item.
+    """
+    most, best = 0, 0
+    for offset in range(WINDOW - len(query), len(known) - WINDOW + 1):
+        first, end = max(0, -offset), min(len(query), len(known) - offset)
+        length, bits, num_windows = 0, 0, 0
+        for i in range(first, end):
+            if not (is_free[i] and is_known[i + offset]):
+                length, bits = 0, 0
+                continue
+            bits += num_ones(query[i] ^ known[i + offset])
+            length += 1
+            if length > WINDOW:
+                j = i - WINDOW
+                bits -= num_ones(query[j] ^ known[j + offset])
+            if length >= WINDOW and bits <= MAX_BITS * WINDOW:
+                num_windows += 1
+        if num_windows > most:
+            most, best = num_windows, offset
+    return most, best
+
+
+@njit(cache=True, nogil=True)
+def _agreeing(
+    query: Words, is_free: Bools, known: Words, is_known: Bools, offset: int
+) -> tuple[Bools, Words]:
+    """Which places of the video are in a window that agrees, and in how many bits each differs."""
+    agree = np.zeros(len(query), np.bool_)
+    distance = np.zeros(len(query), np.uint64)
+    first, end = max(0, -offset), min(len(query), len(known) - offset)
+    for i in range(first, end):
+        distance[i] = num_ones(query[i] ^ known[i + offset])
+    for start in range(first, end - WINDOW + 1):
+        bits, length = 0, 0
+        while length < WINDOW and is_free[start + length] and is_known[start + length + offset]:
+            bits += distance[start + length]
+            length += 1
+        if length == WINDOW and bits <= MAX_BITS * WINDOW:
+            agree[start : start + WINDOW] = True
+    return agree, distance
