@@ -33,6 +33,7 @@ import torch
 
 from pipeline import app
 from pipeline.commands import watch
+from pipeline.config import WatchApp
 from pipeline.detect.detector import Detector
 from pipeline.footage import foreign
 from pipeline.live import webhooks
@@ -173,6 +174,7 @@ def delays(path: Path, work: Path, protocol: str, models: Path) -> list[float]:
         *("timeout_s=20", "end_after_s=0"),
         f"webhook=http://127.0.0.1:{receiver.server_port}/",
     )
+    assert isinstance(cfg, WatchApp)
     with contextlib.redirect_stdout(io.StringIO()):
         watch.run(f"http://127.0.0.1:{source.server_port}/index.m3u8", cfg=cfg)
     for server in (source, receiver):
