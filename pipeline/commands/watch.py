@@ -169,7 +169,7 @@ def feed_of(
         name,
         source,
         Means(detector.card.clip, limits, cfg.ingest.max_memory_mb),
-        Patience(cfg.timeout_s, cfg.end_after_s),
+        Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
         Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
         speed,
     )

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+# Beyond what the fetcher waits: for what it has fetched, and for processes that begin.
+_GRACE_S, _START_S = 2.0, 10.0
 # How far a server may run ahead of the time, and by how much it may be faster after that.
 _AHEAD_S, _FASTEST = 10.0, 1.05
 # What another try at once may go on from.
@@ -148,7 +150,9 @@ class Feed(threading.Thread):
                     return Outcome("decoder_broken", str(error))
                 if message is None:
                     waited_s = time.monotonic() - heard_at
-                    if waited_s > self._patience.timeout_s:
+                    # The fetcher's own limit comes first, after which what is left is decoded.
+                    grace_s = _GRACE_S if self._heading else _START_S
+                    if waited_s > self._patience.timeout_s + grace_s:
                         return _fetched(session, 0.0) or Outcome("stalled", f"{waited_s:.0f} s")
                     self._pass_time()
                     continue
