@@ -32,6 +32,7 @@ from pipeline.store.packed import INDEX, Packed
 from tests.assess import toy
 from tests.conftest import write_collection
 from tests.learn.toy import FORMAT
+from tests.live.made import write_model
 from tests.packing import write_no_features
 
 BENCHMARKS = app.PROJECT / "benchmarks"
@@ -68,6 +69,16 @@ def test_loaders_are_compared_with_the_bound_files_and_originals() -> None:
     ratios = dict(re.findall(r"^  (\S+ / .+): ([\d.]+) \(", run("loader.py", *small), re.MULTILINE))
     assert {"raw / bound", "h264 / files", "raw / originals"} <= set(ratios)
     assert all(float(ratio) > 0 for ratio in ratios.values())
+
+
+@pytest.mark.slow
+def test_webhooks_are_called_soon_after_a_clip_was_published(tmp_path: Path) -> None:
+    models = str(write_model(tmp_path / "models"))
+    printed = run("live.py", "--models", models, "--seconds", "8")
+    found = dict(re.findall(r"^(\w+): \d+ alerts, median ([\d.]+) s", printed, re.MULTILINE))
+    assert found.keys() == {"mpegts", "flv", "hls"}
+    assert all(0 < float(median_s) < 10 for median_s in found.values())
+    assert printed.count("ms a second of") == 4
 
 
 @pytest.mark.slow

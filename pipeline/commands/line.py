@@ -63,6 +63,11 @@ COMMANDS = {
         kept="items that were added stay; run it again, which adds the others",
     ),
     "match": Command(("<file or folder>", "[file or folder …]"), config="match", failure=2),
+    "watch": Command(
+        ("<address, file or list.csv>",),
+        config="watch",
+        kept="no more is watched; run it again, which starts anew",
+    ),
     "find-lr": Command(config="train", writes="the plot of find-lr"),
     "overfit": Command(config="train"),
 }

@@ -222,6 +222,47 @@ class MatchApp(App):
     format: str = one_of("lines", "json", default="lines")
 
 
+@dataclass
+class WatchApp(App):
+    """`python -m pipeline watch`"""
+
+    ingest: IngestConfig = MISSING
+    """What a picture, and the process that decodes, may cost."""
+    replay: bool = False
+    """Whether every clip of a file is answered, however long that takes; else a file is played as
+    if it came from a camera, and what the machine is too slow for is dropped."""
+    speed: str = "1"
+    """With replay, at how many times its own pace a file is played, or `max`."""
+    threshold: float | None = between(0.0001, 2, default=None)
+    """Score at which an alert opens; without one, the operating point that evaluation chose."""
+    refractory_s: float = between(0, default=60.0)
+    """How long an alert covers what follows, where `threshold` is given."""
+    factory: str | None = None
+    """`module:factory` of your own network, whose code may run to load the weights."""
+    allow_private: bool = False
+    """Whether loopback, link-local and private addresses may be connected to."""
+    hosts: list[str] = field(default_factory=list)
+    """The only hosts that are connected to; all where empty. `.example.org` names all below it."""
+    timeout_s: float = between(0.5, 600, default=15.0)
+    """A stream is lost once nothing came of it for so long."""
+    end_after_s: float = between(0, default=60.0)
+    """A stream that is lost has ended once nothing came of it for so long."""
+    max_segment_mb: float = between(0.1, 1000, default=32.0)
+    """Of a segment of HLS."""
+    max_waiting_clips: int = between(1, 1000, default=32)
+    """Clips of a stream that wait for the detector, at most; the oldest are dropped."""
+    batch_size: int = between(1, default=32)
+    """Streams that are asked about together, at most."""
+    webhook: str | None = None
+    """Address of a receiver of events, signed with DISCERN_WEBHOOK_SECRET of the environment."""
+    outbox: str | None = None
+    """Folder where events wait for the webhook; without one, `watch` of the work folder."""
+    update_every_s: float = between(0, default=10.0)
+    """From one update of an alert to the next, at least."""
+    status_every_s: float = between(0.1, default=30.0)
+    """From one sentence on all streams to the next."""
+
+
 COMMANDS: dict[str, type[App]] = {
     "adapt": AdaptApp,
     "bank": BankApp,
@@ -229,6 +270,7 @@ COMMANDS: dict[str, type[App]] = {
     "export": ExportApp,
     "join": JoinApp,
     "match": MatchApp,
+    "watch": WatchApp,
 }
 """Commands that have keys of their own."""
 

@@ -1,0 +1,232 @@
+"""How soon `discern watch` calls a webhook after a clip was published, and what a stream costs.
+
+    python benchmarks/live.py --models models
+
+A file is published in real time on this machine, by HTTP as MPEG-TS and as FLV, and as HLS with
+segments of a second. An alert opens every few clips. What is measured is the time from the end of
+such a clip being published to the webhook being called, with all that lies between: protocol,
+decoding, what is looked ahead for cuts, the network, the queue on disk. A discharge lies up to the
+length of a clip before its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import io
+import json
+import os
+import resource
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+
+from pipeline import app
+from pipeline.commands import watch
+from pipeline.config import WatchApp
+from pipeline.detect.detector import Detector
+from pipeline.footage import foreign
+from pipeline.live import webhooks
+from pipeline.live.decoder import Task, decoded
+from pipeline.live.messages import Shown
+from pipeline.live.scoring import Scorer
+from pipeline.store import video
+
+WIDTH, HEIGHT, FPS = 640, 360, 30
+PROTOCOLS = ("mpegts", "flv", "hls")
+BATCHES = (1, 4, 16)
+_TYPES = {"mpegts": "video/mp2t", "flv": "video/x-flv"}
+
+
+def footage(path: Path, seconds: float) -> Path:
+    """A file of a texture that moves, with noise as its sound and a key frame every second."""
+    rng = np.random.default_rng(0)
+    num_frames = round(seconds * FPS)
+    blocks = rng.integers(20, 235, (HEIGHT // 20, (WIDTH + 2 * num_frames) // 20 + 1, 3))
+    wide = np.kron(blocks, np.ones((20, 20, 1))).astype(np.uint8)
+    frames = np.stack([wide[:, 2 * number : 2 * number + WIDTH] for number in range(num_frames)])
+    noise = rng.normal(0, 0.05, (1, round(seconds * 48_000))).astype(np.float32)
+    track = video.SoundTrack(noise, 48_000, "aac", 96)
+    path.write_bytes(video.encode(frames, FPS, crf=23, keyint=FPS, track=track))
+    return path
+
+
+@dataclass
+class Published:
+    """A file that is published, once, as soon as somebody asks."""
+
+    path: Path
+    folder: Path
+    protocol: str
+    begun: float | None = None
+    first_s: list[float] = field(default_factory=list)
+    """Second of the file at which who asks begins."""
+
+    def send(self, target: Any, container: str, **options: str) -> None:
+        """Write packets when a camera would."""
+        with (
+            av.open(str(self.path)) as source,
+            av.open(target, "w", format=container, options=options) as written,
+        ):
+            copies = {one.index: written.add_stream_from_template(one) for one in source.streams}
+            self.begun = begun = time.time()
+            for packet in source.demux():
+                if packet.dts is None:
+                    continue
+                due = begun + float(packet.dts * packet.time_base)
+                time.sleep(max(0.0, due - time.time()))
+                packet.stream = copies[packet.stream.index]
+                written.mux(packet)
+
+    def segments(self) -> None:
+        """Publish as HLS in the folder."""
+        self.send(
+            str(self.folder / "index.m3u8"),
+            "hls",
+            hls_time="1",
+            hls_list_size="6",
+            hls_segment_filename=str(self.folder / "%d.ts"),
+            hls_flags="temp_file",
+        )
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Give what is asked for."""
+        if self.protocol == "hls":
+            asked = self.folder / Path(request.path).name
+            if not asked.is_file():
+                request.send_error(404)
+                return
+            if asked.suffix == ".ts" and not self.first_s:
+                self.first_s.append(float(asked.stem))
+            data = asked.read_bytes()
+            request.send_response(200)
+            request.send_header("Content-Length", str(len(data)))
+            request.end_headers()
+            request.wfile.write(data)
+        elif self.begun is None:
+            self.first_s.append(0.0)
+            request.send_response(200)
+            request.send_header("Content-Type", _TYPES[self.protocol])
+            request.end_headers()
+            self.send(
+                _Written(request), self.protocol, flush_packets="1", flvflags="no_duration_filesize"
+            )
+        else:
+            request.send_error(404)
+
+
+class _Written:
+    def __init__(self, request: BaseHTTPRequestHandler) -> None:
+        self.write = request.wfile.write
+
+
+def served(answer: Callable[[BaseHTTPRequestHandler], None]) -> ThreadingHTTPServer:
+    """A server of this machine that has begun."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with contextlib.suppress(OSError):
+                answer(self)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def delays(path: Path, work: Path, protocol: str, models: Path) -> list[float]:
+    """Seconds from the end of clips being published to the webhook being called."""
+    work.mkdir()
+    published = Published(path, work, protocol)
+    came: list[tuple[float, dict[str, Any]]] = []
+
+    def receive(request: BaseHTTPRequestHandler) -> None:
+        body = request.rfile.read(int(request.headers["Content-Length"]))
+        came.append((time.time(), json.loads(body)))
+        request.send_response(204)
+        request.end_headers()
+
+    source, receiver = served(published.answer), served(receive)
+    os.environ[webhooks.SECRET] = f"whsec_{base64.b64encode(bytes(32)).decode()}"
+    if protocol == "hls":
+        threading.Thread(target=published.segments, daemon=True).start()
+        time.sleep(2.5)
+    cfg = app.compose(
+        "watch",
+        *(f"paths.models={models}", f"paths.work={work}", "allow_private=true"),
+        *("threshold=0.0001", "refractory_s=1.5", "update_every_s=1e6"),
+        *("timeout_s=20", "end_after_s=0"),
+        f"webhook=http://127.0.0.1:{receiver.server_port}/",
+    )
+    assert isinstance(cfg, WatchApp)
+    with contextlib.redirect_stdout(io.StringIO()):
+        watch.run(f"http://127.0.0.1:{source.server_port}/index.m3u8", cfg=cfg)
+    for server in (source, receiver):
+        server.shutdown()
+    assert published.begun is not None
+    zero = published.begun + published.first_s[0]
+    return [
+        at - zero - event["data"]["at_s"] for at, event in came if event["type"] == "alert.opened"
+    ]
+
+
+def cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def costs(path: Path, detector: Detector) -> None:
+    """Print what a second of a stream takes of a processor."""
+    clip_s = detector.card.clip.num_frames / detector.card.clip.fps
+    before = cpu_s()
+    task = Task(path, detector.card.clip, foreign.Limits(36_000_000, 7200.0), 4096)
+    clips = [one for one in decoded(task, None) if isinstance(one, Shown)]
+    spent_s = (cpu_s() - before) / (clips[-1].start_s + clip_s)
+    print(f"decoded, cut and encoded: {1000 * spent_s:.0f} ms a second of {WIDTH}x{HEIGHT}")
+    for num_streams in BATCHES:
+        scorer = Scorer(detector)
+        scorer.score({str(number): clips[0] for number in range(num_streams)})
+        before, rounds = cpu_s(), clips[1 : 1 + max(2, 8 // num_streams)]
+        for clip in rounds:
+            scorer.score({str(number): clip for number in range(num_streams)})
+        spent_s = (cpu_s() - before) / (len(rounds) * num_streams * clip_s)
+        print(f"answered, {num_streams} together: {1000 * spent_s:.0f} ms a second of a stream")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, default=Path("models"))
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        path = footage(folder / "published.mp4", given.seconds)
+        costs(path, Detector.load(given.models))
+        for protocol in given.protocols:
+            found = np.array(delays(path, folder / protocol, protocol, given.models.resolve()))
+            print(
+                f"{protocol}: {found.size} alerts, median {np.median(found):.2f} s, "
+                f"{found.min():.2f} to {found.max():.2f} s"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Puts the detector in front of streams: `discern watch ADDRESS|FILE|LIST.csv`.
+
+Events go to stdout, one a line; words for people go to stderr. Exit status 0 once every stream has
+ended.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+
+from pipeline.config import WatchApp
+from pipeline.detect import operating_point
+from pipeline.detect.alarm import Choice
+from pipeline.detect.detector import Detector
+from pipeline.errors import UserError
+from pipeline.footage import foreign
+from pipeline.learn.devices import device_of
+from pipeline.live import addresses, webhooks
+from pipeline.live.addresses import Rules
+from pipeline.live.events import ALERT_CLOSED, Event, Events, line
+from pipeline.live.feed import Feed, Patience
+from pipeline.live.fetcher import Bounds, Fetch
+from pipeline.live.inbox import Bell, Inbox
+from pipeline.live.outbox import Courier, Outbox
+from pipeline.live.roster import Roster
+from pipeline.live.scoring import Scorer
+from pipeline.live.session import Means
+from pipeline.live.watcher import Policy, Watcher
+from pipeline.store import workdir
+
+LONGEST_SESSION_S = 86_400.0
+"""A decoder works for so long on a stream, at most; another one goes on then."""
+LIST = ".csv"
+"""What the name of a list of streams ends with."""
+OUTBOX = "watch"
+"""Of the work folder, where events wait for their receiver."""
+_FASTEST = "max"
+_LEFT_OUT = ("weights_sha256",)
+
+
+def run(what: str, *, cfg: WatchApp) -> None:
+    """Watch until every stream has ended.
+
+    Args:
+        what: an address, a file that is played, or a list of streams.
+        cfg: how.
+
+    Raises:
+        UserError: there is no such file, the address is of no scheme that is fetched, settings
+            contradict each other, or there is no operating point or no detector that can stream.
+    """
+    # One thread and one batch size are enough for the last bits to be the same.
+    torch.set_num_threads(1)
+    speed = speed_of(cfg)
+    path = Path(what)
+    is_list = path.suffix.lower() == LIST and not addresses.is_address(what)
+    source = None if is_list else source_of(what, cfg)
+    detector = Detector.load(Path(cfg.paths.models), device_of(cfg.run), cfg.factory)
+    scorer = Scorer(detector)
+    choice, evidence = choice_of(cfg, detector)
+    policy = Policy(choice, evidence, cfg.update_every_s, cfg.status_every_s, cfg.batch_size)
+    bell = Bell()
+    with events_of(cfg) as events:
+        watcher = Watcher(scorer, policy, events, bell)
+
+        def join(name: str, source: Path | Fetch) -> None:
+            watcher.join(feed_of(name, source, speed, detector, cfg, bell))
+
+        def read(row: str) -> Path | Fetch:
+            # Files are where the list is.
+            return source_of(row if addresses.is_address(row) else str(path.parent / row), cfg)
+
+        if source is None:
+            watcher.run(Roster(path, watcher, read, join).look)
+        else:
+            join(name_of(what), source)
+            watcher.run()
+
+
+@contextmanager
+def events_of(cfg: WatchApp) -> Iterator[Events]:
+    """Who is told of events: a webhook by way of the disk, if there is one, and stdout.
+
+    Raises:
+        UserError: the webhook's address or secret is none, or another process has its queue.
+    """
+    if cfg.webhook is None:
+        yield Events([_print])
+        return
+    receiver = webhooks.webhook(cfg.webhook, os.environ.get(webhooks.SECRET), cfg.timeout_s)
+    work = Path(cfg.paths.work)
+    folder = work / OUTBOX if cfg.outbox is None else Path(cfg.outbox)
+    with workdir.claimed(folder, work):
+        outbox = Outbox(folder)
+        courier = Courier(outbox, receiver.deliver)
+        courier.start()
+        # What is on disk is not lost, whatever becomes of this process while it prints.
+        events = Events([courier.put, _print])
+        for stream, data in outbox.left_open():
+            events.tell(ALERT_CLOSED, stream, {**data, "reason": "watch_ended"})
+        yield events
+        courier.finish(cfg.timeout_s)
+
+
+def speed_of(cfg: WatchApp) -> float | None:
+    """At how many times its own pace a file is played; None for as fast as it goes."""
+    if cfg.speed == _FASTEST:
+        speed = None
+    else:
+        try:
+            speed = float(cfg.speed)
+        except ValueError:
+            speed = -1.0
+        if not 0 < speed < float("inf"):
+            raise UserError(f"speed={cfg.speed}: give a number above 0, or {_FASTEST}")
+    if speed != 1 and not cfg.replay:
+        raise UserError(
+            f"speed={cfg.speed}: a camera has a pace of its own; give replay=true too, which "
+            "answers every clip of a file"
+        )
+    return speed
+
+
+def source_of(what: str, cfg: WatchApp) -> Path | Fetch:
+    """A file, or what is to be fetched.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    if addresses.is_address(what):
+        rules = Rules(hosts=tuple(cfg.hosts), allow_private=cfg.allow_private)
+        addresses.check_given(what, rules)
+        if cfg.replay:
+            raise UserError(f"replay=true: {addresses.told(what)} is no file; leave it out")
+        return Fetch(what, rules, Bounds(cfg.timeout_s, cfg.max_segment_mb))
+    path = Path(what).resolve()
+    if not path.is_file():
+        schemes = ", ".join(f"{scheme}://…" for scheme in addresses.SCHEMES)
+        raise UserError(f"{what}: there is no such file; give one, or an address ({schemes})")
+    return path
+
+
+def name_of(what: str) -> str:
+    """The id of a stream that has no other: the name of its file, or its host."""
+    return str(urlsplit(what).hostname) if addresses.is_address(what) else Path(what).name
+
+
+def feed_of(
+    name: str,
+    source: Path | Fetch,
+    speed: float | None,
+    detector: Detector,
+    cfg: WatchApp,
+    bell: Bell,
+) -> Feed:
+    """What follows a stream, not yet begun."""
+    is_file = isinstance(source, Path)
+    longest_s = cfg.ingest.max_duration_s if is_file else LONGEST_SESSION_S
+    limits = foreign.Limits(cfg.ingest.max_pixels, longest_s)
+    return Feed(
+        name,
+        source,
+        Means(detector.card.clip, limits, cfg.ingest.max_memory_mb),
+        Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
+        Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
+        speed,
+    )
+
+
+def choice_of(cfg: WatchApp, detector: Detector) -> tuple[Choice, Mapping[str, Any]]:
+    """The operating point, and what alerts tell of it and of the detector.
+
+    Raises:
+        UserError: there is none.
+    """
+    card = detector.card
+    weights = {"weights_sha256": detector.sha256, "encoder_sha256": card.encoder_sha256}
+    if cfg.threshold is not None:
+        choice = Choice(cfg.threshold, "none", cfg.refractory_s)
+        record = {
+            "threshold": choice.threshold,
+            "smoothing": choice.smoothing,
+            "refractory_s": choice.refractory_s,
+            "bounds": None,
+            "says": "The threshold was given by hand; nothing is known of its false alerts.",
+        }
+        return choice, {"operating_point": record, **weights}
+    found = operating_point.read(Path(cfg.paths.reports), detector.sha256)
+    if isinstance(found, str):
+        raise UserError(f"{cfg.paths.reports}: {found}; or give threshold=…")
+    record = {name: value for name, value in found.record.items() if name not in _LEFT_OUT}
+    return found.choice, {"operating_point": record, **weights}
+
+
+def _print(event: Event) -> None:
+    try:
+        print(line(event), flush=True)
+    except BrokenPipeError as error:
+        # What is left in the buffer would be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise UserError("stdout: nobody reads events there any more; nothing is watched") from error

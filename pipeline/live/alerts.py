@@ -1,0 +1,143 @@
+"""The alerts of one stream, from what the detector says of its clips."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.detect.alarm import Alarm, Choice
+from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
+from pipeline.live.messages import Shown
+from pipeline.live.scoring import Answer
+
+_TRACE = 60
+"""Scores that an alert shows, the latest."""
+_DIGITS = 6
+
+
+@dataclass
+class _Open:
+    """An alert that is open."""
+
+    name: str
+    opened_s: float
+    highest: float
+    num_above: int
+    """Clips at whose end the level was at the threshold or above it."""
+    updated_s: float
+
+
+class Alerts:
+    """Raises, renews and closes the one alert that a stream may have open."""
+
+    def __init__(
+        self,
+        choice: Choice,
+        evidence: Mapping[str, Any],
+        update_every_s: float,
+        tell: Callable[[str, Mapping[str, Any]], None],
+        seen: Callable[[Shown, Answer], Answer],
+    ) -> None:
+        """Begin with a stream.
+
+        Args:
+            choice: of the threshold and the smoothing.
+            evidence: what every alert tells of the detector and its operating point.
+            update_every_s: seconds of the stream from one update of an alert to the next, at least.
+            tell: is told the type of an event and its data.
+            seen: says what the pictures of a clip say without its sound.
+        """
+        self._choice, self._evidence, self._every_s = choice, evidence, update_every_s
+        self._tell, self._seen = tell, seen
+        self._alarm = Alarm(choice, 1)
+        self._trace: deque[dict[str, float]] = deque(maxlen=_TRACE)
+        self._open: _Open | None = None
+        self._at_s = 0.0
+
+    def take(self, answer: Answer, clip: Shown, at_s: float, lag_s: float | None) -> None:
+        """Take what is said of the next clip, which ends at a second of the stream."""
+        step = self._push(answer.score, at_s)
+        at_s = self._at_s
+        level = float(step.levels[0])
+        self._trace.append(
+            {"at_s": _round(at_s), "score": _round(answer.score), "level": _round(level)}
+        )
+        if step.opened[0]:
+            self._open = _Open(uuid.uuid4().hex, at_s, level, 1, at_s)
+            self._tell(ALERT_OPENED, self._told(answer, clip, at_s, lag_s))
+        elif step.continued[0] and self._open is not None:
+            one = self._open
+            one.highest, one.num_above = max(one.highest, level), one.num_above + 1
+            if at_s - one.updated_s >= self._every_s:
+                one.updated_s = at_s
+                self._tell(ALERT_UPDATED, self._told(answer, clip, at_s, lag_s))
+
+    def quieten(self) -> None:
+        """Forget the scores before now, as where the stream goes on with something else."""
+        for _ in range(2):
+            self._push(0.0, self._at_s)
+        self._trace.clear()
+
+    def wait(self, at_s: float) -> None:
+        """Let time go by in which nothing is seen of the stream."""
+        if self._open is not None:
+            self._push(0.0, at_s)
+
+    def end(self) -> None:
+        """Close what is open, since the stream has ended."""
+        self._close(self._at_s, "stream_ended")
+
+    def _push(self, score: float, at_s: float) -> Any:
+        # Clocks of several sessions may overlap by the length of a clip.
+        self._at_s = max(self._at_s, at_s)
+        step = self._alarm.push(np.array([score]), np.array([self._at_s]))
+        if step.closed[0]:
+            self._close(float(step.closed_s[0]), "refractory_time_over")
+        return step
+
+    def _close(self, closed_s: float, reason: str) -> None:
+        one, self._open = self._open, None
+        if one is not None:
+            data = {**self._outline(one), "closed_s": _round(closed_s), "reason": reason}
+            self._tell(ALERT_CLOSED, data)
+
+    def _outline(self, one: _Open) -> dict[str, Any]:
+        return {
+            "alert": one.name,
+            "opened_s": _round(one.opened_s),
+            "highest_level": _round(one.highest),
+            "num_clips_above": one.num_above,
+        }
+
+    def _told(
+        self, answer: Answer, clip: Shown, at_s: float, lag_s: float | None
+    ) -> dict[str, Any]:
+        assert self._open is not None
+        seen = self._seen(clip, answer)
+        return {
+            **self._outline(self._open),
+            "at_s": _round(at_s),
+            "lag_s": None if lag_s is None else round(lag_s, 3),
+            "score": _round(answer.score),
+            "trace": list(self._trace),
+            "last_clip": {
+                "seen": _probabilities(seen),
+                "seen_and_heard": _probabilities(answer),
+                "sound": clip.presence,
+                "marks": list(clip.marks),
+            },
+            **self._evidence,
+        }
+
+
+def _round(value: float) -> float:
+    return round(value, _DIGITS)
+
+
+def _probabilities(answer: Answer) -> dict[str, float]:
+    return {"p_real": _round(answer.p_real), "p_discharge": _round(answer.p_discharge)}

@@ -1,0 +1,109 @@
+"""The process that decodes a stream: it has no network, and nothing but its bytes.
+
+It reads a file, or two pipes through which the same bytes come twice, once for the pictures and
+once for the sound, and sends canonical clips. What makes them is what ingest makes clips with.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from pipeline.config import ClipFormat
+from pipeline.footage import foreign
+from pipeline.live.hearing import Ear
+from pipeline.live.messages import Ended, Heading, Message, Passed, Shown, send
+from pipeline.live.windows import Divided, divided
+from pipeline.store import video
+from pipeline.store.sound import num_samples
+from pipeline.system import sandbox
+
+SOUND_WAIT_S = 2.0
+"""How long the pictures of a stream wait for its sound."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to decode, and how.
+
+    Attributes:
+        path: of a file; None for a stream, whose bytes come through pipes.
+        clip: the format of the clips.
+        limits: of a picture, and of the length that is decoded.
+        memory_mb: what the process may take.
+    """
+
+    path: Path | None
+    clip: ClipFormat
+    limits: foreign.Limits
+    memory_mb: int
+
+
+def main(
+    task: Task, out: Connection, pipes: tuple[Connection, Connection] | None, parent: int
+) -> None:
+    """Decode until the bytes end; what becomes of it goes to `out`."""
+    # Ctrl-C is the main process's to handle.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sandbox.die_with(parent)
+    threadpool_limits(1)
+    sandbox.enter(sandbox.Limits(task.memory_mb, 0.0, 0.0))
+    with suppress(OSError):
+        for message in decoded(task, pipes):
+            send(out, message)
+
+
+def decoded(task: Task, pipes: tuple[Connection, Connection] | None) -> Iterator[Message]:
+    """Yield what a stream shows, and at last why it ended."""
+    try:
+        yield from _clips(task, pipes)
+        yield Ended("end", "")
+    except _ClockJumped:
+        yield Ended("clock", "its clock began anew")
+    except foreign.DecodeError as error:
+        yield Ended(error.reason, str(error))
+    except MemoryError:
+        yield Ended("out_of_memory", f"more than {task.memory_mb} MB of memory")
+
+
+class _ClockJumped(Exception):
+    """Pictures go on by another clock, by which the sound that is being read cannot be placed."""
+
+
+def _clips(task: Task, pipes: tuple[Connection, Connection] | None) -> Iterator[Message]:
+    clip, path, heard_path = task.clip, task.path, task.path
+    if pipes is not None:
+        path, heard_path = (Path(f"/dev/fd/{pipe.fileno()}") for pipe in pipes)
+    assert path is not None and heard_path is not None
+    wait_s = None if pipes is None else SOUND_WAIT_S
+    length = num_samples(clip.num_frames, clip.fps)
+    ear, num_zeros = None, 0
+    with foreign.Video(path, task.limits) as source:
+        yield Heading(source.container, source.codec, source.width, source.height, source.fps)
+        for one in divided(source, clip):
+            zeros_s = source.zeros_s
+            if ear is None or (len(zeros_s) > num_zeros and pipes is None):
+                if ear is not None:
+                    ear.close()
+                ear, num_zeros = Ear(heard_path, task.limits, zeros_s, length, wait_s), len(zeros_s)
+            if one.begins == "clock" and pipes is not None:
+                raise _ClockJumped
+            yield _message(one, ear, clip)
+
+
+def _message(one: Divided, ear: Ear, clip: ClipFormat) -> Message:
+    # Windows that show nothing are asked for too, or their sound would fill the pipe.
+    heard = ear.hear(num_samples(one.start_frame, clip.fps))
+    start_s = one.start_frame / clip.fps
+    if one.window is None:
+        return Passed(start_s + clip.num_frames / clip.fps, one.reason)
+    # What the detector has learned from are clips as their encoding gives them back.
+    frames = np.asarray(video.decode(one.window.mp4))
+    return Shown(start_s, frames, heard.samples, heard.presence, one.window.marks, one.begins)

@@ -1,0 +1,51 @@
+"""Events as CloudEvents 1.0 in JSON: what became of a stream, and of an alert."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+STREAM_STARTED, STREAM_LOST = "stream.started", "stream.lost"
+STREAM_RECOVERED, STREAM_ENDED = "stream.recovered", "stream.ended"
+ALERT_OPENED, ALERT_UPDATED, ALERT_CLOSED = "alert.opened", "alert.updated", "alert.closed"
+
+Event = dict[str, Any]
+Sink = Callable[[Event], None]
+
+
+class Events:
+    """Makes events and hands them on."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        """Hand every event to each of some sinks, in the order in which it is told."""
+        self._sinks = tuple(sinks)
+
+    def tell(self, kind: str, stream: str, data: Mapping[str, Any]) -> None:
+        """Tell of a stream.
+
+        Args:
+            kind: one of the names above.
+            stream: its id.
+            data: JSON values; neither pictures nor sound, and no address.
+        """
+        event = {
+            "specversion": "1.0",
+            "id": uuid.uuid4().hex,
+            "source": f"/discern/streams/{quote(stream, safe='')}",
+            "type": kind,
+            "subject": stream,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "datacontenttype": "application/json",
+            "data": {"stream": stream, **data},
+        }
+        for sink in self._sinks:
+            sink(event)
+
+
+def line(event: Event) -> str:
+    """An event as a line of JSON."""
+    return json.dumps(event, ensure_ascii=False, allow_nan=False)

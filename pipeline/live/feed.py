@@ -1,0 +1,277 @@
+"""One stream, from its beginning to its end: sessions one after the other, and what becomes of it.
+
+A session that breaks is followed by another one, after a pause that doubles. What the last pictures
+of the one have to do with the first of the next nobody knows, so that the detector begins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.live import addresses
+from pipeline.live.events import STREAM_ENDED, STREAM_LOST, STREAM_RECOVERED, STREAM_STARTED
+from pipeline.live.fetcher import Fetch
+from pipeline.live.inbox import Clip, Inbox, Turn, Waiting
+from pipeline.live.messages import BrokenDecoder, Ended, Heading, Message, Passed, Shown
+from pipeline.live.session import Means, Session
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.5
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+# Beyond what the fetcher waits: for what it has fetched, and for processes that begin.
+_GRACE_S, _START_S = 2.0, 10.0
+# How far a server may run ahead of the time, and by how much it may be faster after that.
+_AHEAD_S, _FASTEST = 10.0, 1.05
+# What another try at once may go on from.
+_AT_ONCE = ("clock", "discontinuity", "too_long")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long is waited.
+
+    Attributes:
+        timeout_s: for the next clip, and for the first one of a session.
+        end_after_s: for a picture of a stream that is lost, after which it has ended.
+    """
+
+    timeout_s: float
+    end_after_s: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Why a session is over; a final one is not followed by another."""
+
+    reason: str
+    detail: str = ""
+    is_final: bool = False
+    go_on_at: int | None = None
+
+
+class Feed(threading.Thread):
+    """Puts the clips of a stream, and the turns in its life, into an inbox."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Path | Fetch,
+        means: Means,
+        patience: Patience,
+        inbox: Inbox,
+        speed: float | None,
+    ) -> None:
+        """Get ready; `start` begins.
+
+        Args:
+            name: of the stream.
+            source: a file, or what is to be fetched.
+            means: for its processes.
+            patience: how long is waited.
+            inbox: for its clips.
+            speed: at which a file is played, 1 for that of a clock; None for as fast as it goes.
+        """
+        super().__init__(name=f"stream {name}", daemon=True)
+        self.stream, self.inbox = name, inbox
+        self._source, self._means, self._patience, self._speed = source, means, patience, speed
+        self._stopped = threading.Event()
+        self._heading: Heading | None = None
+        self._clip_s = means.clip.num_frames / means.clip.fps
+        self._last_end_s = 0.0
+        """Of the stream, at the end of its last clip."""
+        self._offset_s = 0.0
+        """What is added to the times of this session."""
+        self._begun: tuple[float, float] | None = None
+        """When the first clip of this session came, and its second in the stream."""
+        self._zero: float | None = None
+        """When the stream began, by `time.monotonic`."""
+        self._has_started = self._is_lost = False
+        self._lost: Outcome | None = None
+        self._seen_at = time.monotonic()
+
+    def stop(self) -> None:
+        """Let the stream be left as soon as may be, with nothing more of it."""
+        self._stopped.set()
+        self.inbox.close()
+
+    def run(self) -> None:
+        """Follow the stream to its end."""
+        try:
+            outcome = self._follow()
+        except Exception as error:
+            # What nobody foresaw may cost this stream, and no other.
+            log.exception("watch: %s: please report this as a bug", self.stream)
+            outcome = Outcome("unforeseen", type(error).__name__)
+        self._tell(STREAM_ENDED, outcome)
+
+    def _follow(self) -> Outcome:
+        pause_s = _FIRST_PAUSE_S
+        self._seen_at = time.monotonic()
+        while True:
+            seen_at = self._seen_at
+            outcome = self._session()
+            if self._stopped.is_set():
+                return Outcome("stopped")
+            if isinstance(self._source, Path) or outcome.is_final:
+                return outcome
+            self._lose(outcome)
+            self._source = replace(self._source, go_on_at=outcome.go_on_at)
+            came = self._seen_at > seen_at
+            pause_s = _FIRST_PAUSE_S if came else min(2 * pause_s, _LONGEST_PAUSE_S)
+            left_s = self._seen_at + self._patience.end_after_s - time.monotonic()
+            if left_s <= 0:
+                return replace(outcome, is_final=True)
+            if not (came and outcome.reason in _AT_ONCE):
+                # Streams that a server has lost all at once do not all come back at once.
+                self._pause(min(left_s, pause_s * random.uniform(0.5, 1.0)))
+            if self._stopped.is_set():
+                return Outcome("stopped")
+
+    def _session(self) -> Outcome:
+        try:
+            session = Session(self._source, self._means)
+        except OSError as error:
+            return Outcome("no_process", error.strerror or type(error).__name__)
+        self._heading, is_first = None, True
+        heard_at = time.monotonic()
+        try:
+            while not self._stopped.is_set():
+                try:
+                    message = session.receive(_LOOK_EVERY_S)
+                except (EOFError, OSError):
+                    return _fetched(session) or Outcome("decoder_died")
+                except BrokenDecoder as error:
+                    return Outcome("decoder_broken", str(error))
+                if message is None:
+                    waited_s = time.monotonic() - heard_at
+                    # The fetcher's own limit comes first, after which what is left is decoded.
+                    grace_s = _GRACE_S if self._heading else _START_S
+                    if waited_s > self._patience.timeout_s + grace_s:
+                        return _fetched(session, 0.0) or Outcome("stalled", f"{waited_s:.0f} s")
+                    self._pass_time()
+                    continue
+                if isinstance(message, Ended):
+                    return self._ended(message, session)
+                is_first = self._take(message, is_first)
+                # Time that the detector takes is none that the stream takes.
+                heard_at = time.monotonic()
+            return Outcome("stopped")
+        finally:
+            session.close()
+
+    def _take(self, message: Message, is_first: bool) -> bool:
+        """Take a message; returns whether the next clip is the first one of the session."""
+        if isinstance(message, Heading):
+            self._heading = message
+        elif isinstance(message, Shown):
+            self._show(message, is_first)
+            return False
+        elif isinstance(message, Passed):
+            self._seen_at = time.monotonic()
+        return is_first
+
+    def _show(self, shown: Shown, is_first: bool) -> None:
+        end_s = shown.start_s + self._clip_s
+        now = time.monotonic()
+        if is_first and not isinstance(self._source, Path):
+            # The clock of the stream goes on over what is lost.
+            since_s = 0.0 if self._zero is None else now - self._zero
+            self._offset_s = max(self._last_end_s - shown.start_s, since_s - end_s)
+            if self._zero is None:
+                self._offset_s = -shown.start_s
+        at_s = self._offset_s + end_s
+        self._tell_of(shown, at_s, is_first)
+        if self._speed is None:
+            due = None
+        elif isinstance(self._source, Path):
+            self._zero = now - at_s / self._speed if self._zero is None else self._zero
+            due = self._zero + at_s / self._speed
+            self._stopped.wait(max(0.0, due - now))
+        else:
+            # Of what a server gives at once no more comes than can be answered; the clock of a
+            # camera may be a little fast.
+            self._begun = (now, at_s) if is_first or self._begun is None else self._begun
+            begun, begun_s = self._begun
+            ahead_s = at_s - begun_s - _FASTEST * (now - begun)
+            self._stopped.wait(max(0.0, ahead_s - _AHEAD_S))
+            # The clip that came soonest has no delay.
+            came = time.monotonic() - at_s
+            self._zero = came if self._zero is None else min(self._zero, came)
+            due = self._zero + at_s
+        self._seen_at = time.monotonic()
+        self._last_end_s = at_s
+        self.inbox.put(Clip(shown, at_s, due))
+
+    def _tell_of(self, shown: Shown, at_s: float, is_first: bool) -> None:
+        begin_s = at_s - self._clip_s
+        if is_first and self._heading is not None:
+            outcome = self._lost or Outcome("")
+            kind = STREAM_RECOVERED if self._has_started else STREAM_STARTED
+            lost_s = max(0.0, begin_s - self._last_end_s) if self._has_started else 0.0
+            data = {**self._heading.__dict__, "sound": shown.presence, "at_s": round(begin_s, 3)}
+            if self._has_started:
+                data |= {"reason": outcome.reason, "lost_s": round(lost_s, 3)}
+            self.inbox.put(Turn(kind, {"address": self._told(), **data}, restarts=True))
+            self._has_started, self._is_lost, self._lost = True, False, None
+        elif shown.begins:
+            lost_s = round(max(0.0, begin_s - self._last_end_s), 3)
+            data = {"address": self._told(), "reason": shown.begins}
+            self.inbox.put(Turn(STREAM_LOST, {**data, "at_s": round(self._last_end_s, 3)}))
+            data = {**data, "at_s": round(begin_s, 3), "lost_s": lost_s}
+            self.inbox.put(Turn(STREAM_RECOVERED, data, restarts=True))
+
+    def _ended(self, message: Ended, session: Session) -> Outcome:
+        detail = message.detail
+        if isinstance(self._source, Path):
+            # Where a file lies on this machine is nobody's business.
+            detail = detail.replace(str(self._source), self._source.name)
+            return Outcome(message.reason, detail, is_final=True)
+        if message.reason in _AT_ONCE:
+            return Outcome(message.reason, detail)
+        found = _fetched(session)
+        if found is None:
+            # It fetches still what nobody can decode, or is gone.
+            is_over = message.reason == "end"
+            return Outcome("fetcher_died") if is_over else Outcome(message.reason, detail)
+        # What a server refuses cannot be decoded; what it gives to the end may not be a video.
+        is_explained = message.reason == "end" or found.reason != "end"
+        return found if is_explained else replace(found, reason=message.reason, detail=detail)
+
+    def _lose(self, outcome: Outcome) -> None:
+        if not self._is_lost:
+            self._is_lost, self._lost = True, outcome
+            self._tell(STREAM_LOST, outcome)
+
+    def _tell(self, kind: str, outcome: Outcome) -> None:
+        data = {"address": self._told(), "reason": outcome.reason, "detail": outcome.detail}
+        at_s = round(self._last_end_s, 3)
+        self.inbox.put(Turn(kind, {**data, "at_s": at_s, "num_dropped": self.inbox.num_dropped}))
+
+    def _told(self) -> str:
+        if isinstance(self._source, Path):
+            return self._source.name
+        return addresses.told(self._source.url)
+
+    def _pause(self, pause_s: float) -> None:
+        until = time.monotonic() + pause_s
+        while (left_s := until - time.monotonic()) > 0 and not self._stopped.is_set():
+            self._stopped.wait(min(left_s, 1.0))
+            self._pass_time()
+
+    def _pass_time(self) -> None:
+        """Let an alert that is open over a lost stream come to its end."""
+        if self._is_lost and self._zero is not None:
+            self.inbox.put(Waiting(time.monotonic() - self._zero))
+
+
+def _fetched(session: Session, timeout_s: float = 2.0) -> Outcome | None:
+    report = session.report(timeout_s)
+    if report is None:
+        return None
+    return Outcome(report.reason, report.detail, report.is_final, report.go_on_at)

@@ -1,0 +1,186 @@
+"""The process that fetches a stream: it has the network, and decodes nothing.
+
+The bytes that it gets go through two pipes, once for who decodes the pictures and once for who
+decodes the sound. Before it ends it says why.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import threading
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+
+from pipeline.live.addresses import Refused, Rules
+from pipeline.system import sandbox
+
+_MAX_WAITING = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a server may cost.
+
+    Attributes:
+        timeout_s: for a connection, and for the next byte.
+        max_segment_mb: of a segment of HLS.
+    """
+
+    timeout_s: float
+    max_segment_mb: float
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """What to fetch, and how.
+
+    Attributes:
+        url: with all secrets, so that it is in no text of this object.
+        go_on_at: the number of a segment of HLS; None to begin where the stream is now.
+    """
+
+    url: str = field(repr=False)
+    rules: Rules
+    bounds: Bounds
+    go_on_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Why a fetcher has ended.
+
+    Attributes:
+        reason: a short code; "end" where the server has ended the stream.
+        detail: holds nothing of an address but scheme and host.
+        is_final: trying again would give the same.
+        go_on_at: as `Fetch` has it, for the next try.
+    """
+
+    reason: str
+    detail: str = ""
+    is_final: bool = False
+    go_on_at: int | None = None
+
+
+class Failed(Exception):
+    """A stream cannot be fetched, or not any more; `report` says why."""
+
+    def __init__(self, reason: str, detail: str = "", *, is_final: bool = False) -> None:
+        super().__init__(reason)
+        self.report = Report(reason, detail, is_final)
+
+
+class Gone(Exception):
+    """Nobody reads what is fetched any more."""
+
+
+def main(
+    fetch: Fetch,
+    report: Connection,
+    out: tuple[Connection, Connection],
+    memory_mb: int,
+    parent: int,
+) -> None:
+    """Fetch until the stream ends, and report why it did."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sandbox.die_with(parent)
+    address_space = memory_mb << 20
+    resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    twin = Twin(out)
+    with suppress(Gone, OSError):
+        found = _fetched(fetch, twin)
+        report.send_bytes(json.dumps(found.__dict__).encode())
+    twin.close()
+
+
+def _fetched(fetch: Fetch, twin: Twin) -> Report:
+    from pipeline.live.protocols import follow
+
+    try:
+        return follow(fetch, twin)
+    except Failed as error:
+        return error.report
+    except Refused as error:
+        return Report("refused", str(error), is_final=True)
+    except TimeoutError:
+        return Report("timeout", f"nothing came for {fetch.bounds.timeout_s:g} s")
+    except MemoryError:
+        return Report("out_of_memory")
+    except OSError as error:
+        return Report("unreachable", error.strerror or type(error).__name__)
+    except Gone:
+        raise
+    except Exception as error:
+        # Texts of errors that nobody foresaw may hold addresses.
+        return Report("unforeseen", type(error).__name__)
+
+
+class Twin:
+    """Writes the same bytes into two pipes, each of which is read at its own pace."""
+
+    def __init__(self, out: tuple[Connection, Connection]) -> None:
+        """Begin with two pipes, which it closes."""
+        self._changed = threading.Condition()
+        self._waiting: tuple[deque[bytes], ...] = tuple(deque() for _ in out)
+        self._num_bytes = [0 for _ in out]
+        self._is_closed = self._is_gone = False
+        self._threads = [
+            threading.Thread(target=self._pump, args=(number, one), daemon=True)
+            for number, one in enumerate(out)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def write(self, data: bytes) -> int:
+        """Write, waiting while too much is not read yet.
+
+        Raises:
+            Gone: nobody reads any more.
+        """
+        with self._changed:
+            while not self._is_gone and max(self._num_bytes) > _MAX_WAITING:
+                self._changed.wait()
+            if self._is_gone:
+                raise Gone
+            for number, waiting in enumerate(self._waiting):
+                waiting.append(bytes(data))
+                self._num_bytes[number] += len(data)
+            self._changed.notify_all()
+        return len(data)
+
+    def close(self) -> None:
+        """Wait until all is read, or nobody reads, and close the pipes."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _pump(self, number: int, out: Connection) -> None:
+        waiting = self._waiting[number]
+        with suppress(OSError):
+            while True:
+                with self._changed:
+                    while not waiting and not self._is_closed:
+                        self._changed.wait()
+                    if not waiting:
+                        break
+                    data = memoryview(waiting.popleft())
+                while data:
+                    done = os.write(out.fileno(), data[:65536])
+                    data = data[done:]
+                    with self._changed:
+                        self._num_bytes[number] -= done
+                        self._changed.notify_all()
+        out.close()
+        # Who closes one pipe before its end reads neither.
+        with self._changed:
+            self._is_gone |= not self._is_closed
+            self._changed.notify_all()

@@ -1,0 +1,218 @@
+"""Events on their way to a receiver: a queue on disk, from which each is delivered at least once.
+
+An event is in the queue before anybody else is told of it, so that neither a receiver that is down
+nor the end of this process loses one. What a receiver never takes becomes a dead letter, and stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Event, line
+
+log = logging.getLogger(__name__)
+
+FILE = "outbox.sqlite"
+MAX_ATTEMPTS = 16
+"""After so many an event is a dead letter: about a day after the first."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 3 * 3600.0
+_LOOK_EVERY_S = 1.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    body TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_at REAL NOT NULL DEFAULT 0,
+    is_dead INTEGER NOT NULL DEFAULT 0,
+    said TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS due ON events (is_dead, next_at, number);
+CREATE TABLE IF NOT EXISTS open_alerts (
+    alert TEXT PRIMARY KEY,
+    stream TEXT NOT NULL,
+    opened_s REAL NOT NULL,
+    at_s REAL NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An event as it is delivered.
+
+    Attributes:
+        name: its id, by which a receiver knows one that comes twice.
+        body: JSON.
+        attempts: that have failed.
+    """
+
+    name: str
+    body: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What came of an attempt: `is_done` where the receiver took it, else why it did not."""
+
+    is_done: bool
+    said: str = ""
+
+
+class Outbox:
+    """A queue of events in a file, and which alerts are open, whatever becomes of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the queue in a folder, or begin one.
+
+        Raises:
+            UserError: what lies there is none.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / FILE
+        try:
+            with closing(self._connected()) as database:
+                database.execute("PRAGMA journal_mode=WAL")
+                database.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise UserError(
+                f"{self._path}: no queue of events ({error}); move it away, and run it again"
+            ) from error
+
+    def put(self, event: Event) -> None:
+        """Put an event into the queue; it is on disk when this returns."""
+        kind, data = event["type"], event["data"]
+        with closing(self._connected()) as database, database:
+            database.execute(
+                "INSERT INTO events (id, body) VALUES (?, ?)", (event["id"], line(event))
+            )
+            if kind in (ALERT_OPENED, ALERT_UPDATED):
+                row = data["alert"], data["stream"], data["opened_s"], data["at_s"]
+                database.execute("INSERT OR REPLACE INTO open_alerts VALUES (?, ?, ?, ?)", row)
+            elif kind == ALERT_CLOSED:
+                database.execute("DELETE FROM open_alerts WHERE alert = ?", (data["alert"],))
+
+    def left_open(self) -> list[tuple[str, dict[str, Any]]]:
+        """Streams whose alert nobody has closed, and what is to be told when it is."""
+        with closing(self._connected()) as database:
+            rows = database.execute(
+                "SELECT stream, alert, opened_s, at_s FROM open_alerts ORDER BY rowid"
+            ).fetchall()
+        return [
+            (stream, {"alert": alert, "opened_s": opened_s, "closed_s": at_s})
+            for stream, alert, opened_s, at_s in rows
+        ]
+
+    def due(self, now: float) -> Letter | None:
+        """The first event that may be tried at a time; None where there is none."""
+        with closing(self._connected()) as database:
+            row = database.execute(
+                "SELECT id, body, attempts FROM events WHERE is_dead = 0 AND next_at <= ? "
+                "ORDER BY number LIMIT 1",
+                (now,),
+            ).fetchone()
+        return None if row is None else Letter(*row)
+
+    def delivered(self, letter: Letter) -> None:
+        """Take an event out."""
+        with closing(self._connected()) as database, database:
+            database.execute("DELETE FROM events WHERE id = ?", (letter.name,))
+
+    def failed(self, letter: Letter, said: str, now: float) -> bool:
+        """Keep an event for a later attempt; whether it became a dead letter instead."""
+        attempts = letter.attempts + 1
+        is_dead = attempts >= MAX_ATTEMPTS
+        pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempts - 1))
+        # Not everything that has waited for a receiver is to come at the same moment.
+        next_at = now + pause_s * random.uniform(0.75, 1.25)
+        with closing(self._connected()) as database, database:
+            database.execute(
+                "UPDATE events SET attempts = ?, next_at = ?, is_dead = ?, said = ? WHERE id = ?",
+                (attempts, next_at, is_dead, said, letter.name),
+            )
+        return is_dead
+
+    def count(self) -> tuple[int, int]:
+        """How many events wait, and how many are dead letters."""
+        with closing(self._connected()) as database:
+            dead = dict(
+                database.execute("SELECT is_dead, count(*) FROM events GROUP BY is_dead").fetchall()
+            )
+        return dead.get(0, 0), dead.get(1, 0)
+
+    def _connected(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=30)
+        # What was committed outlives a machine that loses its power.
+        database.execute("PRAGMA synchronous=FULL")
+        return database
+
+
+class Courier(threading.Thread):
+    """Takes events from an outbox to a receiver, one after the other."""
+
+    def __init__(self, outbox: Outbox, deliver: Callable[[Letter], Delivery]) -> None:
+        """Get ready; `start` begins.
+
+        Args:
+            outbox: whose events are delivered, those of earlier runs too.
+            deliver: tries it once; raises nothing.
+        """
+        super().__init__(name="webhook", daemon=True)
+        self._outbox, self._deliver = outbox, deliver
+        self._rung, self._stopped = threading.Event(), threading.Event()
+        self._is_failing = False
+
+    def put(self, event: Event) -> None:
+        """Put an event into the outbox, and see to it at once."""
+        self._outbox.put(event)
+        self._rung.set()
+
+    def run(self) -> None:
+        """Deliver until `finish` is called."""
+        while not self._stopped.is_set():
+            self._rung.clear()
+            letter = self._outbox.due(time.time())
+            if letter is None:
+                self._rung.wait(_LOOK_EVERY_S)
+            else:
+                self._try(letter)
+
+    def finish(self, wait_s: float) -> None:
+        """Wait until all that is due is delivered, but not for longer than some seconds."""
+        until = time.monotonic() + wait_s
+        while time.monotonic() < until and self._outbox.count()[0]:
+            time.sleep(0.05)
+        self._stopped.set()
+        self._rung.set()
+        num_waiting, num_dead = self._outbox.count()
+        if num_waiting or num_dead:
+            log.warning(
+                "watch: webhook: %d events wait for the next run, %d are dead letters",
+                num_waiting,
+                num_dead,
+            )
+
+    def _try(self, letter: Letter) -> None:
+        delivery = self._deliver(letter)
+        if delivery.is_done:
+            self._outbox.delivered(letter)
+            if self._is_failing:
+                log.info("watch: webhook: the receiver takes events again")
+            self._is_failing = False
+            return
+        is_dead = self._outbox.failed(letter, delivery.said, time.time())
+        if is_dead or not self._is_failing:
+            what = f"event {letter.name} is a dead letter" if is_dead else "an event waits"
+            log.warning("watch: webhook: %s; %s", delivery.said, what)
+        self._is_failing = True

@@ -1,0 +1,166 @@
+"""Streams in front of a detector: whose clips come next, and which events they become."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pipeline.detect.alarm import Choice
+from pipeline.live.alerts import Alerts
+from pipeline.live.events import STREAM_ENDED, STREAM_LOST, Events
+from pipeline.live.feed import Feed
+from pipeline.live.inbox import Bell, Clip, Turn
+from pipeline.live.scoring import Scorer
+
+log = logging.getLogger(__name__)
+
+_WAIT_S = 0.5
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How alerts are raised and told.
+
+    Attributes:
+        choice: of the threshold and the smoothing.
+        evidence: what every alert tells of the detector and its operating point.
+        update_every_s: of a stream, from one update of an alert to the next, at least.
+        status_every_s: from one sentence on all streams to the next.
+        batch_size: clips that are asked about together, at most.
+    """
+
+    choice: Choice
+    evidence: Mapping[str, Any]
+    update_every_s: float
+    status_every_s: float
+    batch_size: int
+
+
+@dataclass
+class _Watched:
+    feed: Feed
+    alerts: Alerts
+    is_lost: bool = False
+    lag_s: float | None = None
+
+
+class Watcher:
+    """Watches streams until each of them has ended."""
+
+    def __init__(self, scorer: Scorer, policy: Policy, events: Events, bell: Bell) -> None:
+        """Watch nothing yet.
+
+        Args:
+            scorer: has nothing to do with any other watcher.
+            policy: how alerts are raised and told.
+            events: are told of every stream.
+            bell: that the inboxes of all feeds ring.
+        """
+        self._scorer, self._policy, self._events, self._bell = scorer, policy, events, bell
+        self._watched: dict[str, _Watched] = {}
+        self._told_at = time.monotonic()
+
+    @property
+    def streams(self) -> list[str]:
+        """Names of the streams that have not ended."""
+        return list(self._watched)
+
+    def join(self, feed: Feed) -> None:
+        """Watch one more stream, of another name than all others."""
+        assert feed.stream not in self._watched
+        policy = self._policy
+        tell = partial(self._tell, feed.stream)
+        alerts = Alerts(
+            policy.choice, policy.evidence, policy.update_every_s, tell, self._scorer.seen
+        )
+        self._watched[feed.stream] = _Watched(feed, alerts)
+        feed.start()
+
+    def leave(self, stream: str) -> None:
+        """Let a stream end."""
+        self._watched[stream].feed.stop()
+
+    def run(self, between: Callable[[], bool] = lambda: False) -> None:
+        """Watch until all streams have ended.
+
+        Args:
+            between: is called again and again; while it returns true, others may still join.
+        """
+        try:
+            while between() or self._watched:
+                if not self._round():
+                    self._bell.wait(_WAIT_S)
+                self._say_how_it_goes()
+        finally:
+            for one in self._watched.values():
+                one.feed.stop()
+
+    def _round(self) -> bool:
+        """Take what has come, a clip of each stream at most; whether anything had."""
+        clips: dict[str, Clip] = {}
+        came = False
+        for stream, one in list(self._watched.items()):
+            while stream not in clips and len(clips) < self._policy.batch_size:
+                item = one.feed.inbox.take()
+                if item is None:
+                    break
+                came = True
+                if isinstance(item, Clip):
+                    clips[stream] = item
+                elif isinstance(item, Turn):
+                    self._turn(stream, one, item)
+                else:
+                    one.alerts.wait(item.at_s)
+        answers = self._scorer.score({stream: clip.shown for stream, clip in clips.items()})
+        for stream, answer in answers.items():
+            one, clip = self._watched[stream], clips[stream]
+            one.lag_s = clip.lag_s
+            one.alerts.take(answer, clip.shown, clip.at_s, clip.lag_s)
+        if clips:
+            # Those that waited longest come first where a round does not hold all.
+            for stream in clips:
+                if stream in self._watched:
+                    self._watched[stream] = self._watched.pop(stream)
+        return came
+
+    def _turn(self, stream: str, one: _Watched, turn: Turn) -> None:
+        if turn.restarts:
+            self._scorer.restart(stream)
+            one.alerts.quieten()
+        one.is_lost = turn.kind == STREAM_LOST
+        if turn.kind == STREAM_ENDED:
+            one.alerts.end()
+        self._tell(stream, turn.kind, turn.data)
+        if turn.kind == STREAM_ENDED:
+            self._scorer.restart(stream)
+            del self._watched[stream]
+
+    def _tell(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
+        self._events.tell(kind, stream, data)
+        said = ", ".join(
+            f"{name} {data[name]}" for name in ("at_s", "level", "score", "reason") if name in data
+        )
+        log.info("watch: %s: %s%s", stream, kind, f" ({said})" if said else "")
+
+    def _say_how_it_goes(self) -> None:
+        now = time.monotonic()
+        if now - self._told_at < self._policy.status_every_s or not self._watched:
+            return
+        self._told_at = now
+        watched = self._watched.values()
+        taken = sum(one.feed.inbox.num_taken for one in watched)
+        dropped = sum(one.feed.inbox.num_dropped for one in watched)
+        lags = [one.lag_s for one in watched if one.lag_s is not None]
+        log.info(
+            "watch: %d streams, %d of them lost; %d clips answered, %d dropped (%.1f %%)%s",
+            len(watched),
+            sum(one.is_lost for one in watched),
+            taken,
+            dropped,
+            100 * dropped / max(1, taken + dropped),
+            f"; the slowest is {max(lags):.1f} s behind" if lags else "",
+        )

@@ -1,0 +1,157 @@
+"""Requests by HTTP to servers that nobody trusts: each hop is checked before it is connected to."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+from pipeline.live.addresses import Place, Refused, Rules, check, resolve, told
+from pipeline.live.fetcher import Failed
+
+_MAX_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
+_AUTHENTICATION = (401, 403, 407)
+_GONE = (404, 410)
+
+
+class Answer:
+    """What a server answers with.
+
+    Attributes:
+        url: that it answers for, after all redirects.
+        content_type: as it says; empty where it does not.
+        length: bytes that it says will come; None where it does not.
+    """
+
+    def __init__(self, url: str, response: http.client.HTTPResponse) -> None:
+        self.url, self._response = url, response
+        self.content_type = response.getheader("Content-Type", "")
+        self.length = response.length
+
+    def read(self, num_bytes: int) -> bytes:
+        """What has come, up to a number of bytes; nothing at the end.
+
+        Raises:
+            TimeoutError: nothing came.
+            Failed: it was cut off.
+        """
+        try:
+            return self._response.read1(num_bytes)
+        except http.client.HTTPException as error:
+            raise Failed("cut_off", "the answer ended before its end") from error
+
+    def read_all(self, max_bytes: int) -> bytes:
+        """All of it.
+
+        Raises:
+            TimeoutError: nothing came.
+            Failed: it was cut off, or is longer than it may be.
+        """
+        parts, size = [], 0
+        while part := self.read(min(2**16, max_bytes + 1 - size)):
+            parts.append(part)
+            size += len(part)
+            if size > max_bytes:
+                raise Failed("too_large", f"{told(self.url)}: more than {max_bytes / 1e6:g} MB")
+        if self.length is not None and size < self.length:
+            raise Failed("cut_off", "the answer ended before its end")
+        return b"".join(parts)
+
+
+@contextmanager
+def get(url: str, rules: Rules, timeout_s: float) -> Iterator[Answer]:
+    """Ask for an address, and follow where it redirects to.
+
+    Raises:
+        Refused: it, or where it redirects to, must not be connected to.
+        Failed: the server refuses.
+        OSError: it cannot be reached, or says nothing for `timeout_s`.
+    """
+    first = urlsplit(url)
+    for _ in range(_MAX_REDIRECTS + 1):
+        parts = check(url, rules)
+        connection = _Connection(parts, resolve(parts, rules), timeout_s)
+        try:
+            # What was given for one host is told to no other.
+            is_same = (parts.scheme, parts.hostname) == (first.scheme, first.hostname)
+            response = _ask(connection, parts, first if is_same else parts)
+            if response.status in _REDIRECTS:
+                url = urljoin(url, response.getheader("Location", ""))
+                continue
+            _check(response, parts)
+            yield Answer(url, response)
+            return
+        except http.client.HTTPException as error:
+            raise Failed("no_http", f"{told(url)}: {type(error).__name__}") from error
+        finally:
+            connection.close()
+    raise Refused(f"{told(url)}: more than {_MAX_REDIRECTS} redirects")
+
+
+def post(url: str, rules: Rules, timeout_s: float, body: bytes, headers: Mapping[str, str]) -> int:
+    """Send something, and return the status of the answer, whatever that is.
+
+    Raises:
+        Refused: the address must not be connected to.
+        OSError, http.client.HTTPException: there is no answer.
+    """
+    parts = check(url, rules)
+    connection = _Connection(parts, resolve(parts, rules), timeout_s)
+    try:
+        connection.request("POST", _path(parts), body, {**_headers(parts), **headers})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def _ask(
+    connection: _Connection, parts: SplitResult, secrets: SplitResult
+) -> http.client.HTTPResponse:
+    connection.request("GET", _path(parts), headers=_headers(secrets))
+    return connection.getresponse()
+
+
+def _path(parts: SplitResult) -> str:
+    return f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+
+
+def _headers(secrets: SplitResult) -> dict[str, str]:
+    headers = {"User-Agent": "discern", "Accept": "*/*", "Accept-Encoding": "identity"}
+    if secrets.username is not None:
+        pair = f"{unquote(secrets.username)}:{unquote(secrets.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return headers
+
+
+def _check(response: http.client.HTTPResponse, parts: SplitResult) -> None:
+    where = told(parts.geturl())
+    if response.status in _AUTHENTICATION:
+        raise Failed("no_access", f"{where}: HTTP {response.status}", is_final=True)
+    if response.status in _GONE:
+        raise Failed("not_found", f"{where}: HTTP {response.status}")
+    if response.status != 200:
+        raise Failed("http_status", f"{where}: HTTP {response.status}")
+    if response.getheader("Content-Encoding", "identity").lower() != "identity":
+        # What is small may be large once it is unpacked, and nobody asked for it.
+        raise Failed("compressed", f"{where}: an answer that is compressed")
+
+
+class _Connection(http.client.HTTPConnection):
+    """Connects to an address that was looked at, by the name that was asked for."""
+
+    def __init__(self, parts: SplitResult, place: Place, timeout_s: float) -> None:
+        super().__init__(str(parts.hostname), place.port, timeout=timeout_s)
+        self._place, self._timeout_s = place, timeout_s
+        self._is_secure = parts.scheme == "https"
+        self.default_port = 443 if self._is_secure else 80
+
+    def connect(self) -> None:
+        """Connect, without asking for the name again."""
+        self.sock = self._place.connect(self._timeout_s)
+        if self._is_secure:
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline import app
+from pipeline.commands import watch
+from pipeline.detect.alarm import Alarm, Choice
+from pipeline.detect.detector import Detector
+from pipeline.errors import UserError
+from pipeline.live.decoder import Task, decoded
+from pipeline.live.messages import Shown
+from pipeline.live.scoring import Scorer
+from tests.learn.toy import FORMAT
+from tests.live.made import LIMITS, kinds, watched, without_names, write_footage, write_model
+
+MAX = ("replay=true", "speed=max")
+LOW = ("threshold=0.15", "refractory_s=1")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "models")
+
+
+def scores_of(model: Path, path: Path) -> list[tuple[float, float]]:
+    """The second at the end of each clip of a file, and its score."""
+    scorer = Scorer(Detector.load(model))
+    return [
+        (one.start_s + FORMAT.num_frames / FORMAT.fps, scorer.score({"a": one})["a"].score)
+        for one in decoded(Task(path, FORMAT, LIMITS, 4096), None)
+        if isinstance(one, Shown)
+    ]
+
+
+def a_threshold(model: Path, path: Path) -> float:
+    """One that some clips of a file reach and others do not."""
+    scores = [score for _, score in scores_of(model, path)]
+    assert np.ptp(scores) > 1e-3
+    return float(np.median(scores))
+
+
+def test_alerts_of_a_file_are_those_of_the_alarm(
+    model: Path,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write_footage(tmp_path / "a.mp4", 100, 150)
+    threshold = a_threshold(model, path)
+    alarm, expected = Alarm(Choice(threshold, "none", 1.0), 1), []
+    for at_s, score in scores_of(model, path):
+        step = alarm.push(np.array([score]), np.array([at_s]))
+        expected += [(one.state, round(one.opened_s, 6)) for one in step.alerts()]
+    overrides = (*MAX, f"threshold={threshold}", "refractory_s=1", "update_every_s=0")
+    events = watched(capsys, compose, path, *overrides)
+    states = {"alert.opened": "opened", "alert.updated": "continued", "alert.closed": "closed"}
+    found = [
+        (states[one["type"]], one["data"]["opened_s"]) for one in events if one["type"] in states
+    ]
+    is_left_open = [state for state, _ in expected].count("opened") - [
+        state for state, _ in expected
+    ].count("closed")
+    assert found[: len(expected)] == expected
+    assert [state for state, _ in found[len(expected) :]] == ["closed"] * is_left_open
+    assert {"opened", "continued", "closed"} == {state for state, _ in found}
+
+
+def test_a_file_gives_the_same_in_real_time_as_at_full_speed(
+    model: Path,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write_footage(tmp_path / "a.mp4", 60, 60)
+    low = (f"threshold={a_threshold(model, path)}", "refractory_s=1", "update_every_s=0")
+    fast = watched(capsys, compose, path, *MAX, *low)
+    begin = time.monotonic()
+    slow = watched(capsys, compose, path, *low)
+    assert time.monotonic() - begin > 3.5
+    assert without_names(fast) == without_names(slow)
+    assert "alert.opened" in kinds(fast)
+    assert kinds(fast)[0] == "stream.started"
+    assert kinds(fast)[-1] == "stream.ended"
+    lags = [one["data"]["lag_s"] for one in slow if "lag_s" in one["data"]]
+    assert all(0 <= lag < 3 for lag in lags)
+
+
+def test_an_alert_tells_its_evidence_and_no_picture_or_sound(
+    model: Path,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write_footage(tmp_path / "a.mp4", 60)
+    events = watched(capsys, compose, path, *MAX, "threshold=0.001")
+    alert = next(one for one in events if one["type"] == "alert.opened")
+    assert alert["specversion"] == "1.0"
+    assert alert["source"] == "/discern/streams/a.mp4"
+    assert len({one["id"] for one in events}) == len(events)
+    data = alert["data"]
+    assert data["weights_sha256"] == Detector.load(model).sha256
+    assert data["operating_point"]["threshold"] == 0.001
+    assert "nothing is known of its false alerts" in data["operating_point"]["says"]
+    assert data["trace"][-1]["score"] == data["score"]
+    assert data["last_clip"]["sound"] == "present"
+    # This detector does not hear.
+    assert data["last_clip"]["seen"] == data["last_clip"]["seen_and_heard"]
+    assert 0 < data["last_clip"]["seen"]["p_discharge"] < 1
+    assert str(tmp_path) not in json.dumps(events)
+    assert len(json.dumps(data)) < 8000
+
+
+def test_the_operating_point_of_the_evaluation_is_applied_and_told(
+    model: Path,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write_footage(tmp_path / "a.mp4", 60)
+    with pytest.raises(UserError, match=r"no evaluation of the packed splits.*or give threshold="):
+        watched(capsys, compose, path, *MAX)
+    point = {
+        "weights_sha256": Detector.load(model).sha256,
+        "threshold": 0.01,
+        "smoothing": "mean_3",
+        "refractory_s": 5.0,
+        "bounds": {"false_alerts_per_1000_h": [0.0, 9.5]},
+    }
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "operating_point.json").write_text(json.dumps(point))
+    events = watched(capsys, compose, path, *MAX)
+    told = next(one["data"] for one in events if one["type"] == "alert.opened")
+    assert told["operating_point"]["bounds"] == {"false_alerts_per_1000_h": [0.0, 9.5]}
+    assert told["operating_point"]["smoothing"] == "mean_3"
+    trace = told["trace"]
+    mean = sum(one["score"] for one in trace[-3:]) / 3
+    assert trace[-1]["level"] == pytest.approx(mean, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("what", "overrides", "says"),
+    [
+        ("gone.mp4", (), "there is no such file; give one, or an address"),
+        ("ftp://example.org/a", (), "the scheme is none of http, https, rtmp"),
+        ("http:///a", (), "no host"),
+        ("a.mp4", ("speed=2",), "give replay=true too"),
+        ("a.mp4", ("speed=fast", "replay=true"), "speed=fast: give a number above 0, or max"),
+        ("http://example.org/a.ts", ("replay=true",), "is no file; leave it out"),
+    ],
+)
+def test_what_cannot_be_watched_is_named(
+    model: Path,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    overrides: tuple[str, ...],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mp4").write_bytes(b"")
+    with pytest.raises(UserError, match=says):
+        watch.run(what, cfg=compose("watch", *overrides, *LOW))
+
+
+def test_a_file_that_cannot_be_decoded_ends_with_its_reason(
+    model: Path,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"no video at all" * 1000)
+    events = watched(capsys, compose, path, *MAX, *LOW)
+    assert kinds(events) == ["stream.ended"]
+    assert events[0]["data"]["reason"] == "decode_error"
+    assert str(tmp_path) not in json.dumps(events)
+
+
+def descendants(process_id: int) -> set[int]:
+    import psutil
+
+    return {one.pid for one in psutil.Process(process_id).children(recursive=True)}
+
+
+@pytest.mark.slow
+def test_a_signal_ends_it_and_all_its_processes(model: Path, tmp_path: Path) -> None:
+    import psutil
+
+    path = write_footage(tmp_path / "a.mp4", 900)
+    command = [sys.executable, "-m", "pipeline", "watch", str(path), *LOW, f"paths.models={model}"]
+    with subprocess.Popen(
+        command,
+        cwd=app.PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *sys.path])},
+    ) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        assert first["type"] == "stream.started"
+        below = descendants(process.pid)
+        assert below
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "watch: stopped by SIGTERM" in said
+    deadline = time.monotonic() + 10
+    while any(psutil.pid_exists(one) for one in below) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not [one for one in below if psutil.pid_exists(one)]
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_it_when_it_is_killed(model: Path, tmp_path: Path) -> None:
+    import psutil
+
+    path = write_footage(tmp_path / "a.mp4", 900)
+    command = [sys.executable, "-m", "pipeline", "watch", str(path), *LOW, f"paths.models={model}"]
+    with subprocess.Popen(
+        command,
+        cwd=app.PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *sys.path])},
+    ) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["type"] == "stream.started"
+        below = descendants(process.pid)
+        assert below
+        process.kill()
+        process.wait(timeout=30)
+        deadline = time.monotonic() + 15
+        while any(psutil.pid_exists(one) for one in below) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert not [one for one in below if psutil.pid_exists(one)]
+
+
+@pytest.mark.slow
+def test_it_ends_with_a_sentence_when_nobody_reads_its_events(model: Path, tmp_path: Path) -> None:
+    path = write_footage(tmp_path / "a.mp4", 300)
+    command = [sys.executable, "-m", "pipeline", "watch", str(path), *MAX, f"paths.models={model}"]
+    with subprocess.Popen(
+        [*command, "threshold=0.001", "refractory_s=0"],
+        cwd=app.PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *sys.path])},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+        process.wait(timeout=60)
+    assert process.returncode == 1
+    assert said.splitlines()[-1] == (
+        "watch: stdout: nobody reads events there any more; nothing is watched"
+    )

@@ -1,0 +1,65 @@
+"""Detectors and files to watch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.commands import watch
+from pipeline.footage import foreign
+from pipeline.learn import weights
+from pipeline.learn.memory import Memory
+from pipeline.learn.model_card import CARD
+from tests.learn.networks.nets import small_causal
+from tests.learn.toy import FORMAT
+from tests.made import scene, write_with_sound
+
+LIMITS = foreign.Limits(36_000_000, 7200.0)
+MEMORY = Memory(answer_s=FORMAT.num_frames / FORMAT.fps, origin_s=2.0, lasting=0.5, discharge_s=0.2)
+
+
+def write_model(folder: Path, memory: Memory | None = MEMORY) -> Path:
+    """Weights of a tiny network that streams, with a memory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights.save(folder, small_causal(), clip=FORMAT, temperature=2.0, provenance={})
+    if memory is not None:
+        card = json.loads((folder / CARD).read_text())
+        (folder / CARD).write_text(json.dumps({**card, "memory": memory.architecture()}))
+    return folder
+
+
+def write_footage(path: Path, *lengths: int, seed: int = 0, **options: Any) -> Path:
+    """A file of scenes of some frames at 30 a second each, with noise as its sound."""
+    frames = np.concatenate([scene(seed + n, length) for n, length in enumerate(lengths)])
+    rng = np.random.default_rng(seed)
+    sound = rng.normal(0, 0.1, (1, 48_000 * len(frames) // 30))
+    return write_with_sound(path, frames, sound, codec="aac", **options)
+
+
+def watched(
+    capsys: pytest.CaptureFixture[str],
+    compose: Callable[..., Any],
+    what: Path | str,
+    *overrides: str,
+) -> list[dict[str, Any]]:
+    """The events of `discern watch`."""
+    capsys.readouterr()
+    watch.run(str(what), cfg=compose("watch", *overrides))
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def kinds(events: Iterable[dict[str, Any]]) -> list[str]:
+    return [event["type"] for event in events]
+
+
+def without_names(events: Iterable[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """What events tell besides names that are drawn, and how late they come."""
+    passing = ("alert", "lag_s")
+    return [
+        (one["type"], {k: v for k, v in one["data"].items() if k not in passing}) for one in events
+    ]

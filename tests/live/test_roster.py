@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.live.roster import read
+from tests.live.made import watched, write_footage, write_model
+
+
+def listed(path: Path, *rows: str, header: str = "id,url") -> Path:
+    path.write_text("\n".join([header, *rows, ""]))
+    return path
+
+
+def test_a_list_is_read_as_people_save_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("\ufeffURL,Id\r\nhttp://example.org/a,yard\r\n\r\na.mp4,gate\r\n".encode())
+    assert read(path) == {"yard": "http://example.org/a", "gate": "a.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (["a,http://x/1", "a,http://x/2"], "row 3: 'a' is the id of another stream"),
+        ([",http://x/1"], "row 2: give an id of 1 to 100"),
+        (["a,"], "row 2: 'a' has no url"),
+        (["a,rtmp://me:seCret@x/seCret,3"], "row 2: not one cell for each of id, url"),
+    ],
+)
+def test_what_is_wrong_is_named_without_any_secret(
+    tmp_path: Path, rows: list[str], says: str
+) -> None:
+    with pytest.raises(UserError, match=says) as caught:
+        read(listed(tmp_path / "a.csv", *rows))
+    assert "seCret" not in str(caught.value)
+
+
+def test_a_list_without_a_header_tells_no_secret(tmp_path: Path) -> None:
+    path = listed(tmp_path / "a.csv", "b,rtmp://x/y", header="a,rtmp://me:seCret@x/seCret")
+    with pytest.raises(UserError) as caught:
+        read(path)
+    assert "seCret" not in str(caught.value)
+
+
+def test_a_list_that_is_not_there_or_empty_is_named(
+    tmp_path: Path, compose: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_model(tmp_path / "models")
+    with pytest.raises(UserError, match="give a list with the columns id,url"):
+        watched(capsys, compose, tmp_path / "none.csv", "threshold=0.5")
+    with pytest.raises(UserError, match="no stream is in the list"):
+        watched(capsys, compose, listed(tmp_path / "a.csv"), "threshold=0.5")
+    with pytest.raises(UserError, match=r"gone\.mp4: there is no such file"):
+        watched(capsys, compose, listed(tmp_path / "a.csv", "x,gone.mp4"), "threshold=0.5")
+
+
+@pytest.mark.slow
+def test_streams_join_and_leave_while_others_go_on(
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write_model(tmp_path / "models")
+    for name, length in (("long", 420), ("short", 90)):
+        write_footage(tmp_path / f"{name}.mp4", length)
+    path = listed(tmp_path / "a.csv", "stays,long.mp4", "leaves,long.mp4")
+
+    def change() -> None:
+        time.sleep(5)
+        listed(path, "stays,long.mp4", "leaves,")
+        time.sleep(2)
+        listed(path, "stays,long.mp4", "joins,short.mp4")
+
+    threading.Thread(target=change, daemon=True).start()
+    events = watched(capsys, compose, path, "threshold=0.001", "refractory_s=2")
+    turns = [
+        (one["subject"], one["type"], one["data"].get("reason"), one["data"].get("at_s"))
+        for one in events
+        if one["type"].startswith("stream.")
+    ]
+    ended = {name: (reason, at_s) for name, kind, reason, at_s in turns if kind == "stream.ended"}
+    assert ended.keys() == {"stays", "leaves", "joins"}
+    assert ended["stays"] == ("end", pytest.approx(14.0, abs=0.6))
+    assert ended["joins"] == ("end", pytest.approx(3.0, abs=0.6))
+    assert ended["leaves"][0] == "stopped"
+    assert ended["leaves"][1] < 13
+    kinds = [kind for name, kind, *_ in turns if name == "stays"]
+    assert kinds == ["stream.started", "stream.ended"]
+    # A list with a mistake changes nothing, and is told once.
+    assert caplog.text.count("'leaves' has no url") == 1
+    # Every alert that was opened is closed, that of the stream that left too.
+    opened = [one["data"]["alert"] for one in events if one["type"] == "alert.opened"]
+    closed = [one["data"]["alert"] for one in events if one["type"] == "alert.closed"]
+    assert sorted(opened) == sorted(closed)
+    assert str(tmp_path) not in json.dumps(events)

@@ -1,0 +1,126 @@
+"""RTMP from nginx (Debian's `nginx` and `libnginx-mod-rtmp`, in NGINX_ROOT where not installed)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from pipeline.store import video
+from tests.live.made import watched, write_model
+from tests.made import scene
+
+ROOT = Path(os.environ.get("NGINX_ROOT", "/"))
+NGINX, MODULE = ROOT / "usr/sbin/nginx", ROOT / "usr/lib/nginx/modules/ngx_rtmp_module.so"
+CONF = """
+load_module {module};
+daemon off; master_process off; worker_processes 1; error_log {folder}/error.log;
+pid {folder}/nginx.pid;
+events {{ worker_connections 64; }}
+rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; application live {{
+  live on; record off; hls on; hls_path {folder}/hls; hls_fragment 1s; hls_playlist_length 6s;
+  drop_idle_publisher 5s;
+}} }} }}
+"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (NGINX.is_file() and MODULE.is_file()), reason=f"no nginx at {NGINX}"),
+]
+
+
+@pytest.fixture
+def rtmp(tmp_path: Path) -> Iterator[str]:
+    """The address of a server's application, below which streams are published and played."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path / "nginx"
+    (folder / "hls").mkdir(parents=True)
+    (folder / "conf").write_text(CONF.format(module=MODULE, folder=folder, port=port))
+    command = [str(NGINX), "-e", str(folder / "first.log"), "-p", str(folder), "-c", "conf"]
+    with subprocess.Popen(command) as server:
+        for _ in range(50):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        yield f"rtmp://127.0.0.1:{port}/live"
+        server.terminate()
+
+
+def publish(path: Path, url: str) -> None:
+    """Send the packets of a file when a camera would."""
+    with av.open(str(path)) as source, av.open(url, "w", format="flv") as target:
+        copies = {one.index: target.add_stream_from_template(one) for one in source.streams}
+        begin = time.monotonic()
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            due = begin + float(packet.dts * packet.time_base)
+            time.sleep(max(0.0, due - time.monotonic()))
+            packet.stream = copies[packet.stream.index]
+            target.mux(packet)
+
+
+def test_a_published_stream_is_watched_lost_found_again_and_ends(
+    rtmp: str,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write_model(tmp_path / "models")
+    # A player that joins waits for the next key frame.
+    noise = np.random.default_rng(0).normal(0, 0.1, (1, 12 * 48_000)).astype(np.float32)
+    track = video.SoundTrack(noise, 48_000, "aac", 96)
+    path = tmp_path / "a.mp4"
+    path.write_bytes(video.encode(scene(0, 360), 30, keyint=30, track=track))
+    url = f"{rtmp}/seCret"
+
+    def publisher() -> None:
+        publish(path, url)
+        time.sleep(6)
+        publish(path, url)
+
+    thread = threading.Thread(target=publisher, daemon=True)
+    thread.start()
+    overrides = ("allow_private=true", "timeout_s=4", "end_after_s=12", "threshold=0.001")
+    events = watched(capsys, compose, url, *overrides, "refractory_s=4")
+    thread.join()
+    turns = [one for one in events if one["type"].startswith("stream.")]
+    assert [one["type"] for one in turns] == [
+        "stream.started",
+        "stream.lost",
+        "stream.recovered",
+        "stream.lost",
+        "stream.ended",
+    ]
+    started = turns[0]["data"]
+    assert (started["container"], started["codec"], started["sound"]) == (
+        "mpegts",
+        "h264",
+        "present",
+    )
+    # RTMP tells of no end: nothing came any more.
+    assert turns[1]["data"]["reason"] == "timeout"
+    times = [one["data"]["at_s"] for one in turns]
+    # What had come is answered to its end: who waits for a publisher misses nothing of it.
+    assert times[3] - times[2] == pytest.approx(12, abs=1.5)
+    assert times == sorted(times)
+    assert 2 < turns[1]["data"]["at_s"] < 13
+    opened = [one["data"]["alert"] for one in events if one["type"] == "alert.opened"]
+    closed = [one["data"]["alert"] for one in events if one["type"] == "alert.closed"]
+    assert len(opened) >= 2
+    assert sorted(opened) == sorted(closed)
+    assert "seCret" not in json.dumps(events) + caplog.text

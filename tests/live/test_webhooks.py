@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.live import outbox
+from pipeline.live.outbox import Courier, Delivery, Letter, Outbox
+from pipeline.live.webhooks import SECRET, signed, webhook
+from tests.live.made import watched, write_footage, write_model
+
+KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(2)]
+SECRETS = [f"whsec_{key}" for key in KEYS]
+DATA = {"alert": "x", "stream": "yard", "opened_s": 2.0, "at_s": 3.0}
+ALERT = {"id": "1", "type": "alert.opened", "data": DATA}
+
+
+class Received:
+    def __init__(self) -> None:
+        self.taken: list[tuple[dict[str, str], bytes]] = []
+        self.statuses: list[int] = []
+        self.url = ""
+
+
+@contextmanager
+def receiving() -> Iterator[Received]:
+    """A receiver that answers with `statuses` one after the other, and then takes all."""
+    received = Received()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status = received.statuses.pop(0) if received.statuses else 204
+            if status < 300:
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                received.taken.append((headers, body))
+            self.send_response(status)
+            self.send_header("Location", received.url)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    received.url = f"http://127.0.0.1:{server.server_port}/hook/seCret"
+    try:
+        yield received
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def is_signed(headers: dict[str, str], body: bytes) -> bool:
+    """Whether a receiver that knows either secret takes an event, as the standard says."""
+    at = headers["webhook-timestamp"]
+    text = b".".join([headers["webhook-id"].encode(), at.encode(), body])
+    expected = [
+        base64.b64encode(hmac.new(base64.b64decode(key), text, "sha256").digest()) for key in KEYS
+    ]
+    given = headers["webhook-signature"].split()
+    return abs(time.time() - int(at)) < 300 and given == [f"v1,{one.decode()}" for one in expected]
+
+
+def test_a_signature_is_that_of_the_standard() -> None:
+    # The example of its specification.
+    key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    headers = signed("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}', [key])
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_events_reach_a_receiver_that_checks_them(
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_model(tmp_path / "models")
+    path = write_footage(tmp_path / "a.mp4", 60)
+    # While keys change, either of them will do.
+    monkeypatch.setenv(SECRET, " ".join(SECRETS))
+    with receiving() as received:
+        # A receiver that fails once gets the event again.
+        received.statuses = [500]
+        overrides = ("replay=true", "speed=max", "threshold=0.001", f"webhook={received.url}")
+        events = watched(capsys, compose, path, *overrides)
+    assert len(events) >= 4
+    found = []
+    for headers, body in received.taken:
+        assert is_signed(headers, body)
+        assert not is_signed(headers, body + b" ")
+        found.append(json.loads(body))
+        assert headers["webhook-id"] == found[-1]["id"]
+    assert sorted(found, key=lambda one: one["id"]) == sorted(events, key=lambda one: one["id"])
+    assert "seCret" not in json.dumps(events)
+
+
+def test_what_a_receiver_does_not_take_is_delivered_by_the_next_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with receiving() as received:
+        url = received.url
+    hook = webhook(url, SECRETS[0], 2.0)
+    courier = Courier(Outbox(tmp_path), hook.deliver)
+    courier.put(ALERT)
+    courier.start()
+    courier.finish(0.5)
+    courier.join()
+    assert "an event waits" in caplog.text
+    assert "1 events wait for the next run" in caplog.text
+    assert "seCret" not in caplog.text
+    again = Outbox(tmp_path)
+    assert again.count() == (1, 0)
+    with receiving() as received:
+        hook = webhook(received.url, SECRETS[0], 2.0)
+        courier = Courier(again, hook.deliver)
+        courier.start()
+        courier.finish(20.0)
+        assert [json.loads(body) for _, body in received.taken] == [ALERT]
+    assert again.count() == (0, 0)
+
+
+def test_an_event_is_on_disk_before_anybody_tries_to_deliver_it(tmp_path: Path) -> None:
+    Courier(Outbox(tmp_path), lambda letter: Delivery(True)).put(ALERT)
+    assert Outbox(tmp_path).due(time.time()) == Letter("1", json.dumps(ALERT), 0)
+
+
+def test_pauses_double_and_what_nobody_takes_becomes_a_dead_letter(tmp_path: Path) -> None:
+    box = Outbox(tmp_path)
+    box.put(ALERT)
+    now, pauses = 1000.0, []
+    for attempt in range(outbox.MAX_ATTEMPTS):
+        letter = box.due(now)
+        assert letter is not None
+        assert letter.attempts == attempt
+        is_dead = box.failed(letter, "HTTP 500", now)
+        assert is_dead == (attempt == outbox.MAX_ATTEMPTS - 1)
+        assert box.due(now) is None
+        with sqlite3.connect(tmp_path / outbox.FILE) as database:
+            (then,) = database.execute("SELECT next_at FROM events").fetchone()
+        pauses.append(then - now)
+        now = then
+    for number, pause_s in enumerate(pauses):
+        assert 0.75 <= pause_s / min(2.0**number, 3 * 3600) <= 1.25
+    assert box.count() == (0, 1)
+    assert box.due(now + 1e9) is None
+
+
+def test_an_event_that_waits_does_not_hold_up_others(tmp_path: Path) -> None:
+    box = Outbox(tmp_path)
+    for name in "ab":
+        box.put({**ALERT, "id": name})
+    first = box.due(0.0)
+    assert first is not None
+    box.failed(first, "", 1000.0)
+    second = box.due(1000.0)
+    assert second is not None
+    assert (first.name, second.name) == ("a", "b")
+
+
+@pytest.mark.parametrize("status", [301, 302, 400, 410, 500])
+def test_only_an_answer_that_says_so_is_a_delivery(status: int) -> None:
+    with receiving() as received:
+        received.statuses = [status]
+        found = webhook(received.url, SECRETS[0], 2.0).deliver(Letter("1", "{}", 0))
+    assert not found.is_done
+    assert found.said.endswith(f"HTTP {status}")
+    assert not received.taken
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "says"),
+    [
+        ("http://127.0.0.1/x", None, f"{SECRET} is not set"),
+        ("http://127.0.0.1/x", " ", f"{SECRET} is not set"),
+        ("http://127.0.0.1/x", KEYS[0], "a secret is whsec_ and 24 to 64 bytes"),
+        ("http://127.0.0.1/x", "whsec_c2hvcnQ=", "a secret is whsec_ and 24 to 64 bytes"),
+        ("http://127.0.0.1/x", "whsec_!!", "a secret is whsec_"),
+        ("ftp://127.0.0.1/x", SECRETS[0], "the scheme is none of http, https"),
+    ],
+)
+def test_what_cannot_be_a_webhook_is_named(url: str, secret: str | None, says: str) -> None:
+    with pytest.raises(UserError, match=says) as caught:
+        webhook(url, secret, 1.0)
+    assert KEYS[0] not in str(caught.value)
+
+
+def test_secrets_are_in_no_text_of_a_webhook() -> None:
+    found = repr(webhook("http://127.0.0.1/seCret", SECRETS[0], 1.0))
+    assert "seCret" not in found
+    assert repr(base64.b64decode(KEYS[0])) not in found
+
+
+def test_a_file_that_is_no_queue_is_named(tmp_path: Path) -> None:
+    (tmp_path / outbox.FILE).write_bytes(b"no database at all" * 100)
+    with pytest.raises(UserError, match="no queue of events"):
+        Outbox(tmp_path)
+
+
+def test_alerts_that_are_open_are_known_until_they_are_closed(tmp_path: Path) -> None:
+    box = Outbox(tmp_path)
+    box.put(ALERT)
+    box.put({"id": "2", "type": "alert.updated", "data": DATA | {"at_s": 5.0}})
+    box.put({"id": "3", "type": "stream.lost", "data": {"stream": "yard"}})
+    assert Outbox(tmp_path).left_open() == [
+        ("yard", {"alert": "x", "opened_s": 2.0, "closed_s": 5.0})
+    ]
+    box.put({"id": "4", "type": "alert.closed", "data": {"alert": "x", "stream": "yard"}})
+    assert Outbox(tmp_path).left_open() == []
+
+
+def test_what_a_killed_run_left_open_the_next_one_closes_first(
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_model(tmp_path / "models")
+    path = write_footage(tmp_path / "a.mp4", 40)
+    monkeypatch.setenv(SECRET, SECRETS[0])
+    Outbox(tmp_path / "box").put(ALERT)
+    with receiving() as received:
+        own = (f"webhook={received.url}", f"outbox={tmp_path / 'box'}")
+        events = watched(capsys, compose, path, "replay=true", "speed=max", "threshold=2", *own)
+    first = events[0]
+    assert (first["type"], first["subject"]) == ("alert.closed", "yard")
+    assert first["data"]["reason"] == "watch_ended"
+    assert first["data"]["alert"] == "x"
+    taken = [json.loads(body)["type"] for _, body in received.taken]
+    assert taken == ["alert.opened", "alert.closed", "stream.started", "stream.ended"]
