@@ -25,6 +25,9 @@ wherever they come from."""
 MAX_STRETCHES = 8
 """Most stretches of one item that are looked for in one video."""
 
+# Long enough that parts of unrelated sound seldom differ as little as a whole window may.
+_PART = WINDOW // 2
+
 Words = NDArray[np.uint64]
 Bools = NDArray[np.bool_]
 
@@ -142,6 +145,8 @@ def _best(query: Words, is_free: Bools, known: Words, is_known: Bools) -> tuple[
     most, best = 0, 0
     for offset in range(WINDOW - len(query), len(known) - WINDOW + 1):
         first, end = max(0, -offset), min(len(query), len(known) - offset)
+        if not _may_agree(query, known, offset, first, end):
+            continue
         length, bits, num_windows = 0, 0, 0
         for i in range(first, end):
             if not (is_free[i] and is_known[i + offset]):
@@ -157,6 +162,21 @@ def _best(query: Words, is_free: Bools, known: Words, is_known: Bools) -> tuple[
         if num_windows > most:
             most, best = num_windows, offset
     return most, best
+
+
+@njit(cache=True, nogil=True)
+def _may_agree(query: Words, known: Words, offset: int, first: int, end: int) -> bool:
+    """Whether a window from `first` to `end` could agree, told from one part after the other.
+
+    Parts lie so close that each window holds a whole one, which differs in no more bits than it.
+    """
+    for start in range(first, end - _PART + 1, WINDOW - _PART + 1):
+        bits = np.uint64(0)
+        for i in range(start, start + _PART):
+            bits += num_ones(query[i] ^ known[i + offset])
+        if bits <= MAX_BITS * WINDOW:
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)
