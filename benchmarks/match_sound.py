@@ -112,6 +112,7 @@ class Item:
 
     @property
     def records(self) -> NDArray[Any]:
+        """As a bank holds them."""
         found = np.zeros(len(self.prints), SOUND_RECORD)
         found["time_ms"], found["print"] = self.times_ms, self.prints
         return found
@@ -297,7 +298,13 @@ def main() -> None:
     for row in (*shares, *wrong):
         print(*row, sep="  ")
     if options.out:
-        columns = ("looked up", "pairs of files", "items looked up", "match", "bound of their share")
+        columns = (
+            "looked up",
+            "pairs of files",
+            "items looked up",
+            "match",
+            "bound of their share",
+        )
         write(
             options.out,
             Outcome(

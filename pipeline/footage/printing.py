@@ -59,7 +59,8 @@ class Printed:
             bars is there twice, as a player shows it and without them.
         hashes: uint8 (N, 2, 32), PDQ of each picture and of its mirror image.
         quality: uint8 (N,), PDQ's, `MIN_QUALITY` to 100: flatter pictures are left out.
-        sound_times_ms: uint32 (M,), when each moment of its sound begins, ascending.
+        sound_times_ms: uint32 (M,), when each moment of its sound begins, ascending; also after the
+            last picture.
         sounds: uint32 (M,), Chromaprint of each; moments of digital silence are left out.
     """
 
@@ -137,7 +138,8 @@ def _heard(
     channel: int | None,
 ) -> tuple[tuple[NDArray[np.uint32], float] | None, int | None]:
     """What `TrackPrinter` tells of a channel or of the mean, and which one to hear instead."""
-    printer, loudest = TrackPrinter(end_s), None
+    printer = TrackPrinter(end_s)
+    loudest: int | None = None
     # What comes before a fault is known.
     with contextlib.suppress(foreign.DecodeError), Sound(path, limits, zeros_s, channel) as track:
         try:
