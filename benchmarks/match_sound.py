@@ -253,16 +253,19 @@ def look_up_copies(
         excerpt = work / "excerpt.wav"
         filters = f"atrim=start={AT_S}:duration={LENGTH_S},asetpts=PTS-STARTPTS"
         ffmpeg(item.path, excerpt, "-af", filters, "-ar", f"{RATE_HZ}", "-ac", "2")
+        missed = []
         for name in edits:
             edit = EDITS[name]
             copy = item_of(copy_of(excerpt, edit, speech, number, work), cfg)
             found = sound_matching.stretches(copy.times_ms, copy.prints, item.records)
             right = [one for one in found if is_right(one, edit)]
             num_found[name] += bool(right)
+            missed += [] if right else [name]
             shares[name] += sum(one.num_items for one in right) / max(1, len(copy.prints))
             for other in items:
                 if other is not item:
                     wrong.look_up(Item(item.path, copy.times_ms, copy.prints), other)
+        print(f"{item.path}: not found: {'; '.join(missed) or 'nothing'}", flush=True)
     return [
         (name, num_found[name], len(items), round(shares[name] / len(items), 3)) for name in edits
     ]
