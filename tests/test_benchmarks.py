@@ -368,6 +368,37 @@ def test_a_copy_is_found_only_where_all_that_is_said_of_it_is_so() -> None:
     assert match.is_right(stretch(8, 12, 2.5), "1.25 times as fast")
 
 
+def test_an_excerpt_is_found_by_its_sound_only_where_it_was_taken() -> None:
+    from match_sound import AT_S, Edit, is_right
+
+    from pipeline.copies.sound_matching import SoundStretch
+
+    def stretch(start_s: float, item_start_s: float) -> SoundStretch:
+        there = (start_s, start_s + 9, item_start_s, item_start_s + 9)
+        return SoundStretch(*there, item_start_s - start_s, 2.0, 50, 50)
+
+    assert is_right(stretch(2, AT_S + 2.4), Edit())
+    assert not is_right(stretch(2, AT_S + 2.6), Edit())
+    assert is_right(stretch(4, AT_S + 5.9), Edit(speed=1.25))
+    assert not is_right(stretch(4, AT_S + 3.9), Edit(speed=1.25))
+
+
+def test_sound_is_laid_over_sound_by_the_ratio_of_their_powers() -> None:
+    from match_sound import bound_of, mixed, pink
+
+    rng = np.random.default_rng(0)
+    sound, over = rng.normal(0, 0.05, (9000, 2)), rng.normal(0, 3, (9000, 1))
+    rest = mixed(sound, over, 10) - sound
+    assert np.square(sound).mean() / np.square(rest).mean() == pytest.approx(10)
+    assert np.abs(mixed(np.ones((9, 1)), np.ones((9, 1)), 0)).max() == 1
+    assert not mixed(np.zeros((9, 1)), np.ones((9, 1)), 0).any()
+    # Each octave holds as much of pink noise as the next.
+    powers = np.square(np.abs(np.fft.rfft(pink(2**16, 1)[:, 0])))
+    assert powers[512:1024].sum() / powers[8192:16384].sum() == pytest.approx(1, abs=0.15)
+    assert bound_of(0, 100) == pytest.approx(1 - 0.05 ** (1 / 100))
+    assert (bound_of(3, 3), bound_of(0, 0)) == (1.0, None)
+
+
 def test_synthetic_samples_fill_every_class_of_every_split(tmp_path: Path) -> None:
     from synthetic import write_samples
 

@@ -9,7 +9,7 @@ from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.commands import printed_files
 from pipeline.config import BankApp
-from pipeline.copies import banks
+from pipeline.copies import banks, sound_matching
 from pipeline.copies.bank_log import Item
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
@@ -17,6 +17,10 @@ from pipeline.footage.conversion import Unusable
 RATE_HZ = 4.0
 """Pictures of an item that are hashed a second at least, beside those that change: the few that are
 looked up of a copy, cut out anywhere, shall find one alike."""
+_ALONE = (
+    "; its pictures are too flat to be hashed, and its sound, if it has any, is too short or "
+    "hardly changes: only equal bytes match"
+)
 _MAX_SHOWN = 120
 _USAGE = {
     "add": "bank add NAME FILE|FOLDER …",
@@ -75,6 +79,7 @@ def _add(root: Path, name: str, given: tuple[str, ...], cfg: BankApp) -> None:
             if result.sha256 in known:
                 print(f"{_shown(path)}: the same bytes as {told(name, known[result.sha256])}")
                 continue
+            sounds = printed_files.sound_records(result)
             item = bank.add(
                 path.name,
                 label,
@@ -82,12 +87,12 @@ def _add(root: Path, name: str, given: tuple[str, ...], cfg: BankApp) -> None:
                 result.md5,
                 result.duration_s,
                 printed_files.hash_records(result),
-                printed_files.sound_records(result),
+                sounds,
             )
             known[item.sha256] = item
             num_added += 1
-            known_by = item.num_hashes or item.num_sounds
-            alone = "" if known_by else "; too flat to be hashed: only equal bytes match"
+            is_known = item.num_hashes or sound_matching.can_match(sounds)
+            alone = "" if is_known else _ALONE
             print(f"{_shown(path)}: {told(name, item)}, {_size(item)}{alone}")
     print(f"{root / name}: {count(num_added, 'item')} added")
     if unusable:

@@ -16,7 +16,8 @@ from pipeline.copies.chromaprint import ITEM_S, SPAN_S
 from pipeline.copies.hamming import num_ones
 
 WINDOW = 48
-"""Items, 0.124 s each, that have to agree one after the other: six seconds."""
+"""Items that have to agree one after the other. They begin in six seconds, and are of 8.5 s of
+sound, as each is of the next 2.7 s."""
 MAX_BITS = 4.5
 """Most bits, of 32, in which the items of a window differ on average."""
 MIN_DISTINCT = 16
@@ -24,6 +25,10 @@ MIN_DISTINCT = 16
 wherever they come from."""
 MAX_STRETCHES = 8
 """Most stretches of one item that are looked for in one video."""
+
+_MOST_BITS = int(MAX_BITS * WINDOW)
+# Long enough that parts of unrelated sound seldom differ as little as a whole window may.
+_PART = WINDOW // 2
 
 Words = NDArray[np.uint64]
 Bools = NDArray[np.bool_]
@@ -66,19 +71,20 @@ def stretches(
     """
     if not len(items) or not len(records):
         return []
-    query, is_free = _on_a_grid(times_ms, items)
-    known, is_known = _on_a_grid(records["time_ms"], records["print"])
+    query, is_there = _on_a_grid(times_ms, items)
+    free = _windows(query, is_there)
+    known, is_there = _on_a_grid(records["time_ms"], records["print"])
+    windows = _windows(known, is_there)
     shift_s = (int(records["time_ms"][0]) - int(times_ms[0])) / 1000
-    is_free, is_known = _is_varied(query, is_free), _is_varied(known, is_known)
     found: list[SoundStretch] = []
     while len(found) < MAX_STRETCHES:
-        num_windows, offset = _best(query, is_free, known, is_known)
+        num_windows, offset = _best(query, free, known, windows)
         if not num_windows:
             break
-        agree, distance = _agreeing(query, is_free, known, is_known, offset)
+        agree, distance = _agreeing(query, free, known, windows, offset)
         first, last = _ends(agree, distance)
-        is_free[first : last + 1] = False
-        is_there = agree[first : last + 1]
+        free[max(0, first - WINDOW + 1) : last + 1] = False
+        agree, distance = agree[first : last + 1], distance[first : last + 1]
         start_s = int(times_ms[0]) / 1000 + first * ITEM_S
         length_s = (last - first) * ITEM_S + SPAN_S
         offset_s = shift_s + offset * ITEM_S
@@ -89,12 +95,19 @@ def stretches(
                 item_start_s=round(start_s + offset_s, 3),
                 item_end_s=round(start_s + length_s + offset_s, 3),
                 offset_s=round(offset_s, 3),
-                mean_distance=round(float(distance[first : last + 1][is_there].mean()), 2),
-                num_items=int(is_there.sum()),
+                mean_distance=round(float(distance[agree].mean()), 2),
+                num_items=int(agree.sum()),
                 num_between=last + 1 - first,
             )
         )
     return sorted(found, key=lambda one: (-one.num_items, one.start_s))
+
+
+def can_match(records: NDArray[Any]) -> bool:
+    """Whether the sound of an item, `banks.SOUND_RECORD` (M,), is long and varied enough."""
+    if not len(records):
+        return False
+    return bool(_windows(*_on_a_grid(records["time_ms"], records["print"])).any())
 
 
 def _on_a_grid(times_ms: NDArray[np.uint32], items: NDArray[np.uint32]) -> tuple[Words, Bools]:
@@ -123,45 +136,63 @@ def _ends(agree: Bools, distance: Words) -> tuple[int, int]:
 
 
 @njit(cache=True, nogil=True)
-def _is_varied(values: Words, is_there: Bools) -> Bools:
-    """Whether each place is there and in a window that holds enough different items."""
+def _windows(values: Words, is_there: Bools) -> Bools:
+    """At which places a window begins that is whole and holds enough different items."""
     found = np.zeros(len(values), np.bool_)
     for start in range(len(values) - WINDOW + 1):
-        part = np.sort(values[start : start + WINDOW])
-        if 1 + np.count_nonzero(part[1:] != part[:-1]) >= MIN_DISTINCT:
-            found[start : start + WINDOW] = True
-    return found & is_there
+        if is_there[start : start + WINDOW].all():
+            part = np.sort(values[start : start + WINDOW])
+            found[start] = 1 + np.count_nonzero(part[1:] != part[:-1]) >= MIN_DISTINCT
+    return found
 
 
 @njit(cache=True, nogil=True)
-def _best(query: Words, is_free: Bools, known: Words, is_known: Bools) -> tuple[int, int]:
+def _best(query: Words, free: Bools, known: Words, windows: Bools) -> tuple[int, int]:
     """How many windows agree in the alignment in which most do, and that alignment.
 
     It is what is added to a place of the video to get that of the item.
+
+    Args:
+        query, known: items of the video and of the item.
+        free, windows: at which places of each a window begins that counts.
     """
     most, best = 0, 0
     for offset in range(WINDOW - len(query), len(known) - WINDOW + 1):
         first, end = max(0, -offset), min(len(query), len(known) - offset)
-        length, bits, num_windows = 0, 0, 0
+        if not _may_agree(query, known, offset, first, end):
+            continue
+        bits, num_windows = np.uint64(0), 0
         for i in range(first, end):
-            if not (is_free[i] and is_known[i + offset]):
-                length, bits = 0, 0
-                continue
             bits += num_ones(query[i] ^ known[i + offset])
-            length += 1
-            if length > WINDOW:
-                j = i - WINDOW
-                bits -= num_ones(query[j] ^ known[j + offset])
-            if length >= WINDOW and bits <= MAX_BITS * WINDOW:
+            start = i - WINDOW + 1
+            if start < first:
+                continue
+            if bits <= _MOST_BITS and free[start] and windows[start + offset]:
                 num_windows += 1
+            bits -= num_ones(query[start] ^ known[start + offset])
         if num_windows > most:
             most, best = num_windows, offset
     return most, best
 
 
 @njit(cache=True, nogil=True)
+def _may_agree(query: Words, known: Words, offset: int, first: int, end: int) -> bool:
+    """Whether a window from `first` to `end` could agree, told from one part after the other.
+
+    Parts lie so close that each window holds a whole one, which differs in no more bits than it.
+    """
+    for start in range(first, end - _PART + 1, WINDOW - _PART + 1):
+        bits = np.uint64(0)
+        for i in range(start, start + _PART):
+            bits += num_ones(query[i] ^ known[i + offset])
+        if bits <= _MOST_BITS:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def _agreeing(
-    query: Words, is_free: Bools, known: Words, is_known: Bools, offset: int
+    query: Words, free: Bools, known: Words, windows: Bools, offset: int
 ) -> tuple[Bools, Words]:
     """Which places of the video are in a window that agrees, and in how many bits each differs."""
     agree = np.zeros(len(query), np.bool_)
@@ -170,10 +201,7 @@ def _agreeing(
     for i in range(first, end):
         distance[i] = num_ones(query[i] ^ known[i + offset])
     for start in range(first, end - WINDOW + 1):
-        bits, length = 0, 0
-        while length < WINDOW and is_free[start + length] and is_known[start + length + offset]:
-            bits += distance[start + length]
-            length += 1
-        if length == WINDOW and bits <= MAX_BITS * WINDOW:
+        counts = free[start] and windows[start + offset]
+        if counts and distance[start : start + WINDOW].sum() <= _MOST_BITS:
             agree[start : start + WINDOW] = True
     return agree, distance

@@ -59,7 +59,8 @@ class Printed:
             bars is there twice, as a player shows it and without them.
         hashes: uint8 (N, 2, 32), PDQ of each picture and of its mirror image.
         quality: uint8 (N,), PDQ's, `MIN_QUALITY` to 100: flatter pictures are left out.
-        sound_times_ms: uint32 (M,), when each moment of its sound begins, ascending.
+        sound_times_ms: uint32 (M,), when each moment of its sound begins, ascending; also after the
+            last picture.
         sounds: uint32 (M,), Chromaprint of each; moments of digital silence are left out.
     """
 
@@ -94,8 +95,9 @@ def printed(task: PrintTask) -> Printed | Unusable:
         with foreign.Video(path, task.limits) as source:
             printer.look_at(source)
             end_s, zeros_s = source.duration_s, source.zeros_s
-        sounds = _sounds(path, task.limits, zeros_s, end_s)
-        return Printed(sha256, md5, end_s, *printer.arrays(), *sounds)
+        # Sound may go on under the last picture, which a player leaves on the screen.
+        heard = sounds(path, task.limits, zeros_s, task.limits.max_duration_s)
+        return Printed(sha256, md5, end_s, *printer.arrays(), *heard)
     except foreign.DecodeError as error:
         found = unplayable.describe(path)
         if found is not None:
@@ -103,21 +105,48 @@ def printed(task: PrintTask) -> Printed | Unusable:
         return Unusable(error.reason, str(error))
 
 
-def _sounds(
+def sounds(
     path: Path, limits: foreign.Limits, zeros_s: Sequence[float], end_s: float
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Times in milliseconds and items of Chromaprint, (M,), while there are pictures."""
-    printer = TrackPrinter(end_s)
-    # What comes before a fault is known.
-    with contextlib.suppress(foreign.DecodeError), Sound(path, limits, zeros_s) as track:
-        deque(printer.passing(track.heard()), maxlen=0)
-    found = printer.finish()
+    """What a file is told by of its sound before `end_s`: `Printed.sound_times_ms` and `sounds`.
+
+    The mean of the channels is heard; where they cancel each other in it, the loudest one, for
+    which the track is read a second time.
+
+    Args:
+        path: the file.
+        limits: what it may cost.
+        zeros_s: as `foreign.Video.zeros_s` has it once the pictures have been read.
+        end_s: by a player's clock.
+    """
+    found, channel = _heard(path, limits, zeros_s, end_s, None)
+    if channel is not None:
+        found, _ = _heard(path, limits, zeros_s, end_s, channel)
     if found is None:
         return np.zeros(0, np.uint32), np.zeros(0, np.uint32)
     items, start_s = found
     times_ms = np.rint(1000 * (start_s + np.arange(len(items)) * chromaprint.ITEM_S)).astype(int)
     is_kept = (times_ms >= 0) & chromaprint.is_sound(items)
     return times_ms[is_kept].astype(np.uint32), items[is_kept]
+
+
+def _heard(
+    path: Path,
+    limits: foreign.Limits,
+    zeros_s: Sequence[float],
+    end_s: float,
+    channel: int | None,
+) -> tuple[tuple[NDArray[np.uint32], float] | None, int | None]:
+    """What `TrackPrinter` tells of a channel or of the mean, and which one to hear instead."""
+    printer = TrackPrinter(end_s)
+    loudest: int | None = None
+    # What comes before a fault is known.
+    with contextlib.suppress(foreign.DecodeError), Sound(path, limits, zeros_s, channel) as track:
+        try:
+            deque(printer.passing(track.heard()), maxlen=0)
+        finally:
+            loudest = track.loudest_of_cancelled()
+    return printer.finish(), loudest
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.commands import bank
 from pipeline.config import App
 from pipeline.copies import banks
 from pipeline.errors import UserError
-from tests.made import grey, scene, write_video
+from tests.made import grey, scene, write_video, write_with_sound
 
 
 @pytest.fixture
@@ -34,7 +35,8 @@ def test_a_bank_is_filled_listed_and_shown(
     added = capsys.readouterr().out.splitlines()
     assert added[0].startswith(f"{videos / 'b.mp4'}: mine item 1 (b.mp4, label mine), 2.0 s, ")
     assert added[1].endswith(
-        "0 hashes of pictures, 0 of sound; too flat to be hashed: only equal bytes match"
+        "0 hashes of pictures, 0 of sound; its pictures are too flat to be hashed, and its sound, "
+        "if it has any, is too short or hardly changes: only equal bytes match"
     )
     assert added[2] == f"{tmp_path / 'banks' / 'mine'}: 2 items added"
     bank.run("add", "mine", str(videos / "b.mp4"), cfg=compose("bank", "label=other"))
@@ -63,6 +65,21 @@ def test_a_bank_is_filled_listed_and_shown(
         "mine item 1 (b.mp4, label mine): removed; no later answer names it\n"
     )
     assert list(banks.read(tmp_path / "banks", "mine").items) == [2]
+
+
+def test_a_flat_video_is_known_by_its_sound_where_that_is_long_enough(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 10 * 24_000))
+    for seconds, is_known in ((4, False), (10, True)):
+        path = tmp_path / f"{seconds}.mkv"
+        sound = noise[:, : seconds * 24_000]
+        write_with_sound(path, grey([90] * 15), sound, codec="flac", rate=24_000, fps=15)
+        bank.run("add", "mine", str(path), cfg=compose("bank"))
+        added = capsys.readouterr().out.splitlines()[0]
+        assert ("only equal bytes match" in added) is not is_known
+        assert " 0 hashes of pictures, " in added
+        assert " 0 of sound" not in added
 
 
 def test_a_file_that_cannot_be_added_costs_no_other(

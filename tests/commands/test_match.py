@@ -169,3 +169,24 @@ def test_other_pictures_under_the_same_sound_are_found_by_it(
     assert (code, len(lines)) == (match.FOUND, 1)
     assert "s sound as" in lines[0]
     assert "of it; offset +3." in lines[0] or "of it; offset +2.9" in lines[0]
+
+
+def test_every_item_of_the_same_sound_is_told_also_of_one_that_starts_late(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = tune(1, 12)
+    paths = [tmp_path / f"{name}.mkv" for name in ("first", "second", "late")]
+    for path, seed, start_s in zip(paths, (1, 2, 3), (0.0, 0.0, 3.0), strict=True):
+        pictures = scene(seed, 15 * RATE)
+        write_with_sound(
+            path, pictures, sound, codec="flac", rate=SOUND_HZ, fps=RATE, sound_start_s=start_s
+        )
+    bank.run("add", "attacks", *map(str, paths[:2]), cfg=compose("bank"))
+    capsys.readouterr()
+    code, (line,), _ = told(capsys, compose("match", "format=json"), paths[2])
+    assert code == match.FOUND
+    assert [(one["item"], one["by"]) for one in line["matches"]] == [(1, "sound"), (2, "sound")]
+    for one in line["matches"]:
+        assert one["offset_s"] == pytest.approx(-3.0, abs=0.01)
+        assert one["start_s"] == pytest.approx(3.0, abs=0.01)
+        assert one["item_start_s"] == pytest.approx(0.0, abs=0.01)

@@ -87,12 +87,40 @@ def test_what_is_the_same_all_the_time_is_like_nothing() -> None:
     assert sound_matching.stretches(times(200), varied, item(varied))
 
 
+def test_a_tone_between_different_sounds_is_like_nothing() -> None:
+    def with_tone(seed: int) -> NDArray[np.uint32]:
+        tone = np.full(WINDOW + 8, 0x12345678, np.uint32)
+        return np.concatenate([moments(100, seed), tone, moments(100, seed + 1)])
+
+    assert sound_matching.stretches(times(256), with_tone(1), item(with_tone(3))) == []
+    assert sound_matching.stretches(times(256), with_tone(1), item(with_tone(1)))
+
+
+def test_sound_can_match_where_a_window_of_it_is_whole_and_varied() -> None:
+    assert sound_matching.can_match(item(moments(WINDOW)))
+    assert not sound_matching.can_match(item(moments(WINDOW - 1)))
+    assert not sound_matching.can_match(item(moments(0)))
+    assert not sound_matching.can_match(item(np.resize(moments(MIN_DISTINCT - 1), 200)))
+    holed = np.delete(item(moments(2 * WINDOW - 1)), WINDOW - 1)
+    assert not sound_matching.can_match(holed)
+
+
 def test_other_sound_and_no_sound_match_nothing() -> None:
     whole = item(moments(400))
     assert sound_matching.stretches(times(300), moments(300, 9), whole) == []
     none = np.zeros(0, np.uint32)
     assert sound_matching.stretches(none, none, whole) == []
     assert sound_matching.stretches(times(300), moments(300), whole[:0]) == []
+
+
+def test_a_window_anywhere_is_found_at_every_offset() -> None:
+    # What is before and after it differs in every bit.
+    known = moments(3 * WINDOW)
+    for first in range(2 * WINDOW + 1):
+        shown = ~known
+        shown[first : first + WINDOW] = known[first : first + WINDOW]
+        (found,) = sound_matching.stretches(times(len(shown)), shown, item(known))
+        assert (round(found.start_s / ITEM_S), found.num_items) == (first, WINDOW)
 
 
 def test_real_prints_of_sound_that_was_cut_and_dulled_are_found() -> None:

@@ -95,18 +95,25 @@ def test_pictures_with_bars_are_hashed_without_them_too(tmp_path: Path) -> None:
     assert distances(result.hashes[0], plain.hashes[0]).min() > 60
 
 
-def test_sound_is_hashed_on_the_clock_of_the_pictures_without_its_silence(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    pitches = rng.uniform(200, 2000, 30).repeat(RATE_HZ // 3)
-    tune = 0.4 * np.sin(2 * np.pi * np.cumsum(pitches) / RATE_HZ)
-    silence = np.zeros(5 * RATE_HZ)
-    path = tmp_path / "a.mkv"
-    samples = np.concatenate([tune, silence, tune])
-    write_with_sound(path, scene(0, 15 * 25), samples[None], codec="flac", rate=RATE_HZ, fps=15)
-    result = made(path)
+def tune(num_s: int) -> np.ndarray:
+    """Sound whose pitch changes three times a second, (n,)."""
+    pitches = np.random.default_rng(0).uniform(200, 2000, 3 * num_s).repeat(RATE_HZ // 3)
+    return np.asarray(0.4 * np.sin(2 * np.pi * np.cumsum(pitches) / RATE_HZ))
+
+
+def items_of(samples: np.ndarray) -> np.ndarray:
     printer = Chromaprint()
     printer.add(samples)
-    items = printer.items()
+    return printer.items()
+
+
+def test_sound_is_hashed_on_the_clock_of_the_pictures_without_its_silence(tmp_path: Path) -> None:
+    silence = np.zeros(5 * RATE_HZ)
+    path = tmp_path / "a.mkv"
+    samples = np.concatenate([tune(10), silence, tune(10)])
+    write_with_sound(path, scene(0, 15 * 25), samples[None], codec="flac", rate=RATE_HZ, fps=15)
+    result = made(path)
+    items = items_of(samples)
     times_ms = np.rint(1000 * ITEM_S * np.arange(len(items))).astype(np.uint32)
     assert 10 < np.count_nonzero(~is_sound(items)) < 25
     assert np.array_equal(result.sound_times_ms, times_ms[is_sound(items)])
@@ -122,3 +129,40 @@ def test_a_track_that_cannot_be_read_costs_no_picture(tmp_path: Path) -> None:
     assert (result.sounds.size, len(result.times_ms)) == (0, 3)
     quiet = made(write_video(tmp_path / "b.mp4", scene(0, 45), rate=15))
     assert (quiet.sounds.size, quiet.sound_times_ms.dtype) == (0, np.uint32)
+
+
+def test_sound_that_starts_late_is_on_the_clock_of_the_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    sound = tune(10)[None]
+    write_with_sound(
+        path, scene(0, 15 * 13), sound, codec="flac", rate=RATE_HZ, fps=15, sound_start_s=3.0
+    )
+    result = made(path)
+    assert result.sound_times_ms[0] == pytest.approx(3000, abs=2)
+    assert np.bitwise_count(result.sounds ^ items_of(sound[0])).mean() < 0.5
+
+
+def test_sound_goes_on_after_the_last_picture_until_a_file_may_last_no_longer(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.mkv"
+    samples = tune(12)
+    write_with_sound(path, scene(0, 30), samples[None], codec="flac", rate=RATE_HZ, fps=15)
+    result = made(path)
+    assert result.duration_s == pytest.approx(2, abs=0.01)
+    assert len(result.sounds) == len(items_of(samples))
+    limits = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=6)
+    shorter = printed(PrintTask(path, 1.0, False, limits))
+    assert isinstance(shorter, Printed)
+    assert len(shorter.sounds) == len(items_of(samples[: 6 * RATE_HZ]))
+
+
+def test_channels_that_cancel_each_other_are_heard_by_one_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    samples = tune(8)
+    stereo = np.stack([samples, -samples])
+    write_with_sound(path, scene(0, 15 * 8), stereo, codec="flac", rate=RATE_HZ, fps=15)
+    result = made(path)
+    expected = items_of(samples)
+    assert len(result.sounds) == len(expected)
+    assert np.bitwise_count(result.sounds ^ expected).mean() < 0.5
