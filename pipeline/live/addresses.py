@@ -117,12 +117,16 @@ def resolve(parts: SplitResult, rules: Rules) -> Place:
     """Where an address that was checked leads.
 
     Raises:
-        Refused: to an address that is not of the public internet, if any of them is not.
+        Refused: to an address that is not of the public internet, if any of them is not, or by a
+            name that nobody can look up.
         OSError: nowhere.
     """
     assert parts.hostname
     port = parts.port or SCHEMES[parts.scheme]
-    found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise Refused(f"{told(parts.geturl())}: a name that no host can have") from error
     addresses = tuple(dict.fromkeys(str(one[4][0]) for one in found))
     if not rules.allow_private:
         for address in addresses:
@@ -141,7 +145,9 @@ def is_public(address: str) -> bool:
     inner = None
     if isinstance(one, ipaddress.IPv6Address):
         inner = one.ipv4_mapped or one.sixtofour
-        if one.teredo or one in ipaddress.ip_network("64:ff9b::/96"):
+        # `is_global` knows nothing of the local addresses that sites had once (fec0::/10).
+        is_nat64 = one in ipaddress.ip_network("64:ff9b::/96")
+        if one.teredo or one.is_site_local or is_nat64:
             return False
     if inner is not None:
         return is_public(str(inner))

@@ -5,15 +5,18 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
 from pipeline.footage import foreign
-from pipeline.footage.foreign.sound import Sound
+from pipeline.footage.foreign.sound import Heard, Sound
 from pipeline.footage.sound import ClipSound, clip_sounds
 from pipeline.store.manifest import ABSENT, DAMAGED
+
+_READ_BYTES = 2**16
 
 
 class Ear:
@@ -89,8 +92,24 @@ class Ear:
             with Sound(path, limits, zeros_s) as track:
                 # They are gone through once, so that they need not be known yet.
                 starts = cast(Sequence[int], self._starts())
-                for one in clip_sounds(track.heard(), track.damaged, starts, self._num_samples):
+                heard = self._drained(track.heard(), path)
+                for one in clip_sounds(heard, track.damaged, starts, self._num_samples):
                     self._told.put(one)
         except (foreign.DecodeError, MemoryError):
             # A track that cannot be read costs a stream nothing else.
             self._told.put(DAMAGED)
+            self._drain(path)
+
+    def _drained(self, heard: Iterator[Heard], path: Path) -> Iterator[Heard]:
+        """Samples, after the last of which the rest of the bytes is read as well."""
+        yield from heard
+        threading.Thread(target=self._drain, args=(path,), daemon=True).start()
+
+    def _drain(self, path: Path) -> None:
+        # Where there is no sound, or none any more, whoever writes the same bytes for the pictures
+        # would wait for ever for these to be read.
+        if self._wait_s is None:
+            return
+        with suppress(OSError), path.open("rb", buffering=0) as rest:
+            while rest.read(_READ_BYTES):
+                pass

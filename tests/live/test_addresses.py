@@ -42,6 +42,7 @@ def test_nothing_but_scheme_and_host_is_told(url: str, shown: str) -> None:
         "fe80::1",
         "fe80::1%eth0",
         "fc00::1",
+        "fec0::1",
         "ff02::1",
         "::ffff:127.0.0.1",
         "2002:7f00:1::",
@@ -94,6 +95,14 @@ def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPa
         resolve(parts, Rules())
     assert "token" not in str(caught.value)
     assert resolve(parts, Rules(allow_private=True)) == Place(("93.184.216.34", "10.0.0.7"), 80)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".org", "."])
+def test_a_name_that_cannot_be_looked_up_is_refused(host: str) -> None:
+    parts = check(f"http://{host}/token", Rules())
+    with pytest.raises(Refused, match="a name that no host can have") as caught:
+        resolve(parts, Rules())
+    assert "token" not in str(caught.value)
 
 
 def test_a_name_is_reached_at_any_of_its_addresses() -> None:

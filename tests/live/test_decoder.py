@@ -1,0 +1,70 @@
+"""Bytes through two pipes to a decoder, without the processes around them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.live import fetcher
+from pipeline.live.decoder import Task, decoded
+from pipeline.live.fetcher import Gone, Twin
+from pipeline.live.messages import Ended, Message, Shown
+from tests.learn.toy import FORMAT
+from tests.live.made import LIMITS, write_footage
+from tests.live.servers import remuxed
+from tests.made import scene, write_with_sound
+
+_PADDING = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 20_000
+"""Of MPEG-TS, which holds nothing: more than two pipes do."""
+
+
+def through_pipes(data: bytes, timeout_s: float = 30.0) -> list[Message]:
+    """What is decoded of bytes that come through two pipes."""
+    ends = [multiprocessing.Pipe(duplex=False) for _ in range(2)]
+    found: list[Message] = []
+    task = Task(None, FORMAT, LIMITS, 4096)
+    pipes = ends[0][0], ends[1][0]
+    decoder = threading.Thread(target=lambda: found.extend(decoded(task, pipes)), daemon=True)
+    decoder.start()
+    twin = Twin((ends[0][1], ends[1][1]))
+
+    def write() -> None:
+        with suppress(Gone):
+            for start in range(0, len(data), 2**16):
+                twin.write(data[start : start + 2**16])
+        twin.close()
+
+    threading.Thread(target=write, daemon=True).start()
+    decoder.join(timeout_s)
+    return found
+
+
+def silent(folder: Path) -> bytes:
+    """A stream with pictures alone."""
+    data = remuxed(write_footage(folder / "a.mp4", 120), "ts", sound=False)
+    half = len(data) // 2 // 188 * 188
+    return data[:half] + _PADDING + data[half:]
+
+
+def refused(folder: Path) -> bytes:
+    """A stream whose sound is of a rate that is not read."""
+    sound = np.random.default_rng(0).normal(0, 0.1, (2, 1_200_000))
+    path = folder / "a.mkv"
+    return write_with_sound(path, scene(0, 120), sound, codec="flac", rate=300_000).read_bytes()
+
+
+@pytest.mark.parametrize("made", [silent, refused])
+def test_a_stream_whose_sound_nobody_hears_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Callable[[Path], bytes]
+) -> None:
+    monkeypatch.setattr(fetcher, "_MAX_WAITING", 2**21)
+    found = through_pipes(made(tmp_path))
+    assert isinstance(found[-1], Ended)
+    assert found[-1].reason == "end"
+    assert sum(isinstance(one, Shown) for one in found) == 8
