@@ -1,8 +1,8 @@
 """A network that looks for a flash: what is brighter for a moment than before and after it.
 
 What changes is measured on a grid of cells, so that noise and texture count little, and a small
-perceptron learns from some numbers about it. It knows nothing of what a picture is of: what a
-network of pixels learns of that from rendered footage does not carry over to other sources
+perceptron learns from some numbers about it. It knows nothing of what a picture is of, and tells
+discharges about as well as convolutions that can learn that of rendered footage
 (docs/experiments.md).
 """
 
@@ -158,10 +158,8 @@ def _measures(cells: Tensor) -> Tensor:
         return values[:, _BEFORE + by : _BEFORE + by + num_frames]
 
     def usual(values: Tensor) -> Tensor:
-        """The median of the frames around each."""
-        places = [by for by in range(-_BEFORE, _AFTER + 1) if by]
-        ordered = torch.stack([off(values, by) for by in places], -1).sort(-1).values
-        return ordered[..., len(places) // 2]
+        """The median of the five frames around each."""
+        return _median_of_five(*(off(values, by) for by in range(-_BEFORE, _AFTER + 1) if by))
 
     now, before, after = off(luma, 0), off(luma, -1), off(luma, 1)
     background = usual(luma)
@@ -194,6 +192,13 @@ def _measures(cells: Tensor) -> Tensor:
         light - before.mean(-1),
     ]
     return torch.cat([*ranked, *shares, *colours, torch.stack(scene, -1)], -1)
+
+
+def _median_of_five(a: Tensor, b: Tensor, c: Tensor, d: Tensor, e: Tensor) -> Tensor:
+    """The third of five in order, element by element: a fraction of the cost of sorting them."""
+    low = torch.maximum(torch.minimum(a, b), torch.minimum(c, d))
+    high = torch.minimum(torch.maximum(a, b), torch.maximum(c, d))
+    return torch.maximum(torch.minimum(e, low), torch.minimum(torch.maximum(e, low), high))
 
 
 def _summed_up(measures: Tensor) -> Tensor:
