@@ -141,8 +141,13 @@ def source_of(what: str, cfg: WatchApp) -> Path | Fetch:
         if cfg.replay:
             raise UserError(f"replay=true: {addresses.told(what)} is no file; leave it out")
         return Fetch(what, rules, Bounds(cfg.timeout_s, cfg.max_segment_mb))
-    path = Path(what).resolve()
-    if not path.is_file():
+    try:
+        path = Path(what).resolve()
+        is_file = path.is_file()
+    except (OSError, ValueError):
+        # A path that is too long, leads where nobody may look, or holds a zero byte.
+        is_file = False
+    if not is_file:
         schemes = ", ".join(f"{scheme}://…" for scheme in addresses.SCHEMES)
         raise UserError(f"{what}: there is no such file; give one, or an address ({schemes})")
     return path
@@ -150,7 +155,8 @@ def source_of(what: str, cfg: WatchApp) -> Path | Fetch:
 
 def name_of(what: str) -> str:
     """The id of a stream that has no other: the name of its file, or its host."""
-    return str(urlsplit(what).hostname) if addresses.is_address(what) else Path(what).name
+    name = str(urlsplit(what).hostname) if addresses.is_address(what) else Path(what).name
+    return name.encode("utf-8", "replace").decode()
 
 
 def feed_of(

@@ -47,5 +47,9 @@ class Events:
 
 
 def line(event: Event) -> str:
-    """An event as a line of JSON."""
-    return json.dumps(event, ensure_ascii=False, allow_nan=False)
+    """An event as a line of JSON.
+
+    Halves of letters, which names of files and what a decoder says may hold, become question marks.
+    """
+    text = json.dumps(event, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace").decode()

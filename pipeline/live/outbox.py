@@ -91,7 +91,20 @@ class Outbox:
             ) from error
 
     def put(self, event: Event) -> None:
-        """Put an event into the queue; it is on disk when this returns."""
+        """Put an event into the queue; it is on disk when this returns.
+
+        Raises:
+            UserError: it cannot be written there.
+        """
+        try:
+            self._put(event)
+        except sqlite3.Error as error:
+            raise UserError(
+                f"{self._path}: an event cannot be put into the queue ({error}); free the disk, "
+                "or end who holds the file, and run it again"
+            ) from error
+
+    def _put(self, event: Event) -> None:
         kind, data = event["type"], event["data"]
         with closing(self._connected()) as database, database:
             database.execute(
@@ -182,11 +195,15 @@ class Courier(threading.Thread):
         """Deliver until `finish` is called."""
         while not self._stopped.is_set():
             self._rung.clear()
-            letter = self._outbox.due(time.time())
-            if letter is None:
-                self._rung.wait(_LOOK_EVERY_S)
-            else:
-                self._try(letter)
+            try:
+                letter = self._outbox.due(time.time())
+                if letter is not None:
+                    self._try(letter)
+                    continue
+            except sqlite3.Error as error:
+                # A disk that is full, or a queue that somebody else holds, may be free again.
+                log.warning("watch: webhook: the queue cannot be used now: %s", error)
+            self._rung.wait(_LOOK_EVERY_S)
 
     def finish(self, wait_s: float) -> None:
         """Wait until all that is due is delivered, but not for longer than some seconds."""

@@ -49,6 +49,8 @@ def read(path: Path) -> dict[str, str]:
     except FileNotFoundError as error:
         missing = why_missing(path.parent, path.name)
         raise UserError(f"{path}: {missing}; give a list with the columns id,url") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; give a list with the columns id,url") from error
     except UserError as error:
         raise UserError(redacted(str(error))) from None
     return found
@@ -132,5 +134,11 @@ class Roster:
                 is_waiting = True
                 continue
             self._joined[name] = url
-            self._join(name, self._source_of(url))
+            try:
+                source = self._source_of(url)
+            except UserError as error:
+                # A file may have gone since the list was read.
+                log.warning("watch: %s; stream '%s' does not join", error, name)
+                continue
+            self._join(name, source)
         return is_waiting

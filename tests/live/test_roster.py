@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.live.roster import read
+from pipeline.live.roster import Roster, read
 from tests.live.made import watched, write_footage, write_model
 
 
@@ -59,6 +60,35 @@ def test_a_list_that_is_not_there_or_empty_is_named(
         watched(capsys, compose, listed(tmp_path / "a.csv"), "threshold=0.5")
     with pytest.raises(UserError, match=r"gone\.mp4: there is no such file"):
         watched(capsys, compose, listed(tmp_path / "a.csv", "x,gone.mp4"), "threshold=0.5")
+
+
+def test_a_path_that_no_file_can_have_is_named(
+    tmp_path: Path, compose: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for what in ("a" * 300, "a\0b"):
+        with pytest.raises(UserError, match="there is no such file"):
+            watched(capsys, compose, what, "threshold=0.5")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UserError, match="Is a directory; give a list"):
+        read(tmp_path / "folder.csv")
+
+
+def test_a_file_that_goes_before_its_stream_joins_costs_no_other_stream_anything(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    watcher = Mock(streams=[])
+    joined: list[str] = []
+
+    def source_of(url: str) -> Path:
+        if joined and url == "gone.mp4":
+            raise UserError("gone.mp4: there is no such file; give one")
+        return Path(url)
+
+    path = listed(tmp_path / "a.csv", "a,there.mp4", "b,gone.mp4")
+    roster = Roster(path, watcher, source_of, lambda name, source: joined.append(name))
+    assert joined == ["a"]
+    assert not roster.look()
+    assert caplog.text.count("stream 'b' does not join") == 1
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,28 @@ def test_pauses_double_and_what_nobody_takes_becomes_a_dead_letter(tmp_path: Pat
         assert 0.75 <= pause_s / min(2.0**number, 3 * 3600) <= 1.25
     assert box.count() == (0, 1)
     assert box.due(now + 1e9) is None
+
+
+def test_a_queue_that_somebody_else_holds_is_used_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, timeout=0.0: connect(path, timeout=0.1))
+    box = Outbox(tmp_path)
+    courier = Courier(box, lambda letter: Delivery(True))
+    box.put(ALERT)
+    with closing(connect(tmp_path / outbox.FILE)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        courier.start()
+        with pytest.raises(UserError, match="cannot be put into the queue"):
+            box.put({**ALERT, "id": "2"})
+        until = time.monotonic() + 10
+        while "the queue cannot be used now" not in caplog.text and time.monotonic() < until:
+            time.sleep(0.05)
+        other.rollback()
+    courier.finish(10.0)
+    courier.join()
+    assert box.count() == (0, 0)
 
 
 def test_an_event_that_waits_does_not_hold_up_others(tmp_path: Path) -> None:
