@@ -123,16 +123,13 @@ def _paths() -> dict[str, str]:
 
 
 def _ignored() -> str:
-    """What git should not see: collections, clips, and outputs that DVC does not track.
+    """What git should not see, beside what DVC tells it: outputs that DVC does not track.
 
-    DVC tells it of an output once a stage has run through, which is late for videos and what is
-    made of them. It can't add a collection that git has. It puts a file beside each collection and
-    each bank, which git has to see.
+    Banks and collections are none. `dvc add` puts a file beside each, which git has to see, and
+    hides the folder; where git was told to hide it before, `dvc checkout` takes it away.
     """
-    tracked, paths = (project.TEMPLATE / project.DVC).read_text(), _paths()
-    data = dict.fromkeys(path.partition("/")[0] for path in paths.values() if "/" in path)
+    tracked = (project.TEMPLATE / project.DVC).read_text()
     folders = [
-        path for key, path in paths.items() if key != "banks" and f"${{{key}}}" not in tracked
+        path for key, path in _paths().items() if key != "banks" and f"${{{key}}}" not in tracked
     ]
-    ignored = [f"{paths['footage']}/*", *data, *folders, *_UNTRACKED]
-    return "".join(f"/{folder}/\n" for folder in ignored)
+    return "".join(f"/{folder}/\n" for folder in [*folders, *_UNTRACKED])
