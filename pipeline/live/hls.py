@@ -10,10 +10,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
 
 from pipeline.live import web
-from pipeline.live.addresses import told
+from pipeline.live.addresses import led_to, told
 from pipeline.live.fetcher import Failed, Fetch, Report, Twin
 
 MAGIC = b"#EXTM3U"
@@ -39,7 +38,7 @@ def follow(url: str, fetch: Fetch, twin: Twin) -> Report:
     """
     playlist = _load(url, fetch)
     if playlist.is_variant:
-        url = urljoin(url, _chosen(playlist))
+        url = led_to(url, _chosen(playlist))
         playlist = _load(url, fetch)
         if playlist.is_variant:
             raise Failed("playlist", f"{told(url)}: a list of lists of lists", is_final=True)
@@ -121,9 +120,9 @@ class _Way:
                 "playlist", f"{told(url)}: parts of files, which are not read", is_final=True
             )
         if is_first and init is not None:
-            self.twin.write(self._get(urljoin(url, init)))
+            self.twin.write(self._get(led_to(url, init)))
         try:
-            data = self._get(urljoin(url, segment.uri))
+            data = self._get(led_to(url, segment.uri))
         except Failed as error:
             # A server may drop a segment before it is asked for.
             self.num_missing += 1

@@ -185,6 +185,14 @@ def test_no_server_can_lead_to_another_scheme(server: Server, way: str, to: str)
     assert got == b""
 
 
+@pytest.mark.parametrize("way", LEADS_AWAY)
+def test_no_server_can_lead_to_what_is_no_address(server: Server, way: str) -> None:
+    server.routes["/a.m3u8"] = LEADS_AWAY[way]("http://[/secret")
+    report = refused(server.url("/a.m3u8"))
+    assert "cannot be read" in report.detail
+    assert "secret" not in report.detail
+
+
 def test_redirects_end(server: Server) -> None:
     server.routes["/a"] = redirect("/a")
     assert "more than 5 redirects" in refused(server.url("/a")).detail
