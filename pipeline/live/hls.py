@@ -21,6 +21,8 @@ _BEHIND = 2
 """Segments from the end at which a stream that goes on is begun: fewer may not be there yet."""
 _POLL_S = (0.5, 5.0)
 _MAX_MISSING = 3
+_MAX_OLD = 3
+"""How often, and by how many segments, a playlist may be older than the one before."""
 _LEAST_HEIGHT = 240
 """Of the pictures that are chosen among: little of larger ones reaches the detector."""
 
@@ -88,6 +90,7 @@ class _Way:
     next: int | None = None
     init: str | None = None
     num_missing: int = 0
+    num_old: int = 0
 
     def take(self, url: str, playlist: Any) -> Report | None:
         """Fetch what is new in a playlist; why it is over, if it is."""
@@ -99,9 +102,15 @@ class _Way:
             self.next = (
                 first if playlist.is_endlist else max(first, first + len(segments) - _BEHIND)
             )
-        if self.next > first + len(segments):
+        num_behind = self.next - first - len(segments)
+        if num_behind > 0:
+            self.num_old += 1
+            if begun and num_behind <= _MAX_OLD and self.num_old <= _MAX_OLD:
+                # Of several machines of a server one may have an older state.
+                return None
             # The server has begun to count anew.
             return Report("discontinuity")
+        self.num_old = 0
         for number, segment in enumerate(segments, first):
             if number < self.next:
                 continue
