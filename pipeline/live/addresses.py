@@ -13,7 +13,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from pipeline.errors import UserError
 
@@ -106,6 +106,18 @@ def check(url: str, rules: Rules) -> SplitResult:
     if rules.hosts and not any(_matches(host, one) for one in rules.hosts):
         raise Refused(f"{told(url)}: a host that hosts= does not name")
     return parts
+
+
+def led_to(url: str, given: str) -> str:
+    """Where a server leads that names an address in an answer for another one.
+
+    Raises:
+        Refused: what it names cannot be read.
+    """
+    try:
+        return urljoin(url, given)
+    except ValueError as error:
+        raise Refused(f"{told(url)}: leads to an address that cannot be read") from error
 
 
 def _matches(host: str, rule: str) -> bool:

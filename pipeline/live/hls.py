@@ -10,10 +10,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
 
 from pipeline.live import web
-from pipeline.live.addresses import told
+from pipeline.live.addresses import led_to, told
 from pipeline.live.fetcher import Failed, Fetch, Report, Twin
 
 MAGIC = b"#EXTM3U"
@@ -22,6 +21,8 @@ _BEHIND = 2
 """Segments from the end at which a stream that goes on is begun: fewer may not be there yet."""
 _POLL_S = (0.5, 5.0)
 _MAX_MISSING = 3
+_MAX_OLD = 3
+"""How often, and by how many segments, a playlist may be older than the one before."""
 _LEAST_HEIGHT = 240
 """Of the pictures that are chosen among: little of larger ones reaches the detector."""
 
@@ -39,7 +40,7 @@ def follow(url: str, fetch: Fetch, twin: Twin) -> Report:
     """
     playlist = _load(url, fetch)
     if playlist.is_variant:
-        url = urljoin(url, _chosen(playlist))
+        url = led_to(url, _chosen(playlist))
         playlist = _load(url, fetch)
         if playlist.is_variant:
             raise Failed("playlist", f"{told(url)}: a list of lists of lists", is_final=True)
@@ -89,6 +90,7 @@ class _Way:
     next: int | None = None
     init: str | None = None
     num_missing: int = 0
+    num_old: int = 0
 
     def take(self, url: str, playlist: Any) -> Report | None:
         """Fetch what is new in a playlist; why it is over, if it is."""
@@ -100,9 +102,15 @@ class _Way:
             self.next = (
                 first if playlist.is_endlist else max(first, first + len(segments) - _BEHIND)
             )
-        if self.next > first + len(segments):
+        num_behind = self.next - first - len(segments)
+        if num_behind > 0:
+            self.num_old += 1
+            if begun and num_behind <= _MAX_OLD and self.num_old <= _MAX_OLD:
+                # Of several machines of a server one may have an older state.
+                return None
             # The server has begun to count anew.
             return Report("discontinuity")
+        self.num_old = 0
         for number, segment in enumerate(segments, first):
             if number < self.next:
                 continue
@@ -121,9 +129,9 @@ class _Way:
                 "playlist", f"{told(url)}: parts of files, which are not read", is_final=True
             )
         if is_first and init is not None:
-            self.twin.write(self._get(urljoin(url, init)))
+            self.twin.write(self._get(led_to(url, init)))
         try:
-            data = self._get(urljoin(url, segment.uri))
+            data = self._get(led_to(url, segment.uri))
         except Failed as error:
             # A server may drop a segment before it is asked for.
             self.num_missing += 1

@@ -7,9 +7,9 @@ import http.client
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from pipeline.live.addresses import Place, Refused, Rules, check, resolve, told
+from pipeline.live.addresses import Place, Refused, Rules, check, led_to, resolve, told
 from pipeline.live.fetcher import Failed
 
 _MAX_REDIRECTS = 5
@@ -80,7 +80,7 @@ def get(url: str, rules: Rules, timeout_s: float) -> Iterator[Answer]:
             is_same = (parts.scheme, parts.hostname) == (first.scheme, first.hostname)
             response = _ask(connection, parts, first if is_same else parts)
             if response.status in _REDIRECTS:
-                url = urljoin(url, response.getheader("Location", ""))
+                url = led_to(url, response.getheader("Location", ""))
                 continue
             _check(response, parts)
             yield Answer(url, response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import threading
 import time
@@ -88,6 +89,38 @@ def test_segments_come_in_order_and_once_each(server: Server) -> None:
     report, got, _ = fetched(server.url("/live.m3u8"))
     assert report == Report("end", is_final=True)
     assert got == b"/1.ts/2.ts/3.ts/4.ts/5.ts"
+
+
+@pytest.mark.parametrize("num_old", [1, 3])
+def test_a_playlist_may_be_older_than_the_one_before(server: Server, num_old: int) -> None:
+    segments = [f"/{n}.ts" for n in range(5)]
+    for name in segments:
+        server.routes[name] = body(name.encode())
+    old, new = playlist(segments[:3], ends=False), playlist(segments[1:4], first=1, ends=False)
+    end = playlist(segments[2:], first=2, ends=True)
+    states = iter([new, new, *[old] * num_old, end])
+    server.routes["/live.m3u8"] = lambda request: body(next(states), "audio/mpegurl")(request)
+    report, got, _ = fetched(server.url("/live.m3u8"))
+    assert report == Report("end", is_final=True)
+    assert got == b"/2.ts/3.ts/4.ts"
+
+
+def test_a_server_that_begins_to_count_anew_is_told(server: Server) -> None:
+    segments = [f"/{n}.ts" for n in range(3)]
+    for name in segments:
+        server.routes[name] = body(name.encode())
+    for first, num_asked in ((1, 6), (100, 3)):
+        states = itertools.chain(
+            [playlist(segments, first=first, ends=False)] * 2,
+            itertools.repeat(playlist(segments[:1], ends=False)),
+        )
+        server.routes["/a.m3u8"] = lambda request, of=states: body(next(of), "audio/mpegurl")(
+            request
+        )
+        server.asked.clear()
+        report, *_ = fetched(server.url("/a.m3u8"))
+        assert report == Report("discontinuity")
+        assert sum(path == "/a.m3u8" for path, _ in server.asked) == num_asked
 
 
 def test_all_of_a_playlist_that_has_ended_is_fetched(server: Server) -> None:
@@ -183,6 +216,14 @@ def test_no_server_can_lead_to_another_scheme(server: Server, way: str, to: str)
     # What is no address by itself is one of the same server.
     assert report.reason in ("refused", "not_found", "end")
     assert got == b""
+
+
+@pytest.mark.parametrize("way", LEADS_AWAY)
+def test_no_server_can_lead_to_what_is_no_address(server: Server, way: str) -> None:
+    server.routes["/a.m3u8"] = LEADS_AWAY[way]("http://[/secret")
+    report = refused(server.url("/a.m3u8"))
+    assert "cannot be read" in report.detail
+    assert "secret" not in report.detail
 
 
 def test_redirects_end(server: Server) -> None:
