@@ -271,6 +271,8 @@ def test_the_bare_loop_ends_with_the_weights_of_the_lightning_loop(tmp_path: Pat
     cfg = app.compose(
         "train",
         *(
+            # Without chance of its own where nothing is dropped.
+            "model.name=causal",
             "model.causal.widths=[8,8]",
             "model.causal.dilations=[1]",
             "model.dropout=0",
