@@ -520,7 +520,7 @@ def test_two_processes_follow_the_curve_of_one(packed: Path, tmp_path: Path) -> 
     for devices in (1, 2):
         folder = tmp_path / str(devices)
         # Adam blows rounding up at a high rate, and dropout is drawn by each process.
-        more = [f"run.devices={devices}", "model.dropout=0", "lr=5e-4"]
+        more = [f"run.devices={devices}", "model.name=causal", "model.dropout=0", "lr=5e-4"]
         command = [sys.executable, "train.py", *overrides(packed, folder, 1, *more)]
         subprocess.run(command, cwd=app.PROJECT, check=True)
         found.append(curves(folder / "models"))
@@ -544,9 +544,10 @@ def test_a_fault_of_two_processes_ends_both_with_a_sentence(packed: Path, tmp_pa
 
 @pytest.mark.slow
 def test_compiled_networks_follow_the_same_curve(packed: Path, tmp_path: Path) -> None:
-    plain = fit(packed, tmp_path / "plain", 0, "num_epochs=2", "model.dropout=0")
-    more = ["num_epochs=2", "model.dropout=0", "run.compile=true", "run.channels_last=true"]
-    compiled = fit(packed, tmp_path / "compiled", 0, *more)
+    settings = ["num_epochs=2", "model.name=causal", "model.dropout=0"]
+    plain = fit(packed, tmp_path / "plain", 0, *settings)
+    more = ["run.compile=true", "run.channels_last=true"]
+    compiled = fit(packed, tmp_path / "compiled", 0, *settings, *more)
     np.testing.assert_allclose(curves(compiled), curves(plain), rtol=1e-3)
     assert Detector.load(compiled).sha256 != Detector.load(plain).sha256
 
