@@ -106,7 +106,7 @@ def bank_of(items: list[Source], root: Path, cfg: IngestApp) -> Bank:
                 one.md5,
                 one.duration_s,
                 printed_files.hash_records(one),
-                printed_files.sound_records(one),
+                printed_files.sound_records(one.sound_times_ms, one.sounds),
             ).number
     return banks.read(root, "known")
 
@@ -166,9 +166,16 @@ def false_matches(files: list[Source], items: list[Source], known: Bank) -> list
                 if stretches := shown(file.printed, known, item.number):
                     num_wrong += 1
                     print(f"false: {file.path} in {item.path}: {stretches[0]}")
-        bound = beta.ppf(0.95, num_wrong + 1, num_pairs - num_wrong) if num_pairs else None
-        rows.append((name, num_pairs, num_hashes, num_wrong, bound and round(float(bound), 5)))
+        bound = bound_of(num_wrong, num_pairs)
+        rows.append((name, num_pairs, num_hashes, num_wrong, bound and round(bound, 5)))
     return rows
+
+
+def bound_of(num_wrong: int, num: int) -> float | None:
+    """The exact upper bound of a share, at 95 %; None of nothing."""
+    if num_wrong == num:
+        return 1.0 if num else None
+    return float(beta.ppf(0.95, num_wrong + 1, num - num_wrong))
 
 
 def main() -> None:

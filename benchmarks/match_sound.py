@@ -25,14 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from match import bound_of
 from numpy.typing import NDArray
 from outcome import Cell, Outcome, Table, write
-from scipy.stats import beta
 
 from pipeline import app
+from pipeline.commands import printed_files
 from pipeline.config import IngestApp
 from pipeline.copies import sound_matching
-from pipeline.copies.banks import SOUND_RECORD
 from pipeline.copies.sound_matching import SoundStretch
 from pipeline.footage import foreign, printing
 
@@ -113,9 +113,7 @@ class Item:
     @property
     def records(self) -> NDArray[Any]:
         """As a bank holds them."""
-        found = np.zeros(len(self.prints), SOUND_RECORD)
-        found["time_ms"], found["print"] = self.times_ms, self.prints
-        return found
+        return printed_files.sound_records(self.times_ms, self.prints)
 
 
 @dataclass
@@ -140,13 +138,6 @@ class Pairs:
         num_wrong = len(self.matched)
         bound = bound_of(num_wrong, self.num_pairs)
         return self.num_pairs, self.num_prints, num_wrong, bound and round(bound, 5)
-
-
-def bound_of(num_wrong: int, num: int) -> float | None:
-    """The exact upper bound of a share, at 95 %."""
-    if num_wrong == num:
-        return 1.0 if num else None
-    return float(beta.ppf(0.95, num_wrong + 1, num - num_wrong))
 
 
 def is_right(stretch: SoundStretch, edit: Edit) -> bool:

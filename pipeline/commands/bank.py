@@ -79,7 +79,7 @@ def _add(root: Path, name: str, given: tuple[str, ...], cfg: BankApp) -> None:
             if result.sha256 in known:
                 print(f"{_shown(path)}: the same bytes as {told(name, known[result.sha256])}")
                 continue
-            sounds = printed_files.sound_records(result)
+            sounds = printed_files.sound_records(result.sound_times_ms, result.sounds)
             item = bank.add(
                 path.name,
                 label,

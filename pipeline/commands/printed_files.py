@@ -105,10 +105,10 @@ def hash_records(one: Printed) -> NDArray[Any]:
     return records
 
 
-def sound_records(one: Printed) -> NDArray[Any]:
-    """The sound of a file as records of a bank, `banks.SOUND_RECORD` (M,)."""
-    records = np.zeros(len(one.sounds), SOUND_RECORD)
-    records["time_ms"], records["print"] = one.sound_times_ms, one.sounds
+def sound_records(times_ms: NDArray[np.uint32], sounds: NDArray[np.uint32]) -> NDArray[Any]:
+    """Sound as records of a bank, `banks.SOUND_RECORD` (M,), from what `printing.sounds` tells."""
+    records = np.zeros(len(sounds), SOUND_RECORD)
+    records["time_ms"], records["print"] = times_ms, sounds
     return records
 
 
