@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.networks.flash import FlashNet
 from pipeline.learn.networks.frame import FrameNet
 from tests.learn.toy import FORMAT
 
@@ -21,6 +22,17 @@ def small_frame(**changes: Any) -> FrameNet:
     torch.manual_seed(0)
     values = {"widths": (8, 8, 16), "dropout": 0.0}
     return opinionated(FrameNet(**{**values, **changes}))
+
+
+def small_flash(**changes: Any) -> FlashNet:
+    """With an opinion, and spreads that are not 1."""
+    torch.manual_seed(0)
+    values = {"width": 8, "dropout": 0.0, "window": FORMAT.num_frames, "size": FORMAT.size}
+    network = FlashNet(**{**values, **changes})
+    torch.nn.init.normal_(network.head.weight)
+    network.norm.running_mean.normal_(std=0.3)
+    network.norm.running_var.uniform_(0.5, 1.5)
+    return network
 
 
 def opinionated(network: Any) -> Any:
