@@ -194,20 +194,35 @@ def descendants(process_id: int) -> set[int]:
     return {one.pid for one in psutil.Process(process_id).children(recursive=True)}
 
 
-@pytest.mark.slow
-def test_a_signal_ends_it_and_all_its_processes(model: Path, tmp_path: Path) -> None:
+def left_of(processes: set[int], wait_s: float) -> list[int]:
+    """Those of some processes that are still there after so long."""
     import psutil
 
-    path = write_footage(tmp_path / "a.mp4", 900)
-    command = [sys.executable, "-m", "pipeline", "watch", str(path), *LOW, f"paths.models={model}"]
-    with subprocess.Popen(
-        command,
+    deadline = time.monotonic() + wait_s
+    while any(map(psutil.pid_exists, processes)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return [one for one in processes if psutil.pid_exists(one)]
+
+
+def started(
+    path: Path, model: Path, *overrides: str, stderr: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
+    """`watch` in a process of its own."""
+    command = [sys.executable, "-m", "pipeline", "watch", str(path), *overrides]
+    return subprocess.Popen(
+        [*command, f"paths.models={model}"],
         cwd=app.PROJECT,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *sys.path])},
-    ) as process:
+    )
+
+
+@pytest.mark.slow
+def test_a_signal_ends_it_and_all_its_processes(model: Path, tmp_path: Path) -> None:
+    path = write_footage(tmp_path / "a.mp4", 900)
+    with started(path, model, *LOW) as process:
         assert process.stdout is not None
         first = json.loads(process.stdout.readline())
         assert first["type"] == "stream.started"
@@ -217,50 +232,26 @@ def test_a_signal_ends_it_and_all_its_processes(model: Path, tmp_path: Path) -> 
         _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert "watch: stopped by SIGTERM" in said
-    deadline = time.monotonic() + 10
-    while any(psutil.pid_exists(one) for one in below) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not [one for one in below if psutil.pid_exists(one)]
+    assert left_of(below, wait_s=10) == []
 
 
 @pytest.mark.slow
 def test_nothing_is_left_of_it_when_it_is_killed(model: Path, tmp_path: Path) -> None:
-    import psutil
-
     path = write_footage(tmp_path / "a.mp4", 900)
-    command = [sys.executable, "-m", "pipeline", "watch", str(path), *LOW, f"paths.models={model}"]
-    with subprocess.Popen(
-        command,
-        cwd=app.PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *sys.path])},
-    ) as process:
+    with started(path, model, *LOW, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["type"] == "stream.started"
         below = descendants(process.pid)
         assert below
         process.kill()
         process.wait(timeout=30)
-        deadline = time.monotonic() + 15
-        while any(psutil.pid_exists(one) for one in below) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert not [one for one in below if psutil.pid_exists(one)]
+        assert left_of(below, wait_s=15) == []
 
 
 @pytest.mark.slow
 def test_it_ends_with_a_sentence_when_nobody_reads_its_events(model: Path, tmp_path: Path) -> None:
     path = write_footage(tmp_path / "a.mp4", 300)
-    command = [sys.executable, "-m", "pipeline", "watch", str(path), *MAX, f"paths.models={model}"]
-    with subprocess.Popen(
-        [*command, "threshold=0.001", "refractory_s=0"],
-        cwd=app.PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *sys.path])},
-    ) as process:
+    with started(path, model, *MAX, "threshold=0.001", "refractory_s=0") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
