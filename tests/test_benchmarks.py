@@ -168,10 +168,16 @@ def test_the_table_trains_each_configuration_once_on_as_many_samples(tmp_path: P
     place = index.schema.get_field_index("variant")
     pq.write_table(index.set_column(place, index.schema.field(place), variants), packed / INDEX)
     arguments = (
-        *("generalisation.py", "--rows", "causal,causal without an encoder", "--seeds", "1,2"),
+        *(
+            "generalisation.py",
+            "--rows",
+            "as configured,causal without an encoder",
+            "--seeds",
+            "1,2",
+        ),
         *("--row", "variants that are there: use_variants=true"),
         *("--row", "plain: alter.mirrored=false", "num_epochs=2", "batch_size=8"),
-        *("model.causal.widths=[8,8]", "model.causal.dilations=[1]"),
+        *("model.name=causal", "model.causal.widths=[8,8]", "model.causal.dilations=[1]"),
         *(f"paths.packed={packed}", f"paths.work={tmp_path}"),
         f"paths.features={write_no_features(tmp_path / 'features')}",
     )
