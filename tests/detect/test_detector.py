@@ -148,7 +148,7 @@ def test_a_detector_that_does_not_hear_leaves_sounds_aside(model: Path) -> None:
 @pytest.mark.parametrize("name", [weights.WEIGHTS, CARD])
 def test_a_missing_file_is_named(model: Path, name: str) -> None:
     (model / name).unlink()
-    with pytest.raises(UserError, match=f"{name}: missing; run train.py"):
+    with pytest.raises(UserError, match=f"{name}: missing; run dvc repro train or"):
         Detector.load(model)
 
 
