@@ -382,7 +382,7 @@ def test_a_missing_or_damaged_encoder_is_named(product: tuple[Path, Network]) ->
     with pytest.raises(UserError, match=r"encoder\.safetensors: not the weights that model\.json"):
         Detector.load(product[0])
     path.unlink()
-    with pytest.raises(UserError, match=r"encoder\.safetensors: missing; run train\.py"):
+    with pytest.raises(UserError, match=r"encoder\.safetensors: missing; run dvc repro train"):
         Detector.load(product[0])
 
 
