@@ -83,7 +83,8 @@ def draw_scene(kind: str, number: int, seed: int) -> tuple[SoundScene, str]:
     rng = generator((seed,), "judge", kind, number)
     names = _OUTDOORS if kind in FIREWORKS or kind == "thunder" else tuple(ROOMS)
     room = names[number % len(names)]
-    weapon = tuple(WEAPONS)[number % len(WEAPONS)]
+    # Counted by rounds of rooms: 8 weapons and 12 rooms in step would never meet but in part.
+    weapon = tuple(WEAPONS)[number // len(names) % len(WEAPONS)]
     usual = (0.5, 30.0) if kind in _DISCHARGES else (0.5, 15.0)
     low, high = np.log(_FAR_M.get(kind, usual))
     away = float(np.exp(rng.uniform(low, high)))
