@@ -57,7 +57,7 @@ _BEFORE_S, _LOUD_S, _HISS = 0.35, 0.02, 1e-4
 moment is, and the noise, re full scale, that fills what a short sound leaves empty."""
 FOUND, FALSE = 0.9, 0.1
 _NOTHING = "nothing"
-_MORE = 4
+_MORE = 8
 """Times as many clips of discharges, since they are told by room, weapon, distance and gain."""
 _DISCHARGES = ("discharge", "blank")
 _AWAY_M = {

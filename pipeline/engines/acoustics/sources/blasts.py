@@ -149,7 +149,7 @@ def whip(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> list
 
     The loop that runs along it speeds up to twice the speed of sound within its last hundredths of
     a second (Krehl and others, 1998), after which the tip swings back and falls slack. What hisses
-    is its wake: dipoles of 0.2 v / d Hz (Phillips, 1956), 72 to 80 dB at 1 m from 2 m of thong at
+    is its wake: dipoles of 0.2 v / d Hz (Phillips, 1956), 58 to 68 dB at 1 m while it runs at
     30 m/s. Their pressure rises with v³ and with the root of the length that moves so fast, which
     shrinks with v², so with v² in all, while the stretch is longer than its eddies. The crack is
     Whitham's shock of a cracker of 1.5 to 4 mm by 20 to 50 mm: 25 to 90 µs, and 116 to 130 dB of
@@ -166,7 +166,7 @@ def _hiss(rng: np.random.Generator) -> Vector:
     gathers, slackens = rng.uniform(5e-3, 12e-3), rng.uniform(10e-3, 30e-3)
     speed = 300 / (1 - np.minimum(since, 0) / gathers) * np.exp(-np.maximum(since, 0) / slackens)
     thick = rng.uniform(3e-3, 8e-3)
-    level = pascal(rng.uniform(72, 80)) * (np.minimum(speed, 100) / 30) ** 2
+    level = pascal(rng.uniform(58, 68)) * (np.minimum(speed, 100) / 30) ** 2
     wave = np.zeros(len(since))
     for centre in (500, 1000, 2000, 4000, 8000):
         # As loud in each octave as the frequency of the wake is near.
