@@ -13,7 +13,7 @@ from pipeline.config import App
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import video
 
-_SHARED = {"project", "written"}
+_SHARED = {"whole_project", "written"}
 FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "footage"
 
 
@@ -124,7 +124,7 @@ def write_small_collection(below: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose stages have all run and that all suites have examined; leave it as it is."""
     # Torch and the whole pipeline are for those who ask.
     from tests import staged
