@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -34,6 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         key=lambda one: (one[1] not in _SHARED, sizes[one[1]], one[1]),
     )
     items[:] = [item for item, _ in order]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Keep PyTorch to one thread: workers leave no core idle that a second one could have."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -33,14 +33,14 @@ def part(
     num_shootings: int = 12,
     seed: int = 0,
 ) -> JudgedSet:
-    """Play in files of half an hour, and shootings of 8 s; scores spread by 0.04."""
+    """Play in files of five minutes, and shootings of 8 s; scores spread by 0.04."""
     rng = np.random.default_rng([seed, *name.encode()])
 
     def around(mean: float, size: int) -> Any:
         return rng.normal(mean, 0.04, size).clip(0, 1)
 
     end = name.removeprefix("test")
-    files = [File(f"game/{i}{end}", "game", around(quiet, 1800)) for i in range(2 * hours)]
+    files = [File(f"game/{i}{end}", "game", around(quiet, 300)) for i in range(12 * hours)]
     files += [
         File(f"real/{i}{end}", "real", around(shooting, 8), [1] * 8) for i in range(num_shootings)
     ]
