@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
-from pipeline.commands import printed_files
+from pipeline.commands import bank_exchange, printed_files
 from pipeline.commands.matches import told
 from pipeline.config import BankApp
 from pipeline.copies import bank_compaction, bank_files, banks, flood, sound_matching
@@ -189,6 +189,10 @@ def _resume(cfg: BankApp, name: str, number: str) -> None:
     print(f"{told(name, item)}: counts again, whatever it matches")
 
 
+def _export(cfg: BankApp, name: str, folder: str) -> None:
+    bank_exchange.export(cfg, _who(cfg), name, folder)
+
+
 def _who(cfg: BankApp) -> str:
     if cfg.by is None or not bank_files.NAME.fullmatch(cfg.by):
         raise UserError(
@@ -228,5 +232,7 @@ ACTIONS = {
     "verdict": _Action(f"NAME ITEM {'|'.join(VERDICTS)}", _verdict),
     "compact": _Action("NAME", _compact),
     "resume": _Action("NAME ITEM", _resume),
+    "export": _Action("NAME FOLDER", _export),
+    "import": _Action("NAME FOLDER", bank_exchange.take),
 }
 """What can be done with banks."""

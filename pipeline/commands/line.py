@@ -59,9 +59,9 @@ COMMANDS = {
     ),
     "bank": Command(
         (
-            "add|list|show|remove|label|verdict|compact|resume",
+            "add|list|show|remove|label|verdict|compact|resume|export|import",
             "[name]",
-            "[file, folder or item …]",
+            "[file, folder, item …]",
         ),
         config="bank",
         kept="items that were added stay; run it again, which adds the others",

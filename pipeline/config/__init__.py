@@ -212,7 +212,11 @@ class BankApp(App):
     negative: bool = False
     """Whether a new bank says what is harmless, so that its matches raise no alert."""
     by: str | None = None
-    """Who says what is said of an item."""
+    """Who says what is said of an item, or who sends a bank."""
+    key: str | None = None
+    """File of the key of an exchange: your private one to send, the sender's public one to take."""
+    dry_run: bool = False
+    """Whether an exchange only prints what it would do."""
 
 
 @dataclass

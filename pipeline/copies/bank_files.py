@@ -88,14 +88,12 @@ def mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def write_records(path: Path, first: int, records: NDArray[Any]) -> None:
-    """Make records the last ones of a file, from a place on, on the disk."""
+    """Make records the last ones of a file, from a place on."""
     path.touch()
     with path.open("r+b") as file:
         file.seek(first * records.dtype.itemsize)
         file.truncate()
         file.write(records.tobytes())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def read_head(folder: Path) -> tuple[int, int] | None:
@@ -141,13 +139,14 @@ def write_head(folder: Path, generation: int, num_bytes: int) -> None:
     path.replace(folder / HEAD)
 
 
-def to_disk(folder: Path) -> None:
-    """Have the names of files in a folder survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def to_disk(*paths: Path) -> None:
+    """Have folders with the names in them, or files, survive a loss of power."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _back(path: Path, what: str) -> UserError:

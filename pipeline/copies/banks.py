@@ -171,6 +171,7 @@ class Writer:
         bank_files.check_head(folder, head, self._log)
         if head is None:
             bank_files.write_head(folder, 0, self._log.num_bytes)
+        self._waiting: bytearray | None = None
 
     @property
     def items(self) -> dict[int, Item]:
@@ -237,12 +238,30 @@ class Writer:
             sounds_sha256=hashlib.sha256(sounds.tobytes()).hexdigest(),
             feed=feed,
         )
-        generation = self._log.generation
-        bank_files.write_records(self._folder / hashes_name(generation), item.first_hash, hashes)
-        bank_files.write_records(self._folder / sounds_name(generation), item.first_sound, sounds)
-        bank_files.to_disk(self._folder)
+        hashes_path, sounds_path = self._paths()
+        bank_files.write_records(hashes_path, item.first_hash, hashes)
+        bank_files.write_records(sounds_path, item.first_sound, sounds)
+        if self._waiting is None:
+            bank_files.to_disk(self._folder, *self._paths())
         self._append({"kind": "item", **asdict(item)})
         return item
+
+    def _paths(self) -> tuple[Path, Path]:
+        generation = self._log.generation
+        return self._folder / hashes_name(generation), self._folder / sounds_name(generation)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Have all changes of the block come onto the disk at its end, of which a failure has none.
+
+        After a failure, or within the block, the bank must not be read by this object.
+        """
+        self._waiting = waiting = bytearray()
+        yield
+        self._waiting = None
+        if self._log.next_number > 1:
+            bank_files.to_disk(self._folder, *self._paths())
+        self._write(waiting)
 
     def remove(self, number: int) -> Item:
         """Take an item out of every later answer; returns what it was.
@@ -287,13 +306,19 @@ class Writer:
 
     def _append(self, entry: dict[str, Any]) -> None:
         entry = {"format": FORMAT, **entry}
+        line = line_of(entry) + b"\n"
+        self._log.take(entry)
+        if self._waiting is None:
+            self._write(line)
+        else:
+            self._waiting += line
+
+    def _write(self, lines: bytes | bytearray) -> None:
         self._file.seek(self._log.num_bytes)
         self._file.truncate()
-        line = line_of(entry)
-        self._file.write(b"\n" * self._log.lacks_newline + line + b"\n")
+        self._file.write(b"\n" * self._log.lacks_newline + lines)
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._log.take(entry)
         self._log.num_bytes = self._file.tell()
         self._log.lacks_newline = False
         bank_files.write_head(self._folder, self._log.generation, self._log.num_bytes)
