@@ -177,6 +177,9 @@ class Log:
                 self.feeds[feed] = Taken(**told)
             case "bank":
                 self._take_bank(**told)
+            case "changes":
+                for one in told["entries"]:
+                    self.take(one)
             case "gap" if told["next_number"] > self.next_number:
                 self.next_number = told["next_number"]
             case _:

@@ -31,13 +31,15 @@ from pipeline.store import locks
 
 RECORD = np.dtype(
     {
-        "names": ["item", "time_ms", "pdq", "mirror", "quality"],
-        "formats": ["<u4", "<u4", (np.uint8, HASH_BYTES), (np.uint8, HASH_BYTES), np.uint8],
-        "offsets": [0, 4, 8, 8 + HASH_BYTES, 8 + 2 * HASH_BYTES],
-        "itemsize": 80,
+        "names": ["item", "time_ms", "pdq", "mirror", "quality", "zeros"],
+        "formats": [
+            *("<u4", "<u4", (np.uint8, HASH_BYTES), (np.uint8, HASH_BYTES), np.uint8),
+            (np.uint8, 7),
+        ],
     }
 )
-"""A hashed picture: number of its item, its time, PDQ, PDQ of its mirror image, and quality."""
+"""A hashed picture: number of its item, its time, PDQ, PDQ of its mirror image, and quality. The
+zeros are a field since numpy copies no bytes that are in none."""
 SOUND_RECORD = np.dtype([("item", "<u4"), ("time_ms", "<u4"), ("print", "<u4")])
 """A moment of sound: number of its item, when it begins, and what Chromaprint says of it."""
 
@@ -171,7 +173,7 @@ class Writer:
         bank_files.check_head(folder, head, self._log)
         if head is None:
             bank_files.write_head(folder, 0, self._log.num_bytes)
-        self._waiting: bytearray | None = None
+        self._waiting: list[dict[str, Any]] | None = None
 
     @property
     def items(self) -> dict[int, Item]:
@@ -252,16 +254,17 @@ class Writer:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Have all changes of the block come onto the disk at its end, of which a failure has none.
+        """Have all changes of the block come onto the disk at its end, as one line of the bank.
 
-        After a failure, or within the block, the bank must not be read by this object.
+        After a failure in the block none has, and this object must not be used any more.
         """
-        self._waiting = waiting = bytearray()
+        waiting: list[dict[str, Any]] = []
+        self._waiting = waiting
         yield
         self._waiting = None
         if self._log.next_number > 1:
             bank_files.to_disk(self._folder, *self._paths())
-        self._write(waiting)
+        self._write({"kind": "changes", "entries": waiting})
 
     def remove(self, number: int) -> Item:
         """Take an item out of every later answer; returns what it was.
@@ -305,18 +308,17 @@ class Writer:
         return self.items[number]
 
     def _append(self, entry: dict[str, Any]) -> None:
-        entry = {"format": FORMAT, **entry}
-        line = line_of(entry) + b"\n"
         self._log.take(entry)
         if self._waiting is None:
-            self._write(line)
+            self._write(entry)
         else:
-            self._waiting += line
+            self._waiting.append(entry)
 
-    def _write(self, lines: bytes | bytearray) -> None:
+    def _write(self, entry: dict[str, Any]) -> None:
         self._file.seek(self._log.num_bytes)
         self._file.truncate()
-        self._file.write(b"\n" * self._log.lacks_newline + lines)
+        line = line_of({"format": FORMAT, **entry})
+        self._file.write(b"\n" * self._log.lacks_newline + line + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
         self._log.num_bytes = self._file.tell()

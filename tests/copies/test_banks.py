@@ -49,6 +49,15 @@ def contents(bank: Bank) -> dict[int, tuple[Item, bytes, bytes]]:
     }
 
 
+def test_every_byte_of_a_record_is_written() -> None:
+    for dtype, size in ((RECORD, 80), (SOUND_RECORD, 12)):
+        fields = dtype.fields or {}
+        ends = [offset + kind.itemsize for kind, offset, *_ in fields.values()]
+        starts = [offset for _, offset, *_ in fields.values()]
+        assert [*starts, size] == [0, *ends]
+        assert dtype.itemsize == size
+
+
 def test_what_was_added_is_read(tmp_path: Path) -> None:
     with banks.writing(tmp_path, "b", create=True) as bank:
         first, flat, last = add(bank, 1), add(bank, 2, num_hashes=0), add(bank, 3, num_hashes=5)

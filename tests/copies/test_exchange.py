@@ -21,6 +21,7 @@ from pipeline.copies import (
     exchange_receiving,
     exchange_sending,
 )
+from pipeline.copies.bank_files import HEAD, ITEMS
 from pipeline.copies.banks import Bank
 from pipeline.copies.exchange_folder import Exchanged
 from pipeline.copies.exchange_manifest import MANIFEST, Delta, Manifest
@@ -475,3 +476,29 @@ def test_an_import_that_fails_half_way_leaves_the_bank_as_it_was(
     assert held(banks.read(here, "c")) == before
     assert receive(here, folder).lines["upload"] == 2
     assert held(banks.read(here, "c")).keys() == held(banks.read(there, "b")).keys()
+
+
+def test_a_kill_leaves_all_of_an_import_or_nothing(there: Path, tmp_path: Path) -> None:
+    folder, here = tmp_path / "sent", tmp_path / "here"
+    send(there, folder)
+    receive(here, folder)
+    with banks.writing(there, "b") as bank:
+        add(bank, 4)
+        bank.remove(1)
+        bank.judge(4, "them", "seen")
+    send(there, folder)
+    before, head = banks.read(here, "c"), (here / "c" / HEAD).read_bytes()
+    size = (here / "c" / ITEMS).stat().st_size
+    receive(here, folder)
+    after, lines = banks.read(here, "c"), (here / "c" / ITEMS).read_bytes()
+    # Some of the lines were written, and the head was not.
+    (here / "c" / HEAD).write_bytes(head)
+    for num_bytes in range(size, len(lines) + 1, 7):
+        (here / "c" / ITEMS).write_bytes(lines[:num_bytes])
+        found = banks.read(here, "c")
+        expected = after if num_bytes >= len(lines) - 1 else before
+        assert (held(found), found.opinions, found.feeds) == (
+            held(expected),
+            expected.opinions,
+            expected.feeds,
+        )
