@@ -24,6 +24,8 @@ _ALONE = (
     "; its pictures are too flat to be hashed, and its sound, if it has any, is too short or "
     "hardly changes: only equal bytes match"
 )
+DELTAS = "deltas"
+"""The `format` of an exchange; others are lists of one kind of hash."""
 _MAX_SHOWN = 120
 
 
@@ -76,10 +78,10 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
     with banks.writing(root, name, create=True) as bank:
         if cfg.negative:
             bank.make_negative()
-        known = {item.sha256: item for item in bank.items.values()}
+        known = {item.sha256: item for item in bank.items.values() if item.sha256}
         new = []
         for path in paths:
-            item = known.get(printed_files.sha256_of(path) or "")
+            item = known.get(printed_files.digests_of(path)[0])
             if item is None:
                 new.append(path)
             else:
@@ -190,7 +192,17 @@ def _resume(cfg: BankApp, name: str, number: str) -> None:
 
 
 def _export(cfg: BankApp, name: str, folder: str) -> None:
-    bank_exchange.export(cfg, _who(cfg), name, folder)
+    if cfg.format == DELTAS:
+        bank_exchange.export(cfg, _who(cfg), name, folder)
+    else:
+        bank_exchange.export_list(cfg, name, folder)
+
+
+def _import(cfg: BankApp, name: str, folder: str) -> None:
+    if cfg.format == DELTAS:
+        bank_exchange.take(cfg, name, folder)
+    else:
+        bank_exchange.take_list(cfg, name, folder)
 
 
 def _who(cfg: BankApp) -> str:
@@ -232,7 +244,7 @@ ACTIONS = {
     "verdict": _Action(f"NAME ITEM {'|'.join(VERDICTS)}", _verdict),
     "compact": _Action("NAME", _compact),
     "resume": _Action("NAME ITEM", _resume),
-    "export": _Action("NAME FOLDER", _export),
-    "import": _Action("NAME FOLDER", bank_exchange.take),
+    "export": _Action("NAME FOLDER|LIST", _export),
+    "import": _Action("NAME FOLDER|LIST", _import),
 }
 """What can be done with banks."""

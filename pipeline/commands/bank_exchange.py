@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.config import BankApp
-from pipeline.copies import banks, exchange_manifest, exchange_receiving, exchange_sending
+from pipeline.copies import (
+    banks,
+    exchange_lines,
+    exchange_manifest,
+    exchange_receiving,
+    exchange_sending,
+    hash_lists,
+)
 from pipeline.copies.exchange_folder import UNKNOWN, Exchanged, kind_of
 from pipeline.copies.exchange_lines import Label, Line, Opinion, Upload
 from pipeline.errors import UserError
 
+LIST = "list"
+"""The feed that items of lists are said to come from."""
 _MAX_SHOWN = 120
+_SILENCE = np.zeros(0, banks.SOUND_RECORD)
 _NOUNS = {"opinion": "opinion", "upload": "upload", "delete": "deletion", "label": "label"}
 
 
@@ -42,6 +54,58 @@ def take(cfg: BankApp, name: str, folder: str) -> None:
     source, root = Path(folder), Path(cfg.paths.banks)
     told = exchange_receiving.receive(root, name, source, key, dry_run=cfg.dry_run)
     print(f"{_summary(source, told)}{'; nothing was changed' * cfg.dry_run}")
+
+
+def export_list(cfg: BankApp, name: str, path: str) -> None:
+    """Write hashes of a bank as a list of one kind, or print how many that would be.
+
+    Raises:
+        UserError: there is such a file already.
+    """
+    lines = list(hash_lists.written(banks.read(Path(cfg.paths.banks), name), cfg.format))
+    told = f"{path}: {count(len(lines), 'line')} of {cfg.format}"
+    if cfg.dry_run:
+        print(f"{told} would be written")
+        return
+    try:
+        with Path(path).open("x") as file:
+            file.writelines(lines)
+    except FileExistsError as error:
+        raise UserError(f"{path}: there is such a file; give another name") from error
+    print(told)
+
+
+def take_list(cfg: BankApp, name: str, path: str) -> None:
+    """Make an item of each line of a list that a bank has no such one of; all of them or none.
+
+    Raises:
+        UserError: a line is none.
+    """
+    root, label = Path(cfg.paths.banks), name if cfg.label is None else cfg.label
+    listed = {
+        exchange_lines.id_of(one.sha256, one.md5, one.hashes, _SILENCE): one
+        for one in hash_lists.read(Path(path), cfg.format)
+    }
+    known: set[str] = set()
+    if name in banks.names(root):
+        bank = banks.read(root, name)
+        known = {
+            exchange_lines.id_of(item.sha256, item.md5, bank.hashes_of(item), bank.sounds_of(item))
+            for item in bank.items.values()
+        }
+    new = [(key, one) for key, one in listed.items() if key not in known]
+    if new and not cfg.dry_run:
+        with banks.writing(root, name, create=True) as writer, writer.at_once():
+            if cfg.negative:
+                writer.make_negative()
+            for key, one in new:
+                length_s = int(one.hashes["time_ms"].max(initial=0)) / 1000
+                told = f"{cfg.format} {key[:12]}", label, one.sha256, one.md5, length_s
+                writer.add(*told, one.hashes, _SILENCE, LIST)
+    print(
+        f"{path}: {count(len(new), 'item')} of {count(len(listed), 'different line')} of "
+        f"{cfg.format} {'would be ' * cfg.dry_run}added to {root / name}"
+    )
 
 
 def _key(cfg: BankApp, action: str, whose: str) -> Path:

@@ -134,11 +134,11 @@ def look_up(
         cfg: what a file may cost.
         run: how to run.
     """
-    hashed = [printed_files.sha256_of(path) or "" for path in paths]
-    equal = [_same_bytes(sha256, opened) for sha256 in hashed]
+    digests = [printed_files.digests_of(path) for path in paths]
+    equal = [_same_bytes(*both, opened) for both in digests]
     unknown = [path for path, matches in zip(paths, equal, strict=True) if not matches]
     results = printed_files.printed(unknown, RATE_HZ, cfg, run, "match")
-    for sha256, matches in zip(hashed, equal, strict=True):
+    for (sha256, _), matches in zip(digests, equal, strict=True):
         if matches:
             yield Answer(sha256, set_aside_by_negatives(matches))
             continue
@@ -146,8 +146,8 @@ def look_up(
         yield result if isinstance(result, Unusable) else _similar(result, opened)
 
 
-def _same_bytes(sha256: str, opened: Sequence[Bank]) -> list[Match]:
-    found = ((bank, bank.with_bytes(sha256)) for bank in opened)
+def _same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
+    found = ((bank, bank.with_bytes(sha256, md5)) for bank in opened)
     return [_match(bank, item, None) for bank, item in found if item]
 
 

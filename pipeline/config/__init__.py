@@ -217,6 +217,8 @@ class BankApp(App):
     """File of the key of an exchange: your private one to send, the sender's public one to take."""
     dry_run: bool = False
     """Whether an exchange only prints what it would do."""
+    format: str = one_of("deltas", "pdq", "vpdq", "md5", "sha256", default="deltas")
+    """What is exchanged: signed deltas of whole items, or a list of one kind of hash."""
 
 
 @dataclass

@@ -76,11 +76,18 @@ class Bank:
         """The moments of sound of an item, in order of time; none of silence."""
         return self.sounds[item.first_sound : item.first_sound + item.num_sounds]
 
-    def with_bytes(self, sha256: str) -> Item | None:
-        """The first item whose file has such bytes; none has those that nobody knows."""
-        if not sha256:
-            return None
-        return next((item for item in self.items.values() if item.sha256 == sha256), None)
+    def with_bytes(self, sha256: str, md5: str = "") -> Item | None:
+        """The first item whose file has such bytes; none has those that nobody knows.
+
+        Args:
+            sha256: of a file, or empty.
+            md5: of it, for items of which no SHA-256 is known; or empty.
+        """
+        for item in self.items.values():
+            known, given = (item.sha256, sha256) if item.sha256 else (item.md5, md5)
+            if known and known == given:
+                return item
+        return None
 
 
 def read(root: Path, name: str) -> Bank:

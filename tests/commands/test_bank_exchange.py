@@ -103,3 +103,50 @@ def test_a_key_that_is_none_is_named(
             bank.run(action, "b", str(tmp_path / "sent"), cfg=compose("bank", *given))
     with pytest.raises(UserError, match="by=: give by=NAME"):
         bank.run("export", "b", str(tmp_path / "sent"), cfg=compose("bank", f"key={private}"))
+
+
+def test_lists_go_out_and_come_in_as_items(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "banks"
+    with banks.writing(root, "b", create=True) as one:
+        add(one, 1)
+        add(one, 2, num_hashes=9)
+
+    def run(action: str, name: str, kind: str, *more: str) -> str:
+        path = str(tmp_path / f"{kind}.txt")
+        bank.run(action, name, path, cfg=compose("bank", f"format={kind}", *more))
+        return capsys.readouterr().out.strip()
+
+    num_lines = {"pdq": 4, "vpdq": 2, "md5": 2, "sha256": 2}
+    for kind, num in num_lines.items():
+        path = tmp_path / f"{kind}.txt"
+        assert run("export", "b", kind, "dry_run=true").endswith(
+            f"{num} lines of {kind} would be written"
+        )
+        assert not path.exists()
+        assert run("export", "b", kind) == f"{path}: {num} lines of {kind}"
+        with pytest.raises(UserError, match="there is such a file; give another name"):
+            run("export", "b", kind)
+        told = f"{path}: {num} items of {num} different lines of {kind}"
+        assert (
+            run("import", "in", kind, "dry_run=true") == f"{told} would be added to {root / 'in'}"
+        )
+        assert run("import", "in", kind, "label=theirs") == f"{told} added to {root / 'in'}"
+        again = run("import", "in", kind)
+        assert again.startswith(f"{path}: 0 items of {num} different lines")
+    found = banks.read(root, "in")
+    assert {item.label for item in found.items.values()} == {"theirs"}
+    assert [item.num_hashes for item in found.items.values()] == [1] * 4 + [1, 3] + [0] * 4
+    with_bytes = [(f"{1:064x}", ""), ("9" * 64, f"{2:032x}"), ("9" * 64, "9" * 32), ("", "")]
+    assert [one and one.name[:3] for one in (found.with_bytes(*both) for both in with_bytes)] == [
+        *("sha", "md5"),
+        *(None, None),
+    ]
+    # What came in by a list goes out to nobody else.
+    (tmp_path / "md5.txt").unlink()
+    assert run("export", "in", "md5").endswith(": 0 lines of md5")
+    (tmp_path / "pdq.txt").write_text("0" * 64 + "\nx\n")
+    with pytest.raises(UserError, match="line 2: no pdq; nothing of the list was taken"):
+        run("import", "other", "pdq")
+    assert banks.names(root) == ["b", "in"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -283,3 +284,32 @@ def test_an_item_that_matches_everything_is_suspended_told_and_resumed(
         bank.run("resume", "attacks", "1", cfg=compose("bank"))
     code, _, err = told(capsys, cfg, *paths)
     assert (code, err) == (match.FOUND, "")
+
+
+def test_a_file_is_known_by_its_md5_where_a_list_has_no_more(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_video(tmp_path / "known.mp4", scene(1, 15), rate=RATE)
+    (tmp_path / "list").write_text(hashlib.md5(path.read_bytes()).hexdigest())
+    bank.run("import", "b", str(tmp_path / "list"), cfg=compose("bank", "format=md5"))
+    capsys.readouterr()
+    code, lines, _ = told(capsys, compose("match"), path)
+    assert (code, len(lines)) == (match.FOUND, 1)
+    assert lines[0].endswith("label b): the same bytes")
+
+
+def test_a_still_of_a_list_is_found_in_a_video(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    still = scene(7, 1, 240, 320).repeat(RATE, axis=0)
+    known = write_video(tmp_path / "still.mp4", still, rate=RATE)
+    bank.run("add", "own", str(known), cfg=compose("bank"))
+    bank.run("export", "own", str(tmp_path / "list"), cfg=compose("bank", "format=pdq"))
+    bank.run("import", "stills", str(tmp_path / "list"), cfg=compose("bank", "format=pdq"))
+    capsys.readouterr()
+    frames = np.concatenate([scene(9, RATE, 240, 320), still[:, :, ::-1]])
+    mirrored = write_video(tmp_path / "mirrored.mp4", frames, rate=RATE)
+    code, (line,), _ = told(capsys, compose("match", "format=json", "bank=stills"), mirrored)
+    assert code == match.FOUND
+    (found,) = line["matches"]
+    assert (found["mirrored"], found["num_frames"], found["start_s"]) == (True, 1, 1.0)
