@@ -25,6 +25,7 @@ from pipeline.footage import foreign
 from pipeline.learn.devices import device_of
 from pipeline.live import addresses, webhooks
 from pipeline.live.addresses import Rules
+from pipeline.live.alerts import WATCH_ENDED
 from pipeline.live.events import ALERT_CLOSED, Event, Events, line
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
@@ -43,6 +44,7 @@ LIST = ".csv"
 OUTBOX = "watch"
 """Of the work folder, where events wait for their receiver."""
 _FASTEST = "max"
+_HURRIED_S = 2.0
 _LEFT_OUT = ("weights_sha256",)
 
 
@@ -105,8 +107,13 @@ def events_of(cfg: WatchApp) -> Iterator[Events]:
         # What is on disk is not lost, whatever becomes of this process while it prints.
         events = Events([courier.put, _print])
         for stream, data in outbox.left_open():
-            events.tell(ALERT_CLOSED, stream, {**data, "reason": "watch_ended"})
-        yield events
+            events.tell(ALERT_CLOSED, stream, {**data, "reason": WATCH_ENDED})
+        try:
+            yield events
+        except BaseException:
+            # Who told it to stop does not wait long.
+            courier.finish(_HURRIED_S)
+            raise
         courier.finish(cfg.timeout_s)
 
 

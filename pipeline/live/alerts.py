@@ -15,6 +15,8 @@ from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
 from pipeline.live.messages import Shown
 from pipeline.live.scoring import Answer
 
+STREAM_OVER, WATCH_ENDED = "stream_ended", "watch_ended"
+"""Why alerts are closed that would else be open."""
 _TRACE = 60
 """Scores that an alert shows, the latest."""
 _DIGITS = 6
@@ -88,9 +90,9 @@ class Alerts:
         if self._open is not None:
             self._push(0.0, at_s)
 
-    def end(self) -> None:
-        """Close what is open, since the stream has ended."""
-        self._close(self._at_s, "stream_ended")
+    def end(self, reason: str) -> None:
+        """Close what is open, since the stream or the watch has ended."""
+        self._close(self._at_s, reason)
 
     def _push(self, score: float, at_s: float) -> Any:
         # Clocks of several sessions may overlap by the length of a clip.

@@ -53,6 +53,7 @@ class Outcome:
     detail: str = ""
     is_final: bool = False
     go_on_at: int | None = None
+    begins: tuple[str, ...] = ()
 
 
 class Feed(threading.Thread):
@@ -121,7 +122,8 @@ class Feed(threading.Thread):
             if isinstance(self._source, Path) or outcome.is_final:
                 return outcome
             self._lose(outcome)
-            self._source = replace(self._source, go_on_at=outcome.go_on_at)
+            begins = outcome.begins or self._source.begins
+            self._source = replace(self._source, go_on_at=outcome.go_on_at, begins=begins)
             came = self._seen_at > seen_at
             pause_s = _FIRST_PAUSE_S if came else min(2 * pause_s, _LONGEST_PAUSE_S)
             left_s = self._seen_at + self._patience.end_after_s - time.monotonic()
@@ -274,4 +276,6 @@ def _fetched(session: Session, timeout_s: float = 2.0) -> Outcome | None:
     report = session.report(timeout_s)
     if report is None:
         return None
-    return Outcome(report.reason, report.detail, report.is_final, report.go_on_at)
+    return Outcome(
+        report.reason, report.detail, report.is_final, report.go_on_at, tuple(report.begins)
+    )

@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 from pipeline.detect.alarm import Choice
-from pipeline.live.alerts import Alerts
+from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts
 from pipeline.live.events import STREAM_ENDED, STREAM_LOST, Events
 from pipeline.live.feed import Feed
 from pipeline.live.inbox import Bell, Clip, Turn
 from pipeline.live.scoring import Scorer
+from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
 
@@ -87,17 +88,24 @@ class Watcher:
     def run(self, between: Callable[[], bool] = lambda: False) -> None:
         """Watch until all streams have ended.
 
+        A signal that says to stop is followed between two rounds, so that no event is told by half.
+        Alerts that are open then are closed.
+
         Args:
             between: is called again and again; while it returns true, others may still join.
         """
+        interrupts.postpone()
         try:
             while between() or self._watched:
+                interrupts.check()
                 if not self._round():
                     self._bell.wait(_WAIT_S)
                 self._say_how_it_goes()
         finally:
             for one in self._watched.values():
                 one.feed.stop()
+                one.alerts.end(WATCH_ENDED)
+        interrupts.resume()
 
     def _round(self) -> bool:
         """Take what has come, a clip of each stream at most; whether anything had."""
@@ -133,7 +141,7 @@ class Watcher:
             one.alerts.quieten()
         one.is_lost = turn.kind == STREAM_LOST
         if turn.kind == STREAM_ENDED:
-            one.alerts.end()
+            one.alerts.end(STREAM_OVER)
         self._tell(stream, turn.kind, turn.data)
         if turn.kind == STREAM_ENDED:
             self._scorer.restart(stream)

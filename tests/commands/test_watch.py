@@ -220,18 +220,31 @@ def started(
 
 
 @pytest.mark.slow
-def test_a_signal_ends_it_and_all_its_processes(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_its_alerts_and_ends_all_its_processes(
+    model: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     path = write_footage(tmp_path / "a.mp4", 900)
-    with started(path, model, *LOW) as process:
+    with started(path, model, "threshold=0.001") as process:
         assert process.stdout is not None
         first = json.loads(process.stdout.readline())
         assert first["type"] == "stream.started"
+        time.sleep(4)
         below = descendants(process.pid)
         assert below
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "watch: stopped by SIGTERM" in said
+        process.send_signal(number)
+        rest, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert f"watch: stopped by {number.name}" in said
+    # No alert is open once nobody watches, with a webhook or without one.
+    events = [first, *map(json.loads, rest.splitlines())]
+    opened, closed = (
+        [one["data"]["alert"] for one in events if one["type"] == kind]
+        for kind in ("alert.opened", "alert.closed")
+    )
+    assert opened
+    assert opened == closed
+    assert events[-1]["data"]["reason"] == "watch_ended"
     assert left_of(below, wait_s=10) == []
 
 
