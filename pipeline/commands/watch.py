@@ -30,6 +30,7 @@ from pipeline.live.events import ALERT_CLOSED, Event, Events, line
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Inbox
+from pipeline.live.lookup import Banks, Lookup
 from pipeline.live.outbox import Courier, Outbox
 from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
@@ -57,7 +58,8 @@ def run(what: str, *, cfg: WatchApp) -> None:
 
     Raises:
         UserError: there is no such file, the address is of no scheme that is fetched, settings
-            contradict each other, or there is no operating point or no detector that can stream.
+            contradict each other, there is no such bank, or there is no operating point or no
+            detector that can stream.
     """
     # One thread and one batch size are enough for the last bits to be the same.
     torch.set_num_threads(1)
@@ -68,13 +70,21 @@ def run(what: str, *, cfg: WatchApp) -> None:
     detector = Detector.load(Path(cfg.paths.models), device_of(cfg.run), cfg.factory)
     scorer = Scorer(detector)
     choice, evidence = choice_of(cfg, detector)
-    policy = Policy(choice, evidence, cfg.update_every_s, cfg.status_every_s, cfg.batch_size)
+    policy = Policy(
+        choice,
+        evidence,
+        cfg.update_every_s,
+        cfg.status_every_s,
+        cfg.batch_size,
+        None if cfg.replay else cfg.max_wait_s,
+    )
     bell = Bell()
+    known = Banks(Path(cfg.paths.banks), cfg.banks) if cfg.banks else None
     with events_of(cfg) as events:
         watcher = Watcher(scorer, policy, events, bell)
 
         def join(name: str, source: Path | Fetch) -> None:
-            watcher.join(feed_of(name, source, speed, detector, cfg, bell))
+            watcher.join(feed_of(name, source, speed, detector, cfg, bell, known))
 
         def read(row: str) -> Path | Fetch:
             # Files are where the list is.
@@ -173,6 +183,7 @@ def feed_of(
     detector: Detector,
     cfg: WatchApp,
     bell: Bell,
+    known: Banks | None,
 ) -> Feed:
     """What follows a stream, not yet begun."""
     is_file = isinstance(source, Path)
@@ -181,10 +192,11 @@ def feed_of(
     return Feed(
         name,
         source,
-        Means(detector.card.clip, limits, cfg.ingest.max_memory_mb),
+        Means(detector.card.clip, limits, cfg.ingest.max_memory_mb, known is not None),
         Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
         Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
         speed,
+        None if known is None else Lookup(known),
     )
 
 

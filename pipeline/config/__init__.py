@@ -251,12 +251,17 @@ class WatchApp(App):
     """Of a segment of HLS."""
     max_waiting_clips: int = between(1, 1000, default=32)
     """Clips of a stream that wait for the detector, at most; the oldest are dropped."""
+    max_wait_s: float = between(0.5, 600, default=5.0)
+    """How long a clip may wait for the detector; beyond it fewer clips of each stream are answered,
+    and where that is not enough fewer streams are watched."""
     batch_size: int = between(1, default=32)
     """Streams that are asked about together, at most."""
     webhook: str | None = None
     """Address of a receiver of events, signed with DISCERN_WEBHOOK_SECRET of the environment."""
     outbox: str | None = None
     """Folder where events wait for the webhook; without one, `watch` of the work folder."""
+    banks: list[str] = field(default_factory=list)
+    """Names of banks of known videos that streams are looked up in; none where empty."""
     update_every_s: float = between(0, default=10.0)
     """From one update of an alert to the next, at least."""
     status_every_s: float = between(0.1, default=30.0)

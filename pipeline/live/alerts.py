@@ -61,6 +61,11 @@ class Alerts:
         self._open: _Open | None = None
         self._at_s = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the stream has an alert that is open."""
+        return self._open is not None
+
     def take(self, answer: Answer, clip: Shown, at_s: float, lag_s: float | None) -> None:
         """Take what is said of the next clip, which ends at a second of the stream."""
         step = self._push(answer.score, at_s)

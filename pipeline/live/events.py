@@ -12,6 +12,8 @@ from urllib.parse import quote
 STREAM_STARTED, STREAM_LOST = "stream.started", "stream.lost"
 STREAM_RECOVERED, STREAM_ENDED = "stream.recovered", "stream.ended"
 ALERT_OPENED, ALERT_UPDATED, ALERT_CLOSED = "alert.opened", "alert.updated", "alert.closed"
+MATCH_FOUND = "match.found"
+LOAD_CHANGED = "load.changed"
 
 Event = dict[str, Any]
 Sink = Callable[[Event], None]
@@ -32,15 +34,22 @@ class Events:
             stream: its id.
             data: JSON values; neither pictures nor sound, and no address.
         """
+        about = {"source": f"/discern/streams/{quote(stream, safe='')}", "subject": stream}
+        self._tell(kind, about, {"stream": stream, **data})
+
+    def tell_of_all(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Tell of all streams together."""
+        self._tell(kind, {"source": "/discern"}, data)
+
+    def _tell(self, kind: str, about: Mapping[str, str], data: Mapping[str, Any]) -> None:
         event = {
             "specversion": "1.0",
             "id": uuid.uuid4().hex,
-            "source": f"/discern/streams/{quote(stream, safe='')}",
+            **about,
             "type": kind,
-            "subject": stream,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "datacontenttype": "application/json",
-            "data": {"stream": stream, **data},
+            "data": dict(data),
         }
         for sink in self._sinks:
             sink(event)

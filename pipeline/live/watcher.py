@@ -11,15 +11,17 @@ from typing import Any
 
 from pipeline.detect.alarm import Choice
 from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts
-from pipeline.live.events import STREAM_ENDED, STREAM_LOST, Events
+from pipeline.live.events import LOAD_CHANGED, MATCH_FOUND, STREAM_ENDED, STREAM_LOST, Events
 from pipeline.live.feed import Feed
 from pipeline.live.inbox import Bell, Clip, Turn
 from pipeline.live.scoring import Scorer
+from pipeline.live.shedding import Load, Shedder
 from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
 
 _WAIT_S = 0.5
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Policy:
         update_every_s: of a stream, from one update of an alert to the next, at least.
         status_every_s: from one sentence on all streams to the next.
         batch_size: clips that are asked about together, at most.
+        most_waits_s: how long a clip may wait before fewer are answered; None where all are,
+            however long that takes.
     """
 
     choice: Choice
@@ -39,6 +43,7 @@ class Policy:
     update_every_s: float
     status_every_s: float
     batch_size: int
+    most_waits_s: float | None
 
 
 @dataclass
@@ -47,6 +52,10 @@ class _Watched:
     alerts: Alerts
     is_lost: bool = False
     lag_s: float | None = None
+    place: int = 0
+    """Among all streams that ever joined."""
+    num_come: int = 0
+    rests: bool = False
 
 
 class Watcher:
@@ -63,7 +72,10 @@ class Watcher:
         """
         self._scorer, self._policy, self._events, self._bell = scorer, policy, events, bell
         self._watched: dict[str, _Watched] = {}
-        self._told_at = time.monotonic()
+        self._num_joined = 0
+        self._told_at = self._looked_at = time.monotonic()
+        most_s = policy.most_waits_s
+        self._shedder = None if most_s is None else Shedder(most_s, self._told_at)
 
     @property
     def streams(self) -> list[str]:
@@ -78,7 +90,8 @@ class Watcher:
         alerts = Alerts(
             policy.choice, policy.evidence, policy.update_every_s, tell, self._scorer.seen
         )
-        self._watched[feed.stream] = _Watched(feed, alerts)
+        self._num_joined += 1
+        self._watched[feed.stream] = _Watched(feed, alerts, place=self._num_joined)
         feed.start()
 
     def leave(self, stream: str) -> None:
@@ -100,6 +113,7 @@ class Watcher:
                 interrupts.check()
                 if not self._round():
                     self._bell.wait(_WAIT_S)
+                self._keep_up()
                 self._say_how_it_goes()
         finally:
             for one in self._watched.values():
@@ -118,7 +132,11 @@ class Watcher:
                     break
                 came = True
                 if isinstance(item, Clip):
-                    clips[stream] = item
+                    one.num_come += 1
+                    if one.num_come % self._load.every:
+                        one.feed.inbox.skip()
+                    else:
+                        clips[stream] = item
                 elif isinstance(item, Turn):
                     self._turn(stream, one, item)
                 else:
@@ -139,7 +157,8 @@ class Watcher:
         if turn.restarts:
             self._scorer.restart(stream)
             one.alerts.quieten()
-        one.is_lost = turn.kind == STREAM_LOST
+        if turn.kind != MATCH_FOUND:
+            one.is_lost = turn.kind == STREAM_LOST
         if turn.kind == STREAM_ENDED:
             one.alerts.end(STREAM_OVER)
         self._tell(stream, turn.kind, turn.data)
@@ -150,9 +169,56 @@ class Watcher:
     def _tell(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
         self._events.tell(kind, stream, data)
         said = ", ".join(
-            f"{name} {data[name]}" for name in ("at_s", "level", "score", "reason") if name in data
+            f"{name} {data[name]}"
+            for name in ("at_s", "level", "score", "reason", "bank", "item")
+            if name in data
         )
         log.info("watch: %s: %s%s", stream, kind, f" ({said})" if said else "")
+
+    @property
+    def _load(self) -> Load:
+        return Load() if self._shedder is None else self._shedder.load
+
+    def _keep_up(self) -> None:
+        now = time.monotonic()
+        if self._shedder is None or now - self._looked_at < _LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        watched = self._watched
+        waits_s = max((one.feed.inbox.waits_s() for one in watched.values()), default=0.0)
+        if self._shedder.look(waits_s, len(watched), now):
+            load = self._load
+            data = {
+                "answered_share": 1 / load.every,
+                "num_streams": len(watched),
+                "num_left_out": load.num_left_out,
+                "waits_s": round(waits_s, 3),
+            }
+            self._events.tell_of_all(LOAD_CHANGED, data)
+            log.warning(
+                "watch: 1 of %d clips is answered, and %d of %d streams are left out; the "
+                "detector is %.1f s behind",
+                *(load.every, load.num_left_out, len(watched), waits_s),
+            )
+        self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Let the last streams of the list rest, and none whose alert is open."""
+        resting = [name for name, one in self._watched.items() if one.rests]
+        while len(resting) > self._load.num_left_out:
+            one = self._watched[min(resting, key=lambda name: self._watched[name].place)]
+            one.rests = False
+            one.feed.rest(False)
+            resting = [name for name in resting if self._watched[name].rests]
+        may_rest = [
+            one
+            for one in self._watched.values()
+            if one.feed.can_rest and not one.rests and not one.alerts.is_open
+        ]
+        may_rest.sort(key=lambda one: -one.place)
+        for one in may_rest[: self._load.num_left_out - len(resting)]:
+            one.rests = True
+            one.feed.rest(True)
 
     def _say_how_it_goes(self) -> None:
         now = time.monotonic()
