@@ -25,8 +25,8 @@ from pipeline.footage import foreign
 from pipeline.learn.devices import device_of
 from pipeline.live import addresses, webhooks
 from pipeline.live.addresses import Rules
-from pipeline.live.alerts import WATCH_ENDED
-from pipeline.live.events import ALERT_CLOSED, Event, Events, line
+from pipeline.live.alerts import WATCH_ENDED, Habits
+from pipeline.live.events import ALERT_CLOSED, Event, Events, Sink, line
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Inbox
@@ -71,9 +71,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
     scorer = Scorer(detector)
     choice, evidence = choice_of(cfg, detector)
     policy = Policy(
-        choice,
-        evidence,
-        cfg.update_every_s,
+        Habits(choice, cfg.release, evidence, cfg.update_every_s, cfg.stills),
         cfg.status_every_s,
         cfg.batch_size,
         None if cfg.replay else cfg.max_wait_s,
@@ -99,13 +97,50 @@ def run(what: str, *, cfg: WatchApp) -> None:
 
 @contextmanager
 def events_of(cfg: WatchApp) -> Iterator[Events]:
-    """Who is told of events: a webhook by way of the disk, if there is one, and stdout.
+    """Who is told of events: a webhook by way of the disk, if there is one, a file, and stdout.
 
     Raises:
-        UserError: the webhook's address or secret is none, or another process has its queue.
+        UserError: the webhook's address or secret is none, another process has its queue, or the
+            file cannot be written.
     """
+    if cfg.shadow and cfg.webhook is not None:
+        raise UserError("shadow=true: events are written only; leave webhook out")
+    common = {"shadow": True} if cfg.shadow else None
+    with _written(cfg.events) as sinks, _delivered(cfg) as courier:
+        sinks = [_print, *sinks]
+        if courier is None:
+            yield Events(sinks, common)
+            return
+        # What is on disk is not lost, whatever becomes of this process while it prints.
+        events = Events([courier.put, *sinks])
+        for stream, data in courier.left_open():
+            events.tell(ALERT_CLOSED, stream, {**data, "reason": WATCH_ENDED})
+        yield events
+
+
+@contextmanager
+def _written(path: str | None) -> Iterator[list[Sink]]:
+    """What appends events to a file, if there is one."""
+    if path is None:
+        yield []
+        return
+    try:
+        file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise UserError(f"events={path}: {error.strerror}; give a file to write to") from error
+
+    def write(event: Event) -> None:
+        print(line(event), file=file, flush=True)
+
+    with file:
+        yield [write]
+
+
+@contextmanager
+def _delivered(cfg: WatchApp) -> Iterator[Courier | None]:
+    """Who takes events to a webhook, if there is one."""
     if cfg.webhook is None:
-        yield Events([_print])
+        yield None
         return
     receiver = webhooks.webhook(cfg.webhook, os.environ.get(webhooks.SECRET), cfg.timeout_s)
     work = Path(cfg.paths.work)
@@ -114,12 +149,8 @@ def events_of(cfg: WatchApp) -> Iterator[Events]:
         outbox = Outbox(folder)
         courier = Courier(outbox, receiver.deliver)
         courier.start()
-        # What is on disk is not lost, whatever becomes of this process while it prints.
-        events = Events([courier.put, _print])
-        for stream, data in outbox.left_open():
-            events.tell(ALERT_CLOSED, stream, {**data, "reason": WATCH_ENDED})
         try:
-            yield events
+            yield courier
         except BaseException:
             # Who told it to stop does not wait long.
             courier.finish(_HURRIED_S)

@@ -258,6 +258,15 @@ class WatchApp(App):
     """Streams that are asked about together, at most."""
     webhook: str | None = None
     """Address of a receiver of events, signed with DISCERN_WEBHOOK_SECRET of the environment."""
+    events: str | None = None
+    """A file that every event is appended to, a line each."""
+    shadow: bool = False
+    """Whether events are marked as such, and written only; there can be no webhook then."""
+    release: float | None = between(0, 1, default=0.8)
+    """Share of the threshold below which the level must be for an alert to close once its
+    refractory time is over; `null` to close it then, as an evaluation does."""
+    stills: bool = True
+    """Whether an alert that opens shows three small, grey and blurred stills."""
     outbox: str | None = None
     """Folder where events wait for the webhook; without one, `watch` of the work folder."""
     banks: list[str] = field(default_factory=list)

@@ -22,9 +22,14 @@ Sink = Callable[[Event], None]
 class Events:
     """Makes events and hands them on."""
 
-    def __init__(self, sinks: Sequence[Sink]) -> None:
-        """Hand every event to each of some sinks, in the order in which it is told."""
-        self._sinks = tuple(sinks)
+    def __init__(self, sinks: Sequence[Sink], common: Mapping[str, Any] | None = None) -> None:
+        """Hand every event to each of some sinks, in the order in which it is told.
+
+        Args:
+            sinks: that take them.
+            common: what the data of every event holds too.
+        """
+        self._sinks, self._common = tuple(sinks), dict(common or {})
 
     def tell(self, kind: str, stream: str, data: Mapping[str, Any]) -> None:
         """Tell of a stream.
@@ -32,7 +37,7 @@ class Events:
         Args:
             kind: one of the names above.
             stream: its id.
-            data: JSON values; neither pictures nor sound, and no address.
+            data: JSON values; no sound, no pictures but protected ones, and no address.
         """
         about = {"source": f"/discern/streams/{quote(stream, safe='')}", "subject": stream}
         self._tell(kind, about, {"stream": stream, **data})
@@ -49,7 +54,7 @@ class Events:
             "type": kind,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "datacontenttype": "application/json",
-            "data": dict(data),
+            "data": {**data, **self._common},
         }
         for sink in self._sinks:
             sink(event)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pipeline.detect.alarm import Choice
-from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts
+from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts, Habits
 from pipeline.live.events import LOAD_CHANGED, MATCH_FOUND, STREAM_ENDED, STREAM_LOST, Events
 from pipeline.live.feed import Feed
 from pipeline.live.inbox import Bell, Clip, Turn
@@ -26,21 +25,17 @@ _LOOK_EVERY_S = 0.5
 
 @dataclass(frozen=True)
 class Policy:
-    """How alerts are raised and told.
+    """How streams are watched.
 
     Attributes:
-        choice: of the threshold and the smoothing.
-        evidence: what every alert tells of the detector and its operating point.
-        update_every_s: of a stream, from one update of an alert to the next, at least.
+        habits: of their alerts.
         status_every_s: from one sentence on all streams to the next.
         batch_size: clips that are asked about together, at most.
         most_waits_s: how long a clip may wait before fewer are answered; None where all are,
             however long that takes.
     """
 
-    choice: Choice
-    evidence: Mapping[str, Any]
-    update_every_s: float
+    habits: Habits
     status_every_s: float
     batch_size: int
     most_waits_s: float | None
@@ -85,11 +80,8 @@ class Watcher:
     def join(self, feed: Feed) -> None:
         """Watch one more stream, of another name than all others."""
         assert feed.stream not in self._watched
-        policy = self._policy
         tell = partial(self._tell, feed.stream)
-        alerts = Alerts(
-            policy.choice, policy.evidence, policy.update_every_s, tell, self._scorer.seen
-        )
+        alerts = Alerts(self._policy.habits, tell, self._scorer.seen)
         self._num_joined += 1
         self._watched[feed.stream] = _Watched(feed, alerts, place=self._num_joined)
         feed.start()

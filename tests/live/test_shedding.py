@@ -15,6 +15,7 @@ import pytest
 from pipeline.detect.alarm import Choice
 from pipeline.live import shedding, watcher
 from pipeline.live.addresses import Rules
+from pipeline.live.alerts import Habits
 from pipeline.live.events import STREAM_ENDED, Event, Events
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
@@ -128,7 +129,7 @@ def test_a_slow_detector_answers_less_and_says_so(
     monkeypatch.setattr(shedding, "_SETTLE_S", 0.25)
     monkeypatch.setattr(watcher, "_LOOK_EVERY_S", 0.05)
     bell, told, slow = Bell(), list[Event](), _Slow(takes_s)
-    policy = Policy(Choice(0.5, "none", 60.0), {}, 10.0, 60.0, 4, 0.3)
+    policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 0.3)
     own: Any = slow
     one = Watcher(own, policy, Events([told.append]), bell)
     feeds = [_Feed(name, bell, 0.05, 3.0) for name in "abcd"]
