@@ -6,10 +6,7 @@ ended.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,29 +20,25 @@ from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage import foreign
 from pipeline.learn.devices import device_of
-from pipeline.live import addresses, webhooks
+from pipeline.live import addresses
 from pipeline.live.addresses import Rules
-from pipeline.live.alerts import WATCH_ENDED, Habits
-from pipeline.live.events import ALERT_CLOSED, Event, Events, Sink, line
+from pipeline.live.alerts import Habits
+from pipeline.live.board import Board
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Inbox
 from pipeline.live.lookup import Banks, Lookup
-from pipeline.live.outbox import Courier, Outbox
 from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
 from pipeline.live.session import Means
+from pipeline.live.telling import events_of
 from pipeline.live.watcher import Policy, Watcher
-from pipeline.store import workdir
 
 LONGEST_SESSION_S = 86_400.0
 """A decoder works for so long on a stream, at most; another one goes on then."""
 LIST = ".csv"
 """What the name of a list of streams ends with."""
-OUTBOX = "watch"
-"""Of the work folder, where events wait for their receiver."""
 _FASTEST = "max"
-_HURRIED_S = 2.0
 _LEFT_OUT = ("weights_sha256",)
 
 
@@ -78,8 +71,9 @@ def run(what: str, *, cfg: WatchApp) -> None:
     )
     bell = Bell()
     known = Banks(Path(cfg.paths.banks), cfg.banks) if cfg.banks else None
-    with events_of(cfg) as events:
-        watcher = Watcher(scorer, policy, events, bell)
+    board = Board(choice.threshold)
+    with events_of(cfg, board) as events:
+        watcher = Watcher(scorer, policy, events, bell, board)
 
         def join(name: str, source: Path | Fetch) -> None:
             watcher.join(feed_of(name, source, speed, detector, cfg, bell, known))
@@ -93,69 +87,6 @@ def run(what: str, *, cfg: WatchApp) -> None:
         else:
             join(name_of(what), source)
             watcher.run()
-
-
-@contextmanager
-def events_of(cfg: WatchApp) -> Iterator[Events]:
-    """Who is told of events: a webhook by way of the disk, if there is one, a file, and stdout.
-
-    Raises:
-        UserError: the webhook's address or secret is none, another process has its queue, or the
-            file cannot be written.
-    """
-    if cfg.shadow and cfg.webhook is not None:
-        raise UserError("shadow=true: events are written only; leave webhook out")
-    common = {"shadow": True} if cfg.shadow else None
-    with _written(cfg.events) as sinks, _delivered(cfg) as courier:
-        sinks = [_print, *sinks]
-        if courier is None:
-            yield Events(sinks, common)
-            return
-        # What is on disk is not lost, whatever becomes of this process while it prints.
-        events = Events([courier.put, *sinks])
-        for stream, data in courier.left_open():
-            events.tell(ALERT_CLOSED, stream, {**data, "reason": WATCH_ENDED})
-        yield events
-
-
-@contextmanager
-def _written(path: str | None) -> Iterator[list[Sink]]:
-    """What appends events to a file, if there is one."""
-    if path is None:
-        yield []
-        return
-    try:
-        file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115
-    except OSError as error:
-        raise UserError(f"events={path}: {error.strerror}; give a file to write to") from error
-
-    def write(event: Event) -> None:
-        print(line(event), file=file, flush=True)
-
-    with file:
-        yield [write]
-
-
-@contextmanager
-def _delivered(cfg: WatchApp) -> Iterator[Courier | None]:
-    """Who takes events to a webhook, if there is one."""
-    if cfg.webhook is None:
-        yield None
-        return
-    receiver = webhooks.webhook(cfg.webhook, os.environ.get(webhooks.SECRET), cfg.timeout_s)
-    work = Path(cfg.paths.work)
-    folder = work / OUTBOX if cfg.outbox is None else Path(cfg.outbox)
-    with workdir.claimed(folder, work):
-        outbox = Outbox(folder)
-        courier = Courier(outbox, receiver.deliver)
-        courier.start()
-        try:
-            yield courier
-        except BaseException:
-            # Who told it to stop does not wait long.
-            courier.finish(_HURRIED_S)
-            raise
-        courier.finish(cfg.timeout_s)
 
 
 def speed_of(cfg: WatchApp) -> float | None:
@@ -254,12 +185,3 @@ def choice_of(cfg: WatchApp, detector: Detector) -> tuple[Choice, Mapping[str, A
         raise UserError(f"{cfg.paths.reports}: {found}; or give threshold=…")
     record = {name: value for name, value in found.record.items() if name not in _LEFT_OUT}
     return found.choice, {"operating_point": record, **weights}
-
-
-def _print(event: Event) -> None:
-    try:
-        print(line(event), flush=True)
-    except BrokenPipeError as error:
-        # What is left in the buffer would be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise UserError("stdout: nobody reads events there any more; nothing is watched") from error

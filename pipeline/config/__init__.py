@@ -268,7 +268,16 @@ class WatchApp(App):
     stills: bool = True
     """Whether an alert that opens shows three small, grey and blurred stills."""
     outbox: str | None = None
-    """Folder where events wait for the webhook; without one, `watch` of the work folder."""
+    """Folder where events wait for the webhook, and alerts for a decision; without one, `watch` of
+    the work folder."""
+    serve: bool = False
+    """Whether a page shows streams and alerts, with metrics for Prometheus; needs the extra
+    `[serve]`."""
+    serve_host: str = "127.0.0.1"
+    """Address of the page; another one than loopback needs DISCERN_SERVE_TOKEN in the
+    environment."""
+    serve_port: int = between(0, 65535, default=8765)
+    """Port of the page; any that is free where 0."""
     banks: list[str] = field(default_factory=list)
     """Names of banks of known videos that streams are looked up in; none where empty."""
     update_every_s: float = between(0, default=10.0)

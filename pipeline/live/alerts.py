@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,9 +85,14 @@ class Alerts:
         self._at_s = 0.0
 
     @property
-    def is_open(self) -> bool:
-        """Whether the stream has an alert that is open."""
-        return self._open is not None
+    def open(self) -> str | None:
+        """The id of the alert that is open; None where there is none."""
+        return None if self._open is None else self._open.name
+
+    @property
+    def trace(self) -> Sequence[Mapping[str, float]]:
+        """The latest scores and levels, and when they were."""
+        return self._trace
 
     def take(self, answer: Answer, clip: Shown, at_s: float, lag_s: float | None) -> None:
         """Take what is said of the next clip, which ends at a second of the stream."""

@@ -191,10 +191,6 @@ class Courier(threading.Thread):
         self._outbox.put(event)
         self._rung.set()
 
-    def left_open(self) -> list[tuple[str, dict[str, Any]]]:
-        """As `Outbox.left_open` has it."""
-        return self._outbox.left_open()
-
     def run(self) -> None:
         """Deliver until `finish` is called."""
         while not self._stopped.is_set():

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts, Habits
+from pipeline.live.board import LEFT_OUT, LOST, STARTING, WATCHED, Board, Seen
 from pipeline.live.events import LOAD_CHANGED, MATCH_FOUND, STREAM_ENDED, STREAM_LOST, Events
 from pipeline.live.feed import Feed
 from pipeline.live.inbox import Bell, Clip, Turn
@@ -45,18 +46,41 @@ class Policy:
 class _Watched:
     feed: Feed
     alerts: Alerts
-    is_lost: bool = False
     lag_s: float | None = None
+    state: str = STARTING
+    reason: str = ""
     place: int = 0
     """Among all streams that ever joined."""
     num_come: int = 0
     rests: bool = False
 
+    def let_rest(self, rests: bool) -> None:
+        """Leave it out, or no more."""
+        self.rests = rests
+        self.feed.rest(rests)
+
+    def seen(self) -> Seen:
+        """What a page shows of it."""
+        inbox, trace = self.feed.inbox, self.alerts.trace
+        return Seen(
+            self.feed.stream,
+            self.state,
+            self.reason,
+            trace[-1]["at_s"] if trace else 0.0,
+            self.lag_s,
+            tuple((one["at_s"], one["level"]) for one in trace),
+            inbox.num_taken,
+            inbox.num_dropped,
+            self.alerts.open,
+        )
+
 
 class Watcher:
     """Watches streams until each of them has ended."""
 
-    def __init__(self, scorer: Scorer, policy: Policy, events: Events, bell: Bell) -> None:
+    def __init__(
+        self, scorer: Scorer, policy: Policy, events: Events, bell: Bell, board: Board
+    ) -> None:
         """Watch nothing yet.
 
         Args:
@@ -64,8 +88,10 @@ class Watcher:
             policy: how alerts are raised and told.
             events: are told of every stream.
             bell: that the inboxes of all feeds ring.
+            board: is shown what goes on.
         """
         self._scorer, self._policy, self._events, self._bell = scorer, policy, events, bell
+        self._board = board
         self._watched: dict[str, _Watched] = {}
         self._num_joined = 0
         self._told_at = self._looked_at = time.monotonic()
@@ -105,7 +131,10 @@ class Watcher:
                 interrupts.check()
                 if not self._round():
                     self._bell.wait(_WAIT_S)
-                self._keep_up()
+                if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
+                    self._looked_at = time.monotonic()
+                    self._keep_up()
+                    self._board.see([one.seen() for one in self._by_place()])
                 self._say_how_it_goes()
         finally:
             for one in self._watched.values():
@@ -150,7 +179,9 @@ class Watcher:
             self._scorer.restart(stream)
             one.alerts.quieten()
         if turn.kind != MATCH_FOUND:
-            one.is_lost = turn.kind == STREAM_LOST
+            is_lost = turn.kind == STREAM_LOST
+            one.state = (LEFT_OUT if one.rests else LOST) if is_lost else WATCHED
+            one.reason = str(turn.data.get("reason", "")) if is_lost else ""
         if turn.kind == STREAM_ENDED:
             one.alerts.end(STREAM_OVER)
         self._tell(stream, turn.kind, turn.data)
@@ -172,11 +203,9 @@ class Watcher:
         return Load() if self._shedder is None else self._shedder.load
 
     def _keep_up(self) -> None:
-        now = time.monotonic()
-        if self._shedder is None or now - self._looked_at < _LOOK_EVERY_S:
+        watched, now = self._watched, self._looked_at
+        if self._shedder is None:
             return
-        self._looked_at = now
-        watched = self._watched
         waits_s = max((one.feed.inbox.waits_s() for one in watched.values()), default=0.0)
         if self._shedder.look(waits_s, len(watched), now):
             load = self._load
@@ -194,23 +223,23 @@ class Watcher:
             )
         self._leave_out()
 
+    def _by_place(self) -> list[_Watched]:
+        return sorted(self._watched.values(), key=lambda one: one.place)
+
     def _leave_out(self) -> None:
         """Let the last streams of the list rest, and none whose alert is open."""
-        resting = [name for name, one in self._watched.items() if one.rests]
-        while len(resting) > self._load.num_left_out:
-            one = self._watched[min(resting, key=lambda name: self._watched[name].place)]
-            one.rests = False
-            one.feed.rest(False)
-            resting = [name for name in resting if self._watched[name].rests]
+        watched = self._by_place()
+        resting = [one for one in watched if one.rests]
+        num_more = self._load.num_left_out - len(resting)
+        for one in resting[: max(0, -num_more)]:
+            one.let_rest(False)
         may_rest = [
             one
-            for one in self._watched.values()
-            if one.feed.can_rest and not one.rests and not one.alerts.is_open
+            for one in reversed(watched)
+            if one.feed.can_rest and not one.rests and one.alerts.open is None
         ]
-        may_rest.sort(key=lambda one: -one.place)
-        for one in may_rest[: self._load.num_left_out - len(resting)]:
-            one.rests = True
-            one.feed.rest(True)
+        for one in may_rest[: max(0, num_more)]:
+            one.let_rest(True)
 
     def _say_how_it_goes(self) -> None:
         now = time.monotonic()
@@ -224,7 +253,7 @@ class Watcher:
         log.info(
             "watch: %d streams, %d of them lost; %d clips answered, %d dropped (%.1f %%)%s",
             len(watched),
-            sum(one.is_lost for one in watched),
+            sum(one.state == LOST for one in watched),
             taken,
             dropped,
             100 * dropped / max(1, taken + dropped),

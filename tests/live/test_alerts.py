@@ -81,13 +81,13 @@ def test_a_stream_that_is_lost_or_ends_leaves_no_alert_open() -> None:
     answer = Answer(HIGH, HIGH, HIGH)
     for second in (1.0, 2.0, 3.0, 4.0):
         alerts.take(answer, SHOWN, second, None)
-    assert alerts.is_open
+    assert alerts.open
     alerts.wait(4.5)
-    assert alerts.is_open
+    assert alerts.open
     alerts.wait(6.0)
-    assert not alerts.is_open
+    assert alerts.open is None
     alerts.take(answer, SHOWN, 7.0, None)
     alerts.end(STREAM_OVER)
-    assert not alerts.is_open
+    assert alerts.open is None
     assert [kind for kind, _ in told].count("alert.closed") == 2
     assert told[-1][1]["reason"] == "stream_ended"

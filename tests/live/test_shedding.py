@@ -16,6 +16,7 @@ from pipeline.detect.alarm import Choice
 from pipeline.live import shedding, watcher
 from pipeline.live.addresses import Rules
 from pipeline.live.alerts import Habits
+from pipeline.live.board import Board
 from pipeline.live.events import STREAM_ENDED, Event, Events
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
@@ -131,7 +132,7 @@ def test_a_slow_detector_answers_less_and_says_so(
     bell, told, slow = Bell(), list[Event](), _Slow(takes_s)
     policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 0.3)
     own: Any = slow
-    one = Watcher(own, policy, Events([told.append]), bell)
+    one = Watcher(own, policy, Events([told.append]), bell, Board(0.5))
     feeds = [_Feed(name, bell, 0.05, 3.0) for name in "abcd"]
     for feed in feeds:
         added: Any = feed
