@@ -209,6 +209,16 @@ class BankApp(App):
     """What a file may cost."""
     label: str | None = None
     """What the videos are known as; without one, the name of the bank."""
+    negative: bool = False
+    """Whether a new bank says what is harmless, so that its matches raise no alert."""
+    by: str | None = None
+    """Who says what is said of an item, or who sends a bank."""
+    key: str | None = None
+    """File of the key of an exchange: your private one to send, the sender's public one to take."""
+    dry_run: bool = False
+    """Whether an exchange only prints what it would do."""
+    format: str = one_of("deltas", "pdq", "vpdq", "md5", "sha256", default="deltas")
+    """What is exchanged: signed deltas of whole items, or a list of one kind of hash."""
 
 
 @dataclass
@@ -219,6 +229,10 @@ class MatchApp(App):
     """What a file may cost."""
     bank: str | None = None
     """Name of the only bank to look in; without one, all are."""
+    flood_files: int = between(0, 10_000, default=100)
+    """Files that the brake for items which match everything looks back at; with 0 there is none."""
+    flood_share: float = between(0, 1, default=0.5)
+    """Of these files, the most that an item may match without being suspended."""
     format: str = one_of("lines", "json", default="lines")
 
 
@@ -251,12 +265,35 @@ class WatchApp(App):
     """Of a segment of HLS."""
     max_waiting_clips: int = between(1, 1000, default=32)
     """Clips of a stream that wait for the detector, at most; the oldest are dropped."""
+    max_wait_s: float = between(0.5, 600, default=5.0)
+    """How long a clip may wait for the detector; beyond it fewer clips of each stream are answered,
+    and where that is not enough fewer streams are watched."""
     batch_size: int = between(1, default=32)
     """Streams that are asked about together, at most."""
     webhook: str | None = None
     """Address of a receiver of events, signed with DISCERN_WEBHOOK_SECRET of the environment."""
+    events: str | None = None
+    """A file that every event is appended to, a line each."""
+    shadow: bool = False
+    """Whether events are marked as such, and written only; there can be no webhook then."""
+    release: float | None = between(0, 1, default=0.8)
+    """Share of the threshold below which the level must be for an alert to close once its
+    refractory time is over; `null` to close it then, as an evaluation does."""
+    stills: bool = True
+    """Whether an alert that opens shows three small, grey and blurred stills."""
     outbox: str | None = None
-    """Folder where events wait for the webhook; without one, `watch` of the work folder."""
+    """Folder where events wait for the webhook, and alerts for a decision; without one, `watch` of
+    the work folder."""
+    serve: bool = False
+    """Whether a page shows streams and alerts, with metrics for Prometheus; needs the extra
+    `[serve]`."""
+    serve_host: str = "127.0.0.1"
+    """Address of the page; another one than loopback needs DISCERN_SERVE_TOKEN in the
+    environment."""
+    serve_port: int = between(0, 65535, default=8765)
+    """Port of the page; any that is free where 0."""
+    banks: list[str] = field(default_factory=list)
+    """Names of banks of known videos that streams are looked up in; none where empty."""
     update_every_s: float = between(0, default=10.0)
     """From one update of an alert to the next, at least."""
     status_every_s: float = between(0.1, default=30.0)
