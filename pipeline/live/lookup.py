@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.copies import banks, candidates, matching, sound_matching
-from pipeline.copies.banks import ITEMS, RECORD, SOUND_RECORD, Bank
+from pipeline.copies.bank_files import ITEMS
+from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.copies.matching import Stretch
 from pipeline.copies.sound_matching import SoundStretch
 from pipeline.errors import UserError
