@@ -1,7 +1,8 @@
 """Hashes of the pictures and the sound of a stream while they come, by which banks are searched.
 
 They are those that `footage.printing` makes of a file: PDQ of a picture each second, with its bars
-and without them, and Chromaprint of what is heard of the track. What is held does not grow with time.
+and without them, and Chromaprint of what is heard of the track. What is held does not grow with
+time.
 """
 
 from __future__ import annotations
