@@ -6,10 +6,7 @@ ended.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,25 +20,24 @@ from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage import foreign
 from pipeline.learn.devices import device_of
-from pipeline.live import addresses, webhooks
+from pipeline.live import addresses
 from pipeline.live.addresses import Rules
-from pipeline.live.events import ALERT_CLOSED, Event, Events, line
+from pipeline.live.alerts import Habits
+from pipeline.live.board import Board
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Inbox
-from pipeline.live.outbox import Courier, Outbox
+from pipeline.live.lookup import Banks, Lookup
 from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
 from pipeline.live.session import Means
+from pipeline.live.telling import events_of
 from pipeline.live.watcher import Policy, Watcher
-from pipeline.store import workdir
 
 LONGEST_SESSION_S = 86_400.0
 """A decoder works for so long on a stream, at most; another one goes on then."""
 LIST = ".csv"
 """What the name of a list of streams ends with."""
-OUTBOX = "watch"
-"""Of the work folder, where events wait for their receiver."""
 _FASTEST = "max"
 _LEFT_OUT = ("weights_sha256",)
 
@@ -55,7 +51,8 @@ def run(what: str, *, cfg: WatchApp) -> None:
 
     Raises:
         UserError: there is no such file, the address is of no scheme that is fetched, settings
-            contradict each other, or there is no operating point or no detector that can stream.
+            contradict each other, there is no such bank, or there is no operating point or no
+            detector that can stream.
     """
     # One thread and one batch size are enough for the last bits to be the same.
     torch.set_num_threads(1)
@@ -66,13 +63,20 @@ def run(what: str, *, cfg: WatchApp) -> None:
     detector = Detector.load(Path(cfg.paths.models), device_of(cfg.run), cfg.factory)
     scorer = Scorer(detector)
     choice, evidence = choice_of(cfg, detector)
-    policy = Policy(choice, evidence, cfg.update_every_s, cfg.status_every_s, cfg.batch_size)
+    policy = Policy(
+        Habits(choice, cfg.release, evidence, cfg.update_every_s, cfg.stills),
+        cfg.status_every_s,
+        cfg.batch_size,
+        None if cfg.replay else cfg.max_wait_s,
+    )
     bell = Bell()
-    with events_of(cfg) as events:
-        watcher = Watcher(scorer, policy, events, bell)
+    known = Banks(Path(cfg.paths.banks), cfg.banks) if cfg.banks else None
+    board = Board(choice.threshold)
+    with events_of(cfg, board) as events:
+        watcher = Watcher(scorer, policy, events, bell, board)
 
         def join(name: str, source: Path | Fetch) -> None:
-            watcher.join(feed_of(name, source, speed, detector, cfg, bell))
+            watcher.join(feed_of(name, source, speed, detector, cfg, bell, known))
 
         def read(row: str) -> Path | Fetch:
             # Files are where the list is.
@@ -83,31 +87,6 @@ def run(what: str, *, cfg: WatchApp) -> None:
         else:
             join(name_of(what), source)
             watcher.run()
-
-
-@contextmanager
-def events_of(cfg: WatchApp) -> Iterator[Events]:
-    """Who is told of events: a webhook by way of the disk, if there is one, and stdout.
-
-    Raises:
-        UserError: the webhook's address or secret is none, or another process has its queue.
-    """
-    if cfg.webhook is None:
-        yield Events([_print])
-        return
-    receiver = webhooks.webhook(cfg.webhook, os.environ.get(webhooks.SECRET), cfg.timeout_s)
-    work = Path(cfg.paths.work)
-    folder = work / OUTBOX if cfg.outbox is None else Path(cfg.outbox)
-    with workdir.claimed(folder, work):
-        outbox = Outbox(folder)
-        courier = Courier(outbox, receiver.deliver)
-        courier.start()
-        # What is on disk is not lost, whatever becomes of this process while it prints.
-        events = Events([courier.put, _print])
-        for stream, data in outbox.left_open():
-            events.tell(ALERT_CLOSED, stream, {**data, "reason": "watch_ended"})
-        yield events
-        courier.finish(cfg.timeout_s)
 
 
 def speed_of(cfg: WatchApp) -> float | None:
@@ -166,6 +145,7 @@ def feed_of(
     detector: Detector,
     cfg: WatchApp,
     bell: Bell,
+    known: Banks | None,
 ) -> Feed:
     """What follows a stream, not yet begun."""
     is_file = isinstance(source, Path)
@@ -174,10 +154,11 @@ def feed_of(
     return Feed(
         name,
         source,
-        Means(detector.card.clip, limits, cfg.ingest.max_memory_mb),
+        Means(detector.card.clip, limits, cfg.ingest.max_memory_mb, known is not None),
         Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
         Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
         speed,
+        None if known is None else Lookup(known),
     )
 
 
@@ -204,12 +185,3 @@ def choice_of(cfg: WatchApp, detector: Detector) -> tuple[Choice, Mapping[str, A
         raise UserError(f"{cfg.paths.reports}: {found}; or give threshold=…")
     record = {name: value for name, value in found.record.items() if name not in _LEFT_OUT}
     return found.choice, {"operating_point": record, **weights}
-
-
-def _print(event: Event) -> None:
-    try:
-        print(line(event), flush=True)
-    except BrokenPipeError as error:
-        # What is left in the buffer would be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise UserError("stdout: nobody reads events there any more; nothing is watched") from error

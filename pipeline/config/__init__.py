@@ -265,12 +265,35 @@ class WatchApp(App):
     """Of a segment of HLS."""
     max_waiting_clips: int = between(1, 1000, default=32)
     """Clips of a stream that wait for the detector, at most; the oldest are dropped."""
+    max_wait_s: float = between(0.5, 600, default=5.0)
+    """How long a clip may wait for the detector; beyond it fewer clips of each stream are answered,
+    and where that is not enough fewer streams are watched."""
     batch_size: int = between(1, default=32)
     """Streams that are asked about together, at most."""
     webhook: str | None = None
     """Address of a receiver of events, signed with DISCERN_WEBHOOK_SECRET of the environment."""
+    events: str | None = None
+    """A file that every event is appended to, a line each."""
+    shadow: bool = False
+    """Whether events are marked as such, and written only; there can be no webhook then."""
+    release: float | None = between(0, 1, default=0.8)
+    """Share of the threshold below which the level must be for an alert to close once its
+    refractory time is over; `null` to close it then, as an evaluation does."""
+    stills: bool = True
+    """Whether an alert that opens shows three small, grey and blurred stills."""
     outbox: str | None = None
-    """Folder where events wait for the webhook; without one, `watch` of the work folder."""
+    """Folder where events wait for the webhook, and alerts for a decision; without one, `watch` of
+    the work folder."""
+    serve: bool = False
+    """Whether a page shows streams and alerts, with metrics for Prometheus; needs the extra
+    `[serve]`."""
+    serve_host: str = "127.0.0.1"
+    """Address of the page; another one than loopback needs DISCERN_SERVE_TOKEN in the
+    environment."""
+    serve_port: int = between(0, 65535, default=8765)
+    """Port of the page; any that is free where 0."""
+    banks: list[str] = field(default_factory=list)
+    """Names of banks of known videos that streams are looked up in; none where empty."""
     update_every_s: float = between(0, default=10.0)
     """From one update of an alert to the next, at least."""
     status_every_s: float = between(0.1, default=30.0)

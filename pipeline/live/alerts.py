@@ -1,20 +1,28 @@
-"""The alerts of one stream, from what the detector says of its clips."""
+"""The alerts of one stream, from what the detector says of its clips.
+
+`Alarm` says when one opens, as in an evaluation. Once its refractory time is over it closes as soon
+as the level has fallen clearly below the threshold, and not before, so that what goes on for long
+is one alert and not one a minute.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pipeline.assess import previews
 from pipeline.detect.alarm import Alarm, Choice
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
 from pipeline.live.messages import Shown
 from pipeline.live.scoring import Answer
 
+STREAM_OVER, WATCH_ENDED = "stream_ended", "watch_ended"
+"""Why alerts are closed that would else be open."""
 _TRACE = 60
 """Scores that an alert shows, the latest."""
 _DIGITS = 6
@@ -30,6 +38,28 @@ class _Open:
     num_above: int
     """Clips at whose end the level was at the threshold or above it."""
     updated_s: float
+    is_held: bool = False
+    """Its refractory time is over, and the level has not fallen yet."""
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How the alerts of a stream are raised, closed and told.
+
+    Attributes:
+        choice: of the threshold and the smoothing.
+        release: share of the threshold below which the level has fallen; None where an alert closes
+            with its refractory time, as in an evaluation.
+        evidence: what every alert tells of the detector and its operating point.
+        update_every_s: seconds of the stream from one update of an alert to the next, at least.
+        stills: whether an alert that opens shows protected stills.
+    """
+
+    choice: Choice
+    release: float | None
+    evidence: Mapping[str, Any]
+    update_every_s: float
+    stills: bool
 
 
 class Alerts:
@@ -37,27 +67,32 @@ class Alerts:
 
     def __init__(
         self,
-        choice: Choice,
-        evidence: Mapping[str, Any],
-        update_every_s: float,
+        habits: Habits,
         tell: Callable[[str, Mapping[str, Any]], None],
         seen: Callable[[Shown, Answer], Answer],
     ) -> None:
         """Begin with a stream.
 
         Args:
-            choice: of the threshold and the smoothing.
-            evidence: what every alert tells of the detector and its operating point.
-            update_every_s: seconds of the stream from one update of an alert to the next, at least.
+            habits: of all streams.
             tell: is told the type of an event and its data.
             seen: says what the pictures of a clip say without its sound.
         """
-        self._choice, self._evidence, self._every_s = choice, evidence, update_every_s
-        self._tell, self._seen = tell, seen
-        self._alarm = Alarm(choice, 1)
+        self._habits, self._tell, self._seen = habits, tell, seen
+        self._alarm = Alarm(habits.choice, 1)
         self._trace: deque[dict[str, float]] = deque(maxlen=_TRACE)
         self._open: _Open | None = None
         self._at_s = 0.0
+
+    @property
+    def open(self) -> str | None:
+        """The id of the alert that is open; None where there is none."""
+        return None if self._open is None else self._open.name
+
+    @property
+    def trace(self) -> Sequence[Mapping[str, float]]:
+        """The latest scores and levels, and when they were."""
+        return self._trace
 
     def take(self, answer: Answer, clip: Shown, at_s: float, lag_s: float | None) -> None:
         """Take what is said of the next clip, which ends at a second of the stream."""
@@ -67,13 +102,16 @@ class Alerts:
         self._trace.append(
             {"at_s": _round(at_s), "score": _round(answer.score), "level": _round(level)}
         )
-        if step.opened[0]:
+        one = self._open
+        if one is None and step.opened[0]:
             self._open = _Open(uuid.uuid4().hex, at_s, level, 1, at_s)
-            self._tell(ALERT_OPENED, self._told(answer, clip, at_s, lag_s))
-        elif step.continued[0] and self._open is not None:
-            one = self._open
+            told = self._told(answer, clip, at_s, lag_s)
+            if self._habits.stills:
+                told["stills"] = previews.strip(clip.frames, "protected")
+            self._tell(ALERT_OPENED, told)
+        elif one is not None and (step.opened[0] or step.continued[0]):
             one.highest, one.num_above = max(one.highest, level), one.num_above + 1
-            if at_s - one.updated_s >= self._every_s:
+            if at_s - one.updated_s >= self._habits.update_every_s:
                 one.updated_s = at_s
                 self._tell(ALERT_UPDATED, self._told(answer, clip, at_s, lag_s))
 
@@ -88,16 +126,25 @@ class Alerts:
         if self._open is not None:
             self._push(0.0, at_s)
 
-    def end(self) -> None:
-        """Close what is open, since the stream has ended."""
-        self._close(self._at_s, "stream_ended")
+    def end(self, reason: str) -> None:
+        """Close what is open, since the stream or the watch has ended."""
+        self._close(self._at_s, reason)
 
     def _push(self, score: float, at_s: float) -> Any:
         # Clocks of several sessions may overlap by the length of a clip.
         self._at_s = max(self._at_s, at_s)
         step = self._alarm.push(np.array([score]), np.array([self._at_s]))
-        if step.closed[0]:
+        if self._open is None:
+            return step
+        release, level = self._habits.release, step.levels[0]
+        has_fallen = release is None or level < release * self._habits.choice.threshold
+        if step.closed[0] and has_fallen:
             self._close(float(step.closed_s[0]), "refractory_time_over")
+        elif self._open.is_held and has_fallen:
+            self._close(self._at_s, "level_fell")
+        else:
+            is_over = step.closed[0] or self._open.is_held
+            self._open.is_held = bool(is_over and not step.opened[0])
         return step
 
     def _close(self, closed_s: float, reason: str) -> None:
@@ -131,7 +178,7 @@ class Alerts:
                 "sound": clip.presence,
                 "marks": list(clip.marks),
             },
-            **self._evidence,
+            **self._habits.evidence,
         }
 
 

@@ -20,6 +20,7 @@ from pipeline.config import ClipFormat
 from pipeline.footage import foreign
 from pipeline.live.hearing import Ear
 from pipeline.live.messages import Ended, Heading, Message, Passed, Shown, send
+from pipeline.live.printing import Printer
 from pipeline.live.windows import Divided, divided
 from pipeline.store import video
 from pipeline.store.sound import num_samples
@@ -38,12 +39,14 @@ class Task:
         clip: the format of the clips.
         limits: of a picture, and of the length that is decoded.
         memory_mb: what the process may take.
+        prints: whether to tell what banks are searched by.
     """
 
     path: Path | None
     clip: ClipFormat
     limits: foreign.Limits
     memory_mb: int
+    prints: bool = False
 
 
 def main(
@@ -85,17 +88,22 @@ def _clips(task: Task, pipes: tuple[Connection, Connection] | None) -> Iterator[
     wait_s = None if pipes is None else SOUND_WAIT_S
     length = num_samples(clip.num_frames, clip.fps)
     ear, num_zeros = None, 0
+    printer = Printer(clip.fps) if task.prints else None
+    see, listen = (printer.see, printer.hear) if printer else (None, None)
     with foreign.Video(path, task.limits) as source:
         yield Heading(source.container, source.codec, source.width, source.height, source.fps)
-        for one in divided(source, clip):
+        for one in divided(source, clip, see):
             zeros_s = source.zeros_s
             if ear is None or (len(zeros_s) > num_zeros and pipes is None):
                 if ear is not None:
                     ear.close()
-                ear, num_zeros = Ear(heard_path, task.limits, zeros_s, length, wait_s), len(zeros_s)
+                ear = Ear(heard_path, task.limits, zeros_s, length, wait_s, listen)
+                num_zeros = len(zeros_s)
             if one.begins == "clock" and pipes is not None:
                 raise _ClockJumped
             yield _message(one, ear, clip)
+            if printer and (prints := printer.taken()):
+                yield prints
 
 
 def _message(one: Divided, ear: Ear, clip: ClipFormat) -> Message:

@@ -12,6 +12,8 @@ from urllib.parse import quote
 STREAM_STARTED, STREAM_LOST = "stream.started", "stream.lost"
 STREAM_RECOVERED, STREAM_ENDED = "stream.recovered", "stream.ended"
 ALERT_OPENED, ALERT_UPDATED, ALERT_CLOSED = "alert.opened", "alert.updated", "alert.closed"
+MATCH_FOUND = "match.found"
+LOAD_CHANGED = "load.changed"
 
 Event = dict[str, Any]
 Sink = Callable[[Event], None]
@@ -20,9 +22,14 @@ Sink = Callable[[Event], None]
 class Events:
     """Makes events and hands them on."""
 
-    def __init__(self, sinks: Sequence[Sink]) -> None:
-        """Hand every event to each of some sinks, in the order in which it is told."""
-        self._sinks = tuple(sinks)
+    def __init__(self, sinks: Sequence[Sink], common: Mapping[str, Any] | None = None) -> None:
+        """Hand every event to each of some sinks, in the order in which it is told.
+
+        Args:
+            sinks: that take them.
+            common: what the data of every event holds too.
+        """
+        self._sinks, self._common = tuple(sinks), dict(common or {})
 
     def tell(self, kind: str, stream: str, data: Mapping[str, Any]) -> None:
         """Tell of a stream.
@@ -30,17 +37,24 @@ class Events:
         Args:
             kind: one of the names above.
             stream: its id.
-            data: JSON values; neither pictures nor sound, and no address.
+            data: JSON values; no sound, no pictures but protected ones, and no address.
         """
+        about = {"source": f"/discern/streams/{quote(stream, safe='')}", "subject": stream}
+        self._tell(kind, about, {"stream": stream, **data})
+
+    def tell_of_all(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Tell of all streams together."""
+        self._tell(kind, {"source": "/discern"}, data)
+
+    def _tell(self, kind: str, about: Mapping[str, str], data: Mapping[str, Any]) -> None:
         event = {
             "specversion": "1.0",
             "id": uuid.uuid4().hex,
-            "source": f"/discern/streams/{quote(stream, safe='')}",
+            **about,
             "type": kind,
-            "subject": stream,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "datacontenttype": "application/json",
-            "data": {"stream": stream, **data},
+            "data": {**data, **self._common},
         }
         for sink in self._sinks:
             sink(event)

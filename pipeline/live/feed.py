@@ -14,10 +14,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.live import addresses
-from pipeline.live.events import STREAM_ENDED, STREAM_LOST, STREAM_RECOVERED, STREAM_STARTED
+from pipeline.live.events import (
+    MATCH_FOUND,
+    STREAM_ENDED,
+    STREAM_LOST,
+    STREAM_RECOVERED,
+    STREAM_STARTED,
+)
 from pipeline.live.fetcher import Fetch
 from pipeline.live.inbox import Clip, Inbox, Turn, Waiting
-from pipeline.live.messages import BrokenDecoder, Ended, Heading, Message, Passed, Shown
+from pipeline.live.lookup import Lookup
+from pipeline.live.messages import BrokenDecoder, Ended, Heading, Message, Passed, Prints, Shown
 from pipeline.live.session import Means, Session
 
 log = logging.getLogger(__name__)
@@ -30,6 +37,7 @@ _GRACE_S, _START_S = 2.0, 10.0
 _AHEAD_S, _FASTEST = 10.0, 1.05
 # What another try at once may go on from.
 _AT_ONCE = ("clock", "discontinuity", "too_long")
+_LEFT_OUT = "overload"
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Outcome:
     detail: str = ""
     is_final: bool = False
     go_on_at: int | None = None
+    begins: tuple[str, ...] = ()
 
 
 class Feed(threading.Thread):
@@ -66,6 +75,7 @@ class Feed(threading.Thread):
         patience: Patience,
         inbox: Inbox,
         speed: float | None,
+        lookup: Lookup | None = None,
     ) -> None:
         """Get ready; `start` begins.
 
@@ -76,11 +86,13 @@ class Feed(threading.Thread):
             patience: how long is waited.
             inbox: for its clips.
             speed: at which a file is played, 1 for that of a clock; None for as fast as it goes.
+            lookup: of what the stream shows; None where there are no banks.
         """
         super().__init__(name=f"stream {name}", daemon=True)
         self.stream, self.inbox = name, inbox
         self._source, self._means, self._patience, self._speed = source, means, patience, speed
-        self._stopped = threading.Event()
+        self._lookup = lookup
+        self._stopped, self._rests = threading.Event(), threading.Event()
         self._heading: Heading | None = None
         self._clip_s = means.clip.num_frames / means.clip.fps
         self._last_end_s = 0.0
@@ -99,6 +111,18 @@ class Feed(threading.Thread):
         """Let the stream be left as soon as may be, with nothing more of it."""
         self._stopped.set()
         self.inbox.close()
+
+    @property
+    def can_rest(self) -> bool:
+        """Whether it can be left out for a while: a file would begin anew."""
+        return not isinstance(self._source, Path)
+
+    def rest(self, rests: bool) -> None:
+        """Leave the stream out until further notice, or no more."""
+        if rests:
+            self._rests.set()
+        else:
+            self._rests.clear()
 
     def run(self) -> None:
         """Follow the stream to its end."""
@@ -121,7 +145,13 @@ class Feed(threading.Thread):
             if isinstance(self._source, Path) or outcome.is_final:
                 return outcome
             self._lose(outcome)
-            self._source = replace(self._source, go_on_at=outcome.go_on_at)
+            if outcome.reason == _LEFT_OUT:
+                while self._rests.is_set() and not self._stopped.is_set():
+                    self._pause(1.0)
+                self._seen_at = time.monotonic()
+                continue
+            begins = outcome.begins or self._source.begins
+            self._source = replace(self._source, go_on_at=outcome.go_on_at, begins=begins)
             came = self._seen_at > seen_at
             pause_s = _FIRST_PAUSE_S if came else min(2 * pause_s, _LONGEST_PAUSE_S)
             left_s = self._seen_at + self._patience.end_after_s - time.monotonic()
@@ -134,6 +164,8 @@ class Feed(threading.Thread):
                 return Outcome("stopped")
 
     def _session(self) -> Outcome:
+        if self._rests.is_set():
+            return Outcome(_LEFT_OUT)
         try:
             session = Session(self._source, self._means)
         except OSError as error:
@@ -142,6 +174,8 @@ class Feed(threading.Thread):
         heard_at = time.monotonic()
         try:
             while not self._stopped.is_set():
+                if self._rests.is_set():
+                    return Outcome(_LEFT_OUT)
                 try:
                     message = session.receive(_LOOK_EVERY_S)
                 except (EOFError, OSError):
@@ -174,7 +208,17 @@ class Feed(threading.Thread):
             return False
         elif isinstance(message, Passed):
             self._seen_at = time.monotonic()
+        elif isinstance(message, Prints):
+            self._look_up(message, is_first)
         return is_first
+
+    def _look_up(self, prints: Prints, is_first: bool) -> None:
+        # Where a session lies in the stream, its first clip tells.
+        if self._lookup is None or (is_first and not isinstance(self._source, Path)):
+            return
+        waits = not self.inbox.drops
+        for data in self._lookup.take(prints, self._offset_s, waits=waits):
+            self.inbox.put(Turn(MATCH_FOUND, {"address": self._told(), **data}))
 
     def _show(self, shown: Shown, is_first: bool) -> None:
         end_s = shown.start_s + self._clip_s
@@ -218,6 +262,8 @@ class Feed(threading.Thread):
             if self._has_started:
                 data |= {"reason": outcome.reason, "lost_s": round(lost_s, 3)}
             self.inbox.put(Turn(kind, {"address": self._told(), **data}, restarts=True))
+            if self._lookup is not None and not isinstance(self._source, Path):
+                self._lookup.restart()
             self._has_started, self._is_lost, self._lost = True, False, None
         elif shown.begins:
             lost_s = round(max(0.0, begin_s - self._last_end_s), 3)
@@ -274,4 +320,6 @@ def _fetched(session: Session, timeout_s: float = 2.0) -> Outcome | None:
     report = session.report(timeout_s)
     if report is None:
         return None
-    return Outcome(report.reason, report.detail, report.is_final, report.go_on_at)
+    return Outcome(
+        report.reason, report.detail, report.is_final, report.go_on_at, tuple(report.begins)
+    )

@@ -20,6 +20,7 @@ from pipeline.live.addresses import Refused, Rules
 from pipeline.system import sandbox
 
 _MAX_WAITING = 32 * 2**20
+_STUCK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class Fetch:
     Attributes:
         url: with all secrets, so that it is in no text of this object.
         go_on_at: the number of a segment of HLS; None to begin where the stream is now.
+        begins: what the answer before began with, as `repeats.Beginning.marks` has it.
     """
 
     url: str = field(repr=False)
     rules: Rules
     bounds: Bounds
     go_on_at: int | None = None
+    begins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,14 @@ class Report:
         reason: a short code; "end" where the server has ended the stream.
         detail: holds nothing of an address but scheme and host.
         is_final: trying again would give the same.
-        go_on_at: as `Fetch` has it, for the next try.
+        go_on_at, begins: as `Fetch` has them, for the next try.
     """
 
     reason: str
     detail: str = ""
     is_final: bool = False
     go_on_at: int | None = None
+    begins: tuple[str, ...] = ()
 
 
 class Failed(Exception):
@@ -123,7 +127,11 @@ def _fetched(fetch: Fetch, twin: Twin) -> Report:
 
 
 class Twin:
-    """Writes the same bytes into two pipes, each of which is read at its own pace."""
+    """Writes the same bytes into two pipes, each of which is read at its own pace.
+
+    Where one is not read until the other one has brought more, as sound before the first window of
+    pictures is, the oldest bytes that wait for it are dropped: the other would wait for ever.
+    """
 
     def __init__(self, out: tuple[Connection, Connection]) -> None:
         """Begin with two pipes, which it closes."""
@@ -146,7 +154,10 @@ class Twin:
         """
         with self._changed:
             while not self._is_gone and max(self._num_bytes) > _MAX_WAITING:
-                self._changed.wait()
+                before = list(self._num_bytes)
+                self._changed.wait(_STUCK_S)
+                if self._num_bytes == before and not min(before):
+                    self._drop(before.index(max(before)))
             if self._is_gone:
                 raise Gone
             for number, waiting in enumerate(self._waiting):
@@ -162,6 +173,11 @@ class Twin:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+
+    def _drop(self, number: int) -> None:
+        waiting = self._waiting[number]
+        while len(waiting) > 1 and self._num_bytes[number] > _MAX_WAITING // 2:
+            self._num_bytes[number] -= len(waiting.popleft())
 
     def _pump(self, number: int, out: Connection) -> None:
         waiting = self._waiting[number]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -12,7 +12,8 @@ from typing import cast
 import numpy as np
 
 from pipeline.footage import foreign
-from pipeline.footage.foreign.sound import Heard, Sound
+from pipeline.footage.foreign.mixing import Heard
+from pipeline.footage.foreign.sound import Sound
 from pipeline.footage.sound import ClipSound, clip_sounds
 from pipeline.store.manifest import ABSENT, DAMAGED
 
@@ -29,6 +30,7 @@ class Ear:
         zeros_s: Sequence[float],
         num_samples: int,
         wait_s: float | None,
+        hear: Callable[[Iterator[Heard]], Iterator[Heard]] | None = None,
     ) -> None:
         """Begin to listen.
 
@@ -39,8 +41,9 @@ class Ear:
             num_samples: of a window.
             wait_s: how long a window may wait for sound that is late, after which it is without;
                 None to wait for as long as it takes, as in a file.
+            hear: hands on what is heard of the track.
         """
-        self._num_samples, self._wait_s = num_samples, wait_s
+        self._num_samples, self._wait_s, self._hear = num_samples, wait_s, hear
         self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._told: queue.SimpleQueue[ClipSound | str] = queue.SimpleQueue()
         # Answers that are still to come, for windows that went on without.
@@ -93,6 +96,7 @@ class Ear:
                 # They are gone through once, so that they need not be known yet.
                 starts = cast(Sequence[int], self._starts())
                 heard = self._drained(track.heard(), path)
+                heard = heard if self._hear is None else self._hear(heard)
                 for one in clip_sounds(heard, track.damaged, starts, self._num_samples):
                     self._told.put(one)
         except (foreign.DecodeError, MemoryError):

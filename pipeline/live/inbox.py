@@ -19,11 +19,13 @@ class Clip:
     Attributes:
         due: when it would have come without any delay, by `time.monotonic`; None where a file is
             played as fast as it goes.
+        came: when it did, by `time.monotonic`.
     """
 
     shown: Shown
     at_s: float
     due: float | None
+    came: float = field(default_factory=time.monotonic)
 
     @property
     def lag_s(self) -> float | None:
@@ -77,6 +79,7 @@ class Inbox:
 
     Attributes:
         num_dropped, num_taken: clips.
+        drops: whether clips are dropped where too many wait.
     """
 
     def __init__(self, max_clips: int, bell: Bell, *, drops: bool) -> None:
@@ -87,7 +90,7 @@ class Inbox:
             bell: is rung for each item.
             drops: whether clips are dropped; else `put` waits for room.
         """
-        self._max_clips, self._bell, self._drops = max_clips, bell, drops
+        self._max_clips, self._bell, self.drops = max_clips, bell, drops
         self._items: deque[Item] = deque()
         self._num_clips = 0
         self._changed = threading.Condition()
@@ -98,7 +101,7 @@ class Inbox:
         """Put an item behind all others."""
         with self._changed:
             if isinstance(item, Clip):
-                if self._drops and self._num_clips >= self._max_clips:
+                if self.drops and self._num_clips >= self._max_clips:
                     self._drop()
                 while self._num_clips >= self._max_clips and not self._is_closed:
                     self._changed.wait()
@@ -117,6 +120,18 @@ class Inbox:
                 self.num_taken += 1
             self._changed.notify_all()
             return item
+
+    def waits_s(self) -> float:
+        """How long the first clip has waited; 0 where there is none."""
+        with self._changed:
+            first = next((one for one in self._items if isinstance(one, Clip)), None)
+        return 0.0 if first is None else time.monotonic() - first.came
+
+    def skip(self) -> None:
+        """Count a clip that was taken, and is not answered, as dropped."""
+        with self._changed:
+            self.num_taken -= 1
+            self.num_dropped += 1
 
     def close(self) -> None:
         """Let nobody wait for room any more."""

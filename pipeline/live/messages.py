@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -15,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import ClipFormat
+from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.store.manifest import PRESENCES
 from pipeline.store.sound import num_samples
 
 _MAX_HEAD = 2**16
 _MAX_TEXT = 500
+_MAX_PRINTS = 400
+_WORD = 2**32 - 1
 # What a head says of a clip; the rest follows it.
 _TOLD = ("start_s", "presence", "marks", "begins")
 
@@ -66,6 +70,20 @@ class Passed:
 
 
 @dataclass(frozen=True)
+class Prints:
+    """What banks are searched by.
+
+    Attributes:
+        pictures: second of the session, and PDQ in 32 bytes; a picture with black bars is there
+            twice, with them and without.
+        sounds: second of the session, and an item of Chromaprint.
+    """
+
+    pictures: tuple[tuple[float, bytes], ...]
+    sounds: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True)
 class Ended:
     """A decoder has come to its end: `reason` is "end" where its bytes did, or a short code."""
 
@@ -73,7 +91,7 @@ class Ended:
     detail: str
 
 
-Message = Heading | Shown | Passed | Ended
+Message = Heading | Shown | Passed | Prints | Ended
 
 
 class BrokenDecoder(Exception):
@@ -86,6 +104,13 @@ def send(out: Connection, message: Message) -> None:
     Raises:
         OSError: nobody listens any more.
     """
+    if isinstance(message, Prints):
+        # A head has room for what a stream shows in minutes.
+        for first in range(0, max(len(message.pictures), len(message.sounds)), _MAX_PRINTS):
+            part = slice(first, first + _MAX_PRINTS)
+            seen = [(at_s, one.hex()) for at_s, one in message.pictures[part]]
+            _send_head(out, "Prints", {"pictures": seen, "sounds": message.sounds[part]})
+        return
     if not isinstance(message, Shown):
         _send_head(out, type(message).__name__, message.__dict__)
         return
@@ -95,7 +120,7 @@ def send(out: Connection, message: Message) -> None:
     out.send_bytes(np.ascontiguousarray(message.sound).tobytes())
 
 
-def _send_head(out: Connection, kind: str, values: dict[str, object]) -> None:
+def _send_head(out: Connection, kind: str, values: Mapping[str, object]) -> None:
     out.send_bytes(json.dumps({"kind": kind, **values}).encode())
 
 
@@ -123,6 +148,11 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
                 int(values["height"]),
                 None if fps is None else _finite(fps),
             )
+        if kind == "Prints":
+            return Prints(
+                tuple((_finite(at_s), _hash(text)) for at_s, text in values["pictures"]),
+                tuple((_finite(at_s), int(item) & _WORD) for at_s, item in values["sounds"]),
+            )
         if kind == "Passed":
             return Passed(_finite(values["end_s"]), str(values["reason"])[:_MAX_TEXT])
         if kind == "Ended":
@@ -148,6 +178,13 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
         ValueError,
     ) as error:
         raise BrokenDecoder(f"{type(error).__name__}: {error}") from error
+
+
+def _hash(text: str) -> bytes:
+    found = bytes.fromhex(text)
+    if len(found) != HASH_BYTES:
+        raise ValueError(f"a hash of {len(found)} bytes")
+    return found
 
 
 def _finite(value: object) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.live import addresses, hls, rtmp, web
 from pipeline.live.fetcher import Fetch, Report, Twin
+from pipeline.live.repeats import Beginning
 
 _READ_BYTES = 65536
 
@@ -19,9 +20,19 @@ def follow(fetch: Fetch, twin: Twin) -> Report:
     with web.get(fetch.url, fetch.rules, fetch.bounds.timeout_s) as answer:
         first = answer.read(_READ_BYTES)
         if not (hls.is_playlist(answer.content_type) or first.startswith(hls.MAGIC)):
-            while first:
-                twin.write(first)
-                first = answer.read(_READ_BYTES)
-            # A stream that has a length ends; another one may only have been cut off.
-            return Report("end", is_final=answer.length is not None)
+            return _passed_on(answer, first, fetch, twin)
     return hls.follow(answer.url, fetch, twin)
+
+
+def _passed_on(answer: web.Answer, data: bytes, fetch: Fetch, twin: Twin) -> Report:
+    beginning = Beginning(fetch.begins)
+    while data and not beginning.repeats:
+        twin.write(beginning.take(data))
+        data = answer.read(_READ_BYTES)
+    twin.write(beginning.end())
+    if beginning.repeats:
+        return Report("repeats", "it is what came before, from its beginning")
+    if answer.length is not None:
+        return Report("end", is_final=True)
+    # A stream without a length may only have been cut off.
+    return Report("end", begins=tuple(beginning.marks))

@@ -35,11 +35,13 @@ class Means:
         clip: the format of the clips.
         limits: of a picture, and of the length that is decoded.
         memory_mb: what each process may take.
+        prints: whether it tells what banks are searched by.
     """
 
     clip: ClipFormat
     limits: foreign.Limits
     memory_mb: int
+    prints: bool = False
 
 
 class Session:
@@ -68,7 +70,7 @@ class Session:
                 writable = tuple(one for _, one in ends)
                 theirs += [report, *pipes, *writable]
                 self._start(context, fetcher.main, source, report, writable, means.memory_mb)
-            task = Task(path, means.clip, means.limits, means.memory_mb)
+            task = Task(path, means.clip, means.limits, means.memory_mb, means.prints)
             self._start(context, decoder.main, task, out, pipes)
         except BaseException:
             self.close()

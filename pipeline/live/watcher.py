@@ -9,49 +9,78 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pipeline.detect.alarm import Choice
-from pipeline.live.alerts import Alerts
-from pipeline.live.events import STREAM_ENDED, STREAM_LOST, Events
+from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts, Habits
+from pipeline.live.board import LEFT_OUT, LOST, STARTING, WATCHED, Board, Seen
+from pipeline.live.events import LOAD_CHANGED, MATCH_FOUND, STREAM_ENDED, STREAM_LOST, Events
 from pipeline.live.feed import Feed
 from pipeline.live.inbox import Bell, Clip, Turn
 from pipeline.live.scoring import Scorer
+from pipeline.live.shedding import Load, Shedder
+from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
 
 _WAIT_S = 0.5
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How alerts are raised and told.
+    """How streams are watched.
 
     Attributes:
-        choice: of the threshold and the smoothing.
-        evidence: what every alert tells of the detector and its operating point.
-        update_every_s: of a stream, from one update of an alert to the next, at least.
+        habits: of their alerts.
         status_every_s: from one sentence on all streams to the next.
         batch_size: clips that are asked about together, at most.
+        most_waits_s: how long a clip may wait before fewer are answered; None where all are,
+            however long that takes.
     """
 
-    choice: Choice
-    evidence: Mapping[str, Any]
-    update_every_s: float
+    habits: Habits
     status_every_s: float
     batch_size: int
+    most_waits_s: float | None
 
 
 @dataclass
 class _Watched:
     feed: Feed
     alerts: Alerts
-    is_lost: bool = False
     lag_s: float | None = None
+    state: str = STARTING
+    reason: str = ""
+    place: int = 0
+    """Among all streams that ever joined."""
+    num_come: int = 0
+    rests: bool = False
+
+    def let_rest(self, rests: bool) -> None:
+        """Leave it out, or no more."""
+        self.rests = rests
+        self.feed.rest(rests)
+
+    def seen(self) -> Seen:
+        """What a page shows of it."""
+        inbox, trace = self.feed.inbox, self.alerts.trace
+        return Seen(
+            self.feed.stream,
+            self.state,
+            self.reason,
+            trace[-1]["at_s"] if trace else 0.0,
+            self.lag_s,
+            tuple((one["at_s"], one["level"]) for one in trace),
+            inbox.num_taken,
+            inbox.num_dropped,
+            self.alerts.open,
+        )
 
 
 class Watcher:
     """Watches streams until each of them has ended."""
 
-    def __init__(self, scorer: Scorer, policy: Policy, events: Events, bell: Bell) -> None:
+    def __init__(
+        self, scorer: Scorer, policy: Policy, events: Events, bell: Bell, board: Board
+    ) -> None:
         """Watch nothing yet.
 
         Args:
@@ -59,10 +88,15 @@ class Watcher:
             policy: how alerts are raised and told.
             events: are told of every stream.
             bell: that the inboxes of all feeds ring.
+            board: is shown what goes on.
         """
         self._scorer, self._policy, self._events, self._bell = scorer, policy, events, bell
+        self._board = board
         self._watched: dict[str, _Watched] = {}
-        self._told_at = time.monotonic()
+        self._num_joined = 0
+        self._told_at = self._looked_at = time.monotonic()
+        most_s = policy.most_waits_s
+        self._shedder = None if most_s is None else Shedder(most_s, self._told_at)
 
     @property
     def streams(self) -> list[str]:
@@ -72,12 +106,10 @@ class Watcher:
     def join(self, feed: Feed) -> None:
         """Watch one more stream, of another name than all others."""
         assert feed.stream not in self._watched
-        policy = self._policy
         tell = partial(self._tell, feed.stream)
-        alerts = Alerts(
-            policy.choice, policy.evidence, policy.update_every_s, tell, self._scorer.seen
-        )
-        self._watched[feed.stream] = _Watched(feed, alerts)
+        alerts = Alerts(self._policy.habits, tell, self._scorer.seen)
+        self._num_joined += 1
+        self._watched[feed.stream] = _Watched(feed, alerts, place=self._num_joined)
         feed.start()
 
     def leave(self, stream: str) -> None:
@@ -87,17 +119,28 @@ class Watcher:
     def run(self, between: Callable[[], bool] = lambda: False) -> None:
         """Watch until all streams have ended.
 
+        A signal that says to stop is followed between two rounds, so that no event is told by half.
+        Alerts that are open then are closed.
+
         Args:
             between: is called again and again; while it returns true, others may still join.
         """
+        interrupts.postpone()
         try:
             while between() or self._watched:
+                interrupts.check()
                 if not self._round():
                     self._bell.wait(_WAIT_S)
+                if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
+                    self._looked_at = time.monotonic()
+                    self._keep_up()
+                    self._board.see([one.seen() for one in self._by_place()])
                 self._say_how_it_goes()
         finally:
             for one in self._watched.values():
                 one.feed.stop()
+                one.alerts.end(WATCH_ENDED)
+        interrupts.resume()
 
     def _round(self) -> bool:
         """Take what has come, a clip of each stream at most; whether anything had."""
@@ -110,7 +153,11 @@ class Watcher:
                     break
                 came = True
                 if isinstance(item, Clip):
-                    clips[stream] = item
+                    one.num_come += 1
+                    if one.num_come % self._load.every:
+                        one.feed.inbox.skip()
+                    else:
+                        clips[stream] = item
                 elif isinstance(item, Turn):
                     self._turn(stream, one, item)
                 else:
@@ -131,9 +178,12 @@ class Watcher:
         if turn.restarts:
             self._scorer.restart(stream)
             one.alerts.quieten()
-        one.is_lost = turn.kind == STREAM_LOST
+        if turn.kind != MATCH_FOUND:
+            is_lost = turn.kind == STREAM_LOST
+            one.state = (LEFT_OUT if one.rests else LOST) if is_lost else WATCHED
+            one.reason = str(turn.data.get("reason", "")) if is_lost else ""
         if turn.kind == STREAM_ENDED:
-            one.alerts.end()
+            one.alerts.end(STREAM_OVER)
         self._tell(stream, turn.kind, turn.data)
         if turn.kind == STREAM_ENDED:
             self._scorer.restart(stream)
@@ -142,9 +192,54 @@ class Watcher:
     def _tell(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
         self._events.tell(kind, stream, data)
         said = ", ".join(
-            f"{name} {data[name]}" for name in ("at_s", "level", "score", "reason") if name in data
+            f"{name} {data[name]}"
+            for name in ("at_s", "level", "score", "reason", "bank", "item")
+            if name in data
         )
         log.info("watch: %s: %s%s", stream, kind, f" ({said})" if said else "")
+
+    @property
+    def _load(self) -> Load:
+        return Load() if self._shedder is None else self._shedder.load
+
+    def _keep_up(self) -> None:
+        watched, now = self._watched, self._looked_at
+        if self._shedder is None:
+            return
+        waits_s = max((one.feed.inbox.waits_s() for one in watched.values()), default=0.0)
+        if self._shedder.look(waits_s, len(watched), now):
+            load = self._load
+            data = {
+                "answered_share": 1 / load.every,
+                "num_streams": len(watched),
+                "num_left_out": load.num_left_out,
+                "waits_s": round(waits_s, 3),
+            }
+            self._events.tell_of_all(LOAD_CHANGED, data)
+            log.warning(
+                "watch: 1 of %d clips is answered, and %d of %d streams are left out; the "
+                "detector is %.1f s behind",
+                *(load.every, load.num_left_out, len(watched), waits_s),
+            )
+        self._leave_out()
+
+    def _by_place(self) -> list[_Watched]:
+        return sorted(self._watched.values(), key=lambda one: one.place)
+
+    def _leave_out(self) -> None:
+        """Let the last streams of the list rest, and none whose alert is open."""
+        watched = self._by_place()
+        resting = [one for one in watched if one.rests]
+        num_more = self._load.num_left_out - len(resting)
+        for one in resting[: max(0, -num_more)]:
+            one.let_rest(False)
+        may_rest = [
+            one
+            for one in reversed(watched)
+            if one.feed.can_rest and not one.rests and one.alerts.open is None
+        ]
+        for one in may_rest[: max(0, num_more)]:
+            one.let_rest(True)
 
     def _say_how_it_goes(self) -> None:
         now = time.monotonic()
@@ -158,7 +253,7 @@ class Watcher:
         log.info(
             "watch: %d streams, %d of them lost; %d clips answered, %d dropped (%.1f %%)%s",
             len(watched),
-            sum(one.is_lost for one in watched),
+            sum(one.state == LOST for one in watched),
             taken,
             dropped,
             100 * dropped / max(1, taken + dropped),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.config import ClipFormat
@@ -35,8 +35,15 @@ class Divided:
     begins: str
 
 
-def divided(source: foreign.Video, clip: ClipFormat) -> Iterator[Divided]:
+def divided(
+    source: foreign.Video, clip: ClipFormat, see: Callable[[foreign.Picture], None] | None = None
+) -> Iterator[Divided]:
     """Yield the windows of a video while it is read; about two clips of pictures are held.
+
+    Args:
+        source: of the pictures.
+        clip: the format of the windows.
+        see: is shown each picture.
 
     Raises:
         foreign.DecodeError: it gives no pictures, or they cannot be shown.
@@ -65,7 +72,7 @@ def divided(source: foreign.Video, clip: ClipFormat) -> Iterator[Divided]:
         held.clear()
         last.clear()
 
-    for (picture, why), kind in scenes.divide(_samples(source, clip.fps)):
+    for (picture, why), kind in scenes.divide(_samples(source, clip.fps, see)):
         if kind:
             yield from rest()
         begins = why or begins
@@ -77,13 +84,17 @@ def divided(source: foreign.Video, clip: ClipFormat) -> Iterator[Divided]:
     yield from rest()
 
 
-def _samples(source: foreign.Video, fps: float) -> Iterator[scenes.Sample]:
+def _samples(
+    source: foreign.Video, fps: float, see: Callable[[foreign.Picture], None] | None
+) -> Iterator[scenes.Sample]:
     """Pictures, each with why it does not go on from the one before."""
     last: tuple[foreign.Picture, scenes.Thumbnail] | None = None
     num_zeros = 1
     try:
         with foreign.refusing():
             for picture in source.pictures(fps):
+                if see is not None:
+                    see(picture)
                 repeats = last is not None and last[0].number == picture.number
                 thumbnail = last[1] if last and repeats else pictures.thumbnail(picture.frame)
                 why = ""

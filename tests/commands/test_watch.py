@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import signal
@@ -12,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline import app
+from pipeline.assess import previews
 from pipeline.commands import watch
 from pipeline.detect.alarm import Alarm, Choice
 from pipeline.detect.detector import Detector
@@ -63,7 +67,7 @@ def test_alerts_of_a_file_are_those_of_the_alarm(
         step = alarm.push(np.array([score]), np.array([at_s]))
         expected += [(one.state, round(one.opened_s, 6)) for one in step.alerts()]
     overrides = (*MAX, f"threshold={threshold}", "refractory_s=1", "update_every_s=0")
-    events = watched(capsys, compose, path, *overrides)
+    events = watched(capsys, compose, path, *overrides, "release=null")
     states = {"alert.opened": "opened", "alert.updated": "continued", "alert.closed": "closed"}
     found = [
         (states[one["type"]], one["data"]["opened_s"]) for one in events if one["type"] in states
@@ -96,7 +100,7 @@ def test_a_file_gives_the_same_in_real_time_as_at_full_speed(
     assert all(0 <= lag < 3 for lag in lags)
 
 
-def test_an_alert_tells_its_evidence_and_no_picture_or_sound(
+def test_an_alert_tells_its_evidence_and_no_picture_but_protected_stills(
     model: Path,
     tmp_path: Path,
     compose: Callable[..., Any],
@@ -118,7 +122,13 @@ def test_an_alert_tells_its_evidence_and_no_picture_or_sound(
     assert data["last_clip"]["seen"] == data["last_clip"]["seen_and_heard"]
     assert 0 < data["last_clip"]["seen"]["p_discharge"] < 1
     assert str(tmp_path) not in json.dumps(events)
+    stills = data.pop("stills")
     assert len(json.dumps(data)) < 8000
+    assert "stills" not in json.dumps([one for one in events if one["type"] != "alert.opened"])
+    image = Image.open(io.BytesIO(base64.b64decode(stills.removeprefix("data:image/jpeg;base64,"))))
+    assert (image.mode, image.size) == ("L", (3 * previews.SIZE, previews.SIZE))
+    plain = watched(capsys, compose, path, *MAX, "threshold=0.001", "stills=false")
+    assert "stills" not in json.dumps(plain)
 
 
 def test_the_operating_point_of_the_evaluation_is_applied_and_told(
@@ -146,6 +156,27 @@ def test_the_operating_point_of_the_evaluation_is_applied_and_told(
     trace = told["trace"]
     mean = sum(one["score"] for one in trace[-3:]) / 3
     assert trace[-1]["level"] == pytest.approx(mean, abs=1e-5)
+
+
+def test_in_shadow_events_are_marked_and_written_only(
+    model: Path,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, written = write_footage(tmp_path / "a.mp4", 60), tmp_path / "events.jsonl"
+    own = (*MAX, "threshold=0.001", f"events={written}")
+    first = watched(capsys, compose, path, *own, "shadow=true")
+    assert all(one["data"]["shadow"] is True for one in first)
+    assert "alert.opened" in kinds(first)
+    second = watched(capsys, compose, path, *own)
+    assert not any("shadow" in one["data"] for one in second)
+    # A file is gone on with.
+    assert [json.loads(line) for line in written.read_text().splitlines()] == [*first, *second]
+    with pytest.raises(UserError, match="shadow=true: events are written only; leave webhook out"):
+        watched(capsys, compose, path, *own, "shadow=true", "webhook=http://127.0.0.1/")
+    with pytest.raises(UserError, match="give a file to write to"):
+        watched(capsys, compose, path, *MAX, "threshold=0.001", f"events={tmp_path}")
 
 
 @pytest.mark.parametrize(
@@ -220,18 +251,31 @@ def started(
 
 
 @pytest.mark.slow
-def test_a_signal_ends_it_and_all_its_processes(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_its_alerts_and_ends_all_its_processes(
+    model: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     path = write_footage(tmp_path / "a.mp4", 900)
-    with started(path, model, *LOW) as process:
+    with started(path, model, "threshold=0.001") as process:
         assert process.stdout is not None
         first = json.loads(process.stdout.readline())
         assert first["type"] == "stream.started"
+        time.sleep(4)
         below = descendants(process.pid)
         assert below
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "watch: stopped by SIGTERM" in said
+        process.send_signal(number)
+        rest, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert f"watch: stopped by {number.name}" in said
+    # No alert is open once nobody watches, with a webhook or without one.
+    events = [first, *map(json.loads, rest.splitlines())]
+    opened, closed = (
+        [one["data"]["alert"] for one in events if one["type"] == kind]
+        for kind in ("alert.opened", "alert.closed")
+    )
+    assert opened
+    assert opened == closed
+    assert events[-1]["data"]["reason"] == "watch_ended"
     assert left_of(below, wait_s=10) == []
 
 

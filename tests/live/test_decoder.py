@@ -59,6 +59,24 @@ def refused(folder: Path) -> bytes:
     return write_with_sound(path, scene(0, 120), sound, codec="flac", rate=300_000).read_bytes()
 
 
+def late(folder: Path) -> bytes:
+    """A stream that holds nothing for long, and pictures with sound after that."""
+    return _PADDING + remuxed(write_footage(folder / "a.mp4", 120), "ts")
+
+
+def test_a_stream_whose_pictures_begin_late_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetcher, "_MAX_WAITING", 2**20)
+    monkeypatch.setattr(fetcher, "_STUCK_S", 0.1)
+    found = through_pipes(late(tmp_path))
+    assert found
+    assert isinstance(found[-1], Ended)
+    assert found[-1].reason == "end"
+    presences = [one.presence for one in found if isinstance(one, Shown)]
+    assert presences[:-1] == ["present"] * 7
+
+
 @pytest.mark.parametrize("made", [silent, refused])
 def test_a_stream_whose_sound_nobody_hears_is_read_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Callable[[Path], bytes]

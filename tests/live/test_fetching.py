@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from pipeline.live.addresses import Rules
 from pipeline.live.fetcher import Bounds, Fetch, Report, Twin, _fetched
+from pipeline.live.repeats import STEPS, Beginning
 from tests.live.servers import Server, body, chunked, playlist, redirect, serving
 
 BOUNDS = Bounds(timeout_s=2.0, max_segment_mb=1.0)
@@ -31,7 +33,9 @@ def server() -> Iterator[Server]:
         yield one
 
 
-def fetched(url: str, *, go_on_at: int | None = None, **rules: Any) -> tuple[Report, bytes, bytes]:
+def fetched(
+    url: str, *, go_on_at: int | None = None, begins: tuple[str, ...] = (), **rules: Any
+) -> tuple[Report, bytes, bytes]:
     """Why a fetcher ended, and what came out of both pipes."""
     given = Rules(**{"allow_private": True, **rules})
     ends = [multiprocessing.Pipe(duplex=False) for _ in range(2)]
@@ -45,7 +49,7 @@ def fetched(url: str, *, go_on_at: int | None = None, **rules: Any) -> tuple[Rep
     for reader in readers:
         reader.start()
     twin = Twin((ends[0][1], ends[1][1]))
-    report = _fetched(Fetch(url, given, BOUNDS, go_on_at), twin)
+    report = _fetched(Fetch(url, given, BOUNDS, go_on_at, begins), twin)
     twin.close()
     for reader in readers:
         reader.join()
@@ -68,8 +72,36 @@ def test_bytes_come_twice_and_end(server: Server) -> None:
 def test_a_stream_without_a_length_may_only_have_been_cut_off(server: Server) -> None:
     server.routes["/a.ts"] = chunked(lambda: iter([b"a" * 1000, b"b" * 1000]))
     report, got, _ = fetched(server.url("/a.ts"))
-    assert report == Report("end")
+    assert report == replace(Report("end"), begins=report.begins)
     assert got == b"a" * 1000 + b"b" * 1000
+
+
+@pytest.mark.parametrize("size", [1, 4096, 5000, 3_000_000])
+def test_a_recording_that_is_given_anew_is_not_watched_again(server: Server, size: int) -> None:
+    data = np.random.default_rng(0).bytes(size)
+    longer, other = data + b"more", b"x" + data[1:]
+    answers = iter([data, data, other, data, longer, longer])
+    server.routes["/a.ts"] = lambda request: chunked(lambda: iter([next(answers)]))(request)
+    url = server.url("/a.ts")
+    first, got, _ = fetched(url)
+    assert (first.reason, got) == ("end", data)
+    again, *got_again = fetched(url, begins=first.begins)
+    assert (again.reason, again.is_final, got_again) == ("repeats", False, [b"", b""])
+    assert fetched(url, begins=first.begins)[:2] == (
+        replace(Report("end"), begins=fetched_marks(other)),
+        other,
+    )
+    # One that goes on where it ended is no repetition, as far as that is looked at.
+    assert fetched(url)[0].begins == first.begins
+    reason = "repeats" if size > STEPS[-1] else "end"
+    assert fetched(url, begins=first.begins)[0].reason == reason
+    assert fetched(url, begins=fetched_marks(longer))[0].reason == "repeats"
+
+
+def fetched_marks(data: bytes) -> tuple[str, ...]:
+    beginning = Beginning(())
+    assert beginning.take(data) + beginning.end() == data
+    return tuple(beginning.marks)
 
 
 def test_segments_come_in_order_and_once_each(server: Server) -> None:

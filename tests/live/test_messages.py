@@ -14,6 +14,7 @@ from pipeline.live.messages import (
     Heading,
     Message,
     Passed,
+    Prints,
     Shown,
     receive,
     send,
@@ -30,6 +31,7 @@ LENGTH = num_samples(FORMAT.num_frames, FORMAT.fps)
         Heading("mpegts", "h264", 640, 360, None),
         Heading("flv", "h264", 640, 360, 29.97),
         Passed(1.5, "black"),
+        Prints(((0.5, bytes(range(32))), (1.5, bytes(32))), ((0.124, 2**32 - 1),)),
         Ended("clock", "…"),
     ],
 )
@@ -37,6 +39,18 @@ def test_what_is_sent_is_received(message: Message) -> None:
     here, there = Pipe(duplex=False)
     send(there, message)
     assert receive(here, FORMAT) == message
+
+
+def test_prints_that_no_message_holds_come_in_several() -> None:
+    here, there = Pipe(duplex=False)
+    sent = Prints(
+        tuple((float(number), bytes([number % 256] * 32)) for number in range(900)),
+        tuple((float(number), number) for number in range(1100)),
+    )
+    threading.Thread(target=send, args=(there, sent)).start()
+    found = [receive(here, FORMAT) for _ in range(3)]
+    assert tuple(one for part in found for one in part.__dict__["pictures"]) == sent.pictures
+    assert tuple(one for part in found for one in part.__dict__["sounds"]) == sent.sounds
 
 
 def test_a_clip_is_received_as_it_was_sent() -> None:
@@ -70,6 +84,9 @@ def test_a_clip_is_received_as_it_was_sent() -> None:
         b'{"kind": "Passed", "end_s": "1", "reason": "black"}',
         b'{"kind": "Heading", "container": 1, "codec": 2, "width": 1e999, "height": 1, "fps": 1}',
         b'{"kind": "Ended"}',
+        b'{"kind": "Prints", "pictures": [[0.5, "00ff"]], "sounds": []}',
+        b'{"kind": "Prints", "pictures": [], "sounds": [[Infinity, 1]]}',
+        b'{"kind": "Prints", "pictures": 3, "sounds": []}',
         b"[" * 60_000,
     ],
 )

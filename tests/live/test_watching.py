@@ -82,6 +82,20 @@ def test_a_stream_by_http_is_watched_until_its_server_has_no_more(
     assert {"alert.opened", "alert.closed"} <= set(kinds(events))
 
 
+def test_a_recording_without_a_length_is_watched_once(
+    server: Server, see: Watch, tmp_path: Path
+) -> None:
+    data = remuxed(write_footage(tmp_path / "a.mp4", 60), "ts")
+    server.routes["/a"] = chunked(lambda: iter([data]))
+    events = see(server.url("/a"), "end_after_s=1")
+    assert outline(events) == [
+        ("stream.started", ""),
+        ("stream.lost", "end"),
+        ("stream.ended", "repeats"),
+    ]
+    assert len(server.asked) >= 2
+
+
 @pytest.mark.slow
 def test_a_live_playlist_is_watched_to_its_end(server: Server, see: Watch, tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", scene(0, 180), options={"g": "30"})

@@ -1,0 +1,109 @@
+"""What is going on now: streams with their levels, as whoever looks at a page or a metric sees it.
+
+The watcher writes it, threads of a server read it. What is written is never changed afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.live import events
+from pipeline.live.events import Event
+
+STARTING, WATCHED, LOST, LEFT_OUT = "starting", "watched", "lost", "left out"
+STATES = (STARTING, WATCHED, LOST, LEFT_OUT)
+_NUM_MATCHES = 20
+# Reasons come from processes that read what strangers send.
+_MOST_REASONS = 60
+OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A stream as it is now.
+
+    Attributes:
+        name: its id.
+        state: one of `STATES`.
+        reason: why it is lost; else empty.
+        at_s: the second of the stream at the end of the clip that was answered last.
+        lag_s: how late that clip was; None where nobody knows.
+        levels: of up to 60 clips, with the second at which each ends.
+        num_answered, num_dropped: clips.
+        alert: the id of the alert that is open; None without one.
+    """
+
+    name: str
+    state: str
+    reason: str
+    at_s: float
+    lag_s: float | None
+    levels: tuple[tuple[float, float], ...]
+    num_answered: int
+    num_dropped: int
+    alert: str | None
+
+
+@dataclass
+class Board:
+    """The state of a watch.
+
+    Attributes:
+        threshold: at which alerts open.
+        streams: in the order in which they joined.
+        load: what the last `load.changed` told.
+        matches: data of the latest `match.found`, the newest last.
+        num_events: told so far, by type.
+        num_lost: losses and ends of streams, by their reason.
+        num_gone: clips answered and dropped of streams that have ended.
+        is_watching: the first round is over.
+        beat: when the watcher was last at work, by `time.monotonic`.
+    """
+
+    threshold: float
+    streams: Sequence[Seen] = ()
+    load: Mapping[str, Any] = field(default_factory=dict)
+    matches: tuple[Mapping[str, Any], ...] = ()
+    num_events: Counter[str] = field(default_factory=Counter)
+    num_lost: Counter[str] = field(default_factory=Counter)
+    num_gone: tuple[int, int] = (0, 0)
+    is_watching: bool = False
+    beat: float = field(default_factory=time.monotonic)
+
+    def see(self, streams: Sequence[Seen]) -> None:
+        """Take all streams as they are now."""
+        there = {one.name: one for one in streams}
+        answered, dropped = self.num_gone
+        for one in self.streams:
+            later = there.get(one.name)
+            # One of the same name may have joined anew.
+            if later is None or later.num_answered < one.num_answered:
+                answered, dropped = answered + one.num_answered, dropped + one.num_dropped
+        self.num_gone, self.streams = (answered, dropped), tuple(streams)
+        self.beat, self.is_watching = time.monotonic(), True
+
+    def take(self, event: Event) -> None:
+        """Take an event that is told."""
+        kind, data = event["type"], event["data"]
+        self.num_events[kind] += 1
+        if kind == events.LOAD_CHANGED:
+            self.load = data
+        elif kind == events.MATCH_FOUND:
+            self.matches = (*self.matches, {**data, "time": event["time"]})[-_NUM_MATCHES:]
+        elif kind in (events.STREAM_LOST, events.STREAM_ENDED):
+            reason = str(data.get("reason", ""))
+            is_known = reason in self.num_lost or len(self.num_lost) < _MOST_REASONS
+            self.num_lost[reason if is_known and reason.isidentifier() else OTHER] += 1
+
+    def num_clips(self) -> tuple[int, int]:
+        """Clips answered and dropped so far."""
+        answered, dropped = self.num_gone
+        streams = self.streams
+        return (
+            answered + sum(one.num_answered for one in streams),
+            dropped + sum(one.num_dropped for one in streams),
+        )

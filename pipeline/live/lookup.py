@@ -1,0 +1,210 @@
+"""Known videos in streams: what a stream has shown of late is looked up in banks, once a second.
+
+Each stream has a look-up of its own, which follows its last minute. Streams look one after the
+other, so that banks cost one core at most; a stream whose turn it is not goes on, and looks up more
+the next time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.copies import banks, candidates, matching, sound_matching
+from pipeline.copies.bank_files import ITEMS
+from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
+from pipeline.copies.matching import Stretch
+from pipeline.copies.sound_matching import SoundStretch
+from pipeline.errors import UserError
+from pipeline.live.messages import Prints
+
+log = logging.getLogger(__name__)
+
+WINDOW_S = 60.0
+"""What a stream has shown for so long is looked up together."""
+SAME_OFFSET_S = 1.5
+"""Offsets of one item that are nearer are one."""
+_LOOK_EVERY_S = 10.0
+_MAX_PRINTS, _MAX_TOLD = 2000, 1000
+
+
+class Banks:
+    """Banks that streams are looked up in; they are read again when they change."""
+
+    def __init__(self, root: Path, names: Sequence[str]) -> None:
+        """Read banks.
+
+        Raises:
+            UserError: there is no such bank, or it was damaged.
+        """
+        self._root, self._names = root, tuple(names)
+        self.lock = threading.Lock()
+        self._read_at = self._state()
+        self._looked_at = time.monotonic()
+        self._banks = [banks.read(root, name) for name in names]
+        _compile()
+
+    def now(self) -> list[Bank]:
+        """The banks as they are; whoever asks holds `lock`."""
+        if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
+            self._looked_at = time.monotonic()
+            state = self._state()
+            if state != self._read_at:
+                self._read_at = state
+                try:
+                    self._banks = [banks.read(self._root, name) for name in self._names]
+                except UserError as error:
+                    log.warning("watch: %s; streams are looked up in what was read before", error)
+        return self._banks
+
+    def _state(self) -> list[tuple[int, int] | None]:
+        found: list[tuple[int, int] | None] = []
+        for name in self._names:
+            try:
+                about = (self._root / name / ITEMS).stat()
+                found.append((about.st_mtime_ns, about.st_size))
+            except OSError:
+                found.append(None)
+        return found
+
+
+@dataclass
+class _Told:
+    """An item at an offset that was told of; where a copy runs faster the offset wanders."""
+
+    bank: str
+    item: int
+    offset_s: float
+
+
+@dataclass
+class _Recent:
+    """What was shown of late, with the seconds of the stream."""
+
+    prints: deque[tuple[float, Any]] = field(default_factory=lambda: deque(maxlen=_MAX_PRINTS))
+    num_new: int = 0
+
+    def add(self, prints: Sequence[tuple[float, Any]], offset_s: float) -> None:
+        for at_s, value in prints:
+            at_s += offset_s
+            # The clock of what decodes may be anything.
+            if self.prints and at_s < self.prints[-1][0]:
+                continue
+            self.prints.append((at_s, value))
+            self.num_new += 1
+        while self.prints and self.prints[0][0] < self.prints[-1][0] - WINDOW_S:
+            self.prints.popleft()
+        self.num_new = min(self.num_new, len(self.prints))
+
+    def arrays(self) -> tuple[float, np.ndarray, list[Any]]:
+        """When it begins, milliseconds since then, and what was there."""
+        start_s = self.prints[0][0]
+        times = np.array([round(1000 * (at_s - start_s)) for at_s, _ in self.prints], np.uint32)
+        return start_s, times, [value for _, value in self.prints]
+
+
+class Lookup:
+    """What one stream shows of the items of banks."""
+
+    def __init__(self, known: Banks) -> None:
+        self._known = known
+        self._pictures, self._sounds = _Recent(), _Recent()
+        self._told: deque[_Told] = deque(maxlen=_MAX_TOLD)
+
+    def restart(self) -> None:
+        """Forget what was shown, with which what follows has nothing to do."""
+        self._pictures, self._sounds = _Recent(), _Recent()
+
+    def take(self, prints: Prints, offset_s: float, *, waits: bool) -> list[dict[str, Any]]:
+        """Take what is new, and look it up.
+
+        Args:
+            prints: of the stream.
+            offset_s: what is added to its times to get those of the stream.
+            waits: whether to wait for other streams to have looked.
+
+        Returns:
+            Of each item that was not told of at this offset before, what is to be told.
+        """
+        self._pictures.add(prints.pictures, offset_s)
+        self._sounds.add(prints.sounds, offset_s)
+        if not self._known.lock.acquire(blocking=waits):
+            return []
+        try:
+            found = [one for bank in self._known.now() for one in self._found(bank)]
+        finally:
+            self._known.lock.release()
+        self._pictures.num_new = self._sounds.num_new = 0
+        return found
+
+    def _found(self, bank: Bank) -> list[dict[str, Any]]:
+        found: list[tuple[int, float, Stretch | SoundStretch]] = []
+        recent = self._pictures
+        if recent.num_new and len({at_s for at_s, _ in recent.prints}) >= matching.MIN_FRAMES:
+            start_s, times_ms, values = recent.arrays()
+            query = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
+            for number in candidates.by_pictures(query[-recent.num_new :], bank):
+                records = bank.hashes_of(bank.items[number])
+                seen = matching.stretches(times_ms, query, records)
+                found += [(number, start_s, stretch) for stretch in seen]
+        recent = self._sounds
+        if recent.num_new and len(recent.prints) >= sound_matching.WINDOW:
+            start_s, times_ms, values = recent.arrays()
+            items = np.array(values, np.uint32)
+            # Of a window that is whole now, the half that agrees may be the first one.
+            num_ends = recent.num_new + candidates.SOUND_PART
+            for number in candidates.by_sound(items, num_ends, bank):
+                records = bank.sounds_of(bank.items[number])
+                heard = sound_matching.stretches(times_ms, items, records)
+                found += [(number, start_s, stretch) for stretch in heard]
+        return [
+            self._data(bank, number, start_s, stretch)
+            for number, start_s, stretch in found
+            if self._is_new(bank.name, number, stretch.offset_s - start_s)
+        ]
+
+    def _is_new(self, bank: str, number: int, offset_s: float) -> bool:
+        for one in self._told:
+            is_same = abs(one.offset_s - offset_s) <= SAME_OFFSET_S
+            if (one.bank, one.item) == (bank, number) and is_same:
+                one.offset_s = offset_s
+                return False
+        self._told.append(_Told(bank, number, offset_s))
+        return True
+
+    def _data(
+        self, bank: Bank, number: int, start_s: float, stretch: Stretch | SoundStretch
+    ) -> dict[str, Any]:
+        item, is_sound = bank.items[number], isinstance(stretch, SoundStretch)
+        return {
+            "bank": bank.name,
+            "item": number,
+            "name": item.name,
+            "label": item.label,
+            "by": "sound" if is_sound else "pictures",
+            **stretch.__dict__,
+            "start_s": round(start_s + stretch.start_s, 3),
+            "end_s": round(start_s + stretch.end_s, 3),
+            "offset_s": round(stretch.offset_s - start_s, 3),
+        }
+
+
+def _compile() -> None:
+    """Have loops compiled before a stream waits for them."""
+    pictures, sounds = np.zeros(4, RECORD), np.zeros(2 * sound_matching.WINDOW, SOUND_RECORD)
+    pictures["time_ms"], pictures["pdq"] = 1000 * np.arange(4), 1
+    sounds["time_ms"] = np.rint(124 * np.arange(len(sounds)))
+    sounds["print"] = np.arange(len(sounds))
+    bank = Bank("", {}, pictures, sounds)
+    candidates.by_pictures(pictures["pdq"], bank)
+    candidates.by_sound(sounds["print"], len(sounds), bank)
+    matching.stretches(pictures["time_ms"], pictures["pdq"], pictures)
+    sound_matching.stretches(sounds["time_ms"], sounds["print"], sounds)

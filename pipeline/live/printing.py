@@ -1,0 +1,119 @@
+"""Hashes of the pictures and the sound of a stream while they come, by which banks are searched.
+
+They are those that `footage.printing` makes of a file: PDQ of a picture each second, with its bars
+and without them, and Chromaprint of what is heard of the track. What is held does not grow with
+time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.copies import chromaprint
+from pipeline.footage import exchangeable, foreign, pictures, scenes, stretches
+from pipeline.footage.foreign.mixing import Heard
+from pipeline.footage.printing import MIN_QUALITY
+from pipeline.footage.stretches import Stretch
+from pipeline.live.messages import Prints
+
+RATE_HZ = 1.0
+"""Pictures that are looked up a second, as of files."""
+
+_HZ, _STEP = chromaprint.RATE_HZ, chromaprint.ITEM_SAMPLES
+_PIECE = 2 * _HZ
+# What resampling needs to know of what follows.
+_KNOWN_AHEAD = _HZ // 4
+_LONGEST_GAP = 30 * _HZ
+
+
+class Printer:
+    """Makes the prints of one stream; pictures and sound may come from two threads."""
+
+    def __init__(self, fps: float) -> None:
+        """Begin a stream whose pictures come on a grid of `fps` a second."""
+        self._fps = fps
+        self._next_step = 0
+        self._scale = pictures.Scaler()
+        self._bars: scenes.Bars | None = None
+        self._lock = threading.Lock()
+        self._pictures: list[tuple[float, bytes]] = []
+        self._sounds: list[tuple[float, int]] = []
+        self._heard_until_s = -1.0
+
+    def see(self, picture: foreign.Picture) -> None:
+        """Look at the next picture; a damaged one has no hash."""
+        step = int(picture.index * RATE_HZ / self._fps)
+        if picture.damaged or step < self._next_step:
+            return
+        self._next_step = step + 1
+        with foreign.refusing():
+            hashes = list(self._hashed(picture.frame))
+        with self._lock:
+            self._pictures += [(picture.index / self._fps, one) for one in hashes]
+
+    def _hashed(self, frame: Any) -> Iterator[bytes]:
+        whole = (0, 0, frame.width, frame.height)
+        self._bars = scenes.find_bars([pictures.luma(frame)], self._bars)
+        inner = self._bars.content(frame.width, frame.height)
+        for box in dict.fromkeys((whole, inner)):
+            hashes, quality = exchangeable.hashed(frame, box, self._scale)
+            if quality >= MIN_QUALITY:
+                yield hashes[0].tobytes()
+
+    def hear(self, heard: Iterator[Heard]) -> Iterator[Heard]:
+        """Hand on what is heard of a track from its beginning."""
+        track = _Track()
+        for one in heard:
+            for start_s, items in track.take(one):
+                self._keep(start_s, items)
+            yield one
+
+    def _keep(self, start_s: float, items: NDArray[np.uint32]) -> None:
+        times_s = start_s + np.arange(len(items)) * chromaprint.ITEM_S
+        # A file is heard anew from its beginning where its clock begins anew.
+        is_kept = (times_s > self._heard_until_s) & (times_s >= 0) & chromaprint.is_sound(items)
+        with self._lock:
+            self._sounds += zip(times_s[is_kept].tolist(), items[is_kept].tolist(), strict=True)
+        self._heard_until_s = max(self._heard_until_s, float(times_s[-1]))
+
+    def taken(self) -> Prints | None:
+        """What is new since the last time; None where nothing is."""
+        with self._lock:
+            found = Prints(tuple(self._pictures), tuple(self._sounds))
+            self._pictures, self._sounds = [], []
+        return found if found.pictures or found.sounds else None
+
+
+class _Track:
+    """Items of Chromaprint from samples, with no more held than one needs."""
+
+    def __init__(self) -> None:
+        self._stretches: list[Stretch] = []
+        self._done = 0
+        self._held = np.zeros(0)
+
+    def take(self, one: Heard) -> Iterator[tuple[float, NDArray[np.uint32]]]:
+        """Go on with samples; yields items that are known now, and when the first one begins."""
+        was_there = bool(self._stretches)
+        stretches.append(self._stretches, one, _HZ)
+        last = self._stretches[-1]
+        if not was_there or last.origin > self._done + _LONGEST_GAP:
+            self._stretches, self._done, self._held = [last], last.origin, np.zeros(0)
+        while last.end - _KNOWN_AHEAD >= self._done + _PIECE:
+            stop = self._done + _PIECE
+            values, _ = stretches.overlaid(self._stretches, self._done, stop)
+            self._held, self._done = np.concatenate([self._held, values]), stop
+            for stretch in self._stretches:
+                stretch.forget(stop)
+            self._stretches = [one for one in self._stretches if one.held] or [last]
+            printer = chromaprint.Chromaprint()
+            printer.add(self._held)
+            items = printer.items()
+            if len(items):
+                yield (self._done - self._held.size) / _HZ, items
+                self._held = self._held[len(items) * _STEP :]

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.commands import bank
+from pipeline.copies.chromaprint import ITEM_S
+from pipeline.errors import UserError
+from pipeline.footage.printing import PrintTask, printed
+from pipeline.live import lookup
+from pipeline.live.decoder import Task, decoded
+from pipeline.live.lookup import Banks, Lookup
+from pipeline.live.messages import Prints
+from tests.learn.toy import FORMAT
+from tests.live.made import LIMITS, kinds, watched, write_footage, write_model
+from tests.made import scene, write_video, write_with_sound
+
+
+def prints_of(path: Path) -> Prints:
+    """All that a decoder tells banks of a file."""
+    found = [
+        one for one in decoded(Task(path, FORMAT, LIMITS, 4096, True), None)
+        if isinstance(one, Prints)
+    ]  # fmt: skip
+    # They come while it is decoded.
+    assert len(found) > 2
+    return Prints(
+        tuple(one for part in found for one in part.pictures),
+        tuple(one for part in found for one in part.sounds),
+    )
+
+
+def pictures(*seeds: int, size: tuple[int, int] = (120, 160)) -> np.ndarray:
+    """Four seconds of each of some scenes, at 15 pictures a second."""
+    return np.concatenate([scene(seed, 60, *size) for seed in seeds])
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of banks: one of them holds a video of twelve seconds."""
+    from tests.conftest import compose_below
+
+    folder = tmp_path_factory.mktemp("known")
+    path = write_video(folder / "attack.mp4", pictures(1, 2, 3), rate=15)
+    bank.run("add", "attacks", str(path), cfg=compose_below(folder, "bank", "label=first"))
+    return folder / "banks"
+
+
+def shown(path: Path, frames: np.ndarray) -> list[Prints]:
+    """What comes of pictures, second by second."""
+    found = prints_of(write_video(path, frames, rate=15))
+    return [Prints((one,), ()) for one in found.pictures]
+
+
+def test_a_stream_is_told_by_the_hashes_of_a_file(tmp_path: Path) -> None:
+    letterboxed = np.pad(pictures(5, 6), ((0, 0), (24, 24), (0, 0), (0, 0)))
+    sound = np.random.default_rng(0).normal(0, 0.1, (1, 48_000 * 8))
+    sound[:, 48_000 * 3 : 48_000 * 5] = 0
+    path = write_with_sound(tmp_path / "a.mkv", letterboxed, sound, codec="flac", fps=15)
+    whole, found = printed(PrintTask(path, 1.0, False, LIMITS)), prints_of(path)
+    assert [round(1000 * at_s) for at_s, _ in found.pictures] == whole.times_ms.tolist()
+    assert [one for _, one in found.pictures] == [one.tobytes() for one in whole.hashes[:, 0]]
+    assert len(found.pictures) > 8
+    # The last seconds of a track are known to files alone.
+    num = len(found.sounds)
+    assert num > (8 - 2 - 2.7 - 2.5) / ITEM_S - 16
+    assert [item for _, item in found.sounds] == whole.sounds[:num].tolist()
+    times_ms = np.array([1000 * at_s for at_s, _ in found.sounds])
+    assert np.abs(times_ms - whole.sound_times_ms[:num]).max() <= 1
+
+
+def test_an_item_is_found_within_seconds_and_told_once(tmp_path: Path, known: Path) -> None:
+    frames = np.concatenate([pictures(7, 8), pictures(1, 2, 3)[15:], pictures(9)])
+    found = Lookup(Banks(known, ["attacks"]))
+    told = [
+        (part.pictures[0][0], one)
+        for part in shown(tmp_path / "a.mp4", frames)
+        for one in found.take(part, 100.0, waits=True)
+    ]
+    ((at_s, data),) = told
+    assert at_s <= 8 + 3
+    assert (data["bank"], data["item"], data["label"]) == ("attacks", 1, "first")
+    assert (data["name"], data["by"], data["mirrored"]) == ("attack.mp4", "pictures", False)
+    assert data["start_s"] == pytest.approx(108.0, abs=0.1)
+    assert data["offset_s"] == pytest.approx(1 - 108.0, abs=0.3)
+    # The same at another time is another match.
+    again = [
+        one
+        for part in shown(tmp_path / "a.mp4", frames)
+        for one in found.take(part, 200.0, waits=True)
+    ]
+    assert [one["offset_s"] for one in again] == [pytest.approx(1 - 208.0, abs=0.3)]
+
+
+def test_what_is_in_no_bank_is_not_found_and_what_is_held_does_not_grow(
+    tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "WINDOW_S", 5.0)
+    found = Lookup(Banks(known, ["attacks"]))
+    for part in shown(tmp_path / "a.mp4", pictures(7, 8, 9)):
+        assert found.take(part, 0.0, waits=True) == []
+    assert len(found._pictures.prints) == 6
+    # A clock that goes back is not followed, and nothing that was before stays.
+    assert found.take(Prints(((3.0, bytes(32)),), ()), 0.0, waits=True) == []
+    assert len(found._pictures.prints) == 6
+
+
+def test_who_has_no_turn_looks_up_more_the_next_time(tmp_path: Path, known: Path) -> None:
+    banks = Banks(known, ["attacks"])
+    found, parts = Lookup(banks), shown(tmp_path / "a.mp4", pictures(1, 2))
+    with banks.lock:
+        assert [found.take(part, 0.0, waits=False) for part in parts[:7]] == [[]] * 7
+    # The picture that comes last need not be near: those that were not looked up are.
+    flat = Prints(((7.0, bytes(32)),), ())
+    (told,) = found.take(flat, 0.0, waits=False)
+    assert told["num_frames"] == 7
+
+
+def test_an_item_that_is_added_meanwhile_is_found(
+    tmp_path: Path, compose: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "_LOOK_EVERY_S", 0.0)
+    first = write_video(tmp_path / "first.mp4", pictures(11), rate=15)
+    second = write_video(tmp_path / "second.mp4", pictures(12), rate=15)
+    bank.run("add", "b", str(first), cfg=compose("bank"))
+    banks = Banks(tmp_path / "banks", ["b"])
+    parts = shown(tmp_path / "a.mp4", pictures(12))
+    assert [one for part in parts for one in Lookup(banks).take(part, 0.0, waits=True)] == []
+    bank.run("add", "b", str(second), cfg=compose("bank"))
+    found = Lookup(banks)
+    told = [one for part in parts for one in found.take(part, 0.0, waits=True)]
+    assert [one["name"] for one in told] == ["second.mp4"]
+    # A bank that is damaged meanwhile costs nobody the state before.
+    path = tmp_path / "banks" / "b" / "hashes.bin"
+    path.write_bytes(os.urandom(path.stat().st_size))
+    with (tmp_path / "banks" / "b" / "items.jsonl").open("ab") as file:
+        file.write(b"{")
+    assert Lookup(banks).take(parts[0], 0.0, waits=True) == []
+    assert len(banks.now()[0].items) == 2
+
+
+def test_a_known_video_in_a_stream_is_an_event(
+    tmp_path: Path, compose: Callable[..., Any], capsys: pytest.CaptureFixture[str], known: Path
+) -> None:
+    write_model(tmp_path / "models")
+    path = write_footage(tmp_path / "a.mp4", 60, 120)
+    bank.run("add", "own", str(path), cfg=compose("bank"))
+    again = write_footage(tmp_path / "b.mkv", 60, 120, video_codec="mpeg4")
+    both = ("replay=true", "speed=max", "threshold=2")
+    events = watched(capsys, compose, again, *both, "banks=[own]")
+    (match,) = [one for one in events if one["type"] == "match.found"]
+    assert kinds(events)[0] == "stream.started"
+    assert kinds(events)[-1] == "stream.ended"
+    assert (match["subject"], match["data"]["name"]) == ("b.mkv", "a.mp4")
+    assert match["data"]["offset_s"] == pytest.approx(0, abs=0.3)
+    assert match["data"]["address"] == "b.mkv"
+    other = watched(capsys, compose, again, *both, f"paths.banks={known}", "banks=[attacks]")
+    assert kinds(other) == ["stream.started", "stream.ended"]
+    with pytest.raises(UserError, match="no bank 'other'"):
+        watched(capsys, compose, again, *both, "banks=[other]")

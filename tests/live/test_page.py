@@ -1,0 +1,133 @@
+"""The page of a watch in a browser: it follows, it is for everybody, and decisions arrive."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.live import board as boards
+from pipeline.live.board import Board, Seen
+from pipeline.live.decisions import Decisions
+from pipeline.live.metrics import Metrics
+from pipeline.live.serving import Page, Server
+from tests.live.shown import event, levels, opened
+
+pytestmark = pytest.mark.browser
+TOKEN = "long-enough-for-a-token"
+
+
+class Shown:
+    """A server with streams, of which two have alerts."""
+
+    def __init__(self, folder: Path, token: str | None) -> None:
+        self.board, self.decisions = Board(0.6), Decisions(folder)
+        for name in ("yard", "<img src=x onerror=alert(1)>"):
+            self.decisions.take(opened(f"of-{name[0]}", name))
+        closed = {"alert": "of-<", "highest_level": 0.91, "num_clips_above": 7}
+        self.decisions.take(event("alert.closed", "<", **closed))
+        match = {"bank": "b", "item": 1, "name": "a.mp4", "label": "known", "by": "pictures"}
+        self.board.take(event("match.found", "gate", **match, start_s=1.5))
+        self.see()
+        metrics = Metrics(self.board, None)
+        self.server = Server(Page(self.board, self.decisions, metrics, token), "127.0.0.1", 0)
+
+    def see(self, lost: str = "") -> None:
+        rows = {"yard": boards.WATCHED, "gate": boards.LOST, "roof": boards.STARTING}
+        self.board.see(
+            [
+                Seen(
+                    name,
+                    boards.LOST if name == lost else state,
+                    "timeout" if state == boards.LOST else "",
+                    60.0,
+                    None if state == boards.STARTING else 0.7,
+                    () if state == boards.STARTING else levels(place),
+                    100 * place,
+                    place,
+                    "of-y" if name == "yard" else None,
+                )
+                for place, (name, state) in enumerate(rows.items(), 1)
+            ]
+        )
+
+
+@contextmanager
+def visiting(url: str, scheme: str, complaints: list[str]) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser_path is None:
+        pytest.skip("no Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        page = browser.new_page(color_scheme=scheme, viewport={"width": 1180, "height": 900})
+        page.on("console", lambda one: complaints.append(one.text))
+        page.on("pageerror", lambda one: complaints.append(str(one)))
+        page.goto(url)
+        yield page
+        browser.close()
+
+
+def violations(page: Any) -> list[tuple[str, list[str]]]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_follows_and_takes_decisions(tmp_path: Path, scheme: str) -> None:
+    shown, complaints = Shown(tmp_path / "log", None), list[str]()
+    try:
+        with visiting(shown.server.url, scheme, complaints) as page:
+            page.get_by_text("1 open alert; 3 streams, 1 lost.").wait_for()
+            assert page.title() == "(1) Discern: streams"
+            assert page.locator("#streams tr").count() == 3
+            # Texts of others are texts.
+            assert page.locator("#alerts h3", has_text="onerror").count() == 1
+            assert page.locator("#alerts img").evaluate_all(
+                "all => all.every(one => one.complete && one.naturalWidth === 288)"
+            )
+            assert violations(page) == []
+            page.set_viewport_size({"width": 360, "height": 740})
+            wide = "document.documentElement.scrollWidth > innerWidth"
+            assert not page.evaluate(wide)
+            assert violations(page) == []
+            shown.see(lost="yard")
+            page.get_by_text("1 open alert; 3 streams, 2 lost.").wait_for()
+            button = page.get_by_role("button", name="Acknowledge the alert of yard")
+            button.click()
+            page.get_by_text("Say who you are first.").wait_for()
+            page.get_by_label("Your name").fill("Ada")
+            # By keyboard, while the page goes on.
+            button.focus()
+            time.sleep(2.5)
+            page.keyboard.press("Enter")
+            page.get_by_text("Acknowledged by Ada").wait_for()
+            assert button.evaluate("one => one === document.activeElement")
+            assert violations(page) == []
+    finally:
+        shown.server.stop()
+    assert complaints == []
+    decided = {one["alert"]: one["decided"] for one in Decisions(tmp_path / "log").latest(9)}
+    assert (decided["of-y"]["decision"], decided["of-y"]["who"]) == ("acknowledged", "Ada")
+    assert decided["of-<"] is None
+
+
+def test_it_asks_for_its_token(tmp_path: Path) -> None:
+    shown, complaints = Shown(tmp_path, TOKEN), list[str]()
+    try:
+        with visiting(shown.server.url, "light", complaints) as page:
+            assert violations(page) == []
+            page.get_by_label("Token").fill(TOKEN)
+            page.get_by_role("button").click()
+            page.get_by_text("1 open alert; 3 streams, 1 lost.").wait_for()
+    finally:
+        shown.server.stop()
+    assert complaints == []

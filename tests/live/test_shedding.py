@@ -1,0 +1,188 @@
+"""A machine that is too slow for its streams: what is left undone, and who is told."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.detect.alarm import Choice
+from pipeline.live import shedding, watcher
+from pipeline.live.addresses import Rules
+from pipeline.live.alerts import Habits
+from pipeline.live.board import Board
+from pipeline.live.events import STREAM_ENDED, Event, Events
+from pipeline.live.feed import Feed, Patience
+from pipeline.live.fetcher import Bounds, Fetch
+from pipeline.live.inbox import Bell, Clip, Inbox, Turn
+from pipeline.live.messages import Shown
+from pipeline.live.scoring import Answer
+from pipeline.live.session import Means
+from pipeline.live.shedding import Load, Shedder
+from pipeline.live.watcher import Policy, Watcher
+from tests.learn.toy import FORMAT
+from tests.live.made import LIMITS, write_footage
+from tests.live.servers import chunked, paced, remuxed, serving
+
+CALM, BUSY = 0.1, 9.0
+
+
+def after(shedder: Shedder, waits_s: float, seconds: range, num_streams: int = 16) -> list[Load]:
+    """Every load that is told, second by second."""
+    return [shedder.load for now in seconds if shedder.look(waits_s, num_streams, float(now))]
+
+
+def test_fewer_answers_come_before_fewer_streams_and_go_after_them() -> None:
+    shedder = Shedder(5.0, 0.0)
+    assert after(shedder, BUSY, range(20)) == [
+        Load(2), Load(4), Load(8), Load(8, 2), Load(8, 4), Load(8, 6),
+    ]  # fmt: skip
+    # Neither calm nor too slow: it stays as it is.
+    assert after(shedder, 3.0, range(20, 100)) == []
+    assert after(shedder, CALM, range(100, 250)) == [
+        Load(8, 4), Load(8, 2), Load(8), Load(4), Load(2), Load(),
+    ]  # fmt: skip
+    assert after(shedder, CALM, range(250, 400)) == []
+
+
+def test_one_stream_is_always_watched() -> None:
+    shedder = Shedder(5.0, 0.0)
+    assert after(shedder, BUSY, range(100), 3)[-1] == Load(8, 2)
+    assert after(Shedder(5.0, 0.0), BUSY, range(100), 1)[-1] == Load(8, 0)
+
+
+def test_what_was_given_back_in_vain_is_given_back_later_the_next_time() -> None:
+    shedder, now, pauses = Shedder(5.0, 0.0), 0, []
+    after(shedder, BUSY, range(4))
+    for _ in range(4):
+        begin = now = now + 4
+        while not shedder.look(CALM, 4, float(now)):
+            now += 1
+        pauses.append(now - begin)
+        assert shedder.load == Load()
+        now += 3
+        assert shedder.look(BUSY, 4, float(now))
+        assert shedder.load == Load(2)
+    assert pauses[0] < 20
+    assert all(b > 1.5 * a for a, b in itertools.pairwise(pauses))
+
+
+class _Feed:
+    """Brings clips at a pace, and nothing while it rests."""
+
+    can_rest = True
+
+    def __init__(self, name: str, bell: Bell, every_s: float, seconds: float) -> None:
+        self.stream, self.inbox = name, Inbox(1000, bell, drops=True)
+        self.num_come, self.rests, self.ever_rested = 0, False, False
+        self._every_s, self._seconds = every_s, seconds
+
+    def rest(self, rests: bool) -> None:
+        self.rests = rests
+        self.ever_rested |= rests
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def stop(self) -> None:
+        pass
+
+    def _run(self) -> None:
+        pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
+        for number in range(int(self._seconds / self._every_s)):
+            if not self.rests:
+                self.num_come += 1
+                shown = Shown(float(number), pixels, sound, "absent", (), "")
+                self.inbox.put(Clip(shown, float(number), time.monotonic()))
+            time.sleep(self._every_s)
+        self.inbox.put(Turn(STREAM_ENDED))
+
+
+class _Slow:
+    """Takes some seconds for each clip."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self.num_answered = seconds, dict.fromkeys("abcd", 0)
+
+    def score(self, clips: Mapping[str, Shown]) -> dict[str, Answer]:
+        for name in clips:
+            time.sleep(self._seconds)
+            self.num_answered[name] += 1
+        return {name: Answer(0.0, 0.0, 0.0) for name in clips}
+
+    def seen(self, clip: Shown, answer: Answer) -> Answer:
+        return answer
+
+    def restart(self, stream: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("takes_s", "leaves_out"), [(0.015, False), (0.2, True)])
+def test_a_slow_detector_answers_less_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, takes_s: float, leaves_out: bool
+) -> None:
+    monkeypatch.setattr(shedding, "_SETTLE_S", 0.25)
+    monkeypatch.setattr(watcher, "_LOOK_EVERY_S", 0.05)
+    bell, told, slow = Bell(), list[Event](), _Slow(takes_s)
+    policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 0.3)
+    own: Any = slow
+    one = Watcher(own, policy, Events([told.append]), bell, Board(0.5))
+    feeds = [_Feed(name, bell, 0.05, 3.0) for name in "abcd"]
+    for feed in feeds:
+        added: Any = feed
+        one.join(added)
+    one.run()
+    changes = [event["data"] for event in told if event["type"] == "load.changed"]
+    assert changes[0]["answered_share"] == 0.5
+    assert changes[0]["waits_s"] > 0.3
+    assert not feeds[0].ever_rested
+    assert any(feed.ever_rested for feed in feeds) == leaves_out
+    assert any(one["num_left_out"] for one in changes) == leaves_out
+    if leaves_out:
+        assert feeds[-1].ever_rested
+        assert min(one["answered_share"] for one in changes) == 0.125
+    for feed in feeds:
+        # Whatever is not answered is counted.
+        assert feed.inbox.num_taken == slow.num_answered[feed.stream] > 0
+        assert feed.inbox.num_taken + feed.inbox.num_dropped == feed.num_come
+        assert feed.inbox.num_dropped > 0
+
+
+def test_a_stream_that_is_left_out_costs_nothing_and_comes_back(tmp_path: Path) -> None:
+    data = remuxed(write_footage(tmp_path / "a.mp4", 150), "ts")
+    with serving() as server:
+        server.routes["/a"] = chunked(lambda: paced(data, 8.0))
+        fetch = Fetch(server.url("/a"), Rules(allow_private=True), Bounds(10.0, 1.0))
+        inbox = Inbox(100, Bell(), drops=True)
+        means = Means(FORMAT, LIMITS, 4096)
+        feed = Feed("a", fetch, means, Patience(10.0, 1.0), inbox, 1.0)
+        assert feed.can_rest
+        feed.start()
+        assert next_turn(inbox).kind == "stream.started"
+        feed.rest(True)
+        lost = next_turn(inbox)
+        assert (lost.kind, lost.data["reason"]) == ("stream.lost", "overload")
+        # However long it rests, it has not ended.
+        time.sleep(1.5)
+        feed.rest(False)
+        found = next_turn(inbox)
+        assert (found.kind, found.data["reason"]) == ("stream.recovered", "overload")
+        assert found.data["lost_s"] > 0
+        feed.stop()
+        feed.join(timeout=20)
+        assert not feed.is_alive()
+
+
+def next_turn(inbox: Inbox) -> Turn:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if isinstance(item := inbox.take(), Turn):
+            return item
+        time.sleep(0.02)
+    raise AssertionError("nothing became of the stream")
