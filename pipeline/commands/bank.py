@@ -78,14 +78,25 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
     with banks.writing(root, name, create=True) as bank:
         if cfg.negative:
             bank.make_negative()
-        known = {item.sha256: item for item in bank.items.values() if item.sha256}
+        # What a list knows by its bytes alone is hashed all the same.
+        known = {
+            item.sha256: item
+            for item in bank.items.values()
+            if item.sha256 and (not item.feed or item.num_hashes or item.num_sounds)
+        }
+
+        def say_same(path: Path, item: Item) -> None:
+            if by:
+                bank.judge(item.number, by, UPLOADED)
+            print(f"{_shown(path)}: the same bytes as {told(name, item)}")
+
         new = []
         for path in paths:
             item = known.get(printed_files.digests_of(path)[0])
             if item is None:
                 new.append(path)
             else:
-                print(f"{_shown(path)}: the same bytes as {told(name, item)}")
+                say_same(path, item)
         results = printed_files.printed(
             new, RATE_HZ, cfg.ingest, cfg.run, "bank", with_changes=True
         )
@@ -94,7 +105,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
                 unusable.append(f"{_shown(path)}: {printed_files.why(result)}")
                 continue
             if result.sha256 in known:
-                print(f"{_shown(path)}: the same bytes as {told(name, known[result.sha256])}")
+                say_same(path, known[result.sha256])
                 continue
             sounds = printed_files.sound_records(result.sound_times_ms, result.sounds)
             item = bank.add(

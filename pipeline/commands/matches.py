@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.copies.bank_log import DISPUTED, Item, Opinions
-from pipeline.copies.chromaprint import ITEM_S, SPAN_S
-from pipeline.copies.matching import TOLERANCE_MS, Stretch
+from pipeline.copies.chromaprint import ITEM_S
+from pipeline.copies.matching import Stretch
+from pipeline.copies.negatives import covering
 from pipeline.copies.sound_matching import SoundStretch
 
 RATE_HZ = 1.0
@@ -152,14 +153,9 @@ def _covering(match: Match, negatives: Sequence[Match]) -> list[Match]:
     whole = [one for one in negatives if one.stretch is None]
     if whole or match.stretch is None:
         return whole
-    slack_s = SPAN_S if match.by == "sound" else TOLERANCE_MS / 1000
-    covered_s, used = match.stretch.start_s, []
-    parts = [(one.stretch, one) for one in negatives if one.by == match.by]
-    for stretch, one in sorted(parts, key=lambda part: part[0].start_s if part[0] else 0.0):
-        if stretch and stretch.start_s - slack_s <= covered_s < stretch.end_s + slack_s:
-            covered_s = stretch.end_s + slack_s
-            used.append(one)
-    return used if covered_s >= match.stretch.end_s else []
+    parts = [(one.stretch, one) for one in negatives if one.stretch]
+    places = covering(match.stretch, [stretch for stretch, _ in parts])
+    return [parts[place][1] for place in places]
 
 
 def suspended(matches: Sequence[Match], reasons: Mapping[tuple[str, int], str]) -> list[Match]:

@@ -82,14 +82,20 @@ def release(work: Path, key: str) -> bool:
 
 @contextmanager
 def _changing(work: Path) -> Iterator[_State]:
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / _LOCK).open("a") as lock:
-        locks.locked(lock.fileno(), fcntl.LOCK_EX)
-        state = _read(work)
-        yield state
-        new = work / f"{_STATE}.new"
-        new.write_text(json.dumps(vars(state)))
-        new.replace(work / _STATE)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with (work / _LOCK).open("a") as lock:
+            locks.locked(lock.fileno(), fcntl.LOCK_EX)
+            state = _read(work)
+            yield state
+            new = work / f"{_STATE}.new"
+            new.write_text(json.dumps(vars(state)))
+            new.replace(work / _STATE)
+    except OSError as error:
+        raise UserError(
+            f"{work}: {error.strerror}; what matches cannot be counted there, so give another "
+            "paths.work, or flood_files=0, which counts nothing"
+        ) from error
 
 
 def _read(work: Path) -> _State:

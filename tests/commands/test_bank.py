@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,6 +185,25 @@ def test_a_compaction_says_what_it_took_out(
     folder = tmp_path / "banks" / "b"
     assert capsys.readouterr().out == f"{folder}: 1 removed item taken out of its files\n"
     assert b"1.mp4" not in (folder / "items.jsonl").read_bytes()
+
+
+def test_who_has_the_same_file_is_noted_and_one_of_a_list_is_hashed_all_the_same(
+    tmp_path: Path,
+    videos: Path,
+    compose: Callable[..., App],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = videos / "b.mp4"
+    (tmp_path / "list").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
+    cfg: Any = compose("bank")
+    bank.run("import", "b", str(tmp_path / "list"), cfg=replace(cfg, format="sha256"))
+    for by in ("one", "two"):
+        bank.run("add", "b", str(path), cfg=replace(cfg, by=by))
+    assert "the same bytes as b item 2" in capsys.readouterr().out
+    found = banks.read(tmp_path / "banks", "b")
+    assert [bool(item.num_hashes) for item in found.items.values()] == [False, True]
+    uploaded = frozenset({"uploaded"})
+    assert found.opinions == {2: {"one": uploaded, "two": uploaded}}
 
 
 def test_a_negative_bank_is_made_and_told_and_who_uploads_is_noted(

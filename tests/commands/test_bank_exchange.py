@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -44,12 +46,14 @@ def test_a_bank_goes_to_others_and_a_dry_run_prints_what_would(
         one.judge(1, "us", "confirmed")
     sent = tmp_path / "sent"
 
-    def run(action: str, name: str, *more: str) -> list[str]:
+    cfg: Any = compose("bank", "by=us")
+
+    def run(action: str, name: str, *, dry_run: bool = False) -> list[str]:
         key = private if action == "export" else public
-        bank.run(action, name, str(sent), cfg=compose("bank", "by=us", f"key={key}", *more))
+        bank.run(action, name, str(sent), cfg=replace(cfg, key=str(key), dry_run=dry_run))
         return capsys.readouterr().out.splitlines()
 
-    upload, opinion, total = run("export", "b", "dry_run=true")
+    upload, opinion, total = run("export", "b", dry_run=True)
     what = "label label 1, 0.8 s, 3 hashes of pictures, 6 of sound, SHA-256 and MD5 of the file"
     assert upload.startswith("upload ")
     assert upload.endswith(f": {what}")
@@ -59,7 +63,7 @@ def test_a_bank_goes_to_others_and_a_dry_run_prints_what_would(
     mark = "56475aa75463474c0285df5dbf2bcab7"
     (told,) = run("export", "b")
     assert told == f"{sent}: us/b, delta 1, key {mark}: 1 opinion, 1 upload"
-    (told,) = run("import", "c", "dry_run=true")
+    (told,) = run("import", "c", dry_run=True)
     assert told == f"{sent}: us/b, delta 1, key {mark}: 1 opinion, 1 upload; nothing was changed"
     assert banks.names(tmp_path / "banks") == ["b"]
     (told,) = run("import", "c")
@@ -87,8 +91,8 @@ def test_a_key_that_is_none_is_named(
             Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
         )
     )
-    banks_of = tmp_path / "banks"
-    with banks.writing(banks_of, "b", create=True) as one:
+    cfg: Any = compose("bank")
+    with banks.writing(tmp_path / "banks", "b", create=True) as one:
         add(one, 1)
     for action, key, reason in (
         ("export", None, "bank export: give key=FILE, your private key of Ed25519"),
@@ -98,11 +102,11 @@ def test_a_key_that_is_none_is_named(
         ("import", private, r"key\.pem: no public key of Ed25519; have the sender give you what"),
         ("import", tmp_path / "gone", "gone: No such file or directory; give key=FILE"),
     ):
-        given = ["by=us"] + [f"key={key}"] * (key is not None)
+        given = replace(cfg, by="us", key=key and str(key))
         with pytest.raises(UserError, match=reason):
-            bank.run(action, "b", str(tmp_path / "sent"), cfg=compose("bank", *given))
+            bank.run(action, "b", str(tmp_path / "sent"), cfg=given)
     with pytest.raises(UserError, match="by=: give by=NAME"):
-        bank.run("export", "b", str(tmp_path / "sent"), cfg=compose("bank", f"key={private}"))
+        bank.run("export", "b", str(tmp_path / "sent"), cfg=replace(cfg, key=str(private)))
 
 
 def test_lists_go_out_and_come_in_as_items(
@@ -113,26 +117,25 @@ def test_lists_go_out_and_come_in_as_items(
         add(one, 1)
         add(one, 2, num_hashes=9)
 
-    def run(action: str, name: str, kind: str, *more: str) -> str:
+    cfg: Any = compose("bank", "label=theirs")
+
+    def run(action: str, name: str, kind: str, *, dry_run: bool = False) -> str:
         path = str(tmp_path / f"{kind}.txt")
-        bank.run(action, name, path, cfg=compose("bank", f"format={kind}", *more))
+        bank.run(action, name, path, cfg=replace(cfg, format=kind, dry_run=dry_run))
         return capsys.readouterr().out.strip()
 
     num_lines = {"pdq": 4, "vpdq": 2, "md5": 2, "sha256": 2}
     for kind, num in num_lines.items():
         path = tmp_path / f"{kind}.txt"
-        assert run("export", "b", kind, "dry_run=true").endswith(
-            f"{num} lines of {kind} would be written"
-        )
+        told = f"{path}: {num} lines of {kind}"
+        assert run("export", "b", kind, dry_run=True) == f"{told} would be written"
         assert not path.exists()
-        assert run("export", "b", kind) == f"{path}: {num} lines of {kind}"
+        assert run("export", "b", kind) == told
         with pytest.raises(UserError, match="there is such a file; give another name"):
             run("export", "b", kind)
-        told = f"{path}: {num} items of {num} different lines of {kind}"
-        assert (
-            run("import", "in", kind, "dry_run=true") == f"{told} would be added to {root / 'in'}"
-        )
-        assert run("import", "in", kind, "label=theirs") == f"{told} added to {root / 'in'}"
+        told, there = f"{path}: {num} items of {num} different lines of {kind}", root / "in"
+        assert run("import", "in", kind, dry_run=True) == f"{told} would be added to {there}"
+        assert run("import", "in", kind) == f"{told} added to {there}"
         again = run("import", "in", kind)
         assert again.startswith(f"{path}: 0 items of {num} different lines")
     found = banks.read(root, "in")

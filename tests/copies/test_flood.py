@@ -46,6 +46,12 @@ def test_a_share_of_all_files_suspends_nothing(tmp_path: Path) -> None:
     assert noted(tmp_path, *((name, ["x"]) for name in "abcdef"), share=1.0) == set()
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "work").write_text("")
+    with pytest.raises(UserError, match="work: File exists; what matches cannot be counted there"):
+        noted(tmp_path / "work", ("a", []))
+
+
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     assert flood.suspended(tmp_path) == {}
     for content in ("{", "[]", '{"other": 1}'):
