@@ -318,8 +318,8 @@ def main() -> None:
                 "every room in turn, by drawn microphones of body cameras. The score is YAMNet's "
                 f"largest of its five classes of firearms, the threshold {threshold}. "
                 "Kinds are where engines have them. Firecrackers, balloons, bursting bags and "
-                "whips are short waves of pressure as a muzzle's is, and score like it, each in its "
-                "measure; recorded whips and reloads do so too, as "
+                "whips are short waves of pressure as a muzzle's is, and score like it, each in "
+                "its measure; recorded whips and reloads do so too, as "
                 "[experiments](experiments.md#what-is-heard) tell.",
                 tables,
             ),
