@@ -5,36 +5,48 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from pipeline import app
 from pipeline.config import App
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import video
 
-_SHARED = {"whole_project", "written"}
+_SHARED = {
+    "whole_project": ("tests/test_evaluate.py", "tests/assess/test_page.py"),
+    "adapted": ("tests/commands/adapt/",),
+}
+"""Modules that share what is made once a session."""
 FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "footage"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests that share what a module or a session makes once to one worker.
+class ByModule(LoadScopeScheduling):
+    """Gives tests that share what a module or a session makes once to one worker.
 
-    What takes longest comes first, so that no worker ends long after the others: what is shared,
-    and modules of many tests, since none of them may take more than a few seconds.
+    Marks that group tests, as `--dist loadgroup` takes them, do nothing with pytest 9.2.
     """
-    groups = []
-    for item in items:
-        shared = _SHARED & {*getattr(item, "fixturenames", ())}
-        groups.append(min(shared, default=item.nodeid.partition("::")[0]))
-        item.add_marker(pytest.mark.xdist_group(groups[-1]))
-    sizes = Counter(groups)
-    order = sorted(
-        zip(items, groups, strict=True),
-        key=lambda one: (one[1] not in _SHARED, -sizes[one[1]], one[1]),
-    )
-    items[:] = [item for item, _ in order]
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return next((name for name, those in _SHARED.items() if module.startswith(those)), module)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    return ByModule(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with modules of many tests, so that no worker ends long after the others.
+
+    They take the longest, since no test of the usual run may take more than a few seconds.
+    """
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: (-sizes[item.path], item.path))
 
 
 @pytest.fixture(autouse=True)

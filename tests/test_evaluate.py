@@ -512,6 +512,15 @@ def test_an_evaluation_of_a_whole_project_leaves_everything_that_is_promised(
 
 
 @pytest.mark.slow
+def test_the_outputs_of_real_runs_are_recognised(whole_project: Path) -> None:
+    for output in workdir.OUTPUTS.values():
+        folder = whole_project / output.key.removeprefix("paths.")
+        if output.writer not in ("synthesize", "adapt", "export", "join"):
+            assert any(path.is_file() for path in folder.rglob("*"))
+            assert output.stranger(folder) is None
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.SUITES)
 def test_each_suite_alone_says_what_it_says_among_all(
     whole_project: Path, tmp_path: Path, name: str

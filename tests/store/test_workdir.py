@@ -129,16 +129,6 @@ def test_without_an_encoder_features_are_an_output_as_well(tmp_path: Path) -> No
     assert files(tmp_path / "out") == {"new"}
 
 
-# It takes a whole project, which the slow tests make anyway.
-@pytest.mark.slow
-def test_the_outputs_of_real_runs_are_recognised(whole_project: Path) -> None:
-    for output in workdir.OUTPUTS.values():
-        folder = whole_project / output.key.removeprefix("paths.")
-        if output.writer not in ("synthesize", "adapt", "export", "join"):
-            assert files(folder)
-            assert output.stranger(folder) is None
-
-
 def test_a_file_beside_those_of_an_output_of_few_files_is_not_deleted(tmp_path: Path) -> None:
     write_files(tmp_path / "mine", ["metrics.json", "thesis.txt"])
     with pytest.raises(UserError, match=r"such as thesis\.txt\)"):
