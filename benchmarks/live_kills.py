@@ -4,8 +4,9 @@
 
 A recording is published for ever, by HTTP as MPEG-TS, to a `watch` that sends its events to a
 receiver of signed webhooks, with an alert every few seconds. Again and again the fetcher, the
-decoder, the receiver, or `watch` itself with the detector is killed, and where nobody else starts
-it again it is started here. A line a kill says how long it took until clips were answered again.
+decoder, the receiver, all processes below `watch`, or `watch` itself with the detector is killed,
+and where nobody else starts it again it is started here. A line a kill says how long it took until
+the stream went on.
 At the end all must have been delivered, every alert opened once and closed once, and no process of
 any `watch` be left; else the exit status is 1.
 """
@@ -25,6 +26,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,14 @@ import psutil
 from pipeline.live import outbox, webhooks
 
 PROJECT = Path(__file__).resolve().parent.parent
-WHAT = ("fetcher", "decoder", "receiver", "watch")
+WHAT = {
+    "fetcher": "stream.recovered",
+    "decoder": "stream.recovered",
+    "receiver": None,
+    "all below": "stream.recovered",
+    "watch": "stream.started",
+}
+"""What is killed, and the event that tells that it goes on; of a receiver the next one does."""
 FPS, SECONDS = 15, 1200.0
 _PATIENCE_S = 120.0
 
@@ -168,18 +178,24 @@ class Watch:
                 has_network = any(
                     connection.family.name == "AF_INET" for connection in process.net_connections()
                 )
-                if process.num_threads() > 1 and has_network == (what == "fetcher"):
+                is_server = process.ppid() == self.process.pid
+                if not is_server and has_network == (what == "fetcher"):
                     return process
         return None
 
-    def wait_for_alert(self, num_lines: int) -> float:
-        """Wait until an alert is told after some lines; returns how long that took."""
-        begin = time.monotonic()
-        while time.monotonic() - begin < _PATIENCE_S:
-            if any(line["type"].startswith("alert.") for line in self.lines[num_lines:]):
-                return time.monotonic() - begin
-            time.sleep(0.05)
-        raise SystemExit(f"no alert came for {_PATIENCE_S:.0f} s")
+    def has_told(self, kind: str, num_lines: int) -> bool:
+        """Whether an event came after some lines."""
+        return any(line["type"] == kind for line in self.lines[num_lines:])
+
+
+def waited(what: str, has_come: Callable[[], bool]) -> float:
+    """Wait for something; returns how long that took."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < _PATIENCE_S:
+        if has_come():
+            return time.monotonic() - begin
+        time.sleep(0.05)
+    raise SystemExit(f"no {what} came for {_PATIENCE_S:.0f} s")
 
 
 def kill(what: str, watch: Watch, receiver: Receiver, rng: random.Random) -> None:
@@ -190,10 +206,22 @@ def kill(what: str, watch: Watch, receiver: Receiver, rng: random.Random) -> Non
         watch.process.send_signal(signal.SIGKILL)
         watch.process.wait()
         watch.start()
-    else:
-        process = watch.one(what)
-        if process is not None:
+    elif what == "all below":
+        for process in watch.below():
             process.kill()
+    else:
+        process = None
+        while process is None:
+            process = watch.one(what)
+        process.kill()
+
+
+def goes_on(what: str, watch: Watch, num_lines: int, receiver: Receiver, num_bodies: int) -> bool:
+    """Whether what was killed is at work again."""
+    kind = WHAT[what]
+    if kind is None:
+        return len(receiver.bodies) > num_bodies
+    return watch.has_told(kind, num_lines)
 
 
 def faults(receiver: Receiver, box: Path) -> list[str]:
@@ -233,20 +261,18 @@ def main() -> None:
         own = folder / "work", given.models.resolve(), receiver.port
         address = f"http://127.0.0.1:{server.server_port}/a.ts"
         watch = Watch(address, *own, "threshold=0.0001")
-        watch.wait_for_alert(0)
+        waited("alert", lambda: watch.has_told("alert.opened", 0))
         before_mb = psutil.Process(watch.process.pid).memory_info().rss / 2**20
         everything = {one.pid for one in watch.below()}
         for number in range(given.kills):
-            what = WHAT[number % len(WHAT)]
+            what = list(WHAT)[number % len(WHAT)]
             time.sleep(rng.uniform(0.2, 4.0))
             num_lines = len(watch.lines)
             kill(what, watch, receiver, rng)
-            took_s = watch.wait_for_alert(num_lines)
+            num_bodies = len(receiver.bodies)
+            took_s = waited(what, partial(goes_on, what, watch, num_lines, receiver, num_bodies))
             everything |= {one.pid for one in watch.below()}
-            print(
-                f"{number + 1:2} {what}: the next event of an alert after {took_s:.1f} s",
-                flush=True,
-            )
+            print(f"{number + 1:2} {what}: goes on after {took_s:.1f} s", flush=True)
         after_mb = psutil.Process(watch.process.pid).memory_info().rss / 2**20
         zombies = [one for one in watch.below() if one.status() == psutil.STATUS_ZOMBIE]
         watch.process.send_signal(signal.SIGTERM)

@@ -82,6 +82,14 @@ def test_webhooks_are_called_soon_after_a_clip_was_published(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_no_alert_is_lost_where_processes_of_a_watch_are_killed(tmp_path: Path) -> None:
+    models = str(write_model(tmp_path / "models"))
+    printed = run("live_kills.py", "--models", models, "--kills", "5", "--seed", "1")
+    assert printed.count("goes on after") == 5
+    assert printed.splitlines()[-1].endswith("nothing lost")
+
+
+@pytest.mark.slow
 def test_streams_get_the_answers_of_clips() -> None:
     printed = run("streams.py", "--seconds", "1", "--rounds", "1", "--streams", "2")
     assert printed.count("logits of stream and clip differ") == 2

@@ -129,8 +129,9 @@ def _fetched(fetch: Fetch, twin: Twin) -> Report:
 class Twin:
     """Writes the same bytes into two pipes, each of which is read at its own pace.
 
-    Where one is not read until the other one has brought more, as sound before the first window of
-    pictures is, the oldest bytes that wait for it are dropped: the other would wait for ever.
+    The first is for the pictures, the second for the sound. Sound is not read before the first
+    window of pictures is there. Where pictures wait for more and sound has no more room, its oldest
+    bytes are dropped, as both would wait for ever.
     """
 
     def __init__(self, out: tuple[Connection, Connection]) -> None:
@@ -156,8 +157,8 @@ class Twin:
             while not self._is_gone and max(self._num_bytes) > _MAX_WAITING:
                 before = list(self._num_bytes)
                 self._changed.wait(_STUCK_S)
-                if self._num_bytes == before and not min(before):
-                    self._drop(before.index(max(before)))
+                if self._num_bytes == before and not before[0]:
+                    self._drop_sound()
             if self._is_gone:
                 raise Gone
             for number, waiting in enumerate(self._waiting):
@@ -174,10 +175,10 @@ class Twin:
         for thread in self._threads:
             thread.join()
 
-    def _drop(self, number: int) -> None:
-        waiting = self._waiting[number]
-        while len(waiting) > 1 and self._num_bytes[number] > _MAX_WAITING // 2:
-            self._num_bytes[number] -= len(waiting.popleft())
+    def _drop_sound(self) -> None:
+        waiting = self._waiting[1]
+        while len(waiting) > 1 and self._num_bytes[1] > _MAX_WAITING // 2:
+            self._num_bytes[1] -= len(waiting.popleft())
 
     def _pump(self, number: int, out: Connection) -> None:
         waiting = self._waiting[number]

@@ -1,4 +1,4 @@
-"""The page of a watch, its metrics, and whether it is well: a server of its own thread.
+"""The page of a watch, its metrics, and whether it is well.
 
 It shows what a board and the file of decisions hold. Beyond this machine it wants a token; pages of
 others can neither read it nor decide anything through the browser of who may.
@@ -10,13 +10,11 @@ import asyncio
 import hmac
 import ipaddress
 import json
-import logging
 import secrets
-import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,8 +25,6 @@ from pipeline.live.board import Board
 from pipeline.live.decisions import DECISIONS, Decisions
 from pipeline.live.metrics import Metrics
 
-log = logging.getLogger(__name__)
-
 TOKEN = "DISCERN_SERVE_TOKEN"
 """The variable of the environment that holds the token."""
 LEAST_TOKEN = 16
@@ -36,6 +32,7 @@ IDLE_S = 30.0
 """A watcher that was not at work for so long is not well."""
 _PAGE = Path(__file__).parent / "page"
 _COOKIE = "discern"
+_NEEDED = ("prometheus_client", "starlette", "uvicorn")
 _OPEN = ("/healthz", "/readyz", "/login", "/watch.css")
 _MAX_BODY, _MAX_WHO, _MAX_TEXT, _MAX_SESSIONS = 4096, 80, 200, 100
 _NUM_ALERTS, _EVERY_S, _MOST_READERS = 30, 1.0, 32
@@ -50,6 +47,21 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+def check_installed() -> None:
+    """Check that what serves a page is there.
+
+    Raises:
+        UserError: it is not.
+    """
+    for name in _NEEDED:
+        try:
+            import_module(name)
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"serve=true: {name} is not installed; pip install 'discern[serve]'"
+            ) from error
 
 
 def checked_token(host: str, token: str | None) -> str | None:
@@ -83,7 +95,7 @@ class Page:
     ) -> None:
         self._board, self._decisions, self._metrics = board, decisions, metrics
         self._token, self._sessions = token, list[str]()
-        self._num_readers = 0
+        self._num_readers, self._made = 0, (-_EVERY_S, "")
 
     def application(self) -> Any:
         """What a server of ASGI runs."""
@@ -194,8 +206,8 @@ class Page:
             self._num_readers += 1
             try:
                 while not await request.is_disconnected():
-                    shown = await asyncio.to_thread(self._shown)
-                    yield f"event: state\ndata: {json.dumps(shown)}\n\n"
+                    text = await asyncio.to_thread(self._of_late)
+                    yield f"event: state\ndata: {text}\n\n"
                     await asyncio.sleep(_EVERY_S)
             finally:
                 self._num_readers -= 1
@@ -235,6 +247,14 @@ class Page:
         if idle_s > IDLE_S:
             return PlainTextResponse(f"nothing was watched for {idle_s:.0f} s\n", 503)
         return PlainTextResponse("well\n" if is_ready else "not yet\n", 200 if is_ready else 503)
+
+    def _of_late(self) -> str:
+        """What all who look at it see, as JSON that is made once for them."""
+        at, text = self._made
+        if time.monotonic() - at >= _EVERY_S / 2:
+            text = json.dumps(self._shown())
+            self._made = time.monotonic(), text
+        return text
 
     def _shown(self) -> dict[str, Any]:
         """What the page shows; texts of others hide nothing."""
@@ -293,52 +313,3 @@ async def _body(request: Any) -> bytes | None:
         if len(found) > _MAX_BODY:
             return None
     return found
-
-
-class Server:
-    """Serves a page from a thread until it is stopped."""
-
-    def __init__(self, page: Page, host: str, port: int) -> None:
-        """Take an address.
-
-        Raises:
-            UserError: it cannot be had, or the extra is not installed.
-        """
-        try:
-            import uvicorn
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"serve=true: {error.name} is not installed; pip install 'discern[serve]'"
-            ) from error
-        try:
-            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-            self._socket = socket.create_server((host, port), family=family)
-        except OSError as error:
-            raise UserError(
-                f"serve_host={host} serve_port={port}: {error.strerror or error}; give another "
-                "address, or end who has it"
-            ) from error
-        self.port = int(self._socket.getsockname()[1])
-        shown = f"[{host}]" if family == socket.AF_INET6 else host
-        self.url = f"http://{shown}:{self.port}/"
-        config = uvicorn.Config(
-            page.application(),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name="page", daemon=True)
-        self._thread.start()
-        log.info("watch: the page is at %s", self.url)
-
-    def _run(self) -> None:
-        self._server.run(sockets=[self._socket])
-
-    def stop(self) -> None:
-        """Stop, and wait until it has."""
-        self._server.should_exit = True
-        self._thread.join(timeout=5)
-        self._socket.close()

@@ -17,6 +17,7 @@ from pipeline.live.decisions import Decisions
 from pipeline.live.events import ALERT_CLOSED, Event, Events, Sink, line
 from pipeline.live.metrics import Metrics
 from pipeline.live.outbox import Courier, Outbox
+from pipeline.live.server import Server
 from pipeline.store import workdir
 
 OUTBOX = "watch"
@@ -82,11 +83,12 @@ def _served(
     cfg: WatchApp, folder: Path, board: Board, outbox: Outbox | None
 ) -> Iterator[list[Sink]]:
     """What shows events on a page."""
+    serving.check_installed()
     token = serving.checked_token(cfg.serve_host, os.environ.get(serving.TOKEN))
     decisions = Decisions(folder)
     metrics = Metrics(board, None if outbox is None else outbox.count)
     page = serving.Page(board, decisions, metrics, token)
-    server = serving.Server(page, cfg.serve_host, cfg.serve_port)
+    server = Server(page.application(), cfg.serve_host, cfg.serve_port)
     try:
         yield [decisions.take, board.take, metrics.take]
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -75,6 +76,31 @@ def test_a_stream_whose_pictures_begin_late_is_read_to_its_end(
     assert found[-1].reason == "end"
     presences = [one.presence for one in found if isinstance(one, Shown)]
     assert presences[:-1] == ["present"] * 7
+
+
+def test_pictures_that_nobody_reads_for_a_while_are_not_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetcher, "_MAX_WAITING", 2**18)
+    monkeypatch.setattr(fetcher, "_STUCK_S", 0.05)
+    ends = [multiprocessing.Pipe(duplex=False) for _ in range(2)]
+    data, found = np.random.default_rng(0).bytes(2**21), [b"", b""]
+
+    def read(number: int, wait_s: float) -> None:
+        time.sleep(wait_s)
+        with open(ends[number][0].fileno(), "rb", closefd=False) as file:
+            found[number] = file.read()
+
+    readers = [threading.Thread(target=read, args=one) for one in ((0, 0.5), (1, 0.0))]
+    for reader in readers:
+        reader.start()
+    twin = Twin((ends[0][1], ends[1][1]))
+    for start in range(0, len(data), 2**14):
+        twin.write(data[start : start + 2**14])
+    twin.close()
+    for reader in readers:
+        reader.join()
+    assert found == [data, data]
 
 
 @pytest.mark.parametrize("made", [silent, refused])

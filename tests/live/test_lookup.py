@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline.commands import bank
+from pipeline.copies import banks
+from pipeline.copies.banks import RECORD, SOUND_RECORD
 from pipeline.copies.chromaprint import ITEM_S
 from pipeline.errors import UserError
 from pipeline.footage.printing import PrintTask, printed
@@ -105,10 +108,34 @@ def test_what_is_in_no_bank_is_not_found_and_what_is_held_does_not_grow(
     assert len(found._pictures.prints) == 6
 
 
+def test_known_sound_is_found_within_nine_seconds_and_told_once(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sounds = np.zeros(300, SOUND_RECORD)
+    sounds["time_ms"] = np.rint(1000 * ITEM_S * np.arange(300))
+    sounds["print"] = rng.integers(0, 2**32, 300)
+    with banks.writing(tmp_path, "b", create=True) as writer:
+        writer.add("a.mp4", "song", "0" * 64, "0" * 32, 40.0, np.zeros(0, RECORD), sounds)
+    found, told = Lookup(Banks(tmp_path, ["b"])), []
+    # Other sound, two minutes of it, and then the item from its hundredth moment on.
+    items = [*rng.integers(0, 2**32, 970).tolist(), *sounds["print"][100:].tolist()]
+    for first in range(0, len(items), 16):
+        part = [(at * ITEM_S, items[at]) for at in range(first, min(first + 16, len(items)))]
+        new = found.take(Prints((), tuple(part)), 50.0, waits=True)
+        told += [(50.0 + part[-1][0] + ITEM_S, one) for one in new]
+    ((at_s, data),) = told
+    begins_s = 50.0 + 970 * ITEM_S
+    assert at_s - begins_s < 9
+    assert (data["by"], data["label"]) == ("sound", "song")
+    assert data["start_s"] == pytest.approx(begins_s, abs=0.7)
+    assert data["offset_s"] == pytest.approx(100 * ITEM_S - begins_s, abs=0.2)
+    assert len(found._sounds.prints) < 500
+    assert json.loads(json.dumps(data)) == data
+
+
 def test_who_has_no_turn_looks_up_more_the_next_time(tmp_path: Path, known: Path) -> None:
-    banks = Banks(known, ["attacks"])
-    found, parts = Lookup(banks), shown(tmp_path / "a.mp4", pictures(1, 2))
-    with banks.lock:
+    opened = Banks(known, ["attacks"])
+    found, parts = Lookup(opened), shown(tmp_path / "a.mp4", pictures(1, 2))
+    with opened.lock:
         assert [found.take(part, 0.0, waits=False) for part in parts[:7]] == [[]] * 7
     # The picture that comes last need not be near: those that were not looked up are.
     flat = Prints(((7.0, bytes(32)),), ())
@@ -123,11 +150,11 @@ def test_an_item_that_is_added_meanwhile_is_found(
     first = write_video(tmp_path / "first.mp4", pictures(11), rate=15)
     second = write_video(tmp_path / "second.mp4", pictures(12), rate=15)
     bank.run("add", "b", str(first), cfg=compose("bank"))
-    banks = Banks(tmp_path / "banks", ["b"])
+    opened = Banks(tmp_path / "banks", ["b"])
     parts = shown(tmp_path / "a.mp4", pictures(12))
-    assert [one for part in parts for one in Lookup(banks).take(part, 0.0, waits=True)] == []
+    assert [one for part in parts for one in Lookup(opened).take(part, 0.0, waits=True)] == []
     bank.run("add", "b", str(second), cfg=compose("bank"))
-    found = Lookup(banks)
+    found = Lookup(opened)
     told = [one for part in parts for one in found.take(part, 0.0, waits=True)]
     assert [one["name"] for one in told] == ["second.mp4"]
     # A bank that is damaged meanwhile costs nobody the state before.
@@ -135,8 +162,8 @@ def test_an_item_that_is_added_meanwhile_is_found(
     path.write_bytes(os.urandom(path.stat().st_size))
     with (tmp_path / "banks" / "b" / "items.jsonl").open("ab") as file:
         file.write(b"{")
-    assert Lookup(banks).take(parts[0], 0.0, waits=True) == []
-    assert len(banks.now()[0].items) == 2
+    assert Lookup(opened).take(parts[0], 0.0, waits=True) == []
+    assert len(opened.now()[0].items) == 2
 
 
 def test_a_known_video_in_a_stream_is_an_event(

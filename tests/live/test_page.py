@@ -15,7 +15,8 @@ from pipeline.live import board as boards
 from pipeline.live.board import Board, Seen
 from pipeline.live.decisions import Decisions
 from pipeline.live.metrics import Metrics
-from pipeline.live.serving import Page, Server
+from pipeline.live.server import Server
+from pipeline.live.serving import Page
 from tests.live.shown import event, levels, opened
 
 pytestmark = pytest.mark.browser
@@ -35,7 +36,8 @@ class Shown:
         self.board.take(event("match.found", "gate", **match, start_s=1.5))
         self.see()
         metrics = Metrics(self.board, None)
-        self.server = Server(Page(self.board, self.decisions, metrics, token), "127.0.0.1", 0)
+        page = Page(self.board, self.decisions, metrics, token)
+        self.server = Server(page.application(), "127.0.0.1", 0)
 
     def see(self, lost: str = "") -> None:
         rows = {"yard": boards.WATCHED, "gate": boards.LOST, "roof": boards.STARTING}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,8 @@ from pipeline.live import decisions, serving
 from pipeline.live.board import Board, Seen
 from pipeline.live.decisions import Decisions
 from pipeline.live.metrics import Metrics
-from pipeline.live.serving import Page, Server, checked_token
+from pipeline.live.server import Server
+from pipeline.live.serving import Page, checked_token
 from tests.live.shown import CLIP, STILLS, event, opened
 
 TOKEN = "long-enough-for-a-token"
@@ -235,9 +237,18 @@ def test_others_than_this_machine_need_a_token() -> None:
         checked_token("127.0.0.1", "short")
 
 
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    serving.check_installed()
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(
+        UserError, match=r"uvicorn is not installed; pip install 'discern\[serve\]'"
+    ):
+        serving.check_installed()
+
+
 def test_an_address_that_somebody_has_is_named(tmp_path: Path) -> None:
     found = Served(tmp_path)
-    page = Page(found.board, found.decisions, found.metrics, None)
+    page = Page(found.board, found.decisions, found.metrics, None).application()
     server = Server(page, "127.0.0.1", 0)
     try:
         with pytest.raises(UserError, match=f"serve_port={server.port}: Address already in use"):
