@@ -317,9 +317,10 @@ def main() -> None:
                 f"{arguments.clips} clips of 1.07 s a kind ({_MORE} times as many discharges), in "
                 "every room in turn, by drawn microphones of body cameras. The score is YAMNet's "
                 f"largest of its five classes of firearms, the threshold {threshold}. "
-                "Firecrackers, balloons, bursting bags, whips and backfires are blast waves as "
-                "a muzzle's is, and score like it, each in its measure; recorded whips and "
-                "reloads do so too, as [experiments](experiments.md#what-is-heard) tell.",
+                "Kinds are where engines have them. Firecrackers, balloons, bursting bags and "
+                "whips are short waves of pressure as a muzzle's is, and score like it, each in "
+                "its measure; recorded whips and reloads do so too, as "
+                "[experiments](experiments.md#what-is-heard) tell.",
                 tables,
             ),
         )

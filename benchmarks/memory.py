@@ -73,7 +73,7 @@ class Played:
     discharge: Floats
     """Log odds of a discharge, (T,)."""
     fired_s: Floats
-    """Times of discharges."""
+    """Times of discharges, seen or only heard."""
     hidden: frozenset[str]
     """Sources that the layers on the origin may not have seen."""
 
@@ -123,7 +123,7 @@ def play(detector: Detector, folder: Path, synthetic: Path, pattern: str) -> lis
                 row.origin == "real",
                 np.concatenate(seen),
                 np.concatenate(discharge),
-                np.array(sorted(row.discharges_s)),
+                np.array(sorted((*row.discharges_s, *row.heard_s))),
                 frozenset(hidden),
             )
         )

@@ -22,17 +22,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests that share what a module or a session makes once to one worker.
 
     What takes longest comes first, so that no worker ends long after the others: what is shared,
-    and modules of few tests, since many tests in a module are quick ones.
+    and modules of many tests, since none of them may take more than a few seconds.
     """
     groups = []
     for item in items:
         shared = _SHARED & {*getattr(item, "fixturenames", ())}
-        groups.append(min(shared, default=item.path.name))
+        groups.append(min(shared, default=item.nodeid.partition("::")[0]))
         item.add_marker(pytest.mark.xdist_group(groups[-1]))
     sizes = Counter(groups)
     order = sorted(
         zip(items, groups, strict=True),
-        key=lambda one: (one[1] not in _SHARED, sizes[one[1]], one[1]),
+        key=lambda one: (one[1] not in _SHARED, -sizes[one[1]], one[1]),
     )
     items[:] = [item for item, _ in order]
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,41 @@ def test_a_signal_closes_its_alerts_and_ends_all_its_processes(
     assert opened == closed
     assert events[-1]["data"]["reason"] == "watch_ended"
     assert left_of(below, wait_s=10) == []
+
+
+@pytest.mark.slow
+def test_its_page_follows_it_and_ends_with_it(model: Path, tmp_path: Path) -> None:
+    path = write_footage(tmp_path / "a.mp4", 900)
+    own = ("threshold=0.001", "serve=true", "serve_port=0", f"paths.work={tmp_path / 'work'}")
+    with started(path, model, *own) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if "the page is at" in line)
+        url = said.split()[-1]
+
+        def asked(place: str) -> str:
+            with urllib.request.urlopen(url + place, timeout=20) as answer:
+                found: str = answer.read().decode()
+            return found
+
+        while json.loads(process.stdout.readline())["type"] != "alert.opened":
+            pass
+        time.sleep(3)
+        assert asked("readyz") == "well\n"
+        shown = json.loads(asked("state"))
+        (stream,), (alert,) = shown["streams"], shown["alerts"]
+        assert (stream["name"], stream["state"]) == ("a.mp4", "watched")
+        assert stream["alert"] == alert["alert"]
+        assert len(stream["levels"]) == stream["num_answered"] > 1
+        assert 'discern_streams{state="watched"} 1.0' in asked("metrics")
+        # Somebody who looks at it does not hold it up.
+        reader = urllib.request.urlopen(url + "events", timeout=20)
+        assert reader.readline() == b"event: state\n"
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        process.communicate(timeout=60)
+        assert time.monotonic() - begin < 20
+    assert process.returncode == 128 + signal.SIGINT
 
 
 @pytest.mark.slow

@@ -77,10 +77,9 @@ def test_a_stream_is_told_by_the_hashes_of_a_file(tmp_path: Path) -> None:
 def test_an_item_is_found_within_seconds_and_told_once(tmp_path: Path, known: Path) -> None:
     frames = np.concatenate([pictures(7, 8), pictures(1, 2, 3)[15:], pictures(9)])
     found = Lookup(Banks(known, ["attacks"]))
+    parts = shown(tmp_path / "a.mp4", frames)
     told = [
-        (part.pictures[0][0], one)
-        for part in shown(tmp_path / "a.mp4", frames)
-        for one in found.take(part, 100.0, waits=True)
+        (part.pictures[0][0], one) for part in parts for one in found.take(part, 100.0, waits=True)
     ]
     ((at_s, data),) = told
     assert at_s <= 8 + 3
@@ -89,11 +88,7 @@ def test_an_item_is_found_within_seconds_and_told_once(tmp_path: Path, known: Pa
     assert data["start_s"] == pytest.approx(108.0, abs=0.1)
     assert data["offset_s"] == pytest.approx(1 - 108.0, abs=0.3)
     # The same at another time is another match.
-    again = [
-        one
-        for part in shown(tmp_path / "a.mp4", frames)
-        for one in found.take(part, 200.0, waits=True)
-    ]
+    again = [one for part in parts for one in found.take(part, 200.0, waits=True)]
     assert [one["offset_s"] for one in again] == [pytest.approx(1 - 208.0, abs=0.3)]
 
 

@@ -21,7 +21,7 @@ import pytest
 from pipeline import app
 from pipeline.commands import watch
 from pipeline.live import feed
-from tests.live.made import kinds, watched, write_footage, write_model
+from tests.live.made import kinds, watched, without_names, write_footage, write_model
 from tests.live.servers import Server, body, chunked, paced, playlist, remuxed, segmented, serving
 from tests.made import scene, write_video
 
@@ -94,6 +94,29 @@ def test_a_recording_without_a_length_is_watched_once(
         ("stream.ended", "repeats"),
     ]
     assert len(server.asked) >= 2
+
+
+def test_a_file_that_is_replayed_alerts_as_the_same_bytes_did_live(
+    server: Server, see: Watch, tmp_path: Path
+) -> None:
+    path = write_footage(tmp_path / "a.mp4", 70, 80)
+    data = remuxed(path, "ts")
+    replayed = path.with_suffix(".ts")
+    replayed.write_bytes(data)
+    server.routes["/a"] = once(chunked(lambda: paced(data, 5.0, 100)))
+    own = ("update_every_s=0", "end_after_s=0")
+    live = see(server.url("/a"), *own)
+    again = see(str(replayed), *own, "replay=true", "speed=max")
+    alerts = [
+        [
+            (kind, {**data, "stream": ""})
+            for kind, data in without_names(events)
+            if kind.startswith("alert.")
+        ]
+        for events in (live, again)
+    ]
+    assert len(alerts[0]) > 5
+    assert alerts[0] == alerts[1]
 
 
 @pytest.mark.slow
