@@ -481,3 +481,15 @@ def test_ways_to_remember_are_judged_by_stretches_and_by_alerts(
     told = [memory.origin_log_odds(one).numpy() for one in logits]
     loss = dict(memory.losses(played, told, settings, fps))
     assert loss["lasting 0.3"] < loss["lasting 1"] < loss["last clip alone"]
+
+
+def test_a_hash_of_each_second_is_looked_up_and_no_rate_has_a_bound_of_its_own() -> None:
+    from false_matches import interval, looked_up
+    from match import bound_of
+
+    times_ms = np.array([0, 0, 67, 933, 1067, 1067, 1133, 3000], np.uint32)
+    assert looked_up(times_ms).tolist() == [True, True, False, False, True, True, False, True]
+    assert interval([0, 0, 0], [5, 900, 7], seed=0) == (0.0, bound_of(0, 3))
+    low, high = interval([1] * 50 + [0] * 50, [10] * 100, seed=0)
+    assert 0.03 < low < 0.05 < high < 0.07
+    assert interval([2, 2], [10, 10], seed=0) == (0.2, 0.2)

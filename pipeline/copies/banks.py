@@ -178,8 +178,10 @@ class Writer:
         head = bank_files.read_head(folder)
         self._log = Log.parse(folder / ITEMS, file.read())
         bank_files.check_head(folder, head, self._log)
-        if head is None:
-            bank_files.write_head(folder, 0, self._log.num_bytes)
+        now = self._log.generation, self._log.num_bytes
+        if head != now:
+            # A bank of the format before has none, and a kill may have come before it was written.
+            bank_files.write_head(folder, *now)
         self._waiting: list[dict[str, Any]] | None = None
 
     @property

@@ -224,6 +224,17 @@ def test_lines_that_are_missing_at_the_end_are_no_shorter_bank(tmp_path: Path) -
         banks.read(tmp_path, "b")
 
 
+def test_a_head_that_a_kill_left_behind_is_mended_by_the_next_writer(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    whole = (folder / ITEMS).read_bytes()
+    bank_files.write_head(folder, 0, whole[:-1].rindex(b"\n") + 1)
+    with banks.writing(tmp_path, "b"):
+        pass
+    (folder / ITEMS).write_bytes(whole[:-20])
+    with pytest.raises(UserError, match="lines are missing at its end"):
+        banks.read(tmp_path, "b")
+
+
 def test_a_bank_of_the_format_before_is_read_and_goes_on(tmp_path: Path) -> None:
     folder = made(tmp_path)
     entries = [json.loads(line) for line in (folder / ITEMS).read_bytes().splitlines()]
