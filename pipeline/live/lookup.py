@@ -22,6 +22,7 @@ from pipeline.copies import banks, candidates, matching, sound_matching
 from pipeline.copies.bank_files import ITEMS
 from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.copies.matching import Stretch
+from pipeline.copies.negatives import covering
 from pipeline.copies.sound_matching import SoundStretch
 from pipeline.errors import UserError
 from pipeline.live.messages import Prints
@@ -85,6 +86,37 @@ class _Told:
     offset_s: float
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A part of an item that a stream shows."""
+
+    bank: Bank
+    number: int
+    start_s: float
+    """Second of the stream from which the times of `stretch` count."""
+    stretch: Stretch | SoundStretch
+
+    @property
+    def offset_s(self) -> float:
+        """What is added to a time of the stream to get that of the item."""
+        return self.stretch.offset_s - self.start_s
+
+    def data(self) -> dict[str, Any]:
+        """What is told of it."""
+        item, stretch = self.bank.items[self.number], self.stretch
+        return {
+            "bank": self.bank.name,
+            "item": self.number,
+            "name": item.name,
+            "label": item.label,
+            "by": "sound" if isinstance(stretch, SoundStretch) else "pictures",
+            **stretch.__dict__,
+            "start_s": round(self.start_s + stretch.start_s, 3),
+            "end_s": round(self.start_s + stretch.end_s, 3),
+            "offset_s": round(self.offset_s, 3),
+        }
+
+
 @dataclass
 class _Recent:
     """What was shown of late, with the seconds of the stream."""
@@ -132,7 +164,8 @@ class Lookup:
             waits: whether to wait for other streams to have looked.
 
         Returns:
-            Of each item that was not told of at this offset before, what is to be told.
+            Of each item that was not told of at this offset before, what is to be told. Items of
+            negative banks are not, nor is what they cover.
         """
         self._pictures.add(prints.pictures, offset_s)
         self._sounds.add(prints.sounds, offset_s)
@@ -143,10 +176,17 @@ class Lookup:
         finally:
             self._known.lock.release()
         self._pictures.num_new = self._sounds.num_new = 0
-        return found
+        harmless = [one.stretch for one in found if one.bank.is_negative]
+        return [
+            one.data()
+            for one in found
+            if not one.bank.is_negative
+            and not covering(one.stretch, harmless)
+            and self._is_new(one)
+        ]
 
-    def _found(self, bank: Bank) -> list[dict[str, Any]]:
-        found: list[tuple[int, float, Stretch | SoundStretch]] = []
+    def _found(self, bank: Bank) -> list[_Found]:
+        found: list[_Found] = []
         recent = self._pictures
         if recent.num_new and len({at_s for at_s, _ in recent.prints}) >= matching.MIN_FRAMES:
             start_s, times_ms, values = recent.arrays()
@@ -154,7 +194,7 @@ class Lookup:
             for number in candidates.by_pictures(query[-recent.num_new :], bank):
                 records = bank.hashes_of(bank.items[number])
                 seen = matching.stretches(times_ms, query, records)
-                found += [(number, start_s, stretch) for stretch in seen]
+                found += [_Found(bank, number, start_s, stretch) for stretch in seen]
         recent = self._sounds
         if recent.num_new and len(recent.prints) >= sound_matching.WINDOW:
             start_s, times_ms, values = recent.arrays()
@@ -164,14 +204,11 @@ class Lookup:
             for number in candidates.by_sound(items, num_ends, bank):
                 records = bank.sounds_of(bank.items[number])
                 heard = sound_matching.stretches(times_ms, items, records)
-                found += [(number, start_s, stretch) for stretch in heard]
-        return [
-            self._data(bank, number, start_s, stretch)
-            for number, start_s, stretch in found
-            if self._is_new(bank.name, number, stretch.offset_s - start_s)
-        ]
+                found += [_Found(bank, number, start_s, stretch) for stretch in heard]
+        return found
 
-    def _is_new(self, bank: str, number: int, offset_s: float) -> bool:
+    def _is_new(self, found: _Found) -> bool:
+        bank, number, offset_s = found.bank.name, found.number, found.offset_s
         for one in self._told:
             is_same = abs(one.offset_s - offset_s) <= SAME_OFFSET_S
             if (one.bank, one.item) == (bank, number) and is_same:
@@ -179,22 +216,6 @@ class Lookup:
                 return False
         self._told.append(_Told(bank, number, offset_s))
         return True
-
-    def _data(
-        self, bank: Bank, number: int, start_s: float, stretch: Stretch | SoundStretch
-    ) -> dict[str, Any]:
-        item, is_sound = bank.items[number], isinstance(stretch, SoundStretch)
-        return {
-            "bank": bank.name,
-            "item": number,
-            "name": item.name,
-            "label": item.label,
-            "by": "sound" if is_sound else "pictures",
-            **stretch.__dict__,
-            "start_s": round(start_s + stretch.start_s, 3),
-            "end_s": round(start_s + stretch.end_s, 3),
-            "offset_s": round(stretch.offset_s - start_s, 3),
-        }
 
 
 def _compile() -> None:

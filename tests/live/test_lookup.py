@@ -95,6 +95,27 @@ def test_an_item_is_found_within_seconds_and_told_once(tmp_path: Path, known: Pa
     assert [one["offset_s"] for one in again] == [pytest.approx(1 - 208.0, abs=0.3)]
 
 
+def test_what_a_negative_bank_covers_is_not_told_and_what_goes_beyond_it_is(
+    tmp_path: Path, compose: Callable[..., Any]
+) -> None:
+    both = write_video(tmp_path / "both.mp4", pictures(21, 22), rate=15)
+    intro = write_video(tmp_path / "intro.mp4", pictures(21), rate=15)
+    bank.run("add", "attacks", str(both), cfg=compose("bank"))
+    bank.run("add", "intros", str(intro), cfg=compose("bank", "negative=true"))
+    root = tmp_path / "banks"
+    parts = shown(tmp_path / "a.mp4", pictures(7, 21, 8))
+    found = Lookup(Banks(root, ["attacks", "intros"]))
+    assert [one for part in parts for one in found.take(part, 0.0, waits=True)] == []
+    found = Lookup(Banks(root, ["attacks"]))
+    assert [one["item"] for part in parts for one in found.take(part, 0.0, waits=True)] == [1]
+    parts = shown(tmp_path / "b.mp4", pictures(7, 21, 22))
+    found = Lookup(Banks(root, ["attacks", "intros"]))
+    (told,) = [one for part in parts for one in found.take(part, 0.0, waits=True)]
+    assert (told["bank"], told["item"]) == ("attacks", 1)
+    # The first picture after the intro.
+    assert told["end_s"] == pytest.approx(8.0, abs=0.1)
+
+
 def test_what_is_in_no_bank_is_not_found_and_what_is_held_does_not_grow(
     tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
