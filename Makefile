@@ -42,6 +42,9 @@ games:
 	apt-get update
 	apt-get install -y --no-install-recommends $(GAMES)
 
+# Workers and the many processes that tests start share what each would else compile anew.
+test test-slow: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(INSTALLED)
 	pytest $(ARGS)
 

@@ -63,9 +63,10 @@ UNALTERED = (
     *("alter.zoom=0", "alter.jitter=0", "alter.gamma=0", "alter.noise=0"),
 )
 ROWS = (
-    Row("causal"),
-    Row("frame, which sees no motion", ("model.name=frame",)),
-    Row("causal without an encoder", embed=("pictures.name=none",)),
+    Row("as configured"),
+    Row("causal in place of flash", ("model.name=causal",)),
+    Row("frame in place of flash", ("model.name=frame",)),
+    Row("causal without an encoder", ("model.name=causal",), embed=("pictures.name=none",)),
     Row("smaller pictures for the encoder", embed=("pictures.size=126",)),
     Row("no sound", embed=("sound.name=none",)),
     Row("rendered clips count for the origin", ("rendered_weight.origin=1",)),

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from outcome import Cell, Outcome, Table, write
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from pipeline.engines.acoustics import ambience, microphone
+from pipeline.engines.acoustics import ambience, microphone, surroundings
 from pipeline.engines.acoustics.air import Air
 from pipeline.engines.acoustics.render import arrivals, capture, resampled
 from pipeline.engines.acoustics.room import ROOMS
@@ -57,10 +57,16 @@ _BEFORE_S, _LOUD_S, _HISS = 0.35, 0.02, 1e-4
 moment is, and the noise, re full scale, that fills what a short sound leaves empty."""
 FOUND, FALSE = 0.9, 0.1
 _NOTHING = "nothing"
-_MORE = 4
+_MORE = 8
 """Times as many clips of discharges, since they are told by room, weapon, distance and gain."""
 _DISCHARGES = ("discharge", "blank")
-_FAR_M = {"rocket": (25.0, 120.0), "thunder": (300.0, 2500.0), "fountain": (3.0, 15.0)}
+_AWAY_M = {
+    **surroundings.AWAY_M,
+    "rocket": (25.0, 120.0),
+    "fountain": (3.0, 15.0),
+    **dict.fromkeys(("rack", "dry_fire", "magazine"), (0.3, 3.0)),
+}
+"""Where engines have kinds that are not 0.5 to 15 m away; what hands do is heard from near them."""
 _OUTDOORS = tuple(name for name, room in ROOMS.items() if room.size_m is None)
 
 
@@ -79,13 +85,17 @@ class Clip:
 
 
 def draw_scene(kind: str, number: int, seed: int) -> tuple[SoundScene, str]:
-    """The scene of a kind and its room; rooms, weapons and distances are spread evenly."""
+    """The scene of a kind and its room; rooms, weapons and distances are spread evenly.
+
+    Kinds are where engines have them: whips, engines and their backfires in the open alone.
+    """
     rng = generator((seed,), "judge", kind, number)
-    names = _OUTDOORS if kind in FIREWORKS or kind == "thunder" else tuple(ROOMS)
+    names = _OUTDOORS if kind in (*FIREWORKS, *surroundings.IN_THE_OPEN) else tuple(ROOMS)
     room = names[number % len(names)]
-    weapon = tuple(WEAPONS)[number % len(WEAPONS)]
+    # Counted by rounds of rooms: 8 weapons and 12 rooms in step would never meet but in part.
+    weapon = tuple(WEAPONS)[number // len(names) % len(WEAPONS)]
     usual = (0.5, 30.0) if kind in _DISCHARGES else (0.5, 15.0)
-    low, high = np.log(_FAR_M.get(kind, usual))
+    low, high = np.log(_AWAY_M.get(kind, usual))
     away = float(np.exp(rng.uniform(low, high)))
     size = ROOMS[room].size_m
     if size is not None:
@@ -105,7 +115,7 @@ def draw_scene(kind: str, number: int, seed: int) -> tuple[SoundScene, str]:
         weapon=weapon,
         duration_s=1.2,
     )
-    surroundings = ambience.draw(rng, ROOMS[room])
+    around = ambience.draw(rng, ROOMS[room])
     scene = SoundScene(
         duration_s=_LEAD_S + away / 340 + 2.2,
         seed=(seed, number),
@@ -113,7 +123,7 @@ def draw_scene(kind: str, number: int, seed: int) -> tuple[SoundScene, str]:
         capture=microphone.draw(rng, "body"),
         room=ROOMS[room],
         air=Air(rng.uniform(-5, 32), rng.uniform(25, 90)),
-        ambience=surroundings,
+        ambience=around,
     )
     return scene, room
 
@@ -307,9 +317,10 @@ def main() -> None:
                 f"{arguments.clips} clips of 1.07 s a kind ({_MORE} times as many discharges), in "
                 "every room in turn, by drawn microphones of body cameras. The score is YAMNet's "
                 f"largest of its five classes of firearms, the threshold {threshold}. "
-                "Firecrackers, balloons, bursting bags, whips and backfires are blast waves as "
-                "a muzzle's is, and score like it, each in its measure; recorded whips and "
-                "reloads do so too, as [experiments](experiments.md#what-is-heard) tell.",
+                "Kinds are where engines have them. Firecrackers, balloons, bursting bags and "
+                "whips are short waves of pressure as a muzzle's is, and score like it, each in "
+                "its measure; recorded whips and reloads do so too, as "
+                "[experiments](experiments.md#what-is-heard) tell.",
                 tables,
             ),
         )

@@ -24,7 +24,7 @@ from outcome import Cell, Outcome, Table, write
 from scipy.stats import beta
 
 from pipeline import app
-from pipeline.commands import bank, match, printed_files
+from pipeline.commands import bank, matches, printed_files
 from pipeline.config import IngestApp
 from pipeline.copies import banks, matching
 from pipeline.copies.banks import Bank
@@ -81,7 +81,7 @@ def sources(collections: Sequence[Path], cfg: IngestApp) -> list[Source]:
         for row in read_index(folder)
     ]
     results = printed_files.printed(
-        [path for path, _ in listed], match.RATE_HZ, cfg, cfg.run, "look up"
+        [path for path, _ in listed], matches.RATE_HZ, cfg, cfg.run, "look up"
     )
     found = []
     for (path, recording), result in zip(listed, results, strict=True):
@@ -138,7 +138,7 @@ def look_up_copies(
     for item, copy in zip(items, copies, strict=True):
         ffmpeg(item.path, copy, filters, crf, cfg.max_duration_s)
     found = Found()
-    results = printed_files.printed(copies, match.RATE_HZ, cfg, cfg.run, edit)
+    results = printed_files.printed(copies, matches.RATE_HZ, cfg, cfg.run, edit)
     for item, result in zip(items, results, strict=True):
         assert isinstance(result, Printed)
         right = [one for one in shown(result, known, item.number) if is_right(one, edit)]

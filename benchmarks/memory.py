@@ -36,7 +36,7 @@ from tqdm import tqdm
 from pipeline import app
 from pipeline.config import TrainApp
 from pipeline.detect import clips
-from pipeline.detect.alarm import Choice, Recordings, replay
+from pipeline.detect.alarm import SMOOTHINGS, Choice, Recordings, replay, smooth
 from pipeline.detect.detector import Detector
 from pipeline.footage.collection import read_index
 from pipeline.learn.data import PackedData
@@ -73,7 +73,7 @@ class Played:
     discharge: Floats
     """Log odds of a discharge, (T,)."""
     fired_s: Floats
-    """Times of discharges."""
+    """Times of discharges, seen or only heard."""
     hidden: frozenset[str]
     """Sources that the layers on the origin may not have seen."""
 
@@ -123,7 +123,7 @@ def play(detector: Detector, folder: Path, synthetic: Path, pattern: str) -> lis
                 row.origin == "real",
                 np.concatenate(seen),
                 np.concatenate(discharge),
-                np.array(sorted(row.discharges_s)),
+                np.array(sorted((*row.discharges_s, *row.heard_s))),
                 frozenset(hidden),
             )
         )
@@ -170,6 +170,14 @@ def remembered(memory: Memory, fps: float, logits: Tensor) -> Tensor:
     return last_clip(followed(memory, fps, logits))
 
 
+def smoothed(smoothing: str, num_frames: int, memory: Memory, fps: float, logits: Tensor) -> Tensor:
+    """The highest score with a memory within each of the last three clips, smoothed."""
+    scores = torch.nn.functional.pad(remembered(memory, fps, logits), (3 * num_frames - 1, 0))
+    highest = scores.unfold(1, num_frames, 1).amax(-1).numpy()
+    now, last = highest[:, 2 * num_frames :], highest[:, num_frames:-num_frames]
+    return torch.from_numpy(smooth(smoothing, now, last, highest[:, : -2 * num_frames]))
+
+
 def ways(memory: Memory, fps: float) -> dict[str, Way]:
     """What is compared, by name; the first is what others are set against."""
     momentary = 1e-3
@@ -194,6 +202,12 @@ def ways(memory: Memory, fps: float) -> dict[str, Way]:
             for span_s in (3.0, 10.0, 30.0)
         },
         **{name: partial(remembered, one, fps) for name, one in asked.items()},
+        **{
+            f"the memory of the models, {said}": partial(
+                smoothed, name, round(memory.answer_s * fps), memory, fps
+            )
+            for name, said in SMOOTHINGS.items()
+        },
     }
 
 

@@ -4,7 +4,7 @@
     python benchmarks/streams.py --models models --height 720
     python benchmarks/streams.py --every 16
 
-The network is `causal` beside the encoders of `conf/embed.yaml`, of pictures and of sound. First
+The network is that of `conf/train.yaml` beside the encoders of `conf/embed.yaml`. First
 its logits at every frame of a stream are compared with those for the whole as one clip, and it
 fails where they differ by more than 1e-5 of the largest. Then it scores 1, 8 and 64 streams side by
 side, with their sound and without, and decodes as many H.264 streams to the network's pictures, as
@@ -42,7 +42,6 @@ from pipeline.footage.pictures import Squares, centre_square
 from pipeline.learn import encoders, networks
 from pipeline.learn.model_card import ModelCard
 from pipeline.learn.networks.base import Streaming
-from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.hearing import HeardNet
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.networks.product import ProductNet, product_of
@@ -66,7 +65,7 @@ COLUMNS = (
 Frames = NDArray[np.uint8]
 
 
-def causal_detector(models: Path | None, clip: ClipFormat, every_frames: int) -> Detector:
+def asked_for(models: Path | None, clip: ClipFormat, every_frames: int) -> Detector:
     """Trained weights, or what `conf/train.yaml` and `conf/embed.yaml` ask for, made up at random.
 
     Frozen encoders have their published weights. `every_frames` from one view to the next are of
@@ -74,12 +73,11 @@ def causal_detector(models: Path | None, clip: ClipFormat, every_frames: int) ->
     """
     if models is not None:
         return Detector.load(models)
-    pixels = networks.build(app.compose("train", "model.name=causal").model, clip)
+    pixels = networks.build(app.compose("train").model, clip)
     pictures = app.compose("embed").pictures
     origin = OriginNet(encoders.build(pictures), window=clip.num_frames, every_frames=every_frames)
     torch.manual_seed(0)
-    assert isinstance(pixels, CausalNet)
-    torch.nn.init.normal_(pixels.head.weight, std=0.1)
+    torch.nn.init.normal_(dict(pixels.named_parameters())["head.weight"], std=0.1)
     torch.nn.init.normal_(origin.moving.weight, std=0.03)
     torch.nn.init.ones_(origin.motion_scale)
     sound = app.compose("embed").sound
@@ -197,7 +195,7 @@ def main() -> None:
     torch.set_num_threads(1)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
-    detector = causal_detector(arguments.models, clip, arguments.every)
+    detector = asked_for(arguments.models, clip, arguments.every)
     detector.stream(1)
     network = detector.network
     assert isinstance(network, Streaming)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from pipeline.config import App
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import video
 
-_SHARED = {"project", "written"}
+_SHARED = {"whole_project", "written"}
 FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "footage"
 
 
@@ -21,19 +22,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests that share what a module or a session makes once to one worker.
 
     What takes longest comes first, so that no worker ends long after the others: what is shared,
-    and modules of few tests, since many tests in a module are quick ones.
+    and modules of many tests, since none of them may take more than a few seconds.
     """
     groups = []
     for item in items:
         shared = _SHARED & {*getattr(item, "fixturenames", ())}
-        groups.append(min(shared, default=item.path.name))
+        groups.append(min(shared, default=item.nodeid.partition("::")[0]))
         item.add_marker(pytest.mark.xdist_group(groups[-1]))
     sizes = Counter(groups)
     order = sorted(
         zip(items, groups, strict=True),
-        key=lambda one: (one[1] not in _SHARED, sizes[one[1]], one[1]),
+        key=lambda one: (one[1] not in _SHARED, -sizes[one[1]], one[1]),
     )
     items[:] = [item for item, _ in order]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Keep PyTorch to one thread: workers leave no core idle that a second one could have."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +132,7 @@ def write_small_collection(below: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose stages have all run and that all suites have examined; leave it as it is."""
     # Torch and the whole pipeline are for those who ask.
     from tests import staged

@@ -95,8 +95,10 @@ def write_with_sound(
         audio = container.add_stream(codec, rate=rate, layout=layout)
         audio.bit_rate = 128_000
         audio.codec_context.time_base = Fraction(1, rate)
+        # Of what 32 bits cannot hold a file of 64 bits is made.
+        name, dtype = ("dbl", np.float64) if codec == "pcm_f64le" else ("flt", np.float32)
         whole = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(sound.T, np.float32).reshape(1, -1), format="flt", layout=layout
+            np.ascontiguousarray(sound.T, dtype).reshape(1, -1), format=name, layout=layout
         )
         whole.sample_rate, whole.pts, whole.time_base = rate, 0, Fraction(1, rate)
         resampler = av.AudioResampler(

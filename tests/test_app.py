@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -17,13 +18,9 @@ from pipeline import app
 from pipeline.config import STAGES, EvaluateApp, SplitApp, SplitConfig, tracked
 from pipeline.errors import UserError
 from pipeline.store import workdir
+from tests.command_line import run
 
 RUNNABLE = ["run.num_workers=1", "run.devices=1", "run.cache_gb=1", "run.accelerator=cpu"]
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=app.PROJECT)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +129,7 @@ def test_a_mistake_of_the_user_is_one_sentence_and_a_failure() -> None:
 
 
 def test_another_working_folder_is_refused(tmp_path: Path) -> None:
-    command = [sys.executable, str(app.PROJECT / "evaluate.py")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    result = run("evaluate", folder=tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith(f"evaluate: {tmp_path}: no project")
 
@@ -258,40 +254,61 @@ def test_an_unknown_key_is_named() -> None:
         app.compose("split", "no_such_key=5")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("name", STAGES)
-def test_a_signal_ends_every_stage_with_its_status_and_leaves_its_output(
-    tmp_path: Path, name: str, number: signal.Signals
-) -> None:
-    output = tmp_path / "out"
-    output.mkdir()
-    (output / "earlier").write_text("1")
-    program = f"""
-import sys, time
+@pytest.fixture(scope="module")
+def starter() -> Iterator[subprocess.Popen[str]]:
+    """A process that has imported the pipeline, and starts the stages that it reads the names of.
+
+    For each it prints the number of the process once that is at work, and then its exit status.
+    """
+    program = """
+import os, sys, time
 from pathlib import Path
 from pipeline import app
 from pipeline.store import workdir
 def main(cfg):
-    with workdir.replacing(Path({str(output)!r}), Path(cfg.paths.work), None) as fresh:
+    with workdir.replacing(folder / "out", Path(cfg.paths.work), None) as fresh:
         (fresh / "new").write_text("2")
-        print("ready", flush=True)
+        print("at work:", os.getpid(), flush=True)
         time.sleep(60)
-sys.argv[1:] = ["paths.work={tmp_path / "work"}"]
-app.stage({name!r})(main)()
+for asked in sys.stdin:
+    name, place = asked.rstrip("\\n").split(" ", 1)
+    folder = Path(place)
+    if not (child := os.fork()):
+        os.dup2(os.open(folder / "errors", os.O_WRONLY | os.O_CREAT), 2)
+        sys.exit(app.stage(name)(main)([f"paths.work={folder / 'work'}"]))
+    until_s = time.monotonic() + 30
+    while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < until_s:
+        time.sleep(0.01)
+    print(os.waitstatus_to_exitcode(ended[1]) if ended[0] else "still there", flush=True)
 """
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=app.PROJECT,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 128 + number
+    ) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", STAGES)
+def test_a_signal_ends_every_stage_with_its_status_and_leaves_its_output(
+    starter: subprocess.Popen[str], tmp_path: Path, name: str, number: signal.Signals
+) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "earlier").write_text("1")
+    assert starter.stdin is not None
+    assert starter.stdout is not None
+    print(name, tmp_path, file=starter.stdin, flush=True)
+    said, _, process = starter.stdout.readline().partition(": ")
+    assert said == "at work"
+    os.kill(int(process), number)
+    assert int(starter.stdout.readline()) == 128 + number
+    errors = (tmp_path / "errors").read_text()
     assert errors == f"{name}: stopped by {number.name}; {app.KEPT[name]}\n"
     assert [path.name for path in output.iterdir()] == ["earlier"]
     assert not list((tmp_path / "work").glob("out-*"))

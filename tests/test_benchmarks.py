@@ -108,6 +108,24 @@ def test_an_untrained_network_hears_discharges_and_no_doors(tmp_path: Path) -> N
     assert [row[0] for row in first["rows"]] == [*kinds[1:], "discharge, film mix"]
 
 
+def test_every_weapon_is_judged_in_every_room_and_kinds_where_engines_have_them() -> None:
+    from judge_sound import draw_scene
+
+    from pipeline.engines.acoustics.room import ROOMS
+    from pipeline.engines.acoustics.surroundings import AWAY_M, IN_THE_OPEN
+    from pipeline.engines.acoustics.weapons import WEAPONS
+
+    drawn = [draw_scene("discharge", number, 0) for number in range(len(ROOMS) * len(WEAPONS))]
+    assert len({(room, scene.events[0].weapon) for scene, room in drawn}) == len(drawn)
+    for kind in IN_THE_OPEN:
+        for number in range(12):
+            scene, _ = draw_scene(kind, number, 0)
+            assert scene.room.size_m is None
+            near, far = AWAY_M.get(kind, (0.5, 15.0))
+            away = np.linalg.norm(scene.events[0].offset_m)
+            assert near * 0.99 <= away <= far * 1.01
+
+
 def test_a_recorded_sound_is_judged_by_its_loudest_moment_whatever_its_level_and_length() -> None:
     from judge_sound import window_of
 
@@ -176,10 +194,16 @@ def test_the_table_trains_each_configuration_once_on_as_many_samples(tmp_path: P
     place = index.schema.get_field_index("variant")
     pq.write_table(index.set_column(place, index.schema.field(place), variants), packed / INDEX)
     arguments = (
-        *("generalisation.py", "--rows", "causal,causal without an encoder", "--seeds", "1,2"),
+        *(
+            "generalisation.py",
+            "--rows",
+            "as configured,causal without an encoder",
+            "--seeds",
+            "1,2",
+        ),
         *("--row", "variants that are there: use_variants=true"),
         *("--row", "plain: alter.mirrored=false", "num_epochs=2", "batch_size=8"),
-        *("model.causal.widths=[8,8]", "model.causal.dilations=[1]"),
+        *("model.name=causal", "model.causal.widths=[8,8]", "model.causal.dilations=[1]"),
         *(f"paths.packed={packed}", f"paths.work={tmp_path}"),
         f"paths.features={write_no_features(tmp_path / 'features')}",
     )

@@ -488,9 +488,9 @@ def test_an_evaluation_is_recorded_without_a_frame(
 
 @pytest.mark.slow
 def test_an_evaluation_of_a_whole_project_leaves_everything_that_is_promised(
-    project: Path,
+    whole_project: Path,
 ) -> None:
-    reports = project / "reports"
+    reports = whole_project / "reports"
     found = json.loads((reports / "metrics.json").read_text())["suites"]
     assert list(found) == list(registry.SUITES)
     assert all(one["verdicts"] for one in found.values())
@@ -508,20 +508,20 @@ def test_an_evaluation_of_a_whole_project_leaves_everything_that_is_promised(
     long = pq.read_table(reports / "long.parquet")
     assert set(long["split"].to_pylist()) == {"val_long", "test_long", "unseen_long"}
     assert found["data"]["clips"]["test_long"]
-    verify.run(cfg=compose_below(project, "ingest"))
+    verify.run(cfg=compose_below(whole_project, "ingest"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", registry.SUITES)
 def test_each_suite_alone_says_what_it_says_among_all(
-    project: Path, tmp_path: Path, name: str
+    whole_project: Path, tmp_path: Path, name: str
 ) -> None:
-    told = json.loads((project / "reports" / "metrics.json").read_text())["suites"][name]
+    told = json.loads((whole_project / "reports" / "metrics.json").read_text())["suites"][name]
     reports = tmp_path / "alone"
-    evaluate_project(project, f"suites=[{name}]", f"paths.reports={reports}")
+    evaluate_project(whole_project, f"suites=[{name}]", f"paths.reports={reports}")
     found = json.loads((reports / "metrics.json").read_text())["suites"]
     assert found == {name: told}
-    point = (project / "reports" / operating_point.FILE).read_bytes()
+    point = (whole_project / "reports" / operating_point.FILE).read_bytes()
     assert (reports / operating_point.FILE).read_bytes() == point
     assert (reports / "model_card.md").exists() == (name == "data")
 

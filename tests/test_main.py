@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,11 +7,16 @@ import pytest
 import pipeline
 from pipeline import app
 from pipeline.commands import line
+from tests.command_line import run, run_apart
 
 
-def run(*arguments: str, folder: Path = app.PROJECT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+@pytest.mark.parametrize(
+    "arguments", [("match",), ("split", "sed=1"), ("split", "paths.clips=nowhere"), ("--help",)]
+)
+def test_a_process_of_its_own_ends_as_the_command_line_does_here(
+    arguments: tuple[str, ...],
+) -> None:
+    assert run_apart(*arguments) == run(*arguments)
 
 
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("explain",), ("forget",), ("init",)])
@@ -68,7 +71,7 @@ def test_help_is_no_error(asked: str) -> None:
 
 
 def test_the_version_is_the_one_in_the_package() -> None:
-    assert run("--version").stdout == f"discern {pipeline.__version__}\n"
+    assert run_apart("--version").stdout == f"discern {pipeline.__version__}\n"
 
 
 @pytest.mark.parametrize("name", line.RECIPES)
@@ -79,7 +82,7 @@ def test_a_script_beside_the_package_is_a_command_too(name: str) -> None:
 
 
 def test_hydra_shows_what_a_stage_would_run_with() -> None:
-    result = run("train", "--cfg", "job", "seed=12345")
+    result = run_apart("split", "--cfg", "job", "seed=12345")
     assert result.returncode == 0
     assert "seed: 12345\n" in result.stdout
 
@@ -105,6 +108,6 @@ def test_a_command_with_keys_of_its_own_refuses_others() -> None:
 
 
 def test_a_command_refuses_another_working_folder(tmp_path: Path) -> None:
-    result = run("forget", "a/b", folder=tmp_path)
+    result = run_apart("forget", "a/b", folder=tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith(f"forget: {tmp_path}: no project")

@@ -132,6 +132,19 @@ def test_every_config_file_fits_its_types(stage: str) -> None:
     assert isinstance(app.compose(stage), STAGES[stage])
 
 
+def test_no_error_names_a_script_that_new_projects_lack() -> None:
+    told = [
+        (path.name, part.value)
+        for path in (ROOT / "pipeline").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Raise)
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    ]
+    assert told
+    assert not [one for one in told if any(name in one[1] for name in SCRIPTS.values())]
+
+
 def test_every_config_key_is_read_somewhere() -> None:
     code = [*(ROOT / "pipeline").rglob("*.py"), ROOT / "train.py", ROOT / "evaluate.py"]
     read = {

@@ -1,16 +1,19 @@
-"""Keeps banks of known videos: `discern bank add NAME FILE|FOLDER…`, `list`, `show`, `remove`."""
+"""Keeps banks of known videos: `discern bank add NAME FILE|FOLDER …` and what `ACTIONS` names."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
-from pipeline.commands import printed_files
+from pipeline.commands import bank_exchange, printed_files
+from pipeline.commands.matches import told
 from pipeline.config import BankApp
-from pipeline.copies import banks, sound_matching
-from pipeline.copies.bank_log import Item
+from pipeline.copies import bank_compaction, bank_files, banks, flood, sound_matching
+from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 
@@ -21,20 +24,37 @@ _ALONE = (
     "; its pictures are too flat to be hashed, and its sound, if it has any, is too short or "
     "hardly changes: only equal bytes match"
 )
+DELTAS = "deltas"
+"""The `format` of an exchange; others are lists of one kind of hash."""
 _MAX_SHOWN = 120
-_USAGE = {
-    "add": "bank add NAME FILE|FOLDER …",
-    "list": "bank list",
-    "show": "bank show NAME",
-    "remove": "bank remove NAME ITEM",
-}
+
+
+@dataclass(frozen=True)
+class _Action:
+    """What the word after `bank` does.
+
+    Attributes:
+        usage: what it is told after its own name; with an ellipsis at its end, the last one may be
+            repeated.
+        does: it, with the config and what it is told.
+    """
+
+    usage: str
+    does: Callable[..., None]
+
+    def takes(self, num_given: int) -> bool:
+        """Whether it can be told so much."""
+        words = self.usage.split()
+        if words[-1:] == ["…"]:
+            return num_given >= len(words) - 1
+        return num_given == len(words)
 
 
 def run(action: str, *arguments: str, cfg: BankApp) -> None:
     """Do what a command line says about banks.
 
     Args:
-        action: `add`, `list`, `show` or `remove`.
+        action: one of `ACTIONS`.
         arguments: what it is told.
         cfg: where banks are, and what a file may cost.
 
@@ -42,33 +62,41 @@ def run(action: str, *arguments: str, cfg: BankApp) -> None:
         UserError: a wrong action or number of arguments, a bank that is not there or was damaged,
             or files of which nothing can be told; all others were added then.
     """
-    root = Path(cfg.paths.banks)
-    if action == "add" and len(arguments) > 1:
-        _add(root, arguments[0], arguments[1:], cfg)
-    elif action == "list" and not arguments:
-        _list(root)
-    elif action == "show" and len(arguments) == 1:
-        _show(root, arguments[0])
-    elif action == "remove" and len(arguments) == 2:
-        _remove(root, *arguments)
-    else:
-        usages = ", ".join([_USAGE[action]] if action in _USAGE else _USAGE.values())
-        raise UserError(f"'{' '.join((action, *arguments))}' is not understood; give {usages}")
+    chosen = ACTIONS.get(action)
+    if chosen is None or not chosen.takes(len(arguments)):
+        usages = {name: f"bank {name} {one.usage}".rstrip() for name, one in ACTIONS.items()}
+        meant = ", ".join([usages[action]] if action in usages else usages.values())
+        raise UserError(f"'{' '.join((action, *arguments))}' is not understood; give {meant}")
+    chosen.does(cfg, *arguments)
 
 
-def _add(root: Path, name: str, given: tuple[str, ...], cfg: BankApp) -> None:
+def _add(cfg: BankApp, name: str, *given: str) -> None:
+    root, by = Path(cfg.paths.banks), cfg.by and _who(cfg)
     paths = printed_files.named(given)
     label = name if cfg.label is None else cfg.label
     num_added, unusable = 0, []
     with banks.writing(root, name, create=True) as bank:
-        known = {item.sha256: item for item in bank.items.values()}
+        if cfg.negative:
+            bank.make_negative()
+        # What a list knows by its bytes alone is hashed all the same.
+        known = {
+            item.sha256: item
+            for item in bank.items.values()
+            if item.sha256 and (not item.feed or item.num_hashes or item.num_sounds)
+        }
+
+        def say_same(path: Path, item: Item) -> None:
+            if by:
+                bank.judge(item.number, by, UPLOADED)
+            print(f"{_shown(path)}: the same bytes as {told(name, item)}")
+
         new = []
         for path in paths:
-            item = known.get(printed_files.sha256_of(path) or "")
+            item = known.get(printed_files.digests_of(path)[0])
             if item is None:
                 new.append(path)
             else:
-                print(f"{_shown(path)}: the same bytes as {told(name, item)}")
+                say_same(path, item)
         results = printed_files.printed(
             new, RATE_HZ, cfg.ingest, cfg.run, "bank", with_changes=True
         )
@@ -77,7 +105,7 @@ def _add(root: Path, name: str, given: tuple[str, ...], cfg: BankApp) -> None:
                 unusable.append(f"{_shown(path)}: {printed_files.why(result)}")
                 continue
             if result.sha256 in known:
-                print(f"{_shown(path)}: the same bytes as {told(name, known[result.sha256])}")
+                say_same(path, known[result.sha256])
                 continue
             sounds = printed_files.sound_records(result.sound_times_ms, result.sounds)
             item = bank.add(
@@ -89,6 +117,8 @@ def _add(root: Path, name: str, given: tuple[str, ...], cfg: BankApp) -> None:
                 printed_files.hash_records(result),
                 sounds,
             )
+            if by:
+                bank.judge(item.number, by, UPLOADED)
             known[item.sha256] = item
             num_added += 1
             is_known = item.num_hashes or sound_matching.can_match(sounds)
@@ -100,38 +130,104 @@ def _add(root: Path, name: str, given: tuple[str, ...], cfg: BankApp) -> None:
         raise UserError(f"{count(len(unusable), 'file')} of {len(paths)} could not be added")
 
 
-def _list(root: Path) -> None:
+def _list(cfg: BankApp) -> None:
+    root = Path(cfg.paths.banks)
     for name in banks.names(root):
         bank = banks.read(root, name)
         items = bank.items.values()
         num_hashes = sum(item.num_hashes for item in items)
         num_sounds = sum(item.num_sounds for item in items)
-        hours = sum(item.duration_s for item in items) / 3600
+        length = _length(sum(item.duration_s for item in items))
         print(
-            f"{name}: {count(len(items), 'item')}, {hours:.2f} h, {num_hashes} hashes of pictures, "
-            f"{num_sounds} of sound"
+            f"{name}: {'negative, ' * bank.is_negative}{count(len(items), 'item')}, {length}, "
+            f"{num_hashes} hashes of pictures, {num_sounds} of sound"
         )
 
 
-def _show(root: Path, name: str) -> None:
-    for item in banks.read(root, name).items.values():
+def _show(cfg: BankApp, name: str) -> None:
+    bank = banks.read(Path(cfg.paths.banks), name)
+    reasons = flood.suspended(Path(cfg.paths.work))
+    for item in bank.items.values():
+        remarks = [
+            f"{by}: {', '.join(sorted(said))}"
+            for by, said in sorted(bank.opinions.get(item.number, {}).items())
+        ]
+        reason = reasons.get(flood.key_of(name, item))
+        remarks += [f"suspended: {reason}"] if reason else []
         print(
             f"{item.number}  {_shown(item.name)}  label {_shown(item.label)}  {_size(item)}  "
-            f"SHA-256 {item.sha256}  MD5 {item.md5}"
+            f"SHA-256 {item.sha256}  MD5 {item.md5}{''.join(f'  {one}' for one in remarks)}"
         )
 
 
-def _remove(root: Path, name: str, number: str) -> None:
-    if not (number.isascii() and number.isdigit()):
-        raise UserError(f"'{number}' is no number of an item; see discern bank show {name}")
-    with banks.writing(root, name) as bank:
-        item = bank.remove(int(number))
+def _remove(cfg: BankApp, name: str, number: str) -> None:
+    item_number = _number(name, number)
+    with banks.writing(Path(cfg.paths.banks), name) as bank:
+        item = bank.remove(item_number)
     print(f"{told(name, item)}: removed; no later answer names it")
 
 
-def told(bank: str, item: Item) -> str:
-    """An item in words."""
-    return f"{bank} item {item.number} ({_shown(item.name)}, label {_shown(item.label)})"
+def _label(cfg: BankApp, name: str, number: str) -> None:
+    if cfg.label is None:
+        raise UserError(f"bank label {name} {number}: give label=…, what it is known as")
+    item_number = _number(name, number)
+    with banks.writing(Path(cfg.paths.banks), name) as bank:
+        item = bank.label(item_number, cfg.label)
+    print(f"{told(name, item)}: has this label now")
+
+
+def _verdict(cfg: BankApp, name: str, number: str, verdict: str) -> None:
+    if verdict not in VERDICTS:
+        raise UserError(f"'{verdict}' is no verdict; give one of {', '.join(VERDICTS)}")
+    by = _who(cfg)
+    item_number = _number(name, number)
+    with banks.writing(Path(cfg.paths.banks), name) as bank:
+        item = bank.judge(item_number, by, verdict)
+        opinions = bank.log.opinions[item.number]
+    said = "; ".join(f"{who}: {', '.join(sorted(what))}" for who, what in sorted(opinions.items()))
+    print(f"{told(name, item)}: {said or 'nobody says anything'}")
+
+
+def _compact(cfg: BankApp, name: str) -> None:
+    root = Path(cfg.paths.banks)
+    num_removed = bank_compaction.compact(root, name)
+    print(f"{root / name}: {count(num_removed, 'removed item')} taken out of its files")
+
+
+def _resume(cfg: BankApp, name: str, number: str) -> None:
+    bank = banks.read(Path(cfg.paths.banks), name)
+    item = bank.items.get(_number(name, number))
+    if item is None or not flood.release(Path(cfg.paths.work), flood.key_of(name, item)):
+        raise UserError(f"{name} item {number}: not suspended; see discern bank show {name}")
+    print(f"{told(name, item)}: counts again, whatever it matches")
+
+
+def _export(cfg: BankApp, name: str, folder: str) -> None:
+    if cfg.format == DELTAS:
+        bank_exchange.export(cfg, _who(cfg), name, folder)
+    else:
+        bank_exchange.export_list(cfg, name, folder)
+
+
+def _import(cfg: BankApp, name: str, folder: str) -> None:
+    if cfg.format == DELTAS:
+        bank_exchange.take(cfg, name, folder)
+    else:
+        bank_exchange.take_list(cfg, name, folder)
+
+
+def _who(cfg: BankApp) -> str:
+    if cfg.by is None or not bank_files.NAME.fullmatch(cfg.by):
+        raise UserError(
+            f"by={cfg.by or ''}: give by=NAME, who says so, of letters, digits, dots, - and _"
+        )
+    return cfg.by
+
+
+def _number(name: str, number: str) -> int:
+    if not (number.isascii() and number.isdigit()):
+        raise UserError(f"'{number}' is no number of an item; see discern bank show {name}")
+    return int(number)
 
 
 def _size(item: Item) -> str:
@@ -139,5 +235,27 @@ def _size(item: Item) -> str:
     return f"{item.duration_s:.1f} s, {hashes}"
 
 
+def _length(length_s: float) -> str:
+    """A time in the unit in which it is no mere fraction."""
+    if length_s < 60:
+        return f"{length_s:.1f} s"
+    return f"{length_s / 60:.1f} min" if length_s < 3600 else f"{length_s / 3600:.2f} h"
+
+
 def _shown(text: Path | str) -> str:
     return plain(str(text), _MAX_SHOWN)
+
+
+ACTIONS = {
+    "add": _Action("NAME FILE|FOLDER …", _add),
+    "list": _Action("", _list),
+    "show": _Action("NAME", _show),
+    "remove": _Action("NAME ITEM", _remove),
+    "label": _Action("NAME ITEM", _label),
+    "verdict": _Action(f"NAME ITEM {'|'.join(VERDICTS)}", _verdict),
+    "compact": _Action("NAME", _compact),
+    "resume": _Action("NAME ITEM", _resume),
+    "export": _Action("NAME FOLDER|LIST", _export),
+    "import": _Action("NAME FOLDER|LIST", _import),
+}
+"""What can be done with banks."""

@@ -43,7 +43,7 @@ def run(*revs: str, cfg: CompareApp) -> None:
         print(f"compare: {note}", file=sys.stderr)
     if not runs:
         where = cfg.wandb or " ".join(revs) or "this commit"
-        raise UserError(f"{where}: no finished run with metrics; run dvc exp run or train.py")
+        raise UserError(f"{where}: no finished run with metrics; run dvc exp run or discern train")
     _check_seeds(cfg.over, runs)
     metrics = select(cfg.metrics, runs)
     rows = group(merge(runs), cfg.over, cfg.confidence)

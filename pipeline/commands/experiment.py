@@ -7,6 +7,7 @@ sets there. DVC writes that into `conf/` and keeps the run as an experiment of i
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,9 +30,10 @@ def run(name: str, options: Sequence[str]) -> NoReturn:
         options: further ones of `dvc exp run`, such as `--queue`.
 
     Raises:
-        UserError: there is no such experiment, or it sets what there is not.
+        UserError: there is no such experiment, it sets what there is not, or nothing is committed.
     """
     told = arguments(app.CONF, name)
+    _check_committed(app.PROJECT)
     os.execv(sys.executable, [sys.executable, "-m", "dvc", "exp", "run", *told, *options])
 
 
@@ -56,6 +58,21 @@ def arguments(conf: Path, name: str) -> list[str]:
             raise UserError(f"{file}: {stage}: {error}") from error
         told += [argument for one in overrides for argument in ("-S", f"conf/{stage}.yaml:{one}")]
     return told
+
+
+def _check_committed(project: Path) -> None:
+    """Raise `UserError` where a project has no commit, beside which DVC keeps experiments."""
+    try:
+        command = ["git", "-C", str(project), "rev-parse", "--quiet", "--verify", "HEAD"]
+        has_commit = subprocess.run(command, check=False, capture_output=True).returncode == 0
+    except OSError as error:
+        raise UserError(f"git: cannot be run ({error}); install it") from error
+    if not has_commit:
+        raise UserError(
+            f"{project}: nothing is committed, and DVC keeps an experiment beside a commit; run "
+            "git init && dvc init where that is still to be done, then "
+            'git add -A && git commit -m "Begin"'
+        )
 
 
 def _mapping(values: Any, file: Path) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipeline.assess import wording
-from pipeline.commands import tables
+from pipeline.commands import banked, tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import FORGOTTEN, read_tombstones
@@ -136,7 +136,7 @@ def _print_tombstone(subject: str, paths: Paths) -> bool:
 
 def _print_file(file: File, cfg: IngestApp) -> None:
     paths = cfg.paths
-    _print_source(file)
+    _print_source(file, paths)
     for reject in _rejects(file, paths):
         print(f"Rejected by {reject.stage}: {reject.reason}: {reject.detail}")
         print(f"  remedy: {reject.remedy}")
@@ -151,7 +151,7 @@ def _print_clip(clip: Clip, subject: str, cfg: IngestApp) -> None:
     paths = cfg.paths
     print(f"{'clip' if subject == clip.clip_id else 'variant'} {subject}, made from")
     for file in _find_files(_name(clip), paths):
-        _print_source(file)
+        _print_source(file, paths)
         _print_times(file, [clip], cfg, elsewhere=False)
     print(f"Pixels {clip.pixels_sha256}, in {clip.shard}, {clip.size} bytes from {clip.offset}")
     _print_clips([clip], cfg)
@@ -159,7 +159,7 @@ def _print_clip(clip: Clip, subject: str, cfg: IngestApp) -> None:
         print(f"Variant {row['clip_id']}: {row['variant']}")
 
 
-def _print_source(file: File) -> None:
+def _print_source(file: File, paths: Paths) -> None:
     """What the file was, and which stretches of it became nothing."""
     print(_name(file))
     if file.codec is not None:
@@ -176,6 +176,8 @@ def _print_source(file: File) -> None:
         print("  dubbed: what is heard is not what happened, and has no label (index.csv)")
     if file.sha256 is not None:
         print(f"  sha256 {file.sha256}")
+    for item in banked.items_with(file.sha256, Path(paths.banks)):
+        print(f"  the same bytes as {item}")
     print(f"  {file.origin}, source {file.source}, recording {file.recording}")
     print(f"  licence {file.licence}; authority {file.authority or 'not given'}")
     if marks := json.loads(file.marks):

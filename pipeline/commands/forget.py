@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline.assess import wording
-from pipeline.commands import tables
+from pipeline.commands import banked, tables
 from pipeline.commands.evaluation.outputs import EVALUATED
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
@@ -53,6 +53,8 @@ def run(recording: str, cfg: IngestApp) -> None:
     for row in sorted(stones):
         print(f"  {row.path}  {row.sha256[:16] or 'bytes never seen'}")
     _print_derived(recording, cfg.paths)
+    for item in banked.removed({row.sha256 for row in stones} - {""}, Path(cfg.paths.banks)):
+        print(f"Removed from a bank: {item}")
     with Kept(Path(cfg.paths.work), "ingest") as kept:
         num_pieces = kept.forget({row.sha256 for row in stones} - {""} | _samples(recording, cfg))
     print(f"Removed from what is kept for later runs: {wording.count(num_pieces, 'piece')}")

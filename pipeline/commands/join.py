@@ -73,9 +73,9 @@ def _check_trained(detector: Detector, path: Path) -> None:
     """Raise `UserError` unless a card tells all that `train.py` does, and nothing of adapting."""
     absent = {"config", "data", "encoders", "metrics"} - detector.card.everything.keys()
     if absent:
-        raise UserError(f"{path}: lacks {', '.join(sorted(absent))}; run train.py again")
+        raise UserError(f"{path}: lacks {', '.join(sorted(absent))}; run discern train again")
     if ADAPTED in detector.card.everything:
-        raise UserError(f"{path}: adapted weights; join those that train.py wrote")
+        raise UserError(f"{path}: adapted weights; join those that train wrote")
 
 
 def _check_equal(detectors: dict[str, Detector], key: str) -> None:
@@ -87,7 +87,7 @@ def _check_equal(detectors: dict[str, Detector], key: str) -> None:
         if found != expected:
             raise UserError(
                 f"{Path(folder) / CARD}: {key} differs from that of {first}; join weights "
-                "that train.py learned from the same samples"
+                "that train learned from the same samples"
             )
 
 

@@ -58,7 +58,11 @@ COMMANDS = {
         ("<folder>", "<folder>", "[folder …]"), config="join", writes="the joined weights"
     ),
     "bank": Command(
-        ("add|list|show|remove", "[name]", "[file, folder or item …]"),
+        (
+            "add|list|show|remove|label|verdict|compact|resume|export|import",
+            "[name]",
+            "[file, folder, item …]",
+        ),
         config="bank",
         kept="items that were added stay; run it again, which adds the others",
     ),

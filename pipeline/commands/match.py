@@ -1,27 +1,32 @@
 """Looks files up in banks of known videos: `discern match FILE|FOLDER …`.
 
-Exit status 0 with a match, 1 without one, 2 where something could not be looked up.
+Exit status 0 with a match that counts, 1 without one, 2 where something could not be looked up.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.assess.page.untrusted import plain
-from pipeline.assess.wording import count
 from pipeline.commands import printed_files
-from pipeline.commands.bank import told
+from pipeline.commands.matches import (
+    RATE_HZ,
+    Answer,
+    Match,
+    set_aside_by_negatives,
+    suspended,
+    told,
+)
 from pipeline.config import IngestConfig, MatchApp, Run
-from pipeline.copies import banks, matching, sound_matching
+from pipeline.copies import banks, flood, matching, sound_matching
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
-from pipeline.copies.chromaprint import ITEM_S
 from pipeline.copies.matching import Stretch
 from pipeline.copies.sound_matching import SoundStretch
 from pipeline.errors import UserError
@@ -29,73 +34,9 @@ from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed
 from pipeline.footage.remedies import remedy
 
-RATE_HZ = 1.0
-"""Pictures of a file that are looked up a second, as many as others exchange."""
 FOUND, NOT_FOUND, FAILED = 0, 1, 2
 """Exit statuses."""
 _MAX_SHOWN = 200
-
-
-@dataclass(frozen=True)
-class Match:
-    """An item that a file shows, or whose sound it has.
-
-    Attributes:
-        bank: its name.
-        item: of the bank.
-        stretch: which part of it; None where the bytes of both files are the same.
-    """
-
-    bank: str
-    item: Item
-    stretch: Stretch | SoundStretch | None
-
-    @property
-    def by(self) -> str:
-        """What it is known by: `bytes`, `pictures` or `sound`."""
-        if self.stretch is None:
-            return "bytes"
-        return "sound" if isinstance(self.stretch, SoundStretch) else "pictures"
-
-    @property
-    def agreeing_s(self) -> float:
-        """How many seconds of the file agree."""
-        if self.stretch is None:
-            return self.item.duration_s
-        if isinstance(self.stretch, SoundStretch):
-            return self.stretch.num_items * ITEM_S
-        return self.stretch.num_frames / RATE_HZ
-
-    def as_json(self) -> dict[str, object]:
-        """What a program is told."""
-        return {
-            "bank": self.bank,
-            "item": self.item.number,
-            "name": self.item.name,
-            "label": self.item.label,
-            "by": self.by,
-            **(asdict(self.stretch) if self.stretch else {}),
-        }
-
-    def in_words(self) -> str:
-        """What a person is told."""
-        item, stretch = told(self.bank, self.item), self.stretch
-        if stretch is None:
-            return f"{item}: the same bytes"
-        where = f"{stretch.start_s:.1f} to {stretch.end_s:.1f} s"
-        of_it = f"{stretch.item_start_s:.1f} to {stretch.item_end_s:.1f} s of it"
-        if isinstance(stretch, SoundStretch):
-            return (
-                f"{item}: {where} sound as {of_it}; offset {stretch.offset_s:+.2f} s, "
-                f"{stretch.num_items} of {count(stretch.num_between, 'moment')} agree, mean "
-                f"distance {stretch.mean_distance:g}"
-            )
-        return (
-            f"{item}: {where} show {of_it}{', mirrored' * stretch.mirrored}; "
-            f"offset {stretch.offset_s:+.2f} s, "
-            f"{stretch.num_frames} of {count(stretch.num_between, 'frame')} agree, "
-            f"median distance {stretch.median_distance:g}"
-        )
 
 
 def run(*given: str, cfg: MatchApp) -> None:
@@ -114,24 +55,75 @@ def run(*given: str, cfg: MatchApp) -> None:
     if not wanted:
         raise UserError(f"{root}: no bank there; make one with discern bank add NAME FILE")
     opened = [banks.read(root, name) for name in wanted]
+    brake = _Brake(opened, cfg)
     num_matched = num_failed = 0
     for path, result in zip(paths, look_up(paths, opened, cfg.ingest, cfg.run), strict=True):
         if isinstance(result, Unusable):
             num_failed += 1
             print(f"match: {_shown(path)}: {printed_files.why(result)}", file=sys.stderr)
-        else:
-            num_matched += bool(result)
+            if cfg.format == "json":
+                print(json.dumps(_failure_as_json(path, result)), flush=True)
+            continue
+        answer = brake.passed(result)
+        num_matched += any(match.counts for match in answer.matches)
         if cfg.format == "json":
-            print(json.dumps(_as_json(path, result)), flush=True)
-        elif not isinstance(result, Unusable):
-            for line in [match.in_words() for match in result] or ["no match"]:
+            print(json.dumps(_as_json(path, answer)), flush=True)
+        else:
+            for line in answer.in_words():
                 print(f"{_shown(path)}: {line}", flush=True)
     sys.exit(FAILED if num_failed else FOUND if num_matched else NOT_FOUND)
 
 
+class _Brake:
+    """Sets matches of items aside that match everything, and says once which items these are."""
+
+    def __init__(self, opened: Sequence[Bank], cfg: MatchApp) -> None:
+        self._work, self._cfg = Path(cfg.paths.work), cfg
+        self._items: dict[str, tuple[str, Item]] = {
+            flood.key_of(bank.name, item): (bank.name, item)
+            for bank in opened
+            for item in bank.items.values()
+        }
+        self._reported: set[str] = set()
+        self._report(flood.suspended(self._work))
+
+    def passed(self, answer: Answer) -> Answer:
+        """The answer, once what it matches was counted; the same bytes are no chance match."""
+        keys = [
+            flood.key_of(match.bank, match.item)
+            for match in answer.matches
+            if match.counts and match.stretch is not None
+        ]
+        reasons = (
+            flood.note(
+                self._work, answer.sha256, keys, self._cfg.flood_files, self._cfg.flood_share
+            )
+            if self._cfg.flood_files
+            else flood.suspended(self._work)
+        )
+        self._report(reasons)
+        here = {
+            (bank, item.number): reasons[key]
+            for key, (bank, item) in self._items.items()
+            if key in reasons
+        }
+        return replace(answer, matches=suspended(answer.matches, here))
+
+    def _report(self, reasons: Mapping[str, str]) -> None:
+        for key in sorted(reasons.keys() & self._items.keys() - self._reported):
+            self._reported.add(key)
+            bank, item = self._items[key]
+            print(
+                f"match: {told(bank, item)} is suspended, as {reasons[key]}; look at it, and then "
+                f"discern bank remove {bank} {item.number}, or discern bank resume {bank} "
+                f"{item.number}, after which it counts whatever it matches",
+                file=sys.stderr,
+            )
+
+
 def look_up(
     paths: Sequence[Path], opened: Sequence[Bank], cfg: IngestConfig, run: Run
-) -> Iterator[list[Match] | Unusable]:
+) -> Iterator[Answer | Unusable]:
     """What each file matches, or why it cannot be told, in order.
 
     A file whose bytes a bank knows is not decoded, and matches nothing else.
@@ -142,24 +134,24 @@ def look_up(
         cfg: what a file may cost.
         run: how to run.
     """
-    equal = [_same_bytes(path, opened) for path in paths]
+    digests = [printed_files.digests_of(path) for path in paths]
+    equal = [_same_bytes(*both, opened) for both in digests]
     unknown = [path for path, matches in zip(paths, equal, strict=True) if not matches]
     results = printed_files.printed(unknown, RATE_HZ, cfg, run, "match")
-    for matches in equal:
+    for (sha256, _), matches in zip(digests, equal, strict=True):
         if matches:
-            yield matches
+            yield Answer(sha256, set_aside_by_negatives(matches))
             continue
         result = next(results)
         yield result if isinstance(result, Unusable) else _similar(result, opened)
 
 
-def _same_bytes(path: Path, opened: Sequence[Bank]) -> list[Match]:
-    sha256 = printed_files.sha256_of(path) or ""
-    found = ((bank.name, bank.with_bytes(sha256)) for bank in opened)
-    return [Match(name, item, None) for name, item in found if item]
+def _same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
+    found = ((bank, bank.with_bytes(sha256, md5)) for bank in opened)
+    return [_match(bank, item, None) for bank, item in found if item]
 
 
-def _similar(printed: Printed, opened: Sequence[Bank]) -> list[Match]:
+def _similar(printed: Printed, opened: Sequence[Bank]) -> Answer:
     """The matches of a file, those of most seconds first."""
     query = np.ascontiguousarray(printed.hashes[:, 0])
     matches: list[Match] = []
@@ -171,20 +163,35 @@ def _similar(printed: Printed, opened: Sequence[Bank]) -> list[Match]:
                     printed.sound_times_ms, printed.sounds, bank.sounds_of(item)
                 ),
             ]
-            matches += [Match(bank.name, item, stretch) for stretch in found]
+            matches += [_match(bank, item, stretch) for stretch in found]
+    sounds = printed_files.sound_records(printed.sound_times_ms, printed.sounds)
+    unseen = {
+        "pictures": not len(printed.times_ms),
+        "sound": bool(len(sounds)) and not sound_matching.can_match(sounds),
+    }
     # Banks and items come in order, and a sort leaves what is equal as it is.
-    return sorted(matches, key=lambda one: -one.agreeing_s)
+    matches.sort(key=lambda one: -one.agreeing_s)
+    not_looked_up = [what for what, is_so in unseen.items() if is_so]
+    return Answer(printed.sha256, set_aside_by_negatives(matches), not_looked_up)
 
 
-def _as_json(path: Path, result: list[Match] | Unusable) -> dict[str, object]:
-    if isinstance(result, Unusable):
-        error = {
-            "reason": result.reason,
-            "detail": result.detail,
-            "remedy": remedy(result.reason),
-        }
-        return {"file": str(path), "matches": [], "error": error}
-    return {"file": str(path), "matches": [match.as_json() for match in result], "error": None}
+def _match(bank: Bank, item: Item, stretch: Stretch | SoundStretch | None) -> Match:
+    opinions = bank.opinions.get(item.number, {})
+    return Match(bank.name, item, stretch, bank.is_negative, opinions)
+
+
+def _as_json(path: Path, answer: Answer) -> dict[str, object]:
+    return {
+        "file": str(path),
+        "matches": [match.as_json() for match in answer.matches],
+        "not_looked_up": list(answer.not_looked_up),
+        "error": None,
+    }
+
+
+def _failure_as_json(path: Path, result: Unusable) -> dict[str, object]:
+    error = {"reason": result.reason, "detail": result.detail, "remedy": remedy(result.reason)}
+    return {"file": str(path), "matches": [], "not_looked_up": [], "error": error}
 
 
 def _shown(path: Path) -> str:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pipeline.config import IngestConfig, Run
 from pipeline.copies.banks import RECORD, SOUND_RECORD
 from pipeline.errors import UserError
-from pipeline.footage import foreign, printing
+from pipeline.footage import canonical, foreign, printing
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed, PrintTask
 from pipeline.footage.remedies import remedy
-from pipeline.store import executor, workdir
+from pipeline.store import executor
 from pipeline.system import names, sandbox
 
 _BLOCK_FILES = 8
@@ -52,13 +52,13 @@ def _may_be_video(path: Path, root: Path) -> bool:
     return path.is_file() and not is_hidden and path.suffix.lower() not in _NO_VIDEOS
 
 
-def sha256_of(path: Path) -> str | None:
-    """The hash of a file's bytes, or None where it cannot be read."""
+def digests_of(path: Path) -> tuple[str, str]:
+    """SHA-256 and MD5 of a file's bytes; both are empty where it cannot be read."""
     try:
-        return workdir.file_sha256(path) if path.is_file() else None
+        return canonical.digests(path) if path.is_file() else ("", "")
     except OSError:
         # Who decodes it will say why.
-        return None
+        return "", ""
 
 
 def printed(

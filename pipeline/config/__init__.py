@@ -209,6 +209,16 @@ class BankApp(App):
     """What a file may cost."""
     label: str | None = None
     """What the videos are known as; without one, the name of the bank."""
+    negative: bool = False
+    """Whether a new bank says what is harmless, so that its matches raise no alert."""
+    by: str | None = None
+    """Who says what is said of an item, or who sends a bank."""
+    key: str | None = None
+    """File of the key of an exchange: your private one to send, the sender's public one to take."""
+    dry_run: bool = False
+    """Whether an exchange only prints what it would do."""
+    format: str = one_of("deltas", "pdq", "vpdq", "md5", "sha256", default="deltas")
+    """What is exchanged: signed deltas of whole items, or a list of one kind of hash."""
 
 
 @dataclass
@@ -219,6 +229,10 @@ class MatchApp(App):
     """What a file may cost."""
     bank: str | None = None
     """Name of the only bank to look in; without one, all are."""
+    flood_files: int = between(0, 10_000, default=100)
+    """Files that the brake for items which match everything looks back at; with 0 there is none."""
+    flood_share: float = between(0, 1, default=0.5)
+    """Of these files, the most that an item may match without being suspended."""
     format: str = one_of("lines", "json", default="lines")
 
 

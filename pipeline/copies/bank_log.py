@@ -5,13 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
 
-FORMAT = 2
+FORMAT = 3
+_READ = (2, FORMAT)
+"""Formats that are read; 2 has items and removals alone, which are the same in 3."""
+CONFIRMED, DISPUTED, SEEN, UPLOADED, WITHDRAWN = VERDICTS = (
+    "confirmed",
+    "disputed",
+    "seen",
+    "uploaded",
+    "withdrawn",
+)
+"""What somebody may say of an item; the last takes back all that they said."""
 
 _CHECK = re.compile(rb'(.*), "check": "([0-9a-f]{16})"\}', re.DOTALL)
 
@@ -24,12 +34,13 @@ class Item:
         number: of the item in its bank, from 1; no other item of the bank ever has it.
         name: of its file, without folders.
         label: what it is known as.
-        sha256, md5: of the bytes of the file, in hexadecimal digits.
+        sha256, md5: of the bytes of the file, in hexadecimal digits; empty where nobody knows.
         duration_s: of the file.
-        first_hash, num_hashes: its records in `hashes.bin`.
+        first_hash, num_hashes: its records of pictures.
         hashes_sha256: of the bytes of these records.
-        first_sound, num_sounds: its records in `sounds.bin`.
+        first_sound, num_sounds: its records of sound.
         sounds_sha256: of the bytes of these records.
+        feed: that it came from; empty where it was made here.
     """
 
     number: int
@@ -44,6 +55,26 @@ class Item:
     first_sound: int
     num_sounds: int
     sounds_sha256: str
+    feed: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How much of a feed a bank has taken.
+
+    Attributes:
+        key: the first digits of the SHA-256 of the key that it is signed with.
+        num_deltas: taken so far.
+        sha256: of the last one of these.
+    """
+
+    key: str
+    num_deltas: int
+    sha256: str
+
+
+Opinions = dict[str, frozenset[str]]
+"""What is said of an item, by who says it."""
 
 
 def line_of(entry: dict[str, Any]) -> bytes:
@@ -61,19 +92,31 @@ class Log:
 
     Attributes:
         items: by number, those that are not removed.
+        opinions: by the number of the item, of those of which something is said.
+        feeds: of which the bank has taken something, by name.
+        is_negative: whether what matches an item is known to be harmless.
+        generation: how often the bank was compacted, which is part of the names of its files.
         next_number: of the item that is added next.
         num_hashes, num_sounds: records of all items, removed ones as well.
+        num_removed: items whose records are still there.
         num_bytes: of the whole lines.
         lacks_newline: the last whole line does not end with one.
+        has_head: lines were written that `head.json` counts.
     """
 
     def __init__(self) -> None:
         self.items: dict[int, Item] = {}
+        self.opinions: dict[int, Opinions] = {}
+        self.feeds: dict[str, Taken] = {}
+        self.is_negative = False
+        self.generation = 0
         self.next_number = 1
         self.num_hashes = 0
         self.num_sounds = 0
+        self.num_removed = 0
         self.num_bytes = 0
         self.lacks_newline = False
+        self.has_head = False
 
     @classmethod
     def parse(cls, path: Path, content: bytes) -> Log:
@@ -98,11 +141,13 @@ class Log:
         if found is None or _checksum(found[1]).encode() != found[2]:
             raise _damaged(path, number)
         entry = json.loads(found[1] + b"}")
-        if entry.get("format") != FORMAT:
+        if entry.get("format") not in _READ:
             raise UserError(
                 f"{path}, line {number}: format {entry.get('format')!r}, and this version of "
-                f"Discern reads format {FORMAT}; use the version that wrote it"
+                f"Discern reads formats {' and '.join(map(str, _READ))}; use the version that "
+                "wrote it"
             )
+        self.has_head |= entry["format"] == FORMAT
         try:
             self.take(entry)
         except (KeyError, TypeError, ValueError) as error:
@@ -114,19 +159,80 @@ class Log:
         Raises:
             KeyError, TypeError, ValueError: it cannot stand where it does.
         """
-        if entry["kind"] == "removal":
-            del self.items[entry["number"]]
-            return
         told = {key: value for key, value in entry.items() if key not in ("format", "kind")}
-        item = Item(**told)
+        match entry["kind"]:
+            case "item":
+                self._take_item(Item(**told))
+            case "removal":
+                del self.items[told["number"]]
+                self.opinions.pop(told["number"], None)
+                self.num_removed += 1
+            case "label":
+                number = told["number"]
+                self.items[number] = replace(self.items[number], label=told["label"])
+            case "verdict":
+                self._take_verdict(**told)
+            case "taken":
+                feed = told.pop("feed")
+                self.feeds[feed] = Taken(**told)
+            case "bank":
+                self._take_bank(**told)
+            case "changes":
+                for one in told["entries"]:
+                    self.take(one)
+            case "gap" if told["next_number"] > self.next_number:
+                self.next_number = told["next_number"]
+            case _:
+                raise ValueError(entry)
+
+    def _take_item(self, item: Item) -> None:
         expected = self.next_number, self.num_hashes, self.num_sounds
         is_next = (item.number, item.first_hash, item.first_sound) == expected
-        if entry["kind"] != "item" or not is_next or min(item.num_hashes, item.num_sounds) < 0:
-            raise ValueError(entry)
+        if not is_next or min(item.num_hashes, item.num_sounds) < 0:
+            raise ValueError(item)
         self.items[item.number] = item
         self.next_number += 1
         self.num_hashes += item.num_hashes
         self.num_sounds += item.num_sounds
+
+    def _take_verdict(self, number: int, by: str, verdict: str) -> None:
+        if number not in self.items or verdict not in VERDICTS:
+            raise ValueError(number, verdict)
+        said = self.opinions.setdefault(number, {})
+        if verdict == WITHDRAWN:
+            said.pop(by, None)
+            return
+        # Who changes their mind about this no longer says the other thing.
+        other = {CONFIRMED: {DISPUTED}, DISPUTED: {CONFIRMED}}.get(verdict, set())
+        said[by] = frozenset({*said.get(by, ()), verdict} - other)
+
+    def _take_bank(self, negative: bool, generation: int) -> None:
+        if self.next_number > 1 or self.feeds or generation < 0:
+            raise ValueError(generation)
+        self.is_negative, self.generation = bool(negative), generation
+
+    def compacted(self) -> list[dict[str, Any]]:
+        """The entries that say the same of the next generation, without what was removed."""
+        log = Log()
+        entries: list[dict[str, Any]] = [
+            {"kind": "bank", "negative": self.is_negative, "generation": self.generation + 1}
+        ]
+        for item in self.items.values():
+            if item.number > log.next_number:
+                entries.append({"kind": "gap", "next_number": item.number})
+                log.next_number = item.number
+            moved = replace(item, first_hash=log.num_hashes, first_sound=log.num_sounds)
+            log._take_item(moved)
+            entries.append({"kind": "item", **vars(moved)})
+            for by, said in sorted(self.opinions.get(item.number, {}).items()):
+                entries += [
+                    {"kind": "verdict", "number": item.number, "by": by, "verdict": verdict}
+                    for verdict in sorted(said)
+                ]
+        if self.next_number > log.next_number:
+            entries.append({"kind": "gap", "next_number": self.next_number})
+        entries += [{"kind": "taken", "feed": feed, **vars(t)} for feed, t in self.feeds.items()]
+        return [{"format": FORMAT, **entry} for entry in entries]
 
 
 def _damaged(path: Path, number: int) -> UserError:

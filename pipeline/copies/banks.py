@@ -1,10 +1,10 @@
 """Banks of known videos: append-only plain files from which nothing that was added gets lost.
 
-A bank is a folder with three files. `items.jsonl` has a line an item, or the removal of one, each
-with a checksum of its own. `hashes.bin` holds records of `RECORD`, and `sounds.bin` of
-`SOUND_RECORD`, those of an item in a row. An addition writes its records first and its line last,
-all to the disk: what a kill leaves behind is records without a line, or the beginning of a line,
-which nobody reads and the next addition overwrites.
+A bank is a folder. `items.jsonl` has a line for each thing that was said of it: an item, the
+removal of one, a label, an opinion, each with a checksum of its own. `hashes.bin` holds records of
+`RECORD`, and `sounds.bin` of `SOUND_RECORD`, those of an item in a row. An addition writes its
+records first and its line last, all to the disk: what a kill leaves behind is records without a
+line, or the beginning of a line, which nobody reads and the next addition overwrites.
 """
 
 from __future__ import annotations
@@ -12,35 +12,38 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copies.bank_log import FORMAT, Item, Log, line_of
+from pipeline.copies import bank_files
+from pipeline.copies.bank_files import ITEMS, hashes_name, sounds_name
+from pipeline.copies.bank_files import names as names
+from pipeline.copies.bank_log import FORMAT, Item, Log, Opinions, Taken, line_of
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.errors import UserError
 from pipeline.store import locks
 
-ITEMS, HASHES, SOUNDS = "items.jsonl", "hashes.bin", "sounds.bin"
 RECORD = np.dtype(
     {
-        "names": ["item", "time_ms", "pdq", "mirror", "quality"],
-        "formats": ["<u4", "<u4", (np.uint8, HASH_BYTES), (np.uint8, HASH_BYTES), np.uint8],
-        "offsets": [0, 4, 8, 8 + HASH_BYTES, 8 + 2 * HASH_BYTES],
-        "itemsize": 80,
+        "names": ["item", "time_ms", "pdq", "mirror", "quality", "zeros"],
+        "formats": [
+            *("<u4", "<u4", (np.uint8, HASH_BYTES), (np.uint8, HASH_BYTES), np.uint8),
+            (np.uint8, 7),
+        ],
     }
 )
-"""A hashed picture: number of its item, its time, PDQ, PDQ of its mirror image, and quality."""
+"""A hashed picture: number of its item, its time, PDQ, PDQ of its mirror image, and quality. The
+zeros are a field since numpy copies no bytes that are in none."""
 SOUND_RECORD = np.dtype([("item", "<u4"), ("time_ms", "<u4"), ("print", "<u4")])
 """A moment of sound: number of its item, when it begins, and what Chromaprint says of it."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,18 @@ class Bank:
         items: by number, in order; removed ones are not among them.
         hashes: all of `hashes.bin` that was read, `RECORD` (N,), mapped from the disk.
         sounds: the same of `sounds.bin`, `SOUND_RECORD` (M,).
+        is_negative: whether what matches an item is known to be harmless.
+        opinions: by the number of an item, what is said of it.
+        feeds: what was taken of others, by the name of their feed.
     """
 
     name: str
     items: dict[int, Item]
     hashes: NDArray[Any]
     sounds: NDArray[Any]
+    is_negative: bool = False
+    opinions: Mapping[int, Opinions] = field(default_factory=dict)
+    feeds: Mapping[str, Taken] = field(default_factory=dict)
 
     def hashes_of(self, item: Item) -> NDArray[Any]:
         """The hashed pictures of an item, in order of time."""
@@ -67,14 +76,18 @@ class Bank:
         """The moments of sound of an item, in order of time; none of silence."""
         return self.sounds[item.first_sound : item.first_sound + item.num_sounds]
 
-    def with_bytes(self, sha256: str) -> Item | None:
-        """The first item whose file has such bytes."""
-        return next((item for item in self.items.values() if item.sha256 == sha256), None)
+    def with_bytes(self, sha256: str, md5: str = "") -> Item | None:
+        """The first item whose file has such bytes; none has those that nobody knows.
 
-
-def names(root: Path) -> list[str]:
-    """The banks in a folder of banks, sorted; none where there is no such folder."""
-    return sorted(path.parent.name for path in root.glob(f"*/{ITEMS}"))
+        Args:
+            sha256: of a file, or empty.
+            md5: of it, for items of which no SHA-256 is known; or empty.
+        """
+        for item in self.items.values():
+            known, given = (item.sha256, sha256) if item.sha256 else (item.md5, md5)
+            if known and known == given:
+                return item
+        return None
 
 
 def read(root: Path, name: str) -> Bank:
@@ -83,35 +96,51 @@ def read(root: Path, name: str) -> Bank:
     Raises:
         UserError: there is no such bank, or its files were damaged.
     """
-    folder = _folder(root, name)
-    with _opened(folder / ITEMS, root, name, "rb") as file:
+    folder = bank_files.folder_of(root, name)
+    for attempt in range(_ATTEMPTS):
+        log = _read_log(folder)
+        try:
+            return _checked(folder, log)
+        except UserError:
+            # Who compacts the bank meanwhile takes the files away.
+            if attempt == _ATTEMPTS - 1 or _read_log(folder).generation == log.generation:
+                raise
+    raise AssertionError
+
+
+def _read_log(folder: Path) -> Log:
+    head = bank_files.read_head(folder)
+    with bank_files.opened(folder, "rb") as file:
         log = Log.parse(folder / ITEMS, file.read())
+    bank_files.check_head(folder, head, log)
+    return log
+
+
+def _checked(folder: Path, log: Log) -> Bank:
+    hashes, sounds = folder / hashes_name(log.generation), folder / sounds_name(log.generation)
     bank = Bank(
-        name,
+        folder.name,
         log.items,
-        _mapped(folder / HASHES, RECORD),
-        _mapped(folder / SOUNDS, SOUND_RECORD),
+        bank_files.mapped(hashes, RECORD),
+        bank_files.mapped(sounds, SOUND_RECORD),
+        log.is_negative,
+        log.opinions,
+        log.feeds,
     )
     for item in bank.items.values():
         sides = (
-            (HASHES, bank.hashes_of(item), item.num_hashes, item.hashes_sha256),
-            (SOUNDS, bank.sounds_of(item), item.num_sounds, item.sounds_sha256),
+            (hashes, bank.hashes_of(item), item.num_hashes, item.hashes_sha256),
+            (sounds, bank.sounds_of(item), item.num_sounds, item.sounds_sha256),
         )
-        for file_name, records, num_records, sha256 in sides:
+        for path, records, num_records, sha256 in sides:
             whole = len(records) == num_records and (records["item"] == item.number).all()
             if not whole or hashlib.sha256(records.tobytes()).hexdigest() != sha256:
                 raise UserError(
-                    f"{folder / file_name}: what it holds of item {item.number} ({item.name!r}) is "
-                    "damaged or missing; put the file back (dvc checkout), or run discern bank "
-                    f"remove {name} {item.number} and add the video again"
+                    f"{path}: what it holds of item {item.number} ({item.name!r}) is damaged or "
+                    "missing; put the file back (dvc checkout), or run discern bank remove "
+                    f"{bank.name} {item.number} and add the video again"
                 )
     return bank
-
-
-def _mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The whole records of a file, mapped from the disk; none where there is no file."""
-    num_records = path.stat().st_size // dtype.itemsize if path.exists() else 0
-    return np.memmap(path, dtype, "r", shape=(num_records,)) if num_records else np.zeros(0, dtype)
 
 
 @contextmanager
@@ -127,13 +156,16 @@ def writing(root: Path, name: str, *, create: bool = False) -> Iterator[Writer]:
         UserError: there is no such bank, another process changes it, it was damaged, or its name
             is none.
     """
-    folder = _folder(root, name)
+    folder = bank_files.folder_of(root, name)
     if create and not (folder / ITEMS).exists():
         folder.mkdir(parents=True, exist_ok=True)
+        bank_files.write_head(folder, 0, 0)
         (folder / ITEMS).touch()
-        _to_disk(folder)
-    with _opened(folder / ITEMS, root, name, "r+b") as file:
-        if not locks.locked(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB):
+        bank_files.to_disk(folder)
+    with bank_files.opened(folder, "r+b") as file:
+        is_alone = locks.locked(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Who compacted the bank since it was opened put another file in its place.
+        if not is_alone or not os.path.samestat(os.fstat(file.fileno()), (folder / ITEMS).stat()):
             raise UserError(f"{folder}: another process changes it; wait until that has ended")
         yield Writer(folder, file)
 
@@ -143,12 +175,37 @@ class Writer:
 
     def __init__(self, folder: Path, file: BinaryIO) -> None:
         self._folder, self._file = folder, file
+        head = bank_files.read_head(folder)
         self._log = Log.parse(folder / ITEMS, file.read())
+        bank_files.check_head(folder, head, self._log)
+        if head is None:
+            bank_files.write_head(folder, 0, self._log.num_bytes)
+        self._waiting: list[dict[str, Any]] | None = None
 
     @property
     def items(self) -> dict[int, Item]:
         """By number, in order, those that are not removed."""
         return self._log.items
+
+    @property
+    def log(self) -> Log:
+        """All that is said of the bank."""
+        return self._log
+
+    def make_negative(self) -> None:
+        """Say of a bank that is still empty that what matches it is harmless.
+
+        Raises:
+            UserError: it is not empty.
+        """
+        if self._log.is_negative:
+            return
+        if self._log.next_number > 1:
+            raise UserError(
+                f"{self._folder}: no negative bank, and it has items; put what never is to raise "
+                "an alert into a bank of its own"
+            )
+        self._append({"kind": "bank", "negative": True, "generation": self._log.generation})
 
     def add(
         self,
@@ -159,17 +216,19 @@ class Writer:
         duration_s: float,
         hashes: NDArray[Any],
         sounds: NDArray[Any],
+        feed: str = "",
     ) -> Item:
         """Add a video; once this returns, it is on the disk and found.
 
         Args:
             name: of its file, without folders.
             label: what it is known as.
-            sha256, md5: of its bytes, in hexadecimal digits.
+            sha256, md5: of its bytes, in hexadecimal digits; empty where nobody knows.
             duration_s: of the file.
             hashes: its pictures, `RECORD` (N,), in order of time; the number of the item is
                 written here.
             sounds: the moments of its sound, `SOUND_RECORD` (M,), likewise.
+            feed: that it came from; empty where it was made here.
         """
         hashes, sounds = hashes.copy(), sounds.copy()
         hashes["item"] = sounds["item"] = self._log.next_number
@@ -186,22 +245,33 @@ class Writer:
             first_sound=self._log.num_sounds,
             num_sounds=len(sounds),
             sounds_sha256=hashlib.sha256(sounds.tobytes()).hexdigest(),
+            feed=feed,
         )
-        self._write(HASHES, item.first_hash, hashes)
-        self._write(SOUNDS, item.first_sound, sounds)
-        _to_disk(self._folder)
-        self._append({"format": FORMAT, "kind": "item", **asdict(item)})
+        hashes_path, sounds_path = self._paths()
+        bank_files.write_records(hashes_path, item.first_hash, hashes)
+        bank_files.write_records(sounds_path, item.first_sound, sounds)
+        if self._waiting is None:
+            bank_files.to_disk(self._folder, *self._paths())
+        self._append({"kind": "item", **asdict(item)})
         return item
 
-    def _write(self, name: str, first: int, records: NDArray[Any]) -> None:
-        path = self._folder / name
-        path.touch()
-        with path.open("r+b") as file:
-            file.seek(first * records.dtype.itemsize)
-            file.truncate()
-            file.write(records.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
+    def _paths(self) -> tuple[Path, Path]:
+        generation = self._log.generation
+        return self._folder / hashes_name(generation), self._folder / sounds_name(generation)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Have all changes of the block come onto the disk at its end, as one line of the bank.
+
+        After a failure in the block none has, and this object must not be used any more.
+        """
+        waiting: list[dict[str, Any]] = []
+        self._waiting = waiting
+        yield
+        self._waiting = None
+        if self._log.next_number > 1:
+            bank_files.to_disk(self._folder, *self._paths())
+        self._write({"kind": "changes", "entries": waiting})
 
     def remove(self, number: int) -> Item:
         """Take an item out of every later answer; returns what it was.
@@ -209,57 +279,55 @@ class Writer:
         Raises:
             UserError: there is no such item.
         """
+        item = self._item(number)
+        self._append({"kind": "removal", "number": number})
+        return item
+
+    def label(self, number: int, label: str) -> Item:
+        """Say what an item is known as from now on; returns it.
+
+        Raises:
+            UserError: there is no such item.
+        """
+        self._item(number)
+        self._append({"kind": "label", "number": number, "label": label})
+        return self.items[number]
+
+    def judge(self, number: int, by: str, verdict: str) -> Item:
+        """Note what somebody says of an item, one of `bank_log.VERDICTS`; returns the item.
+
+        Raises:
+            UserError: there is no such item.
+        """
+        self._item(number)
+        self._append({"kind": "verdict", "number": number, "by": by, "verdict": verdict})
+        return self.items[number]
+
+    def take(self, feed: str, taken: Taken) -> None:
+        """Note how much of a feed was taken."""
+        self._append({"kind": "taken", "feed": feed, **asdict(taken)})
+
+    def _item(self, number: int) -> Item:
         if number not in self.items:
             raise UserError(
                 f"{self._folder}: no item {number}; see discern bank show {self._folder.name}"
             )
-        item = self.items[number]
-        self._append({"format": FORMAT, "kind": "removal", "number": number})
-        return item
+        return self.items[number]
 
     def _append(self, entry: dict[str, Any]) -> None:
+        self._log.take(entry)
+        if self._waiting is None:
+            self._write(entry)
+        else:
+            self._waiting.append(entry)
+
+    def _write(self, entry: dict[str, Any]) -> None:
         self._file.seek(self._log.num_bytes)
         self._file.truncate()
-        line = line_of(entry)
+        line = line_of({"format": FORMAT, **entry})
         self._file.write(b"\n" * self._log.lacks_newline + line + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._log.take(entry)
         self._log.num_bytes = self._file.tell()
         self._log.lacks_newline = False
-
-
-def _folder(root: Path, name: str) -> Path:
-    if not _NAME.fullmatch(name):
-        raise UserError(
-            f"{name!r} is no name of a bank; use letters, digits, dots, - and _, and begin with a "
-            "letter or digit"
-        )
-    return root / name
-
-
-@contextmanager
-def _opened(path: Path, root: Path, name: str, mode: str) -> Iterator[Any]:
-    try:
-        file = path.open(mode)
-    except FileNotFoundError as error:
-        there = ", ".join(names(root)) or "none"
-        raise UserError(
-            f"{path}: no bank {name!r} (there are: {there}); discern bank add {name} FILE makes it"
-        ) from error
-    except PermissionError as error:
-        raise UserError(
-            f"{path}: may not be opened; give the user who runs this the right to, or run "
-            f"dvc unprotect {path.parent} if DVC made links of its files"
-        ) from error
-    with file:
-        yield file
-
-
-def _to_disk(folder: Path) -> None:
-    """Have the names of files in a folder survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        bank_files.write_head(self._folder, self._log.generation, self._log.num_bytes)

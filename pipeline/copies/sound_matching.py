@@ -150,18 +150,19 @@ def _windows(values: Words, is_there: Bools) -> Bools:
 def _best(query: Words, free: Bools, known: Words, windows: Bools) -> tuple[int, int]:
     """How many windows agree in the alignment in which most do, and that alignment.
 
-    It is what is added to a place of the video to get that of the item.
+    It is what is added to a place of the video to get that of the item. Of alignments in which as
+    many agree, as in music that repeats itself, it is the one in which they differ least.
 
     Args:
         query, known: items of the video and of the item.
         free, windows: at which places of each a window begins that counts.
     """
-    most, best = 0, 0
+    most, best, least = 0, 0, np.uint64(0)
     for offset in range(WINDOW - len(query), len(known) - WINDOW + 1):
         first, end = max(0, -offset), min(len(query), len(known) - offset)
         if not _may_agree(query, known, offset, first, end):
             continue
-        bits, num_windows = np.uint64(0), 0
+        bits, num_windows, differing = np.uint64(0), 0, np.uint64(0)
         for i in range(first, end):
             bits += num_ones(query[i] ^ known[i + offset])
             start = i - WINDOW + 1
@@ -169,9 +170,10 @@ def _best(query: Words, free: Bools, known: Words, windows: Bools) -> tuple[int,
                 continue
             if bits <= _MOST_BITS and free[start] and windows[start + offset]:
                 num_windows += 1
+                differing += bits
             bits -= num_ones(query[start] ^ known[start + offset])
-        if num_windows > most:
-            most, best = num_windows, offset
+        if num_windows > most or (num_windows == most and differing < least):
+            most, best, least = num_windows, offset, differing
     return most, best
 
 

@@ -94,7 +94,8 @@ class Detector:
             AssertionError,
         ) as error:
             raise UserError(
-                f"{path}: does not fit the architecture in {CARD} ({error}); run train.py again"
+                f"{path}: does not fit the architecture in {CARD} ({error}); "
+                "run discern train again"
             ) from error
         return cls(network, card, device, trusted_factory)
 
@@ -303,12 +304,12 @@ def _without(state: Tensor, ended: Tensor) -> Tensor:
 
 def _read_weights(path: Path, sha256: str) -> bytes:
     if not path.is_file():
-        raise UserError(f"{path}: missing; run train.py or dvc pull")
+        raise UserError(f"{path}: missing; run dvc repro train or dvc pull")
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UserError(
             f"{path}: not the weights that {CARD} beside it describes; "
-            "run dvc checkout, or train.py again"
+            "run dvc checkout, or discern train again"
         )
     return data
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.copies import chromaprint
 from pipeline.copies.fingerprint import pdq
 from pipeline.footage import foreign, pictures, stretches
-from pipeline.footage.foreign.sound import Heard
+from pipeline.footage.foreign.mixing import Heard
 from pipeline.footage.stretches import Stretch
 
 LONGEST_SIDE = 1024
@@ -87,9 +87,15 @@ def hashed(frame: Any, box: pictures.Box, scale: pictures.Scaler) -> tuple[NDArr
 class TrackPrinter:
     """Makes the fingerprint of a track from its samples as they pass."""
 
-    def __init__(self, end_s: float) -> None:
-        """Start on a track, of which no more is read than what begins before `end_s`."""
+    def __init__(self, end_s: float, *, of_mean: bool) -> None:
+        """Start on a track.
+
+        Args:
+            end_s: no more is read than what begins before it.
+            of_mean: listen to the mean of its channels throughout, as `fpcalc` does.
+        """
         self._end = round(end_s * chromaprint.RATE_HZ)
+        self._of_mean = of_mean
         self._stretches: list[Stretch] = []
         self._start: int | None = None
         self._done = 0
@@ -100,7 +106,8 @@ class TrackPrinter:
         for one in heard:
             if one.start_s * chromaprint.RATE_HZ >= self._end:
                 return
-            stretches.append(self._stretches, one, chromaprint.RATE_HZ)
+            taken = one.of_mean() if self._of_mean else one
+            stretches.append(self._stretches, taken, chromaprint.RATE_HZ)
             if self._start is None:
                 self._start = self._done = self._stretches[0].origin
             while self._stretches[-1].end - _KNOWN_AHEAD >= self._done + _PIECE:

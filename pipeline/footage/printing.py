@@ -110,43 +110,22 @@ def sounds(
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """What a file is told by of its sound before `end_s`: `Printed.sound_times_ms` and `sounds`.
 
-    The mean of the channels is heard; where they cancel each other in it, the loudest one, for
-    which the track is read a second time.
-
     Args:
         path: the file.
         limits: what it may cost.
         zeros_s: as `foreign.Video.zeros_s` has it once the pictures have been read.
         end_s: by a player's clock.
     """
-    found, channel = _heard(path, limits, zeros_s, end_s, None)
-    if channel is not None:
-        found, _ = _heard(path, limits, zeros_s, end_s, channel)
-    if found is None:
+    printer = TrackPrinter(end_s, of_mean=False)
+    # What comes before a fault is known.
+    with contextlib.suppress(foreign.DecodeError), Sound(path, limits, zeros_s) as track:
+        deque(printer.passing(track.heard()), maxlen=0)
+    if (found := printer.finish()) is None:
         return np.zeros(0, np.uint32), np.zeros(0, np.uint32)
     items, start_s = found
     times_ms = np.rint(1000 * (start_s + np.arange(len(items)) * chromaprint.ITEM_S)).astype(int)
     is_kept = (times_ms >= 0) & chromaprint.is_sound(items)
     return times_ms[is_kept].astype(np.uint32), items[is_kept]
-
-
-def _heard(
-    path: Path,
-    limits: foreign.Limits,
-    zeros_s: Sequence[float],
-    end_s: float,
-    channel: int | None,
-) -> tuple[tuple[NDArray[np.uint32], float] | None, int | None]:
-    """What `TrackPrinter` tells of a channel or of the mean, and which one to hear instead."""
-    printer = TrackPrinter(end_s)
-    loudest: int | None = None
-    # What comes before a fault is known.
-    with contextlib.suppress(foreign.DecodeError), Sound(path, limits, zeros_s, channel) as track:
-        try:
-            deque(printer.passing(track.heard()), maxlen=0)
-        finally:
-            loudest = track.loudest_of_cancelled()
-    return printer.finish(), loudest
 
 
 @dataclass(frozen=True)

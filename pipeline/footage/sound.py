@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.copies import chromaprint
 from pipeline.footage.exchangeable import TrackPrinter
+from pipeline.footage.foreign.mixing import Heard
 from pipeline.footage.foreign.refusals import Budget, DecodeError, Limits, OutputError
-from pipeline.footage.foreign.sound import Heard, Sound
+from pipeline.footage.foreign.sound import Sound
 from pipeline.footage.stretches import Stretch, append, overlaid
 from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, PRESENT, QUIET, SILENT
 from pipeline.store.pcm import samples_of
@@ -68,8 +68,7 @@ def sounds_of(
 ) -> tuple[Track, list[tuple[bytes | None, str]]]:
     """Cut the sound of clips out of a file's track, encoded.
 
-    A track that cannot be read costs a file no clip. The mean of the channels is heard; where they
-    cancel each other in it, the loudest one, for which the track is read a second time.
+    A track that cannot be read costs a file no clip.
 
     Args:
         path: the file.
@@ -87,33 +86,11 @@ def sounds_of(
     Raises:
         OutputError: pictures and sound take more than `budget` allows.
     """
-    cut = partial(_sounds_of, path, limits, budget, zeros_s, starts, num_samples, end_s)
-    track, made, channel = cut(None)
-    if channel is None:
-        return track, made
-    budget.give_back(sum(len(flac or b"") for flac, _ in made))
-    loudest, made, _ = cut(channel)
-    marks = {*track.marks, *loudest.marks, "sound_cancels"}
-    return replace(track, marks=tuple(sorted(marks))), made
-
-
-def _sounds_of(
-    path: Path,
-    limits: Limits,
-    budget: Budget,
-    zeros_s: Sequence[float],
-    starts: Sequence[int],
-    num_samples: int,
-    end_s: float,
-    channel: int | None,
-) -> tuple[Track, list[tuple[bytes | None, str]], int | None]:
-    """As `sounds_of`, of one channel or of the mean, and which one to hear instead of the mean."""
     made: list[tuple[bytes | None, str]] = []
     marks: set[str] = set()
-    told, printer = Track(), TrackPrinter(end_s)
-    loudest: int | None = None
+    told, printer = Track(), TrackPrinter(end_s, of_mean=True)
     try:
-        with Sound(path, limits, zeros_s, channel) as track:
+        with Sound(path, limits, zeros_s) as track:
             marks = track.marks
             heard = printer.passing(track.heard())
             for one in clip_sounds(heard, track.damaged, starts, num_samples):
@@ -124,7 +101,6 @@ def _sounds_of(
                 made = [(None, ABSENT)] * len(starts)
             deque(heard, maxlen=0)
             told = Track(track.codec, track.rate, track.channels)
-            loudest = track.loudest_of_cancelled()
             is_read = track.codec is not None and "sound_refused" not in marks
             if is_read and printer.heard_until_s < end_s - _ENDS_EARLY_S:
                 marks.add("sound_ends_early")
@@ -137,7 +113,7 @@ def _sounds_of(
     if (found := printer.finish()) is not None:
         items, start_s = found
         told = replace(told, chromaprint=chromaprint.encoded(items), chromaprint_start_s=start_s)
-    return told, made, loudest
+    return told, made
 
 
 def clip_sounds(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from pipeline.footage.foreign.sound import Heard
+from pipeline.footage.foreign.mixing import Heard
 
 # A hole up to this long is filled with what was before it, backwards, since zeros would be a click,
 # and as much is left out where samples overlap.

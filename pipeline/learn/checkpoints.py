@@ -89,5 +89,5 @@ class PlainCheckpoints(TorchCheckpointIO):
         except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
             raise UserError(f"{path}: damaged ({error}); {remedy}") from error
         if not isinstance(checkpoint, dict) or "architecture" not in checkpoint:
-            raise UserError(f"{path}: not a checkpoint of train.py; {remedy}")
+            raise UserError(f"{path}: not a checkpoint of train; {remedy}")
         return checkpoint

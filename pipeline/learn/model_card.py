@@ -53,18 +53,21 @@ class ModelCard:
             temperature = float(given.get("temperature", 1.0))
             memory = Memory.parse(given.get("memory"))
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{where}: not a model card ({error!r}); run train.py again") from error
+            raise UserError(
+                f"{where}: not a model card ({error!r}); run discern train again"
+            ) from error
         if absent:
-            raise UserError(f"{where}: lacks {', '.join(sorted(absent))}; run train.py again")
+            raise UserError(f"{where}: lacks {', '.join(sorted(absent))}; run discern train again")
         wanted = {f.name for f in fields(ClipFormat)}
         if unknown := wanted - preprocessing.keys():
             raise UserError(
-                f"{where}: preprocessing lacks {', '.join(sorted(unknown))}; run train.py again"
+                f"{where}: preprocessing lacks {', '.join(sorted(unknown))}; "
+                "run discern train again"
             )
         if classes != CLASSES:
             raise UserError(
                 f"{where}: weights of the classes {', '.join(classes)} instead of "
-                f"{', '.join(CLASSES)}, in this order; run train.py again"
+                f"{', '.join(CLASSES)}, in this order; run discern train again"
             )
         encoder = given.get("encoder_sha256")
         return cls(
@@ -85,11 +88,13 @@ class ModelCard:
             UserError: it is missing, no JSON, or no card of such weights.
         """
         if not path.is_file():
-            raise UserError(f"{path}: missing; run train.py or dvc pull")
+            raise UserError(f"{path}: missing; run dvc repro train or dvc pull")
         try:
             given = json.loads(path.read_text())
         except ValueError as error:
-            raise UserError(f"{path}: not a model card ({error!r}); run train.py again") from error
+            raise UserError(
+                f"{path}: not a model card ({error!r}); run discern train again"
+            ) from error
         return cls.parse(given, path)
 
     @property

@@ -12,7 +12,8 @@ from typing import cast
 import numpy as np
 
 from pipeline.footage import foreign
-from pipeline.footage.foreign.sound import Heard, Sound
+from pipeline.footage.foreign.mixing import Heard
+from pipeline.footage.foreign.sound import Sound
 from pipeline.footage.sound import ClipSound, clip_sounds
 from pipeline.store.manifest import ABSENT, DAMAGED
 

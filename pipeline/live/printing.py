@@ -1,7 +1,8 @@
 """Hashes of the pictures and the sound of a stream while they come, by which banks are searched.
 
 They are those that `footage.printing` makes of a file: PDQ of a picture each second, with its bars
-and without them, and Chromaprint of the mean of the channels. What is held does not grow with time.
+and without them, and Chromaprint of what is heard of the track. What is held does not grow with
+time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.copies import chromaprint
 from pipeline.footage import exchangeable, foreign, pictures, scenes, stretches
-from pipeline.footage.foreign.sound import Heard
+from pipeline.footage.foreign.mixing import Heard
 from pipeline.footage.printing import MIN_QUALITY
 from pipeline.footage.stretches import Stretch
 from pipeline.live.messages import Prints

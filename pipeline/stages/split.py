@@ -32,6 +32,7 @@ from pipeline.design.assignment import (
     read_columns,
 )
 from pipeline.design.composition import Composition
+from pipeline.design.left_out import CLUSTER_OF_UNSEEN, LeftOut
 from pipeline.errors import UserError
 from pipeline.store import manifest, shards, video, workdir
 from pipeline.store.kept import Kept, Piece, made_by, name_of
@@ -99,10 +100,12 @@ def run(cfg: SplitApp) -> None:
         _write(clips, fresh, columns, cluster, splits)
         report = audit(fresh, hashes, parts, halves, rule, cfg)
         (fresh / AUDIT).write_text(json.dumps(report, indent=2) + "\n")
-        manifest.write_stats(fresh, _stats(fresh, columns, splits))
+        left_out = LeftOut.of(clips, fresh)
+        manifest.write_stats(fresh, _stats(fresh, columns, splits, left_out))
+    if told := left_out.sentence():
+        log.warning("split: %s", told)
     sizes = Counter(splits.tolist())
-    told = [f"{name} {sizes[i]}" for i, name in _shown(splits)]
-    log.info("split: %s", ", ".join(told))
+    log.info("split: %s", ", ".join(f"{name} {sizes[i]}" for i, name in _shown(splits)))
 
 
 def _shown(splits: NDArray[np.int8]) -> list[tuple[int, str]]:
@@ -213,7 +216,7 @@ def _write(
                     clip,
                     cluster=columns.recordings[first],
                     split=None if split == NO_SPLIT else EVERY_SPLIT[split],
-                    unused="cluster_of_unseen" if left_out else clip.unused,
+                    unused=CLUSTER_OF_UNSEEN if left_out else clip.unused,
                 )
             )
 
@@ -308,7 +311,9 @@ def _sentence(report: dict[str, Any], distance: int) -> str:
     return text
 
 
-def _stats(folder: Path, columns: Columns, splits: NDArray[np.int8]) -> dict[str, object]:
+def _stats(
+    folder: Path, columns: Columns, splits: NDArray[np.int8], left_out: LeftOut
+) -> dict[str, object]:
     with manifest.open_table(folder / manifest.MANIFEST, Clip) as file:
         table = file.read(["cluster", "unused"])
     of_split = {name: splits == number for number, name in _shown(splits)}
@@ -329,4 +334,5 @@ def _stats(folder: Path, columns: Columns, splits: NDArray[np.int8]) -> dict[str
             row["values"]: row["counts"]
             for row in table["unused"].drop_null().value_counts().to_pylist()
         },
+        "files_without_split": left_out.counts(),
     }

@@ -64,9 +64,9 @@ def visit(request: pytest.FixtureRequest, report_file: Path) -> Iterator[Visit]:
 
 
 @pytest.fixture(params=["light", "dark"])
-def real_visit(request: pytest.FixtureRequest, project: Path) -> Iterator[Visit]:
+def real_visit(request: pytest.FixtureRequest, whole_project: Path) -> Iterator[Visit]:
     """A page that all suites filled from stages that really ran."""
-    with visiting(project / "reports" / "report.html", request.param) as seen:
+    with visiting(whole_project / "reports" / "report.html", request.param) as seen:
         yield seen
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from pipeline import app
 from pipeline.commands import experiment
 from pipeline.errors import UserError
 
@@ -56,8 +58,33 @@ def test_an_unknown_experiment_lists_the_known_ones(tmp_path: Path) -> None:
         experiment.arguments(tmp_path, "yours")
 
 
-def test_dvc_takes_over_with_the_options_that_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+def git(folder: Path, *arguments: str) -> None:
+    told = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
+    subprocess.run(["git", "-C", str(folder), *told, *arguments], check=True, capture_output=True)
+
+
+def test_a_project_without_a_commit_is_told_to_make_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     became: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, command: became.append(command))
+    monkeypatch.setattr(app, "PROJECT", tmp_path)
+    git(tmp_path, "init")
+    with pytest.raises(UserError, match=r"nothing is committed.*git add -A && git commit"):
+        experiment.run("full", [])
+    assert not became
+    git(tmp_path, "commit", "--allow-empty", "-m", "Begin")
+    experiment.run("full", [])
+    assert became
+
+
+def test_dvc_takes_over_with_the_options_that_follow(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(app, "PROJECT", tmp_path)
+    git(tmp_path, "init")
+    git(tmp_path, "commit", "--allow-empty", "-m", "Begin")
     monkeypatch.setattr(os, "execv", lambda program, command: became.append(command))
     experiment.run("full", ["--queue"])
     (command,) = became

@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.commands import explain
 from pipeline.config import App
+from pipeline.copies import banks
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import Tombstone, write_tombstones
 from pipeline.store.manifest import FILES, MANIFEST, Clip, File, write_rows
@@ -47,6 +49,21 @@ def test_a_file_says_what_it_was_and_what_became_nothing(told: Told) -> None:
     assert "marks: damaged, interlaced" in story
     assert "cuts at 1.20, 3.40 s" in story
     assert "dropped 3.40 to 4.50 s: black" in story
+
+
+def test_a_file_says_which_banks_hold_its_bytes(told: Told, cfg: Any) -> None:
+    assert "the same bytes" not in told("unit7/range/roof.mp4")
+    none = np.zeros(0, banks.RECORD), np.zeros(0, banks.SOUND_RECORD)
+    for name, sha256, is_negative in (("x", "a", False), ("y", "b", False), ("z", "a", True)):
+        with banks.writing(Path(cfg.paths.banks), name, create=True) as bank:
+            if is_negative:
+                bank.make_negative()
+            bank.add("roof.mp4", "l", sha256 * 64, "", 4.5, *none)
+    story = told("unit7/range/roof.mp4")
+    assert [line for line in story.splitlines() if "same bytes" in line] == [
+        "  the same bytes as x item 1 (roof.mp4, label l)",
+        "  the same bytes as z item 1 (roof.mp4, label l), which is harmless",
+    ]
 
 
 def test_a_file_says_that_its_sound_is_not_what_happened(told: Told, cfg: Any) -> None:

@@ -500,7 +500,7 @@ def test_packages_that_are_missing_are_named(
 
 def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
     cfg: Any = app.compose("export", f"paths.models={tmp_path}", f"paths.work={tmp_path}/work")
-    with pytest.raises(UserError, match=r"model\.json: missing; run train\.py"):
+    with pytest.raises(UserError, match=r"model\.json: missing; run dvc repro train"):
         export.run(cfg=cfg)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from pipeline.commands import forget
 from pipeline.commands.evaluation.outputs import EVALUATED
 from pipeline.config import App
+from pipeline.copies import banks
+from pipeline.copies.bank_files import ITEMS
 from pipeline.errors import UserError
 from pipeline.footage.collection import read_index, write_index
 from pipeline.footage.tombstones import FORGOTTEN, Tombstone, forgotten, read_tombstones
@@ -46,6 +49,28 @@ def test_every_file_of_a_recording_gets_a_tombstone(cfg: Any, ingested: None) ->
     assert read_tombstones(footage) == STONES
     assert forgotten(footage).recordings == {"unit7/day-1"}
     assert forgotten(footage).sha256s == {"a" * 64, "b" * 64}
+
+
+def test_what_banks_hold_of_a_recording_goes_for_good(
+    cfg: Any, ingested: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(cfg.paths.banks)
+    none = np.zeros(0, banks.RECORD), np.zeros(0, banks.SOUND_RECORD)
+    for name, kinds in (("x", "ac"), ("y", "c"), ("z", "b")):
+        with banks.writing(root, name, create=True) as bank:
+            for kind in kinds:
+                bank.add(f"{kind}.mp4", "l", kind * 64 if kind != "c" else "", "", 4.5, *none)
+    before = (root / "y" / ITEMS).read_bytes()
+    forget.run("unit7/day-1", cfg)
+    told = [line for line in capsys.readouterr().out.splitlines() if "from a bank" in line]
+    assert told == [
+        "Removed from a bank: x item 1 (a.mp4, label l)",
+        "Removed from a bank: z item 1 (b.mp4, label l)",
+    ]
+    assert [len(banks.read(root, name).items) for name in "xyz"] == [1, 1, 0]
+    assert b"a.mp4" not in (root / "x" / ITEMS).read_bytes()
+    # What nobody knows the bytes of is nobody's, and what loses nothing is not written anew.
+    assert (root / "y" / ITEMS).read_bytes() == before
 
 
 def test_forgetting_again_changes_nothing(cfg: Any, ingested: None) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -9,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.commands import bank, match
+from pipeline.commands import bank, match, printed_files
 from pipeline.config import App
 from pipeline.errors import UserError
-from tests.made import scene, write_video, write_with_sound
+from tests.made import grey, scene, write_video, write_with_sound
 
 RATE = 15
 SOUND_HZ = 24_000
@@ -89,7 +90,7 @@ def test_what_is_no_copy_does_not_match(
     code, lines, _ = told(capsys, compose("match", "format=json"), other)
     assert (code, lines) == (
         match.NOT_FOUND,
-        [{"file": str(other), "matches": [], "error": None}],
+        [{"file": str(other), "matches": [], "not_looked_up": [], "error": None}],
     )
 
 
@@ -102,7 +103,7 @@ def test_the_same_bytes_match_undecoded_until_the_item_is_removed(
 ) -> None:
     copy = Path(shutil.copy(known, tmp_path / "copy.mp4"))
     with monkeypatch.context() as without:
-        without.setattr(match.printed_files, "printed", lambda paths, *_: iter(list(paths)[:0]))
+        without.setattr(printed_files, "printed", lambda paths, *_: iter(list(paths)[:0]))
         code, lines, _ = told(capsys, compose("match"), copy)
     assert code == match.FOUND
     assert lines == [f"{copy}: attacks item 1 (attack.mp4, label first): the same bytes"]
@@ -190,3 +191,125 @@ def test_every_item_of_the_same_sound_is_told_also_of_one_that_starts_late(
         assert one["offset_s"] == pytest.approx(-3.0, abs=0.01)
         assert one["start_s"] == pytest.approx(3.0, abs=0.01)
         assert one["item_start_s"] == pytest.approx(0.0, abs=0.01)
+
+
+def test_what_is_too_flat_or_too_short_to_be_looked_up_is_told(
+    tmp_path: Path, known: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    short, flat = tmp_path / "short.mkv", tmp_path / "flat.mkv"
+    write_with_sound(short, scene(9, 75), tune(3, 5), codec="flac", rate=SOUND_HZ, fps=RATE)
+    write_video(flat, grey([90] * 15), rate=RATE)
+    _, lines, _ = told(capsys, compose("match"), short, flat)
+    assert lines == [
+        f"{short}: no match; its sound is too short or hardly changes, and was not looked up",
+        f"{flat}: no match; its pictures are too flat to be looked up",
+    ]
+    _, lines, _ = told(capsys, compose("match", "format=json"), short, flat, known)
+    assert [line["not_looked_up"] for line in lines] == [["sound"], ["pictures"], []]
+
+
+def test_what_a_negative_bank_covers_does_not_count_and_what_it_does_not_cover_does(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    intro, story, more = (scene(seed, 60, 72, 96) for seed in (1, 2, 3))
+    report = write_video(tmp_path / "report.mp4", np.concatenate([intro, story]), rate=RATE)
+    bank.run("add", "attacks", str(report), cfg=compose("bank"))
+    alone = write_video(tmp_path / "intro.mp4", intro, rate=RATE)
+    bank.run("add", "intros", str(alone), cfg=compose("bank", "negative=true"))
+    harmless = write_video(tmp_path / "harmless.mp4", np.concatenate([intro, more]), rate=RATE)
+    copy = write_video(tmp_path / "copy.mp4", np.concatenate([intro, story[:55]]), rate=RATE)
+    capsys.readouterr()
+    code, (line,), _ = told(capsys, compose("match", "format=json"), harmless)
+    assert code == match.NOT_FOUND
+    told_of = {one["bank"]: (one["category"], one["set_aside"]) for one in line["matches"]}
+    by = "does not count, as all of it is intros item 1 (intro.mp4, label intros)"
+    assert told_of == {"attacks": ("known", by), "intros": ("negative", None)}
+    code, lines, _ = told(capsys, compose("match"), harmless, alone)
+    assert code == match.NOT_FOUND
+    assert sum(": negative: intros item 1 (" in one for one in lines) == 2
+    code, (line,), _ = told(capsys, compose("match", "format=json"), copy)
+    assert code == match.FOUND
+    assert {one["bank"]: one["set_aside"] for one in line["matches"]} == dict.fromkeys(
+        ("attacks", "intros")
+    )
+    # Where people put the same file into both, that is told, and raises no alert.
+    bank.run("add", "intros", str(report), cfg=compose("bank"))
+    capsys.readouterr()
+    code, lines, _ = told(capsys, compose("match"), report)
+    assert code == match.NOT_FOUND
+    assert "does not count, as all of it is intros item 2" in lines[0]
+
+
+def test_who_disputes_an_item_is_told_with_its_match(
+    tmp_path: Path, known: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for by, verdict in (("a", "confirmed"), ("b", "disputed")):
+        bank.run("verdict", "attacks", "1", verdict, cfg=compose("bank", f"by={by}"))
+    capsys.readouterr()
+    code, lines, _ = told(capsys, compose("match"), known)
+    assert (code, lines) == (
+        match.FOUND,
+        [f"{known}: attacks item 1 (attack.mp4, label first): the same bytes; disputed by b"],
+    )
+    _, (line,), _ = told(capsys, compose("match", "format=json"), known)
+    assert line["matches"][0]["opinions"] == {"a": ["confirmed"], "b": ["disputed"]}
+
+
+def test_an_item_that_matches_everything_is_suspended_told_and_resumed(
+    tmp_path: Path, known: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [write_video(tmp_path / f"{n}.mp4", attack()[: 60 + n], rate=RATE) for n in range(4)]
+    cfg = compose("match", "flood_files=3", "flood_share=0.9")
+    code, lines, err = told(capsys, cfg, *paths[:2], *paths[:2])
+    assert (code, err) == (match.FOUND, "")
+    assert not [line for line in lines if "suspended" in line]
+    code, lines, err = told(capsys, cfg, *paths[2:])
+    assert code == match.NOT_FOUND
+    reason = "it matches 3 of the last 3 files"
+    assert all(
+        line.endswith(f"; does not count, as the item is suspended: {reason}") for line in lines
+    )
+    assert err == (
+        f"match: attacks item 1 (attack.mp4, label first) is suspended, as {reason}; look at it, "
+        "and then discern bank remove attacks 1, or discern bank resume attacks 1, after which it "
+        "counts whatever it matches\n"
+    )
+    # Also where nothing is counted.
+    assert told(capsys, compose("match", "flood_files=0"), paths[0])[0] == match.NOT_FOUND
+    bank.run("show", "attacks", cfg=compose("bank"))
+    assert capsys.readouterr().out.rstrip().endswith(f"  suspended: {reason}")
+    bank.run("resume", "attacks", "1", cfg=compose("bank"))
+    assert capsys.readouterr().out.endswith(": counts again, whatever it matches\n")
+    with pytest.raises(UserError, match="attacks item 1: not suspended"):
+        bank.run("resume", "attacks", "1", cfg=compose("bank"))
+    code, _, err = told(capsys, cfg, *paths)
+    assert (code, err) == (match.FOUND, "")
+
+
+def test_a_file_is_known_by_its_md5_where_a_list_has_no_more(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_video(tmp_path / "known.mp4", scene(1, 15), rate=RATE)
+    (tmp_path / "list").write_text(hashlib.md5(path.read_bytes()).hexdigest())
+    bank.run("import", "b", str(tmp_path / "list"), cfg=compose("bank", "format=md5"))
+    capsys.readouterr()
+    code, lines, _ = told(capsys, compose("match"), path)
+    assert (code, len(lines)) == (match.FOUND, 1)
+    assert lines[0].endswith("label b): the same bytes")
+
+
+def test_a_still_of_a_list_is_found_in_a_video(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    still = scene(7, 1, 240, 320).repeat(RATE, axis=0)
+    known = write_video(tmp_path / "still.mp4", still, rate=RATE)
+    bank.run("add", "own", str(known), cfg=compose("bank"))
+    bank.run("export", "own", str(tmp_path / "list"), cfg=compose("bank", "format=pdq"))
+    bank.run("import", "stills", str(tmp_path / "list"), cfg=compose("bank", "format=pdq"))
+    capsys.readouterr()
+    frames = np.concatenate([scene(9, RATE, 240, 320), still[:, :, ::-1]])
+    mirrored = write_video(tmp_path / "mirrored.mp4", frames, rate=RATE)
+    code, (line,), _ = told(capsys, compose("match", "format=json", "bank=stills"), mirrored)
+    assert code == match.FOUND
+    (found,) = line["matches"]
+    assert (found["mirrored"], found["num_frames"], found["start_s"]) == (True, 1, 1.0)

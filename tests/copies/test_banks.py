@@ -1,15 +1,26 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.copies import bank_log, banks
-from pipeline.copies.banks import HASHES, ITEMS, RECORD, SOUND_RECORD, SOUNDS, Bank, Item, Writer
+from pipeline.copies import bank_compaction, bank_files, bank_log, banks
+from pipeline.copies.bank_files import HEAD, ITEMS
+from pipeline.copies.bank_log import Item, Taken
+from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank, Writer
 from pipeline.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+HASHES, SOUNDS = bank_files.hashes_name(0), bank_files.sounds_name(0)
 
 
 def add(bank: Writer, seed: int, num_hashes: int = 3) -> Item:
@@ -36,6 +47,15 @@ def contents(bank: Bank) -> dict[int, tuple[Item, bytes, bytes]]:
         n: (item, bank.hashes_of(item).tobytes(), bank.sounds_of(item).tobytes())
         for n, item in bank.items.items()
     }
+
+
+def test_every_byte_of_a_record_is_written() -> None:
+    for dtype, size in ((RECORD, 80), (SOUND_RECORD, 12)):
+        fields = dtype.fields or {}
+        ends = [offset + kind.itemsize for kind, offset, *_ in fields.values()]
+        starts = [offset for _, offset, *_ in fields.values()]
+        assert [*starts, size] == [0, *ends]
+        assert dtype.itemsize == size
 
 
 def test_what_was_added_is_read(tmp_path: Path) -> None:
@@ -86,6 +106,8 @@ def test_no_truncation_of_an_addition_loses_an_item_or_gives_a_wrong_one(tmp_pat
         root = tmp_path / str(num)
         shutil.copytree(folder, root / "b")
         (root / "b" / ITEMS).write_bytes(items[:num_items])
+        # The head is written last.
+        bank_files.write_head(root / "b", 0, start)
         (root / "b" / HASHES).write_bytes(hashes[:num_hashes])
         (root / "b" / SOUNDS).write_bytes(sounds[:num_sounds])
         found = contents(banks.read(root, "b"))
@@ -144,8 +166,10 @@ def test_a_bank_of_a_later_format_is_refused(tmp_path: Path) -> None:
     folder = made(tmp_path, 1)
     entry = json.loads((folder / ITEMS).read_text())
     del entry["check"]
-    (folder / ITEMS).write_bytes(bank_log.line_of({**entry, "format": 3}) + b"\n")
-    with pytest.raises(UserError, match="format 3, and this version of Discern reads format 2"):
+    (folder / ITEMS).write_bytes(bank_log.line_of({**entry, "format": 4}) + b"\n")
+    with pytest.raises(
+        UserError, match="format 4, and this version of Discern reads formats 2 and 3"
+    ):
         banks.read(tmp_path, "b")
 
 
@@ -176,3 +200,216 @@ def test_a_bank_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -
     made(tmp_path)
     with pytest.raises(UserError, match=r"no bank 'c' \(there are: b\); discern bank add c FILE"):
         banks.read(tmp_path, "c")
+
+
+def test_lines_that_are_missing_at_the_end_are_no_shorter_bank(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    lines = (folder / ITEMS).read_bytes().splitlines(keepends=True)
+    for left in range(len(lines)):
+        (folder / ITEMS).write_bytes(b"".join(lines[:left]))
+        with pytest.raises(UserError, match="lines are missing at its end; put the bank"):
+            banks.read(tmp_path, "b")
+        with (
+            pytest.raises(UserError, match="lines are missing at its end"),
+            banks.writing(tmp_path, "b"),
+        ):
+            pass
+    (folder / ITEMS).write_bytes(b"".join(lines).rstrip(b"\n"))
+    assert len(banks.read(tmp_path, "b").items) == 3
+    (folder / HEAD).write_text("{}")
+    with pytest.raises(UserError, match=r"head\.json: damaged"):
+        banks.read(tmp_path, "b")
+    (folder / HEAD).unlink()
+    with pytest.raises(UserError, match=r"head\.json: missing"):
+        banks.read(tmp_path, "b")
+
+
+def test_a_bank_of_the_format_before_is_read_and_goes_on(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    entries = [json.loads(line) for line in (folder / ITEMS).read_bytes().splitlines()]
+    for entry in entries:
+        del entry["check"], entry["feed"]
+    old = [bank_log.line_of({**entry, "format": 2}) + b"\n" for entry in entries]
+    (folder / ITEMS).write_bytes(b"".join(old))
+    (folder / HEAD).unlink()
+    before = contents(banks.read(tmp_path, "b"))
+    with banks.writing(tmp_path, "b") as bank:
+        fourth = add(bank, 4)
+    after = contents(banks.read(tmp_path, "b"))
+    assert after.pop(4)[0] == fourth
+    assert after == before
+
+
+def test_labels_and_opinions_are_kept_with_who_said_them(tmp_path: Path) -> None:
+    made(tmp_path)
+    said = [("a", "uploaded"), ("a", "confirmed"), ("b", "seen"), ("b", "disputed")]
+    with banks.writing(tmp_path, "b") as bank:
+        for by, verdict in said:
+            assert bank.judge(2, by, verdict).number == 2
+        assert bank.label(2, "other").label == "other"
+        for change in (lambda: bank.label(4, "x"), lambda: bank.judge(4, "a", "seen")):
+            with pytest.raises(UserError, match="no item 4"):
+                change()
+    found = banks.read(tmp_path, "b")
+    assert [item.label for item in found.items.values()] == ["label 1", "other", "label 3"]
+    a, b = frozenset({"uploaded", "confirmed"}), frozenset({"seen", "disputed"})
+    assert found.opinions == {2: {"a": a, "b": b}}
+    with banks.writing(tmp_path, "b") as bank:
+        bank.judge(2, "a", "disputed")
+        bank.judge(2, "b", "withdrawn")
+    found = banks.read(tmp_path, "b")
+    assert found.opinions == {2: {"a": frozenset({"uploaded", "disputed"})}}
+    with banks.writing(tmp_path, "b") as bank:
+        bank.remove(2)
+    assert banks.read(tmp_path, "b").opinions == {}
+
+
+def test_a_bank_becomes_negative_only_before_it_has_items(tmp_path: Path) -> None:
+    with banks.writing(tmp_path, "n", create=True) as bank:
+        bank.make_negative()
+        add(bank, 1)
+        bank.make_negative()
+    assert banks.read(tmp_path, "n").is_negative
+    made(tmp_path)
+    assert not banks.read(tmp_path, "b").is_negative
+    with (
+        banks.writing(tmp_path, "b") as bank,
+        pytest.raises(UserError, match="no negative bank, and it has items"),
+    ):
+        bank.make_negative()
+    assert not banks.read(tmp_path, "b").is_negative
+
+
+def test_nothing_has_the_bytes_that_nobody_knows(tmp_path: Path) -> None:
+    with banks.writing(tmp_path, "b", create=True) as bank:
+        none = np.zeros(0, RECORD), np.zeros(0, SOUND_RECORD)
+        bank.add("a", "b", "", "", 1.0, *none)
+    assert banks.read(tmp_path, "b").with_bytes("") is None
+
+
+def compactable(root: Path) -> Path:
+    """A bank of five items, of which two are removed, and of which something is said."""
+    with banks.writing(root, "b", create=True) as bank:
+        bank.make_negative()
+        for seed in range(1, 6):
+            add(bank, seed, num_hashes=seed)
+        bank.judge(4, "a", "seen")
+        bank.judge(4, "c", "disputed")
+        bank.label(3, "other")
+        bank.take("feed", Taken("k", 2, "s"))
+        bank.remove(2)
+        bank.remove(5)
+    return root / "b"
+
+
+def test_compaction_leaves_what_was_not_removed_and_nothing_else(tmp_path: Path) -> None:
+    folder = compactable(tmp_path)
+    gone = [(folder / name).read_bytes() for name in (HASHES, SOUNDS)]
+    gone = [gone[0][80 : 3 * 80], gone[1][2 * 12 : 6 * 12], b"label 2", b"5.mp4"]
+    before = banks.read(tmp_path, "b")
+    assert bank_compaction.compact(tmp_path, "b") == 2
+    after = banks.read(tmp_path, "b")
+    for number, item in before.items.items():
+        assert after.hashes_of(after.items[number]).tobytes() == before.hashes_of(item).tobytes()
+        assert after.sounds_of(after.items[number]).tobytes() == before.sounds_of(item).tobytes()
+    assert list(after.items) == [1, 3, 4]
+    assert [item.label for item in after.items.values()] == ["label 1", "other", "label 4"]
+    assert (after.is_negative, after.opinions, after.feeds) == (
+        True,
+        {4: {"a": frozenset({"seen"}), "c": frozenset({"disputed"})}},
+        {"feed": Taken("k", 2, "s")},
+    )
+    names = {ITEMS, HEAD, "hashes-1.bin", "sounds-1.bin"}
+    assert {path.name for path in folder.iterdir()} == names
+    whole = b"".join(path.read_bytes() for path in folder.iterdir())
+    assert not [part for part in gone if part in whole]
+    # Numbers of removed items are not given again, not even of the last one.
+    with banks.writing(tmp_path, "b") as bank:
+        assert add(bank, 9).number == 6
+    assert bank_compaction.compact(tmp_path, "b") == 0
+    assert list(banks.read(tmp_path, "b").items) == [1, 3, 4, 6]
+    assert {path.name for path in folder.iterdir()} == {name.replace("1", "2") for name in names}
+
+
+def test_whoever_opened_a_bank_before_its_compaction_changes_nothing(tmp_path: Path) -> None:
+    folder = compactable(tmp_path)
+    seen = banks.read(tmp_path, "b")
+    expected = contents(seen)
+    with (folder / ITEMS).open("r+b") as old:
+        bank_compaction.compact(tmp_path, "b")
+        # Who still looks something up goes on.
+        assert contents(seen) == expected
+        original = Path.open
+        with pytest.MonkeyPatch.context() as patch:
+            # Opened just before, and locked just after.
+            patch.setattr(
+                Path,
+                "open",
+                lambda path, mode: old if path.name == ITEMS else original(path, mode),
+            )
+            with (
+                pytest.raises(UserError, match="another process changes it"),
+                banks.writing(tmp_path, "b"),
+            ):
+                pass
+    assert list(banks.read(tmp_path, "b").items) == [1, 3, 4]
+
+
+def test_a_compaction_that_is_cut_short_anywhere_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cut(Exception):
+        pass
+
+    steps = ("write_head", "to_disk")
+    for num_done in range(4):
+        root = tmp_path / str(num_done)
+        compactable(root)
+        before = banks.read(root, "b")
+        calls = 0
+        with monkeypatch.context() as patch:
+
+            def step(
+                name: str, patch: pytest.MonkeyPatch = patch, num_done: int = num_done
+            ) -> None:
+                original = getattr(bank_files, name)
+
+                def counted(*given: object) -> None:
+                    nonlocal calls
+                    if calls == num_done:
+                        raise Cut
+                    calls += 1
+                    original(*given)
+
+                patch.setattr(bank_files, name, counted)
+
+            for name in steps:
+                step(name)
+            if num_done < 3:
+                with pytest.raises(Cut):
+                    bank_compaction.compact(root, "b")
+            else:
+                bank_compaction.compact(root, "b")
+        after = banks.read(root, "b")
+        assert list(after.items) == [1, 3, 4]
+        assert after.opinions == before.opinions
+        with banks.writing(root, "b") as bank:
+            assert add(bank, 9).number == 6
+        bank_compaction.compact(root, "b")
+        assert list(banks.read(root, "b").items) == [1, 3, 4, 6]
+        assert len(list((root / "b").iterdir())) == 4
+
+
+def test_a_reader_that_meets_a_compaction_reads_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compactable(tmp_path)
+    original = bank_files.check_head
+
+    def compacting(*given: object) -> None:
+        original(*given)  # type: ignore[arg-type]
+        monkeypatch.setattr(bank_files, "check_head", original)
+        bank_compaction.compact(tmp_path, "b")
+
+    monkeypatch.setattr(bank_files, "check_head", compacting)
+    assert list(banks.read(tmp_path, "b").items) == [1, 3, 4]

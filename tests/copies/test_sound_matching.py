@@ -72,6 +72,15 @@ def test_two_parts_of_an_item_in_another_order_are_two_stretches() -> None:
     assert [round(one.item_start_s / ITEM_S) for one in found] == [300, 100]
 
 
+def test_of_passages_that_repeat_themselves_the_nearest_is_told() -> None:
+    passage = moments(80)
+    whole = np.concatenate(
+        [flipped(passage, 3), moments(30, 1), passage, moments(30, 2), flipped(passage, 2)]
+    )
+    found = sound_matching.stretches(times(80), passage, item(whole))
+    assert [(round(one.item_start_s / ITEM_S), one.mean_distance) for one in found] == [(110, 0.0)]
+
+
 def test_moments_that_are_missing_do_not_move_what_comes_after_them() -> None:
     whole = moments(300)
     is_kept = np.ones(300, bool)

@@ -148,7 +148,7 @@ def test_a_detector_that_does_not_hear_leaves_sounds_aside(model: Path) -> None:
 @pytest.mark.parametrize("name", [weights.WEIGHTS, CARD])
 def test_a_missing_file_is_named(model: Path, name: str) -> None:
     (model / name).unlink()
-    with pytest.raises(UserError, match=f"{name}: missing; run train.py"):
+    with pytest.raises(UserError, match=f"{name}: missing; run dvc repro train or"):
         Detector.load(model)
 
 
@@ -382,7 +382,7 @@ def test_a_missing_or_damaged_encoder_is_named(product: tuple[Path, Network]) ->
     with pytest.raises(UserError, match=r"encoder\.safetensors: not the weights that model\.json"):
         Detector.load(product[0])
     path.unlink()
-    with pytest.raises(UserError, match=r"encoder\.safetensors: missing; run train\.py"):
+    with pytest.raises(UserError, match=r"encoder\.safetensors: missing; run dvc repro train"):
         Detector.load(product[0])
 
 

@@ -13,7 +13,7 @@ from pipeline.copies.fingerprint import pdq
 from pipeline.footage import exchangeable, foreign
 from pipeline.footage.canonical import Canonical, canonicalise
 from pipeline.footage.exchangeable import TrackPrinter
-from pipeline.footage.foreign.sound import Heard
+from pipeline.footage.foreign.mixing import Heard
 from tests.made import grey, scene, write_video, write_with_sound
 
 CLIP = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
@@ -110,7 +110,7 @@ def heard(samples: NDArray[np.float64], piece: int = 1000, start_s: float = 0.0)
 
 
 def printed(parts: list[Heard], end_s: float = 1e6) -> tuple[str | None, float | None]:
-    printer = TrackPrinter(end_s)
+    printer = TrackPrinter(end_s, of_mean=True)
     assert len(list(printer.passing(iter(parts)))) <= len(parts)
     found = printer.finish()
     return (None, None) if found is None else (chromaprint.encoded(found[0]), found[1])
@@ -140,7 +140,7 @@ def test_gaps_are_silence_and_the_start_is_told() -> None:
 
 def test_nothing_after_the_last_picture_is_read() -> None:
     samples = noise(8 * RATE_HZ)
-    printer = TrackPrinter(5.0)
+    printer = TrackPrinter(5.0, of_mean=True)
     passed = list(printer.passing(iter(heard(samples))))
     assert sum(one.samples.size for one in passed) < 5.1 * RATE_HZ
     found = printer.finish()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +11,9 @@ import pytest
 from pipeline.config import ClipFormat
 from pipeline.footage import canonical, foreign
 from pipeline.footage.canonical import Canonical
-from pipeline.footage.foreign.sound import Heard, Sound
+from pipeline.footage.foreign import mixing
+from pipeline.footage.foreign.mixing import Heard, Placed
+from pipeline.footage.foreign.sound import Sound
 from pipeline.footage.sound import ClipSound, clip_sounds
 from pipeline.store import sound
 from pipeline.store.sound import SOUND_HZ
@@ -246,17 +247,106 @@ def test_channels_that_differ_without_cancelling_are_mixed_as_ever(tmp_path: Pat
         assert [w.flac for w in found.windows] == [w.flac for w in made(mixed).windows]
 
 
-def test_sound_that_is_heard_a_second_time_costs_what_it_takes_once(tmp_path: Path) -> None:
-    both = np.random.default_rng(6).uniform(-0.9, 0.9, (2, RATE * SECONDS))
-    both[1] = -0.8 * both[0]
+def half_turned(level: float = 0.2) -> np.ndarray:
+    """Two channels of noise which are equal for 2 s, cancel each other for 1.5 s, and are equal."""
+    one = level * np.random.default_rng(7).standard_normal(RATE * SECONDS)
+    both = np.stack([one, one])
+    both[1, 2 * RATE : 2 * RATE + 3 * RATE // 2] *= -0.99
+    return np.clip(np.rint(both * 2**15), -32768, 32767) / 2**15
+
+
+# FFmpeg writes PCM and FLAC in frames of 21 to 96 ms, and a file may have one for all.
+@pytest.mark.parametrize("samples_a_frame", [1_024, RATE * SECONDS])
+def test_channels_that_cancel_each_other_for_a_while_are_heard_by_one_for_that_while(
+    samples_a_frame: int,
+) -> None:
+    both = half_turned()
+    firsts = range(0, both.shape[1], samples_a_frame)
+    placed = [
+        Placed(first / RATE, RATE, both[:, first : first + samples_a_frame], not first)
+        for first in firsts
+    ]
+    marks: set[str] = set()
+    found = list(mixing.heard(placed, marks))
+    assert marks == {"sound_cancels"}
+    assert [one.start_s for one in found] == [first / RATE for first in firsts]
+    assert [one.begins for one in found] == [not first for first in firsts]
+    samples = np.concatenate([one.samples for one in found])
+    # It is found in pieces of a quarter of a second; of both edges one piece is mixed otherwise.
+    edges = 0.27 * RATE
+    begin, end = 2 * RATE, 2 * RATE + 3 * RATE // 2
+    far = np.abs(np.arange(samples.size)[:, None] - [begin, end]).min(axis=1) > edges
+    np.testing.assert_array_equal(samples[far], both[0][far])
+    lost = np.abs(samples) < 0.1 * np.abs(both[0])
+    assert lost[begin:end].sum() < 2 * edges
+    np.testing.assert_array_equal(
+        np.concatenate([one.of_mean().samples for one in found]), both.mean(axis=0)
+    )
+
+
+def test_no_click_stands_where_another_channel_is_heard() -> None:
+    t = np.arange(RATE * SECONDS) / RATE
+    tone = 0.5 * np.sin(2 * np.pi * 100 * t + 1)
+    both = np.stack([tone, np.clip(2 - t, -1, 1) * tone])
+    marks: set[str] = set()
+    (one,) = mixing.heard([Placed(0.0, RATE, both, True)], marks)
+    assert marks == {"sound_cancels"}
+    assert np.abs(np.diff(one.samples)).max() < 1.5 * np.abs(np.diff(tone)).max()
+    np.testing.assert_array_equal(one.samples[3 * RATE :], tone[3 * RATE :])
+
+
+def test_a_channel_goes_on_being_heard_while_another_is_hardly_louder() -> None:
+    one = 0.1 * np.random.default_rng(8).standard_normal(RATE * SECONDS)
+    second = np.arange(one.size) // RATE
+    other = -np.where(second == 2, 1.5, np.where(second % 2, 1.02, 0.98)) * one
+    (found,) = mixing.heard([Placed(0.0, RATE, np.stack([one, other]), True)], set())
+    expected = np.where(second < 2, one, other)
+    fade = np.abs(np.arange(one.size) - 2 * RATE) < RATE // 50
+    np.testing.assert_array_equal(found.samples[~fade], expected[~fade])
+
+
+def test_hiss_that_cancels_itself_is_no_sound_that_does() -> None:
+    hiss = 1e-4 * np.random.default_rng(9).standard_normal(RATE)
+    marks: set[str] = set()
+    (found,) = mixing.heard([Placed(0.0, RATE, np.stack([hiss, -hiss]), True)], marks)
+    assert not marks
+    assert not found.samples.any()
+
+
+@pytest.mark.parametrize("value", [9e307, -1.7e308, 1e300, 2e9, np.inf, np.nan])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_samples_that_no_recorder_writes_are_damage_and_no_silence(
+    tmp_path: Path, value: float, channels: int
+) -> None:
     path = tmp_path / "clip.mkv"
-    write_with_sound(path, flashing(), both, codec="flac")
+    values = clicking(RATE, channels)
+    values[:, 2 * RATE : 5 * RATE // 2] = value
+    write_with_sound(path, flashing(), values, codec="pcm_f64le")
     found = made(path)
-    assert "sound_cancels" in found.track.marks
-    taken = sum(len(window.mp4) + len(window.flac or b"") for window in found.windows)
-    tight = replace(LIMITS, max_output_mb=taken / 1e6)
-    again = canonical.canonicalise(path, CLIP, CLIP.num_frames, tight)
-    assert [w.flac for w in again.windows] == [w.flac for w in found.windows]
+    assert "sound_damaged" in found.marks
+    usual = tmp_path / "usual.mkv"
+    write_with_sound(usual, flashing(), clicking(RATE, channels), codec="pcm_f64le")
+    for window, expected in zip(found.windows, made(usual).windows, strict=True):
+        start_s = window.start_frame / CLIP.fps
+        is_hit = start_s < 2.5 and start_s + 16 / 15 > 2.0
+        assert window.presence == ("damaged" if is_hit else "present")
+        if is_hit:
+            assert window.flac is not None
+        else:
+            assert window.flac == expected.flac
+    if not np.isnan(value):
+        samples, _ = heard(path)
+        assert np.abs(samples[2 * SOUND_HZ + 100 : 5 * SOUND_HZ // 2 - 100]).min() > 0.9
+
+
+def test_a_track_far_beyond_full_scale_is_heard_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    noise = 3e4 * np.random.default_rng(10).standard_normal((2, RATE * SECONDS))
+    write_with_sound(path, flashing(), noise, codec="pcm_f64le")
+    found = made(path)
+    assert {window.presence for window in found.windows} == {"present"}
+    samples, _ = heard(path)
+    assert np.sqrt(np.mean(samples**2)) > 0.9
 
 
 def test_sound_that_starts_late_is_heard_late_and_its_clip_incomplete(tmp_path: Path) -> None:

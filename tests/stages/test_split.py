@@ -15,7 +15,7 @@ from pipeline.copies import fingerprint
 from pipeline.errors import UserError
 from pipeline.stages import ingest, split, synthesize
 from pipeline.store import manifest, video
-from pipeline.store.manifest import CLASSES, FINGERPRINTS, MANIFEST, SPLITS, Clip
+from pipeline.store.manifest import CLASSES, FINGERPRINTS, MANIFEST, SPLITS, Clip, Reject
 from pipeline.store.shards import ShardWriter
 from tests.conftest import moving_frames
 from tests.copies.test_duplicates import flipped, random_hashes
@@ -26,6 +26,7 @@ from tests.store.test_manifest import CLIP
 def write(folder: Path, rows: list[Clip], hashes: NDArray[np.uint8] | None = None) -> None:
     folder.mkdir()
     manifest.write_rows(folder / MANIFEST, Clip, rows)
+    manifest.write_rows(folder / manifest.REJECTS, Reject, [])
     np.save(folder / FINGERPRINTS, random_hashes(len(rows)) if hashes is None else hashes)
 
 
@@ -171,6 +172,61 @@ def test_why_a_clip_serves_no_split_is_kept_or_said(
     assert stats["unused"] == {"cluster_of_unseen": 3, "discharge_at_edge": 1}
 
 
+def test_files_that_serve_no_split_are_named_with_the_reason(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unlabelled(clip: Clip, why: str) -> Clip:
+        return replace(clip, discharge=None, seen=None, unused=why)
+
+    # A file for each recording, of three clips.
+    rows = [replace(clip, path=f"{clip.recording[2:]}.mp4") for clip in clips()]
+    for number in range(12):
+        here = slice(3 * number, 3 * number + 3)
+        rows[here] = [unlabelled(clip, "no_discharge_times") for clip in rows[here]]
+    both = ("discharge_at_edge", "discharge_only_heard", "discharge_at_edge")
+    rows[36:39] = [unlabelled(clip, why) for clip, why in zip(rows[36:39], both, strict=True)]
+    # One that has a window left is not named.
+    rows[39] = unlabelled(rows[39], "discharge_at_edge")
+    write(tmp_path / "clips", rows)
+    rejects = [
+        Reject("c", f"{name}.mp4", "ingest", reason, "", "do this")
+        for name, reason in (("x", "too_short"), ("y", "black"), ("z", "too_short"))
+    ]
+    gone = Reject("c", "gone.mp4", "ingest", "forgotten", "", "")
+    manifest.write_rows(tmp_path / "clips" / manifest.REJECTS, Reject, [*rejects, gone])
+    run(compose)
+    (told,) = [line for line in caplog.messages if "serve no split" in line]
+    heading, *lines = told.splitlines()
+    assert heading.startswith("split: 16 of 44 files serve no split")
+    names = ", ".join(f"c/{number}.mp4" for number in range(10))
+    assert lines == [
+        "  2 that ingest rejected: too_short (do this): c/x.mp4, c/z.mp4",
+        "  1 that ingest rejected: black (do this): c/y.mp4",
+        "  12 of which all windows have discharge 1 without times (fill in discharges_s in "
+        f"index.csv): {names}, 2 more",
+        "  1 of which all windows have a discharge at their edge (nothing to do) or have a "
+        "discharge that is only heard, in them and not surely, or up to 2 s before them (nothing "
+        "to do): c/12.mp4",
+    ]
+    stats = json.loads((tmp_path / "splits" / "stats.json").read_text())
+    assert stats["files_without_split"] == {
+        "too_short": 2,
+        "black": 1,
+        "no_discharge_times": 12,
+        "discharge_at_edge discharge_only_heard": 1,
+    }
+
+
+def test_nothing_is_said_of_files_where_each_serves_a_split(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "clips", clips())
+    run(compose)
+    assert "serve no split" not in caplog.text
+    stats = json.loads((tmp_path / "splits" / "stats.json").read_text())
+    assert stats["files_without_split"] == {}
+
+
 def test_a_cropped_and_a_covered_copy_stay_with_the_clip(
     compose: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +249,7 @@ def test_a_cropped_and_a_covered_copy_stay_with_the_clip(
             place = shards.add(clip.clip_id, video.encode(frames, 15))
             rows.append(replace(clip, shard=place.shard, offset=place.offset, size=place.size))
     manifest.write_rows(tmp_path / "clips" / MANIFEST, Clip, rows)
+    manifest.write_rows(tmp_path / "clips" / manifest.REJECTS, Reject, [])
     hashes = np.stack([fingerprint.fingerprint(frames) for frames in pictures])
     np.save(tmp_path / "clips" / FINGERPRINTS, hashes)
     run(compose)

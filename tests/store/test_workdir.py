@@ -129,9 +129,11 @@ def test_without_an_encoder_features_are_an_output_as_well(tmp_path: Path) -> No
     assert files(tmp_path / "out") == {"new"}
 
 
-def test_the_outputs_of_real_runs_are_recognised(project: Path) -> None:
+# It takes a whole project, which the slow tests make anyway.
+@pytest.mark.slow
+def test_the_outputs_of_real_runs_are_recognised(whole_project: Path) -> None:
     for output in workdir.OUTPUTS.values():
-        folder = project / output.key.removeprefix("paths.")
+        folder = whole_project / output.key.removeprefix("paths.")
         if output.writer not in ("synthesize", "adapt", "export", "join"):
             assert files(folder)
             assert output.stranger(folder) is None

@@ -45,7 +45,7 @@ def origin_of(detector: Detector, models: Path) -> OriginNet:
         _check(card, ADAPTED, dict, path)
         raise UserError(
             f"{models}: adapted already, to “{card[ADAPTED].get('collection')}”; adapt the "
-            "weights that train.py wrote (paths.models=…) to one collection with the files of both"
+            "weights that train wrote (paths.models=…) to one collection with the files of both"
         )
     for name, kind in _NEEDED.items():
         _check(card, name, kind, path)
@@ -76,18 +76,18 @@ def settings(detector: Detector, models: Path) -> TrainApp:
             "source_balance": config["source_balance"],
         }
     except KeyError as error:
-        raise UserError(f"{path}: config lacks {error}; run train.py again") from error
+        raise UserError(f"{path}: config lacks {error}; run discern train again") from error
     for key, value in given.items():
         # Text could be a reference that the configuration would follow.
         if not isinstance(value, int | float):
             raise UserError(
-                f"{path}: config.{key} is {_JSON[type(value)]}, which it cannot be; run train.py "
-                "again"
+                f"{path}: config.{key} is {_JSON[type(value)]}, which it cannot be; "
+                "run discern train again"
             )
     try:
         return app.compose("train", *(f"{key}={value}" for key, value in given.items()))
     except UserError as error:
-        raise UserError(f"{path}: config: {error}; run train.py again") from error
+        raise UserError(f"{path}: config: {error}; run discern train again") from error
 
 
 def training(cfg: AdaptApp, detector: Detector, origin: OriginNet) -> tuple[Packed, Features]:
@@ -138,10 +138,10 @@ def target(cfg: AdaptApp, collection: str) -> Path:
 def _check(values: Mapping[str, Any], name: str, kind: type, path: Path, where: str = "") -> None:
     """Raise `UserError` unless a value of a card is there and of a kind of JSON."""
     if name not in values:
-        raise UserError(f"{path}: lacks {where}{name}; run train.py again")
+        raise UserError(f"{path}: lacks {where}{name}; run discern train again")
     given = values[name]
     if not isinstance(given, kind):
         raise UserError(
-            f"{path}: {where}{name} is {_JSON[type(given)]} instead of {_JSON[kind]}; run train.py "
-            "again"
+            f"{path}: {where}{name} is {_JSON[type(given)]} instead of {_JSON[kind]}; "
+            "run discern train again"
         )

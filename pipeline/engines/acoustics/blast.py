@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.engines.acoustics.signals import RATE_HZ, normalised, pascal, sampled
+from pipeline.engines.acoustics.signals import RATE_HZ, burst, normalised, pascal, sampled
 from pipeline.engines.acoustics.weapons import Weapon
 
 Vector = NDArray[np.float64]
@@ -14,6 +14,8 @@ _FORWARD_DB, _ALONG_DB = 9.0, 1.0
 _WEAK_SHOCK_DB, _STRETCH = 1.3, 0.25
 _BLAST_S = 0.02
 _GAP_DB, _GAP_S = (-12.0, -6.0), (0.2e-3, 0.5e-3)
+_JET_DB, _JET_LASTS, _JET_HZ = (-26.0, -18.0), (6.0, 14.0), (300.0, 4000.0)
+"""Peak of the jet re the blast's, its decay in lengths of the blast's positive phase, its band."""
 
 
 def friedlander(since_s: Vector, positive_s: float, decay: float, rise_s: float) -> Vector:
@@ -84,9 +86,14 @@ def blast(
 def muzzle(rng: np.random.Generator, weapon: Weapon, distance_m: float) -> Vector:
     """The blast of a discharge in pascal at 1 m and at right angles, shaped by a distance.
 
-    A revolver's has a weaker one before it, from the gap at the cylinder.
+    The gas that follows it out of the barrel is a jet, which roars for some milliseconds until the
+    barrel is empty (Klingenberg and Heimerl, 1992): the longer the blast, the longer the jet. A
+    revolver's has a weaker blast before it, from the gap at the cylinder.
     """
     wave = blast(rng, weapon.level_db, weapon.positive_s, distance_m)
+    empties = rng.uniform(*_JET_LASTS) * weapon.positive_s
+    jet = burst(rng, _BLAST_S, empties, *_JET_HZ, weapon.positive_s)
+    wave += float(np.abs(wave).max()) * 10 ** (rng.uniform(*_JET_DB) / 20) * jet
     if weapon.is_revolver:
         gap = blast(rng, weapon.level_db + rng.uniform(*_GAP_DB), 0.2e-3, distance_m)
         # The gap's is the first, and the event is that of the muzzle.

@@ -20,7 +20,14 @@ _OVER = 3.0
 """By how much more is taken than the floor, which follows the quiet moments."""
 
 
-def envelope(wave: Vector, attack_s: float, release_s: float, settled: bool = True) -> Vector:
+def envelope(
+    wave: Vector,
+    attack_s: float,
+    release_s: float,
+    settled: bool = True,
+    hold_s: float = 0.0,
+    ceiling: float = np.inf,
+) -> Vector:
     """Level of a signal in blocks of 1 ms, (N / 48,), by rise and fall of first order.
 
     Args:
@@ -28,25 +35,36 @@ def envelope(wave: Vector, attack_s: float, release_s: float, settled: bool = Tr
         attack_s: in which the level rises by 63 %.
         release_s: in which it falls by as much.
         settled: whether it begins at the level of the first 50 ms instead of at 0.
+        hold_s: how long it stays after it last rose, before it falls.
+        ceiling: highest level that is told apart.
     """
     count = -(-len(wave) // BLOCK)
     blocks = np.pad(wave, (0, count * BLOCK - len(wave))).reshape(count, BLOCK)
-    levels = np.sqrt(np.mean(blocks**2, axis=1)) + 1e-9
+    levels = np.minimum(np.sqrt(np.mean(blocks**2, axis=1)) + 1e-9, ceiling)
     rise = -np.expm1(-BLOCK / RATE_HZ / attack_s)
     fall = -np.expm1(-BLOCK / RATE_HZ / release_s)
     first = max(1, int(_SETTLED_S * RATE_HZ / BLOCK))
     held = float(np.median(levels[:first])) if settled else 0.0
-    out = np.empty(count)
+    out, hold, risen = np.empty(count), round(hold_s * RATE_HZ / BLOCK), 0
     for number, level in enumerate(levels.tolist()):
-        held += (rise if level > held else fall) * (level - held)
+        if level > held:
+            held += rise * (level - held)
+            risen = number
+        elif number - risen >= hold:
+            held += fall * (level - held)
         out[number] = held
     return out
 
 
 def automatic(wave: Vector, agc: AutomaticGain) -> Vector:
-    """A signal under automatic gain, settled on what is heard at first."""
-    level = envelope(wave, agc.attack_s, agc.release_s)
-    gain = np.minimum(10 ** (agc.target_dbfs / 20) / level, 10 ** (agc.most_db / 20))
+    """A signal under automatic gain, settled on what is heard at first.
+
+    Below its lowest gain it cannot go: what is louder stays so, and leaves no longer hush.
+    """
+    target = 10 ** (agc.target_dbfs / 20)
+    loudest = target / 10 ** (agc.least_db / 20)
+    level = envelope(wave, agc.attack_s, agc.release_s, hold_s=agc.hold_s, ceiling=loudest)
+    gain = np.minimum(target / level, 10 ** (agc.most_db / 20))
     return wave * _spread(gain, len(wave))
 
 

@@ -51,6 +51,10 @@ def draw(rng: np.random.Generator, family: Family) -> Microphone:
     Body cameras are covered and overloaded, telephones take speech for what matters, fixed cameras
     are poor, and camcorders are free and loud. `buffer_s` stays 0, since only its user knows
     whether a recording begins before it was switched on.
+
+    Automatic gain is that of converters in such devices: it holds for 0.05 to 0.4 s before it
+    recovers (MAX98088), and makes nothing quieter than by 12 dB (WM8976) or at all (TLV320AIC3104),
+    as their data sheets say.
     """
     low_pass = {"body": (2_500, 12_000), "phone": (7_000, 17_000), "fixed": (4_000, 10_000)}
     overload = {"body": (116, 132), "phone": (118, 130), "fixed": (110, 124)}
@@ -61,7 +65,9 @@ def draw(rng: np.random.Generator, family: Family) -> Microphone:
             target_dbfs=rng.uniform(-22, -14),
             most_db=rng.uniform(20, 38),
             attack_s=float(np.exp(rng.uniform(np.log(0.5e-3), np.log(15e-3)))),
-            release_s=float(np.exp(rng.uniform(np.log(0.25), np.log(1.5)))),
+            release_s=float(np.exp(rng.uniform(np.log(0.25), np.log(3.0)))),
+            hold_s=float(np.exp(rng.uniform(np.log(0.05), np.log(0.4)))),
+            least_db=rng.uniform(-12, 0),
         )
     return Microphone(
         overload_db=rng.uniform(*overload.get(family, (122, 138))),

@@ -94,7 +94,11 @@ class AutomaticGain:
     attack_s: float = 0.003
     """In which it falls: 0.5 to 15 ms."""
     release_s: float = 0.5
-    """In which it recovers: 0.15 to 1.5 s, the hush after a discharge."""
+    """In which it recovers: 0.15 to 3 s, the hush after a discharge."""
+    hold_s: float = 0.0
+    """How long it waits before it recovers, 0 to 1.4 s."""
+    least_db: float = -60.0
+    """Lowest gain; that of amplifiers before converters is -12 to 0."""
 
 
 @dataclass(frozen=True)

@@ -33,15 +33,17 @@ _ANYWHERE = (
     "door",
     "keys",
 )
-_IN_THE_OPEN = ("whip", "thunder", "backfire", "engine", "firecrackers")
+IN_THE_OPEN = ("whip", "thunder", "backfire", "engine", "firecrackers")
+"""Kinds that are never drawn indoors."""
 _NEAR_M = (1.0, 12.0)
-_AWAY_M = {
+AWAY_M = {
     "firecracker": (4.0, 60.0),
     "firecrackers": (10.0, 90.0),
     "thunder": (400.0, 3000.0),
     "backfire": (4.0, 40.0),
     "engine": (3.0, 30.0),
 }
+"""How far away kinds are drawn that are not nearby."""
 _SURFACES: dict[str, tuple[Surface, ...]] = {
     "field": ("grass", "gravel"),
     "wood": ("grass", "gravel"),
@@ -122,7 +124,7 @@ def _air(rng: np.random.Generator) -> Air:
 
 
 def _confuser(rng: np.random.Generator, place: Room) -> str:
-    kinds = _ANYWHERE if place.size_m is not None else _ANYWHERE + _IN_THE_OPEN
+    kinds = _ANYWHERE if place.size_m is not None else _ANYWHERE + IN_THE_OPEN
     return kinds[rng.integers(len(kinds))]
 
 
@@ -162,7 +164,7 @@ def placed(
 
 def _event(rng: np.random.Generator, kind: str, room: Room, duration_s: float) -> SoundEvent:
     """Something that is heard within a recording, in the same room in most."""
-    away_m, turn_rad = _AWAY_M.get(kind, _NEAR_M), (0.0, 2 * np.pi)
+    away_m, turn_rad = AWAY_M.get(kind, _NEAR_M), (0.0, 2 * np.pi)
     across, ahead = placed(rng, room, away_m, turn_rad, next_door_share=_NEXT_DOOR_SHARE)
     offset = (across, ahead, float(rng.uniform(-1.0, 0.6)))
     late_s = float(np.linalg.norm(offset)) / 340

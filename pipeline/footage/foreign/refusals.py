@@ -50,10 +50,6 @@ class Budget:
         if self._num_bytes > self._max_output_mb * 1e6:
             raise OutputError(self._max_output_mb)
 
-    def give_back(self, num_bytes: int) -> None:
-        """Count no more what was spent on a part of a clip that is made anew."""
-        self._num_bytes -= num_bytes
-
 
 def hostile_errors() -> tuple[type[Exception], ...]:
     """What PyAV raises on hostile files, besides its own errors."""

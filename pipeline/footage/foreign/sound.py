@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.footage.foreign import damage, mixing, streams
+from pipeline.footage.foreign.mixing import Heard, Placed
 from pipeline.footage.foreign.refusals import Limits, hostile_errors, refusing
 
 RATES_HZ = (4_000, 192_000)
@@ -34,23 +34,6 @@ _ANEW_S = 1.0
 _SPOILT_S = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Samples that follow each other.
-
-    Attributes:
-        start_s: of the first of them, in seconds of a player's clock.
-        rate: samples a second.
-        samples: float64 (n,) in −1 to 1, the mean of the channels or one of them.
-        begins: they do not continue what was heard before.
-    """
-
-    start_s: float
-    rate: int
-    samples: NDArray[np.float64]
-    begins: bool
-
-
 class Sound:
     """The sound track of a foreign file that a player plays.
 
@@ -61,13 +44,12 @@ class Sound:
         marks: codes of what is unusual; complete after the last samples: "several_sounds",
             "sound_no_decoder" (no track of a codec that can be decoded), "sound_refused" (a rate or
             a number of channels that is not read), "sound_damaged", "sound_gap", "sound_drifts",
-            "sound_changes" (of rate or channels).
-        damaged: stretches in seconds of a player's clock in which something could not be decoded.
+            "sound_changes" (of rate or channels), "sound_cancels" (as `mixing.heard` tells).
+        damaged: stretches in seconds of a player's clock in which something could not be decoded,
+            or gave what is no sound.
     """
 
-    def __init__(
-        self, path: Path, limits: Limits, zeros_s: Sequence[float], channel: int | None = None
-    ) -> None:
+    def __init__(self, path: Path, limits: Limits, zeros_s: Sequence[float]) -> None:
         """Open a file whose pictures have been read.
 
         Args:
@@ -75,7 +57,6 @@ class Sound:
             limits: what it may cost.
             zeros_s: where the clock of a player begins on the clock of the file, and where it
                 begins after each place where the latter begins anew.
-            channel: the number of the one that is heard; None for the mean of all.
 
         Raises:
             DecodeError: it cannot be opened.
@@ -86,7 +67,6 @@ class Sound:
         self.rate: int | None = None
         self.channels: int | None = None
         self._zeros_s = list(zeros_s) or [0.0]
-        self._mix = mixing.Mix(channel)
         self._file = streams.open_file(path, limits)
         with refusing():
             self._stream = self._choose()
@@ -113,44 +93,49 @@ class Sound:
     def __exit__(self, *raised: object) -> None:
         self._file.close()
 
-    def loudest_of_cancelled(self) -> int | None:
-        """The channel to hear where the mean of all, as far as it was heard, loses what they hold.
-
-        None where it loses nothing, and where it was not the mean that was heard.
-        """
-        return self._mix.loudest_of_cancelled()
-
     def heard(self) -> Iterator[Heard]:
         """Yield the samples in order of time.
 
         Raises:
             DecodeError: a file that PyAV cannot cope with.
         """
+        return mixing.heard(self._placed(), self.marks)
+
+    def _placed(self) -> Iterator[Placed]:
         if self._stream is None:
             return
         track = _Track(self._zeros_s, self.marks)
         with refusing():
             for frame, is_after_loss in self._frames():
                 if frame is None:
-                    self.marks.add("sound_damaged")
-                    self.damaged.append((track.end_s - _SPOILT_S, math.inf))
+                    self._add_damage(track.end_s, math.inf)
                     return
                 self.rate = self.rate or frame.sample_rate
                 self.channels = self.channels or frame.layout.nb_channels
-                channels = mixing.channels_of(frame) if self._is_readable(frame) else None
-                if channels is None:
+                found = mixing.channels_of(frame) if self._is_readable(frame) else None
+                if found is None:
                     self.marks.add("sound_refused")
                     return
+                channels, is_cut_off = mixing.cut_off(found)
                 if (frame.sample_rate, len(channels)) != (self.rate, self.channels):
                     self.marks.add("sound_changes")
                 before_s = track.end_s
-                one = track.place(frame.time, frame.sample_rate, self._mix.of(channels))
+                one = track.place(frame.time, frame.sample_rate, channels)
                 if is_after_loss:
-                    self.marks.add("sound_damaged")
-                    end_s = (one.start_s if one else track.end_s) + 2 * _SPOILT_S
-                    self.damaged.append((before_s - _SPOILT_S, end_s))
+                    self._add_damage(before_s, (one.start_s if one else before_s) + _SPOILT_S)
+                if is_cut_off and one is not None:
+                    self._add_damage(one.start_s, track.end_s)
                 if one is not None:
                     yield one
+
+    def _add_damage(self, start_s: float, end_s: float) -> None:
+        self.marks.add("sound_damaged")
+        start_s, end_s = start_s - _SPOILT_S, end_s + _SPOILT_S
+        if self.damaged and start_s <= self.damaged[-1][1]:
+            # A track that is damaged all over has one stretch of damage.
+            before_s, until_s = self.damaged.pop()
+            start_s, end_s = min(before_s, start_s), max(until_s, end_s)
+        self.damaged.append((start_s, end_s))
 
     def _is_readable(self, frame: Any) -> bool:
         lowest, highest = RATES_HZ
@@ -197,8 +182,10 @@ class _Track:
         self._apart: deque[float] = deque(maxlen=_FRAMES_COMPARED)
         self.end_s = 0.0
 
-    def place(self, time_s: float | None, rate: int, samples: NDArray[np.float64]) -> Heard | None:
-        """Tell when samples are heard; None for those that repeat an earlier time."""
+    def place(
+        self, time_s: float | None, rate: int, channels: NDArray[np.float64]
+    ) -> Placed | None:
+        """Tell when samples (channels, n) are heard; None for those that repeat an earlier time."""
         begins = self._rate != rate
         at_s = self.end_s if time_s is None else self._on_players_clock(time_s)
         apart_s = at_s - self.end_s
@@ -222,9 +209,9 @@ class _Track:
             self._start_s, self._count, self._rate = at_s, 0, rate
             self._apart.clear()
         start_s = self._start_s + self._count / rate
-        self._count += samples.size
+        self._count += channels.shape[1]
         self.end_s = self._start_s + self._count / rate
-        return Heard(start_s, rate, samples, begins)
+        return Placed(start_s, rate, channels, begins)
 
     def _on_players_clock(self, time_s: float) -> float:
         at_s = time_s - self._zeros_s[self._epoch]

@@ -86,4 +86,4 @@ def rebuild(architecture: Mapping[str, Any]) -> Encoder:
         case Joined.NAME:
             return Joined([rebuild(part) for part in values["parts"]])
         case name:
-            raise UserError(f"encoder '{name}' is unknown; run train.py again")
+            raise UserError(f"encoder '{name}' is unknown; run discern train again")

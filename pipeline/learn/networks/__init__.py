@@ -53,7 +53,7 @@ def rebuild(architecture: Mapping[str, Any], trusted_factory: str | None = None)
         values = {key: value for key, value in architecture.items() if key != "name"}
         name = architecture["name"]
         if name not in NETWORKS:
-            raise UserError(f"architecture '{name}' is unknown; run train.py again")
+            raise UserError(f"architecture '{name}' is unknown; run discern train again")
         return NETWORKS[name].rebuild(values, Rebuilding(again, trusted_factory))
 
     return again(architecture)

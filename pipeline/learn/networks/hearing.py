@@ -26,9 +26,9 @@ happened all the same, so that sound says less against a discharge than for one
 class HeardNet(nn.Module):
     """How much the sound of a clip speaks for a discharge: the logarithm of a likelihood ratio.
 
-    The score is the largest that the encoder has for any class of firearms in any patch of the
-    clip; `scale` and `offset`, which `fit_hearing` finds, make a log likelihood ratio of it, which
-    is bounded. Where there is no track, digital silence or next to nothing, it is exactly 0.
+    The score is the largest that the encoder has for any class of firearms in the clip;
+    `scale` and `offset`, which `fit_hearing` finds, make a log likelihood ratio of it, which is
+    bounded. Where there is no track, digital silence or next to nothing, it is exactly 0.
 
     Args:
         encoder: what hears.

@@ -15,7 +15,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "rebuild", lambda architecture: Tiny())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detector")
     with pytest.MonkeyPatch.context() as patch:
@@ -30,7 +30,7 @@ def detector(written: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def done(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector that was adapted to own files; leave it as it is."""
     folder = tmp_path_factory.mktemp("done")

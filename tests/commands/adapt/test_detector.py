@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_is_named(detector: Path) -> None:
 def test_odd_cards_are_refused(detector: Path, changes: dict[str, Any], told: str) -> None:
     path = detector / "models" / CARD
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    with pytest.raises(UserError, match=rf"models/model\.json: {told}.*; run train\.py again"):
+    with pytest.raises(UserError, match=rf"models/model\.json: {told}.*; run discern train again"):
         adapted_to(detector, rows("real", "game"))
 
 
@@ -121,7 +121,7 @@ def test_settings_that_cannot_be_are_refused_with_the_name_of_the_card(
     card["config"]["origin"]["penalty"] = penalty
     path.write_text(json.dumps(card))
     with pytest.raises(
-        UserError, match=r"models/model\.json: config.*penalty.*run train\.py again"
+        UserError, match=r"models/model\.json: config.*penalty.*run discern train again"
     ):
         adapted_to(detector, rows("real", "game"))
 

@@ -48,3 +48,13 @@ def test_a_revolver_has_a_weaker_blast_before_its_muzzles() -> None:
     assert 0.2 < share < 0.6
     assert np.max(np.abs(plain)) < 0.1 * 1125
     assert RATE_HZ == 48_000
+
+
+def test_gas_roars_out_of_the_barrel_after_the_blast() -> None:
+    rng = np.random.default_rng(3)
+    for name in ("pistol_9mm", "rifle_308"):
+        weapon = WEAPONS[name]
+        after = LEAD + round(8 * weapon.positive_s * RATE_HZ)
+        waves = [blast.muzzle(rng, weapon, 1.0) for _ in range(20)]
+        shares = [np.abs(wave[after : after + 96]).max() / np.abs(wave).max() for wave in waves]
+        assert -45 < 20 * np.log10(np.median(shares)) < -20

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,23 @@ def test_automatic_gain_hushes_after_a_bang_and_recovers() -> None:
     assert np.allclose(found[: RATE_HZ - 100], quiet[: RATE_HZ - 100])
     assert rms(found[after]) < 0.1 * rms(quiet[after])
     assert rms(found[-RATE_HZ // 2 :]) == pytest.approx(rms(quiet[-RATE_HZ // 2 :]), rel=0.1)
+
+
+def test_automatic_gain_waits_before_it_recovers_and_has_a_lowest() -> None:
+    wave = noise(1.5, 10 ** (-45 / 20))
+    wave[RATE_HZ // 2 : RATE_HZ // 2 + 2400] += noise(0.05, 0.5)
+    plain = AutomaticGain(target_dbfs=-20, most_db=25, attack_s=0.002, release_s=0.1)
+    held = replace(plain, hold_s=0.3)
+    gains = [
+        dynamics.automatic(wave, agc) / np.where(wave == 0, 1, wave)
+        for agc in (plain, held, replace(plain, least_db=-6.0))
+    ]
+    bang, waits = slice(RATE_HZ // 2 + 1200, RATE_HZ // 2 + 2300), RATE_HZ // 2 + 2400 + 12_000
+    assert 20 * np.log10(gains[0][bang].mean()) < -10
+    assert 20 * np.log10(gains[2][bang].mean()) == pytest.approx(-6, abs=0.5)
+    assert gains[1][waits] == pytest.approx(gains[1][bang].mean(), rel=0.2)
+    assert gains[0][waits] > 3 * gains[1][waits]
+    assert gains[1][-1000] > 3 * gains[1][waits]
 
 
 def test_automatic_gain_has_an_end() -> None:

@@ -76,17 +76,39 @@ def test_classes_have_the_names_of_audioset() -> None:
     assert LABELS[494] == "Silence"
 
 
-def test_features_are_the_largest_logits_and_the_mean_patch(encoder: Yamnet) -> None:
-    wave = torch.from_numpy(np.concatenate(sounds()[:2])[None, :30000])
+def test_features_are_mean_logits_of_a_sound_as_it_is_and_as_loud_as_it_goes(
+    encoder: Yamnet,
+) -> None:
+    wave = 0.2 * torch.from_numpy(np.concatenate(sounds()[:2])[None, :30000])
     found = encoder(wave)
     assert found.shape == (1, encoder.num_features) == (1, 1545)
-    patches = encoder.embed(wave)
-    # 186 frames: patches begin at 0, 48 and, the last, where it ends with the sound.
-    assert patches.shape == (1, 3, 1024)
-    torch.testing.assert_close(torch.sigmoid(found[:, :521]), encoder.scores(wave).amax(1))
-    torch.testing.assert_close(found[:, 521:], patches.mean(1))
-    last = encoder.embed(wave[:, 90 * 160 : 90 * 160 + 15600])
-    torch.testing.assert_close(patches[:, 2:], last, rtol=1e-4, atol=1e-4)
+    # 186 frames: patches begin at 0 and 48, or, amplified, at 42 and 90, where one ends with it.
+    louder = wave * (0.9 / wave.abs().max())
+    as_is, loud = (
+        torch.cat([encoder.embed(one[:, at * 160 : at * 160 + 15600]) for at in starts], 1)
+        for one, starts in ((wave, (0, 48)), (louder, (42, 90)))
+    )
+    logits = (encoder.head(as_is).amax(1) + encoder.head(loud).amax(1)) / 2
+    torch.testing.assert_close(found[:, :521], logits, rtol=1e-3, atol=1e-3)
+    mean = torch.cat([as_is, loud], 1).mean(1)
+    torch.testing.assert_close(found[:, 521:], mean, rtol=1e-3, atol=1e-3)
+
+
+def test_a_sound_is_amplified_thirty_times_at_most(encoder: Yamnet) -> None:
+    hiss = 1e-3 * torch.from_numpy(sounds()[2][None])
+    hiss = hiss / hiss.abs().max() * 1e-3
+    logits = [encoder.head(encoder.embed(gain * hiss))[:, 0] for gain in (1, 30)]
+    torch.testing.assert_close(encoder(hiss)[:, :521], sum(logits) / 2, rtol=1e-3, atol=1e-3)
+    silence = torch.zeros(1, 15600)
+    assert LABELS[encoder(silence)[0, :521].argmax()] == "Silence"
+
+
+def test_scores_are_of_patches_that_end_with_the_sound(encoder: Yamnet) -> None:
+    wave = torch.from_numpy(np.concatenate(sounds()[:2])[None, :30000])
+    scores = encoder.scores(wave)
+    assert scores.shape == (1, 3, 521)
+    last = encoder.scores(wave[:, 90 * 160 : 90 * 160 + 15600])
+    torch.testing.assert_close(scores[:, 2:], last, rtol=1e-4, atol=1e-4)
 
 
 def test_short_sound_is_followed_by_silence(encoder: Yamnet) -> None:
@@ -114,3 +136,8 @@ def test_the_configuration_names_it_and_detectors_rebuild_it(encoder: Yamnet) ->
     (told,) = encoder.provenance()
     assert told["sha256"] == yamnet.SHA256
     assert not any(p.requires_grad for p in encoder.parameters())
+
+
+def test_one_that_was_asked_once_is_not_rebuilt_as_one_that_is_asked_twice() -> None:
+    with pytest.raises(TypeError, match="peak"):
+        encoders.rebuild({"name": "yamnet"})

@@ -104,19 +104,27 @@ def glass(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> lis
 
 
 def plastic_bag(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> list[Emission]:
-    """A plastic bag that is crumpled: hundreds of snaps whose strengths follow a power law."""
-    lasts = event.duration_s
-    total = np.zeros(num_samples(lasts) + LEAD)
+    """A plastic bag that is crumpled."""
+    crackle = crumpled(rng, event.duration_s)
+    return [Emission(pascal(rng.uniform(82, 94)) * crackle)]
+
+
+def crumpled(rng: np.random.Generator, lasts_s: float) -> Vector:
+    """A sheet that is crumpled: 260 snaps a second, of peak 1 at most.
+
+    Their energies follow a power law (Houle and Sethna, 1996).
+    """
+    total = np.zeros(num_samples(lasts_s) + LEAD)
     envelope = np.abs(np.interp(np.linspace(0, 1, 400), np.linspace(0, 1, 9), rng.random(9)))
-    count = int(260 * lasts)
+    count = int(260 * lasts_s)
     places = rng.choice(400, count, p=envelope / envelope.sum())
     for place in places.tolist():
-        start = round((place + rng.random()) / 400 * lasts * RATE_HZ)
+        start = round((place + rng.random()) / 400 * lasts_s * RATE_HZ)
         strength = min(0.08 * (1 + rng.pareto(1.6)), 1.0)
         frequency = rng.uniform(1500, 11000, 2)
         snap = modes(rng, 0.006, frequency, rng.uniform(2e-4, 1e-3, 2))
         add(total, strength * snap, start)
-    return [Emission(pascal(rng.uniform(82, 94)) * total)]
+    return total
 
 
 def keys(rng: np.random.Generator, event: SoundEvent, distance_m: float) -> list[Emission]:

@@ -38,6 +38,8 @@ RATE_HZ = 16_000
 _WINDOW, _HOP, _FFT = 400, 160, 512
 _BANDS, _LOWEST_HZ, _HIGHEST_HZ, _OFFSET = 64, 125.0, 7500.0, 0.001
 _PATCH, _PATCH_HOP = 96, 48
+PEAK, MOST_GAIN = 0.9, 30.0
+"""Where the loudest sample of a sound lies once it is as loud as it goes, and the most for that."""
 _SHORTEST = _WINDOW + (_PATCH - 1) * _HOP
 _STEM = 32
 _LAYERS = (
@@ -52,10 +54,17 @@ _CHUNK_CPU = 8
 
 
 class Yamnet(Encoder):
-    """Sound to the largest logit of each class and the mean features over its patches.
+    """Sound to the logit of each class and to the features that they are made of.
 
-    A patch lasts 0.96 s (15,600 samples with the window); one begins every 0.48 s and the last
-    ends with the sound. Sound that is shorter than a patch is followed by silence.
+    A patch lasts 0.96 s (15,600 samples with the window). Sound that is shorter is followed by
+    silence. What the network says depends on how loud a sound is, and that on the microphone and
+    on who uploads it, so it is asked twice: of the sound as it is, in a patch every 0.48 s from its
+    start on, and of the sound as loud as it goes, in as many patches back from its end. The largest
+    logits of both are averaged (docs/experiments.md tells what that gains).
+
+    Args:
+        peak: of the sound as loud as it goes, above 0 and at most 1.
+        most_gain: what it is amplified by at most, so that hiss stays hiss.
     """
 
     modality = "sound"
@@ -64,8 +73,9 @@ class Yamnet(Encoder):
     window: Tensor
     mel: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, *, peak: float, most_gain: float) -> None:
         super().__init__()
+        self.peak, self.most_gain = peak, most_gain
         self.stem = nn.Conv2d(1, _STEM, 3)
         self.depthwise, self.pointwise = nn.ModuleList(), nn.ModuleList()
         width = _STEM
@@ -82,8 +92,17 @@ class Yamnet(Encoder):
 
     def forward(self, taken: Tensor) -> Tensor:
         """Stretches (N, S) in [-1, 1] at 16 kHz to features (N, 1545): 521 logits, 1024 others."""
-        features = self.embed(taken)
-        return torch.cat([self.head(features).amax(1), features.mean(1)], dim=1)
+        highest = taken.abs().amax(1, keepdim=True)
+        louder = taken * (self.peak / highest.clamp(min=self.peak / self.most_gain))
+        as_is, loud = self.log_mel(taken), self.log_mel(louder)
+        last = as_is.shape[1] - _PATCH
+        starts = [*range(0, last, _PATCH_HOP)] or [0]
+        found = [
+            self._features(as_is, starts),
+            self._features(loud, [last - start for start in reversed(starts)]),
+        ]
+        logits = torch.stack([self.head(one).amax(1) for one in found]).mean(0)
+        return torch.cat([logits, torch.cat(found, 1).mean(1)], dim=1)
 
     @staticmethod
     def firearms(features: Tensor) -> Tensor:
@@ -91,25 +110,29 @@ class Yamnet(Encoder):
         return features[..., FIREARMS].amax(-1)
 
     def scores(self, taken: Tensor) -> Tensor:
-        """Stretches (N, S) to the score of each class in each patch, (N, P, 521) in [0, 1].
+        """Stretches (N, S) as they are to the score of each class in each patch, (N, P, 521).
 
-        Classes do not exclude each other.
+        Scores are in [0, 1], and classes do not exclude each other. A patch begins every 0.48 s,
+        and the last ends with the sound.
         """
         return torch.sigmoid(self.head(self.embed(taken)))
 
     def embed(self, taken: Tensor) -> Tensor:
-        """Stretches (N, S) to the features of each patch, (N, P, 1024), none negative."""
+        """Stretches (N, S) to the features of each patch of `scores`, (N, P, 1024)."""
         log_mel = self.log_mel(taken)
         last = log_mel.shape[1] - _PATCH
-        starts = [*range(0, last, _PATCH_HOP), last]
+        return self._features(log_mel, [*range(0, last, _PATCH_HOP), last])
+
+    def _features(self, log_mel: Tensor, starts: list[int]) -> Tensor:
+        """Frames (N, T, 64) to features (N, P, 1024) of the patches that begin at P of them."""
         patches = torch.stack([log_mel[:, start : start + _PATCH] for start in starts], dim=1)
         found = patches.flatten(0, 1)[:, None]
         # An exported graph sees any number of patches at once.
-        if taken.device.type == "cpu" and not torch.compiler.is_compiling():
+        if found.device.type == "cpu" and not torch.compiler.is_compiling():
             found = torch.cat([self._convolve(some) for some in found.split(_CHUNK_CPU)])
         else:
             found = self._convolve(found)
-        return found.unflatten(0, (taken.shape[0], len(starts)))
+        return found.unflatten(0, (log_mel.shape[0], len(starts)))
 
     def log_mel(self, taken: Tensor) -> Tensor:
         """Stretches (N, S) to log-mel frames (N, T, 64), one every 10 ms, T at least 96."""
@@ -128,7 +151,7 @@ class Yamnet(Encoder):
 
     def architecture(self) -> dict[str, Any]:
         """JSON values that `encoders.rebuild` makes the same encoder of, weights apart."""
-        return {"name": NAME}
+        return {"name": NAME, "peak": self.peak, "most_gain": self.most_gain}
 
     def provenance(self) -> list[dict[str, str]]:
         """Where the weights of each network in it come from."""
@@ -151,7 +174,7 @@ class Yamnet(Encoder):
         if hashlib.sha256(data).hexdigest() != SHA256:
             raise UserError(f"{WEIGHTS}: not the weights that name={NAME} takes; {remedy}")
         stored = safetensors.torch.load(data)
-        encoder = cls()
+        encoder = cls(peak=PEAK, most_gain=MOST_GAIN)
         state = {}
         for name in encoder.state_dict():
             value = stored[name].float()

@@ -1,0 +1,153 @@
+"""The files of a bank on the disk: how they are named, opened, and outlive a loss of power.
+
+`head.json` says how many bytes `items.jsonl` has at least, so that lines missing at its end are no
+shorter bank. It is written after these lines, and read before them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.copies.bank_log import Log
+from pipeline.errors import UserError
+
+ITEMS, HEAD = "items.jsonl", "head.json"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+"""What a bank, and who says something of an item, may be called."""
+
+_NEW = ".new"
+
+
+def names(root: Path) -> list[str]:
+    """The banks in a folder of banks, sorted; none where there is no such folder."""
+    return sorted(path.parent.name for path in root.glob(f"*/{ITEMS}"))
+
+
+def folder_of(root: Path, name: str) -> Path:
+    """The folder of a bank, which need not be there.
+
+    Raises:
+        UserError: its name is none.
+    """
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r} is no name of a bank; use letters, digits, dots, - and _, and begin with a "
+            "letter or digit"
+        )
+    return root / name
+
+
+def hashes_name(generation: int) -> str:
+    """The file of hashes of pictures of a bank that was compacted so often."""
+    return f"hashes-{generation}.bin" if generation else "hashes.bin"
+
+
+def sounds_name(generation: int) -> str:
+    """The same of sound."""
+    return f"sounds-{generation}.bin" if generation else "sounds.bin"
+
+
+@contextmanager
+def opened(folder: Path, mode: str) -> Iterator[Any]:
+    """`items.jsonl` of a bank.
+
+    Raises:
+        UserError: there is no such bank, or it may not be opened.
+    """
+    path = folder / ITEMS
+    try:
+        file = path.open(mode)
+    except FileNotFoundError as error:
+        there = ", ".join(names(folder.parent)) or "none"
+        raise UserError(
+            f"{path}: no bank {folder.name!r} (there are: {there}); discern bank add {folder.name} "
+            "FILE makes it"
+        ) from error
+    except PermissionError as error:
+        raise UserError(
+            f"{path}: may not be opened; give the user who runs this the right to, or run "
+            f"dvc unprotect {path.parent} if DVC made links of its files"
+        ) from error
+    with file:
+        yield file
+
+
+def mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The whole records of a file, mapped from the disk; none where there is no file."""
+    num_records = path.stat().st_size // dtype.itemsize if path.exists() else 0
+    return np.memmap(path, dtype, "r", shape=(num_records,)) if num_records else np.zeros(0, dtype)
+
+
+def write_records(path: Path, first: int, records: NDArray[Any]) -> None:
+    """Make records the last ones of a file, from a place on."""
+    path.touch()
+    with path.open("r+b") as file:
+        file.seek(first * records.dtype.itemsize)
+        file.truncate()
+        file.write(records.tobytes())
+
+
+def read_head(folder: Path) -> tuple[int, int] | None:
+    """The generation of a bank, and how many bytes of lines it has at least; None without a head.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = folder / HEAD
+    try:
+        told = json.loads(path.read_bytes())
+        return int(told["generation"]), int(told["num_bytes"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise _back(path, "damaged") from error
+
+
+def check_head(folder: Path, head: tuple[int, int] | None, log: Log) -> None:
+    """Check that no lines are missing, by the head as it was before they were read.
+
+    Raises:
+        UserError: some are, or the head is.
+    """
+    if head is None:
+        if log.has_head:
+            raise _back(folder / HEAD, "missing")
+        return
+    generation, num_bytes = head
+    is_short = log.num_bytes + log.lacks_newline < num_bytes
+    if generation > log.generation or (generation == log.generation and is_short):
+        raise _back(folder / ITEMS, "lines are missing at its end")
+
+
+def write_head(folder: Path, generation: int, num_bytes: int) -> None:
+    """Say how many bytes of lines a bank has, once these are on the disk."""
+    body = json.dumps({"generation": generation, "num_bytes": num_bytes}).encode() + b"\n"
+    path = folder / (HEAD + _NEW)
+    with path.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    path.replace(folder / HEAD)
+
+
+def to_disk(*paths: Path) -> None:
+    """Have folders with the names in them, or files, survive a loss of power."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _back(path: Path, what: str) -> UserError:
+    return UserError(f"{path}: {what}; put the bank back as it was (dvc checkout or git checkout)")

@@ -1,0 +1,167 @@
+"""Takes what others send into a bank: all of it that is new, or nothing.
+
+Everything is checked, in a copy, before anything is changed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from pipeline.copies import banks, exchange_lines, exchange_manifest
+from pipeline.copies.bank_log import UPLOADED, WITHDRAWN, Taken
+from pipeline.copies.banks import Bank, Writer
+from pipeline.copies.exchange_folder import UNKNOWN, Exchanged, kind_of, lines_of, refused, staged
+from pipeline.copies.exchange_lines import Delete, Label, Line, Opinion, Upload
+from pipeline.copies.exchange_manifest import MANIFEST, NEGATIVE, Manifest
+
+
+def receive(
+    root: Path, name: str, folder: Path, key: Ed25519PublicKey, *, dry_run: bool = False
+) -> Exchanged:
+    """Take what a folder says and a bank has not taken; returns what that was.
+
+    Args:
+        root: the folder of banks.
+        name: of the bank, which is made if there is none.
+        folder: the exchange.
+        key: that it has to be signed with.
+        dry_run: change nothing.
+
+    Raises:
+        UserError: the exchange is not whole, not of that key, older than what was taken, or of
+            something else than the bank; the bank is as it was then.
+    """
+    manifest = exchange_manifest.read(folder, key)
+    if name in banks.names(root):
+        with banks.writing(root, name) as writer:
+            return _receive(writer, banks.read(root, name), manifest, folder, key, dry_run)
+    # What is refused must leave no empty bank.
+    with (
+        tempfile.TemporaryDirectory() as empty,
+        banks.writing(Path(empty), name, create=True) as writer,
+    ):
+        bank = banks.read(Path(empty), name)
+        told = _receive(writer, bank, manifest, folder, key, dry_run=True)
+    if dry_run:
+        return told
+    with banks.writing(root, name, create=True) as writer:
+        return _receive(writer, banks.read(root, name), manifest, folder, key, dry_run)
+
+
+def _receive(
+    writer: Writer,
+    bank: Bank,
+    manifest: Manifest,
+    folder: Path,
+    key: Ed25519PublicKey,
+    dry_run: bool,
+) -> Exchanged:
+    mark = exchange_manifest.fingerprint(key)
+    told = Exchanged(manifest.feed, mark, len(manifest.deltas))
+    taken = bank.feeds.get(manifest.feed, Taken(mark, 0, ""))
+    _check_goes_on(manifest, taken, mark, folder)
+    if (bank.items or bank.is_negative) and bank.is_negative != (manifest.category == NEGATIVE):
+        raise refused(folder / MANIFEST, f"of a {manifest.category} bank, and {bank.name} is none")
+    with tempfile.TemporaryFile() as new:
+        uploaded: set[str] = set()
+        for number, delta in list(enumerate(manifest.deltas, 1))[taken.num_deltas :]:
+            path = exchange_manifest.delta_path(folder, number)
+            with staged(folder, number, delta) as copy:
+                num_lines = 0
+                for line in lines_of(copy, path):
+                    num_lines += 1
+                    told.lines[kind_of(line)] += 1
+                    if isinstance(line, Upload):
+                        if line.id in uploaded:
+                            raise refused(path, f"line {num_lines}: the id {line.id} twice")
+                        uploaded.add(line.id)
+                    elif isinstance(line, Delete):
+                        uploaded.discard(line.id)
+                if num_lines != delta.num_lines:
+                    raise refused(path, f"{num_lines} lines and not {delta.num_lines}")
+                copy.seek(0)
+                while block := copy.read(1 << 20):
+                    new.write(block)
+        if dry_run or taken.num_deltas == len(manifest.deltas):
+            return told
+        new.seek(0)
+        with writer.at_once():
+            if manifest.category == NEGATIVE:
+                writer.make_negative()
+            applied = _Applied(writer, bank, manifest)
+            for line in lines_of(new, folder):
+                applied.apply(line)
+            last = manifest.deltas[-1].sha256
+            writer.take(manifest.feed, Taken(mark, len(manifest.deltas), last))
+    told.lines[UNKNOWN] = applied.num_unknown
+    return told
+
+
+def _check_goes_on(manifest: Manifest, taken: Taken, mark: str, folder: Path) -> None:
+    path = folder / MANIFEST
+    if taken.key != mark:
+        raise refused(path, f"{manifest.feed} was signed with the key {taken.key} before")
+    if len(manifest.deltas) < taken.num_deltas:
+        raise refused(
+            path,
+            f"older than what was taken, {len(manifest.deltas)} deltas of {taken.num_deltas}",
+        )
+    if taken.num_deltas and manifest.deltas[taken.num_deltas - 1].sha256 != taken.sha256:
+        raise refused(path, f"delta {taken.num_deltas} is another one than was taken")
+
+
+class _Applied:
+    """Has a bank say what lines say."""
+
+    def __init__(self, writer: Writer, bank: Bank, manifest: Manifest) -> None:
+        self._writer, self._manifest = writer, manifest
+        self._numbers = {
+            exchange_lines.id_of(
+                item.sha256, item.md5, bank.hashes_of(item), bank.sounds_of(item)
+            ): item.number
+            for item in bank.items.values()
+        }
+        self.num_unknown = 0
+
+    def apply(self, line: Line) -> None:
+        number = self._numbers.get(line.id)
+        if isinstance(line, Upload):
+            self._say(number or self._add(line), frozenset({UPLOADED}), and_before=True)
+        elif number is None:
+            self.num_unknown += 1
+        elif isinstance(line, Opinion):
+            before = self._said(number) & {UPLOADED}
+            self._say(number, line.said | before)
+        elif isinstance(line, Label):
+            if self._writer.items[number].feed == self._manifest.feed:
+                self._writer.label(number, line.label)
+        else:
+            self._say(number, frozenset())
+            others = self._writer.log.opinions.get(number, {}).values()
+            # What was made here is nobody else's to delete.
+            is_foreign = bool(self._writer.items[number].feed)
+            if is_foreign and not any(UPLOADED in said for said in others):
+                self._writer.remove(number)
+                del self._numbers[line.id]
+
+    def _add(self, line: Upload) -> int:
+        name = f"{self._manifest.feed} {line.id[:12]}"
+        known = name, line.label, line.sha256, line.md5, line.duration_s
+        item = self._writer.add(*known, line.hashes, line.sounds, self._manifest.feed)
+        self._numbers[line.id] = item.number
+        return item.number
+
+    def _said(self, number: int) -> frozenset[str]:
+        said = self._writer.log.opinions.get(number, {})
+        return said.get(self._manifest.sender, frozenset())
+
+    def _say(self, number: int, said: frozenset[str], *, and_before: bool = False) -> None:
+        by, before = self._manifest.sender, self._said(number)
+        if not and_before and before - said:
+            self._writer.judge(number, by, WITHDRAWN)
+            before = frozenset()
+        for verdict in sorted(said - before):
+            self._writer.judge(number, by, verdict)

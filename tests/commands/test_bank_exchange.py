@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from pipeline.commands import bank
+from pipeline.config import App
+from pipeline.copies import banks
+from pipeline.errors import UserError
+from tests.copies.test_banks import add
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[Path, Path]:
+    """Files of a private and a public key, as openssl writes them."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    private, public = tmp_path / "key.pem", tmp_path / "key.pub"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    return private, public
+
+
+def test_a_bank_goes_to_others_and_a_dry_run_prints_what_would(
+    tmp_path: Path,
+    keys: tuple[Path, Path],
+    compose: Callable[..., App],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    private, public = keys
+    with banks.writing(tmp_path / "banks", "b", create=True) as one:
+        add(one, 1)
+        one.judge(1, "us", "confirmed")
+    sent = tmp_path / "sent"
+
+    cfg: Any = compose("bank", "by=us")
+
+    def run(action: str, name: str, *, dry_run: bool = False) -> list[str]:
+        key = private if action == "export" else public
+        bank.run(action, name, str(sent), cfg=replace(cfg, key=str(key), dry_run=dry_run))
+        return capsys.readouterr().out.splitlines()
+
+    upload, opinion, total = run("export", "b", dry_run=True)
+    what = "label label 1, 0.8 s, 3 hashes of pictures, 6 of sound, SHA-256 and MD5 of the file"
+    assert upload.startswith("upload ")
+    assert upload.endswith(f": {what}")
+    assert opinion.endswith(": confirmed")
+    assert total == f"{sent}: 2 lines would be sent"
+    assert not sent.exists()
+    mark = "56475aa75463474c0285df5dbf2bcab7"
+    (told,) = run("export", "b")
+    assert told == f"{sent}: us/b, delta 1, key {mark}: 1 opinion, 1 upload"
+    (told,) = run("import", "c", dry_run=True)
+    assert told == f"{sent}: us/b, delta 1, key {mark}: 1 opinion, 1 upload; nothing was changed"
+    assert banks.names(tmp_path / "banks") == ["b"]
+    (told,) = run("import", "c")
+    assert told == f"{sent}: us/b, delta 1, key {mark}: 1 opinion, 1 upload"
+    (told,) = run("import", "c")
+    assert told == f"{sent}: us/b, delta 1, key {mark}: nothing new"
+    found = banks.read(tmp_path / "banks", "c")
+    assert found.opinions == {1: {"us": frozenset({"confirmed", "uploaded"})}}
+    with banks.writing(tmp_path / "banks", "c") as one:
+        one.remove(1)
+    with banks.writing(tmp_path / "banks", "b") as one:
+        one.judge(1, "us", "withdrawn")
+    run("export", "b")
+    (told,) = run("import", "c")
+    assert told.endswith(": 1 opinion, 1 line of items that are not here")
+
+
+def test_a_key_that_is_none_is_named(
+    tmp_path: Path, keys: tuple[Path, Path], compose: Callable[..., App]
+) -> None:
+    private, public = keys
+    other = tmp_path / "other.pem"
+    other.write_bytes(
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+    )
+    cfg: Any = compose("bank")
+    with banks.writing(tmp_path / "banks", "b", create=True) as one:
+        add(one, 1)
+    for action, key, reason in (
+        ("export", None, "bank export: give key=FILE, your private key of Ed25519"),
+        ("import", None, "bank import: give key=FILE, the sender's public key of Ed25519"),
+        ("export", public, "key.pub: no private key of Ed25519; make one with openssl genpkey"),
+        ("export", other, r"other\.pem: no private key of Ed25519"),
+        ("import", private, r"key\.pem: no public key of Ed25519; have the sender give you what"),
+        ("import", tmp_path / "gone", "gone: No such file or directory; give key=FILE"),
+    ):
+        given = replace(cfg, by="us", key=key and str(key))
+        with pytest.raises(UserError, match=reason):
+            bank.run(action, "b", str(tmp_path / "sent"), cfg=given)
+    with pytest.raises(UserError, match="by=: give by=NAME"):
+        bank.run("export", "b", str(tmp_path / "sent"), cfg=replace(cfg, key=str(private)))
+
+
+def test_lists_go_out_and_come_in_as_items(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "banks"
+    with banks.writing(root, "b", create=True) as one:
+        add(one, 1)
+        add(one, 2, num_hashes=9)
+
+    cfg: Any = compose("bank", "label=theirs")
+
+    def run(action: str, name: str, kind: str, *, dry_run: bool = False) -> str:
+        path = str(tmp_path / f"{kind}.txt")
+        bank.run(action, name, path, cfg=replace(cfg, format=kind, dry_run=dry_run))
+        return capsys.readouterr().out.strip()
+
+    num_lines = {"pdq": 4, "vpdq": 2, "md5": 2, "sha256": 2}
+    for kind, num in num_lines.items():
+        path = tmp_path / f"{kind}.txt"
+        told = f"{path}: {num} lines of {kind}"
+        assert run("export", "b", kind, dry_run=True) == f"{told} would be written"
+        assert not path.exists()
+        assert run("export", "b", kind) == told
+        with pytest.raises(UserError, match="there is such a file; give another name"):
+            run("export", "b", kind)
+        told, there = f"{path}: {num} items of {num} different lines of {kind}", root / "in"
+        assert run("import", "in", kind, dry_run=True) == f"{told} would be added to {there}"
+        assert run("import", "in", kind) == f"{told} added to {there}"
+        again = run("import", "in", kind)
+        assert again.startswith(f"{path}: 0 items of {num} different lines")
+    found = banks.read(root, "in")
+    assert {item.label for item in found.items.values()} == {"theirs"}
+    assert [item.num_hashes for item in found.items.values()] == [1] * 4 + [1, 3] + [0] * 4
+    with_bytes = [(f"{1:064x}", ""), ("9" * 64, f"{2:032x}"), ("9" * 64, "9" * 32), ("", "")]
+    assert [one and one.name[:3] for one in (found.with_bytes(*both) for both in with_bytes)] == [
+        *("sha", "md5"),
+        *(None, None),
+    ]
+    # What came in by a list goes out to nobody else.
+    (tmp_path / "md5.txt").unlink()
+    assert run("export", "in", "md5").endswith(": 0 lines of md5")
+    (tmp_path / "pdq.txt").write_text("0" * 64 + "\nx\n")
+    with pytest.raises(UserError, match="line 2: no pdq; nothing of the list was taken"):
+        run("import", "other", "pdq")
+    assert banks.names(root) == ["b", "in"]
