@@ -70,7 +70,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
         None if cfg.replay else cfg.max_wait_s,
     )
     bell = Bell()
-    known = Banks(Path(cfg.paths.banks), cfg.banks) if cfg.banks else None
+    known = Banks(Path(cfg.paths.banks), cfg.banks, Path(cfg.paths.work)) if cfg.banks else None
     board = Board(choice.threshold)
     with events_of(cfg, board) as events:
         watcher = Watcher(scorer, policy, events, bell, board)

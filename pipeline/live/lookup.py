@@ -11,14 +11,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.copies import banks, candidates, matching, sound_matching
+from pipeline.copies import banks, candidates, flood, matching, sound_matching
 from pipeline.copies.bank_files import ITEMS
 from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.copies.matching import Stretch
@@ -38,19 +38,29 @@ _MAX_PRINTS, _MAX_TOLD = 2000, 1000
 
 
 class Banks:
-    """Banks that streams are looked up in; they are read again when they change."""
+    """Banks that streams are looked up in; they are read again when they change.
 
-    def __init__(self, root: Path, names: Sequence[str]) -> None:
+    Attributes:
+        suspended: bank and number of the items that matched too much, which nobody is told of.
+    """
+
+    def __init__(self, root: Path, names: Sequence[str], work: Path) -> None:
         """Read banks.
+
+        Args:
+            root: the folder of banks.
+            names: of those to look in; negative ones say what is harmless.
+            work: the work folder, which knows the items that are suspended.
 
         Raises:
             UserError: there is no such bank, or it was damaged.
         """
-        self._root, self._names = root, tuple(names)
+        self._root, self._names, self._work = root, tuple(names), work
         self.lock = threading.Lock()
         self._read_at = self._state()
         self._looked_at = time.monotonic()
         self._banks = [banks.read(root, name) for name in names]
+        self.suspended = self._suspended()
         _compile()
 
     def now(self) -> list[Bank]:
@@ -58,13 +68,23 @@ class Banks:
         if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
             self._looked_at = time.monotonic()
             state = self._state()
-            if state != self._read_at:
-                self._read_at = state
-                try:
+            try:
+                if state != self._read_at:
+                    self._read_at = state
                     self._banks = [banks.read(self._root, name) for name in self._names]
-                except UserError as error:
-                    log.warning("watch: %s; streams are looked up in what was read before", error)
+                self.suspended = self._suspended()
+            except UserError as error:
+                log.warning("watch: %s; streams are looked up in what was read before", error)
         return self._banks
+
+    def _suspended(self) -> frozenset[tuple[str, int]]:
+        keys = flood.suspended(self._work)
+        return frozenset(
+            (bank.name, number)
+            for bank in self._banks
+            for number, item in bank.items.items()
+            if keys and flood.key_of(bank.name, item) in keys
+        )
 
     def _state(self) -> list[tuple[int, int] | None]:
         found: list[tuple[int, int] | None] = []
@@ -87,34 +107,12 @@ class _Told:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A part of an item that a stream shows."""
+class _Match:
+    """An item of a bank, and where what was shown since a second of the stream agrees with it."""
 
-    bank: Bank
-    number: int
+    item: int
     start_s: float
-    """Second of the stream from which the times of `stretch` count."""
     stretch: Stretch | SoundStretch
-
-    @property
-    def offset_s(self) -> float:
-        """What is added to a time of the stream to get that of the item."""
-        return self.stretch.offset_s - self.start_s
-
-    def data(self) -> dict[str, Any]:
-        """What is told of it."""
-        item, stretch = self.bank.items[self.number], self.stretch
-        return {
-            "bank": self.bank.name,
-            "item": self.number,
-            "name": item.name,
-            "label": item.label,
-            "by": "sound" if isinstance(stretch, SoundStretch) else "pictures",
-            **stretch.__dict__,
-            "start_s": round(self.start_s + stretch.start_s, 3),
-            "end_s": round(self.start_s + stretch.end_s, 3),
-            "offset_s": round(self.offset_s, 3),
-        }
 
 
 @dataclass
@@ -164,51 +162,64 @@ class Lookup:
             waits: whether to wait for other streams to have looked.
 
         Returns:
-            Of each item that was not told of at this offset before, what is to be told. Items of
-            negative banks are not, nor is what they cover.
+            Of each item that was not told of at this offset before, what is to be told.
         """
         self._pictures.add(prints.pictures, offset_s)
         self._sounds.add(prints.sounds, offset_s)
         if not self._known.lock.acquire(blocking=waits):
             return []
         try:
-            found = [one for bank in self._known.now() for one in self._found(bank)]
+            found = self._found(self._known.now())
         finally:
             self._known.lock.release()
         self._pictures.num_new = self._sounds.num_new = 0
-        harmless = [one.stretch for one in found if one.bank.is_negative]
+        return found
+
+    def _found(self, opened: Sequence[Bank]) -> list[dict[str, Any]]:
+        found = [
+            (bank, one)
+            for bank in opened
+            if not bank.is_negative
+            for one in self._matches(bank, of_all=False)
+        ]
+        # What is harmless is looked for where there is something else.
+        negatives = [
+            one.stretch
+            for bank in opened
+            if bank.is_negative and found
+            for one in self._matches(bank, of_all=True)
+        ]
         return [
-            one.data()
-            for one in found
-            if not one.bank.is_negative
-            and not covering(one.stretch, harmless)
-            and self._is_new(one)
+            self._data(bank, one)
+            for bank, one in found
+            if (bank.name, one.item) not in self._known.suspended
+            and not covering(one.stretch, negatives)
+            and self._is_new(bank.name, one.item, one.stretch.offset_s - one.start_s)
         ]
 
-    def _found(self, bank: Bank) -> list[_Found]:
-        found: list[_Found] = []
+    def _matches(self, bank: Bank, *, of_all: bool) -> Iterator[_Match]:
+        """The items of a bank with something near what is new, or near anything of late."""
         recent = self._pictures
         if recent.num_new and len({at_s for at_s, _ in recent.prints}) >= matching.MIN_FRAMES:
             start_s, times_ms, values = recent.arrays()
             query = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
-            for number in candidates.by_pictures(query[-recent.num_new :], bank):
+            new = query if of_all else query[-recent.num_new :]
+            for number in candidates.by_pictures(new, bank):
                 records = bank.hashes_of(bank.items[number])
-                seen = matching.stretches(times_ms, query, records)
-                found += [_Found(bank, number, start_s, stretch) for stretch in seen]
+                for seen in matching.stretches(times_ms, query, records):
+                    yield _Match(number, start_s, seen)
         recent = self._sounds
         if recent.num_new and len(recent.prints) >= sound_matching.WINDOW:
             start_s, times_ms, values = recent.arrays()
             items = np.array(values, np.uint32)
             # Of a window that is whole now, the half that agrees may be the first one.
-            num_ends = recent.num_new + candidates.SOUND_PART
+            num_ends = len(items) if of_all else recent.num_new + candidates.SOUND_PART
             for number in candidates.by_sound(items, num_ends, bank):
                 records = bank.sounds_of(bank.items[number])
-                heard = sound_matching.stretches(times_ms, items, records)
-                found += [_Found(bank, number, start_s, stretch) for stretch in heard]
-        return found
+                for heard in sound_matching.stretches(times_ms, items, records):
+                    yield _Match(number, start_s, heard)
 
-    def _is_new(self, found: _Found) -> bool:
-        bank, number, offset_s = found.bank.name, found.number, found.offset_s
+    def _is_new(self, bank: str, number: int, offset_s: float) -> bool:
         for one in self._told:
             is_same = abs(one.offset_s - offset_s) <= SAME_OFFSET_S
             if (one.bank, one.item) == (bank, number) and is_same:
@@ -216,6 +227,21 @@ class Lookup:
                 return False
         self._told.append(_Told(bank, number, offset_s))
         return True
+
+    def _data(self, bank: Bank, one: _Match) -> dict[str, Any]:
+        number, start_s, stretch = one.item, one.start_s, one.stretch
+        item, is_sound = bank.items[number], isinstance(stretch, SoundStretch)
+        return {
+            "bank": bank.name,
+            "item": number,
+            "name": item.name,
+            "label": item.label,
+            "by": "sound" if is_sound else "pictures",
+            **stretch.__dict__,
+            "start_s": round(start_s + stretch.start_s, 3),
+            "end_s": round(start_s + stretch.end_s, 3),
+            "offset_s": round(stretch.offset_s - start_s, 3),
+        }
 
 
 def _compile() -> None:

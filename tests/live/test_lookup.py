@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.commands import bank
-from pipeline.copies import banks
+from pipeline.copies import banks, flood
 from pipeline.copies.banks import RECORD, SOUND_RECORD
 from pipeline.copies.chromaprint import ITEM_S
 from pipeline.errors import UserError
@@ -79,7 +80,7 @@ def test_a_stream_is_told_by_the_hashes_of_a_file(tmp_path: Path) -> None:
 
 def test_an_item_is_found_within_seconds_and_told_once(tmp_path: Path, known: Path) -> None:
     frames = np.concatenate([pictures(7, 8), pictures(1, 2, 3)[15:], pictures(9)])
-    found = Lookup(Banks(known, ["attacks"]))
+    found = Lookup(Banks(known, ["attacks"], known / "work"))
     parts = shown(tmp_path / "a.mp4", frames)
     told = [
         (part.pictures[0][0], one) for part in parts for one in found.take(part, 100.0, waits=True)
@@ -95,32 +96,11 @@ def test_an_item_is_found_within_seconds_and_told_once(tmp_path: Path, known: Pa
     assert [one["offset_s"] for one in again] == [pytest.approx(1 - 208.0, abs=0.3)]
 
 
-def test_what_a_negative_bank_covers_is_not_told_and_what_goes_beyond_it_is(
-    tmp_path: Path, compose: Callable[..., Any]
-) -> None:
-    both = write_video(tmp_path / "both.mp4", pictures(21, 22), rate=15)
-    intro = write_video(tmp_path / "intro.mp4", pictures(21), rate=15)
-    bank.run("add", "attacks", str(both), cfg=compose("bank"))
-    bank.run("add", "intros", str(intro), cfg=compose("bank", "negative=true"))
-    root = tmp_path / "banks"
-    parts = shown(tmp_path / "a.mp4", pictures(7, 21, 8))
-    found = Lookup(Banks(root, ["attacks", "intros"]))
-    assert [one for part in parts for one in found.take(part, 0.0, waits=True)] == []
-    found = Lookup(Banks(root, ["attacks"]))
-    assert [one["item"] for part in parts for one in found.take(part, 0.0, waits=True)] == [1]
-    parts = shown(tmp_path / "b.mp4", pictures(7, 21, 22))
-    found = Lookup(Banks(root, ["attacks", "intros"]))
-    (told,) = [one for part in parts for one in found.take(part, 0.0, waits=True)]
-    assert (told["bank"], told["item"]) == ("attacks", 1)
-    # The first picture after the intro.
-    assert told["end_s"] == pytest.approx(8.0, abs=0.1)
-
-
 def test_what_is_in_no_bank_is_not_found_and_what_is_held_does_not_grow(
     tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lookup, "WINDOW_S", 5.0)
-    found = Lookup(Banks(known, ["attacks"]))
+    found = Lookup(Banks(known, ["attacks"], known / "work"))
     for part in shown(tmp_path / "a.mp4", pictures(7, 8, 9)):
         assert found.take(part, 0.0, waits=True) == []
     assert len(found._pictures.prints) == 6
@@ -136,7 +116,7 @@ def test_known_sound_is_found_within_nine_seconds_and_told_once(tmp_path: Path) 
     sounds["print"] = rng.integers(0, 2**32, 300)
     with banks.writing(tmp_path, "b", create=True) as writer:
         writer.add("a.mp4", "song", "0" * 64, "0" * 32, 40.0, np.zeros(0, RECORD), sounds)
-    found, told = Lookup(Banks(tmp_path, ["b"])), []
+    found, told = Lookup(Banks(tmp_path, ["b"], tmp_path)), []
     # Other sound, two minutes of it, and then the item from its hundredth moment on.
     items = [*rng.integers(0, 2**32, 970).tolist(), *sounds["print"][100:].tolist()]
     for first in range(0, len(items), 16):
@@ -154,7 +134,7 @@ def test_known_sound_is_found_within_nine_seconds_and_told_once(tmp_path: Path) 
 
 
 def test_who_has_no_turn_looks_up_more_the_next_time(tmp_path: Path, known: Path) -> None:
-    opened = Banks(known, ["attacks"])
+    opened = Banks(known, ["attacks"], known / "work")
     found, parts = Lookup(opened), shown(tmp_path / "a.mp4", pictures(1, 2))
     with opened.lock:
         assert [found.take(part, 0.0, waits=False) for part in parts[:7]] == [[]] * 7
@@ -164,6 +144,35 @@ def test_who_has_no_turn_looks_up_more_the_next_time(tmp_path: Path, known: Path
     assert told["num_frames"] == 7
 
 
+def test_what_is_known_to_be_harmless_and_what_matches_everything_is_not_told(
+    tmp_path: Path, known: Path
+) -> None:
+    attacks = banks.read(known, "attacks")
+    (item,) = attacks.items.values()
+    records = attacks.hashes_of(item)
+    shutil.copytree(known / "attacks", tmp_path / "attacks")
+    with banks.writing(tmp_path, "harmless", create=True) as writer:
+        writer.make_negative()
+        # The first eight of its twelve seconds are of something harmless.
+        told = "b.mp4", "film", "1" * 64, "1" * 32, 8.0
+        early = records[records["time_ms"] < 8000].copy()
+        writer.add(*told, early, np.zeros(0, SOUND_RECORD))
+    parts = shown(tmp_path / "a.mp4", pictures(1, 2, 3))
+    names = ["attacks", "harmless"]
+
+    def found() -> list[float]:
+        looked = Lookup(Banks(tmp_path, names, tmp_path / "work"))
+        return [part.pictures[0][0] for part in parts for _ in looked.take(part, 0.0, waits=True)]
+
+    # What goes on beyond it counts.
+    (at_s,) = found()
+    assert 8 <= at_s <= 10
+    (tmp_path / "work").mkdir()
+    state = {"suspended": {flood.key_of("attacks", item): "it matches everything"}}
+    (tmp_path / "work" / "flood.json").write_text(json.dumps(state))
+    assert found() == []
+
+
 def test_an_item_that_is_added_meanwhile_is_found(
     tmp_path: Path, compose: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +180,7 @@ def test_an_item_that_is_added_meanwhile_is_found(
     first = write_video(tmp_path / "first.mp4", pictures(11), rate=15)
     second = write_video(tmp_path / "second.mp4", pictures(12), rate=15)
     bank.run("add", "b", str(first), cfg=compose("bank"))
-    opened = Banks(tmp_path / "banks", ["b"])
+    opened = Banks(tmp_path / "banks", ["b"], tmp_path)
     parts = shown(tmp_path / "a.mp4", pictures(12))
     assert [one for part in parts for one in Lookup(opened).take(part, 0.0, waits=True)] == []
     bank.run("add", "b", str(second), cfg=compose("bank"))
