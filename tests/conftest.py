@@ -21,6 +21,8 @@ _SHARED = {
     "adapted": ("tests/commands/adapt/",),
 }
 """Modules that share what is made once a session."""
+_ALONE = "tests/test_benchmarks.py"
+"""Its tests share nothing, and the slow ones take long."""
 FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "footage"
 
 
@@ -32,6 +34,8 @@ class ByModule(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
+        if module == _ALONE:
+            return nodeid
         return next((name for name, those in _SHARED.items() if module.startswith(those)), module)
 
 
