@@ -28,8 +28,36 @@ _NEW = ".new"
 
 
 def names(root: Path) -> list[str]:
-    """The banks in a folder of banks, sorted; none where there is no such folder."""
+    """The banks in a folder of banks, sorted; none where there is no such folder.
+
+    Raises:
+        UserError: one lacks its lines, so that nobody can tell what it held.
+    """
+    for folder in sorted(root.glob("*/")):
+        check_has_lines(folder)
+    return _names(root)
+
+
+def _names(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob(f"*/{ITEMS}"))
+
+
+def check_has_lines(folder: Path) -> None:
+    """Check that a folder has no files of a bank without the lines that say what these hold.
+
+    Raises:
+        UserError: it has.
+    """
+    found = [
+        path for pattern in (HEAD, "hashes*.bin", "sounds*.bin") for path in folder.glob(pattern)
+    ]
+    # Lines are there before all else, so that they are looked for last.
+    if found and not (folder / ITEMS).exists():
+        left = ", ".join(sorted(path.name for path in found))
+        raise UserError(
+            f"{folder / ITEMS}: missing, and {left} of this bank still there; put the bank back as "
+            f"it was (dvc checkout or git checkout), or delete {folder} to begin anew"
+        )
 
 
 def folder_of(root: Path, name: str) -> Path:
@@ -67,7 +95,8 @@ def opened(folder: Path, mode: str) -> Iterator[Any]:
     try:
         file = path.open(mode)
     except FileNotFoundError as error:
-        there = ", ".join(names(folder.parent)) or "none"
+        check_has_lines(folder)
+        there = ", ".join(_names(folder.parent)) or "none"
         raise UserError(
             f"{path}: no bank {folder.name!r} (there are: {there}); discern bank add {folder.name} "
             "FILE makes it"
@@ -108,7 +137,7 @@ def read_head(folder: Path) -> tuple[int, int] | None:
         return int(told["generation"]), int(told["num_bytes"])
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise _back(path, "damaged") from error
 
 

@@ -158,8 +158,9 @@ def writing(root: Path, name: str, *, create: bool = False) -> Iterator[Writer]:
     """
     folder = bank_files.folder_of(root, name)
     if create and not (folder / ITEMS).exists():
+        bank_files.check_has_lines(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        bank_files.write_head(folder, 0, 0)
+        # The writer adds the head; one without lines would be taken for what is left of a bank.
         (folder / ITEMS).touch()
         bank_files.to_disk(folder)
     with bank_files.opened(folder, "r+b") as file:

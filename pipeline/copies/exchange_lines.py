@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -207,7 +206,7 @@ def _upload(entry: dict[str, Any]) -> Upload:
     if not (_is_text(entry["sha256"], _SHA256) and _is_text(entry["md5"], _MD5)):
         raise Malformed("its sha256 or md5 is none")
     is_number = isinstance(duration_s, (int, float)) and not isinstance(duration_s, bool)
-    if not is_number or not math.isfinite(duration_s) or not 0 <= duration_s <= _MAX_S:
+    if not is_number or not 0 <= duration_s <= _MAX_S:
         raise Malformed("its duration_s is no length")
     found = _matches(pictures, _PICTURE, "picture")
     other = _matches(mirrors, _MIRROR, "mirror image")

@@ -147,7 +147,7 @@ def read(folder: Path, key: Ed25519PublicKey) -> Manifest:
     try:
         told = json.loads(lines[0])
         version = told.pop("format", None)
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _none(path) from error
     if version != FORMAT:
         raise UserError(

@@ -62,7 +62,7 @@ def _receive(
     mark = exchange_manifest.fingerprint(key)
     told = Exchanged(manifest.feed, mark, len(manifest.deltas))
     taken = bank.feeds.get(manifest.feed, Taken(mark, 0, ""))
-    _check_goes_on(manifest, taken, mark, folder)
+    _check_goes_on(manifest, bank, taken, mark, folder)
     if (bank.items or bank.is_negative) and bank.is_negative != (manifest.category == NEGATIVE):
         raise refused(folder / MANIFEST, f"of a {manifest.category} bank, and {bank.name} is none")
     with tempfile.TemporaryFile() as new:
@@ -100,10 +100,12 @@ def _receive(
     return told
 
 
-def _check_goes_on(manifest: Manifest, taken: Taken, mark: str, folder: Path) -> None:
+def _check_goes_on(manifest: Manifest, bank: Bank, taken: Taken, mark: str, folder: Path) -> None:
     path = folder / MANIFEST
-    if taken.key != mark:
-        raise refused(path, f"{manifest.feed} was signed with the key {taken.key} before")
+    for feed, one in bank.feeds.items():
+        # Else whoever has any key could speak in the name of another.
+        if feed.split("/")[0] == manifest.sender and one.key != mark:
+            raise refused(path, f"{feed} was signed with the key {one.key} before")
     if len(manifest.deltas) < taken.num_deltas:
         raise refused(
             path,
@@ -139,11 +141,13 @@ class _Applied:
             if self._writer.items[number].feed == self._manifest.feed:
                 self._writer.label(number, line.label)
         else:
+            has_uploaded = UPLOADED in self._said(number)
             self._say(number, frozenset())
             others = self._writer.log.opinions.get(number, {}).values()
-            # What was made here is nobody else's to delete.
-            is_foreign = bool(self._writer.items[number].feed)
-            if is_foreign and not any(UPLOADED in said for said in others):
+            # What was made here, or came by a list, is nobody else's to delete.
+            feeds = {*self._writer.log.feeds, self._manifest.feed}
+            is_foreign = self._writer.items[number].feed in feeds
+            if has_uploaded and is_foreign and not any(UPLOADED in said for said in others):
                 self._writer.remove(number)
                 del self._numbers[line.id]
 
@@ -156,10 +160,10 @@ class _Applied:
 
     def _said(self, number: int) -> frozenset[str]:
         said = self._writer.log.opinions.get(number, {})
-        return said.get(self._manifest.sender, frozenset())
+        return said.get(self._manifest.feed, frozenset())
 
     def _say(self, number: int, said: frozenset[str], *, and_before: bool = False) -> None:
-        by, before = self._manifest.sender, self._said(number)
+        by, before = self._manifest.feed, self._said(number)
         if not and_before and before - said:
             self._writer.judge(number, by, WITHDRAWN)
             before = frozenset()

@@ -216,12 +216,33 @@ def test_lines_that_are_missing_at_the_end_are_no_shorter_bank(tmp_path: Path) -
             pass
     (folder / ITEMS).write_bytes(b"".join(lines).rstrip(b"\n"))
     assert len(banks.read(tmp_path, "b").items) == 3
+    for text in ("{}", '{"generation": 0, "num_bytes": 1e999}', "[" * 100_000):
+        (folder / HEAD).write_text(text)
+        with pytest.raises(UserError, match=r"head\.json: damaged"):
+            banks.read(tmp_path, "b")
     (folder / HEAD).write_text("{}")
     with pytest.raises(UserError, match=r"head\.json: damaged"):
         banks.read(tmp_path, "b")
     (folder / HEAD).unlink()
     with pytest.raises(UserError, match=r"head\.json: missing"):
         banks.read(tmp_path, "b")
+
+
+@pytest.mark.parametrize("name", [HEAD, HASHES, "sounds.bin"])
+def test_a_bank_that_lost_its_lines_is_not_begun_anew(tmp_path: Path, name: str) -> None:
+    made(tmp_path)
+    folder = tmp_path / "b"
+    for path in list(folder.iterdir()):
+        if path.name != name:
+            path.unlink()
+    why = rf"items\.jsonl: missing, and {name} .* still there; put the bank back"
+    with pytest.raises(UserError, match=why), banks.writing(tmp_path, "b", create=True):
+        pass
+    with pytest.raises(UserError, match=why):
+        banks.names(tmp_path)
+    with pytest.raises(UserError, match=why):
+        banks.read(tmp_path, "b")
+    assert [path.name for path in folder.iterdir()] == [name]
 
 
 def test_a_head_that_a_kill_left_behind_is_mended_by_the_next_writer(tmp_path: Path) -> None:

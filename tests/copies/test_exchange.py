@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def test_what_is_sent_is_taken_and_then_only_what_changed(there: Path, tmp_path:
             assert np.array_equal(taken.hashes_of(one)[field], sent.hashes_of(other)[field])
         assert np.array_equal(taken.sounds_of(one)["print"], sent.sounds_of(other)["print"])
         assert (one.sha256, one.md5, one.feed) == (other.sha256, other.md5, "them/b")
-        assert taken.opinions[one.number] == {"them": frozenset({"uploaded"})}
+        assert taken.opinions[one.number] == {"them/b": frozenset({"uploaded"})}
     before = whole(here)
     assert not send(there, folder).lines
     assert not receive(here, folder).lines
@@ -103,12 +104,12 @@ def test_what_is_sent_is_taken_and_then_only_what_changed(there: Path, tmp_path:
     found = banks.read(here, "c")
     assert [item.label for item in found.items.values()] == ["label 1", "other", "label 4"]
     # What others say leaves with nobody but themselves.
-    assert found.opinions[1] == {"them": frozenset({"uploaded", "confirmed"})}
+    assert found.opinions[1] == {"them/b": frozenset({"uploaded", "confirmed"})}
     with banks.writing(there, "b") as bank:
         bank.judge(1, "them", "withdrawn")
     assert send(there, folder).lines == {"opinion": 1}
     receive(here, folder)
-    assert banks.read(here, "c").opinions[1] == {"them": frozenset({"uploaded"})}
+    assert banks.read(here, "c").opinions[1] == {"them/b": frozenset({"uploaded"})}
     assert exchange_manifest.read(folder, KEY.public_key()).deltas[2].num_lines == 1
 
 
@@ -136,13 +137,13 @@ def test_an_item_of_two_senders_stays_until_neither_has_it(there: Path, tmp_path
     receive(here, one)
     receive(here, other, key=OTHER_KEY)
     uploaded = frozenset({"uploaded"})
-    assert banks.read(here, "c").opinions[1] == {"them": uploaded, "others": uploaded}
+    assert banks.read(here, "c").opinions[1] == {"them/b": uploaded, "others/b": uploaded}
     assert len(banks.read(here, "c").items) == 3
     with banks.writing(there, "b") as bank:
         bank.remove(1)
     send(there, one)
     receive(here, one)
-    assert banks.read(here, "c").opinions[1] == {"others": uploaded}
+    assert banks.read(here, "c").opinions[1] == {"others/b": uploaded}
     send(there, other, "others", OTHER_KEY)
     receive(here, other, key=OTHER_KEY)
     assert list(banks.read(here, "c").items) == [2, 3]
@@ -163,7 +164,7 @@ def test_what_we_made_is_removed_by_nobody_else_and_opinions_come_back(
         bank.judge(2, "them", "confirmed")
     receive(there, back, "b", OTHER_KEY)
     found = banks.read(there, "b")
-    assert found.opinions[2] == {"them": frozenset({"confirmed"}), "us": frozenset({"disputed"})}
+    assert found.opinions[2] == {"them": frozenset({"confirmed"}), "us/b": frozenset({"disputed"})}
     assert [item.feed for item in found.items.values()] == ["", "", "", "us/b"]
     with banks.writing(here, "b") as bank:
         bank.judge(2, "us", "withdrawn")
@@ -173,6 +174,59 @@ def test_what_we_made_is_removed_by_nobody_else_and_opinions_come_back(
     found = banks.read(there, "b")
     assert list(found.items) == [1, 2, 3]
     assert found.opinions[2] == {"them": frozenset({"confirmed"})}
+
+
+@pytest.mark.parametrize("feed", ["", "list"])
+def test_what_came_by_our_own_list_is_removed_by_nobody_else(
+    there: Path, tmp_path: Path, feed: str
+) -> None:
+    here, out = tmp_path / "here", tmp_path / "out"
+    with banks.writing(here, "c", create=True) as bank:
+        bank.add("x", "x", "2" * 64, "", 1.5, NO_HASHES, NO_SOUNDS, feed)
+    lines_sent(out, [{"op": "delete", "id": EMPTY}, UPLOAD, {"op": "delete", "id": EMPTY}])
+    receive(here, out)
+    assert list(banks.read(here, "c").items) == [1]
+
+
+def test_who_never_uploaded_an_item_does_not_remove_it(there: Path, tmp_path: Path) -> None:
+    here, one, other = tmp_path / "here", tmp_path / "one", tmp_path / "other"
+    lines_sent(one, [UPLOAD])
+    receive(here, one)
+    with banks.writing(here, "c") as bank:
+        for by in ("them", "them/b"):
+            bank.judge(1, by, "withdrawn")
+    lines_sent(other, [{"op": "delete", "id": EMPTY}], sender="stranger")
+    receive(here, other)
+    assert list(banks.read(here, "c").items) == [1]
+
+
+def test_a_sender_is_known_by_one_key(there: Path, tmp_path: Path) -> None:
+    here, one, other = tmp_path / "here", tmp_path / "one", tmp_path / "other"
+    send(there, one)
+    receive(here, one)
+    shutil.copytree(there / "b", there / "z")
+    exchange_sending.send(banks.read(there, "z"), "them", other, OTHER_KEY)
+    refused(here, other, "them/b was signed with the key .* before", key=OTHER_KEY)
+
+
+def test_an_item_of_two_banks_of_a_sender_stays_until_neither_has_it(tmp_path: Path) -> None:
+    here, delete = tmp_path / "here", {"op": "delete", "id": EMPTY}
+    lines_sent(tmp_path / "x", [UPLOAD], bank="x")
+    lines_sent(tmp_path / "z", [UPLOAD, delete], bank="z")
+    receive(here, tmp_path / "x")
+    receive(here, tmp_path / "z")
+    assert list(banks.read(here, "c").items) == [1]
+    assert banks.read(here, "c").opinions[1] == {"them/x": frozenset({"uploaded"})}
+    bank_compaction.compact(here, "c")
+    with banks.writing(here, "c") as bank:
+        bank.judge(1, "us", "seen")
+    first = (tmp_path / "x" / "000001.jsonl").read_bytes()
+    more = json.dumps(delete).encode() + b"\n"
+    (tmp_path / "x" / "000002.jsonl").write_bytes(more)
+    deltas = [Delta(hashlib.sha256(one).hexdigest(), len(one), 1) for one in (first, more)]
+    sign(tmp_path / "x", sender="them", bank="x", category="known", deltas=tuple(deltas))
+    receive(here, tmp_path / "x")
+    assert not banks.read(here, "c").items
 
 
 def test_opinions_of_items_that_are_not_here_are_counted(there: Path, tmp_path: Path) -> None:
@@ -235,6 +289,9 @@ def refused(root: Path, folder: Path, why: str, name: str = "c", **more: Any) ->
     assert "\n" not in str(told.value)
     assert "nothing of it was taken" in str(told.value)
     assert (whole(root) if root.exists() else {}) == before
+
+
+NO_HASHES, NO_SOUNDS = np.zeros(0, banks.RECORD), np.zeros(0, banks.SOUND_RECORD)
 
 
 def lines_sent(folder: Path, lines: list[Any], **more: Any) -> None:
@@ -307,6 +364,9 @@ def test_what_is_not_signed_or_of_another_version_is_refused(
         (folder / MANIFEST).write_bytes(good)
         edited(folder, change)
         refused(here, folder, "no manifest")
+    second = json.dumps({"ed25519": base64.b64encode(KEY.sign(b"[1]")).decode()}).encode()
+    (folder / MANIFEST).write_bytes(b"[1]\n" + second + b"\n")
+    refused(here, folder, "no manifest")
     (folder / MANIFEST).unlink()
     refused(here, folder, "manifest.jsonl: No such file")
 
@@ -395,7 +455,7 @@ def test_the_simplest_lines_are_taken(tmp_path: Path) -> None:
     receive(tmp_path / "here", tmp_path / "sent")
     found = banks.read(tmp_path / "here", "c")
     assert [item.label for item in found.items.values()] == ["y"]
-    assert found.opinions[1]["them"] == frozenset({"confirmed", "seen", "uploaded"})
+    assert found.opinions[1]["them/b"] == frozenset({"confirmed", "seen", "uploaded"})
 
 
 @pytest.mark.parametrize(
@@ -416,6 +476,7 @@ def test_the_simplest_lines_are_taken(tmp_path: Path) -> None:
         ({"op": "opinion", "id": ID, "said": "seen"}, "what it says is not of confirmed"),
         ({"op": "opinion", "id": ID, "said": [[]]}, "what it says is not of confirmed"),
         ({"op": "opinion", "id": ID, "said": ["confirmed", "disputed"]}, "contradicts itself"),
+        ({**UPLOAD, "duration_s": 10**400}, "its duration_s is no length"),
         ({**UPLOAD, "id": ID}, "its id is not that of what it holds"),
         ({**UPLOAD, "sha256": "2"}, "its sha256 or md5 is none"),
         ({**UPLOAD, "duration_s": -1}, "its duration_s is no length"),
