@@ -18,6 +18,7 @@ from pipeline.copies import (
     exchange_sending,
     hash_lists,
 )
+from pipeline.copies.bank_log import UPLOADED
 from pipeline.copies.exchange_folder import UNKNOWN, Exchanged, kind_of
 from pipeline.copies.exchange_lines import Label, Line, Opinion, Upload
 from pipeline.errors import UserError
@@ -87,14 +88,26 @@ def take_list(cfg: BankApp, name: str, path: str) -> None:
         for one in hash_lists.read(Path(path), cfg.format)
     }
     known: set[str] = set()
+    # Their feeds may delete them, and the list has them all the same.
+    of_others: list[int] = []
     if name in banks.names(root):
         bank = banks.read(root, name)
-        known = {
-            exchange_lines.id_of(item.sha256, item.md5, bank.hashes_of(item), bank.sounds_of(item))
-            for item in bank.items.values()
+        names = {
+            number: exchange_lines.id_of(
+                item.sha256, item.md5, bank.hashes_of(item), bank.sounds_of(item)
+            )
+            for number, item in bank.items.items()
         }
+        known = set(names.values())
+        of_others = [
+            item.number
+            for item in bank.items.values()
+            if item.feed not in ("", LIST)
+            and UPLOADED not in bank.opinions.get(item.number, {}).get(LIST, ())
+            and names[item.number] in listed
+        ]
     new = [(key, one) for key, one in listed.items() if key not in known]
-    if new and not cfg.dry_run:
+    if (new or of_others) and not cfg.dry_run:
         with banks.writing(root, name, create=True) as writer, writer.at_once():
             if cfg.negative:
                 writer.make_negative()
@@ -102,6 +115,8 @@ def take_list(cfg: BankApp, name: str, path: str) -> None:
                 length_s = int(one.hashes["time_ms"].max(initial=0)) / 1000
                 told = f"{cfg.format} {key[:12]}", label, one.sha256, one.md5, length_s
                 writer.add(*told, one.hashes, _SILENCE, LIST)
+            for number in of_others:
+                writer.judge(number, LIST, UPLOADED)
     print(
         f"{path}: {count(len(new), 'item')} of {count(len(listed), 'different line')} of "
         f"{cfg.format} {'would be ' * cfg.dry_run}added to {root / name}"

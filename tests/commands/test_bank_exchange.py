@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pipeline.commands import bank
 from pipeline.config import App
-from pipeline.copies import banks
+from pipeline.copies import banks, exchange_manifest, exchange_receiving, exchange_sending
 from pipeline.errors import UserError
 from tests.copies.test_banks import add
 
@@ -71,7 +72,7 @@ def test_a_bank_goes_to_others_and_a_dry_run_prints_what_would(
     (told,) = run("import", "c")
     assert told == f"{sent}: us/b, delta 1, key {mark}: nothing new"
     found = banks.read(tmp_path / "banks", "c")
-    assert found.opinions == {1: {"us": frozenset({"confirmed", "uploaded"})}}
+    assert found.opinions == {1: {"us/b": frozenset({"confirmed", "uploaded"})}}
     with banks.writing(tmp_path / "banks", "c") as one:
         one.remove(1)
     with banks.writing(tmp_path / "banks", "b") as one:
@@ -153,3 +154,33 @@ def test_lists_go_out_and_come_in_as_items(
     with pytest.raises(UserError, match="line 2: no pdq; nothing of the list was taken"):
         run("import", "other", "pdq")
     assert banks.names(root) == ["b", "in"]
+
+
+def test_what_a_list_has_too_is_not_for_its_feed_to_delete(
+    tmp_path: Path, keys: tuple[Path, Path], compose: Callable[..., App]
+) -> None:
+    root, there, sent, md5s = (tmp_path / one for one in ("banks", "there", "sent", "md5s"))
+    key = exchange_manifest.private_key(keys[0])
+    hashes, sounds = np.zeros(0, banks.RECORD), np.zeros(0, banks.SOUND_RECORD)
+
+    def exchanged() -> None:
+        exchange_sending.send(banks.read(there, "b"), "them", sent, key)
+        exchange_receiving.receive(root, "in", sent, key.public_key())
+
+    with banks.writing(there, "b", create=True) as writer:
+        for digit in "12":
+            writer.add("x", "x", "", digit * 32, 0.0, hashes, sounds)
+    exchanged()
+    md5s.write_text("1" * 32 + "\n")
+    bank.run("import", "in", str(md5s), cfg=compose("bank", "format=md5", "dry_run=true"))
+    assert "list" not in banks.read(root, "in").opinions[1]
+    bank.run("import", "in", str(md5s), cfg=compose("bank", "format=md5"))
+    before = (root / "in" / "items.jsonl").read_bytes()
+    bank.run("import", "in", str(md5s), cfg=compose("bank", "format=md5"))
+    assert (root / "in" / "items.jsonl").read_bytes() == before
+    with banks.writing(there, "b") as writer:
+        writer.remove(1)
+        writer.remove(2)
+    exchanged()
+    assert list(banks.read(root, "in").items) == [1]
+    assert banks.read(root, "in").opinions == {1: {"list": frozenset({"uploaded"})}}
