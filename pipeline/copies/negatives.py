@@ -19,7 +19,7 @@ def covering(
     stream.
     """
     slack_s = SPAN_S if isinstance(stretch, SoundStretch) else TOLERANCE_MS / 1000
-    covered_s, used = stretch.start_s, []
+    covered_s, used = stretch.start_s, list[int]()
     for place in sorted(range(len(negatives)), key=lambda one: negatives[one].start_s):
         other = negatives[place]
         # A single picture begins where it ends.
