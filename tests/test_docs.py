@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from dataclasses import fields
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -12,6 +14,7 @@ import yaml
 
 from pipeline import app
 from pipeline.commands.line import COMMANDS
+from pipeline.config import WatchApp
 from pipeline.detect.scores import FILES, LONG, SCORES, VALIDATION
 from pipeline.footage import remedies
 from pipeline.footage.collection import COLUMNS
@@ -133,6 +136,17 @@ def unknown_settings(text: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_setting_that_is_named_is_one(page: Path) -> None:
     assert unknown_settings(page.read_text()) == []
+
+
+def test_every_key_of_watch_is_told_with_its_default() -> None:
+    told = re.findall(r"^\| `(\w+)` \| `([^`]*)` \| ", (DOCS / "live.md").read_text(), re.MULTILINE)
+    keys = {f.name: f for f in fields(WatchApp) if f.name not in {"paths", "run", "ingest"}}
+    own = {
+        name: f.default_factory() if callable(f.default_factory) else f.default
+        for name, f in keys.items()
+    }
+    texts = {n: one if isinstance(one, str) else json.dumps(one) for n, one in own.items()}
+    assert dict(told) == texts
 
 
 def test_a_setting_that_is_gone_is_found() -> None:

@@ -57,6 +57,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
     # One thread and one batch size are enough for the last bits to be the same.
     torch.set_num_threads(1)
     speed = speed_of(cfg)
+    check_threshold(cfg.threshold)
     path = Path(what)
     is_list = path.suffix.lower() == LIST and not addresses.is_address(what)
     source = None if is_list else source_of(what, cfg)
@@ -106,6 +107,19 @@ def speed_of(cfg: WatchApp) -> float | None:
             "answers every clip of a file"
         )
     return speed
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Check that a score can reach a threshold that was given by hand, and that not all do.
+
+    Raises:
+        UserError: it is none of a score.
+    """
+    if threshold is not None and not 0 < threshold <= 1:
+        raise UserError(
+            f"threshold={threshold:g}: scores are from 0 to 1; give a number above 0 and at most "
+            "1, and no percent"
+        )
 
 
 def source_of(what: str, cfg: WatchApp) -> Path | Fetch:

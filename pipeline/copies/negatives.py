@@ -14,15 +14,18 @@ def covering(
 ) -> list[int]:
     """The places of the stretches that cover another one between them; none if a part is left.
 
-    Pictures cover pictures and sound covers sound, but for what ends are uncertain by. All are of
-    one file, or of one stream.
+    Pictures cover pictures and sound covers sound. What ends are uncertain by may be missing once
+    at each end of what is covered, and once between neighbours. All are of one file, or of one
+    stream.
     """
     slack_s = SPAN_S if isinstance(stretch, SoundStretch) else TOLERANCE_MS / 1000
-    covered_s, used = stretch.start_s, []
+    covered_s, used = stretch.start_s, list[int]()
     for place in sorted(range(len(negatives)), key=lambda one: negatives[one].start_s):
         other = negatives[place]
-        reaches = other.start_s - slack_s <= covered_s < other.end_s + slack_s
-        if reaches and isinstance(other, type(stretch)):
-            covered_s = other.end_s + slack_s
+        # A single picture begins where it ends.
+        goes_on = other.end_s > covered_s or (not used and other.end_s == covered_s)
+        reaches = other.start_s - slack_s <= covered_s
+        if goes_on and reaches and isinstance(other, type(stretch)):
+            covered_s = other.end_s
             used.append(place)
-    return used if covered_s >= stretch.end_s else []
+    return used if covered_s + slack_s >= stretch.end_s else []

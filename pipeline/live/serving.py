@@ -60,7 +60,8 @@ def check_installed() -> None:
             import_module(name)
         except ModuleNotFoundError as error:
             raise UserError(
-                f"serve=true: {name} is not installed; pip install 'discern[serve]'"
+                f"serve=true: {name} is not installed; run pip install '.[serve]' in the clone "
+                "(of a wheel, its path with [serve])"
             ) from error
 
 
@@ -70,8 +71,10 @@ def checked_token(host: str, token: str | None) -> str | None:
     Raises:
         UserError: others can ask, and there is none, or it is short.
     """
-    if token is not None and len(token) < LEAST_TOKEN:
-        raise UserError(f"{TOKEN}: fewer than {LEAST_TOKEN} characters; give a longer one")
+    if token is not None and len(token.strip()) < LEAST_TOKEN:
+        raise UserError(
+            f"{TOKEN}: fewer than {LEAST_TOKEN} characters without blanks around; give a longer one"
+        )
     if token is None and not _is_loopback(host):
         raise UserError(
             f"serve_host={host}: others than this machine may look at it; make a token with "
@@ -222,7 +225,9 @@ class Page:
         try:
             given = json.loads(await _body(request) or b"")
             decision, who = given["decision"], " ".join(given["who"].split())
-        except (ValueError, LookupError, TypeError, AttributeError):
+            # Half of a surrogate pair is JSON, but no text that can be kept.
+            who.encode()
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return JSONResponse({"error": "send decision and who"}, 400)
         if decision not in DECISIONS:
             return JSONResponse({"error": f"decide {' or '.join(DECISIONS)}"}, 400)

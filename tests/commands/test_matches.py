@@ -36,6 +36,13 @@ def same_bytes(*, negative: bool = False) -> Match:
         # Several cover it between them, or leave a hole.
         (shown(5, 20), [shown(12, 30, negative=True), shown(0, 11, negative=True)], False),
         (shown(5, 20), [shown(14, 30, negative=True), shown(0, 11, negative=True)], True),
+        # Between neighbours the ends of both are uncertain by a second together, not by one each.
+        (shown(5, 20), [shown(5, 11, negative=True), shown(12.5, 20, negative=True)], True),
+        (heard(5, 40), [heard(5, 20, negative=True), heard(22.5, 40, negative=True)], False),
+        (heard(5, 40), [heard(5, 20, negative=True), heard(23, 40, negative=True)], True),
+        # What ends before a match covers nothing of it.
+        (shown(5, 6.5), [shown(0, 4.9, negative=True)], True),
+        (shown(5, 5), [shown(5, 5, negative=True)], False),
         (shown(5, 20), [], True),
         (heard(5, 20), [heard(7.5, 17.5, negative=True)], False),
         (heard(5, 20), [heard(8, 17, negative=True)], True),

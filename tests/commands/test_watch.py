@@ -189,6 +189,7 @@ def test_in_shadow_events_are_marked_and_written_only(
         ("a.mp4", ("speed=2",), "give replay=true too"),
         ("a.mp4", ("speed=fast", "replay=true"), "speed=fast: give a number above 0, or max"),
         ("http://example.org/a.ts", ("replay=true",), "is no file; leave it out"),
+        ("a.mp4", ("threshold=1.5",), "threshold=1.5: scores are from 0 to 1;.* no percent"),
     ],
 )
 def test_what_cannot_be_watched_is_named(
@@ -203,7 +204,7 @@ def test_what_cannot_be_watched_is_named(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.mp4").write_bytes(b"")
     with pytest.raises(UserError, match=says):
-        watch.run(what, cfg=compose("watch", *overrides, *LOW))
+        watch.run(what, cfg=compose("watch", *LOW, *overrides))
 
 
 def test_a_file_that_cannot_be_decoded_ends_with_its_reason(

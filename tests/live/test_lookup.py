@@ -203,7 +203,7 @@ def test_a_known_video_in_a_stream_is_an_event(
     path = write_footage(tmp_path / "a.mp4", 60, 120)
     bank.run("add", "own", str(path), cfg=compose("bank"))
     again = write_footage(tmp_path / "b.mkv", 60, 120, video_codec="mpeg4")
-    both = ("replay=true", "speed=max", "threshold=2")
+    both = ("replay=true", "speed=max", "threshold=1")
     events = watched(capsys, compose, again, *both, "banks=[own]")
     (match,) = [one for one in events if one["type"] == "match.found"]
     assert kinds(events)[0] == "stream.started"

@@ -121,6 +121,17 @@ def test_what_is_no_decision_is_refused(
     assert served.client.get("/state").json()["alerts"][0]["decided"] is None
 
 
+@pytest.mark.parametrize(
+    "body", [rb'{"decision": "dismissed", "who": "\ud800"}', b"[" * 4000], ids=["half", "deep"]
+)
+def test_a_body_that_is_no_text_or_too_deep_is_refused(served: Served, body: bytes) -> None:
+    served.take(opened("x", "yard"))
+    headers = {"Content-Type": "application/json"}
+    answer = served.client.post("/alerts/x/decision", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (400, "send decision and who")
+    assert served.client.get("/state").json()["alerts"][0]["decided"] is None
+
+
 def test_pages_of_others_can_neither_read_nor_decide(served: Served) -> None:
     served.take(opened("x", "yard"))
     given = {"decision": "dismissed", "who": "Eve"}
@@ -235,14 +246,14 @@ def test_others_than_this_machine_need_a_token() -> None:
         checked_token("0.0.0.0", None)
     with pytest.raises(UserError, match="fewer than 16 characters"):
         checked_token("127.0.0.1", "short")
+    with pytest.raises(UserError, match="fewer than 16 characters"):
+        checked_token("0.0.0.0", " " * 40)
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     serving.check_installed()
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(
-        UserError, match=r"uvicorn is not installed; pip install 'discern\[serve\]'"
-    ):
+    with pytest.raises(UserError, match=r"uvicorn is not installed; run pip install '\.\[serve\]'"):
         serving.check_installed()
 
 

@@ -255,7 +255,7 @@ def test_what_a_killed_run_left_open_the_next_one_closes_first(
     Outbox(tmp_path / "box").put(ALERT)
     with receiving() as received:
         own = (f"webhook={received.url}", f"outbox={tmp_path / 'box'}")
-        events = watched(capsys, compose, path, "replay=true", "speed=max", "threshold=2", *own)
+        events = watched(capsys, compose, path, "replay=true", "speed=max", "threshold=1", *own)
     first = events[0]
     assert (first["type"], first["subject"]) == ("alert.closed", "yard")
     assert first["data"]["reason"] == "watch_ended"
