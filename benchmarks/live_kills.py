@@ -283,7 +283,7 @@ def main() -> None:
         left = [one for one in everything if psutil.pid_exists(one)]
         # What was not delivered when it was stopped, the next one delivers.
         short = recorded(folder / "b.ts", 5.0)
-        last = Watch(str(short), *own, "threshold=2", "replay=true", "speed=max")
+        last = Watch(str(short), *own, "threshold=1", "replay=true", "speed=max")
         last.process.wait(_PATIENCE_S)
         found = faults(receiver, folder / "work" / "box")
         found += [f"{len(zombies)} zombies"] * bool(zombies)
