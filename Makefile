@@ -50,7 +50,7 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	python -m pip install --quiet -c constraints.txt -e '.[dev,ray,s3]'
-	pytest -m "(slow or browser or ray) and not gpu" $(ARGS)
+	pytest -n 2 -m "(slow or browser or ray) and not gpu" $(ARGS)
 
 lint: $(INSTALLED)
 	ruff check .

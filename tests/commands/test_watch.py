@@ -312,7 +312,7 @@ def test_its_page_follows_it_and_ends_with_it(model: Path, tmp_path: Path) -> No
         process.send_signal(signal.SIGINT)
         begin = time.monotonic()
         process.communicate(timeout=60)
-        assert time.monotonic() - begin < 20
+        assert time.monotonic() - begin < 50
     assert process.returncode == 128 + signal.SIGINT
 
 
