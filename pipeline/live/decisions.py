@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.live.database import begun, opened
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Event
 
 FILE = "alerts.sqlite"
@@ -48,19 +47,9 @@ class Decisions:
         Raises:
             UserError: what lies there is none.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / FILE
-        try:
-            with self._writing() as database:
-                database.execute("PRAGMA journal_mode=WAL")
-                database.executescript(_SCHEMA)
-                database.execute(
-                    "UPDATE alerts SET closed_at = ? WHERE closed_at IS NULL", (_now(),)
-                )
-        except sqlite3.DatabaseError as error:
-            raise UserError(
-                f"{self._path}: no alerts and decisions ({error}); move it away, and run it again"
-            ) from error
+        with begun(self._path, _SCHEMA, "alerts and decisions") as database:
+            database.execute("UPDATE alerts SET closed_at = ? WHERE closed_at IS NULL", (_now(),))
 
     def take(self, event: Event) -> None:
         """Take an event that is told.
@@ -73,7 +62,7 @@ class Decisions:
             return
         text, alert = json.dumps(data), data["alert"]
         try:
-            with self._writing() as database:
+            with opened(self._path) as database:
                 if kind == ALERT_OPENED:
                     database.execute(
                         "INSERT INTO alerts (alert, stream, opened_at, opened, latest) "
@@ -95,7 +84,7 @@ class Decisions:
     def decide(self, alert: str, decision: str, who: str) -> bool:
         """Add a decision of somebody; whether there is such an alert."""
         assert decision in DECISIONS
-        with self._writing() as database:
+        with opened(self._path) as database:
             known = database.execute("SELECT 1 FROM alerts WHERE alert = ?", (alert,)).fetchone()
             if known:
                 database.execute(
@@ -106,7 +95,7 @@ class Decisions:
 
     def latest(self, num: int) -> list[dict[str, Any]]:
         """All alerts that are open, and the latest others up to a number of all; the open first."""
-        with self._writing() as database:
+        with opened(self._path) as database:
             rows = database.execute(
                 "SELECT alert, stream, opened_at, opened, latest, closed_at FROM alerts "
                 "WHERE closed_at IS NULL OR number > (SELECT coalesce(max(number), 0) FROM alerts) "
@@ -131,11 +120,6 @@ class Decisions:
             }
             for alert, stream, opened_at, opened, latest, closed_at in rows
         ]
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=30)) as database, database:
-            yield database
 
 
 def _now() -> str:

@@ -12,12 +12,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.live.database import begun, opened
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Event, line
 
 log = logging.getLogger(__name__)
@@ -79,16 +79,9 @@ class Outbox:
         Raises:
             UserError: what lies there is none.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / FILE
-        try:
-            with closing(self._connected()) as database:
-                database.execute("PRAGMA journal_mode=WAL")
-                database.executescript(_SCHEMA)
-        except sqlite3.DatabaseError as error:
-            raise UserError(
-                f"{self._path}: no queue of events ({error}); move it away, and run it again"
-            ) from error
+        with begun(self._path, _SCHEMA, "queue of events"):
+            pass
 
     def put(self, event: Event) -> None:
         """Put an event into the queue; it is on disk when this returns.
@@ -106,7 +99,7 @@ class Outbox:
 
     def _put(self, event: Event) -> None:
         kind, data = event["type"], event["data"]
-        with closing(self._connected()) as database, database:
+        with opened(self._path) as database:
             database.execute(
                 "INSERT INTO events (id, body) VALUES (?, ?)", (event["id"], line(event))
             )
@@ -118,7 +111,7 @@ class Outbox:
 
     def left_open(self) -> list[tuple[str, dict[str, Any]]]:
         """Streams whose alert nobody has closed, and what is to be told when it is."""
-        with closing(self._connected()) as database:
+        with opened(self._path) as database:
             rows = database.execute(
                 "SELECT stream, alert, opened_s, at_s FROM open_alerts ORDER BY rowid"
             ).fetchall()
@@ -129,7 +122,7 @@ class Outbox:
 
     def due(self, now: float) -> Letter | None:
         """The first event that may be tried at a time; None where there is none."""
-        with closing(self._connected()) as database:
+        with opened(self._path) as database:
             row = database.execute(
                 "SELECT id, body, attempts FROM events WHERE is_dead = 0 AND next_at <= ? "
                 "ORDER BY number LIMIT 1",
@@ -139,7 +132,7 @@ class Outbox:
 
     def delivered(self, letter: Letter) -> None:
         """Take an event out."""
-        with closing(self._connected()) as database, database:
+        with opened(self._path) as database:
             database.execute("DELETE FROM events WHERE id = ?", (letter.name,))
 
     def failed(self, letter: Letter, said: str, now: float) -> bool:
@@ -149,7 +142,7 @@ class Outbox:
         pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempts - 1))
         # Not everything that has waited for a receiver is to come at the same moment.
         next_at = now + pause_s * random.uniform(0.75, 1.25)
-        with closing(self._connected()) as database, database:
+        with opened(self._path) as database:
             database.execute(
                 "UPDATE events SET attempts = ?, next_at = ?, is_dead = ?, said = ? WHERE id = ?",
                 (attempts, next_at, is_dead, said, letter.name),
@@ -158,17 +151,11 @@ class Outbox:
 
     def count(self) -> tuple[int, int]:
         """How many events wait, and how many are dead letters."""
-        with closing(self._connected()) as database:
+        with opened(self._path) as database:
             dead = dict(
                 database.execute("SELECT is_dead, count(*) FROM events GROUP BY is_dead").fetchall()
             )
         return dead.get(0, 0), dead.get(1, 0)
-
-    def _connected(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=30)
-        # What was committed outlives a machine that loses its power.
-        database.execute("PRAGMA synchronous=FULL")
-        return database
 
 
 class Courier(threading.Thread):
