@@ -116,7 +116,7 @@ def main() -> None:
         command = [
             *(sys.executable, "-m", "pipeline", "watch", str(path), "replay=true", "speed=max"),
             *(f"paths.models={given.models.resolve()}", f"paths.work={folder / 'work'}"),
-            *("threshold=0.0001", "refractory_s=30", "release=null", "update_every_s=60"),
+            *("threshold=0.0001", f"refractory_s={min(30.0, seconds / 50)}", "release=null"),
             *(f"ingest.max_duration_s={2 * seconds}", "status_every_s=3600", *given.overrides),
         ]
         begun = time.monotonic()
@@ -142,7 +142,7 @@ def main() -> None:
                         f"watch {own:.0f} MB, decoder {below:.0f} MB",
                         flush=True,
                     )
-                time.sleep(min(1.0, 0.02 * given.hours))
+                time.sleep(max(0.1, min(1.0, 0.1 * given.hours)))
         took_s = time.monotonic() - begun
     if process.returncode or not (parts[1] and parts[-1]):
         raise SystemExit(f"watch ended with {process.returncode} after {followed.at_s:.0f} s")
