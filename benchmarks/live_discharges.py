@@ -26,7 +26,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -190,10 +190,14 @@ def measured(
     def readable(second: float) -> float:
         if root is None:
             return (published.folder / f"{int(second)}.ts").stat().st_mtime
-        later = [one for one in arrived if one >= second]
-        return arrived[min(later)] if later else float("nan")
+        return at(second, arrived)
 
     return received, readable
+
+
+def at(second: float, times: Mapping[float, float]) -> float:
+    """When the first picture from a second on came, or went."""
+    return times[min(one for one in times if one >= second - 0.5 / FPS)]
 
 
 def main() -> None:
@@ -234,16 +238,17 @@ def main() -> None:
                     root = stack.enter_context(rtmp_server.serving(folder / "nginx"))
                 models = given.models.resolve()
                 received, readable = measured(published, models, threshold, every_s, root)
-            assert published.begun is not None
-            begun, opened = published.begun, received.times("alert.opened")
-            (started,) = received.times("stream.started")
+            opened, (started,) = received.times("alert.opened"), received.times("stream.started")
             seconds = [one * every_s + given.quiet_s for one in range(num_times)]
-            seconds = [one for one in seconds if begun + one > started][: given.discharges]
-            after = [
-                min((at for at in opened if at > begun + one), default=np.inf) for one in seconds
-            ]
-            delays = np.array([at - begun - one for one, at in zip(seconds, after, strict=True)])
-            alone = np.array([readable(one) - begun - one for one in seconds])
+            sent = {one: at(one, published.sent) for one in seconds}
+            seconds = [one for one in seconds if sent[one] > started][: given.discharges]
+            delays = np.array(
+                [
+                    min((come - sent[one] for come in opened if come > sent[one]), default=np.inf)
+                    for one in seconds
+                ]
+            )
+            alone = np.array([readable(one) - sent[one] for one in seconds])
             soon = delays <= LATE_S
             print(
                 f"{protocol}: {len(seconds)} discharges, {soon.sum()} alerts within {LATE_S:g} s "

@@ -261,6 +261,8 @@ class WatchApp(App):
     """A stream is lost once nothing came of it for so long."""
     end_after_s: float = between(0, default=60.0)
     """A stream that is lost has ended once nothing came of it for so long."""
+    silent_after_s: float = between(0, default=10.0)
+    """How long a stream that had sound is without before that is told."""
     max_segment_mb: float = between(0.1, 1000, default=32.0)
     """Of a segment of HLS."""
     max_waiting_clips: int = between(1, 1000, default=32)

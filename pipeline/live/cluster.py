@@ -23,7 +23,7 @@ from pipeline.live.before import Before
 from pipeline.live.board import LOST, STARTING, Board, Seen, sentence
 from pipeline.live.events import (
     ALERT_CLOSED,
-    MATCH_FOUND,
+    STREAM,
     STREAM_ENDED,
     STREAM_LOST,
     Events,
@@ -218,7 +218,7 @@ class Cluster:
         one.before = told.before
         if told.kind == STREAM_ENDED:
             del self._streams[told.stream]
-        elif told.kind != MATCH_FOUND and told.kind.startswith("stream."):
+        elif told.kind.startswith(STREAM):
             one.is_lost = told.kind == STREAM_LOST
 
     def _lose(self, group: str, said: str) -> None:

@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
+STREAM = "stream."
+"""What the types of turns in the life of a stream begin with."""
 STREAM_STARTED, STREAM_LOST = "stream.started", "stream.lost"
 STREAM_RECOVERED, STREAM_ENDED = "stream.recovered", "stream.ended"
 ALERT_OPENED, ALERT_UPDATED, ALERT_CLOSED = "alert.opened", "alert.updated", "alert.closed"
+SOUND_LOST, SOUND_RECOVERED = "sound.lost", "sound.recovered"
 MATCH_FOUND = "match.found"
 LOAD_CHANGED = "load.changed"
 

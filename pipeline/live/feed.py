@@ -27,6 +27,7 @@ from pipeline.live.inbox import Clip, Inbox, Turn, Waiting
 from pipeline.live.lookup import Lookup
 from pipeline.live.messages import BrokenDecoder, Ended, Heading, Message, Passed, Prints, Shown
 from pipeline.live.session import Means, Session
+from pipeline.live.soundness import Soundness
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class Feed(threading.Thread):
         patience: Patience,
         inbox: Inbox,
         speed: float | None,
+        soundness: Soundness,
         lookup: Lookup | None = None,
         before: Before | None = None,
     ) -> None:
@@ -88,13 +90,14 @@ class Feed(threading.Thread):
             patience: how long is waited.
             inbox: for its clips.
             speed: at which a file is played, 1 for that of a clock; None for as fast as it goes.
+            soundness: of the stream, of which nothing has been seen yet.
             lookup: of what the stream shows; None where there are no banks.
             before: what became of it where it was watched until now.
         """
         super().__init__(name=f"stream {name}", daemon=True)
         self.stream, self.inbox = name, inbox
         self._source, self._means, self._patience, self._speed = source, means, patience, speed
-        self._lookup = lookup
+        self._lookup, self._soundness = lookup, soundness
         self._stopped, self._rests = threading.Event(), threading.Event()
         self._heading: Heading | None = None
         self._clip_s = means.clip.num_frames / means.clip.fps
@@ -265,6 +268,9 @@ class Feed(threading.Thread):
             due = self._zero + at_s
         self._seen_at = time.monotonic()
         self._last_end_s = at_s
+        if turn := self._soundness.take(shown, at_s - self._clip_s, at_s):
+            kind, data = turn
+            self.inbox.put(Turn(kind, {"address": self._told(), **data}))
         self.inbox.put(Clip(shown, at_s, due))
 
     def _tell_of(self, shown: Shown, at_s: float, is_first: bool) -> None:

@@ -15,6 +15,7 @@ from pipeline.live.fetcher import Fetch
 from pipeline.live.inbox import Bell, Inbox
 from pipeline.live.lookup import Banks, Lookup
 from pipeline.live.session import Means
+from pipeline.live.soundness import Soundness
 from pipeline.live.watcher import Policy
 
 LONGEST_SESSION_S = 86_400.0
@@ -75,6 +76,7 @@ class Plan:
             Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
             Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
             self.speed,
+            Soundness(cfg.silent_after_s),
             None if known is None else Lookup(known),
             before,
         )

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts, Habits
 from pipeline.live.before import Before
 from pipeline.live.board import LEFT_OUT, LOST, STARTING, WATCHED, Board, Seen, sentence
-from pipeline.live.events import LOAD_CHANGED, MATCH_FOUND, STREAM_ENDED, STREAM_LOST, Teller
+from pipeline.live.events import LOAD_CHANGED, STREAM, STREAM_ENDED, STREAM_LOST, Teller
 from pipeline.live.feed import Feed
 from pipeline.live.inbox import Bell, Clip, Turn
 from pipeline.live.scoring import Scorer
@@ -194,7 +194,7 @@ class Watcher:
         if turn.restarts:
             self._scorer.restart(stream)
             one.alerts.quieten()
-        if turn.kind != MATCH_FOUND:
+        if turn.kind.startswith(STREAM):
             is_lost = turn.kind == STREAM_LOST
             one.state = (LEFT_OUT if one.rests else LOST) if is_lost else WATCHED
             one.reason = str(turn.data.get("reason", "")) if is_lost else ""

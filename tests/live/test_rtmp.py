@@ -100,3 +100,33 @@ def test_a_published_stream_is_watched_lost_found_again_and_ends(
     assert len(opened) >= 2
     assert sorted(opened) == sorted(closed)
     assert "seCret" not in json.dumps(events) + caplog.text
+
+
+def test_a_stream_that_is_published_anew_at_once_has_another_clock(
+    rtmp: str,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_model(tmp_path / "models")
+    path = tmp_path / "a.mp4"
+    path.write_bytes(video.encode(scene(0, 240), 30, keyint=30))
+    url = f"{rtmp}/key"
+
+    def publisher() -> None:
+        # Who watches may come to the second one, or the third.
+        for _ in range(4):
+            publish(path, url)
+
+    threading.Thread(target=publisher, daemon=True).start()
+    overrides = ("allow_private=true", "timeout_s=4", "end_after_s=5", "threshold=0.001")
+    events = watched(capsys, compose, url, *overrides)
+    turns = [one for one in events if one["type"].startswith("stream.")]
+    found = [(one["type"], one["data"].get("reason")) for one in turns]
+    anew = [("stream.lost", "clock"), ("stream.recovered", "clock")]
+    assert found[0] == ("stream.started", None)
+    assert found[1:-2] == anew * (len(found[1:-2]) // 2)
+    assert len(found) > 3
+    assert found[-2] == ("stream.lost", "timeout")
+    times = [one["data"]["at_s"] for one in turns]
+    assert times == sorted(times)

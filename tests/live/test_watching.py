@@ -192,11 +192,11 @@ def test_a_stream_that_stalls_is_lost_and_comes_back(
         yield data[:half]
         # One packet every three seconds keeps a connection alive, and shows nothing.
         for number in range(20):
-            time.sleep(1)
+            time.sleep(3)
             yield data[half + 188 * number : half + 188 * (number + 1)]
 
     server.routes["/a"] = once(chunked(stalls), body(data))
-    events = see(server.url("/a"), "timeout_s=3")
+    events = see(server.url("/a"), "timeout_s=5")
     assert outline(events) == [
         ("stream.started", ""),
         ("stream.lost", "stalled"),
