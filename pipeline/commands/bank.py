@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.commands import bank_exchange, printed_files
 from pipeline.commands.matches import told
@@ -16,6 +15,7 @@ from pipeline.copies import bank_compaction, bank_files, banks, flood, sound_mat
 from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
+from pipeline.system.untrusted import plain
 
 RATE_HZ = 4.0
 """Pictures of an item that are hashed a second at least, beside those that change: the few that are

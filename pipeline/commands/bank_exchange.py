@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.config import BankApp
 from pipeline.copies import (
@@ -22,6 +21,7 @@ from pipeline.copies.bank_log import UPLOADED
 from pipeline.copies.exchange_folder import UNKNOWN, Exchanged, kind_of
 from pipeline.copies.exchange_lines import Label, Line, Opinion, Upload
 from pipeline.errors import UserError
+from pipeline.system.untrusted import plain
 
 LIST = "list"
 """The feed that items of lists are said to come from."""

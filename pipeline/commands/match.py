@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.commands import printed_files
 from pipeline.commands.matches import (
     RATE_HZ,
@@ -33,6 +32,7 @@ from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed
 from pipeline.footage.remedies import remedy
+from pipeline.system.untrusted import plain
 
 FOUND, NOT_FOUND, FAILED = 0, 1, 2
 """Exit statuses."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.copies.bank_log import DISPUTED, Item, Opinions
 from pipeline.copies.chromaprint import ITEM_S
 from pipeline.copies.matching import Stretch
 from pipeline.copies.negatives import covering
 from pipeline.copies.sound_matching import SoundStretch
+from pipeline.system.untrusted import plain
 
 RATE_HZ = 1.0
 """Pictures of a file that are looked up a second, as many as others exchange."""

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.errors import UserError
 from pipeline.live.board import Board
 from pipeline.live.decisions import DECISIONS, Decisions
 from pipeline.live.metrics import Metrics
+from pipeline.system.untrusted import plain
 
 TOKEN = "DISCERN_SERVE_TOKEN"
 """The variable of the environment that holds the token."""
