@@ -160,6 +160,8 @@ class SplitConfig:
     unseen_sources: list[str] = MISSING
     long_recordings: list[str] = MISSING
     """Patterns of `<collection>/<recording>`."""
+    train_only: list[str] = MISSING
+    """As `long_recordings`, of recordings that nothing is judged by."""
     max_distance: int = between(0, 127)
     """Most bits, of 256, in which hashes of two frames of near-duplicates differ."""
     max_single_distance: int = between(0, 127)
