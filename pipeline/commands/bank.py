@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
@@ -16,6 +19,7 @@ from pipeline.copies import bank_compaction, bank_files, banks, flood, sound_mat
 from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
+from pipeline.footage.printing import Printed
 
 RATE_HZ = 4.0
 """Pictures of an item that are hashed a second at least, beside those that change: the few that are
@@ -27,6 +31,7 @@ _ALONE = (
 DELTAS = "deltas"
 """The `format` of an exchange; others are lists of one kind of hash."""
 _MAX_SHOWN = 120
+_MAX_RUNS = 10
 
 
 @dataclass(frozen=True)
@@ -122,8 +127,8 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
             known[item.sha256] = item
             num_added += 1
             is_known = item.num_hashes or sound_matching.can_match(sounds)
-            alone = "" if is_known else _ALONE
-            print(f"{_shown(path)}: {told(name, item)}, {_size(item)}{alone}")
+            remark = _without_hash(result) if is_known else _ALONE
+            print(f"{_shown(path)}: {told(name, item)}, {_size(item)}{remark}")
     print(f"{root / name}: {count(num_added, 'item')} added")
     if unusable:
         print("\n".join(unusable), file=sys.stderr)
@@ -233,6 +238,20 @@ def _number(name: str, number: str) -> int:
 def _size(item: Item) -> str:
     hashes = f"{item.num_hashes} hashes of pictures, {item.num_sounds} of sound"
     return f"{item.duration_s:.1f} s, {hashes}"
+
+
+def _without_hash(one: Printed) -> str:
+    """The seconds of a file of which no picture has a hash, in words; empty where all have one."""
+    # A last second may be too short to have a picture.
+    num_seconds = max(1, math.ceil(one.duration_s - 1 / RATE_HZ))
+    seconds = np.setdiff1d(np.arange(num_seconds), one.times_ms // 1000)
+    if not len(seconds):
+        return ""
+    runs = np.split(seconds, np.flatnonzero(np.diff(seconds) > 1) + 1)
+    parts = [f"{run[0]} to {min(run[-1] + 1, one.duration_s):g} s" for run in runs]
+    left = len(parts) - _MAX_RUNS
+    told = ", ".join(parts[:_MAX_RUNS]) + (f" and {left} more" if left > 0 else "")
+    return f"; no hash of pictures, which are too flat or damaged: {told}"
 
 
 def _length(length_s: float) -> str:

@@ -192,8 +192,7 @@ class Lookup:
         return [
             self._data(bank, one)
             for bank, one in found
-            if (bank.name, one.item) not in self._known.suspended
-            and not covering(one.stretch, negatives)
+            if not covering(one.stretch, negatives)
             and self._is_new(bank.name, one.item, one.stretch.offset_s - one.start_s)
         ]
 
@@ -204,7 +203,7 @@ class Lookup:
             start_s, times_ms, values = recent.arrays()
             query = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
             new = query if of_all else query[-recent.num_new :]
-            for number in candidates.by_pictures(new, bank):
+            for number in self._in_question(bank, candidates.by_pictures(new, bank)):
                 records = bank.hashes_of(bank.items[number])
                 for seen in matching.stretches(times_ms, query, records):
                     yield _Match(number, start_s, seen)
@@ -214,10 +213,15 @@ class Lookup:
             items = np.array(values, np.uint32)
             # Of a window that is whole now, the half that agrees may be the first one.
             num_ends = len(items) if of_all else recent.num_new + candidates.SOUND_PART
-            for number in candidates.by_sound(items, num_ends, bank):
+            for number in self._in_question(bank, candidates.by_sound(items, num_ends, bank)):
                 records = bank.sounds_of(bank.items[number])
                 for heard in sound_matching.stretches(times_ms, items, records):
                     yield _Match(number, start_s, heard)
+
+    def _in_question(self, bank: Bank, numbers: Sequence[int]) -> list[int]:
+        """Without suspended items, which nobody is told of; harmless ones cover all the same."""
+        suspended = self._known.suspended
+        return [one for one in numbers if bank.is_negative or (bank.name, one) not in suspended]
 
     def _is_new(self, bank: str, number: int, offset_s: float) -> bool:
         for one in self._told:
