@@ -15,7 +15,7 @@ from pipeline.assess.wording import count
 from pipeline.commands import bank_exchange, printed_files
 from pipeline.commands.matches import told
 from pipeline.config import BankApp
-from pipeline.copies import bank_compaction, bank_files, banks, flood, sound_matching
+from pipeline.copies import bank_compaction, bank_files, banks, flood, parts, sound_matching
 from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
@@ -103,7 +103,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
             else:
                 say_same(path, item)
         results = printed_files.printed(
-            new, RATE_HZ, cfg.ingest, cfg.run, "bank", with_changes=True
+            new, RATE_HZ, cfg.ingest, cfg.run, "bank", with_changes=True, parts=parts.of_item
         )
         for path, result in zip(new, results, strict=True):
             if isinstance(result, Unusable):
@@ -121,6 +121,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
                 result.duration_s,
                 printed_files.hash_records(result),
                 sounds,
+                parts=printed_files.part_records(result),
             )
             if by:
                 bank.judge(item.number, by, UPLOADED)
@@ -140,7 +141,7 @@ def _list(cfg: BankApp) -> None:
     for name in banks.names(root):
         bank = banks.read(root, name)
         items = bank.items.values()
-        num_hashes = sum(item.num_hashes for item in items)
+        num_hashes = sum(item.num_records for item in items)
         num_sounds = sum(item.num_sounds for item in items)
         length = _length(sum(item.duration_s for item in items))
         print(
@@ -236,7 +237,7 @@ def _number(name: str, number: str) -> int:
 
 
 def _size(item: Item) -> str:
-    hashes = f"{item.num_hashes} hashes of pictures, {item.num_sounds} of sound"
+    hashes = f"{item.num_records} hashes of pictures, {item.num_sounds} of sound"
     return f"{item.duration_s:.1f} s, {hashes}"
 
 

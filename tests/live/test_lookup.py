@@ -198,7 +198,7 @@ def test_an_item_that_is_added_meanwhile_is_found(
     with (tmp_path / "banks" / "b" / "items.jsonl").open("ab") as file:
         file.write(b"{")
     assert Lookup(opened).take(parts[0], 0.0, waits=True) == []
-    assert len(opened.now()[0].items) == 2
+    assert len(opened.now()[0].bank.items) == 2
 
 
 def test_a_known_video_in_a_stream_is_an_event(
