@@ -93,10 +93,16 @@ class Match:
             )
         return (
             f"{item}: {where} show {of_it}{', mirrored' * stretch.mirrored}; "
-            f"offset {stretch.offset_s:+.2f} s, "
+            f"offset {stretch.offset_s:+.2f} s{self._edit(stretch)}, "
             f"{stretch.num_frames} of {count(stretch.num_between, 'frame')} agree, "
             f"median distance {stretch.median_distance:g}"
         )
+
+    @staticmethod
+    def _edit(stretch: Stretch) -> str:
+        in_part = 2 * stretch.num_in_part > stretch.num_frames
+        speed = f", {stretch.speed:g} times as fast" if stretch.speed != 1 else ""
+        return speed + ", in a part of the picture" * in_part
 
     def _remarks(self) -> str:
         against = [by for by, said in sorted(self.opinions.items()) if DISPUTED in said]
