@@ -29,12 +29,14 @@ class Exchanged:
         key: the fingerprint of the key that it is signed with.
         num_deltas: of the feed now.
         lines: how many of each kind, and how many are `UNKNOWN`.
+        unmapped: labels that the receiver's mapping does not have, with how often each came.
     """
 
     feed: str
     key: str
     num_deltas: int
     lines: Counter[str] = field(default_factory=Counter)
+    unmapped: Counter[str] = field(default_factory=Counter)
 
 
 def kind_of(line: Line) -> str:

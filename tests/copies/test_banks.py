@@ -166,9 +166,9 @@ def test_a_bank_of_a_later_format_is_refused(tmp_path: Path) -> None:
     folder = made(tmp_path, 1)
     entry = json.loads((folder / ITEMS).read_text())
     del entry["check"]
-    (folder / ITEMS).write_bytes(bank_log.line_of({**entry, "format": 4}) + b"\n")
+    (folder / ITEMS).write_bytes(bank_log.line_of({**entry, "format": 5}) + b"\n")
     with pytest.raises(
-        UserError, match="format 4, and this version of Discern reads formats 2 and 3"
+        UserError, match="format 5, and this version of Discern reads formats 2, 3 and 4"
     ):
         banks.read(tmp_path, "b")
 
