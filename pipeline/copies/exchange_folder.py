@@ -84,6 +84,21 @@ def staged(folder: Path, number: int, delta: Delta) -> BinaryIO:
     return copy
 
 
+def lines_of_delta(folder: Path, number: int, delta: Delta) -> Iterator[Line]:
+    """The lines of a delta, from 1, as the manifest has it.
+
+    Raises:
+        UserError: it is not what the manifest says, or a line is none.
+    """
+    path = exchange_manifest.delta_path(folder, number)
+    num_lines = 0
+    with staged(folder, number, delta) as copy:
+        for num_lines, line in enumerate(lines_of(copy, path), 1):  # noqa: B007
+            yield line
+    if num_lines != delta.num_lines:
+        raise refused(path, f"{num_lines} lines and not {delta.num_lines}")
+
+
 def refused(path: Path, why: str) -> UserError:
     """What is said of an exchange of which nothing is taken."""
     return UserError(f"{path}: {why}; nothing of it was taken, so ask the sender for a whole copy")

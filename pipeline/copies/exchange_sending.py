@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pipeline.copies import bank_files, exchange_lines, exchange_manifest
 from pipeline.copies.bank_log import UPLOADED, Item
 from pipeline.copies.banks import Bank
-from pipeline.copies.exchange_folder import Exchanged, kind_of, lines_of, staged
+from pipeline.copies.exchange_folder import Exchanged, kind_of, lines_of_delta
 from pipeline.copies.exchange_lines import (
     MAX_LINE_BYTES,
     Delete,
@@ -91,18 +91,17 @@ def said_so_far(manifest: Manifest, folder: Path) -> dict[str, Told]:
     """
     found: dict[str, Told] = {}
     for number, delta in enumerate(manifest.deltas, 1):
-        with staged(folder, number, delta) as file:
-            for line in lines_of(file, exchange_manifest.delta_path(folder, number)):
-                told = found.setdefault(line.id, Told())
-                match line:
-                    case Upload():
-                        told.is_uploaded, told.label = True, line.label
-                    case Label():
-                        told.label = line.label
-                    case Opinion():
-                        told.said = line.said
-                    case Delete():
-                        found[line.id] = Told()
+        for line in lines_of_delta(folder, number, delta):
+            told = found.setdefault(line.id, Told())
+            match line:
+                case Upload():
+                    told.is_uploaded, told.label = True, line.label
+                case Label():
+                    told.label = line.label
+                case Opinion():
+                    told.said = line.said
+                case Delete():
+                    found[line.id] = Told()
     return found
 
 

@@ -257,7 +257,7 @@ def test_an_exchange_of_a_web_server_is_read_within_limits(
         us.add(pull=url)
         assert server.asked == []
         told = us.fails("pull", **open_to, max_mb=0.001)
-        assert f"{where}: 0.001 MB are new, more than max_mb=0.001; nothing of it" in told
+        assert f"{where}: 0.002 MB are new, more than max_mb=0.001; nothing of it" in told
         (tmp_path / "home" / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
         (tmp_path / "home" / ".netrc").chmod(0o600)
         assert us.run("pull", **open_to)[0].startswith(f"{url}: them/b, delta 1")

@@ -296,6 +296,22 @@ def test_labels_and_opinions_are_kept_with_who_said_them(tmp_path: Path) -> None
     assert banks.read(tmp_path, "b").opinions == {}
 
 
+def test_what_others_call_an_item_is_kept_until_they_do_not(tmp_path: Path) -> None:
+    made(tmp_path)
+    with banks.writing(tmp_path, "b") as bank:
+        for number, by, label in ((2, "b", "news"), (2, "a", "film"), (3, "a", "game")):
+            bank.call(number, by, label)
+        bank.call(2, "b", None)
+        bank.remove(3)
+        with pytest.raises(UserError, match="no item 3"):
+            bank.call(3, "a", "x")
+    assert banks.read(tmp_path, "b").called == {2: {"a": "film"}}
+    bank_compaction.compact(tmp_path, "b")
+    found = banks.read(tmp_path, "b")
+    assert found.called == {2: {"a": "film"}}
+    assert found.items[2].label == "label 2"
+
+
 def test_a_bank_becomes_negative_only_before_it_has_items(tmp_path: Path) -> None:
     with banks.writing(tmp_path, "n", create=True) as bank:
         bank.make_negative()
