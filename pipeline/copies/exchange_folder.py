@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -71,16 +72,20 @@ def staged(folder: Path, number: int, delta: Delta) -> BinaryIO:
         UserError: it is not.
     """
     path = exchange_manifest.delta_path(folder, number)
-    digest, copy = hashlib.sha256(), tempfile.TemporaryFile()  # noqa: SIM115
-    with exchange_manifest.opened(path) as file:
+    digest = hashlib.sha256()
+    with ExitStack() as opened:
+        copy = opened.enter_context(tempfile.TemporaryFile())
+        file = opened.enter_context(exchange_manifest.opened(path))
         if os.fstat(file.fileno()).st_size != delta.num_bytes:
             raise refused(path, f"not the {delta.num_bytes} bytes that the manifest says")
         while block := file.read(1 << 20):
             digest.update(block)
             copy.write(block)
-    if digest.hexdigest() != delta.sha256:
-        raise refused(path, "not the bytes that the manifest says")
-    copy.seek(0)
+        if digest.hexdigest() != delta.sha256:
+            raise refused(path, "not the bytes that the manifest says")
+        file.close()
+        copy.seek(0)
+        opened.pop_all()
     return copy
 
 

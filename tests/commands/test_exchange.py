@@ -197,11 +197,21 @@ def test_an_exchange_in_object_storage_is_written_and_read(
     with banks.writing(them.root, "b") as bank:
         bank.remove(1)
     them.run("push")
+    good = memory.cat_file("/bucket/theirs/000002.jsonl")
+    for bad, why in (
+        (good + b"x", f"000002.jsonl: more than the {len(good)} bytes that it may have"),
+        (good[:-1], f"000002.jsonl: not the {len(good)} bytes that the manifest says"),
+        (good.replace(b"delete", b"DELETE"), "000002.jsonl: not the bytes that the manifest says"),
+        (good, ""),
+    ):
+        memory.pipe_file("/bucket/theirs/000002.jsonl", bad)
+        if why:
+            assert f"{place}/{why}; nothing of it was taken" in us.fails("pull")
+        assert list(banks.read(us.root, "b").items) == [1, 2]
     # What was taken before is not fetched again.
     memory.rm_file("/bucket/theirs/000001.jsonl")
     assert us.run("pull")[0].endswith(": 1 deletion")
     assert list(banks.read(us.root, "b").items) == [2]
-    memory.pipe_file("/bucket/theirs/000002.jsonl", b"x" * 1000)
     us.run("remove", "them")
     us.add(pull=place)
     (us.root / "b").rename(tmp_path / "gone")
@@ -211,7 +221,8 @@ def test_an_exchange_in_object_storage_is_written_and_read(
     them.add(push="memory://bucket/other")
     assert "memory://bucket/other: not empty, and no exchange" in them.fails("push")
     assert set(memory.store) == {
-        *("/bucket/theirs/manifest.jsonl", "/bucket/theirs/000002.jsonl", "/bucket/other/video.mp4")
+        *("/bucket/theirs/manifest.jsonl", "/bucket/theirs/000002.jsonl"),
+        "/bucket/other/video.mp4",
     }
 
 
@@ -343,9 +354,9 @@ def test_one_peer_that_fails_costs_no_other(
     assert err.startswith(f"exchange: a: {tmp_path}/none/manifest.jsonl: No such file")
 
 
-@pytest.mark.parametrize(
-    ("words", "settings", "why"),
-    [
+def test_what_cannot_be_a_peer_is_named(sides: tuple[Side, Side]) -> None:
+    us, _ = sides
+    cases: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
         (("take",), {}, "'take' is not understood; give exchange add NAME BANK, list, show"),
         (("add", "x"), {}, "'add x' is not understood; give exchange add NAME BANK$"),
         (("show", "x"), {}, r"no peer 'x' \(there are: none\)"),
@@ -366,14 +377,10 @@ def test_one_peer_that_fails_costs_no_other(
         (("add", "x", "b"), {"pull": "https://h/x?key=1"}, "a password or a query has no place"),
         (("add", "x", "b"), {"pull": "simplecache::http://h"}, "no chain of file systems"),
         (("add", "x", "b"), {"pull": "f", "format": "md5", "labels": "none"}, "none: No such file"),
-    ],
-)
-def test_what_cannot_be_a_peer_is_named(
-    sides: tuple[Side, Side], words: tuple[str, ...], settings: dict[str, Any], why: str
-) -> None:
-    us, _ = sides
-    with pytest.raises(UserError, match=why):
-        us.run(*words, **settings)
+    ]
+    for words, settings, why in cases:
+        with pytest.raises(UserError, match=why):
+            us.run(*words, **settings)
     assert peers.read(us.root) == {}
 
 

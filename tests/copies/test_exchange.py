@@ -294,9 +294,10 @@ def test_who_is_killed_while_sending_sends_all_the_next_time(
         written.append(path.name)
         replace(path, content)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(exchange_sending, "_replace", killed)
+    monkeypatch.setattr(exchange_sending, "_replace", killed)
+    with pytest.raises(KeyboardInterrupt):
         send(there, folder)
+    monkeypatch.setattr(exchange_sending, "_replace", replace)
     assert written == [MANIFEST, "000001.jsonl"][:num_written]
     if written:
         assert not receive(tmp_path / "here", folder).lines
