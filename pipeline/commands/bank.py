@@ -11,11 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.assess.wording import count
-from pipeline.commands import bank_exchange, printed_files
+from pipeline.commands import bank_exchange, label_mapping, printed_files
 from pipeline.commands.matches import told
 from pipeline.config import BankApp
 from pipeline.copies import bank_compaction, bank_files, banks, flood, parts, sound_matching
+from pipeline.copies import (
+    bank_compaction,
+    bank_files,
+    banks,
+    exchange_manifest,
+    flood,
+    hash_datasets,
+    hash_lists,
+    sound_matching,
+)
 from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item
+from pipeline.copies.peers import DELTAS
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed
@@ -28,8 +39,6 @@ _ALONE = (
     "; its pictures are too flat to be hashed, and its sound, if it has any, is too short or "
     "hardly changes: only equal bytes match"
 )
-DELTAS = "deltas"
-"""The `format` of an exchange; others are lists of one kind of hash."""
 _MAX_SHOWN = 120
 _MAX_RUNS = 10
 
@@ -158,6 +167,11 @@ def _show(cfg: BankApp, name: str) -> None:
             f"{by}: {', '.join(sorted(said))}"
             for by, said in sorted(bank.opinions.get(item.number, {}).items())
         ]
+        remarks += [
+            f"{by} calls it {_shown(label)}"
+            for by, label in sorted(bank.called.get(item.number, {}).items())
+            if label != item.label
+        ]
         reason = reasons.get(flood.key_of(name, item))
         remarks += [f"suspended: {reason}"] if reason else []
         print(
@@ -209,25 +223,40 @@ def _resume(cfg: BankApp, name: str, number: str) -> None:
 
 
 def _export(cfg: BankApp, name: str, folder: str) -> None:
+    root, dry_run = Path(cfg.paths.banks), cfg.dry_run
     if cfg.format == DELTAS:
-        bank_exchange.export(cfg, _who(cfg), name, folder)
+        by, key = _who(cfg), exchange_manifest.private_key(_key(cfg, "export", "your private key"))
+        told = bank_exchange.export(root, name, by, Path(folder), key, dry_run=dry_run)
+    elif cfg.format == hash_datasets.KIND:
+        raise UserError(f"format={cfg.format}: is only read; give {', '.join(hash_lists.KINDS)}")
     else:
-        bank_exchange.export_list(cfg, name, folder)
+        told = bank_exchange.export_list(root, name, folder, cfg.format, dry_run=dry_run)
+    print("\n".join(told))
 
 
 def _import(cfg: BankApp, name: str, folder: str) -> None:
+    root, path, dry_run = Path(cfg.paths.banks), Path(folder), cfg.dry_run
+    labels = None if cfg.labels is None else label_mapping.read(Path(cfg.labels))
     if cfg.format == DELTAS:
-        bank_exchange.take(cfg, name, folder)
+        key = exchange_manifest.public_key(_key(cfg, "import", "the sender's public key"))
+        told = bank_exchange.take(root, name, path, key, labels, dry_run=dry_run)
     else:
-        bank_exchange.take_list(cfg, name, folder)
+        label = name if cfg.label is None else cfg.label
+        how = bank_exchange.Listing(cfg.format, label, cfg.negative, labels)
+        told = bank_exchange.take_list(root, name, path, how, dry_run=dry_run)
+    print("\n".join(told))
+
+
+def _key(cfg: BankApp, action: str, whose: str) -> Path:
+    if cfg.key is None:
+        raise UserError(f"bank {action}: give key=FILE, {whose} of Ed25519 in PEM")
+    return Path(cfg.key)
 
 
 def _who(cfg: BankApp) -> str:
-    if cfg.by is None or not bank_files.NAME.fullmatch(cfg.by):
-        raise UserError(
-            f"by={cfg.by or ''}: give by=NAME, who says so, of letters, digits, dots, - and _"
-        )
-    return cfg.by
+    if cfg.by is None:
+        raise UserError("by=: give by=NAME, who says so")
+    return bank_files.check_name(cfg.by, "by")
 
 
 def _number(name: str, number: str) -> int:

@@ -66,6 +66,12 @@ COMMANDS = {
         config="bank",
         kept="items that were added stay; run it again, which adds the others",
     ),
+    "exchange": Command(
+        ("add|list|show|remove|pull|push", "[name …]", "[bank]"),
+        config="exchange",
+        writes="exchanges with peers",
+        kept="every bank is as before or has all that was new; run it again",
+    ),
     "match": Command(("<file or folder>", "[file or folder …]"), config="match", failure=2),
     "watch": Command(
         ("<address, file or list.csv>",),

@@ -14,6 +14,9 @@ from pipeline.errors import UserError
 FORMAT = 4
 _READ = (2, 3, FORMAT)
 """Formats that are read; 2 has items and removals alone, and neither 2 nor 3 parts of pictures."""
+"""Formats that are read; 2 has items and removals alone, which are the same in 3, and 3 all but
+what others call an item."""
+_FIRST_WITH_HEAD = 3
 CONFIRMED, DISPUTED, SEEN, UPLOADED, WITHDRAWN = VERDICTS = (
     "confirmed",
     "disputed",
@@ -82,6 +85,8 @@ class Taken:
 
 Opinions = dict[str, frozenset[str]]
 """What is said of an item, by who says it."""
+Names = dict[str, str]
+"""What others call an item, by who does."""
 
 
 def line_of(entry: dict[str, Any]) -> bytes:
@@ -100,6 +105,7 @@ class Log:
     Attributes:
         items: by number, those that are not removed.
         opinions: by the number of the item, of those of which something is said.
+        called: by the number of the item, of those that others call something.
         feeds: of which the bank has taken something, by name.
         is_negative: whether what matches an item is known to be harmless.
         generation: how often the bank was compacted, which is part of the names of its files.
@@ -114,6 +120,7 @@ class Log:
     def __init__(self) -> None:
         self.items: dict[int, Item] = {}
         self.opinions: dict[int, Opinions] = {}
+        self.called: dict[int, Names] = {}
         self.feeds: dict[str, Taken] = {}
         self.is_negative = False
         self.generation = 0
@@ -155,6 +162,10 @@ class Log:
                 "wrote it"
             )
         self.has_head |= entry["format"] > 2
+                f"Discern reads formats {', '.join(map(str, _READ[:-1]))} and {_READ[-1]}; use the "
+                "version that wrote it"
+            )
+        self.has_head |= entry["format"] >= _FIRST_WITH_HEAD
         try:
             self.take(entry)
         except (KeyError, TypeError, ValueError) as error:
@@ -173,12 +184,15 @@ class Log:
             case "removal":
                 del self.items[told["number"]]
                 self.opinions.pop(told["number"], None)
+                self.called.pop(told["number"], None)
                 self.num_removed += 1
             case "label":
                 number = told["number"]
                 self.items[number] = replace(self.items[number], label=told["label"])
             case "verdict":
                 self._take_verdict(**told)
+            case "called":
+                self._take_called(**told)
             case "taken":
                 feed = told.pop("feed")
                 self.feeds[feed] = Taken(**told)
@@ -213,6 +227,15 @@ class Log:
         other = {CONFIRMED: {DISPUTED}, DISPUTED: {CONFIRMED}}.get(verdict, set())
         said[by] = frozenset({*said.get(by, ()), verdict} - other)
 
+    def _take_called(self, number: int, by: str, label: str | None) -> None:
+        if number not in self.items:
+            raise ValueError(number)
+        called = self.called.setdefault(number, {})
+        if label is None:
+            called.pop(by, None)
+        else:
+            called[by] = label
+
     def _take_bank(self, negative: bool, generation: int) -> None:
         if self.next_number > 1 or self.feeds or generation < 0:
             raise ValueError(generation)
@@ -236,6 +259,10 @@ class Log:
                     {"kind": "verdict", "number": item.number, "by": by, "verdict": verdict}
                     for verdict in sorted(said)
                 ]
+            entries += [
+                {"kind": "called", "number": item.number, "by": by, "label": label}
+                for by, label in sorted(self.called.get(item.number, {}).items())
+            ]
         if self.next_number > log.next_number:
             entries.append({"kind": "gap", "next_number": self.next_number})
         entries += [{"kind": "taken", "feed": feed, **vars(t)} for feed, t in self.feeds.items()]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pipeline.copies import bank_files
 from pipeline.copies.bank_files import ITEMS, hashes_name, sounds_name
 from pipeline.copies.bank_files import names as names
-from pipeline.copies.bank_log import FORMAT, Item, Log, Opinions, Taken, line_of
+from pipeline.copies.bank_log import FORMAT, Item, Log, Names, Opinions, Taken, line_of
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.errors import UserError
 from pipeline.store import locks
@@ -58,6 +58,7 @@ class Bank:
         is_negative: whether what matches an item is known to be harmless.
         opinions: by the number of an item, what is said of it.
         feeds: what was taken of others, by the name of their feed.
+        called: by the number of an item, what other feeds than its own call it.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Bank:
     is_negative: bool = False
     opinions: Mapping[int, Opinions] = field(default_factory=dict)
     feeds: Mapping[str, Taken] = field(default_factory=dict)
+    called: Mapping[int, Names] = field(default_factory=dict)
 
     def hashes_of(self, item: Item) -> NDArray[Any]:
         """The hashed pictures of an item, whole ones, in order of time."""
@@ -130,6 +132,7 @@ def _checked(folder: Path, log: Log) -> Bank:
         log.is_negative,
         log.opinions,
         log.feeds,
+        log.called,
     )
     for item in bank.items.values():
         sides = (
@@ -313,6 +316,16 @@ class Writer:
         """
         self._item(number)
         self._append({"kind": "verdict", "number": number, "by": by, "verdict": verdict})
+        return self.items[number]
+
+    def call(self, number: int, by: str, label: str | None) -> Item:
+        """Note what somebody calls an item, or with None no more; returns the item.
+
+        Raises:
+            UserError: there is no such item.
+        """
+        self._item(number)
+        self._append({"kind": "called", "number": number, "by": by, "label": label})
         return self.items[number]
 
     def take(self, feed: str, taken: Taken) -> None:

@@ -117,6 +117,15 @@ def test_a_file_of_a_bucket_is_there_for_as_long_as_it_is_needed(s3: Any, tmp_pa
         pass
 
 
+def test_a_file_is_uploaded_to_a_bucket_that_is_there(s3: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"new")
+    s3.pipe_file(f"{BUCKET}/us/a", b"old")
+    storage.upload(tmp_path / "a", f"s3://{BUCKET}/us", "a")
+    assert s3.cat_file(f"{BUCKET}/us/a") == b"new"
+    with pytest.raises(UserError, match="s3://no-such-bucket/us/a: no such bucket; make it"):
+        storage.upload(tmp_path / "a", "s3://no-such-bucket/us", "a")
+
+
 @pytest.mark.parametrize("bucket", [BUCKET, "no-such-bucket"])
 def test_a_bucket_or_prefix_that_is_not_there_is_named(
     s3: Any, tmp_path: Path, bucket: str
