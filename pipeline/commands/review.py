@@ -1,0 +1,119 @@
+"""Asks people what scores and alerts were worth: `discern review queue SCORES` and `ACTIONS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.assess.page.untrusted import plain
+from pipeline.assess.wording import count
+from pipeline.config import ReviewApp
+from pipeline.errors import UserError
+from pipeline.review import agreement, alerts, queueing, scored
+from pipeline.review.queueing import Settings
+from pipeline.review.record import Record
+
+_MAX_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class _Action:
+    """What the word after `review` does, told with what it is told."""
+
+    usage: str
+    does: Callable[..., None]
+
+    def takes(self, num_given: int) -> bool:
+        """Whether it can be told so much."""
+        words = self.usage.split()
+        return sum(not word.startswith("[") for word in words) <= num_given <= len(words)
+
+
+def run(action: str, *arguments: str, cfg: ReviewApp) -> None:
+    """Do what a command line says about reviews.
+
+    Args:
+        action: one of `ACTIONS`.
+        arguments: what it is told.
+        cfg: where reviews are kept, and how.
+
+    Raises:
+        UserError: a wrong action or number of arguments, or what the action says.
+    """
+    chosen = ACTIONS.get(action)
+    if chosen is None or not chosen.takes(len(arguments)):
+        usages = {name: f"review {name} {one.usage}".rstrip() for name, one in ACTIONS.items()}
+        meant = ", ".join([usages[action]] if action in usages else usages.values())
+        raise UserError(f"'{' '.join((action, *arguments))}' is not understood; give {meant}")
+    chosen.does(cfg, *arguments)
+
+
+def _queue(cfg: ReviewApp, what: str) -> None:
+    path, record = Path(what), _record(cfg)
+    if cfg.audit + cfg.uncertain > 1:
+        raise UserError(
+            f"audit={cfg.audit:g} uncertain={cfg.uncertain:g}: are shares of one queue; give such "
+            "as add up to 1 at most"
+        )
+    settings = Settings(
+        cfg.num,
+        cfg.audit,
+        cfg.uncertain,
+        cfg.second,
+        cfg.seed,
+        cfg.missed_cost,
+        cfg.false_cost,
+        cfg.setup_s,
+    )
+    votes = agreement.Votes.of(record, cfg.reviewer_error)
+    done = [task for _, place, task in record.places() if not votes.is_open(place)]
+    if alerts.is_of_watch(path):
+        made = alerts.make(path, settings, done)
+    else:
+        made = queueing.make(scored.read(path), settings, done)
+    number, was_there = record.add_queue(made.key, made.about, made.tasks, made.places)
+    print(f"queue {number}{', which was there already' * was_there}: {_said(made.about)}")
+    strata = ", ".join(
+        f"{drawn} of {members} {name}" for name, (members, drawn) in made.about["strata"].items()
+    )
+    print(f"  {count(len(made.places), 'task')}; the audit draws {strata} (seed {cfg.seed})")
+
+
+def _said(about: dict[str, object]) -> str:
+    counts = about["counts"]
+    assert isinstance(counts, dict)
+    rows = ", ".join(f"{number} {status}" for status, number in counts.items())
+    return (
+        f"{_shown(str(about['scores']))}, {about['videos']} videos without copies, "
+        f"{about['alerts']} of them with an alert{f' ({rows})' if rows else ''}"
+    )
+
+
+def _list(cfg: ReviewApp) -> None:
+    record = _record(cfg)
+    votes = agreement.Votes.of(record, cfg.reviewer_error)
+    for queue, place, task in record.places():
+        said = ", ".join(f"{one.who}: {agreement.told(one)}" for one in votes.of_task(task.name))
+        score = "no score" if task.score is None else f"score {task.score:.4f}"
+        print(
+            f"{task.name}  queue {queue} place {place.position}  {_shown(task.uri)}  {score}  "
+            f"{'+'.join(place.reasons)}  {count(task.num_copies, 'video')}  "
+            f"{_shown(said) if said else 'nobody has decided'}"
+            f"{'; one more is asked' * bool(said and votes.is_open(place))}"
+        )
+
+
+def _record(cfg: ReviewApp) -> Record:
+    return Record(Path(cfg.paths.review))
+
+
+def _shown(text: str) -> str:
+    return plain(text, _MAX_SHOWN)
+
+
+ACTIONS = {
+    "queue": _Action("SCORES|ALERTS", _queue),
+    "list": _Action("", _list),
+}
+"""What can be done with reviews."""
