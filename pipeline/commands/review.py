@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,18 @@ from pipeline.assess.wording import count
 from pipeline.config import ReviewApp
 from pipeline.errors import UserError
 from pipeline.review import agreement, alerts, queueing, scored
+from pipeline.review.exchange import coop, fiftyone, label_studio, spreadsheet
+from pipeline.review.exchange.entries import Entry, Format, Terms
 from pipeline.review.queueing import Settings
 from pipeline.review.record import Record
+from pipeline.review.tasks import Place, Task
 
+FORMATS = {
+    spreadsheet.NAME: Format(spreadsheet.write, spreadsheet.read, asks=False),
+    label_studio.NAME: Format(label_studio.write, label_studio.read, asks=True),
+    fiftyone.NAME: Format(fiftyone.write, fiftyone.read, asks=False),
+    coop.NAME: Format(coop.write, coop.read, asks=True),
+}
 _MAX_SHOWN = 80
 
 
@@ -78,6 +87,8 @@ def _queue(cfg: ReviewApp, what: str) -> None:
         f"{drawn} of {members} {name}" for name, (members, drawn) in made.about["strata"].items()
     )
     print(f"  {count(len(made.places), 'task')}; the audit draws {strata} (seed {cfg.seed})")
+    if cfg.out is not None:
+        _write(cfg, cfg.out, record.places(number), votes)
 
 
 def _said(about: dict[str, object]) -> str:
@@ -104,6 +115,48 @@ def _list(cfg: ReviewApp) -> None:
         )
 
 
+def _export(cfg: ReviewApp, out: str) -> None:
+    record = _record(cfg)
+    _write(cfg, out, record.places(), agreement.Votes.of(record, cfg.reviewer_error))
+
+
+def _write(
+    cfg: ReviewApp, out: str, places: Sequence[tuple[int, Place, Task]], votes: agreement.Votes
+) -> None:
+    """Export places of queues; to tools that ask people, those alone that somebody is asked of."""
+    path, form = Path(out), FORMATS[cfg.format]
+    entries = [
+        Entry(queue, place, task, votes.of_task(task.name))
+        for queue, place, task in places
+        if votes.is_open(place) or not form.asks
+    ]
+    if not entries:
+        raise UserError(
+            f"{out}: there is nothing to export; make a queue with discern review queue"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    form.write(path, entries, _terms(cfg))
+    print(f"{out}: {count(len(entries), 'task')}")
+
+
+def _import(cfg: ReviewApp, what: str) -> None:
+    record = _record(cfg)
+    tasks = {task.name: task for _, _, task in record.places()}
+    if not Path(what).exists():
+        raise UserError(f"{what}: no such file; give what a tool exported")
+    decisions = FORMATS[cfg.format].read(Path(what), tasks, _terms(cfg))
+    num_new = record.decide(decisions)
+    known = len(decisions) - num_new
+    print(
+        f"{what}: {count(num_new, 'decision')} imported{f', {known} known already' * bool(known)}"
+    )
+
+
+def _terms(cfg: ReviewApp) -> Terms:
+    key = None if cfg.key is None else Path(cfg.key)
+    return Terms(cfg.ingest.clip.fps, cfg.media or "", cfg.by, key)
+
+
 def _record(cfg: ReviewApp) -> Record:
     return Record(Path(cfg.paths.review))
 
@@ -115,5 +168,7 @@ def _shown(text: str) -> str:
 ACTIONS = {
     "queue": _Action("SCORES|ALERTS", _queue),
     "list": _Action("", _list),
+    "export": _Action("FILE|FOLDER", _export),
+    "import": _Action("FILE|FOLDER", _import),
 }
 """What can be done with reviews."""

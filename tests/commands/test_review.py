@@ -42,6 +42,30 @@ def test_a_queue_is_made_once_and_told(tmp_path: Path, told: Told) -> None:
     assert "Ada: real, discharge yes at 2.50 s" in told("list").splitlines()[0]
 
 
+def test_what_is_exported_can_be_decided_and_imported(tmp_path: Path, told: Told) -> None:
+    scores = write_scores(tmp_path / "today", [row(n) for n in range(30)])
+    out = tmp_path / "queue.csv"
+    assert told("queue", str(scores), "num=10", f"out={out}").endswith("queue.csv: 10 tasks\n")
+    lines = out.read_text(encoding="utf-8-sig").splitlines()
+    head, first, *rest = (line.split(",") for line in lines)
+    first[head.index("origin")], first[head.index("discharge")] = "real", "no"
+    out.write_text("\n".join(",".join(line) for line in (head, first)) + "\n")
+    with pytest.raises(UserError, match="does not say who decided; give by=NAME"):
+        told("import", str(out))
+    assert told("import", str(out), "by=Ada").endswith("1 decision imported\n")
+    assert told("import", str(out), "by=Ada").endswith("0 decisions imported, 1 known already\n")
+    asked = tmp_path / "tasks.json"
+    told("export", str(asked), "format=label_studio")
+    # Of what is drawn for the audit, or wanted of two, more may be asked than one.
+    assert asked.read_text().count('"predictions"') in (9, 10)
+    with pytest.raises(UserError, match=r"nowhere: no such file"):
+        told("import", str(tmp_path / "nowhere"))
+    head[0] = "tusk"
+    out.write_text("\n".join(",".join(line) for line in (head, first, *rest)) + "\n")
+    with pytest.raises(UserError, match="row 1: no column task"):
+        told("import", str(out))
+
+
 def test_what_cannot_be_done_is_told(tmp_path: Path, told: Told) -> None:
     with pytest.raises(UserError, match="'wueue x' is not understood; give review queue SCORES"):
         told("wueue", "x")
