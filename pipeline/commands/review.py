@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
-from pipeline.config import ReviewApp
+from pipeline.commands import bank
+from pipeline.config import BankApp, ReviewApp
 from pipeline.errors import UserError
-from pipeline.review import agreement, alerts, queueing, scored
+from pipeline.review import agreement, alerts, collection, queueing, scored
 from pipeline.review.exchange import coop, fiftyone, label_studio, spreadsheet
 from pipeline.review.exchange.entries import Entry, Format, Terms
 from pipeline.review.queueing import Settings
@@ -152,6 +153,33 @@ def _import(cfg: ReviewApp, what: str) -> None:
     )
 
 
+def _export_collection(cfg: ReviewApp, out: str) -> None:
+    missing = [name for name in ("source", "licence") if not getattr(cfg, name)]
+    if missing:
+        raise UserError(
+            f"{out}: an index names source and licence of every file; give "
+            f"{' and '.join(f'{name}=…' for name in missing)}"
+        )
+    record = _record(cfg)
+    votes = agreement.Votes.of(record, cfg.reviewer_error)
+    terms = collection.Terms(str(cfg.source), str(cfg.licence), cfg.authority)
+    found = collection.export(Path(out), record, votes, terms, Path(cfg.paths.work))
+    for reason, number in sorted(found.left_out.items()):
+        print(f"{count(number, 'task')} left out, which {collection.LEFT_OUT[reason]}")
+    if not found.rows:
+        raise UserError(f"{out}: nothing was decided that can be exported; see discern review list")
+    drawn = sum(row.recording.startswith(collection.DRAWN) for row in found.rows)
+    print(
+        f"{out}: {count(len(found.rows), 'file')}, {drawn} of them drawn by the audit; the others "
+        "are only trained on (train_only in conf/split.yaml)"
+    )
+    if found.num_untimed:
+        print(f"  {found.num_untimed} with a discharge at a time that nobody told")
+    if cfg.bank is not None and found.false_alarms:
+        told = BankApp(paths=cfg.paths, run=cfg.run, ingest=cfg.ingest, negative=True)
+        bank.run("add", cfg.bank, *map(str, found.false_alarms), cfg=told)
+
+
 def _terms(cfg: ReviewApp) -> Terms:
     key = None if cfg.key is None else Path(cfg.key)
     return Terms(cfg.ingest.clip.fps, cfg.media or "", cfg.by, key)
@@ -170,5 +198,6 @@ ACTIONS = {
     "list": _Action("", _list),
     "export": _Action("FILE|FOLDER", _export),
     "import": _Action("FILE|FOLDER", _import),
+    "export-collection": _Action("FOLDER", _export_collection),
 }
 """What can be done with reviews."""

@@ -25,6 +25,7 @@ MOST_LOOKS = 6
 """People who are asked about one video, at most."""
 _PRIOR_PAIRS = 20
 _NUM_STEPS = 200
+_FEW = 5
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,7 +34,8 @@ Ints = NDArray[np.int64]
 def posteriors(found: Ints, denied: Ints, group: Ints, error: float) -> Floats:
     """The probability that each of N videos is a real shooting, after what people said of it.
 
-    How common shootings are in a group is what makes all of its decisions most likely (EM).
+    How common shootings are in a group is what makes its decisions most likely (EM). All groups
+    together count as much as a few videos of each, so that no video speaks for itself alone.
 
     Args:
         found, denied: (N,), people who said that it is one, and that it is none.
@@ -48,7 +50,8 @@ def posteriors(found: Ints, denied: Ints, group: Ints, error: float) -> Floats:
     for _ in range(_NUM_STEPS):
         odds = np.log(share / (1 - share))[group] + evidence
         chance = 1 / (1 + np.exp(-np.clip(odds, -700, 700)))
-        fresh = (np.bincount(group, chance, len(size)) + 0.5) / (size + 1)
+        overall = (chance.sum() + 0.5) / (len(chance) + 1)
+        fresh = (np.bincount(group, chance, len(size)) + _FEW * overall) / (size + _FEW)
         if np.allclose(fresh, share, rtol=1e-9, atol=0):
             break
         share = fresh
@@ -129,7 +132,8 @@ class Votes:
             return False
         if place.inclusion is not None:
             return not is_settled(self.chance.get(place.task, 0.5))
-        return votes.count(True) == votes.count(False) and len(votes) > 1
+        # One more where two could not tell, or say otherwise.
+        return len(votes) == 2 and votes.count(True) == votes.count(False)
 
 
 def consensus(decisions: Sequence[Decision]) -> Decision | None:

@@ -26,6 +26,7 @@ _TEXTS = ("id", "uri", "status", "sha256")
 _NUMBERS = ("score", "p_real", "alert_s", "seconds", "height", "loudness", "brightness")
 _LISTS = ("moments", "pdq")
 _LATER = ("p_discharge", "predicted", "num_clips", "embedding", "marks", "reason", "step")
+_NO_POINT = 0.5
 _AGAIN = "run discern score again"
 
 
@@ -37,7 +38,8 @@ class Scores:
         folder: where it lies.
         name: of the folder.
         sha256: of what made it, so that equal scores have equal ones.
-        weights_sha256, threshold: of the detector, and at which it alerts.
+        weights_sha256, threshold: of the detector, and at which it alerts; an even chance where it
+            has no operating point, and raises no alert.
         table: the columns that all rows are needed of.
         ends: of the parts, by the number of rows before each end.
     """
@@ -142,7 +144,7 @@ def read(folder: Path) -> Scores:
             folder.resolve().name,
             hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest(),
             str(about["weights_sha256"]),
-            float(point["threshold"]),
+            _NO_POINT if point is None else float(point["threshold"]),
             pa.concat_tables(tables),
             np.array(ends),
         )
@@ -157,13 +159,13 @@ def _about(folder: Path) -> dict[str, Any]:
     path = folder / LISTING
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = about["version"]
+        version = about["schema"]
     except FileNotFoundError as error:
         raise UserError(f"{path}: missing; name a folder that discern score wrote") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not readable ({error}); {_AGAIN}") from error
     if version != VERSION:
-        raise UserError(f"{path}: version {version} is not {VERSION}; {_AGAIN}")
+        raise UserError(f"{path}: schema {version} is not {VERSION}; {_AGAIN}")
     return about
 
 

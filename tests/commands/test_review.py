@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 import pytest
 
 from pipeline.commands import review
+from pipeline.copies import banks
 from pipeline.errors import UserError
+from pipeline.footage.collection import read_index
 from pipeline.review.record import Record
+from tests.made import scene, write_video
 from tests.review.made import decision, row, write_scores
 
 Told = Callable[..., str]
@@ -64,6 +68,32 @@ def test_what_is_exported_can_be_decided_and_imported(tmp_path: Path, told: Told
     out.write_text("\n".join(",".join(line) for line in (head, first, *rest)) + "\n")
     with pytest.raises(UserError, match="row 1: no column task"):
         told("import", str(out))
+
+
+def test_decisions_become_a_collection_and_false_alarms_a_negative_bank(
+    tmp_path: Path, told: Told
+) -> None:
+    path = write_video(tmp_path / "alarm.mp4", scene(0, 30), rate=15)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    rows = [row(0, 0.9, uri=str(path), sha256=sha256), *(row(n, 0.1) for n in range(1, 9))]
+    told("queue", str(write_scores(tmp_path / "today", rows)), "audit=0", "second=0")
+    out = str(tmp_path / "own")
+    with pytest.raises(UserError, match="give source=… and licence=…"):
+        told("export-collection", out)
+    terms = ("source=unit7", "licence=CC0-1.0", "bank=harmless")
+    with pytest.raises(UserError, match="nothing was decided that can be exported"):
+        told("export-collection", out, *terms)
+    record = Record(tmp_path / "review")
+    names = {task.id: task.name for _, _, task in record.places()}
+    record.decide([decision(names["id-0"], origin="game"), decision(names["id-1"])])
+    said = told("export-collection", out, *terms)
+    assert "1 task left out, which have a file that cannot be read here" in said
+    assert "1 file, 0 of them drawn by the audit" in said
+    (row_of,) = read_index(tmp_path / "own")
+    assert (row_of.origin, row_of.reviewed_by) == ("game", "Ada")
+    bank = banks.read(tmp_path / "banks", "harmless")
+    assert bank.is_negative
+    assert bank.with_bytes(sha256) is not None
 
 
 def test_what_cannot_be_done_is_told(tmp_path: Path, told: Told) -> None:

@@ -112,7 +112,7 @@ def write_scores(
         table = pa.Table.from_pylist(rows[start : start + rows_per_part], SCHEMA)
         pq.write_table(table, folder / "scores" / f"part-{number:06}.parquet")
     told = {
-        "version": 1,
+        "schema": 1,
         "listing_sha256": "0" * 64,
         "weights_sha256": "a" * 64,
         "operating_point": {"threshold": THRESHOLD, "smoothing": "none"},

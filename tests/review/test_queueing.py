@@ -85,7 +85,12 @@ def test_what_has_no_score_is_counted_and_not_asked(tmp_path: Path) -> None:
 
 def test_what_lacks_features_hashes_or_moments_is_queued_all_the_same(tmp_path: Path) -> None:
     bare = {"embedding": None, "pdq": None, "moments": None, "seconds": None, "loudness": None}
-    queue = made(tmp_path, [row(n, **bare) for n in range(30)])
+    rows = [row(n, **bare, alert_s=None) for n in range(30)]
+    # What the cheap pass excludes has no score.
+    rows[7] |= {"score": None, "p_real": None, "predicted": None, "step": "cheap"}
+    scores = scored.read(write_scores(tmp_path, rows, operating_point=None))
+    queue = queueing.make(scores, SETTINGS)
+    assert queue.about["alerts"] == 0
     assert len(queue.places) == 20
     assert {task.is_silent for task in queue.tasks} == {True}
 
@@ -102,9 +107,9 @@ def test_damage_is_told_with_the_file_and_a_remedy(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(path).drop_columns(["pdq"]), path)
     with pytest.raises(UserError, match=r"part-000000\.parquet: no column pdq"):
         scored.read(folder)
-    write_scores(tmp_path / "c", [row(0)], version=2)
-    with pytest.raises(UserError, match="version 2 is not 1"):
+    write_scores(tmp_path / "c", [row(0)], schema=2)
+    with pytest.raises(UserError, match="schema 2 is not 1"):
         scored.read(tmp_path / "c")
-    write_scores(tmp_path / "d", [row(0)], operating_point=None)
+    write_scores(tmp_path / "d", [row(0)], operating_point={})
     with pytest.raises(UserError, match="does not tell the weights and their operating point"):
         scored.read(tmp_path / "d")
