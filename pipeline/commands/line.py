@@ -73,6 +73,14 @@ COMMANDS = {
         kept="every bank is as before or has all that was new; run it again",
     ),
     "match": Command(("<file or folder>", "[file or folder …]"), config="match", failure=2),
+    "review": Command(
+        (
+            "queue|list|export|import|export-collection|report|serve",
+            "[scores, alerts, file or folder]",
+        ),
+        config="review",
+        kept="what was decided stays; run it again",
+    ),
     "watch": Command(
         ("<address, file or list.csv>",),
         config="watch",
