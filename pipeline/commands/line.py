@@ -67,6 +67,11 @@ COMMANDS = {
         kept="items that were added stay; run it again, which adds the others",
     ),
     "match": Command(("<file or folder>", "[file or folder …]"), config="match", failure=2),
+    "score": Command(
+        ("<listing, file or folder>", "[file or folder …]"),
+        config="score",
+        kept="scored rows are kept; run it again, which goes on from them",
+    ),
     "watch": Command(
         ("<address, file or list.csv>",),
         config="watch",

@@ -135,7 +135,7 @@ def look_up(
         run: how to run.
     """
     digests = [printed_files.digests_of(path) for path in paths]
-    equal = [_same_bytes(*both, opened) for both in digests]
+    equal = [same_bytes(*both, opened) for both in digests]
     unknown = [path for path, matches in zip(paths, equal, strict=True) if not matches]
     results = printed_files.printed(unknown, RATE_HZ, cfg, run, "match")
     for (sha256, _), matches in zip(digests, equal, strict=True):
@@ -143,15 +143,16 @@ def look_up(
             yield Answer(sha256, set_aside_by_negatives(matches))
             continue
         result = next(results)
-        yield result if isinstance(result, Unusable) else _similar(result, opened)
+        yield result if isinstance(result, Unusable) else similar(result, opened)
 
 
-def _same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
+def same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
+    """The items whose files have such bytes, one of a bank at most."""
     found = ((bank, bank.with_bytes(sha256, md5)) for bank in opened)
     return [_match(bank, item, None) for bank, item in found if item]
 
 
-def _similar(printed: Printed, opened: Sequence[Bank]) -> Answer:
+def similar(printed: Printed, opened: Sequence[Bank]) -> Answer:
     """The matches of a file, those of most seconds first."""
     query = np.ascontiguousarray(printed.hashes[:, 0])
     matches: list[Match] = []

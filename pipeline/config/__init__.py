@@ -47,6 +47,7 @@ from pipeline.config.detector import (
     TrainConfig,
 )
 from pipeline.config.ranges import between, one_of
+from pipeline.config.scoring import ScoreConfig
 
 
 @dataclass
@@ -300,6 +301,14 @@ class WatchApp(App):
     """From one sentence on all streams to the next."""
 
 
+@dataclass
+class ScoreApp(ScoreConfig, App):
+    """`python -m pipeline score`"""
+
+    ingest: IngestConfig = MISSING
+    """How a file becomes canonical clips, and what it may cost."""
+
+
 COMMANDS: dict[str, type[App]] = {
     "adapt": AdaptApp,
     "bank": BankApp,
@@ -307,6 +316,7 @@ COMMANDS: dict[str, type[App]] = {
     "export": ExportApp,
     "join": JoinApp,
     "match": MatchApp,
+    "score": ScoreApp,
     "watch": WatchApp,
 }
 """Commands that have keys of their own."""
