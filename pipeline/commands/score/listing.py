@@ -174,7 +174,8 @@ def _of_json(path: Path) -> Iterator[_Row]:
     with path.open("rb") as file:
         for number, data in enumerate(file, 1):
             where = f"{path}: row {number}"
-            if not data.strip():
+            data = data.strip()
+            if not data:
                 continue
             try:
                 text = data.decode("utf-8-sig" if number == 1 else "utf-8")
