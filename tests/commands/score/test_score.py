@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_the_score_of_a_file_is_that_of_an_evaluation(project: Path) -> None:
             moments = row["moments"]
             assert moments[0]["score"] == max(one["score"] for one in moments) == row["score"]
             starts_s = sorted(one["start_s"] for one in moments)
-            assert all(b - a > 0.5 for a, b in zip(starts_s, starts_s[1:], strict=False))
+            assert all(b - a > 0.5 for a, b in pairwise(starts_s))
 
 
 def test_workers_and_kills_change_no_byte(
