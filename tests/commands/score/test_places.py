@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands.score import places
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.places import Places
 from tests.commands.score.toy import configured, scored, write_files, write_listing
@@ -80,11 +79,3 @@ def test_a_link_out_of_the_folder_is_refused(project: Path) -> None:
     (project / "outside.mp4").write_bytes(b"x")
     (project / "own" / "link.mp4").symlink_to(project / "outside.mp4")
     assert reason(project / "own", "link.mp4") == "outside_collection"
-
-
-def test_every_reason_has_a_row_in_the_docs() -> None:
-    from pipeline import app
-
-    told = (app.PROJECT / "docs" / "footage.md").read_text()
-    for code, remedy in places.REMEDIES.items():
-        assert f"| `{code}` | {remedy} |" in told
