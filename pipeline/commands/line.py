@@ -80,6 +80,10 @@ COMMANDS = {
         ),
         config="review",
         kept="what was decided stays; run it again",
+    "score": Command(
+        ("<listing, file or folder>", "[file or folder …]"),
+        config="score",
+        kept="scored rows are kept; run it again, which goes on from them",
     ),
     "watch": Command(
         ("<address, file or list.csv>",),

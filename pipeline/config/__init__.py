@@ -49,6 +49,17 @@ from pipeline.config.detector import (
 )
 from pipeline.config.ranges import between, one_of
 from pipeline.config.review import ReviewApp
+from pipeline.config.scoring import ScoreConfig
+
+
+@dataclass
+class App:
+    """What every stage's application has beside its own keys."""
+
+    own: ClassVar[type | None] = None
+    """The config whose keys are the stage's own, which DVC tracks; None of a command."""
+    paths: Paths = MISSING
+    run: Run = MISSING
 
 
 @dataclass
@@ -327,6 +338,14 @@ class WatchApp(App):
     """From one sentence on all streams to the next."""
 
 
+@dataclass
+class ScoreApp(ScoreConfig, App):
+    """`python -m pipeline score`"""
+
+    ingest: IngestConfig = MISSING
+    """How a file becomes canonical clips, and what it may cost."""
+
+
 COMMANDS: dict[str, type[App]] = {
     "adapt": AdaptApp,
     "bank": BankApp,
@@ -336,6 +355,7 @@ COMMANDS: dict[str, type[App]] = {
     "join": JoinApp,
     "match": MatchApp,
     "review": ReviewApp,
+    "score": ScoreApp,
     "watch": WatchApp,
 }
 """Commands that have keys of their own."""
