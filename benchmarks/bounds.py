@@ -26,7 +26,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from pipeline import app
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
-from pipeline.learn.networks.product import ProductNet, discharge_log_odds
+from pipeline.learn.networks.product import ProductNet
 from pipeline.store.packed import Packed
 
 SPLITS = ("val", "val_long", "test", "test_long", "unseen")

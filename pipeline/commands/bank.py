@@ -14,7 +14,6 @@ from pipeline.assess.wording import count
 from pipeline.commands import bank_exchange, label_mapping, printed_files
 from pipeline.commands.matches import told
 from pipeline.config import BankApp
-from pipeline.copies import bank_compaction, bank_files, banks, flood, parts, sound_matching
 from pipeline.copies import (
     bank_compaction,
     bank_files,
@@ -23,6 +22,7 @@ from pipeline.copies import (
     flood,
     hash_datasets,
     hash_lists,
+    parts,
     sound_matching,
 )
 from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item

@@ -80,6 +80,7 @@ COMMANDS = {
         ),
         config="review",
         kept="what was decided stays; run it again",
+    ),
     "score": Command(
         ("<listing, file or folder>", "[file or folder …]"),
         config="score",

@@ -138,8 +138,7 @@ def look_up(
         run: how to run.
     """
     digests = [printed_files.digests_of(path) for path in paths]
-    equal = [_same_bytes(*both, [index.bank for index in indices]) for both in digests]
-    equal = [same_bytes(*both, opened) for both in digests]
+    equal = [same_bytes(*both, [index.bank for index in indices]) for both in digests]
     unknown = [path for path, matches in zip(paths, equal, strict=True) if not matches]
     results = printed_files.printed(unknown, RATE_HZ, cfg, run, "match", parts=parts.of_query)
     for (sha256, _), matches in zip(digests, equal, strict=True):
@@ -148,7 +147,6 @@ def look_up(
             continue
         result = next(results)
         yield result if isinstance(result, Unusable) else similar(result, indices)
-        yield result if isinstance(result, Unusable) else similar(result, opened)
 
 
 def same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
@@ -159,9 +157,6 @@ def same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
 
 def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
     """The matches of a file that was hashed, those of most seconds first."""
-def similar(printed: Printed, opened: Sequence[Bank]) -> Answer:
-    """The matches of a file, those of most seconds first."""
-    query = np.ascontiguousarray(printed.hashes[:, 0])
     matches: list[Match] = []
     for index in indices:
         bank = index.bank

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.commands import bank
 from pipeline.config import BankApp, ReviewApp
@@ -17,6 +16,7 @@ from pipeline.review.exchange.entries import Entry, Format, Terms
 from pipeline.review.queueing import Settings
 from pipeline.review.record import Record
 from pipeline.review.tasks import Place, Task
+from pipeline.system.untrusted import plain
 
 FORMATS = {
     spreadsheet.NAME: Format(spreadsheet.write, spreadsheet.read, asks=False),

@@ -53,16 +53,6 @@ from pipeline.config.scoring import ScoreConfig
 
 
 @dataclass
-class App:
-    """What every stage's application has beside its own keys."""
-
-    own: ClassVar[type | None] = None
-    """The config whose keys are the stage's own, which DVC tracks; None of a command."""
-    paths: Paths = MISSING
-    run: Run = MISSING
-
-
-@dataclass
 class SynthesizeApp(SynthesizeConfig, App):
     """`python -m pipeline synthesize`"""
 

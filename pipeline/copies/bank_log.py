@@ -13,8 +13,7 @@ from pipeline.errors import UserError
 
 FORMAT = 4
 _READ = (2, 3, FORMAT)
-"""Formats that are read; 2 has items and removals alone, and neither 2 nor 3 parts of pictures."""
-"""Formats that are read; 2 has items and removals alone, which are the same in 3, and 3 all but
+"""Formats that are read; 2 has items and removals alone, and neither 2 nor 3 parts of pictures or
 what others call an item."""
 _FIRST_WITH_HEAD = 3
 CONFIRMED, DISPUTED, SEEN, UPLOADED, WITHDRAWN = VERDICTS = (
@@ -158,10 +157,6 @@ class Log:
         if entry.get("format") not in _READ:
             raise UserError(
                 f"{path}, line {number}: format {entry.get('format')!r}, and this version of "
-                f"Discern reads formats {', '.join(map(str, _READ))}; use the version that "
-                "wrote it"
-            )
-        self.has_head |= entry["format"] > 2
                 f"Discern reads formats {', '.join(map(str, _READ[:-1]))} and {_READ[-1]}; use the "
                 "version that wrote it"
             )

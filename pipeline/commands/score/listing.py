@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.commands import printed_files
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
+from pipeline.system.untrusted import plain
 
 REQUIRED = ("id", "uri")
 HASHES = {"sha256": 64, "md5": 32}

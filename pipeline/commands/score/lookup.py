@@ -13,7 +13,7 @@ from pipeline.commands.score.apart import apart
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.rows import Row
 from pipeline.config import Run, ScoreApp
-from pipeline.copies import banks
+from pipeline.copies import banks, hash_index, parts
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
 from pipeline.copies.matching import Stretch
@@ -31,6 +31,7 @@ class Lookup:
 
     def __init__(self, opened: Sequence[Bank], cfg: ScoreApp) -> None:
         self.banks, self._cfg = opened, cfg
+        self._indices = [hash_index.opened(Path(cfg.paths.work), bank) for bank in opened]
         self._items: dict[str, list[tuple[Bank, Item]]] = {}
         for bank in opened:
             for item in reversed(bank.items.values()):
@@ -80,7 +81,7 @@ class Lookup:
         """What files are told by, in order, and the processor seconds that this took."""
         ingest = self._cfg.ingest
         limits = foreign.Limits(ingest.max_pixels, ingest.max_duration_s, ingest.max_output_mb)
-        tasks = (PrintTask(path, RATE_HZ, False, limits) for path in paths)
+        tasks = (PrintTask(path, RATE_HZ, False, limits, parts.of_query) for path in paths)
         yield from apart(_print, tasks, self._cfg, run)
 
     def row(self, given: Given, printed: Printed | Unusable) -> Row | None:
@@ -92,7 +93,7 @@ class Lookup:
         if isinstance(printed, Unusable):
             # Who decodes it will say why.
             return None
-        matches = similar(printed, self.banks).matches
+        matches = similar(printed, self._indices).matches
         best = _deciding(
             [one for one in matches if not one.is_negative or _is_whole(one, printed.duration_s)]
         )

@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.commands.score.listing import Given
 from pipeline.config import ScoreApp
 from pipeline.errors import UserError
@@ -20,6 +19,7 @@ from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.live import addresses, web
 from pipeline.live.addresses import Refused, Rules
 from pipeline.live.fetcher import Failed
+from pipeline.system.untrusted import plain
 
 _BY_HTTP = ("https", "http")
 _IN_STORE = ("s3",)

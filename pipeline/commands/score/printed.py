@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.commands import printed_files
 from pipeline.commands.score import listing, rows
 from pipeline.commands.score.listing import Given
@@ -18,6 +17,7 @@ from pipeline.commands.score.settings import Settings
 from pipeline.config import ScoreApp
 from pipeline.errors import UserError
 from pipeline.footage.remedies import remedy
+from pipeline.system.untrusted import plain
 
 log = logging.getLogger(__name__)
 
