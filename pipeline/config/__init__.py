@@ -298,12 +298,22 @@ class WatchApp(App):
     and where that is not enough fewer streams are watched."""
     batch_size: int = between(1, default=32)
     """Streams that are asked about together, at most."""
+    groups: int | None = between(1, default=None)
+    """With `run.executor=ray`, groups of streams, each a process on a node; without it one for
+    every two processors of the cluster."""
     webhook: str | None = None
     """Address of a receiver of events, signed with DISCERN_WEBHOOK_SECRET of the environment."""
+    kafka: list[str] = field(default_factory=list)
+    """Brokers of Kafka that events go to, host:port each; none where empty. Needs the extra
+    `[kafka]`."""
+    kafka_topic: str = "discern"
+    """The topic that they go to."""
+    kafka_settings: str | None = None
+    """A file of settings of librdkafka, name=value a line, for TLS and passwords."""
     events: str | None = None
     """A file that every event is appended to, a line each."""
     shadow: bool = False
-    """Whether events are marked as such, and written only; there can be no webhook then."""
+    """Whether events are marked as such, and written only; they go to no webhook and no Kafka."""
     release: float | None = between(0, 1, default=0.8)
     """Share of the threshold below which the level must be for an alert to close once its
     refractory time is over; `null` to close it then, as an evaluation does."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.live import addresses
+from pipeline.live.before import Before
 from pipeline.live.events import (
     MATCH_FOUND,
     STREAM_ENDED,
@@ -76,6 +77,7 @@ class Feed(threading.Thread):
         inbox: Inbox,
         speed: float | None,
         lookup: Lookup | None = None,
+        before: Before | None = None,
     ) -> None:
         """Get ready; `start` begins.
 
@@ -87,6 +89,7 @@ class Feed(threading.Thread):
             inbox: for its clips.
             speed: at which a file is played, 1 for that of a clock; None for as fast as it goes.
             lookup: of what the stream shows; None where there are no banks.
+            before: what became of it where it was watched until now.
         """
         super().__init__(name=f"stream {name}", daemon=True)
         self.stream, self.inbox = name, inbox
@@ -106,6 +109,18 @@ class Feed(threading.Thread):
         self._has_started = self._is_lost = False
         self._lost: Outcome | None = None
         self._seen_at = time.monotonic()
+        if before is not None:
+            self._is_lost, self._lost = True, Outcome(before.reason)
+            self._last_end_s = before.at_s
+            if before.began_at is not None:
+                self._has_started = True
+                self._zero = time.monotonic() - (time.time() - before.began_at)
+
+    @property
+    def began_at(self) -> float | None:
+        """When the clock of the stream was at zero, in seconds since 1970; None before that."""
+        zero = self._zero
+        return None if zero is None else time.time() - (time.monotonic() - zero)
 
     def stop(self) -> None:
         """Let the stream be left as soon as may be, with nothing more of it."""

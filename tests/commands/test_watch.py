@@ -197,12 +197,12 @@ def test_a_quiet_file_tells_its_highest_level(
     path = write_footage(tmp_path / "a.mp4", 100)
     highest, at_s = max((score, at_s) for at_s, score in scores_of(model, path))
     caplog.set_level("INFO")
-    watched(capsys, compose, path, *MAX, "threshold=1")
-    said = f"a.mp4: no alert: the highest level was {highest:.3f}, at {at_s:.1f} s, of 1.000"
-    assert said in caplog.text
-    caplog.clear()
-    watched(capsys, compose, path, *MAX, "threshold=0.001")
-    assert "highest level" not in caplog.text
+    events = watched(capsys, compose, path, *MAX, "threshold=1")
+    ended = events[-1]["data"]
+    assert ended["highest_level"] == pytest.approx(highest, abs=1e-5)
+    assert ended["highest_at_s"] == pytest.approx(at_s, abs=0.1)
+    assert (ended["threshold"], ended["num_alerts"]) == (1, 0)
+    assert f"reason end, highest_level {ended['highest_level']}, threshold 1.0)" in caplog.text
 
 
 @pytest.mark.parametrize(

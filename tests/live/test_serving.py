@@ -46,7 +46,7 @@ class Served:
 
     def __init__(self, folder: Path, token: str | None = None) -> None:
         self.board, self.decisions = Board(0.5), Decisions(folder)
-        self.metrics = Metrics(self.board, lambda: (3, 1))
+        self.metrics = Metrics(self.board, {"webhook": lambda: (3, 1)})
         page = Page(self.board, self.decisions, self.metrics, token)
         self.client = TestClient(
             page.application(), base_url="http://127.0.0.1:8765", follow_redirects=False

@@ -19,8 +19,7 @@ import psutil
 import pytest
 
 from pipeline import app
-from pipeline.commands import watch
-from pipeline.live import feed
+from pipeline.live import feed, plan
 from tests.live.made import kinds, watched, without_names, write_footage, write_model
 from tests.live.servers import Server, body, chunked, paced, playlist, remuxed, segmented, serving
 from tests.made import scene, write_video
@@ -255,7 +254,7 @@ def test_a_finished_recording_is_not_answered_faster_than_it_may_be(
 def test_a_decoder_that_has_worked_for_long_is_replaced(
     server: Server, see: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "LONGEST_SESSION_S", 2.0)
+    monkeypatch.setattr(plan, "LONGEST_SESSION_S", 2.0)
     data = [remuxed(write_footage(tmp_path / f"{n}.mp4", n), "ts") for n in (120, 50)]
     server.routes["/a"] = once(*(body(one) for one in data))
     assert outline(see(server.url("/a"))) == [
