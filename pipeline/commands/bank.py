@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assess.page.untrusted import plain
+import numpy as np
+
 from pipeline.assess.wording import count
 from pipeline.commands import bank_exchange, label_mapping, printed_files
 from pipeline.commands.matches import told
@@ -20,12 +22,15 @@ from pipeline.copies import (
     flood,
     hash_datasets,
     hash_lists,
+    parts,
     sound_matching,
 )
 from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item
 from pipeline.copies.peers import DELTAS
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
+from pipeline.footage.printing import Printed
+from pipeline.system.untrusted import plain
 
 RATE_HZ = 4.0
 """Pictures of an item that are hashed a second at least, beside those that change: the few that are
@@ -35,6 +40,7 @@ _ALONE = (
     "hardly changes: only equal bytes match"
 )
 _MAX_SHOWN = 120
+_MAX_RUNS = 10
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
             else:
                 say_same(path, item)
         results = printed_files.printed(
-            new, RATE_HZ, cfg.ingest, cfg.run, "bank", with_changes=True
+            new, RATE_HZ, cfg.ingest, cfg.run, "bank", with_changes=True, parts=parts.of_item
         )
         for path, result in zip(new, results, strict=True):
             if isinstance(result, Unusable):
@@ -124,14 +130,15 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
                 result.duration_s,
                 printed_files.hash_records(result),
                 sounds,
+                parts=printed_files.part_records(result),
             )
             if by:
                 bank.judge(item.number, by, UPLOADED)
             known[item.sha256] = item
             num_added += 1
             is_known = item.num_hashes or sound_matching.can_match(sounds)
-            alone = "" if is_known else _ALONE
-            print(f"{_shown(path)}: {told(name, item)}, {_size(item)}{alone}")
+            remark = _without_hash(result) if is_known else _ALONE
+            print(f"{_shown(path)}: {told(name, item)}, {_size(item)}{remark}")
     print(f"{root / name}: {count(num_added, 'item')} added")
     if unusable:
         print("\n".join(unusable), file=sys.stderr)
@@ -143,7 +150,7 @@ def _list(cfg: BankApp) -> None:
     for name in banks.names(root):
         bank = banks.read(root, name)
         items = bank.items.values()
-        num_hashes = sum(item.num_hashes for item in items)
+        num_hashes = sum(item.num_records for item in items)
         num_sounds = sum(item.num_sounds for item in items)
         length = _length(sum(item.duration_s for item in items))
         print(
@@ -259,8 +266,22 @@ def _number(name: str, number: str) -> int:
 
 
 def _size(item: Item) -> str:
-    hashes = f"{item.num_hashes} hashes of pictures, {item.num_sounds} of sound"
+    hashes = f"{item.num_records} hashes of pictures, {item.num_sounds} of sound"
     return f"{item.duration_s:.1f} s, {hashes}"
+
+
+def _without_hash(one: Printed) -> str:
+    """The seconds of a file of which no picture has a hash, in words; empty where all have one."""
+    # A last second may be too short to have a picture.
+    num_seconds = max(1, math.ceil(one.duration_s - 1 / RATE_HZ))
+    seconds = np.setdiff1d(np.arange(num_seconds), one.times_ms // 1000)
+    if not len(seconds):
+        return ""
+    runs = np.split(seconds, np.flatnonzero(np.diff(seconds) > 1) + 1)
+    parts = [f"{run[0]} to {min(run[-1] + 1, one.duration_s):g} s" for run in runs]
+    left = len(parts) - _MAX_RUNS
+    told = ", ".join(parts[:_MAX_RUNS]) + (f" and {left} more" if left > 0 else "")
+    return f"; no hash of pictures, which are too flat or damaged: {told}"
 
 
 def _length(length_s: float) -> str:

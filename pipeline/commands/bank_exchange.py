@@ -9,7 +9,6 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.copies import (
     banks,
@@ -23,6 +22,7 @@ from pipeline.copies.bank_log import UPLOADED
 from pipeline.copies.exchange_folder import UNKNOWN, Exchanged, kind_of
 from pipeline.copies.exchange_lines import Label, Line, Opinion, Upload
 from pipeline.errors import UserError
+from pipeline.system.untrusted import plain
 
 LIST = "list"
 """The feed that items of lists are said to come from."""

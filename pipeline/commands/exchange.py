@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.commands import bank_exchange, exchange_places, label_mapping
 from pipeline.commands.exchange_places import Limits
@@ -20,6 +19,7 @@ from pipeline.copies.banks import Bank
 from pipeline.copies.exchange_manifest import Manifest
 from pipeline.copies.peers import DELTAS, Peer
 from pipeline.errors import UserError
+from pipeline.system.untrusted import plain
 
 _USAGES = {
     "add": "add NAME BANK",

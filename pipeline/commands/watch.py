@@ -1,7 +1,7 @@
 """Puts the detector in front of streams: `discern watch ADDRESS|FILE|LIST.csv`.
 
 Events go to stdout, one a line; words for people go to stderr. Exit status 0 once every stream has
-ended.
+ended, or 1 where none of them could be watched.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pipeline.live import addresses
 from pipeline.live.addresses import Rules
 from pipeline.live.alerts import Habits
 from pipeline.live.board import Board
+from pipeline.live.endings import Endings
 from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Inbox
@@ -51,8 +52,8 @@ def run(what: str, *, cfg: WatchApp) -> None:
 
     Raises:
         UserError: there is no such file, the address is of no scheme that is fetched, settings
-            contradict each other, there is no such bank, or there is no operating point or no
-            detector that can stream.
+            contradict each other, there is no such bank, there is no operating point or no
+            detector that can stream, or nothing could be watched.
     """
     # One thread and one batch size are enough for the last bits to be the same.
     torch.set_num_threads(1)
@@ -72,8 +73,8 @@ def run(what: str, *, cfg: WatchApp) -> None:
     )
     bell = Bell()
     known = Banks(Path(cfg.paths.banks), cfg.banks, Path(cfg.paths.work)) if cfg.banks else None
-    board = Board(choice.threshold)
-    with events_of(cfg, board) as events:
+    board, endings = Board(choice.threshold), Endings()
+    with events_of(cfg, board, endings.take) as events:
         watcher = Watcher(scorer, policy, events, bell, board)
 
         def join(name: str, source: Path | Fetch) -> None:
@@ -88,6 +89,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
         else:
             join(name_of(what), source)
             watcher.run()
+    endings.check()
 
 
 def speed_of(cfg: WatchApp) -> float | None:

@@ -7,11 +7,12 @@ before any work begins.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any
 
 from omegaconf import MISSING
 
 from pipeline.config.data import (
+    App,
     AugmentConfig,
     ClipFormat,
     EmbedConfig,
@@ -47,16 +48,8 @@ from pipeline.config.detector import (
     TrainConfig,
 )
 from pipeline.config.ranges import between, one_of
-
-
-@dataclass
-class App:
-    """What every stage's application has beside its own keys."""
-
-    own: ClassVar[type | None] = None
-    """The config whose keys are the stage's own, which DVC tracks; None of a command."""
-    paths: Paths = MISSING
-    run: Run = MISSING
+from pipeline.config.review import ReviewApp
+from pipeline.config.scoring import ScoreConfig
 
 
 @dataclass
@@ -335,6 +328,14 @@ class WatchApp(App):
     """From one sentence on all streams to the next."""
 
 
+@dataclass
+class ScoreApp(ScoreConfig, App):
+    """`python -m pipeline score`"""
+
+    ingest: IngestConfig = MISSING
+    """How a file becomes canonical clips, and what it may cost."""
+
+
 COMMANDS: dict[str, type[App]] = {
     "adapt": AdaptApp,
     "bank": BankApp,
@@ -343,6 +344,8 @@ COMMANDS: dict[str, type[App]] = {
     "export": ExportApp,
     "join": JoinApp,
     "match": MatchApp,
+    "review": ReviewApp,
+    "score": ScoreApp,
     "watch": WatchApp,
 }
 """Commands that have keys of their own."""

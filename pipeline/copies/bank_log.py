@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 
 FORMAT = 4
 _READ = (2, 3, FORMAT)
-"""Formats that are read; 2 has items and removals alone, which are the same in 3, and 3 all but
+"""Formats that are read; 2 has items and removals alone, and neither 2 nor 3 parts of pictures or
 what others call an item."""
 _FIRST_WITH_HEAD = 3
 CONFIRMED, DISPUTED, SEEN, UPLOADED, WITHDRAWN = VERDICTS = (
@@ -38,11 +38,12 @@ class Item:
         label: what it is known as.
         sha256, md5: of the bytes of the file, in hexadecimal digits; empty where nobody knows.
         duration_s: of the file.
-        first_hash, num_hashes: its records of pictures.
+        first_hash, num_hashes: its records of whole pictures.
         hashes_sha256: of the bytes of these records.
         first_sound, num_sounds: its records of sound.
         sounds_sha256: of the bytes of these records.
         feed: that it came from; empty where it was made here.
+        num_parts: records of parts of pictures, which follow those of whole ones.
     """
 
     number: int
@@ -58,6 +59,12 @@ class Item:
     num_sounds: int
     sounds_sha256: str
     feed: str = ""
+    num_parts: int = 0
+
+    @property
+    def num_records(self) -> int:
+        """Of pictures and of their parts."""
+        return self.num_hashes + self.num_parts
 
 
 @dataclass(frozen=True)
@@ -197,11 +204,11 @@ class Log:
     def _take_item(self, item: Item) -> None:
         expected = self.next_number, self.num_hashes, self.num_sounds
         is_next = (item.number, item.first_hash, item.first_sound) == expected
-        if not is_next or min(item.num_hashes, item.num_sounds) < 0:
+        if not is_next or min(item.num_hashes, item.num_parts, item.num_sounds) < 0:
             raise ValueError(item)
         self.items[item.number] = item
         self.next_number += 1
-        self.num_hashes += item.num_hashes
+        self.num_hashes += item.num_records
         self.num_sounds += item.num_sounds
 
     def _take_verdict(self, number: int, by: str, verdict: str) -> None:

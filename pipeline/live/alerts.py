@@ -83,6 +83,19 @@ class Alerts:
         self._trace: deque[dict[str, float]] = deque(maxlen=_TRACE)
         self._open: _Open | None = None
         self._at_s = 0.0
+        self._highest: tuple[float, float] | None = None
+        self._has_opened = False
+
+    @property
+    def quiet(self) -> str:
+        """What is said of a stream that had no alert: empty where it had one."""
+        if self._has_opened:
+            return ""
+        if self._highest is None:
+            return "no clip was answered"
+        level, at_s = self._highest
+        threshold = self._habits.choice.threshold
+        return f"no alert: the highest level was {level:.3f}, at {at_s:.1f} s, of {threshold:.3f}"
 
     @property
     def open(self) -> str | None:
@@ -102,8 +115,11 @@ class Alerts:
         self._trace.append(
             {"at_s": _round(at_s), "score": _round(answer.score), "level": _round(level)}
         )
+        if self._highest is None or level > self._highest[0]:
+            self._highest = level, at_s
         one = self._open
         if one is None and step.opened[0]:
+            self._has_opened = True
             self._open = _Open(uuid.uuid4().hex, at_s, level, 1, at_s)
             told = self._told(answer, clip, at_s, lag_s)
             if self._habits.stills:

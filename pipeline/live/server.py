@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.errors import UserError
@@ -15,13 +16,17 @@ log = logging.getLogger(__name__)
 class Server:
     """Serves an application until it is stopped."""
 
-    def __init__(self, application: Any, host: str, port: int) -> None:
+    def __init__(
+        self, application: Any, host: str, port: int, leave: Callable[[], None] = lambda: None
+    ) -> None:
         """Take an address.
 
         Args:
             application: of ASGI.
             host: name or number.
             port: any that is free where 0.
+            leave: is called in the server's own loop when it stops, so that answers that have no
+                end of their own come to one.
 
         Raises:
             UserError: it cannot be had.
@@ -48,7 +53,13 @@ class Server:
             lifespan="off",
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+
+        class Leaving(uvicorn.Server):
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                leave()
+                await super().shutdown(sockets)
+
+        self._server = Leaving(config)
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
         self._thread.start()
         log.info("watch: the page is at %s", self.url)

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.errors import UserError
 from pipeline.live.board import Board
 from pipeline.live.decisions import DECISIONS, Decisions
 from pipeline.live.metrics import Metrics
+from pipeline.system.untrusted import plain
 
 TOKEN = "DISCERN_SERVE_TOKEN"
 """The variable of the environment that holds the token."""
@@ -99,6 +99,8 @@ class Page:
         self._board, self._decisions, self._metrics = board, decisions, metrics
         self._token, self._sessions = token, list[str]()
         self._num_readers, self._made = 0, (-_EVERY_S, "")
+        self.over = asyncio.Event()
+        """Set, by the server's own loop, when nothing more is shown."""
 
     def application(self) -> Any:
         """What a server of ASGI runs."""
@@ -206,16 +208,22 @@ class Page:
             return PlainTextResponse("too many read it already\n", 503)
 
         async def states() -> AsyncIterator[str]:
+            while not (self.over.is_set() or await request.is_disconnected()):
+                text = await asyncio.to_thread(self._of_late)
+                yield f"event: state\ndata: {text}\n\n"
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.over.wait(), _EVERY_S)
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            # Counted before anything is waited for: many may ask at the same moment.
             self._num_readers += 1
             try:
-                while not await request.is_disconnected():
-                    text = await asyncio.to_thread(self._of_late)
-                    yield f"event: state\ndata: {text}\n\n"
-                    await asyncio.sleep(_EVERY_S)
+                response = StreamingResponse(states(), media_type="text/event-stream")
+                await response(scope, receive, send)
             finally:
                 self._num_readers -= 1
 
-        return StreamingResponse(states(), media_type="text/event-stream")
+        return answer
 
     async def _decide(self, request: Any) -> Any:
         from starlette.responses import JSONResponse

@@ -27,12 +27,13 @@ _HURRIED_S = 2.0
 
 
 @contextmanager
-def events_of(cfg: WatchApp, board: Board) -> Iterator[Events]:
+def events_of(cfg: WatchApp, board: Board, *also: Sink) -> Iterator[Events]:
     """Let all be told who are to be.
 
     Args:
         cfg: names them.
         board: what a page shows, if there is one.
+        also: who else is told.
 
     Raises:
         UserError: settings contradict each other, the webhook's address or secret is none, another
@@ -53,7 +54,7 @@ def events_of(cfg: WatchApp, board: Board) -> Iterator[Events]:
             sinks.append(stack.enter_context(_delivering(cfg, outbox)))
         if cfg.serve:
             sinks += stack.enter_context(_served(cfg, folder, board, outbox))
-        sinks.append(_print)
+        sinks += [_print, *also]
         if cfg.events is not None:
             sinks.append(stack.enter_context(_writing(cfg.events)))
         events = Events(sinks, {"shadow": True} if cfg.shadow else None)
@@ -88,7 +89,7 @@ def _served(
     decisions = Decisions(folder)
     metrics = Metrics(board, None if outbox is None else outbox.count)
     page = serving.Page(board, decisions, metrics, token)
-    server = Server(page.application(), cfg.serve_host, cfg.serve_port)
+    server = Server(page.application(), cfg.serve_host, cfg.serve_port, page.over.set)
     try:
         yield [decisions.take, board.take, metrics.take]
     finally:

@@ -186,6 +186,8 @@ class Watcher:
             one.alerts.end(STREAM_OVER)
         self._tell(stream, turn.kind, turn.data)
         if turn.kind == STREAM_ENDED:
+            if quiet := one.alerts.quiet:
+                log.info("watch: %s: %s", stream, quiet)
             self._scorer.restart(stream)
             del self._watched[stream]
 

@@ -1,12 +1,9 @@
-"""RTMP from nginx (Debian's `nginx` and `libnginx-mod-rtmp`, in NGINX_ROOT where not installed)."""
+"""RTMP from nginx, as `benchmarks/rtmp_server.py` starts it."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import socket
-import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,46 +14,25 @@ import av
 import numpy as np
 import pytest
 
+from pipeline import app
 from pipeline.store import video
 from tests.live.made import watched, write_model
 from tests.made import scene
 
-ROOT = Path(os.environ.get("NGINX_ROOT", "/"))
-NGINX, MODULE = ROOT / "usr/sbin/nginx", ROOT / "usr/lib/nginx/modules/ngx_rtmp_module.so"
-CONF = """
-load_module {module};
-daemon off; master_process off; worker_processes 1; error_log {folder}/error.log;
-pid {folder}/nginx.pid;
-events {{ worker_connections 64; }}
-rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; application live {{
-  live on; record off; hls on; hls_path {folder}/hls; hls_fragment 1s; hls_playlist_length 6s;
-  drop_idle_publisher 5s;
-}} }} }}
-"""
+sys.path.insert(0, str(app.PROJECT / "benchmarks"))
+import rtmp_server
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (NGINX.is_file() and MODULE.is_file()), reason=f"no nginx at {NGINX}"),
+    pytest.mark.skipif(not rtmp_server.is_there(), reason=f"no nginx at {rtmp_server.NGINX}"),
 ]
 
 
 @pytest.fixture
 def rtmp(tmp_path: Path) -> Iterator[str]:
     """The address of a server's application, below which streams are published and played."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path / "nginx"
-    (folder / "hls").mkdir(parents=True)
-    (folder / "conf").write_text(CONF.format(module=MODULE, folder=folder, port=port))
-    command = [str(NGINX), "-e", str(folder / "first.log"), "-p", str(folder), "-c", "conf"]
-    with subprocess.Popen(command) as server:
-        for _ in range(50):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.1)
-        yield f"rtmp://127.0.0.1:{port}/live"
-        server.terminate()
+    with rtmp_server.serving(tmp_path / "nginx") as address:
+        yield address
 
 
 def publish(path: Path, url: str) -> None:

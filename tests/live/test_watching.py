@@ -40,8 +40,8 @@ def see(tmp_path: Path, compose: Callable[..., Any], capsys: pytest.CaptureFixtu
     """The events of an address that is watched with a tiny detector."""
     write_model(tmp_path / "models")
 
-    def see(url: str, *overrides: str) -> list[dict[str, Any]]:
-        return watched(capsys, compose, url, *OVERRIDES, "timeout_s=6", *overrides)
+    def see(url: str, *overrides: str, fails: str | None = None) -> list[dict[str, Any]]:
+        return watched(capsys, compose, url, *OVERRIDES, "timeout_s=6", *overrides, fails=fails)
 
     return see
 
@@ -215,7 +215,8 @@ def test_a_stream_that_stalls_is_lost_and_comes_back(
 
 def test_a_stream_that_never_comes_is_lost_once_and_ends(server: Server, see: Watch) -> None:
     begin = time.monotonic()
-    events = see(server.url("/none"), "end_after_s=2")
+    fails = r"nothing could be watched: 127.0.0.1: not_found \(http://127.0.0.1:"
+    events = see(server.url("/none"), "end_after_s=2", fails=fails)
     assert outline(events) == [("stream.lost", "not_found"), ("stream.ended", "not_found")]
     assert 1.5 < time.monotonic() - begin < 15
     # Pauses double.
@@ -226,7 +227,7 @@ def test_a_stream_that_shows_nothing_that_is_decoded_ends_with_the_reason(
     server: Server, see: Watch
 ) -> None:
     server.routes["/a"] = body(b"\0" * 100_000)
-    events = see(server.url("/a"), "end_after_s=1")
+    events = see(server.url("/a"), "end_after_s=1", fails="127.0.0.1: decode_error")
     assert outline(events) == [("stream.ended", "decode_error")]
 
 
