@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +16,9 @@ from pipeline.assess.wording import count
 from pipeline.commands import bank, review_report
 from pipeline.config import BankApp, ReviewApp
 from pipeline.errors import UserError
-from pipeline.review import agreement, alerts, calibration, collection, queueing, scored
+from pipeline.live import guarding
+from pipeline.live.server import Server
+from pipeline.review import agreement, alerts, calibration, collection, queueing, scored, serving
 from pipeline.review.calibration import Calibration
 from pipeline.review.exchange import coop, fiftyone, label_studio, spreadsheet
 from pipeline.review.exchange.entries import Entry, Format, Terms
@@ -200,6 +204,19 @@ def _report(cfg: ReviewApp, scores: str | None = None) -> None:
     review_report.tell(cfg, _record(cfg), scores)
 
 
+def _serve(cfg: ReviewApp) -> None:
+    guarding.check_installed(serving.NEEDED, "discern review serve")
+    token = guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
+    means = serving.Means(cfg.ingest.clip.fps, cfg.ingest, cfg.run, Path(cfg.paths.work))
+    page = serving.ReviewPage(_record(cfg), cfg.reviewer_error, means, token)
+    server = Server(page.application(), cfg.serve_host, cfg.serve_port, "review")
+    try:
+        print(f"the page is at {server.url}; Ctrl-C ends it", flush=True)
+        threading.Event().wait()
+    finally:
+        server.stop()
+
+
 def _terms(cfg: ReviewApp) -> Terms:
     key = None if cfg.key is None else Path(cfg.key)
     return Terms(cfg.ingest.clip.fps, cfg.media or "", cfg.by, key)
@@ -219,6 +236,7 @@ ACTIONS = {
     "export": _Action("FILE|FOLDER", _export),
     "import": _Action("FILE|FOLDER", _import),
     "report": _Action("[SCORES]", _report),
+    "serve": _Action("", _serve),
     "export-collection": _Action("FOLDER", _export_collection),
 }
 """What can be done with reviews."""

@@ -15,13 +15,14 @@ log = logging.getLogger(__name__)
 class Server:
     """Serves an application until it is stopped."""
 
-    def __init__(self, application: Any, host: str, port: int) -> None:
+    def __init__(self, application: Any, host: str, port: int, name: str) -> None:
         """Take an address.
 
         Args:
             application: of ASGI.
             host: name or number.
             port: any that is free where 0.
+            name: of who serves, in the log.
 
         Raises:
             UserError: it cannot be had.
@@ -51,7 +52,7 @@ class Server:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
         self._thread.start()
-        log.info("watch: the page is at %s", self.url)
+        log.info("%s: the page is at %s", name, self.url)
 
     def _run(self) -> None:
         self._server.run(sockets=[self._socket])
