@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.assess.wording import count
-from pipeline.commands import bank
+from pipeline.commands import bank, review_report
 from pipeline.config import BankApp, ReviewApp
 from pipeline.errors import UserError
-from pipeline.review import agreement, alerts, collection, queueing, scored
+from pipeline.live import guarding
+from pipeline.live.server import Server
+from pipeline.review import agreement, alerts, calibration, collection, queueing, scored, serving
+from pipeline.review.calibration import Calibration
 from pipeline.review.exchange import coop, fiftyone, label_studio, spreadsheet
 from pipeline.review.exchange.entries import Entry, Format, Terms
 from pipeline.review.queueing import Settings
@@ -77,11 +85,15 @@ def _queue(cfg: ReviewApp, what: str) -> None:
         cfg.setup_s,
     )
     votes = agreement.Votes.of(record, cfg.reviewer_error)
-    done = [task for _, place, task in record.places() if not votes.is_open(place)]
+    places = record.places()
+    done = [task for _, place, task in places if not votes.is_open(place)]
     if alerts.is_of_watch(path):
-        made = alerts.make(path, settings, done)
+        weights, make = alerts.weights_of(path), partial(alerts.make, path)
     else:
-        made = queueing.make(scored.read(path), settings, done)
+        scores = scored.read(path)
+        weights, make = scores.weights_sha256, partial(queueing.make, scores)
+    of_them = [task for _, _, task in places if task.weights_sha256 == weights]
+    made = make(settings, done, _calibration(of_them, votes))
     number, was_there = record.add_queue(made.key, made.about, made.tasks, made.places)
     print(f"queue {number}{', which was there already' * was_there}: {_said(made.about)}")
     strata = ", ".join(
@@ -90,6 +102,14 @@ def _queue(cfg: ReviewApp, what: str) -> None:
     print(f"  {count(len(made.places), 'task')}; the audit draws {strata} (seed {cfg.seed})")
     if cfg.out is not None:
         _write(cfg, cfg.out, record.places(number), votes)
+
+
+def _calibration(tasks: Sequence[Task], votes: agreement.Votes) -> Calibration:
+    """What scores mean here, from what was decided of tasks with scores of one detector."""
+    decided = [(task.score, *votes.counts(task.name)) for task in tasks if task.score is not None]
+    told = [one for one in decided if one[1] + one[2]]
+    score, found, denied = np.array(told, float).reshape(-1, 3).T
+    return calibration.fit(score, found, denied, votes.error)
 
 
 def _said(about: dict[str, object]) -> str:
@@ -180,6 +200,23 @@ def _export_collection(cfg: ReviewApp, out: str) -> None:
         bank.run("add", cfg.bank, *map(str, found.false_alarms), cfg=told)
 
 
+def _report(cfg: ReviewApp, scores: str | None = None) -> None:
+    review_report.tell(cfg, _record(cfg), scores)
+
+
+def _serve(cfg: ReviewApp) -> None:
+    guarding.check_installed(serving.NEEDED, "discern review serve")
+    token = guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
+    means = serving.Means(cfg.ingest.clip.fps, cfg.ingest, cfg.run, Path(cfg.paths.work))
+    page = serving.ReviewPage(_record(cfg), cfg.reviewer_error, means, token)
+    server = Server(page.application(), cfg.serve_host, cfg.serve_port, "review")
+    try:
+        print(f"the page is at {server.url}; Ctrl-C ends it", flush=True)
+        threading.Event().wait()
+    finally:
+        server.stop()
+
+
 def _terms(cfg: ReviewApp) -> Terms:
     key = None if cfg.key is None else Path(cfg.key)
     return Terms(cfg.ingest.clip.fps, cfg.media or "", cfg.by, key)
@@ -198,6 +235,8 @@ ACTIONS = {
     "list": _Action("", _list),
     "export": _Action("FILE|FOLDER", _export),
     "import": _Action("FILE|FOLDER", _import),
+    "report": _Action("[SCORES]", _report),
+    "serve": _Action("", _serve),
     "export-collection": _Action("FOLDER", _export_collection),
 }
 """What can be done with reviews."""

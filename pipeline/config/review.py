@@ -24,7 +24,7 @@ class ReviewApp(App):
     """Tasks of a queue, at most."""
     audit: float = between(0, 1, default=0.2)
     """Share of a queue that is drawn at random, and tells what the detector is worth."""
-    uncertain: float = between(0, 1, default=0.2)
+    uncertain: float = between(0, 1, default=0.1)
     """Share of a queue that is there since it teaches most."""
     second: float = between(0, 1, default=0.1)
     """Share of a queue that two people are asked about."""
@@ -55,7 +55,8 @@ class ReviewApp(App):
     bank: str | None = None
     """Name of a negative bank that false alarms are put into with an export of a collection."""
     against: str | None = None
-    """A folder of scores that those of the newest queue are compared with, in a report."""
+    """A folder of scores that those of a report are compared with; without one, the files that the
+    project trains on."""
     serve_host: str = "127.0.0.1"
     """Address of the page; another one than loopback needs DISCERN_SERVE_TOKEN in the
     environment."""

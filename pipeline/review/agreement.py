@@ -90,6 +90,7 @@ class Votes:
     error: float
     num_pairs: int
     num_different: int
+    num_positive: int
     chance: Mapping[str, float]
 
     @classmethod
@@ -105,8 +106,9 @@ class Votes:
         for _, place, _ in record.places():
             said = [v for v in map(_vote, by_task.get(place.task, ())) if v is not None]
             if place.wanted > 1 and len(said) > 1:
-                pairs.append(said[0] != said[1])
-        error = error_rate(len(pairs), sum(pairs), assumed)
+                pairs.append((said[0], said[1]))
+        num_different = sum(one != other for one, other in pairs)
+        error = error_rate(len(pairs), num_different, assumed)
         strata: dict[str, int] = {}
         drawn: dict[str, tuple[int, int, int]] = {}
         for _, place in record.drawn():
@@ -117,11 +119,17 @@ class Votes:
         found, denied, groups = np.array([*drawn.values()], np.int64).reshape(-1, 3).T
         chance = posteriors(found, denied, groups, error) if drawn else np.zeros(0)
         both = zip(drawn, chance.tolist(), strict=True)
-        return cls(by_task, error, len(pairs), sum(pairs), dict(both))
+        num_positive = sum(one + other for one, other in pairs)
+        return cls(by_task, error, len(pairs), num_different, num_positive, dict(both))
 
     def of_task(self, name: str) -> Sequence[Decision]:
         """What was decided of a task."""
         return self.by_task.get(name, ())
+
+    def counts(self, name: str) -> tuple[int, int]:
+        """How many people said of a task that it is a real shooting, and that it is none."""
+        votes = [_vote(one) for one in self.of_task(name)]
+        return votes.count(True), votes.count(False)
 
     def is_open(self, place: Place) -> bool:
         """Whether somebody else is asked about what stands at a place of a queue."""

@@ -17,9 +17,11 @@ from pipeline.errors import UserError
 from pipeline.live import decisions
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
 from pipeline.review import drawing, ordering
-from pipeline.review.queueing import Made, Settings, key_of
+from pipeline.review.calibration import Calibration
+from pipeline.review.queueing import AS_IT_IS, Made, Settings, key_of
 from pipeline.review.tasks import ALERT, AUDIT, COST, Moment, Place, Task, name_of
 
+_DAY = len("2026-01-31")
 _HEARD = ("present", "incomplete", "quiet", "damaged")
 
 
@@ -28,18 +30,25 @@ def is_of_watch(path: Path) -> bool:
     return path.is_file() or (path / decisions.FILE).is_file()
 
 
-def make(path: Path, settings: Settings, decided: Iterable[Task] = ()) -> Made:
+def make(
+    path: Path,
+    settings: Settings,
+    decided: Iterable[Task] = (),
+    calibration: Calibration = AS_IT_IS,
+) -> Made:
     """Make a queue of the alerts of a watch: all are flagged, and none has copies.
 
     Args:
         path: `alerts.sqlite`, its folder, or a file with an event a line.
         settings: how.
         decided: tasks that nobody has to look at any more.
+        calibration: what a level means here.
 
     Raises:
         UserError: it is none, or holds no alert.
     """
-    tasks = [_task(one, path) for one in _read(path)]
+    found = _read(path)
+    tasks = [_task(one, path) for one in found]
     if not tasks:
         raise UserError(f"{path}: no alert there; give a file with some, or a folder of scores")
     made_of = hashlib.sha256("\n".join(one.name for one in tasks).encode()).hexdigest()
@@ -52,7 +61,7 @@ def make(path: Path, settings: Settings, decided: Iterable[Task] = ()) -> Made:
     review_s = settings.setup_s + np.array([max(1.0, task.seconds or 0.0) for task in tasks])
     single = np.ones(len(tasks), np.int64)
     costs = settings.missed_cost, settings.false_cost
-    values = ordering.value(score, flagged, single, review_s, *costs)
+    values = ordering.value(calibration.probability(score), flagged, single, review_s, *costs)
     ranked = ordering.by_value(values).tolist()
     todo = [one for one in ranked if tasks[one].name not in done and not drawn[one]]
     by_cost = {*todo[: max(0, settings.num - int(drawn.sum()))]}
@@ -78,9 +87,11 @@ def make(path: Path, settings: Settings, decided: Iterable[Task] = ()) -> Made:
         "weights_sha256": tasks[0].weights_sha256,
         "threshold": tasks[0].threshold,
         "settings": asdict(settings),
+        "calibration": asdict(calibration),
         "counts": {},
         "videos": len(tasks),
         "hours": None,
+        "days": len({one["day"] for one in found}),
         "alerts": len(tasks),
         "alerts_with_copies": len(tasks),
         "strata": {drawing.STRATA[drawing.ALERTED]: [len(tasks), int(drawn.sum())]},
@@ -89,8 +100,17 @@ def make(path: Path, settings: Settings, decided: Iterable[Task] = ()) -> Made:
     return Made(key_of(about, [task.name for task in chosen]), about, chosen, places)
 
 
+def weights_of(path: Path) -> str:
+    """The hash of the detector's weights that raised the alerts of a watch; empty without any.
+
+    Raises:
+        UserError: it is no file of alerts.
+    """
+    return next((_task(one, path).weights_sha256 for one in _read(path)), "")
+
+
 def _read(path: Path) -> list[dict[str, Any]]:
-    """Alerts with their `stream`, `opened`, `latest` and `closed` data, in order of their ids."""
+    """Alerts with their `stream`, `day`, and `opened` and `latest` data, in order of their ids."""
     file = path / decisions.FILE if path.is_dir() else path
     try:
         with file.open("rb") as opened:
@@ -115,10 +135,17 @@ def _of_database(file: Path) -> dict[str, dict[str, Any]]:
     # Whoever opens it as the watch does closes the alerts of one that still runs.
     address = f"{file.resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=30)) as database:
-        rows = database.execute("SELECT alert, stream, opened, latest FROM alerts").fetchall()
+        rows = database.execute(
+            "SELECT alert, stream, opened_at, opened, latest FROM alerts"
+        ).fetchall()
     return {
-        alert: {"stream": stream, "opened": json.loads(opened), "latest": json.loads(latest)}
-        for alert, stream, opened, latest in rows
+        alert: {
+            "stream": stream,
+            "day": at[:_DAY],
+            "opened": json.loads(opened),
+            "latest": json.loads(latest),
+        }
+        for alert, stream, at, opened, latest in rows
     }
 
 
@@ -128,7 +155,9 @@ def _of_events(file: Path) -> dict[str, dict[str, Any]]:
         event = json.loads(line)
         data = event["data"]
         if event["type"] == ALERT_OPENED:
-            found[data["alert"]] = {"stream": data["stream"], "opened": data, "latest": data}
+            day, stream = event["time"][:_DAY], data["stream"]
+            about = {"stream": stream, "day": day, "opened": data, "latest": data}
+            found[data["alert"]] = about
         elif event["type"] in (ALERT_UPDATED, ALERT_CLOSED) and data["alert"] in found:
             found[data["alert"]]["latest"] = data
     return found

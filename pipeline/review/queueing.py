@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.review import copies, drawing, ordering
+from pipeline.review.calibration import Calibration
 from pipeline.review.scored import Scores
 from pipeline.review.tasks import (
     AUDIT,
@@ -30,6 +32,7 @@ _SHOWN = (
 )
 _MOST_COPIES = 20
 _LEAST_S = 1.0
+AS_IT_IS = Calibration()
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,12 @@ class Videos:
     rows: Sequence[NDArray[np.int64]] = field(repr=False)
 
 
-def make(scores: Scores, settings: Settings, decided: Iterable[Task] = ()) -> Made:
+def make(
+    scores: Scores,
+    settings: Settings,
+    decided: Iterable[Task] = (),
+    calibration: Calibration = AS_IT_IS,
+) -> Made:
     """Make a queue of a folder of scores.
 
     Equal scores, settings and decisions give an equal queue. What the audit draws hangs on scores
@@ -100,6 +108,7 @@ def make(scores: Scores, settings: Settings, decided: Iterable[Task] = ()) -> Ma
         scores: of a listing.
         settings: how.
         decided: tasks that nobody has to look at any more.
+        calibration: what a score means here.
     """
     videos = _videos(scores, settings, list(decided))
     rng = np.random.default_rng([settings.seed, int(scores.sha256[:12], 16)])
@@ -107,17 +116,18 @@ def make(scores: Scores, settings: Settings, decided: Iterable[Task] = ()) -> Ma
     num_audit = round(settings.num * settings.audit)
     drawn, inclusion = drawing.draw(stratum, num_audit, rng)
     values = ordering.value(
-        videos.score,
+        calibration.probability(videos.score),
         videos.flagged,
         videos.size,
         videos.review_s,
         settings.missed_cost,
         settings.false_cost,
     )
-    reasons = _order(scores, videos, values, drawn, settings)
-    order = list(reasons)
-    two = rng.choice(len(order), round(settings.second * len(order)), replace=False)
-    tasks = _tasks(scores, videos, order)
+    features = partial(_features, scores, videos)
+    reasons = order(videos, values, drawn, settings, scores.threshold, features)
+    chosen = list(reasons)
+    two = rng.choice(len(chosen), round(settings.second * len(chosen)), replace=False)
+    tasks = _tasks(scores, videos, chosen)
     places = [
         Place(
             position,
@@ -129,7 +139,7 @@ def make(scores: Scores, settings: Settings, decided: Iterable[Task] = ()) -> Ma
             float(values[video]),
             1 + int(position - 1 in two),
         )
-        for position, (video, task) in enumerate(zip(order, tasks, strict=True), 1)
+        for position, (video, task) in enumerate(zip(chosen, tasks, strict=True), 1)
     ]
     about = {
         "kind": FILE,
@@ -138,6 +148,7 @@ def make(scores: Scores, settings: Settings, decided: Iterable[Task] = ()) -> Ma
         "weights_sha256": scores.weights_sha256,
         "threshold": scores.threshold,
         "settings": asdict(settings),
+        "calibration": asdict(calibration),
         "counts": scores.counts,
         "videos": len(videos.score),
         "hours": float(np.nansum(scores.numbers("seconds")) / 3600),
@@ -193,14 +204,24 @@ def _videos(scores: Scores, settings: Settings, decided: Sequence[Task]) -> Vide
     )
 
 
-def _order(
-    scores: Scores,
+def order(
     videos: Videos,
     values: NDArray[np.float64],
     drawn: NDArray[np.bool_],
     settings: Settings,
+    threshold: float,
+    features: Callable[[Sequence[int]], NDArray[np.float64]],
 ) -> dict[int, tuple[str, ...]]:
-    """The videos in the order of the queue, and why each is there besides the audit."""
+    """The videos in the order of the queue, and why each is there besides the audit.
+
+    Args:
+        videos: C of them.
+        values: (C,) as `ordering.value` tells.
+        drawn: (C,) by the audit.
+        settings: of the queue.
+        threshold: at which the detector alerts.
+        features: of some videos, a row each, as `ordering.spread` takes them.
+    """
     todo = ~videos.is_decided
     drawn_todo = drawn & todo
     num_others = max(0, settings.num - int(drawn_todo.sum()))
@@ -214,16 +235,16 @@ def _order(
         # What the audit would ask about all the same costs no place, and comes as early.
         num_left -= not drawn_todo[video]
         chosen[video] = (COST,)
-    rest = np.array([one for one in range(len(values)) if todo[one] and one not in chosen], int)
-    rest = rest[~drawn_todo[rest]] if len(rest) else rest
-    near = rest[ordering.uncertain(videos.score[rest], scores.threshold, num_uncertain)]
-    features = _features(scores, videos, [*near.tolist(), *chosen])
-    picked = ordering.spread(features[: len(near)], features[len(near) :], num_uncertain)
+    is_rest = todo & ~drawn_todo
+    is_rest[list(chosen)] = False
+    rest = np.flatnonzero(is_rest)
+    near = rest[ordering.uncertain(videos.score[rest], threshold, num_uncertain)]
+    rows = features([*near.tolist(), *chosen])
+    picked = ordering.spread(rows[: len(near)], rows[len(near) :], num_uncertain)
     chosen |= dict.fromkeys(near[picked].tolist(), (UNCERTAIN,))
     # In no order of the detector's, so that those who stop early have looked at a random part.
     # What was decided already is told by that decision, and nobody is asked again.
-    audit = np.flatnonzero(drawn)
-    shuffled = np.random.default_rng(settings.seed).permutation(audit)
+    shuffled = np.random.default_rng(settings.seed).permutation(np.flatnonzero(drawn))
     return chosen | {int(one): () for one in shuffled if int(one) not in chosen}
 
 
@@ -238,10 +259,10 @@ def _features(scores: Scores, videos: Videos, chosen: Sequence[int]) -> NDArray[
     return found
 
 
-def _tasks(scores: Scores, videos: Videos, order: Sequence[int]) -> list[Task]:
-    rows = scores.rows(videos.shown[list(order)].tolist(), _SHOWN) if order else []
+def _tasks(scores: Scores, videos: Videos, chosen: Sequence[int]) -> list[Task]:
+    rows = scores.rows(videos.shown[list(chosen)].tolist(), _SHOWN) if chosen else []
     found = []
-    for video, row in zip(order, rows, strict=True):
+    for video, row in zip(chosen, rows, strict=True):
         others = [one for one in videos.rows[video].tolist() if one != videos.shown[video]]
         names = scores.texts("id", others[:_MOST_COPIES])
         found.append(

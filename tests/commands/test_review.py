@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +97,32 @@ def test_decisions_become_a_collection_and_false_alarms_a_negative_bank(
     bank = banks.read(tmp_path / "banks", "harmless")
     assert bank.is_negative
     assert bank.with_bytes(sha256) is not None
+
+
+def test_a_report_tells_of_detector_people_and_drift(tmp_path: Path, told: Told) -> None:
+    scores = write_scores(tmp_path / "today", [row(n) for n in range(60)])
+    told("queue", str(scores), "num=60", "audit=1", "uncertain=0")
+    record = Record(tmp_path / "review")
+    for number, (_, place, task) in enumerate(record.places()):
+        decided = decision(task.name, discharge=place.flagged, discharges_s=())
+        record.decide([decided])
+        if place.wanted > 1:
+            record.decide([replace(decided, who="Bo", origin="game" if number % 2 else "real")])
+    record.expose(record.places()[0][2].name, "Ada", "stills", 0.0)
+    out = tmp_path / "report.json"
+    before = write_scores(tmp_path / "before", [row(n, height=240) for n in range(60)])
+    said = told("report", str(scores), f"against={before}", f"out={out}")
+    assert "Weights aaaaaaaaaaaa, files (queue 1): 60 videos, 0.2 h" in said
+    assert re.search(r"alerts: \d videos, \d with copies; [\d,]+\.\d in 1,000 h", said)
+    assert re.search(r"recall: 0\.9\d+ \(95 %: 0\.\d+ to 0\.\d+\)|recall: 1 ", said)
+    assert "of 6 tasks that two were to decide they differ on " in said
+    assert "Ada: 60 decisions; saw stills 1 times (0 s)" in said
+    assert " is disputed: Ada: real, discharge " in said
+    assert "height: 240 before, 360 now; stability index" in said
+    report = json.loads(out.read_text())
+    assert report["deployments"][0]["recall"]["value"] > 0.9
+    assert report["reviewers"]["decided"]["Bo"] == 6
+    assert "height" not in told("report")
 
 
 def test_what_cannot_be_done_is_told(tmp_path: Path, told: Told) -> None:
