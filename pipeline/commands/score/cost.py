@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,13 +18,13 @@ _MILLION = 1_000_000
 class Costs:
     """Processor seconds by what they were spent on, added to from any thread."""
 
-    cpu_s: Counter[str] = field(default_factory=Counter)
+    cpu_s: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, part: str, seconds: float) -> None:
         """Add processor seconds."""
         with self._lock:
-            self.cpu_s[part] += seconds  # type: ignore[assignment]
+            self.cpu_s[part] = self.cpu_s.get(part, 0.0) + seconds
 
     def merge(self, cpu_s: Mapping[str, float]) -> None:
         """Add what was spent elsewhere."""

@@ -72,13 +72,15 @@ class Scoring:
             run: how to run on this machine; the executor is no cluster.
         """
         workers = max(1, run.num_workers) if run.executor == "processes" else 1
+        # A GPU takes one file at a time.
+        asked_at_once = workers if self.scorer.device == "cpu" else 1
         under_way: dict[int, _File] = {}
         try:
             files = self._arrived(given, workers, under_way)
             if self.lookup.banks:
                 files = _through(files, partial(self._looked_up, run=run))
             files = _through(files, partial(self._decoded, run=run))
-            for file in _through(files, partial(self._scored, workers=workers)):
+            for file in _through(files, partial(self._scored, workers=asked_at_once)):
                 under_way.pop(id(file)).held.close()
                 assert file.row is not None
                 yield file.row

@@ -60,6 +60,11 @@ class Scorer:
         self._witness = Witness(detector.network)
 
     @property
+    def device(self) -> str:
+        """That the detector computes on."""
+        return self._detector.device
+
+    @property
     def step(self) -> str:
         """The first step in which a file is decoded."""
         return rows.FULL if self._cheap is None else rows.CHEAP

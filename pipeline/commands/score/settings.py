@@ -83,6 +83,7 @@ class Settings:
             "schema": rows.SCHEMA_VERSION,
             "weights_sha256": loaded.sha256,
             "encoder_sha256": loaded.card.encoder_sha256,
+            "device": loaded.device,
             "operating_point": None if choice is None else asdict(choice),
             "cheap_pass": cheap.as_json(chosen),
             "banks": {bank.name: _state(bank) for bank in Lookup.open(cfg).banks},

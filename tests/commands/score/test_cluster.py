@@ -31,9 +31,14 @@ def plain(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ray() -> Iterator[Any]:
-    made = pytest.importorskip("ray")
-    made.init(num_cpus=2, log_to_driver=False)
-    yield made
+    found = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    # One of its own, beside others of this machine.
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    found.init(address=made.address, log_to_driver=False)
+    yield found
+    found.shutdown()
     made.shutdown()
 
 
