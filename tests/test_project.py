@@ -172,7 +172,7 @@ def test_paths_are_written_in_one_file_only() -> None:
     assert DVC["vars"] == ["conf/paths.yaml"]
     text = (ROOT / "dvc.yaml").read_text()
     for name, path in paths.items():
-        if name in ("work", "adapted", "banks", "collection_reports", "compared_reports"):
+        if name in ("work", "adapted", "banks", "review", "collection_reports", "compared_reports"):
             continue
         assert f"${{{name}}}" in text
         assert f"- {path}" not in text

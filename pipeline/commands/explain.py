@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipeline.assess import wording
-from pipeline.commands import banked, tables
+from pipeline.commands import banked, reviewed, tables
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import FORGOTTEN, read_tombstones
@@ -178,6 +178,8 @@ def _print_source(file: File, paths: Paths) -> None:
         print(f"  sha256 {file.sha256}")
     for item in banked.items_with(file.sha256, Path(paths.banks)):
         print(f"  the same bytes as {item}")
+    for said in reviewed.decisions_of(file.sha256, Path(paths.review)):
+        print(f"  decided by {said}")
     print(f"  {file.origin}, source {file.source}, recording {file.recording}")
     print(f"  licence {file.licence}; authority {file.authority or 'not given'}")
     if marks := json.loads(file.marks):

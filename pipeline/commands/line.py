@@ -66,7 +66,26 @@ COMMANDS = {
         config="bank",
         kept="items that were added stay; run it again, which adds the others",
     ),
+    "exchange": Command(
+        ("add|list|show|remove|pull|push", "[name …]", "[bank]"),
+        config="exchange",
+        writes="exchanges with peers",
+        kept="every bank is as before or has all that was new; run it again",
+    ),
     "match": Command(("<file or folder>", "[file or folder …]"), config="match", failure=2),
+    "review": Command(
+        (
+            "queue|list|export|import|export-collection|report|serve",
+            "[scores, alerts, file or folder]",
+        ),
+        config="review",
+        kept="what was decided stays; run it again",
+    ),
+    "score": Command(
+        ("<listing, file or folder>", "[file or folder …]"),
+        config="score",
+        kept="scored rows are kept; run it again, which goes on from them",
+    ),
     "watch": Command(
         ("<address, file or list.csv>",),
         config="watch",

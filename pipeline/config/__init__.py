@@ -7,11 +7,12 @@ before any work begins.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any
 
 from omegaconf import MISSING
 
 from pipeline.config.data import (
+    App,
     AugmentConfig,
     ClipFormat,
     EmbedConfig,
@@ -47,16 +48,8 @@ from pipeline.config.detector import (
     TrainConfig,
 )
 from pipeline.config.ranges import between, one_of
-
-
-@dataclass
-class App:
-    """What every stage's application has beside its own keys."""
-
-    own: ClassVar[type | None] = None
-    """The config whose keys are the stage's own, which DVC tracks; None of a command."""
-    paths: Paths = MISSING
-    run: Run = MISSING
+from pipeline.config.review import ReviewApp
+from pipeline.config.scoring import ScoreConfig
 
 
 @dataclass
@@ -201,6 +194,9 @@ class JoinApp(App):
     """`module:factory` of your own network, whose code may run to load the weights."""
 
 
+_EXCHANGED = ("deltas", "pdq", "vpdq", "md5", "sha256", "threatexchange")
+
+
 @dataclass
 class BankApp(App):
     """`python -m pipeline bank`"""
@@ -217,8 +213,40 @@ class BankApp(App):
     """File of the key of an exchange: your private one to send, the sender's public one to take."""
     dry_run: bool = False
     """Whether an exchange only prints what it would do."""
-    format: str = one_of("deltas", "pdq", "vpdq", "md5", "sha256", default="deltas")
-    """What is exchanged: signed deltas of whole items, or a list of one kind of hash."""
+    labels: str | None = None
+    """File of CSV that says what labels of others, `theirs`, are called here, `ours`."""
+    format: str = one_of(*_EXCHANGED, default="deltas")
+    """What is exchanged: signed deltas of whole items, or a list of hashes."""
+
+
+@dataclass
+class ExchangeApp(App):
+    """`python -m pipeline exchange`"""
+
+    pull: str | None = None
+    """Where a peer says what it knows: a folder, a list, or a URL of either."""
+    their_key: str | None = None
+    """File of the public key that the peer signs with."""
+    labels: str | None = None
+    """File of CSV that says what labels of the peer, `theirs`, are called here, `ours`."""
+    format: str = one_of(*_EXCHANGED, default="deltas")
+    """What the peer says: signed deltas of whole items, or a list of hashes."""
+    push: str | None = None
+    """Where the peer is told what is known here: a folder, or a URL of object storage."""
+    by: str | None = None
+    """In whose name the peer is told."""
+    key: str | None = None
+    """File of the private key that this is signed with."""
+    dry_run: bool = False
+    """Whether to print only what would be taken, or would leave."""
+    allow_private: bool = False
+    """Whether web servers of this machine and of private networks may be asked, and by HTTP."""
+    timeout_s: float = between(0.5, 600, default=15.0)
+    """A web server has failed once nothing came of it for so long."""
+    limit_s: float = between(1, default=1800.0)
+    """All that is fetched of a web server has to come within so long."""
+    max_mb: float = between(0.001, default=2000.0)
+    """Of what is fetched of a peer at once."""
 
 
 @dataclass
@@ -312,13 +340,24 @@ class WatchApp(App):
     """From one sentence on all streams to the next."""
 
 
+@dataclass
+class ScoreApp(ScoreConfig, App):
+    """`python -m pipeline score`"""
+
+    ingest: IngestConfig = MISSING
+    """How a file becomes canonical clips, and what it may cost."""
+
+
 COMMANDS: dict[str, type[App]] = {
     "adapt": AdaptApp,
     "bank": BankApp,
+    "exchange": ExchangeApp,
     "compare": CompareApp,
     "export": ExportApp,
     "join": JoinApp,
     "match": MatchApp,
+    "review": ReviewApp,
+    "score": ScoreApp,
     "watch": WatchApp,
 }
 """Commands that have keys of their own."""

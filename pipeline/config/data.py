@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from omegaconf import MISSING
 
@@ -27,6 +28,7 @@ class Paths:
     collection_reports: str = MISSING
     compared_reports: str = MISSING
     banks: str = MISSING
+    review: str = MISSING
     work: str = MISSING
 
 
@@ -53,6 +55,16 @@ class Run:
     """What is kept on disk, at most, of finished work for later runs."""
     wandb: str = MISSING
     progress: bool = MISSING
+
+
+@dataclass
+class App:
+    """What every stage's application has beside its own keys."""
+
+    own: ClassVar[type | None] = None
+    """The config whose keys are the stage's own, which DVC tracks; None of a command."""
+    paths: Paths = MISSING
+    run: Run = MISSING
 
 
 @dataclass
@@ -160,6 +172,8 @@ class SplitConfig:
     unseen_sources: list[str] = MISSING
     long_recordings: list[str] = MISSING
     """Patterns of `<collection>/<recording>`."""
+    train_only: list[str] = MISSING
+    """As `long_recordings`, of recordings that nothing is judged by."""
     max_distance: int = between(0, 127)
     """Most bits, of 256, in which hashes of two frames of near-duplicates differ."""
     max_single_distance: int = between(0, 127)

@@ -60,6 +60,20 @@ def check_has_lines(folder: Path) -> None:
         )
 
 
+def check_name(name: str, key: str) -> str:
+    """The name of somebody who says something, as a key of the configuration gives it.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{key}={name}: give {key}=NAME, of letters, digits, dots, - and _, that begins with "
+            "a letter or digit"
+        )
+    return name
+
+
 def folder_of(root: Path, name: str) -> Path:
     """The folder of a bank, which need not be there.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
@@ -121,6 +122,25 @@ def joined_recordings(columns: Columns, cluster: NDArray[np.int64]) -> list[list
     return [names for names in members.values() if len(names) > 1]
 
 
+def are_named(columns: Columns, patterns: Sequence[str]) -> NDArray[np.bool_]:
+    """Tell of each clip whether a pattern names its recording, `<collection>/<recording>`.
+
+    Args:
+        columns: of N clips.
+        patterns: as `fnmatch` reads them, upper and lower case being different.
+
+    Returns:
+        bool (N,).
+    """
+    named = [any(fnmatchcase(name, one) for one in patterns) for name in columns.recordings]
+    return np.array(named, bool)[columns.recording]
+
+
+def _whole(cluster: NDArray[np.int64], some: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tells of each clip whether its cluster holds one of some."""
+    return np.isin(cluster, cluster[some])
+
+
 def wanted_shares(cfg: SplitConfig) -> dict[str, float]:
     """The share of the clusters that each split is to have, where it is to have any."""
     shares = {
@@ -141,7 +161,9 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
     rest could not bring each split what it needs of every class any more, or only beyond its
     share: a class of three clusters is in train, val and test. Clips of `unseen_sources` are
     `unseen`; other clips of their clusters serve no split. Clusters that hold a recording of
-    `long_recordings` are for the streams suite alone.
+    `long_recordings` are for the streams suite alone. Those that hold one of `train_only` are in
+    train beside its share, so that others are divided as if these were not there; recordings of
+    `train_only` serve no split where their cluster is held out or long.
 
     Args:
         columns: of N clips.
@@ -155,10 +177,10 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
     split_of = np.full(len(columns.recordings), NO_SPLIT, np.int8)
     given: Counter[str] = Counter()
     bytes_of = np.bincount(cluster, columns.size) / np.maximum(np.bincount(cluster), 1)
-    is_long = long_recordings.are_long(
-        columns.recordings, columns.recording, cluster, cfg.long_recordings
-    )
-    strata = _strata(columns, cluster, np.unique(cluster[is_unseen | is_long]))
+    is_long = _whole(cluster, are_named(columns, cfg.long_recordings))
+    is_chosen = are_named(columns, cfg.train_only)
+    only_train = _whole(cluster, is_chosen) & ~_whole(cluster, is_unseen | is_long)
+    strata = _strata(columns, cluster, np.unique(cluster[is_unseen | is_long | only_train]))
     left: Counter[Labels] = Counter()
     for labels, members in strata:
         left[labels] += len(members)
@@ -192,7 +214,8 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
         split_of[member] = EVERY_SPLIT.index(split)
     unseen, unseen_long = (np.int8(EVERY_SPLIT.index("unseen" + end)) for end in ("", LONG))
     found = np.where(is_unseen, np.where(is_long, unseen_long, unseen), split_of[cluster])
-    return np.where(known, found, np.int8(NO_SPLIT))
+    found = np.where(only_train, SPLITS.index("train"), np.where(is_chosen, NO_SPLIT, found))
+    return np.where(known, found, NO_SPLIT).astype(np.int8)
 
 
 def _strata(

@@ -4,31 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
-
-
-def are_long(
-    names: Sequence[str],
-    recording: NDArray[np.int64],
-    cluster: NDArray[np.int64],
-    patterns: Sequence[str],
-) -> NDArray[np.bool_]:
-    """Tell of each clip whether its cluster holds a recording that any of the patterns names.
-
-    Args:
-        names: of the recordings, `<collection>/<recording of the index>`.
-        recording: (N,) index into `names` of each clip.
-        cluster: (N,) as `assignment.first_recordings` names them.
-        patterns: as `fnmatch` reads them, upper and lower case being different.
-
-    Returns:
-        bool (N,).
-    """
-    named = np.array([any(fnmatchcase(name, one) for one in patterns) for name in names], bool)
-    return np.isin(cluster, cluster[named[recording]])
 
 
 def divide(

@@ -22,6 +22,8 @@ REQUIRED = ("path", "origin", "source", "discharge", "licence")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _CLOCK = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]+)?)")
 _TIMES = ("discharges_s", "heard_s")
+_REVIEWED = "reviewed_by"
+_TEXTS = ("authority", "viewpoint", "captured_at", "notes", _REVIEWED)
 _TRUE_OR_FALSE = ("discharge", "rendered", "dubbed")
 _TRUTHS = dict.fromkeys(("true", "yes", "y", "t", "x", "1.0", "1,0", "wahr", "ja"), "1") | (
     dict.fromkeys(("false", "no", "n", "f", "-", "0.0", "0,0", "falsch", "nein"), "0")
@@ -63,16 +65,20 @@ class IndexRow:
     viewpoint: str = ""
     captured_at: str = ""
     notes: str = ""
+    reviewed_by: str = ""
+    """Who looked at the file and decided its labels, where that came of `discern review`."""
 
 
 COLUMNS = tuple(f.name for f in fields(IndexRow))
 
 
 def write_index(folder: Path, rows: Iterable[IndexRow]) -> None:
-    """Write `folder/index.csv`."""
+    """Write `folder/index.csv`; without `reviewed_by` where nothing was reviewed."""
+    rows = list(rows)
+    columns = [one for one in COLUMNS if one != _REVIEWED or any(row.reviewed_by for row in rows)]
     with (folder / INDEX).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(columns)
         for row in rows:
             writer.writerow(
                 [
@@ -81,7 +87,7 @@ def write_index(folder: Path, rows: Iterable[IndexRow]) -> None:
                     else int(getattr(row, column))
                     if column in _TRUE_OR_FALSE
                     else getattr(row, column)
-                    for column in COLUMNS
+                    for column in columns
                 ]
             )
 
@@ -222,7 +228,7 @@ def _parse(line: int, written: dict[str, str]) -> tuple[IndexRow | None, list[st
             wrong(column, "has times although discharge is 0; mend one of them")
     if mistakes:
         return None, mistakes
-    text = {c: cell.get(c, "") for c in ("authority", "viewpoint", "captured_at", "notes")}
+    text = {c: cell.get(c, "") for c in _TEXTS}
     return (
         IndexRow(
             path=str(path),

@@ -17,7 +17,12 @@ class Server:
     """Serves an application until it is stopped."""
 
     def __init__(
-        self, application: Any, host: str, port: int, leave: Callable[[], None] = lambda: None
+        self,
+        application: Any,
+        host: str,
+        port: int,
+        name: str,
+        leave: Callable[[], None] = lambda: None,
     ) -> None:
         """Take an address.
 
@@ -25,6 +30,7 @@ class Server:
             application: of ASGI.
             host: name or number.
             port: any that is free where 0.
+            name: of who serves, in the log.
             leave: is called in the server's own loop when it stops, so that answers that have no
                 end of their own come to one.
 
@@ -62,7 +68,7 @@ class Server:
         self._server = Leaving(config)
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
         self._thread.start()
-        log.info("watch: the page is at %s", self.url)
+        log.info("%s: the page is at %s", name, self.url)
 
     def _run(self) -> None:
         self._server.run(sockets=[self._socket])

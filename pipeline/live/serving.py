@@ -1,93 +1,30 @@
 """The page of a watch, its metrics, and whether it is well.
 
-It shows what a board and the file of decisions hold. Beyond this machine it wants a token; pages of
-others can neither read it nor decide anything through the browser of who may.
+It shows what a board and the file of decisions hold, to whom the guard lets in.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
-import ipaddress
 import json
-import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from importlib import import_module
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from pipeline.assess.page.untrusted import plain
-from pipeline.errors import UserError
 from pipeline.live.board import Board
 from pipeline.live.decisions import DECISIONS, Decisions
+from pipeline.live.guarding import PAGE, Guard, Refused, file, sent
 from pipeline.live.metrics import Metrics
+from pipeline.system.untrusted import plain
 
-TOKEN = "DISCERN_SERVE_TOKEN"
-"""The variable of the environment that holds the token."""
-LEAST_TOKEN = 16
 IDLE_S = 30.0
 """A watcher that was not at work for so long is not well."""
-_PAGE = Path(__file__).parent / "page"
-_COOKIE = "discern"
-_NEEDED = ("prometheus_client", "starlette", "uvicorn")
-_OPEN = ("/healthz", "/readyz", "/login", "/watch.css")
-_MAX_BODY, _MAX_WHO, _MAX_TEXT, _MAX_SESSIONS = 4096, 80, 200, 100
+NEEDED = ("prometheus_client", "starlette", "uvicorn")
+"""Packages that the page is served with."""
+_OPEN = ("/healthz", "/readyz")
+_MAX_TEXT = 200
 _NUM_ALERTS, _EVERY_S, _MOST_READERS = 30, 1.0, 32
-_REFUSED_S = 0.5
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-def check_installed() -> None:
-    """Check that what serves a page is there.
-
-    Raises:
-        UserError: it is not.
-    """
-    for name in _NEEDED:
-        try:
-            import_module(name)
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"serve=true: {name} is not installed; run pip install '.[serve]' in the clone "
-                "(of a wheel, its path with [serve])"
-            ) from error
-
-
-def checked_token(host: str, token: str | None) -> str | None:
-    """The token that is wanted; None where nothing but this machine can ask.
-
-    Raises:
-        UserError: others can ask, and there is none, or it is short.
-    """
-    if token is not None and len(token.strip()) < LEAST_TOKEN:
-        raise UserError(
-            f"{TOKEN}: fewer than {LEAST_TOKEN} characters without blanks around; give a longer one"
-        )
-    if token is None and not _is_loopback(host):
-        raise UserError(
-            f"serve_host={host}: others than this machine may look at it; make a token with "
-            f"export {TOKEN}=$(head -c 24 /dev/urandom | base64)"
-        )
-    return token
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Page:
@@ -97,7 +34,7 @@ class Page:
         self, board: Board, decisions: Decisions, metrics: Metrics, token: str | None
     ) -> None:
         self._board, self._decisions, self._metrics = board, decisions, metrics
-        self._token, self._sessions = token, list[str]()
+        self._guard = Guard(token)
         self._num_readers, self._made = 0, (-_EVERY_S, "")
         self.over = asyncio.Event()
         """Set, by the server's own loop, when nothing more is shown."""
@@ -108,11 +45,9 @@ class Page:
         from starlette.routing import Route
 
         routes = [
-            Route("/", self._file("watch.html", "text/html")),
-            Route("/watch.css", self._file("watch.css", "text/css")),
-            Route("/watch.js", self._file("watch.js", "text/javascript")),
-            Route("/login", self._file("login.html", "text/html"), methods=["GET"]),
-            Route("/login", self._login, methods=["POST"]),
+            Route("/", file(PAGE / "watch.html", "text/html")),
+            Route("/watch.js", file(PAGE / "watch.js", "text/javascript")),
+            *self._guard.routes(),
             Route("/state", self._state),
             Route("/events", self._events),
             Route("/alerts/{alert}/decision", self._decide, methods=["POST"]),
@@ -120,81 +55,7 @@ class Page:
             Route("/healthz", self._healthy),
             Route("/readyz", self._healthy),
         ]
-        return self._guarded(Starlette(routes=routes))
-
-    def _guarded(self, inner: Any) -> Any:
-        from starlette.datastructures import MutableHeaders
-        from starlette.requests import Request
-        from starlette.responses import PlainTextResponse, RedirectResponse
-
-        async def guard(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "http":
-                await inner(scope, receive, send)
-                return
-
-            async def add(message: Any) -> None:
-                if message["type"] == "http.response.start":
-                    MutableHeaders(scope=message).update(_HEADERS)
-                await send(message)
-
-            request = Request(scope)
-            answer: Any = inner
-            if not self._is_own(request):
-                answer = PlainTextResponse("not for pages of others\n", 403)
-            elif scope["path"] not in _OPEN and not self._is_allowed(request):
-                answer = PlainTextResponse("the token is missing or wrong\n", 401)
-                if scope["path"] == "/":
-                    answer = RedirectResponse("/login", 303)
-            await answer(scope, receive, add)
-
-        return guard
-
-    def _is_own(self, request: Any) -> bool:
-        """Whether it comes from nobody else's page."""
-        host = request.headers.get("host", "")
-        with suppress(ValueError):
-            # A name of somebody else may lead to this machine.
-            if self._token is None and not _is_loopback(urlsplit(f"//{host}").hostname or ""):
-                return False
-            if request.method == "GET":
-                return True
-            origin = request.headers.get("origin")
-            return origin is None or urlsplit(origin).netloc == host
-        return False
-
-    def _is_allowed(self, request: Any) -> bool:
-        if self._token is None:
-            return True
-        kind, _, given = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and hmac.compare_digest(given.encode(), self._token.encode()):
-            return True
-        cookie = request.cookies.get(_COOKIE, "").encode()
-        return any(hmac.compare_digest(cookie, one.encode()) for one in self._sessions)
-
-    def _file(self, name: str, media_type: str) -> Callable[[Any], Any]:
-        from starlette.responses import Response
-
-        content = (_PAGE / name).read_bytes()
-
-        async def answer(_: Any) -> Any:
-            return Response(content, media_type=media_type)
-
-        return answer
-
-    async def _login(self, request: Any) -> Any:
-        from starlette.responses import RedirectResponse
-
-        body = parse_qs((await _body(request) or b"").decode("utf-8", "replace"))
-        given = body.get("token", [""])[0].strip().encode()
-        if self._token is None or not hmac.compare_digest(given, self._token.encode()):
-            # Nobody guesses many a second.
-            await asyncio.sleep(_REFUSED_S)
-            return RedirectResponse("/login?wrong", 303)
-        session = secrets.token_urlsafe(32)
-        self._sessions = [*self._sessions, session][-_MAX_SESSIONS:]
-        answer = RedirectResponse("/", 303)
-        answer.set_cookie(_COOKIE, session, httponly=True, samesite="strict")
-        return answer
+        return self._guard.wrapped(Starlette(routes=routes), _OPEN)
 
     async def _state(self, _: Any) -> Any:
         from starlette.responses import JSONResponse
@@ -228,19 +89,15 @@ class Page:
     async def _decide(self, request: Any) -> Any:
         from starlette.responses import JSONResponse
 
-        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-            return JSONResponse({"error": "send JSON"}, 415)
         try:
-            given = json.loads(await _body(request) or b"")
-            decision, who = given["decision"], " ".join(given["who"].split())
-            # Half of a surrogate pair is JSON, but no text that can be kept.
-            who.encode()
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            given, who = await sent(request)
+            decision = given["decision"]
+        except Refused as error:
+            return JSONResponse({"error": str(error)}, error.status)
+        except LookupError:
             return JSONResponse({"error": "send decision and who"}, 400)
         if decision not in DECISIONS:
             return JSONResponse({"error": f"decide {' or '.join(DECISIONS)}"}, 400)
-        if not who or len(who) > _MAX_WHO:
-            return JSONResponse({"error": f"say who you are, in 1 to {_MAX_WHO} characters"}, 400)
         alert = request.path_params["alert"]
         if not await asyncio.to_thread(self._decisions.decide, alert, decision, who):
             return JSONResponse({"error": "there is no such alert"}, 404)
@@ -316,13 +173,3 @@ def _outline(alert: dict[str, Any]) -> dict[str, Any]:
         "stills": opened.get("stills"),
         "decided": decided and {**decided, "who": plain(decided["who"], _MAX_TEXT)},
     }
-
-
-async def _body(request: Any) -> bytes | None:
-    """What was sent; None where it is too much."""
-    found = b""
-    async for part in request.stream():
-        found += part
-        if len(found) > _MAX_BODY:
-            return None
-    return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.config import WatchApp
 from pipeline.errors import UserError
-from pipeline.live import serving, webhooks
+from pipeline.live import guarding, serving, webhooks
 from pipeline.live.alerts import WATCH_ENDED
 from pipeline.live.board import Board
 from pipeline.live.decisions import Decisions
@@ -111,12 +111,12 @@ def _served(
     cfg: WatchApp, folder: Path, board: Board, outboxes: Mapping[str, Outbox]
 ) -> Iterator[list[Sink]]:
     """What shows events on a page."""
-    serving.check_installed()
-    token = serving.checked_token(cfg.serve_host, os.environ.get(serving.TOKEN))
+    guarding.check_installed(serving.NEEDED, "serve=true")
+    token = guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
     decisions = Decisions(folder)
     metrics = Metrics(board, {name: outbox.count for name, outbox in outboxes.items()})
     page = serving.Page(board, decisions, metrics, token)
-    server = Server(page.application(), cfg.serve_host, cfg.serve_port, page.over.set)
+    server = Server(page.application(), cfg.serve_host, cfg.serve_port, "watch", page.over.set)
     try:
         yield [decisions.take, board.take, metrics.take]
     finally:

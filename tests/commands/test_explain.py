@@ -15,6 +15,7 @@ from pipeline.errors import UserError
 from pipeline.footage.tombstones import Tombstone, write_tombstones
 from pipeline.store.manifest import FILES, MANIFEST, Clip, File, write_rows
 from tests.commands.toy import BROKEN, CLIPS, COPY, ROOF, VARIANT, YARD, write_ingested, write_rest
+from tests.review.made import decision, queued, row
 
 Told = Callable[[str], str]
 
@@ -64,6 +65,20 @@ def test_a_file_says_which_banks_hold_its_bytes(told: Told, cfg: Any) -> None:
         "  the same bytes as x item 1 (roof.mp4, label l)",
         "  the same bytes as z item 1 (roof.mp4, label l), which is harmless",
     ]
+
+
+def test_a_file_says_what_people_decided_of_it(told: Told, cfg: Any) -> None:
+    assert "decided" not in told("unit7/range/roof.mp4")
+    rows = [row(n, **({"sha256": "a" * 64} if n == 3 else {})) for n in range(9)]
+    record = queued(Path(cfg.paths.review).parent, rows)
+    assert Path(cfg.paths.review).is_dir()
+    task = next(task for _, _, task in record.places() if task.sha256 == "a" * 64)
+    assert "decided" not in told("unit7/range/roof.mp4")
+    record.decide([decision(task.name), decision(task.name, "Bo\n", discharge=False)])
+    lines = [one for one in told("unit7/range/roof.mp4").splitlines() if "decided" in one]
+    assert lines[0].startswith("  decided by Ada: real, discharge yes at 2.50 s (20")
+    assert lines[1].startswith("  decided by Bo\\u000a: real, discharge no")
+    assert "asked for weights aaaaaaaaaaaa" in lines[0]
 
 
 def test_a_file_says_that_its_sound_is_not_what_happened(told: Told, cfg: Any) -> None:

@@ -25,8 +25,8 @@ def test_kills_and_damage_give_no_wrong_answer_and_lose_nothing(breaking: Module
     assert {kind: count[breaking.WRONG] for kind, count in counts.items()} == dict.fromkeys(
         breaking.ROUNDS, 0
     )
-    kills, bank, exchange = counts.values()
-    assert kills[breaking.AS_TOLD] == 300
+    kills, sent, bank, exchange = counts.values()
+    assert kills[breaking.AS_TOLD] == sent[breaking.AS_TOLD] == 300
     assert bank[breaking.REFUSED] > 100
     assert bank[breaking.AS_TOLD] > 5
     assert exchange[breaking.REFUSED] > 100

@@ -16,7 +16,12 @@ from pipeline.store.manifest import CLASSES, EVERY_SPLIT, Clip
 from tests.store.test_manifest import CLIP
 
 CFG = SplitConfig(
-    seed=3, val_fraction=0.2, test_fraction=0.2, unseen_sources=[], long_recordings=[]
+    seed=3,
+    val_fraction=0.2,
+    test_fraction=0.2,
+    unseen_sources=[],
+    long_recordings=[],
+    train_only=[],
 )
 
 
@@ -168,19 +173,19 @@ def test_a_class_of_three_recordings_is_in_every_split(
 ) -> None:
     assert callable(made)
     val, test = fractions
-    found = counts(made(num_each), SplitConfig(seed, val, test, [], []))
+    found = counts(made(num_each), SplitConfig(seed, val, test, [], [], []))
     assert np.min(found) >= 1
 
 
 def test_beyond_one_each_the_fractions_decide() -> None:
-    cfg = SplitConfig(7, 0.15, 0.25, [], [])
+    cfg = SplitConfig(7, 0.15, 0.25, [], [], [])
     assert np.sum(counts(each_alone(5), cfg), axis=0).tolist() == [11, 4, 5]
     assert np.sum(counts(each_alone(20), cfg), axis=0).tolist() == [48, 12, 20]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_class_of_two_is_in_train_and_test_and_of_one_in_train(seed: int) -> None:
-    cfg = SplitConfig(seed, 0.15, 0.25, [], [])
+    cfg = SplitConfig(seed, 0.15, 0.25, [], [], [])
     found = counts([{0}, {0}, {1}, *each_alone(4)[8:]], cfg)
     assert found[0] == [1, 0, 1]
     assert found[1] == [1, 0, 0]
@@ -189,7 +194,7 @@ def test_a_class_of_two_is_in_train_and_test_and_of_one_in_train(seed: int) -> N
 
 @pytest.mark.parametrize("seed", range(5))
 def test_two_recordings_of_each_class_leave_none_of_the_splits_empty(seed: int) -> None:
-    found = np.array(counts(each_alone(2), SplitConfig(seed, 0.15, 0.25, [], [])))
+    found = np.array(counts(each_alone(2), SplitConfig(seed, 0.15, 0.25, [], [], [])))
     assert found[:, 0].tolist() == [1, 1, 1, 1]
     assert found[:, 1].sum() == 1
     assert found[:3, 2].tolist() == [1, 1, 1]
@@ -199,7 +204,7 @@ def test_two_recordings_of_each_class_leave_none_of_the_splits_empty(seed: int) 
 def test_train_and_val_get_the_discharges_that_are_seen(seed: int) -> None:
     quiet = each_alone(6)[12:]
     heard = [{HEARD + label} for label in (0, 1) for _ in range(6)]
-    cfg = SplitConfig(seed, 0.15, 0.25, [], [])
+    cfg = SplitConfig(seed, 0.15, 0.25, [], [], [])
     for num_seen, least in ((2, [1, 1, 1]), (1, [1, 0, 1])):
         seen = [{label} for label in (0, 1) for _ in range(num_seen)]
         found = np.array(counts([*quiet, *heard, *seen], cfg))
@@ -216,7 +221,7 @@ def test_recordings_in_which_a_discharge_is_only_heard_are_known(tmp_path: Path)
 
 
 def test_a_split_without_a_share_gets_nothing() -> None:
-    found = np.array(counts(each_alone(3), SplitConfig(3, 0.2, 0.0, [], [])))
+    found = np.array(counts(each_alone(3), SplitConfig(3, 0.2, 0.0, [], [], [])))
     assert found[:, :2].min() >= 1
     assert found[:, 2].sum() == 0
 
@@ -309,3 +314,75 @@ class TestLongRecordings:
         cfg = replace(CFG, long_recordings=["c/long-*"], test_fraction=0.0)
         found = assigned(tmp_path, self.rows(), cfg)
         assert {clip.split for clip in found if "long" in clip.recording} == {"val_long"}
+
+
+class TestNamedRecordings:
+    def named(self, folder: Path, patterns: list[str]) -> set[str]:
+        rows = clips(4, 1)
+        manifest.write_rows(folder / "rows", Clip, rows)
+        columns = assignment.read_columns(folder / "rows")
+        found = assignment.are_named(columns, patterns)
+        return {row.recording for row, one in zip(rows, found, strict=True) if one}
+
+    def test_a_pattern_names_collection_and_recording(self, tmp_path: Path) -> None:
+        assert self.named(tmp_path, ["c/1"]) == {"c/1"}
+        assert self.named(tmp_path, ["*/2", "d/*"]) == {"c/2"}
+        assert self.named(tmp_path, []) == set()
+
+    def test_capitals_count(self, tmp_path: Path) -> None:
+        assert self.named(tmp_path, ["C/1"]) == set()
+
+
+class TestTrainOnly:
+    CHOSEN = replace(CFG, train_only=["*/review-chosen/*"])
+
+    @staticmethod
+    def rows() -> list[Clip]:
+        """40 recordings, and 20 that were chosen by the detector."""
+        chosen = [
+            replace(clip, clip_id=f"x{clip.clip_id}", pixels_sha256=f"x{clip.pixels_sha256}")
+            for clip in clips(num_recordings=20)
+        ]
+        chosen = [replace(c, recording=f"c/review-chosen/{c.recording[2:]}") for c in chosen]
+        return [*clips(), *chosen]
+
+    def test_they_are_trained_on_and_move_no_other(self, tmp_path: Path) -> None:
+        assert {"val", "test"} <= {clip.split for clip in assigned(tmp_path, self.rows())[-60:]}
+        found = assigned(tmp_path, self.rows(), self.CHOSEN)
+        assert {clip.split for clip in found[-60:]} == {"train"}
+        without = assigned(tmp_path, clips())
+        assert [clip.split for clip in found[:-60]] == [clip.split for clip in without]
+
+    def test_what_copies_them_is_not_judged_by_either(self, tmp_path: Path) -> None:
+        rows = self.rows()
+        judged = next(c for c in assigned(tmp_path, clips()) if c.split == "test")
+        place = [clip.clip_id for clip in rows].index(judged.clip_id)
+        rows[place] = replace(rows[place], pixels_sha256=rows[-1].pixels_sha256)
+        found = assigned(tmp_path, rows, self.CHOSEN)
+        assert {c.split for c in found if c.recording == judged.recording} == {"train"}
+
+    def test_of_sources_held_out_and_long_ones_they_serve_no_split(self, tmp_path: Path) -> None:
+        cfg = replace(
+            self.CHOSEN, unseen_sources=["s1"], long_recordings=["c/review-chosen/2", "c/6"]
+        )
+        found = assigned(tmp_path, self.rows(), cfg)
+        chosen = found[-60:]
+        assert {clip.split for clip in chosen if clip.source == "s1"} == {None}
+        assert {c.split for c in chosen if c.recording.endswith("/2")} == {None}
+        assert {clip.split for clip in chosen} == {None, "train"}
+        assert {"unseen"} == {clip.split for clip in found[:-60] if clip.source == "s1"}
+        assert {c.split for c in found if c.recording == "c/6"} <= {"val_long", "test_long"}
+
+    def test_what_is_held_out_stays_to_be_judged_by_beside_copies(self, tmp_path: Path) -> None:
+        rows, cfg = self.rows(), replace(self.CHOSEN, unseen_sources=["s1"])
+        place = [clip.source for clip in rows].index("s1")
+        rows[place] = replace(rows[place], pixels_sha256=rows[-1].pixels_sha256)
+        found = assigned(tmp_path, rows, cfg)
+        assert (found[place].split, found[-1].split) == ("unseen", None)
+
+
+def test_long_recordings_take_the_short_ones_of_their_cluster_along(tmp_path: Path) -> None:
+    rows = clips(8, 1)
+    rows[1] = replace(rows[1], pixels_sha256=rows[0].pixels_sha256)
+    found = assigned(tmp_path, rows, replace(CFG, long_recordings=["c/0"]))
+    assert {clip.split for clip in found[:2]} <= {"val_long", "test_long"}

@@ -10,7 +10,12 @@ from pipeline.design.composition import Composition
 from pipeline.store.manifest import CLASSES
 
 CFG = SplitConfig(
-    seed=3, val_fraction=0.2, test_fraction=0.2, unseen_sources=[], long_recordings=[]
+    seed=3,
+    val_fraction=0.2,
+    test_fraction=0.2,
+    unseen_sources=[],
+    long_recordings=[],
+    train_only=[],
 )
 WHOLE = Composition(
     counts=np.array([[3, 1, 1, 0]] * 4),

@@ -2,24 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.design.long_recordings import are_long, divide
-
-
-class TestAreLong:
-    NAMES = ("a/one", "a/two", "b/One")
-
-    def clips(self, patterns: list[str], cluster: list[int]) -> list[bool]:
-        return are_long(self.NAMES, np.array([0, 1, 2]), np.array(cluster), patterns).tolist()
-
-    def test_a_pattern_names_collection_and_recording(self) -> None:
-        assert self.clips(["a/*"], [0, 1, 2]) == [True, True, False]
-        assert self.clips(["*/one"], [0, 1, 2]) == [True, False, False]
-
-    def test_a_cluster_is_long_as_a_whole(self) -> None:
-        assert self.clips(["*/one"], [0, 1, 0]) == [True, False, True]
-
-    def test_no_pattern_names_none(self) -> None:
-        assert self.clips([], [0, 1, 2]) == [False, False, False]
+from pipeline.design.long_recordings import divide
 
 
 class TestDivide:

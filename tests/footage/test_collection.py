@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,3 +225,12 @@ def test_times_that_are_only_heard_are_read_and_checked_like_those_that_are_seen
         read_index(tmp_path)
     assert "row 2, column heard_s: '2.5' has times although discharge is 0" in str(error.value)
     assert "row 3, column heard_s: 'x' is not a list of seconds" in str(error.value)
+
+
+def test_who_reviewed_a_file_is_a_column_where_anybody_did(tmp_path: Path) -> None:
+    row = IndexRow("a.mp4", "real", "s", False, "CC0")
+    write_index(tmp_path, [row])
+    assert "reviewed_by" not in (tmp_path / "index.csv").read_text()
+    rows = [row, replace(row, path="b.mp4", recording="b", reviewed_by="Ada; Bo")]
+    write_index(tmp_path, rows)
+    assert [one.reviewed_by for one in read_index(tmp_path)] == ["", "Ada; Bo"]

@@ -37,7 +37,7 @@ class Shown:
         self.see()
         metrics = Metrics(self.board, {})
         page = Page(self.board, self.decisions, metrics, token)
-        self.server = Server(page.application(), "127.0.0.1", 0)
+        self.server = Server(page.application(), "127.0.0.1", 0, "watch")
 
     def see(self, lost: str = "") -> None:
         rows = {"yard": boards.WATCHED, "gate": boards.LOST, "roof": boards.STARTING}

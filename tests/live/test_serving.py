@@ -17,12 +17,13 @@ from starlette.testclient import TestClient
 
 from pipeline.errors import UserError
 from pipeline.live import board as boards
-from pipeline.live import decisions, serving
+from pipeline.live import decisions, guarding, serving
 from pipeline.live.board import Board, Seen
 from pipeline.live.decisions import Decisions
+from pipeline.live.guarding import checked_token
 from pipeline.live.metrics import Metrics
 from pipeline.live.server import Server
-from pipeline.live.serving import Page, checked_token
+from pipeline.live.serving import Page
 from tests.live.shown import CLIP, STILLS, event, opened
 
 TOKEN = "long-enough-for-a-token"
@@ -154,7 +155,7 @@ def test_pages_of_others_can_neither_read_nor_decide(served: Served) -> None:
 def test_with_a_token_nothing_is_shown_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "_REFUSED_S", 0.0)
+    monkeypatch.setattr(guarding, "_REFUSED_S", 0.0)
     served = Served(tmp_path, TOKEN)
     served.take(opened("x", "yard"))
     client = served.client
@@ -254,10 +255,10 @@ def test_others_than_this_machine_need_a_token() -> None:
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    serving.check_installed()
+    guarding.check_installed(serving.NEEDED, "serve=true")
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(UserError, match=r"uvicorn is not installed; run pip install '\.\[serve\]'"):
-        serving.check_installed()
+        guarding.check_installed(serving.NEEDED, "serve=true")
 
 
 @contextmanager
@@ -313,9 +314,9 @@ def test_a_page_that_is_read_ends_at_once_and_without_an_error(
 def test_an_address_that_somebody_has_is_named(tmp_path: Path) -> None:
     found = Served(tmp_path)
     page = Page(found.board, found.decisions, found.metrics, None).application()
-    server = Server(page, "127.0.0.1", 0)
+    server = Server(page, "127.0.0.1", 0, "watch")
     try:
         with pytest.raises(UserError, match=f"serve_port={server.port}: Address already in use"):
-            Server(page, "127.0.0.1", server.port)
+            Server(page, "127.0.0.1", server.port, "watch")
     finally:
         server.stop()

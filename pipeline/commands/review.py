@@ -1,0 +1,242 @@
+"""Asks people what scores and alerts were worth: `discern review queue SCORES` and `ACTIONS`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.assess.wording import count
+from pipeline.commands import bank, review_report
+from pipeline.config import BankApp, ReviewApp
+from pipeline.errors import UserError
+from pipeline.live import guarding
+from pipeline.live.server import Server
+from pipeline.review import agreement, alerts, calibration, collection, queueing, scored, serving
+from pipeline.review.calibration import Calibration
+from pipeline.review.exchange import coop, fiftyone, label_studio, spreadsheet
+from pipeline.review.exchange.entries import Entry, Format, Terms
+from pipeline.review.queueing import Settings
+from pipeline.review.record import Record
+from pipeline.review.tasks import Place, Task
+from pipeline.system.untrusted import plain
+
+FORMATS = {
+    spreadsheet.NAME: Format(spreadsheet.write, spreadsheet.read, asks=False),
+    label_studio.NAME: Format(label_studio.write, label_studio.read, asks=True),
+    fiftyone.NAME: Format(fiftyone.write, fiftyone.read, asks=False),
+    coop.NAME: Format(coop.write, coop.read, asks=True),
+}
+_MAX_SHOWN = 80
+
+
+@dataclass(frozen=True)
+class _Action:
+    """What the word after `review` does, told with what it is told."""
+
+    usage: str
+    does: Callable[..., None]
+
+    def takes(self, num_given: int) -> bool:
+        """Whether it can be told so much."""
+        words = self.usage.split()
+        return sum(not word.startswith("[") for word in words) <= num_given <= len(words)
+
+
+def run(action: str, *arguments: str, cfg: ReviewApp) -> None:
+    """Do what a command line says about reviews.
+
+    Args:
+        action: one of `ACTIONS`.
+        arguments: what it is told.
+        cfg: where reviews are kept, and how.
+
+    Raises:
+        UserError: a wrong action or number of arguments, or what the action says.
+    """
+    chosen = ACTIONS.get(action)
+    if chosen is None or not chosen.takes(len(arguments)):
+        usages = {name: f"review {name} {one.usage}".rstrip() for name, one in ACTIONS.items()}
+        meant = ", ".join([usages[action]] if action in usages else usages.values())
+        raise UserError(f"'{' '.join((action, *arguments))}' is not understood; give {meant}")
+    chosen.does(cfg, *arguments)
+
+
+def _queue(cfg: ReviewApp, what: str) -> None:
+    path, record = Path(what), _record(cfg)
+    if cfg.audit + cfg.uncertain > 1:
+        raise UserError(
+            f"audit={cfg.audit:g} uncertain={cfg.uncertain:g}: are shares of one queue; give such "
+            "as add up to 1 at most"
+        )
+    settings = Settings(
+        cfg.num,
+        cfg.audit,
+        cfg.uncertain,
+        cfg.second,
+        cfg.seed,
+        cfg.missed_cost,
+        cfg.false_cost,
+        cfg.setup_s,
+    )
+    votes = agreement.Votes.of(record, cfg.reviewer_error)
+    places = record.places()
+    done = [task for _, place, task in places if not votes.is_open(place)]
+    if alerts.is_of_watch(path):
+        weights, make = alerts.weights_of(path), partial(alerts.make, path)
+    else:
+        scores = scored.read(path)
+        weights, make = scores.weights_sha256, partial(queueing.make, scores)
+    of_them = [task for _, _, task in places if task.weights_sha256 == weights]
+    made = make(settings, done, _calibration(of_them, votes))
+    number, was_there = record.add_queue(made.key, made.about, made.tasks, made.places)
+    print(f"queue {number}{', which was there already' * was_there}: {_said(made.about)}")
+    strata = ", ".join(
+        f"{drawn} of {members} {name}" for name, (members, drawn) in made.about["strata"].items()
+    )
+    print(f"  {count(len(made.places), 'task')}; the audit draws {strata} (seed {cfg.seed})")
+    if cfg.out is not None:
+        _write(cfg, cfg.out, record.places(number), votes)
+
+
+def _calibration(tasks: Sequence[Task], votes: agreement.Votes) -> Calibration:
+    """What scores mean here, from what was decided of tasks with scores of one detector."""
+    decided = [(task.score, *votes.counts(task.name)) for task in tasks if task.score is not None]
+    told = [one for one in decided if one[1] + one[2]]
+    score, found, denied = np.array(told, float).reshape(-1, 3).T
+    return calibration.fit(score, found, denied, votes.error)
+
+
+def _said(about: dict[str, object]) -> str:
+    counts = about["counts"]
+    assert isinstance(counts, dict)
+    rows = ", ".join(f"{number} {status}" for status, number in counts.items())
+    return (
+        f"{_shown(str(about['scores']))}, {about['videos']} videos without copies, "
+        f"{about['alerts']} of them with an alert{f' ({rows})' if rows else ''}"
+    )
+
+
+def _list(cfg: ReviewApp) -> None:
+    record = _record(cfg)
+    votes = agreement.Votes.of(record, cfg.reviewer_error)
+    for queue, place, task in record.places():
+        said = ", ".join(f"{one.who}: {agreement.told(one)}" for one in votes.of_task(task.name))
+        score = "no score" if task.score is None else f"score {task.score:.4f}"
+        print(
+            f"{task.name}  queue {queue} place {place.position}  {_shown(task.uri)}  {score}  "
+            f"{'+'.join(place.reasons)}  {count(task.num_copies, 'video')}  "
+            f"{_shown(said) if said else 'nobody has decided'}"
+            f"{'; one more is asked' * bool(said and votes.is_open(place))}"
+        )
+
+
+def _export(cfg: ReviewApp, out: str) -> None:
+    record = _record(cfg)
+    _write(cfg, out, record.places(), agreement.Votes.of(record, cfg.reviewer_error))
+
+
+def _write(
+    cfg: ReviewApp, out: str, places: Sequence[tuple[int, Place, Task]], votes: agreement.Votes
+) -> None:
+    """Export places of queues; to tools that ask people, those alone that somebody is asked of."""
+    path, form = Path(out), FORMATS[cfg.format]
+    entries = [
+        Entry(queue, place, task, votes.of_task(task.name))
+        for queue, place, task in places
+        if votes.is_open(place) or not form.asks
+    ]
+    if not entries:
+        raise UserError(
+            f"{out}: there is nothing to export; make a queue with discern review queue"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    form.write(path, entries, _terms(cfg))
+    print(f"{out}: {count(len(entries), 'task')}")
+
+
+def _import(cfg: ReviewApp, what: str) -> None:
+    record = _record(cfg)
+    tasks = {task.name: task for _, _, task in record.places()}
+    if not Path(what).exists():
+        raise UserError(f"{what}: no such file; give what a tool exported")
+    decisions = FORMATS[cfg.format].read(Path(what), tasks, _terms(cfg))
+    num_new = record.decide(decisions)
+    known = len(decisions) - num_new
+    print(
+        f"{what}: {count(num_new, 'decision')} imported{f', {known} known already' * bool(known)}"
+    )
+
+
+def _export_collection(cfg: ReviewApp, out: str) -> None:
+    missing = [name for name in ("source", "licence") if not getattr(cfg, name)]
+    if missing:
+        raise UserError(
+            f"{out}: an index names source and licence of every file; give "
+            f"{' and '.join(f'{name}=…' for name in missing)}"
+        )
+    record = _record(cfg)
+    votes = agreement.Votes.of(record, cfg.reviewer_error)
+    terms = collection.Terms(str(cfg.source), str(cfg.licence), cfg.authority)
+    found = collection.export(Path(out), record, votes, terms, Path(cfg.paths.work))
+    for reason, number in sorted(found.left_out.items()):
+        print(f"{count(number, 'task')} left out, which {collection.LEFT_OUT[reason]}")
+    if not found.rows:
+        raise UserError(f"{out}: nothing was decided that can be exported; see discern review list")
+    drawn = sum(row.recording.startswith(collection.DRAWN) for row in found.rows)
+    print(
+        f"{out}: {count(len(found.rows), 'file')}, {drawn} of them drawn by the audit; the others "
+        "are only trained on (train_only in conf/split.yaml)"
+    )
+    if found.num_untimed:
+        print(f"  {found.num_untimed} with a discharge at a time that nobody told")
+    if cfg.bank is not None and found.false_alarms:
+        told = BankApp(paths=cfg.paths, run=cfg.run, ingest=cfg.ingest, negative=True)
+        bank.run("add", cfg.bank, *map(str, found.false_alarms), cfg=told)
+
+
+def _report(cfg: ReviewApp, scores: str | None = None) -> None:
+    review_report.tell(cfg, _record(cfg), scores)
+
+
+def _serve(cfg: ReviewApp) -> None:
+    guarding.check_installed(serving.NEEDED, "discern review serve")
+    token = guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
+    means = serving.Means(cfg.ingest.clip.fps, cfg.ingest, cfg.run, Path(cfg.paths.work))
+    page = serving.ReviewPage(_record(cfg), cfg.reviewer_error, means, token)
+    server = Server(page.application(), cfg.serve_host, cfg.serve_port, "review")
+    try:
+        print(f"the page is at {server.url}; Ctrl-C ends it", flush=True)
+        threading.Event().wait()
+    finally:
+        server.stop()
+
+
+def _terms(cfg: ReviewApp) -> Terms:
+    key = None if cfg.key is None else Path(cfg.key)
+    return Terms(cfg.ingest.clip.fps, cfg.media or "", cfg.by, key)
+
+
+def _record(cfg: ReviewApp) -> Record:
+    return Record(Path(cfg.paths.review))
+
+
+def _shown(text: str) -> str:
+    return plain(text, _MAX_SHOWN)
+
+
+ACTIONS = {
+    "queue": _Action("SCORES|ALERTS", _queue),
+    "list": _Action("", _list),
+    "export": _Action("FILE|FOLDER", _export),
+    "import": _Action("FILE|FOLDER", _import),
+    "report": _Action("[SCORES]", _report),
+    "serve": _Action("", _serve),
+    "export-collection": _Action("FOLDER", _export_collection),
+}
+"""What can be done with reviews."""

@@ -1,0 +1,122 @@
+"""Tells what reviews say of a detector, of the people who review, and of what is scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.assess.wording import count
+from pipeline.config import ReviewApp
+from pipeline.review import agreement, drift, scored
+from pipeline.review.deployment import Deployment, deployments
+from pipeline.review.drift import Shift
+from pipeline.review.estimates import Estimate
+from pipeline.review.record import Record
+from pipeline.review.reviewers import Reviewers, reviewers
+from pipeline.system.untrusted import plain
+
+_MOST_SHOWN, _MAX_SHOWN = 10, 80
+
+
+def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
+    """Print a report, and write it to `out` as JSON where that is given.
+
+    Args:
+        cfg: of the report.
+        record: of queues and decisions.
+        scores: a folder of scores that `against`, or what was trained on, is compared with.
+
+    Raises:
+        UserError: it is no such folder.
+    """
+    votes = agreement.Votes.of(record, cfg.reviewer_error)
+    found, people = deployments(record, votes, cfg.confidence), reviewers(record, votes)
+    shifts = _shifts(cfg, scores)
+    lines = [
+        *(line for one in found for line in _deployment(one, cfg.confidence)),
+        *_people(people),
+        *_drift(shifts, "training" if cfg.against is None else cfg.against),
+    ]
+    print("\n".join(lines))
+    if cfg.out is not None:
+        told: dict[str, Any] = {
+            "deployments": [asdict(one) for one in found],
+            "reviewers": asdict(people),
+            "drift": [asdict(one) for one in shifts],
+        }
+        text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+        Path(cfg.out).write_text(text, encoding="utf-8")
+
+
+def _shifts(cfg: ReviewApp, scores: str | None) -> list[Shift]:
+    if scores is None:
+        return []
+    if cfg.against is None:
+        before = drift.of_training(Path(cfg.paths.clips))
+    else:
+        before = drift.of_scores(scored.read(Path(cfg.against)))
+    return drift.between(before, drift.of_scores(scored.read(Path(scores))))
+
+
+def _deployment(one: Deployment, confidence: float) -> Iterator[str]:
+    queues = ", ".join(map(str, one.queues))
+    hours = "" if one.hours is None else f", {one.hours:.1f} h"
+    kind = "files" if one.hours is not None else "alerts of streams"
+    yield f"Weights {one.weights_sha256[:12]}, {kind} (queue {queues}): {one.videos} videos{hours}"
+    load = [f"{one.alerts} videos, {one.alerts_with_copies} with copies"]
+    if one.hours:
+        load.append(f"{1000 * one.alerts_with_copies / one.hours:,.1f} in 1,000 h")
+    if one.days:
+        load.append(f"{one.alerts / one.days:.1f} a day")
+    yield f"  alerts: {'; '.join(load)}"
+    strata = ", ".join(
+        f"{name} {decided} of {drawn} drawn of {size}"
+        for name, (size, drawn, decided) in one.strata.items()
+    )
+    yield f"  decided of the audit: {strata}"
+    for name, estimate in (
+        ("precision", one.precision),
+        ("recall", one.recall),
+        ("real shootings", one.shootings),
+    ):
+        yield f"  {name}: {_estimate(estimate, confidence)}"
+
+
+def _estimate(estimate: Estimate | None, confidence: float) -> str:
+    if estimate is None:
+        return "not known, since what raised no alert was not drawn from or holds no shooting"
+    ends = estimate.interval
+    return f"{estimate.value:.3g} ({100 * confidence:g} %: {ends.low:.3g} to {ends.high:.3g})"
+
+
+def _people(one: Reviewers) -> Iterator[str]:
+    pairs = (
+        f"of {count(one.num_pairs, 'task')} that two were to decide they differ on "
+        f"{one.num_different}{'' if one.kappa is None else f' (kappa {one.kappa:.2f})'}"
+        if one.num_pairs
+        else "no task was decided by two who were to"
+    )
+    yield f"Reviewers: {pairs}; {100 * one.error:.1f} % of decisions are taken to be wrong"
+    for who, num in one.decided.items():
+        shown = ", ".join(
+            f"{kind} {times} times ({seconds:.0f} s)"
+            for kind, (times, seconds) in one.shown[who].items()
+        )
+        yield f"  {plain(who, _MAX_SHOWN)}: {count(num, 'decision')}; saw {shown or 'nothing here'}"
+    for task, decisions in list(one.disagreements.items())[:_MOST_SHOWN]:
+        said = "; ".join(f"{d.who}: {agreement.told(d)}" for d in decisions)
+        yield f"  {task} is disputed: {plain(said, 2 * _MAX_SHOWN)}"
+
+
+def _drift(shifts: list[Shift], against: str) -> Iterator[str]:
+    if shifts:
+        yield f"Against {plain(against, _MAX_SHOWN)}:"
+    for one in shifts:
+        remark = ", which has shifted" * (one.index > drift.SHIFTED)
+        yield (
+            f"  {one.name}: {one.before:.3g} before, {one.after:.3g} now; stability index "
+            f"{one.index:.2f}, Kolmogorov distance {one.distance:.2f}{remark}"
+        )

@@ -1,0 +1,177 @@
+"""What several people decided of one video: how far they agree, and who is asked next.
+
+A decision may be wrong. Where a real shooting is rare, most of those that one person sees in a
+random sample are slips, so that a video of the audit is shown to another person until it is settled
+by the odds. People are taken to err independently of each other, at one rate for all (the model of
+Dawid and Skene, 1979, with a single confusion).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.review.record import Record
+from pipeline.review.tasks import UNSURE, Decision, Place, answer_of
+
+SETTLED = 0.98
+"""Probability beyond which nobody else is asked, one way or the other."""
+MOST_LOOKS = 6
+"""People who are asked about one video, at most."""
+_PRIOR_PAIRS = 20
+_NUM_STEPS = 200
+_FEW = 5
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def posteriors(found: Ints, denied: Ints, group: Ints, error: float) -> Floats:
+    """The probability that each of N videos is a real shooting, after what people said of it.
+
+    How common shootings are in a group is what makes its decisions most likely (EM). All groups
+    together count as much as a few videos of each, so that no video speaks for itself alone.
+
+    Args:
+        found, denied: (N,), people who said that it is one, and that it is none.
+        group: (N,), of videos among which shootings are equally common, from 0.
+        error: share of decisions that are wrong.
+    """
+    # As log odds, since many people may have decided.
+    evidence = (found - denied) * np.log((1 - error) / error)
+    size = np.bincount(group)
+    share = np.full(len(size), 0.5)
+    chance = np.full(len(found), 0.5)
+    for _ in range(_NUM_STEPS):
+        odds = np.log(share / (1 - share))[group] + evidence
+        chance = 1 / (1 + np.exp(-np.clip(odds, -700, 700)))
+        overall = (chance.sum() + 0.5) / (len(chance) + 1)
+        fresh = (np.bincount(group, chance, len(size)) + _FEW * overall) / (size + _FEW)
+        if np.allclose(fresh, share, rtol=1e-9, atol=0):
+            break
+        share = fresh
+    return chance
+
+
+def is_settled(chance: Floats | float) -> Any:
+    """Whether a probability leaves nothing to ask."""
+    return (np.asarray(chance) >= SETTLED) | (np.asarray(chance) <= 1 - SETTLED)
+
+
+def error_rate(num_pairs: int, num_different: int, assumed: float) -> float:
+    """The share of decisions that are wrong, from pairs of people who decided of the same video.
+
+    Two who err independently at rate e differ with 2e(1 - e). What is assumed counts as much as
+    twenty pairs.
+    """
+    expected = 2 * assumed * (1 - assumed)
+    differ = (num_different + _PRIOR_PAIRS * expected) / (num_pairs + _PRIOR_PAIRS)
+    return float((1 - np.sqrt(max(0.0, 1 - 2 * min(differ, 0.48)))) / 2)
+
+
+@dataclass(frozen=True)
+class Votes:
+    """All decisions, and what follows from them.
+
+    Attributes:
+        by_task: of each task the last decision of each person.
+        error: share of decisions that are wrong.
+        num_pairs, num_different: tasks of which two people were to decide and did, and on how many
+            of these they said otherwise of whether it is a real shooting.
+        chance: of each task that the audit drew and somebody decided, that it is one.
+    """
+
+    by_task: Mapping[str, Sequence[Decision]]
+    error: float
+    num_pairs: int
+    num_different: int
+    num_positive: int
+    chance: Mapping[str, float]
+
+    @classmethod
+    def of(cls, record: Record, assumed: float) -> Votes:
+        """Read them.
+
+        Args:
+            record: of queues and decisions.
+            assumed: share of decisions that are wrong, until enough is known.
+        """
+        by_task = record.decisions()
+        pairs = []
+        for _, place, _ in record.places():
+            said = [v for v in map(_vote, by_task.get(place.task, ())) if v is not None]
+            if place.wanted > 1 and len(said) > 1:
+                pairs.append((said[0], said[1]))
+        num_different = sum(one != other for one, other in pairs)
+        error = error_rate(len(pairs), num_different, assumed)
+        strata: dict[str, int] = {}
+        drawn: dict[str, tuple[int, int, int]] = {}
+        for _, place in record.drawn():
+            votes = Counter(map(_vote, by_task.get(place.task, ())))
+            if votes:
+                group = strata.setdefault(place.stratum, len(strata))
+                drawn[place.task] = votes[True], votes[False], group
+        found, denied, groups = np.array([*drawn.values()], np.int64).reshape(-1, 3).T
+        chance = posteriors(found, denied, groups, error) if drawn else np.zeros(0)
+        both = zip(drawn, chance.tolist(), strict=True)
+        num_positive = sum(one + other for one, other in pairs)
+        return cls(by_task, error, len(pairs), num_different, num_positive, dict(both))
+
+    def of_task(self, name: str) -> Sequence[Decision]:
+        """What was decided of a task."""
+        return self.by_task.get(name, ())
+
+    def counts(self, name: str) -> tuple[int, int]:
+        """How many people said of a task that it is a real shooting, and that it is none."""
+        votes = [_vote(one) for one in self.of_task(name)]
+        return votes.count(True), votes.count(False)
+
+    def is_open(self, place: Place) -> bool:
+        """Whether somebody else is asked about what stands at a place of a queue."""
+        votes = [_vote(one) for one in self.of_task(place.task)]
+        if len(votes) < place.wanted:
+            return True
+        if len(votes) >= MOST_LOOKS:
+            return False
+        if place.inclusion is not None:
+            return not is_settled(self.chance.get(place.task, 0.5))
+        # One more where two could not tell, or say otherwise.
+        return len(votes) == 2 and votes.count(True) == votes.count(False)
+
+
+def consensus(decisions: Sequence[Decision]) -> Decision | None:
+    """What most people said of a video, with the times of the last of them; None where none are.
+
+    Whoever was not sure of something has no say in it.
+    """
+    origin = _most(one.origin for one in decisions if one.origin != UNSURE)
+    discharge = _most(one.discharge for one in decisions if one.discharge is not None)
+    if origin is None or discharge is None:
+        return None
+    agree = [one for one in decisions if one.origin == origin and one.discharge == discharge]
+    times_s = next((one.discharges_s for one in reversed(agree) if one.discharges_s), ())
+    who = "; ".join(dict.fromkeys(one.who for one in decisions))
+    return replace(decisions[-1], origin=origin, discharge=discharge, discharges_s=times_s, who=who)
+
+
+def told(one: Decision) -> str:
+    """A decision in words."""
+    times = ", ".join(f"{time_s:.2f} s" for time_s in one.discharges_s)
+    return f"{one.origin}, discharge {answer_of(one.discharge)}{f' at {times}' if times else ''}"
+
+
+def _vote(one: Decision) -> bool | None:
+    return one.is_real_shooting
+
+
+def _most(given: Any) -> Any:
+    """What was said more often than anything else; None where nothing was."""
+    ranked = Counter(given).most_common(2)
+    if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
+        return None
+    return ranked[0][0]

@@ -1,0 +1,196 @@
+"""Alerts of `discern watch`, from its file of alerts or from its events, as a queue of review."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.live import decisions
+from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
+from pipeline.review import drawing, ordering
+from pipeline.review.calibration import Calibration
+from pipeline.review.queueing import AS_IT_IS, Made, Settings, key_of
+from pipeline.review.tasks import ALERT, AUDIT, COST, Moment, Place, Task, name_of
+
+_DAY = len("2026-01-31")
+_HEARD = ("present", "incomplete", "quiet", "damaged")
+
+
+def is_of_watch(path: Path) -> bool:
+    """Whether a path is of alerts, and not of scores."""
+    return path.is_file() or (path / decisions.FILE).is_file()
+
+
+def make(
+    path: Path,
+    settings: Settings,
+    decided: Iterable[Task] = (),
+    calibration: Calibration = AS_IT_IS,
+) -> Made:
+    """Make a queue of the alerts of a watch: all are flagged, and none has copies.
+
+    Args:
+        path: `alerts.sqlite`, its folder, or a file with an event a line.
+        settings: how.
+        decided: tasks that nobody has to look at any more.
+        calibration: what a level means here.
+
+    Raises:
+        UserError: it is none, or holds no alert.
+    """
+    found = _read(path)
+    tasks = [_task(one, path) for one in found]
+    if not tasks:
+        raise UserError(f"{path}: no alert there; give a file with some, or a folder of scores")
+    made_of = hashlib.sha256("\n".join(one.name for one in tasks).encode()).hexdigest()
+    done = {one.name for one in decided}
+    score = np.array([task.score or 0.0 for task in tasks])
+    flagged = np.ones(len(tasks), bool)
+    stratum = drawing.strata(score, flagged)
+    rng = np.random.default_rng([settings.seed, int(made_of[:12], 16)])
+    drawn, inclusion = drawing.draw(stratum, round(settings.num * settings.audit), rng)
+    review_s = settings.setup_s + np.array([max(1.0, task.seconds or 0.0) for task in tasks])
+    single = np.ones(len(tasks), np.int64)
+    costs = settings.missed_cost, settings.false_cost
+    values = ordering.value(calibration.probability(score), flagged, single, review_s, *costs)
+    ranked = ordering.by_value(values).tolist()
+    todo = [one for one in ranked if tasks[one].name not in done and not drawn[one]]
+    by_cost = {*todo[: max(0, settings.num - int(drawn.sum()))]}
+    order = [one for one in ranked if drawn[one] or one in by_cost]
+    two = rng.choice(len(order), round(settings.second * len(order)), replace=False)
+    places = [
+        Place(
+            position,
+            tasks[one].name,
+            (COST, *[AUDIT] * bool(drawn[one])),
+            drawing.STRATA[drawing.ALERTED],
+            float(inclusion[one]) if drawn[one] else None,
+            True,
+            float(values[one]),
+            1 + int(position - 1 in two),
+        )
+        for position, one in enumerate(order, 1)
+    ]
+    about = {
+        "kind": ALERT,
+        "scores": path.name,
+        "scores_sha256": made_of,
+        "weights_sha256": tasks[0].weights_sha256,
+        "threshold": tasks[0].threshold,
+        "settings": asdict(settings),
+        "calibration": asdict(calibration),
+        "counts": {},
+        "videos": len(tasks),
+        "hours": None,
+        "days": len({one["day"] for one in found}),
+        "alerts": len(tasks),
+        "alerts_with_copies": len(tasks),
+        "strata": {drawing.STRATA[drawing.ALERTED]: [len(tasks), int(drawn.sum())]},
+    }
+    chosen = [tasks[one] for one in order]
+    return Made(key_of(about, [task.name for task in chosen]), about, chosen, places)
+
+
+def weights_of(path: Path) -> str:
+    """The hash of the detector's weights that raised the alerts of a watch; empty without any.
+
+    Raises:
+        UserError: it is no file of alerts.
+    """
+    return next((_task(one, path).weights_sha256 for one in _read(path)), "")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Alerts with their `stream`, `day`, and `opened` and `latest` data, in order of their ids."""
+    file = path / decisions.FILE if path.is_dir() else path
+    try:
+        with file.open("rb") as opened:
+            is_database = opened.read(6) == b"SQLite"
+        found = _of_database(file) if is_database else _of_events(file)
+    except (
+        OSError,
+        UnicodeDecodeError,
+        sqlite3.Error,
+        ValueError,
+        LookupError,
+        TypeError,
+    ) as error:
+        raise UserError(
+            f"{file}: no alerts of discern watch ({error}); give its {decisions.FILE}, or the file "
+            "of events=…"
+        ) from error
+    return [found[name] for name in sorted(found)]
+
+
+def _of_database(file: Path) -> dict[str, dict[str, Any]]:
+    # Whoever opens it as the watch does closes the alerts of one that still runs.
+    address = f"{file.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True, timeout=30)) as database:
+        rows = database.execute(
+            "SELECT alert, stream, opened_at, opened, latest FROM alerts"
+        ).fetchall()
+    return {
+        alert: {
+            "stream": stream,
+            "day": at[:_DAY],
+            "opened": json.loads(opened),
+            "latest": json.loads(latest),
+        }
+        for alert, stream, at, opened, latest in rows
+    }
+
+
+def _of_events(file: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        data = event["data"]
+        if event["type"] == ALERT_OPENED:
+            day, stream = event["time"][:_DAY], data["stream"]
+            about = {"stream": stream, "day": day, "opened": data, "latest": data}
+            found[data["alert"]] = about
+        elif event["type"] in (ALERT_UPDATED, ALERT_CLOSED) and data["alert"] in found:
+            found[data["alert"]]["latest"] = data
+    return found
+
+
+def _task(alert: Mapping[str, Any], path: Path) -> Task:
+    opened, latest = alert["opened"], alert["latest"]
+    try:
+        clip = opened["last_clip"]
+        start_s = float(opened["opened_s"])
+        end_s = float(latest.get("closed_s", latest.get("at_s", start_s)))
+        return Task(
+            name=name_of(None, f"alert:{opened['alert']}"),
+            kind=ALERT,
+            id=opened["alert"],
+            uri=str(alert["stream"]),
+            sha256=None,
+            seconds=max(0.0, end_s - start_s),
+            score=float(latest["highest_level"]),
+            p_real=float(clip["seen_and_heard"]["p_real"]),
+            p_discharge=float(clip["seen_and_heard"]["p_discharge"]),
+            predicted=None,
+            alert_s=start_s,
+            moments=(Moment(start_s, max(start_s, end_s), float(opened["score"])),),
+            copies=(),
+            num_copies=1,
+            weights_sha256=str(opened["weights_sha256"]),
+            threshold=float(opened["operating_point"]["threshold"]),
+            is_silent=clip["sound"] not in _HEARD,
+            stills=opened.get("stills"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: alert {opened.get('alert')} lacks {error}; review takes alerts of this "
+            "version of discern watch"
+        ) from error

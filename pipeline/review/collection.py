@@ -1,0 +1,177 @@
+"""What people decided as a footage collection, which the project ingests as any other.
+
+Recordings that the detector had a hand in choosing are called `review-chosen/…`, which
+`conf/split.yaml: train_only` keeps out of all that is judged by; those that the audit drew are
+`review-audit/…`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import UserError
+from pipeline.footage.canonical import digests
+from pipeline.footage.collection import INDEX, IndexRow, write_index
+from pipeline.review.agreement import Votes, consensus
+from pipeline.review.record import Record
+from pipeline.review.tasks import FILE, Decision, Task
+from pipeline.store import storage
+
+CHOSEN, DRAWN = "review-chosen", "review-audit"
+DECISIONS = "decisions.jsonl"
+"""Every decision behind the index, a line each."""
+_SUFFIX = 8
+"""Characters of the end of a name that are taken for its kind, at most."""
+LEFT_OUT = {
+    "open": "are still shown to somebody",
+    "undecided": "have no decision that most agree on",
+    "alert": "are alerts of streams, which have no file",
+    "missing": "have a file that cannot be read here",
+    "changed": "have a file that has changed since it was scored",
+}
+"""Why a task that somebody decided is in no collection."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an index says of every file: where they come from, and on what basis."""
+
+    source: str
+    licence: str
+    authority: str
+
+
+@dataclass
+class Exported:
+    """What became of the decisions.
+
+    Attributes:
+        rows: of the index.
+        left_out: tasks that are in none, by their reason.
+        num_untimed: files with a discharge at a time that nobody told.
+        false_alarms: files that raised an alert and are no real shooting.
+    """
+
+    rows: list[IndexRow] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    num_untimed: int = 0
+    false_alarms: list[Path] = field(default_factory=list)
+
+
+def export(folder: Path, record: Record, votes: Votes, terms: Terms, work: Path) -> Exported:
+    """Write decided files, an index of them, and the decisions behind it; others stay as they are.
+
+    Args:
+        folder: of the collection, which may be there from an earlier export.
+        record: of tasks and decisions.
+        votes: of that record.
+        terms: of all files.
+        work: a folder for what is fetched from object storage.
+
+    Raises:
+        UserError: the folder holds something else.
+    """
+    if (folder / INDEX).exists() and not (folder / DECISIONS).exists():
+        raise UserError(f"{folder}: holds another collection; name a folder of its own")
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {place.task for _, place in record.drawn()}
+    found, behind = Exported(), list[Decision]()
+    for _, place, task in record.places():
+        decisions = votes.of_task(task.name)
+        if not decisions:
+            continue
+        agreed = consensus(decisions)
+        if votes.is_open(place) or agreed is None:
+            found.left_out["open" if votes.is_open(place) else "undecided"] += 1
+            continue
+        path, reason = _fetch(task, folder, work)
+        if path is None:
+            found.left_out[reason] += 1
+            continue
+        row = _row(path.name, task, agreed, terms, is_drawn=task.name in drawn)
+        found.rows.append(row)
+        found.num_untimed += row.discharge and not row.discharges_s
+        if place.flagged and agreed.is_real_shooting is False:
+            found.false_alarms.append(path)
+        behind += decisions
+    found.rows.sort(key=lambda row: row.path)
+    _write(folder, found.rows, behind)
+    return found
+
+
+def _row(name: str, task: Task, agreed: Decision, terms: Terms, *, is_drawn: bool) -> IndexRow:
+    return IndexRow(
+        path=name,
+        origin=agreed.origin,
+        source=terms.source,
+        discharge=bool(agreed.discharge),
+        licence=terms.licence,
+        recording=f"{DRAWN if is_drawn else CHOSEN}/{task.name}",
+        discharges_s=agreed.discharges_s if agreed.discharge else (),
+        authority=terms.authority,
+        reviewed_by=agreed.who,
+    )
+
+
+def _fetch(task: Task, folder: Path, work: Path) -> tuple[Path | None, str]:
+    """The file of a task in the collection, which is copied there where it is not; or why none."""
+    if task.kind != FILE:
+        return None, "alert"
+    suffix = PurePosixPath(task.uri).suffix[:_SUFFIX].lower()
+    path = folder / f"{task.name}{suffix}"
+    try:
+        if not path.exists():
+            with at_hand(task, work) as local:
+                partial = path.with_name(f".{path.name}-{os.getpid()}")
+                shutil.copyfile(local, partial)
+                partial.rename(path)
+        if task.sha256 is not None and digests(path)[0] != task.sha256:
+            path.unlink()
+            return None, "changed"
+    except (OSError, UserError):
+        return None, "missing"
+    return path, ""
+
+
+@contextmanager
+def at_hand(task: Task, work: Path) -> Iterator[Path]:
+    """Have the file of a task on this machine for as long as the block runs.
+
+    Raises:
+        OSError: it cannot be read.
+        UserError: it is where this project does not fetch from.
+    """
+    if not storage.is_remote(task.uri):
+        yield Path(task.uri)
+        return
+    root, _, name = task.uri.rpartition("/")
+    with storage.fetched(root, name, work) as local:
+        yield local
+
+
+def _write(folder: Path, rows: Sequence[IndexRow], decisions: Sequence[Decision]) -> None:
+    fresh = folder / f".fresh-{os.getpid()}"
+    fresh.mkdir()
+    try:
+        lines = [json.dumps(_told(one), ensure_ascii=False) for one in decisions]
+        (fresh / DECISIONS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        if rows:
+            write_index(fresh, rows)
+            (fresh / DECISIONS).replace(folder / DECISIONS)
+            (fresh / INDEX).replace(folder / INDEX)
+    finally:
+        shutil.rmtree(fresh)
+
+
+def _told(one: Decision) -> Mapping[str, object]:
+    told = asdict(one)
+    # Numbers of queues are of one machine.
+    told.pop("queue")
+    return told

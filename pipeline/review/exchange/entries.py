@@ -1,0 +1,179 @@
+"""What is exported, and what an import is checked against, whatever the format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.footage import csvfile
+from pipeline.review.tasks import ANSWERS, FILE, VERDICTS, Decision, Place, Task
+from pipeline.store import storage
+
+DISCHARGE = "discharge"
+"""The label of a stretch in which a firearm is fired."""
+_BEYOND_S = 0.5
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A task with its place, and what was decided of it."""
+
+    queue: int
+    place: Place
+    task: Task
+    decisions: Sequence[Decision] = ()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an exchange hangs on.
+
+    Attributes:
+        fps: frames a second that frames are counted in.
+        media: what stands before the path of a file.
+        by: who decided what a file does not name anybody for; None where nobody is named.
+        key: file of the public key that decisions are signed with.
+    """
+
+    fps: float
+    media: str = ""
+    by: str | None = None
+    key: Path | None = None
+
+    def address(self, task: Task) -> str:
+        """Where others find the video of a task."""
+        return task.uri if storage.is_remote(task.uri) else f"{self.media}{task.uri}"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a tool's files are written and read; `asks` where it is given to ask people."""
+
+    write: Callable[[Path, Sequence[Entry], Terms], None]
+    read: Callable[[Path, Mapping[str, Task], Terms], list[Decision]]
+    asks: bool
+
+
+@dataclass
+class Checked:
+    """Decisions of a file that is imported, and all that is wrong with it.
+
+    Attributes:
+        path: of the file.
+        tasks: that may be decided, by their name.
+        by: as in `Terms`.
+        form: name of the format.
+    """
+
+    path: Path
+    tasks: Mapping[str, Task]
+    by: str | None
+    form: str
+    found: list[Decision] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+
+    def wrong(self, where: str, what: str) -> None:
+        """Note a mistake, with its remedy."""
+        self.mistakes.append(f"{where}: {what}")
+
+    def add(
+        self,
+        where: str,
+        task: object,
+        origin: object,
+        discharge: object,
+        times_s: Sequence[float],
+        who: str | None,
+        note: str = "",
+    ) -> None:
+        """Add a decision, or note all that is wrong with it.
+
+        Args:
+            where: in the file.
+            task: its name.
+            origin: one of `VERDICTS`.
+            discharge: one of `ANSWERS`; None where only times tell.
+            times_s: of discharges.
+            who: decided; None where the file does not say.
+            note: anything else.
+        """
+        before = len(self.mistakes)
+        known = self.tasks.get(str(task))
+        if known is None:
+            self.wrong(where, f"'{task}' is no task; import into the review that it came from")
+        if origin not in VERDICTS:
+            self.wrong(where, f"origin '{origin or ''}' is none of {', '.join(VERDICTS)}")
+        answer = ("yes" if times_s else None) if discharge is None else discharge
+        if answer not in ANSWERS:
+            self.wrong(where, f"discharge '{answer or ''}' is none of {', '.join(ANSWERS)}")
+        elif times_s and not ANSWERS[str(answer)]:
+            self.wrong(where, f"has times, and discharge is {answer}; mend one of them")
+        if known is not None and times_s:
+            last_s = max(times_s)
+            if known.kind == FILE and known.seconds and last_s > known.seconds + _BEYOND_S:
+                self.wrong(
+                    where,
+                    f"{last_s:.2f} s is after the end of the file ({known.seconds:.2f} s); are its "
+                    "frames of another rate?",
+                )
+        name = " ".join((who or self.by or "").split())
+        if not name:
+            self.wrong(where, "does not say who decided; give by=NAME")
+        if len(self.mistakes) == before:
+            self.found.append(
+                Decision(
+                    str(task),
+                    str(origin),
+                    ANSWERS[str(answer)],
+                    tuple(sorted(round(time_s, 4) for time_s in times_s)),
+                    name,
+                    self.form,
+                    note,
+                )
+            )
+
+    def decisions(self) -> list[Decision]:
+        """All of them.
+
+        Raises:
+            UserError: anything is wrong, or nothing was decided.
+        """
+        if self.mistakes:
+            raise UserError(f"{csvfile.told(self.path, self.mistakes)}\n  nothing was imported")
+        if not self.found:
+            raise UserError(f"{self.path}: holds no decision; decide something there first")
+        return self.found
+
+
+def read_json(path: Path, of: type) -> Any:
+    """What a file of JSON holds.
+
+    Args:
+        path: of the file.
+        of: what is outermost in it.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: no JSON in UTF-8 ({error}); export it again") from error
+    if not isinstance(found, of):
+        noun = "list" if of is list else "object"
+        raise UserError(
+            f"{path}: its JSON is no {noun}; export it again, in the format of the tool"
+        )
+    return found
+
+
+def careful(check: Checked, where: str, read: Callable[[], None]) -> None:
+    """Have something read that may have any form, and note where it has none that is known."""
+    try:
+        read()
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        check.wrong(where, f"is not as the tool writes it ({error!r}); export it again")

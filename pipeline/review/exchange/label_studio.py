@@ -1,0 +1,145 @@
+"""Tasks with predictions, and annotations, in the JSON of Label Studio.
+
+Ranges of `timelinelabels` are frames, counted from 1 with both ends in, at the rate that the task
+tells (`fps`, which the configuration of the project hands to the player).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.review.exchange import frames
+from pipeline.review.exchange.entries import DISCHARGE, Checked, Entry, Terms, careful, read_json
+from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task
+
+NAME = "label_studio"
+_TIMELINE, _VIDEO, _ORIGIN = "videoLabels", "video", "origin"
+_REAL = 0.5
+
+
+def configuration() -> str:
+    """The labelling interface that a project of Label Studio needs for these tasks."""
+
+    def choices(name: str, values: Sequence[str]) -> str:
+        listed = "".join(f'\n    <Choice value="{value}"/>' for value in values)
+        return (
+            f'  <Choices name="{name}" toName="{_VIDEO}" choice="single" required="true">'
+            f"{listed}\n  </Choices>\n"
+        )
+
+    return (
+        "<View>\n"
+        f'  <TimelineLabels name="{_TIMELINE}" toName="{_VIDEO}">\n'
+        f'    <Label value="{DISCHARGE}"/>\n  </TimelineLabels>\n'
+        f'  <Video name="{_VIDEO}" value="$video" frameRate="$fps" muted="true"/>\n'
+        f"{choices(_ORIGIN, VERDICTS)}{choices(DISCHARGE, tuple(ANSWERS))}</View>\n"
+    )
+
+
+def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
+    """Write tasks with what the detector predicts, and the configuration beside them."""
+    tasks = [_task(entry, terms) for entry in entries]
+    path.write_text(json.dumps(tasks, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.with_suffix(".xml").write_text(configuration(), encoding="utf-8")
+
+
+def _task(entry: Entry, terms: Terms) -> dict[str, Any]:
+    task = entry.task
+    stretches = [
+        {
+            "id": f"{task.name}-{number}",
+            "from_name": _TIMELINE,
+            "to_name": _VIDEO,
+            "type": "timelinelabels",
+            "origin": "prediction",
+            "score": moment.score,
+            "value": {
+                "ranges": [dict(zip(("start", "end"), span, strict=True))],
+                "timelinelabels": [DISCHARGE],
+            },
+        }
+        for number, moment in enumerate(task.moments)
+        for span in [frames.range_of(moment.start_s, moment.end_s, terms.fps)]
+    ]
+    chosen = {}
+    if task.p_real is not None and task.p_real >= _REAL:
+        chosen[_ORIGIN] = "real"
+    if task.p_discharge is not None:
+        chosen[DISCHARGE] = "yes" if task.p_discharge >= _REAL else "no"
+    choices = [
+        {
+            "id": f"{task.name}-{name}",
+            "from_name": name,
+            "to_name": _VIDEO,
+            "type": "choices",
+            "origin": "prediction",
+            "value": {"choices": [value]},
+        }
+        for name, value in chosen.items()
+    ]
+    return {
+        "data": {
+            "video": terms.address(task),
+            "fps": terms.fps,
+            "task": task.name,
+            "position": entry.place.position,
+            "score": task.score,
+        },
+        "predictions": [
+            {
+                "model_version": f"discern-{task.weights_sha256[:12]}",
+                "score": task.score,
+                "result": [*stretches, *choices],
+            }
+        ],
+    }
+
+
+def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
+    """Read the annotations of an export of Label Studio (JSON); those cancelled count as none.
+
+    Raises:
+        UserError: with every mistake, each with its task.
+    """
+    check = Checked(path, tasks, terms.by, NAME)
+    for number, task in enumerate(read_json(path, list), 1):
+        careful(check, f"task {number}", partial(_read_task, check, number, task))
+    return check.decisions()
+
+
+def _read_task(check: Checked, number: int, task: Mapping[str, Any]) -> None:
+    name, fps = task["data"]["task"], float(task["data"]["fps"])
+    if not fps > 0:
+        raise ValueError(f"fps {fps:g}")
+    for one in task["annotations"]:
+        if one.get("was_cancelled"):
+            continue
+        where = f"task {number} ({name}), annotation {one.get('id', '')}".rstrip()
+        chosen: dict[str, str] = {}
+        times_s = []
+        for result in one["result"]:
+            value = result["value"]
+            if result["type"] == "choices":
+                (chosen[result["from_name"]],) = value["choices"]
+            elif result["type"] == "timelinelabels" and DISCHARGE in value["timelinelabels"]:
+                times_s += [_start_s(span, fps) for span in value["ranges"]]
+        answers = chosen.get(_ORIGIN), chosen.get(DISCHARGE)
+        check.add(where, name, *answers, times_s, _who(one.get("completed_by")))
+
+
+def _start_s(span: Mapping[str, Any], fps: float) -> float:
+    first, last = span["start"], span["end"]
+    if not (isinstance(first, int) and isinstance(last, int) and 1 <= first <= last):
+        raise ValueError(f"frames {first} to {last}, which count from 1")
+    return frames.times_of(first, last, fps)[0]
+
+
+def _who(given: object) -> str | None:
+    """Who annotated, which an export tells by a number, or by an address."""
+    if isinstance(given, Mapping):
+        given = given.get("email") or given.get("id")
+    return None if given is None else f"{NAME}:{given}" if isinstance(given, int) else str(given)

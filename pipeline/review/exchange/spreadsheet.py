@@ -1,0 +1,105 @@
+"""Tasks and decisions as a CSV file for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.footage import csvfile
+from pipeline.review.exchange.entries import Checked, Entry, Terms
+from pipeline.review.tasks import Decision, Task, answer_of
+from pipeline.system.names import trimmed
+
+NAME = "csv"
+COLUMNS = (
+    *("task", "queue", "position", "reasons", "id", "uri", "seconds", "score", "p_real"),
+    *("p_discharge", "videos", "moments_s", "origin", "discharge", "discharges_s", "who", "note"),
+)
+_DECIDED = ("origin", "discharge", "discharges_s", "note")
+_NEEDED = ("task", "origin", "discharge")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
+# A spreadsheet takes a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
+    """Write a row a decision, and one a task that nobody has decided."""
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for entry in entries:
+            for decision in entry.decisions or (None,):
+                row = {**_about(entry, terms), **_decided(decision)}
+                writer.writerow([_safe(row[column]) for column in COLUMNS])
+
+
+def _about(entry: Entry, terms: Terms) -> dict[str, str]:
+    task, place = entry.task, entry.place
+    return {
+        "task": task.name,
+        "queue": str(entry.queue),
+        "position": str(place.position),
+        "reasons": " ".join(place.reasons),
+        "id": task.id,
+        "uri": terms.address(task),
+        "seconds": _number(task.seconds, 2),
+        "score": _number(task.score, 6),
+        "p_real": _number(task.p_real, 6),
+        "p_discharge": _number(task.p_discharge, 6),
+        "videos": str(task.num_copies),
+        "moments_s": ";".join(f"{m.start_s:.2f} to {m.end_s:.2f}" for m in task.moments),
+    }
+
+
+def _decided(decision: Decision | None) -> dict[str, str]:
+    if decision is None:
+        return dict.fromkeys((*_DECIDED, "who"), "")
+    return {
+        "origin": decision.origin,
+        "discharge": answer_of(decision.discharge),
+        "discharges_s": ";".join(f"{time_s:.4f}" for time_s in decision.discharges_s),
+        "who": decision.who,
+        "note": decision.note,
+    }
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _safe(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
+    """Read the decisions of a file; rows in which nothing is decided are read over.
+
+    Raises:
+        UserError: with every mistake, each with its row.
+    """
+    check = Checked(path, tasks, terms.by, NAME)
+    rows = csvfile.read(path, COLUMNS)
+    header = next(rows).cells
+    if missing := [column for column in _NEEDED if column not in header]:
+        raise UserError(f"{path}: row 1: no column {', '.join(missing)}; export the file again")
+    for row in rows:
+        where = f"row {row.number}"
+        if row.mistake:
+            check.mistakes.append(row.mistake)
+            continue
+        cell = {name: trimmed(text) for name, text in zip(header, row.cells, strict=True)}
+        if not any(cell.get(column) for column in _DECIDED):
+            continue
+        parts = [trimmed(part) for part in cell.get("discharges_s", "").split(";")]
+        wrong = [part for part in parts if part and not _SECONDS.fullmatch(part)]
+        if wrong:
+            check.wrong(where, f"discharges_s '{wrong[0]}' is no second such as 2.25")
+            continue
+        times_s = [float(part) for part in parts if part]
+        answer = cell["discharge"].lower() or None
+        who, note = (cell.get(column) or "" for column in ("who", "note"))
+        check.add(where, cell["task"], cell["origin"].lower(), answer, times_s, who, note)
+    return check.decisions()

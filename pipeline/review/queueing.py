@@ -1,0 +1,281 @@
+"""A queue of what is worth looking at: by cost first, then what teaches most, then the audit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.review import copies, drawing, ordering
+from pipeline.review.calibration import Calibration
+from pipeline.review.scored import Scores
+from pipeline.review.tasks import (
+    AUDIT,
+    COST,
+    FILE,
+    UNCERTAIN,
+    Place,
+    Task,
+    moments_of,
+    name_of,
+)
+
+_SHOWN = (
+    *("id", "uri", "sha256", "seconds", "score", "p_real", "p_discharge", "predicted"),
+    *("alert_s", "moments", "loudness"),
+)
+_MOST_COPIES = 20
+_LEAST_S = 1.0
+AS_IT_IS = Calibration()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a queue is made.
+
+    Attributes:
+        num: tasks, at most.
+        audit: share of them that is drawn at random.
+        uncertain: share of them that is there since it teaches most.
+        second: share of them that two people are asked about.
+        seed: of all that is drawn.
+        missed_cost, false_cost: as `ordering.value` has them.
+        setup_s: what looking takes besides the seconds that matter.
+    """
+
+    num: int
+    audit: float
+    uncertain: float
+    second: float
+    seed: int
+    missed_cost: float
+    false_cost: float
+    setup_s: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """A queue, not yet kept."""
+
+    key: str
+    about: dict[str, Any]
+    tasks: Sequence[Task]
+    places: Sequence[Place]
+
+
+@dataclass(frozen=True)
+class Videos:
+    """Clusters of copies, C of them, of what has a score.
+
+    Attributes:
+        shown: (C,), the row that stands for the cluster: the highest score, or one that was
+            decided.
+        score: (C,), the highest one.
+        flagged: (C,), whether any raised an alert.
+        size: (C,), how many there are.
+        review_s: (C,), how long looking at the one shown takes.
+        is_decided: (C,), whether somebody decided of any.
+        rows: those of each, the highest score first.
+    """
+
+    shown: NDArray[np.int64]
+    score: NDArray[np.float64]
+    flagged: NDArray[np.bool_]
+    size: NDArray[np.int64]
+    review_s: NDArray[np.float64]
+    is_decided: NDArray[np.bool_]
+    rows: Sequence[NDArray[np.int64]] = field(repr=False)
+
+
+def make(
+    scores: Scores,
+    settings: Settings,
+    decided: Iterable[Task] = (),
+    calibration: Calibration = AS_IT_IS,
+) -> Made:
+    """Make a queue of a folder of scores.
+
+    Equal scores, settings and decisions give an equal queue. What the audit draws hangs on scores
+    and settings alone.
+
+    Args:
+        scores: of a listing.
+        settings: how.
+        decided: tasks that nobody has to look at any more.
+        calibration: what a score means here.
+    """
+    videos = _videos(scores, settings, list(decided))
+    rng = np.random.default_rng([settings.seed, int(scores.sha256[:12], 16)])
+    stratum = drawing.strata(videos.score, videos.flagged)
+    num_audit = round(settings.num * settings.audit)
+    drawn, inclusion = drawing.draw(stratum, num_audit, rng)
+    values = ordering.value(
+        calibration.probability(videos.score),
+        videos.flagged,
+        videos.size,
+        videos.review_s,
+        settings.missed_cost,
+        settings.false_cost,
+    )
+    features = partial(_features, scores, videos)
+    reasons = order(videos, values, drawn, settings, scores.threshold, features)
+    chosen = list(reasons)
+    two = rng.choice(len(chosen), round(settings.second * len(chosen)), replace=False)
+    tasks = _tasks(scores, videos, chosen)
+    places = [
+        Place(
+            position,
+            task.name,
+            (*reasons[video], *[AUDIT] * bool(drawn[video])),
+            drawing.STRATA[stratum[video]],
+            float(inclusion[video]) if drawn[video] else None,
+            bool(videos.flagged[video]),
+            float(values[video]),
+            1 + int(position - 1 in two),
+        )
+        for position, (video, task) in enumerate(zip(chosen, tasks, strict=True), 1)
+    ]
+    about = {
+        "kind": FILE,
+        "scores": scores.name,
+        "scores_sha256": scores.sha256,
+        "weights_sha256": scores.weights_sha256,
+        "threshold": scores.threshold,
+        "settings": asdict(settings),
+        "calibration": asdict(calibration),
+        "counts": scores.counts,
+        "videos": len(videos.score),
+        "hours": float(np.nansum(scores.numbers("seconds")) / 3600),
+        "alerts": int(videos.flagged.sum()),
+        "alerts_with_copies": int(videos.size[videos.flagged].sum()),
+        "strata": _told(stratum, drawn),
+    }
+    return Made(key_of(about, [task.name for task in tasks]), about, tasks, places)
+
+
+def key_of(about: dict[str, Any], names: Sequence[str]) -> str:
+    """What a queue is known by, so that an equal one is not kept twice."""
+    return hashlib.sha256(json.dumps([about, list(names)], sort_keys=True).encode()).hexdigest()
+
+
+def _told(stratum: NDArray[np.int64], drawn: NDArray[np.bool_]) -> dict[str, list[int]]:
+    num = len(drawing.STRATA)
+    members, taken = np.bincount(stratum, minlength=num), np.bincount(stratum[drawn], minlength=num)
+    both = zip(members.tolist(), taken.tolist(), strict=True)
+    return {name: list(pair) for name, pair in zip(drawing.STRATA, both, strict=True)}
+
+
+def _videos(scores: Scores, settings: Settings, decided: Sequence[Task]) -> Videos:
+    rows = np.flatnonzero(scores.is_scored)
+    names = scores.texts("sha256", rows.tolist())
+    uris = scores.texts("uri", rows.tolist())
+    same = np.unique(
+        [name or f"uri:{uri}" for name, uri in zip(names, uris, strict=True)], return_inverse=True
+    )[1]
+    label = copies.clusters(len(rows), *scores.prints(rows), np.asarray(same, np.int64))
+    score = np.nan_to_num(scores.numbers("score")[rows])
+    known = {task.sha256 for task in decided if task.sha256}, {task.uri for task in decided}
+    is_known = np.array(
+        [name in known[0] or uri in known[1] for name, uri in zip(names, uris, strict=True)], bool
+    )
+    # Of each cluster what was decided comes first, then the highest score.
+    order = np.lexsort((np.arange(len(rows)), -score, ~is_known, label))
+    starts = np.flatnonzero(np.diff(label[order], prepend=-1))
+    members = np.split(order, starts[1:]) if len(order) else []
+    first = order[starts]
+    alert = np.isfinite(scores.numbers("alert_s")[rows])
+    moments_s = scores.moments_s[rows]
+    length_s = np.nan_to_num(scores.numbers("seconds")[rows])
+    shown_s = np.where(moments_s > 0, moments_s, length_s)
+    return Videos(
+        shown=rows[first],
+        score=np.maximum.reduceat(score[order], starts) if len(order) else score,
+        flagged=np.logical_or.reduceat(alert[order], starts) if len(order) else alert,
+        size=np.diff(np.append(starts, len(order))),
+        review_s=settings.setup_s + np.maximum(shown_s[first], _LEAST_S),
+        is_decided=is_known[first],
+        rows=[rows[one] for one in members],
+    )
+
+
+def order(
+    videos: Videos,
+    values: NDArray[np.float64],
+    drawn: NDArray[np.bool_],
+    settings: Settings,
+    threshold: float,
+    features: Callable[[Sequence[int]], NDArray[np.float64]],
+) -> dict[int, tuple[str, ...]]:
+    """The videos in the order of the queue, and why each is there besides the audit.
+
+    Args:
+        videos: C of them.
+        values: (C,) as `ordering.value` tells.
+        drawn: (C,) by the audit.
+        settings: of the queue.
+        threshold: at which the detector alerts.
+        features: of some videos, a row each, as `ordering.spread` takes them.
+    """
+    todo = ~videos.is_decided
+    drawn_todo = drawn & todo
+    num_others = max(0, settings.num - int(drawn_todo.sum()))
+    num_uncertain = min(num_others, round(settings.num * settings.uncertain))
+    ranked = [int(one) for one in ordering.by_value(values) if todo[one]]
+    chosen: dict[int, tuple[str, ...]] = {}
+    num_left = num_others - num_uncertain
+    for video in ranked:
+        if num_left == 0:
+            break
+        # What the audit would ask about all the same costs no place, and comes as early.
+        num_left -= not drawn_todo[video]
+        chosen[video] = (COST,)
+    is_rest = todo & ~drawn_todo
+    is_rest[list(chosen)] = False
+    rest = np.flatnonzero(is_rest)
+    near = rest[ordering.uncertain(videos.score[rest], threshold, num_uncertain)]
+    rows = features([*near.tolist(), *chosen])
+    picked = ordering.spread(rows[: len(near)], rows[len(near) :], num_uncertain)
+    chosen |= dict.fromkeys(near[picked].tolist(), (UNCERTAIN,))
+    # In no order of the detector's, so that those who stop early have looked at a random part.
+    # What was decided already is told by that decision, and nobody is asked again.
+    shuffled = np.random.default_rng(settings.seed).permutation(np.flatnonzero(drawn))
+    return chosen | {int(one): () for one in shuffled if int(one) not in chosen}
+
+
+def _features(scores: Scores, videos: Videos, chosen: Sequence[int]) -> NDArray[np.float64]:
+    rows = scores.rows(videos.shown[list(chosen)].tolist(), ["embedding"]) if chosen else []
+    lists = [row["embedding"] for row in rows]
+    width = max((len(one) for one in lists if one), default=0)
+    found = np.full((len(lists), width), np.nan)
+    for number, one in enumerate(lists):
+        if one and len(one) == width:
+            found[number] = one
+    return found
+
+
+def _tasks(scores: Scores, videos: Videos, chosen: Sequence[int]) -> list[Task]:
+    rows = scores.rows(videos.shown[list(chosen)].tolist(), _SHOWN) if chosen else []
+    found = []
+    for video, row in zip(chosen, rows, strict=True):
+        others = [one for one in videos.rows[video].tolist() if one != videos.shown[video]]
+        names = scores.texts("id", others[:_MOST_COPIES])
+        found.append(
+            Task(
+                name=name_of(row["sha256"], row["uri"]),
+                kind=FILE,
+                moments=moments_of(row.pop("moments")),
+                copies=tuple(str(one) for one in names),
+                num_copies=int(videos.size[video]),
+                weights_sha256=scores.weights_sha256,
+                threshold=scores.threshold,
+                is_silent=row.pop("loudness") is None,
+                **row,
+            )
+        )
+    return found

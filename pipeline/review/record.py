@@ -1,0 +1,319 @@
+"""Queues, decisions and exposures in a file of SQLite: what is in it is never changed.
+
+Whoever thinks better of a decision adds another one; of one person the last one counts.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.live.database import begun, opened
+from pipeline.review.tasks import Decision, Place, Task
+
+FILE = "review.sqlite"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS queues (
+    number INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    made_at TEXT NOT NULL,
+    about TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS tasks (name TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS places (
+    queue INTEGER NOT NULL REFERENCES queues (number),
+    position INTEGER NOT NULL,
+    task TEXT NOT NULL REFERENCES tasks (name),
+    reasons TEXT NOT NULL,
+    stratum TEXT NOT NULL,
+    inclusion REAL,
+    flagged INTEGER NOT NULL,
+    value REAL NOT NULL,
+    wanted INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (queue, task)
+);
+CREATE TABLE IF NOT EXISTS decisions (
+    number INTEGER PRIMARY KEY,
+    task TEXT NOT NULL REFERENCES tasks (name),
+    origin TEXT NOT NULL,
+    discharge INTEGER,
+    discharges_s TEXT NOT NULL,
+    who TEXT NOT NULL,
+    by TEXT NOT NULL,
+    note TEXT NOT NULL,
+    at TEXT NOT NULL,
+    weights_sha256 TEXT NOT NULL,
+    queue INTEGER NOT NULL,
+    inclusion REAL
+);
+CREATE INDEX IF NOT EXISTS of_task ON decisions (task, number);
+CREATE TABLE IF NOT EXISTS exposures (
+    number INTEGER PRIMARY KEY,
+    task TEXT NOT NULL,
+    who TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    at TEXT NOT NULL
+);
+"""
+_PLACE = "position, task, reasons, stratum, inclusion, flagged, value, wanted"
+_DECISION = (
+    "task, origin, discharge, discharges_s, who, by, note, at, weights_sha256, queue, inclusion"
+)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What was put into one queue.
+
+    Attributes:
+        number: from 1.
+        about: what it was made of, as JSON values: `scores` (a name), `weights_sha256`,
+            `threshold`, `kind`, `seed`, `strata` (videos in and drawn of each), `counts`.
+        made_at: in UTC.
+    """
+
+    number: int
+    about: Mapping[str, Any]
+    made_at: str
+
+
+class Record:
+    """The file of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open what is in a folder, or begin.
+
+        Raises:
+            UserError: what lies there is none.
+        """
+        self._path = folder / FILE
+        with begun(self._path, _SCHEMA, "queues and decisions"):
+            pass
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with opened(self._path) as database:
+                yield database
+        except sqlite3.Error as error:
+            raise UserError(
+                f"{self._path}: cannot be read or written ({error}); free the disk, or end who "
+                "holds the file, and run it again"
+            ) from error
+
+    def add_queue(
+        self, key: str, about: Mapping[str, Any], tasks: Sequence[Task], places: Sequence[Place]
+    ) -> tuple[int, bool]:
+        """Add a queue; returns its number, and whether it was there already, by its key."""
+        with self._open() as database:
+            there = database.execute("SELECT number FROM queues WHERE key = ?", (key,)).fetchone()
+            if there is not None:
+                return int(there[0]), True
+            number = database.execute(
+                "INSERT INTO queues (key, made_at, about) VALUES (?, ?, ?)",
+                (key, now(), json.dumps(about, sort_keys=True)),
+            ).lastrowid
+            assert number is not None
+            database.executemany(
+                "INSERT OR IGNORE INTO tasks (name, body) VALUES (?, ?)",
+                [(task.name, task.to_json()) for task in tasks],
+            )
+            database.executemany(
+                f"INSERT INTO places (queue, {_PLACE}, body) VALUES ({', '.join('?' * 10)})",
+                [
+                    (number, *_row(place), task.to_json())
+                    for place, task in zip(places, tasks, strict=True)
+                ],
+            )
+        return number, False
+
+    def queues(self) -> list[Queue]:
+        """All queues, in the order in which they were made."""
+        with self._open() as database:
+            rows = database.execute("SELECT number, about, made_at FROM queues ORDER BY number")
+            return [Queue(number, json.loads(about), at) for number, about, at in rows]
+
+    def places(self, queue: int | None = None) -> list[tuple[int, Place, Task]]:
+        """What stands in one queue, or in all, the newest first, in order; with the queue's number.
+
+        A task that several queues hold is in the newest of them alone where all are asked for.
+        """
+        where, values = ("WHERE queue = ?", (queue,)) if queue is not None else ("", ())
+        with self._open() as database:
+            rows = database.execute(
+                f"SELECT queue, {_PLACE}, body FROM places {where} ORDER BY queue DESC, position",
+                values,
+            ).fetchall()
+        found, seen = [], set()
+        for number, *place, body in rows:
+            one = _place(place)
+            if one.task not in seen:
+                seen.add(one.task)
+                found.append((number, one, Task.read(body)))
+        return found
+
+    def drawn(self) -> list[tuple[int, Place]]:
+        """All places that an audit drew, of all queues."""
+        with self._open() as database:
+            rows = database.execute(
+                f"SELECT queue, {_PLACE} FROM places WHERE inclusion IS NOT NULL "
+                "ORDER BY queue, position"
+            ).fetchall()
+        return [(number, _place(place)) for number, *place in rows]
+
+    def task(self, name: str) -> Task | None:
+        """The task of that name, as the newest queue has it."""
+        with self._open() as database:
+            row = database.execute(
+                "SELECT body FROM places WHERE task = ? ORDER BY queue DESC LIMIT 1", (name,)
+            ).fetchone()
+        return row and Task.read(row[0])
+
+    def tasks_of(self, sha256s: Iterable[str], uris: Iterable[str]) -> list[Task]:
+        """The tasks of files of such bytes, or at such places."""
+        known, places = set(sha256s), set(uris)
+        with self._open() as database:
+            bodies = database.execute("SELECT body FROM tasks ORDER BY name").fetchall()
+        tasks = (Task.read(body) for (body,) in bodies)
+        return [one for one in tasks if one.sha256 in known or one.uri in places]
+
+    def decide(self, decisions: Sequence[Decision]) -> int:
+        """Add decisions, all or none; returns how many were new.
+
+        What the same person decided of the same task in the same way before is no new one, so that
+        what was imported twice counts once. Each is given what the newest queue with its task says
+        of it.
+
+        Raises:
+            UserError: there is no such task.
+        """
+        with self._open() as database:
+            num_new = 0
+            for one in decisions:
+                place = database.execute(
+                    "SELECT queue, inclusion, body FROM places WHERE task = ? "
+                    "ORDER BY queue DESC LIMIT 1",
+                    (one.task,),
+                ).fetchone()
+                if place is None:
+                    raise UserError(f"{one.task}: there is no such task; see discern review list")
+                queue, inclusion, body = place
+                full = replace(
+                    one,
+                    at=one.at or now(),
+                    weights_sha256=Task.read(body).weights_sha256,
+                    queue=queue,
+                    inclusion=inclusion,
+                )
+                last = database.execute(
+                    f"SELECT {_DECISION} FROM decisions WHERE task = ? AND who = ? "
+                    "ORDER BY number DESC LIMIT 1",
+                    (one.task, one.who),
+                ).fetchone()
+                if last is not None and _same(_decision(last), full):
+                    continue
+                database.execute(
+                    f"INSERT INTO decisions ({_DECISION}) VALUES ({', '.join('?' * 11)})",
+                    _values(full),
+                )
+                num_new += 1
+        return num_new
+
+    def decisions(self) -> dict[str, list[Decision]]:
+        """Of each task the last decision of each person, in the order in which they were made."""
+        with self._open() as database:
+            rows = database.execute(f"SELECT {_DECISION} FROM decisions ORDER BY number").fetchall()
+        found: dict[str, dict[str, Decision]] = defaultdict(dict)
+        for row in rows:
+            one = _decision(row)
+            found[one.task].pop(one.who, None)
+            found[one.task][one.who] = one
+        return {task: list(of.values()) for task, of in found.items()}
+
+    def expose(self, task: str, who: str, kind: str, seconds: float) -> None:
+        """Note that somebody was shown something."""
+        with self._open() as database:
+            database.execute(
+                "INSERT INTO exposures (task, who, kind, seconds, at) VALUES (?, ?, ?, ?, ?)",
+                (task, who, kind, seconds, now()),
+            )
+
+    def exposures(self, who: str, since: str = "") -> dict[str, tuple[int, float]]:
+        """How often somebody saw each kind of thing since a time, and for how many seconds."""
+        with self._open() as database:
+            rows = database.execute(
+                "SELECT kind, count(*), sum(seconds) FROM exposures WHERE who = ? AND at >= ? "
+                "GROUP BY kind ORDER BY kind",
+                (who, since),
+            ).fetchall()
+        return {kind: (num, seconds) for kind, num, seconds in rows}
+
+    def people(self) -> list[str]:
+        """Everybody who decided or was shown something."""
+        with self._open() as database:
+            rows = database.execute(
+                "SELECT who FROM decisions UNION SELECT who FROM exposures ORDER BY who"
+            ).fetchall()
+        return [who for (who,) in rows]
+
+
+def now() -> str:
+    """The time, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _row(place: Place) -> tuple[Any, ...]:
+    return (
+        place.position,
+        place.task,
+        json.dumps(place.reasons),
+        place.stratum,
+        place.inclusion,
+        int(place.flagged),
+        place.value,
+        place.wanted,
+    )
+
+
+def _place(row: Sequence[Any]) -> Place:
+    position, task, reasons, stratum, inclusion, flagged, value, wanted = row
+    told = tuple(json.loads(reasons))
+    return Place(position, task, told, stratum, inclusion, bool(flagged), value, wanted)
+
+
+def _values(one: Decision) -> tuple[Any, ...]:
+    return (
+        one.task,
+        one.origin,
+        None if one.discharge is None else int(one.discharge),
+        json.dumps(one.discharges_s),
+        one.who,
+        one.by,
+        one.note,
+        one.at,
+        one.weights_sha256,
+        one.queue,
+        one.inclusion,
+    )
+
+
+def _decision(row: Sequence[Any]) -> Decision:
+    task, origin, discharge, times, who, by, note, at, weights, queue, inclusion = row
+    fires = None if discharge is None else bool(discharge)
+    times_s = tuple(json.loads(times))
+    return Decision(task, origin, fires, times_s, who, by, note, at, weights, queue, inclusion)
+
+
+def _same(one: Decision, other: Decision) -> bool:
+    told = [(d.origin, d.discharge, d.discharges_s, d.note, d.queue) for d in (one, other)]
+    return told[0] == told[1]

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.commands import review
+from pipeline.copies import banks
+from pipeline.errors import UserError
+from pipeline.footage.collection import read_index
+from pipeline.review.record import Record
+from tests.made import scene, write_video
+from tests.review.made import decision, row, write_scores
+
+Told = Callable[..., str]
+
+
+@pytest.fixture
+def told(tmp_path: Path, compose: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> Told:
+    """What `discern review` prints."""
+
+    def run(*words: str) -> str:
+        capsys.readouterr()
+        arguments = [word for word in words if "=" not in word]
+        keys = [word for word in words if "=" in word]
+        review.run(*arguments, cfg=compose("review", f"paths.review={tmp_path}/review", *keys))
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_queue_is_made_once_and_told(tmp_path: Path, told: Told) -> None:
+    scores = write_scores(tmp_path / "today", [row(n) for n in range(50)])
+    said = told("queue", str(scores), "num=10")
+    assert said.startswith("queue 1: today, 50 videos without copies, ")
+    assert "10 tasks; the audit draws" in said
+    assert told("queue", str(scores), "num=10").startswith("queue 1, which was there already")
+    assert told("queue", str(scores), "num=11").startswith("queue 2: ")
+    lines = told("list").splitlines()
+    assert all("nobody has decided" in line for line in lines)
+    task = lines[0].split()[0]
+    Record(tmp_path / "review").decide([decision(task)])
+    assert "Ada: real, discharge yes at 2.50 s" in told("list").splitlines()[0]
+
+
+def test_what_is_exported_can_be_decided_and_imported(tmp_path: Path, told: Told) -> None:
+    scores = write_scores(tmp_path / "today", [row(n) for n in range(30)])
+    out = tmp_path / "queue.csv"
+    assert told("queue", str(scores), "num=10", f"out={out}").endswith("queue.csv: 10 tasks\n")
+    lines = out.read_text(encoding="utf-8-sig").splitlines()
+    head, first, *rest = (line.split(",") for line in lines)
+    first[head.index("origin")], first[head.index("discharge")] = "real", "no"
+    out.write_text("\n".join(",".join(line) for line in (head, first)) + "\n")
+    with pytest.raises(UserError, match="does not say who decided; give by=NAME"):
+        told("import", str(out))
+    assert told("import", str(out), "by=Ada").endswith("1 decision imported\n")
+    assert told("import", str(out), "by=Ada").endswith("0 decisions imported, 1 known already\n")
+    asked = tmp_path / "tasks.json"
+    told("export", str(asked), "format=label_studio")
+    # Of what is drawn for the audit, or wanted of two, more may be asked than one.
+    assert asked.read_text().count('"predictions"') in (9, 10)
+    with pytest.raises(UserError, match=r"nowhere: no such file"):
+        told("import", str(tmp_path / "nowhere"))
+    head[0] = "tusk"
+    out.write_text("\n".join(",".join(line) for line in (head, first, *rest)) + "\n")
+    with pytest.raises(UserError, match="row 1: no column task"):
+        told("import", str(out))
+
+
+def test_decisions_become_a_collection_and_false_alarms_a_negative_bank(
+    tmp_path: Path, told: Told
+) -> None:
+    path = write_video(tmp_path / "alarm.mp4", scene(0, 30), rate=15)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    rows = [row(0, 0.9, uri=str(path), sha256=sha256), *(row(n, 0.1) for n in range(1, 9))]
+    told("queue", str(write_scores(tmp_path / "today", rows)), "audit=0", "second=0")
+    out = str(tmp_path / "own")
+    with pytest.raises(UserError, match="give source=… and licence=…"):
+        told("export-collection", out)
+    terms = ("source=unit7", "licence=CC0-1.0", "bank=harmless")
+    with pytest.raises(UserError, match="nothing was decided that can be exported"):
+        told("export-collection", out, *terms)
+    record = Record(tmp_path / "review")
+    names = {task.id: task.name for _, _, task in record.places()}
+    record.decide([decision(names["id-0"], origin="game"), decision(names["id-1"])])
+    said = told("export-collection", out, *terms)
+    assert "1 task left out, which have a file that cannot be read here" in said
+    assert "1 file, 0 of them drawn by the audit" in said
+    (row_of,) = read_index(tmp_path / "own")
+    assert (row_of.origin, row_of.reviewed_by) == ("game", "Ada")
+    bank = banks.read(tmp_path / "banks", "harmless")
+    assert bank.is_negative
+    assert bank.with_bytes(sha256) is not None
+
+
+def test_a_report_tells_of_detector_people_and_drift(tmp_path: Path, told: Told) -> None:
+    scores = write_scores(tmp_path / "today", [row(n) for n in range(60)])
+    told("queue", str(scores), "num=60", "audit=1", "uncertain=0")
+    record = Record(tmp_path / "review")
+    for number, (_, place, task) in enumerate(record.places()):
+        decided = decision(task.name, discharge=place.flagged, discharges_s=())
+        record.decide([decided])
+        if place.wanted > 1:
+            record.decide([replace(decided, who="Bo", origin="game" if number % 2 else "real")])
+    record.expose(record.places()[0][2].name, "Ada", "stills", 0.0)
+    out = tmp_path / "report.json"
+    before = write_scores(tmp_path / "before", [row(n, height=240) for n in range(60)])
+    said = told("report", str(scores), f"against={before}", f"out={out}")
+    assert "Weights aaaaaaaaaaaa, files (queue 1): 60 videos, 0.2 h" in said
+    assert re.search(r"alerts: \d videos, \d with copies; [\d,]+\.\d in 1,000 h", said)
+    assert re.search(r"recall: 0\.9\d+ \(95 %: 0\.\d+ to 0\.\d+\)|recall: 1 ", said)
+    assert "of 6 tasks that two were to decide they differ on " in said
+    assert "Ada: 60 decisions; saw stills 1 times (0 s)" in said
+    assert " is disputed: Ada: real, discharge " in said
+    assert "height: 240 before, 360 now; stability index" in said
+    report = json.loads(out.read_text())
+    assert report["deployments"][0]["recall"]["value"] > 0.9
+    assert report["reviewers"]["decided"]["Bo"] == 6
+    assert "height" not in told("report")
+
+
+def test_what_cannot_be_done_is_told(tmp_path: Path, told: Told) -> None:
+    with pytest.raises(UserError, match="'wueue x' is not understood; give review queue SCORES"):
+        told("wueue", "x")
+    with pytest.raises(UserError, match=r"'queue' is not understood; give review queue SCORES"):
+        told("queue")
+    with pytest.raises(UserError, match=r"x/listing\.json: missing"):
+        told("queue", str(tmp_path / "x"))
+    with pytest.raises(UserError, match=r"audit=0\.7 uncertain=0\.4: are shares of one queue"):
+        told("queue", str(tmp_path), "audit=0.7", "uncertain=0.4")

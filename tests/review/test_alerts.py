@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.live import decisions
+from pipeline.live.decisions import Decisions
+from pipeline.review import alerts
+from pipeline.review.tasks import ALERT, AUDIT
+from tests.live.shown import CLIP, STILLS, event, opened
+from tests.review.made import SETTINGS
+
+EVIDENCE = {
+    "score": 0.81,
+    "weights_sha256": "a" * 64,
+    "operating_point": {"threshold": 0.6},
+    "last_clip": {**CLIP, "sound": "present"},
+}
+
+
+def watched(num: int) -> list[dict[str, Any]]:
+    """Events of alerts, of which the last one is still open."""
+    found = []
+    for number in range(num):
+        name, level = f"alert-{number}", 0.6 + 0.3 * number / num
+        found.append(opened(name, "yard", highest_level=level, **EVIDENCE))
+        if number < num - 1:
+            closed = {"alert": name, "highest_level": level, "closed_s": 73.3}
+            found.append(event("alert.closed", "yard", **closed))
+    return found
+
+
+def test_alerts_of_a_file_of_events_and_of_the_watch_are_the_same_queue(tmp_path: Path) -> None:
+    kept, lines = Decisions(tmp_path), []
+    for one in watched(12):
+        kept.take(one)
+        lines.append(json.dumps(one))
+    (tmp_path / "events.jsonl").write_text("\n".join(lines) + "\n")
+    settings = replace(SETTINGS, num=6, audit=0.5)
+    of_events = alerts.make(tmp_path / "events.jsonl", settings)
+    of_watch = alerts.make(tmp_path, settings)
+    assert of_events.tasks == of_watch.tasks
+    assert alerts.make(tmp_path / decisions.FILE, settings).places == of_watch.places
+    assert len(of_watch.places) == 6
+    assert sum(AUDIT in place.reasons for place in of_watch.places) == 3
+    assert {place.inclusion for place in of_watch.places} == {None, 0.25}
+    best = of_watch.tasks[0]
+    assert (best.kind, best.uri, best.stills, best.is_silent) == (ALERT, "yard", STILLS, False)
+    # Alerts of a watch that still runs are not closed by whoever looks at them.
+    with sqlite3.connect(tmp_path / decisions.FILE) as database:
+        still_open = "SELECT count(*) FROM alerts WHERE closed_at IS NULL"
+        assert database.execute(still_open).fetchone() == (1,)
+
+
+def test_what_is_no_alert_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text("")
+    with pytest.raises(UserError, match=r"events\.jsonl: no alert there"):
+        alerts.make(path, SETTINGS)
+    path.write_text("no JSON\n")
+    with pytest.raises(UserError, match=r"events\.jsonl: no alerts of discern watch"):
+        alerts.make(path, SETTINGS)
+    path.write_text(json.dumps(opened("x", "yard")) + "\n")
+    with pytest.raises(UserError, match="alert x lacks"):
+        alerts.make(path, SETTINGS)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.review import drift, scored
+from tests.review.made import row, write_scores
+
+
+def test_what_has_shifted_is_told_and_what_has_not_is_near_zero(tmp_path: Path) -> None:
+    before = write_scores(tmp_path / "a", [row(n) for n in range(150)], 50)
+    now = [row(n, height=1080, loudness=-20.0 if n % 2 else None) for n in range(200, 350)]
+    after = write_scores(tmp_path / "b", now, 50)
+    sides = [drift.of_scores(scored.read(path)) for path in (before, after)]
+    found = {one.name: one for one in drift.between(*sides)}
+    assert set(found) == {*drift._COLUMNS, "has sound"}
+    assert (found["height"].before, found["height"].after) == (360, 1080)
+    assert found["height"].distance == 1.0
+    assert found["height"].index > drift.SHIFTED
+    assert (found["has sound"].before, found["has sound"].after) == (1.0, 0.5)
+    assert found["score"].distance < 0.2
+    same = {one.name: one for one in drift.between(sides[0], sides[0])}
+    assert max(one.index for one in same.values()) == pytest.approx(0.0)
+
+
+def test_what_nobody_knows_of_is_left_out() -> None:
+    values = {"score": np.array([0.1, 0.2]), "height": np.array([np.nan, np.nan])}
+    assert [one.name for one in drift.between(values, {**values, "more": values["score"]})] == [
+        "score"
+    ]
+    assert drift.between({}, values) == []

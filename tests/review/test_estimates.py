@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.numbers.intervals import Interval
+from pipeline.review import estimates
+from pipeline.review.agreement import Votes
+from pipeline.review.deployment import deployments
+from pipeline.review.estimates import Estimate, Stratum
+from tests.review.made import SETTINGS, decision, queued, row
+
+
+def stratum(size: int, found: int, drawn: int) -> Stratum:
+    chance = np.arange(drawn) < found
+    return Stratum(size, chance.astype(float), np.full(drawn, size / drawn))
+
+
+class TestShare:
+    def test_of_a_large_stratum_it_is_that_of_clopper_and_pearson(self) -> None:
+        # 3 of 20: the exact interval of a binomial.
+        found = estimates.share(stratum(10**9, 3, 20), 0.95)
+        assert found.value == pytest.approx(0.15)
+        ends = found.interval.low, found.interval.high
+        assert ends == pytest.approx((0.0321, 0.3789), abs=1e-4)
+
+    def test_where_none_is_found_it_ends_at_the_exact_bound(self) -> None:
+        found = estimates.share(stratum(10**9, 0, 100), 0.95)
+        assert found.interval.low == 0
+        assert found.interval.high == pytest.approx(1 - 0.025 ** (1 / 100))
+
+    def test_where_all_are_drawn_nothing_is_left_to_chance(self) -> None:
+        found = estimates.share(stratum(20, 3, 20), 0.95)
+        assert (found.interval.low, found.interval.high) == (0.15, 0.15)
+
+    def test_where_nothing_is_decided_nothing_is_known(self) -> None:
+        found = estimates.share(Stratum(10, np.zeros(0), np.zeros(0)), 0.95)
+        assert (found.interval.low, found.interval.high) == (0.0, 1.0)
+
+    def test_unequal_weights_weigh_and_widen(self) -> None:
+        weight = np.where(np.arange(40) < 20, 100.0, 900.0)
+        chance = (np.arange(40) % 20 < 5).astype(float)
+        found = estimates.share(Stratum(20_000, chance, weight), 0.95)
+        even = estimates.share(Stratum(20_000, chance, np.full(40, 500.0)), 0.95)
+        assert found.value == pytest.approx(even.value) == pytest.approx(0.25)
+        assert found.interval.high - found.interval.low > even.interval.high - even.interval.low
+
+
+class TestRecall:
+    def test_it_is_found_over_all(self) -> None:
+        found = Estimate(60.0, Interval(50, 70))
+        missed = Estimate(40.0, Interval(10, 90))
+        recall = estimates.recall(found, missed)
+        assert recall is not None
+        assert recall.value == 0.6
+        # Nearer than both worst cases together, and wider than either alone.
+        assert 50 / 140 < recall.interval.low < 60 / 150
+        assert 60 / 70 < recall.interval.high < 70 / 80
+
+    def test_where_nothing_was_missed_it_may_be_all(self) -> None:
+        recall = estimates.recall(Estimate(9.0, Interval(7, 10)), Estimate(0.0, Interval(0, 30)))
+        assert recall is not None
+        assert recall.interval.high == 1.0
+        assert recall.interval.low < 0.3
+
+    def test_where_there_is_no_shooting_there_is_none(self) -> None:
+        none = Estimate(0.0, Interval(0, 5))
+        assert estimates.recall(none, none) is None
+
+    def test_intervals_hold_the_truth_as_often_as_they_say(self) -> None:
+        # Small samples, of which many hold no missed shooting at all.
+        rng = np.random.default_rng(1)
+        sizes, shares = [200, 300, 3000, 30_000], [0.5, 0.1, 0.02, 0.0005]
+        drawn, held, num = [40, 60, 60, 100], 0, 400
+        truths = [round(size * share) for size, share in zip(sizes, shares, strict=True)]
+        truth = truths[0] / sum(truths)
+        for _ in range(num):
+            strata = [
+                stratum(size, int(rng.hypergeometric(true, size - true, few)), few)
+                for size, true, few in zip(sizes, truths, drawn, strict=True)
+            ]
+            found = estimates.total(strata[:1], 0.95)
+            recall = estimates.recall(found, estimates.total(strata[1:], 0.95))
+            assert recall is not None
+            held += recall.interval.low <= truth <= recall.interval.high
+        # Three standard deviations below 95 %.
+        assert held / num >= 0.95 - 3 * (0.95 * 0.05 / num) ** 0.5
+        assert held < num
+
+
+def test_all_queues_of_a_detector_tell_together_and_of_equal_scores_once(tmp_path: Path) -> None:
+    rows = [row(n) for n in range(60)]
+    settings = replace(SETTINGS, num=60, audit=1.0, uncertain=0.0, second=0.0)
+    record = queued(tmp_path / "one", rows, settings)
+    flagged = {task.name for _, place, task in record.places() if place.flagged}
+    for _, _, task in record.places():
+        is_shooting = task.score is not None and task.score > 0.3
+        record.decide([decision(task.name, who, discharge=is_shooting) for who in "abc"])
+    (one,) = deployments(record, Votes.of(record, 0.05), 0.95)
+    num_shootings = sum(given["score"] > 0.3 for given in rows)
+    assert one.videos == 60
+    assert one.alerts == len(flagged)
+    assert one.precision is not None
+    assert one.recall is not None
+    assert one.shootings is not None
+    assert one.precision.value == pytest.approx(1.0, abs=0.01)
+    assert one.recall.value == pytest.approx(len(flagged) / num_shootings, abs=0.02)
+    assert one.shootings.value == pytest.approx(num_shootings, abs=0.2)
+    assert {drawn for _, drawn, _ in one.strata.values()} == {
+        size for size, _, _ in one.strata.values()
+    }

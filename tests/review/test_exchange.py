@@ -1,0 +1,304 @@
+"""What leaves to the tools of others and comes back as they would write it: the same frames."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from pipeline.errors import UserError
+from pipeline.review.exchange import coop, fiftyone, frames, label_studio, spreadsheet
+from pipeline.review.exchange.entries import Entry, Terms
+from pipeline.review.record import Record
+from pipeline.review.tasks import Task
+from tests.review.made import decision, queued, row
+
+FPS = 15.0
+TERMS = Terms(FPS, by="Bo")
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    return queued(tmp_path, [row(n) for n in range(20)])
+
+
+def entries(record: Record) -> list[Entry]:
+    made = record.decisions()
+    return [Entry(q, place, task, made.get(task.name, ())) for q, place, task in record.places()]
+
+
+def tasks(record: Record) -> dict[str, Task]:
+    return {task.name: task for _, _, task in record.places()}
+
+
+@pytest.mark.parametrize("frame", [0, 1, 7, 14, 15, 29, 100, 899, 5399, 107_999])
+def test_a_frame_is_the_same_after_a_round_trip(frame: int) -> None:
+    start_s, end_s = frame / FPS, (frame + 1) / FPS
+    assert frames.range_of(start_s, end_s, FPS) == (frame + 1, frame + 1)
+    assert frames.times_of(frame + 1, frame + 1, FPS) == (start_s, end_s)
+    # As an index writes it, with four digits.
+    assert frames.range_of(round(start_s, 4), round(end_s, 4), FPS) == (frame + 1, frame + 1)
+    assert frames.range_of(start_s, start_s, FPS) == (frame + 1, frame + 1)
+
+
+class LabelStudio:
+    """What a person does there: keep what is predicted, and give it a verdict."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tasks: list[dict[str, Any]] = json.loads(path.read_text())
+
+    def annotate(self, place: int, first: int, last: int, **changes: Any) -> None:
+        ranges = {"ranges": [{"start": first, "end": last}], "timelinelabels": ["discharge"]}
+        chosen = [
+            {"from_name": name, "to_name": "video", "type": "choices", "value": {"choices": [word]}}
+            for name, word in (("origin", "real"), ("discharge", "yes"))
+        ]
+        timeline = {"from_name": "videoLabels", "to_name": "video", "type": "timelinelabels"}
+        annotation = {
+            "id": 7,
+            "completed_by": {"id": 3, "email": "ada@example.org"},
+            "was_cancelled": False,
+            "ground_truth": False,
+            "lead_time": 12.5,
+            "created_at": "2026-11-30T03:00:00Z",
+            "result": [{**timeline, "value": ranges}, *chosen],
+        }
+        self.tasks[place]["annotations"] = [annotation | changes]
+
+    def save(self) -> Path:
+        exported = [task for task in self.tasks if "annotations" in task]
+        self.path.write_text(json.dumps(exported))
+        return self.path
+
+
+class TestLabelStudio:
+    def write(self, record: Record, folder: Path) -> LabelStudio:
+        label_studio.write(folder / "tasks.json", entries(record), TERMS)
+        return LabelStudio(folder / "tasks.json")
+
+    def test_predictions_are_frames_that_count_from_one(
+        self, record: Record, tmp_path: Path
+    ) -> None:
+        task = self.write(record, tmp_path).tasks[0]
+        (prediction,) = task["predictions"]
+        # From 2 to 4 s: frame 31 is the first that is shown from 2 s on, frame 60 ends at 4 s.
+        assert prediction["result"][0]["value"]["ranges"] == [{"start": 31, "end": 60}]
+        assert prediction["model_version"] == "discern-aaaaaaaaaaaa"
+        assert task["data"]["fps"] == FPS
+        text = (tmp_path / "tasks.xml").read_text()
+        assert 'frameRate="$fps"' in text
+        assert '<Label value="discharge"/>' in text
+
+    @pytest.mark.parametrize(("first", "time_s"), [(1, 0.0), (31, 2.0), (32, 2.0667)])
+    def test_what_comes_back_is_at_the_frame_that_was_marked(
+        self, record: Record, tmp_path: Path, first: int, time_s: float
+    ) -> None:
+        studio = self.write(record, tmp_path)
+        studio.annotate(0, first, first + 3)
+        (found,) = label_studio.read(studio.save(), tasks(record), TERMS)
+        # One frame off, as with frames that count from 0, would be 0.0667 s off.
+        assert found.discharges_s == (time_s,)
+        assert (found.origin, found.discharge, found.who) == ("real", True, "ada@example.org")
+        assert frames.range_of(time_s, time_s, FPS)[0] == first
+
+    def test_annotators_by_number_and_cancelled_ones(self, record: Record, tmp_path: Path) -> None:
+        studio = self.write(record, tmp_path)
+        studio.annotate(0, 31, 31, completed_by=3)
+        studio.annotate(1, 31, 31, was_cancelled=True)
+        (found,) = label_studio.read(studio.save(), tasks(record), TERMS)
+        assert found.who == "label_studio:3"
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (lambda s: s.annotate(0, 0, 3), "frames 0 to 3, which count from 1"),
+            (lambda s: s.annotate(0, 9, 3), "frames 9 to 3"),
+            (lambda s: s.annotate(0, 400, 401), r"26\.60 s is after the end of the file"),
+            (lambda s: s.annotate(0, 1, 1, result=[]), "origin '' is none of real, game"),
+            (lambda s: s.tasks[0]["data"].update(task="x"), "'x' is no task"),
+            (lambda s: s.tasks[0].update(annotations=[{}]), "is not as the tool writes it"),
+        ],
+    )
+    def test_a_mistake_has_the_whole_refused(
+        self,
+        record: Record,
+        tmp_path: Path,
+        change: Callable[[LabelStudio], None],
+        said: str,
+    ) -> None:
+        studio = self.write(record, tmp_path)
+        studio.annotate(0, 31, 31)
+        studio.annotate(1, 31, 31)
+        change(studio)
+        with pytest.raises(UserError, match=said) as error:
+            label_studio.read(studio.save(), tasks(record), TERMS)
+        assert "nothing was imported" in str(error.value)
+        studio.path.write_text("{}")
+        with pytest.raises(UserError, match="its JSON is no list"):
+            label_studio.read(studio.path, tasks(record), TERMS)
+
+
+class TestFiftyOne:
+    def write(self, record: Record, folder: Path) -> dict[str, Any]:
+        fiftyone.write(folder / "set", entries(record), TERMS)
+        found: dict[str, Any] = json.loads((folder / "set" / "labels.json").read_text())
+        return found
+
+    def read(self, record: Record, folder: Path, labels: dict[str, Any]) -> list[Any]:
+        (folder / "set" / "labels.json").write_text(json.dumps(labels))
+        return fiftyone.read(folder / "set", tasks(record), TERMS)
+
+    def test_what_was_decided_comes_back_as_it_was(self, record: Record, tmp_path: Path) -> None:
+        name = record.places()[0][2].name
+        record.decide([decision(name, "Bo", discharges_s=(0.0, 2.0667))])
+        (found,) = self.read(record, tmp_path, self.write(record, tmp_path))
+        assert (found.task, found.origin, found.discharge) == (name, "real", True)
+        assert found.discharges_s == (0.0, 2.0667)
+        assert record.decide([found]) == 0
+        files = json.loads((tmp_path / "set" / "data.json").read_text())
+        assert files[name] == record.places()[0][2].uri
+
+    def test_support_is_frames_that_count_from_one(self, record: Record, tmp_path: Path) -> None:
+        told = self.write(record, tmp_path)
+        name = next(iter(told["labels"]))
+        told["labels"][name] = [
+            {"label": "origin_real", "support": [1, 180]},
+            {"label": "discharge", "support": [31, 34], "attributes": {}},
+        ]
+        (found,) = self.read(record, tmp_path, told)
+        assert (found.discharges_s, found.discharge) == ((2.0,), True)
+        told["labels"][name][1]["support"] = [0, 3]
+        with pytest.raises(UserError, match="support 0 to 3, which counts from 1"):
+            self.read(record, tmp_path, told)
+
+    def test_predictions_alone_decide_nothing(self, record: Record, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match="holds no decision"):
+            self.read(record, tmp_path, self.write(record, tmp_path))
+
+    def test_a_mistake_has_the_whole_refused(self, record: Record, tmp_path: Path) -> None:
+        told = self.write(record, tmp_path)
+        names = list(told["labels"])
+        real = {"label": "origin_real", "timestamps": [0, 1]}
+        quiet = {"label": "discharge_no", "timestamps": [0, 1]}
+        told["labels"][names[0]] = [real, quiet]
+        told["labels"][names[1]] = [real, {**real, "label": "origin_game"}, quiet]
+        told["labels"][names[2]] = [real, quiet, {"label": "discharge", "timestamps": [1, 2]}]
+        told["labels"][names[3]] = [{**real, "label": "cat"}]
+        with pytest.raises(UserError) as error:
+            self.read(record, tmp_path, told)
+        for said in ("3 mistakes", "origin is game and real", "has times, and discharge is no"):
+            assert said in str(error.value)
+        with pytest.raises(UserError, match="give by=NAME"):
+            fiftyone.read(tmp_path / "set", tasks(record), Terms(FPS))
+
+
+class TestCoop:
+    KEY = rsa.generate_private_key(65537, 2048)
+
+    def public(self, folder: Path) -> Path:
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        pem = self.KEY.public_key().public_bytes(serialization.Encoding.PEM, form)
+        (folder / "coop.pem").write_bytes(pem)
+        return folder / "coop.pem"
+
+    def signed(self, body: dict[str, Any]) -> dict[str, str]:
+        text = json.dumps(body)
+        signature = self.KEY.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return {"signature": base64.b64encode(signature).decode(), "body": text}
+
+    def body(self, task: str, **changes: Any) -> dict[str, Any]:
+        values = {
+            "item": {"id": task, "typeId": "discern_video"},
+            "action": {"id": "a1", "name": "real_shooting"},
+            "policies": [],
+            "rules": [],
+            "custom": {"discharges_s": [2.5]},
+            "actorEmail": "ada@example.org",
+            "actorNote": "seen twice",
+        }
+        return values | changes
+
+    def read(self, record: Record, folder: Path, *lines: dict[str, str]) -> list[Any]:
+        path = folder / "decisions.jsonl"
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        return coop.read(path, tasks(record), Terms(FPS, key=self.public(folder)))
+
+    def test_items_are_the_body_of_a_request(self, record: Record, tmp_path: Path) -> None:
+        coop.write(tmp_path / "items.json", entries(record), Terms(FPS, media="https://h/"))
+        items = json.loads((tmp_path / "items.json").read_text())["items"]
+        first = record.places()[0][2]
+        assert (items[0]["id"], items[0]["typeId"]) == (first.name, "discern_video")
+        assert items[0]["data"]["video"] == f"https://h/{first.uri}"
+
+    def test_signed_decisions_are_taken(self, record: Record, tmp_path: Path) -> None:
+        names = [task.name for _, _, task in record.places()]
+        other = self.body(names[1], action={"id": "film_other"}, custom=None, actorNote=None)
+        lines = [self.signed(self.body(names[0])), self.signed(other)]
+        one, two = self.read(record, tmp_path, *lines)
+        assert (one.origin, one.discharges_s, one.who) == ("real", (2.5,), "ada@example.org")
+        assert one.note == "seen twice"
+        assert (two.origin, two.discharge, two.discharges_s) == ("film", False, ())
+
+    def test_a_wrong_signature_has_the_whole_refused(self, record: Record, tmp_path: Path) -> None:
+        name = record.places()[0][2].name
+        good = self.signed(self.body(name))
+        bad = {**good, "body": good["body"].replace("real_shooting", "game_other")}
+        with pytest.raises(UserError, match="line 2: its signature is not of this body and key"):
+            self.read(record, tmp_path, good, bad)
+        with pytest.raises(UserError, match="line 1: its signature"):
+            self.read(record, tmp_path, {**good, "signature": "no base64"})
+        with pytest.raises(UserError, match="action 'remove' is none of real_shooting"):
+            self.read(record, tmp_path, self.signed(self.body(name, action={"id": "remove"})))
+        with pytest.raises(UserError, match="give key=FILE"):
+            coop.read(tmp_path / "decisions.jsonl", {}, TERMS)
+
+
+class TestSpreadsheet:
+    def edited(self, record: Record, folder: Path, *rows: dict[str, str]) -> Path:
+        """The exported file with its first rows changed, as a spreadsheet saves it."""
+        path = folder / "queue.csv"
+        spreadsheet.write(path, entries(record), TERMS)
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = list(csv.DictReader(file))
+        for line, change in zip(lines, rows, strict=False):
+            line.update(change)
+        with path.open("w", newline="", encoding="utf-8-sig") as file:
+            writer = csv.DictWriter(file, spreadsheet.COLUMNS)
+            writer.writeheader()
+            writer.writerows(lines)
+        return path
+
+    def test_decisions_come_back(self, record: Record, tmp_path: Path) -> None:
+        name = record.places()[1][2].name
+        record.decide([decision(name, note="=cmd()")])
+        yes = {"origin": "Game", "discharge": "yes", "discharges_s": "2.5; 3", "who": "Cy"}
+        one, two = spreadsheet.read(self.edited(record, tmp_path, yes), tasks(record), TERMS)
+        assert (one.origin, one.discharges_s, one.who) == ("game", (2.5, 3.0), "Cy")
+        assert (two.task, two.who, two.note) == (name, "Ada", "'=cmd()")
+
+    def test_all_mistakes_are_told_at_once(self, record: Record, tmp_path: Path) -> None:
+        path = self.edited(
+            record,
+            tmp_path,
+            {"origin": "cat", "discharge": "yes"},
+            {"origin": "real", "discharge": "yes", "discharges_s": "0:02"},
+            {"origin": "real", "discharge": "maybe"},
+            {"origin": "real", "discharge": "no"},
+        )
+        with pytest.raises(UserError) as error:
+            spreadsheet.read(path, tasks(record), TERMS)
+        for said in (
+            "3 mistakes",
+            "row 2: origin 'cat' is none of",
+            "row 3: discharges_s '0:02' is no second",
+            "row 4: discharge 'maybe' is none of",
+        ):
+            assert said in str(error.value)
