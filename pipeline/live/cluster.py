@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.live import addresses
-from pipeline.live.alerts import WATCH_ENDED
+from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED
 from pipeline.live.before import Before
 from pipeline.live.board import LOST, STARTING, Board, Seen, sentence
 from pipeline.live.events import (
@@ -52,17 +52,24 @@ class _Stream:
     group: str | None = None
     before: Before | None = None
     is_lost: bool = False
+    is_leaving: bool = False
     seen: Seen | None = None
 
 
 @dataclass(frozen=True)
 class _Came:
-    """What came of an actor: it is there, a report, or, with neither, that it has died."""
+    """What came of an actor: it is there, a report, or, with neither, that it has died.
+
+    Attributes:
+        cannot_begin: it would die anywhere, since it cannot read its detector or a bank.
+        said: why it has died.
+    """
 
     group: str
     actor: Any
     report: Report | None = None
     is_there: bool = False
+    cannot_begin: bool = False
     said: str = ""
 
 
@@ -87,8 +94,10 @@ class Cluster:
         num_groups = num_groups or max(1, num_cpus // CPUS_A_GROUP)
         self._cpus = max(1, min(CPUS_A_GROUP, num_cpus // num_groups))
         self._came: queue.SimpleQueue[_Came] = queue.SimpleQueue()
+        self._begun: dict[str, Any] = {}
+        """The latest actor of each group."""
         self._actors: dict[str, Any] = {}
-        """Of groups that take streams."""
+        """Those that are there and take streams."""
         self._streams: dict[str, _Stream] = {}
         self._looked_at = self._told_at = time.monotonic()
         self._is_ending = self._is_over = False
@@ -110,6 +119,7 @@ class Cluster:
     def leave(self, name: str) -> None:
         """Let a stream end."""
         one = self._streams[name]
+        one.is_leaving = True
         if one.group is None:
             self._end(name, "stopped")
         else:
@@ -159,6 +169,7 @@ class Cluster:
         # Two calls at once, since one waits for what is to be reported.
         options = {"num_cpus": self._cpus, "max_concurrency": 2, "scheduling_strategy": "SPREAD"}
         actor = self._ray.remote(**options)(Group).remote(self._plan)
+        self._begun[group] = actor
         threading.Thread(target=self._ask, args=(group, actor), daemon=True).start()
 
     def _ask(self, group: str, actor: Any) -> None:
@@ -171,11 +182,11 @@ class Cluster:
                 for report in self._ray.get(actor.reports.remote(num_known, _ASK_S)):
                     num_known = report.number
                     self._came.put(_Came(group, actor, report))
-        except self._ray.exceptions.RayTaskError as error:
-            # Its own detector or banks cannot be read there.
-            self._came.put(_Came(group, actor, said=str(error.cause)))
         except Exception as error:
-            self._came.put(_Came(group, actor, said=type(error).__name__))
+            cannot_begin = getattr(error, "actor_init_failed", False)
+            # Behind a traceback, the last line is what a group says that cannot begin.
+            said = str(error).strip().splitlines()[-1] if cannot_begin else type(error).__name__
+            self._came.put(_Came(group, actor, cannot_begin=cannot_begin, said=said))
 
     def _take(self, timeout_s: float) -> None:
         """Take all that has come, or wait for the first of it."""
@@ -185,11 +196,15 @@ class Cluster:
             except queue.Empty:
                 return
             timeout_s = 0.0
+            if came.actor is not self._begun[came.group]:
+                continue
             if came.is_there:
                 self._actors[came.group] = came.actor
                 for name, one in self._streams.items():
                     if one.group is None:
                         self._place(name)
+            elif came.cannot_begin:
+                raise UserError(f"run.executor=ray: {came.group} cannot begin: {came.said}")
             elif came.report is None:
                 self._lose(came.group, came.said)
             else:
@@ -223,19 +238,20 @@ class Cluster:
 
     def _lose(self, group: str, said: str) -> None:
         """Hand the streams of a group that has died on to others, and have it made anew."""
-        actor = self._actors.pop(group, None)
+        self._actors.pop(group, None)
         if self._is_ending:
             return
-        if actor is None:
-            raise UserError(f"run.executor=ray: {group} cannot begin on a node: {said}")
         log.warning("watch: %s has died (%s); its streams go to others", group, said)
         # One that only cannot be reached is to watch them no more.
-        self._ray.kill(actor)
+        self._ray.kill(self._begun[group])
         self._begin(group)
-        for name, one in self._streams.items():
+        for name, one in list(self._streams.items()):
             if one.group != group:
                 continue
             one.group = None
+            if one.is_leaving:
+                self._end(name, "stopped")
+                continue
             if one.before is not None:
                 one.before = replace(one.before, reason=NODE_DIED)
                 if not one.is_lost:
@@ -263,13 +279,13 @@ class Cluster:
     def _end(self, name: str, reason: str) -> None:
         """Let a stream end that no group has."""
         one = self._streams[name]
-        self._close(name, one)
+        self._close(name, one, STREAM_OVER)
         self._events.tell(STREAM_ENDED, name, self._turn(one, reason))
         del self._streams[name]
 
-    def _close(self, name: str, one: _Stream) -> None:
+    def _close(self, name: str, one: _Stream, reason: str) -> None:
         if one.before is not None and (alert := one.before.open) is not None:
-            data = {**alert.__dict__, "closed_s": one.before.at_s, "reason": WATCH_ENDED}
+            data = {**alert.__dict__, "closed_s": one.before.at_s, "reason": reason}
             self._events.tell(ALERT_CLOSED, name, data)
 
     def _seen(self) -> Sequence[Seen]:
@@ -288,8 +304,8 @@ class Cluster:
             self._take(0.1)
         self._is_over = True
         for name, one in self._streams.items():
-            self._close(name, one)
-        for actor in self._actors.values():
+            self._close(name, one, WATCH_ENDED)
+        for actor in self._begun.values():
             self._ray.kill(actor)
 
     def _has_open(self) -> bool:
