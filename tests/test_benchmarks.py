@@ -97,6 +97,16 @@ def test_a_webhook_is_called_within_seconds_of_a_discharge(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_what_streams_cost_side_by_side_is_measured(tmp_path: Path) -> None:
+    models = str(write_model(tmp_path / "models"))
+    small = ("--streams", "2", "--seconds", "4", "--recording-s", "5")
+    printed = run("live_many.py", "--models", models, *small)
+    found = re.search(r"^2 streams (hold|do not hold): 2 began, (\d+) clips answered", printed)
+    assert found is not None
+    assert int(found[2]) > 0
+
+
+@pytest.mark.slow
 def test_the_memory_of_a_watch_is_measured(tmp_path: Path) -> None:
     models = str(write_model(tmp_path / "models"))
     printed = run("live_memory.py", "--models", models, "--hours", "0.028", "--recording-s", "10")

@@ -202,7 +202,10 @@ def test_a_stream_that_was_to_leave_ends_with_its_group(ray: Ray) -> None:
     assert of(told, gone)[-2:] == [("alert.closed", "stream_ended"), ("stream.ended", "stopped")]
 
 
-def test_what_is_open_is_closed_where_no_group_can_close_it(ray: Ray) -> None:
+def test_what_is_open_is_closed_where_no_group_can_close_it(
+    ray: Ray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_END_S", 0.2)
     told: list[Event] = []
     one = begun(told)
 
