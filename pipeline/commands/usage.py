@@ -20,7 +20,7 @@ PAGES = {
     "bank": "copies",
     "catalogue": "extending",
     "compare": "evaluation",
-    "exchange": "copies",
+    "exchange": "exchange",
     "explain": "footage",
     "find-lr": "training",
     "forget": "footage",
