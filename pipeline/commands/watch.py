@@ -28,6 +28,7 @@ from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Inbox
 from pipeline.live.lookup import Banks, Lookup
+from pipeline.live.passed import Passed
 from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
 from pipeline.live.session import Means
@@ -71,13 +72,16 @@ def run(what: str, *, cfg: WatchApp) -> None:
         None if cfg.replay else cfg.max_wait_s,
     )
     bell = Bell()
-    known = Banks(Path(cfg.paths.banks), cfg.banks, Path(cfg.paths.work)) if cfg.banks else None
+    work = Path(cfg.paths.work)
+    known = Banks(Path(cfg.paths.banks), cfg.banks, work) if cfg.banks else None
+    keeps = cfg.past_hours > 0 and known is not None
+    passed = Passed(work, 3600 * cfg.past_hours) if keeps else None
     board = Board(choice.threshold)
     with events_of(cfg, board) as events:
         watcher = Watcher(scorer, policy, events, bell, board)
 
         def join(name: str, source: Path | Fetch) -> None:
-            watcher.join(feed_of(name, source, speed, detector, cfg, bell, known))
+            watcher.join(feed_of(name, source, speed, detector, cfg, bell, known, passed))
 
         def read(row: str) -> Path | Fetch:
             # Files are where the list is.
@@ -160,6 +164,7 @@ def feed_of(
     cfg: WatchApp,
     bell: Bell,
     known: Banks | None,
+    passed: Passed | None,
 ) -> Feed:
     """What follows a stream, not yet begun."""
     is_file = isinstance(source, Path)
@@ -172,7 +177,7 @@ def feed_of(
         Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
         Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
         speed,
-        None if known is None else Lookup(known),
+        None if known is None else Lookup(known, passed and passed.of(name)),
     )
 
 
