@@ -15,7 +15,15 @@ from pipeline.assess.wording import count
 from pipeline.commands import bank_exchange, printed_files
 from pipeline.commands.matches import told
 from pipeline.config import BankApp
-from pipeline.copies import bank_compaction, bank_files, banks, flood, parts, sound_matching
+from pipeline.copies import (
+    bank_compaction,
+    bank_files,
+    banks,
+    flood,
+    hash_index,
+    parts,
+    sound_matching,
+)
 from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
@@ -197,6 +205,7 @@ def _verdict(cfg: BankApp, name: str, number: str, verdict: str) -> None:
 def _compact(cfg: BankApp, name: str) -> None:
     root = Path(cfg.paths.banks)
     num_removed = bank_compaction.compact(root, name)
+    hash_index.dropped(Path(cfg.paths.work), name)
     print(f"{root / name}: {count(num_removed, 'removed item')} taken out of its files")
 
 

@@ -177,7 +177,7 @@ def feed_of(
         Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
         Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
         speed,
-        None if known is None else Lookup(known, passed and passed.of(name)),
+        None if known is None else Lookup(known, None if passed is None else passed.of(name)),
     )
 
 
