@@ -31,7 +31,8 @@ def write_files(folder: Path) -> list[dict[str, Any]]:
             {"start_s": 0.0, "end_s": 0.5, "score": 0.3, "p_discharge": 0.3, "heard": False},
         ]
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        values = {"uri": str(path), "sha256": sha256, "seconds": 4.0, "moments": moments}
+        # Relative, as a listing beside its files has it.
+        values = {"uri": path.name, "sha256": sha256, "seconds": 4.0, "moments": moments}
         rows.append(row(number, 0.9 - 0.1 * number, **values))
     return [*rows, row(9, 0.2, uri=str(folder / "gone.mp4"))]
 
@@ -51,4 +52,5 @@ def page_of(
     record: Record, folder: Path, compose: Callable[..., Any], token: str | None = None
 ) -> ReviewPage:
     cfg = compose("review", "ingest.max_memory_mb=2048")
-    return ReviewPage(record, 0.05, Means(15.0, cfg.ingest, cfg.run, folder / "work"), token)
+    means = Means(15.0, cfg.ingest, cfg.run, folder, folder / "work")
+    return ReviewPage(record, 0.05, means, token)

@@ -15,6 +15,8 @@ from tests.live.test_page import violations
 from tests.review.shown import NUM_FILES, page_of, reviewed
 
 pytestmark = pytest.mark.browser
+_GONE_ON = """document.getElementById("task").hidden
+    || !document.querySelector("#decide input:checked")"""
 _DECODED_MS = 60_000
 """How long a decoder may take to begin on a busy machine."""
 
@@ -97,7 +99,7 @@ def test_a_session_by_keyboard(tmp_path: Path, compose: Callable[..., Any], sche
                 for key in ("2", "n"):
                     page.keyboard.press(key)
                 page.keyboard.press("Enter")
-                page.wait_for_timeout(500)
+                page.wait_for_function(_GONE_ON)
             page.get_by_text("Nothing is left to decide.").wait_for()
             assert violations(page) == []
     finally:
