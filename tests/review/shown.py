@@ -22,10 +22,12 @@ NUM_FILES = 3
 def write_files(folder: Path) -> list[dict[str, Any]]:
     """Rows of three files of 4 s with a tone, and one that is gone."""
     rows = []
+    tone = 0.3 * np.sin(np.arange(4 * 48_000) / 20)[None]
+    first = write_with_sound(folder / "x.mp4", scene(0, 120, 96, 160), tone, codec="aac")
     for number in range(NUM_FILES):
         path = folder / f"<b>{number}.mp4"
-        tone = 0.3 * np.sin(np.arange(4 * 48_000) / 20)[None]
-        write_with_sound(path, scene(number, 120, 96, 160), tone, codec="aac")
+        # Other bytes, and the same video: a box that players read over.
+        path.write_bytes(first.read_bytes() + b"\0\0\0\x09free" + bytes([number]))
         moments = [
             {"start_s": 2.0, "end_s": 3.0, "score": 0.9, "p_discharge": 0.9, "heard": True},
             {"start_s": 0.0, "end_s": 0.5, "score": 0.3, "p_discharge": 0.3, "heard": False},
