@@ -38,7 +38,7 @@ from pipeline.store import video
 PROJECT = Path(__file__).resolve().parent.parent
 _NUM_SCENES = 40
 _CPU = re.compile(r"processor time: ([\d.]+) s")
-_ROWS_PER_PART = 100
+_ROWS_PER_PART = 25
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def killed(
             [
                 *(len(files), num_hostile, len(whole.rows)),
                 sum(row["status"] == "scored" for row in whole.rows),
-                sum(row["step"] == "cheap" for row in whole.rows),
+                sum(row["step"] == "cheap" and not row["reason"] for row in whole.rows),
                 sum(row["status"] == "rejected" for row in whole.rows),
                 *(num_done, num_parts, "yes" if same else "no"),
                 *(whole.wall_s, whole.cpu_s, resumed.wall_s),

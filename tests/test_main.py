@@ -58,7 +58,7 @@ def test_a_bug_does_not_look_like_an_answer(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_unknown_command_is_named() -> None:
-    assert run("score", "a.mp4").stderr.startswith("score: there is no such command; usage: ")
+    assert run("rate", "a.mp4").stderr.startswith("rate: there is no such command; usage: ")
 
 
 @pytest.mark.parametrize("asked", ["-h", "--help"])
