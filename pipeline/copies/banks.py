@@ -25,23 +25,10 @@ from pipeline.copies import bank_files
 from pipeline.copies.bank_files import ITEMS, hashes_name, sounds_name
 from pipeline.copies.bank_files import names as names
 from pipeline.copies.bank_log import FORMAT, Item, Log, Opinions, Taken, line_of
-from pipeline.copies.fingerprint import HASH_BYTES
+from pipeline.copies.records import RECORD as RECORD
+from pipeline.copies.records import SOUND_RECORD as SOUND_RECORD
 from pipeline.errors import UserError
 from pipeline.store import locks
-
-RECORD = np.dtype(
-    {
-        "names": ["item", "time_ms", "pdq", "mirror", "quality", "kind", "zeros"],
-        "formats": [
-            *("<u4", "<u4", (np.uint8, HASH_BYTES), (np.uint8, HASH_BYTES), np.uint8, np.uint8),
-            (np.uint8, 6),
-        ],
-    }
-)
-"""A hashed picture: number of its item, its time, PDQ, PDQ of its mirror image, quality, and which
-part of it that is (`parts`). The zeros are a field since numpy copies no bytes that are in none."""
-SOUND_RECORD = np.dtype([("item", "<u4"), ("time_ms", "<u4"), ("print", "<u4")])
-"""A moment of sound: number of its item, when it begins, and what Chromaprint says of it."""
 
 _ATTEMPTS = 3
 
@@ -58,6 +45,7 @@ class Bank:
         is_negative: whether what matches an item is known to be harmless.
         opinions: by the number of an item, what is said of it.
         feeds: what was taken of others, by the name of their feed.
+        generation: how often it was compacted.
     """
 
     name: str
@@ -67,6 +55,7 @@ class Bank:
     is_negative: bool = False
     opinions: Mapping[int, Opinions] = field(default_factory=dict)
     feeds: Mapping[str, Taken] = field(default_factory=dict)
+    generation: int = 0
 
     def hashes_of(self, item: Item) -> NDArray[Any]:
         """The hashed pictures of an item, whole ones, in order of time."""
@@ -94,8 +83,13 @@ class Bank:
         return None
 
 
-def read(root: Path, name: str) -> Bank:
+def read(root: Path, name: str, checked: Bank | None = None) -> Bank:
     """Open a bank to look something up in it; every hash of it is checked.
+
+    Args:
+        root: the folder of banks.
+        name: of the bank.
+        checked: as this process has read it before, whose items are not checked again.
 
     Raises:
         UserError: there is no such bank, or its files were damaged.
@@ -104,7 +98,7 @@ def read(root: Path, name: str) -> Bank:
     for attempt in range(_ATTEMPTS):
         log = _read_log(folder)
         try:
-            return _checked(folder, log)
+            return _checked(folder, log, checked)
         except UserError:
             # Who compacts the bank meanwhile takes the files away.
             if attempt == _ATTEMPTS - 1 or _read_log(folder).generation == log.generation:
@@ -120,7 +114,7 @@ def _read_log(folder: Path) -> Log:
     return log
 
 
-def _checked(folder: Path, log: Log) -> Bank:
+def _checked(folder: Path, log: Log, before: Bank | None) -> Bank:
     hashes, sounds = folder / hashes_name(log.generation), folder / sounds_name(log.generation)
     bank = Bank(
         folder.name,
@@ -130,8 +124,13 @@ def _checked(folder: Path, log: Log) -> Bank:
         log.is_negative,
         log.opinions,
         log.feeds,
+        log.generation,
     )
+    is_same = before is not None and before.generation == log.generation
+    known = before.items if before is not None and is_same else {}
     for item in bank.items.values():
+        if item.number in known:
+            continue
         sides = (
             (hashes, bank.all_hashes_of(item), item.num_records, item.hashes_sha256),
             (sounds, bank.sounds_of(item), item.num_sounds, item.sounds_sha256),
