@@ -108,7 +108,7 @@ def ours(num: int, root: Path, rng: np.random.Generator) -> tuple[list[Cell], Ha
     with banks.writing(root, "b") as writer:
         new = records_of(ITEM, rng)
         writer.add("b.mp4", "b", "f" * 64, "", ITEM / 4, new, NONE)
-    added = hash_index.opened(root, banks.read(root, "b"))
+    added = hash_index.opened(root, banks.read(root, "b", bank), index)
     numbers, _ = added.near(new["pdq"][:60])
     assert numbers == [num // ITEM + 1]
     found_s = time.perf_counter() - start
@@ -174,7 +174,7 @@ def main() -> None:
             "s to build",
             "MB of memory",
             "s to open and check",
-            "s from addition to match",
+            "s from addition to match in a running process",
         )
         setting = f"Random hashes, {NUM_QUERIES} queries, one thread, batches of {BATCH}."
         tables = [Table("Look-ups in banks", columns, rows)]

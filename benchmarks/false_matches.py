@@ -6,7 +6,8 @@ Every file of the collections is an item, and every file is looked up in banks o
 recordings: a tenth of them, a third and all, drawn with a seed. A look-up is a hash of a picture,
 one a second. It is near where any hash of the bank, or of a mirror image, is within the distance of
 a match; a match is what `discern match` would tell of a file and an item. Rates are for each
-million look-ups, and their intervals are the middle 95 % of 2,000 draws of whole files; where
+million look-ups of whole pictures, beside which all windows of the pictures are looked up in parts
+of items, and their intervals are the middle 95 % of 2,000 draws of whole files; where
 nothing was found, the interval ends at the exact bound of the share of files (Clopper and Pearson),
 as if all look-ups of such a file were false. Files of one collection may show the same places.
 """
@@ -14,24 +15,28 @@ as if all look-ups of such a file were false. Files of one collection may show t
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from match import bound_of
+from match import bound_of, shown
 from numba import njit
 from numpy.typing import NDArray
 from outcome import Cell, Outcome, Table, write
 
 from pipeline import app
-from pipeline.commands import bank, printed_files
+from pipeline.commands import bank, matches, printed_files
 from pipeline.config import IngestApp
-from pipeline.copies import matching
+from pipeline.copies import hash_index, matching, parts
+from pipeline.copies.bank_log import Item
+from pipeline.copies.banks import SOUND_RECORD, Bank
 from pipeline.copies.hamming import hash_distance
 from pipeline.footage.collection import read_index
 from pipeline.footage.conversion import Unusable
+from pipeline.footage.printing import Printed
 
 SHARES = (0.1, 1 / 3, 1.0)
 NUM_DRAWS = 2000
@@ -48,12 +53,16 @@ class File:
         recording: that it is of.
         records: its hashes as an item, `banks.RECORD` (N,).
         query: which of them are looked up, bool (N,).
+        parts: of its pictures as an item, `banks.RECORD` (P,).
+        printed: the file as it is looked up.
     """
 
     collection: str
     recording: str
     records: NDArray[Any]
     query: Bools
+    parts: NDArray[Any]
+    printed: Printed
 
 
 def looked_up(times_ms: NDArray[np.uint32]) -> Bools:
@@ -65,21 +74,37 @@ def looked_up(times_ms: NDArray[np.uint32]) -> Bools:
 def files_of(collections: Sequence[Path], cfg: IngestApp) -> list[File]:
     """The files of collections that have hashes."""
     listed = [(folder, row) for folder in collections for row in read_index(folder)]
-    results = printed_files.printed(
-        [folder / row.path for folder, row in listed],
-        bank.RATE_HZ,
-        cfg,
-        cfg.run,
-        "hash",
-        with_changes=True,
+    paths = [folder / row.path for folder, row in listed]
+    as_items = printed_files.printed(
+        paths, bank.RATE_HZ, cfg, cfg.run, "hash", with_changes=True, parts=parts.of_item
+    )
+    looked_up_as = printed_files.printed(
+        paths, matches.RATE_HZ, cfg, cfg.run, "look up", parts=parts.of_query
     )
     found = []
-    for (folder, row), one in zip(listed, results, strict=True):
-        if not isinstance(one, Unusable) and len(one.times_ms):
-            records = printed_files.hash_records(one)
-            recording = f"{folder.name}/{row.recording}"
-            found.append(File(folder.name, recording, records, looked_up(one.times_ms)))
+    for (folder, row), one, query in zip(listed, as_items, looked_up_as, strict=True):
+        if isinstance(one, Unusable) or isinstance(query, Unusable) or not len(one.times_ms):
+            continue
+        records = printed_files.hash_records(one)
+        of_parts = printed_files.part_records(one)
+        recording, which = f"{folder.name}/{row.recording}", looked_up(one.times_ms)
+        found.append(File(folder.name, recording, records, which, of_parts, query))
     return found
+
+
+def all_matches(files: Sequence[File]) -> list[set[int]]:
+    """For each file the files that it is taken to show, when all are items of one bank."""
+    known = [np.concatenate([file.records, file.parts]) for file in files]
+    items, first = {}, 0
+    for number, (file, records) in enumerate(zip(files, known, strict=True)):
+        records["item"] = number
+        size = len(file.records), len(file.parts)
+        items[number] = Item(number, "", "", "", "", 0.0, first, size[0], "", 0, 0, "", "", size[1])
+        first += len(records)
+    together = Bank("all", items, np.concatenate(known), np.zeros(0, SOUND_RECORD))
+    with tempfile.TemporaryDirectory() as folder:
+        index = hash_index.opened(Path(folder), together)
+        return [set(shown(file.printed, index)) for file in files]
 
 
 @njit(cache=True, nogil=True)
@@ -107,13 +132,12 @@ class Told:
     matches: bool
 
 
-def told_of(file: File, item: File) -> Told:
-    """Look a file up in an item."""
+def told_of(file: File, item: File, *, matches: bool) -> Told:
+    """Look a file up in an item, of which it is known whether it matches."""
     query = file.records[file.query]
     sides = [np.ascontiguousarray(item.records[name]).view("<u8") for name in ("pdq", "mirror")]
     hashes = np.ascontiguousarray(query["pdq"])
     near = _near(hashes.view("<u8"), sides[0], sides[1], matching.MAX_DISTANCE)
-    matches = bool(near.any()) and bool(matching.stretches(query["time_ms"], hashes, item.records))
     return Told(near, matches)
 
 
@@ -133,11 +157,11 @@ def rows_of(files: list[File], same: bool, seed: int) -> list[Sequence[Cell]]:
     order = np.random.default_rng(seed).permutation(len(files))
     told_by = [
         {
-            other: told_of(file, item)
+            other: told_of(file, item, matches=other in found)
             for other, item in enumerate(files)
             if item.recording != file.recording and (item.collection == file.collection) == same
         }
-        for file in files
+        for file, found in zip(files, all_matches(files), strict=True)
     ]
     rows: list[Sequence[Cell]] = []
     for share in SHARES:
@@ -146,7 +170,8 @@ def rows_of(files: list[File], same: bool, seed: int) -> list[Sequence[Cell]]:
         for file, all_told in zip(files, told_by, strict=True):
             told = {other: one for other, one in all_told.items() if other in kept}
             if told:
-                num_hashes.append(sum(len(files[other].records) for other in told))
+                items = [files[other] for other in told]
+                num_hashes.append(sum(len(one.records) + len(one.parts) for one in items))
                 looked.append(int(file.query.sum()))
                 near.append(int(np.any([one.near for one in told.values()], axis=0).sum()))
                 matched.append(sum(one.matches for one in told.values()))

@@ -26,22 +26,11 @@ from pipeline.copies.bank_files import ITEMS, hashes_name, sounds_name
 from pipeline.copies.bank_files import names as names
 from pipeline.copies.bank_log import FORMAT, Item, Log, Names, Opinions, Taken, line_of
 from pipeline.copies.fingerprint import HASH_BYTES
+from pipeline.copies.bank_log import FORMAT, Item, Log, Opinions, Taken, line_of
+from pipeline.copies.records import RECORD as RECORD
+from pipeline.copies.records import SOUND_RECORD as SOUND_RECORD
 from pipeline.errors import UserError
 from pipeline.store import locks
-
-RECORD = np.dtype(
-    {
-        "names": ["item", "time_ms", "pdq", "mirror", "quality", "kind", "zeros"],
-        "formats": [
-            *("<u4", "<u4", (np.uint8, HASH_BYTES), (np.uint8, HASH_BYTES), np.uint8, np.uint8),
-            (np.uint8, 6),
-        ],
-    }
-)
-"""A hashed picture: number of its item, its time, PDQ, PDQ of its mirror image, quality, and which
-part of it that is (`parts`). The zeros are a field since numpy copies no bytes that are in none."""
-SOUND_RECORD = np.dtype([("item", "<u4"), ("time_ms", "<u4"), ("print", "<u4")])
-"""A moment of sound: number of its item, when it begins, and what Chromaprint says of it."""
 
 _ATTEMPTS = 3
 
@@ -59,6 +48,7 @@ class Bank:
         opinions: by the number of an item, what is said of it.
         feeds: what was taken of others, by the name of their feed.
         called: by the number of an item, what other feeds than its own call it.
+        generation: how often it was compacted.
     """
 
     name: str
@@ -69,6 +59,7 @@ class Bank:
     opinions: Mapping[int, Opinions] = field(default_factory=dict)
     feeds: Mapping[str, Taken] = field(default_factory=dict)
     called: Mapping[int, Names] = field(default_factory=dict)
+    generation: int = 0
 
     def hashes_of(self, item: Item) -> NDArray[Any]:
         """The hashed pictures of an item, whole ones, in order of time."""
@@ -96,8 +87,13 @@ class Bank:
         return None
 
 
-def read(root: Path, name: str) -> Bank:
+def read(root: Path, name: str, checked: Bank | None = None) -> Bank:
     """Open a bank to look something up in it; every hash of it is checked.
+
+    Args:
+        root: the folder of banks.
+        name: of the bank.
+        checked: as this process has read it before, whose items are not checked again.
 
     Raises:
         UserError: there is no such bank, or its files were damaged.
@@ -106,7 +102,7 @@ def read(root: Path, name: str) -> Bank:
     for attempt in range(_ATTEMPTS):
         log = bank_files.read_log(folder)
         try:
-            return _checked(folder, log)
+            return _checked(folder, log, checked)
         except UserError:
             # Who compacts the bank meanwhile takes the files away.
             if attempt == _ATTEMPTS - 1 or bank_files.read_log(folder).generation == log.generation:
@@ -115,6 +111,15 @@ def read(root: Path, name: str) -> Bank:
 
 
 def _checked(folder: Path, log: Log) -> Bank:
+def _read_log(folder: Path) -> Log:
+    head = bank_files.read_head(folder)
+    with bank_files.opened(folder, "rb") as file:
+        log = Log.parse(folder / ITEMS, file.read())
+    bank_files.check_head(folder, head, log)
+    return log
+
+
+def _checked(folder: Path, log: Log, before: Bank | None) -> Bank:
     hashes, sounds = folder / hashes_name(log.generation), folder / sounds_name(log.generation)
     bank = Bank(
         folder.name,
@@ -125,8 +130,13 @@ def _checked(folder: Path, log: Log) -> Bank:
         log.opinions,
         log.feeds,
         log.called,
+        log.generation,
     )
+    is_same = before is not None and before.generation == log.generation
+    known = before.items if before is not None and is_same else {}
     for item in bank.items.values():
+        if item.number in known:
+            continue
         sides = (
             (hashes, bank.all_hashes_of(item), item.num_records, item.hashes_sha256),
             (sounds, bank.sounds_of(item), item.num_sounds, item.sounds_sha256),

@@ -34,6 +34,7 @@ Numbers = NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class _Block:
+    name: str
     first: int
     end: int
     starts: Numbers
@@ -45,11 +46,12 @@ class Index:
 
     Attributes:
         bank: that it is of.
+        blocks: of records that need no look at each.
     """
 
     def __init__(self, bank: Bank, blocks: list[_Block]) -> None:
         """Put blocks, which follow each other from the first record on, in front of a bank."""
-        self.bank, self._blocks = bank, blocks
+        self.bank, self.blocks = bank, blocks
         records = bank.hashes
         self._sides = [np.asarray(records[side]).view("<u8") for side in ("pdq", "mirror")]
         self._owners = np.asarray(records["item"])
@@ -69,7 +71,7 @@ class Index:
             return [], hit
         query = np.ascontiguousarray(hashes).view("<u8")
         end = 0
-        for block in self._blocks:
+        for block in self.blocks:
             straight, mirror, owners = self._part(block.first, block.end)
             multi_index.find(
                 query, straight, mirror, block.starts, block.entries, owners, found, hit
@@ -83,7 +85,7 @@ class Index:
         return straight[first:end], mirror[first:end], self._owners[first:end]
 
 
-def opened(work: Path, bank: Bank) -> Index:
+def opened(work: Path, bank: Bank, before: Index | None = None) -> Index:
     """The index of a bank; what is missing of it is made, and what is of no use is removed.
 
     Where the work folder cannot be written, more is looked at one by one, with the same answers.
@@ -91,21 +93,18 @@ def opened(work: Path, bank: Bank) -> Index:
     Args:
         work: the work folder.
         bank: as it was read.
+        before: as this process has opened it before, whose blocks are not checked again.
     """
     folder = work / _FOLDER / bank.name
     blocks, used = [], set[str]()
+    is_same = before is not None and before.bank.generation == bank.generation
+    known = {(one.first, one.end): one for one in before.blocks} if before and is_same else {}
     try:
         for first, end in _ends(len(bank.hashes)):
-            records = bank.hashes[first:end]
-            path = folder / f"{first}-{end}-{_checksum(records):016x}.npy"
-            block = _read(path, first, end)
-            if block is None:
-                folder.mkdir(parents=True, exist_ok=True)
-                _write(path, records)
-                block = _read(path, first, end)
+            block = known.get((first, end)) or _made(folder, bank.hashes[first:end], first, end)
             if block is None:
                 break
-            used.add(path.name)
+            used.add(block.name)
             blocks.append(block)
         for path in folder.glob("*") if folder.is_dir() else ():
             if path.name not in used and not path.name.startswith(_NEW):
@@ -113,6 +112,17 @@ def opened(work: Path, bank: Bank) -> Index:
     except OSError as error:
         log.warning("%s: %s; look-ups take longer without it", folder, error.strerror)
     return Index(bank, blocks)
+
+
+def _made(folder: Path, records: NDArray[Any], first: int, end: int) -> _Block | None:
+    """A block as it lies there, or else made anew."""
+    path = folder / f"{first}-{end}-{_checksum(records):016x}.npy"
+    block = _read(path, first, end)
+    if block is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(path, records)
+        block = _read(path, first, end)
+    return block
 
 
 def dropped(work: Path, name: str) -> None:
@@ -165,6 +175,7 @@ def _read(path: Path, first: int, end: int) -> _Block | None:
     if multi_index.checksum(body.view("<u8")) != int(np.array(held[-2:]).view("<u8")[0]):
         return None
     return _Block(
+        path.name,
         first,
         end,
         body[:num_starts].reshape(NUM_CHUNKS, NUM_STARTS),

@@ -9,6 +9,7 @@ are PDQ's of each part: signs of its 16 by 16 lowest frequencies against their m
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -36,6 +37,10 @@ _PLACES = PARTS | {WHOLE: (0.0, 1.0, 0.0, 1.0)}
 _CROPPED = (1.0, 1.04, 1.08, 1.12, 1.165, 1.21, 1.25)
 _SIZES = {CENTRE: _CROPPED, UPPER: _CROPPED[:4], LOWER: _CROPPED[:4]}
 _FRAMED = (0.965, 0.93, 0.9, 0.865, 0.83, 0.8, 0.77)
+# And where it may be turned too, by so much, as what is filmed from a screen is.
+_TURNED = (1.04, 1.0, 0.96, 0.925, 0.89, 0.86, 0.83)
+_TURNS_DEG = (-5.0, -3.4, -1.7, 0.0, 1.7, 3.4, 5.0)
+_OFF_MIDDLE_TURNED = 0.03
 # Two windows next to each other are so far apart, as a share of the window.
 _STEP = 0.04
 # How far from the middle a picture in a frame may lie, likewise.
@@ -43,8 +48,11 @@ _OFF_MIDDLE = 0.08
 _SAMPLES, _FREQUENCIES = 64, 16
 
 Floats = NDArray[np.floating[Any]]
+Pixels = NDArray[np.uint8]
 Hashes = NDArray[np.uint8]
 Kinds = NDArray[np.uint8]
+_Placement = tuple[int, float, float, float, float]
+"""Kind, and width, left, height and top of the whole original in a picture, all as shares."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +72,26 @@ class _Family:
     of_rows: NDArray[np.intp]
     of_columns: NDArray[np.intp]
 
+    def of(self, small: Floats) -> Floats:
+        """The frequencies of all windows of a reduced picture: (K, 16, 16)."""
+        across = self.rows @ small
+        return across[self.of_rows] @ self.columns[self.of_columns].swapaxes(1, 2)
 
-def of_item(luma: Floats) -> tuple[Hashes, Kinds]:
+
+def of_item(luma: Pixels) -> tuple[Hashes, Kinds]:
     """Hash the parts of a picture of an item.
 
     Args:
-        luma: float32 (SIDE, SIDE), brightness, 0 to 255.
+        luma: uint8 (H, W), brightness.
 
     Returns:
         uint8 (K, 2, 32), of each part that is not too flat and of its mirror image; and which part
         it is, uint8 (K,).
     """
+    small = _reduced(luma)
     waves = np.stack(
         [
-            _waves(top, bottom) @ luma @ _waves(left, right).T
+            _waves(top, bottom) @ small @ _waves(left, right).T
             for left, right, top, bottom in PARTS.values()
         ]
     )
@@ -89,20 +103,44 @@ def of_item(luma: Floats) -> tuple[Hashes, Kinds]:
     return np.stack([_bits(waves), _bits(waves * signs)], axis=1), kinds
 
 
-def of_query(luma: Floats) -> tuple[Hashes, Kinds]:
+def of_query(luma: Pixels) -> tuple[Hashes, Kinds]:
     """Hash the windows of a picture that is looked up, but for flat ones.
 
     Args:
-        luma: float32 (SIDE, SIDE), as of an item.
+        luma: uint8 (H, W), as of an item.
 
     Returns:
         uint8 (K, 1, 32), and the kind that each is to be compared with, uint8 (K,).
     """
-    family = _family()
-    across = family.rows @ luma
-    waves = across[family.of_rows] @ family.columns[family.of_columns].swapaxes(1, 2)
-    is_varied = _is_varied(waves)
-    return _bits(waves[is_varied])[:, None], family.kinds[is_varied]
+    height, width = luma.shape
+    small = _reduced(luma)
+    upright, turned = _family(_placements), _family(_turned_placements)
+    waves = [upright.of(small)]
+    waves += [turned.of(_turned(small, height, width, angle)) for angle in _TURNS_DEG]
+    kinds = np.concatenate([upright.kinds, *[turned.kinds] * len(_TURNS_DEG)])
+    found = np.concatenate(waves)
+    is_varied = _is_varied(found)
+    return _bits(found[is_varied])[:, None], kinds[is_varied]
+
+
+def _reduced(luma: Pixels) -> Floats:
+    import cv2
+
+    small = cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32)
+
+
+def _turned(small: Floats, height: int, width: int, angle_deg: float) -> Floats:
+    """A reduced picture, turned as its original of `height` by `width` would be."""
+    import cv2
+
+    cos, sin = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
+    turn = np.array([[cos, sin * height / width], [-sin * width / height, cos]])
+    middle = np.full(2, (SIDE - 1) / 2)
+    moved = np.column_stack([turn, middle - turn @ middle])
+    return np.asarray(
+        cv2.warpAffine(small, moved, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
 
 
 def _is_varied(waves: Floats) -> NDArray[np.bool_]:
@@ -137,11 +175,11 @@ def _waves(first: float, last: float) -> Floats:
 
 
 @cache
-def _family() -> _Family:
+def _family(placements: Callable[[], list[_Placement]]) -> _Family:
     rows: dict[tuple[float, float], int] = {}
     columns: dict[tuple[float, float], int] = {}
     kinds, of_rows, of_columns = [], [], []
-    for kind, width, left, height, top in _placements():
+    for kind, width, left, height, top in placements():
         first_x, last_x, first_y, last_y = _PLACES[kind]
         row = round(top + first_y * height, 4), round(top + last_y * height, 4)
         column = round(left + first_x * width, 4), round(left + last_x * width, 4)
@@ -157,8 +195,8 @@ def _family() -> _Family:
     )
 
 
-def _placements() -> list[tuple[int, float, float, float, float]]:
-    """Kind, and width, left, height and top of the whole original in the picture, all as shares."""
+def _placements() -> list[_Placement]:
+    """Where the whole original may lie in a picture that shows it upright."""
     found = [
         (kind, size, left, size, top)
         for kind, sizes in _SIZES.items()
@@ -168,11 +206,26 @@ def _placements() -> list[tuple[int, float, float, float, float]]:
     ]
     for size in _FRAMED:
         offsets = _offsets(WHOLE, size, across=True)
-        near = [one for one in offsets if abs(one - (1 - size) / 2) <= _OFF_MIDDLE * size]
+        near = _near_middle(offsets, size)
         found += [(WHOLE, size, left, size, top) for left in near for top in near]
         found += [(WHOLE, 1.0, 0.0, size, top) for top in offsets]
         found += [(WHOLE, size, left, 1.0, 0.0) for left in offsets]
     return found
+
+
+def _turned_placements() -> list[_Placement]:
+    """Where it may lie in one that shows it turned, as who films a screen does."""
+    found: list[_Placement] = []
+    for size in _TURNED:
+        step = _STEP * (PARTS[CENTRE][1] - PARTS[CENTRE][0]) * size
+        num_steps = round(_OFF_MIDDLE_TURNED / step)
+        near = [(1 - size) / 2 + step * at for at in range(-num_steps, num_steps + 1)]
+        found += [(CENTRE, size, left, size, top) for left in near for top in near]
+    return found
+
+
+def _near_middle(offsets: Sequence[float], size: float) -> list[float]:
+    return [one for one in offsets if abs(one - (1 - size) / 2) <= _OFF_MIDDLE * size]
 
 
 def _offsets(kind: int, size: float, *, across: bool) -> list[float]:

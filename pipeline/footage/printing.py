@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copies import chromaprint, parts
+from pipeline.copies import chromaprint
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.footage import exchangeable, foreign, pictures, scenes, unplayable
 from pipeline.footage.canonical import digests
@@ -28,8 +28,8 @@ where every change is."""
 MIN_QUALITY = 50
 """Below it, of PDQ's 0 to 100, the industry makes no use of a hash, and neither do banks."""
 
-HashesParts = Callable[[NDArray[np.float32]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
-"""Of the brightness of a small picture, the hashes of parts of it and which part each is of."""
+HashesParts = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+"""Of the brightness of a picture, the hashes of parts of it and which part each is of."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class _Printer:
                     last_number = picture.number
                 if is_due and self._of_parts:
                     with foreign.refusing():
-                        hashes, kinds = self._of_parts(self._small(picture.frame))
+                        hashes, kinds = self._of_parts(self._inner(picture.frame))
                     self._parts.append((picture.index, hashes, kinds))
                 if is_due or self._differs(found[-1].hashes):
                     self._keep(picture.index, found)
@@ -225,17 +225,13 @@ class _Printer:
             np.concatenate([kinds for _, _, kinds in self._parts] or [none[1]]),
         )
 
-    def _small(self, frame: Any) -> NDArray[np.float32]:
-        """The brightness of a frame without its bars, as shown, reduced: (`parts.SIDE`, SIDE)."""
-        import cv2
-
+    def _inner(self, frame: Any) -> NDArray[np.uint8]:
+        """The brightness of a frame without its bars, as shown: (H, W)."""
         luma = pictures.luma(frame)
         assert self._bars is not None
         left, top, width, height = self._bars.content(luma.shape[1], luma.shape[0])
         inner = luma[top : top + height, left : left + width]
-        small = cv2.resize(inner, (parts.SIDE, parts.SIDE), interpolation=cv2.INTER_AREA)
-        shown = pictures.orientation(frame).show(np.asarray(small, np.uint8)[None, :, :, None])
-        return shown[0, :, :, 0].astype(np.float32)
+        return pictures.orientation(frame).show(inner[None, :, :, None])[0, :, :, 0]
 
     def _hashed(self, frame: Any) -> list[_Hashed]:
         """A frame as it is shown, and without its bars if it has any."""

@@ -63,12 +63,19 @@ class Banks:
         self.added: list[tuple[str, int]] = []
         self._read_at = self._state()
         self._looked_at = time.monotonic()
-        self._indices = self._read()
+        self._indices = self._read([])
         self.suspended = self._suspended()
         _compile()
 
-    def _read(self) -> list[Index]:
-        return [hash_index.opened(self._work, banks.read(self._root, one)) for one in self._names]
+    def _read(self, before: Sequence[Index]) -> list[Index]:
+        """The banks; what was read before is not checked again."""
+        known = {index.bank.name: index for index in before}
+        found = []
+        for name in self._names:
+            old = known.get(name)
+            bank = banks.read(self._root, name, None if old is None else old.bank)
+            found.append(hash_index.opened(self._work, bank, old))
+        return found
 
     def _note_added(self, before: Sequence[Index]) -> None:
         for old, index in zip(before, self._indices, strict=True):
@@ -84,7 +91,7 @@ class Banks:
             try:
                 if state != self._read_at:
                     self._read_at = state
-                    before, self._indices = self._indices, self._read()
+                    before, self._indices = self._indices, self._read(self._indices)
                     self._note_added(before)
                 self.suspended = self._suspended()
             except UserError as error:

@@ -78,6 +78,21 @@ def test_edited_copies_are_found_with_their_seconds(
         assert found["item_start_s"] - found["start_s"] == pytest.approx(offset_s, abs=0.3)
 
 
+def test_a_crop_is_found_in_a_part_of_the_picture(
+    tmp_path: Path, known: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cropped = np.ascontiguousarray(attack()[:, :104, :140])
+    copy = write_video(tmp_path / "cropped.mp4", cropped, rate=RATE)
+    code, (line,), _ = told(capsys, compose("match", "format=json"), copy)
+    (found,) = line["matches"]
+    assert (code, found["item"], found["speed"]) == (match.FOUND, 1, 1)
+    assert found["num_in_part"] > 5
+    # As the camera passes over the scene, another window shows the same a moment before.
+    assert found["offset_s"] == pytest.approx(0, abs=1.5)
+    _, (line,), _ = told(capsys, compose("match"), copy)
+    assert ", in a part of the picture, " in line
+
+
 def test_what_is_no_copy_does_not_match(
     tmp_path: Path, known: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
 ) -> None:

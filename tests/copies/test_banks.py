@@ -461,3 +461,38 @@ def test_a_reader_that_meets_a_compaction_reads_again(
 
     monkeypatch.setattr(bank_files, "check_head", compacting)
     assert list(banks.read(tmp_path, "b").items) == [1, 3, 4]
+
+
+def test_what_this_process_has_checked_is_not_checked_again(tmp_path: Path) -> None:
+    with banks.writing(tmp_path, "b", create=True) as bank:
+        add(bank, 1)
+    before = banks.read(tmp_path, "b")
+    with banks.writing(tmp_path, "b") as bank:
+        add(bank, 2)
+    path = tmp_path / "b" / HASHES
+    whole = path.read_bytes()
+    path.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    assert list(banks.read(tmp_path, "b", before).items) == [1, 2]
+    with pytest.raises(UserError, match="item 1 "):
+        banks.read(tmp_path, "b")
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(UserError, match="item 2 "):
+        banks.read(tmp_path, "b", before)
+
+
+def test_parts_follow_the_pictures_of_an_item_and_outlive_a_compaction(tmp_path: Path) -> None:
+    parts = np.zeros(2, RECORD)
+    parts["kind"], parts["time_ms"] = (1, 2), 250
+    with banks.writing(tmp_path, "b", create=True) as bank:
+        add(bank, 1)
+        hashes, sounds = np.zeros(3, RECORD), np.zeros(0, SOUND_RECORD)
+        item = bank.add("a.mp4", "a", "1" * 64, "", 1.0, hashes, sounds, parts=parts)
+        add(bank, 3)
+        bank.remove(1)
+    assert (item.num_hashes, item.num_parts, item.num_records) == (3, 2, 5)
+    for _ in range(2):
+        found = banks.read(tmp_path, "b")
+        assert found.hashes_of(found.items[2])["kind"].tolist() == [0, 0, 0]
+        assert found.all_hashes_of(found.items[2])["kind"].tolist() == [0, 0, 0, 1, 2]
+        assert len(found.hashes_of(found.items[3])) == 3
+        bank_compaction.compact(tmp_path, "b")

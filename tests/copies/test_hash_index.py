@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,24 @@ def test_an_addition_makes_the_last_blocks_alone(tmp_path: Path) -> None:
     # What a bank no longer has is gone from its index too.
     hash_index.opened(tmp_path, bank_of(300))
     assert [path.name.rpartition("-")[0] for path in folder.iterdir()] == ["0-256"]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_who_has_opened_a_bank_before_looks_at_what_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = hash_index.opened(tmp_path, bank_of(600))
+    made: list[int] = []
+    inner = hash_index._made
+    monkeypatch.setattr(hash_index, "_made", lambda *given: made.append(given[2]) or inner(*given))
+    bank = bank_of(700)
+    index = hash_index.opened(tmp_path, bank, before)
+    assert made == [512]
+    for place in (3, 590, 620, 699):
+        assert index.near(bank.hashes["mirror"][place : place + 1])[0] == [place // ITEM + 1]
+    # After a compaction the same places hold something else.
+    hash_index.opened(tmp_path, replace(bank, generation=1), index)
+    assert made == [512, 0, 256, 512]
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -22,16 +22,16 @@ def picture() -> Image:
     return (128 + 40 * np.asarray(found)).clip(0, 255).astype(np.float32)
 
 
-def small(image: Image) -> Image:
-    return np.asarray(cv2.resize(image, (parts.SIDE, parts.SIDE), interpolation=cv2.INTER_AREA))
+def pixels(image: Image) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(image).round().astype(np.uint8)
 
 
 def nearest(shown: Image, original: Image) -> dict[int, int]:
     """The least distance of a window of what is looked up to each kind of the original."""
-    known, kinds = parts.of_item(small(original))
+    known, kinds = parts.of_item(pixels(original))
     whole, _ = pdq_of_luma(original[None])
     known = np.concatenate([whole[:, 0], known[:, 0]])
-    hashes, of = parts.of_query(small(shown))
+    hashes, of = parts.of_query(pixels(shown))
     found = {}
     for hash_, kind in zip(known, [parts.WHOLE, *kinds], strict=True):
         bits = np.bitwise_count(hashes[of == kind, 0] ^ hash_).sum(axis=1)
@@ -60,6 +60,15 @@ def test_a_picture_in_a_frame_is_whole_within_it(picture: Image) -> None:
     assert nearest(bar, picture)[parts.WHOLE] <= 31
 
 
+@pytest.mark.parametrize("angle", [-5, -2.5, 1.5, 4])
+def test_a_turned_picture_shows_the_centre_also_in_a_frame(picture: Image, angle: float) -> None:
+    height, width = picture.shape
+    for scale in (1.0, 0.88):
+        turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
+        shown = cv2.warpAffine(picture, turn, (width, height))
+        assert nearest(np.asarray(shown), picture)[parts.CENTRE] <= 31
+
+
 def test_what_covers_one_half_leaves_the_other(picture: Image) -> None:
     for rows, free, covered in (
         (slice(200, 360), parts.UPPER, parts.LOWER),
@@ -73,8 +82,8 @@ def test_what_covers_one_half_leaves_the_other(picture: Image) -> None:
 
 
 def test_mirrored_parts_are_those_of_the_mirror_image(picture: Image) -> None:
-    straight, kinds = parts.of_item(small(picture))
-    mirrored, _ = parts.of_item(small(np.ascontiguousarray(picture[:, ::-1])))
+    straight, kinds = parts.of_item(pixels(picture))
+    mirrored, _ = parts.of_item(pixels(np.ascontiguousarray(picture[:, ::-1])))
     assert kinds.tolist() == [parts.CENTRE, parts.UPPER, parts.LOWER]
     assert np.bitwise_count(straight[:, 1] ^ mirrored[:, 0]).sum(axis=1).max() <= 4
     assert np.bitwise_count(straight[:, 0] ^ mirrored[:, 0]).sum(axis=1).min() > 60
@@ -83,9 +92,9 @@ def test_mirrored_parts_are_those_of_the_mirror_image(picture: Image) -> None:
 def test_flat_parts_have_no_hash(picture: Image) -> None:
     half = picture.copy()
     half[: 360 * 6 // 10] = 90
-    _, kinds = parts.of_item(small(half))
+    _, kinds = parts.of_item(pixels(half))
     assert parts.UPPER not in kinds
     assert parts.LOWER in kinds
-    hashes, of = parts.of_query(np.full((parts.SIDE, parts.SIDE), 90, np.float32))
+    hashes, of = parts.of_query(np.full((90, 160), 90, np.uint8))
     assert hashes.shape == (0, 1, 32)
     assert len(of) == 0

@@ -103,10 +103,10 @@ def test_what_is_in_no_bank_is_not_found_and_what_is_held_does_not_grow(
     found = Lookup(Banks(known, ["attacks"], known / "work"))
     for part in shown(tmp_path / "a.mp4", pictures(7, 8, 9)):
         assert found.take(part, 0.0, waits=True) == []
-    assert len(found._pictures.prints) == 6
+    assert len(found._shown.pictures.prints) == 6
     # A clock that goes back is not followed, and nothing that was before stays.
     assert found.take(Prints(((3.0, bytes(32)),), ()), 0.0, waits=True) == []
-    assert len(found._pictures.prints) == 6
+    assert len(found._shown.pictures.prints) == 6
 
 
 def test_known_sound_is_found_within_nine_seconds_and_told_once(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_known_sound_is_found_within_nine_seconds_and_told_once(tmp_path: Path) 
     assert (data["by"], data["label"]) == ("sound", "song")
     assert data["start_s"] == pytest.approx(begins_s, abs=0.7)
     assert data["offset_s"] == pytest.approx(100 * ITEM_S - begins_s, abs=0.2)
-    assert len(found._sounds.prints) < 500
+    assert len(found._shown.sounds.prints) < 500
     assert json.loads(json.dumps(data)) == data
 
 
