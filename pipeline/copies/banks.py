@@ -25,8 +25,6 @@ from pipeline.copies import bank_files
 from pipeline.copies.bank_files import ITEMS, hashes_name, sounds_name
 from pipeline.copies.bank_files import names as names
 from pipeline.copies.bank_log import FORMAT, Item, Log, Names, Opinions, Taken, line_of
-from pipeline.copies.fingerprint import HASH_BYTES
-from pipeline.copies.bank_log import FORMAT, Item, Log, Opinions, Taken, line_of
 from pipeline.copies.records import RECORD as RECORD
 from pipeline.copies.records import SOUND_RECORD as SOUND_RECORD
 from pipeline.errors import UserError
@@ -108,15 +106,6 @@ def read(root: Path, name: str, checked: Bank | None = None) -> Bank:
             if attempt == _ATTEMPTS - 1 or bank_files.read_log(folder).generation == log.generation:
                 raise
     raise AssertionError
-
-
-def _checked(folder: Path, log: Log) -> Bank:
-def _read_log(folder: Path) -> Log:
-    head = bank_files.read_head(folder)
-    with bank_files.opened(folder, "rb") as file:
-        log = Log.parse(folder / ITEMS, file.read())
-    bank_files.check_head(folder, head, log)
-    return log
 
 
 def _checked(folder: Path, log: Log, before: Bank | None) -> Bank:
