@@ -4,10 +4,11 @@
 
 In a round of kills a process adds, removes, labels, judges, compacts and imports, and is killed at
 a random moment; the bank must be as after a change that was finished, or as after the one that was
-not. In a round of damage one file of a bank, or of an exchange that a bank has taken a part of, is
-cut, changed, lengthened, emptied or deleted; a bank must tell what it told, or say in a sentence
-what is damaged, and an exchange must be taken whole or refused with the bank as before. Power is
-not lost here: nothing waits for the disk.
+not. A process that sends is killed too, after which a receiver must have all of what was to be sent
+or nothing, and all once it was sent again. In a round of damage one file of a bank, or of an
+exchange that a bank has taken a part of, is cut, changed, lengthened, emptied or deleted; a bank
+must tell what it told, or say in a sentence what is damaged, and an exchange must be taken whole or
+refused with the bank as before. Power is not lost here: nothing waits for the disk.
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from outcome import Cell, Outcome, Table, write
 
-from pipeline.copies import bank_compaction, banks, exchange_receiving, exchange_sending
+from pipeline.copies import (
+    bank_compaction,
+    banks,
+    exchange_manifest,
+    exchange_receiving,
+    exchange_sending,
+)
 from pipeline.copies.bank_log import VERDICTS
 from pipeline.copies.banks import RECORD, SOUND_RECORD, Writer
 from pipeline.errors import UserError
@@ -94,16 +101,25 @@ def state(root: Path) -> State:
 
 def exchange(folder: Path, rng: random.Random, num_deltas: int = 1) -> None:
     """Send some deltas of a bank of its own."""
-    root = folder / "of"
     for _ in range(num_deltas):
-        with banks.writing(root, NAME, create=True) as bank:
-            for _ in range(3):
-                add(bank, rng)
-            if len(bank.items) > 4:
-                bank.remove(min(bank.items))
-            bank.judge(max(bank.items), "them", "confirmed")
-        sender = f"them-{folder.name}"
-        exchange_sending.send(banks.read(root, NAME), sender, folder / "sent", KEY)
+        change_sent(folder, rng)
+        send(folder, folder / "sent")
+
+
+def change_sent(folder: Path, rng: random.Random) -> None:
+    """Change the bank that is sent."""
+    with banks.writing(folder / "of", NAME, create=True) as bank:
+        for _ in range(3):
+            add(bank, rng)
+        if len(bank.items) > 4:
+            bank.remove(min(bank.items))
+        bank.judge(max(bank.items), "them", "confirmed")
+
+
+def send(folder: Path, sent: Path) -> None:
+    """Append to an exchange what it does not say yet."""
+    bank = banks.read(folder / "of", NAME)
+    exchange_sending.send(bank, f"them-{folder.name}", sent, KEY)
 
 
 def kill(root: Path, work: Path, rng: random.Random) -> str:
@@ -134,6 +150,41 @@ def kill(root: Path, work: Path, rng: random.Random) -> str:
     num_done = len(os.read(reading, NUM_CHANGES))
     os.close(reading)
     return AS_TOLD if state(root) in expected[num_done : num_done + 2] else WRONG
+
+
+def kill_sender(root: Path, work: Path, rng: random.Random) -> str:
+    """Kill a process that sends, and say what is taken then, and after it has sent again."""
+    sent, here, whole = work / "sent", work / "here", work / "whole"
+    shutil.copytree(root, here)
+    is_first = rng.random() < 0.3
+    if not is_first:
+        exchange(work, rng)
+        exchange_receiving.receive(here, NAME, sent, KEY.public_key())
+    change_sent(work, rng)
+    before = state(here)
+    shutil.copytree(here, whole)
+    twin = work / "twin"
+    if sent.exists():
+        shutil.copytree(sent, twin)
+    started = time.perf_counter()
+    send(work, twin)
+    most_s = time.perf_counter() - started
+    exchange_receiving.receive(whole, NAME, twin, KEY.public_key())
+    process = os.fork()
+    if not process:
+        send(work, sent)
+        os._exit(0)
+    time.sleep(rng.uniform(0, most_s))
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    # Of an exchange that a kill ended before it had begun there is nothing to take.
+    if not is_first or (sent / exchange_manifest.MANIFEST).exists():
+        exchange_receiving.receive(here, NAME, sent, KEY.public_key())
+    if state(here) not in (before, state(whole)):
+        return WRONG
+    send(work, sent)
+    exchange_receiving.receive(here, NAME, sent, KEY.public_key())
+    return AS_TOLD if state(here) == state(whole) else WRONG
 
 
 def damage(path: Path, rng: random.Random) -> None:
@@ -195,6 +246,7 @@ def damage_exchange(root: Path, work: Path, rng: random.Random) -> str:
 
 ROUNDS: dict[str, Callable[[Path, Path, random.Random], str]] = {
     "a process that changes a bank is killed": kill,
+    "a process that sends is killed": kill_sender,
     "a file of a bank is damaged": damage_bank,
     "a file of an exchange is damaged": damage_exchange,
 }

@@ -33,6 +33,12 @@ from pipeline.footage.collection import read_index
 from pipeline.store import video
 
 CRF, WIDTH = 23, 480
+_FILMED = (
+    "pad=iw*1.12:ih*1.16:(ow-iw)/2:(oh-ih)/2:color=0x1c1c20,"
+    "perspective=x0=W*0.02:y0=H*0.03:x1=W*0.99:y1=0:x2=0:y2=H*0.98:x3=W*0.97:y3=H:"
+    "sense=destination,rotate=1.5*PI/180,gblur=sigma=1.2,noise=alls=12:allf=t,"
+    "eq=contrast=0.85:brightness=0.04:gamma=1.1"
+)
 EDITS: dict[str, tuple[str, int]] = {
     # name: (filter of ffmpeg, quality of the encoder: 51 is worst)
     "re-encoded": ("null", 28),
@@ -74,6 +80,33 @@ EDITS: dict[str, tuple[str, int]] = {
         "fontcolor=white",
         30,
     ),
+    "caption in a bar above": (
+        "pad=iw:ih*1.2:0:oh-ih:white,drawtext=text='You will not believe this':fontsize=w/16:"
+        "x=(w-tw)/2:y=h*0.05:fontcolor=black",
+        CRF,
+    ),
+    "square, with blurred sides": (
+        "split[a][b];[a]scale=480:480,gblur=sigma=20[c];[b]scale=480:-2:"
+        "force_original_aspect_ratio=decrease[d];[c][d]overlay=(W-w)/2:(H-h)/2",
+        CRF,
+    ),
+    "filmed from a screen": (_FILMED, CRF),
+    "mirrored, cropped by 10 %, in a corner": ("hflip,crop=iw*0.9:ih*0.9:0:0", CRF),
+    "text, cropped by 10 %": (
+        "crop=iw*0.9:ih*0.9,drawtext=text='Example text 2026':fontsize=w/12:x=(w-tw)/2:y=h*0.75:"
+        "fontcolor=white:borderw=2",
+        CRF,
+    ),
+    "border all round, re-encoded, strongly": (
+        "pad=iw*1.25:ih*1.25:(ow-iw)/2:(oh-ih)/2",
+        42,
+    ),
+    "mirrored, 0.8 times as fast": ("hflip,setpts=PTS*1.25", CRF),
+    "large overlay, cropped by 5 %": (
+        "crop=iw*0.95:ih*0.95,drawbox=x=iw*0.25:y=ih*0.55:w=iw*0.5:h=ih*0.4:color=navy:t=fill",
+        CRF,
+    ),
+    "filmed from a screen, 1.25 times as fast": (f"{_FILMED},setpts=PTS/1.25", CRF),
 }
 
 

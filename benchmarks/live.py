@@ -71,6 +71,8 @@ class Published:
     begun: float | None = None
     first_s: list[float] = field(default_factory=list)
     """Second of the file at which who asks begins."""
+    sent: dict[float, float] = field(default_factory=dict)
+    """When each picture was published, by its second of the file."""
 
     def send(self, target: Any, container: str, **options: str) -> None:
         """Write packets when a camera would."""
@@ -81,10 +83,12 @@ class Published:
             copies = {one.index: written.add_stream_from_template(one) for one in source.streams}
             self.begun = begun = time.time()
             for packet in source.demux():
-                if packet.dts is None:
+                if packet.dts is None or packet.pts is None:
                     continue
                 due = begun + float(packet.dts * packet.time_base)
                 time.sleep(max(0.0, due - time.time()))
+                if packet.stream.type == "video":
+                    self.sent[float(packet.pts * packet.time_base)] = time.time()
                 packet.stream = copies[packet.stream.index]
                 written.mux(packet)
 

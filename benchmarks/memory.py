@@ -44,7 +44,6 @@ from pipeline.learn.memory import Memory
 from pipeline.learn.networks.base import Streaming
 from pipeline.learn.networks.product import (
     StreamingProductNet,
-    discharge_log_odds,
     origin_log_odds,
     product_logits,
 )
@@ -107,7 +106,7 @@ def play(detector: Detector, folder: Path, synthetic: Path, pattern: str) -> lis
             with torch.inference_mode():
                 of_origin, after = network.origin.advance(frames, state)
                 logits, own = network.discharge.advance(frames, state)
-                fired = network.discharge_scale * discharge_log_odds(logits)
+                fired = network.seen(logits)
                 state = {**state, **after, **own}
                 if network.hearing is not None:
                     heard, after = network.hearing.advance(sound, state)

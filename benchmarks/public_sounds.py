@@ -86,9 +86,8 @@ def heard(encoder: Yamnet, samples: Samples) -> NDArray[np.float64]:
     """(3,): the score of firearms in the surest clip of a track, for each of `FORMS`, as logits."""
     clips = torch.from_numpy(samples.reshape(-1, CLIP)).float() / FULL_SCALE
     taken = Resampler(encoder.rate_hz)(clips)
-    highest = taken.abs().amax(1, keepdim=True)
-    louder = taken * encoder.peak / highest.clamp(min=encoder.peak / encoder.most_gain)
-    scores = [encoder.firearms(encoder.head(encoder.embed(one))).amax() for one in (taken, louder)]
+    levels = (taken, encoder.louder(taken))
+    scores = [encoder.firearms(encoder.head(encoder.embed(one))).amax() for one in levels]
     return np.array([float(one) for one in (*scores, encoder.firearms(encoder(taken)).amax())])
 
 

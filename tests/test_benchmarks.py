@@ -30,6 +30,7 @@ from pipeline.stages import ingest
 from pipeline.store import manifest
 from pipeline.store.packed import INDEX, Packed
 from tests.assess import toy
+from tests.commands.score.toy import CLIP
 from tests.conftest import write_collection
 from tests.learn.toy import FORMAT
 from tests.live.made import write_model
@@ -82,11 +83,60 @@ def test_webhooks_are_called_soon_after_a_clip_was_published(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_webhook_is_called_within_seconds_of_a_discharge(tmp_path: Path) -> None:
+    models = str(write_model(tmp_path / "models"))
+    printed = run("live_discharges.py", "--models", models, "--quiet-s", "4", "--discharges", "2")
+    found = re.findall(
+        r"^(\w+): 2 discharges, 2 alerts within 5 s of them, 0 wrong signatures; .* median "
+        r"([\d.]+) s, at most ([\d.]+) s; of it the protocol alone median ([\d.]+) s",
+        printed,
+        re.MULTILINE,
+    )
+    assert {"hls"} <= {protocol for protocol, *_ in found}
+    for _, median_s, most_s, alone_s in found:
+        assert 0 <= float(alone_s) < float(median_s) <= float(most_s) <= 5
+
+
+@pytest.mark.slow
+def test_what_streams_cost_side_by_side_is_measured(tmp_path: Path) -> None:
+    models = str(write_model(tmp_path / "models"))
+    small = ("--streams", "2", "--seconds", "4", "--recording-s", "5")
+    printed = run("live_many.py", "--models", models, *small)
+    found = re.search(r"^2 streams (hold|do not hold): 2 began, (\d+) clips answered", printed)
+    assert found is not None
+    assert int(found[2]) > 0
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_watch_is_measured(tmp_path: Path) -> None:
+    models = str(write_model(tmp_path / "models"))
+    printed = run("live_memory.py", "--models", models, "--hours", "0.028", "--recording-s", "10")
+    found = re.search(
+        r"^0.03 hours in .*: watch (\d+) MB, then (\d+) MB .*; decoder (\d+) MB, then (\d+) MB",
+        printed,
+        re.MULTILINE,
+    )
+    assert found is not None
+    before, after, decoder_before, decoder_after = map(int, found.groups())
+    assert after < 1.1 * before
+    assert decoder_after < 1.1 * decoder_before
+
+
+@pytest.mark.slow
 def test_no_alert_is_lost_where_processes_of_a_watch_are_killed(tmp_path: Path) -> None:
     models = str(write_model(tmp_path / "models"))
     printed = run("live_kills.py", "--models", models, "--kills", "5", "--seed", "1")
     assert printed.count("goes on after") == 5
     assert printed.splitlines()[-1].endswith("nothing lost")
+
+
+@pytest.mark.slow
+def test_scores_of_a_run_that_was_killed_have_the_same_bytes(tmp_path: Path) -> None:
+    small = ("--only-many", "--files", "20", "--hostile", "10", "--rows-per-part", "4")
+    printed = run("score.py", *small, f"paths.models={write_model(tmp_path / 'models')}", *CLIP)
+    (row,) = re.findall(r"^{'files'.*", printed, re.MULTILINE)
+    assert "'rows': 20" in row
+    assert "'same bytes': 'yes'" in row
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ import yaml
 
 from pipeline import app
 from pipeline.commands.line import COMMANDS
-from pipeline.config import WatchApp
+from pipeline.commands.score import places
+from pipeline.config import ScoreApp, WatchApp
 from pipeline.detect.scores import FILES, LONG, SCORES, VALIDATION
 from pipeline.footage import remedies
 from pipeline.footage.collection import COLUMNS
@@ -138,9 +139,10 @@ def test_every_setting_that_is_named_is_one(page: Path) -> None:
     assert unknown_settings(page.read_text()) == []
 
 
-def test_every_key_of_watch_is_told_with_its_default() -> None:
-    told = re.findall(r"^\| `(\w+)` \| `([^`]*)` \| ", (DOCS / "live.md").read_text(), re.MULTILINE)
-    keys = {f.name: f for f in fields(WatchApp) if f.name not in {"paths", "run", "ingest"}}
+@pytest.mark.parametrize(("page", "kind"), [("live.md", WatchApp), ("scoring.md", ScoreApp)])
+def test_every_key_of_a_command_is_told_with_its_default(page: str, kind: type) -> None:
+    told = re.findall(r"^\| `(\w+)` \| `([^`]*)` \| ", (DOCS / page).read_text(), re.MULTILINE)
+    keys = {f.name: f for f in fields(kind) if f.name not in {"paths", "run", "ingest"}}
     own = {
         name: f.default_factory() if callable(f.default_factory) else f.default
         for name, f in keys.items()
@@ -157,7 +159,7 @@ def test_a_setting_that_is_gone_is_found() -> None:
 def test_every_reason_to_reject_a_file_has_its_remedy() -> None:
     section = (DOCS / "footage.md").read_text().split("\n## Rejects\n")[1].split("\n## ")[0]
     told = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
-    assert told == remedies._REMEDIES
+    assert told == remedies._REMEDIES | places.REMEDIES
 
 
 def test_every_column_of_an_index_is_told() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import pipeline
 from pipeline import app
 from pipeline.commands import line
+from pipeline.config import COMMANDS
 from tests.command_line import run, run_apart
 
 
@@ -58,7 +61,7 @@ def test_a_bug_does_not_look_like_an_answer(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_unknown_command_is_named() -> None:
-    assert run("score", "a.mp4").stderr.startswith("score: there is no such command; usage: ")
+    assert run("judge", "a.mp4").stderr.startswith("judge: there is no such command; usage: ")
 
 
 @pytest.mark.parametrize("asked", ["-h", "--help"])
@@ -68,6 +71,44 @@ def test_help_is_no_error(asked: str) -> None:
     assert result.stdout.startswith("usage: python -m pipeline init <folder>\n")
     assert "one with conf/ and dvc.yaml" in result.stdout
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("name", [*line.COMMANDS, "init", "experiment"])
+def test_every_command_tells_its_keys_and_its_page(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line.main([name, "--help"])
+    said = capsys.readouterr().out
+    assert said.startswith("usage: ")
+    assert f" {name} " in said.splitlines()[0]
+    page = re.search(r"^docs/(\w+)\.md tells more\.$", said, re.MULTILINE)
+    assert page is not None
+    text = (app.PROJECT / "docs" / f"{page[1]}.md").read_text()
+    assert re.search(rf"(discern|python -m pipeline) {name}\b", text)
+    command = line.COMMANDS.get(name)
+    if command is None:
+        assert "=" not in said
+    elif command.config in COMMANDS:
+        for key in fields(COMMANDS[command.config]):
+            assert re.search(rf"^  (.*, )?{key.name}(=|\.…)", said, re.MULTILINE)
+    else:
+        assert f"conf/{command.config}.yaml" in said
+
+
+def test_help_tells_the_value_of_a_key_and_what_it_means(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line.main(["watch", "--help"])
+    said = capsys.readouterr().out
+    assert "  timeout_s=15.0\n      A stream is lost once nothing came of it for so long.\n" in said
+    assert "  webhook=null\n" in said
+    assert "Puts the detector in front of streams.\n" in said
+
+
+def test_help_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    line.main(["init", "--help"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_version_is_the_one_in_the_package() -> None:

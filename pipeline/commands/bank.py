@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.assess.page.untrusted import plain
+import numpy as np
+
 from pipeline.assess.wording import count
-from pipeline.commands import bank_exchange, printed_files
+from pipeline.commands import bank_exchange, label_mapping, printed_files
 from pipeline.commands.matches import told
 from pipeline.config import BankApp
-from pipeline.copies import bank_compaction, bank_files, banks, flood, sound_matching
+from pipeline.copies import (
+    bank_compaction,
+    bank_files,
+    banks,
+    exchange_manifest,
+    flood,
+    hash_datasets,
+    hash_index,
+    hash_lists,
+    parts,
+    sound_matching,
+)
 from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item
+from pipeline.copies.peers import DELTAS
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
+from pipeline.footage.printing import Printed
+from pipeline.system.untrusted import plain
 
 RATE_HZ = 4.0
 """Pictures of an item that are hashed a second at least, beside those that change: the few that are
@@ -24,9 +40,8 @@ _ALONE = (
     "; its pictures are too flat to be hashed, and its sound, if it has any, is too short or "
     "hardly changes: only equal bytes match"
 )
-DELTAS = "deltas"
-"""The `format` of an exchange; others are lists of one kind of hash."""
 _MAX_SHOWN = 120
+_MAX_RUNS = 10
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
             else:
                 say_same(path, item)
         results = printed_files.printed(
-            new, RATE_HZ, cfg.ingest, cfg.run, "bank", with_changes=True
+            new, RATE_HZ, cfg.ingest, cfg.run, "bank", with_changes=True, parts=parts.of_item
         )
         for path, result in zip(new, results, strict=True):
             if isinstance(result, Unusable):
@@ -116,14 +131,15 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
                 result.duration_s,
                 printed_files.hash_records(result),
                 sounds,
+                parts=printed_files.part_records(result),
             )
             if by:
                 bank.judge(item.number, by, UPLOADED)
             known[item.sha256] = item
             num_added += 1
             is_known = item.num_hashes or sound_matching.can_match(sounds)
-            alone = "" if is_known else _ALONE
-            print(f"{_shown(path)}: {told(name, item)}, {_size(item)}{alone}")
+            remark = _without_hash(result) if is_known else _ALONE
+            print(f"{_shown(path)}: {told(name, item)}, {_size(item)}{remark}")
     print(f"{root / name}: {count(num_added, 'item')} added")
     if unusable:
         print("\n".join(unusable), file=sys.stderr)
@@ -135,7 +151,7 @@ def _list(cfg: BankApp) -> None:
     for name in banks.names(root):
         bank = banks.read(root, name)
         items = bank.items.values()
-        num_hashes = sum(item.num_hashes for item in items)
+        num_hashes = sum(item.num_records for item in items)
         num_sounds = sum(item.num_sounds for item in items)
         length = _length(sum(item.duration_s for item in items))
         print(
@@ -151,6 +167,11 @@ def _show(cfg: BankApp, name: str) -> None:
         remarks = [
             f"{by}: {', '.join(sorted(said))}"
             for by, said in sorted(bank.opinions.get(item.number, {}).items())
+        ]
+        remarks += [
+            f"{by} calls it {_shown(label)}"
+            for by, label in sorted(bank.called.get(item.number, {}).items())
+            if label != item.label
         ]
         reason = reasons.get(flood.key_of(name, item))
         remarks += [f"suspended: {reason}"] if reason else []
@@ -191,6 +212,7 @@ def _verdict(cfg: BankApp, name: str, number: str, verdict: str) -> None:
 def _compact(cfg: BankApp, name: str) -> None:
     root = Path(cfg.paths.banks)
     num_removed = bank_compaction.compact(root, name)
+    hash_index.dropped(Path(cfg.paths.work), name)
     print(f"{root / name}: {count(num_removed, 'removed item')} taken out of its files")
 
 
@@ -203,25 +225,40 @@ def _resume(cfg: BankApp, name: str, number: str) -> None:
 
 
 def _export(cfg: BankApp, name: str, folder: str) -> None:
+    root, dry_run = Path(cfg.paths.banks), cfg.dry_run
     if cfg.format == DELTAS:
-        bank_exchange.export(cfg, _who(cfg), name, folder)
+        by, key = _who(cfg), exchange_manifest.private_key(_key(cfg, "export", "your private key"))
+        told = bank_exchange.export(root, name, by, Path(folder), key, dry_run=dry_run)
+    elif cfg.format == hash_datasets.KIND:
+        raise UserError(f"format={cfg.format}: is only read; give {', '.join(hash_lists.KINDS)}")
     else:
-        bank_exchange.export_list(cfg, name, folder)
+        told = bank_exchange.export_list(root, name, folder, cfg.format, dry_run=dry_run)
+    print("\n".join(told))
 
 
 def _import(cfg: BankApp, name: str, folder: str) -> None:
+    root, path, dry_run = Path(cfg.paths.banks), Path(folder), cfg.dry_run
+    labels = None if cfg.labels is None else label_mapping.read(Path(cfg.labels))
     if cfg.format == DELTAS:
-        bank_exchange.take(cfg, name, folder)
+        key = exchange_manifest.public_key(_key(cfg, "import", "the sender's public key"))
+        told = bank_exchange.take(root, name, path, key, labels, dry_run=dry_run)
     else:
-        bank_exchange.take_list(cfg, name, folder)
+        label = name if cfg.label is None else cfg.label
+        how = bank_exchange.Listing(cfg.format, label, cfg.negative, labels)
+        told = bank_exchange.take_list(root, name, path, how, dry_run=dry_run)
+    print("\n".join(told))
+
+
+def _key(cfg: BankApp, action: str, whose: str) -> Path:
+    if cfg.key is None:
+        raise UserError(f"bank {action}: give key=FILE, {whose} of Ed25519 in PEM")
+    return Path(cfg.key)
 
 
 def _who(cfg: BankApp) -> str:
-    if cfg.by is None or not bank_files.NAME.fullmatch(cfg.by):
-        raise UserError(
-            f"by={cfg.by or ''}: give by=NAME, who says so, of letters, digits, dots, - and _"
-        )
-    return cfg.by
+    if cfg.by is None:
+        raise UserError("by=: give by=NAME, who says so")
+    return bank_files.check_name(cfg.by, "by")
 
 
 def _number(name: str, number: str) -> int:
@@ -231,8 +268,22 @@ def _number(name: str, number: str) -> int:
 
 
 def _size(item: Item) -> str:
-    hashes = f"{item.num_hashes} hashes of pictures, {item.num_sounds} of sound"
+    hashes = f"{item.num_records} hashes of pictures, {item.num_sounds} of sound"
     return f"{item.duration_s:.1f} s, {hashes}"
+
+
+def _without_hash(one: Printed) -> str:
+    """The seconds of a file of which no picture has a hash, in words; empty where all have one."""
+    # A last second may be too short to have a picture.
+    num_seconds = max(1, math.ceil(one.duration_s - 1 / RATE_HZ))
+    seconds = np.setdiff1d(np.arange(num_seconds), one.times_ms // 1000)
+    if not len(seconds):
+        return ""
+    runs = np.split(seconds, np.flatnonzero(np.diff(seconds) > 1) + 1)
+    parts = [f"{run[0]} to {min(run[-1] + 1, one.duration_s):g} s" for run in runs]
+    left = len(parts) - _MAX_RUNS
+    told = ", ".join(parts[:_MAX_RUNS]) + (f" and {left} more" if left > 0 else "")
+    return f"; no hash of pictures, which are too flat or damaged: {told}"
 
 
 def _length(length_s: float) -> str:

@@ -2,90 +2,150 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
-from pipeline.config import BankApp
 from pipeline.copies import (
     banks,
     exchange_lines,
-    exchange_manifest,
     exchange_receiving,
     exchange_sending,
+    hash_datasets,
     hash_lists,
 )
 from pipeline.copies.bank_log import UPLOADED
 from pipeline.copies.exchange_folder import UNKNOWN, Exchanged, kind_of
 from pipeline.copies.exchange_lines import Label, Line, Opinion, Upload
 from pipeline.errors import UserError
+from pipeline.system.untrusted import plain
 
 LIST = "list"
 """The feed that items of lists are said to come from."""
 _MAX_SHOWN = 120
-_SILENCE = np.zeros(0, banks.SOUND_RECORD)
+_MAX_LABELS = 20
 _NOUNS = {"opinion": "opinion", "upload": "upload", "delete": "deletion", "label": "label"}
 
 
-def export(cfg: BankApp, sender: str, name: str, folder: str) -> None:
-    """Append to a folder what it does not say yet of a bank, or print what that would be.
+def export(
+    root: Path, name: str, sender: str, target: Path, key: Ed25519PrivateKey, *, dry_run: bool
+) -> list[str]:
+    """Append to a folder what it does not say yet of a bank.
+
+    Returns:
+        What was sent, in words, or what would be.
 
     Raises:
-        UserError: no key, or a folder of something else.
+        UserError: no such bank, or a folder of something else.
     """
-    key = exchange_manifest.private_key(_key(cfg, "export", "your private key"))
-    bank, target = banks.read(Path(cfg.paths.banks), name), Path(folder)
-    if cfg.dry_run:
+    bank = banks.read(root, name)
+    if dry_run:
         told = list(_told(exchange_sending.changes(bank, sender, target, key)))
-        print("\n".join([*told, f"{target}: {count(len(told), 'line')} would be sent"]))
-        return
-    print(_summary(target, exchange_sending.send(bank, sender, target, key)))
+        return [*told, f"{target}: {count(len(told), 'line')} would be sent"]
+    return [_summary(target, exchange_sending.send(bank, sender, target, key))]
 
 
-def take(cfg: BankApp, name: str, folder: str) -> None:
+def take(
+    root: Path,
+    name: str,
+    source: Path,
+    key: Ed25519PublicKey,
+    labels: Mapping[str, str] | None,
+    *,
+    dry_run: bool,
+) -> list[str]:
     """Take what a folder says into a bank.
 
+    Args:
+        root: the folder of banks.
+        name: of the bank.
+        source: the folder.
+        key: that it has to be signed with.
+        labels: what theirs are called here; None where all stay.
+        dry_run: change nothing.
+
+    Returns:
+        What was taken, in words.
+
     Raises:
-        UserError: no key, or an exchange that cannot be trusted.
+        UserError: an exchange that cannot be trusted.
     """
-    key = exchange_manifest.public_key(_key(cfg, "import", "the sender's public key"))
-    source, root = Path(folder), Path(cfg.paths.banks)
-    told = exchange_receiving.receive(root, name, source, key, dry_run=cfg.dry_run)
-    print(f"{_summary(source, told)}{'; nothing was changed' * cfg.dry_run}")
+    told = exchange_receiving.receive(root, name, source, key, labels, dry_run=dry_run)
+    return [
+        f"{_summary(source, told)}{'; nothing was changed' * dry_run}",
+        *_unmapped(source, told.unmapped),
+    ]
 
 
-def export_list(cfg: BankApp, name: str, path: str) -> None:
-    """Write hashes of a bank as a list of one kind, or print how many that would be.
+def _unmapped(source: Path, found: Mapping[str, int]) -> list[str]:
+    labels = [f"{plain(one, _MAX_SHOWN)} ({num})" for one, num in sorted(found.items()) if num]
+    shown = ", ".join(labels[:_MAX_LABELS]) + ", …" * (len(labels) > _MAX_LABELS)
+    is_one = len(labels) == 1
+    return (
+        [
+            f"{source}: {count(len(labels), 'label')} that the mapping lacks, kept as "
+            f"{'it is' if is_one else 'they are'}: {shown}"
+        ]
+        if labels
+        else []
+    )
+
+
+def export_list(root: Path, name: str, path: str, kind: str, *, dry_run: bool) -> list[str]:
+    """Write hashes of a bank as a list of one kind, and tell how many that is, or would be.
 
     Raises:
         UserError: there is such a file already.
     """
-    lines = list(hash_lists.written(banks.read(Path(cfg.paths.banks), name), cfg.format))
-    told = f"{path}: {count(len(lines), 'line')} of {cfg.format}"
-    if cfg.dry_run:
-        print(f"{told} would be written")
-        return
+    lines = list(hash_lists.written(banks.read(root, name), kind))
+    told = f"{path}: {count(len(lines), 'line')} of {kind}"
+    if dry_run:
+        return [f"{told} would be written"]
     try:
         with Path(path).open("x") as file:
             file.writelines(lines)
     except FileExistsError as error:
         raise UserError(f"{path}: there is such a file; give another name") from error
-    print(told)
+    return [told]
 
 
-def take_list(cfg: BankApp, name: str, path: str) -> None:
+@dataclass(frozen=True)
+class Listing:
+    """How a list is read.
+
+    Attributes:
+        kind: of its lines.
+        label: of its items, but of those that it names tags of.
+        negative: whether what it has is harmless.
+        labels: what its tags are called here; None where all stay.
+    """
+
+    kind: str
+    label: str
+    negative: bool = False
+    labels: Mapping[str, str] | None = None
+
+
+def take_list(root: Path, name: str, path: Path, how: Listing, *, dry_run: bool) -> list[str]:
     """Make an item of each line of a list that a bank has no such one of; all of them or none.
+
+    Returns:
+        What was taken, in words.
 
     Raises:
         UserError: a line is none.
     """
-    root, label = Path(cfg.paths.banks), name if cfg.label is None else cfg.label
+    read = (
+        hash_datasets.read(path, negative=how.negative)
+        if how.kind == hash_datasets.KIND
+        else hash_lists.read(path, how.kind)
+    )
     listed = {
-        exchange_lines.id_of(one.sha256, one.md5, one.hashes, _SILENCE): one
-        for one in hash_lists.read(Path(path), cfg.format)
+        exchange_lines.id_of(one.sha256, one.md5, one.hashes, one.sounds): one for one in read
     }
     known: set[str] = set()
     # Their feeds may delete them, and the list has them all the same.
@@ -107,26 +167,26 @@ def take_list(cfg: BankApp, name: str, path: str) -> None:
             and names[item.number] in listed
         ]
     new = [(key, one) for key, one in listed.items() if key not in known]
-    if (new or of_others) and not cfg.dry_run:
+    if (new or of_others) and not dry_run:
         with banks.writing(root, name, create=True) as writer, writer.at_once():
-            if cfg.negative:
+            if how.negative:
                 writer.make_negative()
             for key, one in new:
                 length_s = int(one.hashes["time_ms"].max(initial=0)) / 1000
-                told = f"{cfg.format} {key[:12]}", label, one.sha256, one.md5, length_s
-                writer.add(*told, one.hashes, _SILENCE, LIST)
+                called = ", ".join(dict.fromkeys((how.labels or {}).get(t, t) for t in one.tags))
+                label = called[: exchange_lines.MAX_LABEL] or how.label
+                told = f"{how.kind} {key[:12]}", label, one.sha256, one.md5, length_s
+                item = writer.add(*told, one.hashes, one.sounds, LIST)
+                if one.said:
+                    writer.judge(item.number, LIST, one.said)
             for number in of_others:
                 writer.judge(number, LIST, UPLOADED)
-    print(
+    tags = Counter(tag for one in listed.values() for tag in one.tags)
+    return [
         f"{path}: {count(len(new), 'item')} of {count(len(listed), 'different line')} of "
-        f"{cfg.format} {'would be ' * cfg.dry_run}added to {root / name}"
-    )
-
-
-def _key(cfg: BankApp, action: str, whose: str) -> Path:
-    if cfg.key is None:
-        raise UserError(f"bank {action}: give key=FILE, {whose} of Ed25519 in PEM")
-    return Path(cfg.key)
+        f"{how.kind} {'would be ' * dry_run}added to {root / name}",
+        *_unmapped(path, {t: n for t, n in tags.items() if t not in (how.labels or tags)}),
+    ]
 
 
 def _told(lines: Iterable[Line]) -> Iterable[str]:

@@ -7,7 +7,6 @@ sets there. DVC writes that into `conf/` and keeps the run as an experiment of i
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import yaml
 from pipeline import app
 from pipeline.config import STAGES
 from pipeline.errors import UserError
+from pipeline.store.provenance import git
 
 FOLDER = "experiment"
 
@@ -62,15 +62,10 @@ def arguments(conf: Path, name: str) -> list[str]:
 
 def _check_committed(project: Path) -> None:
     """Raise `UserError` where a project has no commit, beside which DVC keeps experiments."""
-    try:
-        command = ["git", "-C", str(project), "rev-parse", "--quiet", "--verify", "HEAD"]
-        has_commit = subprocess.run(command, check=False, capture_output=True).returncode == 0
-    except OSError as error:
-        raise UserError(f"git: cannot be run ({error}); install it") from error
-    if not has_commit:
+    if git(project, "rev-parse", "--quiet", "--verify", "HEAD") is None:
         raise UserError(
-            f"{project}: nothing is committed, and DVC keeps an experiment beside a commit; run "
-            "git init && dvc init where that is still to be done, then "
+            f"{project}: nothing is committed, and DVC keeps an experiment beside a commit; "
+            "install git and run git init && dvc init where that is still to be done, then "
             'git add -A && git commit -m "Begin"'
         )
 

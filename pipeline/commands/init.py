@@ -23,6 +23,8 @@ _HEADER = f"""# Written by discern init. Paths come from conf/paths.yaml, and se
 """
 # What is written beside the outputs that DVC keeps out of git itself.
 _UNTRACKED = ("wandb", "dvc_plots", "encoders")
+# With which exports of banks are signed.
+_KEYS = "*.pem\n"
 _SPLIT = f"{project.CONF}/split.yaml"
 _HELD_OUT = re.compile(r"^unseen_sources:\n((?:  - .+\n)+)", re.MULTILINE)
 _PAGE = "docs/footage.md"
@@ -132,4 +134,4 @@ def _ignored() -> str:
     folders = [
         path for key, path in _paths().items() if key != "banks" and f"${{{key}}}" not in tracked
     ]
-    return "".join(f"/{folder}/\n" for folder in [*folders, *_UNTRACKED])
+    return "".join(f"/{folder}/\n" for folder in [*folders, *_UNTRACKED]) + _KEYS

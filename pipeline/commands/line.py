@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pipeline
 from pipeline import app
-from pipeline.commands import experiment, init
+from pipeline.commands import experiment, init, usage
 from pipeline.config import STAGES
 from pipeline.store import workdir
 from pipeline.system import project
@@ -66,6 +66,12 @@ COMMANDS = {
         config="bank",
         kept="items that were added stay; run it again, which adds the others",
     ),
+    "exchange": Command(
+        ("add|list|show|remove|pull|push", "[name …]", "[bank]"),
+        config="exchange",
+        writes="exchanges with peers",
+        kept="every bank is as before or has all that was new; run it again",
+    ),
     "match": Command(("<file or folder>", "[file or folder …]"), config="match", failure=2),
     "review": Command(
         (
@@ -74,6 +80,11 @@ COMMANDS = {
         ),
         config="review",
         kept="what was decided stays; run it again",
+    ),
+    "score": Command(
+        ("<listing, file or folder>", "[file or folder …]"),
+        config="score",
+        kept="scored rows are kept; run it again, which goes on from them",
     ),
     "watch": Command(
         ("<address, file or list.csv>",),
@@ -84,17 +95,22 @@ COMMANDS = {
     "overfit": Command(config="train"),
 }
 _INIT, _EXPERIMENT = "init", "experiment"
+_ALONE = {_INIT: ("<folder>",), _EXPERIMENT: ("<name>", "[option of dvc exp run …]")}
+"""What is told the commands that take no keys."""
 _HELP = """
 All but init run in the folder of a project, which is one with conf/ and dvc.yaml. Its conf/ holds
 every key with its value; key=value sets one for this run. {program} <stage> --cfg job prints the
-values that a stage would run with, and dvc repro runs all stages that have something new to do.
+values that a stage would run with, {program} <command> --help what a command takes, and dvc repro
+runs all stages that have something new to do.
 """
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the stage or command that the first argument names."""
     name, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
-    if name in RECIPES:
+    if name in (*COMMANDS, _INIT, _EXPERIMENT) and not usage.HELP.isdisjoint(rest):
+        print(_help(name))
+    elif name in RECIPES:
         _recipe(name).main(rest)
     elif name in STAGES:
         app.stage(name)(import_module(f"pipeline.stages.{name}").run)(rest)
@@ -121,16 +137,22 @@ def _program() -> str:
     return "python -m pipeline" if is_module else "discern"
 
 
+def _help(name: str) -> str:
+    if name in COMMANDS:
+        return usage.text(_program(), name, COMMANDS[name].told, COMMANDS[name].config)
+    return usage.text(_program(), name, _ALONE[name], None)
+
+
 def _usage() -> str:
     program = _program()
     lines = [
-        f"{program} {_INIT} <folder>",
+        " ".join([program, _INIT, *_ALONE[_INIT]]),
         f"{program} {{{','.join(STAGES)}}} [key=value …]",
         *(
             " ".join([program, name, *command.told, "[key=value …]"])
             for name, command in COMMANDS.items()
         ),
-        f"{program} {_EXPERIMENT} <name> [option of dvc exp run …]",
+        " ".join([program, _EXPERIMENT, *_ALONE[_EXPERIMENT]]),
         f"{program} --version",
     ]
     return "\n       ".join(lines)

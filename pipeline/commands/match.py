@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.commands import printed_files
 from pipeline.commands.matches import (
     RATE_HZ,
@@ -24,15 +23,17 @@ from pipeline.commands.matches import (
     told,
 )
 from pipeline.config import IngestConfig, MatchApp, Run
-from pipeline.copies import banks, flood, matching, sound_matching
+from pipeline.copies import banks, candidates, flood, hash_index, parts, sound_matching
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
+from pipeline.copies.hash_index import Index
 from pipeline.copies.matching import Stretch
 from pipeline.copies.sound_matching import SoundStretch
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed
 from pipeline.footage.remedies import remedy
+from pipeline.system.untrusted import plain
 
 FOUND, NOT_FOUND, FAILED = 0, 1, 2
 """Exit statuses."""
@@ -55,9 +56,11 @@ def run(*given: str, cfg: MatchApp) -> None:
     if not wanted:
         raise UserError(f"{root}: no bank there; make one with discern bank add NAME FILE")
     opened = [banks.read(root, name) for name in wanted]
+    work = Path(cfg.paths.work)
+    indices = [hash_index.opened(work, bank) for bank in opened]
     brake = _Brake(opened, cfg)
     num_matched = num_failed = 0
-    for path, result in zip(paths, look_up(paths, opened, cfg.ingest, cfg.run), strict=True):
+    for path, result in zip(paths, look_up(paths, indices, cfg.ingest, cfg.run), strict=True):
         if isinstance(result, Unusable):
             num_failed += 1
             print(f"match: {_shown(path)}: {printed_files.why(result)}", file=sys.stderr)
@@ -122,7 +125,7 @@ class _Brake:
 
 
 def look_up(
-    paths: Sequence[Path], opened: Sequence[Bank], cfg: IngestConfig, run: Run
+    paths: Sequence[Path], indices: Sequence[Index], cfg: IngestConfig, run: Run
 ) -> Iterator[Answer | Unusable]:
     """What each file matches, or why it cannot be told, in order.
 
@@ -130,35 +133,42 @@ def look_up(
 
     Args:
         paths: of the files.
-        opened: the banks to look in.
+        indices: of the banks to look in.
         cfg: what a file may cost.
         run: how to run.
     """
     digests = [printed_files.digests_of(path) for path in paths]
-    equal = [_same_bytes(*both, opened) for both in digests]
+    equal = [same_bytes(*both, [index.bank for index in indices]) for both in digests]
     unknown = [path for path, matches in zip(paths, equal, strict=True) if not matches]
-    results = printed_files.printed(unknown, RATE_HZ, cfg, run, "match")
+    results = printed_files.printed(unknown, RATE_HZ, cfg, run, "match", parts=parts.of_query)
     for (sha256, _), matches in zip(digests, equal, strict=True):
         if matches:
             yield Answer(sha256, set_aside_by_negatives(matches))
             continue
         result = next(results)
-        yield result if isinstance(result, Unusable) else _similar(result, opened)
+        yield result if isinstance(result, Unusable) else similar(result, indices)
 
 
-def _same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
+def same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
+    """The items whose files have such bytes, one of a bank at most."""
     found = ((bank, bank.with_bytes(sha256, md5)) for bank in opened)
     return [_match(bank, item, None) for bank, item in found if item]
 
 
-def _similar(printed: Printed, opened: Sequence[Bank]) -> Answer:
-    """The matches of a file, those of most seconds first."""
-    query = np.ascontiguousarray(printed.hashes[:, 0])
+def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
+    """The matches of a file that was hashed, those of most seconds first."""
     matches: list[Match] = []
-    for bank in opened:
+    for index in indices:
+        bank = index.bank
+        by_pictures = candidates.shown(
+            index,
+            np.concatenate([printed.times_ms, printed.part_times_ms]),
+            np.concatenate([printed.hashes[:, 0], printed.part_hashes[:, 0]]),
+            np.concatenate([np.zeros(len(printed.times_ms), np.uint8), printed.part_kinds]),
+        )
         for item in bank.items.values():
             found: list[Stretch | SoundStretch] = [
-                *matching.stretches(printed.times_ms, query, bank.hashes_of(item)),
+                *by_pictures.get(item.number, ()),
                 *sound_matching.stretches(
                     printed.sound_times_ms, printed.sounds, bank.sounds_of(item)
                 ),
@@ -166,7 +176,7 @@ def _similar(printed: Printed, opened: Sequence[Bank]) -> Answer:
             matches += [_match(bank, item, stretch) for stretch in found]
     sounds = printed_files.sound_records(printed.sound_times_ms, printed.sounds)
     unseen = {
-        "pictures": not len(printed.times_ms),
+        "pictures": not len(printed.times_ms) and not len(printed.part_times_ms),
         "sound": bool(len(sounds)) and not sound_matching.can_match(sounds),
     }
     # Banks and items come in order, and a sort leaves what is equal as it is.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.copies.bank_log import DISPUTED, Item, Opinions
 from pipeline.copies.chromaprint import ITEM_S
 from pipeline.copies.matching import Stretch
 from pipeline.copies.negatives import covering
 from pipeline.copies.sound_matching import SoundStretch
+from pipeline.system.untrusted import plain
 
 RATE_HZ = 1.0
 """Pictures of a file that are looked up a second, as many as others exchange."""
@@ -93,10 +93,16 @@ class Match:
             )
         return (
             f"{item}: {where} show {of_it}{', mirrored' * stretch.mirrored}; "
-            f"offset {stretch.offset_s:+.2f} s, "
+            f"offset {stretch.offset_s:+.2f} s{self._edit(stretch)}, "
             f"{stretch.num_frames} of {count(stretch.num_between, 'frame')} agree, "
             f"median distance {stretch.median_distance:g}"
         )
+
+    @staticmethod
+    def _edit(stretch: Stretch) -> str:
+        in_part = 2 * stretch.num_in_part > stretch.num_frames
+        speed = f", {stretch.speed:g} times as fast" if stretch.speed != 1 else ""
+        return speed + ", in a part of the picture" * in_part
 
     def _remarks(self) -> str:
         against = [by for by, said in sorted(self.opinions.items()) if DISPUTED in said]

@@ -14,7 +14,7 @@ from pipeline.copies.banks import RECORD, SOUND_RECORD
 from pipeline.errors import UserError
 from pipeline.footage import canonical, foreign, printing
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.printing import Printed, PrintTask
+from pipeline.footage.printing import HashesParts, Printed, PrintTask
 from pipeline.footage.remedies import remedy
 from pipeline.store import executor
 from pipeline.system import names, sandbox
@@ -69,6 +69,7 @@ def printed(
     title: str,
     *,
     with_changes: bool = False,
+    parts: HashesParts | None = None,
 ) -> Iterator[Printed | Unusable]:
     """Hash files in the sandbox, some at once, and yield what they are told by, in order.
 
@@ -79,9 +80,10 @@ def printed(
         run: how to run.
         title: of the progress.
         with_changes: hash pictures between these too, as `PrintTask` has it.
+        parts: hashes parts of pictures, likewise.
     """
     limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
-    tasks = [PrintTask(path, rate_hz, with_changes, limits) for path in paths]
+    tasks = [PrintTask(path, rate_hz, with_changes, limits, parts) for path in paths]
     for results in executor.map_blocks(
         printing.printed,
         executor.in_blocks(tasks, _BLOCK_FILES),
@@ -102,6 +104,14 @@ def hash_records(one: Printed) -> NDArray[Any]:
     records = np.zeros(len(one.times_ms), RECORD)
     records["time_ms"], records["quality"] = one.times_ms, one.quality
     records["pdq"], records["mirror"] = one.hashes[:, 0], one.hashes[:, 1]
+    return records
+
+
+def part_records(one: Printed) -> NDArray[Any]:
+    """The parts of the pictures of a file as records of a bank, `banks.RECORD` (P,)."""
+    records = np.zeros(len(one.part_times_ms), RECORD)
+    records["time_ms"], records["kind"] = one.part_times_ms, one.part_kinds
+    records["pdq"], records["mirror"] = one.part_hashes[:, 0], one.part_hashes[:, -1]
     return records
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.commands import bank, review_report
 from pipeline.config import BankApp, ReviewApp
@@ -25,6 +24,7 @@ from pipeline.review.exchange.entries import Entry, Format, Terms
 from pipeline.review.queueing import Settings
 from pipeline.review.record import Record
 from pipeline.review.tasks import Place, Task
+from pipeline.system.untrusted import plain
 
 FORMATS = {
     spreadsheet.NAME: Format(spreadsheet.write, spreadsheet.read, asks=False),

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import count
 from pipeline.config import ReviewApp
 from pipeline.review import agreement, drift, scored
@@ -17,6 +16,7 @@ from pipeline.review.drift import Shift
 from pipeline.review.estimates import Estimate
 from pipeline.review.record import Record
 from pipeline.review.reviewers import Reviewers, reviewers
+from pipeline.system.untrusted import plain
 
 _MOST_SHOWN, _MAX_SHOWN = 10, 80
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.review import agreement, record
 from pipeline.review.record import Record
+from pipeline.system.untrusted import plain
 
 _MAX_SHOWN = 200
 

@@ -21,11 +21,11 @@ from pipeline.assess.lineage import (
     SOURCES,
     Hashes,
 )
-from pipeline.assess.page.untrusted import plain
 from pipeline.commands import tables
 from pipeline.config import IngestApp
 from pipeline.errors import UserError
 from pipeline.store import storage, workdir
+from pipeline.system.untrusted import plain
 
 _MAX_NAME = 300
 

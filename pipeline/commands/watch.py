@@ -1,7 +1,7 @@
 """Puts the detector in front of streams: `discern watch ADDRESS|FILE|LIST.csv`.
 
 Events go to stdout, one a line; words for people go to stderr. Exit status 0 once every stream has
-ended.
+ended, or 1 where none of them could be watched.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ from pipeline.detect import operating_point
 from pipeline.detect.alarm import Choice
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
-from pipeline.footage import foreign
 from pipeline.learn.devices import device_of
 from pipeline.live import addresses
 from pipeline.live.addresses import Rules
 from pipeline.live.alerts import Habits
 from pipeline.live.board import Board
-from pipeline.live.feed import Feed, Patience
+from pipeline.live.cluster import Cluster
+from pipeline.live.endings import Endings
 from pipeline.live.fetcher import Bounds, Fetch
-from pipeline.live.inbox import Bell, Inbox
-from pipeline.live.lookup import Banks, Lookup
+from pipeline.live.inbox import Bell
+from pipeline.live.plan import Plan
 from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
-from pipeline.live.session import Means
 from pipeline.live.telling import events_of
 from pipeline.live.watcher import Policy, Watcher
 
-LONGEST_SESSION_S = 86_400.0
-"""A decoder works for so long on a stream, at most; another one goes on then."""
+RAY = "ray"
+"""Of `run.executor`: streams are watched by the nodes of a cluster."""
 LIST = ".csv"
 """What the name of a list of streams ends with."""
 _FASTEST = "max"
@@ -51,8 +50,8 @@ def run(what: str, *, cfg: WatchApp) -> None:
 
     Raises:
         UserError: there is no such file, the address is of no scheme that is fetched, settings
-            contradict each other, there is no such bank, or there is no operating point or no
-            detector that can stream.
+            contradict each other, there is no such bank, there is no operating point or no
+            detector that can stream, or nothing could be watched.
     """
     # One thread and one batch size are enough for the last bits to be the same.
     torch.set_num_threads(1)
@@ -70,14 +69,22 @@ def run(what: str, *, cfg: WatchApp) -> None:
         cfg.batch_size,
         None if cfg.replay else cfg.max_wait_s,
     )
-    bell = Bell()
-    known = Banks(Path(cfg.paths.banks), cfg.banks, Path(cfg.paths.work)) if cfg.banks else None
-    board = Board(choice.threshold)
-    with events_of(cfg, board) as events:
-        watcher = Watcher(scorer, policy, events, bell, board)
+    plan = Plan(cfg, policy, speed)
+    board, endings = Board(choice.threshold), Endings()
+    with events_of(cfg, board, endings.take) as events:
+        watcher: Watcher | Cluster
+        if cfg.run.executor == RAY:
+            watcher = cluster = Cluster(plan.anywhere(), events, board, cfg.groups)
 
-        def join(name: str, source: Path | Fetch) -> None:
-            watcher.join(feed_of(name, source, speed, detector, cfg, bell, known))
+            def join(name: str, source: Path | Fetch) -> None:
+                assert isinstance(source, Fetch)
+                cluster.join(name, source)
+        else:
+            bell, known, passed = Bell(), plan.banks(), plan.passed()
+            watcher = alone = Watcher(scorer, policy, events, bell, board)
+
+            def join(name: str, source: Path | Fetch) -> None:
+                alone.join(plan.feed(name, source, detector, bell, known, passed))
 
         def read(row: str) -> Path | Fetch:
             # Files are where the list is.
@@ -88,6 +95,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
         else:
             join(name_of(what), source)
             watcher.run()
+    endings.check()
 
 
 def speed_of(cfg: WatchApp) -> float | None:
@@ -140,6 +148,11 @@ def source_of(what: str, cfg: WatchApp) -> Path | Fetch:
     except (OSError, ValueError):
         # A path that is too long, leads where nobody may look, or holds a zero byte.
         is_file = False
+    if cfg.run.executor == RAY:
+        raise UserError(
+            f"{what}: with run.executor=ray streams are watched, which any node can connect to; "
+            "give an address, or run.executor=processes"
+        )
     if not is_file:
         schemes = ", ".join(f"{scheme}://…" for scheme in addresses.SCHEMES)
         raise UserError(f"{what}: there is no such file; give one, or an address ({schemes})")
@@ -150,30 +163,6 @@ def name_of(what: str) -> str:
     """The id of a stream that has no other: the name of its file, or its host."""
     name = str(urlsplit(what).hostname) if addresses.is_address(what) else Path(what).name
     return name.encode("utf-8", "replace").decode()
-
-
-def feed_of(
-    name: str,
-    source: Path | Fetch,
-    speed: float | None,
-    detector: Detector,
-    cfg: WatchApp,
-    bell: Bell,
-    known: Banks | None,
-) -> Feed:
-    """What follows a stream, not yet begun."""
-    is_file = isinstance(source, Path)
-    longest_s = cfg.ingest.max_duration_s if is_file else LONGEST_SESSION_S
-    limits = foreign.Limits(cfg.ingest.max_pixels, longest_s)
-    return Feed(
-        name,
-        source,
-        Means(detector.card.clip, limits, cfg.ingest.max_memory_mb, known is not None),
-        Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
-        Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
-        speed,
-        None if known is None else Lookup(known),
-    )
 
 
 def choice_of(cfg: WatchApp, detector: Detector) -> tuple[Choice, Mapping[str, Any]]:

@@ -49,6 +49,7 @@ from pipeline.config.detector import (
 )
 from pipeline.config.ranges import between, one_of
 from pipeline.config.review import ReviewApp
+from pipeline.config.scoring import ScoreConfig
 
 
 @dataclass
@@ -193,6 +194,9 @@ class JoinApp(App):
     """`module:factory` of your own network, whose code may run to load the weights."""
 
 
+_EXCHANGED = ("deltas", "pdq", "vpdq", "md5", "sha256", "threatexchange")
+
+
 @dataclass
 class BankApp(App):
     """`python -m pipeline bank`"""
@@ -209,8 +213,40 @@ class BankApp(App):
     """File of the key of an exchange: your private one to send, the sender's public one to take."""
     dry_run: bool = False
     """Whether an exchange only prints what it would do."""
-    format: str = one_of("deltas", "pdq", "vpdq", "md5", "sha256", default="deltas")
-    """What is exchanged: signed deltas of whole items, or a list of one kind of hash."""
+    labels: str | None = None
+    """File of CSV that says what labels of others, `theirs`, are called here, `ours`."""
+    format: str = one_of(*_EXCHANGED, default="deltas")
+    """What is exchanged: signed deltas of whole items, or a list of hashes."""
+
+
+@dataclass
+class ExchangeApp(App):
+    """`python -m pipeline exchange`"""
+
+    pull: str | None = None
+    """Where a peer says what it knows: a folder, a list, or a URL of either."""
+    their_key: str | None = None
+    """File of the public key that the peer signs with."""
+    labels: str | None = None
+    """File of CSV that says what labels of the peer, `theirs`, are called here, `ours`."""
+    format: str = one_of(*_EXCHANGED, default="deltas")
+    """What the peer says: signed deltas of whole items, or a list of hashes."""
+    push: str | None = None
+    """Where the peer is told what is known here: a folder, or a URL of object storage."""
+    by: str | None = None
+    """In whose name the peer is told."""
+    key: str | None = None
+    """File of the private key that this is signed with."""
+    dry_run: bool = False
+    """Whether to print only what would be taken, or would leave."""
+    allow_private: bool = False
+    """Whether web servers of this machine and of private networks may be asked, and by HTTP."""
+    timeout_s: float = between(0.5, 600, default=15.0)
+    """A web server has failed once nothing came of it for so long."""
+    limit_s: float = between(1, default=1800.0)
+    """All that is fetched of a web server has to come within so long."""
+    max_mb: float = between(0.001, default=2000.0)
+    """Of what is fetched of a peer at once."""
 
 
 @dataclass
@@ -253,6 +289,8 @@ class WatchApp(App):
     """A stream is lost once nothing came of it for so long."""
     end_after_s: float = between(0, default=60.0)
     """A stream that is lost has ended once nothing came of it for so long."""
+    silent_after_s: float = between(0, default=10.0)
+    """How long a stream that had sound is without before that is told."""
     max_segment_mb: float = between(0.1, 1000, default=32.0)
     """Of a segment of HLS."""
     max_waiting_clips: int = between(1, 1000, default=32)
@@ -262,12 +300,22 @@ class WatchApp(App):
     and where that is not enough fewer streams are watched."""
     batch_size: int = between(1, default=32)
     """Streams that are asked about together, at most."""
+    groups: int | None = between(1, default=None)
+    """With `run.executor=ray`, groups of streams, each a process on a node; without it one for
+    every two processors of the cluster."""
     webhook: str | None = None
     """Address of a receiver of events, signed with DISCERN_WEBHOOK_SECRET of the environment."""
+    kafka: list[str] = field(default_factory=list)
+    """Brokers of Kafka that events go to, host:port each; none where empty. Needs the extra
+    `[kafka]`."""
+    kafka_topic: str = "discern"
+    """The topic that they go to."""
+    kafka_settings: str | None = None
+    """A file of settings of librdkafka, name=value a line, for TLS and passwords."""
     events: str | None = None
     """A file that every event is appended to, a line each."""
     shadow: bool = False
-    """Whether events are marked as such, and written only; there can be no webhook then."""
+    """Whether events are marked as such, and written only; they go to no webhook and no Kafka."""
     release: float | None = between(0, 1, default=0.8)
     """Share of the threshold below which the level must be for an alert to close once its
     refractory time is over; `null` to close it then, as an evaluation does."""
@@ -286,20 +334,33 @@ class WatchApp(App):
     """Port of the page; any that is free where 0."""
     banks: list[str] = field(default_factory=list)
     """Names of banks of known videos that streams are looked up in; none where empty."""
+    past_hours: float = between(0, 168, default=0.0)
+    """For so long hashes of what streams have shown are kept on the disk, and looked up in items
+    that are added to these banks meanwhile; with 0 none are kept."""
     update_every_s: float = between(0, default=10.0)
     """From one update of an alert to the next, at least."""
     status_every_s: float = between(0.1, default=30.0)
     """From one sentence on all streams to the next."""
 
 
+@dataclass
+class ScoreApp(ScoreConfig, App):
+    """`python -m pipeline score`"""
+
+    ingest: IngestConfig = MISSING
+    """How a file becomes canonical clips, and what it may cost."""
+
+
 COMMANDS: dict[str, type[App]] = {
     "adapt": AdaptApp,
     "bank": BankApp,
+    "exchange": ExchangeApp,
     "compare": CompareApp,
     "export": ExportApp,
     "join": JoinApp,
     "match": MatchApp,
     "review": ReviewApp,
+    "score": ScoreApp,
     "watch": WatchApp,
 }
 """Commands that have keys of their own."""

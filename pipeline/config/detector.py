@@ -130,6 +130,8 @@ class TrainConfig:
     origin: OriginConfig = MISSING
     rendered_weight: RenderedWeightConfig = MISSING
     memory: MemoryConfig = MISSING
+    most_seen: float = between(0)
+    """Log odds that pictures can give for or against a discharge; 0 for no bound."""
     model: ModelConfig = MISSING
     use_variants: bool = MISSING
     source_balance: float = between(0, 1)

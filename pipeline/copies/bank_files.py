@@ -60,6 +60,20 @@ def check_has_lines(folder: Path) -> None:
         )
 
 
+def check_name(name: str, key: str) -> str:
+    """The name of somebody who says something, as a key of the configuration gives it.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{key}={name}: give {key}=NAME, of letters, digits, dots, - and _, that begins with "
+            "a letter or digit"
+        )
+    return name
+
+
 def folder_of(root: Path, name: str) -> Path:
     """The folder of a bank, which need not be there.
 
@@ -139,6 +153,19 @@ def read_head(folder: Path) -> tuple[int, int] | None:
         return None
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise _back(path, "damaged") from error
+
+
+def read_log(folder: Path) -> Log:
+    """What the lines of a bank say, of which none is missing.
+
+    Raises:
+        UserError: there is no such bank, or lines are damaged or missing.
+    """
+    head = read_head(folder)
+    with opened(folder, "rb") as file:
+        log = Log.parse(folder / ITEMS, file.read())
+    check_head(folder, head, log)
+    return log
 
 
 def check_head(folder: Path, head: tuple[int, int] | None, log: Log) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 
 from pipeline.errors import UserError
 
-FORMAT = 3
-_READ = (2, FORMAT)
-"""Formats that are read; 2 has items and removals alone, which are the same in 3."""
+FORMAT = 4
+_READ = (2, 3, FORMAT)
+"""Formats that are read; 2 has items and removals alone, and neither 2 nor 3 parts of pictures or
+what others call an item."""
+_FIRST_WITH_HEAD = 3
 CONFIRMED, DISPUTED, SEEN, UPLOADED, WITHDRAWN = VERDICTS = (
     "confirmed",
     "disputed",
@@ -36,11 +38,12 @@ class Item:
         label: what it is known as.
         sha256, md5: of the bytes of the file, in hexadecimal digits; empty where nobody knows.
         duration_s: of the file.
-        first_hash, num_hashes: its records of pictures.
+        first_hash, num_hashes: its records of whole pictures.
         hashes_sha256: of the bytes of these records.
         first_sound, num_sounds: its records of sound.
         sounds_sha256: of the bytes of these records.
         feed: that it came from; empty where it was made here.
+        num_parts: records of parts of pictures, which follow those of whole ones.
     """
 
     number: int
@@ -56,6 +59,12 @@ class Item:
     num_sounds: int
     sounds_sha256: str
     feed: str = ""
+    num_parts: int = 0
+
+    @property
+    def num_records(self) -> int:
+        """Of pictures and of their parts."""
+        return self.num_hashes + self.num_parts
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,8 @@ class Taken:
 
 Opinions = dict[str, frozenset[str]]
 """What is said of an item, by who says it."""
+Names = dict[str, str]
+"""What others call an item, by who does."""
 
 
 def line_of(entry: dict[str, Any]) -> bytes:
@@ -93,6 +104,7 @@ class Log:
     Attributes:
         items: by number, those that are not removed.
         opinions: by the number of the item, of those of which something is said.
+        called: by the number of the item, of those that others call something.
         feeds: of which the bank has taken something, by name.
         is_negative: whether what matches an item is known to be harmless.
         generation: how often the bank was compacted, which is part of the names of its files.
@@ -107,6 +119,7 @@ class Log:
     def __init__(self) -> None:
         self.items: dict[int, Item] = {}
         self.opinions: dict[int, Opinions] = {}
+        self.called: dict[int, Names] = {}
         self.feeds: dict[str, Taken] = {}
         self.is_negative = False
         self.generation = 0
@@ -144,10 +157,10 @@ class Log:
         if entry.get("format") not in _READ:
             raise UserError(
                 f"{path}, line {number}: format {entry.get('format')!r}, and this version of "
-                f"Discern reads formats {' and '.join(map(str, _READ))}; use the version that "
-                "wrote it"
+                f"Discern reads formats {', '.join(map(str, _READ[:-1]))} and {_READ[-1]}; use the "
+                "version that wrote it"
             )
-        self.has_head |= entry["format"] == FORMAT
+        self.has_head |= entry["format"] >= _FIRST_WITH_HEAD
         try:
             self.take(entry)
         except (KeyError, TypeError, ValueError) as error:
@@ -166,12 +179,15 @@ class Log:
             case "removal":
                 del self.items[told["number"]]
                 self.opinions.pop(told["number"], None)
+                self.called.pop(told["number"], None)
                 self.num_removed += 1
             case "label":
                 number = told["number"]
                 self.items[number] = replace(self.items[number], label=told["label"])
             case "verdict":
                 self._take_verdict(**told)
+            case "called":
+                self._take_called(**told)
             case "taken":
                 feed = told.pop("feed")
                 self.feeds[feed] = Taken(**told)
@@ -188,11 +204,11 @@ class Log:
     def _take_item(self, item: Item) -> None:
         expected = self.next_number, self.num_hashes, self.num_sounds
         is_next = (item.number, item.first_hash, item.first_sound) == expected
-        if not is_next or min(item.num_hashes, item.num_sounds) < 0:
+        if not is_next or min(item.num_hashes, item.num_parts, item.num_sounds) < 0:
             raise ValueError(item)
         self.items[item.number] = item
         self.next_number += 1
-        self.num_hashes += item.num_hashes
+        self.num_hashes += item.num_records
         self.num_sounds += item.num_sounds
 
     def _take_verdict(self, number: int, by: str, verdict: str) -> None:
@@ -205,6 +221,15 @@ class Log:
         # Who changes their mind about this no longer says the other thing.
         other = {CONFIRMED: {DISPUTED}, DISPUTED: {CONFIRMED}}.get(verdict, set())
         said[by] = frozenset({*said.get(by, ()), verdict} - other)
+
+    def _take_called(self, number: int, by: str, label: str | None) -> None:
+        if number not in self.items:
+            raise ValueError(number)
+        called = self.called.setdefault(number, {})
+        if label is None:
+            called.pop(by, None)
+        else:
+            called[by] = label
 
     def _take_bank(self, negative: bool, generation: int) -> None:
         if self.next_number > 1 or self.feeds or generation < 0:
@@ -229,6 +254,10 @@ class Log:
                     {"kind": "verdict", "number": item.number, "by": by, "verdict": verdict}
                     for verdict in sorted(said)
                 ]
+            entries += [
+                {"kind": "called", "number": item.number, "by": by, "label": label}
+                for by, label in sorted(self.called.get(item.number, {}).items())
+            ]
         if self.next_number > log.next_number:
             entries.append({"kind": "gap", "next_number": self.next_number})
         entries += [{"kind": "taken", "feed": feed, **vars(t)} for feed, t in self.feeds.items()]

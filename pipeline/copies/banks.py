@@ -24,22 +24,22 @@ from numpy.typing import NDArray
 from pipeline.copies import bank_files
 from pipeline.copies.bank_files import ITEMS, hashes_name, sounds_name
 from pipeline.copies.bank_files import names as names
-from pipeline.copies.bank_log import FORMAT, Item, Log, Opinions, Taken, line_of
+from pipeline.copies.bank_log import FORMAT, Item, Log, Names, Opinions, Taken, line_of
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.errors import UserError
 from pipeline.store import locks
 
 RECORD = np.dtype(
     {
-        "names": ["item", "time_ms", "pdq", "mirror", "quality", "zeros"],
+        "names": ["item", "time_ms", "pdq", "mirror", "quality", "kind", "zeros"],
         "formats": [
-            *("<u4", "<u4", (np.uint8, HASH_BYTES), (np.uint8, HASH_BYTES), np.uint8),
-            (np.uint8, 7),
+            *("<u4", "<u4", (np.uint8, HASH_BYTES), (np.uint8, HASH_BYTES), np.uint8, np.uint8),
+            (np.uint8, 6),
         ],
     }
 )
-"""A hashed picture: number of its item, its time, PDQ, PDQ of its mirror image, and quality. The
-zeros are a field since numpy copies no bytes that are in none."""
+"""A hashed picture: number of its item, its time, PDQ, PDQ of its mirror image, quality, and which
+part of it that is (`parts`). The zeros are a field since numpy copies no bytes that are in none."""
 SOUND_RECORD = np.dtype([("item", "<u4"), ("time_ms", "<u4"), ("print", "<u4")])
 """A moment of sound: number of its item, when it begins, and what Chromaprint says of it."""
 
@@ -58,6 +58,7 @@ class Bank:
         is_negative: whether what matches an item is known to be harmless.
         opinions: by the number of an item, what is said of it.
         feeds: what was taken of others, by the name of their feed.
+        called: by the number of an item, what other feeds than its own call it.
     """
 
     name: str
@@ -67,10 +68,15 @@ class Bank:
     is_negative: bool = False
     opinions: Mapping[int, Opinions] = field(default_factory=dict)
     feeds: Mapping[str, Taken] = field(default_factory=dict)
+    called: Mapping[int, Names] = field(default_factory=dict)
 
     def hashes_of(self, item: Item) -> NDArray[Any]:
-        """The hashed pictures of an item, in order of time."""
+        """The hashed pictures of an item, whole ones, in order of time."""
         return self.hashes[item.first_hash : item.first_hash + item.num_hashes]
+
+    def all_hashes_of(self, item: Item) -> NDArray[Any]:
+        """The same, followed by the parts of its pictures."""
+        return self.hashes[item.first_hash : item.first_hash + item.num_records]
 
     def sounds_of(self, item: Item) -> NDArray[Any]:
         """The moments of sound of an item, in order of time; none of silence."""
@@ -98,22 +104,14 @@ def read(root: Path, name: str) -> Bank:
     """
     folder = bank_files.folder_of(root, name)
     for attempt in range(_ATTEMPTS):
-        log = _read_log(folder)
+        log = bank_files.read_log(folder)
         try:
             return _checked(folder, log)
         except UserError:
             # Who compacts the bank meanwhile takes the files away.
-            if attempt == _ATTEMPTS - 1 or _read_log(folder).generation == log.generation:
+            if attempt == _ATTEMPTS - 1 or bank_files.read_log(folder).generation == log.generation:
                 raise
     raise AssertionError
-
-
-def _read_log(folder: Path) -> Log:
-    head = bank_files.read_head(folder)
-    with bank_files.opened(folder, "rb") as file:
-        log = Log.parse(folder / ITEMS, file.read())
-    bank_files.check_head(folder, head, log)
-    return log
 
 
 def _checked(folder: Path, log: Log) -> Bank:
@@ -126,10 +124,11 @@ def _checked(folder: Path, log: Log) -> Bank:
         log.is_negative,
         log.opinions,
         log.feeds,
+        log.called,
     )
     for item in bank.items.values():
         sides = (
-            (hashes, bank.hashes_of(item), item.num_hashes, item.hashes_sha256),
+            (hashes, bank.all_hashes_of(item), item.num_records, item.hashes_sha256),
             (sounds, bank.sounds_of(item), item.num_sounds, item.sounds_sha256),
         )
         for path, records, num_records, sha256 in sides:
@@ -220,6 +219,7 @@ class Writer:
         hashes: NDArray[Any],
         sounds: NDArray[Any],
         feed: str = "",
+        parts: NDArray[Any] | None = None,
     ) -> Item:
         """Add a video; once this returns, it is on the disk and found.
 
@@ -232,8 +232,11 @@ class Writer:
                 written here.
             sounds: the moments of its sound, `SOUND_RECORD` (M,), likewise.
             feed: that it came from; empty where it was made here.
+            parts: of its pictures, `RECORD` (P,), in order of time.
         """
-        hashes, sounds = hashes.copy(), sounds.copy()
+        num_hashes = len(hashes)
+        hashes = np.concatenate([hashes, np.zeros(0, RECORD) if parts is None else parts])
+        sounds = sounds.copy()
         hashes["item"] = sounds["item"] = self._log.next_number
         item = Item(
             number=self._log.next_number,
@@ -243,12 +246,13 @@ class Writer:
             md5=md5,
             duration_s=duration_s,
             first_hash=self._log.num_hashes,
-            num_hashes=len(hashes),
+            num_hashes=num_hashes,
             hashes_sha256=hashlib.sha256(hashes.tobytes()).hexdigest(),
             first_sound=self._log.num_sounds,
             num_sounds=len(sounds),
             sounds_sha256=hashlib.sha256(sounds.tobytes()).hexdigest(),
             feed=feed,
+            num_parts=len(hashes) - num_hashes,
         )
         hashes_path, sounds_path = self._paths()
         bank_files.write_records(hashes_path, item.first_hash, hashes)
@@ -304,6 +308,16 @@ class Writer:
         """
         self._item(number)
         self._append({"kind": "verdict", "number": number, "by": by, "verdict": verdict})
+        return self.items[number]
+
+    def call(self, number: int, by: str, label: str | None) -> Item:
+        """Note what somebody calls an item, or with None no more; returns the item.
+
+        Raises:
+            UserError: there is no such item.
+        """
+        self._item(number)
+        self._append({"kind": "called", "number": number, "by": by, "label": label})
         return self.items[number]
 
     def take(self, feed: str, taken: Taken) -> None:

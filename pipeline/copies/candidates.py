@@ -1,4 +1,4 @@
-"""Which items of a bank may be in what has just been shown, by one look at all of its records.
+"""Which items of a bank may be in what is looked up, by its index and one look at all of its sound.
 
 Nothing that `matching` or `sound_matching` would find in it is left out; they say where it is.
 """
@@ -11,10 +11,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.copies import sound_matching
+from pipeline.copies import matching, sound_matching
 from pipeline.copies.banks import Bank
-from pipeline.copies.hamming import hash_distance, num_ones
-from pipeline.copies.matching import MAX_DISTANCE
+from pipeline.copies.hamming import num_ones
+from pipeline.copies.hash_index import Index
+from pipeline.copies.matching import Stretch
 
 SOUND_PART = sound_matching.WINDOW // 2
 """A window of sound that agrees has a half that agrees as well."""
@@ -23,16 +24,30 @@ _MOST_BITS = int(sound_matching.MAX_BITS * SOUND_PART)
 Owners = NDArray[np.uint32]
 
 
-def by_pictures(hashes: NDArray[np.uint8], bank: Bank) -> list[int]:
-    """Numbers of the items with a picture near any of some hashes, uint8 (N, 32), ascending."""
-    records = bank.hashes
-    if not len(records) or not len(hashes):
-        return []
-    query = np.ascontiguousarray(hashes).view("<u8")
-    sides = [np.asarray(records[name]).view("<u8") for name in ("pdq", "mirror")]
-    found = np.zeros(_num_numbers(records), np.bool_)
-    _near_pictures(query, sides[0], sides[1], np.asarray(records["item"]), found, MAX_DISTANCE)
-    return _present(found, bank)
+def shown(
+    index: Index, times_ms: NDArray[np.uint32], hashes: NDArray[np.uint8], kinds: NDArray[np.uint8]
+) -> dict[int, list[Stretch]]:
+    """Where a video shows items of a bank, by their number: those that it shows, ascending.
+
+    Args:
+        index: of the bank.
+        times_ms: uint32 (N,), when a picture is on the screen; in any order.
+        hashes: uint8 (N, 32), of it or of parts of it.
+        kinds: uint8 (N,), which kind of records each is compared with.
+    """
+    order = np.argsort(times_ms, kind="stable")
+    times_ms, hashes, kinds = times_ms[order], hashes[order], kinds[order]
+    numbers, is_near = index.near(hashes)
+    # What is near nothing is of no use, but that there was such a picture is.
+    is_near[np.unique(times_ms, return_index=True)[1]] = True
+    query = times_ms[is_near], hashes[is_near]
+    found = {
+        number: matching.stretches(
+            *query, index.bank.all_hashes_of(index.bank.items[number]), kinds[is_near]
+        )
+        for number in numbers
+    }
+    return {number: stretches for number, stretches in found.items() if stretches}
 
 
 def by_sound(items: NDArray[np.uint32], num_new: int, bank: Bank) -> list[int]:
@@ -58,27 +73,6 @@ def _num_numbers(records: NDArray[Any]) -> int:
 
 def _present(found: NDArray[np.bool_], bank: Bank) -> list[int]:
     return [number for number in np.flatnonzero(found).tolist() if number in bank.items]
-
-
-@njit(cache=True, nogil=True)
-def _near_pictures(
-    query: NDArray[np.uint64],
-    straight: NDArray[np.uint64],
-    mirror: NDArray[np.uint64],
-    owners: Owners,
-    found: NDArray[np.bool_],
-    max_distance: int,
-) -> None:
-    for j in range(len(owners)):
-        if found[owners[j]]:
-            continue
-        for i in range(len(query)):
-            if (
-                hash_distance(query[i], straight[j]) <= max_distance
-                or hash_distance(query[i], mirror[j]) <= max_distance
-            ):
-                found[owners[j]] = True
-                break
 
 
 @njit(cache=True, nogil=True)

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -29,12 +30,14 @@ class Exchanged:
         key: the fingerprint of the key that it is signed with.
         num_deltas: of the feed now.
         lines: how many of each kind, and how many are `UNKNOWN`.
+        unmapped: labels that the receiver's mapping does not have, with how often each came.
     """
 
     feed: str
     key: str
     num_deltas: int
     lines: Counter[str] = field(default_factory=Counter)
+    unmapped: Counter[str] = field(default_factory=Counter)
 
 
 def kind_of(line: Line) -> str:
@@ -69,17 +72,36 @@ def staged(folder: Path, number: int, delta: Delta) -> BinaryIO:
         UserError: it is not.
     """
     path = exchange_manifest.delta_path(folder, number)
-    digest, copy = hashlib.sha256(), tempfile.TemporaryFile()  # noqa: SIM115
-    with exchange_manifest.opened(path) as file:
+    digest = hashlib.sha256()
+    with ExitStack() as opened:
+        copy = opened.enter_context(tempfile.TemporaryFile())
+        file = opened.enter_context(exchange_manifest.opened(path))
         if os.fstat(file.fileno()).st_size != delta.num_bytes:
             raise refused(path, f"not the {delta.num_bytes} bytes that the manifest says")
         while block := file.read(1 << 20):
             digest.update(block)
             copy.write(block)
-    if digest.hexdigest() != delta.sha256:
-        raise refused(path, "not the bytes that the manifest says")
-    copy.seek(0)
+        if digest.hexdigest() != delta.sha256:
+            raise refused(path, "not the bytes that the manifest says")
+        file.close()
+        copy.seek(0)
+        opened.pop_all()
     return copy
+
+
+def lines_of_delta(folder: Path, number: int, delta: Delta) -> Iterator[Line]:
+    """The lines of a delta, from 1, as the manifest has it.
+
+    Raises:
+        UserError: it is not what the manifest says, or a line is none.
+    """
+    path = exchange_manifest.delta_path(folder, number)
+    num_lines = 0
+    with staged(folder, number, delta) as copy:
+        for num_lines, line in enumerate(lines_of(copy, path), 1):  # noqa: B007
+            yield line
+    if num_lines != delta.num_lines:
+        raise refused(path, f"{num_lines} lines and not {delta.num_lines}")
 
 
 def refused(path: Path, why: str) -> UserError:

@@ -113,22 +113,10 @@ def id_of(sha256: str, md5: str, hashes: NDArray[Any], sounds: NDArray[Any]) -> 
 
 def written(line: Line) -> bytes:
     """A line as JSON, with its newline."""
+    entry: dict[str, Any]
     match line:
         case Upload():
-            entry: dict[str, Any] = {
-                "op": "upload",
-                "id": line.id,
-                "label": line.label,
-                "sha256": line.sha256,
-                "md5": line.md5,
-                "duration_s": line.duration_s,
-                "pictures": [
-                    f"{one['pdq'].tobytes().hex()},{one['quality']},{_seconds(one['time_ms'])}"
-                    for one in line.hashes
-                ],
-                "mirrors": [one.tobytes().hex() for one in line.hashes["mirror"]],
-                "sounds": [f"{one['print']:08x},{_seconds(one['time_ms'])}" for one in line.sounds],
-            }
+            entry = {"op": "upload", "id": line.id, "label": line.label, **_prints(line)}
         case Delete():
             entry = {"op": "delete", "id": line.id}
         case Label():
@@ -136,6 +124,37 @@ def written(line: Line) -> bytes:
         case Opinion():
             entry = {"op": "opinion", "id": line.id, "said": sorted(line.said)}
     return json.dumps(entry).encode() + b"\n"
+
+
+def _prints(line: Upload) -> dict[str, Any]:
+    return {
+        "sha256": line.sha256,
+        "md5": line.md5,
+        "duration_s": line.duration_s,
+        "pictures": [
+            f"{one['pdq'].tobytes().hex()},{one['quality']},{_seconds(one['time_ms'])}"
+            for one in line.hashes
+        ],
+        "mirrors": [one.tobytes().hex() for one in line.hashes["mirror"]],
+        "sounds": [f"{one['print']:08x},{_seconds(one['time_ms'])}" for one in line.sounds],
+    }
+
+
+def prints_written(line: Upload) -> str:
+    """What a video is known by as one line of JSON, without how it is called."""
+    return json.dumps(_prints(line))
+
+
+def prints_parsed(text: str, label: str = "") -> Upload:
+    """The video that is known by such a line.
+
+    Raises:
+        Malformed: it is none.
+    """
+    entry = _entry(text)
+    if set(entry) != _PRINTS:
+        raise Malformed("its fields are not those of a video")
+    return _upload(entry, label)
 
 
 def _seconds(time_ms: np.uint32) -> str:
@@ -148,12 +167,7 @@ def parsed(text: bytes) -> Line:
     Raises:
         Malformed: it is none.
     """
-    try:
-        entry = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise Malformed("no line of JSON") from error
-    if not isinstance(entry, dict):
-        raise Malformed("no line of JSON")
+    entry = _entry(text)
     kind, keys = entry.pop("op", None), set(entry)
     if not _is_text(entry.get("id"), _ID):
         raise Malformed("its id is no SHA-256")
@@ -163,12 +177,25 @@ def parsed(text: bytes) -> Line:
         return Label(entry["id"], _label(entry["label"]))
     if kind == "opinion" and keys == {"id", "said"}:
         return Opinion(entry["id"], _said(entry["said"]))
-    if kind == "upload" and keys == _UPLOADED:
-        return _upload(entry)
+    if kind == "upload" and keys == {"id", "label", *_PRINTS}:
+        upload = _upload(entry, _label(entry["label"]))
+        if entry["id"] != upload.id:
+            raise Malformed("its id is not that of what it holds")
+        return upload
     raise Malformed("an operation, or a field, that this version of Discern does not know")
 
 
-_UPLOADED = {"id", "label", "sha256", "md5", "duration_s", "pictures", "mirrors", "sounds"}
+_PRINTS = {"sha256", "md5", "duration_s", "pictures", "mirrors", "sounds"}
+
+
+def _entry(text: bytes | str) -> dict[str, Any]:
+    try:
+        entry = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("no line of JSON") from error
+    if not isinstance(entry, dict):
+        raise Malformed("no line of JSON")
+    return entry
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -201,7 +228,7 @@ def _said(value: Any) -> frozenset[str]:
     return said
 
 
-def _upload(entry: dict[str, Any]) -> Upload:
+def _upload(entry: dict[str, Any], label: str) -> Upload:
     duration_s, pictures, mirrors = entry["duration_s"], entry["pictures"], entry["mirrors"]
     if not (_is_text(entry["sha256"], _SHA256) and _is_text(entry["md5"], _MD5)):
         raise Malformed("its sha256 or md5 is none")
@@ -223,11 +250,9 @@ def _upload(entry: dict[str, Any]) -> Upload:
     hashes["time_ms"] = _times(found, 3)
     sounds["print"] = [int(one[1], 16) for one in moments]
     sounds["time_ms"] = _times(moments, 2)
-    if entry["id"] != id_of(entry["sha256"], entry["md5"], hashes, sounds):
-        raise Malformed("its id is not that of what it holds")
     return Upload(
-        entry["id"],
-        _label(entry["label"]),
+        id_of(entry["sha256"], entry["md5"], hashes, sounds),
+        label,
         entry["sha256"],
         entry["md5"],
         float(duration_s),

@@ -33,7 +33,7 @@ MANIFEST = "manifest.jsonl"
 FORMAT = 1
 KNOWN, NEGATIVE = "known", "negative"
 
-_MAX_BYTES = 16 << 20
+MAX_MANIFEST_BYTES = 16 << 20
 _MAX_DELTAS = 10**6 - 1
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -104,6 +104,25 @@ def public_key(path: Path) -> Ed25519PublicKey:
     return key
 
 
+def in_digits(key: Ed25519PublicKey) -> str:
+    """The 32 bytes of a key in hexadecimal digits."""
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+
+
+def public_key_of(digits: str, peer: str) -> Ed25519PublicKey:
+    """The key that `in_digits` told of a peer.
+
+    Raises:
+        UserError: it is none.
+    """
+    if not _HEX.fullmatch(digits):
+        raise UserError(
+            f"{peer}: {digits!r} is no key of 32 bytes; remove the peer, and add it anew with "
+            "their_key=FILE"
+        )
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(digits))
+
+
 def _loaded(path: Path, load: Any) -> Any:
     try:
         return load(path.read_bytes())
@@ -133,10 +152,10 @@ def read(folder: Path, key: Ed25519PublicKey) -> Manifest:
     """
     path = folder / MANIFEST
     with opened(path) as file:
-        content = file.read(_MAX_BYTES + 1)
+        content = file.read(MAX_MANIFEST_BYTES + 1)
     lines = content.split(b"\n")
     try:
-        if len(content) > _MAX_BYTES or len(lines) != 3 or lines[2]:
+        if len(content) > MAX_MANIFEST_BYTES or len(lines) != 3 or lines[2]:
             raise ValueError(path)
         key.verify(base64.b64decode(json.loads(lines[1])["ed25519"], validate=True), lines[0])
     except (InvalidSignature, ValueError, KeyError, TypeError, RecursionError) as error:

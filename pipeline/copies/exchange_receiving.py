@@ -6,6 +6,8 @@ Everything is checked, in a copy, before anything is changed.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -19,7 +21,13 @@ from pipeline.copies.exchange_manifest import MANIFEST, NEGATIVE, Manifest
 
 
 def receive(
-    root: Path, name: str, folder: Path, key: Ed25519PublicKey, *, dry_run: bool = False
+    root: Path,
+    name: str,
+    folder: Path,
+    key: Ed25519PublicKey,
+    labels: Mapping[str, str] | None = None,
+    *,
+    dry_run: bool = False,
 ) -> Exchanged:
     """Take what a folder says and a bank has not taken; returns what that was.
 
@@ -28,6 +36,8 @@ def receive(
         name: of the bank, which is made if there is none.
         folder: the exchange.
         key: that it has to be signed with.
+        labels: what theirs are called here; those that are missing stay as they are, and are
+            counted. None where all stay.
         dry_run: change nothing.
 
     Raises:
@@ -37,18 +47,20 @@ def receive(
     manifest = exchange_manifest.read(folder, key)
     if name in banks.names(root):
         with banks.writing(root, name) as writer:
-            return _receive(writer, banks.read(root, name), manifest, folder, key, dry_run)
+            bank = banks.read(root, name)
+            return _receive(writer, bank, manifest, folder, key, labels, dry_run)
     # What is refused must leave no empty bank.
     with (
         tempfile.TemporaryDirectory() as empty,
         banks.writing(Path(empty), name, create=True) as writer,
     ):
         bank = banks.read(Path(empty), name)
-        told = _receive(writer, bank, manifest, folder, key, dry_run=True)
+        told = _receive(writer, bank, manifest, folder, key, labels, dry_run=True)
     if dry_run:
         return told
     with banks.writing(root, name, create=True) as writer:
-        return _receive(writer, banks.read(root, name), manifest, folder, key, dry_run)
+        bank = banks.read(root, name)
+        return _receive(writer, bank, manifest, folder, key, labels, dry_run)
 
 
 def _receive(
@@ -57,12 +69,18 @@ def _receive(
     manifest: Manifest,
     folder: Path,
     key: Ed25519PublicKey,
+    labels: Mapping[str, str] | None,
     dry_run: bool,
 ) -> Exchanged:
     mark = exchange_manifest.fingerprint(key)
     told = Exchanged(manifest.feed, mark, len(manifest.deltas))
     taken = bank.feeds.get(manifest.feed, Taken(mark, 0, ""))
-    _check_goes_on(manifest, bank, taken, mark, folder)
+    for feed, one in bank.feeds.items():
+        # Else whoever has any key could speak in the name of another.
+        if feed.split("/")[0] == manifest.sender and one.key != mark:
+            path = folder / MANIFEST
+            raise refused(path, f"{feed} was signed with the key {one.key} before")
+    check_goes_on(manifest, taken, folder)
     if (bank.items or bank.is_negative) and bank.is_negative != (manifest.category == NEGATIVE):
         raise refused(folder / MANIFEST, f"of a {manifest.category} bank, and {bank.name} is none")
     with tempfile.TemporaryFile() as new:
@@ -74,6 +92,8 @@ def _receive(
                 for line in lines_of(copy, path):
                     num_lines += 1
                     told.lines[kind_of(line)] += 1
+                    if labels is not None and isinstance(line, Upload | Label):
+                        told.unmapped[line.label] += line.label not in labels
                     if isinstance(line, Upload):
                         if line.id in uploaded:
                             raise refused(path, f"line {num_lines}: the id {line.id} twice")
@@ -93,19 +113,26 @@ def _receive(
                 writer.make_negative()
             applied = _Applied(writer, bank, manifest)
             for line in lines_of(new, folder):
-                applied.apply(line)
+                applied.apply(_translated(line, labels or {}))
             last = manifest.deltas[-1].sha256
             writer.take(manifest.feed, Taken(mark, len(manifest.deltas), last))
     told.lines[UNKNOWN] = applied.num_unknown
     return told
 
 
-def _check_goes_on(manifest: Manifest, bank: Bank, taken: Taken, mark: str, folder: Path) -> None:
+def _translated(line: Line, labels: Mapping[str, str]) -> Line:
+    if isinstance(line, Upload | Label):
+        return replace(line, label=labels.get(line.label, line.label))
+    return line
+
+
+def check_goes_on(manifest: Manifest, taken: Taken, folder: Path) -> None:
+    """Check that a folder says what was taken of it, and perhaps more.
+
+    Raises:
+        UserError: it says less, or something else.
+    """
     path = folder / MANIFEST
-    for feed, one in bank.feeds.items():
-        # Else whoever has any key could speak in the name of another.
-        if feed.split("/")[0] == manifest.sender and one.key != mark:
-            raise refused(path, f"{feed} was signed with the key {one.key} before")
     if len(manifest.deltas) < taken.num_deltas:
         raise refused(
             path,
@@ -131,7 +158,10 @@ class _Applied:
     def apply(self, line: Line) -> None:
         number = self._numbers.get(line.id)
         if isinstance(line, Upload):
-            self._say(number or self._add(line), frozenset({UPLOADED}), and_before=True)
+            if number is None:
+                number = self._add(line)
+            self._call(number, line.label)
+            self._say(number, frozenset({UPLOADED}), and_before=True)
         elif number is None:
             self.num_unknown += 1
         elif isinstance(line, Opinion):
@@ -140,9 +170,11 @@ class _Applied:
         elif isinstance(line, Label):
             if self._writer.items[number].feed == self._manifest.feed:
                 self._writer.label(number, line.label)
+            self._call(number, line.label)
         else:
             has_uploaded = UPLOADED in self._said(number)
             self._say(number, frozenset())
+            self._call(number, None)
             others = self._writer.log.opinions.get(number, {}).values()
             # What was made here, or came by a list, is nobody else's to delete.
             feeds = {*self._writer.log.feeds, self._manifest.feed}
@@ -157,6 +189,12 @@ class _Applied:
         item = self._writer.add(*known, line.hashes, line.sounds, self._manifest.feed)
         self._numbers[line.id] = item.number
         return item.number
+
+    def _call(self, number: int, label: str | None) -> None:
+        """Note what the feed calls an item that did not come from it."""
+        feed, called = self._manifest.feed, self._writer.log.called.get(number, {})
+        if self._writer.items[number].feed != feed and called.get(feed) != label:
+            self._writer.call(number, feed, label)
 
     def _said(self, number: int) -> frozenset[str]:
         said = self._writer.log.opinions.get(number, {})

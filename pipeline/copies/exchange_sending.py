@@ -7,11 +7,12 @@ item of which both say something. A feed speaks for its sender alone.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pipeline.copies import bank_files, exchange_lines, exchange_manifest
 from pipeline.copies.bank_log import UPLOADED, Item
 from pipeline.copies.banks import Bank
-from pipeline.copies.exchange_folder import Exchanged, kind_of, lines_of, staged
+from pipeline.copies.exchange_folder import Exchanged, kind_of, lines_of_delta
 from pipeline.copies.exchange_lines import (
     MAX_LINE_BYTES,
     Delete,
@@ -34,7 +35,7 @@ from pipeline.errors import UserError
 
 
 @dataclass
-class _Said:
+class Told:
     """What a folder says of an item so far."""
 
     is_uploaded: bool = False
@@ -50,24 +51,24 @@ def changes(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> It
     Raises:
         UserError: the folder has another sender, bank or key.
     """
-    before = _said_so_far(bank, sender, folder, key)
-    now: dict[str, tuple[_Said, Item]] = {}
+    before = said_so_far(_begun(bank, sender, folder, key), folder)
+    now: dict[str, tuple[Told, Item]] = {}
     for item in bank.items.values():
         said = bank.opinions.get(item.number, {}).get(sender, frozenset())
         own = not item.feed
         hashes, sounds = bank.hashes_of(item), bank.sounds_of(item)
         name = exchange_lines.id_of(item.sha256, item.md5, hashes, sounds)
-        told = _Said(own, item.label if own else "", said - {UPLOADED} if own else said)
+        told = Told(own, item.label if own else "", said - {UPLOADED} if own else said)
         if (own or said) and name not in now:
             now[name] = told, item
     for name, told in before.items():
         if told.is_uploaded and not (name in now and now[name][0].is_uploaded):
             yield Delete(name)
-            before[name] = _Said()
+            before[name] = Told()
         elif told.said and name not in now:
             yield Opinion(name, frozenset())
     for name, (told, item) in now.items():
-        then = before.get(name, _Said())
+        then = before.get(name, Told())
         if told.is_uploaded and not then.is_uploaded:
             yield _upload(name, bank, item)
         elif told.label != then.label:
@@ -82,36 +83,50 @@ def _upload(name: str, bank: Bank, item: Item) -> Upload:
     return Upload(*known, hashes, sounds)
 
 
-def _said_so_far(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> dict[str, _Said]:
-    found: dict[str, _Said] = {}
-    for number, delta in enumerate(_manifest(bank, sender, folder, key).deltas, 1):
-        with staged(folder, number, delta) as file:
-            for line in lines_of(file, exchange_manifest.delta_path(folder, number)):
-                told = found.setdefault(line.id, _Said())
-                match line:
-                    case Upload() | Label():
-                        told.is_uploaded, told.label = True, line.label
-                    case Opinion():
-                        told.said = line.said
-                    case Delete():
-                        found[line.id] = _Said()
+def said_so_far(manifest: Manifest, folder: Path) -> dict[str, Told]:
+    """What a folder says of items, by their ids.
+
+    Raises:
+        UserError: a delta is not what the manifest says.
+    """
+    found: dict[str, Told] = {}
+    for number, delta in enumerate(manifest.deltas, 1):
+        for line in lines_of_delta(folder, number, delta):
+            told = found.setdefault(line.id, Told())
+            match line:
+                case Upload():
+                    told.is_uploaded, told.label = True, line.label
+                case Label():
+                    told.label = line.label
+                case Opinion():
+                    told.said = line.said
+                case Delete():
+                    found[line.id] = Told()
     return found
 
 
-def _manifest(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> Manifest:
-    """The manifest of a folder that one sends by, or a new one."""
-    category = NEGATIVE if bank.is_negative else KNOWN
+def begun(sender: str, bank: str, category: str, folder: Path, key: Ed25519PrivateKey) -> Manifest:
+    """The manifest of a folder that one sends by; one that says nothing yet where there is none.
+
+    Raises:
+        UserError: the folder has another sender, bank, category or key.
+    """
+    own = Manifest(sender, bank, category, ())
     if not (folder / MANIFEST).exists():
         if folder.exists() and any(folder.glob("[!.]*")):
             raise UserError(f"{folder}: not empty, and no exchange; give another folder")
-        return Manifest(sender, bank.name, category, ())
+        return own
     found = exchange_manifest.read(folder, key.public_key())
-    if (found.sender, found.bank, found.category) != (sender, bank.name, category):
+    if (found.feed, found.category) != (own.feed, own.category):
         raise UserError(
             f"{folder}: says what {found.feed} ({found.category}) holds; give another folder for "
-            f"{sender}/{bank.name} ({category})"
+            f"{own.feed} ({own.category})"
         )
     return found
+
+
+def _begun(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> Manifest:
+    return begun(sender, bank.name, NEGATIVE if bank.is_negative else KNOWN, folder, key)
 
 
 def send(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> Exchanged:
@@ -120,19 +135,37 @@ def send(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> Excha
     Raises:
         UserError: the folder has another sender, bank or key, or an item is too large.
     """
-    manifest = _manifest(bank, sender, folder, key)
+    manifest = _begun(bank, sender, folder, key)
+    return append(changes(bank, sender, folder, key), manifest, folder, key)
+
+
+def append(
+    lines: Iterable[Line], manifest: Manifest, folder: Path, key: Ed25519PrivateKey
+) -> Exchanged:
+    """Append lines to a folder as one delta, if there are any; returns what they were.
+
+    Args:
+        lines: to be said.
+        manifest: as `begun` gives it.
+        folder: the exchange.
+        key: to sign with.
+
+    Raises:
+        UserError: a line is too long for who reads it.
+    """
     counts: Counter[str] = Counter()
     number = len(manifest.deltas) + 1
     digest, num_bytes = hashlib.sha256(), 0
     with tempfile.TemporaryFile() as file:
-        for line in changes(bank, sender, folder, key):
+        for line in lines:
             text = exchange_lines.written(line)
             if len(text) > MAX_LINE_BYTES or len(getattr(line, "label", "")) > (
                 exchange_lines.MAX_LABEL
             ):
                 raise UserError(
-                    f"{bank.name}: an item of more than {MAX_LINE_BYTES >> 20} MB or with a label "
-                    f"of more than {exchange_lines.MAX_LABEL} letters cannot be sent: {line.id}"
+                    f"{manifest.bank}: an item of more than {MAX_LINE_BYTES >> 20} MB or with a "
+                    f"label of more than {exchange_lines.MAX_LABEL} letters cannot be sent: "
+                    f"{line.id}"
                 )
             digest.update(text)
             num_bytes += len(text)
@@ -140,16 +173,20 @@ def send(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> Excha
             file.write(text)
         if num_bytes:
             folder.mkdir(parents=True, exist_ok=True)
+            if not manifest.deltas:
+                # Who is killed before the end leaves a folder that is known as an exchange.
+                _sign(manifest, folder, key)
             file.seek(0)
             _replace(exchange_manifest.delta_path(folder, number), file)
             delta = Delta(digest.hexdigest(), num_bytes, counts.total())
-            manifest = Manifest(sender, bank.name, manifest.category, (*manifest.deltas, delta))
-            with tempfile.TemporaryFile() as told:
-                told.write(exchange_manifest.signed(manifest, key))
-                told.seek(0)
-                _replace(folder / MANIFEST, told)
+            manifest = replace(manifest, deltas=(*manifest.deltas, delta))
+            _sign(manifest, folder, key)
     own = exchange_manifest.fingerprint(key.public_key())
     return Exchanged(manifest.feed, own, len(manifest.deltas), counts)
+
+
+def _sign(manifest: Manifest, folder: Path, key: Ed25519PrivateKey) -> None:
+    _replace(folder / MANIFEST, io.BytesIO(exchange_manifest.signed(manifest, key)))
 
 
 def _replace(path: Path, content: BinaryIO) -> None:

@@ -101,8 +101,35 @@ def _changing(work: Path) -> Iterator[_State]:
 def _read(work: Path) -> _State:
     path = work / _STATE
     try:
-        return _State(**json.loads(path.read_bytes()))
+        state = _State(**json.loads(path.read_bytes()))
     except FileNotFoundError:
         return _State()
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: damaged; delete it, which forgets what is suspended") from error
+    except OSError as error:
+        raise UserError(
+            f"{path}: {error.strerror}; give the user who runs this the right to read it, or "
+            "another paths.work"
+        ) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path) from error
+    if not _is_whole(state):
+        raise _damaged(path)
+    return state
+
+
+def _is_whole(state: _State) -> bool:
+    """Whether what was read is of the types that are written."""
+    return (
+        isinstance(state.recent, dict)
+        and all(_are_texts(matched) for matched in state.recent.values())
+        and isinstance(state.suspended, dict)
+        and _are_texts(list(state.suspended.values()))
+        and _are_texts(state.released)
+    )
+
+
+def _are_texts(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path}: damaged; delete it, which forgets what is suspended")

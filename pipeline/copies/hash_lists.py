@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copies.banks import RECORD, Bank
+from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.errors import UserError
 
@@ -40,11 +40,17 @@ class Listed:
     Attributes:
         sha256, md5: in hexadecimal digits, or empty.
         hashes: `banks.RECORD` (N,), of item 0.
+        sounds: `banks.SOUND_RECORD` (M,), of item 0.
+        tags: what it is called.
+        said: of it, `bank_log.CONFIRMED` or `DISPUTED`; empty where nothing is.
     """
 
     sha256: str
     md5: str
     hashes: NDArray[Any]
+    sounds: NDArray[Any] = field(default_factory=lambda: np.zeros(0, SOUND_RECORD))
+    tags: tuple[str, ...] = ()
+    said: str = ""
 
 
 def read(path: Path, kind: str) -> Iterator[Listed]:
@@ -65,7 +71,7 @@ def read(path: Path, kind: str) -> Iterator[Listed]:
                 try:
                     if len(line) > _MAX_LINE:
                         raise ValueError("too long")
-                    yield _listed(text, kind)
+                    yield listed(text, kind)
                 except (ValueError, RecursionError) as error:
                     raise UserError(
                         f"{path}, line {number}: no {kind}; nothing of the list was taken, so give "
@@ -75,7 +81,12 @@ def read(path: Path, kind: str) -> Iterator[Listed]:
         raise UserError(f"{path}: {error.strerror}; give a list of {kind}") from error
 
 
-def _listed(text: str, kind: str) -> Listed:
+def listed(text: str, kind: str) -> Listed:
+    """What a hash of a kind says.
+
+    Raises:
+        ValueError, RecursionError: it is none.
+    """
     if kind == "vpdq":
         return Listed("", "", _video(json.loads(text)))
     # Others put the quality or remarks after a comma.

@@ -12,11 +12,13 @@ import pyarrow.compute as pc
 from pipeline.footage.labels import UNLABELLED
 from pipeline.store import manifest
 from pipeline.store.manifest import Clip, Reject
+from pipeline.system.untrusted import plain
 
 CLUSTER_OF_UNSEEN = "cluster_of_unseen"
 """Why a clip with a label serves no split."""
 MOST_NAMED = 10
 """Files of one reason that are named; a log of more would not be read."""
+_LONGEST_NAME = 120
 _WINDOWS = UNLABELLED | {
     CLUSTER_OF_UNSEEN: "belong to a recording, or are copies of one, of which a part is of "
     "unseen_sources in conf/split.yaml (nothing to do)"
@@ -85,4 +87,5 @@ class LeftOut:
     def _lines(self) -> Iterator[str]:
         for reason, names in self.names.items():
             more = [f"{len(names) - MOST_NAMED} more"] * (len(names) > MOST_NAMED)
-            yield f"{len(names)} {reason.told}: {', '.join([*names[:MOST_NAMED], *more])}"
+            named = [plain(name, _LONGEST_NAME) for name in names[:MOST_NAMED]]
+            yield f"{len(names)} {reason.told}: {', '.join([*named, *more])}"

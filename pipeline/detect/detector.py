@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,7 +17,7 @@ from pipeline.learn import networks
 from pipeline.learn.model_card import CARD, ModelCard
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Network, State, Streaming
-from pipeline.learn.weights import ENCODER, WEIGHTS, frozen_names
+from pipeline.learn.weights import ENCODER, WEIGHTS, MisfitError, fill
 from pipeline.store import provenance, workdir
 from pipeline.store.sound import num_samples
 
@@ -67,35 +65,26 @@ class Detector:
         """
         folder = Path(folder)
         card = ModelCard.read(folder / CARD)
-        path = folder / WEIGHTS
-        data = _read_weights(path, card.weights_sha256)
+        data = _read_weights(folder / WEIGHTS, card.weights_sha256)
         frozen = None
         if card.encoder_sha256 is not None:
             frozen = _read_weights(folder / ENCODER, card.encoder_sha256)
+        remedy = (
+            "where another version of Discern wrote it, run discern train again, else restore it"
+        )
         try:
             network = rebuild(card.architecture, trusted_factory)
-            state = safetensors.torch.load(data)
-            if frozen is not None:
-                path = folder / ENCODER
-                kept = safetensors.torch.load(frozen)
-                for name, short in frozen_names(network, network.state_dict()).items():
-                    state[name] = kept.pop(short).float()
-                if kept:
-                    raise ValueError(f"unknown weights {', '.join(sorted(kept))}")
-            network.load_state_dict(state)
+            fill(network, data, frozen)
         except UserError as error:
             raise UserError(f"{folder / CARD}: {error}") from error
-        except (
-            safetensors.SafetensorError,
-            RuntimeError,
-            KeyError,
-            TypeError,
-            ValueError,
-            AssertionError,
-        ) as error:
+        except MisfitError as error:
             raise UserError(
-                f"{path}: does not fit the architecture in {CARD} ({error}); "
-                "run discern train again"
+                f"{folder / error.file}: does not fit the architecture in {CARD} ({error}); "
+                f"{remedy}"
+            ) from error
+        except (KeyError, TypeError, ValueError, AssertionError) as error:
+            raise UserError(
+                f"{folder / CARD}: its architecture makes no network; {remedy}"
             ) from error
         return cls(network, card, device, trusted_factory)
 

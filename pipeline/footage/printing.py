@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copies import chromaprint
+from pipeline.copies import chromaprint, parts
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.footage import exchangeable, foreign, pictures, scenes, unplayable
 from pipeline.footage.canonical import digests
@@ -28,6 +28,9 @@ where every change is."""
 MIN_QUALITY = 50
 """Below it, of PDQ's 0 to 100, the industry makes no use of a hash, and neither do banks."""
 
+HashesParts = Callable[[NDArray[np.float32]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+"""Of the brightness of a small picture, the hashes of parts of it and which part each is of."""
+
 
 @dataclass(frozen=True)
 class PrintTask:
@@ -40,12 +43,15 @@ class PrintTask:
             kept in more than `MAX_CHANGE` bits. Where the camera turns, hashes of pictures a tenth
             of a second apart have nothing in common.
         limits: what the file may cost.
+        parts: hashes the parts of a picture without bars, `copies.parts.of_item` or `of_query`, of
+            the first picture of each step; without it, none are hashed.
     """
 
     path: Path
     rate_hz: float
     with_changes: bool
     limits: foreign.Limits
+    parts: HashesParts | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,10 @@ class Printed:
         sound_times_ms: uint32 (M,), when each moment of its sound begins, ascending; also after the
             last picture.
         sounds: uint32 (M,), Chromaprint of each; moments of digital silence are left out.
+        part_times_ms: uint32 (P,), when each hashed part of a picture is on the screen, ascending.
+        part_hashes: uint8 (P, 2, 32), hashes of each and of its mirror image; (P, 1, 32) of a file
+            that is looked up.
+        part_kinds: uint8 (P,), which part each is.
     """
 
     sha256: str
@@ -72,6 +82,9 @@ class Printed:
     quality: NDArray[np.uint8]
     sound_times_ms: NDArray[np.uint32]
     sounds: NDArray[np.uint32]
+    part_times_ms: NDArray[np.uint32]
+    part_hashes: NDArray[np.uint8]
+    part_kinds: NDArray[np.uint8]
 
 
 def printed(task: PrintTask) -> Printed | Unusable:
@@ -91,13 +104,19 @@ def printed(task: PrintTask) -> Printed | Unusable:
     except OSError as error:
         return Unusable("unreadable", error.strerror or "not readable", is_lasting=False)
     try:
-        printer = _Printer(task.rate_hz, with_changes=task.with_changes)
+        printer = _Printer(task)
         with foreign.Video(path, task.limits) as source:
             printer.look_at(source)
             end_s, zeros_s = source.duration_s, source.zeros_s
         # Sound may go on under the last picture, which a player leaves on the screen.
         heard = sounds(path, task.limits, zeros_s, task.limits.max_duration_s)
-        return Printed(sha256, md5, end_s, *printer.arrays(), *heard)
+        part_times_ms, part_hashes, part_kinds = printer.of_parts()
+        return Printed(
+            *(sha256, md5, end_s, *printer.arrays(), *heard),
+            part_times_ms=part_times_ms,
+            part_hashes=part_hashes,
+            part_kinds=part_kinds,
+        )
     except foreign.DecodeError as error:
         found = unplayable.describe(path)
         if found is not None:
@@ -138,8 +157,10 @@ class _Hashed:
 class _Printer:
     """Hashes the first picture of each step of time, and others that differ where asked."""
 
-    def __init__(self, rate_hz: float, *, with_changes: bool) -> None:
-        self._rate_hz, self._with_changes = rate_hz, with_changes
+    def __init__(self, task: PrintTask) -> None:
+        self._rate_hz, self._with_changes = task.rate_hz, task.with_changes
+        self._of_parts = task.parts
+        self._parts: list[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]] = []
         self._scale = pictures.Scaler()
         self._bars: scenes.Bars | None = None
         self._times_ms: list[int] = []
@@ -164,6 +185,10 @@ class _Printer:
                     with foreign.refusing():
                         found = self._hashed(picture.frame)
                     last_number = picture.number
+                if is_due and self._of_parts:
+                    with foreign.refusing():
+                        hashes, kinds = self._of_parts(self._small(picture.frame))
+                    self._parts.append((picture.index, hashes, kinds))
                 if is_due or self._differs(found[-1].hashes):
                     self._keep(picture.index, found)
                     next_step = step + 1
@@ -188,6 +213,29 @@ class _Printer:
         """The times, hashes and quality of what was looked at."""
         hashes = np.array(self._hashes, np.uint8).reshape(-1, 2, HASH_BYTES)
         return np.array(self._times_ms, np.uint32), hashes, np.array(self._quality, np.uint8)
+
+    def of_parts(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8]]:
+        """The times, hashes and kinds of the parts of what was looked at."""
+        nums = [len(kinds) for _, _, kinds in self._parts]
+        times_ms = [round(1000 * index / GRID_FPS) for index, _, _ in self._parts]
+        none = np.zeros((0, 1, HASH_BYTES), np.uint8), np.zeros(0, np.uint8)
+        return (
+            np.repeat(np.array(times_ms, np.uint32), nums),
+            np.concatenate([hashes for _, hashes, _ in self._parts] or [none[0]]),
+            np.concatenate([kinds for _, _, kinds in self._parts] or [none[1]]),
+        )
+
+    def _small(self, frame: Any) -> NDArray[np.float32]:
+        """The brightness of a frame without its bars, as shown, reduced: (`parts.SIDE`, SIDE)."""
+        import cv2
+
+        luma = pictures.luma(frame)
+        assert self._bars is not None
+        left, top, width, height = self._bars.content(luma.shape[1], luma.shape[0])
+        inner = luma[top : top + height, left : left + width]
+        small = cv2.resize(inner, (parts.SIDE, parts.SIDE), interpolation=cv2.INTER_AREA)
+        shown = pictures.orientation(frame).show(np.asarray(small, np.uint8)[None, :, :, None])
+        return shown[0, :, :, 0].astype(np.float32)
 
     def _hashed(self, frame: Any) -> list[_Hashed]:
         """A frame as it is shown, and without its bars if it has any."""

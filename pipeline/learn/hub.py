@@ -37,7 +37,10 @@ def need_transformers(asked: str) -> None:
     try:
         import transformers  # noqa: F401
     except ImportError as error:
-        raise UserError(f"{asked}: {error}; run pip install 'discern[hf]'") from error
+        raise UserError(
+            f"{asked}: transformers is not installed; run pip install '.[hf]' in the clone of "
+            "Discern"
+        ) from error
 
 
 def read_config(asked: str, name: str) -> Any:

@@ -15,7 +15,7 @@ from pipeline.learn.classifier import discharge_logits
 from pipeline.learn.data import PackedData
 from pipeline.learn.hearing import FittedHearing
 from pipeline.learn.networks.base import Network
-from pipeline.learn.networks.product import discharge_log_odds, product_logits, product_of
+from pipeline.learn.networks.product import product_logits, product_of
 from pipeline.learn.origin import FittedOrigin, auroc, origin_weights
 from pipeline.learn.selection import History
 from pipeline.store.manifest import IS_DISCHARGE, IS_REAL
@@ -61,13 +61,14 @@ def outcome(
         return Outcome(network, best["logits"], temperature, history.best_metrics())
     fired = torch.tensor(IS_DISCHARGE)[best["labels"]].long()
     scale = 1 / fit_temperature(discharge_logits(best["logits"]), fired)
-    product = product_of(network, origin.network, None if hearing is None else hearing.network)
+    heard = None if hearing is None else hearing.network
+    product = product_of(network, origin.network, heard, cfg.most_seen or None)
     product.discharge_scale.fill_(scale)
     counted = origin_weights(data, cfg)[data.val_rows] > 0
     is_real = np.array(IS_REAL)[best["labels"].numpy()]
     val_auroc = auroc(origin.val_log_odds[counted], is_real[counted])
     metrics = {**history.best_metrics(), "val_origin_auroc": val_auroc}
-    odds = discharge_log_odds(best["logits"].double()) * scale
+    odds = product.seen(best["logits"].double())
     if hearing is not None:
         odds = odds + torch.from_numpy(hearing.val_ratios)
         metrics |= {

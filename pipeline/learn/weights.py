@@ -8,8 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from pipeline.config import ClipFormat
 from pipeline.learn.memory import Memory
@@ -84,3 +86,55 @@ def frozen_names(network: Network, names: Iterable[str]) -> dict[str, str]:
         for name in names
         if name.startswith(f"{module}.")
     }
+
+
+class MisfitError(ValueError):
+    """Weights do not fit a network.
+
+    Attributes:
+        file: name of the file that does not.
+    """
+
+    def __init__(self, file: str, how: str) -> None:
+        super().__init__(how)
+        self.file = file
+
+
+def fill(network: Network, data: bytes, frozen: bytes | None) -> None:
+    """Give a network the weights that `save` wrote.
+
+    Args:
+        network: of the architecture that was saved.
+        data: of `model.safetensors`.
+        frozen: of `encoder.safetensors`, where there is one.
+
+    Raises:
+        MisfitError: they are of another network, or no weights.
+    """
+    expected = network.state_dict()
+    names = {} if frozen is None else frozen_names(network, expected)
+    own = {name: name for name in expected if name not in names}
+    state = _taken(WEIGHTS, data, own, expected)
+    if frozen is not None:
+        state |= _taken(ENCODER, frozen, names, expected)
+    network.load_state_dict(state)
+
+
+def _taken(
+    file: str, data: bytes, names: Mapping[str, str], expected: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The weights in a file by their names in a network, which has `names` in the file."""
+    try:
+        given = safetensors.torch.load(data)
+    except safetensors.SafetensorError as error:
+        raise MisfitError(file, "it is no file of safetensors") from error
+    surplus = sorted(set(given) - set(names.values()))
+    if surplus:
+        raise MisfitError(file, f"the architecture has no {surplus[0]}")
+    for name, short in names.items():
+        if short not in given:
+            raise MisfitError(file, f"it holds no {short}")
+        if given[short].shape != expected[name].shape:
+            shapes = (tuple(one.shape) for one in (given[short], expected[name]))
+            raise MisfitError(file, "{} is of shape {} instead of {}".format(short, *shapes))
+    return {name: given[short].to(expected[name].dtype) for name, short in names.items()}

@@ -17,6 +17,7 @@ import numpy as np
 
 from pipeline.assess import previews
 from pipeline.detect.alarm import Alarm, Choice
+from pipeline.live.before import Before, OpenAlert
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
 from pipeline.live.messages import Shown
 from pipeline.live.scoring import Answer
@@ -70,6 +71,7 @@ class Alerts:
         habits: Habits,
         tell: Callable[[str, Mapping[str, Any]], None],
         seen: Callable[[Shown, Answer], Answer],
+        before: Before | None = None,
     ) -> None:
         """Begin with a stream.
 
@@ -77,12 +79,40 @@ class Alerts:
             habits: of all streams.
             tell: is told the type of an event and its data.
             seen: says what the pictures of a clip say without its sound.
+            before: what became of it where it was watched until now.
         """
         self._habits, self._tell, self._seen = habits, tell, seen
         self._alarm = Alarm(habits.choice, 1)
         self._trace: deque[dict[str, float]] = deque(maxlen=_TRACE)
         self._open: _Open | None = None
         self._at_s = 0.0
+        self._highest = 0.0, 0.0
+        """The highest level, and the first second of the stream at which it was."""
+        self._num_opened = 0
+        if before is not None:
+            self._go_on(before)
+
+    def before(self, began_at: float | None) -> Before:
+        """What another one goes on from, of a stream whose clock was at zero then."""
+        one = self._open
+        return Before(
+            self._at_s,
+            began_at,
+            OpenAlert(one.name, one.opened_s, one.highest, one.num_above) if one else None,
+            self._highest,
+            self._num_opened,
+        )
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """How high the level came, when first, and how often an alert opened."""
+        level, at_s = self._highest
+        return {
+            "highest_level": _round(level),
+            "highest_at_s": _round(at_s),
+            "threshold": _round(self._habits.choice.threshold),
+            "num_alerts": self._num_opened,
+        }
 
     @property
     def open(self) -> str | None:
@@ -102,8 +132,11 @@ class Alerts:
         self._trace.append(
             {"at_s": _round(at_s), "score": _round(answer.score), "level": _round(level)}
         )
+        if level > self._highest[0]:
+            self._highest = level, at_s
         one = self._open
         if one is None and step.opened[0]:
+            self._num_opened += 1
             self._open = _Open(uuid.uuid4().hex, at_s, level, 1, at_s)
             told = self._told(answer, clip, at_s, lag_s)
             if self._habits.stills:
@@ -114,6 +147,17 @@ class Alerts:
             if at_s - one.updated_s >= self._habits.update_every_s:
                 one.updated_s = at_s
                 self._tell(ALERT_UPDATED, self._told(answer, clip, at_s, lag_s))
+
+    def _go_on(self, before: Before) -> None:
+        self._at_s, one = before.at_s, before.open
+        self._highest, self._num_opened = before.highest, before.num_alerts
+        if one is not None:
+            # A level at the highest opens it, with whatever smoothing.
+            self._alarm = Alarm(self._habits.choice, 1, np.ones((1, 2)))
+            self._alarm.push(np.ones(1), np.array([one.opened_s]))
+            self._open = _Open(
+                one.alert, one.opened_s, one.highest_level, one.num_clips_above, before.at_s
+            )
 
     def quieten(self) -> None:
         """Forget the scores before now, as where the stream goes on with something else."""

@@ -48,6 +48,19 @@ class Seen:
     alert: str | None
 
 
+def sentence(streams: Sequence[Seen]) -> str:
+    """What is said of all streams together."""
+    answered = sum(one.num_answered for one in streams)
+    dropped = sum(one.num_dropped for one in streams)
+    lags = [one.lag_s for one in streams if one.lag_s is not None]
+    behind = f"; the slowest is {max(lags):.1f} s behind" if lags else ""
+    return (
+        f"{len(streams)} streams, {sum(one.state == LOST for one in streams)} of them lost; "
+        f"{answered} clips answered, {dropped} dropped "
+        f"({100 * dropped / max(1, answered + dropped):.1f} %){behind}"
+    )
+
+
 @dataclass
 class Board:
     """The state of a watch.

@@ -114,4 +114,5 @@ def _message(one: Divided, ear: Ear, clip: ClipFormat) -> Message:
         return Passed(start_s + clip.num_frames / clip.fps, one.reason)
     # What the detector has learned from are clips as their encoding gives them back.
     frames = np.asarray(video.decode(one.window.mp4))
-    return Shown(start_s, frames, heard.samples, heard.presence, one.window.marks, one.begins)
+    marks, begins = one.window.marks, one.begins
+    return Shown(start_s, frames, heard.samples, heard.presence, marks, begins, ear.is_late)

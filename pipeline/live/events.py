@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
+STREAM = "stream."
+"""What the types of turns in the life of a stream begin with."""
 STREAM_STARTED, STREAM_LOST = "stream.started", "stream.lost"
 STREAM_RECOVERED, STREAM_ENDED = "stream.recovered", "stream.ended"
 ALERT_OPENED, ALERT_UPDATED, ALERT_CLOSED = "alert.opened", "alert.updated", "alert.closed"
+SOUND_LOST, SOUND_RECOVERED = "sound.lost", "sound.recovered"
 MATCH_FOUND = "match.found"
 LOAD_CHANGED = "load.changed"
 
 Event = dict[str, Any]
 Sink = Callable[[Event], None]
+
+log = logging.getLogger(__name__)
+
+# What of an event's data is said to people.
+_SAID = ("at_s", "level", "score", "reason", "bank", "item", "highest_level", "threshold")
+_SAID_OF_ALL = ("answered_share", "num_left_out", "num_streams", "waits_s")
+
+
+class Teller(Protocol):
+    """Is told of streams, as `Events` is."""
+
+    def tell(self, kind: str, stream: str, data: Mapping[str, Any]) -> None:
+        """Tell of a stream."""
+
+    def tell_of_all(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Tell of all streams together."""
 
 
 class Events:
@@ -41,10 +61,12 @@ class Events:
         """
         about = {"source": f"/discern/streams/{quote(stream, safe='')}", "subject": stream}
         self._tell(kind, about, {"stream": stream, **data})
+        log.info("watch: %s: %s%s", stream, kind, _in_brackets(data, _SAID))
 
     def tell_of_all(self, kind: str, data: Mapping[str, Any]) -> None:
         """Tell of all streams together."""
         self._tell(kind, {"source": "/discern"}, data)
+        log.warning("watch: %s%s", kind, _in_brackets(data, _SAID_OF_ALL))
 
     def _tell(self, kind: str, about: Mapping[str, str], data: Mapping[str, Any]) -> None:
         event = {
@@ -58,6 +80,11 @@ class Events:
         }
         for sink in self._sinks:
             sink(event)
+
+
+def _in_brackets(data: Mapping[str, Any], names: Sequence[str]) -> str:
+    said = ", ".join(f"{name} {data[name]}" for name in names if name in data)
+    return f" ({said})" if said else ""
 
 
 def line(event: Event) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.live import addresses
+from pipeline.live.before import Before
 from pipeline.live.events import (
     MATCH_FOUND,
     STREAM_ENDED,
@@ -26,6 +27,7 @@ from pipeline.live.inbox import Clip, Inbox, Turn, Waiting
 from pipeline.live.lookup import Lookup
 from pipeline.live.messages import BrokenDecoder, Ended, Heading, Message, Passed, Prints, Shown
 from pipeline.live.session import Means, Session
+from pipeline.live.soundness import Soundness
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,9 @@ class Feed(threading.Thread):
         patience: Patience,
         inbox: Inbox,
         speed: float | None,
+        soundness: Soundness,
         lookup: Lookup | None = None,
+        before: Before | None = None,
     ) -> None:
         """Get ready; `start` begins.
 
@@ -86,12 +90,14 @@ class Feed(threading.Thread):
             patience: how long is waited.
             inbox: for its clips.
             speed: at which a file is played, 1 for that of a clock; None for as fast as it goes.
+            soundness: of the stream, of which nothing has been seen yet.
             lookup: of what the stream shows; None where there are no banks.
+            before: what became of it where it was watched until now.
         """
         super().__init__(name=f"stream {name}", daemon=True)
         self.stream, self.inbox = name, inbox
         self._source, self._means, self._patience, self._speed = source, means, patience, speed
-        self._lookup = lookup
+        self._lookup, self._soundness = lookup, soundness
         self._stopped, self._rests = threading.Event(), threading.Event()
         self._heading: Heading | None = None
         self._clip_s = means.clip.num_frames / means.clip.fps
@@ -106,6 +112,18 @@ class Feed(threading.Thread):
         self._has_started = self._is_lost = False
         self._lost: Outcome | None = None
         self._seen_at = time.monotonic()
+        if before is not None:
+            self._is_lost, self._lost = True, Outcome(before.reason)
+            self._last_end_s = before.at_s
+            if before.began_at is not None:
+                self._has_started = True
+                self._zero = time.monotonic() - (time.time() - before.began_at)
+
+    @property
+    def began_at(self) -> float | None:
+        """When the clock of the stream was at zero, in seconds since 1970; None before that."""
+        zero = self._zero
+        return None if zero is None else time.time() - (time.monotonic() - zero)
 
     def stop(self) -> None:
         """Let the stream be left as soon as may be, with nothing more of it."""
@@ -250,6 +268,9 @@ class Feed(threading.Thread):
             due = self._zero + at_s
         self._seen_at = time.monotonic()
         self._last_end_s = at_s
+        if turn := self._soundness.take(shown, at_s - self._clip_s, at_s):
+            kind, data = turn
+            self.inbox.put(Turn(kind, {"address": self._told(), **data}))
         self.inbox.put(Clip(shown, at_s, due))
 
     def _tell_of(self, shown: Shown, at_s: float, is_first: bool) -> None:

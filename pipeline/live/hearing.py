@@ -73,6 +73,11 @@ class Ear:
             return self._nothing(ABSENT)
         return self._nothing(told) if isinstance(told, str) else told
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the track goes on, and the last window went on without it."""
+        return self._over is None and self._num_late > 0
+
     def close(self) -> None:
         """Let the thread end, at the next window that it is asked for."""
         self._asked.put(None)

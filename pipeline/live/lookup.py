@@ -18,14 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.copies import banks, candidates, flood, matching, sound_matching
+from pipeline.copies import banks, candidates, flood, hash_index, matching, sound_matching
 from pipeline.copies.bank_files import ITEMS
 from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
+from pipeline.copies.hash_index import Index
 from pipeline.copies.matching import Stretch
 from pipeline.copies.negatives import covering
 from pipeline.copies.sound_matching import SoundStretch
 from pipeline.errors import UserError
 from pipeline.live.messages import Prints
+from pipeline.live.passed import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Banks:
 
     Attributes:
         suspended: bank and number of the items that matched too much, which nobody is told of.
+        added: bank and number of the items that came since the watch began, but harmless ones.
     """
 
     def __init__(self, root: Path, names: Sequence[str], work: Path) -> None:
@@ -57,13 +60,23 @@ class Banks:
         """
         self._root, self._names, self._work = root, tuple(names), work
         self.lock = threading.Lock()
+        self.added: list[tuple[str, int]] = []
         self._read_at = self._state()
         self._looked_at = time.monotonic()
-        self._banks = [banks.read(root, name) for name in names]
+        self._indices = self._read()
         self.suspended = self._suspended()
         _compile()
 
-    def now(self) -> list[Bank]:
+    def _read(self) -> list[Index]:
+        return [hash_index.opened(self._work, banks.read(self._root, one)) for one in self._names]
+
+    def _note_added(self, before: Sequence[Index]) -> None:
+        for old, index in zip(before, self._indices, strict=True):
+            if not index.bank.is_negative:
+                new = sorted(index.bank.items.keys() - old.bank.items.keys())
+                self.added += [(index.bank.name, number) for number in new]
+
+    def now(self) -> list[Index]:
         """The banks as they are; whoever asks holds `lock`."""
         if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
             self._looked_at = time.monotonic()
@@ -71,19 +84,20 @@ class Banks:
             try:
                 if state != self._read_at:
                     self._read_at = state
-                    self._banks = [banks.read(self._root, name) for name in self._names]
+                    before, self._indices = self._indices, self._read()
+                    self._note_added(before)
                 self.suspended = self._suspended()
             except UserError as error:
                 log.warning("watch: %s; streams are looked up in what was read before", error)
-        return self._banks
+        return self._indices
 
     def _suspended(self) -> frozenset[tuple[str, int]]:
         keys = flood.suspended(self._work)
         return frozenset(
-            (bank.name, number)
-            for bank in self._banks
-            for number, item in bank.items.items()
-            if keys and flood.key_of(bank.name, item) in keys
+            (index.bank.name, number)
+            for index in self._indices
+            for number, item in index.bank.items.items()
+            if keys and flood.key_of(index.bank.name, item) in keys
         )
 
     def _state(self) -> list[tuple[int, int] | None]:
@@ -114,6 +128,15 @@ class _Match:
     start_s: float
     stretch: Stretch | SoundStretch
 
+    @property
+    def speed(self) -> float:
+        """Of the copy; that of sound is not told."""
+        return self.stretch.speed if isinstance(self.stretch, Stretch) else 1.0
+
+    def offset_at_s(self, at_s: float) -> float:
+        """What is added to a time of the stream, `at_s` after its start, to get the item's."""
+        return self.stretch.offset_s + (self.speed - 1) * at_s - self.start_s
+
 
 @dataclass
 class _Recent:
@@ -141,17 +164,34 @@ class _Recent:
         return start_s, times, [value for _, value in self.prints]
 
 
+@dataclass
+class _Shown:
+    pictures: _Recent
+    sounds: _Recent
+
+
+def _moved(prints: Sequence[tuple[float, Any]], offset_s: float) -> list[tuple[float, Any]]:
+    return [(at_s + offset_s, value) for at_s, value in prints]
+
+
 class Lookup:
     """What one stream shows of the items of banks."""
 
-    def __init__(self, known: Banks) -> None:
-        self._known = known
-        self._pictures, self._sounds = _Recent(), _Recent()
+    def __init__(self, known: Banks, passed: Recorder | None = None) -> None:
+        """Begin.
+
+        Args:
+            known: what is looked for.
+            passed: what keeps hashes for items that come later; without it, none are.
+        """
+        self._known, self._passed = known, passed
+        self._num_added = len(known.added)
+        self._shown = _Shown(_Recent(), _Recent())
         self._told: deque[_Told] = deque(maxlen=_MAX_TOLD)
 
     def restart(self) -> None:
         """Forget what was shown, with which what follows has nothing to do."""
-        self._pictures, self._sounds = _Recent(), _Recent()
+        self._shown = _Shown(_Recent(), _Recent())
 
     def take(self, prints: Prints, offset_s: float, *, waits: bool) -> list[dict[str, Any]]:
         """Take what is new, and look it up.
@@ -164,68 +204,98 @@ class Lookup:
         Returns:
             Of each item that was not told of at this offset before, what is to be told.
         """
-        self._pictures.add(prints.pictures, offset_s)
-        self._sounds.add(prints.sounds, offset_s)
+        self._shown.pictures.add(prints.pictures, offset_s)
+        self._shown.sounds.add(prints.sounds, offset_s)
+        if self._passed is not None:
+            self._passed.add(*(_moved(some, offset_s) for some in (prints.pictures, prints.sounds)))
         if not self._known.lock.acquire(blocking=waits):
             return []
         try:
-            found = self._found(self._known.now())
+            opened = self._known.now()
+            # What is on the screen now is told as such.
+            found = self._found(opened, self._shown)
+            found += self._found_in_past(opened)
         finally:
             self._known.lock.release()
-        self._pictures.num_new = self._sounds.num_new = 0
+        self._shown.pictures.num_new = self._shown.sounds.num_new = 0
         return found
 
-    def _found(self, opened: Sequence[Bank]) -> list[dict[str, Any]]:
+    def _found_in_past(self, opened: Sequence[Index]) -> list[dict[str, Any]]:
+        """What has shown items that are new since this was asked the last time."""
+        added = frozenset(self._known.added[self._num_added :])
+        self._num_added = len(self._known.added)
+        if not added or self._passed is None:
+            return []
+        pictures, sounds = self._passed.shown()
+        past = _Shown(_Recent(), _Recent())
+        past.pictures.prints = deque(sorted(pictures, key=lambda one: one[0]))
+        past.sounds.prints = deque(sorted(sounds, key=lambda one: one[0]))
+        past.pictures.num_new, past.sounds.num_new = len(pictures), len(sounds)
+        return [{**one, "in_past": True} for one in self._found(opened, past, added)]
+
+    def _found(
+        self,
+        opened: Sequence[Index],
+        shown: _Shown,
+        only: frozenset[tuple[str, int]] | None = None,
+    ) -> list[dict[str, Any]]:
         found = [
-            (bank, one)
-            for bank in opened
-            if not bank.is_negative
-            for one in self._matches(bank, of_all=False)
+            (index.bank, one)
+            for index in opened
+            if not index.bank.is_negative
+            for one in self._matches(index, shown, of_all=False)
+            if only is None or (index.bank.name, one.item) in only
         ]
         # What is harmless is looked for where there is something else.
         negatives = [
             one.stretch
-            for bank in opened
-            if bank.is_negative and found
-            for one in self._matches(bank, of_all=True)
+            for index in opened
+            if index.bank.is_negative and found
+            for one in self._matches(index, shown, of_all=True)
         ]
         return [
             self._data(bank, one)
             for bank, one in found
-            if (bank.name, one.item) not in self._known.suspended
-            and not covering(one.stretch, negatives)
-            and self._is_new(bank.name, one.item, one.stretch.offset_s - one.start_s)
+            if not covering(one.stretch, negatives) and self._is_new(bank.name, one)
         ]
 
-    def _matches(self, bank: Bank, *, of_all: bool) -> Iterator[_Match]:
+    def _matches(self, index: Index, shown: _Shown, *, of_all: bool) -> Iterator[_Match]:
         """The items of a bank with something near what is new, or near anything of late."""
-        recent = self._pictures
+        bank = index.bank
+        recent = shown.pictures
         if recent.num_new and len({at_s for at_s, _ in recent.prints}) >= matching.MIN_FRAMES:
             start_s, times_ms, values = recent.arrays()
             query = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
             new = query if of_all else query[-recent.num_new :]
-            for number in candidates.by_pictures(new, bank):
+            for number in self._in_question(bank, index.near(new)[0]):
                 records = bank.hashes_of(bank.items[number])
                 for seen in matching.stretches(times_ms, query, records):
                     yield _Match(number, start_s, seen)
-        recent = self._sounds
+        recent = shown.sounds
         if recent.num_new and len(recent.prints) >= sound_matching.WINDOW:
             start_s, times_ms, values = recent.arrays()
             items = np.array(values, np.uint32)
             # Of a window that is whole now, the half that agrees may be the first one.
             num_ends = len(items) if of_all else recent.num_new + candidates.SOUND_PART
-            for number in candidates.by_sound(items, num_ends, bank):
+            for number in self._in_question(bank, candidates.by_sound(items, num_ends, bank)):
                 records = bank.sounds_of(bank.items[number])
                 for heard in sound_matching.stretches(times_ms, items, records):
                     yield _Match(number, start_s, heard)
 
-    def _is_new(self, bank: str, number: int, offset_s: float) -> bool:
+    def _in_question(self, bank: Bank, numbers: Sequence[int]) -> list[int]:
+        """Without suspended items, which nobody is told of; harmless ones cover all the same."""
+        suspended = self._known.suspended
+        return [one for one in numbers if bank.is_negative or (bank.name, one) not in suspended]
+
+    def _is_new(self, bank: str, match: _Match) -> bool:
+        # Where a copy runs at another speed the offset wanders, and is followed at its end.
+        offset_s = match.offset_at_s(match.stretch.end_s)
         for one in self._told:
             is_same = abs(one.offset_s - offset_s) <= SAME_OFFSET_S
-            if (one.bank, one.item) == (bank, number) and is_same:
+            if (one.bank, one.item) == (bank, match.item) and is_same:
                 one.offset_s = offset_s
                 return False
-        self._told.append(_Told(bank, number, offset_s))
+        self._told.append(_Told(bank, match.item, offset_s))
         return True
 
     def _data(self, bank: Bank, one: _Match) -> dict[str, Any]:
@@ -240,7 +310,7 @@ class Lookup:
             **stretch.__dict__,
             "start_s": round(start_s + stretch.start_s, 3),
             "end_s": round(start_s + stretch.end_s, 3),
-            "offset_s": round(stretch.offset_s - start_s, 3),
+            "offset_s": round(stretch.offset_s - one.speed * start_s, 3),
         }
 
 
@@ -251,7 +321,7 @@ def _compile() -> None:
     sounds["time_ms"] = np.rint(124 * np.arange(len(sounds)))
     sounds["print"] = np.arange(len(sounds))
     bank = Bank("", {}, pictures, sounds)
-    candidates.by_pictures(pictures["pdq"], bank)
+    Index(bank, []).near(pictures["pdq"])
     candidates.by_sound(sounds["print"], len(sounds), bank)
     matching.stretches(pictures["time_ms"], pictures["pdq"], pictures)
     sound_matching.stretches(sounds["time_ms"], sounds["print"], sounds)

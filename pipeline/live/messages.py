@@ -25,7 +25,7 @@ _MAX_TEXT = 500
 _MAX_PRINTS = 400
 _WORD = 2**32 - 1
 # What a head says of a clip; the rest follows it.
-_TOLD = ("start_s", "presence", "marks", "begins")
+_TOLD = ("start_s", "presence", "marks", "begins", "sound_is_late")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Shown:
         marks: as `footage.windows.Window` has them.
         begins: why it does not go on from the clip before: "gap", "size" or "clock"; empty where it
             does, cuts included.
+        sound_is_late: whether it is without sound since that has not come yet.
     """
 
     start_s: float
@@ -59,6 +60,7 @@ class Shown:
     presence: str
     marks: tuple[str, ...]
     begins: str
+    sound_is_late: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,8 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
             raise ValueError("sound of another length, or of an unknown presence")
         marks = tuple(str(mark)[:_MAX_TEXT] for mark in values["marks"])
         start_s, begins = _finite(values["start_s"]), str(values["begins"])[:_MAX_TEXT]
-        return Shown(start_s, frames, sound, values["presence"], marks, begins)
+        is_late = bool(values["sound_is_late"])
+        return Shown(start_s, frames, sound, values["presence"], marks, begins, is_late)
     except (
         ArithmeticError,
         AttributeError,

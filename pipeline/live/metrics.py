@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pipeline.live import events
@@ -17,13 +17,12 @@ _SECONDS = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 class Metrics:
     """Text for Prometheus, of what a board shows."""
 
-    def __init__(self, board: Board, waiting: Callable[[], tuple[int, int]] | None) -> None:
+    def __init__(self, board: Board, waiting: Mapping[str, Callable[[], tuple[int, int]]]) -> None:
         """Begin to count.
 
         Args:
             board: of the watch.
-            waiting: how many events wait for the webhook, and how many are dead letters; None
-                without a webhook.
+            waiting: for each receiver, how many events wait for it, and how many are dead letters.
         """
         from prometheus_client import CollectorRegistry, Histogram
 
@@ -86,9 +85,9 @@ class Metrics:
                 time.monotonic() - board.beat,
             ),
         }
-        if self._waiting is not None:
-            waiting, dead = self._waiting()
-            values["discern_webhook_waiting"] = "Events that wait for the webhook", waiting
-            values["discern_webhook_dead"] = "Events that the webhook never took", dead
+        for name, count in self._waiting.items():
+            waiting, dead = count()
+            values[f"discern_{name}_waiting"] = f"Events that wait for the {name}", waiting
+            values[f"discern_{name}_dead"] = f"Events that the {name} never took", dead
         for name, (says, value) in values.items():
             yield GaugeMetricFamily(name, says, value)

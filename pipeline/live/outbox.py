@@ -161,14 +161,17 @@ class Outbox:
 class Courier(threading.Thread):
     """Takes events from an outbox to a receiver, one after the other."""
 
-    def __init__(self, outbox: Outbox, deliver: Callable[[Letter], Delivery]) -> None:
+    def __init__(
+        self, outbox: Outbox, deliver: Callable[[Letter], Delivery], name: str = "webhook"
+    ) -> None:
         """Get ready; `start` begins.
 
         Args:
             outbox: whose events are delivered, those of earlier runs too.
             deliver: tries it once; raises nothing.
+            name: of the receiver.
         """
-        super().__init__(name="webhook", daemon=True)
+        super().__init__(name=name, daemon=True)
         self._outbox, self._deliver = outbox, deliver
         self._rung, self._stopped = threading.Event(), threading.Event()
         self._is_failing = False
@@ -189,7 +192,7 @@ class Courier(threading.Thread):
                     continue
             except sqlite3.Error as error:
                 # A disk that is full, or a queue that somebody else holds, may be free again.
-                log.warning("watch: webhook: the queue cannot be used now: %s", error)
+                log.warning("watch: %s: the queue cannot be used now: %s", self.name, error)
             self._rung.wait(_LOOK_EVERY_S)
 
     def finish(self, wait_s: float) -> None:
@@ -202,7 +205,8 @@ class Courier(threading.Thread):
         num_waiting, num_dead = self._outbox.count()
         if num_waiting or num_dead:
             log.warning(
-                "watch: webhook: %d events wait for the next run, %d are dead letters",
+                "watch: %s: %d events wait for the next run, %d are dead letters",
+                self.name,
                 num_waiting,
                 num_dead,
             )
@@ -212,11 +216,11 @@ class Courier(threading.Thread):
         if delivery.is_done:
             self._outbox.delivered(letter)
             if self._is_failing:
-                log.info("watch: webhook: the receiver takes events again")
+                log.info("watch: %s: the receiver takes events again", self.name)
             self._is_failing = False
             return
         is_dead = self._outbox.failed(letter, delivery.said, time.time())
         if is_dead or not self._is_failing:
             what = f"event {letter.name} is a dead letter" if is_dead else "an event waits"
-            log.warning("watch: webhook: %s; %s", delivery.said, what)
+            log.warning("watch: %s: %s; %s", self.name, delivery.said, what)
         self._is_failing = True

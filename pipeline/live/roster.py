@@ -6,12 +6,12 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
 from pipeline.live.addresses import redacted
 from pipeline.live.fetcher import Fetch
-from pipeline.live.watcher import Watcher
 from pipeline.system.names import why_missing
 
 log = logging.getLogger(__name__)
@@ -20,6 +20,17 @@ COLUMNS = ("id", "url")
 LOOK_EVERY_S = 1.0
 """How often the list is looked at."""
 _MAX_ID = 100
+
+
+class Watching(Protocol):
+    """What watches streams."""
+
+    @property
+    def streams(self) -> list[str]:
+        """Names of the streams that have not ended."""
+
+    def leave(self, stream: str) -> None:
+        """Let a stream end."""
 
 
 def read(path: Path) -> dict[str, str]:
@@ -62,7 +73,7 @@ class Roster:
     def __init__(
         self,
         path: Path,
-        watcher: Watcher,
+        watcher: Watching,
         source_of: Callable[[str], Path | Fetch],
         join: Callable[[str, Path | Fetch], None],
     ) -> None:

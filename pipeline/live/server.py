@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.errors import UserError
@@ -15,7 +16,14 @@ log = logging.getLogger(__name__)
 class Server:
     """Serves an application until it is stopped."""
 
-    def __init__(self, application: Any, host: str, port: int, name: str) -> None:
+    def __init__(
+        self,
+        application: Any,
+        host: str,
+        port: int,
+        name: str,
+        leave: Callable[[], None] = lambda: None,
+    ) -> None:
         """Take an address.
 
         Args:
@@ -23,6 +31,8 @@ class Server:
             host: name or number.
             port: any that is free where 0.
             name: of who serves, in the log.
+            leave: is called in the server's own loop when it stops, so that answers that have no
+                end of their own come to one.
 
         Raises:
             UserError: it cannot be had.
@@ -49,7 +59,13 @@ class Server:
             lifespan="off",
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+
+        class Leaving(uvicorn.Server):
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                leave()
+                await super().shutdown(sockets)
+
+        self._server = Leaving(config)
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
         self._thread.start()
         log.info("%s: the page is at %s", name, self.url)

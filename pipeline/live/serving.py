@@ -9,13 +9,14 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.live.board import Board
 from pipeline.live.decisions import DECISIONS, Decisions
 from pipeline.live.guarding import PAGE, Guard, Refused, file, sent
 from pipeline.live.metrics import Metrics
+from pipeline.system.untrusted import plain
 
 IDLE_S = 30.0
 """A watcher that was not at work for so long is not well."""
@@ -35,6 +36,8 @@ class Page:
         self._board, self._decisions, self._metrics = board, decisions, metrics
         self._guard = Guard(token)
         self._num_readers, self._made = 0, (-_EVERY_S, "")
+        self.over = asyncio.Event()
+        """Set, by the server's own loop, when nothing more is shown."""
 
     def application(self) -> Any:
         """What a server of ASGI runs."""
@@ -66,16 +69,22 @@ class Page:
             return PlainTextResponse("too many read it already\n", 503)
 
         async def states() -> AsyncIterator[str]:
+            while not (self.over.is_set() or await request.is_disconnected()):
+                text = await asyncio.to_thread(self._of_late)
+                yield f"event: state\ndata: {text}\n\n"
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.over.wait(), _EVERY_S)
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            # Counted before anything is waited for: many may ask at the same moment.
             self._num_readers += 1
             try:
-                while not await request.is_disconnected():
-                    text = await asyncio.to_thread(self._of_late)
-                    yield f"event: state\ndata: {text}\n\n"
-                    await asyncio.sleep(_EVERY_S)
+                response = StreamingResponse(states(), media_type="text/event-stream")
+                await response(scope, receive, send)
             finally:
                 self._num_readers -= 1
 
-        return StreamingResponse(states(), media_type="text/event-stream")
+        return answer
 
     async def _decide(self, request: Any) -> Any:
         from starlette.responses import JSONResponse

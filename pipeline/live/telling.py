@@ -1,12 +1,13 @@
-"""Who is told of the events of a watch: stdout, a file, a webhook by way of the disk, a page."""
+"""Who is told of the events of a watch: stdout, a file, a page, and by way of the disk others."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import WatchApp
 from pipeline.errors import UserError
@@ -15,80 +16,107 @@ from pipeline.live.alerts import WATCH_ENDED
 from pipeline.live.board import Board
 from pipeline.live.decisions import Decisions
 from pipeline.live.events import ALERT_CLOSED, Event, Events, Sink, line
+from pipeline.live.kafka import Kafka, settings_of
 from pipeline.live.metrics import Metrics
 from pipeline.live.outbox import Courier, Outbox
 from pipeline.live.server import Server
+from pipeline.live.webhooks import Webhook
 from pipeline.store import workdir
 
 OUTBOX = "watch"
 """Of the work folder, where events wait for their receiver, and alerts for a decision."""
+# Events of a queue are those of one receiver.
+_FOLDERS = {"webhook": ".", "kafka": "kafka"}
 # Who told a watch to stop does not wait long.
 _HURRIED_S = 2.0
 
 
 @contextmanager
-def events_of(cfg: WatchApp, board: Board) -> Iterator[Events]:
+def events_of(cfg: WatchApp, board: Board, *also: Sink) -> Iterator[Events]:
     """Let all be told who are to be.
 
     Args:
         cfg: names them.
         board: what a page shows, if there is one.
+        also: who else is told.
 
     Raises:
         UserError: settings contradict each other, the webhook's address or secret is none, another
             process has its queue, a file cannot be written, or an address cannot be had.
     """
-    if cfg.shadow and cfg.webhook is not None:
-        raise UserError("shadow=true: events are written only; leave webhook out")
+    receivers = _receivers(cfg)
+    if cfg.shadow and receivers:
+        raise UserError(
+            f"shadow=true: events are written only; leave {' and '.join(receivers)} out"
+        )
     with ExitStack() as stack:
         work = Path(cfg.paths.work)
         folder = work / OUTBOX if cfg.outbox is None else Path(cfg.outbox)
-        if cfg.webhook is not None or cfg.serve:
+        if receivers or cfg.serve:
             stack.enter_context(workdir.claimed(folder, work))
         sinks: list[Sink] = []
-        outbox = None
-        if cfg.webhook is not None:
-            outbox = Outbox(folder)
+        outboxes: dict[str, Outbox] = {}
+        for name, make in receivers.items():
+            outboxes[name] = Outbox(folder / _FOLDERS[name])
             # What is on disk is not lost, whatever becomes of this process while it prints.
-            sinks.append(stack.enter_context(_delivering(cfg, outbox)))
+            courier = Courier(outboxes[name], make().deliver, name)
+            sinks.append(stack.enter_context(_delivering(courier, cfg.timeout_s)))
         if cfg.serve:
-            sinks += stack.enter_context(_served(cfg, folder, board, outbox))
-        sinks.append(_print)
+            sinks += stack.enter_context(_served(cfg, folder, board, outboxes))
+        sinks += [_print, *also]
         if cfg.events is not None:
             sinks.append(stack.enter_context(_writing(cfg.events)))
         events = Events(sinks, {"shadow": True} if cfg.shadow else None)
-        for stream, data in outbox.left_open() if outbox else ():
+        left = {data["alert"]: (stream, data) for stream, data in _left_open(outboxes)}
+        for stream, data in left.values():
             events.tell(ALERT_CLOSED, stream, {**data, "reason": WATCH_ENDED})
         yield events
 
 
+def _receivers(cfg: WatchApp) -> dict[str, Callable[[], Webhook | Kafka]]:
+    """What makes each receiver that events are delivered to."""
+    url, brokers = cfg.webhook, cfg.kafka
+    found: dict[str, Callable[[], Webhook | Kafka]] = {}
+    if url is not None:
+        found["webhook"] = lambda: webhooks.webhook(
+            url, os.environ.get(webhooks.SECRET), cfg.timeout_s
+        )
+    if brokers:
+        found["kafka"] = lambda: Kafka(
+            brokers, cfg.kafka_topic, settings_of(cfg.kafka_settings), cfg.timeout_s
+        )
+    return found
+
+
+def _left_open(outboxes: Mapping[str, Outbox]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What a watch that was killed has left open, by any of the queues."""
+    for outbox in outboxes.values():
+        yield from outbox.left_open()
+
+
 @contextmanager
-def _delivering(cfg: WatchApp, outbox: Outbox) -> Iterator[Sink]:
-    """What has events delivered to a webhook."""
-    assert cfg.webhook is not None
-    secret = os.environ.get(webhooks.SECRET)
-    receiver = webhooks.webhook(cfg.webhook, secret, cfg.timeout_s)
-    courier = Courier(outbox, receiver.deliver)
+def _delivering(courier: Courier, wait_s: float) -> Iterator[Sink]:
+    """What has events delivered to a receiver."""
     courier.start()
     try:
         yield courier.put
     except BaseException:
         courier.finish(_HURRIED_S)
         raise
-    courier.finish(cfg.timeout_s)
+    courier.finish(wait_s)
 
 
 @contextmanager
 def _served(
-    cfg: WatchApp, folder: Path, board: Board, outbox: Outbox | None
+    cfg: WatchApp, folder: Path, board: Board, outboxes: Mapping[str, Outbox]
 ) -> Iterator[list[Sink]]:
     """What shows events on a page."""
     guarding.check_installed(serving.NEEDED, "serve=true")
     token = guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
     decisions = Decisions(folder)
-    metrics = Metrics(board, None if outbox is None else outbox.count)
+    metrics = Metrics(board, {name: outbox.count for name, outbox in outboxes.items()})
     page = serving.Page(board, decisions, metrics, token)
-    server = Server(page.application(), cfg.serve_host, cfg.serve_port, "watch")
+    server = Server(page.application(), cfg.serve_host, cfg.serve_port, "watch", page.over.set)
     try:
         yield [decisions.take, board.take, metrics.take]
     finally:

@@ -6,12 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts, Habits
-from pipeline.live.board import LEFT_OUT, LOST, STARTING, WATCHED, Board, Seen
-from pipeline.live.events import LOAD_CHANGED, MATCH_FOUND, STREAM_ENDED, STREAM_LOST, Events
+from pipeline.live.before import Before
+from pipeline.live.board import LEFT_OUT, LOST, STARTING, WATCHED, Board, Seen, sentence
+from pipeline.live.events import LOAD_CHANGED, STREAM, STREAM_ENDED, STREAM_LOST, Teller
 from pipeline.live.feed import Feed
 from pipeline.live.inbox import Bell, Clip, Turn
 from pipeline.live.scoring import Scorer
@@ -79,7 +79,7 @@ class Watcher:
     """Watches streams until each of them has ended."""
 
     def __init__(
-        self, scorer: Scorer, policy: Policy, events: Events, bell: Bell, board: Board
+        self, scorer: Scorer, policy: Policy, events: Teller, bell: Bell, board: Board
     ) -> None:
         """Watch nothing yet.
 
@@ -103,14 +103,30 @@ class Watcher:
         """Names of the streams that have not ended."""
         return list(self._watched)
 
-    def join(self, feed: Feed) -> None:
-        """Watch one more stream, of another name than all others."""
+    def join(self, feed: Feed, before: Before | None = None) -> None:
+        """Watch one more stream, of another name than all others.
+
+        Args:
+            feed: of it.
+            before: what became of it where it was watched until now.
+        """
         assert feed.stream not in self._watched
-        tell = partial(self._tell, feed.stream)
-        alerts = Alerts(self._policy.habits, tell, self._scorer.seen)
+
+        def tell(kind: str, data: Mapping[str, Any]) -> None:
+            self._events.tell(kind, feed.stream, data)
+
+        alerts = Alerts(self._policy.habits, tell, self._scorer.seen, before)
         self._num_joined += 1
-        self._watched[feed.stream] = _Watched(feed, alerts, place=self._num_joined)
+        one = _Watched(feed, alerts, place=self._num_joined)
+        if before is not None:
+            one.state, one.reason = LOST, before.reason
+        self._watched[feed.stream] = one
         feed.start()
+
+    def before(self, stream: str) -> Before:
+        """What another watcher goes on from with a stream."""
+        one = self._watched[stream]
+        return one.alerts.before(one.feed.began_at)
 
     def leave(self, stream: str) -> None:
         """Let a stream end."""
@@ -134,7 +150,7 @@ class Watcher:
                 if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
                     self._looked_at = time.monotonic()
                     self._keep_up()
-                    self._board.see([one.seen() for one in self._by_place()])
+                    self._board.see(self.seen())
                 self._say_how_it_goes()
         finally:
             for one in self._watched.values():
@@ -178,25 +194,19 @@ class Watcher:
         if turn.restarts:
             self._scorer.restart(stream)
             one.alerts.quieten()
-        if turn.kind != MATCH_FOUND:
+        if turn.kind.startswith(STREAM):
             is_lost = turn.kind == STREAM_LOST
             one.state = (LEFT_OUT if one.rests else LOST) if is_lost else WATCHED
             one.reason = str(turn.data.get("reason", "")) if is_lost else ""
         if turn.kind == STREAM_ENDED:
             one.alerts.end(STREAM_OVER)
-        self._tell(stream, turn.kind, turn.data)
-        if turn.kind == STREAM_ENDED:
+        is_over = turn.kind == STREAM_ENDED
+        self._events.tell(
+            turn.kind, stream, {**turn.data, **(one.alerts.summary if is_over else {})}
+        )
+        if is_over:
             self._scorer.restart(stream)
             del self._watched[stream]
-
-    def _tell(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
-        self._events.tell(kind, stream, data)
-        said = ", ".join(
-            f"{name} {data[name]}"
-            for name in ("at_s", "level", "score", "reason", "bank", "item")
-            if name in data
-        )
-        log.info("watch: %s: %s%s", stream, kind, f" ({said})" if said else "")
 
     @property
     def _load(self) -> Load:
@@ -216,12 +226,11 @@ class Watcher:
                 "waits_s": round(waits_s, 3),
             }
             self._events.tell_of_all(LOAD_CHANGED, data)
-            log.warning(
-                "watch: 1 of %d clips is answered, and %d of %d streams are left out; the "
-                "detector is %.1f s behind",
-                *(load.every, load.num_left_out, len(watched), waits_s),
-            )
         self._leave_out()
+
+    def seen(self) -> list[Seen]:
+        """All streams as they are now, in the order in which they joined."""
+        return [one.seen() for one in self._by_place()]
 
     def _by_place(self) -> list[_Watched]:
         return sorted(self._watched.values(), key=lambda one: one.place)
@@ -246,16 +255,4 @@ class Watcher:
         if now - self._told_at < self._policy.status_every_s or not self._watched:
             return
         self._told_at = now
-        watched = self._watched.values()
-        taken = sum(one.feed.inbox.num_taken for one in watched)
-        dropped = sum(one.feed.inbox.num_dropped for one in watched)
-        lags = [one.lag_s for one in watched if one.lag_s is not None]
-        log.info(
-            "watch: %d streams, %d of them lost; %d clips answered, %d dropped (%.1f %%)%s",
-            len(watched),
-            sum(one.state == LOST for one in watched),
-            taken,
-            dropped,
-            100 * dropped / max(1, taken + dropped),
-            f"; the slowest is {max(lags):.1f} s behind" if lags else "",
-        )
+        log.info("watch: %s", sentence(self.seen()))

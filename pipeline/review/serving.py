@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.assess.page.untrusted import plain
 from pipeline.config import IngestConfig, Run
 from pipeline.errors import UserError
 from pipeline.live.guarding import Guard, Refused, file, sent
@@ -30,6 +29,7 @@ from pipeline.review.tasks import (
     Place,
     Task,
 )
+from pipeline.system.untrusted import plain
 
 NEEDED = ("starlette", "uvicorn")
 """Packages that the page is served with."""

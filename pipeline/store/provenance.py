@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from pipeline.store.workdir import PACKAGE, code_sha256
@@ -55,18 +56,18 @@ def libraries() -> dict[str, str]:
 
 def _commit(places: tuple[str, ...]) -> dict[str, Any] | None:
     paths = [str(PACKAGE / place) for place in places or (".",)]
-    commit = _git("log", "-1", "--format=%H", "--", *paths)
-    changed = _git("status", "--porcelain", "--", *paths)
+    commit = git(PACKAGE, "log", "-1", "--format=%H", "--", *paths)
+    changed = git(PACKAGE, "status", "--porcelain", "--", *paths)
     # An installed package may lie in a folder of a repository that does not know it.
     return None if not commit or changed is None else {"commit": commit, "clean": not changed}
 
 
-def _git(*arguments: str) -> str | None:
-    """What git prints of the repository of the package; None without git or a repository."""
+def git(folder: Path, *arguments: str) -> str | None:
+    """What git prints in a folder; None without git, without a repository, or where it fails."""
     try:
         done = subprocess.run(
             ["git", "--no-optional-locks", *arguments],
-            cwd=PACKAGE,
+            cwd=folder,
             capture_output=True,
             text=True,
             check=True,

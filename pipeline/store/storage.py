@@ -1,8 +1,8 @@
-"""What is read from object storage: footage, and packed samples; the only module with fsspec.
+"""Object storage: footage, packed samples and exchanges; the only module with fsspec.
 
 A root is a local folder or an fsspec URL such as `s3://bucket/prefix`. Credentials and endpoints
 come from the standard AWS variables and files. What stages write is local, and DVC's remotes carry
-it elsewhere.
+it elsewhere; only an exchange of banks is written here.
 """
 
 from __future__ import annotations
@@ -134,6 +134,22 @@ def download(root: str, path: str, local: Path, version: str) -> None:
     raise UserError(
         f"{_url(root, path)}: changed since its index was read; start again to read what is new"
     )
+
+
+def upload(local: Path, root: str, path: str) -> None:
+    """Put a file at `path` inside a remote root, in the place of what may be there; whole or not.
+
+    Raises:
+        UserError: the path leaves the root, or the root cannot be reached or written to.
+    """
+
+    def put(fs: Any, key: str) -> None:
+        fs.put_file(str(local), key)
+
+    try:
+        _remote(root, path, put)
+    except FileNotFoundError as error:
+        raise UserError(f"{_url(root, path)}: no such bucket; make it, or give another") from error
 
 
 def own_folder(parent: Path, root: str, key: str | None = None) -> Path:

@@ -89,6 +89,23 @@ def test_a_short_bank_is_not_told_as_one_of_no_length(
     assert capsys.readouterr().out == expected
 
 
+def test_seconds_without_a_hash_are_said(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = scene(0, 15), scene(1, 15)
+    flat = np.full_like(first, 90)
+    path = tmp_path / "a.mp4"
+    write_video(path, np.concatenate([flat, first, flat, flat, second]), rate=15)
+    bank.run("add", "mine", str(path), cfg=compose("bank"))
+    added = capsys.readouterr().out.splitlines()[0]
+    assert added.endswith(
+        "; no hash of pictures, which are too flat or damaged: 0 to 1 s, 2 to 4 s"
+    )
+    whole = write_video(tmp_path / "b.mp4", scene(0, 30), rate=15)
+    bank.run("add", "mine", str(whole), cfg=compose("bank"))
+    assert "no hash" not in capsys.readouterr().out
+
+
 def test_a_flat_video_is_known_by_its_sound_where_that_is_long_enough(
     tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,7 +198,11 @@ def test_a_compaction_says_what_it_took_out(
     filled(tmp_path / "banks")
     bank.run("remove", "b", "1", cfg=compose("bank"))
     capsys.readouterr()
+    # What is left of it in the index, from which hashes could be told, goes too.
+    index = Path(compose("bank").paths.work) / "bank-index" / "b"
+    index.mkdir(parents=True)
     bank.run("compact", "b", cfg=compose("bank"))
+    assert not index.exists()
     folder = tmp_path / "banks" / "b"
     assert capsys.readouterr().out == f"{folder}: 1 removed item taken out of its files\n"
     assert b"1.mp4" not in (folder / "items.jsonl").read_bytes()

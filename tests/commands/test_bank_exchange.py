@@ -156,6 +156,42 @@ def test_lists_go_out_and_come_in_as_items(
     assert banks.names(root) == ["b", "in"]
 
 
+def test_a_dataset_of_threatexchange_comes_in_with_labels_of_ours(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, dataset, labels = tmp_path / "banks", tmp_path / "dataset.csv", tmp_path / "labels.csv"
+    rows = (
+        ("1", "POSITIVE_CLASS", "tve live"),
+        ("2", "DISPUTED", "gore"),
+        ("3", "POSITIVE_CLASS", ""),
+    )
+    dataset.write_text(
+        "signal_type,signal_str,collab,category,tags\n"
+        + "".join(f"video_md5,{one * 32},A,{category},{tags}\n" for one, category, tags in rows)
+        + f"video_md5,{'4' * 32},A,NEGATIVE_CLASS,news\n"
+    )
+    labels.write_text("theirs,ours\ntve,attack\nlive,attack\n")
+    given = "format=threatexchange", f"labels={labels}"
+    bank.run("import", "b", str(dataset), cfg=compose("bank", *given))
+    assert capsys.readouterr().out.splitlines() == [
+        f"{dataset}: 3 items of 3 different lines of threatexchange added to {root}/b",
+        f"{dataset}: 1 label that the mapping lacks, kept as it is: gore (1)",
+    ]
+    found = banks.read(root, "b")
+    assert [item.label for item in found.items.values()] == ["attack", "gore", "b"]
+    assert found.opinions == {
+        1: {"list": frozenset({"confirmed"})},
+        2: {"list": frozenset({"disputed"})},
+        3: {"list": frozenset({"confirmed"})},
+    }
+    bank.run("import", "no", str(dataset), cfg=compose("bank", "negative=true", *given))
+    found = banks.read(root, "no")
+    assert found.is_negative
+    assert [item.md5 for item in found.items.values()] == ["4" * 32]
+    with pytest.raises(UserError, match="format=threatexchange: is only read; give pdq, vpdq"):
+        bank.run("export", "b", str(tmp_path / "x"), cfg=compose("bank", "format=threatexchange"))
+
+
 def test_what_a_list_has_too_is_not_for_its_feed_to_delete(
     tmp_path: Path, keys: tuple[Path, Path], compose: Callable[..., App]
 ) -> None:

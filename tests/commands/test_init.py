@@ -96,9 +96,11 @@ def test_arguments_of_a_script_stay(dvc: dict[str, Any]) -> None:
     }
 
 
-def test_git_sees_neither_the_work_folder_nor_a_report_of_a_collection(made: Path) -> None:
+def test_git_sees_neither_the_work_folder_nor_a_report_nor_a_key(
+    made: Path,
+) -> None:
     ignored = (made / ".gitignore").read_text().splitlines()
-    assert {"/.work/", "/reports-collections/", "/wandb/"} <= set(ignored)
+    assert {"/.work/", "/reports-collections/", "/wandb/", "*.pem"} <= set(ignored)
     # DVC itself keeps its outputs out of git.
     assert "/reports/" not in ignored
     # `dvc add` puts a file beside each bank.

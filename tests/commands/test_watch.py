@@ -180,6 +180,31 @@ def test_in_shadow_events_are_marked_and_written_only(
         watched(capsys, compose, path, *MAX, "threshold=0.001", f"events={tmp_path}")
 
 
+def test_a_refused_stream_is_a_failure(
+    model: Path, compose: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails = r"nothing could be watched: 127.0.0.1: refused \(http://127.0.0.1:9/…: leads to an"
+    watched(capsys, compose, "http://127.0.0.1:9/seCret", "threshold=0.5", fails=fails)
+
+
+def test_a_quiet_file_tells_its_highest_level(
+    model: Path,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = write_footage(tmp_path / "a.mp4", 100)
+    highest, at_s = max((score, at_s) for at_s, score in scores_of(model, path))
+    caplog.set_level("INFO")
+    events = watched(capsys, compose, path, *MAX, "threshold=1")
+    ended = events[-1]["data"]
+    assert ended["highest_level"] == pytest.approx(highest, abs=1e-5)
+    assert ended["highest_at_s"] == pytest.approx(at_s, abs=0.1)
+    assert (ended["threshold"], ended["num_alerts"]) == (1, 0)
+    assert f"reason end, highest_level {ended['highest_level']}, threshold 1.0)" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("what", "overrides", "says"),
     [
@@ -215,7 +240,7 @@ def test_a_file_that_cannot_be_decoded_ends_with_its_reason(
 ) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"no video at all" * 1000)
-    events = watched(capsys, compose, path, *MAX, *LOW)
+    events = watched(capsys, compose, path, *MAX, *LOW, fails="a.mp4: decode_error")
     assert kinds(events) == ["stream.ended"]
     assert events[0]["data"]["reason"] == "decode_error"
     assert str(tmp_path) not in json.dumps(events)

@@ -166,9 +166,9 @@ def test_a_bank_of_a_later_format_is_refused(tmp_path: Path) -> None:
     folder = made(tmp_path, 1)
     entry = json.loads((folder / ITEMS).read_text())
     del entry["check"]
-    (folder / ITEMS).write_bytes(bank_log.line_of({**entry, "format": 4}) + b"\n")
+    (folder / ITEMS).write_bytes(bank_log.line_of({**entry, "format": 5}) + b"\n")
     with pytest.raises(
-        UserError, match="format 4, and this version of Discern reads formats 2 and 3"
+        UserError, match="format 5, and this version of Discern reads formats 2, 3 and 4"
     ):
         banks.read(tmp_path, "b")
 
@@ -294,6 +294,22 @@ def test_labels_and_opinions_are_kept_with_who_said_them(tmp_path: Path) -> None
     with banks.writing(tmp_path, "b") as bank:
         bank.remove(2)
     assert banks.read(tmp_path, "b").opinions == {}
+
+
+def test_what_others_call_an_item_is_kept_until_they_do_not(tmp_path: Path) -> None:
+    made(tmp_path)
+    with banks.writing(tmp_path, "b") as bank:
+        for number, by, label in ((2, "b", "news"), (2, "a", "film"), (3, "a", "game")):
+            bank.call(number, by, label)
+        bank.call(2, "b", None)
+        bank.remove(3)
+        with pytest.raises(UserError, match="no item 3"):
+            bank.call(3, "a", "x")
+    assert banks.read(tmp_path, "b").called == {2: {"a": "film"}}
+    bank_compaction.compact(tmp_path, "b")
+    found = banks.read(tmp_path, "b")
+    assert found.called == {2: {"a": "film"}}
+    assert found.items[2].label == "label 2"
 
 
 def test_a_bank_becomes_negative_only_before_it_has_items(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.copies import candidates, matching, sound_matching
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
+from pipeline.copies.hash_index import Index
 
 NUM_ITEMS, LENGTH, NUM_SOUNDS = 6, 20, 120
 
@@ -53,7 +54,7 @@ def test_pictures_near_an_item_or_its_mirror_image_make_a_candidate() -> None:
         (3, "pdq", 0, []),
     ]:
         query = flipped(bank.hashes[side][(number - 1) * LENGTH + 4 :][:4], num_bits, rng)
-        assert candidates.by_pictures(query, bank) == expected
+        assert Index(bank, []).near(query)[0] == expected
         times = np.arange(4, dtype=np.uint32) * 1000
         found = [
             one
@@ -61,7 +62,7 @@ def test_pictures_near_an_item_or_its_mirror_image_make_a_candidate() -> None:
             if matching.stretches(times, query, bank.hashes_of(item))
         ]
         assert found == expected
-    assert candidates.by_pictures(np.zeros((0, 32), np.uint8), bank) == []
+    assert Index(bank, []).near(np.zeros((0, 32), np.uint8))[0] == []
 
 
 def windows(bank: Bank, query: np.ndarray) -> list[Any]:

@@ -281,6 +281,55 @@ def test_a_folder_of_something_else_is_not_written(there: Path, tmp_path: Path) 
         send(there, tmp_path / "sent", by="others")
 
 
+@pytest.mark.parametrize("num_written", [0, 1, 2])
+def test_who_is_killed_while_sending_sends_all_the_next_time(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_written: int
+) -> None:
+    folder, written = tmp_path / "sent", []
+    replace = exchange_sending._replace
+
+    def killed(path: Path, content: Any) -> None:
+        if len(written) == num_written:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        replace(path, content)
+
+    monkeypatch.setattr(exchange_sending, "_replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        send(there, folder)
+    monkeypatch.setattr(exchange_sending, "_replace", replace)
+    assert written == [MANIFEST, "000001.jsonl"][:num_written]
+    if written:
+        assert not receive(tmp_path / "here", folder).lines
+    assert send(there, folder).lines == {"upload": 3}
+    assert receive(tmp_path / "here", folder).lines["upload"] == 3
+
+
+def test_labels_are_called_as_a_mapping_says(there: Path, tmp_path: Path) -> None:
+    folder, here = tmp_path / "sent", tmp_path / "here"
+    send(there, folder)
+    mapping = {"label 1": "attack", "label 2": "attack", "other": "news"}
+    told = exchange_receiving.receive(here, "c", folder, KEY.public_key(), mapping)
+    assert +told.unmapped == {"label 3": 1}
+    assert [item.label for item in banks.read(here, "c").items.values()] == [
+        *("attack", "attack", "label 3"),
+    ]
+    with banks.writing(there, "b") as bank:
+        bank.label(3, "other")
+    send(there, folder)
+    told = exchange_receiving.receive(here, "c", folder, KEY.public_key(), mapping)
+    assert not +told.unmapped
+    assert banks.read(here, "c").items[3].label == "news"
+    # Without a mapping nothing is counted, and what was mapped stays.
+    with banks.writing(there, "b") as bank:
+        bank.label(3, "label 3")
+    send(there, folder)
+    assert not receive(here, folder).unmapped
+    assert [item.label for item in banks.read(here, "c").items.values()] == [
+        *("attack", "attack", "label 3"),
+    ]
+
+
 def refused(root: Path, folder: Path, why: str, name: str = "c", **more: Any) -> None:
     """A folder is refused with one sentence, and the banks are as before."""
     before = whole(root) if root.exists() else {}

@@ -54,7 +54,30 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     assert flood.suspended(tmp_path) == {}
-    for content in ("{", "[]", '{"other": 1}'):
-        (tmp_path / "flood.json").write_text(content)
+    damaged = (
+        "{",
+        "[]",
+        '{"other": 1}',
+        "null",
+        '{"recent": []}',
+        '{"recent": {"a": 1}}',
+        '{"recent": {"a": [1]}}',
+        '{"suspended": ["x"]}',
+        '{"suspended": {"x": 1}}',
+        '{"released": {"x": 1}}',
+        '{"released": null}',
+        "[" * 100_000,
+        "\udcff",
+    )
+    for content in damaged:
+        (tmp_path / "flood.json").write_text(content, errors="surrogateescape")
         with pytest.raises(UserError, match=r"flood\.json: damaged; delete it"):
             flood.suspended(tmp_path)
+        with pytest.raises(UserError, match=r"flood\.json: damaged; delete it"):
+            noted(tmp_path, ("a", ["x"]))
+
+
+def test_a_state_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "flood.json").mkdir()
+    with pytest.raises(UserError, match=r"flood\.json: Is a directory; give the user"):
+        flood.suspended(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.commands import watch
+from pipeline.errors import UserError
 from pipeline.footage import foreign
 from pipeline.learn import weights
 from pipeline.learn.memory import Memory
@@ -46,10 +48,12 @@ def watched(
     compose: Callable[..., Any],
     what: Path | str,
     *overrides: str,
+    fails: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The events of `discern watch`."""
+    """The events of `discern watch`, which `fails` with such a sentence where it is to."""
     capsys.readouterr()
-    watch.run(str(what), cfg=compose("watch", *overrides))
+    with pytest.raises(UserError, match=fails) if fails else nullcontext():
+        watch.run(str(what), cfg=compose("watch", *overrides))
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.detect.alarm import Alarm, Choice
 from pipeline.live.alerts import STREAM_OVER, Alerts, Habits
+from pipeline.live.before import Before
 from pipeline.live.messages import Shown
 from pipeline.live.scoring import Answer
 
@@ -15,10 +16,12 @@ SHOWN = Shown(0.0, np.zeros((3, 8, 8, 3), np.uint8), np.zeros(4, np.int16), "abs
 Told = list[tuple[str, Mapping[str, Any]]]
 
 
-def alerts_of(choice: Choice, release: float | None) -> tuple[Alerts, Told]:
+def alerts_of(
+    choice: Choice, release: float | None, before: Before | None = None
+) -> tuple[Alerts, Told]:
     told: Told = []
     habits = Habits(choice, release, {}, 0.0, False)
-    return Alerts(habits, lambda *one: told.append(one), lambda _, answer: answer), told
+    return Alerts(habits, lambda *one: told.append(one), lambda _, answer: answer, before), told
 
 
 def played(scores: Sequence[float], choice: Choice, release: float | None) -> list[tuple[Any, ...]]:
@@ -91,3 +94,32 @@ def test_a_stream_that_is_lost_or_ends_leaves_no_alert_open() -> None:
     assert alerts.open is None
     assert [kind for kind, _ in told].count("alert.closed") == 2
     assert told[-1][1]["reason"] == "stream_ended"
+
+
+@pytest.mark.parametrize("smoothing", ["none", "mean_3", "two_of_three"])
+def test_an_alert_that_was_open_goes_on_elsewhere_under_its_name(smoothing: str) -> None:
+    choice = Choice(0.5, smoothing, 30.0)
+    first, told = alerts_of(choice, 0.8)
+    for second in range(1, 5):
+        first.take(Answer(HIGH, HIGH, HIGH), SHOWN, float(second), None)
+    (opened, opened_data), *_ = told
+    assert opened == "alert.opened"
+    second, told_anew = alerts_of(choice, 0.8, first.before(100.0))
+    # As a stream does that was connected to anew.
+    second.quieten()
+    second.take(Answer(LOW, LOW, LOW), SHOWN, 9.0, None)
+    assert told_anew == []
+    assert second.open == opened_data["alert"]
+    for at_s in (10.0, 11.0, 12.0):
+        second.take(Answer(HIGH, HIGH, HIGH), SHOWN, at_s, None)
+    assert {kind for kind, _ in told_anew} == {"alert.updated"}
+    for at_s in (28.0, 29.0, 30.0, 40.0):
+        second.wait(at_s)
+    kind, closed = told_anew[-1]
+    assert (kind, closed["reason"]) == ("alert.closed", "refractory_time_over")
+    assert closed["closed_s"] == opened_data["opened_s"] + 30.0
+    assert (closed["alert"], closed["opened_s"]) == (opened_data["alert"], opened_data["opened_s"])
+    assert closed["num_clips_above"] > opened_data["num_clips_above"]
+    summary = second.summary
+    assert (summary["num_alerts"], summary["highest_at_s"]) == (1, first.summary["highest_at_s"])
+    assert second.before(None).open is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,45 @@ from tests.made import scene, write_with_sound
 
 _PADDING = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 20_000
 """Of MPEG-TS, which holds nothing: more than two pipes do."""
+
+
+def drifting(data: bytes, num_late: int) -> list[Shown]:
+    """What is decoded of a stream whose sound falls behind by some windows in the middle."""
+    ends = [multiprocessing.Pipe(duplex=False) for _ in range(2)]
+    found: list[Shown] = []
+    pipes = ends[0][0], ends[1][0]
+    task = Task(None, FORMAT, LIMITS, 4096)
+
+    def decode() -> None:
+        found.extend(one for one in decoded(task, pipes) if isinstance(one, Shown))
+
+    decoder = threading.Thread(target=decode, daemon=True)
+    decoder.start()
+    half, deadline = len(data) // 2, time.monotonic() + 40
+
+    def write(number: int) -> None:
+        with suppress(OSError):
+            os.write(ends[number][1].fileno(), data[:half])
+            is_late = number == 1
+            while is_late and time.monotonic() < deadline:
+                is_late = sum(one.sound_is_late for one in found) < num_late
+                time.sleep(0.05)
+            os.write(ends[number][1].fileno(), data[half:])
+        ends[number][1].close()
+
+    for number in range(2):
+        threading.Thread(target=write, args=(number,), daemon=True).start()
+    decoder.join(60)
+    return found
+
+
+def test_pictures_do_not_wait_for_sound_that_drifts_away_from_them(tmp_path: Path) -> None:
+    shown = drifting(remuxed(write_footage(tmp_path / "a.mp4", 180), "ts"), num_late=3)
+    assert len(shown) == 12
+    late = [one for one in shown if one.sound_is_late]
+    assert len(late) >= 3
+    assert {one.presence for one in late} == {"absent"}
+    assert [(one.presence, one.sound_is_late) for one in shown[:2]] == [("present", False)] * 2
 
 
 def through_pipes(data: bytes, timeout_s: float = 30.0) -> list[Message]:

@@ -145,7 +145,7 @@ def test_who_has_no_turn_looks_up_more_the_next_time(tmp_path: Path, known: Path
 
 
 def test_what_is_known_to_be_harmless_and_what_matches_everything_is_not_told(
-    tmp_path: Path, known: Path
+    tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attacks = banks.read(known, "attacks")
     (item,) = attacks.items.values()
@@ -171,6 +171,11 @@ def test_what_is_known_to_be_harmless_and_what_matches_everything_is_not_told(
     state = {"suspended": {flood.key_of("attacks", item): "it matches everything"}}
     (tmp_path / "work" / "flood.json").write_text(json.dumps(state))
     assert found() == []
+    # Nobody looks at length for what is not told.
+    opened = Banks(tmp_path, names, tmp_path / "work")
+    monkeypatch.setattr(lookup.matching, "stretches", None)
+    looked = Lookup(opened)
+    assert [one for part in parts for one in looked.take(part, 0.0, waits=True)] == []
 
 
 def test_an_item_that_is_added_meanwhile_is_found(
@@ -193,7 +198,7 @@ def test_an_item_that_is_added_meanwhile_is_found(
     with (tmp_path / "banks" / "b" / "items.jsonl").open("ab") as file:
         file.write(b"{")
     assert Lookup(opened).take(parts[0], 0.0, waits=True) == []
-    assert len(opened.now()[0].items) == 2
+    assert len(opened.now()[0].bank.items) == 2
 
 
 def test_a_known_video_in_a_stream_is_an_event(

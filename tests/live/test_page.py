@@ -35,7 +35,7 @@ class Shown:
         match = {"bank": "b", "item": 1, "name": "a.mp4", "label": "known", "by": "pictures"}
         self.board.take(event("match.found", "gate", **match, start_s=1.5))
         self.see()
-        metrics = Metrics(self.board, None)
+        metrics = Metrics(self.board, {})
         page = Page(self.board, self.decisions, metrics, token)
         self.server = Server(page.application(), "127.0.0.1", 0, "watch")
 

@@ -1,12 +1,9 @@
-"""RTMP from nginx (Debian's `nginx` and `libnginx-mod-rtmp`, in NGINX_ROOT where not installed)."""
+"""RTMP from nginx, as `benchmarks/rtmp_server.py` starts it."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import socket
-import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,46 +14,25 @@ import av
 import numpy as np
 import pytest
 
+from pipeline import app
 from pipeline.store import video
 from tests.live.made import watched, write_model
 from tests.made import scene
 
-ROOT = Path(os.environ.get("NGINX_ROOT", "/"))
-NGINX, MODULE = ROOT / "usr/sbin/nginx", ROOT / "usr/lib/nginx/modules/ngx_rtmp_module.so"
-CONF = """
-load_module {module};
-daemon off; master_process off; worker_processes 1; error_log {folder}/error.log;
-pid {folder}/nginx.pid;
-events {{ worker_connections 64; }}
-rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; application live {{
-  live on; record off; hls on; hls_path {folder}/hls; hls_fragment 1s; hls_playlist_length 6s;
-  drop_idle_publisher 5s;
-}} }} }}
-"""
+sys.path.insert(0, str(app.PROJECT / "benchmarks"))
+import rtmp_server
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (NGINX.is_file() and MODULE.is_file()), reason=f"no nginx at {NGINX}"),
+    pytest.mark.skipif(not rtmp_server.is_there(), reason=f"no nginx at {rtmp_server.NGINX}"),
 ]
 
 
 @pytest.fixture
 def rtmp(tmp_path: Path) -> Iterator[str]:
     """The address of a server's application, below which streams are published and played."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path / "nginx"
-    (folder / "hls").mkdir(parents=True)
-    (folder / "conf").write_text(CONF.format(module=MODULE, folder=folder, port=port))
-    command = [str(NGINX), "-e", str(folder / "first.log"), "-p", str(folder), "-c", "conf"]
-    with subprocess.Popen(command) as server:
-        for _ in range(50):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.1)
-        yield f"rtmp://127.0.0.1:{port}/live"
-        server.terminate()
+    with rtmp_server.serving(tmp_path / "nginx") as address:
+        yield address
 
 
 def publish(path: Path, url: str) -> None:
@@ -124,3 +100,34 @@ def test_a_published_stream_is_watched_lost_found_again_and_ends(
     assert len(opened) >= 2
     assert sorted(opened) == sorted(closed)
     assert "seCret" not in json.dumps(events) + caplog.text
+
+
+def test_a_stream_that_is_published_anew_at_once_has_another_clock(
+    rtmp: str,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_model(tmp_path / "models")
+    path = tmp_path / "a.mp4"
+    path.write_bytes(video.encode(scene(0, 240), 30, keyint=30))
+    url = f"{rtmp}/key"
+
+    def publisher() -> None:
+        # Who watches may come to the second one, or the third.
+        for _ in range(4):
+            publish(path, url)
+
+    threading.Thread(target=publisher, daemon=True).start()
+    overrides = ("allow_private=true", "timeout_s=6", "end_after_s=12", "threshold=0.001")
+    events = watched(capsys, compose, url, *overrides)
+    turns = [one for one in events if one["type"].startswith("stream.")]
+    found = [(one["type"], one["data"].get("reason")) for one in turns]
+    anew = [("stream.lost", "clock"), ("stream.recovered", "clock")]
+    assert found[0] == ("stream.started", None)
+    assert found[1:3] == anew
+    # RTMP tells of no end.
+    assert found[-2] == ("stream.lost", "timeout")
+    assert found[-1][0] == "stream.ended"
+    times = [one["data"]["at_s"] for one in turns]
+    assert times == sorted(times)

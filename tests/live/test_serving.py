@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +47,7 @@ class Served:
 
     def __init__(self, folder: Path, token: str | None = None) -> None:
         self.board, self.decisions = Board(0.5), Decisions(folder)
-        self.metrics = Metrics(self.board, lambda: (3, 1))
+        self.metrics = Metrics(self.board, {"webhook": lambda: (3, 1)})
         page = Page(self.board, self.decisions, self.metrics, token)
         self.client = TestClient(
             page.application(), base_url="http://127.0.0.1:8765", follow_redirects=False
@@ -256,6 +259,54 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(UserError, match=r"uvicorn is not installed; run pip install '\.\[serve\]'"):
         guarding.check_installed(serving.NEEDED, "serve=true")
+
+
+@contextmanager
+def at_work(folder: Path) -> Iterator[Server]:
+    """A page on a port of this machine."""
+    found = Served(folder)
+    page = Page(found.board, found.decisions, found.metrics, None)
+    server = Server(page.application(), "127.0.0.1", 0, "watch", page.over.set)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def reading(server: Server) -> socket.socket:
+    """Somebody who asks to follow the page."""
+    reader = socket.create_connection(("127.0.0.1", server.port), 10)
+    reader.sendall(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    return reader
+
+
+def test_no_more_than_some_read_at_once_and_who_leaves_makes_room(tmp_path: Path) -> None:
+    with at_work(tmp_path) as server:
+        readers = [reading(server) for _ in range(40)]
+        lines = [reader.makefile("rb").readline().split()[1] for reader in readers]
+        assert (lines.count(b"200"), lines.count(b"503")) == (32, 8)
+        for reader in readers:
+            reader.close()
+        for _ in range(50):
+            with reading(server) as reader:
+                if reader.makefile("rb").readline().split()[1] == b"200":
+                    break
+            time.sleep(0.1)
+        else:
+            pytest.fail("nobody can read it any more")
+
+
+def test_a_page_that_is_read_ends_without_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with at_work(tmp_path) as server:
+        reader = reading(server).makefile("rb")
+        while not reader.readline().startswith(b"event: state"):
+            pass
+        server.stop()
+    assert [one.message for one in caplog.records if one.levelno >= logging.ERROR] == []
+    # The last part of an answer in chunks: it is whole.
+    assert reader.read().endswith(b"0\r\n\r\n")
 
 
 def test_an_address_that_somebody_has_is_named(tmp_path: Path) -> None:

@@ -217,6 +217,18 @@ def test_files_that_serve_no_split_are_named_with_the_reason(
     }
 
 
+def test_a_name_that_hides_something_or_is_long_is_told_as_plain_text(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "clips", clips())
+    names = ("\x1b[2J\u202egp4.mp4", "x" * 300 + ".mp4")
+    rejects = [Reject("c", name, "ingest", "black", "", "do this") for name in names]
+    manifest.write_rows(tmp_path / "clips" / manifest.REJECTS, Reject, rejects)
+    run(compose)
+    (told,) = [line for line in caplog.messages if "serve no split" in line]
+    assert told.endswith(rf": c/\u001b[2J\u202egp4.mp4, c/{'x' * 117}…")
+
+
 def test_nothing_is_said_of_files_where_each_serves_a_split(
     compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

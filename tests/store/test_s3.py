@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.commands.score.listing import Given
+from pipeline.commands.score.places import Places
 from pipeline.config import App
 from pipeline.errors import UserError
 from pipeline.learn.loader import Loader
@@ -24,6 +26,7 @@ from pipeline.stages import ingest
 from pipeline.store import storage
 from pipeline.store.manifest import read_rejects
 from pipeline.store.packed import Packed
+from tests.commands.score.toy import configured
 from tests.learn.toy import write_toy
 from tests.test_train import fit
 
@@ -115,6 +118,15 @@ def test_a_file_of_a_bucket_is_there_for_as_long_as_it_is_needed(s3: Any, tmp_pa
         storage.fetched(f"s3://{BUCKET}/unit7", "b.mp4", tmp_path / "work"),
     ):
         pass
+
+
+def test_a_file_is_uploaded_to_a_bucket_that_is_there(s3: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"new")
+    s3.pipe_file(f"{BUCKET}/us/a", b"old")
+    storage.upload(tmp_path / "a", f"s3://{BUCKET}/us", "a")
+    assert s3.cat_file(f"{BUCKET}/us/a") == b"new"
+    with pytest.raises(UserError, match="s3://no-such-bucket/us/a: no such bucket; make it"):
+        storage.upload(tmp_path / "a", "s3://no-such-bucket/us", "a")
 
 
 @pytest.mark.parametrize("bucket", [BUCKET, "no-such-bucket"])
@@ -234,6 +246,29 @@ def test_training_from_a_bucket_gives_the_weights_of_the_same_folder(
         models = fit(place, tmp_path / str(number), 2, "num_epochs=1")
         weights.append((models / "model.safetensors").read_bytes())
     assert weights[0] == weights[1]
+
+
+def test_files_of_a_listing_come_from_a_bucket(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.pipe_file(f"{BUCKET}/unit7/a.mp4", b"frames")
+    places = Places(tmp_path, configured(tmp_path))
+    with places.at_hand(Given("1", f"s3://{BUCKET}/unit7/a.mp4")) as task:
+        assert task.local is not None
+        assert task.local.read_bytes() == b"frames"
+    assert contents(tmp_path / "work") == {}
+    for gone in (f"s3://{BUCKET}/b.mp4", "s3://no-such-bucket/a.mp4"):
+        with places.at_hand(Given("2", gone)) as task:
+            assert task.refused is not None
+            assert task.refused.reason == "missing_file"
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    type(s3).clear_instance_cache()
+    with (
+        pytest.raises(UserError, match="no credentials"),
+        places.at_hand(Given("3", f"s3://{BUCKET}/unit7/a.mp4")),
+    ):
+        pass
 
 
 def test_a_fresh_clone_pulls_what_was_pushed(

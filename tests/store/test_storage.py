@@ -276,6 +276,22 @@ def test_folders_that_cannot_be_made_are_named_with_their_key(tmp_path: Path) ->
         storage.own_folder(tmp_path / "file", PLACE)
 
 
+def test_what_is_uploaded_takes_the_place_of_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = tmp_path / "a"
+    calls = break_connection(monkeypatch, "put_file", 1)
+    for content in (b"old", b"new"):
+        local.write_bytes(content)
+        storage.upload(local, PLACE, "below/a")
+    assert calls == [3]
+    assert {path: size for path, (_, size) in storage.versions(PLACE).items()} == {"below/a": 3}
+    with storage.fetched(PLACE, "below/a", tmp_path / "work") as found:
+        assert found.read_bytes() == b"new"
+    with pytest.raises(UserError, match="leaves the folder"):
+        storage.upload(local, PLACE, "../a")
+
+
 def test_places_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:
     first, second = tmp_path / "a" / "unit7", tmp_path / "b" / "unit7"
     reports = tmp_path / "reports"

@@ -15,8 +15,8 @@ from typing import Any
 from pipeline.assess.audit.facts import DataFacts
 from pipeline.assess.lineage import Hashes
 from pipeline.assess.oversight.gaps import gaps
-from pipeline.assess.page.untrusted import plain
 from pipeline.store.manifest import MANIFEST, Clip
+from pipeline.system.untrusted import plain
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 TABLE = "splits/manifest.parquet"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,17 +20,14 @@ LARGEST = 1e6
 """Times full scale: what recorders write in floating point is far below, and squares of it are
 numbers."""
 
-# The mean of channels that have nothing to do with each other is this many times more powerful than
-# one in which they cancel each other.
+# Channels cancel each other where their sum has less than a tenth of the power that it would have
+# if they had nothing to do with each other.
 _CANCELLED = 10.0
 # Whether they do is asked of so many pieces of a second by themselves: a clip lasts for one second,
 # and all that is heard of a discharge for half of one.
 _PIECES_A_SECOND = 4
-# From the mean to a channel and back takes so many parts of a second, since a leap is a click.
+# From one mix to another takes so many parts of a second, since a leap is a click.
 _FADES_A_SECOND = 100
-# Another channel is heard where it is so many times more powerful than the one heard until then:
-# of two that are about as loud now one leads and now the other.
-_MUCH_LOUDER = 2.0
 
 _DTYPES: dict[str, DTypeLike] = {
     "u8": np.uint8,
@@ -116,10 +112,10 @@ class Heard:
     Attributes:
         start_s: of the first of them, in seconds of a player's clock.
         rate: samples a second.
-        samples: float64 (n,), full scale being 1: the mean of the channels, or one of them where
-            they cancel each other.
+        samples: float64 (n,), full scale being 1: the mean of the channels, of which some are
+            turned over where channels cancel each other.
         begins: they do not continue what was heard before.
-        mean: the mean of the channels, (n,), where `samples` is another; else None.
+        mean: the mean of the channels as they are, (n,), where `samples` is another; else None.
     """
 
     start_s: float
@@ -129,94 +125,115 @@ class Heard:
     mean: NDArray[np.float64] | None = None
 
     def of_mean(self) -> Heard:
-        """The same with the mean of the channels throughout."""
+        """The same with the mean of the channels as they are."""
         return self if self.mean is None else replace(self, samples=self.mean, mean=None)
 
 
 def heard(placed: Iterable[Placed], marks: set[str]) -> Iterator[Heard]:
     """Mix the channels of a track to one.
 
-    Each quarter of a second in which the channels cancel each other in their mean is heard by the
-    loudest of them, unless that is next to silence too; `marks` then has "sound_cancels".
+    In each quarter of a second, counted from where the samples begin, a channel that cancels one
+    before it, or all of them together, is turned over before the mean is taken, unless it is next
+    to silence; `marks` then has "sound_cancels". What is heard does not depend on how `placed`
+    divides it.
 
     Raises:
         DecodeError: as `placed` does, once all that was before is heard.
     """
-    mix = _Mix(marks)
-    held: list[Placed] = []
+    track: _Mix | None = None
     try:
         for one in placed:
-            if held and (one.begins or len(one.channels) != len(held[0].channels)):
-                yield from mix.of(held)
-                held = []
-            held.append(one)
-            length = sum(each.channels.shape[1] for each in held)
-            if len(one.channels) == 1 or length >= one.rate // _PIECES_A_SECOND:
-                yield from mix.of(held)
-                held = []
+            num_channels = len(one.channels)
+            if track is None or one.begins or track.num_channels != num_channels:
+                if track is not None:
+                    yield from track.rest()
+                track = _Mix(one, marks)
+            yield from track.add(one.channels)
     except DecodeError:
-        yield from mix.of(held)
+        if track is not None:
+            yield from track.rest()
         raise
-    yield from mix.of(held)
+    if track is not None:
+        yield from track.rest()
 
 
 class _Mix:
-    """Mixes a track, of which it is given what lasts for a piece or longer."""
+    """Mixes samples of one rate and number of channels that follow each other."""
 
-    def __init__(self, marks: set[str]) -> None:
-        self._marks = marks
-        self._num_channels = 0
-        self._begins = True
-        # The channel that was heard last instead of the mean, and what is heard now: None for it.
-        self._loudest: int | None = None
-        self._now: int | None = None
+    def __init__(self, first: Placed, marks: set[str]) -> None:
+        self.num_channels = len(first.channels)
+        self._first, self._marks = first, marks
+        # One channel is heard as it comes: a stream should not wait for it.
+        self._length = max(1, first.rate // _PIECES_A_SECOND) if self.num_channels > 1 else 1
+        self._held: list[NDArray[np.float64]] = []
+        self._num_held = self._num_mixed = 0
+        # How each channel is heard now: 1, or -1 where it is turned over.
+        self._signs = np.ones(self.num_channels)
 
-    def of(self, held: Sequence[Placed]) -> Iterator[Heard]:
-        """What is heard of samples that continue each other, divided as they are."""
-        if not held:
+    def add(self, channels: NDArray[np.float64]) -> Iterator[Heard]:
+        """Go on with samples (channels, n); yields the whole pieces that there are now."""
+        self._held.append(channels)
+        self._num_held += channels.shape[1]
+        if self._num_held < self._length:
             return
-        parts = [one.channels for one in held]
-        channels = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        if held[0].begins or len(channels) != self._num_channels:
-            self._num_channels, self._loudest, self._begins = len(channels), None, True
+        held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held, axis=1)
+        if self.num_channels == 1:
+            yield self._heard(held, held[0])
+            end = self._num_held
+        else:
+            end = self._num_held - self._num_held % self._length
+            for piece in np.split(held[:, :end], range(self._length, end, self._length), axis=1):
+                yield self._mixed(piece, self._chosen(piece))
+        self._held, self._num_held = [held[:, end:]], self._num_held - end
+
+    def rest(self) -> Iterator[Heard]:
+        """What is left, which is heard as the piece before it if there is one."""
+        if self._num_held:
+            held = np.concatenate(self._held, axis=1)
+            yield self._mixed(held, self._signs if self._num_mixed else self._chosen(held))
+
+    def _mixed(self, channels: NDArray[np.float64], signs: NDArray[np.float64]) -> Heard:
+        before, self._signs = self._signs if self._num_mixed else signs, signs
         mean: NDArray[np.float64] = channels.mean(axis=0)
-        samples = mean if len(channels) == 1 else self._mixed(channels, mean, held[0].rate)
-        first = 0
-        for one in held:
-            own = slice(first, first := first + one.channels.shape[1])
-            other = None if samples is mean else mean[own]
-            yield Heard(one.start_s, one.rate, samples[own], one.begins, other)
+        if min(before.min(), signs.min()) > 0:
+            return self._heard(channels, mean)
+        samples = signs @ channels / len(channels)
+        if (before != signs).any():
+            fade = channels[:, : max(1, self._first.rate // _FADES_A_SECOND)]
+            share = np.linspace(0, 1, fade.shape[1])
+            old = before @ fade / len(channels)
+            samples[: share.size] = old + (samples[: share.size] - old) * share
+        return self._heard(channels, samples, mean)
 
-    def _mixed(
-        self, channels: NDArray[np.float64], mean: NDArray[np.float64], rate: int
-    ) -> NDArray[np.float64]:
-        """What is heard, piece by piece; `mean` itself where that is all of it."""
-        num_pieces = max(1, mean.size * _PIECES_A_SECOND // rate)
-        edges = np.linspace(0, mean.size, num_pieces + 1).astype(int)
-        samples = mean
-        for start, end in pairwise(edges.tolist()):
-            before, self._now = self._now, self._chosen(channels[:, start:end], mean[start:end])
-            if self._begins:
-                before, self._begins = self._now, False
-            if before is None and self._now is None:
-                continue
-            samples = mean.copy() if samples is mean else samples
-            if self._now is not None:
-                samples[start:end] = channels[self._now, start:end]
-            if before != self._now:
-                fade = slice(start, min(end, start + rate // _FADES_A_SECOND))
-                old = mean[fade] if before is None else channels[before, fade]
-                samples[fade] = old + (samples[fade] - old) * np.linspace(0, 1, old.size)
-        return samples
+    def _heard(
+        self,
+        channels: NDArray[np.float64],
+        samples: NDArray[np.float64],
+        mean: NDArray[np.float64] | None = None,
+    ) -> Heard:
+        first, num_before = self._first, self._num_mixed
+        self._num_mixed += channels.shape[1]
+        start_s = first.start_s + num_before / first.rate
+        return Heard(start_s, first.rate, samples, first.begins and not num_before, mean)
 
-    def _chosen(self, channels: NDArray[np.float64], mean: NDArray[np.float64]) -> int | None:
-        """The channel to hear instead of the mean where that loses what they hold."""
-        powers = np.square(channels).mean(axis=1)
-        unrelated = float(powers.sum()) / len(channels) ** 2
-        is_lost = _CANCELLED * float(np.square(mean).mean()) < unrelated
-        if not is_lost or powers.max() < QUIET_RMS**2:
-            return None
-        self._marks.add("sound_cancels")
-        if self._loudest is None or _MUCH_LOUDER * powers[self._loudest] < powers.max():
-            self._loudest = int(powers.argmax())
-        return self._loudest
+    def _chosen(self, channels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sign by which to take each channel, so that none is lost by another."""
+        # A constant offset is no sound.
+        swings = channels - channels.mean(axis=1, keepdims=True)
+        products = np.einsum("in,jn->ij", swings, swings) / channels.shape[1]
+        powers = products.diagonal()
+        is_heard = powers >= QUIET_RMS**2
+        signs = np.ones(len(channels))
+        for number in range(1, len(channels)):
+            before = slice(number)
+            together = 2 * signs[before] * products[before, number] + powers[number]
+            apart = powers[before] + powers[number]
+            is_cancelled = is_heard[before] & (_CANCELLED * (powers[before] + together) < apart)
+            # Or it cancels several that do not cancel it alone.
+            power = float(signs[before] @ products[before, before] @ signs[before])
+            all_together = power + 2 * float(signs[before] @ products[before, number])
+            is_lost = _CANCELLED * (all_together + powers[number]) < power + powers[number]
+            if is_heard[number] and (is_cancelled.any() or is_lost):
+                signs[number] = -1
+                self._marks.add("sound_cancels")
+        return signs

@@ -193,8 +193,8 @@ class HfNet(Network):
             from peft import LoraConfig, inject_adapter_in_model
         except ImportError as error:
             raise UserError(
-                f"adapters of rank {rank} need peft ({error}); run pip install 'discern[hf]', or "
-                "set model.hf.lora_rank=0"
+                f"adapters of rank {rank} need peft, which is not installed; run pip install "
+                "'.[hf]' in the clone of Discern, or set model.hf.lora_rank=0"
             ) from error
         trunk = self._trunk()[0].removeprefix("backbone.")
         linear = [

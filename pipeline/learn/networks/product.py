@@ -6,7 +6,8 @@ independent given the frames: that what is seen of the origin says nothing of th
 the other way round. So a discharge in a game cannot raise the probability that it is real.
 
 The discharge is seen, heard, or both: what sound says is added to the log odds that the pictures
-give, and is nothing where there is no sound.
+give, and is nothing where there is no sound. Both are bounded: a network that learned from some
+footage is too sure of what it has never seen (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class ProductNet(Network):
         discharge: answers on the discharge; what it says of the origin is left out.
         origin: answers on the origin.
         hearing: how much sound speaks for a discharge; None where nothing hears.
+        most_seen: log odds that the pictures can give for a discharge or against one at most,
+            above 0; None for no bound.
     """
 
     discharge: Network
@@ -37,10 +40,17 @@ class ProductNet(Network):
     """What the log odds of the discharge are multiplied by, a number, to be as sure as right."""
 
     def __init__(
-        self, discharge: Network, origin: OriginNet, hearing: HeardNet | None = None
+        self,
+        discharge: Network,
+        origin: OriginNet,
+        hearing: HeardNet | None = None,
+        most_seen: float | None = None,
     ) -> None:
         super().__init__()
+        if most_seen is not None and not most_seen > 0:
+            raise ValueError(f"most_seen is {most_seen}, and must be above 0")
         self.discharge, self.origin, self.hearing = discharge, origin, hearing
+        self.most_seen = most_seen
         self.register_buffer("discharge_scale", torch.ones(()))
         self.num_features = discharge.num_features + origin.num_features
 
@@ -51,6 +61,7 @@ class ProductNet(Network):
             "discharge": self.discharge.architecture(),
             "origin": self.origin.architecture(),
             "hearing": None if self.hearing is None else self.hearing.architecture(),
+            "most_seen": self.most_seen,
         }
 
     @property
@@ -83,9 +94,13 @@ class ProductNet(Network):
         found: dict[str, nn.Module] = {"origin.encoder": self.origin.encoder}
         return found if self.hearing is None else found | {"hearing.encoder": self.hearing.encoder}
 
+    def seen(self, logits: Tensor) -> Tensor:
+        """Logits (..., 4) of the network of pixels to log odds of a discharge, (...)."""
+        odds = self.discharge_scale * discharge_log_odds(logits)
+        return odds if self.most_seen is None else odds.clamp(-self.most_seen, self.most_seen)
+
     def _joined(self, logits: Tensor, of_origin: Tensor) -> Tensor:
-        discharge = self.discharge_scale * discharge_log_odds(logits)
-        return product_logits(self.origin.log_odds(of_origin), discharge)
+        return product_logits(self.origin.log_odds(of_origin), self.seen(logits))
 
 
 class StreamingProductNet(ProductNet, Streaming):
@@ -120,12 +135,15 @@ class StreamingProductNet(ProductNet, Streaming):
 
 
 def product_of(
-    discharge: Network, origin: OriginNet, hearing: HeardNet | None = None
+    discharge: Network,
+    origin: OriginNet,
+    hearing: HeardNet | None = None,
+    most_seen: float | None = None,
 ) -> ProductNet:
     """The product of two answers, which streams where both of them do."""
-    if isinstance(discharge, Streaming) and origin.can_stream:
-        return StreamingProductNet(discharge, origin, hearing)
-    return ProductNet(discharge, origin, hearing)
+    streams = isinstance(discharge, Streaming) and origin.can_stream
+    kind = StreamingProductNet if streams else ProductNet
+    return kind(discharge, origin, hearing, most_seen)
 
 
 def with_origin(logits: Tensor, more: Tensor) -> Tensor:
@@ -182,6 +200,7 @@ def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> ProductNet:
         rebuilding.network(values["discharge"]),
         OriginNet.rebuild(values["origin"]),
         None if hearing is None else HeardNet.rebuild(hearing),
+        values["most_seen"],
     )
 
 

@@ -154,6 +154,13 @@ async function decide(alert, decision) {
 }
 
 at("who").value = localStorage.getItem("who") ?? "";
-const source = new EventSource("/events");
-source.addEventListener("state", (event) => show(JSON.parse(event.data)));
-source.addEventListener("error", () => warn("The watch does not answer; what is shown may be old."));
+function follow() {
+  const source = new EventSource("/events");
+  source.addEventListener("state", (event) => show(JSON.parse(event.data)));
+  source.addEventListener("error", () => {
+    warn("The watch does not answer, or too many read it; what is shown may be old.");
+    // A browser asks again by itself where the connection broke, and not where it was refused.
+    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
+  });
+}
+follow();

@@ -543,9 +543,9 @@ def test_without_transformers_the_remedy_is_named(
     values = HfEncoder.from_checkpoint(str(checkpoints / "dinov2")).architecture()
     del values["name"]
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(UserError, match=r"conf/embed\.yaml.*pip install 'discern\[hf\]'"):
+    with pytest.raises(UserError, match=r"conf/embed\.yaml.*pip install '\.\[hf\]'"):
         HfEncoder.from_checkpoint(str(checkpoints / "dinov2"))
-    with pytest.raises(UserError, match=r"pip install 'discern\[hf\]'"):
+    with pytest.raises(UserError, match=r"pip install '\.\[hf\]'"):
         HfEncoder.from_architecture(**values)
 
 

@@ -56,6 +56,23 @@ def test_classes_are_the_product_of_two_probabilities() -> None:
 
 
 @torch.no_grad()
+def test_pictures_say_no_more_of_a_discharge_than_their_bound_in_clips_and_streams() -> None:
+    free, clips = network(), 40 * random_clips(6, 8)
+    bound = float(discharge_log_odds(free(clips)).abs().median())
+    made = product_of(free.discharge, free.origin, most_seen=bound).eval()
+    made.discharge_scale.copy_(free.discharge_scale)
+    assert isinstance(made, StreamingProductNet)
+    found, expected = (discharge_log_odds(one(clips)) for one in (made, free))
+    torch.testing.assert_close(found, expected.clamp(-bound, bound), **EXACT)
+    assert (found != expected).any()
+    streamed, _ = made.advance(clips, made.start(6))
+    torch.testing.assert_close(discharge_log_odds(streamed[:, -1]), found, **EXACT)
+    assert made.architecture()["most_seen"] == bound
+    with pytest.raises(ValueError, match="most_seen is 0, and must be above 0"):
+        product_of(free.discharge, free.origin, most_seen=0)
+
+
+@torch.no_grad()
 def test_what_the_pixels_say_of_a_discharge_leaves_the_origin_as_it_is() -> None:
     made, clips = network(), random_clips(3, 8)
     real, fired = marginals(made(clips))
@@ -185,7 +202,7 @@ def test_features_are_those_of_both_parts() -> None:
 
 @pytest.mark.parametrize("pixels", [small_causal, small_frame])
 def test_it_is_rebuilt_from_its_architecture(tmp_path: Path, pixels) -> None:
-    made = product_of(pixels(), checkpoint_origin(tmp_path / "dino")).eval()
+    made = product_of(pixels(), checkpoint_origin(tmp_path / "dino"), most_seen=0.1).eval()
     made.discharge_scale.fill_(0.7)
     again = rebuild(made.architecture()).eval()
     assert type(again) is type(made)

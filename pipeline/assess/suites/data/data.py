@@ -13,10 +13,10 @@ from typing import Any
 
 from pipeline.assess.audit.facts import DataFacts
 from pipeline.assess.evidence import Csv, Evidence, Section
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.suites.data.panels import offenders, panels
 from pipeline.assess.suites.data.verdicts import MAX_NAME, gap_verdicts, split_verdicts
 from pipeline.store.manifest import CLASSES
+from pipeline.system.untrusted import plain
 
 TITLE = "Data audit"
 COMPOSITION = ("split", "class", "num_clips", "num_recordings")

@@ -9,10 +9,10 @@ import pyarrow as pa
 from pipeline.assess.audit.facts import UNUSED, DataFacts
 from pipeline.assess.audit.tables import OFFENDER_SCHEMA, Proof
 from pipeline.assess.evidence import Cell, Panel, Table, count, text
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.suites.data.verdicts import MAX_NAME, has_no_licence, sentence, state
 from pipeline.assess.wording import CLASS_NAMES
 from pipeline.store.manifest import CLASSES
+from pipeline.system.untrusted import plain
 
 _MAX_LISTED = 50
 

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from pipeline.assess.audit.facts import DataFacts, SourceFacts
 from pipeline.assess.audit.tables import Proof
 from pipeline.assess.evidence import State, Verdict
-from pipeline.assess.page.untrusted import plain
 from pipeline.assess.wording import CLASS_NAMES
 from pipeline.store.manifest import CLASSES, LONG_SPLITS
+from pipeline.system.untrusted import plain
 
 MAX_NAME = 80
 """Most characters that are shown of a name of an index."""

@@ -92,9 +92,7 @@ class Yamnet(Encoder):
 
     def forward(self, taken: Tensor) -> Tensor:
         """Stretches (N, S) in [-1, 1] at 16 kHz to features (N, 1545): 521 logits, 1024 others."""
-        highest = taken.abs().amax(1, keepdim=True)
-        louder = taken * (self.peak / highest.clamp(min=self.peak / self.most_gain))
-        as_is, loud = self.log_mel(taken), self.log_mel(louder)
+        as_is, loud = self.log_mel(taken), self.log_mel(self.louder(taken))
         last = as_is.shape[1] - _PATCH
         starts = [*range(0, last, _PATCH_HOP)] or [0]
         found = [
@@ -103,6 +101,11 @@ class Yamnet(Encoder):
         ]
         logits = torch.stack([self.head(one).amax(1) for one in found]).mean(0)
         return torch.cat([logits, torch.cat(found, 1).mean(1)], dim=1)
+
+    def louder(self, taken: Tensor) -> Tensor:
+        """Stretches (N, S) to the same as loud as they go."""
+        highest = taken.abs().amax(1, keepdim=True)
+        return taken * (self.peak / highest.clamp(min=self.peak / self.most_gain))
 
     @staticmethod
     def firearms(features: Tensor) -> Tensor:

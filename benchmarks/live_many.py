@@ -1,0 +1,167 @@
+"""How many streams a machine watches at once without leaving anything out, and what each costs.
+
+    python benchmarks/live_many.py --models models [--streams 4 8 16] [--seconds 60]
+
+A recording (640x360, 30 pictures a second, with sound) is repeated without a seam and published in
+real time on this machine, by HTTP as MPEG-TS, to as many readers as there are streams; a process of
+its own does that. `discern watch` follows them all. From when each has begun, for so many seconds,
+what is counted is: clips answered and dropped, changes of load, how far the slowest is behind, and
+the processors that the detector (with all else that `watch` does itself) and the processes that
+fetch and decode have taken. A number of streams holds where no clip was dropped and the load was
+not changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import psutil
+from live import footage
+from live_memory import repeated
+
+PROJECT = Path(__file__).resolve().parent.parent
+_SAID = re.compile(r"(\d+) clips answered, (\d+) dropped .*?(?:the slowest is ([\d.]+) s behind)?$")
+_PATIENCE_S = 300.0
+_PARTS_A_S = 10
+
+
+def publish(path: Path, seconds: float, port: Connection) -> None:
+    """Serve a recording in real time to whoever asks, until this process is ended."""
+    data = path.read_bytes()
+    size = len(data) // round(_PARTS_A_S * seconds)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "video/mp2t")
+            self.end_headers()
+            begun = time.monotonic()
+            with suppress(OSError):
+                for number, start in enumerate(range(0, len(data), size)):
+                    self.wfile.write(data[start : start + size])
+                    time.sleep(max(0.0, begun + number / _PARTS_A_S - time.monotonic()))
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    port.send(server.server_port)
+    server.serve_forever()
+
+
+class Watched:
+    """What a `watch` says."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.num_events: Counter[str] = Counter()
+        self.said: tuple[int, int, float] = (0, 0, 0.0)
+        for read in (self._events, self._words):
+            threading.Thread(target=read, args=(process,), daemon=True).start()
+
+    def _events(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.num_events[json.loads(line)["type"]] += 1
+
+    def _words(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if found := _SAID.search(line.rstrip()):
+                answered, dropped, behind = found.groups()
+                self.said = int(answered), int(dropped), float(behind or 0.0)
+
+
+def spent_s(process: psutil.Process) -> dict[int, float]:
+    """Seconds of processors that a process and those below it have taken, by their ids."""
+    found = {}
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.Error):
+            times = one.cpu_times()
+            found[one.pid] = times.user + times.system
+    return found
+
+
+def measure(num_streams: int, url: str, folder: Path, models: Path, seconds: float) -> str:
+    """Watch so many streams; returns what came of it."""
+    listed = folder / f"{num_streams}.csv"
+    rows = [f"stream-{number},{url}?{number}" for number in range(num_streams)]
+    listed.write_text("\n".join(["id,url", *rows, ""]))
+    command = [
+        *(sys.executable, "-m", "pipeline", "watch", str(listed), "allow_private=true"),
+        *(f"paths.models={models}", f"paths.work={folder / 'work'}", "threshold=0.999"),
+        *("status_every_s=2", "timeout_s=60", "stills=false"),
+    ]
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), *sys.path])},
+    ) as process:
+        watched, until = Watched(process), time.monotonic() + _PATIENCE_S
+        while watched.num_events["stream.started"] < num_streams and time.monotonic() < until:
+            time.sleep(0.2)
+        num_begun = watched.num_events["stream.started"]
+        changes, (answered, dropped, _) = watched.num_events["load.changed"], watched.said
+        about = psutil.Process(process.pid)
+        before, begin = spent_s(about), time.monotonic()
+        time.sleep(seconds)
+        after, took_s = spent_s(about), time.monotonic() - begin
+        changes = watched.num_events["load.changed"] - changes
+        answered, dropped = watched.said[0] - answered, watched.said[1] - dropped
+        process.terminate()
+        process.wait()
+    own = (after[process.pid] - before[process.pid]) / took_s
+    below = sum(now - before.get(one, 0.0) for one, now in after.items()) / took_s - own
+    holds = num_begun == num_streams and not (changes or dropped)
+    return (
+        f"{num_streams} streams {'hold' if holds else 'do not hold'}: {num_begun} began, "
+        f"{answered} clips answered, {dropped} dropped, load changed {changes} times, the slowest "
+        f"{watched.said[2]:.1f} s behind; processors: {own:.2f} in watch, {below:.2f} below it, "
+        f"{1000 * own / num_streams:.0f} and {1000 * below / num_streams:.0f} ms a second of each"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, default=Path("models"))
+    parser.add_argument("--streams", type=int, nargs="+", default=[4, 8, 16])
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--recording-s", type=int, default=20)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        short = footage(folder / "short.mp4", given.recording_s)
+        # Whoever is slow to begin still finds all of it before him.
+        num_times = 1 + round((given.seconds + _PATIENCE_S) / given.recording_s)
+        path = repeated(short, folder / "long.ts", given.recording_s, num_times)
+        here, there = multiprocessing.Pipe()
+        arguments = (path, float(num_times * given.recording_s), there)
+        publisher = multiprocessing.Process(target=publish, args=arguments, daemon=True)
+        publisher.start()
+        url = f"http://127.0.0.1:{here.recv()}/a.ts"
+        for num_streams in given.streams:
+            said = measure(num_streams, url, folder, given.models.resolve(), given.seconds)
+            print(said, flush=True)
+        publisher.kill()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Scores listings of files, or prints the scores of some: `discern score LISTING out=FOLDER`.
+
+Exit status 0 once every row of a listing is accounted for, rejects among them. Without `out`,
+exit status 1 where a file that was named could not be scored.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from pipeline.commands.score import batch, cost, listing, printed
+from pipeline.commands.score.folder import Folder
+from pipeline.commands.score.settings import Settings
+from pipeline.config import ScoreApp
+from pipeline.errors import UserError
+from pipeline.store import workdir
+
+log = logging.getLogger(__name__)
+
+
+def run(*given: str, cfg: ScoreApp) -> None:
+    """Score a listing into a folder, or print the scores of files and folders.
+
+    Args:
+        given: a listing or a folder of videos with `out`, else files and folders.
+        cfg: how.
+
+    Raises:
+        UserError: a listing with mistakes; no such file or bank; no detector, or one for another
+            format of clips; a folder that holds something else.
+    """
+    # One thread and one batch size are enough for the last bits to be the same.
+    torch.set_num_threads(1)
+    if cfg.out is None:
+        # Whoever asks about a file wants to know its score.
+        if not printed.score(given, replace(cfg, miss_rate=None)):
+            sys.exit(1)
+        return
+    if len(given) != 1:
+        raise UserError(f"out={cfg.out}: {len(given)} listings; give one, or a folder of videos")
+    with workdir.claimed(cfg.out, Path(cfg.paths.work)):
+        score(Path(given[0]), Path(cfg.out), cfg)
+
+
+def score(path: Path, out: Path, cfg: ScoreApp) -> None:
+    """Score a listing into a folder, from where an earlier run was stopped, and print the costs."""
+    found = listing.read(path)
+    settings = Settings.of(cfg, found.folder)
+    for sentence in settings.says:
+        log.info("score: %s", sentence)
+    folder, costs = Folder(out, settings.made_by(found)), cost.Costs()
+    done = batch.score(found, folder, settings, costs)
+    stats = folder.finish(-(-found.num_rows // cfg.rows_per_part))
+    for sentence in (
+        *printed.told(stats),
+        *cost.in_words(costs.cpu_s, done.video_s, done.num_clips, cfg.price),
+    ):
+        print(sentence)
+    print(out)

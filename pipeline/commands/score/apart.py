@@ -1,0 +1,40 @@
+"""Work on files in the sandbox, some at once, with what it takes of a processor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from pipeline.config import Run, ScoreApp
+from pipeline.footage.conversion import Unusable
+from pipeline.store import executor
+from pipeline.system import sandbox
+
+Task = TypeVar("Task")
+Found = TypeVar("Found")
+
+
+def apart(
+    work: Callable[[Task], tuple[Found, float]], tasks: Iterator[Task], cfg: ScoreApp, run: Run
+) -> Iterator[tuple[Found | Unusable, float]]:
+    """What `work` gives of tasks, in order, and the processor seconds that it took.
+
+    Args:
+        work: runs in a process that reads files and does nothing else; gives both.
+        tasks: are taken a few ahead.
+        cfg: what a file may cost.
+        run: how to run.
+    """
+    limits = sandbox.Limits(cfg.ingest.max_memory_mb, cfg.ingest.max_cpu_s, cfg.ingest.timeout_s)
+    blocks = ([task] for task in tasks)
+    quiet = replace(run, progress=False)
+    for results in executor.map_blocks(
+        work, blocks, quiet, title="score", num_items=0, limits=limits
+    ):
+        for result in results:
+            if isinstance(result, executor.Lost):
+                # What the machine has done to a worker says little about the file.
+                yield Unusable(result.reason, result.detail, is_lasting=False), 0.0
+            else:
+                yield result

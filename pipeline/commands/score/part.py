@@ -1,0 +1,211 @@
+"""The rows of a part of a listing: fetched, looked up in banks, decoded and scored, in order."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from pipeline.commands.score import cost, rows
+from pipeline.commands.score.apart import apart
+from pipeline.commands.score.cost import Costs
+from pipeline.commands.score.listing import Given
+from pipeline.commands.score.lookup import Lookup
+from pipeline.commands.score.places import Places
+from pipeline.commands.score.rows import Row
+from pipeline.commands.score.scorer import Scorer
+from pipeline.config import Run
+from pipeline.detect.side_by_side import side_by_side
+from pipeline.footage import conversion
+from pipeline.footage.canonical import Canonical, muted
+from pipeline.footage.conversion import FileTask, Unusable
+from pipeline.footage.tombstones import Tombstones
+
+_FORGOTTEN = Unusable("forgotten", "the same bytes were to be forgotten")
+_AHEAD_PER_WORKER = 2
+Made = Canonical | Unusable
+Timed = tuple[Made, float]
+
+
+@dataclass
+class _File:
+    """A row of the listing on its way."""
+
+    given: Given
+    task: FileTask | None
+    """None of one that nobody has to have."""
+    held: ExitStack
+    """Has its file on this machine."""
+    row: Row | None = None
+    """What was found, once that is known."""
+    made: Made | None = None
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """All that scoring a part needs.
+
+    Attributes:
+        places: how files are had.
+        lookup: in banks, and nothing where there is none.
+        scorer: the detector.
+        tombstones: what to refuse.
+        costs: what it takes is added to these.
+    """
+
+    places: Places
+    lookup: Lookup
+    scorer: Scorer
+    tombstones: Tombstones
+    costs: Costs = field(default_factory=Costs)
+
+    def rows(self, given: Iterable[Given], run: Run) -> Iterator[Row]:
+        """The row of every file, in order.
+
+        Args:
+            given: the rows of the listing.
+            run: how to run on this machine; the executor is no cluster.
+        """
+        workers = max(1, run.num_workers) if run.executor == "processes" else 1
+        # A GPU takes one file at a time.
+        asked_at_once = workers if self.scorer.device == "cpu" else 1
+        under_way: dict[int, _File] = {}
+        try:
+            files = self._arrived(given, workers, under_way)
+            if self.lookup.banks:
+                files = _through(files, partial(self._looked_up, run=run))
+            files = _through(files, partial(self._decoded, run=run))
+            for file in _through(files, partial(self._scored, workers=asked_at_once)):
+                under_way.pop(id(file)).held.close()
+                assert file.row is not None
+                yield file.row
+        finally:
+            for file in under_way.values():
+                file.held.close()
+
+    def _arrived(
+        self, given: Iterable[Given], workers: int, under_way: dict[int, _File]
+    ) -> Iterator[_File]:
+        """Have a few files at hand ahead of what comes next."""
+        waiting: deque[Future[_File]] = deque()
+
+        def first() -> _File:
+            file = waiting.popleft().result()
+            under_way[id(file)] = file
+            return file
+
+        with ThreadPoolExecutor(workers) as threads:
+            try:
+                for one in given:
+                    waiting.append(threads.submit(self._arrive, one))
+                    if len(waiting) > _AHEAD_PER_WORKER * workers:
+                        yield first()
+                while waiting:
+                    yield first()
+            finally:
+                for future in waiting:
+                    if not future.cancel():
+                        future.result().held.close()
+
+    def _arrive(self, given: Given) -> _File:
+        with self.costs.timed(cost.HASHES), ExitStack() as stack:
+            if (match := self.lookup.of_hashes(given.sha256, given.md5)) is not None:
+                # Nobody has to fetch what is known.
+                row = rows.matched(given, given.sha256, match, None, [])
+                return _File(given, None, ExitStack(), row)
+            task = stack.enter_context(self.places.at_hand(given))
+            file = _File(given, task, stack.pop_all())
+            if task.refused is not None:
+                file.row = rows.rejected(given, task.refused, rows.HASH)
+            elif self.lookup.banks:
+                assert task.local is not None
+                sha256, found = self.lookup.of_bytes(task.local)
+                if sha256 in self.tombstones.sha256s:
+                    file.row = rows.rejected(given, _FORGOTTEN, rows.HASH, sha256)
+                elif found is not None:
+                    file.row = rows.matched(given, sha256, found, None, [])
+            return file
+
+    def _looked_up(self, files: Iterator[_File], run: Run) -> Iterator[_File]:
+        started: deque[_File] = deque()
+        paths = map(_local, _noted(files, started))
+        for printed, seconds in self.lookup.printed(paths, run):
+            file = started.popleft()
+            self.costs.add(cost.HASHES, seconds)
+            with self.costs.timed(cost.HASHES):
+                file.row = self.lookup.row(file.given, printed)
+            yield file
+
+    def _decoded(self, files: Iterator[_File], run: Run) -> Iterator[_File]:
+        started: deque[_File] = deque()
+        for made, seconds in self._converted(_noted(files, started), run):
+            file = started.popleft()
+            self.costs.add(cost.DECODING, seconds)
+            is_dead = isinstance(made, Unusable) and made.reason == "worker_died"
+            assert file.task is not None
+            if is_dead and file.task.with_sound:
+                # As ingest does: its sound may be what ends the process that decodes it.
+                task = replace(file.task, with_sound=False)
+                made, seconds = next(self._converted(iter([replace(file, task=task)]), run))
+                self.costs.add(cost.DECODING, seconds)
+                made = muted(made) if isinstance(made, Canonical) else made
+            if isinstance(made, Canonical) and made.sha256 in self.tombstones.sha256s:
+                made = _FORGOTTEN
+            file.made = made
+            yield file
+
+    def _converted(self, files: Iterator[_File], run: Run) -> Iterator[Timed]:
+        tasks = (file.task for file in files if file.task is not None)
+        yield from apart(_convert, tasks, self.places.cfg, run)
+
+    def _scored(self, files: Iterator[_File], workers: int) -> Iterator[_File]:
+        jobs = ((file, partial(self._score, file)) for file in files)
+        for file, row in side_by_side(jobs, workers):
+            file.row, file.made = row, None
+            yield file
+
+    def _score(self, file: _File) -> Row:
+        assert file.task is not None and file.made is not None
+        return self.scorer.row(file.given, file.task, file.made, self.costs)
+
+
+def _through(
+    files: Iterator[_File], work: Callable[[Iterator[_File]], Iterator[_File]]
+) -> Iterator[_File]:
+    """Hand on files in order, and those without a row through `work`, which keeps the order."""
+    waiting: deque[_File] = deque()
+
+    def undecided() -> Iterator[_File]:
+        for file in files:
+            waiting.append(file)
+            if file.row is None:
+                yield file
+
+    for done in work(undecided()):
+        while waiting[0] is not done:
+            yield waiting.popleft()
+        yield waiting.popleft()
+    yield from waiting
+
+
+def _noted(files: Iterator[_File], started: deque[_File]) -> Iterator[_File]:
+    for file in files:
+        started.append(file)
+        yield file
+
+
+def _local(file: _File) -> Path:
+    assert file.task is not None and file.task.local is not None
+    return file.task.local
+
+
+def _convert(task: FileTask) -> Timed:
+    """Convert a file in the sandbox, and tell what that took of a processor."""
+    began = time.process_time()
+    made = conversion.convert(task)
+    return made, time.process_time() - began

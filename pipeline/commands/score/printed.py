@@ -1,0 +1,106 @@
+"""The scores of some files, printed: a line or a JSON object each."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands import printed_files
+from pipeline.commands.score import listing, rows
+from pipeline.commands.score.listing import Given
+from pipeline.commands.score.places import REMEDIES
+from pipeline.commands.score.rows import Row
+from pipeline.commands.score.settings import Settings
+from pipeline.config import ScoreApp
+from pipeline.errors import UserError
+from pipeline.footage.remedies import remedy
+from pipeline.system.untrusted import plain
+
+log = logging.getLogger(__name__)
+
+_MOST_SHOWN = 200
+_NO_TEXT = ("pdq", "embedding")
+"""Columns that nobody reads."""
+
+
+def score(given: Sequence[str], cfg: ScoreApp) -> bool:
+    """Print what the detector says of files, and of all files below folders.
+
+    Returns:
+        Whether all of them could be scored.
+
+    Raises:
+        UserError: there is no such file, a listing without a folder for its scores, or no detector.
+    """
+    for text in given:
+        path = Path(text)
+        if path.is_file() and listing.is_listing(path):
+            raise UserError(f"{text}: a listing; give out=FOLDER for its scores too")
+    settings = Settings.of(cfg, Path().resolve())
+    for sentence in settings.says:
+        log.info("score: %s", sentence)
+    paths = printed_files.named(given)
+    all_rows = (Given(str(path), str(path.absolute())) for path in paths)
+    # A few files are no work for a cluster.
+    run = replace(cfg.run, executor="processes") if cfg.run.executor == "ray" else cfg.run
+    is_whole = True
+    for path, row in zip(paths, settings.scoring().rows(all_rows, run), strict=True):
+        is_whole &= row["status"] != rows.REJECTED
+        if cfg.format == "json":
+            print(json.dumps(_as_json(path, row)), flush=True)
+        else:
+            print(f"{plain(str(path), _MOST_SHOWN)}: {in_words(row)}", flush=True)
+    return is_whole
+
+
+def in_words(row: Row) -> str:
+    """What is told of a file in a line."""
+    if row["status"] == rows.REJECTED:
+        reason = row["reason"]
+        return f"{reason} ({plain(row['detail'], _MOST_SHOWN)}); {remedy_of(reason)}"
+    if row["status"] == rows.MATCHED:
+        kind = "harmless" if row["negative"] else "known"
+        return f"{kind}: bank {row['bank']} item {row['item']}, by {row['edit']}"
+    told = [
+        f"score {row['score']:.3f}",
+        f"{row['predicted']} (real {row['p_real']:.3f}, discharge {row['p_discharge']:.3f})",
+    ]
+    best = row["moments"][0]
+    told.append(f"most at {best['start_s']:.1f} to {best['end_s']:.1f} s")
+    if row.get("alert_s") is not None:
+        told.append(f"alert at {row['alert_s']:.1f} s")
+    return "; ".join(told)
+
+
+def remedy_of(reason: str) -> str:
+    """What to do about a row that was rejected for a reason."""
+    return REMEDIES.get(reason) or remedy(reason)
+
+
+def told(stats: Mapping[str, Any]) -> list[str]:
+    """What became of the rows of a listing, a sentence a line."""
+    by_status, by_step = stats["rows_by_status"], stats["rows_by_step"]
+    found = [
+        f"{stats['rows']:,} rows: "
+        + ", ".join(
+            f"{by_status.get(s, 0):,} {s}" for s in (rows.SCORED, rows.MATCHED, rows.REJECTED)
+        ),
+        "last step that was needed: "
+        + ", ".join(
+            f"{step} {by_step.get(step, 0):,}" for step in (rows.HASH, rows.CHEAP, rows.FULL)
+        ),
+    ]
+    found += [
+        f"rejected, {reason}: {count:,}; {remedy_of(reason)}"
+        for reason, count in stats["rows_by_reason"].items()
+    ]
+    return found
+
+
+def _as_json(path: Path, row: Row) -> dict[str, Any]:
+    every = {name: row.get(name) for name in rows.SCHEMA.names if name not in _NO_TEXT}
+    return {"file": str(path), **every}

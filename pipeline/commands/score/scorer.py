@@ -1,0 +1,225 @@
+"""What a detector says of one file, by the path on which an evaluation scores a collection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.commands.score import cost, rows
+from pipeline.commands.score.cheap import CheapPass
+from pipeline.commands.score.cost import Costs
+from pipeline.commands.score.listing import Given
+from pipeline.commands.score.rows import Row
+from pipeline.commands.score.witness import Seen, Witness
+from pipeline.config import ClipFormat
+from pipeline.detect import scores
+from pipeline.detect.alarm import Choice
+from pipeline.detect.detector import Detector
+from pipeline.detect.files import file_table, first_alerts
+from pipeline.detect.stream_scores import stream_scores
+from pipeline.footage import account
+from pipeline.footage.canonical import Canonical
+from pipeline.footage.collection import IndexRow
+from pipeline.footage.conversion import FileTask, Unusable
+from pipeline.footage.listing import Collection, Listed
+from pipeline.footage.printing import MIN_QUALITY
+from pipeline.footage.windows import Window
+from pipeline.store import sound, video
+from pipeline.store.packed import Sample
+from pipeline.store.pcm import FULL_SCALE
+
+_OF_FILE = ("num_clips", "score", "p_real", "p_discharge", "predicted", "alert_s")
+_PLACE = "listing"
+
+
+class Scorer:
+    """A detector that is asked about files, one at a time in each thread."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        choice: Choice | None,
+        cheap: CheapPass | None,
+        batch_size: int,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            detector: the weights.
+            choice: the operating point, which tells when files alert; None for none.
+            cheap: what excludes files before all of the detector is asked; None for nothing.
+            batch_size: clips that are asked about together, at most.
+        """
+        self._detector, self._choice, self._cheap = detector, choice, cheap
+        self._batch_size = batch_size
+        self._witness = Witness(detector.network)
+
+    @property
+    def device(self) -> str:
+        """That the detector computes on."""
+        return self._detector.device
+
+    @property
+    def step(self) -> str:
+        """The first step in which a file is decoded."""
+        return rows.FULL if self._cheap is None else rows.CHEAP
+
+    def row(self, given: Given, task: FileTask, made: Canonical | Unusable, costs: Costs) -> Row:
+        """The row of a file that was decoded, or could not be.
+
+        Args:
+            given: the row of the listing.
+            task: how it was decoded.
+            made: what became of it.
+            costs: what it takes is added to these.
+        """
+        index = IndexRow(task.path, "real", _PLACE, False, "")
+        listed = Listed(Collection(_PLACE, task.root, 1), index, task)
+        reject = account.why_not(listed, made)
+        if reject is not None or not isinstance(made, Canonical):
+            assert reject is not None
+            sha256 = made.sha256 if isinstance(made, Canonical) else ""
+            reason = Unusable(reject.reason, reject.detail)
+            return rows.rejected(given, reason, self.step, sha256)
+        with costs.timed(cost.DECODING):
+            clips = _Clips(made.windows, task, self._detector.card.clip)
+            found = self._known(given, made, clips)
+        if self._cheap is not None:
+            with costs.timed(cost.CHEAP):
+                p_discharge, heard = self._cheap.of(clips.frames, clips.sounds, self._batch_size)
+                is_excluded = self._cheap.excludes(clips.table, p_discharge)
+            if is_excluded:
+                return {
+                    **found,
+                    "step": rows.CHEAP,
+                    "num_clips": len(made.windows),
+                    "p_discharge": float(p_discharge.max()),
+                    "moments": clips.moments(None, p_discharge, heard),
+                }
+        return {**found, "step": rows.FULL, **self._all(index, clips, made, costs)}
+
+    def _all(self, index: IndexRow, clips: _Clips, made: Canonical, costs: Costs) -> Row:
+        """What all of the detector says."""
+        detector, seen = self._detector, Seen()
+
+        def ask(frames: NDArray[np.uint8], sounds: NDArray[np.int16]) -> scores.FloatArray:
+            # In a thread of its own, which has a clock of its own.
+            with costs.timed(cost.DETECTOR), self._witness.looking(seen):
+                return detector.predict(frames, sounds)
+
+        probabilities, _ = scores.predict(clips.table, clips.read, ask, batch_size=self._batch_size)
+        memory = detector.card.memory
+        in_streams = stream_scores(clips.table, probabilities[:, None], memory, clips.clip_s)
+        marks = [rows.marks_of(window.marks) for window in made.windows]
+        table = scores.score_table(clips.table, probabilities, marks, in_streams)
+        alerts_s = {} if self._choice is None else first_alerts(self._choice, table, clips.clip_s)
+        file = file_table([index], table, [], alerts_s, {}).to_pylist()[0]
+        _, p_discharge = scores.marginals(probabilities)
+        heard = np.concatenate(seen.heard) if seen.heard else np.zeros(len(p_discharge))
+        return {
+            **{name: file[name] for name in _OF_FILE},
+            "moments": clips.moments(in_streams, p_discharge, heard),
+            "embedding": seen.embedding(),
+        }
+
+    def _known(self, given: Given, made: Canonical, clips: _Clips) -> Row:
+        """What is known of a file without a detector."""
+        return {
+            "id": given.id,
+            "uri": given.uri,
+            "status": rows.SCORED,
+            "sha256": made.sha256,
+            "seconds": made.duration_s,
+            "pdq": [
+                bytes.fromhex(one.pdq)
+                for one in made.frame_prints
+                if not one.after_cut and one.quality >= MIN_QUALITY
+            ],
+            "width": made.width,
+            "height": made.height,
+            "loudness": clips.loudness(),
+            "brightness": float(clips.frames.mean(dtype=np.float64) / 255),
+            "marks": rows.marks_of(made.marks),
+        }
+
+
+class _Clips:
+    """The clips of a file, decoded, as `scores.predict` takes them."""
+
+    def __init__(self, windows: Sequence[Window], task: FileTask, form: ClipFormat) -> None:
+        self.clip_s = form.num_frames / form.fps
+        self.frames = np.stack([video.decode(window.mp4) for window in windows])
+        length = sound.num_samples(form.num_frames, form.fps)
+        self.sounds = np.zeros((len(windows), length), np.int16)
+        for number, window in enumerate(windows):
+            if window.flac:
+                self.sounds[number] = sound.decode(window.flac)
+        self._presence = [window.presence for window in windows]
+        self._start_s = np.array([window.start_frame / form.fps for window in windows])
+        self.table = _table(task.path, self._start_s.tolist())
+
+    def read(self, number: int) -> Sample:
+        """What is seen and heard in a clip."""
+        return Sample(self.frames[number], self.sounds[number], self._presence[number])
+
+    def loudness(self) -> float | None:
+        """The level of what is heard, in dB of full scale; None where every sample is zero."""
+        if not self.sounds.any():
+            return None
+        square = np.square(self.sounds.astype(np.float64)).mean()
+        return 10 * math.log10(square / FULL_SCALE**2)
+
+    def moments(
+        self,
+        in_streams: NDArray[np.float64] | None,
+        p_discharge: NDArray[np.float64],
+        heard: NDArray[np.float64],
+    ) -> list[dict[str, Any]]:
+        """The clips that matter most and do not overlap, as `rows.MOMENT` has them."""
+        first = p_discharge if in_streams is None else in_streams
+        order = sorted(
+            range(len(first)), key=lambda n: (-first[n], -p_discharge[n], self._start_s[n])
+        )
+        found: list[dict[str, Any]] = []
+        for number in order:
+            start_s = float(self._start_s[number])
+            # Clips end and begin at sums of floats.
+            if all(abs(start_s - one["start_s"]) > self.clip_s - 1e-6 for one in found):
+                found.append(
+                    {
+                        "start_s": start_s,
+                        "end_s": start_s + self.clip_s,
+                        "score": None if in_streams is None else float(in_streams[number]),
+                        "p_discharge": float(p_discharge[number]),
+                        "heard": bool(heard[number] > 0),
+                    }
+                )
+            if len(found) == rows.MOST_MOMENTS:
+                break
+        return found
+
+
+def _table(path: str, starts_s: Sequence[float]) -> pa.Table:
+    """Rows of `scores.CLIP_SCHEMA` of clips of which nobody says what they are."""
+    unlabelled = [
+        {
+            "sample_id": f"{number:08d}",
+            "clip_id": f"{number:08d}",
+            "path": path,
+            "collection": _PLACE,
+            "source": _PLACE,
+            "origin": "real",
+            "recording": path,
+            "start_s": start_s,
+            "licence": "",
+            "authority": "",
+            "rendered": False,
+        }
+        for number, start_s in enumerate(starts_s)
+    ]
+    return pa.Table.from_pylist(unlabelled, schema=scores.CLIP_SCHEMA)

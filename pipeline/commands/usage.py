@@ -1,0 +1,103 @@
+"""What `discern <command> --help` says: what it is told, its keys with values, and its page."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import textwrap
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from pipeline import app
+from pipeline.config import COMMANDS, App
+
+HELP = frozenset({"-h", "--help"})
+PAGES = {
+    "adapt": "adapt",
+    "bank": "copies",
+    "catalogue": "extending",
+    "compare": "evaluation",
+    "exchange": "exchange",
+    "explain": "footage",
+    "find-lr": "training",
+    "forget": "footage",
+    "join": "training",
+    "match": "copies",
+    "overfit": "training",
+    "review": "review",
+    "score": "scoring",
+    "verify": "evaluation",
+    "watch": "live",
+}
+"""The page of `docs/` that tells of a command."""
+OTHER_PAGE = "operations"
+"""That of all others."""
+_WIDTH = 100
+
+
+def text(program: str, name: str, told: Sequence[str], config: str | None) -> str:
+    """The help of a command.
+
+    Args:
+        program: what starts the command line.
+        name: of the command.
+        told: what it is told first.
+        config: whose keys it takes; None where it takes none.
+
+    Raises:
+        UserError: a value in `conf/` is missing or impossible.
+    """
+    keys = ["[key=value …]"] if config else []
+    lines = [f"usage: {' '.join([program, name, *told, *keys])}", "", _sentence(name)]
+    lines.append(f"docs/{PAGES.get(name, OTHER_PAGE)}.md tells more.")
+    return "\n".join([*lines, *(_keys(config) if config else [])])
+
+
+def _sentence(name: str) -> str:
+    """What the module of a command says of itself, without the time that it takes to import it."""
+    spec = find_spec(f"pipeline.commands.{name.replace('-', '_')}")
+    assert spec is not None and spec.origin is not None
+    said = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+    return said.split("\n\n")[0].replace("\n", " ").partition(": `")[0].rstrip(".") + "."
+
+
+def _keys(config: str) -> list[str]:
+    if config not in COMMANDS:
+        return ["", f"Its keys are those of conf/{config}.yaml, and paths.… and run.…"]
+    kind, values = COMMANDS[config], app.compose(config)
+    meanings = _meanings(kind)
+    lines, sections = ["", "Keys, with the values that they have here:"], []
+    for key in fields(kind):
+        value = getattr(values, key.name)
+        if is_dataclass(value):
+            sections.append(f"{key.name}.…")
+            continue
+        lines.append(f"  {key.name}={_written(value)}")
+        lines += textwrap.wrap(
+            meanings.get(key.name, ""), _WIDTH, initial_indent="      ", subsequent_indent="      "
+        )
+    return [*lines, f"  {', '.join(sections)}", "      as the files of conf/ have them"]
+
+
+def _written(value: object) -> str:
+    """A value as `key=value` takes it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _meanings(kind: type[App]) -> dict[str, str]:
+    """What stands below each key in the source of its class."""
+    found: dict[str, str] = {}
+    for one in kind.__mro__:
+        if not is_dataclass(one):
+            continue
+        (written,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+        assert isinstance(written, ast.ClassDef)
+        for key, below in zip(written.body, written.body[1:], strict=False):
+            is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+            if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name) and is_text:
+                assert isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+                found.setdefault(key.target.id, " ".join(str(below.value.value).split()))
+    return found

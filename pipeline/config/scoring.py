@@ -1,0 +1,38 @@
+"""Types of the keys of `discern score`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.config.ranges import between, one_of
+
+
+@dataclass
+class ScoreConfig:
+    """What files are scored with, and where the scores go."""
+
+    out: str | None = None
+    """Folder for the scores of a listing; without one, the scores of files are printed."""
+    rows_per_part: int = between(1, 1_000_000, default=1000)
+    """Rows of the listing in a file of scores, which is what a task of a cluster is."""
+    batch_size: int = between(1, default=16)
+    """Clips of a file that the detector is asked about together, at most."""
+    miss_rate: float | None = between(0, 1, default=0.01)
+    """Share of the shootings of validation that the cheap pass may exclude; `null` for no cheap
+    pass."""
+    banks: list[str] = field(default_factory=list)
+    """Names of banks of known videos that files are looked up in first; none where empty."""
+    allow_private: bool = False
+    """Whether loopback, link-local and private addresses may be connected to."""
+    hosts: list[str] = field(default_factory=list)
+    """The only hosts that are connected to; all where empty. `.example.org` names all below it."""
+    timeout_s: float = between(0.5, 600, default=30.0)
+    """A file that is fetched is given up once nothing came of it for so long."""
+    max_fetch_mb: float = between(0.1, default=4096.0)
+    """Of a file that is fetched by HTTP."""
+    price: float = between(0, default=0.04)
+    """What a processor costs an hour, in any currency, for the estimate at the end."""
+    factory: str | None = None
+    """`module:factory` of your own network, whose code may run to load the weights."""
+    format: str = one_of("lines", "json", default="lines")
+    """How the scores of files are printed."""

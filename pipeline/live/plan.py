@@ -1,0 +1,91 @@
+"""How streams are watched, by this process or by one of another machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.config import WatchApp
+from pipeline.detect.detector import Detector
+from pipeline.footage import foreign
+from pipeline.learn.devices import device_of
+from pipeline.live.before import Before
+from pipeline.live.feed import Feed, Patience
+from pipeline.live.fetcher import Fetch
+from pipeline.live.inbox import Bell, Inbox
+from pipeline.live.lookup import Banks, Lookup
+from pipeline.live.passed import Passed
+from pipeline.live.session import Means
+from pipeline.live.soundness import Soundness
+from pipeline.live.watcher import Policy
+
+LONGEST_SESSION_S = 86_400.0
+"""A decoder works for so long on a stream, at most; another one goes on then."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How streams are watched.
+
+    Attributes:
+        cfg: all keys; its paths are right wherever streams are watched.
+        policy: for alerts, and for what is too much.
+        speed: at which files are played; None for as fast as they go.
+    """
+
+    cfg: WatchApp
+    policy: Policy
+    speed: float | None
+
+    def anywhere(self) -> Plan:
+        """The same, with paths that do not hang on the folder of this process."""
+        paths = self.cfg.paths
+        named = {
+            name: str(Path(getattr(paths, name)).resolve()) for name in ("models", "banks", "work")
+        }
+        return replace(self, cfg=replace(self.cfg, paths=replace(paths, **named)))
+
+    def detector(self) -> Detector:
+        """What answers."""
+        cfg = self.cfg
+        return Detector.load(Path(cfg.paths.models), device_of(cfg.run), cfg.factory)
+
+    def banks(self) -> Banks | None:
+        """In what streams are looked up; None where that is not asked for."""
+        cfg = self.cfg
+        if not cfg.banks:
+            return None
+        return Banks(Path(cfg.paths.banks), cfg.banks, Path(cfg.paths.work))
+
+    def passed(self) -> Passed | None:
+        """What keeps what streams have shown; None where nothing is looked up in it."""
+        cfg = self.cfg
+        if not (cfg.banks and cfg.past_hours):
+            return None
+        return Passed(Path(cfg.paths.work), 3600 * cfg.past_hours)
+
+    def feed(
+        self,
+        name: str,
+        source: Path | Fetch,
+        detector: Detector,
+        bell: Bell,
+        known: Banks | None,
+        passed: Passed | None = None,
+        before: Before | None = None,
+    ) -> Feed:
+        """What follows a stream, not yet begun."""
+        cfg, is_file = self.cfg, isinstance(source, Path)
+        longest_s = cfg.ingest.max_duration_s if is_file else LONGEST_SESSION_S
+        limits = foreign.Limits(cfg.ingest.max_pixels, longest_s)
+        return Feed(
+            name,
+            source,
+            Means(detector.card.clip, limits, cfg.ingest.max_memory_mb, known is not None),
+            Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
+            Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
+            self.speed,
+            Soundness(cfg.silent_after_s),
+            None if known is None else Lookup(known, None if passed is None else passed.of(name)),
+            before,
+        )

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.commands import bank
+from pipeline.errors import UserError
+from tests.commands.score.toy import scored, write_listing
+from tests.conftest import compose_below
+from tests.made import scene, write_video
+
+
+def attack(seed: int = 0) -> np.ndarray:
+    return np.concatenate([scene(100 * seed + n, 45, 96, 128) for n in range(2)])
+
+
+def test_what_banks_know_is_told_before_anything_is_scored(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = project / "own"
+    own.mkdir()
+    known, harmless = attack(), attack(3)
+    write_video(own / "known.mp4", known, rate=15)
+    write_video(own / "harmless.mp4", harmless, rate=15)
+    write_video(own / "copy.mp4", known[:, ::2, ::2], rate=15, options={"crf": "35"})
+    within = np.concatenate([harmless, attack(5)])
+    write_video(own / "partly-harmless.mp4", within, rate=15)
+    write_video(own / "new.mp4", attack(7), rate=15)
+    bank.run("add", "attacks", str(own / "known.mp4"), cfg=compose_below(project, "bank"))
+    negative = compose_below(project, "bank", "negative=true")
+    bank.run("add", "fine", str(own / "harmless.mp4"), cfg=negative)
+    capsys.readouterr()
+
+    sha256 = hashlib.sha256((own / "known.mp4").read_bytes()).hexdigest()
+    uris = ["known.mp4", "harmless.mp4", "copy.mp4", "partly-harmless.mp4", "new.mp4"]
+    # Of what is known by its hash nothing is fetched: there is no such bucket.
+    uris.append("s3://no-such-bucket/known.mp4")
+    listing = write_listing(own / "listing.csv", uris, sha256=["", "", "", "", "", sha256])
+    found = scored(project, listing, "out", "banks=[attacks,fine]", "miss_rate=null")
+    assert [(row["status"], row["step"]) for row in found] == [
+        *[("matched", "hash")] * 3,
+        *[("scored", "full")] * 2,
+        ("matched", "hash"),
+    ]
+    assert [(row["bank"], row["negative"], row["edit"]) for row in found] == [
+        ("attacks", False, "same bytes"),
+        ("fine", True, "same bytes"),
+        ("attacks", False, "pictures"),
+        *[(None, None, None)] * 2,
+        ("attacks", False, "same bytes"),
+    ]
+    assert found[2]["item"] == "1"
+    assert found[2]["seconds"] == pytest.approx(6.0, abs=0.1)
+    assert len(found[2]["pdq"]) == 6
+    assert found[5]["sha256"] == sha256
+    with pytest.raises(UserError, match="no bank 'other'"):
+        scored(project, listing, "other", "banks=[other]")

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.commands import score
+from pipeline.commands.evaluation.scoring import Scoring
+from pipeline.commands.score.folder import Folder
+from pipeline.detect import operating_point
+from pipeline.detect.detector import Detector
+from pipeline.detect.operating_point import OperatingPoint
+from pipeline.errors import UserError
+from pipeline.footage.collection import IndexRow, write_index
+from pipeline.store.kept import Kept
+from tests.commands.score.toy import (
+    CLIP,
+    configured,
+    contents,
+    scored,
+    write_evaluation,
+    write_files,
+    write_listing,
+)
+from tests.conftest import compose_below
+
+
+def test_the_score_of_a_file_is_that_of_an_evaluation(project: Path) -> None:
+    own = project / "own"
+    names = write_files(own, 3, num_frames=40)
+    (own / "text.mp4").write_text("no video\n" * 9)
+    names.append("text.mp4")
+    index = [IndexRow(name, "real", "here", False, "own") for name in names]
+    write_index(own, index)
+    write_evaluation(project, [0.9], [])
+
+    evaluate = compose_below(project, "evaluate", "batch_size=1", *CLIP)
+    detector = Detector.load(project / "models")
+    point = operating_point.read(project / "reports", detector.sha256)
+    assert isinstance(point, OperatingPoint)
+    with Kept(project / "work", "score") as kept:
+        judged = Scoring.begin(evaluate, detector, kept).collection(str(own), point.choice)
+    assert judged.files is not None
+
+    listing = write_listing(own / "listing.csv", names)
+    found = scored(project, listing, "out", "batch_size=1", "miss_rate=null")
+    columns = ("status", "reason", "num_clips", "score", "p_real", "p_discharge", "predicted")
+    for row, expected in zip(found, judged.files.to_pylist(), strict=True):
+        assert {name: row[name] for name in columns} == {
+            name: expected[name] if name != "num_clips" or row["status"] == "scored" else None
+            for name in columns
+        }
+        assert row["alert_s"] == expected["alert_s"]
+        if row["status"] == "scored":
+            assert (row["step"], row["marks"]) == ("full", expected["marks"])
+            assert row["seconds"] == pytest.approx(40 / 15, abs=0.1)
+            assert len(row["embedding"]) == 3
+            assert [len(one) for one in row["pdq"]] == [32] * 3
+            moments = row["moments"]
+            assert moments[0]["score"] == max(one["score"] for one in moments) == row["score"]
+            starts_s = sorted(one["start_s"] for one in moments)
+            assert all(b - a > 0.5 for a, b in pairwise(starts_s))
+
+
+def test_workers_and_kills_change_no_byte(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = project / "own"
+    names = [*write_files(own, 5), "gone.mp4", "../out.mp4"]
+    (own / "text.mp4").write_text("no video\n" * 9)
+    listing = write_listing(own / "listing.csv", [*names, "text.mp4"])
+    small = ("rows_per_part=3", "miss_rate=null")
+    found = scored(project, listing, "once", *small)
+    assert [row["id"] for row in found] == [f"n{number}" for number in range(8)]
+    reasons = [row["reason"] for row in found]
+    assert reasons == [None] * 5 + ["missing_file", "outside_listing", "text"]
+    once = contents(project / "once")
+    assert set(once) == {
+        *(f"scores/part-00000{number}.parquet" for number in range(3)),
+        "listing.json",
+        "stats.json",
+    }
+    assert "8 rows: 5 scored, 0 matched, 3 rejected" in capsys.readouterr().out
+
+    # Killed in the second part, amid the writing of a row.
+    whole = Folder.kept
+
+    def killed(self: Folder, number: int, given: Any) -> Any:
+        for count, row in enumerate(whole(self, number, given)):
+            yield row
+            if (number, count) == (1, 0):
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "kept", killed)
+        with pytest.raises(KeyboardInterrupt):
+            scored(project, listing, "killed", *small)
+    (journal,) = (project / "killed" / ".unfinished").iterdir()
+    assert len(journal.read_text().splitlines()) == 1
+    with journal.open("a") as file:
+        file.write('{"id": "n4", "uri": ')
+    scored(project, listing, "killed", *small, "run.executor=processes", "run.num_workers=2")
+    assert contents(project / "killed") == once
+
+
+def test_a_folder_of_something_else_is_left_alone(project: Path) -> None:
+    own = project / "own"
+    listing = write_listing(own / "listing.csv", write_files(own, 1))
+    scored(project, listing, "out")
+    with pytest.raises(UserError, match=r"scores of another settings .*give another out="):
+        scored(project, listing, "out", "batch_size=2")
+    write_listing(listing, ["other.mp4"])
+    with pytest.raises(UserError, match="scores of another listing_sha256"):
+        scored(project, listing, "out")
+    (project / "mine").mkdir()
+    (project / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="files that are no scores"):
+        scored(project, listing, "mine")
+
+
+def test_files_and_folders_are_scored_without_a_listing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = project / "own"
+    names = write_files(own, 2)
+    score.run(str(own / names[0]), cfg=configured(project))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{own / names[0]}: score 0.")
+    (own / "text.mp4").write_text("no video\n" * 9)
+    with pytest.raises(SystemExit) as ended:
+        score.run(str(own), cfg=configured(project, "format=json"))
+    assert ended.value.code == 1
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["status"], one["reason"]) for one in told] == [
+        ("scored", None),
+        ("scored", None),
+        ("rejected", "text"),
+    ]
+    found = scored(project, own, "out", "miss_rate=null")
+    assert [row["id"] for row in found] == [*names, "text.mp4"]
+    assert [row["score"] for row in found] == [one["score"] for one in told]
+    listing = write_listing(project / "listing.csv", names)
+    with pytest.raises(UserError, match="a listing; give out=FOLDER"):
+        score.run(str(listing), cfg=configured(project))
+
+
+def test_what_was_to_be_forgotten_is_refused(project: Path) -> None:
+    own = project / "own"
+    names = write_files(own, 2)
+    first = scored(project, write_listing(own / "a.csv", names), "a")
+    (project / "footage").mkdir()
+    stone = f"recording,path,sha256\nhere/x,x.mp4,{first[0]['sha256']}\n"
+    (project / "footage" / "forgotten.csv").write_text(stone)
+    second = scored(project, own / "a.csv", "b")
+    assert [row["reason"] for row in second] == ["forgotten", None]
+    assert second[0]["score"] is None
+
+
+def test_parquet_of_several_files_is_a_listing(project: Path) -> None:
+    import pyarrow as pa
+
+    own = project / "own"
+    names = write_files(own, 2)
+    for number, name in enumerate(names):
+        folder = own / "listing" / f"day={number}"
+        folder.mkdir(parents=True)
+        table = pa.table({"id": [number], "uri": [str(own / name)], "more": [1.5]})
+        pq.write_table(table, folder / "part.parquet")
+    found = scored(project, own / "listing", "out")
+    assert [(row["id"], row["uri"]) for row in found] == [
+        (str(number), str(own / name)) for number, name in enumerate(names)
+    ]

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from pipeline.learn.weights import WEIGHTS, MisfitError, fill
+from tests.learn.networks.nets import small_causal
+
+
+def test_a_network_is_filled_with_what_another_holds() -> None:
+    network, other = small_causal(), small_causal()
+    with torch.no_grad():
+        for value in other.parameters():
+            value.add_(1)
+    fill(network, safetensors.torch.save(other.state_dict()), None)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name])
+
+
+def test_weights_that_do_not_fit_name_the_file_and_the_first_that_does_not() -> None:
+    state: dict[str, Tensor] = dict(small_causal().state_dict())
+    first = next(iter(state))
+    missing = {name: value for name, value in state.items() if name != first}
+    shape = tuple(state[first].shape)
+    for given, how in (
+        (missing, f"it holds no {first}"),
+        ({**state, "a.weight": torch.zeros(1)}, "the architecture has no a.weight"),
+        ({**state, first: torch.zeros(3)}, f"{first} is of shape (3,) instead of {shape}"),
+    ):
+        with pytest.raises(MisfitError) as raised:
+            fill(small_causal(), safetensors.torch.save(given), None)
+        assert raised.value.file == WEIGHTS
+        assert str(raised.value) == how

@@ -1,0 +1,108 @@
+"""A group of streams as a node of a cluster watches it, in this process."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.commands import watch
+from pipeline.detect.alarm import Choice
+from pipeline.live.alerts import Habits
+from pipeline.live.before import Before, OpenAlert
+from pipeline.live.fetcher import Fetch
+from pipeline.live.group import Group, Joining, Report, Told
+from pipeline.live.plan import Plan
+from pipeline.live.watcher import Policy
+from tests.live.made import write_footage, write_model
+from tests.live.servers import Server, body, remuxed, serving
+
+OVERRIDES = ("allow_private=true", "end_after_s=0", "timeout_s=6")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as one:
+        yield one
+
+
+@pytest.fixture
+def plan(tmp_path: Path, compose: Callable[..., Any]) -> Plan:
+    write_model(tmp_path / "models")
+    habits = Habits(Choice(0.001, "none", 60.0), 0.8, {}, 1.0, False)
+    found = Plan(compose("watch", *OVERRIDES), Policy(habits, 30.0, 8, 5.0), 1.0)
+    # As it comes to another machine.
+    again: Plan = pickle.loads(pickle.dumps(found.anywhere()))
+    return again
+
+
+def told_of(group: Group, until: Callable[[list[Told]], bool]) -> tuple[list[Told], list[Report]]:
+    """What a group tells, each report asked for twice, as where an answer has been lost."""
+    reports: list[Report] = []
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        num_known = reports[-1].number if reports else 0
+        first = group.reports(num_known, 0.5)
+        again = group.reports(num_known, 0.0)
+        assert [one.number for one in again][: len(first)] == [one.number for one in first]
+        reports += again
+        told = [one for report in reports for one in report.told]
+        if until(told):
+            return told, reports
+    raise AssertionError("nothing came")
+
+
+def test_a_stream_goes_on_from_what_was_known_of_it(
+    plan: Plan, server: Server, tmp_path: Path, compose: Callable[..., Any]
+) -> None:
+    server.routes["/a"] = body(remuxed(write_footage(tmp_path / "a.mp4", 60), "ts"))
+    source = watch.source_of(server.url("/a"), compose("watch", *OVERRIDES))
+    assert isinstance(source, Fetch)
+    alert = OpenAlert("known", 95.0, 0.9, 7)
+    before = Before(100.0, time.time() - 104.0, alert, (0.95, 90.0), 2, "node_died")
+    group = Group(plan)
+    group.join(Joining("yard", source, before))
+    told, reports = told_of(group, lambda told: any(one.kind == "stream.ended" for one in told))
+    assert [report.number for report in reports] == list(range(1, len(reports) + 1))
+    assert [one.kind for one in told if one.kind.startswith("stream.")] == [
+        "stream.recovered",
+        "stream.ended",
+    ]
+    recovered, ended = (one.data for one in told if one.kind.startswith("stream."))
+    assert recovered["reason"] == "node_died"
+    # Its clock went on meanwhile.
+    assert 103.0 < recovered["at_s"] < 125.0
+    assert recovered["lost_s"] == pytest.approx(recovered["at_s"] - 100.0, abs=0.01)
+    alerts = [one for one in told if one.kind.startswith("alert.")]
+    assert {one.data["alert"] for one in alerts} == {"known"}
+    assert [one.kind for one in alerts][-1] == "alert.closed"
+    assert "alert.opened" not in [one.kind for one in alerts]
+    # With each event goes what the next one would go on from.
+    known = next(one.before for one in alerts if one.kind == "alert.updated")
+    assert known is not None
+    assert known.open is not None
+    assert (known.open.alert, known.num_alerts) == ("known", 2)
+    assert alerts[-1].before is not None
+    assert alerts[-1].before.open is None
+    assert (ended["highest_level"], ended["num_alerts"]) == (0.95, 2)
+    group.end()
+
+
+def test_a_group_that_ends_closes_what_is_open(
+    plan: Plan, server: Server, tmp_path: Path, compose: Callable[..., Any]
+) -> None:
+    data = remuxed(write_footage(tmp_path / "a.mp4", 300), "ts")
+    server.routes["/a"] = body(data)
+    source = watch.source_of(server.url("/a"), compose("watch", *OVERRIDES))
+    assert isinstance(source, Fetch)
+    group = Group(plan)
+    group.join(Joining("yard", source))
+    told_of(group, lambda told: any(one.kind == "alert.opened" for one in told))
+    group.end()
+    told, reports = told_of(group, lambda told: any(one.kind == "alert.closed" for one in told))
+    assert told[-1].data["reason"] == "watch_ended"
+    assert reports[-1].problem == ""
