@@ -83,7 +83,7 @@ class Published:
             copies = {one.index: written.add_stream_from_template(one) for one in source.streams}
             self.begun = begun = time.time()
             for packet in source.demux():
-                if packet.dts is None:
+                if packet.dts is None or packet.pts is None:
                     continue
                 due = begun + float(packet.dts * packet.time_base)
                 time.sleep(max(0.0, due - time.time()))

@@ -38,7 +38,6 @@ from pipeline.store import video
 PROJECT = Path(__file__).resolve().parent.parent
 _NUM_SCENES = 40
 _CPU = re.compile(r"processor time: ([\d.]+) s")
-_ROWS_PER_PART = 100
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--hostile", type=int, default=100)
+    parser.add_argument("--rows-per-part", type=int, default=100)
     parser.add_argument("--only-many", action="store_true", help="leave the judged ones out")
     parser.add_argument("--record", type=Path)
     parser.add_argument("--data", type=Path, default=PROJECT / "data" / "synthetic")
@@ -62,7 +62,7 @@ def main() -> None:
     overrides.append(f"paths.reports={args.reports.resolve()}")
     with tempfile.TemporaryDirectory(prefix="score-") as folder:
         work = Path(folder)
-        table, is_whole = killed(work, args.files, args.hostile, overrides)
+        table, is_whole = killed(work, args.files, args.hostile, args.rows_per_part, overrides)
         tables = [table]
         if not args.only_many:
             tables.append(judged(work, args.reports, args.data, overrides))
@@ -81,7 +81,7 @@ def main() -> None:
 def start(listing: Path, out: Path, overrides: Sequence[str]) -> subprocess.Popen[str]:
     """Start to score a listing."""
     command = [sys.executable, "-m", "pipeline", "score", str(listing), f"out={out}"]
-    own = [f"paths.work={out.parent / 'work'}", f"rows_per_part={_ROWS_PER_PART}"]
+    own = [f"paths.work={out.parent / 'work'}"]
     return subprocess.Popen(
         [*command, *own, "run.progress=false", *overrides],
         cwd=PROJECT,
@@ -153,9 +153,10 @@ def judged(work: Path, reports: Path, data: Path, overrides: Sequence[str]) -> T
 
 
 def killed(
-    work: Path, num_files: int, num_hostile: int, overrides: Sequence[str]
+    work: Path, num_files: int, num_hostile: int, rows_per_part: int, overrides: Sequence[str]
 ) -> tuple[Table, bool]:
     """Score many files undisturbed, and with a kill in the middle."""
+    overrides = [*overrides, f"rows_per_part={rows_per_part}"]
     folder = work / "many"
     folder.mkdir()
     good = make_files(folder, num_files - num_hostile)
@@ -165,11 +166,10 @@ def killed(
     listing = write_listing(work / "many.csv", files)
     whole = finish(listing, work / "undisturbed", overrides)
     running = start(listing, work / "killed", overrides)
-    num_parts = -(-len(files) // _ROWS_PER_PART)
+    num_parts = -(-len(files) // rows_per_part)
     scores = work / "killed" / "scores"
     while running.poll() is None and len(list(scores.glob("part-*"))) < num_parts // 2:
-        time.sleep(0.05)
-    time.sleep(1)
+        time.sleep(0.02)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     num_done = len(list(scores.glob("part-*")))
@@ -188,7 +188,7 @@ def killed(
             [
                 *(len(files), num_hostile, len(whole.rows)),
                 sum(row["status"] == "scored" for row in whole.rows),
-                sum(row["step"] == "cheap" for row in whole.rows),
+                sum(row["step"] == "cheap" and not row["reason"] for row in whole.rows),
                 sum(row["status"] == "rejected" for row in whole.rows),
                 *(num_done, num_parts, "yes" if same else "no"),
                 *(whole.wall_s, whole.cpu_s, resumed.wall_s),

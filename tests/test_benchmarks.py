@@ -30,6 +30,7 @@ from pipeline.stages import ingest
 from pipeline.store import manifest
 from pipeline.store.packed import INDEX, Packed
 from tests.assess import toy
+from tests.commands.score.toy import CLIP
 from tests.conftest import write_collection
 from tests.learn.toy import FORMAT
 from tests.live.made import write_model
@@ -127,6 +128,15 @@ def test_no_alert_is_lost_where_processes_of_a_watch_are_killed(tmp_path: Path) 
     printed = run("live_kills.py", "--models", models, "--kills", "5", "--seed", "1")
     assert printed.count("goes on after") == 5
     assert printed.splitlines()[-1].endswith("nothing lost")
+
+
+@pytest.mark.slow
+def test_scores_of_a_run_that_was_killed_have_the_same_bytes(tmp_path: Path) -> None:
+    small = ("--only-many", "--files", "20", "--hostile", "10", "--rows-per-part", "4")
+    printed = run("score.py", *small, f"paths.models={write_model(tmp_path / 'models')}", *CLIP)
+    (row,) = re.findall(r"^{'files'.*", printed, re.MULTILINE)
+    assert "'rows': 20" in row
+    assert "'same bytes': 'yes'" in row
 
 
 @pytest.mark.slow

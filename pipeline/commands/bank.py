@@ -21,6 +21,7 @@ from pipeline.copies import (
     exchange_manifest,
     flood,
     hash_datasets,
+    hash_index,
     hash_lists,
     parts,
     sound_matching,
@@ -211,6 +212,7 @@ def _verdict(cfg: BankApp, name: str, number: str, verdict: str) -> None:
 def _compact(cfg: BankApp, name: str) -> None:
     root = Path(cfg.paths.banks)
     num_removed = bank_compaction.compact(root, name)
+    hash_index.dropped(Path(cfg.paths.work), name)
     print(f"{root / name}: {count(num_removed, 'removed item')} taken out of its files")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pipeline.commands.matches import told
-from pipeline.copies import bank_compaction, banks
+from pipeline.copies import bank_compaction, banks, hash_index
 
 
 def items_with(sha256: str | None, root: Path) -> Iterator[str]:
@@ -23,8 +23,14 @@ def items_with(sha256: str | None, root: Path) -> Iterator[str]:
             yield f"{told(name, item)}{', which is harmless' * bank.is_negative}"
 
 
-def removed(sha256s: Collection[str], root: Path) -> Iterator[str]:
-    """Take all items with such bytes out of banks and their files, and yield them in words."""
+def removed(sha256s: Collection[str], root: Path, work: Path) -> Iterator[str]:
+    """Take all items with such bytes out of banks and their files, and yield them in words.
+
+    Args:
+        sha256s: of files.
+        root: the folder of banks.
+        work: the work folder, which holds their indices.
+    """
     for name in banks.names(root):
         with banks.writing(root, name) as bank:
             gone = [
@@ -34,4 +40,5 @@ def removed(sha256s: Collection[str], root: Path) -> Iterator[str]:
             ]
         if gone:
             bank_compaction.compact(root, name)
+            hash_index.dropped(work, name)
             yield from (told(name, item) for item in gone)

@@ -154,7 +154,7 @@ def _conflicts(bank: Bank) -> list[str]:
             for verdict in (CONFIRMED, DISPUTED)
         }
         parts = [f"{verdict} by {', '.join(by)}" for verdict, by in sides.items() if by]
-        # Who uploads an item stands for it.
+        # Who uploads an item stands for it, so that who disputes it never agrees with all.
         differ = [", and ".join(parts)] if sides[DISPUTED] else []
         differ += [
             f"called {plain(label, _MAX_SHOWN)} by {by}"
@@ -192,7 +192,9 @@ def _pull(cfg: ExchangeApp, peer: Peer) -> list[str]:
     labels = label_mapping.read(Path(peer.labels)) if peer.labels else None
     exchange_places.check(peer.pull, "pull")
     if peer.format != DELTAS:
-        how = bank_exchange.Listing(peer.format, peer.bank, labels=labels)
+        is_there = peer.bank in banks.names(root)
+        is_negative = is_there and banks.read(root, peer.bank).is_negative
+        how = bank_exchange.Listing(peer.format, peer.bank, is_negative, labels)
         with exchange_places.received_file(peer.pull, _limits(cfg), work) as path:
             return bank_exchange.take_list(root, peer.bank, path, how, dry_run=cfg.dry_run)
     key = exchange_manifest.public_key_of(peer.their_key, peer.name)

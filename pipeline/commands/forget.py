@@ -53,7 +53,8 @@ def run(recording: str, cfg: IngestApp) -> None:
     for row in sorted(stones):
         print(f"  {row.path}  {row.sha256[:16] or 'bytes never seen'}")
     _print_derived(recording, cfg.paths)
-    for item in banked.removed({row.sha256 for row in stones} - {""}, Path(cfg.paths.banks)):
+    known = {row.sha256 for row in stones} - {""}
+    for item in banked.removed(known, Path(cfg.paths.banks), Path(cfg.paths.work)):
         print(f"Removed from a bank: {item}")
     with Kept(Path(cfg.paths.work), "ingest") as kept:
         num_pieces = kept.forget({row.sha256 for row in stones} - {""} | _samples(recording, cfg))

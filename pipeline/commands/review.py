@@ -182,7 +182,7 @@ def _export_collection(cfg: ReviewApp, out: str) -> None:
         )
     record = _record(cfg)
     votes = agreement.Votes.of(record, cfg.reviewer_error)
-    terms = collection.Terms(str(cfg.source), str(cfg.licence), cfg.authority)
+    terms = collection.Terms(str(cfg.source), str(cfg.licence), cfg.authority, Path(cfg.root))
     found = collection.export(Path(out), record, votes, terms, Path(cfg.paths.work))
     for reason, number in sorted(found.left_out.items()):
         print(f"{count(number, 'task')} left out, which {collection.LEFT_OUT[reason]}")
@@ -207,7 +207,8 @@ def _report(cfg: ReviewApp, scores: str | None = None) -> None:
 def _serve(cfg: ReviewApp) -> None:
     guarding.check_installed(serving.NEEDED, "discern review serve")
     token = guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
-    means = serving.Means(cfg.ingest.clip.fps, cfg.ingest, cfg.run, Path(cfg.paths.work))
+    folders = Path(cfg.root), Path(cfg.paths.work)
+    means = serving.Means(cfg.ingest.clip.fps, cfg.ingest, cfg.run, *folders)
     page = serving.ReviewPage(_record(cfg), cfg.reviewer_error, means, token)
     server = Server(page.application(), cfg.serve_host, cfg.serve_port, "review")
     try:

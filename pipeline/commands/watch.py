@@ -80,11 +80,11 @@ def run(what: str, *, cfg: WatchApp) -> None:
                 assert isinstance(source, Fetch)
                 cluster.join(name, source)
         else:
-            bell, known = Bell(), plan.banks()
+            bell, known, passed = Bell(), plan.banks(), plan.passed()
             watcher = alone = Watcher(scorer, policy, events, bell, board)
 
             def join(name: str, source: Path | Fetch) -> None:
-                alone.join(plan.feed(name, source, detector, bell, known))
+                alone.join(plan.feed(name, source, detector, bell, known, passed))
 
         def read(row: str) -> Path | Fetch:
             # Files are where the list is.

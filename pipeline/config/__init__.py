@@ -334,6 +334,9 @@ class WatchApp(App):
     """Port of the page; any that is free where 0."""
     banks: list[str] = field(default_factory=list)
     """Names of banks of known videos that streams are looked up in; none where empty."""
+    past_hours: float = between(0, 168, default=0.0)
+    """For so long hashes of what streams have shown are kept on the disk, and looked up in items
+    that are added to these banks meanwhile; with 0 none are kept."""
     update_every_s: float = between(0, default=10.0)
     """From one update of an alert to the next, at least."""
     status_every_s: float = between(0.1, default=30.0)

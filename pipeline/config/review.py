@@ -18,6 +18,8 @@ class ReviewApp(App):
     """What showing a file may cost, and the frames a second that times are told in."""
     out: str | None = None
     """File, or folder, that a queue is exported to once it is made, or a report is written to."""
+    root: str = "."
+    """Folder that relative paths of a listing begin in: that of the listing."""
     format: str = one_of("csv", "label_studio", "fiftyone", "coop", default="csv")
     """What is exported or imported."""
     num: int = between(1, default=200)

@@ -155,6 +155,19 @@ def read_head(folder: Path) -> tuple[int, int] | None:
         raise _back(path, "damaged") from error
 
 
+def read_log(folder: Path) -> Log:
+    """What the lines of a bank say, of which none is missing.
+
+    Raises:
+        UserError: there is no such bank, or lines are damaged or missing.
+    """
+    head = read_head(folder)
+    with opened(folder, "rb") as file:
+        log = Log.parse(folder / ITEMS, file.read())
+    check_head(folder, head, log)
+    return log
+
+
 def check_head(folder: Path, head: tuple[int, int] | None, log: Log) -> None:
     """Check that no lines are missing, by the head as it was before they were read.
 

@@ -104,22 +104,14 @@ def read(root: Path, name: str) -> Bank:
     """
     folder = bank_files.folder_of(root, name)
     for attempt in range(_ATTEMPTS):
-        log = _read_log(folder)
+        log = bank_files.read_log(folder)
         try:
             return _checked(folder, log)
         except UserError:
             # Who compacts the bank meanwhile takes the files away.
-            if attempt == _ATTEMPTS - 1 or _read_log(folder).generation == log.generation:
+            if attempt == _ATTEMPTS - 1 or bank_files.read_log(folder).generation == log.generation:
                 raise
     raise AssertionError
-
-
-def _read_log(folder: Path) -> Log:
-    head = bank_files.read_head(folder)
-    with bank_files.opened(folder, "rb") as file:
-        log = Log.parse(folder / ITEMS, file.read())
-    bank_files.check_head(folder, head, log)
-    return log
 
 
 def _checked(folder: Path, log: Log) -> Bank:

@@ -9,6 +9,7 @@ where it begins and ends and by a checksum of its records, and holds one of itse
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,13 @@ def opened(work: Path, bank: Bank) -> Index:
     except OSError as error:
         log.warning("%s: %s; look-ups take longer without it", folder, error.strerror)
     return Index(bank, blocks)
+
+
+def dropped(work: Path, name: str) -> None:
+    """Delete the index of a bank, from which what the bank no longer holds could be told."""
+    folder = work / _FOLDER / name
+    if folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def _ends(num_records: int) -> Iterator[tuple[int, int]]:

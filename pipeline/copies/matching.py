@@ -34,7 +34,7 @@ _OWN_SPEED = np.ones(1)
 _OTHER_SPEEDS = 1.05 ** np.array(sorted({*range(-14, 15)} - {0}, key=abs), np.float64)
 # Another speed explains so many frames more.
 _MORE_FRAMES, _MORE_SHARE = 2, 0.1
-_MOST_OFF_SPEED = 0.05
+_MOST_OFF_SPEED = 0.3
 
 Words = NDArray[np.uint64]
 Times = NDArray[np.int64]

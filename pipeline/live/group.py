@@ -91,6 +91,7 @@ class Group:
         torch.set_num_threads(1)
         self._plan, self._bell = plan, Bell()
         self._detector, self._known = plan.detector(), plan.banks()
+        self._passed = plan.passed()
         self._orders: queue.SimpleQueue[Joining | str | None] = queue.SimpleQueue()
         self._told: list[Told] = []
         self._reports: deque[Report] = deque()
@@ -161,7 +162,13 @@ class Group:
                 raise _Over
             if isinstance(order, Joining):
                 feed = self._plan.feed(
-                    order.name, order.source, self._detector, self._bell, self._known, order.before
+                    order.name,
+                    order.source,
+                    self._detector,
+                    self._bell,
+                    self._known,
+                    self._passed,
+                    order.before,
                 )
                 watcher.join(feed, order.before)
             elif order in watcher.streams:

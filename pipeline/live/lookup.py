@@ -27,6 +27,7 @@ from pipeline.copies.negatives import covering
 from pipeline.copies.sound_matching import SoundStretch
 from pipeline.errors import UserError
 from pipeline.live.messages import Prints
+from pipeline.live.passed import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Banks:
 
     Attributes:
         suspended: bank and number of the items that matched too much, which nobody is told of.
+        added: bank and number of the items that came since the watch began, but harmless ones.
     """
 
     def __init__(self, root: Path, names: Sequence[str], work: Path) -> None:
@@ -58,6 +60,7 @@ class Banks:
         """
         self._root, self._names, self._work = root, tuple(names), work
         self.lock = threading.Lock()
+        self.added: list[tuple[str, int]] = []
         self._read_at = self._state()
         self._looked_at = time.monotonic()
         self._indices = self._read()
@@ -67,6 +70,12 @@ class Banks:
     def _read(self) -> list[Index]:
         return [hash_index.opened(self._work, banks.read(self._root, one)) for one in self._names]
 
+    def _note_added(self, before: Sequence[Index]) -> None:
+        for old, index in zip(before, self._indices, strict=True):
+            if not index.bank.is_negative:
+                new = sorted(index.bank.items.keys() - old.bank.items.keys())
+                self.added += [(index.bank.name, number) for number in new]
+
     def now(self) -> list[Index]:
         """The banks as they are; whoever asks holds `lock`."""
         if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
@@ -75,7 +84,8 @@ class Banks:
             try:
                 if state != self._read_at:
                     self._read_at = state
-                    self._indices = self._read()
+                    before, self._indices = self._indices, self._read()
+                    self._note_added(before)
                 self.suspended = self._suspended()
             except UserError as error:
                 log.warning("watch: %s; streams are looked up in what was read before", error)
@@ -154,17 +164,34 @@ class _Recent:
         return start_s, times, [value for _, value in self.prints]
 
 
+@dataclass
+class _Shown:
+    pictures: _Recent
+    sounds: _Recent
+
+
+def _moved(prints: Sequence[tuple[float, Any]], offset_s: float) -> list[tuple[float, Any]]:
+    return [(at_s + offset_s, value) for at_s, value in prints]
+
+
 class Lookup:
     """What one stream shows of the items of banks."""
 
-    def __init__(self, known: Banks) -> None:
-        self._known = known
-        self._pictures, self._sounds = _Recent(), _Recent()
+    def __init__(self, known: Banks, passed: Recorder | None = None) -> None:
+        """Begin.
+
+        Args:
+            known: what is looked for.
+            passed: what keeps hashes for items that come later; without it, none are.
+        """
+        self._known, self._passed = known, passed
+        self._num_added = len(known.added)
+        self._shown = _Shown(_Recent(), _Recent())
         self._told: deque[_Told] = deque(maxlen=_MAX_TOLD)
 
     def restart(self) -> None:
         """Forget what was shown, with which what follows has nothing to do."""
-        self._pictures, self._sounds = _Recent(), _Recent()
+        self._shown = _Shown(_Recent(), _Recent())
 
     def take(self, prints: Prints, offset_s: float, *, waits: bool) -> list[dict[str, Any]]:
         """Take what is new, and look it up.
@@ -177,30 +204,54 @@ class Lookup:
         Returns:
             Of each item that was not told of at this offset before, what is to be told.
         """
-        self._pictures.add(prints.pictures, offset_s)
-        self._sounds.add(prints.sounds, offset_s)
+        self._shown.pictures.add(prints.pictures, offset_s)
+        self._shown.sounds.add(prints.sounds, offset_s)
+        if self._passed is not None:
+            self._passed.add(*(_moved(some, offset_s) for some in (prints.pictures, prints.sounds)))
         if not self._known.lock.acquire(blocking=waits):
             return []
         try:
-            found = self._found(self._known.now())
+            opened = self._known.now()
+            # What is on the screen now is told as such.
+            found = self._found(opened, self._shown)
+            found += self._found_in_past(opened)
         finally:
             self._known.lock.release()
-        self._pictures.num_new = self._sounds.num_new = 0
+        self._shown.pictures.num_new = self._shown.sounds.num_new = 0
         return found
 
-    def _found(self, opened: Sequence[Index]) -> list[dict[str, Any]]:
+    def _found_in_past(self, opened: Sequence[Index]) -> list[dict[str, Any]]:
+        """What has shown items that are new since this was asked the last time."""
+        added = frozenset(self._known.added[self._num_added :])
+        self._num_added = len(self._known.added)
+        if not added or self._passed is None:
+            return []
+        pictures, sounds = self._passed.shown()
+        past = _Shown(_Recent(), _Recent())
+        past.pictures.prints = deque(sorted(pictures, key=lambda one: one[0]))
+        past.sounds.prints = deque(sorted(sounds, key=lambda one: one[0]))
+        past.pictures.num_new, past.sounds.num_new = len(pictures), len(sounds)
+        return [{**one, "in_past": True} for one in self._found(opened, past, added)]
+
+    def _found(
+        self,
+        opened: Sequence[Index],
+        shown: _Shown,
+        only: frozenset[tuple[str, int]] | None = None,
+    ) -> list[dict[str, Any]]:
         found = [
             (index.bank, one)
             for index in opened
             if not index.bank.is_negative
-            for one in self._matches(index, of_all=False)
+            for one in self._matches(index, shown, of_all=False)
+            if only is None or (index.bank.name, one.item) in only
         ]
         # What is harmless is looked for where there is something else.
         negatives = [
             one.stretch
             for index in opened
             if index.bank.is_negative and found
-            for one in self._matches(index, of_all=True)
+            for one in self._matches(index, shown, of_all=True)
         ]
         return [
             self._data(bank, one)
@@ -208,10 +259,10 @@ class Lookup:
             if not covering(one.stretch, negatives) and self._is_new(bank.name, one)
         ]
 
-    def _matches(self, index: Index, *, of_all: bool) -> Iterator[_Match]:
+    def _matches(self, index: Index, shown: _Shown, *, of_all: bool) -> Iterator[_Match]:
         """The items of a bank with something near what is new, or near anything of late."""
         bank = index.bank
-        recent = self._pictures
+        recent = shown.pictures
         if recent.num_new and len({at_s for at_s, _ in recent.prints}) >= matching.MIN_FRAMES:
             start_s, times_ms, values = recent.arrays()
             query = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
@@ -220,7 +271,7 @@ class Lookup:
                 records = bank.hashes_of(bank.items[number])
                 for seen in matching.stretches(times_ms, query, records):
                     yield _Match(number, start_s, seen)
-        recent = self._sounds
+        recent = shown.sounds
         if recent.num_new and len(recent.prints) >= sound_matching.WINDOW:
             start_s, times_ms, values = recent.arrays()
             items = np.array(values, np.uint32)

@@ -14,6 +14,7 @@ from pipeline.live.feed import Feed, Patience
 from pipeline.live.fetcher import Fetch
 from pipeline.live.inbox import Bell, Inbox
 from pipeline.live.lookup import Banks, Lookup
+from pipeline.live.passed import Passed
 from pipeline.live.session import Means
 from pipeline.live.soundness import Soundness
 from pipeline.live.watcher import Policy
@@ -56,6 +57,13 @@ class Plan:
             return None
         return Banks(Path(cfg.paths.banks), cfg.banks, Path(cfg.paths.work))
 
+    def passed(self) -> Passed | None:
+        """What keeps what streams have shown; None where nothing is looked up in it."""
+        cfg = self.cfg
+        if not (cfg.banks and cfg.past_hours):
+            return None
+        return Passed(Path(cfg.paths.work), 3600 * cfg.past_hours)
+
     def feed(
         self,
         name: str,
@@ -63,6 +71,7 @@ class Plan:
         detector: Detector,
         bell: Bell,
         known: Banks | None,
+        passed: Passed | None = None,
         before: Before | None = None,
     ) -> Feed:
         """What follows a stream, not yet begun."""
@@ -77,6 +86,6 @@ class Plan:
             Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
             self.speed,
             Soundness(cfg.silent_after_s),
-            None if known is None else Lookup(known),
+            None if known is None else Lookup(known, None if passed is None else passed.of(name)),
             before,
         )

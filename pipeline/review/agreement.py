@@ -103,7 +103,7 @@ class Votes:
         """
         by_task = record.decisions()
         pairs = []
-        for _, place, _ in record.places():
+        for _, place in record.standing():
             said = [v for v in map(_vote, by_task.get(place.task, ())) if v is not None]
             if place.wanted > 1 and len(said) > 1:
                 pairs.append((said[0], said[1]))

@@ -41,11 +41,15 @@ LEFT_OUT = {
 
 @dataclass(frozen=True)
 class Terms:
-    """What an index says of every file: where they come from, and on what basis."""
+    """What an index says of every file: where they come from, and on what basis.
+
+    `root` is where relative paths of a listing begin.
+    """
 
     source: str
     licence: str
     authority: str
+    root: Path
 
 
 @dataclass
@@ -91,7 +95,7 @@ def export(folder: Path, record: Record, votes: Votes, terms: Terms, work: Path)
         if votes.is_open(place) or agreed is None:
             found.left_out["open" if votes.is_open(place) else "undecided"] += 1
             continue
-        path, reason = _fetch(task, folder, work)
+        path, reason = _fetch(task, folder, terms.root, work)
         if path is None:
             found.left_out[reason] += 1
             continue
@@ -120,39 +124,46 @@ def _row(name: str, task: Task, agreed: Decision, terms: Terms, *, is_drawn: boo
     )
 
 
-def _fetch(task: Task, folder: Path, work: Path) -> tuple[Path | None, str]:
+def _fetch(task: Task, folder: Path, root: Path, work: Path) -> tuple[Path | None, str]:
     """The file of a task in the collection, which is copied there where it is not; or why none."""
     if task.kind != FILE:
         return None, "alert"
     suffix = PurePosixPath(task.uri).suffix[:_SUFFIX].lower()
     path = folder / f"{task.name}{suffix}"
+    if path.exists():
+        return path, ""
+    partial = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        if not path.exists():
-            with at_hand(task, work) as local:
-                partial = path.with_name(f".{path.name}-{os.getpid()}")
-                shutil.copyfile(local, partial)
-                partial.rename(path)
-        if task.sha256 is not None and digests(path)[0] != task.sha256:
-            path.unlink()
+        with at_hand(task, root, work) as local:
+            shutil.copyfile(local, partial)
+        if task.sha256 is not None and digests(partial)[0] != task.sha256:
             return None, "changed"
+        partial.rename(path)
     except (OSError, UserError):
         return None, "missing"
+    finally:
+        partial.unlink(missing_ok=True)
     return path, ""
 
 
 @contextmanager
-def at_hand(task: Task, work: Path) -> Iterator[Path]:
+def at_hand(task: Task, root: Path, work: Path) -> Iterator[Path]:
     """Have the file of a task on this machine for as long as the block runs.
+
+    Args:
+        task: of a file.
+        root: where relative paths begin.
+        work: a folder for what is fetched.
 
     Raises:
         OSError: it cannot be read.
         UserError: it is where this project does not fetch from.
     """
     if not storage.is_remote(task.uri):
-        yield Path(task.uri)
+        yield root / task.uri
         return
-    root, _, name = task.uri.rpartition("/")
-    with storage.fetched(root, name, work) as local:
+    prefix, _, name = task.uri.rpartition("/")
+    with storage.fetched(prefix, name, work) as local:
         yield local
 
 

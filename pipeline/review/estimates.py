@@ -59,12 +59,16 @@ def share(stratum: Stratum, confidence: float) -> Estimate:
     """
     if not len(stratum.chance):
         return Estimate(0.5, Interval(0.0, 1.0))
-    weight = stratum.weight
-    value = float(np.average(stratum.chance, weights=weight))
+    weight, chance = stratum.weight, stratum.chance
+    value = float(np.average(chance, weights=weight))
     drawn = min(1.0, len(weight) / stratum.size)
-    if drawn == 1:
+    # What all are drawn of is left to chance as far as nobody is sure of those.
+    spread = value * (1 - value)
+    unsure = float(np.average(chance * (1 - chance), weights=weight))
+    left = 1 - drawn + drawn * (unsure / spread if spread > _EDGE else 0.0)
+    if left <= _EDGE:
         return Estimate(value, Interval(value, value))
-    num = weight.sum() ** 2 / np.square(weight).sum() / (1 - drawn)
+    num = weight.sum() ** 2 / np.square(weight).sum() / left
     found = value * num
     below, above = tails(confidence)
     low = beta.ppf(below, found, num - found + 1) if found > _EDGE else 0.0

@@ -144,6 +144,18 @@ class Record:
             return [Queue(number, json.loads(about), at) for number, about, at in rows]
 
     def places(self, queue: int | None = None) -> list[tuple[int, Place, Task]]:
+        """As `standing`, with the task as the queue has it."""
+        with self._open() as database:
+            bodies = {
+                (number, name): body
+                for number, name, body in database.execute("SELECT queue, task, body FROM places")
+            }
+        return [
+            (number, place, Task.read(bodies[number, place.task]))
+            for number, place in self.standing(queue)
+        ]
+
+    def standing(self, queue: int | None = None) -> list[tuple[int, Place]]:
         """What stands in one queue, or in all, the newest first, in order; with the queue's number.
 
         A task that several queues hold is in the newest of them alone where all are asked for.
@@ -151,16 +163,13 @@ class Record:
         where, values = ("WHERE queue = ?", (queue,)) if queue is not None else ("", ())
         with self._open() as database:
             rows = database.execute(
-                f"SELECT queue, {_PLACE}, body FROM places {where} ORDER BY queue DESC, position",
-                values,
+                f"SELECT queue, {_PLACE} FROM places {where} ORDER BY queue DESC, position", values
             ).fetchall()
-        found, seen = [], set()
-        for number, *place, body in rows:
-            one = _place(place)
-            if one.task not in seen:
-                seen.add(one.task)
-                found.append((number, one, Task.read(body)))
-        return found
+        found: dict[str, tuple[int, Place]] = {}
+        for number, *row in rows:
+            place = _place(row)
+            found.setdefault(place.task, (number, place))
+        return list(found.values())
 
     def drawn(self) -> list[tuple[int, Place]]:
         """All places that an audit drew, of all queues."""

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import IngestConfig, Run
+from pipeline.errors import UserError
 from pipeline.live.guarding import Guard, Refused, file, sent
 from pipeline.review import agreement, showing
 from pipeline.review.agreement import Votes
+from pipeline.review.collection import at_hand
 from pipeline.review.record import Record
 from pipeline.review.showing import CLEAR, PROTECTED, SOUND, STILLS, NotShown
 from pipeline.review.tasks import (
@@ -38,11 +40,15 @@ _HIGH = 0.5
 
 @dataclass(frozen=True)
 class Means:
-    """What showing a video takes: pictures a second, what a file may cost, how to run, a folder."""
+    """What showing a video takes: pictures a second, what a file may cost, and how to run.
+
+    `root` is where relative paths of a listing begin, and `work` a folder for what is fetched.
+    """
 
     fps: float
     ingest: IngestConfig
     run: Run
+    root: Path
     work: Path
 
 
@@ -116,25 +122,25 @@ class ReviewPage:
         votes = Votes.of(self._record, self._error)
         skipped = given.get("skipped")
         left = [
-            (place, task)
-            for _, place, task in self._record.places()
+            place
+            for _, place in self._record.standing()
             if votes.is_open(place)
-            and all(one.who != who for one in votes.of_task(task.name))
-            and not (isinstance(skipped, list) and task.name in skipped)
+            and all(one.who != who for one in votes.of_task(place.task))
+            and not (isinstance(skipped, list) and place.task in skipped)
         ]
-        told = {"left": len(left), "shown": self._shown(who)}
-        return told | {"task": _brief(*left[0]) if left else None}
+        brief = _brief(left[0], self._task(left[0].task)) if left else None
+        return {"left": len(left), "shown": self._shown(who), "task": brief}
 
     def _again(self, name: str, _: Mapping[str, Any], who: str) -> dict[str, Any]:
         task = self._task(name)
-        place = next(place for _, place, one in self._record.places() if one.name == name)
+        place = next(one for _, one in self._record.standing() if one.task == name)
         return {"task": _brief(place, task), "shown": self._shown(who)}
 
     def _decide(self, name: str, given: Mapping[str, Any], who: str) -> dict[str, Any]:
         task = self._task(name)
         origin, answer = given.get("origin"), given.get("discharge")
         times_s, note = given.get("discharges_s", []), given.get("note", "")
-        if origin not in VERDICTS or answer not in ANSWERS:
+        if origin not in VERDICTS or not isinstance(answer, str) or answer not in ANSWERS:
             raise Refused("say of the origin and of the discharge what they are, or unsure")
         if not isinstance(times_s, list) or len(times_s) > _MAX_TIMES:
             raise Refused("give times of discharges as a list")
@@ -166,7 +172,13 @@ class ReviewPage:
             return {"pictures": [task.stills], "shown": self._shown(who)}
         means = self._means
         try:
-            found = showing.show(task, kind, number, means.fps, means.ingest, means.run, means.work)
+            with at_hand(task, means.root, means.work) as path:
+                found = showing.show(path, task, kind, number, means.fps, means.ingest, means.run)
+        except (OSError, UserError) as error:
+            said = getattr(error, "strerror", None) or str(error)
+            raise Refused(
+                plain(f"the file cannot be read here ({said})", _MAX_TEXT), 404
+            ) from error
         except NotShown as error:
             raise Refused(plain(str(error), _MAX_TEXT), 404) from error
         if kind == SOUND and found.sound is None:

@@ -24,7 +24,6 @@ from pipeline.footage.conversion import Unusable
 from pipeline.footage.foreign.sound import Sound
 from pipeline.footage.remedies import remedy
 from pipeline.footage.sound import clip_sounds
-from pipeline.review.collection import at_hand
 from pipeline.review.tasks import Moment, Task
 from pipeline.store import executor
 from pipeline.store.sound import SOUND_HZ
@@ -83,39 +82,35 @@ def moments_of(task: Task) -> tuple[Moment, ...]:
 
 
 def show(
-    task: Task, kind: str, number: int, fps: float, cfg: IngestConfig, run: Run, work: Path
+    path: Path, task: Task, kind: str, number: int, fps: float, cfg: IngestConfig, run: Run
 ) -> Shown:
     """Decode what is asked for.
 
     Args:
-        task: of a file.
+        path: of the file.
+        task: that it is of.
         kind: one of `KINDS`.
         number: of the moment, from 0; of stills all are shown.
         fps: pictures a second.
         cfg: what a file may cost.
         run: how to run.
-        work: a folder for what is fetched.
 
     Raises:
-        NotShown: the file is not there, or cannot be decoded.
+        OSError: there is no such file.
+        NotShown: it cannot be decoded.
     """
     moments = moments_of(task)
     wanted = moments if kind == STILLS else moments[number : number + 1]
     limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
-    bounds = sandbox.Limits(cfg.max_memory_mb, cfg.max_cpu_s, min(cfg.timeout_s, _WALL_S))
-    try:
-        with at_hand(task, work) as path:
-            asked = ShowTask(path.resolve(strict=True), kind, wanted, fps, limits)
-            ((result,),) = executor.map_blocks(
-                shown,
-                [[asked]],
-                replace(run, executor="serial", progress=False),
-                title="review",
-                num_items=1,
-                limits=bounds,
-            )
-    except OSError as error:
-        raise NotShown(f"the file cannot be read here ({error.strerror or error})") from error
+    asked = ShowTask(path.resolve(strict=True), kind, wanted, fps, limits)
+    ((result,),) = executor.map_blocks(
+        shown,
+        [[asked]],
+        replace(run, executor="serial", progress=False),
+        title="review",
+        num_items=1,
+        limits=sandbox.Limits(cfg.max_memory_mb, cfg.max_cpu_s, min(cfg.timeout_s, _WALL_S)),
+    )
     if isinstance(result, Shown):
         return result
     raise NotShown(f"{result.reason} ({result.detail}); {remedy(result.reason)}")

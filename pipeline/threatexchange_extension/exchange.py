@@ -1,7 +1,8 @@
 """An exchange of Discern as an API of threatexchange: signed deltas in, opinions out.
 
-What is fetched is read by the same rules as `discern exchange pull` reads it. What is thought of it
-goes into a signed folder of its own, which the other side pulls.
+What is fetched comes from the places, and is of the signatures and of the form, that `discern
+exchange pull` asks for. What is thought of it goes into a signed folder of its own, which the other
+side pulls.
 """
 
 # Without annotations as text: threatexchange makes its options from the types of the fields.

@@ -336,6 +336,17 @@ def test_a_list_is_pulled_from_a_file_or_a_server(sides: tuple[Side, Side], tmp_
         lines = us.run("pull", allow_private=True)
     assert lines[0] == f"{tmp_path}/md5.txt: 1 item of 1 different line of md5 added to {us.root}/b"
     assert "1 item of 2 different lines of md5 added" in lines[1]
+    # A negative bank takes of a dataset what is harmless, and no other bank does.
+    with banks.writing(us.root, "no", create=True) as bank:
+        bank.make_negative()
+    kinds = {"1": "POSITIVE_CLASS", "2": "NEGATIVE_CLASS"}
+    rows = [f"video_md5,{one * 32},A,{kind},\n" for one, kind in kinds.items()]
+    dataset = tmp_path / "dataset.csv"
+    dataset.write_text("signal_type,signal_str,collab,category,tags\n" + "".join(rows))
+    for name in ("no", "new"):
+        us.run("add", name, name, pull=str(dataset), format="threatexchange")
+    us.run("pull", "no", "new")
+    assert [banks.read(us.root, name).items[1].md5[0] for name in ("no", "new")] == ["2", "1"]
 
 
 def test_one_peer_that_fails_costs_no_other(

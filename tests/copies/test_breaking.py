@@ -20,13 +20,23 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.slow
-def test_kills_and_damage_give_no_wrong_answer_and_lose_nothing(breaking: ModuleType) -> None:
+def test_kills_and_damage_give_no_wrong_answer_and_lose_nothing(
+    breaking: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Those of senders take most of the time.
+    few = {kind: one for kind, one in breaking.ROUNDS.items() if one is breaking.kill_sender}
+    monkeypatch.setattr(
+        breaking, "ROUNDS", {k: v for k, v in breaking.ROUNDS.items() if k not in few}
+    )
     counts = breaking.run(300, seed=1)
     assert {kind: count[breaking.WRONG] for kind, count in counts.items()} == dict.fromkeys(
         breaking.ROUNDS, 0
     )
-    kills, sent, bank, exchange = counts.values()
-    assert kills[breaking.AS_TOLD] == sent[breaking.AS_TOLD] == 300
+    kills, bank, exchange = counts.values()
+    assert kills[breaking.AS_TOLD] == 300
+    monkeypatch.setattr(breaking, "ROUNDS", few)
+    (sent,) = breaking.run(60, seed=1).values()
+    assert sent == {breaking.AS_TOLD: 60}
     assert bank[breaking.REFUSED] > 100
     assert bank[breaking.AS_TOLD] > 5
     assert exchange[breaking.REFUSED] > 100

@@ -118,3 +118,39 @@ def test_several_hashes_of_a_frame_count_once() -> None:
     ms = np.concatenate([np.repeat(times(2), 2), times(21) + np.uint32(2000)])
     (found,) = matching.stretches(ms, three, whole)
     assert (found.num_frames, found.num_between, found.median_distance) == (3, 3, 4)
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.25, 1.9])
+def test_a_copy_at_another_speed_is_one_match_that_names_it(speed: float) -> None:
+    whole = item(120)
+    shown_ms = speed * times(40) + 20_000
+    shown = whole["pdq"][np.rint(shown_ms / 250).astype(int)]
+    (found,) = matching.stretches(times(40), shown, whole)
+    assert found.speed == pytest.approx(speed, abs=0.01)
+    assert found.num_frames == 40
+    assert found.item_start_s == pytest.approx(20, abs=0.3)
+    assert found.item_end_s == pytest.approx(20 + 39 * speed, abs=0.3)
+    assert found.offset_s == pytest.approx(20, abs=0.5)
+
+
+def test_a_few_frames_name_no_speed_of_their_own() -> None:
+    whole = item(120)
+    for num, is_named in ((4, False), (8, True)):
+        shown = whole["pdq"][4 * 20 + 8 * np.arange(num)]
+        (found,) = matching.stretches(times(num), shown, whole)
+        assert (found.speed > 1.9) is is_named
+        assert (found.speed == 1) is not is_named
+
+
+def test_parts_are_compared_with_their_kind_alone() -> None:
+    whole = item(20)
+    whole["kind"][1::2] = 1
+    shown = whole["pdq"][8:28:4]
+    of_part = whole["pdq"][9:29:4]
+    kinds = np.ones(5, np.uint8)
+    assert matching.stretches(times(5), of_part, whole) == []
+    assert matching.stretches(times(5), shown, whole, kinds) == []
+    (found,) = matching.stretches(times(5), of_part, whole, kinds)
+    assert (found.num_frames, found.num_in_part, found.offset_s) == (5, 5, 2.25)
+    (found,) = matching.stretches(times(5), shown, whole)
+    assert (found.num_frames, found.num_in_part) == (5, 0)

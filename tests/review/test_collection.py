@@ -18,7 +18,7 @@ from pipeline.review.collection import Exported, Terms
 from pipeline.review.record import Record
 from tests.review.made import SETTINGS, decision, queued, row
 
-TERMS = Terms("unit7", "CC0-1.0", "City Police")
+TERMS = Terms("unit7", "CC0-1.0", "City Police", Path())
 ALL = replace(SETTINGS, num=12, audit=0.3, second=0.0)
 
 

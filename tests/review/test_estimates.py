@@ -36,6 +36,13 @@ class TestShare:
         found = estimates.share(stratum(20, 3, 20), 0.95)
         assert (found.interval.low, found.interval.high) == (0.15, 0.15)
 
+    def test_what_people_are_not_sure_of_stays_open_where_all_are_drawn(self) -> None:
+        chance = np.repeat([0.98, 0.02], 50)
+        found = estimates.share(Stratum(100, chance, np.ones(100)), 0.95)
+        # As many are wrong as binomial draws of 0.02 say: 1.4 of 100, twice that either way.
+        assert found.value == 0.5
+        assert 0.02 < 0.5 - found.interval.low < 0.04
+
     def test_where_nothing_is_decided_nothing_is_known(self) -> None:
         found = estimates.share(Stratum(10, np.zeros(0), np.zeros(0)), 0.95)
         assert (found.interval.low, found.interval.high) == (0.0, 1.0)

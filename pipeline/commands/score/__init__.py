@@ -38,7 +38,7 @@ def run(*given: str, cfg: ScoreApp) -> None:
     torch.set_num_threads(1)
     if cfg.out is None:
         # Whoever asks about a file wants to know its score.
-        if not printed.run(given, replace(cfg, miss_rate=None)):
+        if not printed.score(given, replace(cfg, miss_rate=None)):
             sys.exit(1)
         return
     if len(given) != 1:

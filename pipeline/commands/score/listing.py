@@ -134,7 +134,9 @@ def _sha256(path: Path) -> str:
                 digest.update(data)
                 if not is_text:
                     continue
-                first, *others = data.replace(b"\r", b"\n").split(b"\n")
+                # Readers of CSV take the line ends of old Macs too.
+                ended = data.replace(b"\r", b"\n") if file.suffix.lower() == ".csv" else data
+                first, *others = ended.split(b"\n")
                 lengths = [length + len(first), *map(len, others)]
                 if max(lengths) > _LONGEST_LINE:
                     line += next(n for n, size in enumerate(lengths) if size > _LONGEST_LINE)

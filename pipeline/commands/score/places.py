@@ -19,6 +19,7 @@ from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.live import addresses, web
 from pipeline.live.addresses import Refused, Rules
 from pipeline.live.fetcher import Failed
+from pipeline.system import disk
 from pipeline.system.untrusted import plain
 
 _BY_HTTP = ("https", "http")
@@ -160,6 +161,8 @@ class Places:
                 if report.is_final:
                     return last
             except OSError as error:
+                if error.errno in disk.REFUSALS:
+                    raise
                 told = error.strerror or type(error).__name__
                 last = Unusable("not_fetched", f"{addresses.told(url)}: {told}")
             if wait_s is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ _NO_TEXT = ("pdq", "embedding")
 """Columns that nobody reads."""
 
 
-def run(given: Sequence[str], cfg: ScoreApp) -> bool:
+def score(given: Sequence[str], cfg: ScoreApp) -> bool:
     """Print what the detector says of files, and of all files below folders.
 
     Returns:
@@ -44,8 +45,10 @@ def run(given: Sequence[str], cfg: ScoreApp) -> bool:
         log.info("score: %s", sentence)
     paths = printed_files.named(given)
     all_rows = (Given(str(path), str(path.absolute())) for path in paths)
+    # A few files are no work for a cluster.
+    run = replace(cfg.run, executor="processes") if cfg.run.executor == "ray" else cfg.run
     is_whole = True
-    for path, row in zip(paths, settings.scoring().rows(all_rows, cfg.run), strict=True):
+    for path, row in zip(paths, settings.scoring().rows(all_rows, run), strict=True):
         is_whole &= row["status"] != rows.REJECTED
         if cfg.format == "json":
             print(json.dumps(_as_json(path, row)), flush=True)

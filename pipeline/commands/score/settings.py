@@ -97,6 +97,8 @@ class Settings:
                 *conversion.made_by(),
             ],
         }
+        _READ.clear()
+        _READ[_digest(told)] = loaded
         return cls(cfg, folder, choice, chosen, told, tuple(says))
 
     def made_by(self, listing: Listing) -> dict[str, Any]:
@@ -107,20 +109,22 @@ class Settings:
         """Load what a part is scored with; one for the process, however often it is asked for."""
         # One thread and one batch size are enough for the last bits to be the same.
         torch.set_num_threads(1)
-        key = _digest([self.told, str(self.folder)])
+        key = _digest([self.told, str(self.folder), asdict(self.cfg)])
         if key not in _LOADED:
-            loaded, cfg = _load(self.cfg), self.cfg
-            pass_ = None if self.chosen is None else CheapPass(loaded, self.chosen.threshold)
+            loaded, cfg = _READ.pop(_digest(self.told), None) or _load(self.cfg), self.cfg
+            excluding = None if self.chosen is None else CheapPass(loaded, self.chosen.threshold)
             _LOADED.clear()
             _LOADED[key] = Scoring(
                 Places(self.folder, cfg),
                 Lookup.open(cfg),
-                Scorer(loaded, self.choice, pass_, cfg.batch_size),
+                Scorer(loaded, self.choice, excluding, cfg.batch_size),
                 forgotten(Path(cfg.paths.footage)),
             )
         return _LOADED[key]
 
 
+_READ: dict[str, Detector] = {}
+"""The detector that settings were made with in this process, which need not be read again."""
 _LOADED: dict[str, Scoring] = {}
 
 

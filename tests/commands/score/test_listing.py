@@ -47,6 +47,7 @@ def test_rows_come_in_order_whatever_the_format(tmp_path: Path) -> None:
         ("a.jsonl", b'{"id": true, "uri": "x"}\n', r"row 1: id 'True' is no text"),
         ("a.jsonl", b'{"id": "\\ud800", "uri": "x"}\n', r"row 1: .* is no Unicode"),
         ("a.jsonl", b'{"id": 1, "uri": "\xff"}\n', r"a.jsonl: row 1: .* is not UTF-8; save it"),
+        ("a.jsonl", b'{"id": 1}\r' * 2**18, r"a.jsonl: row 1: a line of more than"),
         ("a.jsonl", b"x" * 2**21, r"a.jsonl: row 1: a line of more than 1,048,576 bytes"),
         ("a.parquet", b"PAR1 and no more", r"a.parquet: row 1: no Parquet that can be read"),
         ("a.txt", b"x.mp4\n", r"a.txt: no listing by its name; give one that ends with .parquet"),

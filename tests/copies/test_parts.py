@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.copies import parts
+from pipeline.copies.fingerprint import pdq_of_luma
+
+Image = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def picture() -> Image:
+    """A picture of random blobs of all sizes, 480 by 360."""
+    rng = np.random.default_rng(3)
+    found = sum(
+        cv2.resize(rng.normal(0, 1, (3 * n, 4 * n)), (480, 360), interpolation=cv2.INTER_CUBIC)
+        for n in (2, 4, 8)
+    )
+    return (128 + 40 * np.asarray(found)).clip(0, 255).astype(np.float32)
+
+
+def small(image: Image) -> Image:
+    return np.asarray(cv2.resize(image, (parts.SIDE, parts.SIDE), interpolation=cv2.INTER_AREA))
+
+
+def nearest(shown: Image, original: Image) -> dict[int, int]:
+    """The least distance of a window of what is looked up to each kind of the original."""
+    known, kinds = parts.of_item(small(original))
+    whole, _ = pdq_of_luma(original[None])
+    known = np.concatenate([whole[:, 0], known[:, 0]])
+    hashes, of = parts.of_query(small(shown))
+    found = {}
+    for hash_, kind in zip(known, [parts.WHOLE, *kinds], strict=True):
+        bits = np.bitwise_count(hashes[of == kind, 0] ^ hash_).sum(axis=1)
+        found[int(kind)] = int(bits.min())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("left", "top", "size"), [(0, 0, 0.9), (0.1, 0.1, 0.9), (0.05, 0, 0.92), (0, 0.2, 0.8)]
+)
+def test_a_crop_shows_the_centre(picture: Image, left: float, top: float, size: float) -> None:
+    height, width = picture.shape
+    first_x, first_y = round(left * width), round(top * height)
+    shown = picture[
+        first_y : first_y + round(size * height), first_x : first_x + round(size * width)
+    ]
+    assert nearest(shown, picture)[parts.CENTRE] <= 31
+    whole = pdq_of_luma(np.ascontiguousarray(shown)[None])[0] ^ pdq_of_luma(picture[None])[0]
+    assert np.bitwise_count(whole[0, 0]).sum() > 40
+
+
+def test_a_picture_in_a_frame_is_whole_within_it(picture: Image) -> None:
+    framed = np.pad(picture, ((45, 45), (60, 60)), constant_values=200)
+    bar = np.pad(picture, ((72, 0), (0, 0)), constant_values=255)
+    assert nearest(framed, picture)[parts.WHOLE] <= 31
+    assert nearest(bar, picture)[parts.WHOLE] <= 31
+
+
+def test_what_covers_one_half_leaves_the_other(picture: Image) -> None:
+    for rows, free, covered in (
+        (slice(200, 360), parts.UPPER, parts.LOWER),
+        (slice(0, 150), parts.LOWER, parts.UPPER),
+    ):
+        shown = picture.copy()
+        shown[rows, 60:420] = 20
+        found = nearest(shown, picture)
+        assert found[free] <= 8
+        assert found[covered] > 31
+
+
+def test_mirrored_parts_are_those_of_the_mirror_image(picture: Image) -> None:
+    straight, kinds = parts.of_item(small(picture))
+    mirrored, _ = parts.of_item(small(np.ascontiguousarray(picture[:, ::-1])))
+    assert kinds.tolist() == [parts.CENTRE, parts.UPPER, parts.LOWER]
+    assert np.bitwise_count(straight[:, 1] ^ mirrored[:, 0]).sum(axis=1).max() <= 4
+    assert np.bitwise_count(straight[:, 0] ^ mirrored[:, 0]).sum(axis=1).min() > 60
+
+
+def test_flat_parts_have_no_hash(picture: Image) -> None:
+    half = picture.copy()
+    half[: 360 * 6 // 10] = 90
+    _, kinds = parts.of_item(small(half))
+    assert parts.UPPER not in kinds
+    assert parts.LOWER in kinds
+    hashes, of = parts.of_query(np.full((parts.SIDE, parts.SIDE), 90, np.float32))
+    assert hashes.shape == (0, 1, 32)
+    assert len(of) == 0
