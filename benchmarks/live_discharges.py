@@ -253,9 +253,9 @@ def main() -> None:
             print(
                 f"{protocol}: {len(seconds)} discharges, {soon.sum()} alerts within {LATE_S:g} s "
                 f"of them, {received.num_wrong} wrong signatures; from the discharge being "
-                f"published to the webhook median {np.median(delays[soon]):.2f} s, at most "
-                f"{delays[soon].max():.2f} s; of it the protocol alone median "
-                f"{np.median(alone[soon]):.2f} s"
+                f"published to the webhook median {np.median(delays):.2f} s, at most "
+                f"{delays.max():.2f} s; of it the protocol alone median "
+                f"{np.median(alone):.2f} s"
             )
 
 
