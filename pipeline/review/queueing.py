@@ -180,9 +180,10 @@ def _videos(scores: Scores, settings: Settings, decided: Sequence[Task]) -> Vide
     )[1]
     label = copies.clusters(len(rows), *scores.prints(rows), np.asarray(same, np.int64))
     score = np.nan_to_num(scores.numbers("score")[rows])
-    known = {task.sha256 for task in decided if task.sha256}, {task.uri for task in decided}
+    # By the name of the task, since a relative path may be another file in another listing.
+    known = {task.name for task in decided}
     is_known = np.array(
-        [name in known[0] or uri in known[1] for name, uri in zip(names, uris, strict=True)], bool
+        [name_of(name, str(uri)) in known for name, uri in zip(names, uris, strict=True)], bool
     )
     # Of each cluster what was decided comes first, then the highest score.
     order = np.lexsort((np.arange(len(rows)), -score, ~is_known, label))
