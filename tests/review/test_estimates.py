@@ -45,7 +45,16 @@ class TestShare:
 
     def test_where_nothing_is_decided_nothing_is_known(self) -> None:
         found = estimates.share(Stratum(10, np.zeros(0), np.zeros(0)), 0.95)
-        assert (found.interval.low, found.interval.high) == (0.0, 1.0)
+        assert found == Estimate(None, Interval(0.0, 1.0))
+
+    def test_a_stratum_of_which_nothing_is_decided_leaves_bounds(self) -> None:
+        empty = Stratum(1000, np.zeros(0), np.zeros(0))
+        known = estimates.total([stratum(20, 3, 20)], 0.95)
+        both = estimates.total([stratum(20, 3, 20), empty], 0.95)
+        assert both == Estimate(None, Interval(3.0, 1003.0))
+        assert estimates.total([empty], 0.95) == Estimate(None, Interval(0.0, 1000.0))
+        assert estimates.recall(known, both) == Estimate(None, Interval(3 / 1006, 0.5))
+        assert estimates.recall(both, known) == Estimate(None, Interval(0.5, 1003 / 1006))
 
     def test_unequal_weights_weigh_and_widen(self) -> None:
         weight = np.where(np.arange(40) < 20, 100.0, 900.0)
