@@ -94,7 +94,9 @@ def _queue(cfg: ReviewApp, what: str) -> None:
         weights, make = scores.weights_sha256, partial(queueing.make, scores)
     of_them = [task for _, _, task in places if task.weights_sha256 == weights]
     made = make(settings, done, _calibration(of_them, votes))
-    number, was_there = record.add_queue(made.key, made.about, made.tasks, made.places)
+    number, was_there = record.add_queue(
+        made.key, made.about, made.tasks, made.places, made.population
+    )
     print(f"queue {number}{', which was there already' * was_there}: {_said(made.about)}")
     strata = ", ".join(
         f"{drawn} of {members} {name}" for name, (members, drawn) in made.about["strata"].items()

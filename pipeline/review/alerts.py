@@ -18,6 +18,7 @@ from pipeline.live import decisions
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
 from pipeline.review import drawing, ordering
 from pipeline.review.calibration import Calibration
+from pipeline.review.population import Population, numbers
 from pipeline.review.queueing import AS_IT_IS, Made, Settings, key_of
 from pipeline.review.tasks import ALERT, AUDIT, COST, Moment, Place, Task, name_of
 
@@ -91,13 +92,19 @@ def make(
         "counts": {},
         "videos": len(tasks),
         "hours": None,
-        "days": len({one["day"] for one in found}),
         "alerts": len(tasks),
         "alerts_with_copies": len(tasks),
         "strata": {drawing.STRATA[drawing.ALERTED]: [len(tasks), int(drawn.sum())]},
     }
     chosen = [tasks[one] for one in order]
-    return Made(key_of(about, [task.name for task in chosen]), about, chosen, places)
+    population = Population(
+        numbers([task.name for task in tasks]),
+        np.arange(len(tasks)),
+        stratum,
+        np.zeros(len(tasks)),
+        np.array([one["day"] for one in found]),
+    )
+    return Made(key_of(about, [task.name for task in chosen]), about, chosen, places, population)
 
 
 def weights_of(path: Path) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.review import copies, drawing, ordering
 from pipeline.review.calibration import Calibration
+from pipeline.review.population import Population, numbers
 from pipeline.review.scored import Scores
 from pipeline.review.tasks import (
     AUDIT,
@@ -61,12 +62,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Made:
-    """A queue, not yet kept."""
+    """A queue, not yet kept, and what it was made of."""
 
     key: str
     about: dict[str, Any]
     tasks: Sequence[Task]
     places: Sequence[Place]
+    population: Population
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,25 @@ def make(
         "alerts_with_copies": int(videos.size[videos.flagged].sum()),
         "strata": _told(stratum, drawn),
     }
-    return Made(key_of(about, [task.name for task in tasks]), about, tasks, places)
+    key = key_of(about, [task.name for task in tasks])
+    return Made(key, about, tasks, places, _population(scores, videos, stratum))
 
 
 def key_of(about: dict[str, Any], names: Sequence[str]) -> str:
     """What a queue is known by, so that an equal one is not kept twice."""
     return hashlib.sha256(json.dumps([about, list(names)], sort_keys=True).encode()).hexdigest()
+
+
+def _population(scores: Scores, videos: Videos, stratum: NDArray[np.int64]) -> Population:
+    rows = np.concatenate(videos.rows) if len(videos.rows) else np.zeros(0, np.int64)
+    files = (scores.texts(column, rows.tolist()) for column in ("sha256", "uri"))
+    return Population(
+        numbers([name_of(sha256, str(uri)) for sha256, uri in zip(*files, strict=True)]),
+        np.repeat(np.arange(len(stratum)), videos.size),
+        stratum,
+        np.nan_to_num(scores.numbers("seconds")[rows]),
+        np.full(len(stratum), "", np.str_),
+    )
 
 
 def _told(stratum: NDArray[np.int64], drawn: NDArray[np.bool_]) -> dict[str, list[int]]:
