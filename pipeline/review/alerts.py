@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,27 +32,59 @@ def is_of_watch(path: Path) -> bool:
     return path.is_file() or (path / decisions.FILE).is_file()
 
 
-def make(
-    path: Path,
-    settings: Settings,
-    decided: Iterable[Task] = (),
-    calibration: Calibration = AS_IT_IS,
-) -> Made:
-    """Make a queue of the alerts of a watch: all are flagged, and none has copies.
+@dataclass(frozen=True)
+class Alerts:
+    """Alerts that one detector raised.
+
+    Attributes:
+        name: of the file or folder that they are in.
+        tasks: one an alert.
+        days: of each the day on which it was opened.
+    """
+
+    name: str
+    tasks: Sequence[Task]
+    days: Sequence[str]
+
+    @property
+    def weights_sha256(self) -> str:
+        """The hash of the detector's weights."""
+        return self.tasks[0].weights_sha256
+
+
+def read(path: Path) -> list[Alerts]:
+    """Read the alerts of a watch, by detector.
 
     Args:
         path: `alerts.sqlite`, its folder, or a file with an event a line.
-        settings: how.
-        decided: tasks that nobody has to look at any more.
-        calibration: what a level means here.
 
     Raises:
         UserError: it is none, or holds no alert.
     """
-    found = _read(path)
-    tasks = [_task(one, path) for one in found]
-    if not tasks:
+    found: dict[str, list[tuple[Task, str]]] = defaultdict(list)
+    for one in _read(path):
+        task = _task(one, path)
+        found[task.weights_sha256].append((task, one["day"]))
+    if not found:
         raise UserError(f"{path}: no alert there; give a file with some, or a folder of scores")
+    return [Alerts(path.name, *zip(*found[weights], strict=True)) for weights in sorted(found)]
+
+
+def make(
+    alerts: Alerts,
+    settings: Settings,
+    decided: Iterable[Task] = (),
+    calibration: Calibration = AS_IT_IS,
+) -> Made:
+    """Make a queue of alerts of one detector: all are flagged, and none has copies.
+
+    Args:
+        alerts: that it raised.
+        settings: how.
+        decided: tasks that nobody has to look at any more.
+        calibration: what a level means here.
+    """
+    tasks = alerts.tasks
     made_of = hashlib.sha256("\n".join(one.name for one in tasks).encode()).hexdigest()
     done = {one.name for one in decided}
     score = np.array([task.score or 0.0 for task in tasks])
@@ -83,9 +116,9 @@ def make(
     ]
     about = {
         "kind": ALERT,
-        "scores": path.name,
+        "scores": alerts.name,
         "scores_sha256": made_of,
-        "weights_sha256": tasks[0].weights_sha256,
+        "weights_sha256": alerts.weights_sha256,
         "threshold": tasks[0].threshold,
         "settings": asdict(settings),
         "calibration": asdict(calibration),
@@ -102,18 +135,9 @@ def make(
         np.arange(len(tasks)),
         stratum,
         np.zeros(len(tasks)),
-        np.array([one["day"] for one in found]),
+        np.array(alerts.days),
     )
     return Made(key_of(about, [task.name for task in chosen]), about, chosen, places, population)
-
-
-def weights_of(path: Path) -> str:
-    """The hash of the detector's weights that raised the alerts of a watch; empty without any.
-
-    Raises:
-        UserError: it is no file of alerts.
-    """
-    return next((_task(one, path).weights_sha256 for one in _read(path)), "")
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
