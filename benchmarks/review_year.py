@@ -302,7 +302,7 @@ def outcome(
         "recall, one look a video taken at its word": [_width(year.single) for year in years],
     }
     truths = {
-        "precision": [(year.precision[1].value, year.precision[0]) for year in years],
+        "precision": [(_value(year.precision[1]), year.precision[0]) for year in years],
         "recall": [(_value(year.recall[1]), year.recall[0]) for year in years],
         "recall, one look a video taken at its word": [
             (_value(year.single), year.recall[0]) for year in years
@@ -354,7 +354,7 @@ def _width(estimate: Estimate | None) -> float:
 
 
 def _value(estimate: Estimate | None) -> float:
-    return float("nan") if estimate is None else estimate.value
+    return float("nan") if estimate is None or estimate.value is None else estimate.value
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,11 @@ from pipeline.errors import UserError
 from pipeline.live import guarding
 from pipeline.live.server import Server
 from pipeline.review import agreement, alerts, calibration, collection, queueing, scored, serving
+from pipeline.review.alerts import Alerts
 from pipeline.review.calibration import Calibration
 from pipeline.review.exchange import coop, fiftyone, label_studio, spreadsheet
 from pipeline.review.exchange.entries import Entry, Format, Terms
-from pipeline.review.queueing import Settings
+from pipeline.review.queueing import Made, Settings
 from pipeline.review.record import Record
 from pipeline.review.tasks import Place, Task
 from pipeline.system.untrusted import plain
@@ -87,21 +87,33 @@ def _queue(cfg: ReviewApp, what: str) -> None:
     votes = agreement.Votes.of(record, cfg.reviewer_error)
     places = record.places()
     done = [task for _, place, task in places if not votes.is_open(place)]
-    if alerts.is_of_watch(path):
-        weights, make = alerts.weights_of(path), partial(alerts.make, path)
-    else:
-        scores = scored.read(path)
-        weights, make = scores.weights_sha256, partial(queueing.make, scores)
-    of_them = [task for _, _, task in places if task.weights_sha256 == weights]
-    made = make(settings, done, _calibration(of_them, votes))
-    number, was_there = record.add_queue(made.key, made.about, made.tasks, made.places)
+    # Each detector that raised alerts has a queue of its own.
+    sources = alerts.read(path) if alerts.is_of_watch(path) else [scored.read(path)]
+    numbers = []
+    for source in sources:
+        of_them = [task for _, _, task in places if task.weights_sha256 == source.weights_sha256]
+        calibrated = _calibration(of_them, votes)
+        if isinstance(source, Alerts):
+            made = alerts.make(source, settings, done, calibrated)
+        else:
+            made = queueing.make(source, settings, done, calibrated)
+        numbers.append(_keep(record, made, cfg.seed))
+    if cfg.out is not None:
+        entries = [one for number in numbers for one in record.places(number)]
+        _write(cfg, cfg.out, entries, votes)
+
+
+def _keep(record: Record, made: Made, seed: int) -> int:
+    """Keep a queue, and say what is in it; returns its number."""
+    number, was_there = record.add_queue(
+        made.key, made.about, made.tasks, made.places, made.population
+    )
     print(f"queue {number}{', which was there already' * was_there}: {_said(made.about)}")
     strata = ", ".join(
         f"{drawn} of {members} {name}" for name, (members, drawn) in made.about["strata"].items()
     )
-    print(f"  {count(len(made.places), 'task')}; the audit draws {strata} (seed {cfg.seed})")
-    if cfg.out is not None:
-        _write(cfg, cfg.out, record.places(number), votes)
+    print(f"  {count(len(made.places), 'task')}; the audit draws {strata} (seed {seed})")
+    return number
 
 
 def _calibration(tasks: Sequence[Task], votes: agreement.Votes) -> Calibration:

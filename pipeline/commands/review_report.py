@@ -89,6 +89,11 @@ def _estimate(estimate: Estimate | None, confidence: float) -> str:
     if estimate is None:
         return "not known, since what raised no alert was not drawn from or holds no shooting"
     ends = estimate.interval
+    if estimate.value is None:
+        return (
+            f"not known yet, from {ends.low:.3g} to {ends.high:.3g}, since of a stratum nothing "
+            "that was drawn is decided"
+        )
     return f"{estimate.value:.3g} ({100 * confidence:g} %: {ends.low:.3g} to {ends.high:.3g})"
 
 

@@ -83,7 +83,7 @@ class Votes:
         error: share of decisions that are wrong.
         num_pairs, num_different: tasks of which two people were to decide and did, and on how many
             of these they said otherwise of whether it is a real shooting.
-        chance: of each task that the audit drew and somebody decided, that it is one.
+        chance: of each task that the audit drew and somebody could tell, that it is one.
     """
 
     by_task: Mapping[str, Sequence[Decision]]
@@ -113,7 +113,8 @@ class Votes:
         drawn: dict[str, tuple[int, int, int]] = {}
         for _, place in record.drawn():
             votes = Counter(map(_vote, by_task.get(place.task, ())))
-            if votes:
+            # Whoever could not tell says nothing: alone, that would leave the chance at the prior.
+            if votes[True] or votes[False]:
                 group = strata.setdefault(place.stratum, len(strata))
                 drawn[place.task] = votes[True], votes[False], group
         found, denied, groups = np.array([*drawn.values()], np.int64).reshape(-1, 3).T

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipeline.live import decisions
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
 from pipeline.review import drawing, ordering
 from pipeline.review.calibration import Calibration
+from pipeline.review.population import Population, numbers
 from pipeline.review.queueing import AS_IT_IS, Made, Settings, key_of
 from pipeline.review.tasks import ALERT, AUDIT, COST, Moment, Place, Task, name_of
 
@@ -30,27 +32,59 @@ def is_of_watch(path: Path) -> bool:
     return path.is_file() or (path / decisions.FILE).is_file()
 
 
-def make(
-    path: Path,
-    settings: Settings,
-    decided: Iterable[Task] = (),
-    calibration: Calibration = AS_IT_IS,
-) -> Made:
-    """Make a queue of the alerts of a watch: all are flagged, and none has copies.
+@dataclass(frozen=True)
+class Alerts:
+    """Alerts that one detector raised.
+
+    Attributes:
+        name: of the file or folder that they are in.
+        tasks: one an alert.
+        days: of each the day on which it was opened.
+    """
+
+    name: str
+    tasks: Sequence[Task]
+    days: Sequence[str]
+
+    @property
+    def weights_sha256(self) -> str:
+        """The hash of the detector's weights."""
+        return self.tasks[0].weights_sha256
+
+
+def read(path: Path) -> list[Alerts]:
+    """Read the alerts of a watch, by detector.
 
     Args:
         path: `alerts.sqlite`, its folder, or a file with an event a line.
-        settings: how.
-        decided: tasks that nobody has to look at any more.
-        calibration: what a level means here.
 
     Raises:
         UserError: it is none, or holds no alert.
     """
-    found = _read(path)
-    tasks = [_task(one, path) for one in found]
-    if not tasks:
+    found: dict[str, list[tuple[Task, str]]] = defaultdict(list)
+    for one in _read(path):
+        task = _task(one, path)
+        found[task.weights_sha256].append((task, one["day"]))
+    if not found:
         raise UserError(f"{path}: no alert there; give a file with some, or a folder of scores")
+    return [Alerts(path.name, *zip(*found[weights], strict=True)) for weights in sorted(found)]
+
+
+def make(
+    alerts: Alerts,
+    settings: Settings,
+    decided: Iterable[Task] = (),
+    calibration: Calibration = AS_IT_IS,
+) -> Made:
+    """Make a queue of alerts of one detector: all are flagged, and none has copies.
+
+    Args:
+        alerts: that it raised.
+        settings: how.
+        decided: tasks that nobody has to look at any more.
+        calibration: what a level means here.
+    """
+    tasks = alerts.tasks
     made_of = hashlib.sha256("\n".join(one.name for one in tasks).encode()).hexdigest()
     done = {one.name for one in decided}
     score = np.array([task.score or 0.0 for task in tasks])
@@ -82,31 +116,28 @@ def make(
     ]
     about = {
         "kind": ALERT,
-        "scores": path.name,
+        "scores": alerts.name,
         "scores_sha256": made_of,
-        "weights_sha256": tasks[0].weights_sha256,
+        "weights_sha256": alerts.weights_sha256,
         "threshold": tasks[0].threshold,
         "settings": asdict(settings),
         "calibration": asdict(calibration),
         "counts": {},
         "videos": len(tasks),
         "hours": None,
-        "days": len({one["day"] for one in found}),
         "alerts": len(tasks),
         "alerts_with_copies": len(tasks),
         "strata": {drawing.STRATA[drawing.ALERTED]: [len(tasks), int(drawn.sum())]},
     }
     chosen = [tasks[one] for one in order]
-    return Made(key_of(about, [task.name for task in chosen]), about, chosen, places)
-
-
-def weights_of(path: Path) -> str:
-    """The hash of the detector's weights that raised the alerts of a watch; empty without any.
-
-    Raises:
-        UserError: it is no file of alerts.
-    """
-    return next((_task(one, path).weights_sha256 for one in _read(path)), "")
+    population = Population(
+        numbers([task.name for task in tasks]),
+        np.arange(len(tasks)),
+        stratum,
+        np.zeros(len(tasks)),
+        np.array(alerts.days),
+    )
+    return Made(key_of(about, [task.name for task in chosen]), about, chosen, places, population)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

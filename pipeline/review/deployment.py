@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.errors import UserError
 from pipeline.review import drawing, estimates
 from pipeline.review.agreement import Votes
 from pipeline.review.estimates import Estimate, Stratum
+from pipeline.review.population import Part, Population
 from pipeline.review.record import Queue, Record
 from pipeline.review.tasks import Place
 
@@ -23,7 +25,7 @@ class Deployment:
         kind: files, or alerts of streams.
         weights_sha256: of the detector.
         queues: numbers of its queues.
-        videos: in all of them, without copies.
+        videos: in all of them, without copies, each counted once.
         hours: of footage; None where nobody knows.
         days: on which there were alerts of streams; None of files.
         alerts, alerts_with_copies: videos, and files, with an alert.
@@ -55,6 +57,9 @@ def deployments(record: Record, votes: Votes, confidence: float) -> list[Deploym
         record: of queues.
         votes: of that record.
         confidence: of intervals.
+
+    Raises:
+        UserError: a queue does not tell what it was made of.
     """
     groups: dict[tuple[str, str], list[Queue]] = defaultdict(list)
     for queue in record.queues():
@@ -62,32 +67,67 @@ def deployments(record: Record, votes: Votes, confidence: float) -> list[Deploym
     drawn: dict[int, list[Place]] = defaultdict(list)
     for number, place in record.drawn():
         drawn[number].append(place)
+    populations = record.populations()
     found = [
-        _deployment(kind, weights, queues, drawn, votes, confidence)
+        _deployment(kind, weights, _parts(queues, populations, drawn, votes), votes, confidence)
         for (kind, weights), queues in groups.items()
     ]
     return sorted(found, key=lambda one: -max(one.queues))
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """What is counted of a queue: some of its videos, and those of them that the audit drew."""
+
+    queue: Queue
+    part: Part
+    drawn: Sequence[Place]
+
+
+def _parts(
+    queues: Sequence[Queue],
+    populations: Mapping[int, Population],
+    drawn: Mapping[int, Sequence[Place]],
+    votes: Votes,
+) -> list[_Counted]:
+    """Count each video in one queue: the one whose audit is decided furthest, then the newest.
+
+    What was drawn of a queue is drawn at random of each part of it as well, and how much was
+    decided says nothing of what.
+    """
+
+    def rank(queue: Queue) -> tuple[int, int, int]:
+        places = drawn.get(queue.number, ())
+        decided = sum(place.task in votes.chance for place in places)
+        return -decided, -len(places), -queue.number
+
+    found, seen = [], np.zeros(0, np.uint64)
+    for queue in sorted(queues, key=rank):
+        population = populations.get(queue.number)
+        if population is None:
+            raise UserError(
+                f"queue {queue.number}: was kept by an earlier version, which did not keep what it "
+                "was made of; begin another folder of reviews (paths.review=FOLDER)"
+            )
+        part = population.unseen(seen)
+        seen = np.union1d(seen, population.names)
+        names = part.names
+        here = [one for one in drawn.get(queue.number, ()) if int(one.task, 16) in names]
+        found.append(_Counted(queue, part, here))
+    return found
+
+
 def _deployment(
     kind: str,
     weights_sha256: str,
-    queues: Sequence[Queue],
-    drawn: Mapping[int, Sequence[Place]],
+    counted: Sequence[_Counted],
     votes: Votes,
     confidence: float,
 ) -> Deployment:
-    # Of the same scores one queue tells all; another one of them would count them twice.
-    newest = {queue.about["scores_sha256"]: queue for queue in queues}.values()
     strata, counts = {}, {}
-    for name in drawing.STRATA:
-        size = sum(queue.about["strata"].get(name, (0, 0))[0] for queue in newest)
-        places = [
-            place
-            for queue in newest
-            for place in drawn.get(queue.number, ())
-            if place.stratum == name
-        ]
+    sizes = np.sum([one.part.sizes for one in counted], axis=0).tolist()
+    for name, size in zip(drawing.STRATA, sizes, strict=True):
+        places = [place for one in counted for place in one.drawn if place.stratum == name]
         decided = [place for place in places if place.task in votes.chance]
         if size:
             counts[name] = size, len(places), len(decided)
@@ -103,17 +143,20 @@ def _deployment(
     recall = None
     if missed is not None:
         recall = estimates.recall(found or estimates.total([], confidence), missed)
-    hours = [queue.about["hours"] for queue in newest]
-    days = [int(queue.about["days"]) for queue in newest if "days" in queue.about]
+    hours = [
+        None if whole is None else whole * one.part.share_of_time
+        for one in counted
+        for whole in [one.queue.about["hours"]]
+    ]
     return Deployment(
         kind,
         weights_sha256,
-        tuple(queue.number for queue in queues),
-        sum(queue.about["videos"] for queue in newest),
-        None if None in hours else sum(hours),
-        sum(days) or None,
-        sum(queue.about["alerts"] for queue in newest),
-        sum(queue.about["alerts_with_copies"] for queue in newest),
+        tuple(sorted(one.queue.number for one in counted)),
+        sum(sizes),
+        None if None in hours else float(sum(hours)),
+        len(set().union(*(one.part.days for one in counted))) or None,
+        sizes[drawing.ALERTED],
+        sum(one.part.num_alerted_files for one in counted),
         counts,
         None if alerted is None else estimates.share(alerted, confidence),
         recall,

@@ -25,15 +25,15 @@ _EDGE = 1e-9
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its interval."""
+    """A number with its interval, or with bounds alone where it is not known yet (None)."""
 
-    value: float
+    value: float | None
     interval: Interval
 
     def times(self, factor: float) -> Estimate:
         """The same of so many."""
         ends = factor * self.interval.low, factor * self.interval.high
-        return Estimate(factor * self.value, Interval(*ends))
+        return Estimate(None if self.value is None else factor * self.value, Interval(*ends))
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Stratum:
 
 
 def share(stratum: Stratum, confidence: float) -> Estimate:
-    """The share of real shootings in a stratum; anything from 0 to 1 where nothing was decided.
+    """The share of real shootings in a stratum; not known where nothing was decided.
 
     Those that were drawn and not decided are taken to be like the others.
     """
     if not len(stratum.chance):
-        return Estimate(0.5, Interval(0.0, 1.0))
+        return Estimate(None, Interval(0.0, 1.0))
     weight, chance = stratum.weight, stratum.chance
     value = float(np.average(chance, weights=weight))
     drawn = min(1.0, len(weight) / stratum.size)
@@ -77,41 +77,49 @@ def share(stratum: Stratum, confidence: float) -> Estimate:
 
 
 def total(strata: list[Stratum], confidence: float) -> Estimate:
-    """The number of real shootings in some strata."""
-    each = [share(one, confidence).times(one.size) for one in strata]
-    value = sum(one.value for one in each)
-    below = np.sqrt(sum((one.value - one.interval.low) ** 2 for one in each))
-    above = np.sqrt(sum((one.interval.high - one.value) ** 2 for one in each))
+    """The number of real shootings in some strata; bounds alone where one of them is not known."""
+    each = [share(one, confidence).times(one.size) for one in strata if len(one.chance)]
+    unknown = sum(one.size for one in strata if not len(one.chance))
+    value = sum(one.value or 0.0 for one in each)
+    below = np.sqrt(sum(((one.value or 0.0) - one.interval.low) ** 2 for one in each))
+    above = np.sqrt(sum((one.interval.high - (one.value or 0.0)) ** 2 for one in each))
     most = sum(one.size for one in strata)
-    return Estimate(value, Interval(value - below, value + above).within(0, most))
+    ends = Interval(float(value - below), float(value + above + unknown)).within(0, most)
+    return Estimate(None if unknown else value, ends)
 
 
 def recall(found: Estimate, missed: Estimate) -> Estimate | None:
     """The share of real shootings that were found, of independent estimates of both numbers.
 
-    None where none is known of at all.
+    None where none is known of at all; bounds alone where one of the numbers is not known yet.
     """
+    if found.value is None or missed.value is None:
+        least, most = found.interval.low, found.interval.high
+        low = least / (least + missed.interval.high) if least > _EDGE else 0.0
+        high = most / (most + missed.interval.low) if most > _EDGE else 0.0
+        return Estimate(None, Interval(low, max(low, high)))
     both = found.value + missed.value
     if both <= _EDGE:
         return None
-    return Estimate(found.value / both, Interval(_least(found, missed), _most(found, missed)))
+    numbers = found.value, found.interval, missed.value, missed.interval
+    return Estimate(found.value / both, Interval(_least(*numbers), _most(*numbers)))
 
 
-def _least(found: Estimate, missed: Estimate) -> float:
+def _least(found: float, about: Interval, missed: float, around: Interval) -> float:
     """Where (1 - r) found - r missed, which falls with r, may be zero for the first time."""
 
     def lower(r: float) -> float:
-        apart = (1 - r) * found.value - r * missed.value
-        ends = found.value - found.interval.low, missed.interval.high - missed.value
+        apart = (1 - r) * found - r * missed
+        ends = found - about.low, around.high - missed
         return float(apart - np.hypot((1 - r) * ends[0], r * ends[1]))
 
     return _root(lower)
 
 
-def _most(found: Estimate, missed: Estimate) -> float:
+def _most(found: float, about: Interval, missed: float, around: Interval) -> float:
     def upper(r: float) -> float:
-        apart = (1 - r) * found.value - r * missed.value
-        ends = found.interval.high - found.value, missed.value - missed.interval.low
+        apart = (1 - r) * found - r * missed
+        ends = about.high - found, missed - around.low
         return float(apart + np.hypot((1 - r) * ends[0], r * ends[1]))
 
     return _root(upper)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.review import copies, drawing, ordering
 from pipeline.review.calibration import Calibration
+from pipeline.review.population import Population, numbers
 from pipeline.review.scored import Scores
 from pipeline.review.tasks import (
     AUDIT,
@@ -61,12 +62,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Made:
-    """A queue, not yet kept."""
+    """A queue, not yet kept, and what it was made of."""
 
     key: str
     about: dict[str, Any]
     tasks: Sequence[Task]
     places: Sequence[Place]
+    population: Population
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,25 @@ def make(
         "alerts_with_copies": int(videos.size[videos.flagged].sum()),
         "strata": _told(stratum, drawn),
     }
-    return Made(key_of(about, [task.name for task in tasks]), about, tasks, places)
+    key = key_of(about, [task.name for task in tasks])
+    return Made(key, about, tasks, places, _population(scores, videos, stratum))
 
 
 def key_of(about: dict[str, Any], names: Sequence[str]) -> str:
     """What a queue is known by, so that an equal one is not kept twice."""
     return hashlib.sha256(json.dumps([about, list(names)], sort_keys=True).encode()).hexdigest()
+
+
+def _population(scores: Scores, videos: Videos, stratum: NDArray[np.int64]) -> Population:
+    rows = np.concatenate(videos.rows) if len(videos.rows) else np.zeros(0, np.int64)
+    files = (scores.texts(column, rows.tolist()) for column in ("sha256", "uri"))
+    return Population(
+        numbers([name_of(sha256, str(uri)) for sha256, uri in zip(*files, strict=True)]),
+        np.repeat(np.arange(len(stratum)), videos.size),
+        stratum,
+        np.nan_to_num(scores.numbers("seconds")[rows]),
+        np.full(len(stratum), "", np.str_),
+    )
 
 
 def _told(stratum: NDArray[np.int64], drawn: NDArray[np.bool_]) -> dict[str, list[int]]:
@@ -180,9 +195,10 @@ def _videos(scores: Scores, settings: Settings, decided: Sequence[Task]) -> Vide
     )[1]
     label = copies.clusters(len(rows), *scores.prints(rows), np.asarray(same, np.int64))
     score = np.nan_to_num(scores.numbers("score")[rows])
-    known = {task.sha256 for task in decided if task.sha256}, {task.uri for task in decided}
+    # By the name of the task, since a relative path may be another file in another listing.
+    known = {task.name for task in decided}
     is_known = np.array(
-        [name in known[0] or uri in known[1] for name, uri in zip(names, uris, strict=True)], bool
+        [name_of(name, str(uri)) in known for name, uri in zip(names, uris, strict=True)], bool
     )
     # Of each cluster what was decided comes first, then the highest score.
     order = np.lexsort((np.arange(len(rows)), -score, ~is_known, label))

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.live.database import begun, opened
+from pipeline.review.population import Population
 from pipeline.review.tasks import Decision, Place, Task
 
 FILE = "review.sqlite"
@@ -26,6 +27,10 @@ CREATE TABLE IF NOT EXISTS queues (
     key TEXT NOT NULL UNIQUE,
     made_at TEXT NOT NULL,
     about TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS populations (
+    queue INTEGER PRIMARY KEY REFERENCES queues (number),
+    body BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS tasks (name TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS places (
@@ -112,7 +117,12 @@ class Record:
             ) from error
 
     def add_queue(
-        self, key: str, about: Mapping[str, Any], tasks: Sequence[Task], places: Sequence[Place]
+        self,
+        key: str,
+        about: Mapping[str, Any],
+        tasks: Sequence[Task],
+        places: Sequence[Place],
+        population: Population,
     ) -> tuple[int, bool]:
         """Add a queue; returns its number, and whether it was there already, by its key."""
         with self._open() as database:
@@ -124,6 +134,10 @@ class Record:
                 (key, now(), json.dumps(about, sort_keys=True)),
             ).lastrowid
             assert number is not None
+            database.execute(
+                "INSERT INTO populations (queue, body) VALUES (?, ?)",
+                (number, population.to_bytes()),
+            )
             database.executemany(
                 "INSERT OR IGNORE INTO tasks (name, body) VALUES (?, ?)",
                 [(task.name, task.to_json()) for task in tasks],
@@ -142,6 +156,12 @@ class Record:
         with self._open() as database:
             rows = database.execute("SELECT number, about, made_at FROM queues ORDER BY number")
             return [Queue(number, json.loads(about), at) for number, about, at in rows]
+
+    def populations(self) -> dict[int, Population]:
+        """What each queue was made of, by its number."""
+        with self._open() as database:
+            rows = database.execute("SELECT queue, body FROM populations").fetchall()
+        return {number: Population.read(body) for number, body in rows}
 
     def places(self, queue: int | None = None) -> list[tuple[int, Place, Task]]:
         """As `standing`, with the task as the queue has it."""

@@ -128,7 +128,7 @@ def queued(folder: Path, rows: Sequence[dict[str, Any]], settings: Settings = SE
     """A review of a queue of scores."""
     record = Record(folder / "review")
     made = queueing.make(scored.read(write_scores(folder / "scores", rows)), settings)
-    record.add_queue(made.key, made.about, made.tasks, made.places)
+    record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
     return record
 
 

@@ -46,7 +46,7 @@ def reviewed(folder: Path) -> Record:
     made = queueing.make(
         scored.read(write_scores(folder / "scores", write_files(folder))), settings
     )
-    record.add_queue(made.key, made.about, made.tasks, made.places)
+    record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
     return record
 
 

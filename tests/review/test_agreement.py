@@ -110,3 +110,17 @@ def test_of_one_person_the_last_decision_counts(tmp_path: Path) -> None:
     assert record.decide([first, replace(first, origin="game"), replace(first, origin="game")]) == 2
     (found,) = record.decisions()[task]
     assert (found.origin, found.queue, found.weights_sha256) == ("game", 1, "a" * 64)
+
+
+def test_what_nobody_can_tell_is_undecided(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, num=20, audit=1.0, second=0.0)
+    record = queued(tmp_path, [row(n) for n in range(40)], settings)
+    places = [place for _, place, _ in record.places()]
+    quiet = {"origin": "real", "discharge": False, "discharges_s": ()}
+    unsure = {"origin": "unsure", "discharge": None, "discharges_s": ()}
+    for place in places:
+        one_cannot = place is places[0]
+        record.decide([decision(place.task, "Ada", **(unsure if one_cannot else quiet))])
+    votes = Votes.of(record, 0.05)
+    assert votes.chance.keys() == {place.task for place in places[1:]}
+    assert votes.is_open(places[0])

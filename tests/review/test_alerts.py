@@ -12,6 +12,10 @@ from pipeline.errors import UserError
 from pipeline.live import decisions
 from pipeline.live.decisions import Decisions
 from pipeline.review import alerts
+from pipeline.review.agreement import Votes
+from pipeline.review.deployment import deployments
+from pipeline.review.queueing import Made
+from pipeline.review.record import Record
 from pipeline.review.tasks import ALERT, AUDIT
 from tests.live.shown import CLIP, STILLS, event, opened
 from tests.review.made import SETTINGS
@@ -43,10 +47,14 @@ def test_alerts_of_a_file_of_events_and_of_the_watch_are_the_same_queue(tmp_path
         lines.append(json.dumps(one))
     (tmp_path / "events.jsonl").write_text("\n".join(lines) + "\n")
     settings = replace(SETTINGS, num=6, audit=0.5)
-    of_events = alerts.make(tmp_path / "events.jsonl", settings)
-    of_watch = alerts.make(tmp_path, settings)
+
+    def made(path: Path) -> Made:
+        (found,) = alerts.read(path)
+        return alerts.make(found, settings)
+
+    of_events, of_watch = made(tmp_path / "events.jsonl"), made(tmp_path)
     assert of_events.tasks == of_watch.tasks
-    assert alerts.make(tmp_path / decisions.FILE, settings).places == of_watch.places
+    assert made(tmp_path / decisions.FILE).places == of_watch.places
     assert len(of_watch.places) == 6
     assert sum(AUDIT in place.reasons for place in of_watch.places) == 3
     assert {place.inclusion for place in of_watch.places} == {None, 0.25}
@@ -58,14 +66,41 @@ def test_alerts_of_a_file_of_events_and_of_the_watch_are_the_same_queue(tmp_path
         assert database.execute(still_open).fetchone() == (1,)
 
 
+def test_alerts_of_several_detectors_are_queues_of_their_own(tmp_path: Path) -> None:
+    events = [
+        opened(f"alert-{n}", "yard", highest_level=0.7, **EVIDENCE | {"weights_sha256": of * 64})
+        for n, of in enumerate("aabab")
+    ]
+    (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, events)))
+    found = alerts.read(tmp_path / "events.jsonl")
+    queues = [alerts.make(one, replace(SETTINGS, num=6)) for one in found]
+    assert [queue.about["weights_sha256"] for queue in queues] == ["a" * 64, "b" * 64]
+    assert [{task.id for task in queue.tasks} for queue in queues] == [
+        {"alert-0", "alert-1", "alert-3"},
+        {"alert-2", "alert-4"},
+    ]
+
+
+def test_alerts_queued_daily_are_counted_once(tmp_path: Path) -> None:
+    record = Record(tmp_path / "review")
+    for day in (1, 2, 3):
+        lines = map(json.dumps, watched(12)[: 6 * day])
+        (tmp_path / "events.jsonl").write_text("\n".join(lines))
+        (source,) = alerts.read(tmp_path / "events.jsonl")
+        made = alerts.make(source, replace(SETTINGS, num=6))
+        record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
+    (found,) = deployments(record, Votes.of(record, 0.05), 0.95)
+    assert (found.queues, found.videos, found.alerts, found.days) == ((1, 2, 3), 9, 9, 1)
+
+
 def test_what_is_no_alert_is_named(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text("")
     with pytest.raises(UserError, match=r"events\.jsonl: no alert there"):
-        alerts.make(path, SETTINGS)
+        alerts.read(path)
     path.write_text("no JSON\n")
     with pytest.raises(UserError, match=r"events\.jsonl: no alerts of discern watch"):
-        alerts.make(path, SETTINGS)
+        alerts.read(path)
     path.write_text(json.dumps(opened("x", "yard")) + "\n")
     with pytest.raises(UserError, match="alert x lacks"):
-        alerts.make(path, SETTINGS)
+        alerts.read(path)

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.numbers.intervals import Interval
-from pipeline.review import estimates
+from pipeline.review import estimates, queueing, scored
 from pipeline.review.agreement import Votes
 from pipeline.review.deployment import deployments
 from pipeline.review.estimates import Estimate, Stratum
-from tests.review.made import SETTINGS, decision, queued, row
+from pipeline.review.queueing import Settings
+from pipeline.review.record import Record
+from tests.review.made import SETTINGS, decision, queued, row, write_scores
 
 
 def stratum(size: int, found: int, drawn: int) -> Stratum:
@@ -45,7 +48,16 @@ class TestShare:
 
     def test_where_nothing_is_decided_nothing_is_known(self) -> None:
         found = estimates.share(Stratum(10, np.zeros(0), np.zeros(0)), 0.95)
-        assert (found.interval.low, found.interval.high) == (0.0, 1.0)
+        assert found == Estimate(None, Interval(0.0, 1.0))
+
+    def test_a_stratum_of_which_nothing_is_decided_leaves_bounds(self) -> None:
+        empty = Stratum(1000, np.zeros(0), np.zeros(0))
+        known = estimates.total([stratum(20, 3, 20)], 0.95)
+        both = estimates.total([stratum(20, 3, 20), empty], 0.95)
+        assert both == Estimate(None, Interval(3.0, 1003.0))
+        assert estimates.total([empty], 0.95) == Estimate(None, Interval(0.0, 1000.0))
+        assert estimates.recall(known, both) == Estimate(None, Interval(3 / 1006, 0.5))
+        assert estimates.recall(both, known) == Estimate(None, Interval(0.5, 1003 / 1006))
 
     def test_unequal_weights_weigh_and_widen(self) -> None:
         weight = np.where(np.arange(40) < 20, 100.0, 900.0)
@@ -119,3 +131,40 @@ def test_all_queues_of_a_detector_tell_together_and_of_equal_scores_once(tmp_pat
     assert {drawn for _, drawn, _ in one.strata.values()} == {
         size for size, _, _ in one.strata.values()
     }
+
+
+def add(record: Record, folder: Path, rows: list[dict[str, Any]], settings: Settings) -> int:
+    """Queue a listing of its own."""
+    made = queueing.make(
+        scored.read(write_scores(folder, rows, listing_sha256=folder.name)), settings
+    )
+    return record.add_queue(made.key, made.about, made.tasks, made.places, made.population)[0]
+
+
+def test_a_later_queue_without_an_audit_keeps_the_one_that_was_decided(tmp_path: Path) -> None:
+    rows, record = [row(n) for n in range(60)], Record(tmp_path / "review")
+    audited = replace(SETTINGS, num=20, audit=1.0, second=0.0)
+    add(record, tmp_path / "one", rows, audited)
+    for _, place in record.drawn():
+        record.decide([decision(place.task)])
+    (before,) = deployments(record, Votes.of(record, 0.05), 0.95)
+    for number, later in enumerate((replace(audited, audit=0.0), replace(audited, seed=5)), 2):
+        made = queueing.make(scored.read(tmp_path / "one"), later)
+        record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
+        (after,) = deployments(record, Votes.of(record, 0.05), 0.95)
+        assert after.queues == tuple(range(1, number + 1))
+        assert (after.strata, after.videos) == (before.strata, 60)
+        assert (after.precision, after.shootings) == (before.precision, before.shootings)
+
+
+def test_what_several_listings_hold_is_counted_once(tmp_path: Path) -> None:
+    rows, record = [row(n, (n % 10) / 10) for n in range(41)], Record(tmp_path / "review")
+    # A copy in the second listing alone, of what the first one holds.
+    copy = row(99, 0.9, pdq=rows[9]["pdq"])
+    audited = replace(SETTINGS, num=20, audit=1.0, second=0.0)
+    add(record, tmp_path / "one", rows[:40], audited)
+    add(record, tmp_path / "two", [*rows, copy], replace(audited, audit=0.0))
+    (found,) = deployments(record, Votes.of(record, 0.05), 0.95)
+    assert (found.videos, found.alerts) == (41, 20)
+    assert found.hours == pytest.approx(41 * 12 / 3600)
+    assert sum(drawn for _, drawn, _ in found.strata.values()) == 20

@@ -71,6 +71,17 @@ def test_what_was_decided_is_asked_no_more_and_counts_in_the_audit(tmp_path: Pat
     assert [p.reasons for p in after.places if p.task in both] == [(AUDIT,)] * len(drawn)
 
 
+def test_another_file_at_the_same_place_of_another_listing_is_asked(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, num=10, audit=0.0)
+    before = made(tmp_path / "a", [row(n) for n in range(8)], settings)
+    moved = [row(n + 8, uri=f"clips/{n}.mp4") for n in range(6)]
+    unhashed = [row(n + 6, uri=f"clips/{n + 6}.mp4", sha256=None) for n in range(2)]
+    scores = scored.read(write_scores(tmp_path / "b", [*moved, *unhashed]))
+    after = queueing.make(scores, settings, before.tasks)
+    assert len(after.tasks) == 8
+    assert queueing.make(scores, settings, after.tasks).tasks == []
+
+
 def test_what_has_no_score_is_counted_and_not_asked(tmp_path: Path) -> None:
     rows = [row(n) for n in range(10)]
     rows[2] = row(2, status="rejected", reason="black", score=None, pdq=None, moments=None)
