@@ -58,6 +58,36 @@ def test_alerts_of_a_file_of_events_and_of_the_watch_are_the_same_queue(tmp_path
         assert database.execute(still_open).fetchone() == (1,)
 
 
+def test_the_line_that_a_running_watch_is_writing_is_left_out(tmp_path: Path) -> None:
+    lines = [json.dumps(one) for one in watched(3)]
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join(lines))
+    assert len(alerts.make(path, SETTINGS).tasks) == 3
+    path.write_text("\n".join(lines)[:-20])
+    assert len(alerts.make(path, SETTINGS).tasks) == 2
+    path.write_text("\n".join([lines[0][:-20], *lines[1:]]) + "\n")
+    with pytest.raises(UserError, match="no alerts of discern watch"):
+        alerts.make(path, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"highest_level": float("nan")}, "alert x: highest_level nan is not from 0 to 1; .* mend"),
+        ({"highest_level": 10**400}, "alert x: int too large.*mend the alert"),
+        ({"opened_s": float("inf")}, "alert x: opened_s inf is not from 0"),
+    ],
+)
+def test_a_number_that_no_watch_writes_is_named(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "events.jsonl"
+    alert = opened("x", "yard", **{"highest_level": 0.7, **EVIDENCE, **changes})
+    path.write_text(json.dumps(alert) + "\n")
+    with pytest.raises(UserError, match=said):
+        alerts.make(path, SETTINGS)
+
+
 def test_what_is_no_alert_is_named(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text("")
