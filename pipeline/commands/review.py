@@ -167,8 +167,9 @@ def _write(
         raise UserError(
             f"{out}: there is nothing to export; make a queue with discern review queue"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    form.write(path, entries, _terms(cfg))
+    with review_report.writing(out):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        form.write(path, entries, _terms(cfg))
     print(f"{out}: {count(len(entries), 'task')}")
 
 
@@ -177,7 +178,12 @@ def _import(cfg: ReviewApp, what: str) -> None:
     tasks = {task.name: task for _, _, task in record.places()}
     if not Path(what).exists():
         raise UserError(f"{what}: no such file; give what a tool exported")
-    decisions = FORMATS[cfg.format].read(Path(what), tasks, _terms(cfg))
+    try:
+        decisions = FORMATS[cfg.format].read(Path(what), tasks, _terms(cfg))
+    except OSError as error:
+        raise UserError(
+            f"{what}: not readable ({error.strerror}); give what a tool exported, in its format"
+        ) from error
     num_new = record.decide(decisions)
     known = len(decisions) - num_new
     print(
@@ -195,7 +201,8 @@ def _export_collection(cfg: ReviewApp, out: str) -> None:
     record = _record(cfg)
     votes = agreement.Votes.of(record, cfg.reviewer_error)
     terms = collection.Terms(str(cfg.source), str(cfg.licence), cfg.authority, Path(cfg.root))
-    found = collection.export(Path(out), record, votes, terms, Path(cfg.paths.work))
+    with review_report.writing(out):
+        found = collection.export(Path(out), record, votes, terms, Path(cfg.paths.work))
     for reason, number in sorted(found.left_out.items()):
         print(f"{count(number, 'task')} left out, which {collection.LEFT_OUT[reason]}")
     if not found.rows:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pipeline.assess.wording import count
 from pipeline.config import ReviewApp
+from pipeline.errors import UserError
 from pipeline.review import agreement, drift, scored
 from pipeline.review.deployment import Deployment, deployments
 from pipeline.review.drift import Shift
 from pipeline.review.estimates import Estimate
 from pipeline.review.record import Record
 from pipeline.review.reviewers import Reviewers, reviewers
+from pipeline.system import disk
 from pipeline.system.untrusted import plain
 
 _MOST_SHOWN, _MAX_SHOWN = 10, 80
@@ -30,7 +33,7 @@ def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
         scores: a folder of scores that `against`, or what was trained on, is compared with.
 
     Raises:
-        UserError: it is no such folder.
+        UserError: it is no such folder, or `out` cannot be written.
     """
     votes = agreement.Votes.of(record, cfg.reviewer_error)
     found, people = deployments(record, votes, cfg.confidence), reviewers(record, votes)
@@ -48,7 +51,27 @@ def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
             "drift": [asdict(one) for one in shifts],
         }
         text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-        Path(cfg.out).write_text(text, encoding="utf-8")
+        with writing(cfg.out):
+            Path(cfg.out).parent.mkdir(parents=True, exist_ok=True)
+            Path(cfg.out).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def writing(out: str) -> Iterator[None]:
+    """Have something written, and say what is wrong with its name where it cannot be.
+
+    Raises:
+        UserError: a folder is where a file has to be, or the other way round.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in disk.REFUSALS:
+            raise
+        raise UserError(
+            f"{out}: cannot be written ({error.strerror}); give another name, of a file or of a "
+            "folder as what is written there is one"
+        ) from error
 
 
 def _shifts(cfg: ReviewApp, scores: str | None) -> list[Shift]:

@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import json
 import secrets
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -24,6 +25,8 @@ PAGE = Path(__file__).parent / "page"
 _COOKIE = "discern"
 _OPEN = ("/login", "/watch.css")
 _MAX_BODY, _MAX_WHO, _MAX_SESSIONS = 4096, 80, 100
+# No letter, and no mark inside of one: control characters, halves of pairs, ends of lines.
+_NO_NAME = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _REFUSED_S = 0.5
 _HEADERS = {
     "Content-Security-Policy": (
@@ -189,31 +192,38 @@ def file(path: Path, media_type: str) -> Callable[[Any], Any]:
     return answer
 
 
-async def sent(request: Any) -> tuple[Mapping[str, Any], str]:
+def name_of(given: str) -> str:
+    """The name of a person, with single blanks.
+
+    Raises:
+        Refused: it is none that can be kept and shown.
+    """
+    who = " ".join(given.split())
+    if not 0 < len(who) <= _MAX_WHO or any(unicodedata.category(one) in _NO_NAME for one in who):
+        raise Refused(f"say who you are, in 1 to {_MAX_WHO} characters without control characters")
+    return who
+
+
+async def sent(request: Any, most_bytes: int = _MAX_BODY) -> tuple[Mapping[str, Any], str]:
     """The JSON object that a page sent, and who it says sent it.
 
     Raises:
-        Refused: it is none, or nobody says so.
+        Refused: it is none, or too much, or nobody says so.
     """
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
         raise Refused("send JSON", 415)
     try:
-        given = json.loads(await _body(request) or b"")
-        who = " ".join(given["who"].split())
-        # Half of a surrogate pair is JSON, but no text that can be kept.
-        who.encode()
+        given = json.loads(await _body(request, most_bytes) or b"")
+        return given, name_of(given["who"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise Refused("send decision and who") from error
-    if not who or len(who) > _MAX_WHO:
-        raise Refused(f"say who you are, in 1 to {_MAX_WHO} characters")
-    return given, who
 
 
-async def _body(request: Any) -> bytes | None:
+async def _body(request: Any, most_bytes: int = _MAX_BODY) -> bytes | None:
     """What was sent; None where it is too much."""
     found = b""
     async for part in request.stream():
         found += part
-        if len(found) > _MAX_BODY:
+        if len(found) > most_bytes:
             return None
     return found

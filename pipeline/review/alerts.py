@@ -21,8 +21,10 @@ from pipeline.review import drawing, ordering
 from pipeline.review.calibration import Calibration
 from pipeline.review.population import Population, numbers
 from pipeline.review.queueing import AS_IT_IS, Made, Settings, key_of
-from pipeline.review.tasks import ALERT, AUDIT, COST, Moment, Place, Task, name_of
+from pipeline.review.tasks import ALERT, AUDIT, COST, LONGEST_S, Moment, Place, Task, name_of
+from pipeline.system.untrusted import plain
 
+_MOST_SHOWN = 80
 _DAY = len("2026-01-31")
 _HEARD = ("present", "incomplete", "quiet", "damaged")
 
@@ -182,7 +184,8 @@ def _of_database(file: Path) -> dict[str, dict[str, Any]]:
 
 def _of_events(file: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
+    *lines, last = file.read_bytes().split(b"\n")
+    for line in filter(bytes.strip, [*lines, *_whole(last)]):
         event = json.loads(line)
         data = event["data"]
         if event["type"] == ALERT_OPENED:
@@ -194,12 +197,29 @@ def _of_events(file: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _whole(last: bytes) -> list[bytes]:
+    """The last line of a file, where a watch that runs has written it to its end."""
+    try:
+        json.loads(last)
+    except ValueError:
+        return []
+    return [last]
+
+
+def _level(told: Mapping[str, Any], name: str, most: float = 1.0) -> float:
+    level = float(told[name])
+    if not 0 <= level <= most:
+        raise ValueError(f"{name} {level:g} is not from 0 to {most:g}")
+    return level
+
+
 def _task(alert: Mapping[str, Any], path: Path) -> Task:
     opened, latest = alert["opened"], alert["latest"]
     try:
         clip = opened["last_clip"]
-        start_s = float(opened["opened_s"])
-        end_s = float(latest.get("closed_s", latest.get("at_s", start_s)))
+        start_s = _level(opened, "opened_s", LONGEST_S)
+        ended = next((name for name in ("closed_s", "at_s") if name in latest), None)
+        end_s = start_s if ended is None else _level(latest, ended, LONGEST_S)
         return Task(
             name=name_of(None, f"alert:{opened['alert']}"),
             kind=ALERT,
@@ -207,20 +227,26 @@ def _task(alert: Mapping[str, Any], path: Path) -> Task:
             uri=str(alert["stream"]),
             sha256=None,
             seconds=max(0.0, end_s - start_s),
-            score=float(latest["highest_level"]),
-            p_real=float(clip["seen_and_heard"]["p_real"]),
-            p_discharge=float(clip["seen_and_heard"]["p_discharge"]),
+            score=_level(latest, "highest_level"),
+            p_real=_level(clip["seen_and_heard"], "p_real"),
+            p_discharge=_level(clip["seen_and_heard"], "p_discharge"),
             predicted=None,
             alert_s=start_s,
-            moments=(Moment(start_s, max(start_s, end_s), float(opened["score"])),),
+            moments=(Moment(start_s, max(start_s, end_s), _level(opened, "score")),),
             copies=(),
             num_copies=1,
             weights_sha256=str(opened["weights_sha256"]),
-            threshold=float(opened["operating_point"]["threshold"]),
+            threshold=_level(opened["operating_point"], "threshold"),
             is_silent=clip["sound"] not in _HEARD,
             stills=opened.get("stills"),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (ValueError, OverflowError) as error:
+        raise UserError(
+            f"{path}: alert {plain(str(opened.get('alert')), _MOST_SHOWN)}: "
+            f"{plain(str(error), _MOST_SHOWN)}; the watch writes no such value, so mend the alert, "
+            "or take it out"
+        ) from error
+    except (KeyError, TypeError) as error:
         raise UserError(
             f"{path}: alert {opened.get('alert')} lacks {error}; review takes alerts of this "
             "version of discern watch"

@@ -24,10 +24,12 @@ from pipeline.review.tasks import (
     ALERT,
     ANSWERS,
     FILE,
+    LONGEST_S,
     VERDICTS,
     Decision,
     Place,
     Task,
+    is_text,
 )
 from pipeline.system.untrusted import plain
 
@@ -35,6 +37,8 @@ NEEDED = ("starlette", "uvicorn")
 """Packages that the page is served with."""
 _PAGE = Path(__file__).parent / "page"
 _MAX_TEXT, _MAX_NOTE, _MAX_TIMES = 200, 500, 200
+# Of some fifty thousand tasks that somebody skipped.
+_MAX_BODY = 2**20
 _HIGH = 0.5
 
 
@@ -94,7 +98,7 @@ class ReviewPage:
 
         async def answer(request: Any) -> Any:
             try:
-                given, who = await sent(request)
+                given, who = await sent(request, _MAX_BODY)
                 name = request.path_params.get("task", "")
                 return JSONResponse(await asyncio.to_thread(does, name, given, who))
             except Refused as error:
@@ -144,14 +148,14 @@ class ReviewPage:
             raise Refused("say of the origin and of the discharge what they are, or unsure")
         if not isinstance(times_s, list) or len(times_s) > _MAX_TIMES:
             raise Refused("give times of discharges as a list")
-        most_s = (task.seconds or float("inf")) + 1
+        most_s = (task.seconds or LONGEST_S) + 1
         for time_s in times_s:
             is_number = isinstance(time_s, (int, float)) and not isinstance(time_s, bool)
             if not (is_number and 0 <= time_s <= most_s):
                 raise Refused("a time of a discharge is no second of the video")
         if times_s and not ANSWERS[answer]:
             raise Refused("there are times, and no discharge: take them away, or say yes")
-        if not isinstance(note, str) or len(note) > _MAX_NOTE:
+        if not isinstance(note, str) or len(note) > _MAX_NOTE or not is_text(note):
             raise Refused(f"write a note of at most {_MAX_NOTE} characters")
         times = tuple(sorted(round(float(time_s), 4) for time_s in times_s))
         decision = Decision(name, origin, ANSWERS[answer], times, who, "page", note)

@@ -18,7 +18,17 @@ VERDICTS = (*ORIGINS, UNSURE)
 """What may be decided of the origin."""
 ANSWERS = {"yes": True, "no": False, UNSURE: None}
 """What may be decided of the discharge."""
+LONGEST_S = 1e12
+"""No video and no stream is longer, of those whose length nobody knows."""
 _NAME_DIGITS = 16
+
+
+def is_text(given: object) -> bool:
+    """Whether something is text that can be kept; half of a surrogate pair is JSON, but none."""
+    try:
+        return isinstance(given, str) and bool(given.encode() or True)
+    except UnicodeEncodeError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,29 @@ def test_a_report_tells_of_detector_people_and_drift(tmp_path: Path, told: Told)
     assert "height" not in told("report")
 
 
+def test_a_target_of_the_wrong_kind_is_named(tmp_path: Path, told: Told) -> None:
+    scores = write_scores(tmp_path / "today", [row(n) for n in range(9)])
+    told("queue", str(scores))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    folder, file = str(tmp_path / "folder"), str(tmp_path / "file")
+    for words in (
+        ("export", folder, "format=csv"),
+        ("export", folder, "format=label_studio"),
+        ("export", folder, "format=coop"),
+        ("export", file, "format=fiftyone"),
+        ("export", f"{file}/x.csv"),
+        ("export-collection", file, "source=x", "licence=x"),
+        ("report", f"out={folder}"),
+    ):
+        with pytest.raises(UserError, match=r"(folder|file|x\.csv): cannot be written \(.*; give"):
+            told(*words)
+    with pytest.raises(UserError, match=r"folder: not readable \(Is a directory\); give what a"):
+        told("import", folder, "format=csv", "by=Ada")
+    told("report", f"out={tmp_path}/new/report.json")
+    assert (tmp_path / "new" / "report.json").is_file()
+
+
 def test_what_cannot_be_done_is_told(tmp_path: Path, told: Told) -> None:
     with pytest.raises(UserError, match="'wueue x' is not understood; give review queue SCORES"):
         told("wueue", "x")

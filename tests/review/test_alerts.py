@@ -40,6 +40,11 @@ def watched(num: int) -> list[dict[str, Any]]:
     return found
 
 
+def made(path: Path) -> Queue:
+    (found,) = alerts.read(path)
+    return alerts.make(found, SETTINGS)
+
+
 def test_alerts_of_a_file_of_events_and_of_the_watch_are_the_same_queue(tmp_path: Path) -> None:
     kept, lines = Decisions(tmp_path), []
     for one in watched(12):
@@ -91,6 +96,36 @@ def test_alerts_queued_daily_are_counted_once(tmp_path: Path) -> None:
         record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
     (found,) = deployments(record, Votes.of(record, 0.05), 0.95)
     assert (found.queues, found.videos, found.alerts, found.days) == ((1, 2, 3), 9, 9, 1)
+
+
+def test_the_line_that_a_running_watch_is_writing_is_left_out(tmp_path: Path) -> None:
+    lines = [json.dumps(one) for one in watched(3)]
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join(lines))
+    assert len(made(path).tasks) == 3
+    path.write_text("\n".join(lines)[:-20])
+    assert len(made(path).tasks) == 2
+    path.write_text("\n".join([lines[0][:-20], *lines[1:]]) + "\n")
+    with pytest.raises(UserError, match="no alerts of discern watch"):
+        made(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"highest_level": float("nan")}, "alert x: highest_level nan is not from 0 to 1; .* mend"),
+        ({"highest_level": 10**400}, "alert x: int too large.*mend the alert"),
+        ({"opened_s": float("inf")}, "alert x: opened_s inf is not from 0"),
+    ],
+)
+def test_a_number_that_no_watch_writes_is_named(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "events.jsonl"
+    alert = opened("x", "yard", **{"highest_level": 0.7, **EVIDENCE, **changes})
+    path.write_text(json.dumps(alert) + "\n")
+    with pytest.raises(UserError, match=said):
+        made(path)
 
 
 def test_what_is_no_alert_is_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.review.exchange import coop, fiftyone, frames, label_studio, spreadsheet
 from pipeline.review.exchange.entries import Entry, Terms
 from pipeline.review.record import Record
-from pipeline.review.tasks import Task
+from pipeline.review.tasks import ALERT, Task
 from tests.review.made import decision, queued, row
 
 FPS = 15.0
@@ -125,6 +126,14 @@ class TestLabelStudio:
             (lambda s: s.annotate(0, 1, 1, result=[]), "origin '' is none of real, game"),
             (lambda s: s.tasks[0]["data"].update(task="x"), "'x' is no task"),
             (lambda s: s.tasks[0].update(annotations=[{}]), "is not as the tool writes it"),
+            (lambda s: s.annotate(0, 10**400, 10**400), "OverflowError"),
+            (lambda s: s.annotate(0, True, 3), "frames True to 3"),
+            (lambda s: s.tasks[0]["data"].update(fps=float("inf")), "fps inf"),
+            (lambda s: s.tasks[0]["data"].update(fps=True), "fps True"),
+            (lambda s: s.annotate(0, 1, 1, completed_by="\ud800"), r"who decided is '\\ud800'"),
+            (lambda s: s.annotate(0, 1, 1, completed_by="a" * 10**5), "in 1 to 80 characters"),
+            (lambda s: s.annotate(0, 1, 1, completed_by="a\0b"), r"who decided is 'a\\u0000b'"),
+            (lambda s: s.tasks[0]["data"].update(task="\ud800"), r"'\\ud800' is no task"),
         ],
     )
     def test_a_mistake_has_the_whole_refused(
@@ -144,6 +153,14 @@ class TestLabelStudio:
         studio.path.write_text("{}")
         with pytest.raises(UserError, match="its JSON is no list"):
             label_studio.read(studio.path, tasks(record), TERMS)
+
+    def test_tasks_are_not_called_as_their_interface_is(
+        self, record: Record, tmp_path: Path
+    ) -> None:
+        for name in ("x.xml", "x.XML"):
+            with pytest.raises(UserError, match=r"give a name that ends with \.json"):
+                label_studio.write(tmp_path / name, entries(record), TERMS)
+        assert not list(tmp_path.glob("x.*"))
 
 
 class TestFiftyOne:
@@ -178,6 +195,14 @@ class TestFiftyOne:
         told["labels"][name][1]["support"] = [0, 3]
         with pytest.raises(UserError, match="support 0 to 3, which counts from 1"):
             self.read(record, tmp_path, told)
+        for changes, said in (
+            ({"support": [True, 3]}, "support True to 3"),
+            ({"support": [10**400, 10**400]}, "OverflowError"),
+            ({"timestamps": [10**400, 10**400]}, "OverflowError"),
+        ):
+            told["labels"][name][1] = {"label": "discharge", **changes}
+            with pytest.raises(UserError, match=said):
+                self.read(record, tmp_path, told)
 
     def test_predictions_alone_decide_nothing(self, record: Record, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="holds no decision"):
@@ -283,6 +308,14 @@ class TestSpreadsheet:
         one, two = spreadsheet.read(self.edited(record, tmp_path, yes), tasks(record), TERMS)
         assert (one.origin, one.discharges_s, one.who) == ("game", (2.5, 3.0), "Cy")
         assert (two.task, two.who, two.note) == (name, "Ada", "'=cmd()")
+
+    def test_times_of_an_alert_are_seconds(self, record: Record, tmp_path: Path) -> None:
+        name, task = next(iter(tasks(record).items()))
+        wrong = {"origin": "real", "discharge": "yes", "discharges_s": "9" * 400}
+        path = self.edited(record, tmp_path, {**wrong, "task": name})
+        alert = replace(task, kind=ALERT, seconds=None)
+        with pytest.raises(UserError, match="row 2: has times that are no seconds"):
+            spreadsheet.read(path, {**tasks(record), name: alert}, TERMS)
 
     def test_all_mistakes_are_told_at_once(self, record: Record, tmp_path: Path) -> None:
         path = self.edited(

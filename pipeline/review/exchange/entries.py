@@ -10,12 +10,29 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
-from pipeline.review.tasks import ANSWERS, FILE, VERDICTS, Decision, Place, Task
+from pipeline.live.guarding import Refused, name_of
+from pipeline.review.tasks import (
+    ANSWERS,
+    FILE,
+    LONGEST_S,
+    VERDICTS,
+    Decision,
+    Place,
+    Task,
+    is_text,
+)
 from pipeline.store import storage
+from pipeline.system.untrusted import plain
 
 DISCHARGE = "discharge"
 """The label of a stretch in which a firearm is fired."""
 _BEYOND_S = 0.5
+_MOST_SHOWN = 80
+
+
+def is_frame(given: object) -> bool:
+    """Whether a value of JSON is the number of a frame; `true` is none."""
+    return isinstance(given, int) and not isinstance(given, bool) and given >= 1
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,7 @@ class Checked:
 
     def wrong(self, where: str, what: str) -> None:
         """Note a mistake, with its remedy."""
-        self.mistakes.append(f"{where}: {what}")
+        self.mistakes.append(f"{plain(where, _MOST_SHOWN)}: {what}")
 
     def add(
         self,
@@ -104,25 +121,43 @@ class Checked:
         before = len(self.mistakes)
         known = self.tasks.get(str(task))
         if known is None:
-            self.wrong(where, f"'{task}' is no task; import into the review that it came from")
+            self.wrong(
+                where,
+                f"'{_shown(task)}' is no task; import into the review that it came from",
+            )
         if origin not in VERDICTS:
-            self.wrong(where, f"origin '{origin or ''}' is none of {', '.join(VERDICTS)}")
+            self.wrong(
+                where,
+                f"origin '{_shown(origin)}' is none of {', '.join(VERDICTS)}",
+            )
         answer = ("yes" if times_s else None) if discharge is None else discharge
         if answer not in ANSWERS:
-            self.wrong(where, f"discharge '{answer or ''}' is none of {', '.join(ANSWERS)}")
+            self.wrong(
+                where,
+                f"discharge '{_shown(answer)}' is none of {', '.join(ANSWERS)}",
+            )
         elif times_s and not ANSWERS[str(answer)]:
             self.wrong(where, f"has times, and discharge is {answer}; mend one of them")
         if known is not None and times_s:
             last_s = max(times_s)
-            if known.kind == FILE and known.seconds and last_s > known.seconds + _BEYOND_S:
+            if not 0 <= min(times_s) <= last_s <= LONGEST_S:
+                self.wrong(where, "has times that are no seconds; mend them")
+            elif known.kind == FILE and known.seconds and last_s > known.seconds + _BEYOND_S:
                 self.wrong(
                     where,
                     f"{last_s:.2f} s is after the end of the file ({known.seconds:.2f} s); are its "
                     "frames of another rate?",
                 )
-        name = " ".join((who or self.by or "").split())
-        if not name:
-            self.wrong(where, "does not say who decided; give by=NAME")
+        name = (who or self.by or "").strip()
+        try:
+            name = name_of(name) if name else ""
+        except Refused as error:
+            self.wrong(where, f"who decided is '{plain(name, _MOST_SHOWN)}': {error}")
+        else:
+            if not name:
+                self.wrong(where, "does not say who decided; give by=NAME")
+        if not is_text(note):
+            self.wrong(where, "its note is no text that can be kept; write it again")
         if len(self.mistakes) == before:
             self.found.append(
                 Decision(
@@ -175,5 +210,10 @@ def careful(check: Checked, where: str, read: Callable[[], None]) -> None:
     """Have something read that may have any form, and note where it has none that is known."""
     try:
         read()
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        check.wrong(where, f"is not as the tool writes it ({error!r}); export it again")
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        told = plain(repr(error), 3 * _MOST_SHOWN)
+        check.wrong(where, f"is not as the tool writes it ({told}); export it again")
+
+
+def _shown(given: object) -> str:
+    return plain(str(given or ""), _MOST_SHOWN)

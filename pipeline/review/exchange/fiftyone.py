@@ -15,7 +15,15 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.review.exchange import frames
-from pipeline.review.exchange.entries import DISCHARGE, Checked, Entry, Terms, careful, read_json
+from pipeline.review.exchange.entries import (
+    DISCHARGE,
+    Checked,
+    Entry,
+    Terms,
+    careful,
+    is_frame,
+    read_json,
+)
 from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task, answer_of
 
 NAME = "fiftyone"
@@ -109,6 +117,6 @@ def _start_s(one: Mapping[str, Any], fps: float) -> float:
             raise ValueError(f"timestamps {start_s} to {end_s}")
         return start_s
     first, last = one["support"]
-    if not (isinstance(first, int) and isinstance(last, int) and 1 <= first <= last):
+    if not (is_frame(first) and is_frame(last) and first <= last):
         raise ValueError(f"support {first} to {last}, which counts from 1")
     return frames.times_of(first, last, fps)[0]

@@ -12,13 +12,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import UserError
 from pipeline.review.exchange import frames
-from pipeline.review.exchange.entries import DISCHARGE, Checked, Entry, Terms, careful, read_json
+from pipeline.review.exchange.entries import (
+    DISCHARGE,
+    Checked,
+    Entry,
+    Terms,
+    careful,
+    is_frame,
+    read_json,
+)
 from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task
 
 NAME = "label_studio"
 _TIMELINE, _VIDEO, _ORIGIN = "videoLabels", "video", "origin"
 _REAL = 0.5
+_INTERFACE = ".xml"
 
 
 def configuration() -> str:
@@ -41,10 +51,18 @@ def configuration() -> str:
 
 
 def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
-    """Write tasks with what the detector predicts, and the configuration beside them."""
+    """Write tasks with what the detector predicts, and the configuration beside them.
+
+    Raises:
+        UserError: the file is called as the configuration is.
+    """
+    if path.suffix.lower() == _INTERFACE:
+        raise UserError(
+            f"{path}: the labelling interface is called so; give a name that ends with .json"
+        )
     tasks = [_task(entry, terms) for entry in entries]
     path.write_text(json.dumps(tasks, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    path.with_suffix(".xml").write_text(configuration(), encoding="utf-8")
+    path.with_suffix(_INTERFACE).write_text(configuration(), encoding="utf-8")
 
 
 def _task(entry: Entry, terms: Terms) -> dict[str, Any]:
@@ -113,8 +131,8 @@ def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
 
 def _read_task(check: Checked, number: int, task: Mapping[str, Any]) -> None:
     name, fps = task["data"]["task"], float(task["data"]["fps"])
-    if not fps > 0:
-        raise ValueError(f"fps {fps:g}")
+    if isinstance(task["data"]["fps"], bool) or not 0 < fps < float("inf"):
+        raise ValueError(f"fps {task['data']['fps']}")
     for one in task["annotations"]:
         if one.get("was_cancelled"):
             continue
@@ -133,7 +151,7 @@ def _read_task(check: Checked, number: int, task: Mapping[str, Any]) -> None:
 
 def _start_s(span: Mapping[str, Any], fps: float) -> float:
     first, last = span["start"], span["end"]
-    if not (isinstance(first, int) and isinstance(last, int) and 1 <= first <= last):
+    if not (is_frame(first) and is_frame(last) and first <= last):
         raise ValueError(f"frames {first} to {last}, which count from 1")
     return frames.times_of(first, last, fps)[0]
 
