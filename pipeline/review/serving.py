@@ -24,6 +24,7 @@ from pipeline.review.tasks import (
     ALERT,
     ANSWERS,
     FILE,
+    PAGE,
     VERDICTS,
     Decision,
     Place,
@@ -154,7 +155,7 @@ class ReviewPage:
         if not isinstance(note, str) or len(note) > _MAX_NOTE:
             raise Refused(f"write a note of at most {_MAX_NOTE} characters")
         times = tuple(sorted(round(float(time_s), 4) for time_s in times_s))
-        decision = Decision(name, origin, ANSWERS[answer], times, who, "page", note)
+        decision = Decision(name, origin, ANSWERS[answer], times, who, PAGE, note)
         self._record.decide([decision])
         others = [one for one in self._record.decisions()[name] if one.who != who]
         said = [plain(f"{one.who}: {agreement.told(one)}", _MAX_TEXT) for one in others]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence, Set
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.review.exchange import frames
 from pipeline.review.exchange.entries import DISCHARGE, Checked, Entry, Terms, careful, read_json
-from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task
+from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task, stamp
 
 NAME = "label_studio"
 _TIMELINE, _VIDEO, _ORIGIN = "videoLabels", "video", "origin"
@@ -139,7 +140,7 @@ def _read_task(check: Checked, number: int, task: Mapping[str, Any]) -> None:
                 if result.get("origin") != _PREDICTED:
                     times_s += [_start_s(span, fps) for span in told]
         answers = chosen.get(_ORIGIN), chosen.get(DISCHARGE)
-        check.add(where, name, *answers, times_s, _who(one.get("completed_by")))
+        check.add(where, name, *answers, times_s, _who(one.get("completed_by")), at=_at(one))
 
 
 def _is_as(predicted: Set[tuple[int, int]], span: Mapping[str, Any]) -> bool:
@@ -151,6 +152,11 @@ def _start_s(span: Mapping[str, Any], fps: float) -> float:
     if not (isinstance(first, int) and isinstance(last, int) and 1 <= first <= last):
         raise ValueError(f"frames {first} to {last}, which count from 1")
     return frames.times_of(first, last, fps)[0]
+
+
+def _at(annotation: Mapping[str, Any]) -> str:
+    given = annotation.get("updated_at") or annotation.get("created_at")
+    return stamp(datetime.fromisoformat(given)) if given else ""
 
 
 def _who(given: object) -> str | None:
