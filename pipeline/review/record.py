@@ -221,8 +221,8 @@ class Record:
         """Add decisions, all or none; returns how many were new.
 
         What the same person decided of the same task before is no new one (`is_known`), so that
-        what was imported twice counts once, and an old file takes nothing back. Each is given what the newest queue with its task says
-        of it.
+        what was imported twice counts once, and an old file takes nothing back. Each is given what
+        the newest queue with its task says of it.
 
         Raises:
             UserError: there is no such task.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.review import queueing, scored
 from pipeline.review.exchange import label_studio, spreadsheet
@@ -13,7 +14,7 @@ from pipeline.review.record import Record
 from tests.review.made import SETTINGS, decision, queued, row
 
 TERMS = Terms(15.0)
-QUIET = {"discharge": False, "discharges_s": ()}
+QUIET: dict[str, Any] = {"discharge": False, "discharges_s": ()}
 
 
 def origins(record: Record, task: str) -> list[str]:
