@@ -185,10 +185,9 @@ def _import(cfg: ReviewApp, what: str) -> None:
             f"{what}: not readable ({error.strerror}); give what a tool exported, in its format"
         ) from error
     num_new = record.decide(decisions)
-    known = len(decisions) - num_new
-    print(
-        f"{what}: {count(num_new, 'decision')} imported{f', {known} known already' * bool(known)}"
-    )
+    num_known = len(decisions) - num_new
+    known = f", {num_known} known already or older" if num_known else ""
+    print(f"{what}: {count(num_new, 'decision')} imported{known}")
 
 
 def _export_collection(cfg: ReviewApp, out: str) -> None:

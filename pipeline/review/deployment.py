@@ -143,17 +143,16 @@ def _deployment(
     recall = None
     if missed is not None:
         recall = estimates.recall(found or estimates.total([], confidence), missed)
-    hours = [
-        None if whole is None else whole * one.part.share_of_time
-        for one in counted
-        for whole in [one.queue.about["hours"]]
-    ]
+    hours: float | None = 0.0
+    for one in counted:
+        whole = one.queue.about["hours"]
+        hours = None if hours is None or whole is None else hours + whole * one.part.share_of_time
     return Deployment(
         kind,
         weights_sha256,
         tuple(sorted(one.queue.number for one in counted)),
         sum(sizes),
-        None if None in hours else float(sum(hours)),
+        hours,
         len(set().union(*(one.part.days for one in counted))) or None,
         sizes[drawing.ALERTED],
         sum(one.part.num_alerted_files for one in counted),

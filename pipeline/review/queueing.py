@@ -240,7 +240,8 @@ def order(
     """
     todo = ~videos.is_decided
     drawn_todo = drawn & todo
-    num_others = max(0, settings.num - int(drawn_todo.sum()))
+    # All that was drawn stands in the queue, for the report; so it takes a place, decided or not.
+    num_others = max(0, settings.num - int(drawn.sum()))
     num_uncertain = min(num_others, round(settings.num * settings.uncertain))
     ranked = [int(one) for one in ordering.by_value(values) if todo[one]]
     chosen: dict[int, tuple[str, ...]] = {}

@@ -18,7 +18,8 @@ from typing import Any
 from pipeline.errors import UserError
 from pipeline.live.database import begun, opened
 from pipeline.review.population import Population
-from pipeline.review.tasks import Decision, Place, Task
+from pipeline.review.repeats import is_known
+from pipeline.review.tasks import Decision, Place, Task, stamp
 
 FILE = "review.sqlite"
 _SCHEMA = """
@@ -219,9 +220,9 @@ class Record:
     def decide(self, decisions: Sequence[Decision]) -> int:
         """Add decisions, all or none; returns how many were new.
 
-        What the same person decided of the same task in the same way before is no new one, so that
-        what was imported twice counts once. Each is given what the newest queue with its task says
-        of it.
+        What the same person decided of the same task before is no new one (`is_known`), so that
+        what was imported twice counts once, and an old file takes nothing back. Each is given what
+        the newest queue with its task says of it.
 
         Raises:
             UserError: there is no such task.
@@ -244,12 +245,11 @@ class Record:
                     queue=queue,
                     inclusion=inclusion,
                 )
-                last = database.execute(
-                    f"SELECT {_DECISION} FROM decisions WHERE task = ? AND who = ? "
-                    "ORDER BY number DESC LIMIT 1",
+                before = database.execute(
+                    f"SELECT {_DECISION} FROM decisions WHERE task = ? AND who = ? ORDER BY number",
                     (one.task, one.who),
-                ).fetchone()
-                if last is not None and _same(_decision(last), full):
+                ).fetchall()
+                if is_known(one, [*map(_decision, before)]):
                     continue
                 database.execute(
                     f"INSERT INTO decisions ({_DECISION}) VALUES ({', '.join('?' * 11)})",
@@ -298,7 +298,7 @@ class Record:
 
 def now() -> str:
     """The time, in UTC."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return stamp(datetime.now(UTC))
 
 
 def _row(place: Place) -> tuple[Any, ...]:
@@ -341,8 +341,3 @@ def _decision(row: Sequence[Any]) -> Decision:
     fires = None if discharge is None else bool(discharge)
     times_s = tuple(json.loads(times))
     return Decision(task, origin, fires, times_s, who, by, note, at, weights, queue, inclusion)
-
-
-def _same(one: Decision, other: Decision) -> bool:
-    told = [(d.origin, d.discharge, d.discharges_s, d.note, d.queue) for d in (one, other)]
-    return told[0] == told[1]

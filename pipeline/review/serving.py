@@ -25,6 +25,7 @@ from pipeline.review.tasks import (
     ANSWERS,
     FILE,
     LONGEST_S,
+    PAGE,
     VERDICTS,
     Decision,
     Place,
@@ -158,7 +159,7 @@ class ReviewPage:
         if not isinstance(note, str) or len(note) > _MAX_NOTE or not is_text(note):
             raise Refused(f"write a note of at most {_MAX_NOTE} characters")
         times = tuple(sorted(round(float(time_s), 4) for time_s in times_s))
-        decision = Decision(name, origin, ANSWERS[answer], times, who, "page", note)
+        decision = Decision(name, origin, ANSWERS[answer], times, who, PAGE, note)
         self._record.decide([decision])
         others = [one for one in self._record.decisions()[name] if one.who != who]
         said = [plain(f"{one.who}: {agreement.told(one)}", _MAX_TEXT) for one in others]

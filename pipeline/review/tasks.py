@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.footage.collection import ORIGINS
@@ -20,6 +21,8 @@ ANSWERS = {"yes": True, "no": False, UNSURE: None}
 """What may be decided of the discharge."""
 LONGEST_S = 1e12
 """No video and no stream is longer, of those whose length nobody knows."""
+PAGE = "page"
+"""How a decision came here that is no import."""
 _NAME_DIGITS = 16
 
 
@@ -128,9 +131,9 @@ class Decision:
         discharge: whether a firearm is fired; None where that is not sure.
         discharges_s: when, in seconds of the file; empty where nobody said.
         who: decided.
-        by: how it came here: `page`, or a format of an import.
+        by: how it came here: `PAGE`, or a format of an import.
         note: anything else.
-        at: when, in UTC; empty until it is kept.
+        at: when, as `stamp` tells it; empty until it is kept, where an import does not tell.
         weights_sha256: of the detector whose score it was asked for.
         queue: number of the queue that it was asked in.
         inclusion: of that place, as `Place` has it.
@@ -160,6 +163,13 @@ def name_of(sha256: str | None, uri: str) -> str:
     """The name of the task of a video, by its bytes where they are known, else by its place."""
     made_of = f"sha256:{sha256}" if sha256 else f"uri:{uri}"
     return hashlib.sha256(made_of.encode("utf-8", "surrogatepass")).hexdigest()[:_NAME_DIGITS]
+
+
+def stamp(moment: datetime) -> str:
+    """A moment in UTC, in words that sort as moments do; without a zone it is taken to be UTC."""
+    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    text = known.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def answer_of(discharge: bool | None) -> str:

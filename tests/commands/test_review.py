@@ -60,7 +60,8 @@ def test_what_is_exported_can_be_decided_and_imported(tmp_path: Path, told: Told
     with pytest.raises(UserError, match="does not say who decided; give by=NAME"):
         told("import", str(out))
     assert told("import", str(out), "by=Ada").endswith("1 decision imported\n")
-    assert told("import", str(out), "by=Ada").endswith("0 decisions imported, 1 known already\n")
+    again = told("import", str(out), "by=Ada")
+    assert again.endswith("0 decisions imported, 1 known already or older\n")
     asked = tmp_path / "tasks.json"
     told("export", str(asked), "format=label_studio")
     # Of what is drawn for the audit, or wanted of two, more may be asked than one.

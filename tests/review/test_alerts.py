@@ -40,7 +40,7 @@ def watched(num: int) -> list[dict[str, Any]]:
     return found
 
 
-def made(path: Path) -> Queue:
+def made(path: Path) -> Made:
     (found,) = alerts.read(path)
     return alerts.make(found, SETTINGS)
 

@@ -98,6 +98,27 @@ class TestLabelStudio:
         assert 'frameRate="$fps"' in text
         assert '<Label value="discharge"/>' in text
 
+    def test_predicted_stretches_tell_a_time_only_where_they_were_changed(
+        self, record: Record, tmp_path: Path
+    ) -> None:
+        studio = self.write(record, tmp_path)
+        for place in range(3):
+            (predicted,) = studio.tasks[place]["predictions"]
+            studio.annotate(place, 45, 45, result=[dict(one) for one in predicted["result"]])
+            result = studio.tasks[place]["annotations"][0]["result"]
+            result[1:] = [one for one in result[1:] if one["from_name"] != "origin"]
+            chosen = {"from_name": "origin", "type": "choices", "value": {"choices": ["real"]}}
+            result.append(chosen)
+            for one in result[1:-1]:
+                one["value"] = {"choices": ["yes"]}
+        del studio.tasks[1]["annotations"][0]["result"][0]["origin"]
+        moved = studio.tasks[2]["annotations"][0]["result"][0]
+        moved["origin"] = "prediction-changed"
+        moved["value"]["ranges"] = [{"start": 32, "end": 60}]
+        found = label_studio.read(studio.save(), tasks(record), TERMS)
+        assert [one.discharges_s for one in found] == [(), (), (2.0667,)]
+        assert {(one.origin, one.discharge) for one in found} == {("real", True)}
+
     @pytest.mark.parametrize(("first", "time_s"), [(1, 0.0), (31, 2.0), (32, 2.0667)])
     def test_what_comes_back_is_at_the_frame_that_was_marked(
         self, record: Record, tmp_path: Path, first: int, time_s: float
@@ -173,13 +194,24 @@ class TestFiftyOne:
         (folder / "set" / "labels.json").write_text(json.dumps(labels))
         return fiftyone.read(folder / "set", tasks(record), TERMS)
 
-    def test_what_was_decided_comes_back_as_it_was(self, record: Record, tmp_path: Path) -> None:
-        name = record.places()[0][2].name
-        record.decide([decision(name, "Bo", discharges_s=(0.0, 2.0667))])
-        (found,) = self.read(record, tmp_path, self.write(record, tmp_path))
-        assert (found.task, found.origin, found.discharge) == (name, "real", True)
-        assert found.discharges_s == (0.0, 2.0667)
-        assert record.decide([found]) == 0
+    def test_what_another_decided_is_not_taken_over(self, record: Record, tmp_path: Path) -> None:
+        names = [task.name for _, _, task in record.places()]
+        for name in names[:4]:
+            record.decide([decision(name, "Ada", discharges_s=(0.0, 2.0667))])
+        told = self.write(record, tmp_path)
+        # To the nearest frame of a video of 30 a second, as FiftyOne keeps times.
+        told["labels"][names[0]][3]["timestamps"] = [2.05, 2.1]
+        told["labels"][names[1]][3]["timestamps"] = [2.2, 2.3]
+        del told["labels"][names[2]][3]
+        told["labels"][names[3]] = [
+            {**told["labels"][names[3]][0], "label": "origin_game"},
+            {"label": "discharge_no", "timestamps": [0, 12]},
+        ]
+        moved, fewer, other = self.read(record, tmp_path, told)
+        assert (moved.task, moved.who, moved.discharges_s) == (names[1], "Bo", (0.0, 2.2))
+        assert (fewer.task, fewer.discharges_s) == (names[2], (0.0,))
+        assert (other.task, other.origin, other.discharge) == (names[3], "game", False)
+        name = names[0]
         files = json.loads((tmp_path / "set" / "data.json").read_text())
         assert files[name] == record.places()[0][2].uri
 
@@ -303,11 +335,14 @@ class TestSpreadsheet:
 
     def test_decisions_come_back(self, record: Record, tmp_path: Path) -> None:
         name = record.places()[1][2].name
-        record.decide([decision(name, note="=cmd()")])
+        record.decide([decision(name, "@ada", note="'=cmd()")])
         yes = {"origin": "Game", "discharge": "yes", "discharges_s": "2.5; 3", "who": "Cy"}
         one, two = spreadsheet.read(self.edited(record, tmp_path, yes), tasks(record), TERMS)
         assert (one.origin, one.discharges_s, one.who) == ("game", (2.5, 3.0), "Cy")
-        assert (two.task, two.who, two.note) == (name, "Ada", "'=cmd()")
+        assert (two.task, two.who, two.note) == (name, "@ada", "'=cmd()")
+        text = (tmp_path / "queue.csv").read_text(encoding="utf-8-sig")
+        assert ",'@ada,''=cmd()" in text
+        assert record.decide([two]) == 0
 
     def test_times_of_an_alert_are_seconds(self, record: Record, tmp_path: Path) -> None:
         name, task = next(iter(tasks(record).items()))

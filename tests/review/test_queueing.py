@@ -69,6 +69,7 @@ def test_what_was_decided_is_asked_no_more_and_counts_in_the_audit(tmp_path: Pat
     both = {place.task for place in before.places} & {place.task for place in after.places}
     assert both == set(drawn)
     assert [p.reasons for p in after.places if p.task in both] == [(AUDIT,)] * len(drawn)
+    assert len(after.places) == SETTINGS.num
 
 
 def test_another_file_at_the_same_place_of_another_listing_is_asked(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ class Checked:
         times_s: Sequence[float],
         who: str | None,
         note: str = "",
+        at: str = "",
     ) -> None:
         """Add a decision, or note all that is wrong with it.
 
@@ -117,6 +118,7 @@ class Checked:
             times_s: of discharges.
             who: decided; None where the file does not say.
             note: anything else.
+            at: when, as `stamp` tells it; empty where the file does not say.
         """
         before = len(self.mistakes)
         known = self.tasks.get(str(task))
@@ -168,6 +170,7 @@ class Checked:
                     name,
                     self.form,
                     note,
+                    at,
                 )
             )
 

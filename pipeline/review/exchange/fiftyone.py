@@ -2,7 +2,8 @@
 
 The origin and the discharge are labels over the whole video, and each discharge is one of its own.
 `timestamps` are seconds; `support` is frames counted from 1 with both ends in, of the canonical
-rate. `data.json` says where the video of each id is.
+rate. What was decided before is marked, so that nobody takes it over unawares. `data.json` says
+where the video of each id is.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ LABELS, DATA = "labels.json", "data.json"
 _ANSWERS = {f"{DISCHARGE}_{word}": word for word in ANSWERS}
 _ORIGINS = {f"origin_{word}": word for word in VERDICTS}
 CLASSES = (DISCHARGE, *_ANSWERS, *_ORIGINS)
+_DECIDED = "decided"
 _LEAST_S = 1.0
+# Of a frame: FiftyOne keeps frames of the video's own rate, and moves times to the nearest.
+_MOVED = 0.5
 
 
 def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
@@ -58,18 +62,23 @@ def _labels(entry: Entry, fps: float) -> list[dict[str, Any]]:
         ]
     last = entry.decisions[-1]
     whole = [0.0, task.seconds or _LEAST_S]
-    verdicts = (f"origin_{last.origin}", f"{DISCHARGE}_{answer_of(last.discharge)}")
+    answer = answer_of(last.discharge)
+    times = [f"{time_s:.4f}" for time_s in last.discharges_s]
+    mark = {"attributes": {_DECIDED: " ".join([last.origin, answer, *times])}}
     return [
-        *({"label": name, "timestamps": whole, "attributes": {}} for name in verdicts),
+        {"label": f"origin_{last.origin}", "timestamps": whole, **mark},
+        {"label": f"{DISCHARGE}_{answer}", "timestamps": whole, **mark},
         *(
-            {"label": DISCHARGE, "timestamps": [time_s, time_s + 1 / fps], "attributes": {}}
+            {"label": DISCHARGE, "timestamps": [time_s, time_s + 1 / fps], **mark}
             for time_s in last.discharges_s
         ),
     ]
 
 
 def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
-    """Read `labels.json`, or that of a folder; what the detector predicted decides nothing.
+    """Read `labels.json`, or that of a folder.
+
+    What the detector predicted decides nothing, nor does a decision that is as it was exported.
 
     Raises:
         UserError: with every mistake, each with its video.
@@ -91,7 +100,9 @@ def _read_video(
 ) -> None:
     chosen: dict[str, set[str]] = {"origin": set(), DISCHARGE: set()}
     times_s = []
+    marks = set()
     for one in detections or ():
+        marks.add((one.get("attributes") or {}).get(_DECIDED))
         label = one["label"]
         if label in _ORIGINS:
             chosen["origin"].add(_ORIGINS[label])
@@ -107,7 +118,19 @@ def _read_video(
         if len(words) > 1:
             raise ValueError(f"{what} is {' and '.join(sorted(words))}")
     origin, answer = (next(iter(words), None) for words in chosen.values())
-    check.add(name, name, origin, answer, times_s, None)
+    if not any(_is_as_marked(mark, origin, answer, times_s, fps) for mark in marks if mark):
+        check.add(name, name, origin, answer, times_s, None)
+
+
+def _is_as_marked(
+    mark: str, origin: str | None, answer: str | None, times_s: Sequence[float], fps: float
+) -> bool:
+    """Whether a decision is the one that was exported."""
+    before_origin, before_answer, *before_s = mark.split()
+    if (before_origin, before_answer, len(before_s)) != (origin, answer, len(times_s)):
+        return False
+    both = zip(sorted(map(float, before_s)), sorted(times_s), strict=True)
+    return all(abs(before - after) <= _MOVED / fps + 1e-3 for before, after in both)
 
 
 def _start_s(one: Mapping[str, Any], fps: float) -> float:

@@ -7,7 +7,8 @@ tells (`fps`, which the configuration of the project hands to the player).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ from pipeline.review.exchange.entries import (
     is_frame,
     read_json,
 )
-from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task
+from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task, stamp
 
 NAME = "label_studio"
 _TIMELINE, _VIDEO, _ORIGIN = "videoLabels", "video", "origin"
+# What Label Studio says of a region that it had from a prediction and nobody changed.
+_PREDICTED = "prediction"
 _REAL = 0.5
 _INTERFACE = ".xml"
 
@@ -73,7 +76,7 @@ def _task(entry: Entry, terms: Terms) -> dict[str, Any]:
             "from_name": _TIMELINE,
             "to_name": _VIDEO,
             "type": "timelinelabels",
-            "origin": "prediction",
+            "origin": _PREDICTED,
             "score": moment.score,
             "value": {
                 "ranges": [dict(zip(("start", "end"), span, strict=True))],
@@ -94,7 +97,7 @@ def _task(entry: Entry, terms: Terms) -> dict[str, Any]:
             "from_name": name,
             "to_name": _VIDEO,
             "type": "choices",
-            "origin": "prediction",
+            "origin": _PREDICTED,
             "value": {"choices": [value]},
         }
         for name, value in chosen.items()
@@ -120,6 +123,8 @@ def _task(entry: Entry, terms: Terms) -> dict[str, Any]:
 def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
     """Read the annotations of an export of Label Studio (JSON); those cancelled count as none.
 
+    A stretch that the detector predicted is no time that a person told, unless it was changed.
+
     Raises:
         UserError: with every mistake, each with its task.
     """
@@ -133,6 +138,11 @@ def _read_task(check: Checked, number: int, task: Mapping[str, Any]) -> None:
     name, fps = task["data"]["task"], float(task["data"]["fps"])
     if isinstance(task["data"]["fps"], bool) or not 0 < fps < float("inf"):
         raise ValueError(f"fps {task['data']['fps']}")
+    known = check.tasks.get(name)
+    predicted = {
+        frames.range_of(moment.start_s, moment.end_s, fps)
+        for moment in (known.moments if known else ())
+    }
     for one in task["annotations"]:
         if one.get("was_cancelled"):
             continue
@@ -144,9 +154,15 @@ def _read_task(check: Checked, number: int, task: Mapping[str, Any]) -> None:
             if result["type"] == "choices":
                 (chosen[result["from_name"]],) = value["choices"]
             elif result["type"] == "timelinelabels" and DISCHARGE in value["timelinelabels"]:
-                times_s += [_start_s(span, fps) for span in value["ranges"]]
+                told = [span for span in value["ranges"] if not _is_as(predicted, span)]
+                if result.get("origin") != _PREDICTED:
+                    times_s += [_start_s(span, fps) for span in told]
         answers = chosen.get(_ORIGIN), chosen.get(DISCHARGE)
-        check.add(where, name, *answers, times_s, _who(one.get("completed_by")))
+        check.add(where, name, *answers, times_s, _who(one.get("completed_by")), at=_at(one))
+
+
+def _is_as(predicted: Set[tuple[int, int]], span: Mapping[str, Any]) -> bool:
+    return (span["start"], span["end"]) in predicted
 
 
 def _start_s(span: Mapping[str, Any], fps: float) -> float:
@@ -154,6 +170,11 @@ def _start_s(span: Mapping[str, Any], fps: float) -> float:
     if not (is_frame(first) and is_frame(last) and first <= last):
         raise ValueError(f"frames {first} to {last}, which count from 1")
     return frames.times_of(first, last, fps)[0]
+
+
+def _at(annotation: Mapping[str, Any]) -> str:
+    given = annotation.get("updated_at") or annotation.get("created_at")
+    return stamp(datetime.fromisoformat(given)) if given else ""
 
 
 def _who(given: object) -> str | None:

@@ -71,7 +71,14 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    # A text that looks as if it were guarded is guarded too, so that each comes back as it was.
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text
+
+
+def _plain(text: str) -> str:
+    """What `_safe` was given."""
+    guarded = text.startswith("'") and text.lstrip("'").startswith(_FORMULA)
+    return text[1:] if guarded else text
 
 
 def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
@@ -90,7 +97,7 @@ def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
         if row.mistake:
             check.mistakes.append(row.mistake)
             continue
-        cell = {name: trimmed(text) for name, text in zip(header, row.cells, strict=True)}
+        cell = {name: _plain(trimmed(text)) for name, text in zip(header, row.cells, strict=True)}
         if not any(cell.get(column) for column in _DECIDED):
             continue
         parts = [trimmed(part) for part in cell.get("discharges_s", "").split(";")]
