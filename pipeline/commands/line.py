@@ -84,7 +84,7 @@ COMMANDS = {
     "score": Command(
         ("<listing, file or folder>", "[file or folder …]"),
         config="score",
-        kept="scored rows are kept; run it again, which goes on from them",
+        kept="with out=, scored rows are kept; run it again, which goes on from them",
     ),
     "watch": Command(
         ("<address, file or list.csv>",),

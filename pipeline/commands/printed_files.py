@@ -21,13 +21,13 @@ from pipeline.system import names, sandbox
 
 _BLOCK_FILES = 8
 # What lies beside videos in collections, and is none.
-_NO_VIDEOS = {".csv", ".dvc", ".json", ".jsonl", ".md", ".txt", ".yaml"}
+_NO_VIDEOS = {".csv", ".dvc", ".json", ".jsonl", ".md", ".parquet", ".txt", ".yaml"}
 
 
 def named(given: Sequence[str]) -> list[Path]:
     """The files that are named, and all files below the folders that are, in order of their names.
 
-    Of a folder, hidden files and those that are text by their suffix are left out.
+    Of a folder, hidden files and those that are text or tables by their suffix are left out.
 
     Raises:
         UserError: there is no such file or folder, or no file in a folder.

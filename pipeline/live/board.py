@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.assess.wording import count
 from pipeline.live import events
 from pipeline.live.events import Event
 
@@ -54,8 +55,9 @@ def sentence(streams: Sequence[Seen]) -> str:
     dropped = sum(one.num_dropped for one in streams)
     lags = [one.lag_s for one in streams if one.lag_s is not None]
     behind = f"; the slowest is {max(lags):.1f} s behind" if lags else ""
+    num_lost = sum(one.state == LOST for one in streams)
     return (
-        f"{len(streams)} streams, {sum(one.state == LOST for one in streams)} of them lost; "
+        f"{count(len(streams), 'stream')}, {num_lost} of them lost; "
         f"{answered} clips answered, {dropped} dropped "
         f"({100 * dropped / max(1, answered + dropped):.1f} %){behind}"
     )

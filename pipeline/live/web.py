@@ -7,7 +7,7 @@ import http.client
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote
 
 from pipeline.live.addresses import Place, Refused, Rules, check, led_to, resolve, told
 from pipeline.live.fetcher import Failed
@@ -71,7 +71,7 @@ def get(url: str, rules: Rules, timeout_s: float) -> Iterator[Answer]:
         Failed: the server refuses.
         OSError: it cannot be reached, or says nothing for `timeout_s`.
     """
-    first = urlsplit(url)
+    first = check(url, rules)
     for _ in range(_MAX_REDIRECTS + 1):
         parts = check(url, rules)
         connection = _Connection(parts, resolve(parts, rules), timeout_s)

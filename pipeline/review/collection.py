@@ -15,18 +15,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from pipeline.errors import UserError
 from pipeline.footage.canonical import digests
 from pipeline.footage.collection import INDEX, IndexRow, write_index
+from pipeline.live.addresses import redacted
 from pipeline.review.agreement import Votes, consensus
 from pipeline.review.record import Record
 from pipeline.review.tasks import FILE, Decision, Task
 from pipeline.store import storage
+from pipeline.system.untrusted import plain
 
 CHOSEN, DRAWN = "review-chosen", "review-audit"
 DECISIONS = "decisions.jsonl"
 """Every decision behind the index, a line each."""
+_IN_STORE, _LOCAL = "s3", "file"
+_MOST_SHOWN = 120
 _SUFFIX = 8
 """Characters of the end of a name that are taken for its kind, at most."""
 LEFT_OUT = {
@@ -34,9 +39,15 @@ LEFT_OUT = {
     "undecided": "have no decision that most agree on",
     "alert": "are alerts of streams, which have no file",
     "missing": "have a file that cannot be read here",
+    "elsewhere": "are at an address that a review does not fetch from; fetch the files, and score "
+    "them from there",
     "changed": "have a file that has changed since it was scored",
 }
 """Why a task that somebody decided is in no collection."""
+
+
+class NotFetched(UserError):
+    """A file is where a review does not fetch from."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +150,8 @@ def _fetch(task: Task, folder: Path, root: Path, work: Path) -> tuple[Path | Non
         if task.sha256 is not None and digests(partial)[0] != task.sha256:
             return None, "changed"
         partial.rename(path)
+    except NotFetched:
+        return None, "elsewhere"
     except (OSError, UserError):
         return None, "missing"
     finally:
@@ -150,6 +163,8 @@ def _fetch(task: Task, folder: Path, root: Path, work: Path) -> tuple[Path | Non
 def at_hand(task: Task, root: Path, work: Path) -> Iterator[Path]:
     """Have the file of a task on this machine for as long as the block runs.
 
+    Servers are not asked: an address in a listing may lead to any, also to those inside.
+
     Args:
         task: of a file.
         root: where relative paths begin.
@@ -157,13 +172,23 @@ def at_hand(task: Task, root: Path, work: Path) -> Iterator[Path]:
 
     Raises:
         OSError: it cannot be read.
-        UserError: it is where this project does not fetch from.
+        NotFetched: it is on a server.
+        UserError: object storage does not give it.
     """
     if not storage.is_remote(task.uri):
         yield root / task.uri
         return
-    prefix, _, name = task.uri.rpartition("/")
-    with storage.fetched(prefix, name, work) as local:
+    scheme, _, rest = task.uri.partition("://")
+    if scheme.lower() == _LOCAL:
+        yield root / unquote(f"/{rest.partition('/')[2]}")
+        return
+    prefix, _, name = rest.rpartition("/")
+    if scheme.lower() != _IN_STORE or not prefix:
+        raise NotFetched(
+            f"{plain(redacted(task.uri), _MOST_SHOWN)}: a review fetches from s3:// alone; fetch "
+            "the file, and score it from there"
+        )
+    with storage.fetched(f"{_IN_STORE}://{prefix}", name, work) as local:
         yield local
 
 

@@ -73,8 +73,10 @@ def of_training(clips: Path) -> dict[str, Floats]:
 
 def _shift(name: str, before: Floats, after: Floats) -> Shift:
     inner = np.quantile(before, np.linspace(0, 1, _NUM_BINS + 1)[1:-1])
-    # What lies outside of all that was before has bins of its own.
-    edges = np.unique([before.min(), *inner, np.nextafter(before.max(), np.inf)])
+    # What lies outside of all that was before has bins of its own, and so has a value that many
+    # share, as most files have one height.
+    above = np.nextafter([*inner, before.max()], np.inf)
+    edges = np.unique([before.min(), *inner, *above])
     num_bins = len(edges) + 1
     counts = [np.bincount(np.digitize(side, edges), minlength=num_bins) for side in (before, after)]
     shares = [np.maximum(count / count.sum(), _LEAST_SHARE) for count in counts]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.errors import UserError
 
-SCORES, LISTING = "scores", "listing.json"
+SCORES, LISTING, STATS = "scores", "listing.json", "stats.json"
 VERSION = 1
 SCORED = "scored"
 _TEXTS = ("id", "uri", "status", "sha256")
@@ -28,6 +28,7 @@ _LISTS = ("moments", "pdq")
 _LATER = ("p_discharge", "predicted", "num_clips", "embedding", "marks", "reason", "step")
 _NO_POINT = 0.5
 _AGAIN = "run discern score again"
+_TO_ITS_END = "run discern score again, which goes on to its end"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def read(folder: Path) -> Scores:
     """Open a folder of scores.
 
     Raises:
-        UserError: it is none, a part is missing or damaged, or a column.
+        UserError: it is none or half finished, a part is missing or damaged, or a column.
     """
     about = _about(folder)
     tables, ends, number = [], [], 0
@@ -137,6 +138,11 @@ def read(folder: Path) -> Scores:
         number += table.num_rows
         tables.append(table)
         ends.append(number)
+    if number != about.get("rows") or not (folder / STATS).is_file():
+        raise UserError(
+            f"{folder}: scores of {number} rows of the {about.get('rows')} of its listing, or no "
+            f"{STATS}; {_TO_ITS_END}"
+        )
     try:
         point = about["operating_point"]
         return Scores(

@@ -114,11 +114,13 @@ def write_scores(
     told = {
         "schema": 1,
         "listing_sha256": "0" * 64,
+        "rows": len(rows),
         "weights_sha256": "a" * 64,
         "operating_point": {"threshold": THRESHOLD, "smoothing": "none"},
         **about,
     }
     (folder / "listing.json").write_text(json.dumps(told))
+    (folder / "stats.json").write_text("{}")
     return folder
 
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import socket
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -118,6 +122,39 @@ def test_a_later_export_adds_to_it_and_copies_nothing_twice(reviewed: Reviewed) 
     assert len(reviewed.export().rows) == 2
     after = path.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_no_server_is_asked_for_a_file(reviewed: Reviewed) -> None:
+    task = reviewed.record.places()[0][2]
+    asked: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+        address = f"127.0.0.1:{server.getsockname()[1]}/x.mp4"
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                asked.append(server.accept()[0])
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        for scheme in ("http", "HTTPS", "ftp", "webdav+http"):
+            elsewhere = replace(task, uri=f"{scheme}://{address}")
+            with (
+                pytest.raises(UserError, match=r"fetches from s3:// alone; fetch the file"),
+                collection.at_hand(elsewhere, Path(), reviewed.folder / "work"),
+            ):
+                pass
+        assert asked == []
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_file_may_be_named_as_an_address(reviewed: Reviewed) -> None:
+    path = reviewed.folder / "a b#c.mp4"
+    path.write_bytes(b"x")
+    task = replace(reviewed.record.places()[0][2], uri=f"file://{quote(str(path))}")
+    with collection.at_hand(task, Path(), reviewed.folder / "work") as local:
+        assert local.read_bytes() == b"x"
 
 
 def test_another_collection_is_not_overwritten(reviewed: Reviewed) -> None:

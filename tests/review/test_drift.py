@@ -31,3 +31,11 @@ def test_what_nobody_knows_of_is_left_out() -> None:
         "score"
     ]
     assert drift.between({}, values) == []
+
+
+def test_another_value_than_most_had_is_a_shift() -> None:
+    before = {"height": np.repeat([144.0, 720.0], [95, 5])}
+    (found,) = drift.between(before, {"height": np.full(50, 240.0)})
+    assert found.index > drift.SHIFTED
+    (same,) = drift.between(before, before)
+    assert same.index == 0

@@ -115,6 +115,13 @@ def test_damage_is_told_with_the_file_and_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "b" / "scores" / "part-000001.parquet").unlink()
     with pytest.raises(UserError, match=r"part-000001\.parquet: missing; run discern score"):
         scored.read(tmp_path / "b")
+    (tmp_path / "b" / "scores" / "part-000002.parquet").unlink()
+    with pytest.raises(UserError, match=r"b: scores of 7 rows of the 20 of .* goes on to its end"):
+        scored.read(tmp_path / "b")
+    whole = shutil.copytree(folder, tmp_path / "e")
+    (whole / "stats.json").unlink()
+    with pytest.raises(UserError, match=r"e: scores of 20 rows of the 20 .*, or no stats\.json"):
+        scored.read(whole)
     path = folder / "scores" / "part-000000.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["pdq"]), path)
     with pytest.raises(UserError, match=r"part-000000\.parquet: no column pdq"):

@@ -32,7 +32,7 @@ def run(*given: str, cfg: ScoreApp) -> None:
 
     Raises:
         UserError: a listing with mistakes; no such file or bank; no detector, or one for another
-            format of clips; a folder that holds something else.
+            format of clips; a folder that holds something else, or lies in the one to score.
     """
     # One thread and one batch size are enough for the last bits to be the same.
     torch.set_num_threads(1)
@@ -43,8 +43,13 @@ def run(*given: str, cfg: ScoreApp) -> None:
         return
     if len(given) != 1:
         raise UserError(f"out={cfg.out}: {len(given)} listings; give one, or a folder of videos")
+    path, out = Path(given[0]), Path(cfg.out)
+    if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+        raise UserError(
+            f"out={out}: lies in {path}, all files of which are scored; give a folder elsewhere"
+        )
     with workdir.claimed(cfg.out, Path(cfg.paths.work)):
-        score(Path(given[0]), Path(cfg.out), cfg)
+        score(path, out, cfg)
 
 
 def score(path: Path, out: Path, cfg: ScoreApp) -> None:

@@ -58,7 +58,8 @@ class Listing:
     """A listing that was read once, and is sound.
 
     Attributes:
-        path: a file, a folder of Parquet files, or one of videos, whose ids are their paths in it.
+        path: a file, a folder of nothing but Parquet, or one of videos, whose ids are their paths
+            in it.
         folder: that relative paths begin from.
         sha256: of its bytes; of those of a folder one after the other, or of its ids.
         num_rows: how many it has.
@@ -76,9 +77,9 @@ class Listing:
 
 
 def is_listing(path: Path) -> bool:
-    """Whether a path is that of a listing by its name, or a folder of Parquet files."""
+    """Whether a path is that of a listing by its name, or a folder of nothing but Parquet."""
     if path.is_dir():
-        return any(path.rglob("*.parquet"))
+        return bool(_files(path))
     return path.suffix.lower() in _READERS
 
 
@@ -149,7 +150,17 @@ def _sha256(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    """The files of a listing; none where it is a folder of videos."""
+    if not path.is_dir():
+        return [path]
+    inside = [one for one in sorted(path.rglob("*")) if one.is_file() and _counts(one, path)]
+    return inside if all(one.suffix.lower() == ".parquet" for one in inside) else []
+
+
+def _counts(file: Path, root: Path) -> bool:
+    """Whether it is neither hidden nor a mark that Spark leaves beside its own (`_SUCCESS`)."""
+    is_mark = file.name.startswith("_") and not file.suffix
+    return not is_mark and not any(one.startswith(".") for one in file.relative_to(root).parts)
 
 
 def _rows(path: Path) -> Iterator[_Row]:

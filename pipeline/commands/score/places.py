@@ -97,7 +97,10 @@ class Places:
                 return Unusable("unknown_scheme", f"{shown} names no object of a bucket")
             if scheme != "file":
                 return Unusable("unknown_scheme", f"{shown}: of no scheme that is read")
-            uri = unquote(urlsplit(uri).path)
+            try:
+                uri = unquote(urlsplit(uri).path)
+            except ValueError:
+                return Unusable("unknown_scheme", f"{shown}: an address that cannot be read")
         if "\0" in uri:
             return Unusable("outside_listing", f"{shown} holds a NUL, which no path can")
         path = PurePosixPath(uri)
@@ -185,5 +188,9 @@ def _written(answer: web.Answer, write: Any, max_mb: float) -> Unusable | None:
 
 def _suffix(url: str) -> str:
     """What the name of a file ends with, if that is one of a kind of file."""
-    suffix = PurePosixPath(unquote(urlsplit(url).path)).suffix
+    try:
+        suffix = PurePosixPath(unquote(urlsplit(url).path)).suffix
+    except ValueError:
+        # Who fetches it will say why.
+        return ""
     return suffix if suffix[1:].isalnum() and len(suffix) <= _MOST_SUFFIX else ""

@@ -16,6 +16,7 @@ from pipeline.commands.score.places import REMEDIES
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.settings import Settings
 from pipeline.config import ScoreApp
+from pipeline.detect.alarm import Choice
 from pipeline.errors import UserError
 from pipeline.footage.remedies import remedy
 from pipeline.system.untrusted import plain
@@ -53,12 +54,11 @@ def score(given: Sequence[str], cfg: ScoreApp) -> bool:
         if cfg.format == "json":
             print(json.dumps(_as_json(path, row)), flush=True)
         else:
-            print(f"{plain(str(path), _MOST_SHOWN)}: {in_words(row)}", flush=True)
+            print(f"{plain(str(path), _MOST_SHOWN)}: {_in_words(row, settings.choice)}", flush=True)
     return is_whole
 
 
-def in_words(row: Row) -> str:
-    """What is told of a file in a line."""
+def _in_words(row: Row, choice: Choice | None) -> str:
     if row["status"] == rows.REJECTED:
         reason = row["reason"]
         return f"{reason} ({plain(row['detail'], _MOST_SHOWN)}); {remedy_of(reason)}"
@@ -70,9 +70,11 @@ def in_words(row: Row) -> str:
         f"{row['predicted']} (real {row['p_real']:.3f}, discharge {row['p_discharge']:.3f})",
     ]
     best = row["moments"][0]
-    told.append(f"most at {best['start_s']:.1f} to {best['end_s']:.1f} s")
+    told.append(f"highest at {best['start_s']:.1f} to {best['end_s']:.1f} s")
     if row.get("alert_s") is not None:
         told.append(f"alert at {row['alert_s']:.1f} s")
+    elif choice is not None:
+        told.append(f"no alert (threshold {choice.threshold:.3f})")
     return "; ".join(told)
 
 

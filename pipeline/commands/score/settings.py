@@ -139,7 +139,11 @@ def _state(bank: Bank) -> str:
         [item.number, item.sha256, item.md5, item.hashes_sha256, item.sounds_sha256]
         for item in bank.items.values()
     ]
-    opinions = {number: sorted(said) for number, said in bank.opinions.items()}
+    opinions = [
+        [number, by, sorted(verdicts)]
+        for number, said in bank.opinions.items()
+        for by, verdicts in said.items()
+    ]
     return _digest([bank.is_negative, items, sorted(opinions)])
 
 

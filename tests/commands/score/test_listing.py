@@ -6,9 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.commands import score
 from pipeline.commands.score import listing
 from pipeline.commands.score.listing import Given
 from pipeline.errors import UserError
+from tests.commands.score.toy import configured
 
 HASH = "ab" * 32
 
@@ -73,3 +75,25 @@ def test_all_doubles_are_told_up_to_ten(tmp_path: Path) -> None:
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"b\.csv: no such listing; give a file"):
         listing.read(tmp_path / "b.csv")
+
+
+def test_only_a_folder_of_nothing_but_parquet_is_a_listing(tmp_path: Path) -> None:
+    table = pa.table({"id": ["1"], "uri": ["x.mp4"]})
+    (tmp_path / "day").mkdir()
+    pq.write_table(table, tmp_path / "day" / "a.parquet")
+    (tmp_path / "_SUCCESS").touch()
+    (tmp_path / ".a.parquet.crc").touch()
+    assert list(listing.read(tmp_path).rows()) == [Given("1", "x.mp4")]
+    (tmp_path / "_SUCCESS").unlink()
+    (tmp_path / "_new.mp4").write_bytes(b"x")
+    assert list(listing.read(tmp_path).rows()) == [Given("_new.mp4", "_new.mp4")]
+
+
+def test_scores_lie_outside_of_the_folder_that_is_scored(project: Path) -> None:
+    own = project / "own"
+    (own / "x").mkdir(parents=True)
+    (own / "x.mp4").write_bytes(b"x")
+    for out in (own / "scores", own / "x" / ".." / "scores", own):
+        with pytest.raises(UserError, match=r"lies in .*; give a folder elsewhere"):
+            score.run(str(own), cfg=configured(project, f"out={out}"))
+        assert not (own / "scores").exists()

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.commands import bank
+from pipeline.commands.score.settings import _state
+from pipeline.copies.banks import Bank
 from pipeline.errors import UserError
 from tests.commands.score.toy import scored, write_listing
 from tests.conftest import compose_below
@@ -58,3 +60,18 @@ def test_what_banks_know_is_told_before_anything_is_scored(
     assert found[5]["sha256"] == sha256
     with pytest.raises(UserError, match="no bank 'other'"):
         scored(project, listing, "other", "banks=[other]")
+
+
+def test_another_verdict_on_an_item_is_another_bank() -> None:
+    hashes, sounds = np.empty(0), np.empty(0)
+    states = {
+        _state(Bank("x", {}, hashes, sounds, opinions=opinions))
+        for opinions in (
+            {},
+            {1: {"unit7": frozenset({"true"})}},
+            {1: {"unit7": frozenset({"false"})}},
+            {2: {"unit7": frozenset({"false"})}},
+            {2: {"unit8": frozenset({"false"})}},
+        )
+    }
+    assert len(states) == 5

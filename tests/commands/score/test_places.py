@@ -54,6 +54,9 @@ def reason(project: Path, uri: str, *overrides: str) -> str | None:
         ("https://[::1]/x.mp4", "refused_address"),
         ("https://169.254.169.254/latest/meta-data", "refused_address"),
         ("https://x y/", "refused_address"),
+        ("http://[::1/x", "refused_address"),
+        ("HTTPS://x]/y.mp4", "refused_address"),
+        ("file://[x", "unknown_scheme"),
     ],
 )
 def test_an_address_that_leads_nowhere_has_a_reason(project: Path, uri: str, expected: str) -> None:
