@@ -214,6 +214,8 @@ async def sent(request: Any, most_bytes: int = _MAX_BODY) -> tuple[Mapping[str, 
         raise Refused("send JSON", 415)
     try:
         given = json.loads(await _body(request, most_bytes) or b"")
+        # Half of a surrogate pair is JSON, but no text that can be kept.
+        given["who"].encode()
         return given, name_of(given["who"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise Refused("send decision and who") from error

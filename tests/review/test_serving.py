@@ -122,7 +122,7 @@ def test_what_is_no_decision_is_refused(asked: Asked) -> None:
         ({"who": " "}, "say who you are"),
         ({"who": "a" * 81}, "say who you are"),
         ({"who": "a\0b"}, "say who you are"),
-        ({"who": "\ud800"}, "say who you are"),
+        ({"who": "\ud800"}, "send decision and who"),
     ):
         answer = asked.decide(name, **changes)
         assert answer.status_code == 400
