@@ -267,14 +267,19 @@ def started(
 ) -> subprocess.Popen[str]:
     """`watch` in a process of its own."""
     command = [sys.executable, "-m", "pipeline", "watch", str(path), *overrides]
-    return subprocess.Popen(
-        [*command, f"paths.models={model}"],
-        cwd=app.PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *sys.path])},
-    )
+    # Whoever starts tests in the background has SIGINT ignored, which processes inherit.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [*command, f"paths.models={model}"],
+            cwd=app.PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(["", *sys.path])},
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow
