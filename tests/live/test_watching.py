@@ -215,11 +215,11 @@ def test_a_stream_that_stalls_is_lost_and_comes_back(
 def test_a_stream_that_never_comes_is_lost_once_and_ends(server: Server, see: Watch) -> None:
     begin = time.monotonic()
     fails = r"nothing could be watched: 127.0.0.1: not_found \(http://127.0.0.1:"
-    events = see(server.url("/none"), "end_after_s=2", fails=fails)
+    events = see(server.url("/none"), "end_after_s=5", fails=fails)
     assert outline(events) == [("stream.lost", "not_found"), ("stream.ended", "not_found")]
-    assert 1.5 < time.monotonic() - begin < 15
-    # Pauses double.
-    assert 2 <= len(server.asked) <= 5
+    assert 4.5 < time.monotonic() - begin < 30
+    # Pauses double; a process that asks takes a second or more to start on a machine at work.
+    assert 2 <= len(server.asked) <= 6
 
 
 def test_a_stream_that_shows_nothing_that_is_decoded_ends_with_the_reason(
