@@ -13,7 +13,9 @@ from pipeline.live.outbox import Delivery, Letter
 
 log = logging.getLogger(__name__)
 
-_CONTENT = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+_CONTENT: list[tuple[str, str | bytes | None]] = [
+    ("content-type", b"application/cloudevents+json; charset=UTF-8")
+]
 
 
 class Kafka:
