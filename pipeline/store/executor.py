@@ -27,6 +27,8 @@ Result = TypeVar("Result")
 Work = Callable[[Item], Result]
 Prepare = Callable[[Item], AbstractContextManager[Item]]
 
+RAY = "ray"
+"""Of `config.Run.executor`: work is done by the nodes of a cluster."""
 _TASKS_PER_WORKER = 50
 # Imported once for all workers, most of which need them.
 _PRELOADED = ("av", "cv2", "numpy")
@@ -65,7 +67,7 @@ def map_blocks(
     a task, in the cluster that RAY_ADDRESS names or else on this machine, and gives the blocks of
     a lost node to another one.
     """
-    if run.executor == "ray":
+    if run.executor == RAY:
         results = _ray(work, blocks, limits, prepare)
     elif run.executor == "serial" and limits is None:
         results = ([_in_process(work, prepare, item) for item in block] for block in blocks)
