@@ -107,8 +107,7 @@ def run(cfg: SplitApp) -> None:
     sizes = Counter(splits.tolist())
     told = ", ".join(f"{name} {sizes[i]}" for i, name in _shown(splits))
     if number := ((splits != NO_SPLIT) & (columns.label < 0)).sum():
-        told += f"; {number} of train are of files with discharge 1 without times (bags in "
-        told += "conf/train.yaml)"
+        told += f"; {number} of train are of files without times (bags in conf/train.yaml)"
     log.info("split: %s", told)
 
 
