@@ -292,7 +292,9 @@ def _heard(clip: Clip, cfg: IngestApp) -> str:
 def _destination(clip: Clip, paths: Paths, *, known: bool) -> str:
     """Where split sent the clip, or why nowhere."""
     if clip.split is not None:
-        return clip.split
+        # Nothing else has a split and no label.
+        bag = ", in the bag of its file's windows" if clip.discharge is None else ""
+        return clip.split + bag
     if clip.unused is not None:
         return "in no split" if clip.discharge is None else f"in no split: {_UNUSED[clip.unused]}"
     if (Path(paths.splits) / MANIFEST).is_file() and not known:
