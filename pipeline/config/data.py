@@ -28,6 +28,7 @@ class Paths:
     collection_reports: str = MISSING
     compared_reports: str = MISSING
     banks: str = MISSING
+    deployment: str = MISSING
     review: str = MISSING
     work: str = MISSING
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline import app
 from pipeline.assess import lineage, model_comparison
+from pipeline.assess.deployed import Deployed
 from pipeline.assess.evidence import Evidence, Examined
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.lineage import Hashes
@@ -47,7 +48,7 @@ class Job:
     earlier: OperatingPoint | str = Evidence.point
     """What stands in for an operating point where there is no validation to choose it on."""
 
-    def evidence(self, scoring: Scoring, settings: Settings) -> Evidence:
+    def evidence(self, scoring: Scoring, settings: Settings, deployed: Deployed | None) -> Evidence:
         """Everything that suites may look at."""
         point = self.earlier
         if self.val is not None:
@@ -68,6 +69,8 @@ class Job:
             workers=scoring.workers,
             answers=scoring.answers,
             point=point,
+            deployed=deployed,
+            weights_sha256=scoring.detector.sha256,
         )
 
 
@@ -118,7 +121,7 @@ def of_collection(scoring: Scoring, collection: str) -> Job:
         target=outputs.collection_report(cfg, collection),
         config=tracked(cfg) | {"ingest": ingest_settings},
         hashes={
-            **lineage.hash_stages({"models": Path(cfg.paths.models)}, app.CONF),
+            **lineage.hash_stages(outputs.local_stages(cfg, ("deployment", "models")), app.CONF),
             lineage.SOURCES: sources,
         },
         judged_sets=[one],
