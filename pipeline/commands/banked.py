@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from pipeline.commands.matches import told
 from pipeline.copies import bank_compaction, banks, hash_index
+from pipeline.copies.matches import told
 
 
 def items_with(sha256: str | None, root: Path) -> Iterator[str]:

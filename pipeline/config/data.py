@@ -151,6 +151,9 @@ class IngestConfig:
     stride_frames: int = between(1)
     sound: bool = MISSING
     """Whether clips are given the sound of their files."""
+    banks: dict[str, str] = MISSING
+    """What becomes of a file that shows an item of a bank: `mark`, `reject` or `label`, by its
+    name."""
     max_reject_rate: float = between(0, 1)
     max_pixels: int = between(1)
     max_duration_s: float = between(1)
