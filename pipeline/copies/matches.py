@@ -180,5 +180,10 @@ def suspended(matches: Sequence[Match], reasons: Mapping[tuple[str, int], str]) 
 
 def told(bank: str, item: Item) -> str:
     """An item in words."""
-    name, label = plain(item.name, _MAX_SHOWN), plain(item.label, _MAX_SHOWN)
-    return f"{bank} item {item.number} ({name}, label {label})"
+    return told_of(bank, item.number, item.name, item.label)
+
+
+def told_of(bank: str, number: int, name: str, label: str) -> str:
+    """The same of one of which the bank is not at hand."""
+    shown = plain(name, _MAX_SHOWN), plain(label, _MAX_SHOWN)
+    return f"{bank} item {number} ({shown[0]}, label {shown[1]})"

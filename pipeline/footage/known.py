@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import IngestConfig, Run
+from pipeline.config import IngestConfig, LookUpConfig, Run
 from pipeline.copies import banks, hash_index, parts
 from pipeline.copies.hash_index import Index
 from pipeline.copies.matches import RATE_HZ, Answer, Match, set_aside_by_negatives
@@ -34,8 +34,6 @@ from pipeline.store.kept import Kept, Piece
 
 log = logging.getLogger(__name__)
 
-MARK, REJECT, LABEL = ACTIONS = ("mark", "reject", "label")
-"""What may become of a file that shows an item of a bank."""
 IN_BANK, NOT_LOOKED_UP = "in_bank", "not_looked_up"
 """Why a file is rejected."""
 _CODE = (
@@ -60,42 +58,38 @@ _OF_NOTES = str.maketrans(",=", "  ")
 class Known:
     """The banks that a run looks in, and what it has found there."""
 
-    def __init__(self, indices: Sequence[Index], actions: Mapping[str, str]) -> None:
+    def __init__(self, indices: Sequence[Index], cfg: LookUpConfig) -> None:
         """Start on a run.
 
         Args:
             indices: of the banks.
-            actions: by the name of a bank, what becomes of a file that shows an item of it.
+            cfg: what becomes of a file that shows an item of one.
         """
-        self._indices, self._actions = indices, actions
+        self._indices, self._cfg = indices, cfg
         self._found: dict[str, Answer | Unusable] = {}
 
     @classmethod
-    def open(cls, actions: Mapping[str, str], root: Path, work: Path) -> Known | None:
+    def open(cls, cfg: LookUpConfig, root: Path, work: Path) -> Known | None:
         """Open the banks of a configuration; None where it names none.
 
         Args:
-            actions: as `conf/ingest.yaml` has them.
+            cfg: which, and what they are for.
             root: the folder of banks.
             work: the work folder.
 
         Raises:
-            UserError: there is no such bank, or it was damaged; or an action is none, or none for
-                a bank of what is harmless.
+            UserError: there is no such bank, or it was damaged; or one of what is harmless is to
+                reject or to label.
         """
-        opened = [banks.read(root, name) for name in sorted(actions)]
+        named = sorted({*cfg.mark, *cfg.reject, *cfg.label})
+        opened = [banks.read(root, name) for name in named]
         for bank in opened:
-            action = actions[bank.name]
-            if action not in ACTIONS:
+            if bank.is_negative and bank.name in (*cfg.reject, *cfg.label):
                 raise UserError(
-                    f"conf/ingest.yaml: banks.{bank.name}={action} is none of {', '.join(ACTIONS)}"
+                    f"conf/ingest.yaml: banks: {bank.name} is a negative bank, and what matches it "
+                    "is harmless; name it under mark alone"
                 )
-            if bank.is_negative and action != MARK:
-                raise UserError(
-                    f"conf/ingest.yaml: banks.{bank.name}={action}, but what matches a negative "
-                    f"bank is harmless; give {MARK}"
-                )
-        return cls([hash_index.opened(work, bank) for bank in opened], actions) if opened else None
+        return cls([hash_index.opened(work, bank) for bank in opened], cfg) if opened else None
 
     def look_up(
         self, tasks: Mapping[str, FileTask], kept: Kept, cfg: IngestConfig, run: Run
@@ -133,15 +127,14 @@ class Known:
         found = self._found.get(made.sha256[:_DIGITS])
         if not equal and not isinstance(found, Answer):
             what = f"{found.reason} ({found.detail})" if found else "nothing is kept of it"
-            is_refused = REJECT in self._actions.values()
             mark = f"{BANK_MARK}_{NOT_LOOKED_UP}"
-            return Sighting((mark,), (NOT_LOOKED_UP, what) if is_refused else None)
+            return Sighting((mark,), (NOT_LOOKED_UP, what) if self._cfg.reject else None)
         matches = found.matches if isinstance(found, Answer) else ()
         return self._sighting(listed, made, set_aside_by_negatives(equal) if equal else matches)
 
     def _sighting(self, listed: Listed, made: Canonical, matches: Sequence[Match]) -> Sighting:
         telling = [one for one in matches if one.counts or one.is_negative]
-        refused = self._with(REJECT, matches)
+        refused = _counting(matches, self._cfg.reject)
         detail = refused[0].in_words() if refused else ""
         return Sighting(
             marks=sorted({f"{BANK_MARK}:{one.bank}" for one in telling}),
@@ -152,13 +145,14 @@ class Known:
                     one.stretch.end_s if one.stretch else made.duration_s,
                     one.item.label.translate(_OF_NOTES).strip(),
                 )
-                for one in self._with(LABEL, matches)
+                for one in _counting(matches, self._cfg.label)
             ],
             matches=[_row(listed, made, one) for one in matches],
         )
 
-    def _with(self, action: str, matches: Sequence[Match]) -> list[Match]:
-        return [one for one in matches if one.counts and self._actions[one.bank] == action]
+
+def _counting(matches: Sequence[Match], names: Sequence[str]) -> list[Match]:
+    return [one for one in matches if one.counts and one.bank in names]
 
 
 def _row(listed: Listed, made: Canonical, match: Match) -> BankMatch:
