@@ -45,6 +45,7 @@ class PrintTask:
         limits: what the file may cost.
         parts: hashes the parts of a picture without bars, `copies.parts.of_item` or `of_query`, of
             the first picture of each step; without it, none are hashed.
+        with_sound: hash its sound too, if it has any.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class PrintTask:
     with_changes: bool
     limits: foreign.Limits
     parts: HashesParts | None = None
+    with_sound: bool = True
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def printed(task: PrintTask) -> Printed | Unusable:
             printer.look_at(source)
             end_s, zeros_s = source.duration_s, source.zeros_s
         # Sound may go on under the last picture, which a player leaves on the screen.
-        heard = sounds(path, task.limits, zeros_s, task.limits.max_duration_s)
+        no_more_s = task.limits.max_duration_s if task.with_sound else 0.0
+        heard = sounds(path, task.limits, zeros_s, no_more_s)
         part_times_ms, part_hashes, part_kinds = printer.of_parts()
         return Printed(
             *(sha256, md5, end_s, *printer.arrays(), *heard),

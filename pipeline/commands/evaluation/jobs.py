@@ -113,8 +113,10 @@ def of_collection(scoring: Scoring, collection: str) -> Job:
     choice = point.choice if isinstance(point, OperatingPoint) else None
     one = scoring.collection(collection, choice)
     one = replace(one, learned_from=scoring.learned_from(collection))
-    # What other collections training reads tells nothing here, and holds paths.
-    ingest_settings = {k: v for k, v in asdict(cfg.ingest).items() if k != "collections"}
+    # What other collections training reads tells nothing here, and holds paths; what is only scored
+    # is looked up in no bank.
+    untold = ("collections", "banks")
+    ingest_settings = {k: v for k, v in asdict(cfg.ingest).items() if k not in untold}
     sources = lineage.source_hashes(outputs.collection_clips(cfg, collection))
     return Job(
         heading=f"Discern evaluation of the collection “{one.name}”",

@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.commands.match import similar
-from pipeline.commands.matches import RATE_HZ, Match, set_aside_by_negatives
 from pipeline.commands.score import rows
 from pipeline.commands.score.apart import apart
 from pipeline.commands.score.listing import Given
@@ -16,9 +14,11 @@ from pipeline.config import Run, ScoreApp
 from pipeline.copies import banks, hash_index, parts
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
+from pipeline.copies.matches import RATE_HZ, Match, set_aside_by_negatives
 from pipeline.copies.matching import Stretch
 from pipeline.footage import canonical, foreign, printing
 from pipeline.footage.conversion import Unusable
+from pipeline.footage.look_up import similar
 from pipeline.footage.printing import Printed, PrintTask
 
 _SLACK_S = 1.5
