@@ -26,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,13 +97,13 @@ def recorded(path: Path, seconds: int, form: Form = LARGE) -> Path:
     return path
 
 
-def repeated(path: Path, target: Path, seconds: int, num_times: int) -> Path:
-    """The packets of a file again and again, each time `seconds` later."""
+def repeated(files: Sequence[Path], target: Path, seconds: int, num_times: int) -> Path:
+    """The packets of files of one form, in turn and again and again, each `seconds` later."""
     with av.open(str(target), "w", format="mpegts") as written:
         copies: dict[int, Any] = {}
         last: dict[int, int] = {}
         for number in range(num_times):
-            with av.open(str(path)) as source:
+            with av.open(str(files[number % len(files)])) as source:
                 for one in source.streams if not number else ():
                     copies[one.index] = written.add_stream_from_template(one)
                 for packet in source.demux():
@@ -177,7 +177,7 @@ def main() -> None:
         models = drawn(folder / "models") if given.small else given.models.resolve()
         form = SMALL if given.small else LARGE
         short = recorded(folder / "short.mp4", given.recording_s, form)
-        path = repeated(short, folder / "long.ts", given.recording_s, num_times)
+        path = repeated([short], folder / "long.ts", given.recording_s, num_times)
         command = [
             *(sys.executable, "-m", "pipeline", "watch", str(path), "replay=true", "speed=max"),
             *(f"paths.models={models}", f"paths.work={folder / 'work'}"),
