@@ -90,7 +90,7 @@ class Detector:
 
     @property
     def sha256(self) -> str:
-        """Hash of `model.safetensors`."""
+        """Hash of `model.safetensors`, which no detector has that answers otherwise."""
         return self.card.weights_sha256
 
     def made_by(self) -> list[Any]:
