@@ -49,15 +49,7 @@ def save(
         memory: how the evidence of a stream is summed up; None for its last second alone.
         provenance: what the weights came from and how good they are, as JSON values.
     """
-    # Cloned, because safetensors refuses tensors that share memory.
-    weights = {
-        name: value.cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in network.state_dict().items()
-    }
-    frozen = {
-        short: weights.pop(name).half()
-        for name, short in sorted(frozen_names(network, weights).items())
-    }
+    weights, frozen = _divided(network)
     decides: dict[str, Any] = {
         "architecture": network.architecture(),
         "classes": list(CLASSES),
@@ -80,6 +72,26 @@ def save(
         **provenance,
     }
     (folder / CARD).write_text(ModelCard.parse(card, folder / CARD).text())
+
+
+def values_sha256(network: Network) -> str:
+    """Hash of the weights of a network but its frozen ones, whatever else decides its answers."""
+    weights, _ = _divided(network)
+    return hashlib.sha256(safetensors.torch.save(weights)).hexdigest()
+
+
+def _divided(network: Network) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The weights of a network by their names in `model.safetensors` and `encoder.safetensors`."""
+    # Cloned, because safetensors refuses tensors that share memory.
+    weights = {
+        name: value.cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in network.state_dict().items()
+    }
+    frozen = {
+        short: weights.pop(name).half()
+        for name, short in sorted(frozen_names(network, weights).items())
+    }
+    return weights, frozen
 
 
 def frozen_names(network: Network, names: Iterable[str]) -> dict[str, str]:
