@@ -2,14 +2,17 @@
 
     python benchmarks/live_discharges.py --models models --recording FILE --at SECOND
 
-Some quiet seconds of a recording and a discharge after them are repeated without a seam, and
-published in real time: to an RTMP server (`rtmp_server.py`; left out where it is not there), and as
-HLS with segments of a second in a folder behind Python's http.server. `discern watch` follows, with
-a threshold between what the detector says of the quiet seconds and of the discharges, and a
-receiver checks the signature of each event. What is measured is the time from the packet that shows
-the discharge being published to the alert being received; beside it stands how much of that the
-protocol took alone, before anybody could read that packet. Without `--recording`, a flash with a
-bang is made, which a network need not know.
+Some quiet seconds of a recording and a discharge after them are repeated without a seam, each time
+a quarter of a second later between two key frames, and published in real time: to an RTMP server
+(`rtmp_server.py`; left out where it is not there), and as HLS with segments of a second in a folder
+behind Python's http.server. `discern watch` follows, with a threshold between what the detector
+says of the quiet seconds and of the discharges, and a receiver checks the signature of each event.
+What is measured is the time from the packet that shows the discharge being published to the alert
+being received. Beside it stands how much of that the protocol took alone, before anybody could read
+that packet, and how much the alarm's rule did, which waits for the end of the clip at which the
+level reaches the threshold. What is left is decoding, what is looked ahead for cuts, the network,
+and the queue on disk. Without `--recording`, a flash with a bang is made, which a network need not
+know.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ import rtmp_server
 import torch
 from live import Published, served
 from live_memory import repeated
+from outcome import Outcome, Table, write
 
 from pipeline import app
 from pipeline.commands import watch
@@ -55,28 +59,40 @@ WIDTH, HEIGHT, FPS, RATE_HZ = 640, 360, 30, 48_000
 AFTER_S = 2
 """What is shown after a discharge, which an alert must come of."""
 LATE_S = 5.0
-_TRIED = 3
+PHASES = (0, 8, 15, 23)
+"""Frames that discharges lie after a key frame, in turn, so that they meet clips and segments at
+many places."""
 _BEGIN_S = 24.0
 _KEY = bytes(range(32))
 
 
-def flash(quiet_s: int) -> tuple[Any, Any]:
+def every_s(quiet_s: int) -> int:
+    """From one repetition to the next."""
+    return quiet_s + 1 + AFTER_S
+
+
+def fires_s(number: int, quiet_s: int) -> float:
+    """When the discharge of a repetition is, in seconds of what is published."""
+    return number * every_s(quiet_s) + quiet_s + PHASES[number % len(PHASES)] / FPS
+
+
+def flash(quiet_s: int, later: int) -> tuple[Any, Any]:
     """Pictures and sound of a texture that moves, with a white flash and a bang."""
     rng = np.random.default_rng(0)
-    num_frames, first = (quiet_s + AFTER_S) * FPS, quiet_s * FPS
+    num_frames, first = every_s(quiet_s) * FPS, quiet_s * FPS + later
     blocks = rng.integers(10, 90, (HEIGHT // 20, (WIDTH + 2 * num_frames) // 20 + 1, 3))
     wide = np.kron(blocks, np.ones((20, 20, 1))).astype(np.uint8)
     frames = np.stack([wide[:, 2 * one : 2 * one + WIDTH] for one in range(num_frames)])
     frames[first : first + 6] = 250
     sound = rng.normal(0, 0.005, (1, num_frames * RATE_HZ // FPS)).astype(np.float32)
-    bang = slice(quiet_s * RATE_HZ, quiet_s * RATE_HZ + RATE_HZ // 5)
+    bang = slice(first * RATE_HZ // FPS, first * RATE_HZ // FPS + RATE_HZ // 5)
     sound[:, bang] = rng.uniform(-0.9, 0.9, RATE_HZ // 5)
     return frames, sound
 
 
-def around(path: Path, at_s: float, quiet_s: int) -> tuple[Any, Any]:
+def around(path: Path, at_s: float, quiet_s: int, later: int) -> tuple[Any, Any]:
     """The pictures and the sound of a recording around one of its discharges."""
-    begin_s, num_frames = at_s - quiet_s, (quiet_s + AFTER_S) * FPS
+    begin_s, num_frames = at_s - quiet_s - later / FPS, every_s(quiet_s) * FPS
     shown: dict[int, Any] = {}
     sound = np.zeros((1, num_frames * RATE_HZ // FPS), np.float32)
     with av.open(str(path)) as source:
@@ -101,25 +117,35 @@ def around(path: Path, at_s: float, quiet_s: int) -> tuple[Any, Any]:
     return np.stack(frames), sound
 
 
-def between(path: Path, detector: Detector, quiet_s: int) -> float:
-    """A threshold between the scores of quiet seconds and those of discharges."""
+def between(path: Path, detector: Detector, quiet_s: int) -> tuple[float, list[float]]:
+    """A threshold between the scores of quiet seconds and those of discharges.
+
+    Returns:
+        It, and how long after each discharge of the file the first clip ends that reaches it.
+    """
     scorer, clip = Scorer(detector), detector.card.clip
-    every_s, clip_s = quiet_s + AFTER_S, clip.num_frames / clip.fps
-    quiet, fired = [0.0], [[0.0] for _ in range(_TRIED)]
+    clip_s = clip.num_frames / clip.fps
+    quiet: list[float] = [0.0]
+    fired: list[list[tuple[float, float]]] = [[] for _ in range(2 * len(PHASES))]
     for shown in decoded(Task(path, clip, foreign.Limits(36_000_000, 7200.0), 4096), None):
         if not isinstance(shown, Shown):
             continue
         score, end_s = scorer.score({"": shown})[""].score, shown.start_s + clip_s
-        number, at_s = divmod(end_s, every_s)
-        if number < _TRIED and at_s > quiet_s:
-            fired[int(number)].append(score)
-        elif clip_s < at_s < quiet_s and number < _TRIED:
-            quiet.append(score)
-    lowest, highest = min(map(max, fired)), max(quiet)
+        number = int(end_s // every_s(quiet_s))
+        # What goes on from one repetition into the next shows the end of the one.
+        if number < len(fired) and end_s - number * every_s(quiet_s) > clip_s:
+            since_s = end_s - fires_s(number, quiet_s)
+            if since_s > 0:
+                fired[number].append((score, since_s))
+            else:
+                quiet.append(score)
+    lowest = min(max(score for score, _ in one) for one in fired)
+    highest = max(quiet)
     print(f"scores up to {highest:.4f} where it is quiet, {lowest:.4f} and more at discharges")
     if lowest <= highest:
         raise SystemExit("the detector does not tell them apart; give another recording")
-    return (lowest + highest) / 2
+    threshold = (lowest + highest) / 2
+    return threshold, [min(s for score, s in one if score >= threshold) for one in fired]
 
 
 @dataclass
@@ -160,7 +186,7 @@ def relayed(url: str, arrived: dict[float, float]) -> None:
 
 
 def measured(
-    published: Published, models: Path, threshold: float, every_s: int, root: str | None
+    published: Published, models: Path, threshold: float, refractory_s: float, root: str | None
 ) -> tuple[Received, Callable[[float], float]]:
     """Watch what is published; what came of it, and when a second of it could be read at first."""
     work, received, arrived = published.folder, Received(), dict[float, float]()
@@ -177,7 +203,7 @@ def measured(
     cfg = app.compose(
         "watch",
         *(f"paths.models={models}", f"paths.work={work}", "allow_private=true"),
-        *(f"threshold={threshold}", f"refractory_s={every_s / 2}", "release=null"),
+        *(f"threshold={threshold}", f"refractory_s={refractory_s}", "release=null"),
         *("update_every_s=1e6", "timeout_s=15", "end_after_s=0"),
         f"webhook=http://127.0.0.1:{receiver.server_port}/",
     )
@@ -189,7 +215,7 @@ def measured(
 
     def readable(second: float) -> float:
         if root is None:
-            return (published.folder / f"{int(second)}.ts").stat().st_mtime
+            return (published.folder / f"{int(second + 1e-6)}.ts").stat().st_mtime
         return at(second, arrived)
 
     return received, readable
@@ -208,38 +234,42 @@ def main() -> None:
     parser.add_argument("--quiet-s", type=int, default=10)
     parser.add_argument("--discharges", type=int, default=20)
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS)
+    parser.add_argument("--out", type=Path, help="for the page of results")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    every_s = given.quiet_s + AFTER_S
+    quiet_s, rows = given.quiet_s, []
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        frames, sound = (
-            flash(given.quiet_s)
-            if given.recording is None
-            else around(given.recording, given.at, given.quiet_s)
-        )
-        track = video.SoundTrack(sound, RATE_HZ, "aac", 96)
-        short = folder / "short.mp4"
-        short.write_bytes(video.encode(frames, FPS, crf=23, keyint=FPS, track=track))
-        tried = repeated(short, folder / "tried.ts", every_s, _TRIED)
-        threshold = between(tried, Detector.load(given.models), given.quiet_s)
+        short = []
+        for later in PHASES:
+            frames, sound = (
+                flash(quiet_s, later)
+                if given.recording is None
+                else around(given.recording, given.at, quiet_s, later)
+            )
+            track = video.SoundTrack(sound, RATE_HZ, "aac", 96)
+            short.append(folder / f"{later}.mp4")
+            short[-1].write_bytes(video.encode(frames, FPS, crf=23, keyint=FPS, track=track))
+        tried = repeated(short, folder / "tried.ts", every_s(quiet_s), 2 * len(PHASES) + 1)
+        threshold, rule_s = between(tried, Detector.load(given.models), quiet_s)
         # The first ones come while nobody watches yet.
-        num_times = given.discharges + math.ceil(_BEGIN_S / every_s)
-        path = repeated(short, folder / "long.ts", every_s, num_times)
+        num_times = given.discharges + math.ceil(_BEGIN_S / every_s(quiet_s))
+        path = repeated(short, folder / "long.ts", every_s(quiet_s), num_times)
         for protocol in given.protocols:
             if protocol == "rtmp" and not rtmp_server.is_there():
                 print(f"rtmp: there is no {rtmp_server.NGINX}, or not its module")
                 continue
             (folder / protocol).mkdir()
             published = Published(path, folder / protocol, protocol)
+            print(f"{protocol}: begins", flush=True)
             with contextlib.ExitStack() as stack:
                 root = None
                 if protocol == "rtmp":
                     root = stack.enter_context(rtmp_server.serving(folder / "nginx"))
-                models = given.models.resolve()
-                received, readable = measured(published, models, threshold, every_s, root)
+                models, refractory_s = given.models.resolve(), every_s(quiet_s) / 2
+                received, readable = measured(published, models, threshold, refractory_s, root)
             opened, (started,) = received.times("alert.opened"), received.times("stream.started")
-            seconds = [one * every_s + given.quiet_s for one in range(num_times)]
+            seconds = [fires_s(one, quiet_s) for one in range(num_times)]
             sent = {one: at(one, published.sent) for one in seconds}
             seconds = [one for one in seconds if sent[one] > started][: given.discharges]
             delays = np.array(
@@ -255,8 +285,28 @@ def main() -> None:
                 f"of them, {received.num_wrong} wrong signatures; from the discharge being "
                 f"published to the webhook median {np.median(delays):.2f} s, at most "
                 f"{delays.max():.2f} s; of it the protocol alone median "
-                f"{np.median(alone):.2f} s"
+                f"{np.median(alone):.2f} s, the rule of the alarm {np.median(rule_s):.2f} s"
             )
+            print(f"{protocol}: {' '.join(f'{one:.2f}' for one in delays)}")
+            rows.append(
+                [protocol, len(seconds), int(soon.sum()), received.num_wrong]
+                + [round(float(one), 2) for one in (np.median(delays), delays.max())]
+                + [round(float(one), 2) for one in (np.median(alone), np.median(rule_s))]
+            )
+    if given.out:
+        columns = [
+            *("protocol", "discharges", f"alerts within {LATE_S:g} s", "wrong signatures"),
+            *("median, s", "longest, s", "of it the protocol, s", "of it the alarm's rule, s"),
+        ]
+        setting = (
+            f"discharge of {given.recording.name if given.recording else 'a flash that is made'} "
+            f"published every {every_s(quiet_s)} s ({WIDTH}×{HEIGHT}, {FPS} pictures a second, a "
+            "key frame a second; RTMP by nginx, HLS with segments of a second), to a signed "
+            f"webhook of the same machine; the threshold {threshold:.4f} lies between quiet "
+            "seconds and discharges, with no smoothing"
+        )
+        table = Table("From a discharge being published to the webhook", columns, rows)
+        write(given.out, Outcome(Path(__file__).name, setting, [table]))
 
 
 if __name__ == "__main__":

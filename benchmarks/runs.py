@@ -29,10 +29,10 @@ from pipeline.detect.detector import Detector
 from pipeline.detect.files import file_table
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, read_index
+from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import forgotten
 from pipeline.learn.checkpoints import run_key
 from pipeline.numbers.metrics import BoolArray, FloatArray
-from pipeline.stages.ingest import ingest
 from pipeline.store import features, storage, workdir
 from pipeline.store.manifest import (
     IS_DISCHARGE,
@@ -263,7 +263,7 @@ def judged(
     detector = Detector.load(models, "cpu", factory)
     results: Results = {}
     for clips in wanted:
-        key = workdir.key(detector.sha256, clips.name, clips.sha256, code)
+        key = workdir.key(detector.made_by(), clips.name, clips.sha256, code)
         kept = work / "results" / f"{key}.json"
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)

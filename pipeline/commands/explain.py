@@ -178,6 +178,8 @@ def _print_source(file: File, paths: Paths) -> None:
         print(f"  sha256 {file.sha256}")
     for item in banked.items_with(file.sha256, Path(paths.banks)):
         print(f"  the same bytes as {item}")
+    for match in banked.matches_of(file.collection, file.path, Path(paths.clips)):
+        print(f"  known: {match}")
     for said in reviewed.decisions_of(file.sha256, Path(paths.review)):
         print(f"  decided by {said}")
     print(f"  {file.origin}, source {file.source}, recording {file.recording}")

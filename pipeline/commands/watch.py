@@ -32,9 +32,8 @@ from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
 from pipeline.live.telling import events_of
 from pipeline.live.watcher import Policy, Watcher
+from pipeline.store import executor
 
-RAY = "ray"
-"""Of `run.executor`: streams are watched by the nodes of a cluster."""
 LIST = ".csv"
 """What the name of a list of streams ends with."""
 _FASTEST = "max"
@@ -73,12 +72,9 @@ def run(what: str, *, cfg: WatchApp) -> None:
     board, endings = Board(choice.threshold), Endings()
     with events_of(cfg, board, endings.take) as events:
         watcher: Watcher | Cluster
-        if cfg.run.executor == RAY:
+        if cfg.run.executor == executor.RAY:
             watcher = cluster = Cluster(plan.anywhere(), events, board, cfg.groups)
-
-            def join(name: str, source: Path | Fetch) -> None:
-                assert isinstance(source, Fetch)
-                cluster.join(name, source)
+            join = cluster.join
         else:
             bell, known, passed = Bell(), plan.banks(), plan.passed()
             watcher = alone = Watcher(scorer, policy, events, bell, board)
@@ -148,11 +144,6 @@ def source_of(what: str, cfg: WatchApp) -> Path | Fetch:
     except (OSError, ValueError):
         # A path that is too long, leads where nobody may look, or holds a zero byte.
         is_file = False
-    if cfg.run.executor == RAY:
-        raise UserError(
-            f"{what}: with run.executor=ray streams are watched, which any node can connect to; "
-            "give an address, or run.executor=processes"
-        )
     if not is_file:
         schemes = ", ".join(f"{scheme}://…" for scheme in addresses.SCHEMES)
         raise UserError(f"{what}: there is no such file; give one, or an address ({schemes})")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
@@ -48,7 +49,7 @@ _LOOK_EVERY_S = 0.5
 class _Stream:
     """A stream, and the group that it is with; None while there is none that could take it."""
 
-    source: Fetch
+    source: Path | Fetch
     group: str | None = None
     before: Before | None = None
     is_lost: bool = False
@@ -110,8 +111,13 @@ class Cluster:
         """Names of the streams that have not ended."""
         return list(self._streams)
 
-    def join(self, name: str, source: Fetch) -> None:
-        """Watch one more stream, of another name than all others."""
+    def join(self, name: str, source: Path | Fetch) -> None:
+        """Watch one more stream, of another name than all others.
+
+        Args:
+            name: of the stream.
+            source: what is to be fetched, or a file that each node finds at this path.
+        """
         assert name not in self._streams
         self._streams[name] = _Stream(source)
         self._place(name)
@@ -268,8 +274,9 @@ class Cluster:
             self._actors[one.group].join.remote(Joining(name, one.source, one.before))
 
     def _turn(self, one: _Stream, reason: str) -> dict[str, Any]:
+        source = one.source
         return {
-            "address": addresses.told(one.source.url),
+            "address": source.name if isinstance(source, Path) else addresses.told(source.url),
             "reason": reason,
             "detail": "",
             "at_s": 0.0 if one.before is None else round(one.before.at_s, 3),

@@ -21,6 +21,7 @@ from pipeline.footage import foreign
 from pipeline.live.hearing import Ear
 from pipeline.live.messages import Ended, Heading, Message, Passed, Shown, send
 from pipeline.live.printing import Printer
+from pipeline.live.skew import Accompanied
 from pipeline.live.windows import Divided, divided
 from pipeline.store import video
 from pipeline.store.sound import num_samples
@@ -90,7 +91,8 @@ def _clips(task: Task, pipes: tuple[Connection, Connection] | None) -> Iterator[
     ear, num_zeros = None, 0
     printer = Printer(clip.fps) if task.prints else None
     see, listen = (printer.see, printer.hear) if printer else (None, None)
-    with foreign.Video(path, task.limits) as source:
+    source = Accompanied(path, task.limits)
+    with source:
         yield Heading(source.container, source.codec, source.width, source.height, source.fps)
         for one in divided(source, clip, see):
             zeros_s = source.zeros_s
@@ -101,12 +103,14 @@ def _clips(task: Task, pipes: tuple[Connection, Connection] | None) -> Iterator[
                 num_zeros = len(zeros_s)
             if one.begins == "clock" and pipes is not None:
                 raise _ClockJumped
-            yield _message(one, ear, clip)
+            # How a file lays its tracks out tells nothing of when they were taken.
+            drift_s = None if pipes is None else source.skew.late_s
+            yield _message(one, ear, clip, drift_s)
             if printer and (prints := printer.taken()):
                 yield prints
 
 
-def _message(one: Divided, ear: Ear, clip: ClipFormat) -> Message:
+def _message(one: Divided, ear: Ear, clip: ClipFormat, drift_s: float | None) -> Message:
     # Windows that show nothing are asked for too, or their sound would fill the pipe.
     heard = ear.hear(num_samples(one.start_frame, clip.fps))
     start_s = one.start_frame / clip.fps
@@ -115,4 +119,5 @@ def _message(one: Divided, ear: Ear, clip: ClipFormat) -> Message:
     # What the detector has learned from are clips as their encoding gives them back.
     frames = np.asarray(video.decode(one.window.mp4))
     marks, begins = one.window.marks, one.begins
-    return Shown(start_s, frames, heard.samples, heard.presence, marks, begins, ear.is_late)
+    samples, presence = heard.samples, heard.presence
+    return Shown(start_s, frames, samples, presence, marks, begins, ear.is_late, drift_s)

@@ -16,6 +16,7 @@ STREAM_STARTED, STREAM_LOST = "stream.started", "stream.lost"
 STREAM_RECOVERED, STREAM_ENDED = "stream.recovered", "stream.ended"
 ALERT_OPENED, ALERT_UPDATED, ALERT_CLOSED = "alert.opened", "alert.updated", "alert.closed"
 SOUND_LOST, SOUND_RECOVERED = "sound.lost", "sound.recovered"
+SOUND_DRIFTED = "sound.drifted"
 MATCH_FOUND = "match.found"
 LOAD_CHANGED = "load.changed"
 
@@ -25,7 +26,7 @@ Sink = Callable[[Event], None]
 log = logging.getLogger(__name__)
 
 # What of an event's data is said to people.
-_SAID = ("at_s", "level", "score", "reason", "bank", "item", "highest_level", "threshold")
+_SAID = ("at_s", "late_s", "level", "score", "reason", "bank", "item", "highest_level", "threshold")
 _SAID_OF_ALL = ("answered_share", "num_left_out", "num_streams", "waits_s")
 
 

@@ -103,6 +103,8 @@ class Feed(threading.Thread):
         self._clip_s = means.clip.num_frames / means.clip.fps
         self._last_end_s = 0.0
         """Of the stream, at the end of its last clip."""
+        self._known_s = 0.0
+        """Until when a file was watched elsewhere, which is read from its beginning again."""
         self._offset_s = 0.0
         """What is added to the times of this session."""
         self._begun: tuple[float, float] | None = None
@@ -115,8 +117,10 @@ class Feed(threading.Thread):
         if before is not None:
             self._is_lost, self._lost = True, Outcome(before.reason)
             self._last_end_s = before.at_s
-            if before.began_at is not None:
-                self._has_started = True
+            self._has_started = before.began_at is not None or before.at_s > 0
+            if isinstance(source, Path):
+                self._known_s = before.at_s
+            elif before.began_at is not None:
                 self._zero = time.monotonic() - (time.time() - before.began_at)
 
     @property
@@ -221,7 +225,7 @@ class Feed(threading.Thread):
         """Take a message; returns whether the next clip is the first one of the session."""
         if isinstance(message, Heading):
             self._heading = message
-        elif isinstance(message, Shown):
+        elif isinstance(message, Shown) and message.start_s + self._clip_s > self._known_s:
             self._show(message, is_first)
             return False
         elif isinstance(message, Passed):
@@ -232,7 +236,7 @@ class Feed(threading.Thread):
 
     def _look_up(self, prints: Prints, is_first: bool) -> None:
         # Where a session lies in the stream, its first clip tells.
-        if self._lookup is None or (is_first and not isinstance(self._source, Path)):
+        if self._lookup is None or (is_first and (self._known_s or self.can_rest)):
             return
         waits = not self.inbox.drops
         for data in self._lookup.take(prints, self._offset_s, waits=waits):

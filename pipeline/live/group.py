@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -69,12 +70,12 @@ class Joining:
 
     Attributes:
         name: its id.
-        source: what is to be fetched.
+        source: a file, or what is to be fetched.
         before: what became of it where it was watched until now; None where it was not.
     """
 
     name: str
-    source: Fetch
+    source: Path | Fetch
     before: Before | None = field(default=None)
 
 

@@ -25,7 +25,7 @@ _MAX_TEXT = 500
 _MAX_PRINTS = 400
 _WORD = 2**32 - 1
 # What a head says of a clip; the rest follows it.
-_TOLD = ("start_s", "presence", "marks", "begins", "sound_is_late")
+_TOLD = ("start_s", "presence", "marks", "begins", "sound_is_late", "drift_s")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Shown:
         begins: why it does not go on from the clip before: "gap", "size" or "clock"; empty where it
             does, cuts included.
         sound_is_late: whether it is without sound since that has not come yet.
+        drift_s: as `live.skew.Skew.late_s` has it.
     """
 
     start_s: float
@@ -61,6 +62,7 @@ class Shown:
     marks: tuple[str, ...]
     begins: str
     sound_is_late: bool = False
+    drift_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,9 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
             raise ValueError("sound of another length, or of an unknown presence")
         marks = tuple(str(mark)[:_MAX_TEXT] for mark in values["marks"])
         start_s, begins = _finite(values["start_s"]), str(values["begins"])[:_MAX_TEXT]
-        is_late = bool(values["sound_is_late"])
-        return Shown(start_s, frames, sound, values["presence"], marks, begins, is_late)
+        is_late, drift_s = bool(values["sound_is_late"]), values["drift_s"]
+        drift_s = None if drift_s is None else _finite(drift_s)
+        return Shown(start_s, frames, sound, values["presence"], marks, begins, is_late, drift_s)
     except (
         ArithmeticError,
         AttributeError,

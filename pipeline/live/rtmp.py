@@ -11,6 +11,9 @@ from pipeline.live.fetcher import Failed, Fetch, Report, Twin
 # What tells of the tracks is waited for as long (in microseconds; FFmpeg waits 5 s by default).
 _ANALYSED_US = 1_000_000
 _JUMP_S = 1.0
+# Packets wait for those of the other track for so long (in microseconds). FFmpeg waits 10 s, by
+# which the pictures would lag once the sound has gone.
+_INTERLEAVED_US = 100_000
 
 
 def follow(fetch: Fetch, twin: Twin) -> Report:
@@ -62,7 +65,7 @@ def _remuxed(source: Any, twin: Twin) -> Report:
     kept = [*source.streams.video[:1], *source.streams.audio[:1]]
     if not source.streams.video:
         raise Failed("no_video", "the stream holds no pictures")
-    options = {"flush_packets": "1"}
+    options = {"flush_packets": "1", "max_interleave_delta": str(_INTERLEAVED_US)}
     with av.open(_Writer(twin), "w", format="mpegts", options=options) as target:
         copies = {one.index: target.add_stream_from_template(one) for one in kept}
         last_s: dict[int, float] = {}

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
+
+_GRACE_S = 0.5
+"""How long an answer that is being made may take once the server stops."""
+_OVER = b"the page has ended\n"
 
 
 class Server:
@@ -50,19 +56,21 @@ class Server:
         self.port = int(self._socket.getsockname()[1])
         shown = f"[{host}]" if family == socket.AF_INET6 else host
         self.url = f"http://{shown}:{self.port}/"
+        over = asyncio.Event()
         config = uvicorn.Config(
-            application,
+            _ending(application, over),
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
             lifespan="off",
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=2,
         )
 
         class Leaving(uvicorn.Server):
             async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
                 leave()
+                over.set()
                 await super().shutdown(sockets)
 
         self._server = Leaving(config)
@@ -78,3 +86,39 @@ class Server:
         self._server.should_exit = True
         self._thread.join(timeout=5)
         self._socket.close()
+
+
+def _ending(application: Any, over: asyncio.Event) -> Any:
+    """An application whose answers end soon after `over` is set, which may take minutes to make.
+
+    The server would cancel them too, and log each as a bug.
+    """
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        has_begun = False
+
+        async def noted(message: Any) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        making = asyncio.ensure_future(application(scope, receive, noted))
+        leaving = asyncio.ensure_future(over.wait())
+        await asyncio.wait({making, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        await asyncio.wait({making}, timeout=_GRACE_S)
+        if making.done():
+            making.result()
+            return
+        making.cancel()
+        with suppress(asyncio.CancelledError):
+            await making
+        if not has_begun:
+            headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": _OVER})
+
+    return answer

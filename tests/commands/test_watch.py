@@ -14,18 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from pipeline import app
 from pipeline.assess import previews
+from pipeline.assess.suites.streams.assembly import assemble
+from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.commands import watch
 from pipeline.detect.alarm import Alarm, Choice
+from pipeline.detect.clips import of_ingested, play
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
+from pipeline.footage.collection import IndexRow, write_index
 from pipeline.live.decoder import Task, decoded
 from pipeline.live.messages import Shown
 from pipeline.live.scoring import Scorer
+from pipeline.stages import ingest
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, kinds, watched, without_names, write_footage, write_model
 
@@ -157,6 +163,46 @@ def test_the_operating_point_of_the_evaluation_is_applied_and_told(
     trace = told["trace"]
     mean = sum(one["score"] for one in trace[-3:]) / 3
     assert trace[-1]["level"] == pytest.approx(mean, abs=1e-5)
+
+
+def test_the_time_to_alert_of_a_report_is_that_of_watch(
+    model: Path,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "footage" / "made"
+    folder.mkdir(parents=True)
+    path = write_footage(folder / "a.mp4", 300)
+    row = IndexRow(path.name, origin="real", source="s", discharge=False, licence="CC0-1.0")
+    write_index(folder, [row])
+    form = [f"clip.num_frames={FORMAT.num_frames}", f"clip.size={FORMAT.size}"]
+    ingest.run(compose("ingest", *form, f"stride_frames={FORMAT.num_frames}"))
+    played, _ = play(Detector.load(model), of_ingested(tmp_path / "clips"))
+    played = played.sort_by("start_s")
+    scores = played["stream_score"].to_numpy()
+    levels = np.convolve(scores, np.ones(3) / 3)[: len(scores)]
+    # The shooting begins two clips before the highest level, which alone alerts.
+    highest = int(np.argmax(levels))
+    first = highest - 2
+    assert first >= 0
+    threshold = float(np.partition(levels, -2)[-2:].mean())
+    assert levels[highest] > threshold
+    choice = Choice(threshold, "mean_3", 60.0)
+    fires = pa.array([int(number >= first) for number in range(len(scores))], pa.int8())
+    place = played.schema.get_field_index("discharge")
+    field = played.schema.field("discharge")
+    shooting = played.set_column(place, field, fires.cast(field.type))
+    clip_s = FORMAT.num_frames / FORMAT.fps
+    streams = assemble(PlayedClips.of(shooting, clip_s, 0), 0)
+    (delay_s,) = set(streams.delays(choice).round(6))
+    assert np.isfinite(delay_s)
+    point = {**choice.__dict__, "weights_sha256": Detector.load(model).sha256, "bounds": None}
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "operating_point.json").write_text(json.dumps(point))
+    events = watched(capsys, compose, path, *MAX)
+    opened = [one["data"]["opened_s"] for one in events if one["type"] == "alert.opened"]
+    assert opened == [pytest.approx(first * clip_s + delay_s, abs=1e-5)]
 
 
 def test_in_shadow_events_are_marked_and_written_only(

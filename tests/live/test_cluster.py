@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from pipeline.commands import watch
-from pipeline.errors import UserError
 from pipeline.live.placing import placed
-from tests.live.made import kinds, write_footage, write_model
+from tests.live.made import kinds, watched, without_names, write_footage, write_model
 from tests.live.servers import chunked, remuxed, serving
 
 pytestmark = pytest.mark.ray
@@ -125,8 +124,18 @@ def test_a_node_that_dies_costs_its_streams_a_reconnect_and_closes_no_alert(
     print(f"back {back - killed[0]:.1f} s after the node was killed")
 
 
-def test_files_are_for_one_machine(tmp_path: Path, compose: Callable[..., Any]) -> None:
+def test_files_are_replayed_by_a_cluster_as_by_one_machine(
+    cluster: Any, tmp_path: Path, compose: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     write_model(tmp_path / "models")
-    path = write_footage(tmp_path / "a.mp4", 30)
-    with pytest.raises(UserError, match=r"a.mp4: with run.executor=ray streams are watched"):
-        watch.run(str(path), cfg=compose("watch", *RAY))
+    names = [write_footage(tmp_path / f"{one}.mp4", 150, seed=n).name for n, one in enumerate("ab")]
+    path = tmp_path / "files.csv"
+    path.write_text("\n".join(["id,url", *(f"{one},{one}" for one in names)]))
+    own = ("groups=2", "threshold=0.001", "refractory_s=1", "replay=true", "speed=max")
+    found = []
+    for executor in ("processes", "ray"):
+        events = watched(capsys, compose, path, *own, f"run.executor={executor}")
+        assert kinds(events).count("stream.ended") == 2
+        found.append([without_names(of(events, one, "")) for one in names])
+    assert "alert.opened" in [kind for kind, _ in found[0][0]]
+    assert found[0] == found[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -152,3 +154,61 @@ def test_a_stream_whose_sound_nobody_hears_is_read_to_its_end(
     assert isinstance(found[-1], Ended)
     assert found[-1].reason == "end"
     assert sum(isinstance(one, Shown) for one in found) == 8
+
+
+def crc(data: bytes) -> bytes:
+    """CRC-32 of sections of MPEG-2 systems (ISO/IEC 13818-1, annex A)."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        for bit in range(8):
+            top = (value >> 31) ^ (byte >> (7 - bit) & 1)
+            value = (value << 1 & 0xFFFFFFFF) ^ (0x04C11DB7 if top else 0)
+    return value.to_bytes(4, "big")
+
+
+def of_another_codec(folder: Path) -> bytes:
+    """H.264 that the table of its stream says is HEVC."""
+    data = bytearray(remuxed(write_footage(folder / "a.mp4", 60), "ts", sound=False))
+    for start in range(0, len(data), 188):
+        packet = data[start : start + 188]
+        # A table of a programme in a packet of its own.
+        if packet[1] & 0x40 and packet[4:6] == b"\0\x02":
+            length = 3 + (packet[6] & 0x0F) * 256 + packet[7]
+            section = packet[5 : 5 + length].replace(b"\x1b\xe1\x00", b"\x24\xe1\x00")
+            section[-4:] = crc(section[:-4])
+            data[start + 5 : start + 5 + length] = section
+    return bytes(data)
+
+
+def without_pictures(folder: Path) -> bytes:
+    """A stream of sound alone."""
+    data = io.BytesIO()
+    with (
+        av.open(str(write_footage(folder / "a.mp4", 60))) as source,
+        av.open(data, "w", format="mpegts") as target,
+    ):
+        copied = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(audio=0):
+            if packet.dts is not None:
+                packet.stream = copied
+                target.mux(packet)
+    return data.getvalue()
+
+
+def spoilt(folder: Path) -> bytes:
+    """A stream whose packets are those of H.264, with noise in place of what they hold."""
+    data = bytearray(remuxed(write_footage(folder / "a.mp4", 60), "ts", sound=False))
+    rng = np.random.default_rng(0)
+    for start in range(188 * 3, len(data), 188):
+        data[start + 30 : start + 188] = rng.bytes(158)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("made", [of_another_codec, without_pictures, spoilt])
+def test_a_stream_of_a_wrong_codec_ends_with_a_reason(
+    tmp_path: Path, made: Callable[[Path], bytes]
+) -> None:
+    found = through_pipes(made(tmp_path))
+    assert not any(isinstance(one, Shown) for one in found)
+    assert isinstance(found[-1], Ended)
+    assert found[-1].reason in ("decode_error", "no_video", "no_frames", "no_decoder")

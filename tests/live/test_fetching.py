@@ -297,6 +297,10 @@ HOSTILE: dict[str, tuple[Any, str]] = {
         body(playlist(["0.ts"], extra={0: '#EXT-X-KEY:METHOD=AES-128,URI="k"'}), "audio/mpegurl"),
         "encrypted",
     ),
+    "lists of lists": (
+        body(b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n", "audio/mpegurl"),
+        "playlist",
+    ),
     "an error": (lambda request: request.send_error(500), "http_status"),
     "no access": (lambda request: request.send_error(403), "no_access"),
     "silence": (lambda request: time.sleep(4), "timeout"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipeline.live.fetcher import Fetch
 from pipeline.live.group import Group, Joining, Report, Told
 from pipeline.live.plan import Plan
 from pipeline.live.watcher import Policy
+from tests.learn.toy import FORMAT
 from tests.live.made import write_footage, write_model
 from tests.live.servers import Server, body, remuxed, serving
 
@@ -90,6 +92,35 @@ def test_a_stream_goes_on_from_what_was_known_of_it(
     assert alerts[-1].before.open is None
     assert (ended["highest_level"], ended["num_alerts"]) == (0.95, 2)
     group.end()
+
+
+def test_a_file_goes_on_where_another_group_was(plan: Plan, tmp_path: Path) -> None:
+    path = write_footage(tmp_path / "a.mp4", 150)
+    clip_s = FORMAT.num_frames / FORMAT.fps
+
+    def told_from(before: Before | None) -> list[Told]:
+        group = Group(replace(plan, speed=None))
+        group.join(Joining("a.mp4", path, before))
+        told, _ = told_of(group, lambda told: any(one.kind == "stream.ended" for one in told))
+        group.end()
+        return told
+
+    alert = OpenAlert("known", clip_s, 0.9, 4)
+    before = Before(4 * clip_s, None, alert, (0.9, clip_s), 1, "node_died")
+    whole, rest = told_from(None), told_from(before)
+    assert [one.kind for one in whole if one.kind.startswith("stream.")] == [
+        "stream.started",
+        "stream.ended",
+    ]
+    recovered, *alerts, ended = rest
+    assert (recovered.kind, recovered.data["reason"]) == ("stream.recovered", "node_died")
+    assert recovered.data["at_s"] == pytest.approx(4 * clip_s, abs=0.001)
+    assert recovered.data["lost_s"] == 0
+    assert {one.data["alert"] for one in alerts} == {"known"}
+    assert min(one.data["at_s"] for one in alerts if "at_s" in one.data) > 4 * clip_s
+    # Nothing of it was left out, and nothing was watched twice.
+    assert ended.data["at_s"] == whole[-1].data["at_s"]
+    assert ended.data["num_dropped"] == 0
 
 
 def test_a_group_that_ends_closes_what_is_open(

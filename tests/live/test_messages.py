@@ -56,7 +56,7 @@ def test_prints_that_no_message_holds_come_in_several() -> None:
 def test_a_clip_is_received_as_it_was_sent() -> None:
     here, there = Pipe()
     sound = np.arange(LENGTH, dtype=np.int16)
-    sent = Shown(2.5, toy_clip(1, 1), sound, "quiet", ("damaged", "short"), "gap", True)
+    sent = Shown(2.5, toy_clip(1, 1), sound, "quiet", ("damaged", "short"), "gap", True, 0.5)
 
     threading.Thread(target=send, args=(there, sent)).start()
     found = receive(here, FORMAT)
@@ -64,7 +64,7 @@ def test_a_clip_is_received_as_it_was_sent() -> None:
     assert np.array_equal(found.frames, sent.frames)
     assert np.array_equal(found.sound, sound)
     assert found.frames.flags.writeable
-    assert found.sound_is_late
+    assert (found.sound_is_late, found.drift_s) == (True, 0.5)
     assert (found.start_s, found.presence, found.marks, found.begins) == (
         2.5,
         "quiet",

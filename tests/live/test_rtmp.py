@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline import app
+from pipeline.live import rtmp
 from pipeline.store import video
 from tests.live.made import watched, write_model
 from tests.made import scene
@@ -22,14 +23,11 @@ from tests.made import scene
 sys.path.insert(0, str(app.PROJECT / "benchmarks"))
 import rtmp_server
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not rtmp_server.is_there(), reason=f"no nginx at {rtmp_server.NGINX}"),
-]
+served = pytest.mark.skipif(not rtmp_server.is_there(), reason=f"no nginx at {rtmp_server.NGINX}")
 
 
 @pytest.fixture
-def rtmp(tmp_path: Path) -> Iterator[str]:
+def root(tmp_path: Path) -> Iterator[str]:
     """The address of a server's application, below which streams are published and played."""
     with rtmp_server.serving(tmp_path / "nginx") as address:
         yield address
@@ -49,8 +47,10 @@ def publish(path: Path, url: str) -> None:
             target.mux(packet)
 
 
+@pytest.mark.slow
+@served
 def test_a_published_stream_is_watched_lost_found_again_and_ends(
-    rtmp: str,
+    root: str,
     tmp_path: Path,
     compose: Callable[..., Any],
     capsys: pytest.CaptureFixture[str],
@@ -62,7 +62,7 @@ def test_a_published_stream_is_watched_lost_found_again_and_ends(
     track = video.SoundTrack(noise, 48_000, "aac", 96)
     path = tmp_path / "a.mp4"
     path.write_bytes(video.encode(scene(0, 360), 30, keyint=30, track=track))
-    url = f"{rtmp}/seCret"
+    url = f"{root}/seCret"
 
     def publisher() -> None:
         publish(path, url)
@@ -102,8 +102,10 @@ def test_a_published_stream_is_watched_lost_found_again_and_ends(
     assert "seCret" not in json.dumps(events) + caplog.text
 
 
+@pytest.mark.slow
+@served
 def test_a_stream_that_is_published_anew_at_once_has_another_clock(
-    rtmp: str,
+    root: str,
     tmp_path: Path,
     compose: Callable[..., Any],
     capsys: pytest.CaptureFixture[str],
@@ -111,7 +113,7 @@ def test_a_stream_that_is_published_anew_at_once_has_another_clock(
     write_model(tmp_path / "models")
     path = tmp_path / "a.mp4"
     path.write_bytes(video.encode(scene(0, 240), 30, keyint=30))
-    url = f"{rtmp}/key"
+    url = f"{root}/key"
 
     def publisher() -> None:
         # Who watches may come to the second one, or the third.
@@ -131,3 +133,36 @@ def test_a_stream_that_is_published_anew_at_once_has_another_clock(
     assert found[-1][0] == "stream.ended"
     times = [one["data"]["at_s"] for one in turns]
     assert times == sorted(times)
+
+
+def test_pictures_do_not_wait_for_a_track_that_has_gone(tmp_path: Path) -> None:
+    """Sound of 2 s beside pictures of 8 s: what is passed on, by what has come until then."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (1, 2 * 48_000)).astype(np.float32)
+    path = tmp_path / "a.mp4"
+    track = video.SoundTrack(noise, 48_000, "aac", 96)
+    path.write_bytes(video.encode(scene(0, 240), 30, keyint=30, track=track))
+    come_s, late_s = 0.0, []
+    with av.open(str(path)) as file:
+
+        class Source:
+            streams = file.streams
+
+            def demux(self, *streams: Any) -> Iterator[Any]:
+                nonlocal come_s
+                packets = [one for one in file.demux(*streams) if one.dts is not None]
+                for packet in sorted(packets, key=lambda one: one.dts * one.time_base):
+                    come_s = float(packet.dts * packet.time_base)
+                    yield packet
+
+        class Written:
+            def write(self, data: bytes) -> int:
+                for start in range(0, len(data), 188):
+                    packet = data[start : start + 188]
+                    begins_pictures = packet[1] & 0x40 and packet[2] == 0 and packet[1] & 0x1F == 1
+                    late_s.extend([come_s - len(late_s) / 30] * bool(begins_pictures))
+                return len(data)
+
+        written: Any = Written()
+        rtmp._remuxed(Source(), written)
+    assert len(late_s) == 240
+    assert max(late_s[:200]) < 1.0

@@ -1,0 +1,53 @@
+"""What becomes of requests that are answered while a server is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from pipeline.live.server import Server
+
+
+def test_a_request_that_takes_long_ends_with_the_server_and_without_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    begun, done = threading.Event(), threading.Event()
+
+    def decode() -> None:
+        begun.set()
+        done.wait(30)
+
+    async def answer(_: Any) -> Any:
+        await asyncio.to_thread(decode)
+        return PlainTextResponse("decoded")
+
+    server = Server(Starlette(routes=[Route("/", answer)]), "127.0.0.1", 0, "review")
+    said: list[tuple[int, str]] = []
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(server.url, timeout=20)
+        except urllib.error.HTTPError as error:
+            said.append((error.code, error.read().decode()))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert begun.wait(10)
+    begin = time.monotonic()
+    threading.Timer(1.5, done.set).start()
+    server.stop()
+    asking.join(10)
+    assert said == [(503, "the page has ended\n")]
+    assert time.monotonic() - begin < 10
+    assert [one.message for one in caplog.records if one.levelno >= logging.WARNING] == []
