@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -230,6 +231,7 @@ def test_windows_without_times_are_in_train_without_a_label_and_counted(
     splits = {clip.clip_id: clip.split for clip in manifest.read_manifest(tmp_path / "splits")}
     stats = json.loads((tmp_path / "splits" / "stats.json").read_text())
     assert "clips_of_bags" not in stats
+    shutil.rmtree(tmp_path / "clips")
     write(tmp_path / "clips", [*plain, *more])
     run(compose)
     found = {clip.clip_id: clip for clip in manifest.read_manifest(tmp_path / "splits")}
