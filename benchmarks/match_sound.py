@@ -46,8 +46,8 @@ Coding = tuple[str, ...]
 """The suffix of a file, and arguments of ffmpeg."""
 AAC: Coding = ("m4a", "-c:a", "aac", "-b:a", "128k")
 AMR = "3gp"
-"""The suffix of a copy in AMR, the codec of mobile telephones, which the command line of ffmpeg cannot
-write; its argument is the bit rate."""
+"""The suffix of a copy in AMR, the codec of mobile telephones, which the command line of ffmpeg
+cannot write; its argument is the bit rate."""
 TELEPHONE = "highpass=f=300,lowpass=f=3400"
 
 
