@@ -22,7 +22,7 @@ import torch
 import yaml
 
 from pipeline import app
-from pipeline.assess import registry
+from pipeline.assess import deployed, registry
 from pipeline.assess.lineage import write_lineage
 from pipeline.assess.oversight.bundle import write_bundle
 from pipeline.assess.page import findings
@@ -68,6 +68,7 @@ def run(cfg: EvaluateApp) -> None:
     )
     work, output = Path(cfg.paths.work), outputs.report_output(cfg)
     workdir.check_replaceable(outputs.report_folder(cfg), work, output)
+    known = deployed.read(Path(cfg.paths.deployment))
     device = device_of(cfg.run)
     detector = Detector.load(Path(cfg.paths.models), device, cfg.factory)
     other = None if cfg.against is None else jobs.other_model(cfg, cfg.against, device)
@@ -75,7 +76,7 @@ def run(cfg: EvaluateApp) -> None:
     with Kept(work, answers.STAGE) as kept:
         scoring = Scoring.begin(cfg, detector, kept)
         job = jobs.job(scoring)
-        evidence = job.evidence(scoring, settings)
+        evidence = job.evidence(scoring, settings, known)
         found = registry.examine(evidence, cfg.suites)
         if other is not None:
             model, hashes = other

@@ -20,11 +20,12 @@ from pytorch_lightning.loggers import WandbLogger
 from pipeline import app
 from pipeline.config import TrainApp, tracked
 from pipeline.learn import tracking, weights
+from pipeline.learn.bags import ChosenWindows
 from pipeline.learn.checkpoints import run_key
 from pipeline.learn.classifier import Classifier
 from pipeline.learn.data import PackedData
 from pipeline.learn.failures import in_plain_words
-from pipeline.learn.hearing import fit_hearing, read_sounds
+from pipeline.learn.hearing import fit_hearing, heard_ratios, read_sounds
 from pipeline.learn.memory import memory_of
 from pipeline.learn.origin import fit_origin
 from pipeline.learn.outcome import Outcome, outcome
@@ -67,10 +68,13 @@ def run(cfg: TrainApp) -> None:
 
     logger = tracking.wandb_logger(cfg.run.wandb, work, key, tracked(cfg), Path(cfg.paths.packed))
     throughput = Throughput(cfg.batch_size)
+    choosing = []
+    if len(data.bags.rows):
+        choosing = [ChosenWindows(data, heard_ratios(hearing, sounds, data, data.bags.rows))]
     trainer = make_trainer(
         cfg,
         max_epochs=cfg.num_epochs,
-        callbacks=[history, throughput],
+        callbacks=[*choosing, history, throughput],
         profiler=throughput.clock,
         logger=logger or False,
     )

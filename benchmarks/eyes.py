@@ -33,11 +33,11 @@ from tqdm import tqdm
 from pipeline import app
 from pipeline.config import EmbedApp, EncoderConfig, PicturesConfig, TrainApp
 from pipeline.errors import UserError
+from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import Tombstones
 from pipeline.learn import encoders
 from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.origin import Examples, Floats, Head, Layer, fit_head, fit_layer, seen
-from pipeline.stages.ingest import ingest
 from pipeline.store import video, workdir
 from pipeline.store.manifest import read_manifest
 from pipeline.store.packed import Packed

@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from outcome import Cell, Outcome, Table, write
 
 from pipeline import app
-from pipeline.commands import bank, matches, printed_files
+from pipeline.commands import bank, printed_files
 from pipeline.config import IngestApp
-from pipeline.copies import hash_index, matching, parts
+from pipeline.copies import hash_index, matches, matching, parts
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import SOUND_RECORD, Bank
 from pipeline.copies.hamming import hash_distance

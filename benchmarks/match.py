@@ -26,12 +26,13 @@ from outcome import Cell, Outcome, Table, write
 from scipy.stats import beta
 
 from pipeline import app
-from pipeline.commands import bank, matches, printed_files
+from pipeline.commands import bank, printed_files
 from pipeline.config import IngestApp
-from pipeline.copies import banks, candidates, hash_index, matching, parts
+from pipeline.copies import banks, candidates, hash_index, matches, matching, parts
 from pipeline.copies.banks import Bank
 from pipeline.copies.hash_index import Index
 from pipeline.copies.matching import Stretch
+from pipeline.copies.records import sound_records
 from pipeline.footage.collection import read_index
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed
@@ -136,7 +137,7 @@ def bank_of(items: list[Source], root: Path, cfg: IngestApp) -> Bank:
                 one.md5,
                 one.duration_s,
                 printed_files.hash_records(one),
-                printed_files.sound_records(one.sound_times_ms, one.sounds),
+                sound_records(one.sound_times_ms, one.sounds),
                 parts=printed_files.part_records(one),
             ).number
     return banks.read(root, "known")

@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 from outcome import Cell, Outcome, Table, write
 
 from pipeline import app
-from pipeline.commands import printed_files
 from pipeline.config import IngestApp
 from pipeline.copies import sound_matching
+from pipeline.copies.records import sound_records
 from pipeline.copies.sound_matching import SoundStretch
 from pipeline.footage import foreign, printing
 
@@ -113,7 +113,7 @@ class Item:
     @property
     def records(self) -> NDArray[Any]:
         """As a bank holds them."""
-        return printed_files.sound_records(self.times_ms, self.prints)
+        return sound_records(self.times_ms, self.prints)
 
 
 @dataclass

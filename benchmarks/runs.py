@@ -29,10 +29,10 @@ from pipeline.detect.detector import Detector
 from pipeline.detect.files import file_table
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, read_index
+from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import forgotten
 from pipeline.learn.checkpoints import run_key
 from pipeline.numbers.metrics import BoolArray, FloatArray
-from pipeline.stages.ingest import ingest
 from pipeline.store import features, storage, workdir
 from pipeline.store.manifest import (
     IS_DISCHARGE,

@@ -11,6 +11,7 @@ import evaluate
 import train
 from pipeline.footage.collection import IndexRow
 from pipeline.stages import augment, embed, ingest, pack, probe, split
+from tests import deployed
 from tests.conftest import compose_below, write_collection
 
 RENDERED = "rendered by an engine"
@@ -51,6 +52,7 @@ def write_project(folder: Path) -> None:
         for number in range(2)
     ]
     write_collection(folder / "footage" / "made", rows)
+    deployed.write(folder / "deployment", deployed.known())
     composed: Callable[..., Any] = partial(compose_below, folder)
     ingest.run(composed("ingest", *(override.removeprefix("ingest.") for override in CLIP)))
     unseen = f"unseen_sources=[{','.join(UNSEEN)}]"

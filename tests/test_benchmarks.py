@@ -53,7 +53,7 @@ def run(name: str, *arguments: str) -> str:
 
 @pytest.mark.slow
 def test_stages_killed_at_random_end_with_the_same_bytes() -> None:
-    assert "8 kills, 0 with other bytes" in run("kill.py", "--kills", "8", "--files", "16")
+    assert "4 kills, 0 with other bytes" in run("kill.py", "--kills", "4", "--files", "16")
 
 
 @pytest.mark.slow
@@ -231,7 +231,7 @@ def test_a_sheet_of_a_collection_has_rows_with_and_without_discharges_and_tells_
 
 @pytest.mark.slow
 def test_no_mutant_and_no_attack_stops_an_ingest_or_gets_lost() -> None:
-    assert "faults: none" in run("fuzz_ingest.py", "--mutants", "96")
+    assert "faults: none" in run("fuzz_ingest.py", "--mutants", "48")
 
 
 @pytest.mark.slow

@@ -83,7 +83,13 @@ def test_the_wheel_holds_settings_recipes_and_types(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     conf = {path.relative_to(app.PROJECT) for path in app.CONF.rglob("*.yaml")}
     assert {f"pipeline/shipped/{path}" for path in conf} <= names
-    recipes = ("train.py", "evaluate.py", "docs/footage.md", "footage/README.md")
+    recipes = (
+        "train.py",
+        "evaluate.py",
+        "docs/footage.md",
+        "footage/README.md",
+        "deployment/README.md",
+    )
     assert {f"pipeline/shipped/{name}" for name in recipes} <= names
     assert "pipeline/py.typed" in names
     assert {name.split("/")[0] for name in names} == {

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline.assess import wording
 from pipeline.assess.audit.facts import DataFacts, facts
+from pipeline.assess.deployed import Deployed
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Folders, Settings
 from pipeline.assess.statistics.measured import Measured
@@ -62,6 +63,10 @@ class Evidence:
     long: Mapping[str, JudgedSet] = field(default_factory=dict)
     """Long recordings beside the judged splits and `val`, by the name of the split; they are played
     and count nowhere else."""
+    deployed: Deployed | None = None
+    """What people found of detectors where they run; None where nobody told."""
+    weights_sha256: str = ""
+    """Of the detector that is judged."""
     point: OperatingPoint | str = "no validation clips were judged"
     """The operating point, whatever suites ask for it; or why there is none."""
 

@@ -38,6 +38,7 @@ MADE_FROM: Mapping[str, tuple[str, ...]] = {
     "features": (CONFIGURATION, "packed"),
     "probes": (CONFIGURATION, "clips", "augmented", "packed"),
     "models": (CONFIGURATION, "packed", "features"),
+    "deployment": (),
     OTHER: (),
     CODE: (),
     REPORTS: (
@@ -52,7 +53,7 @@ MADE_FROM: Mapping[str, tuple[str, ...]] = {
             "features",
             "probes",
         ),
-        *("models", OTHER),
+        *("models", "deployment", OTHER),
     ),
 }
 """Stages in their order, and what each is made from; they are named as in `conf/paths.yaml`."""

@@ -9,6 +9,7 @@ from pipeline.assess.suites import discrimination, real
 from pipeline.assess.suites.attribution import attribution
 from pipeline.assess.suites.calibration import calibration
 from pipeline.assess.suites.data import data
+from pipeline.assess.suites.deployment import deployment
 from pipeline.assess.suites.robustness import robustness
 from pipeline.assess.suites.shortcuts import shortcuts
 from pipeline.assess.suites.slices import slices
@@ -25,6 +26,7 @@ SUITES = {
     "robustness": robustness,
     "calibration": calibration,
     "streams": streams,
+    "deployment": deployment,
     "slices": slices,
     "attribution": attribution,
     "data": data,

@@ -12,7 +12,6 @@ import numpy as np
 
 from pipeline.assess.wording import count
 from pipeline.commands import bank_exchange, label_mapping, printed_files
-from pipeline.commands.matches import told
 from pipeline.config import BankApp
 from pipeline.copies import (
     bank_compaction,
@@ -27,7 +26,9 @@ from pipeline.copies import (
     sound_matching,
 )
 from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item
+from pipeline.copies.matches import told
 from pipeline.copies.peers import DELTAS
+from pipeline.copies.records import sound_records
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed
@@ -122,7 +123,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
             if result.sha256 in known:
                 say_same(path, known[result.sha256])
                 continue
-            sounds = printed_files.sound_records(result.sound_times_ms, result.sounds)
+            sounds = sound_records(result.sound_times_ms, result.sounds)
             item = bank.add(
                 path.name,
                 label,

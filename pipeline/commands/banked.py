@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from pipeline.commands.matches import told
+import pyarrow.compute as pc
+
+from pipeline.commands import tables
 from pipeline.copies import bank_compaction, banks, hash_index
+from pipeline.copies.matches import told, told_of
+from pipeline.store.bank_matches import BANK_MATCHES
 
 
 def items_with(sha256: str | None, root: Path) -> Iterator[str]:
@@ -21,6 +25,31 @@ def items_with(sha256: str | None, root: Path) -> Iterator[str]:
         item = bank.with_bytes(sha256 or "")
         if item is not None:
             yield f"{told(name, item)}{', which is harmless' * bank.is_negative}"
+
+
+def matches_of(collection: str, path: str, clips: Path) -> Iterator[str]:
+    """What ingest has found of a file in banks, in words; nothing where it looks in none.
+
+    Args:
+        collection, path: of the file.
+        clips: what ingest wrote.
+    """
+    of_it = (pc.field("collection") == collection) & (pc.field("path") == path)
+    return (row["told"] for row in tables.select(clips / BANK_MATCHES, of_it, ["told"]))
+
+
+def shown_by(sha256s: Collection[str], clips: Path) -> Iterator[str]:
+    """The items of banks that files show or sound like with other bytes, in words.
+
+    Args:
+        sha256s: of the files.
+        clips: what ingest wrote.
+    """
+    of_them = pc.field("file_sha256").isin(sorted(sha256s)) & (pc.field("by") != "bytes")
+    columns = ["bank", "item", "name", "label"]
+    rows = tables.select(clips / BANK_MATCHES, of_them, columns)
+    items = sorted({tuple(row[column] for column in columns) for row in rows})
+    return (told_of(bank, number, name, label) for bank, number, name, label in items)
 
 
 def removed(sha256s: Collection[str], root: Path, work: Path) -> Iterator[str]:

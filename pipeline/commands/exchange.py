@@ -11,12 +11,12 @@ from pathlib import Path
 from pipeline.assess.wording import count
 from pipeline.commands import bank_exchange, exchange_places, label_mapping
 from pipeline.commands.exchange_places import Limits
-from pipeline.commands.matches import told
 from pipeline.config import ExchangeApp
 from pipeline.copies import bank_files, banks, exchange_manifest, peers
 from pipeline.copies.bank_log import CONFIRMED, DISPUTED
 from pipeline.copies.banks import Bank
 from pipeline.copies.exchange_manifest import Manifest
+from pipeline.copies.matches import told
 from pipeline.copies.peers import DELTAS, Peer
 from pipeline.errors import UserError
 from pipeline.system.untrusted import plain

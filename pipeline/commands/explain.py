@@ -178,6 +178,8 @@ def _print_source(file: File, paths: Paths) -> None:
         print(f"  sha256 {file.sha256}")
     for item in banked.items_with(file.sha256, Path(paths.banks)):
         print(f"  the same bytes as {item}")
+    for match in banked.matches_of(file.collection, file.path, Path(paths.clips)):
+        print(f"  known: {match}")
     for said in reviewed.decisions_of(file.sha256, Path(paths.review)):
         print(f"  decided by {said}")
     print(f"  {file.origin}, source {file.source}, recording {file.recording}")
@@ -292,7 +294,9 @@ def _heard(clip: Clip, cfg: IngestApp) -> str:
 def _destination(clip: Clip, paths: Paths, *, known: bool) -> str:
     """Where split sent the clip, or why nowhere."""
     if clip.split is not None:
-        return clip.split
+        # Nothing else has a split and no label.
+        bag = ", in the bag of its file's windows" if clip.discharge is None else ""
+        return clip.split + bag
     if clip.unused is not None:
         return "in no split" if clip.discharge is None else f"in no split: {_UNUSED[clip.unused]}"
     if (Path(paths.splits) / MANIFEST).is_file() and not known:

@@ -56,6 +56,8 @@ def run(recording: str, cfg: IngestApp) -> None:
     known = {row.sha256 for row in stones} - {""}
     for item in banked.removed(known, Path(cfg.paths.banks), Path(cfg.paths.work)):
         print(f"Removed from a bank: {item}")
+    for item in banked.shown_by(known, Path(cfg.paths.clips)):
+        print(f"It shows or sounds like an item with other bytes, which stays: {item}")
     with Kept(Path(cfg.paths.work), "ingest") as kept:
         num_pieces = kept.forget({row.sha256 for row in stones} - {""} | _samples(recording, cfg))
     print(f"Removed from what is kept for later runs: {wording.count(num_pieces, 'piece')}")

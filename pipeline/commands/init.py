@@ -50,12 +50,14 @@ def run(folder: Path) -> None:
     Raises:
         UserError: a file of these is there already; nothing is written then.
     """
-    footage = str(_paths()["footage"])
+    footage, deployment = (str(_paths()[name]) for name in ("footage", "deployment"))
     texts = {
         project.DVC: stages(yaml.safe_load((project.TEMPLATE / project.DVC).read_text())),
         ".gitignore": _ignored(),
         "README.md": _README.format(name=folder.resolve().name, footage=footage),
         f"{footage}/README.md": _about_footage(footage),
+        # Without the folder, no stage that depends on it runs.
+        f"{deployment}/README.md": (project.TEMPLATE / deployment / "README.md").read_text(),
     }
     for name in (project.CONF, *texts):
         if (folder / name).exists():

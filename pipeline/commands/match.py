@@ -11,27 +11,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.commands import printed_files
-from pipeline.commands.matches import (
+from pipeline.config import IngestConfig, MatchApp, Run
+from pipeline.copies import banks, flood, hash_index, parts
+from pipeline.copies.bank_log import Item
+from pipeline.copies.banks import Bank
+from pipeline.copies.hash_index import Index
+from pipeline.copies.matches import (
     RATE_HZ,
     Answer,
-    Match,
     set_aside_by_negatives,
     suspended,
     told,
 )
-from pipeline.config import IngestConfig, MatchApp, Run
-from pipeline.copies import banks, candidates, flood, hash_index, parts, sound_matching
-from pipeline.copies.bank_log import Item
-from pipeline.copies.banks import Bank
-from pipeline.copies.hash_index import Index
-from pipeline.copies.matching import Stretch
-from pipeline.copies.sound_matching import SoundStretch
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.printing import Printed
+from pipeline.footage.look_up import same_bytes, similar
 from pipeline.footage.remedies import remedy
 from pipeline.system.untrusted import plain
 
@@ -147,47 +142,6 @@ def look_up(
             continue
         result = next(results)
         yield result if isinstance(result, Unusable) else similar(result, indices)
-
-
-def same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
-    """The items whose files have such bytes, one of a bank at most."""
-    found = ((bank, bank.with_bytes(sha256, md5)) for bank in opened)
-    return [_match(bank, item, None) for bank, item in found if item]
-
-
-def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
-    """The matches of a file that was hashed, those of most seconds first."""
-    matches: list[Match] = []
-    for index in indices:
-        bank = index.bank
-        by_pictures = candidates.shown(
-            index,
-            np.concatenate([printed.times_ms, printed.part_times_ms]),
-            np.concatenate([printed.hashes[:, 0], printed.part_hashes[:, 0]]),
-            np.concatenate([np.zeros(len(printed.times_ms), np.uint8), printed.part_kinds]),
-        )
-        for item in bank.items.values():
-            found: list[Stretch | SoundStretch] = [
-                *by_pictures.get(item.number, ()),
-                *sound_matching.stretches(
-                    printed.sound_times_ms, printed.sounds, bank.sounds_of(item)
-                ),
-            ]
-            matches += [_match(bank, item, stretch) for stretch in found]
-    sounds = printed_files.sound_records(printed.sound_times_ms, printed.sounds)
-    unseen = {
-        "pictures": not len(printed.times_ms) and not len(printed.part_times_ms),
-        "sound": bool(len(sounds)) and not sound_matching.can_match(sounds),
-    }
-    # Banks and items come in order, and a sort leaves what is equal as it is.
-    matches.sort(key=lambda one: -one.agreeing_s)
-    not_looked_up = [what for what, is_so in unseen.items() if is_so]
-    return Answer(printed.sha256, set_aside_by_negatives(matches), not_looked_up)
-
-
-def _match(bank: Bank, item: Item, stretch: Stretch | SoundStretch | None) -> Match:
-    opinions = bank.opinions.get(item.number, {})
-    return Match(bank.name, item, stretch, bank.is_negative, opinions)
 
 
 def _as_json(path: Path, answer: Answer) -> dict[str, object]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import IngestConfig, Run
-from pipeline.copies.banks import RECORD, SOUND_RECORD
+from pipeline.copies.banks import RECORD
 from pipeline.errors import UserError
 from pipeline.footage import canonical, foreign, printing
 from pipeline.footage.conversion import Unusable
@@ -112,13 +112,6 @@ def part_records(one: Printed) -> NDArray[Any]:
     records = np.zeros(len(one.part_times_ms), RECORD)
     records["time_ms"], records["kind"] = one.part_times_ms, one.part_kinds
     records["pdq"], records["mirror"] = one.part_hashes[:, 0], one.part_hashes[:, -1]
-    return records
-
-
-def sound_records(times_ms: NDArray[np.uint32], sounds: NDArray[np.uint32]) -> NDArray[Any]:
-    """Sound as records of a bank, `banks.SOUND_RECORD` (M,), from what `printing.sounds` tells."""
-    records = np.zeros(len(sounds), SOUND_RECORD)
-    records["time_ms"], records["print"] = times_ms, sounds
     return records
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from pipeline.assess.wording import count
+from pipeline.assess import deployed
+from pipeline.assess.deployed import Deployed, Deployment, Drift, Estimate
+from pipeline.assess.wording import count, percent
 from pipeline.config import ReviewApp
 from pipeline.errors import UserError
 from pipeline.review import agreement, drift, scored
-from pipeline.review.deployment import Deployment, deployments
-from pipeline.review.drift import Shift
-from pipeline.review.estimates import Estimate
+from pipeline.review.deployment import deployments
 from pipeline.review.record import Record
 from pipeline.review.reviewers import Reviewers, reviewers
+from pipeline.review.scored import Scores
 from pipeline.system import disk
 from pipeline.system.untrusted import plain
 
@@ -36,24 +34,24 @@ def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
         UserError: it is no such folder, or `out` cannot be written.
     """
     votes = agreement.Votes.of(record, cfg.reviewer_error)
-    found, people = deployments(record, votes, cfg.confidence), reviewers(record, votes)
-    shifts = _shifts(cfg, scores)
+    people = reviewers(record, votes)
+    found = Deployed(
+        deployed.VERSION,
+        cfg.confidence,
+        tuple(deployments(record, votes, cfg.confidence)),
+        people.agreement(),
+        None if scores is None else _compared(cfg, scored.read(Path(scores))),
+    )
     lines = [
-        *(line for one in found for line in _deployment(one, cfg.confidence)),
+        *(line for one in found.deployments for line in _deployment(one, cfg.confidence)),
         *_people(people),
-        *_drift(shifts, "training" if cfg.against is None else cfg.against),
+        *([] if found.drift is None else _drift(found.drift)),
     ]
     print("\n".join(lines))
     if cfg.out is not None:
-        told: dict[str, Any] = {
-            "deployments": [asdict(one) for one in found],
-            "reviewers": asdict(people),
-            "drift": [asdict(one) for one in shifts],
-        }
-        text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
         with writing(cfg.out):
             Path(cfg.out).parent.mkdir(parents=True, exist_ok=True)
-            Path(cfg.out).write_text(text, encoding="utf-8")
+            Path(cfg.out).write_text(found.text(), encoding="utf-8")
 
 
 @contextmanager
@@ -74,20 +72,19 @@ def writing(out: str) -> Iterator[None]:
         ) from error
 
 
-def _shifts(cfg: ReviewApp, scores: str | None) -> list[Shift]:
-    if scores is None:
-        return []
+def _compared(cfg: ReviewApp, now: Scores) -> Drift:
     if cfg.against is None:
-        before = drift.of_training(Path(cfg.paths.clips))
+        against, before = "training", drift.of_training(Path(cfg.paths.clips))
     else:
-        before = drift.of_scores(scored.read(Path(cfg.against)))
-    return drift.between(before, drift.of_scores(scored.read(Path(scores))))
+        earlier = scored.read(Path(cfg.against))
+        against, before = earlier.name, drift.of_scores(earlier)
+    return drift.between(before, drift.of_scores(now), against, now.weights_sha256)
 
 
 def _deployment(one: Deployment, confidence: float) -> Iterator[str]:
     queues = ", ".join(map(str, one.queues))
     hours = "" if one.hours is None else f", {one.hours:.1f} h"
-    kind = "files" if one.hours is not None else "alerts of streams"
+    kind = "files" if one.kind == deployed.FILE else "alerts of streams"
     yield f"Weights {one.weights_sha256[:12]}, {kind} (queue {queues}): {one.videos} videos{hours}"
     load = [f"{one.alerts} videos, {one.alerts_with_copies} with copies"]
     if one.hours:
@@ -96,8 +93,8 @@ def _deployment(one: Deployment, confidence: float) -> Iterator[str]:
         load.append(f"{one.alerts / one.days:.1f} a day")
     yield f"  alerts: {'; '.join(load)}"
     strata = ", ".join(
-        f"{name} {decided} of {drawn} drawn of {size}"
-        for name, (size, drawn, decided) in one.strata.items()
+        f"{name} {stratum.decided} of {stratum.drawn} drawn of {stratum.size}"
+        for name, stratum in one.strata.items()
     )
     yield f"  decided of the audit: {strata}"
     for name, estimate in (
@@ -139,12 +136,20 @@ def _people(one: Reviewers) -> Iterator[str]:
         yield f"  {task} is disputed: {plain(said, 2 * _MAX_SHOWN)}"
 
 
-def _drift(shifts: list[Shift], against: str) -> Iterator[str]:
-    if shifts:
-        yield f"Against {plain(against, _MAX_SHOWN)}:"
-    for one in shifts:
-        remark = ", which has shifted" * (one.index > drift.SHIFTED)
+def _drift(found: Drift) -> Iterator[str]:
+    if found.shifts:
+        yield f"Against {plain(found.against, _MAX_SHOWN)}:"
+    for one in found.shifts:
+        remark = ", which has shifted" * (one.index > deployed.SHIFTED)
         yield (
             f"  {one.name}: {one.before:.3g} before, {one.after:.3g} now; stability index "
             f"{one.index:.2f}, Kolmogorov distance {one.distance:.2f}{remark}"
+        )
+    if found.sources_index is not None:
+        remark = ", which has shifted" * (found.sources_index > deployed.SHIFTED)
+        yield f"  sources: stability index {found.sources_index:.2f}{remark}"
+    for source in deployed.most_changed(found.sources)[:_MOST_SHOWN]:
+        yield (
+            f"    {plain(source.name, _MAX_SHOWN)}: {percent(source.before)} before, "
+            f"{percent(source.after)} now"
         )

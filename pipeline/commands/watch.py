@@ -32,9 +32,8 @@ from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
 from pipeline.live.telling import events_of
 from pipeline.live.watcher import Policy, Watcher
+from pipeline.store import executor
 
-RAY = "ray"
-"""Of `run.executor`: streams are watched by the nodes of a cluster."""
 LIST = ".csv"
 """What the name of a list of streams ends with."""
 _FASTEST = "max"
@@ -73,7 +72,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
     board, endings = Board(choice.threshold), Endings()
     with events_of(cfg, board, endings.take) as events:
         watcher: Watcher | Cluster
-        if cfg.run.executor == RAY:
+        if cfg.run.executor == executor.RAY:
             watcher = cluster = Cluster(plan.anywhere(), events, board, cfg.groups)
             join = cluster.join
         else:

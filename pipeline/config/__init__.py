@@ -25,6 +25,7 @@ from pipeline.config.data import (
     LongGameSettings,
     LongRenderSettings,
     LongSettings,
+    LookUpConfig,
     PackConfig,
     Paths,
     PicturesConfig,

@@ -28,6 +28,7 @@ class Paths:
     collection_reports: str = MISSING
     compared_reports: str = MISSING
     banks: str = MISSING
+    deployment: str = MISSING
     review: str = MISSING
     work: str = MISSING
 
@@ -143,6 +144,15 @@ class ClipFormat:
 
 
 @dataclass
+class LookUpConfig:
+    """Names of banks, by what becomes of a file that shows an item of one; it is marked always."""
+
+    mark: list[str] = MISSING
+    reject: list[str] = MISSING
+    label: list[str] = MISSING
+
+
+@dataclass
 class IngestConfig:
     """conf/ingest.yaml"""
 
@@ -151,6 +161,7 @@ class IngestConfig:
     stride_frames: int = between(1)
     sound: bool = MISSING
     """Whether clips are given the sound of their files."""
+    banks: LookUpConfig = MISSING
     max_reject_rate: float = between(0, 1)
     max_pixels: int = between(1)
     max_duration_s: float = between(1)

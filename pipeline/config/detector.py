@@ -135,6 +135,8 @@ class TrainConfig:
     model: ModelConfig = MISSING
     use_variants: bool = MISSING
     source_balance: float = between(0, 1)
+    bags: int = between(0)
+    """Windows of a file with discharges and no times that may be taken to show one; 0 for none."""
     alter: AlterConfig = MISSING
     num_epochs: int = between(1)
     batch_size: int = between(1)

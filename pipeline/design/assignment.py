@@ -152,7 +152,7 @@ def wanted_shares(cfg: SplitConfig) -> dict[str, float]:
 
 
 def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> NDArray[np.int8]:
-    """Give each clip whose label is known a split: an index into `EVERY_SPLIT`, else `NO_SPLIT`.
+    """Give each clip that is of use a split: an index into `EVERY_SPLIT`, else `NO_SPLIT`.
 
     Clusters are drawn in strata of equal sources and classes, each to the split that lacks most,
     in the order of their clips' mean size but for chance among neighbours (systematic sampling;
@@ -164,6 +164,10 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
     `long_recordings` are for the streams suite alone. Those that hold one of `train_only` are in
     train beside its share, so that others are divided as if these were not there; recordings of
     `train_only` serve no split where their cluster is held out or long.
+
+    Of use are clips whose label is known, and in train also those of files that show a discharge
+    nobody knows when. A cluster that holds no others is in train beside its share, as those of
+    `train_only` are.
 
     Args:
         columns: of N clips.
@@ -179,7 +183,10 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
     bytes_of = np.bincount(cluster, columns.size) / np.maximum(np.bincount(cluster), 1)
     is_long = _whole(cluster, are_named(columns, cfg.long_recordings))
     is_chosen = are_named(columns, cfg.train_only)
-    only_train = _whole(cluster, is_chosen) & ~_whole(cluster, is_unseen | is_long)
+    is_untimed = columns.untimed >= 0
+    is_weak = _whole(cluster, is_untimed) & ~_whole(cluster, known)
+    only_train = _whole(cluster, is_chosen) | is_weak
+    only_train &= ~_whole(cluster, is_unseen | is_long)
     strata = _strata(columns, cluster, np.unique(cluster[is_unseen | is_long | only_train]))
     left: Counter[Labels] = Counter()
     for labels, members in strata:
@@ -214,8 +221,10 @@ def assign(columns: Columns, cluster: NDArray[np.int64], cfg: SplitConfig) -> ND
         split_of[member] = EVERY_SPLIT.index(split)
     unseen, unseen_long = (np.int8(EVERY_SPLIT.index("unseen" + end)) for end in ("", LONG))
     found = np.where(is_unseen, np.where(is_long, unseen_long, unseen), split_of[cluster])
-    found = np.where(only_train, SPLITS.index("train"), np.where(is_chosen, NO_SPLIT, found))
-    return np.where(known, found, NO_SPLIT).astype(np.int8)
+    train = SPLITS.index("train")
+    found = np.where(only_train, train, np.where(is_chosen, NO_SPLIT, found))
+    is_of_use = known | (is_untimed & (found == train))
+    return np.where(is_of_use, found, NO_SPLIT).astype(np.int8)
 
 
 def _strata(

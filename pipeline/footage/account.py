@@ -12,6 +12,7 @@ from pipeline.footage.conversion import Unusable
 from pipeline.footage.labels import UNLABELLED, label, wrong_times
 from pipeline.footage.listing import Listed
 from pipeline.footage.remedies import remedy
+from pipeline.footage.sightings import NONE, Sighting
 from pipeline.footage.windows import Window
 from pipeline.store.manifest import Clip, File, FilePrint, FramePrint, Reject
 from pipeline.store.shards import Extent, ShardWriter
@@ -80,12 +81,14 @@ class Counts:
         }
 
 
-def why_not(listed: Listed, result: Canonical | Unusable) -> Reject | None:
+def why_not(
+    listed: Listed, result: Canonical | Unusable, sighting: Sighting = NONE
+) -> Reject | None:
     """The reject that a file is; None where it became clips."""
     if isinstance(result, Unusable):
         return _reject(listed, result.reason, result.detail)
     if result.windows:
-        return None
+        return _reject(listed, *sighting.refused) if sighting.refused else None
     lost_s: dict[str, float] = defaultdict(float)
     for stretch in result.dropped:
         lost_s[stretch.reason] += stretch.end_s - stretch.start_s
@@ -103,7 +106,12 @@ def _reject(listed: Listed, reason: str, detail: str) -> Reject:
     return Reject(listed.collection.name, listed.row.path, "ingest", reason, detail, remedy(reason))
 
 
-def file_row(listed: Listed, result: Canonical | Unusable, reject: Reject | None) -> File:
+def file_row(
+    listed: Listed,
+    result: Canonical | Unusable,
+    reject: Reject | None,
+    sighting: Sighting = NONE,
+) -> File:
     """The row of a file, of which a reject says why it was not used."""
     row = listed.row
     file = File(
@@ -136,7 +144,7 @@ def file_row(listed: Listed, result: Canonical | Unusable, reject: Reject | None
         sound_rate_hz=result.track.rate_hz,
         sound_channels=result.track.channels,
         duration_s=result.duration_s,
-        marks=json.dumps(result.marks),
+        marks=json.dumps(sorted({*result.marks, *sighting.marks})),
         cuts_s=json.dumps(result.cuts_s),
         dropped=json.dumps([asdict(stretch) for stretch in result.dropped]),
         num_clips=0 if reject else len(result.windows),
@@ -189,12 +197,19 @@ def _is_mute(listed: Listed, result: Canonical) -> bool:
     return listed.task.with_sound and result.is_mute
 
 
-def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter) -> Clip:
+def clip_row(
+    listed: Listed,
+    window: Window,
+    result: Canonical,
+    tar: ShardWriter,
+    sighting: Sighting = NONE,
+) -> Clip:
     """Add the bytes of a window to the shards; returns its row, with the label that it has."""
     row, clip = listed.row, listed.task.clip
     identity = f"{listed.collection.name}/{row.path}@{window.start_frame}"
     clip_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
     start_s = window.start_frame / clip.fps
+    end_s = start_s + clip.num_frames / clip.fps
     file_s, is_mute = _length_s(result), _is_mute(listed, result)
     labels = label(row, start_s, clip, file_s, window.presence, is_mute=is_mute)
     extent = tar.add(clip_id, window.mp4)
@@ -213,7 +228,7 @@ def clip_row(listed: Listed, window: Window, result: Canonical, tar: ShardWriter
         licence=row.licence,
         authority=row.authority,
         viewpoint=row.viewpoint,
-        notes=row.notes,
+        notes=sighting.notes(row.notes, start_s, end_s),
         pixels_sha256=window.pixels_sha256,
         shard=extent.shard,
         offset=extent.offset,

@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.config import ClipFormat
-from pipeline.footage import foreign, pictures, scenes, sound
+from pipeline.footage import foreign, scenes, sound
 from pipeline.footage.exchangeable import FramePrinter, TimedPrint
-from pipeline.footage.windows import Window, WindowMaker
+from pipeline.footage.windows import Window, WindowMaker, sampled
 from pipeline.store.manifest import ABSENT, DAMAGED, SILENT
 from pipeline.store.sound import num_samples
 
@@ -250,17 +250,15 @@ class _Divider:
                 self._take_window()
 
     def _samples(self) -> Iterator[scenes.Sample]:
-        last: tuple[int, scenes.Thumbnail] | None = None
+        is_shown = False
         try:
             with foreign.refusing():
-                for picture in self._source.pictures(self._clip.fps):
-                    repeats = last is not None and last[0] == picture.number
-                    thumbnail = last[1] if last and repeats else pictures.thumbnail(picture.frame)
-                    last = picture.number, thumbnail
-                    yield scenes.Sample(picture, thumbnail, picture.after_break, repeats)
+                for sample in sampled(self._source.pictures(self._clip.fps)):
+                    is_shown = True
+                    yield sample
         except foreign.DecodeError as error:
             # What was shown until then was shown.
-            if not (self._as_shown and last and error.reason == "decode_error"):
+            if not (self._as_shown and is_shown and error.reason == "decode_error"):
                 raise
             self._source.marks.add("damaged")
 

@@ -45,6 +45,7 @@ class PrintTask:
         limits: what the file may cost.
         parts: hashes the parts of a picture without bars, `copies.parts.of_item` or `of_query`, of
             the first picture of each step; without it, none are hashed.
+        with_sound: hash its sound too, if it has any.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class PrintTask:
     with_changes: bool
     limits: foreign.Limits
     parts: HashesParts | None = None
+    with_sound: bool = True
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def printed(task: PrintTask) -> Printed | Unusable:
             printer.look_at(source)
             end_s, zeros_s = source.duration_s, source.zeros_s
         # Sound may go on under the last picture, which a player leaves on the screen.
-        heard = sounds(path, task.limits, zeros_s, task.limits.max_duration_s)
+        no_more_s = task.limits.max_duration_s if task.with_sound else 0.0
+        heard = sounds(path, task.limits, zeros_s, no_more_s)
         part_times_ms, part_hashes, part_kinds = printer.of_parts()
         return Printed(
             *(sha256, md5, end_s, *printer.arrays(), *heard),
@@ -148,10 +151,42 @@ def sounds(
 
 
 @dataclass(frozen=True)
-class _Hashed:
+class Hashed:
+    """A picture as it is shown, or what of it lies between its bars.
+
+    Attributes:
+        hashes: uint8 (2, 32), PDQ of it and of its mirror image.
+        quality: PDQ's, 0 to 100.
+    """
+
     hashes: NDArray[np.uint8]
-    """(2, 32)"""
     quality: int
+
+
+class PictureHasher:
+    """Hashes pictures of one video in order of time, whose bars are where they were before."""
+
+    def __init__(self) -> None:
+        self._scale = pictures.Scaler()
+        self._bars: scenes.Bars | None = None
+
+    def hashed(self, frame: Any) -> list[Hashed]:
+        """A frame as it is shown, and without its bars if it has any."""
+        whole = (0, 0, frame.width, frame.height)
+        self._bars = scenes.find_bars([pictures.luma(frame)], self._bars)
+        inner = self._bars.content(frame.width, frame.height)
+        return [
+            Hashed(*exchangeable.hashed(frame, box, self._scale))
+            for box in dict.fromkeys((whole, inner))
+        ]
+
+    def inner(self, frame: Any) -> NDArray[np.uint8]:
+        """The brightness of the frame that was hashed last without its bars, as shown: (H, W)."""
+        luma = pictures.luma(frame)
+        assert self._bars is not None
+        left, top, width, height = self._bars.content(luma.shape[1], luma.shape[0])
+        inner = luma[top : top + height, left : left + width]
+        return pictures.orientation(frame).show(inner[None, :, :, None])[0, :, :, 0]
 
 
 class _Printer:
@@ -161,8 +196,7 @@ class _Printer:
         self._rate_hz, self._with_changes = task.rate_hz, task.with_changes
         self._of_parts = task.parts
         self._parts: list[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]] = []
-        self._scale = pictures.Scaler()
-        self._bars: scenes.Bars | None = None
+        self._hasher = PictureHasher()
         self._times_ms: list[int] = []
         self._hashes: list[NDArray[np.uint8]] = []
         self._quality: list[int] = []
@@ -174,7 +208,7 @@ class _Printer:
             foreign.DecodeError: it gives none, or is over its limits.
         """
         next_step, last_number = 0, -1
-        found: list[_Hashed] = []
+        found: list[Hashed] = []
         try:
             for picture in source.pictures(GRID_FPS):
                 step = int(picture.index * self._rate_hz / GRID_FPS)
@@ -183,11 +217,11 @@ class _Printer:
                     continue
                 if not found or picture.number != last_number:
                     with foreign.refusing():
-                        found = self._hashed(picture.frame)
+                        found = self._hasher.hashed(picture.frame)
                     last_number = picture.number
                 if is_due and self._of_parts:
                     with foreign.refusing():
-                        hashes, kinds = self._of_parts(self._inner(picture.frame))
+                        hashes, kinds = self._of_parts(self._hasher.inner(picture.frame))
                     self._parts.append((picture.index, hashes, kinds))
                 if is_due or self._differs(found[-1].hashes):
                     self._keep(picture.index, found)
@@ -202,7 +236,7 @@ class _Printer:
         changed = np.bitwise_count(hashes[0] ^ self._hashes[-1][0])
         return int(changed.sum()) > MAX_CHANGE
 
-    def _keep(self, index: int, found: list[_Hashed]) -> None:
+    def _keep(self, index: int, found: list[Hashed]) -> None:
         for one in found:
             if one.quality >= MIN_QUALITY:
                 self._times_ms.append(round(1000 * index / GRID_FPS))
@@ -224,21 +258,3 @@ class _Printer:
             np.concatenate([hashes for _, hashes, _ in self._parts] or [none[0]]),
             np.concatenate([kinds for _, _, kinds in self._parts] or [none[1]]),
         )
-
-    def _inner(self, frame: Any) -> NDArray[np.uint8]:
-        """The brightness of a frame without its bars, as shown: (H, W)."""
-        luma = pictures.luma(frame)
-        assert self._bars is not None
-        left, top, width, height = self._bars.content(luma.shape[1], luma.shape[0])
-        inner = luma[top : top + height, left : left + width]
-        return pictures.orientation(frame).show(inner[None, :, :, None])[0, :, :, 0]
-
-    def _hashed(self, frame: Any) -> list[_Hashed]:
-        """A frame as it is shown, and without its bars if it has any."""
-        whole = (0, 0, frame.width, frame.height)
-        self._bars = scenes.find_bars([pictures.luma(frame)], self._bars)
-        inner = self._bars.content(frame.width, frame.height)
-        return [
-            _Hashed(*exchangeable.hashed(frame, box, self._scale))
-            for box in dict.fromkeys((whole, inner))
-        ]

@@ -29,6 +29,9 @@ _REMEDIES = {
     "starts_late": "copy the file again from where it came: its beginning is missing",
     "few_pictures": "give footage of four pictures a second and more, or take it out of the index",
     "no_video": "give a file with moving pictures, or take it out of the index",
+    "in_bank": "take its row out of the index, or have the bank mark files alone: banks in "
+    "conf/ingest.yaml",
+    "not_looked_up": "run it again; if it is the same, re-encode the file",
     "unforeseen": "re-encode the file, and report what the log says as a bug",
     **unplayable.REMEDIES,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,20 @@ class Window:
     flac: bytes | None = None
     presence: str = ABSENT
     marks: tuple[str, ...] = ()
+
+
+def sampled(shown: Iterable[foreign.Picture]) -> Iterator[scenes.Sample]:
+    """Pictures of a video for `scenes.divide`; each is reduced once, however long it is shown.
+
+    Raises:
+        foreign.DecodeError: as `shown` does.
+    """
+    last: scenes.Sample | None = None
+    for picture in shown:
+        repeats = last is not None and last.item.number == picture.number
+        thumbnail = last.thumbnail if last and repeats else pictures.thumbnail(picture.frame)
+        last = scenes.Sample(picture, thumbnail, picture.after_break, repeats)
+        yield last
 
 
 class WindowMaker:

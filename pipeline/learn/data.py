@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.config import Run, TrainConfig
 from pipeline.errors import UserError
 from pipeline.learn.loader import Loader
-from pipeline.learn.sampler import BalancedSampler, InOrder, Sampler
+from pipeline.learn.sampler import Bags, BagSampler, BalancedSampler, InOrder, Sampler
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, REAL_SHOOTING, class_index
 from pipeline.store.packed import INDEX, Packed
 
@@ -55,7 +55,18 @@ class PackedData(pl.LightningDataModule):
         )
         self.train_rows = self._seen(packed.select(["train"], variants=cfg.use_variants))
         self.val_rows = self._seen(packed.select(["val"], variants=False))
+        self.bags = self._bags()
         self._check()
+
+    def _bags(self) -> Bags:
+        """Windows of files that show a discharge nobody knows when, a bag a file."""
+        rows = self.packed.bags() if self.cfg.bags else np.empty(0, np.int64)
+        index = self.packed.index.take(rows)
+        files = zip(*(index[name].to_pylist() for name in ("collection", "path")), strict=True)
+        numbers: dict[tuple[str, str], int] = {}
+        bag = [numbers.setdefault(file, len(numbers)) for file in files]
+        order = np.argsort(np.array(bag, np.int64), kind="stable")
+        return Bags(rows[order], np.array(bag, np.int64)[order], self.cfg.bags)
 
     def _seen(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of `rows` whose pictures tell the class: in none is a discharge heard alone."""
@@ -129,8 +140,9 @@ class PackedData(pl.LightningDataModule):
         return dict(zip(CLASSES, counts.tolist(), strict=True))
 
     def stats(self) -> dict[str, dict[str, int]]:
-        """Samples of each class that weights are fitted to and chosen by."""
-        return {"train": self.count(self.train_rows), "val": self.count(self.val_rows)}
+        """Samples of each class that weights are fitted to and chosen by, and bags if there are."""
+        found = {"train": self.count(self.train_rows), "val": self.count(self.val_rows)}
+        return found | ({"bags": self.count(self.bags.first)} if len(self.bags.rows) else {})
 
     def footage(self) -> list[dict[str, str | int | float]]:
         """Clips, variants aside, that weights are fitted to and chosen by, and who gave them.
@@ -142,7 +154,10 @@ class PackedData(pl.LightningDataModule):
         names = ("source", "origin", "licence", "authority", "rendered")
         counts: dict[str, Counter[tuple[Any, ...]]] = {}
         for split in ("train", "val"):
-            rows = self.packed.index.select(names).take(self.packed.select([split], variants=False))
+            wanted = self.packed.select([split], variants=False)
+            if split == "train":
+                wanted = np.concatenate([wanted, self.bags.rows])
+            rows = self.packed.index.select(names).take(wanted)
             columns = [column.to_pylist() for column in rows.columns]
             counts[split] = Counter(zip(*columns, strict=True))
         return [
@@ -164,18 +179,37 @@ class PackedData(pl.LightningDataModule):
 
         One batch, in which samples come several times, where they do not fill one.
         """
-        return max(1, len(self.train_rows) // self.cfg.batch_size)
+        return max(1, (len(self.train_rows) + len(self.bags.first)) // self.cfg.batch_size)
 
-    def sampler(self) -> BalancedSampler:
+    def sampler(self) -> BalancedSampler | BagSampler:
         """What the draws of train are balanced by."""
+        if not len(self.bags.rows):
+            return self._balanced(self.train_rows, self.cfg.batch_size)
+        rows = np.concatenate([self.train_rows, self.bags.first])
+        everything = self._balanced(rows, self.cfg.batch_size)
+        return BagSampler(self._balanced(self.train_rows, len(everything)), everything, self.bags)
+
+    def _balanced(self, rows: NDArray[np.int64], least: int) -> BalancedSampler:
         return BalancedSampler(
-            self.train_rows,
-            self.labels[self.train_rows],
-            self.packed.index["source"].to_numpy(zero_copy_only=False)[self.train_rows],
+            rows,
+            self.labels[rows],
+            self.packed.index["source"].to_numpy(zero_copy_only=False)[rows],
             source_balance=self.cfg.source_balance,
             seed=self.cfg.seed,
-            least=self.cfg.batch_size,
+            least=least,
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was chosen in bags, which a run that goes on amid an epoch could not tell again."""
+        bags = self.bags
+        if bags.chosen is None or bags.shares is None:
+            return {}
+        return {"chosen": torch.from_numpy(bags.chosen), "shares": torch.from_numpy(bags.shares)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+        self.bags.chosen = state_dict["chosen"].numpy()
+        self.bags.shares = state_dict["shares"].numpy()
 
     def train_dataloader(self) -> Loader:
         """Balanced draws, another order in every epoch."""
@@ -184,6 +218,10 @@ class PackedData(pl.LightningDataModule):
     def val_dataloader(self) -> Loader:
         """All val samples once, in the order of the index."""
         return self._loader(InOrder(self.val_rows), drop_last=False)
+
+    def bag_dataloader(self) -> Loader:
+        """All windows of bags once, in the order of `bags.rows`."""
+        return self._loader(InOrder(self.bags.rows), drop_last=False)
 
     def _loader(self, sampler: Sampler, *, drop_last: bool) -> Loader:
         world = self.trainer.world_size if self.trainer else 1

@@ -116,6 +116,15 @@ def fit_hearing(data: PackedData, sounds: Features, cfg: TrainConfig) -> FittedH
     )
 
 
+def heard_ratios(
+    fitted: FittedHearing | None, sounds: Features | None, data: PackedData, rows: NDArray[np.int64]
+) -> Floats:
+    """Log likelihood ratios of rows of the packed index, (N,); 0 where nothing is heard."""
+    if fitted is None or sounds is None:
+        return np.zeros(len(rows))
+    return _ratios(fitted.network, sounds, data, rows)
+
+
 def _scores(network: HeardNet, sounds: Features, rows: NDArray[np.int64]) -> Floats:
     values = torch.from_numpy(sounds.of(rows)[:, 0]).double()
     return network.encoder.firearms(values).numpy()

@@ -221,6 +221,7 @@ def training_examples(data: PackedData, features: Features, cfg: TrainConfig) ->
     """
     weights = origin_weights(data, cfg)
     rows = data.packed.select(["train"], variants=cfg.origin.use_variants)
+    rows = np.sort(np.concatenate([rows, data.bags.rows]))
     rows = rows[weights[rows] > 0]
     is_real = np.array(IS_REAL)[data.labels[rows]]
     _check(is_real)

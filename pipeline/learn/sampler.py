@@ -102,6 +102,89 @@ class BalancedSampler:
             yield masks, sizes ** (1 - self.source_balance)
 
 
+class Bags:
+    """Windows of which it is known that some show a discharge, at least one of each bag.
+
+    Args:
+        rows: (N,) of the windows, those of a bag together.
+        bag: (N,) of which bag each is; equal for those of one.
+        most: windows of a bag that are chosen, at most.
+    """
+
+    def __init__(self, rows: NDArray[np.int64], bag: NDArray[np.int64], most: int) -> None:
+        assert len(rows) == len(bag)
+        self.rows, self.most = rows, most
+        self._starts = np.flatnonzero(np.diff(bag, prepend=-1))
+        self.chosen: NDArray[np.int64] | None = None
+        """(B, most): of each bag what it gives; None before any was chosen."""
+        self.shares: NDArray[np.float64] | None = None
+        """(B, most): how often each of them is drawn, of 1."""
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """(B,): the first row of each bag, which stands for it."""
+        return self.rows[self._starts]
+
+    def choose(self, log_odds: NDArray[np.float64]) -> None:
+        """Take those with the highest log odds of a discharge, (N,), each as often as its odds.
+
+        Of windows of which one at least shows it, odds tell how likely each is to be the one.
+        """
+        chosen, shares = [], []
+        for part in np.split(np.arange(len(self.rows)), self._starts[1:]):
+            best = part[np.argsort(-log_odds[part], kind="stable")[: self.most]]
+            odds = np.exp(log_odds[best] - log_odds[best[0]])
+            missing = self.most - len(best)
+            chosen.append(np.pad(self.rows[best], (0, missing), mode="edge"))
+            shares.append(np.pad(odds / odds.sum(), (0, missing)))
+        self.chosen, self.shares = np.stack(chosen), np.stack(shares)
+
+    def drawn(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """The same rows (D,), with a chosen window of its bag in the place of each first one."""
+        assert self.chosen is not None and self.shares is not None
+        bag = np.searchsorted(self.first, rows)
+        is_bag = np.isin(rows, self.first)
+        chance = rng.random(len(rows))
+        found = rows.copy()
+        edges = np.cumsum(self.shares, axis=1)[bag[is_bag]]
+        place = np.minimum((edges < chance[is_bag, None]).sum(1), self.most - 1)
+        found[is_bag] = self.chosen[bag[is_bag], place]
+        return found
+
+
+class BagSampler:
+    """Draws as `BalancedSampler` does, each bag as one sample that shows a discharge.
+
+    Until windows of bags were chosen, it draws as often, and from what has a label alone.
+
+    Args:
+        labelled: what draws what has a label.
+        everything: what draws that and the first window of each bag.
+        bags: with what is chosen in them when an epoch is drawn.
+    """
+
+    def __init__(self, labelled: BalancedSampler, everything: BalancedSampler, bags: Bags) -> None:
+        assert len(labelled) == len(everything)
+        self.labelled, self.everything, self.bags = labelled, everything, bags
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose what is drawn next; Lightning calls it before every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.everything)
+
+    def draw(self) -> NDArray[np.int64]:
+        """The rows of the current epoch, shuffled."""
+        self.labelled.set_epoch(self.epoch)
+        self.everything.set_epoch(self.epoch)
+        if self.bags.chosen is None:
+            return self.labelled.draw()
+        rng = np.random.default_rng([self.everything.seed, self.epoch, 1])
+        return self.bags.drawn(self.everything.draw(), rng)
+
+
 def divide(total: int, weights: NDArray[np.floating], rng: np.random.Generator) -> list[int]:
     """Whole shares of `total` in proportion to `weights`, unbiased over `rng`."""
     edges = np.cumsum(weights) / np.sum(weights) * total

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.copies import chromaprint
-from pipeline.footage import exchangeable, foreign, pictures, scenes, stretches
+from pipeline.footage import foreign, stretches
 from pipeline.footage.foreign.mixing import Heard
-from pipeline.footage.printing import MIN_QUALITY
+from pipeline.footage.printing import MIN_QUALITY, PictureHasher
 from pipeline.footage.stretches import Stretch
 from pipeline.live.messages import Prints
 
@@ -38,8 +37,7 @@ class Printer:
         """Begin a stream whose pictures come on a grid of `fps` a second."""
         self._fps = fps
         self._next_step = 0
-        self._scale = pictures.Scaler()
-        self._bars: scenes.Bars | None = None
+        self._hasher = PictureHasher()
         self._lock = threading.Lock()
         self._pictures: list[tuple[float, bytes]] = []
         self._sounds: list[tuple[float, int]] = []
@@ -52,18 +50,12 @@ class Printer:
             return
         self._next_step = step + 1
         with foreign.refusing():
-            hashes = list(self._hashed(picture.frame))
+            hashed = self._hasher.hashed(picture.frame)
+        at_s = picture.index / self._fps
         with self._lock:
-            self._pictures += [(picture.index / self._fps, one) for one in hashes]
-
-    def _hashed(self, frame: Any) -> Iterator[bytes]:
-        whole = (0, 0, frame.width, frame.height)
-        self._bars = scenes.find_bars([pictures.luma(frame)], self._bars)
-        inner = self._bars.content(frame.width, frame.height)
-        for box in dict.fromkeys((whole, inner)):
-            hashes, quality = exchangeable.hashed(frame, box, self._scale)
-            if quality >= MIN_QUALITY:
-                yield hashes[0].tobytes()
+            self._pictures += [
+                (at_s, one.hashes[0].tobytes()) for one in hashed if one.quality >= MIN_QUALITY
+            ]
 
     def hear(self, heard: Iterator[Heard]) -> Iterator[Heard]:
         """Hand on what is heard of a track from its beginning."""

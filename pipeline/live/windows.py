@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.config import ClipFormat
-from pipeline.footage import foreign, pictures, scenes
-from pipeline.footage.windows import Window, WindowMaker
+from pipeline.footage import foreign, scenes
+from pipeline.footage.windows import Window, WindowMaker, sampled
 
 
 @dataclass(frozen=True)
@@ -88,23 +88,20 @@ def _samples(
     source: foreign.Video, fps: float, see: Callable[[foreign.Picture], None] | None
 ) -> Iterator[scenes.Sample]:
     """Pictures, each with why it does not go on from the one before."""
-    last: tuple[foreign.Picture, scenes.Thumbnail] | None = None
+    last: foreign.Picture | None = None
     num_zeros = 1
     try:
         with foreign.refusing():
-            for picture in source.pictures(fps):
+            for sample in sampled(source.pictures(fps)):
+                picture, why = sample.item, ""
                 if see is not None:
                     see(picture)
-                repeats = last is not None and last[0].number == picture.number
-                thumbnail = last[1] if last and repeats else pictures.thumbnail(picture.frame)
-                why = ""
                 if picture.after_break and last is not None:
-                    is_gap = picture.index > last[0].index + 1
-                    why = "gap" if is_gap else "size"
+                    why = "gap" if picture.index > last.index + 1 else "size"
                     if len(source.zeros_s) > num_zeros:
                         why, num_zeros = "clock", len(source.zeros_s)
-                last = picture, thumbnail
-                yield scenes.Sample((picture, why), thumbnail, picture.after_break, repeats)
+                last = picture
+                yield replace(sample, item=(picture, why))
     except foreign.DecodeError as error:
         # What was shown until then was shown.
         if not (last and error.reason == "decode_error"):

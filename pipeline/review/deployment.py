@@ -8,46 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.assess import deployed
+from pipeline.assess.deployed import Deployment
 from pipeline.errors import UserError
 from pipeline.review import drawing, estimates
 from pipeline.review.agreement import Votes
-from pipeline.review.estimates import Estimate, Stratum
+from pipeline.review.estimates import Stratum
 from pipeline.review.population import Part, Population
 from pipeline.review.record import Queue, Record
 from pipeline.review.tasks import Place
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """What is known of one detector on one kind of thing.
-
-    Attributes:
-        kind: files, or alerts of streams.
-        weights_sha256: of the detector.
-        queues: numbers of its queues.
-        videos: in all of them, without copies, each counted once.
-        hours: of footage; None where nobody knows.
-        days: on which there were alerts of streams; None of files.
-        alerts, alerts_with_copies: videos, and files, with an alert.
-        strata: of each how many there are, were drawn, and were decided.
-        precision: share of real shootings among alerts.
-        recall: share of real shootings on which there is an alert; None where what there is no
-            alert on was not drawn from, as of streams.
-        shootings: their number.
-    """
-
-    kind: str
-    weights_sha256: str
-    queues: tuple[int, ...]
-    videos: int
-    hours: float | None
-    days: int | None
-    alerts: int
-    alerts_with_copies: int
-    strata: Mapping[str, tuple[int, int, int]]
-    precision: Estimate | None
-    recall: Estimate | None
-    shootings: Estimate | None
 
 
 def deployments(record: Record, votes: Votes, confidence: float) -> list[Deployment]:
@@ -130,7 +99,7 @@ def _deployment(
         places = [place for one in counted for place in one.drawn if place.stratum == name]
         decided = [place for place in places if place.task in votes.chance]
         if size:
-            counts[name] = size, len(places), len(decided)
+            counts[name] = deployed.Stratum(size, len(places), len(decided))
             strata[name] = Stratum(
                 size,
                 np.array([votes.chance[place.task] for place in decided]),

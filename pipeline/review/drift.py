@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,65 +11,80 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
+from pipeline.assess.deployed import Drift, Shift, SourceShare
 from pipeline.review.scored import Scores
 from pipeline.store.manifest import FILES, File, open_table
 
 Floats = NDArray[np.float64]
 _LOUDNESS, _SOUND = "loudness", "has sound"
 _COLUMNS = ("score", "p_real", _LOUDNESS, "brightness", "height", "seconds")
-SHIFTED = 0.2
-"""A population stability index beyond which a distribution is usually said to have shifted."""
 _NUM_BINS = 10
 _LEAST_SHARE = 1e-4
 
 
 @dataclass(frozen=True)
-class Shift:
-    """How one thing is distributed then and now.
+class Inputs:
+    """What is known of some files.
 
     Attributes:
-        name: a column of a table of scores, or that there is sound.
-        before, after: medians, or shares of the files that have sound.
-        index: population stability index, over tenths of what was before.
-        distance: Kolmogorov's: the largest difference of the shares below any value.
+        numbers: by name, (N,) or fewer; NaN where a file has none.
+        sources: (N,) of them, where they are known.
     """
 
-    name: str
-    before: float
-    after: float
-    index: float
-    distance: float
+    numbers: Mapping[str, Floats]
+    sources: Sequence[str] = ()
 
 
-def between(before: Mapping[str, Floats], after: Mapping[str, Floats]) -> list[Shift]:
-    """Shifts of all that both sides have values of, by name; NaN where a file has none."""
-    found = []
-    for name, values in before.items():
-        sides = [side[np.isfinite(side)] for side in (values, after.get(name, values[:0]))]
+def between(before: Inputs, after: Inputs, against: str, weights_sha256: str) -> Drift:
+    """Shifts of all that both sides have values of.
+
+    Args:
+        before: what it is compared with.
+        after: what there is now.
+        against: the former, in words.
+        weights_sha256: of the detector that scored the latter.
+    """
+    shifts = []
+    for name, values in before.numbers.items():
+        sides = [side[np.isfinite(side)] for side in (values, after.numbers.get(name, values[:0]))]
         if all(len(side) for side in sides):
-            found.append(_shift(name, *sides))
-    return found
+            shifts.append(_shift(name, *sides))
+    sources: tuple[SourceShare, ...] = ()
+    index = None
+    if before.sources and after.sources:
+        names = sorted({*before.sources, *after.sources})
+        counts = [Counter(side.sources) for side in (before, after)]
+        then, now = (np.array([count[name] for name in names]) for count in counts)
+        index = _index(then, now)
+        sources = tuple(
+            SourceShare(name, float(one), float(other))
+            for name, one, other in zip(names, then / then.sum(), now / now.sum(), strict=True)
+        )
+    return Drift(weights_sha256, against, tuple(shifts), sources, index)
 
 
-def of_scores(scores: Scores) -> dict[str, Floats]:
+def of_scores(scores: Scores) -> Inputs:
     """What there is of the files that were scored."""
     found = {name: scores.numbers(name)[scores.is_scored] for name in _COLUMNS}
-    return found | {_SOUND: np.isfinite(found[_LOUDNESS]).astype(np.float64)}
+    return Inputs(found | {_SOUND: np.isfinite(found[_LOUDNESS]).astype(np.float64)})
 
 
-def of_training(clips: Path) -> dict[str, Floats]:
+def of_training(clips: Path) -> Inputs:
     """What ingest knows of the files that became clips; nothing where it has not run."""
     path = clips / FILES
     if not path.is_file():
-        return {}
+        return Inputs({})
     with open_table(path, File) as file:
-        table = file.read(["height", "duration_s", "sound_codec", "num_clips"])
+        table = file.read(["height", "duration_s", "sound_codec", "source", "num_clips"])
     used = table.filter((table["num_clips"].to_numpy() > 0).tolist())
-    return {
-        "height": used["height"].to_numpy().astype(np.float64),
-        "seconds": used["duration_s"].to_numpy().astype(np.float64),
-        _SOUND: used["sound_codec"].is_valid().to_numpy().astype(np.float64),
-    }
+    return Inputs(
+        {
+            "height": used["height"].to_numpy().astype(np.float64),
+            "seconds": used["duration_s"].to_numpy().astype(np.float64),
+            _SOUND: used["sound_codec"].is_valid().to_numpy().astype(np.float64),
+        },
+        used["source"].to_pylist(),
+    )
 
 
 def _shift(name: str, before: Floats, after: Floats) -> Shift:
@@ -77,10 +93,16 @@ def _shift(name: str, before: Floats, after: Floats) -> Shift:
     # share, as most files have one height.
     above = np.nextafter([*inner, before.max()], np.inf)
     edges = np.unique([before.min(), *inner, *above])
-    num_bins = len(edges) + 1
-    counts = [np.bincount(np.digitize(side, edges), minlength=num_bins) for side in (before, after)]
-    shares = [np.maximum(count / count.sum(), _LEAST_SHARE) for count in counts]
-    index = float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+    counts = [
+        np.bincount(np.digitize(side, edges), minlength=len(edges) + 1) for side in (before, after)
+    ]
     distance = float(ks_2samp(before, after).statistic)
     middle = np.mean if name == _SOUND else np.median
-    return Shift(name, float(middle(before)), float(middle(after)), index, distance)
+    ends = float(middle(before)), float(middle(after))
+    return Shift(name, *ends, _index(*counts), distance)
+
+
+def _index(before: NDArray[np.int64], after: NDArray[np.int64]) -> float:
+    """The population stability index of counts in equal bins."""
+    shares = [np.maximum(counts / counts.sum(), _LEAST_SHARE) for counts in (before, after)]
+    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())

@@ -17,23 +17,11 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import beta
 
+from pipeline.assess.deployed import Estimate
 from pipeline.numbers.intervals import Interval, tails
 
 Floats = NDArray[np.float64]
 _EDGE = 1e-9
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its interval, or with bounds alone where it is not known yet (None)."""
-
-    value: float | None
-    interval: Interval
-
-    def times(self, factor: float) -> Estimate:
-        """The same of so many."""
-        ends = factor * self.interval.low, factor * self.interval.high
-        return Estimate(None if self.value is None else factor * self.value, Interval(*ends))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.assess.deployed import Agreement
 from pipeline.review.agreement import Votes
 from pipeline.review.record import Record
 from pipeline.review.tasks import Decision
@@ -31,6 +32,17 @@ class Reviewers:
     kappa: float | None
     error: float
     disagreements: Mapping[str, Sequence[Decision]]
+
+    def agreement(self) -> Agreement:
+        """How far they agree, without a name."""
+        return Agreement(
+            tuple(sorted(self.decided.values(), reverse=True)),
+            self.num_pairs,
+            self.num_different,
+            self.kappa,
+            self.error,
+            len(self.disagreements),
+        )
 
 
 def reviewers(record: Record, votes: Votes) -> Reviewers:

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pipeline.assess import deployed
 from pipeline.footage.collection import ORIGINS
 
-FILE, ALERT = "file", "alert"
+FILE, ALERT = deployed.KINDS
 COST, UNCERTAIN, AUDIT = REASONS = ("cost", "uncertain", "audit")
 """Why something is in a queue; what was drawn for the audit may be there for another reason too."""
 UNSURE = "unsure"

@@ -242,7 +242,7 @@ def _tasks(
     table: Path, clips_folder: Path, cfg: AugmentConfig, clip_format: ClipFormat
 ) -> Iterator[Task]:
     for clip in manifest.read_rows(table, Clip):
-        if clip.split == "train":
+        if clip.split == "train" and clip.discharge is not None:
             for number in range(cfg.variants_per_clip):
                 yield Task(clip, clips_folder, str(number), None, cfg, clip_format)
         elif clip.split == "test" and cfg.test_variants:

@@ -159,6 +159,7 @@ def run(cfg: EmbedApp) -> None:
     embedded = [
         *packed.select(["train"], variants=cfg.variants).tolist(),
         *packed.select(["val"], variants=False).tolist(),
+        *packed.bags().tolist(),
     ]
     if not embedded:
         raise UserError(

@@ -237,7 +237,8 @@ def _index_row(clip: Clip, shard: str, told: Sequence[Any]) -> dict[str, object]
         "recording": clip.recording,
         "cluster": clip.cluster,
         "split": clip.split,
-        "discharge": int(bool(clip.discharge)),
+        # Of a bag it is what is known of the file.
+        "discharge": int(clip.discharge is not False),
         "start_s": clip.start_s,
         "licence": clip.licence,
         "authority": clip.authority,

@@ -25,6 +25,7 @@ from pipeline.errors import UserError
 from pipeline.learn.devices import one_thread
 from pipeline.learn.encoders.yamnet import LABELS, Yamnet
 from pipeline.store import executor, manifest, workdir
+from pipeline.store.bank_matches import not_of_banks
 from pipeline.store.manifest import ABSENT, PRESENCES, Clip, File
 from pipeline.store.packed import Members, Packed, Samples
 from pipeline.store.pcm import wave_of
@@ -287,7 +288,7 @@ def _container(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Fea
                 file.duration_s,
                 file.num_bytes,
                 8 * file.num_bytes / file.duration_s,
-                len(manifest.marks_of_pictures(file.marks)),
+                len(not_of_banks(manifest.marks_of_pictures(file.marks))),
                 len(json.loads(file.dropped)),
                 clip.start_s,
                 per_file[clip.collection, clip.path],

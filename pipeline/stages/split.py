@@ -102,10 +102,13 @@ def run(cfg: SplitApp) -> None:
         (fresh / AUDIT).write_text(json.dumps(report, indent=2) + "\n")
         left_out = LeftOut.of(clips, fresh)
         manifest.write_stats(fresh, _stats(fresh, columns, splits, left_out))
-    if told := left_out.sentence():
-        log.warning("split: %s", told)
+    if sentence := left_out.sentence():
+        log.warning("split: %s", sentence)
     sizes = Counter(splits.tolist())
-    log.info("split: %s", ", ".join(f"{name} {sizes[i]}" for i, name in _shown(splits)))
+    told = ", ".join(f"{name} {sizes[i]}" for i, name in _shown(splits))
+    if number := ((splits != NO_SPLIT) & (columns.label < 0)).sum():
+        told += f"; {number} of train are of files without times (bags in conf/train.yaml)"
+    log.info("split: %s", told)
 
 
 def _shown(splits: NDArray[np.int8]) -> list[tuple[int, str]]:
@@ -210,15 +213,20 @@ def _write(
     rows = manifest.read_rows(clips / manifest.MANIFEST, Clip)
     with manifest.TableWriter(fresh / manifest.MANIFEST, Clip) as table:
         for clip, first, split in zip(rows, cluster, splits, strict=True):
-            left_out = split == NO_SPLIT and clip.discharge is not None
             table.add(
                 replace(
                     clip,
                     cluster=columns.recordings[first],
                     split=None if split == NO_SPLIT else EVERY_SPLIT[split],
-                    unused=CLUSTER_OF_UNSEEN if left_out else clip.unused,
+                    unused=_why_unused(clip, split),
                 )
             )
+
+
+def _why_unused(clip: Clip, split: int) -> str | None:
+    if split != NO_SPLIT:
+        return None
+    return clip.unused if clip.discharge is None else CLUSTER_OF_UNSEEN
 
 
 def audit(
@@ -317,14 +325,17 @@ def _stats(
     with manifest.open_table(folder / manifest.MANIFEST, Clip) as file:
         table = file.read(["cluster", "unused"])
     of_split = {name: splits == number for number, name in _shown(splits)}
+    known = columns.label >= 0
+    in_bags = int(((splits != NO_SPLIT) & ~known).sum())
+    labels = {name: columns.label[here & known] for name, here in of_split.items()}
     return {
         "clips": {
             name: {
                 CLASSES[label]: int(number)
-                for label, number in enumerate(np.bincount(columns.label[here], minlength=4))
+                for label, number in enumerate(np.bincount(found, minlength=4))
                 if number
             }
-            for name, here in of_split.items()
+            for name, found in labels.items()
         },
         "recordings": {
             name: len(np.unique(columns.recording[here])) for name, here in of_split.items()
@@ -335,4 +346,5 @@ def _stats(
             for row in table["unused"].drop_null().value_counts().to_pylist()
         },
         "files_without_split": left_out.counts(),
+        **({"clips_of_bags": in_bags} if in_bags else {}),
     }

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError, wait
@@ -27,6 +28,8 @@ Result = TypeVar("Result")
 Work = Callable[[Item], Result]
 Prepare = Callable[[Item], AbstractContextManager[Item]]
 
+RAY = "ray"
+"""Of `config.Run.executor`: work is done by the nodes of a cluster."""
 _TASKS_PER_WORKER = 50
 # Imported once for all workers, most of which need them.
 _PRELOADED = ("av", "cv2", "numpy")
@@ -52,6 +55,7 @@ def map_blocks(
     num_items: int,
     limits: sandbox.Limits | None = None,
     prepare: Prepare[Item] = nullcontext,
+    preloaded: Sequence[str] = (),
 ) -> Iterator[list[Result | Lost]]:
     """Apply `work` to every item of every block; yield the results of a block, in order.
 
@@ -64,14 +68,17 @@ def map_blocks(
     `blocks` may be endless for memory's sake: only a few are held at a time. Ray runs a block as
     a task, in the cluster that RAY_ADDRESS names or else on this machine, and gives the blocks of
     a lost node to another one.
+
+    `preloaded` names modules that `work` needs, which are then imported once and not again by every
+    process, of which each does a few items; what they begin must survive a fork.
     """
-    if run.executor == "ray":
-        results = _ray(work, blocks, limits, prepare)
+    if run.executor == RAY:
+        results = _ray(work, blocks, limits, prepare, preloaded)
     elif run.executor == "serial" and limits is None:
         results = ([_in_process(work, prepare, item) for item in block] for block in blocks)
     else:
         num_workers = 1 if run.executor == "serial" else max(1, run.num_workers)
-        results = _processes(work, blocks, num_workers, limits, prepare)
+        results = _processes(work, blocks, num_workers, limits, prepare, preloaded)
     with tqdm(
         None,
         title,
@@ -95,13 +102,14 @@ def _processes(
     num_workers: int,
     limits: sandbox.Limits | None,
     prepare: Prepare[Item],
+    preloaded: Sequence[str],
 ) -> Iterator[list[Result | Lost]]:
     import multiprocessing
 
     from pebble import ProcessPool
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOADED))
+    context.set_forkserver_preload([*_PRELOADED, *preloaded])
     pool = _Pool(
         lambda: ProcessPool(
             max_workers=num_workers,
@@ -238,6 +246,7 @@ def _ray(
     blocks: Iterable[Sequence[Item]],
     limits: sandbox.Limits | None,
     prepare: Prepare[Item],
+    preloaded: Sequence[str],
 ) -> Iterator[list[Result | Lost]]:
     try:
         import ray
@@ -248,7 +257,7 @@ def _ray(
         # It has put its own handler of SIGTERM.
         interrupts.listen()
     task: Any = ray.remote(max_retries=_NODE_LOSSES_PER_BLOCK)(_ray_block)
-    shared = ray.put((work, limits, prepare))
+    shared = ray.put((work, limits, prepare, preloaded))
     most = 2 * int(ray.cluster_resources().get("CPU", 1))
     started = (task.remote(shared, block) for block in blocks)
     for reference in _ahead(started, lambda _: 1, most):
@@ -264,12 +273,19 @@ def _ray(
 
 
 def _ray_block(
-    shared: tuple[Work[Item, Result], sandbox.Limits | None, Prepare[Item]], block: Sequence[Item]
+    shared: tuple[Work[Item, Result], sandbox.Limits | None, Prepare[Item], Sequence[str]],
+    block: Sequence[Item],
 ) -> list[Result | Lost]:
-    work, limits, prepare = shared
+    work, limits, prepare, preloaded = shared
     if limits is None:
         return [_in_process(work, prepare, item) for item in block]
-    return next(_processes(work, iter([block]), 1, limits, prepare))
+    return next(_processes(work, iter([block]), 1, limits, prepare, preloaded))
+
+
+def timed(work: Work[Item, Result], item: Item) -> tuple[Result, float]:
+    """What `work` gives of an item, and the processor seconds that it took of this process."""
+    began_s = time.process_time()
+    return work(item), time.process_time() - began_s
 
 
 def in_blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -59,6 +59,7 @@ INDEX_SCHEMA = pa.schema(
             # What there is of the sound, and where: no bytes where every sample of it is zero.
             "sound": pa.string(),
             # What the eye and the ear have a label for; a discharge may be heard and not seen.
+            # A sample with one that has neither is of a bag: its file shows it, here or elsewhere.
             "seen": pa.int8(),
             "heard": pa.int8(),
             "sound_sha256": pa.string(),
@@ -246,11 +247,23 @@ class Packed:
         return self.samples.read(self.at(i))
 
     def select(self, splits: Sequence[str], *, variants: bool) -> NDArray[np.int64]:
-        """Row numbers of the samples of `splits`, with or without augmented variants."""
+        """Row numbers of the samples of `splits`, with or without augmented variants.
+
+        Those of bags are not among them, since nobody knows what they show.
+        """
         in_split = np.isin(self.index["split"].to_numpy(zero_copy_only=False), list(splits))
+        in_split[self.bags()] = False
         if not variants:
             in_split &= self.index["variant"].is_null().to_numpy(zero_copy_only=False)
         return np.flatnonzero(in_split)
+
+    def bags(self) -> NDArray[np.int64]:
+        """Row numbers of the samples of train whose file shows a discharge nobody knows when."""
+        index = self.index
+        found = pc.and_(pc.equal(index["split"], "train"), pc.equal(index["discharge"], 1))
+        for column in ("seen", "heard", "variant"):
+            found = pc.and_(found, pc.is_null(index[column]))
+        return np.flatnonzero(found.to_numpy(zero_copy_only=False))
 
 
 def _read_index(root: str, work: Path) -> tuple[pa.Table, str]:

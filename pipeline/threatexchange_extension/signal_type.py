@@ -19,6 +19,7 @@ from pipeline.commands.bank import RATE_HZ
 from pipeline.copies import exchange_lines
 from pipeline.copies.exchange_lines import Upload, id_of
 from pipeline.copies.hash_datasets import OWN_TYPE
+from pipeline.copies.records import sound_records
 from pipeline.footage.conversion import Unusable
 from pipeline.threatexchange_extension.segment_index import SegmentIndex, matches
 
@@ -78,7 +79,7 @@ class DiscernVideoSignal(SignalType, FileHasher):
         if isinstance(found, Unusable):
             return ""
         hashes = printed_files.hash_records(found)
-        sounds = printed_files.sound_records(found.sound_times_ms, found.sounds)
+        sounds = sound_records(found.sound_times_ms, found.sounds)
         known = found.sha256, found.md5
         upload = Upload(id_of(*known, hashes, sounds), "", *known, found.duration_s, hashes, sounds)
         return exchange_lines.prints_written(upload)

@@ -115,13 +115,24 @@ def _clip(file: File, number: int, window: int, split: str, discharge: bool) -> 
     )
 
 
-def write(made: Project, root: Path) -> Evidence:
-    """Write the folders as the stages would have, with their counts, and the evidence of it."""
+def _is_of_a_bag(clip: Clip) -> bool:
+    return clip.split is not None and clip.discharge is None
+
+
+def write(made: Project, root: Path, bags: int = 4) -> Evidence:
+    """Write the folders as the stages would have, with their counts, and the evidence of it.
+
+    Clips with a split and no label are of files without times, and learned from with `bags`.
+    """
     names = ("clips", "splits", "augmented", "probes", "models")
     places = Folders(**{name: root / name for name in names})
     for name in names:
         (root / name).mkdir(parents=True)
-    before = [replace(c, cluster=None, split=None) for c in made.clips]
+    untimed = "no_discharge_times"
+    before = [
+        replace(c, cluster=None, split=None, unused=untimed if _is_of_a_bag(c) else c.unused)
+        for c in made.clips
+    ]
     manifest.write_rows(places.clips / manifest.MANIFEST, Clip, before)
     manifest.write_rows(places.clips / manifest.FILES, File, made.files)
     manifest.write_rows(places.clips / manifest.REJECTS, Reject, made.rejects)
@@ -132,9 +143,10 @@ def write(made: Project, root: Path) -> Evidence:
     counts: dict[str, Counter[str]] = {}
     footage: dict[tuple[str | bool, ...], Counter[str]] = {}
     for clip in made.clips:
-        if clip.split is not None:
+        if clip.split is not None and clip.discharge is not None:
             kind = CLASSES[class_index(clip.origin, bool(clip.discharge))]
             counts.setdefault(clip.split, Counter())[kind] += 1
+        if clip.split is not None and (bags or clip.discharge is not None):
             key = (clip.source, clip.origin, clip.licence, clip.authority, clip.rendered)
             footage.setdefault(key, Counter())[clip.split] += 1
     manifest.write_stats(places.splits, {"clips": counts})
@@ -143,7 +155,8 @@ def write(made: Project, root: Path) -> Evidence:
         | {"train": n["train"], "val": n["val"]}
         for key, n in footage.items()
     ]
-    (places.models / "model.json").write_text(json.dumps({"data": {"footage": card}}))
+    told = {"config": {"bags": bags}, "data": {"footage": card}}
+    (places.models / "model.json").write_text(json.dumps(told))
     edit(places, made.clips)
     parts = [_scored(made, split) for split in ("test", "unseen")]
     return replace(toy.evidence(), judged_sets=parts, folders=places)

@@ -132,7 +132,15 @@ def test_a_checkout_leaves_an_added_collection_where_it_is(made: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["dvc.yaml", "conf/mine.yaml", "README.md", ".gitignore", "footage/README.md"]
+    "name",
+    [
+        "dvc.yaml",
+        "conf/mine.yaml",
+        "README.md",
+        ".gitignore",
+        "footage/README.md",
+        "deployment/README.md",
+    ],
 )
 def test_it_overwrites_nothing(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.assess import deployed
 from pipeline.commands import review
 from pipeline.copies import banks
 from pipeline.errors import UserError
@@ -122,7 +123,11 @@ def test_a_report_tells_of_detector_people_and_drift(tmp_path: Path, told: Told)
     assert "height: 240 before, 360 now; stability index" in said
     report = json.loads(out.read_text())
     assert report["deployments"][0]["recall"]["value"] > 0.9
-    assert report["reviewers"]["decided"]["Bo"] == 6
+    assert report["agreement"]["decisions"] == [60, 6]
+    assert report["drift"]["against"] == "before"
+    # It may be versioned with everything else, and tells of no person, folder or video.
+    assert not [word for word in ("Ada", "Bo", str(tmp_path), "id-") if word in out.read_text()]
+    assert deployed.read(tmp_path) is not None
     assert "height" not in told("report")
 
 

@@ -16,7 +16,7 @@ from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import workdir
 from pipeline.store.manifest import FILES, File, write_rows
 
-NAMES = ("clips", "splits", "augmented", "packed", "features", "probes", "models")
+NAMES = ("clips", "splits", "augmented", "packed", "features", "probes", "models", "deployment")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_what_nobody_touched_passes(
     assert status == 0
     made_by, *rest = lines
     assert made_by.startswith("Made by code of SHA-256 ")
-    assert rest == ["12 files checked, 0 differ", f"root {told}"]
+    assert rest == ["13 files checked, 0 differ", f"root {told}"]
     assert output(capsys, cfg, told)[0] == 0
 
 
@@ -92,7 +92,7 @@ def test_a_single_bit_anywhere_is_found_and_its_file_named(
     assert status == 1
     [line] = [line for line in lines if line.endswith(": changed")]
     assert path.removeprefix("footage/") in line
-    assert "12 files checked, 1 differ" in lines
+    assert "13 files checked, 1 differ" in lines
 
 
 def test_missing_and_added_files_are_named(
@@ -108,7 +108,7 @@ def test_missing_and_added_files_are_named(
     assert f"{root}/models/inner/data.bin: missing" in lines
     assert f"{root}/reports/plots/new.csv: extra" in lines
     assert "source file mine/a.mp4: missing" in lines
-    assert "12 files checked, 3 differ" in lines
+    assert "13 files checked, 3 differ" in lines
 
 
 def test_a_folder_that_is_gone_is_a_difference(
@@ -131,7 +131,7 @@ def test_sources_that_are_out_of_reach_are_said_to_be_unchecked(
     assert any(
         line.startswith("Not checked: 2 source files of the collection mine") for line in lines
     )
-    assert "10 files checked, 0 differ" in lines
+    assert "11 files checked, 0 differ" in lines
 
 
 def test_the_other_model_of_a_comparison_is_named_with_its_hash(
@@ -145,7 +145,7 @@ def test_the_other_model_of_a_comparison_is_named_with_its_hash(
     assert status == 0
     named = "Not checked: model.safetensors of the model compared with, SHA-256 " + "c" * 64
     assert named in lines
-    assert "12 files checked, 0 differ" in lines
+    assert "13 files checked, 0 differ" in lines
 
 
 def test_the_lineage_of_another_report_has_another_root(

@@ -265,6 +265,39 @@ def test_the_class_that_times_would_give_is_known(tmp_path: Path) -> None:
     assert untimed.tolist() == expected
 
 
+def weak(rows: list[Clip], *recordings: str) -> list[Clip]:
+    """The rows, with the clips of recordings that show a discharge nobody knows when."""
+    unknown = {"discharge": None, "seen": None, "unused": "no_discharge_times"}
+    return [replace(clip, **unknown) if clip.recording in recordings else clip for clip in rows]
+
+
+def test_what_nobody_knows_the_times_of_is_in_train_and_moves_no_other(tmp_path: Path) -> None:
+    without = [clip for clip in clips() if clip.recording not in ("c/0", "c/1")]
+    expected = [clip.split for clip in assigned(tmp_path, without)]
+    found = assigned(tmp_path, weak(clips(), "c/0", "c/1"))
+    assert {clip.split for clip in found if clip.recording in ("c/0", "c/1")} == {"train"}
+    assert [clip.split for clip in found if clip.recording not in ("c/0", "c/1")] == expected
+
+
+def test_nobody_is_judged_by_windows_without_times(tmp_path: Path) -> None:
+    """One clip of three has no label; it is of use where its recording is in train alone."""
+    rows = clips()
+    rows[::3] = weak(rows[::3], *(clip.recording for clip in rows if clip.discharge))
+    found = assigned(tmp_path, rows, replace(CFG, unseen_sources=["s2"], long_recordings=["c/1*"]))
+    unknown = [clip for clip in found if clip.discharge is None]
+    assert {clip.split for clip in unknown} == {"train", None}
+    split_of = splits_of([clip for clip in found if clip.discharge is not None], "recording")
+    for clip in unknown:
+        expected = "train" if split_of[clip.recording] == {"train"} else None
+        assert clip.split == expected
+
+
+@pytest.mark.parametrize("held", [{"unseen_sources": ["s0"]}, {"long_recordings": ["c/0"]}])
+def test_what_is_held_out_or_long_is_in_no_bag(tmp_path: Path, held: dict[str, list[str]]) -> None:
+    found = assigned(tmp_path, weak(clips(), "c/0"), replace(CFG, **held))
+    assert {clip.split for clip in found if clip.recording == "c/0"} == {None}
+
+
 class TestLongRecordings:
     @staticmethod
     def rows() -> list[Clip]:

@@ -14,10 +14,10 @@ from pipeline.detect.clips import Clips
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
+from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import forgotten
 from pipeline.learn import weights
 from pipeline.learn.memory import Memory
-from pipeline.stages.ingest import ingest
 from pipeline.store.kept import Kept
 from pipeline.store.manifest import ABSENT, CLASSES, PRESENT
 from pipeline.store.packed import Packed, Sample

@@ -13,8 +13,8 @@ from pipeline.config import ClipFormat
 from pipeline.footage import canonical, foreign
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.collection import IndexRow, write_index
+from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import forgotten
-from pipeline.stages.ingest import ingest
 from pipeline.store import video
 from pipeline.store.manifest import FILES, File, read_manifest, read_rows
 from tests.made import grey, scene, write_video

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pipeline.learn.sampler import BalancedSampler, divide
+from pipeline.learn.sampler import Bags, BagSampler, BalancedSampler, divide
 
 LABELS = np.repeat([0, 1, 2, 3], [10, 30, 60, 100])
 SOURCES = (np.arange(200) % 5 == 0).astype(int)
@@ -64,6 +64,60 @@ def test_fewer_samples_than_a_batch_are_drawn_more_than_once() -> None:
 def test_an_epoch_repeats_and_the_next_differs() -> None:
     assert (sampler(epoch=1).draw() == sampler(epoch=1).draw()).all()
     assert (sampler(epoch=1).draw() != sampler(epoch=2).draw()).any()
+
+
+BAGS = np.repeat([0, 1, 2], [1, 5, 2])
+
+
+def bags(most: int = 2) -> Bags:
+    """Three bags, of one, of five and of two windows."""
+    return Bags(np.arange(50, 58), BAGS, most)
+
+
+def test_the_likeliest_windows_of_a_bag_are_chosen_by_their_odds() -> None:
+    made = bags()
+    made.choose(np.array([-9.0, 0.0, np.log(3), -1.0, 0.0, -2.0, 700.0, 800.0]))
+    assert made.chosen is not None
+    assert made.shares is not None
+    # Of equals the first is chosen; a bag of one gives itself.
+    assert made.chosen.tolist() == [[50, 50], [52, 51], [57, 56]]
+    np.testing.assert_allclose(made.shares, [[1, 0], [0.75, 0.25], [1, 0]], atol=1e-12)
+
+
+def bag_sampler(made: Bags) -> BagSampler:
+    rows = np.arange(20)
+    labels = np.arange(20) % 4
+
+    def balanced(rows: np.ndarray, labels: np.ndarray, least: int) -> BalancedSampler:
+        sources = np.zeros(len(rows), int)
+        return BalancedSampler(rows, labels, sources, source_balance=0.5, seed=3, least=least)
+
+    everything = balanced(np.append(rows, made.first), np.append(labels, [0, 0, 1]), 1)
+    return BagSampler(balanced(rows, labels, len(everything)), everything, made)
+
+
+def test_before_windows_are_chosen_what_has_a_label_is_drawn_alone() -> None:
+    made = bag_sampler(bags())
+    drawn = made.draw()
+    assert len(drawn) == len(made) == 23
+    assert set(drawn.tolist()) == set(range(20))
+
+
+def test_each_bag_is_drawn_as_one_sample_and_gives_its_chosen_windows() -> None:
+    made = bag_sampler(bags())
+    made.bags.choose(np.array([0.0, 0.0, np.log(3), -1.0, 0.0, -2.0, 0.0, 2.0]))
+    counts: Counter[int] = Counter()
+    for epoch in range(400):
+        made.set_epoch(epoch)
+        drawn = made.draw()
+        assert (drawn == made.draw()).all()
+        counts.update(drawn.tolist())
+    assert set(counts) == {*range(20), 50, 51, 52, 56, 57}
+    # A quarter of the draws for a class, among its samples; two bags are of the first.
+    assert counts[50] == pytest.approx(400 * 23 / 4 / 7, rel=0.1)
+    assert counts[51] + counts[52] == pytest.approx(counts[50], rel=0.1)
+    assert counts[52] / (counts[51] + counts[52]) == pytest.approx(0.75, abs=0.05)
+    assert 0 < counts[56] < counts[57] / 4
 
 
 def test_shares_are_whole_and_complete() -> None:

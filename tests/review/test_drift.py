@@ -5,8 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.assess.deployed import SHIFTED, Shift, SourceShare
 from pipeline.review import drift, scored
+from pipeline.review.drift import Inputs
 from tests.review.made import row, write_scores
+
+
+def compared(before: Inputs, after: Inputs) -> tuple[Shift, ...]:
+    return drift.between(before, after, "training", "a" * 64).shifts
 
 
 def test_what_has_shifted_is_told_and_what_has_not_is_near_zero(tmp_path: Path) -> None:
@@ -14,28 +20,42 @@ def test_what_has_shifted_is_told_and_what_has_not_is_near_zero(tmp_path: Path) 
     now = [row(n, height=1080, loudness=-20.0 if n % 2 else None) for n in range(200, 350)]
     after = write_scores(tmp_path / "b", now, 50)
     sides = [drift.of_scores(scored.read(path)) for path in (before, after)]
-    found = {one.name: one for one in drift.between(*sides)}
+    found = {one.name: one for one in compared(*sides)}
     assert set(found) == {*drift._COLUMNS, "has sound"}
     assert (found["height"].before, found["height"].after) == (360, 1080)
     assert found["height"].distance == 1.0
-    assert found["height"].index > drift.SHIFTED
+    assert found["height"].index > SHIFTED
     assert (found["has sound"].before, found["has sound"].after) == (1.0, 0.5)
     assert found["score"].distance < 0.2
-    same = {one.name: one for one in drift.between(sides[0], sides[0])}
+    same = {one.name: one for one in compared(sides[0], sides[0])}
     assert max(one.index for one in same.values()) == pytest.approx(0.0)
 
 
 def test_what_nobody_knows_of_is_left_out() -> None:
     values = {"score": np.array([0.1, 0.2]), "height": np.array([np.nan, np.nan])}
-    assert [one.name for one in drift.between(values, {**values, "more": values["score"]})] == [
-        "score"
-    ]
-    assert drift.between({}, values) == []
+    more = {**values, "more": values["score"]}
+    assert [one.name for one in compared(Inputs(values), Inputs(more))] == ["score"]
+    nothing = drift.between(Inputs({}), Inputs(values, ["phone"]), "training", "a")
+    assert (nothing.shifts, nothing.sources, nothing.sources_index) == ((), (), None)
 
 
 def test_another_value_than_most_had_is_a_shift() -> None:
     before = {"height": np.repeat([144.0, 720.0], [95, 5])}
-    (found,) = drift.between(before, {"height": np.full(50, 240.0)})
-    assert found.index > drift.SHIFTED
-    (same,) = drift.between(before, before)
+    (found,) = compared(Inputs(before), Inputs({"height": np.full(50, 240.0)}))
+    assert found.index > SHIFTED
+    (same,) = compared(Inputs(before), Inputs(before))
     assert same.index == 0
+
+
+def test_sources_that_come_and_go_are_told() -> None:
+    before, after = Inputs({}, ["phone"] * 3 + ["doom"]), Inputs({}, ["phone"] * 2 + ["drone"] * 2)
+    found = drift.between(before, after, "training", "a" * 64)
+    assert found.sources == (
+        SourceShare("doom", 0.25, 0.0),
+        SourceShare("drone", 0.0, 0.5),
+        SourceShare("phone", 0.75, 0.5),
+    )
+    assert found.sources_index is not None
+    assert found.sources_index > SHIFTED
+    same = drift.between(before, before, "training", "a" * 64)
+    assert same.sources_index == 0

@@ -182,7 +182,7 @@ def test_files_that_serve_no_split_are_named_with_the_reason(
     rows = [replace(clip, path=f"{clip.recording[2:]}.mp4") for clip in clips()]
     for number in range(12):
         here = slice(3 * number, 3 * number + 3)
-        rows[here] = [unlabelled(clip, "no_discharge_times") for clip in rows[here]]
+        rows[here] = [unlabelled(clip, "discharge_beyond_end") for clip in rows[here]]
     both = ("discharge_at_edge", "discharge_only_heard", "discharge_at_edge")
     rows[36:39] = [unlabelled(clip, why) for clip, why in zip(rows[36:39], both, strict=True)]
     # One that has a window left is not named.
@@ -202,8 +202,8 @@ def test_files_that_serve_no_split_are_named_with_the_reason(
     assert lines == [
         "  2 that ingest rejected: too_short (do this): c/x.mp4, c/z.mp4",
         "  1 that ingest rejected: black (do this): c/y.mp4",
-        "  12 of which all windows have discharge 1 without times (fill in discharges_s in "
-        f"index.csv): {names}, 2 more",
+        "  12 of which all windows are of files that end before a time of discharges_s (correct "
+        f"it): {names}, 2 more",
         "  1 of which all windows have a discharge at their edge (nothing to do) or have a "
         "discharge that is only heard, in them and not surely, or up to 2 s before them (nothing "
         "to do): c/12.mp4",
@@ -212,9 +212,34 @@ def test_files_that_serve_no_split_are_named_with_the_reason(
     assert stats["files_without_split"] == {
         "too_short": 2,
         "black": 1,
-        "no_discharge_times": 12,
+        "discharge_beyond_end": 12,
         "discharge_at_edge discharge_only_heard": 1,
     }
+
+
+def test_windows_without_times_are_in_train_without_a_label_and_counted(
+    compose: Callable[..., App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain, more = clips(), clips()[:6]
+    for number, clip in enumerate(more):
+        names = {"clip_id": f"weak{number}", "recording": "c/weak", "path": "weak.mp4"}
+        known = {"discharge": None, "seen": None, "unused": "no_discharge_times"}
+        more[number] = replace(clip, pixels_sha256=f"weak{number}", **names, **known)
+    write(tmp_path / "clips", plain)
+    run(compose)
+    splits = {clip.clip_id: clip.split for clip in manifest.read_manifest(tmp_path / "splits")}
+    stats = json.loads((tmp_path / "splits" / "stats.json").read_text())
+    assert "clips_of_bags" not in stats
+    write(tmp_path / "clips", [*plain, *more])
+    run(compose)
+    found = {clip.clip_id: clip for clip in manifest.read_manifest(tmp_path / "splits")}
+    weak = [found.pop(clip.clip_id) for clip in more]
+    assert {(c.split, c.unused, c.discharge, c.seen) for c in weak} == {("train",) + (None,) * 3}
+    assert {name: clip.split for name, clip in found.items()} == splits
+    with_bags = json.loads((tmp_path / "splits" / "stats.json").read_text())
+    assert with_bags["clips"] == stats["clips"]
+    assert with_bags["clips_of_bags"] == 6
+    assert "6 of train are of files without times" in caplog.text
 
 
 def test_a_name_that_hides_something_or_is_long_is_told_as_plain_text(

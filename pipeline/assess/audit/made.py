@@ -19,6 +19,7 @@ from pipeline.assess.audit.tables import (
     offender_rows,
 )
 from pipeline.assess.judged_sets import JudgedSet
+from pipeline.design.assignment import NO_TIMES
 from pipeline.errors import reading
 from pipeline.store import manifest
 from pipeline.store.manifest import CLASSES, class_index
@@ -33,7 +34,7 @@ def as_made(tables: Tables, splits: Path, models: Path, parts: Sequence[JudgedSe
     found = [
         _other_than_ingested(name, tables),
         *(_judged_otherwise(name, tables.clips, part) for part in parts),
-        _differences(name, _counts_by_split(splits), _counted(tables.used)),
+        _differences(name, _counts_by_split(splits), _counted(_labelled(tables.used))),
         _differences(name, *_trained_on(models, tables.used)),
     ]
     return Proof(
@@ -58,6 +59,9 @@ def _other_than_ingested(name: str, tables: Tables) -> pa.Table:
             same = pc.or_(pc.fill_null(pc.equal(clips[column], before[column]), False), both_null)
             wrong = pc.or_(wrong, pc.invert(same))
     unlabelled = pc.and_(pc.is_null(clips["discharge"]), pc.is_valid(clips["split"]))
+    # Files that show a discharge nobody knows when are learned from as bags.
+    may_be_a_bag = pc.and_(pc.equal(before["unused"], NO_TIMES), pc.equal(clips["split"], "train"))
+    unlabelled = pc.and_(unlabelled, pc.invert(pc.fill_null(may_be_a_bag, False)))
     changed = clips.filter(pc.or_(wrong, unlabelled))
     gone = ingested.filter(
         pc.invert(pc.is_in(ingested["clip_id"], value_set=clips["clip_id"].combine_chunks()))
@@ -107,6 +111,10 @@ def _counts_by_split(splits: Path) -> Counter[str]:
         )
 
 
+def _labelled(used: pa.Table) -> pa.Table:
+    return used.filter(pc.is_valid(used["discharge"]))
+
+
 def _counted(used: pa.Table) -> Counter[str]:
     groups = used.group_by(["split", "origin", "discharge"]).aggregate([([], "count_all")])
     found: Counter[str] = Counter()
@@ -121,7 +129,9 @@ def _trained_on(models: Path, used: pa.Table) -> tuple[Counter[str], Counter[str
     path = models / CARD
     columns = ["source", "origin", "licence", "authority"]
     with reading(path, "train", "no card of weights"):
-        footage = json.loads(path.read_text(encoding="utf-8"))["data"]["footage"]
+        card = json.loads(path.read_text(encoding="utf-8"))
+        footage = card["data"]["footage"]
+        used = used if card.get("config", {}).get("bags") else _labelled(used)
         told: Counter[str] = Counter()
         for row in footage:
             # What weights were adapted to never was in these tables.

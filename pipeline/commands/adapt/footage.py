@@ -18,13 +18,14 @@ from pipeline.detect.detector import Detector
 from pipeline.detect.overlap import known_files
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, read_index
+from pipeline.footage.ingestion import ingest
+from pipeline.footage.known import Known
 from pipeline.footage.tombstones import forgotten
 from pipeline.learn.data import origin_weight
 from pipeline.learn.devices import device_of, one_thread
 from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.networks.origin import OriginNet
 from pipeline.learn.origin import Examples, seen
-from pipeline.stages.ingest import ingest
 from pipeline.store import manifest, storage, video
 from pipeline.store.kept import Kept, Piece, made_by, name_of
 from pipeline.store.manifest import (
@@ -194,7 +195,17 @@ def _ingested(cfg: AdaptApp, detector: Detector, collection: str, work: Path) ->
     tombstones = forgotten(Path(cfg.paths.footage))
     folder = storage.own_folder(work / "adapt" / "collections", collection) / "clips"
     # What a player shows is what the detector will be asked about, however short or damaged.
-    ingest([collection], str(folder), settings, work, cfg.run, tombstones, as_shown=True)
+    known = Known.open(settings.banks, Path(cfg.paths.banks), Path(cfg.paths.work))
+    ingest(
+        [collection],
+        str(folder),
+        settings,
+        work,
+        cfg.run,
+        tombstones,
+        as_shown=True,
+        known=known,
+    )
     interrupts.keeps(_KEPT)
     interrupts.resume()
     return folder

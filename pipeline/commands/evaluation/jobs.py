@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline import app
 from pipeline.assess import lineage, model_comparison
+from pipeline.assess.deployed import Deployed
 from pipeline.assess.evidence import Evidence, Examined
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.lineage import Hashes
@@ -47,7 +48,7 @@ class Job:
     earlier: OperatingPoint | str = Evidence.point
     """What stands in for an operating point where there is no validation to choose it on."""
 
-    def evidence(self, scoring: Scoring, settings: Settings) -> Evidence:
+    def evidence(self, scoring: Scoring, settings: Settings, deployed: Deployed | None) -> Evidence:
         """Everything that suites may look at."""
         point = self.earlier
         if self.val is not None:
@@ -68,6 +69,8 @@ class Job:
             workers=scoring.workers,
             answers=scoring.answers,
             point=point,
+            deployed=deployed,
+            weights_sha256=scoring.detector.sha256,
         )
 
 
@@ -110,15 +113,17 @@ def of_collection(scoring: Scoring, collection: str) -> Job:
     choice = point.choice if isinstance(point, OperatingPoint) else None
     one = scoring.collection(collection, choice)
     one = replace(one, learned_from=scoring.learned_from(collection))
-    # What other collections training reads tells nothing here, and holds paths.
-    ingest_settings = {k: v for k, v in asdict(cfg.ingest).items() if k != "collections"}
+    # What other collections training reads tells nothing here, and holds paths; what is only scored
+    # is looked up in no bank.
+    untold = ("collections", "banks")
+    ingest_settings = {k: v for k, v in asdict(cfg.ingest).items() if k not in untold}
     sources = lineage.source_hashes(outputs.collection_clips(cfg, collection))
     return Job(
         heading=f"Discern evaluation of the collection “{one.name}”",
         target=outputs.collection_report(cfg, collection),
         config=tracked(cfg) | {"ingest": ingest_settings},
         hashes={
-            **lineage.hash_stages({"models": Path(cfg.paths.models)}, app.CONF),
+            **lineage.hash_stages(outputs.local_stages(cfg, ("deployment", "models")), app.CONF),
             lineage.SOURCES: sources,
         },
         judged_sets=[one],

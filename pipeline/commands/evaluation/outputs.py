@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import EvaluateApp
 from pipeline.store import storage, workdir
 
-_STAGES = ("clips", "splits", "augmented", "packed", "features", "probes", "models")
+_STAGES = (
+    *("clips", "splits", "augmented", "packed", "features", "probes", "models", "deployment"),
+)
 
 EVALUATED = "evaluate"
 """The folder of the work folder that holds the clips of evaluated collections."""
 
 
-def local_stages(cfg: EvaluateApp) -> dict[str, Path]:
-    """The folders of the stages before; those on a store are not hashed again."""
-    roots = {name: str(getattr(cfg.paths, name)) for name in _STAGES}
+def local_stages(cfg: EvaluateApp, names: Sequence[str] = _STAGES) -> dict[str, Path]:
+    """The folders of what a report is made from; those on a store are not hashed again."""
+    roots = {name: str(getattr(cfg.paths, name)) for name in names}
     return {name: Path(root) for name, root in roots.items() if not storage.is_remote(root)}
 
 

@@ -22,8 +22,8 @@ from pipeline.detect.detector import Detector
 from pipeline.detect.files import file_table, first_alerts
 from pipeline.errors import UserError
 from pipeline.footage.collection import read_index
+from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import forgotten
-from pipeline.stages.ingest import ingest
 from pipeline.store import storage
 from pipeline.store.kept import Kept
 from pipeline.store.manifest import (

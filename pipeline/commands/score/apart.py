@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from pipeline.config import Run, ScoreApp
@@ -11,17 +12,22 @@ from pipeline.footage.conversion import Unusable
 from pipeline.store import executor
 from pipeline.system import sandbox
 
+_PRELOADED = ("pipeline.footage.conversion", "pipeline.footage.printing")
+"""A second of imports, which a process of fifty small files takes as long for as for many of them.
+
+What is asked of it lies in modules that do without this package, which imports torch.
+"""
 Task = TypeVar("Task")
 Found = TypeVar("Found")
 
 
 def apart(
-    work: Callable[[Task], tuple[Found, float]], tasks: Iterator[Task], cfg: ScoreApp, run: Run
+    work: Callable[[Task], Found], tasks: Iterator[Task], cfg: ScoreApp, run: Run
 ) -> Iterator[tuple[Found | Unusable, float]]:
     """What `work` gives of tasks, in order, and the processor seconds that it took.
 
     Args:
-        work: runs in a process that reads files and does nothing else; gives both.
+        work: runs in a process that reads files and does nothing else.
         tasks: are taken a few ahead.
         cfg: what a file may cost.
         run: how to run.
@@ -30,7 +36,13 @@ def apart(
     blocks = ([task] for task in tasks)
     quiet = replace(run, progress=False)
     for results in executor.map_blocks(
-        work, blocks, quiet, title="score", num_items=0, limits=limits
+        partial(executor.timed, work),
+        blocks,
+        quiet,
+        title="score",
+        num_items=0,
+        limits=limits,
+        preloaded=_PRELOADED,
     ):
         for result in results:
             if isinstance(result, executor.Lost):

@@ -46,7 +46,7 @@ def score(listing: Listing, folder: Folder, settings: Settings, costs: Costs) ->
     """
     run, done = settings.cfg.run, Done()
     with tqdm(None, "score", total=listing.num_rows, unit="file", disable=not run.progress) as bar:
-        if run.executor == "ray":
+        if run.executor == executor.RAY:
             _on_cluster(listing, folder, settings, costs, done, bar)
         else:
             _here(listing, folder, settings, costs, done, bar)

@@ -3,12 +3,14 @@
 A score is the probability of a real shooting, and so never above that of a discharge. The discharge
 is told by sound and flashes, for a fraction of what the origin costs. Where its highest value over
 the stream of a file stays below a threshold, nobody has to look at the file's pictures. The
-threshold is the largest that keeps to a rate of missed shootings of validation, and never above
-that of the operating point, so that no alert of the whole detector is lost.
+threshold is the largest at which validation shows, at 95 % confidence, that a rate of missed
+shootings is kept, and never above that of the operating point, so that no alert of the whole
+detector is lost.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +22,15 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from scipy.stats import beta
+from torch import Tensor
 
 from pipeline.detect import scores
 from pipeline.detect.detector import Detector
 from pipeline.detect.operating_point import OperatingPoint
 from pipeline.detect.stream_scores import stream_scores
 from pipeline.learn.memory import Memory
-from pipeline.learn.networks.product import ProductNet, discharge_log_odds
+from pipeline.learn.networks.base import State, Streaming
+from pipeline.learn.networks.product import ProductNet, StreamingProductNet
 from pipeline.store.manifest import LONG
 
 _CONFIDENCE = 0.95
@@ -41,7 +45,7 @@ class Chosen:
 
     Attributes:
         threshold: below which a file is excluded.
-        miss_rate: that was asked for.
+        miss_rate: that was asked for, and is kept at 95 % confidence.
         num_shootings: recordings of real shootings in validation.
         num_missed: of them, those that it excludes.
         bound: what the rate of misses may be, at 95 % confidence.
@@ -63,9 +67,10 @@ class Chosen:
         return (
             f"the cheap pass excludes a file whose probability of a discharge stays below "
             f"{self.threshold:.3f}; in validation it misses {self.num_missed} of "
-            f"{self.num_shootings} real shootings (up to {self.bound:.0%} at 95 % confidence, "
-            f"asked for: {self.miss_rate:g}), and excludes {self.num_excluded} of "
-            f"{self.num_others} other recordings; no alert of the whole detector is lost"
+            f"{self.num_shootings} real shootings (up to {_percent(self.bound)} at 95 % "
+            f"confidence, allowed by miss_rate: {_percent(self.miss_rate)}), and excludes "
+            f"{self.num_excluded} of {self.num_others} other recordings; no alert of the whole "
+            "detector is lost"
         )
 
 
@@ -78,7 +83,7 @@ def choose(
         reports: where the evaluation of these weights has left its tables.
         detector: the weights.
         point: the operating point of that evaluation.
-        miss_rate: share of the shootings of validation that may be excluded.
+        miss_rate: share of real shootings that may be excluded, which validation has to show.
     """
     if not isinstance(detector.network, ProductNet):
         return f"the network '{detector.card.name}' has no answer on the discharge alone"
@@ -92,17 +97,27 @@ def choose(
     shootings, others = _levels(tables, detector.card.memory, form.num_frames / form.fps)
     if not shootings.size:
         return f"{reports}: no real shooting in validation to choose a threshold on"
-    allowed = int(miss_rate * shootings.size)
+    num_shootings = int(shootings.size)
+    # As many as may be missed, which is told before anybody looks at which they are (Wilks, 1941).
+    allowed = [n for n in range(num_shootings + 1) if _bound(n, num_shootings) <= miss_rate]
+    if not allowed:
+        return (
+            f"{num_shootings} real shootings in validation cannot show at 95 % confidence that at "
+            f"most {_percent(miss_rate)} are missed, for which it takes "
+            f"{_num_needed(miss_rate)}; all of the detector is asked about every file. "
+            f"miss_rate={_least(num_shootings)} is the least that they can show, and miss_rate=1 "
+            "excludes whatever cannot raise an alert"
+        )
     threshold = point.choice.threshold
-    if allowed < shootings.size:
-        threshold = min(threshold, float(np.sort(shootings)[allowed]))
+    if allowed[-1] < num_shootings:
+        threshold = min(threshold, float(np.sort(shootings)[allowed[-1]]))
     num_missed = int((shootings < threshold - _SLACK).sum())
     return Chosen(
         threshold,
         miss_rate,
-        int(shootings.size),
+        num_shootings,
         num_missed,
-        _bound(num_missed, int(shootings.size)),
+        _bound(num_missed, num_shootings),
         int(others.size),
         int((others < threshold - _SLACK).sum()),
     )
@@ -115,6 +130,22 @@ def _bound(num_missed: int, num_shootings: int) -> float:
     return float(beta.ppf(_CONFIDENCE, num_missed + 1, num_shootings - num_missed))
 
 
+def _num_needed(miss_rate: float) -> str:
+    """Shootings of which none may be missed for a rate to be shown, in words."""
+    if not miss_rate:
+        return "more than there can be"
+    return f"{math.ceil(math.log(1 - _CONFIDENCE) / math.log1p(-miss_rate)):,}"
+
+
+def _least(num_shootings: int) -> str:
+    """The least rate that so many shootings can show, rounded up."""
+    return f"{math.ceil(_bound(0, num_shootings) * 1000) / 1000:g}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g} %"
+
+
 def _levels(
     tables: list[pa.Table], memory: Memory | None, clip_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -123,7 +154,7 @@ def _levels(
     shootings: set[str] = set()
     for table in tables:
         _, p_discharge = scores.marginals(scores.joint(table))
-        levels = _streamed(table, p_discharge, memory, clip_s)
+        levels = _streamed(table, p_discharge[:, None], memory, clip_s)
         for clip, level in zip(table.to_pylist(), levels.tolist(), strict=True):
             if clip["split"] not in (_SPLIT, _SPLIT + LONG):
                 continue
@@ -141,10 +172,17 @@ def _levels(
 def _streamed(
     clips: pa.Table, p_discharge: NDArray[np.float64], memory: Memory | None, clip_s: float
 ) -> NDArray[np.float64]:
-    """The score of each clip in its stream, were everything real: no score can be higher."""
-    certain = np.zeros((len(p_discharge), 4))
-    certain[:, 0], certain[:, 2] = p_discharge, 1 - p_discharge
-    return stream_scores(clips, certain[:, None], memory, clip_s)
+    """The score (N,) of each clip in its stream, were everything real: no score can be higher.
+
+    Args:
+        clips: N of them.
+        p_discharge: (N, T), after every frame or at the ends alone.
+        memory: how a file is summed up.
+        clip_s: length of a clip.
+    """
+    certain = np.zeros((*p_discharge.shape, 4))
+    certain[..., 0], certain[..., 2] = p_discharge, 1 - p_discharge
+    return stream_scores(clips, certain, memory, clip_s)
 
 
 class CheapPass:
@@ -158,34 +196,61 @@ class CheapPass:
     def of(
         self, frames: NDArray[np.uint8], sounds: NDArray[np.int16], batch_size: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The probability of a discharge in each clip (N,), and what sound says for it (N,).
+        """The probability of a discharge, and what sound says for it.
+
+        Both are (N, T), after every frame of a file that is followed, or (N, 1) of clips where
+        these weights answer for clips only.
 
         Args:
-            frames: uint8 (N, T, H, W, 3).
+            frames: uint8 (N, T, H, W, 3), the clips of a file in order.
             sounds: int16 (N, S).
             batch_size: clips at a time.
         """
-        found, heard = np.zeros(len(frames)), np.zeros(len(frames))
-        for start in range(0, len(frames), batch_size):
-            some = slice(start, start + batch_size)
-            found[some], heard[some] = self._ask(frames[some], sounds[some])
-        return found, heard
-
-    def _ask(
-        self, frames: NDArray[np.uint8], sounds: NDArray[np.int16]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        network, device = self._network, self._detector.device
+        seen, heard = [], []
+        # Where there is no sound nothing is heard, which takes no network to say.
+        hears = self._network.hearing is not None and bool(sounds.any())
+        state = self._begun()
         with torch.inference_mode():
-            logits = network.discharge(torch.from_numpy(frames).to(device))
-            odds = network.discharge_scale * discharge_log_odds(logits)
-            heard = torch.zeros_like(odds)
-            if network.hearing is not None:
-                heard = network.hearing(torch.from_numpy(sounds).to(device))
-            odds = (odds + heard).double().cpu() / self._detector.card.temperature
-            return odds.sigmoid().numpy(), heard.double().cpu().numpy()
+            for start in range(0, len(frames), batch_size):
+                some = slice(start, start + batch_size)
+                logits, state = self._look(self._tensor(frames[some]), state)
+                seen.append(self._network.seen(logits).double().cpu())
+                ratio = torch.zeros_like(seen[-1])
+                if hears:
+                    ratio, state = self._listen(self._tensor(sounds[some]), state)
+                heard.append(ratio.double().cpu())
+            odds = (torch.cat(seen) + torch.cat(heard)) / self._detector.card.temperature
+            return odds.sigmoid().numpy(), torch.cat(heard).numpy()
+
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self._detector.device)
+
+    def _begun(self) -> State:
+        return self._network.start(1) if isinstance(self._network, StreamingProductNet) else {}
+
+    def _look(self, clips: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits (N, T, 4) or (N, 1, 4), and what is remembered."""
+        discharge = self._network.discharge
+        if not state:
+            return discharge(clips)[:, None], state
+        assert isinstance(discharge, Streaming)
+        logits, after = discharge.advance(clips.flatten(0, 1)[None], state)
+        return logits.unflatten(1, clips.shape[:2])[0], {**state, **after}
+
+    def _listen(self, sounds: Tensor, state: State) -> tuple[Tensor, State]:
+        """Log likelihood ratios (N, T) or (N, 1), and what is remembered."""
+        hearing = self._network.hearing
+        assert hearing is not None
+        if not state:
+            return hearing(sounds)[:, None], state
+        ratios, after = hearing.advance(sounds.flatten()[None], state)
+        return ratios.unflatten(1, (len(sounds), -1))[0], {**state, **after}
 
     def excludes(self, clips: pa.Table, p_discharge: NDArray[np.float64]) -> bool:
         """Whether a file cannot reach the threshold.
+
+        Neither after any of its frames, on which alerts are raised, nor by the answers at the ends
+        of its clips, by which validation tells shootings that would be missed.
 
         Args:
             clips: of the file, rows of `scores.CLIP_SCHEMA`.
@@ -193,8 +258,11 @@ class CheapPass:
         """
         card = self._detector.card
         clip_s = card.clip.num_frames / card.clip.fps
-        levels = _streamed(clips, p_discharge, card.memory, clip_s)
-        return bool(levels.max() < self._threshold - _SLACK)
+        highest = max(
+            _streamed(clips, one, card.memory, clip_s).max()
+            for one in (p_discharge, p_discharge[:, -1:])
+        )
+        return bool(highest < self._threshold - _SLACK)
 
 
 def as_json(chosen: Chosen | None) -> Mapping[str, Any] | None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline.commands.match import similar
-from pipeline.commands.matches import RATE_HZ, Match, set_aside_by_negatives
 from pipeline.commands.score import rows
 from pipeline.commands.score.apart import apart
 from pipeline.commands.score.listing import Given
@@ -16,14 +13,15 @@ from pipeline.config import Run, ScoreApp
 from pipeline.copies import banks, hash_index, parts
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
+from pipeline.copies.matches import RATE_HZ, Match, set_aside_by_negatives
 from pipeline.copies.matching import Stretch
-from pipeline.footage import canonical, foreign, printing
+from pipeline.footage import foreign, printing
 from pipeline.footage.conversion import Unusable
+from pipeline.footage.look_up import similar
 from pipeline.footage.printing import Printed, PrintTask
 
 _SLACK_S = 1.5
 """A hash a second tells ends no better."""
-Timed = tuple[Printed | Unusable, float]
 
 
 class Lookup:
@@ -66,15 +64,6 @@ class Lookup:
         )
         return _deciding(matches)
 
-    def of_bytes(self, path: Path) -> tuple[str, Match | None]:
-        """The SHA-256 of a file, and what `of_hashes` gives of it."""
-        try:
-            sha256, md5 = canonical.digests(path)
-        except OSError:
-            # Who decodes it will say why.
-            return "", None
-        return sha256, self.of_hashes(sha256, md5)
-
     def printed(
         self, paths: Iterator[Path], run: Run
     ) -> Iterator[tuple[Printed | Unusable, float]]:
@@ -82,7 +71,7 @@ class Lookup:
         ingest = self._cfg.ingest
         limits = foreign.Limits(ingest.max_pixels, ingest.max_duration_s, ingest.max_output_mb)
         tasks = (PrintTask(path, RATE_HZ, False, limits, parts.of_query) for path in paths)
-        yield from apart(_print, tasks, self._cfg, run)
+        yield from apart(printing.printed, tasks, self._cfg, run)
 
     def row(self, given: Given, printed: Printed | Unusable) -> Row | None:
         """The row of a file that an item is in; None where none is that decides about it.
@@ -115,10 +104,3 @@ def _is_whole(match: Match, duration_s: float) -> bool:
         and stretch.start_s <= _SLACK_S
         and stretch.end_s >= duration_s - _SLACK_S
     )
-
-
-def _print(task: PrintTask) -> Timed:
-    """Hash a file in the sandbox, and tell what that took of a processor."""
-    began = time.process_time()
-    found = printing.printed(task)
-    return found, time.process_time() - began

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from pipeline.commands.score import cost, rows
+from pipeline.commands.score import cost, rows, twins
 from pipeline.commands.score.apart import apart
 from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.listing import Given
@@ -19,10 +18,11 @@ from pipeline.commands.score.lookup import Lookup
 from pipeline.commands.score.places import Places
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.scorer import Scorer
+from pipeline.commands.score.twins import Twins
 from pipeline.config import Run
 from pipeline.detect.side_by_side import side_by_side
 from pipeline.footage import conversion
-from pipeline.footage.canonical import Canonical, muted
+from pipeline.footage.canonical import Canonical, digests, muted
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.tombstones import Tombstones
 
@@ -41,9 +41,15 @@ class _File:
     """None of one that nobody has to have."""
     held: ExitStack
     """Has its file on this machine."""
+    made_from: str = ""
+    """A name of all that decides its row; empty where nobody could read its bytes."""
+    twin: _File | None = None
+    """One before it that is made from the same, and not known yet."""
     row: Row | None = None
     """What was found, once that is known."""
     made: Made | None = None
+    is_lasting: bool = True
+    """Whether it would be found again."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Scoring:
         scorer: the detector.
         tombstones: what to refuse.
         costs: what it takes is added to these.
+        known: files that were scored before.
     """
 
     places: Places
@@ -63,6 +70,7 @@ class Scoring:
     scorer: Scorer
     tombstones: Tombstones
     costs: Costs = field(default_factory=Costs)
+    known: Twins = field(default_factory=Twins)
 
     def rows(self, given: Iterable[Given], run: Run) -> Iterator[Row]:
         """The row of every file, in order.
@@ -79,10 +87,19 @@ class Scoring:
             files = self._arrived(given, workers, under_way)
             if self.lookup.banks:
                 files = _through(files, partial(self._looked_up, run=run))
-            files = _through(files, partial(self._decoded, run=run))
+            started: dict[str, _File] = {}
+            files = _through(self._told_apart(files, started), partial(self._decoded, run=run))
             for file in _through(files, partial(self._scored, workers=asked_at_once)):
                 under_way.pop(id(file)).held.close()
+                if file.twin is not None:
+                    assert file.twin.row is not None
+                    file.row = twins.of(file.given, file.twin.row)
                 assert file.row is not None
+                if started.get(file.made_from) is file:
+                    del started[file.made_from]
+                    # What the machine has done to the one need not happen to the next.
+                    if file.is_lasting:
+                        self.known.put(file.made_from, file.row)
                 yield file.row
         finally:
             for file in under_way.values():
@@ -122,13 +139,16 @@ class Scoring:
             file = _File(given, task, stack.pop_all())
             if task.refused is not None:
                 file.row = rows.rejected(given, task.refused, rows.HASH)
-            elif self.lookup.banks:
-                assert task.local is not None
-                sha256, found = self.lookup.of_bytes(task.local)
-                if sha256 in self.tombstones.sha256s:
-                    file.row = rows.rejected(given, _FORGOTTEN, rows.HASH, sha256)
-                elif found is not None:
-                    file.row = rows.matched(given, sha256, found, None, [])
+                return file
+            sha256, md5 = _digests(task)
+            if sha256:
+                file.made_from = conversion.name_of(task, sha256, [])
+            if sha256 in self.tombstones.sha256s:
+                file.row = rows.rejected(given, _FORGOTTEN, rows.HASH, sha256)
+            elif (refused := _other_bytes(given, sha256, md5)) is not None:
+                file.row = rows.rejected(given, refused, rows.HASH, sha256)
+            elif (match := self.lookup.of_hashes(sha256, md5)) is not None:
+                file.row = rows.matched(given, sha256, match, None, [])
             return file
 
     def _looked_up(self, files: Iterator[_File], run: Run) -> Iterator[_File]:
@@ -139,6 +159,19 @@ class Scoring:
             self.costs.add(cost.HASHES, seconds)
             with self.costs.timed(cost.HASHES):
                 file.row = self.lookup.row(file.given, printed)
+            yield file
+
+    def _told_apart(self, files: Iterator[_File], started: dict[str, _File]) -> Iterator[_File]:
+        """Hand on files, and let none be decoded that is made from the same as another one."""
+        for file in files:
+            if file.row is None and file.made_from:
+                file.row = self.known.get(file.made_from, file.given)
+                if file.row is None:
+                    first = started.setdefault(file.made_from, file)
+                    file.twin = None if first is file else first
+            if file.row is not None or file.twin is not None:
+                # Many may wait for one that takes long, and what was fetched takes room.
+                file.held.close()
             yield file
 
     def _decoded(self, files: Iterator[_File], run: Run) -> Iterator[_File]:
@@ -154,14 +187,13 @@ class Scoring:
                 made, seconds = next(self._converted(iter([replace(file, task=task)]), run))
                 self.costs.add(cost.DECODING, seconds)
                 made = muted(made) if isinstance(made, Canonical) else made
-            if isinstance(made, Canonical) and made.sha256 in self.tombstones.sha256s:
-                made = _FORGOTTEN
             file.made = made
+            file.is_lasting = not isinstance(made, Unusable) or made.is_lasting
             yield file
 
     def _converted(self, files: Iterator[_File], run: Run) -> Iterator[Timed]:
         tasks = (file.task for file in files if file.task is not None)
-        yield from apart(_convert, tasks, self.places.cfg, run)
+        yield from apart(conversion.convert, tasks, self.places.cfg, run)
 
     def _scored(self, files: Iterator[_File], workers: int) -> Iterator[_File]:
         jobs = ((file, partial(self._score, file)) for file in files)
@@ -183,7 +215,7 @@ def _through(
     def undecided() -> Iterator[_File]:
         for file in files:
             waiting.append(file)
-            if file.row is None:
+            if file.row is None and file.twin is None:
                 yield file
 
     for done in work(undecided()):
@@ -204,8 +236,19 @@ def _local(file: _File) -> Path:
     return file.task.local
 
 
-def _convert(task: FileTask) -> Timed:
-    """Convert a file in the sandbox, and tell what that took of a processor."""
-    began = time.process_time()
-    made = conversion.convert(task)
-    return made, time.process_time() - began
+def _digests(task: FileTask) -> tuple[str, str]:
+    """SHA-256 and MD5 of a file; empty where it cannot be read, of which its decoder says why."""
+    assert task.local is not None
+    try:
+        # To open a pipe would wait for ever.
+        return digests(task.local) if task.local.is_file() else ("", "")
+    except OSError:
+        return "", ""
+
+
+def _other_bytes(given: Given, sha256: str, md5: str) -> Unusable | None:
+    """Why a file is not the one that the listing means."""
+    for name, wanted, found in (("sha256", given.sha256, sha256), ("md5", given.md5, md5)):
+        if wanted and found and wanted != found:
+            return Unusable("other_bytes", f"its {name} is {found}, and {wanted} in the listing")
+    return None

@@ -32,11 +32,12 @@ REMEDIES = {
     "unknown_scheme": "give a path, or an address that begins with s3:// or https://",
     "outside_listing": "give an absolute path, or one below the folder of the listing",
     "refused_address": "give another address, or see hosts and allow_private",
+    "other_bytes": "look at which is right, and mend the listing or the file",
     "too_large_to_fetch": "divide the file or raise max_fetch_mb",
     "not_fetched": "look at its server and at the network; then remove the part of the scores that "
     "it is in, and run it again",
 }
-"""What to do about a row, by the reasons for which no file is had."""
+"""What to do about a row, by the reasons for which its file is not had."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pipeline.config import ScoreApp
 from pipeline.detect.alarm import Choice
 from pipeline.errors import UserError
 from pipeline.footage.remedies import remedy
+from pipeline.store import executor
 from pipeline.system.untrusted import plain
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def score(given: Sequence[str], cfg: ScoreApp) -> bool:
     paths = printed_files.named(given)
     all_rows = (Given(str(path), str(path.absolute())) for path in paths)
     # A few files are no work for a cluster.
-    run = replace(cfg.run, executor="processes") if cfg.run.executor == "ray" else cfg.run
+    run = replace(cfg.run, executor="processes") if cfg.run.executor == executor.RAY else cfg.run
     is_whole = True
     for path, row in zip(paths, settings.scoring().rows(all_rows, run), strict=True):
         is_whole &= row["status"] != rows.REJECTED

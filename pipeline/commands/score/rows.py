@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.commands.matches import Match
 from pipeline.commands.score.listing import Given
+from pipeline.copies.matches import Match
 from pipeline.footage.conversion import Unusable
 
 SCHEMA_VERSION = 1

@@ -1,9 +1,9 @@
-"""What a detector says of one file, by the path on which an evaluation scores a collection."""
+"""What a detector says of one file, which it follows frame by frame as `watch` does a stream."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,6 @@ from pipeline.footage.listing import Collection, Listed
 from pipeline.footage.printing import MIN_QUALITY
 from pipeline.footage.windows import Window
 from pipeline.store import sound, video
-from pipeline.store.packed import Sample
 from pipeline.store.pcm import FULL_SCALE
 
 _OF_FILE = ("num_clips", "score", "p_real", "p_discharge", "predicted", "alert_s")
@@ -94,38 +93,48 @@ class Scorer:
                 p_discharge, heard = self._cheap.of(clips.frames, clips.sounds, self._batch_size)
                 is_excluded = self._cheap.excludes(clips.table, p_discharge)
             if is_excluded:
+                at_ends = p_discharge[:, -1]
                 return {
                     **found,
                     "step": rows.CHEAP,
                     "num_clips": len(made.windows),
-                    "p_discharge": float(p_discharge.max()),
-                    "moments": clips.moments(None, p_discharge, heard),
+                    "p_discharge": float(at_ends.max()),
+                    "moments": clips.moments(None, at_ends, heard.max(1)),
                 }
         return {**found, "step": rows.FULL, **self._all(index, clips, made, costs)}
 
     def _all(self, index: IndexRow, clips: _Clips, made: Canonical, costs: Costs) -> Row:
         """What all of the detector says."""
-        detector, seen = self._detector, Seen()
-
-        def ask(frames: NDArray[np.uint8], sounds: NDArray[np.int16]) -> scores.FloatArray:
-            # In a thread of its own, which has a clock of its own.
-            with costs.timed(cost.DETECTOR), self._witness.looking(seen):
-                return detector.predict(frames, sounds)
-
-        probabilities, _ = scores.predict(clips.table, clips.read, ask, batch_size=self._batch_size)
-        memory = detector.card.memory
-        in_streams = stream_scores(clips.table, probabilities[:, None], memory, clips.clip_s)
+        seen, clip_s = Seen(), clips.clip_s
+        with costs.timed(cost.DETECTOR), self._witness.looking(seen):
+            answers = self._answers(clips)
+        in_streams = stream_scores(clips.table, answers, self._detector.card.memory, clip_s)
+        at_ends = answers[:, -1]
         marks = [rows.marks_of(window.marks) for window in made.windows]
-        table = scores.score_table(clips.table, probabilities, marks, in_streams)
-        alerts_s = {} if self._choice is None else first_alerts(self._choice, table, clips.clip_s)
+        table = scores.score_table(clips.table, at_ends, marks, in_streams)
+        alerts_s = {} if self._choice is None else first_alerts(self._choice, table, clip_s)
         file = file_table([index], table, [], alerts_s, {}).to_pylist()[0]
-        _, p_discharge = scores.marginals(probabilities)
-        heard = np.concatenate(seen.heard) if seen.heard else np.zeros(len(p_discharge))
+        _, p_discharge = scores.marginals(at_ends)
         return {
             **{name: file[name] for name in _OF_FILE},
-            "moments": clips.moments(in_streams, p_discharge, heard),
+            "moments": clips.moments(in_streams, p_discharge, seen.heard_in(len(answers))),
             "embedding": seen.embedding(),
         }
+
+    def _answers(self, clips: _Clips) -> scores.FloatArray:
+        """Probabilities (N, T, 4) after every frame, or (N, 1, 4) where it answers for clips."""
+        detector, found = self._detector, []
+        stream = detector.stream(1) if detector.can_stream else None
+        for some in clips.batches(self._batch_size):
+            frames, sounds = clips.frames[some], clips.sounds[some]
+            if stream is None:
+                found.append(detector.predict(frames, sounds)[:, None])
+                continue
+            after = stream.last_clips(np.concatenate(frames)[None], np.concatenate(sounds)[None])
+            found.append(after.reshape(*frames.shape[:2], -1))
+        answers = np.concatenate(found)
+        scores.check(clips.table["clip_id"].to_pylist(), answers)
+        return answers
 
     def _known(self, given: Given, made: Canonical, clips: _Clips) -> Row:
         """What is known of a file without a detector."""
@@ -159,13 +168,13 @@ class _Clips:
         for number, window in enumerate(windows):
             if window.flac:
                 self.sounds[number] = sound.decode(window.flac)
-        self._presence = [window.presence for window in windows]
         self._start_s = np.array([window.start_frame / form.fps for window in windows])
         self.table = _table(task.path, self._start_s.tolist())
 
-    def read(self, number: int) -> Sample:
-        """What is seen and heard in a clip."""
-        return Sample(self.frames[number], self.sounds[number], self._presence[number])
+    def batches(self, size: int) -> Iterator[slice]:
+        """The clips in order, `size` at a time."""
+        for start in range(0, len(self.frames), size):
+            yield slice(start, start + size)
 
     def loudness(self) -> float | None:
         """The level of what is heard, in dB of full scale; None where every sample is zero."""

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.learn.networks.base import Network
+from pipeline.learn.networks.base import Network, State
 from pipeline.learn.networks.hearing import Hears
 from pipeline.learn.networks.origin import HasOrigin
+
+Advance = Callable[..., tuple[Tensor, State]]
 
 
 @dataclass
@@ -23,7 +25,7 @@ class Seen:
 
     Attributes:
         features: of every encoder of pictures, by its number: (N, F) of the frames that it saw.
-        heard: what sound says for a discharge, (B,) of each time.
+        heard: what sound says for a discharge, of clips or of frames one after the other.
     """
 
     features: dict[int, list[NDArray[np.float32]]] = field(default_factory=dict)
@@ -36,6 +38,13 @@ class Seen:
         parts = [np.concatenate(self.features[number]) for number in sorted(self.features)]
         return [float(one) for part in parts for one in part.mean(0, dtype=np.float64)]
 
+    def heard_in(self, num_clips: int) -> NDArray[np.float64]:
+        """The most that sound says for a discharge in each clip (N,); 0 where nothing hears."""
+        if not self.heard:
+            return np.zeros(num_clips)
+        most: NDArray[np.float64] = np.concatenate(self.heard).reshape(num_clips, -1).max(1)
+        return most
+
 
 class Witness:
     """Looks on while a network answers, in whatever thread that is."""
@@ -46,8 +55,10 @@ class Witness:
             for number, part in enumerate(network.origin.encoder.each()):
                 if part.modality == "picture":
                     part.register_forward_hook(self._saw(number))
-        if isinstance(network, Hears) and network.hearing is not None:
-            network.hearing.register_forward_hook(self._heard)
+        if isinstance(network, Hears) and (hearing := network.hearing) is not None:
+            hearing.register_forward_hook(self._heard)
+            # Of a stream nothing is told to a hook.
+            hearing.advance = self._followed(hearing.advance)  # type: ignore[method-assign]
 
     @contextmanager
     def looking(self, seen: Seen) -> Iterator[None]:
@@ -65,6 +76,14 @@ class Witness:
 
         return hook
 
-    def _heard(self, module: nn.Module, given: Any, found: Tensor) -> None:
+    def _followed(self, advance: Advance) -> Advance:
+        def advanced(sounds: Tensor, state: State) -> tuple[Tensor, State]:
+            found, after = advance(sounds, state)
+            self._heard(None, None, found.flatten())
+            return found, after
+
+        return advanced
+
+    def _heard(self, module: Any, given: Any, found: Tensor) -> None:
         if (seen := getattr(self._here, "seen", None)) is not None:
             seen.heard.append(found.numpy(force=True).astype(np.float64))

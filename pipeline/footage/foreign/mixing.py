@@ -184,7 +184,8 @@ class _Mix:
             end = self._num_held - self._num_held % self._length
             for piece in np.split(held[:, :end], range(self._length, end, self._length), axis=1):
                 yield self._mixed(piece, self._chosen(piece))
-        self._held, self._num_held = [held[:, end:]], self._num_held - end
+        self._held = [held[:, end:]] if end < self._num_held else []
+        self._num_held -= end
 
     def rest(self) -> Iterator[Heard]:
         """What is left, which is heard as the piece before it if there is one."""

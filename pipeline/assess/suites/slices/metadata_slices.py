@@ -19,6 +19,7 @@ from pipeline.assess.suites.slices import notes, pixels
 from pipeline.assess.suites.slices.notes import Slice
 from pipeline.numbers.metrics import FloatArray, IntArray
 from pipeline.store import manifest, workdir
+from pipeline.store.bank_matches import not_of_banks
 
 _SIDES = (240, 480, 720)
 _RATES = (20.0, 40.0)
@@ -109,7 +110,7 @@ def _of_files(part: JudgedSet, folder: Path) -> list[Slice]:
 
 
 def _is_marked(marks: pa.ChunkedArray) -> pa.ChunkedArray:
-    marked = [bool(manifest.marks_of_pictures(one)) for one in marks.to_pylist()]
+    marked = [bool(not_of_banks(manifest.marks_of_pictures(one))) for one in marks.to_pylist()]
     return pa.chunked_array([pa.array(marked, pa.bool_())])
 
 

@@ -225,6 +225,23 @@ def test_a_row_that_ingest_did_not_write_is_red(
     assert f"clip {some.clip_id} {said}" in offenders["found"].to_pylist()
 
 
+@pytest.mark.parametrize("bags", [0, 4])
+def test_windows_of_bags_are_in_train_without_a_label_and_nowhere_else(
+    bags: int, tmp_path: Path
+) -> None:
+    made = audited.project()
+    some = made.of_split("train")[0]
+    made.change(lambda clip: clip.clip_id == some.clip_id, discharge=None)
+    evidence = audited.write(made, tmp_path / "train", bags)
+    assert judged(evidence)["tables"].state != "red"
+    other = made.of_split("val")[0]
+    made.change(lambda clip: clip.clip_id == other.clip_id, discharge=None)
+    evidence = audited.write(made, tmp_path / "val", bags)
+    assert "tables" in red(evidence)
+    offenders = data.run(evidence).rows["offenders.parquet"]
+    assert f"clip {other.clip_id} is not as ingest wrote it" in offenders["found"].to_pylist()
+
+
 def test_a_row_that_stands_twice_is_red(tmp_path: Path) -> None:
     made = audited.project()
     evidence = audited.write(made, tmp_path)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.commands.matches import Match, set_aside_by_negatives
 from pipeline.copies.bank_log import Item
+from pipeline.copies.matches import Match, set_aside_by_negatives
 from pipeline.copies.matching import Stretch
 from pipeline.copies.sound_matching import SoundStretch
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from pipeline.assess.wording import count
 from pipeline.copies.bank_log import DISPUTED, Item, Opinions
 from pipeline.copies.chromaprint import ITEM_S
 from pipeline.copies.matching import Stretch
@@ -88,13 +87,13 @@ class Match:
         if isinstance(stretch, SoundStretch):
             return (
                 f"{item}: {where} sound as {of_it}; offset {stretch.offset_s:+.2f} s, "
-                f"{stretch.num_items} of {count(stretch.num_between, 'moment')} agree, mean "
+                f"{stretch.num_items} of {stretch.num_between} moments agree, mean "
                 f"distance {stretch.mean_distance:g}"
             )
         return (
             f"{item}: {where} show {of_it}{', mirrored' * stretch.mirrored}; "
             f"offset {stretch.offset_s:+.2f} s{self._edit(stretch)}, "
-            f"{stretch.num_frames} of {count(stretch.num_between, 'frame')} agree, "
+            f"{stretch.num_frames} of {stretch.num_between} frames agree, "
             f"median distance {stretch.median_distance:g}"
         )
 
@@ -181,5 +180,10 @@ def suspended(matches: Sequence[Match], reasons: Mapping[tuple[str, int], str]) 
 
 def told(bank: str, item: Item) -> str:
     """An item in words."""
-    name, label = plain(item.name, _MAX_SHOWN), plain(item.label, _MAX_SHOWN)
-    return f"{bank} item {item.number} ({name}, label {label})"
+    return told_of(bank, item.number, item.name, item.label)
+
+
+def told_of(bank: str, number: int, name: str, label: str) -> str:
+    """The same of one of which the bank is not at hand."""
+    shown = plain(name, _MAX_SHOWN), plain(label, _MAX_SHOWN)
+    return f"{bank} item {number} ({shown[0]}, label {shown[1]})"

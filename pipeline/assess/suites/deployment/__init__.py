@@ -1,0 +1,1 @@
+"""What people found of the detector where it runs."""

@@ -1,0 +1,71 @@
+"""What banks of known videos say of files that are ingested, whoever looks them up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.config import IngestConfig, Run
+from pipeline.footage.canonical import Canonical
+from pipeline.footage.conversion import FileTask
+from pipeline.footage.listing import Listed
+from pipeline.store.bank_matches import BankMatch
+from pipeline.store.kept import Kept
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A part of a file that is known as something."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What banks say of one file.
+
+    Attributes:
+        marks: of the file.
+        refused: why no clips are made of it: a reason to reject it, and a sentence.
+        labels: of its parts.
+        matches: a row each.
+    """
+
+    marks: Sequence[str] = ()
+    refused: tuple[str, str] | None = None
+    labels: Sequence[Labelled] = ()
+    matches: Sequence[BankMatch] = ()
+
+    def notes(self, notes: str, start_s: float, end_s: float) -> str:
+        """The notes of a clip, with a word for each label of a part that lies in its time."""
+        known = {
+            f"known={one.label}"
+            for one in self.labels
+            if one.start_s <= end_s and start_s <= one.end_s
+        }
+        return ", ".join([*([notes] if notes else []), *sorted(known)])
+
+
+NONE = Sighting()
+
+
+class Sightings(Protocol):
+    """Looks files up."""
+
+    def look_up(
+        self, tasks: Mapping[str, FileTask], kept: Kept, cfg: IngestConfig, run: Run
+    ) -> None:
+        """Look files up, by the names of the pieces that hold what became of them.
+
+        Args:
+            tasks: by these names.
+            kept: holds the pieces, and what files are told by.
+            cfg: what a file may cost.
+            run: how to run.
+        """
+
+    def of(self, listed: Listed, made: Canonical) -> Sighting:
+        """What is said of a file that was looked up."""
