@@ -14,7 +14,7 @@ from pipeline.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_GRACE_S = 0.5
+_GRACE_S = 1.0
 """How long an answer that is being made may take once the server stops."""
 _OVER = b"the page has ended\n"
 
@@ -64,7 +64,7 @@ class Server:
             access_log=False,
             server_header=False,
             lifespan="off",
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=3,
         )
 
         class Leaving(uvicorn.Server):
@@ -119,6 +119,8 @@ def _ending(application: Any, over: asyncio.Event) -> Any:
         if not has_begun:
             headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": 503, "headers": headers})
-            await send({"type": "http.response.body", "body": _OVER})
+        # It may have come to its end just now.
+        with suppress(RuntimeError):
+            await send({"type": "http.response.body", "body": b"" if has_begun else _OVER})
 
     return answer
