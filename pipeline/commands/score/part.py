@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.commands.score import cost, rows
 from pipeline.commands.score.apart import apart
@@ -18,7 +19,6 @@ from pipeline.commands.score.listing import Given
 from pipeline.commands.score.lookup import Lookup
 from pipeline.commands.score.places import Places
 from pipeline.commands.score.rows import Row
-from pipeline.commands.score.scorer import Scorer
 from pipeline.config import Run
 from pipeline.detect.side_by_side import side_by_side
 from pipeline.footage import conversion
@@ -46,6 +46,17 @@ class _File:
     made: Made | None = None
 
 
+class Answering(Protocol):
+    """What is asked about files that were decoded."""
+
+    @property
+    def device(self) -> str:
+        """That it computes on."""
+
+    def row(self, given: Given, task: FileTask, made: Made, costs: Costs) -> Row:
+        """The row of a file; what it takes is added to `costs`."""
+
+
 @dataclass(frozen=True)
 class Scoring:
     """All that scoring a part needs.
@@ -60,7 +71,7 @@ class Scoring:
 
     places: Places
     lookup: Lookup
-    scorer: Scorer
+    scorer: Answering
     tombstones: Tombstones
     costs: Costs = field(default_factory=Costs)
 
