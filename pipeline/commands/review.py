@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.assess.wording import count
-from pipeline.commands import bank, review_report
+from pipeline.commands import bank, review_report, review_times
 from pipeline.config import BankApp, ReviewApp
 from pipeline.errors import UserError
 from pipeline.live import guarding
@@ -222,6 +222,16 @@ def _report(cfg: ReviewApp, scores: str | None = None) -> None:
     review_report.tell(cfg, _record(cfg), scores)
 
 
+def _propose(cfg: ReviewApp, what: str) -> None:
+    record = _record(cfg)
+    review_times.propose(cfg, record, agreement.Votes.of(record, cfg.reviewer_error), what)
+
+
+def _times(cfg: ReviewApp, what: str) -> None:
+    record = _record(cfg)
+    review_times.write(cfg, record, agreement.Votes.of(record, cfg.reviewer_error), what)
+
+
 def _serve(cfg: ReviewApp) -> None:
     guarding.check_installed(serving.NEEDED, "discern review serve")
     token = guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
@@ -257,5 +267,7 @@ ACTIONS = {
     "report": _Action("[SCORES]", _report),
     "serve": _Action("", _serve),
     "export-collection": _Action("FOLDER", _export_collection),
+    "propose": _Action("COLLECTION", _propose),
+    "times": _Action("COLLECTION", _times),
 }
 """What can be done with reviews."""

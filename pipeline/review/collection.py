@@ -38,6 +38,7 @@ LEFT_OUT = {
     "open": "are still shown to somebody",
     "undecided": "have no decision that most agree on",
     "alert": "are alerts of streams, which have no file",
+    "times": "were asked of for their times alone; discern review times writes these",
     "missing": "have a file that cannot be read here",
     "elsewhere": "are at an address that a review does not fetch from; fetch the files, and score "
     "them from there",
@@ -105,6 +106,9 @@ def export(folder: Path, record: Record, votes: Votes, terms: Terms, work: Path)
         agreed = consensus(decisions)
         if votes.is_open(place) or agreed is None:
             found.left_out["open" if votes.is_open(place) else "undecided"] += 1
+            continue
+        if task.asks_times:
+            found.left_out["times"] += 1
             continue
         path, reason = _fetch(task, folder, terms.root, work)
         if path is None:

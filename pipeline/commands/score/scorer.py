@@ -77,16 +77,12 @@ class Scorer:
             made: what became of it.
             costs: what it takes is added to these.
         """
-        index = IndexRow(task.path, "real", _PLACE, False, "")
-        listed = Listed(Collection(_PLACE, task.root, 1), index, task)
-        reject = account.why_not(listed, made)
-        if reject is not None or not isinstance(made, Canonical):
-            assert reject is not None
-            sha256 = made.sha256 if isinstance(made, Canonical) else ""
-            reason = Unusable(reject.reason, reject.detail)
-            return rows.rejected(given, reason, self.step, sha256)
+        refused = why_not(given, task, made, self.step)
+        if refused is not None:
+            return refused
+        assert isinstance(made, Canonical)
         with costs.timed(cost.DECODING):
-            clips = _Clips(made.windows, task, self._detector.card.clip)
+            clips = DecodedClips(made.windows, task, self._detector.card.clip)
             found = self._known(given, made, clips)
         if self._cheap is not None:
             with costs.timed(cost.CHEAP):
@@ -101,9 +97,9 @@ class Scorer:
                     "p_discharge": float(at_ends.max()),
                     "moments": clips.moments(None, at_ends, heard.max(1)),
                 }
-        return {**found, "step": rows.FULL, **self._all(index, clips, made, costs)}
+        return {**found, "step": rows.FULL, **self._all(_index(task), clips, made, costs)}
 
-    def _all(self, index: IndexRow, clips: _Clips, made: Canonical, costs: Costs) -> Row:
+    def _all(self, index: IndexRow, clips: DecodedClips, made: Canonical, costs: Costs) -> Row:
         """What all of the detector says."""
         seen, clip_s = Seen(), clips.clip_s
         with costs.timed(cost.DETECTOR), self._witness.looking(seen):
@@ -121,7 +117,7 @@ class Scorer:
             "embedding": seen.embedding(),
         }
 
-    def _answers(self, clips: _Clips) -> scores.FloatArray:
+    def _answers(self, clips: DecodedClips) -> scores.FloatArray:
         """Probabilities (N, T, 4) after every frame, or (N, 1, 4) where it answers for clips."""
         detector, found = self._detector, []
         stream = detector.stream(1) if detector.can_stream else None
@@ -136,7 +132,7 @@ class Scorer:
         scores.check(clips.table["clip_id"].to_pylist(), answers)
         return answers
 
-    def _known(self, given: Given, made: Canonical, clips: _Clips) -> Row:
+    def _known(self, given: Given, made: Canonical, clips: DecodedClips) -> Row:
         """What is known of a file without a detector."""
         return {
             "id": given.id,
@@ -157,7 +153,29 @@ class Scorer:
         }
 
 
-class _Clips:
+def _index(task: FileTask) -> IndexRow:
+    return IndexRow(task.path, "real", _PLACE, False, "")
+
+
+def why_not(given: Given, task: FileTask, made: Canonical | Unusable, step: str) -> Row | None:
+    """The row of a file of which nothing can be told; None where something can.
+
+    Args:
+        given: the row of the listing.
+        task: how it was decoded.
+        made: what became of it.
+        step: that it was decoded for.
+    """
+    listed = Listed(Collection(_PLACE, task.root, 1), _index(task), task)
+    reject = account.why_not(listed, made)
+    if reject is not None or not isinstance(made, Canonical):
+        assert reject is not None
+        sha256 = made.sha256 if isinstance(made, Canonical) else ""
+        return rows.rejected(given, Unusable(reject.reason, reject.detail), step, sha256)
+    return None
+
+
+class DecodedClips:
     """The clips of a file, decoded, as `scores.predict` takes them."""
 
     def __init__(self, windows: Sequence[Window], task: FileTask, form: ClipFormat) -> None:
@@ -168,8 +186,9 @@ class _Clips:
         for number, window in enumerate(windows):
             if window.flac:
                 self.sounds[number] = sound.decode(window.flac)
-        self._start_s = np.array([window.start_frame / form.fps for window in windows])
-        self.table = _table(task.path, self._start_s.tolist())
+        self.start_s = np.array([window.start_frame / form.fps for window in windows])
+        """Of each clip in the file."""
+        self.table = _table(task.path, self.start_s.tolist())
 
     def batches(self, size: int) -> Iterator[slice]:
         """The clips in order, `size` at a time."""
@@ -192,11 +211,11 @@ class _Clips:
         """The clips that matter most and do not overlap, as `rows.MOMENT` has them."""
         first = p_discharge if in_streams is None else in_streams
         order = sorted(
-            range(len(first)), key=lambda n: (-first[n], -p_discharge[n], self._start_s[n])
+            range(len(first)), key=lambda n: (-first[n], -p_discharge[n], self.start_s[n])
         )
         found: list[dict[str, Any]] = []
         for number in order:
-            start_s = float(self._start_s[number])
+            start_s = float(self.start_s[number])
             # Clips end and begin at sums of floats.
             if all(abs(start_s - one["start_s"]) > self.clip_s - 1e-6 for one in found):
                 found.append(
