@@ -88,11 +88,11 @@ def _keys(config: str) -> list[str]:
         values = [f"  {line}".rstrip() for line in written]
         others = ["  paths.…, run.…", "      as the files of conf/ have them"]
         return ["", f"Keys, with the values of conf/{config}.yaml:", *values, *others]
-    kind, values = COMMANDS[config], app.compose(config)
+    kind, composed = COMMANDS[config], app.compose(config)
     meanings = _meanings(kind)
     lines, sections = ["", "Keys, with the values that they have here:"], []
     for key in fields(kind):
-        value = getattr(values, key.name)
+        value = getattr(composed, key.name)
         if is_dataclass(value):
             sections.append(f"{key.name}.…")
             continue

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from pipeline.errors import UserError
 
-SCHEMES = {"http": 80, "https": 443, "rtmp": 1935}
+SCHEMES = {"http": 80, "https": 443, "rtmp": 1935, "rtsp": 554}
 """Schemes that are fetched, with their ports."""
 _MAX_LENGTH = 8192
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s,;]+")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.live import addresses, hls, rtmp, web
+from pipeline.live import addresses, hls, rtmp, rtsp, web
 from pipeline.live.fetcher import Fetch, Report, Twin
 from pipeline.live.repeats import Beginning
 
 _READ_BYTES = 65536
+_OF_PACKETS = {"rtmp": rtmp.follow, "rtsp": rtsp.follow}
 
 
 def follow(fetch: Fetch, twin: Twin) -> Report:
@@ -15,8 +16,9 @@ def follow(fetch: Fetch, twin: Twin) -> Report:
     Raises:
         Failed, Refused, OSError: it cannot be fetched, or not any more.
     """
-    if addresses.check(fetch.url, fetch.rules).scheme == "rtmp":
-        return rtmp.follow(fetch, twin)
+    scheme = addresses.check(fetch.url, fetch.rules).scheme
+    if scheme in _OF_PACKETS:
+        return _OF_PACKETS[scheme](fetch, twin)
     with web.get(fetch.url, fetch.rules, fetch.bounds.timeout_s) as answer:
         first = answer.read(_READ_BYTES)
         if not (hls.is_playlist(answer.content_type) or first.startswith(hls.MAGIC)):

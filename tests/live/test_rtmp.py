@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline import app
-from pipeline.live import rtmp
+from pipeline.live.remux import remuxed
 from pipeline.store import video
 from tests.live.made import watched, write_model
 from tests.made import scene
@@ -163,6 +163,6 @@ def test_pictures_do_not_wait_for_a_track_that_has_gone(tmp_path: Path) -> None:
                 return len(data)
 
         written: Any = Written()
-        rtmp._remuxed(Source(), written)
+        remuxed(Source(), written)
     assert len(late_s) == 240
     assert max(late_s[:200]) < 1.0

@@ -1,0 +1,66 @@
+"""Packets as they come, in another container (MPEG-TS), none of which is decoded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.live.fetcher import Failed, Report, Twin
+
+_PICTURES = ("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video")
+_SOUNDS = ("aac", "aac_latm", "mp3", "mp2", "ac3", "eac3", "opus")
+"""What MPEG-TS holds."""
+_JUMP_S = 1.0
+# Packets wait for those of the other track for so long (in microseconds). FFmpeg waits 10 s, by
+# which the pictures would lag once the sound has gone.
+_INTERLEAVED_US = 100_000
+
+
+def remuxed(source: Any, twin: Twin) -> Report:
+    """Pass on the first track of pictures, and the first of sound that the container can hold.
+
+    Args:
+        source: that PyAV has opened.
+        twin: takes the bytes.
+
+    Raises:
+        Failed: there are no pictures, or such as the container cannot hold.
+    """
+    import av
+
+    if not source.streams.video:
+        raise Failed("no_video", "the stream holds no pictures")
+    pictures = source.streams.video[0]
+    if pictures.codec_context is None or pictures.codec_context.name not in _PICTURES:
+        raise Failed("no_decoder", "its pictures are of a codec that is not passed on")
+    heard = [one for one in source.streams.audio if one.codec_context is not None]
+    kept = [pictures, *[one for one in heard if one.codec_context.name in _SOUNDS][:1]]
+    options = {"flush_packets": "1", "max_interleave_delta": str(_INTERLEAVED_US)}
+    with av.open(_Writer(twin), "w", format="mpegts", options=options) as target:
+        copies = {one.index: target.add_stream_from_template(one) for one in kept}
+        last_s: dict[int, float] = {}
+        for packet in source.demux(*kept):
+            if packet.dts is None:
+                # A camera that stamps when pictures are shown alone sends them in that order.
+                packet.dts = packet.pts
+            if packet.dts is None or not packet.size:
+                continue
+            number, at_s = packet.stream.index, float(packet.dts * packet.time_base)
+            if number in last_s and at_s <= last_s[number]:
+                if last_s[number] - at_s > _JUMP_S:
+                    return Report("clock", "its clock began anew")
+                continue
+            last_s[number] = at_s
+            packet.stream = copies[number]
+            target.mux(packet)
+    return Report("end")
+
+
+class _Writer:
+    """What PyAV takes for a file that can be written and not sought."""
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+
+    def write(self, data: bytes) -> int:
+        """Write."""
+        return self._twin.write(data)
