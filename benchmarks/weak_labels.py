@@ -380,11 +380,11 @@ def cell(values: Floats) -> str:
 
 
 def recovered(best: Floats, worst: Floats, values: Floats) -> str:
-    """The share of the loss that is won back, and the loss, both of the splits as they are."""
-    lost = float(best[0] - worst[0])
-    if lost <= 0:
-        return "nothing lost"
-    return f"{(values[0] - worst[0]) / lost:.0%} of {lost:.3f}"
+    """What is won over dropped windows, with its interval, and which share of the loss that is."""
+    won, lost = values - worst, float(best[0] - worst[0])
+    low, high = np.nanquantile(won[1:], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    share = f"{won[0] / lost:.0%} of {lost:.3f}" if lost > 0 else "nothing was lost"
+    return f"{won[0]:+.3f} ({low:+.3f} to {high:+.3f}): {share}"
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -454,7 +454,9 @@ def report(
         )
         tables = [
             Table("Files that show a discharge nobody knows when", columns, _cells(lines)),
-            Table("Share of the loss that is won back", columns, _cells(won)),
+            Table(
+                "Won over dropped windows, and share of the loss that this is", columns, _cells(won)
+            ),
         ]
         write(Path(arguments.out), Outcome(Path(__file__).name, setting, tables))
 
