@@ -2,13 +2,16 @@
 
     python benchmarks/break_banks.py --rounds 1000 --out break_banks.json
 
-In a round of kills a process adds, removes, labels, judges, compacts and imports, and is killed at
-a random moment; the bank must be as after a change that was finished, or as after the one that was
-not. A process that sends is killed too, after which a receiver must have all of what was to be sent
-or nothing, and all once it was sent again. In a round of damage one file of a bank, or of an
-exchange that a bank has taken a part of, is cut, changed, lengthened, emptied or deleted; a bank
-must tell what it told, or say in a sentence what is damaged, and an exchange must be taken whole or
-refused with the bank as before. Power is not lost here: nothing waits for the disk.
+In a round of kills a process adds, removes, labels, judges, compacts and imports, and is killed
+before a line of the code of banks and exchanges that is drawn from all that it would run, so that
+every step is as likely to be the last; the bank must be as after a change that was finished, or as
+after the one that was not. A process that sends is killed too, after which a receiver must have all
+of what was to be sent or nothing, and all once it was sent again. In a round of damage one file of
+a bank, or of an exchange that a bank has taken a part of, is cut, changed, lengthened, emptied or
+deleted; a bank must tell what it told, or say in a sentence what is damaged, and an exchange must
+be taken whole or refused with the bank as before. After each kill the bank is also read by who has
+read it before, as a watch does, which must tell the same as who reads it anew. Power is not lost
+here: nothing waits for the disk, and what a killed process wrote is there.
 """
 
 from __future__ import annotations
@@ -20,10 +23,10 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -38,7 +41,7 @@ from pipeline.copies import (
     exchange_sending,
 )
 from pipeline.copies.bank_log import VERDICTS
-from pipeline.copies.banks import RECORD, SOUND_RECORD, Writer
+from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank, Writer
 from pipeline.errors import UserError
 
 NAME = "b"
@@ -84,9 +87,9 @@ def change(root: Path, sent: Path, rng: random.Random) -> None:
                 bank.judge(number, rng.choice("ab"), rng.choice(VERDICTS))
 
 
-def state(root: Path) -> State:
-    """All that a bank tells."""
-    bank = banks.read(root, NAME)
+def state(root: Path, before: Bank | None = None) -> State:
+    """All that a bank tells, to who has read it before too."""
+    bank = banks.read(root, NAME, before)
     items = [
         (
             (item.number, item.name, item.label, item.sha256, item.feed),
@@ -122,6 +125,41 @@ def send(folder: Path, sent: Path) -> None:
     exchange_sending.send(bank, f"them-{folder.name}", sent, KEY)
 
 
+CODE = f"{os.sep}pipeline{os.sep}"
+
+
+def traced(work: Callable[[], None], kill_at: int = -1) -> int:
+    """Do something, and count the lines of our code that it ran; the process ends before one."""
+    count = 0
+
+    def line(frame: FrameType, event: str, arg: object) -> Any:
+        nonlocal count
+        if event == "line":
+            if count == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            count += 1
+        return line
+
+    def call(frame: FrameType, event: str, arg: object) -> Any:
+        return line if CODE in frame.f_code.co_filename else None
+
+    sys.settrace(call)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+    return count
+
+
+def killed(work: Callable[[], None], kill_at: int) -> None:
+    """Do something in a process that is killed before a line."""
+    process = os.fork()
+    if not process:
+        traced(work, kill_at)
+        os._exit(0)
+    os.waitpid(process, 0)
+
+
 def kill(root: Path, work: Path, rng: random.Random) -> str:
     """Kill a process that changes a bank, and say whether the bank is as it may be."""
     exchange(work, rng)
@@ -129,27 +167,26 @@ def kill(root: Path, work: Path, rng: random.Random) -> str:
     twin = work / "twin"
     shutil.copytree(root, twin)
     changes, expected = random.Random(seed), [state(twin)]
-    started = time.perf_counter()
+    num_lines = 0
     for _ in range(NUM_CHANGES):
-        change(twin, work / "sent", changes)
+        num_lines += traced(lambda: change(twin, work / "sent", changes))
         expected.append(state(twin))
-    most_s = time.perf_counter() - started
     reading, writing = os.pipe()
-    process = os.fork()
-    if not process:
-        changes = random.Random(seed)
+    again = random.Random(seed)
+
+    def all_changes() -> None:
         for _ in range(NUM_CHANGES):
-            change(root, work / "sent", changes)
+            change(root, work / "sent", again)
             os.write(writing, b".")
-        os._exit(0)
+
+    before = banks.read(root, NAME)
+    killed(all_changes, rng.randrange(num_lines))
     os.close(writing)
-    # Where the process gets most of what there is to do done, kills are spread over all of it.
-    time.sleep(rng.uniform(0, most_s))
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
     num_done = len(os.read(reading, NUM_CHANGES))
     os.close(reading)
-    return AS_TOLD if state(root) in expected[num_done : num_done + 2] else WRONG
+    found = state(root), state(root, before)
+    told = expected[num_done : num_done + 2]
+    return AS_TOLD if found[0] == found[1] and found[0] in told else WRONG
 
 
 def kill_sender(root: Path, work: Path, rng: random.Random) -> str:
@@ -166,17 +203,9 @@ def kill_sender(root: Path, work: Path, rng: random.Random) -> str:
     twin = work / "twin"
     if sent.exists():
         shutil.copytree(sent, twin)
-    started = time.perf_counter()
-    send(work, twin)
-    most_s = time.perf_counter() - started
+    num_lines = traced(lambda: send(work, twin))
     exchange_receiving.receive(whole, NAME, twin, KEY.public_key())
-    process = os.fork()
-    if not process:
-        send(work, sent)
-        os._exit(0)
-    time.sleep(rng.uniform(0, most_s))
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+    killed(lambda: send(work, sent), rng.randrange(num_lines))
     # Of an exchange that a kill ended before it had begun there is nothing to take.
     if not is_first or (sent / exchange_manifest.MANIFEST).exists():
         exchange_receiving.receive(here, NAME, sent, KEY.public_key())

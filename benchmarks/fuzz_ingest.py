@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from pipeline import app
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
+from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import forgotten
-from pipeline.stages import ingest
 from pipeline.store import manifest, shards, video
 from pipeline.store.manifest import Clip, File
 from pipeline.store.pcm import FULL_SCALE
@@ -374,9 +374,7 @@ def ingest_all(
     watch.start()
     start = time.monotonic()
     tombstones = forgotten(work / "footage")
-    ingest.ingest(
-        [str(folder)], str(output), cfg, work / "work", cfg.run, tombstones, as_shown=as_shown
-    )
+    ingest([str(folder)], str(output), cfg, work / "work", cfg.run, tombstones, as_shown=as_shown)
     watch.done.set()
     watch.join()
     return output, time.monotonic() - start, watch.peak_mb

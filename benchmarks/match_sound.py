@@ -24,6 +24,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from match import bound_of
 from numpy.typing import NDArray
@@ -44,6 +45,10 @@ Waves = NDArray[np.float64]
 Coding = tuple[str, ...]
 """The suffix of a file, and arguments of ffmpeg."""
 AAC: Coding = ("m4a", "-c:a", "aac", "-b:a", "128k")
+AMR = "3gp"
+"""The suffix of a copy in AMR, the codec of mobile telephones, which the command line of ffmpeg
+cannot write; its argument is the bit rate."""
+TELEPHONE = "highpass=f=300,lowpass=f=3400"
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,24 @@ EDITS = {
     "Opus, 16 kbit/s": Edit(coding=("opus", "-c:a", "libopus", "-b:a", "16k")),
     "20 dB quieter": Edit("volume=-20dB"),
     "telephone, 300 to 3,400 Hz": Edit(
-        "highpass=f=300,lowpass=f=3400",
+        TELEPHONE,
         ("wav", "-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1"),
+    ),
+    "telephone, AMR, 12.2 kbit/s": Edit(TELEPHONE, (AMR, "12200")),
+    "telephone, AMR, 4.75 kbit/s": Edit(TELEPHONE, (AMR, "4750")),
+    "300 Hz and above": Edit("highpass=f=300"),
+    "3,400 Hz and below": Edit("lowpass=f=3400"),
+    "telephone, AMR, and speech 10 dB below": Edit(
+        TELEPHONE, (AMR, "12200"), over="speech", snr_db=10
+    ),
+    "telephone, AMR, and 1.02 times as fast, same pitch": Edit(
+        f"{TELEPHONE},atempo=1.02", (AMR, "12200"), speed=1.02
+    ),
+    "AAC, 24 kbit/s, mono, and pink noise 10 dB below": Edit(
+        coding=("m4a", "-c:a", "aac", "-b:a", "24k", "-ac", "1"), over="noise", snr_db=10
+    ),
+    "AAC, 24 kbit/s, mono, and 1.02 times as fast, same pitch": Edit(
+        "atempo=1.02", ("m4a", "-c:a", "aac", "-b:a", "24k", "-ac", "1"), speed=1.02
     ),
     "filmed: echoes, 200 to 5,000 Hz, noise 15 dB below": Edit(
         "highpass=f=200,lowpass=f=5000,aecho=0.8:0.8:23|41|67|97:0.5|0.35|0.25|0.15",
@@ -167,6 +188,21 @@ def ffmpeg(source: Path, target: Path, *arguments: str) -> None:
     subprocess.run([*command, *arguments, str(target)], check=True, stdin=subprocess.DEVNULL)
 
 
+def encoded(source: Path, target: Path, arguments: Sequence[str]) -> None:
+    """Write a copy with a codec, after what was done to it."""
+    if target.suffix != f".{AMR}":
+        ffmpeg(source, target, *arguments)
+        return
+    narrow = target.with_name("narrow.wav")
+    ffmpeg(source, narrow, "-ar", "8000", "-ac", "1")
+    with av.open(str(narrow)) as given, av.open(str(target), "w", format=AMR) as copy:
+        track = copy.add_stream("libopencore_amrnb", rate=8000, layout="mono")
+        track.bit_rate = int(arguments[0])
+        for frame in given.decode(audio=0):
+            copy.mux(track.encode(frame))
+        copy.mux(track.encode(None))
+
+
 def read_wave(path: Path) -> Waves:
     """Samples of 16 bits as (n, channels) in −1 to 1."""
     with wave.open(str(path)) as file:
@@ -221,17 +257,20 @@ def copy_of(excerpt: Path, edit: Edit, speech: Waves, number: int, work: Path) -
     suffix, *arguments = edit.coding
     target, edited = work / f"copy.{suffix}", work / "edited.wav"
     filters = f"atrim=duration={edit.length_s:g},{edit.filters}"
-    if edit.over is None:
+    if edit.over is None and suffix != AMR:
         ffmpeg(excerpt, target, "-af", filters, *arguments)
         return target
     ffmpeg(excerpt, edited, "-af", filters)
+    if edit.over is None:
+        encoded(edited, target, arguments)
+        return target
     sound = read_wave(edited)
     if edit.over == "noise":
         over = pink(len(sound), number)
     else:
         over = np.roll(speech, -7 * RATE_HZ * number, axis=0)[: len(sound)]
     write_wave(edited, mixed(sound, over, edit.snr_db))
-    ffmpeg(edited, target, *arguments)
+    encoded(edited, target, arguments)
     return target
 
 

@@ -24,9 +24,10 @@ from outcome import Cell, Outcome, Table, write
 from review_plot import plot
 from scipy.special import expit
 
+from pipeline.assess.deployed import Estimate
 from pipeline.review import agreement, drawing, estimates, ordering, queueing
 from pipeline.review.calibration import Calibration, fit
-from pipeline.review.estimates import Estimate, Stratum
+from pipeline.review.estimates import Stratum
 from pipeline.review.queueing import Settings, Videos
 
 ERROR = 0.05

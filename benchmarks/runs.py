@@ -263,7 +263,7 @@ def judged(
     detector = Detector.load(models, "cpu", factory)
     results: Results = {}
     for clips in wanted:
-        key = workdir.key(detector.sha256, clips.name, clips.sha256, code)
+        key = workdir.key(detector.made_by(), clips.name, clips.sha256, code)
         kept = work / "results" / f"{key}.json"
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ from outcome import Table
 from pipeline.store import video
 
 PROJECT = Path(__file__).resolve().parent.parent
-_NUM_SCENES = 2000
+_NUM_SCENES = 1000
 _SIDES = (64, 96, 128, 160)
 _NUM_FRAMES = 15
 _EVERY_S = 0.5
@@ -267,7 +267,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def make_files(folder: Path, number: int) -> list[Path]:
-    """Files of a second, of some thousand scenes, each with bytes of its own."""
+    """Files of a second, of a thousand scenes, each with bytes of its own."""
     folder.mkdir(exist_ok=True)
     made = []
     scenes = [make_scene(seed) for seed in range(min(number, _NUM_SCENES))]

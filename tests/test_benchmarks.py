@@ -533,16 +533,37 @@ def test_ways_to_remember_are_judged_by_stretches_and_by_alerts(
     assert loss["lasting 0.3"] < loss["lasting 1"] < loss["last clip alone"]
 
 
-def test_a_hash_of_each_second_is_looked_up_and_no_rate_has_a_bound_of_its_own() -> None:
-    from false_matches import interval, looked_up
+def test_no_rate_of_false_matches_has_a_bound_of_its_own() -> None:
+    from false_matches import interval
     from match import bound_of
 
-    times_ms = np.array([0, 0, 67, 933, 1067, 1067, 1133, 3000], np.uint32)
-    assert looked_up(times_ms).tolist() == [True, True, False, False, True, True, False, True]
     assert interval([0, 0, 0], [5, 900, 7], seed=0) == (0.0, bound_of(0, 3))
     low, high = interval([1] * 50 + [0] * 50, [10] * 100, seed=0)
     assert 0.03 < low < 0.05 < high < 0.07
     assert interval([2, 2], [10, 10], seed=0) == (0.2, 0.2)
+
+
+def test_a_window_that_agrees_over_time_is_a_match_in_a_bank_that_holds_it() -> None:
+    import false_matches
+    from false_matches import File
+
+    rng = np.random.default_rng(0)
+    times_ms = np.arange(4, dtype=np.uint32) * 1000
+    windows = rng.integers(0, 256, (2, 12, 32), np.uint8)
+    shown = rng.integers(0, 256, (2, 4, 2, 32), np.uint8)
+    # The second file shows what the mirror image of the second of three windows of the first does.
+    shown[1, :, 1] = windows[0, 1::3] ^ np.packbits(np.arange(256) < 20)
+    files = [
+        File("c", str(n), times_ms, shown[n], np.repeat(times_ms, 3), windows[n]) for n in range(2)
+    ]
+    items = false_matches.items_of(files, seed=0)
+    assert sorted(items.numbers.tolist()) == sorted([*range(6)] * 4)
+    for n, expected in ((0, {}), (1, {19: 0, 23: 1})):
+        near = false_matches.near_of(files[n], items, items.files != n)
+        for distance, num in expected.items():
+            of = near.distances <= distance
+            assert false_matches.num_matches(files[n], items, near, of, distance) == num
+        assert len(near.looked) == 4 * n
 
 
 @pytest.mark.slow

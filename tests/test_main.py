@@ -9,7 +9,7 @@ import pytest
 import pipeline
 from pipeline import app
 from pipeline.commands import line
-from pipeline.config import COMMANDS
+from pipeline.config import COMMANDS, STAGES
 from tests.command_line import run, run_apart
 
 
@@ -68,7 +68,11 @@ def test_an_unknown_command_is_named() -> None:
 def test_help_is_no_error(asked: str) -> None:
     result = run(asked)
     assert result.returncode == 0
-    assert result.stdout.startswith("usage: python -m pipeline init <folder>\n")
+    assert result.stdout.startswith("usage: python -m pipeline NAME ")
+    assert re.search(r"^  score +Scores listings of files, or prints", result.stdout, re.MULTILINE)
+    assert re.search(r"^  evaluate +Say how good the detector is", result.stdout, re.MULTILINE)
+    told = re.findall(r"^  ([a-z-]+) +[A-Z]", result.stdout, re.MULTILINE)
+    assert told == ["synthesize", *list(STAGES)[1:], "init", *line.COMMANDS, "experiment"]
     assert "one with conf/ and dvc.yaml" in result.stdout
     assert result.stderr == ""
 
@@ -93,6 +97,22 @@ def test_every_command_tells_its_keys_and_its_page(
             assert re.search(rf"^  (.*, )?{key.name}(=|\.…)", said, re.MULTILINE)
     else:
         assert f"conf/{command.config}.yaml" in said
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_tells_its_keys_and_its_page(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line.main([name, "--help"])
+    said = capsys.readouterr().out
+    assert said.startswith("usage: ")
+    assert "Hydra" not in said
+    page = re.search(r"^docs/(\w+)\.md tells more\.$", said, re.MULTILINE)
+    assert page is not None
+    text = (app.PROJECT / "docs" / f"{page[1]}.md").read_text()
+    assert re.search(rf"`{name}`|{name}\.(py|yaml)|discern {name}\b", text)
+    for key in fields(STAGES[name].own or object):
+        assert re.search(rf"^  {key.name}:", said, re.MULTILINE)
 
 
 def test_help_tells_the_value_of_a_key_and_what_it_means(

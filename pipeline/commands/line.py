@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -99,16 +100,18 @@ _ALONE = {_INIT: ("<folder>",), _EXPERIMENT: ("<name>", "[option of dvc exp run 
 """What is told the commands that take no keys."""
 _HELP = """
 All but init run in the folder of a project, which is one with conf/ and dvc.yaml. Its conf/ holds
-every key with its value; key=value sets one for this run. {program} <stage> --cfg job prints the
-values that a stage would run with, {program} <command> --help what a command takes, and dvc repro
+every key with its value; key=value sets one for this run. {program} NAME --help tells what a stage
+or command takes, {program} STAGE --cfg job the values that a stage would run with, and dvc repro
 runs all stages that have something new to do.
 """
+_ALL = (_INIT, *STAGES, *COMMANDS, _EXPERIMENT)
+_WIDTH = 100
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the stage or command that the first argument names."""
     name, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
-    if name in (*COMMANDS, _INIT, _EXPERIMENT) and not usage.HELP.isdisjoint(rest):
+    if name in _ALL and not usage.HELP.isdisjoint(rest):
         print(_help(name))
     elif name in RECIPES:
         _recipe(name).main(rest)
@@ -122,11 +125,11 @@ def main(arguments: Sequence[str]) -> None:
     elif name in COMMANDS and len(rest) >= COMMANDS[name].num_needed:
         _run(name, rest)
     elif name in ("-h", "--help"):
-        print(f"usage: {_usage()}\n{_HELP.format(program=_program()).rstrip()}")
+        print("\n".join(_overview()))
     elif name == "--version":
         print(f"discern {pipeline.__version__}")
     else:
-        known = not name or name in (*COMMANDS, _INIT, _EXPERIMENT)
+        known = not name or name in _ALL
         with _failing(COMMANDS[name].failure if name in COMMANDS else 1):
             sys.exit(f"{'' if known else f'{name}: there is no such command; '}usage: {_usage()}")
 
@@ -140,7 +143,28 @@ def _program() -> str:
 def _help(name: str) -> str:
     if name in COMMANDS:
         return usage.text(_program(), name, COMMANDS[name].told, COMMANDS[name].config)
+    if name in STAGES:
+        return usage.text(_program(), name, (), name)
     return usage.text(_program(), name, _ALONE[name], None)
+
+
+def _overview() -> Iterator[str]:
+    """What each stage and command does, a sentence each."""
+    program = _program()
+    yield f"usage: {program} NAME [what it is told …] [key=value …]"
+    own = {
+        "Stages, in the order of the data:": STAGES,
+        "Commands:": (_INIT, *COMMANDS, _EXPERIMENT),
+    }
+    indent = 2 + max(map(len, _ALL)) + 2
+    for heading, names in own.items():
+        yield from ("", heading)
+        for name in names:
+            first = f"  {name}".ljust(indent)
+            yield from textwrap.wrap(
+                usage.sentence(name), _WIDTH, initial_indent=first, subsequent_indent=" " * indent
+            )
+    yield _HELP.format(program=program).rstrip()
 
 
 def _usage() -> str:

@@ -1,4 +1,4 @@
-"""What `discern <command> --help` says: what it is told, its keys with values, and its page."""
+"""What `discern --help` and `discern <stage or command> --help` say of each."""
 
 from __future__ import annotations
 
@@ -12,38 +12,47 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline import app
-from pipeline.config import COMMANDS, App
+from pipeline.config import COMMANDS, STAGES, App
+from pipeline.system import project
 
 HELP = frozenset({"-h", "--help"})
 PAGES = {
     "adapt": "adapt",
     "bank": "copies",
     "catalogue": "extending",
+    "augment": "rendered",
     "compare": "evaluation",
+    "embed": "encoders",
+    "evaluate": "evaluation",
     "exchange": "exchange",
     "explain": "footage",
     "find-lr": "training",
     "forget": "footage",
+    "ingest": "footage",
     "join": "training",
     "match": "copies",
     "overfit": "training",
+    "probe": "rendered",
     "review": "review",
     "score": "scoring",
+    "split": "footage",
+    "synthesize": "rendered",
+    "train": "training",
     "verify": "evaluation",
     "watch": "live",
 }
-"""The page of `docs/` that tells of a command."""
+"""The page of `docs/` that tells of a stage or command."""
 OTHER_PAGE = "operations"
 """That of all others."""
 _WIDTH = 100
 
 
 def text(program: str, name: str, told: Sequence[str], config: str | None) -> str:
-    """The help of a command.
+    """The help of a stage or command.
 
     Args:
         program: what starts the command line.
-        name: of the command.
+        name: of it.
         told: what it is told first.
         config: whose keys it takes; None where it takes none.
 
@@ -51,27 +60,39 @@ def text(program: str, name: str, told: Sequence[str], config: str | None) -> st
         UserError: a value in `conf/` is missing or impossible.
     """
     keys = ["[key=value …]"] if config else []
-    lines = [f"usage: {' '.join([program, name, *told, *keys])}", "", _sentence(name)]
+    lines = [f"usage: {' '.join([program, name, *told, *keys])}", "", sentence(name)]
     lines.append(f"docs/{PAGES.get(name, OTHER_PAGE)}.md tells more.")
     return "\n".join([*lines, *(_keys(config) if config else [])])
 
 
-def _sentence(name: str) -> str:
-    """What the module of a command says of itself, without the time that it takes to import it."""
-    spec = find_spec(f"pipeline.commands.{name.replace('-', '_')}")
-    assert spec is not None and spec.origin is not None
-    said = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+def sentence(name: str) -> str:
+    """What the module of a stage or command says of itself."""
+    # To import it would take time.
+    said = ast.get_docstring(ast.parse(_source(name).read_text(encoding="utf-8"))) or ""
     return said.split("\n\n")[0].replace("\n", " ").partition(": `")[0].rstrip(".") + "."
+
+
+def _source(name: str) -> Path:
+    script = project.TEMPLATE / f"{name}.py"
+    if script.is_file():
+        return script
+    room = "stages" if name in STAGES else "commands"
+    spec = find_spec(f"pipeline.{room}.{name.replace('-', '_')}")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin)
 
 
 def _keys(config: str) -> list[str]:
     if config not in COMMANDS:
-        return ["", f"Its keys are those of conf/{config}.yaml, and paths.… and run.…"]
-    kind, values = COMMANDS[config], app.compose(config)
+        written = (app.CONF / f"{config}.yaml").read_text(encoding="utf-8").splitlines()
+        values = [f"  {line}".rstrip() for line in written]
+        others = ["  paths.…, run.…", "      as the files of conf/ have them"]
+        return ["", f"Keys, with the values of conf/{config}.yaml:", *values, *others]
+    kind, composed = COMMANDS[config], app.compose(config)
     meanings = _meanings(kind)
     lines, sections = ["", "Keys, with the values that they have here:"], []
     for key in fields(kind):
-        value = getattr(values, key.name)
+        value = getattr(composed, key.name)
         if is_dataclass(value):
             sections.append(f"{key.name}.…")
             continue

@@ -155,15 +155,19 @@ def read_head(folder: Path) -> tuple[int, int] | None:
         raise _back(path, "damaged") from error
 
 
-def read_log(folder: Path) -> Log:
+def read_log(folder: Path, before: Log | None = None) -> Log:
     """What the lines of a bank say, of which none is missing.
+
+    Args:
+        folder: of the bank.
+        before: what they said when they were read before.
 
     Raises:
         UserError: there is no such bank, or lines are damaged or missing.
     """
     head = read_head(folder)
     with opened(folder, "rb") as file:
-        log = Log.parse(folder / ITEMS, file.read())
+        log = Log.parse(folder / ITEMS, file.read(), before)
     check_head(folder, head, log)
     return log
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
@@ -111,7 +112,9 @@ class Log:
         next_number: of the item that is added next.
         num_hashes, num_sounds: records of all items, removed ones as well.
         num_removed: items whose records are still there.
-        num_bytes: of the whole lines.
+        num_bytes, num_lines: of the whole lines.
+        sha256: of these bytes.
+        before: that of the lines that were read before, which are the first of these; or empty.
         lacks_newline: the last whole line does not end with one.
         has_head: lines were written that `head.json` counts.
     """
@@ -128,26 +131,54 @@ class Log:
         self.num_sounds = 0
         self.num_removed = 0
         self.num_bytes = 0
+        self.num_lines = 0
+        self.sha256 = ""
+        self.before = ""
         self.lacks_newline = False
         self.has_head = False
 
     @classmethod
-    def parse(cls, path: Path, content: bytes) -> Log:
+    def parse(cls, path: Path, content: bytes, before: Log | None = None) -> Log:
         """Read lines; the last one is left out where its end is missing.
+
+        Args:
+            path: of the file.
+            content: all of it.
+            before: as it was read earlier; lines that it has are not read again.
 
         Raises:
             UserError: another line is damaged, or of a format that this version does not know.
         """
-        log = cls()
-        *lines, tail = content.split(b"\n")
-        for number, line in enumerate(lines, 1):
-            log._take_line(path, number, line)
+        log = before._copy() if before is not None and before._begins(content) else cls()
+        *lines, tail = content[log.num_bytes :].split(b"\n")
+        for line in lines:
+            log.num_lines += 1
+            log._take_line(path, log.num_lines, line)
             log.num_bytes += len(line) + 1
         if tail and (found := _CHECK.fullmatch(tail)) and _checksum(found[1]).encode() == found[2]:
-            log._take_line(path, len(lines) + 1, tail)
+            log._take_line(path, log.num_lines + 1, tail)
             log.num_bytes += len(tail)
             log.lacks_newline = True
+        log.sha256 = hashlib.sha256(content[: log.num_bytes]).hexdigest()
         return log
+
+    def goes_on_from(self, other: Log | None) -> bool:
+        """Whether all that it says was added to what another one says."""
+        return other is not None and self.before == other.sha256 != ""
+
+    def _begins(self, content: bytes) -> bool:
+        """Whether these lines are the first ones of a file as it is now."""
+        now = hashlib.sha256(content[: self.num_bytes]).hexdigest()
+        return not self.lacks_newline and now == self.sha256
+
+    def _copy(self) -> Log:
+        """What can be added to and leaves this as it is."""
+        copied = copy.copy(self)
+        copied.before = self.sha256
+        copied.items, copied.feeds = dict(self.items), dict(self.feeds)
+        copied.opinions = {number: dict(said) for number, said in self.opinions.items()}
+        copied.called = {number: dict(called) for number, called in self.called.items()}
+        return copied
 
     def _take_line(self, path: Path, number: int, line: bytes) -> None:
         found = _CHECK.fullmatch(line)

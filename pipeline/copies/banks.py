@@ -40,13 +40,14 @@ class Bank:
     Attributes:
         name: of the bank.
         items: by number, in order; removed ones are not among them.
-        hashes: all of `hashes.bin` that was read, `RECORD` (N,), mapped from the disk.
+        hashes: what `hashes.bin` holds of all items, `RECORD` (N,), mapped from the disk.
         sounds: the same of `sounds.bin`, `SOUND_RECORD` (M,).
         is_negative: whether what matches an item is known to be harmless.
         opinions: by the number of an item, what is said of it.
         feeds: what was taken of others, by the name of their feed.
         called: by the number of an item, what other feeds than its own call it.
         generation: how often it was compacted.
+        log: that it was read from.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Bank:
     feeds: Mapping[str, Taken] = field(default_factory=dict)
     called: Mapping[int, Names] = field(default_factory=dict)
     generation: int = 0
+    log: Log | None = field(default=None, compare=False, repr=False)
 
     def hashes_of(self, item: Item) -> NDArray[Any]:
         """The hashed pictures of an item, whole ones, in order of time."""
@@ -98,7 +100,7 @@ def read(root: Path, name: str, checked: Bank | None = None) -> Bank:
     """
     folder = bank_files.folder_of(root, name)
     for attempt in range(_ATTEMPTS):
-        log = bank_files.read_log(folder)
+        log = bank_files.read_log(folder, None if checked is None else checked.log)
         try:
             return _checked(folder, log, checked)
         except UserError:
@@ -113,16 +115,12 @@ def _checked(folder: Path, log: Log, before: Bank | None) -> Bank:
     bank = Bank(
         folder.name,
         log.items,
-        bank_files.mapped(hashes, RECORD),
-        bank_files.mapped(sounds, SOUND_RECORD),
-        log.is_negative,
-        log.opinions,
-        log.feeds,
-        log.called,
-        log.generation,
+        # What follows has no line, and may be written anew.
+        bank_files.mapped(hashes, RECORD)[: log.num_hashes],
+        bank_files.mapped(sounds, SOUND_RECORD)[: log.num_sounds],
+        *(log.is_negative, log.opinions, log.feeds, log.called, log.generation, log),
     )
-    is_same = before is not None and before.generation == log.generation
-    known = before.items if before is not None and is_same else {}
+    known = before.items if before is not None and log.goes_on_from(before.log) else {}
     for item in bank.items.values():
         if item.number in known:
             continue

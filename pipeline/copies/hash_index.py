@@ -49,13 +49,21 @@ class Index:
         blocks: of records that need no look at each.
     """
 
-    def __init__(self, bank: Bank, blocks: list[_Block]) -> None:
-        """Put blocks, which follow each other from the first record on, in front of a bank."""
+    def __init__(self, bank: Bank, blocks: list[_Block], before: Index | None = None) -> None:
+        """Put blocks in front of a bank.
+
+        Args:
+            bank: as it was read.
+            blocks: follow each other from the first record on.
+            before: of the same records, and maybe fewer of them.
+        """
         self.bank, self.blocks = bank, blocks
         records = bank.hashes
         self._sides = [np.asarray(records[side]).view("<u8") for side in ("pdq", "mirror")]
         self._owners = np.asarray(records["item"])
-        self._num_numbers = int(self._owners.max()) + 1 if len(records) else 0
+        known, numbers = (len(before._owners), before._num_numbers) if before else (0, 0)
+        new = self._owners[known:]
+        self._num_numbers: int = max(numbers, int(new.max()) + 1) if len(new) else numbers
 
     def near(self, hashes: NDArray[np.uint8]) -> tuple[list[int], NDArray[np.bool_]]:
         """Numbers of the items with a hash near any of some, and which of these are near one.
@@ -93,15 +101,20 @@ def opened(work: Path, bank: Bank, before: Index | None = None) -> Index:
     Args:
         work: the work folder.
         bank: as it was read.
-        before: as this process has opened it before, whose blocks are not checked again.
+        before: as this process has opened it before, whose blocks are neither checked nor joined
+            again, so that an addition waits for a smallest block at most.
     """
     folder = work / _FOLDER / bank.name
-    blocks, used = [], set[str]()
-    is_same = before is not None and before.bank.generation == bank.generation
-    known = {(one.first, one.end): one for one in before.blocks} if before and is_same else {}
+    blocks, used = list[_Block](), set[str]()
+    known = before if before is not None and _goes_on(bank, before.bank) else None
+    if known is not None:
+        blocks = list(known.blocks)
+        used = {block.name for block in blocks}
+    done = blocks[-1].end if blocks else 0
+    largest = MAX_BLOCK if known is None else MIN_BLOCK
     try:
-        for first, end in _ends(len(bank.hashes)):
-            block = known.get((first, end)) or _made(folder, bank.hashes[first:end], first, end)
+        for first, end in _ends(done, len(bank.hashes), largest):
+            block = _made(folder, bank.hashes[first:end], first, end)
             if block is None:
                 break
             used.add(block.name)
@@ -111,7 +124,14 @@ def opened(work: Path, bank: Bank, before: Index | None = None) -> Index:
                 path.unlink(missing_ok=True)
     except OSError as error:
         log.warning("%s: %s; look-ups take longer without it", folder, error.strerror)
-    return Index(bank, blocks)
+    return Index(bank, blocks, known)
+
+
+def _goes_on(bank: Bank, before: Bank) -> bool:
+    """Whether the first records of a bank are all those that it had before."""
+    if bank.log is not None:
+        return bank.log.goes_on_from(before.log)
+    return bank.generation == before.generation and len(before.hashes) <= len(bank.hashes)
 
 
 def _made(folder: Path, records: NDArray[Any], first: int, end: int) -> _Block | None:
@@ -132,9 +152,8 @@ def dropped(work: Path, name: str) -> None:
         shutil.rmtree(folder)
 
 
-def _ends(num_records: int) -> Iterator[tuple[int, int]]:
-    """Where the blocks of so many records begin and end."""
-    first, size = 0, MAX_BLOCK
+def _ends(first: int, num_records: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where the blocks from a record on begin and end, none of them larger than a size."""
     while size >= MIN_BLOCK:
         if num_records - first >= size:
             yield first, first + size

@@ -23,8 +23,6 @@ from pipeline.store.manifest import CLASSES, EVERY_SPLIT, LONG, SPLITS, Clip, cl
 NO_SPLIT = -1
 NUM_DRAWN = len(SPLITS) - 1
 """Splits that clusters are drawn for: train, val and test."""
-NO_TIMES = "no_discharge_times"
-"""Why ingest gives a clip no label, where the index could tell it."""
 _NEIGHBOURS = 4
 Labels = frozenset[int]
 """What a cluster holds clips of: twice the index into `CLASSES`, and one more where the discharge
@@ -67,7 +65,9 @@ def read_columns(path: Path) -> Columns:
     kinds = np.array([[class_index(name, fires) for fires in (False, True)] for name in origins])
     kinds = kinds.reshape(-1, 2)
     is_seen = table["seen"].is_valid().to_numpy()
-    untimed = reason == reasons.index(NO_TIMES) if NO_TIMES in reasons else reason < -1
+    untimed = (
+        reason == reasons.index(manifest.NO_TIMES) if manifest.NO_TIMES in reasons else reason < -1
+    )
     return Columns(
         recordings,
         recording,

@@ -17,7 +17,7 @@ from pipeline.learn import networks
 from pipeline.learn.model_card import CARD, ModelCard
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Network, State, Streaming
-from pipeline.learn.weights import ENCODER, WEIGHTS, MisfitError, fill
+from pipeline.learn.weights import ENCODER, WEIGHTS, MisfitError, fill, values_sha256
 from pipeline.store import provenance, workdir
 from pipeline.store.sound import num_samples
 
@@ -90,7 +90,7 @@ class Detector:
 
     @property
     def sha256(self) -> str:
-        """Hash of `model.safetensors`."""
+        """Hash of `model.safetensors`, which no detector has that answers otherwise."""
         return self.card.weights_sha256
 
     def made_by(self) -> list[Any]:
@@ -100,7 +100,7 @@ class Detector:
         """
         card = self.card
         return [
-            [card.weights_sha256, card.encoder_sha256, card.temperature],
+            [values_sha256(self.network), card.encoder_sha256, card.temperature],
             [dict(card.architecture), dict(card.preprocessing)],
             [workdir.code_sha256(*CODE), self._outside],
             provenance.libraries(),

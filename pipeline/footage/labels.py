@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.config import ClipFormat
 from pipeline.footage.collection import IndexRow
-from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, QUIET, SILENT
+from pipeline.store.manifest import ABSENT, DAMAGED, INCOMPLETE, NO_TIMES, QUIET, SILENT
 
 AFTERGLOW_S = 0.2
 """How long a muzzle flash may show: games draw it for up to seven frames of 35 a second."""
@@ -17,7 +17,7 @@ BLAST_S = 0.1
 ECHO_S = 2.0
 """How long after a discharge its echo may be heard, and an automatic gain is still low."""
 UNLABELLED = {
-    "no_discharge_times": "have discharge 1 without times (fill in discharges_s in index.csv)",
+    NO_TIMES: "have discharge 1 without times (fill in discharges_s in index.csv)",
     "discharge_beyond_end": "are of files that end before a time of discharges_s (correct it)",
     "heard_beyond_end": "are of files that end before all times of heard_s (correct them)",
     "discharge_at_edge": "have a discharge at their edge (nothing to do)",
@@ -122,7 +122,7 @@ def label_seen(
     if wrong is not None:
         return None, wrong.reason
     if not (row.discharges_s or row.heard_s):
-        return (True, None) if _is_whole(clip, file_s) else (None, "no_discharge_times")
+        return (True, None) if _is_whole(clip, file_s) else (None, NO_TIMES)
     end_s, frame_s = start_s + clip.num_frames / clip.fps, 1 / clip.fps
     if any(start_s <= time_s < end_s - 2 * frame_s for time_s in row.discharges_s):
         return True, None

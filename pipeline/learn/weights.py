@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -37,6 +38,9 @@ def save(
 ) -> None:
     """Write `model.safetensors`, `model.json` and, where there is one, `encoder.safetensors`.
 
+    Whatever decides the answers is in the hash of `model.safetensors`: weights, and in its
+    metadata the architecture with its settings, the temperature, the memory and the encoder.
+
     Args:
         folder: there already.
         network: trained; its frozen parts go into `encoder.safetensors`.
@@ -45,6 +49,39 @@ def save(
         memory: how the evidence of a stream is summed up; None for its last second alone.
         provenance: what the weights came from and how good they are, as JSON values.
     """
+    weights, frozen = _divided(network)
+    decides: dict[str, Any] = {
+        "architecture": network.architecture(),
+        "classes": list(CLASSES),
+        "preprocessing": {**asdict(clip), "colour": "RGB", "values": "0 to 255"},
+        "temperature": temperature,
+        "memory": None if memory is None else memory.architecture(),
+    }
+    if frozen:
+        data = safetensors.torch.save(frozen)
+        decides["encoder_sha256"] = hashlib.sha256(data).hexdigest()
+        (folder / ENCODER).write_bytes(data)
+    # Operating points, scores and decisions know a detector by the hash of this file, so it tells
+    # apart what has the same weights and answers otherwise.
+    data = safetensors.torch.save(weights, {"decides": json.dumps(decides, sort_keys=True)})
+    (folder / WEIGHTS).write_bytes(data)
+    card = {
+        **decides,
+        "weights_sha256": hashlib.sha256(data).hexdigest(),
+        "made_by": facts(*_CODE),
+        **provenance,
+    }
+    (folder / CARD).write_text(ModelCard.parse(card, folder / CARD).text())
+
+
+def values_sha256(network: Network) -> str:
+    """Hash of the weights of a network but its frozen ones, whatever else decides its answers."""
+    weights, _ = _divided(network)
+    return hashlib.sha256(safetensors.torch.save(weights)).hexdigest()
+
+
+def _divided(network: Network) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The weights of a network by their names in `model.safetensors` and `encoder.safetensors`."""
     # Cloned, because safetensors refuses tensors that share memory.
     weights = {
         name: value.cpu().clone(memory_format=torch.contiguous_format)
@@ -54,23 +91,7 @@ def save(
         short: weights.pop(name).half()
         for name, short in sorted(frozen_names(network, weights).items())
     }
-    data = safetensors.torch.save(weights)
-    card = {
-        "architecture": network.architecture(),
-        "classes": list(CLASSES),
-        "preprocessing": {**asdict(clip), "colour": "RGB", "values": "0 to 255"},
-        "temperature": temperature,
-        "memory": None if memory is None else memory.architecture(),
-        "weights_sha256": hashlib.sha256(data).hexdigest(),
-        "made_by": facts(*_CODE),
-        **provenance,
-    }
-    (folder / WEIGHTS).write_bytes(data)
-    if frozen:
-        data = safetensors.torch.save(frozen)
-        card["encoder_sha256"] = hashlib.sha256(data).hexdigest()
-        (folder / ENCODER).write_bytes(data)
-    (folder / CARD).write_text(ModelCard.parse(card, folder / CARD).text())
+    return weights, frozen
 
 
 def frozen_names(network: Network, names: Iterable[str]) -> dict[str, str]:

@@ -35,7 +35,7 @@ WINDOW_S = 60.0
 """What a stream has shown for so long is looked up together."""
 SAME_OFFSET_S = 1.5
 """Offsets of one item that are nearer are one."""
-_LOOK_EVERY_S = 10.0
+_LOOK_EVERY_S = 0.5
 _MAX_PRINTS, _MAX_TOLD = 2000, 1000
 
 

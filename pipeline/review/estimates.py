@@ -10,7 +10,7 @@ ratio do by the method of Fieller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from pipeline.numbers.intervals import Interval, tails
 
 Floats = NDArray[np.float64]
 _EDGE = 1e-9
+FEWEST = 5
+"""Of fewer videos what was assumed before anything was decided says more than what people did."""
+_NOTHING = Estimate(None, Interval(0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -41,22 +44,29 @@ class Stratum:
 
 
 def share(stratum: Stratum, confidence: float) -> Estimate:
-    """The share of real shootings in a stratum; not known where nothing was decided.
+    """The share of real shootings in a stratum; bounds alone where next to nothing was decided.
 
     Those that were drawn and not decided are taken to be like the others.
     """
-    if not len(stratum.chance):
-        return Estimate(None, Interval(0.0, 1.0))
-    weight, chance = stratum.weight, stratum.chance
+    found = _share(stratum, confidence) if len(stratum.chance) else _NOTHING
+    return found if len(stratum.chance) >= min(FEWEST, stratum.size) else replace(found, value=None)
+
+
+def _share(stratum: Stratum, confidence: float) -> Estimate:
+    chance = stratum.chance
+    # Those that were not decided are stood for by the others.
+    weight = stratum.weight * stratum.size / stratum.weight.sum()
     value = float(np.average(chance, weights=weight))
-    drawn = min(1.0, len(weight) / stratum.size)
-    # What all are drawn of is left to chance as far as nobody is sure of those.
+    # Whatever a video stands for besides itself is left to chance, and so is a video that nobody
+    # is sure of. Queues of a few alerts are drawn whole and others in part, so that it is not the
+    # share that was drawn of all of them that counts.
     spread = value * (1 - value)
-    unsure = float(np.average(chance * (1 - chance), weights=weight))
-    left = 1 - drawn + drawn * (unsure / spread if spread > _EDGE else 0.0)
-    if left <= _EDGE:
+    others = float((weight * np.maximum(weight - 1, 0)).sum())
+    unsure = float((np.square(weight) * chance * (1 - chance)).sum())
+    left = others + (unsure / spread if spread > _EDGE else 0.0)
+    if left <= _EDGE * weight.sum():
         return Estimate(value, Interval(value, value))
-    num = weight.sum() ** 2 / np.square(weight).sum() / left
+    num = weight.sum() ** 2 / left
     found = value * num
     below, above = tails(confidence)
     low = beta.ppf(below, found, num - found + 1) if found > _EDGE else 0.0
@@ -66,14 +76,16 @@ def share(stratum: Stratum, confidence: float) -> Estimate:
 
 def total(strata: list[Stratum], confidence: float) -> Estimate:
     """The number of real shootings in some strata; bounds alone where one of them is not known."""
-    each = [share(one, confidence).times(one.size) for one in strata if len(one.chance)]
-    unknown = sum(one.size for one in strata if not len(one.chance))
-    value = sum(one.value or 0.0 for one in each)
-    below = np.sqrt(sum(((one.value or 0.0) - one.interval.low) ** 2 for one in each))
-    above = np.sqrt(sum((one.interval.high - (one.value or 0.0)) ** 2 for one in each))
+    each = [share(one, confidence).times(one.size) for one in strata]
+    known = [(one.value, one.interval) for one in each if one.value is not None]
+    unknown = [one.interval for one in each if one.value is None]
+    value = sum(one for one, _ in known)
+    below = np.sqrt(sum((one - ends.low) ** 2 for one, ends in known))
+    above = np.sqrt(sum((ends.high - one) ** 2 for one, ends in known))
+    low = value - below + sum(ends.low for ends in unknown)
+    high = value + above + sum(ends.high for ends in unknown)
     most = sum(one.size for one in strata)
-    ends = Interval(float(value - below), float(value + above + unknown)).within(0, most)
-    return Estimate(None if unknown else value, ends)
+    return Estimate(None if unknown else value, Interval(float(low), float(high)).within(0, most))
 
 
 def recall(found: Estimate, missed: Estimate) -> Estimate | None:

@@ -30,6 +30,8 @@ REAL_SHOOTING = CLASSES.index("real_shooting")
 IS_REAL = tuple(name.startswith("real") for name in CLASSES)
 IS_DISCHARGE = tuple(name.endswith("shooting") for name in CLASSES)
 """Whether each of `CLASSES` is real, and whether it shows a discharge."""
+NO_TIMES = "no_discharge_times"
+"""Why a clip has no label whose file shows a discharge that nobody knows the time of."""
 PRESENT, ABSENT, SILENT, QUIET, INCOMPLETE, DAMAGED = PRESENCES = (
     "present",
     "absent",

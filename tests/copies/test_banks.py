@@ -480,6 +480,58 @@ def test_what_this_process_has_checked_is_not_checked_again(tmp_path: Path) -> N
         banks.read(tmp_path, "b", before)
 
 
+def test_a_bank_that_is_another_one_now_is_checked_as_a_whole(tmp_path: Path) -> None:
+    made(tmp_path / "one")
+    before = banks.read(tmp_path / "one", "b")
+    with banks.writing(tmp_path / "other", "b", create=True) as bank:
+        for seed in (1, 5, 6, 7):
+            add(bank, seed)
+    shutil.copytree(tmp_path / "other", tmp_path / "one", dirs_exist_ok=True)
+    now = banks.read(tmp_path / "one", "b", before)
+    assert contents(now) == contents(banks.read(tmp_path / "other", "b"))
+    path = tmp_path / "one" / "b" / HASHES
+    path.write_bytes(path.read_bytes()[:100] + b"x" + path.read_bytes()[101:])
+    with pytest.raises(UserError, match="item 1"):
+        banks.read(tmp_path / "one", "b", before)
+
+
+def test_only_lines_that_are_new_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = made(tmp_path)
+    before = banks.read(tmp_path, "b")
+    with banks.writing(tmp_path, "b") as bank:
+        bank.judge(2, "us", "seen")
+        add(bank, 4)
+        bank.remove(1)
+    read: list[int] = []
+    inner = bank_log.Log._take_line
+
+    def counted(self: bank_log.Log, path: Path, number: int, line: bytes) -> None:
+        read.append(number)
+        inner(self, path, number, line)
+
+    monkeypatch.setattr(bank_log.Log, "_take_line", counted)
+    now, whole = banks.read(tmp_path, "b", before), banks.read(tmp_path, "b")
+    assert read == [4, 5, 6, 1, 2, 3, 4, 5, 6]
+    assert contents(now) == contents(whole)
+    assert (now.opinions, before.opinions) == (whole.opinions, {})
+    assert list(before.items) == [1, 2, 3]
+    path = folder / ITEMS
+    path.write_bytes(path.read_bytes() + b"rubbish\n")
+    with pytest.raises(UserError, match="line 7: damaged"):
+        banks.read(tmp_path, "b", now)
+
+
+def test_records_without_a_line_are_nobodys(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    for name, dtype in ((HASHES, RECORD), (SOUNDS, SOUND_RECORD)):
+        with (folder / name).open("ab") as file:
+            file.write(np.full(3 * dtype.itemsize, 255, np.uint8).tobytes())
+    bank = banks.read(tmp_path, "b")
+    assert (len(bank.hashes), len(bank.sounds)) == (9, 18)
+
+
 def test_parts_follow_the_pictures_of_an_item_and_outlive_a_compaction(tmp_path: Path) -> None:
     parts = np.zeros(2, RECORD)
     parts["kind"], parts["time_ms"] = (1, 2), 250

@@ -84,14 +84,20 @@ def test_who_has_opened_a_bank_before_looks_at_what_is_new(
     made: list[int] = []
     inner = hash_index._made
     monkeypatch.setattr(hash_index, "_made", lambda *given: made.append(given[2]) or inner(*given))
-    bank = bank_of(700)
+    bank = bank_of(800)
     index = hash_index.opened(tmp_path, bank, before)
-    assert made == [512]
-    for place in (3, 590, 620, 699):
+    # Of 64 records each, and none of those before made larger, for which the addition would wait.
+    assert made == [576, 640, 704]
+    assert [block.end - block.first for block in index.blocks] == [256, 256, 64, 64, 64, 64]
+    for place in (3, 590, 620, 799):
         assert index.near(bank.hashes["mirror"][place : place + 1])[0] == [place // ITEM + 1]
+    made.clear()
+    assert hash_index.opened(tmp_path, bank).near(bank.hashes["pdq"][700:701])[0] == [15]
+    assert made == [0, 256, 512], "whoever opens it anew joins them"
     # After a compaction the same places hold something else.
+    made.clear()
     hash_index.opened(tmp_path, replace(bank, generation=1), index)
-    assert made == [512, 0, 256, 512]
+    assert made == [0, 256, 512]
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -80,6 +80,7 @@ def test_samples_whose_discharge_is_only_heard_are_not_learned_from(tmp_path: Pa
     only_heard = {row["sample_id"] for row in index[::5]}
     for row in index:
         row["seen"] = None if row["sample_id"] in only_heard else row["discharge"]
+        row["heard"] = 1 if row["sample_id"] in only_heard else None
     pq.write_table(pa.Table.from_pylist(index, INDEX_SCHEMA), folder / INDEX)
     cfg = app.compose("train")
     assert isinstance(cfg, TrainApp)
@@ -100,7 +101,8 @@ def only_heard(folder: Path, split: str, *names: str) -> Path:
     index = pq.read_table(folder / INDEX).to_pylist()
     for row in index:
         name = CLASSES[class_index(row["origin"], bool(row["discharge"]))]
-        row["seen"] = None if (row["split"], name) in {(split, one) for one in names} else 0
+        is_so = (row["split"], name) in {(split, one) for one in names}
+        row |= {"seen": None, "heard": 1} if is_so else {"seen": 0}
     pq.write_table(pa.Table.from_pylist(index, INDEX_SCHEMA), folder / INDEX)
     return folder
 

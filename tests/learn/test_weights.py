@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from pipeline.learn.weights import WEIGHTS, MisfitError, fill
+from pipeline.learn.memory import Memory
+from pipeline.learn.weights import WEIGHTS, MisfitError, fill, save
 from tests.learn.networks.nets import small_causal
+from tests.learn.toy import FORMAT
 
 
 def test_a_network_is_filled_with_what_another_holds() -> None:
@@ -33,3 +37,26 @@ def test_weights_that_do_not_fit_name_the_file_and_the_first_that_does_not() -> 
             fill(small_causal(), safetensors.torch.save(given), None)
         assert raised.value.file == WEIGHTS
         assert str(raised.value) == how
+
+
+def test_detectors_of_the_same_weights_that_answer_otherwise_have_another_hash(
+    tmp_path: Path,
+) -> None:
+    network = small_causal()
+
+    def saved(temperature: float = 1.0, memory: Memory | None = None) -> bytes:
+        save(
+            tmp_path,
+            network,
+            clip=FORMAT,
+            temperature=temperature,
+            memory=memory,
+            provenance={},
+        )
+        return (tmp_path / WEIGHTS).read_bytes()
+
+    first = saved()
+    assert saved() == first
+    memory = Memory(answer_s=1.0, origin_s=30.0, lasting=0.5, discharge_s=0.3)
+    others = [saved(temperature=2.0), saved(memory=memory)]
+    assert len({first, *others}) == 3

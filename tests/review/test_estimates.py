@@ -46,6 +46,33 @@ class TestShare:
         assert found.value == 0.5
         assert 0.02 < 0.5 - found.interval.low < 0.04
 
+    def test_the_interval_holds_where_some_queues_are_drawn_whole_and_others_in_part(self) -> None:
+        # Nine days of ten alerts, all drawn, and a day of 100, of which ten are.
+        rng, covered = np.random.default_rng(0), 0
+        sizes = np.array([10] * 9 + [100])
+        weight = np.repeat(sizes / 10, 10)
+        for _ in range(400):
+            truth = rng.random(190) < 0.4
+            days = np.split(truth, np.cumsum(sizes)[:-1])
+            drawn = np.concatenate([rng.choice(of, 10, replace=False) for of in days])
+            ends = estimates.share(Stratum(190, drawn.astype(float), weight), 0.95).interval
+            covered += ends.low <= truth.mean() <= ends.high
+        # Clopper's and Pearson's limits hold more than they say of so few.
+        assert 0.94 < covered / 400 < 0.995
+
+    def test_of_next_to_nothing_bounds_alone_are_told(self) -> None:
+        few = estimates.share(stratum(1000, 1, estimates.FEWEST - 1), 0.95)
+        assert few.value is None
+        assert few.interval.low < 0.25 < few.interval.high < 1
+        enough = estimates.share(stratum(1000, 1, estimates.FEWEST), 0.95)
+        assert enough.value == 0.2
+        # Of a stratum that is no larger, everything is known.
+        assert estimates.share(stratum(3, 1, 3), 0.95).value == pytest.approx(1 / 3)
+        both = estimates.total([stratum(1000, 1, 4), stratum(20, 3, 20)], 0.95)
+        assert both.value is None
+        assert both.interval.low == pytest.approx(3 + 1000 * few.interval.low)
+        assert both.interval.high == pytest.approx(3 + 1000 * few.interval.high)
+
     def test_where_nothing_is_decided_nothing_is_known(self) -> None:
         found = estimates.share(Stratum(10, np.zeros(0), np.zeros(0)), 0.95)
         assert found == Estimate(None, Interval(0.0, 1.0))
@@ -128,9 +155,7 @@ def test_all_queues_of_a_detector_tell_together_and_of_equal_scores_once(tmp_pat
     assert one.precision.value == pytest.approx(1.0, abs=0.01)
     assert one.recall.value == pytest.approx(len(flagged) / num_shootings, abs=0.02)
     assert one.shootings.value == pytest.approx(num_shootings, abs=0.2)
-    assert {drawn for _, drawn, _ in one.strata.values()} == {
-        size for size, _, _ in one.strata.values()
-    }
+    assert {of.drawn for of in one.strata.values()} == {of.size for of in one.strata.values()}
 
 
 def add(record: Record, folder: Path, rows: list[dict[str, Any]], settings: Settings) -> int:
@@ -167,4 +192,4 @@ def test_what_several_listings_hold_is_counted_once(tmp_path: Path) -> None:
     (found,) = deployments(record, Votes.of(record, 0.05), 0.95)
     assert (found.videos, found.alerts) == (41, 20)
     assert found.hours == pytest.approx(41 * 12 / 3600)
-    assert sum(drawn for _, drawn, _ in found.strata.values()) == 20
+    assert sum(of.drawn for of in found.strata.values()) == 20

@@ -19,7 +19,6 @@ from pipeline.assess.audit.tables import (
     offender_rows,
 )
 from pipeline.assess.judged_sets import JudgedSet
-from pipeline.design.assignment import NO_TIMES
 from pipeline.errors import reading
 from pipeline.store import manifest
 from pipeline.store.manifest import CLASSES, class_index
@@ -60,7 +59,9 @@ def _other_than_ingested(name: str, tables: Tables) -> pa.Table:
             wrong = pc.or_(wrong, pc.invert(same))
     unlabelled = pc.and_(pc.is_null(clips["discharge"]), pc.is_valid(clips["split"]))
     # Files that show a discharge nobody knows when are learned from as bags.
-    may_be_a_bag = pc.and_(pc.equal(before["unused"], NO_TIMES), pc.equal(clips["split"], "train"))
+    may_be_a_bag = pc.and_(
+        pc.equal(before["unused"], manifest.NO_TIMES), pc.equal(clips["split"], "train")
+    )
     unlabelled = pc.and_(unlabelled, pc.invert(pc.fill_null(may_be_a_bag, False)))
     changed = clips.filter(pc.or_(wrong, unlabelled))
     gone = ingested.filter(

@@ -98,9 +98,8 @@ def choose(
     if not shootings.size:
         return f"{reports}: no real shooting in validation to choose a threshold on"
     num_shootings = int(shootings.size)
-    # As many as may be missed, which is told before anybody looks at which they are (Wilks, 1941).
-    allowed = [n for n in range(num_shootings + 1) if _bound(n, num_shootings) <= miss_rate]
-    if not allowed:
+    highest = threshold_for(shootings, miss_rate)
+    if highest is None:
         return (
             f"{num_shootings} real shootings in validation cannot show at 95 % confidence that at "
             f"most {_percent(miss_rate)} are missed, for which it takes "
@@ -108,9 +107,7 @@ def choose(
             f"miss_rate={_least(num_shootings)} is the least that they can show, and miss_rate=1 "
             "excludes whatever cannot raise an alert"
         )
-    threshold = point.choice.threshold
-    if allowed[-1] < num_shootings:
-        threshold = min(threshold, float(np.sort(shootings)[allowed[-1]]))
+    threshold = min(point.choice.threshold, highest)
     num_missed = int((shootings < threshold - _SLACK).sum())
     return Chosen(
         threshold,
@@ -121,6 +118,27 @@ def choose(
         int(others.size),
         int((others < threshold - _SLACK).sum()),
     )
+
+
+def threshold_for(shootings: NDArray[np.float64], miss_rate: float) -> float | None:
+    """The largest threshold at which a rate of misses is kept at 95 % confidence.
+
+    How many of N shootings may be below it is told by N and the rate alone, before anybody looks at
+    their levels, so that it is a tolerance limit without assumptions on how levels are spread
+    (Wilks, 1941).
+
+    Args:
+        shootings: levels of N real shootings, (N,).
+        miss_rate: share of all shootings that may be below the threshold.
+
+    Returns:
+        None where so few cannot show the rate at any threshold.
+    """
+    num = int(shootings.size)
+    allowed = [missed for missed in range(num + 1) if _bound(missed, num) <= miss_rate]
+    if not allowed:
+        return None
+    return math.inf if allowed[-1] == num else float(np.sort(shootings)[allowed[-1]])
 
 
 def _bound(num_missed: int, num_shootings: int) -> float:
@@ -246,11 +264,11 @@ class CheapPass:
         ratios, after = hearing.advance(sounds.flatten()[None], state)
         return ratios.unflatten(1, (len(sounds), -1))[0], {**state, **after}
 
-    def excludes(self, clips: pa.Table, p_discharge: NDArray[np.float64]) -> bool:
-        """Whether a file cannot reach the threshold.
+    def level(self, clips: pa.Table, p_discharge: NDArray[np.float64]) -> float:
+        """What no score of a file is above.
 
-        Neither after any of its frames, on which alerts are raised, nor by the answers at the ends
-        of its clips, by which validation tells shootings that would be missed.
+        That is so after each of its frames, on which alerts are raised. The answers at the ends of
+        its clips count too, by which validation tells shootings that would be missed.
 
         Args:
             clips: of the file, rows of `scores.CLIP_SCHEMA`.
@@ -258,11 +276,12 @@ class CheapPass:
         """
         card = self._detector.card
         clip_s = card.clip.num_frames / card.clip.fps
-        highest = max(
-            _streamed(clips, one, card.memory, clip_s).max()
-            for one in (p_discharge, p_discharge[:, -1:])
-        )
-        return bool(highest < self._threshold - _SLACK)
+        ways = (p_discharge, p_discharge[:, -1:])
+        return max(float(_streamed(clips, one, card.memory, clip_s).max()) for one in ways)
+
+    def excludes(self, level: float) -> bool:
+        """Whether a file of a level cannot reach the threshold."""
+        return level < self._threshold - _SLACK
 
 
 def as_json(chosen: Chosen | None) -> Mapping[str, Any] | None:

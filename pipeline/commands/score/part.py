@@ -134,7 +134,7 @@ class Scoring:
             if (match := self.lookup.of_hashes(given.sha256, given.md5)) is not None:
                 # Nobody has to fetch what is known.
                 row = rows.matched(given, given.sha256, match, None, [])
-                return _File(given, None, ExitStack(), row)
+                return _File(given, None, ExitStack(), row=row)
             task = stack.enter_context(self.places.at_hand(given))
             file = _File(given, task, stack.pop_all())
             if task.refused is not None:

@@ -91,7 +91,7 @@ class Scorer:
         if self._cheap is not None:
             with costs.timed(cost.CHEAP):
                 p_discharge, heard = self._cheap.of(clips.frames, clips.sounds, self._batch_size)
-                is_excluded = self._cheap.excludes(clips.table, p_discharge)
+                is_excluded = self._cheap.excludes(self._cheap.level(clips.table, p_discharge))
             if is_excluded:
                 at_ends = p_discharge[:, -1]
                 return {

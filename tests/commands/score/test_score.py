@@ -1,21 +1,34 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.commands import score
+from pipeline.commands.evaluation import scoring
 from pipeline.commands.evaluation.scoring import Scoring
+from pipeline.commands.score import part
 from pipeline.commands.score.folder import Folder
+from pipeline.commands.score.listing import Given
+from pipeline.commands.score.twins import Twins
 from pipeline.detect import operating_point
 from pipeline.detect.detector import Detector
 from pipeline.detect.operating_point import OperatingPoint
 from pipeline.errors import UserError
+from pipeline.footage import foreign
 from pipeline.footage.collection import IndexRow, write_index
+from pipeline.footage.conversion import FileTask
+from pipeline.live.decoder import Task, decoded
+from pipeline.live.messages import Shown
+from pipeline.live.scoring import Scorer
 from pipeline.store.kept import Kept
 from tests.commands.score.toy import (
     CLIP,
@@ -29,7 +42,10 @@ from tests.commands.score.toy import (
 from tests.conftest import compose_below
 
 
-def test_the_score_of_a_file_is_that_of_an_evaluation(project: Path) -> None:
+def test_the_score_of_a_file_is_that_of_an_evaluation_which_follows_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "LONG_SPLITS", ("own",))
     own = project / "own"
     names = write_files(own, 3, num_frames=40)
     (own / "text.mp4").write_text("no video\n" * 9)
@@ -38,7 +54,7 @@ def test_the_score_of_a_file_is_that_of_an_evaluation(project: Path) -> None:
     write_index(own, index)
     write_evaluation(project, [0.9], [])
 
-    evaluate = compose_below(project, "evaluate", "batch_size=1", *CLIP)
+    evaluate = compose_below(project, "evaluate", *CLIP)
     detector = Detector.load(project / "models")
     point = operating_point.read(project / "reports", detector.sha256)
     assert isinstance(point, OperatingPoint)
@@ -47,7 +63,7 @@ def test_the_score_of_a_file_is_that_of_an_evaluation(project: Path) -> None:
     assert judged.files is not None
 
     listing = write_listing(own / "listing.csv", names)
-    found = scored(project, listing, "out", "batch_size=1", "miss_rate=null")
+    found = scored(project, listing, "out", "miss_rate=null")
     columns = ("status", "reason", "num_clips", "score", "p_real", "p_discharge", "predicted")
     for row, expected in zip(found, judged.files.to_pylist(), strict=True):
         assert {name: row[name] for name in columns} == {
@@ -64,6 +80,95 @@ def test_the_score_of_a_file_is_that_of_an_evaluation(project: Path) -> None:
             assert moments[0]["score"] == max(one["score"] for one in moments) == row["score"]
             starts_s = sorted(one["start_s"] for one in moments)
             assert all(b - a > 0.5 for a, b in pairwise(starts_s))
+
+
+def test_a_file_alerts_when_watch_would(project: Path) -> None:
+    own = project / "own"
+    names = write_files(own, 4, num_frames=70)
+    detector, limits = Detector.load(project / "models"), foreign.Limits(10**6, 60, 100)
+    form = detector.card.clip
+    watched: dict[str, list[tuple[float, float]]] = {}
+    for name in names:
+        scorer = Scorer(detector)
+        watched[name] = [
+            (one.start_s + form.num_frames / form.fps, scorer.score({name: one})[name].score)
+            for one in decoded(Task(own / name, form, limits, 4096), None)
+            if isinstance(one, Shown)
+        ]
+    listing = write_listing(own / "listing.csv", names)
+    write_evaluation(project, [0.9], [], threshold=0.0)
+    for row in scored(project, listing, "out", "miss_rate=null"):
+        told = watched[row["uri"]]
+        assert row["num_clips"] == len(told)
+        assert row["score"] == pytest.approx(max(score for _, score in told), abs=1e-6)
+    threshold = float(np.median([score for told in watched.values() for _, score in told]))
+    write_evaluation(project, [0.9], [], threshold=threshold)
+    alerts_s = []
+    for row in scored(project, listing, "again", "miss_rate=1"):
+        first = [at_s for at_s, score in watched[row["uri"]] if score >= threshold]
+        assert row["alert_s"] == (pytest.approx(first[0], abs=1e-3) if first else None)
+        alerts_s.append(row["alert_s"])
+    assert len(set(alerts_s)) > 1
+
+
+def test_files_of_equal_bytes_are_decoded_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = project / "own"
+    names = write_files(own, 2)
+    (own / "text.mp4").write_text("no video\n" * 9)
+    copies = [f"copy-{number}.mp4" for number in range(6)]
+    for number, name in enumerate(copies):
+        shutil.copy(own / [*names, "text.mp4"][number % 3], own / name)
+    decoded: list[str] = []
+    inner = part.apart
+
+    def apart(work: Any, tasks: Iterator[FileTask], *rest: Any) -> Any:
+        def seen() -> Iterator[FileTask]:
+            for task in tasks:
+                decoded.append(task.path)
+                yield task
+
+        return inner(work, seen(), *rest)
+
+    monkeypatch.setattr(part, "apart", apart)
+    listing = write_listing(own / "listing.csv", [*names, "text.mp4", *copies])
+    # Within a part and from one to the next.
+    found = scored(project, listing, "out", "rows_per_part=7", "miss_rate=null")
+    assert decoded == [*names, "text.mp4"]
+    own_alone = {"id", "uri"}
+    for number, row in enumerate(found):
+        assert row["id"] == f"n{number}"
+        first = found[number % 3]
+        assert {n: v for n, v in row.items() if n not in own_alone} == {
+            n: v for n, v in first.items() if n not in own_alone
+        }
+    monkeypatch.setattr(Twins, "get", lambda *given: None)
+    decoded.clear()
+    alone = scored(project, listing, "alone", "rows_per_part=1", "miss_rate=null")
+    assert (len(decoded), alone) == (9, found)
+
+
+def test_of_many_files_the_latest_are_known() -> None:
+    known, given = Twins(most=2), Given("n", "there")
+    for name in ("a", "b"):
+        known.put(name, {"id": name, "uri": name, "status": name})
+    assert known.get("a", given) == {"id": "n", "uri": "there", "status": "a"}
+    known.put("c", {"status": "c"})
+    assert [known.get(name, given) is None for name in ("a", "b", "c")] == [False, True, False]
+
+
+def test_a_file_with_another_hash_than_the_listing_has_is_rejected(project: Path) -> None:
+    own = project / "own"
+    names = write_files(own, 2)
+    data = (own / names[0]).read_bytes()
+    hashes = {"sha256": hashlib.sha256(data).hexdigest(), "md5": hashlib.md5(data).hexdigest()}
+    for kind, digits in hashes.items():
+        listing = write_listing(own / f"{kind}.csv", names, **{kind: [digits, digits]})
+        first, second = scored(project, listing, kind, "miss_rate=null")
+        assert (first["status"], second["status"]) == ("scored", "rejected")
+        assert (second["reason"], second["step"], second["score"]) == ("other_bytes", "hash", None)
+        assert f"and {digits} in the listing" in second["detail"]
 
 
 def test_workers_and_kills_change_no_byte(

@@ -73,18 +73,21 @@ def contents(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
-def write_evaluation(folder: Path, discharges: Sequence[float], others: Sequence[float]) -> None:
+def write_evaluation(
+    folder: Path, discharges: Sequence[float], others: Sequence[float], threshold: float = 0.9
+) -> None:
     """What an evaluation leaves: an operating point, and clips of validation with such answers.
 
     Args:
         folder: of the project.
         discharges: P(discharge) of real shootings, a recording each.
         others: the same of what is none.
+        threshold: of the operating point.
     """
     reports = folder / "reports"
     reports.mkdir(exist_ok=True)
     record = {
-        "threshold": 0.9,
+        "threshold": threshold,
         "smoothing": "none",
         "refractory_s": 60.0,
         "says": "Chosen by hand.",
