@@ -299,11 +299,11 @@ def main() -> None:
             *("median, s", "longest, s", "of it the protocol, s", "of it the alarm's rule, s"),
         ]
         setting = (
-            f"discharge of {given.recording.name if given.recording else 'a flash that is made'} "
+            f"A discharge of {given.recording.name if given.recording else 'a flash that is made'} "
             f"published every {every_s(quiet_s)} s ({WIDTH}×{HEIGHT}, {FPS} pictures a second, a "
             "key frame a second; RTMP by nginx, HLS with segments of a second), to a signed "
             f"webhook of the same machine; the threshold {threshold:.4f} lies between quiet "
-            "seconds and discharges, with no smoothing"
+            "seconds and discharges, with no smoothing."
         )
         table = Table("From a discharge being published to the webhook", columns, rows)
         write(given.out, Outcome(Path(__file__).name, setting, [table]))

@@ -188,8 +188,8 @@ def main() -> None:
         ]
         tables = [Table("Streams that a machine watches at once", columns, rows)]
         setting = (
-            f"640×360, 30 pictures a second with sound, by HTTP as MPEG-TS, {given.seconds:g} s "
-            f"each; {os.cpu_count()} processors, on which the publisher runs too"
+            f"Of 640×360, 30 pictures a second with sound, by HTTP as MPEG-TS, {given.seconds:g} s "
+            f"each; {os.cpu_count()} processors, on which the publisher runs too."
         )
         write(given.out, Outcome(Path(__file__).name, setting, tables))
 
