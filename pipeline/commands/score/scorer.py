@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.commands.score import cost, rows
+from pipeline.commands.score.asked_once import AskedOnce
 from pipeline.commands.score.cheap import CheapPass
 from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.listing import Given
@@ -56,6 +57,7 @@ class Scorer:
         """
         self._detector, self._choice, self._cheap = detector, choice, cheap
         self._batch_size = batch_size
+        self._asked = AskedOnce(detector.network)
         self._witness = Witness(detector.network)
 
     @property
@@ -84,20 +86,26 @@ class Scorer:
         with costs.timed(cost.DECODING):
             clips = DecodedClips(made.windows, task, self._detector.card.clip)
             found = self._known(given, made, clips)
-        if self._cheap is not None:
-            with costs.timed(cost.CHEAP):
-                p_discharge, heard = self._cheap.of(clips.frames, clips.sounds, self._batch_size)
-                is_excluded = self._cheap.excludes(self._cheap.level(clips.table, p_discharge))
-            if is_excluded:
-                at_ends = p_discharge[:, -1]
-                return {
-                    **found,
-                    "step": rows.CHEAP,
-                    "num_clips": len(made.windows),
-                    "p_discharge": float(at_ends.max()),
-                    "moments": clips.moments(None, at_ends, heard.max(1)),
-                }
-        return {**found, "step": rows.FULL, **self._all(_index(task), clips, made, costs)}
+        with self._asked.of_a_file():
+            if self._cheap is not None:
+                with costs.timed(cost.CHEAP):
+                    excluded = self._excluded(self._cheap, clips)
+                if excluded is not None:
+                    return {**found, "step": rows.CHEAP, **excluded}
+                self._asked.begin()
+            return {**found, "step": rows.FULL, **self._all(_index(task), clips, made, costs)}
+
+    def _excluded(self, cheap: CheapPass, clips: DecodedClips) -> Row | None:
+        """What the cheap pass says of a file that it excludes."""
+        p_discharge, heard = cheap.of(clips.frames, clips.sounds, self._batch_size)
+        if not cheap.excludes(cheap.level(clips.table, p_discharge)):
+            return None
+        at_ends = p_discharge[:, -1]
+        return {
+            "num_clips": len(clips.frames),
+            "p_discharge": float(at_ends.max()),
+            "moments": clips.moments(None, at_ends, heard.max(1)),
+        }
 
     def _all(self, index: IndexRow, clips: DecodedClips, made: Canonical, costs: Costs) -> Row:
         """What all of the detector says."""
