@@ -33,6 +33,8 @@ def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
     Raises:
         UserError: it is no such folder, or `out` cannot be written.
     """
+    # A wrong path is told at once, however much there is in the record.
+    compared = None if scores is None else _compared(cfg, scored.read(Path(scores)))
     votes = agreement.Votes.of(record, cfg.reviewer_error)
     people = reviewers(record, votes)
     found = Deployed(
@@ -40,7 +42,7 @@ def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
         cfg.confidence,
         tuple(deployments(record, votes, cfg.confidence)),
         people.agreement(),
-        None if scores is None else _compared(cfg, scored.read(Path(scores))),
+        compared,
     )
     lines = [
         *(line for one in found.deployments for line in _deployment(one, cfg.confidence)),

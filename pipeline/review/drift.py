@@ -66,7 +66,10 @@ def between(before: Inputs, after: Inputs, against: str, weights_sha256: str) ->
 def of_scores(scores: Scores) -> Inputs:
     """What there is of the files that were scored."""
     found = {name: scores.numbers(name)[scores.is_scored] for name in _COLUMNS}
-    return Inputs(found | {_SOUND: np.isfinite(found[_LOUDNESS]).astype(np.float64)})
+    sources = scores.texts("source", np.flatnonzero(scores.is_scored).tolist())
+    has_sound = np.isfinite(found[_LOUDNESS]).astype(np.float64)
+    # Files that nobody names a source of say nothing of others.
+    return Inputs(found | {_SOUND: has_sound}, [one for one in sources if one is not None])
 
 
 def of_training(clips: Path) -> Inputs:

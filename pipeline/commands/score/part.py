@@ -94,7 +94,7 @@ class Scoring:
             for file in _through(files, partial(self._scored, workers=asked_at_once)):
                 under_way.pop(id(file)).held.close()
                 assert file.row is not None
-                yield file.row
+                yield {**file.row, "source": file.given.source or None}
         finally:
             for file in under_way.values():
                 file.held.close()
