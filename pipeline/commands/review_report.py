@@ -11,7 +11,7 @@ from pipeline.assess.deployed import Deployed, Deployment, Drift, Estimate
 from pipeline.assess.wording import count, percent
 from pipeline.config import ReviewApp
 from pipeline.errors import UserError
-from pipeline.review import agreement, drift, scored
+from pipeline.review import agreement, drift, scored, training
 from pipeline.review.deployment import deployments
 from pipeline.review.record import Record
 from pipeline.review.reviewers import Reviewers, reviewers
@@ -76,7 +76,8 @@ def writing(out: str) -> Iterator[None]:
 
 def _compared(cfg: ReviewApp, now: Scores) -> Drift:
     if cfg.against is None:
-        against, before = "training", drift.of_training(Path(cfg.paths.clips))
+        folders = Path(cfg.paths.clips), Path(cfg.paths.reports)
+        against, before = "training", training.inputs(*folders, now.weights_sha256)
     else:
         earlier = scored.read(Path(cfg.against))
         against, before = earlier.name, drift.of_scores(earlier)
