@@ -67,6 +67,7 @@ class Task:
         stills: protected ones of an alert, as a data URI.
         asks_times: whether it is known that a firearm is fired, and asked when; its moments are
             proposals then, and their scores how sure each is.
+        source: where it comes from, where the listing says so.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Task:
     is_silent: bool | None = None
     stills: str | None = None
     asks_times: bool = False
+    source: str | None = None
 
     def to_json(self) -> str:
         """One line of JSON, that `read` reads."""

@@ -26,9 +26,10 @@ class AskedOnce:
         """Put itself before the parts of a network that follows streams; of others keep nothing."""
         self._here = threading.local()
         if isinstance(network, StreamingProductNet):
-            for part in (network.discharge, network.hearing):
+            parts: tuple[Any, Any] = network.discharge, network.hearing
+            for part in parts:
                 if part is not None:
-                    setattr(part, "advance", self._kept(part.advance))  # noqa: B010
+                    part.advance = self._kept(part.advance)
 
     @contextmanager
     def of_a_file(self) -> Iterator[None]:

@@ -111,7 +111,7 @@ class Scoring:
                     # What the machine has done to the one need not happen to the next.
                     if file.is_lasting:
                         self.known.put(file.made_from, file.row)
-                yield file.row
+                yield {**file.row, "source": file.given.source or None}
         finally:
             for file in under_way.values():
                 file.held.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -30,8 +29,8 @@ from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.listing import Collection, Listed
 from pipeline.footage.printing import MIN_QUALITY
 from pipeline.footage.windows import Window
+from pipeline.review import levels
 from pipeline.store import sound, video
-from pipeline.store.pcm import FULL_SCALE
 
 _OF_FILE = ("num_clips", "score", "p_real", "p_discharge", "predicted", "alert_s")
 _PLACE = "listing"
@@ -155,8 +154,8 @@ class Scorer:
             ],
             "width": made.width,
             "height": made.height,
-            "loudness": clips.loudness(),
-            "brightness": float(clips.frames.mean(dtype=np.float64) / 255),
+            "loudness": levels.loudness(clips.sounds),
+            "brightness": levels.brightness(clips.frames),
             "marks": rows.marks_of(made.marks),
         }
 
@@ -202,13 +201,6 @@ class DecodedClips:
         """The clips in order, `size` at a time."""
         for start in range(0, len(self.frames), size):
             yield slice(start, start + size)
-
-    def loudness(self) -> float | None:
-        """The level of what is heard, in dB of full scale; None where every sample is zero."""
-        if not self.sounds.any():
-            return None
-        square = np.square(self.sounds.astype(np.float64)).mean()
-        return 10 * math.log10(square / FULL_SCALE**2)
 
     def moments(
         self,
