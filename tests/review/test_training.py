@@ -48,6 +48,7 @@ def test_what_is_known_of_files_and_of_validation_is_told(tmp_path: Path) -> Non
         ),
         File("own", "bad.mp4", "own/c", *about),
     ]
+    (tmp_path / "clips").mkdir()
     write_rows(tmp_path / "clips" / FILES, File, files)
     found = training.inputs(tmp_path / "clips", write_reports(tmp_path / "reports"), WEIGHTS)
     told = {name: values.tolist() for name, values in found.numbers.items()}
