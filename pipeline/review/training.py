@@ -61,9 +61,9 @@ def _of_clips(clips: Path) -> dict[str, Floats]:
     found = []
     for number in chosen.astype(int).tolist():
         heard = sound.read_sound(clips, amid[number])
-        loudness = None if heard is None else levels.loudness(heard)
+        level = None if heard is None else levels.loudness(heard)
         frames = video.decode(read_clip(clips, amid[number]))
-        found.append((levels.brightness(frames), np.nan if loudness is None else loudness))
+        found.append((levels.brightness(frames), np.nan if level is None else level))
     brightness, loudness = np.array(found, np.float64).reshape(-1, 2).T
     return {BRIGHTNESS: brightness, LOUDNESS: loudness}
 
