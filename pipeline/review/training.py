@@ -61,11 +61,11 @@ def _of_clips(clips: Path) -> dict[str, Floats]:
     found = []
     for number in chosen.astype(int).tolist():
         heard = sound.read_sound(clips, amid[number])
-        loudness = None if heard is None else levels.loudness(heard)
+        level = None if heard is None else levels.loudness(heard)
         frames = video.decode(read_clip(clips, amid[number]))
-        found.append((levels.brightness(frames), np.nan if loudness is None else loudness))
-    bright, loud = np.array(found, np.float64).reshape(-1, 2).T
-    return {BRIGHTNESS: bright, LOUDNESS: loud}
+        found.append((levels.brightness(frames), np.nan if level is None else level))
+    brightness, loudness = np.array(found, np.float64).reshape(-1, 2).T
+    return {BRIGHTNESS: brightness, LOUDNESS: loudness}
 
 
 def _of_validation(reports: Path, weights_sha256: str) -> dict[str, Floats]:
