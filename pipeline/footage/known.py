@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -122,15 +122,23 @@ class Known:
         return similar(printed, self._indices) if isinstance(printed, Printed) else printed
 
     def of(self, listed: Listed, made: Canonical) -> Sighting:
-        """What is said of a file; its bytes alone tell as much as in `discern match`."""
+        """What is said of a file, by its bytes and by what it shows, each in banks of its own.
+
+        Unlike `discern match`, a bank that knows the bytes keeps no other one from being asked.
+        """
         equal = same_bytes(made.sha256, made.md5, [index.bank for index in self._indices])
         found = self._found.get(made.sha256[:_DIGITS])
         if not equal and not isinstance(found, Answer):
             what = f"{found.reason} ({found.detail})" if found else "nothing is kept of it"
             mark = f"{BANK_MARK}_{NOT_LOOKED_UP}"
             return Sighting((mark,), (NOT_LOOKED_UP, what) if self._cfg.reject else None)
-        matches = found.matches if isinstance(found, Answer) else ()
-        return self._sighting(listed, made, set_aside_by_negatives(equal) if equal else matches)
+        known = {one.bank for one in equal}
+        shown = [
+            replace(one, set_aside=None)
+            for one in (found.matches if isinstance(found, Answer) else ())
+            if one.bank not in known
+        ]
+        return self._sighting(listed, made, set_aside_by_negatives([*equal, *shown]))
 
     def _sighting(self, listed: Listed, made: Canonical, matches: Sequence[Match]) -> Sighting:
         telling = [one for one in matches if one.counts or one.is_negative]

@@ -152,6 +152,10 @@ def test_the_same_bytes_and_what_negative_banks_cover(run: Callable[..., Any]) -
     assert [reject.detail for reject in manifest.read_rejects(folder)] == [
         f"same item 1 ({COPY}, label same): the same bytes"
     ]
+    folder, _ = run("banks.mark=[same]", "banks.reject=[attacks]")
+    (reject,) = manifest.read_rejects(folder)
+    assert reject.detail.startswith("attacks item 1 "), "bytes of one bank hide no other bank"
+    assert marks_of(folder)[COPY] == ["bank:attacks", "bank:same"]
     folder, _ = run("banks.reject=[attacks]", "banks.mark=[harmless]")
     assert not manifest.read_rejects(folder), "what is harmless covers all of the match"
     assert marks_of(folder)[COPY] == ["bank:harmless"]
