@@ -160,11 +160,12 @@ def judged(work: Path, reports: Path, data: Path, overrides: Sequence[str]) -> T
     is_shooting = np.array([truth[path] for path in files])
     alerts = np.array([row["alert_s"] is not None for row in full.rows])
     found = [
-        *(chosen["miss_rate"], chosen["threshold"], chosen["validation"]["missed_at_most"]),
+        *(chosen["miss_rate"], round(chosen["threshold"], 3)),
+        round(chosen["validation"]["missed_at_most"], 3),
         *(int((excluded & ~is_shooting).sum()), int((~is_shooting).sum())),
         *(int((excluded & is_shooting).sum()), int(is_shooting.sum())),
         *(int((excluded & alerts).sum()), int(alerts.sum())),
-        *(fast.cpu_s, full.cpu_s, full.cpu_s / fast.cpu_s),
+        *(round(fast.cpu_s, 1), round(full.cpu_s, 1), round(full.cpu_s / fast.cpu_s, 2)),
     ]
     return Table(
         "What the cheap pass excludes, misses and saves, on judged recordings",
@@ -225,7 +226,8 @@ def many(
                 sum(is_excluded(row) for row in after.rows),
                 sum(row["status"] == "rejected" for row in after.rows),
                 *(len(lost), at_kill, num_parts, len(some), "yes" if same else "no"),
-                *(before.wall_s + after.wall_s, cpu_s, len(after.rows) / cpu_s * 3600),
+                *(round(before.wall_s + after.wall_s), round(cpu_s)),
+                round(len(after.rows) / cpu_s * 3600),
             ]
         ],
     )
@@ -251,8 +253,8 @@ def beside(fast: Scored, full: Scored) -> Table:
                 *(len(fast.rows), len(missed)),
                 sum(row["alert_s"] is not None for row in full.rows),
                 sum(row["alert_s"] is not None for row in missed),
-                max((row["score"] for row in missed), default=0.0),
-                *(fast.cpu_s, full.cpu_s, full.cpu_s / fast.cpu_s),
+                round(max((row["score"] for row in missed), default=0.0), 3),
+                *(round(fast.cpu_s, 1), round(full.cpu_s, 1), round(full.cpu_s / fast.cpu_s, 2)),
             ]
         ],
     )

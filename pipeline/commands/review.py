@@ -68,7 +68,7 @@ def run(action: str, *arguments: str, cfg: ReviewApp) -> None:
 
 
 def _queue(cfg: ReviewApp, what: str) -> None:
-    path, record = Path(what), _record(cfg)
+    path = Path(what)
     if cfg.audit + cfg.uncertain > 1:
         raise UserError(
             f"audit={cfg.audit:g} uncertain={cfg.uncertain:g}: are shares of one queue; give such "
@@ -84,12 +84,14 @@ def _queue(cfg: ReviewApp, what: str) -> None:
         cfg.false_cost,
         cfg.setup_s,
     )
+    # A wrong path is told at once, however much there is in the record.
+    sources = alerts.read(path) if alerts.is_of_watch(path) else [scored.read(path)]
+    record = _record(cfg)
     votes = agreement.Votes.of(record, cfg.reviewer_error)
     places = record.places()
     done = [task for _, place, task in places if not votes.is_open(place)]
-    # Each detector that raised alerts has a queue of its own.
-    sources = alerts.read(path) if alerts.is_of_watch(path) else [scored.read(path)]
     numbers = []
+    # Each detector that raised alerts has a queue of its own.
     for source in sources:
         of_them = [task for _, _, task in places if task.weights_sha256 == source.weights_sha256]
         calibrated = _calibration(of_them, votes)
@@ -174,10 +176,10 @@ def _write(
 
 
 def _import(cfg: ReviewApp, what: str) -> None:
-    record = _record(cfg)
-    tasks = {task.name: task for _, _, task in record.places()}
     if not Path(what).exists():
         raise UserError(f"{what}: no such file; give what a tool exported")
+    record = _record(cfg)
+    tasks = {task.name: task for _, _, task in record.places()}
     try:
         decisions = FORMATS[cfg.format].read(Path(what), tasks, _terms(cfg))
     except OSError as error:
@@ -191,15 +193,14 @@ def _import(cfg: ReviewApp, what: str) -> None:
 
 
 def _export_collection(cfg: ReviewApp, out: str) -> None:
-    missing = [name for name in ("source", "licence") if not getattr(cfg, name)]
-    if missing:
+    if not cfg.licence:
         raise UserError(
-            f"{out}: an index names source and licence of every file; give "
-            f"{' and '.join(f'{name}=…' for name in missing)}"
+            f"{out}: an index names the licence of every file; give licence=…, and source=… where "
+            "the listing has no column of that name"
         )
     record = _record(cfg)
     votes = agreement.Votes.of(record, cfg.reviewer_error)
-    terms = collection.Terms(str(cfg.source), str(cfg.licence), cfg.authority, Path(cfg.root))
+    terms = collection.Terms(cfg.source, cfg.licence, cfg.authority, Path(cfg.root))
     with review_report.writing(out):
         found = collection.export(Path(out), record, votes, terms, Path(cfg.paths.work))
     for reason, number in sorted(found.left_out.items()):
@@ -220,6 +221,21 @@ def _export_collection(cfg: ReviewApp, out: str) -> None:
 
 def _report(cfg: ReviewApp, scores: str | None = None) -> None:
     review_report.tell(cfg, _record(cfg), scores)
+
+
+def _propose(cfg: ReviewApp, what: str) -> None:
+    # What scores takes seconds to load, and no other action needs it.
+    from pipeline.commands import review_times
+
+    record = _record(cfg)
+    review_times.propose(cfg, record, agreement.Votes.of(record, cfg.reviewer_error), what)
+
+
+def _times(cfg: ReviewApp, what: str) -> None:
+    from pipeline.commands import review_times
+
+    record = _record(cfg)
+    review_times.write(cfg, record, agreement.Votes.of(record, cfg.reviewer_error), what)
 
 
 def _serve(cfg: ReviewApp) -> None:
@@ -257,5 +273,7 @@ ACTIONS = {
     "report": _Action("[SCORES]", _report),
     "serve": _Action("", _serve),
     "export-collection": _Action("FOLDER", _export_collection),
+    "propose": _Action("COLLECTION", _propose),
+    "times": _Action("COLLECTION", _times),
 }
 """What can be done with reviews."""

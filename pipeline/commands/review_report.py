@@ -11,7 +11,7 @@ from pipeline.assess.deployed import Deployed, Deployment, Drift, Estimate
 from pipeline.assess.wording import count, percent
 from pipeline.config import ReviewApp
 from pipeline.errors import UserError
-from pipeline.review import agreement, drift, scored
+from pipeline.review import agreement, drift, scored, training
 from pipeline.review.deployment import deployments
 from pipeline.review.record import Record
 from pipeline.review.reviewers import Reviewers, reviewers
@@ -33,6 +33,8 @@ def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
     Raises:
         UserError: it is no such folder, or `out` cannot be written.
     """
+    # A wrong path is told at once, however much there is in the record.
+    compared = None if scores is None else _compared(cfg, scored.read(Path(scores)))
     votes = agreement.Votes.of(record, cfg.reviewer_error)
     people = reviewers(record, votes)
     found = Deployed(
@@ -40,7 +42,7 @@ def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
         cfg.confidence,
         tuple(deployments(record, votes, cfg.confidence)),
         people.agreement(),
-        None if scores is None else _compared(cfg, scored.read(Path(scores))),
+        compared,
     )
     lines = [
         *(line for one in found.deployments for line in _deployment(one, cfg.confidence)),
@@ -74,7 +76,8 @@ def writing(out: str) -> Iterator[None]:
 
 def _compared(cfg: ReviewApp, now: Scores) -> Drift:
     if cfg.against is None:
-        against, before = "training", drift.of_training(Path(cfg.paths.clips))
+        folders = Path(cfg.paths.clips), Path(cfg.paths.reports)
+        against, before = "training", training.inputs(*folders, now.weights_sha256)
     else:
         earlier = scored.read(Path(cfg.against))
         against, before = earlier.name, drift.of_scores(earlier)

@@ -85,14 +85,14 @@ def _source(name: str) -> Path:
 def _keys(config: str) -> list[str]:
     if config not in COMMANDS:
         written = (app.CONF / f"{config}.yaml").read_text(encoding="utf-8").splitlines()
-        values = [f"  {line}".rstrip() for line in written]
+        own = [f"  {line}".rstrip() for line in written]
         others = ["  paths.…, run.…", "      as the files of conf/ have them"]
-        return ["", f"Keys, with the values of conf/{config}.yaml:", *values, *others]
-    kind, composed = COMMANDS[config], app.compose(config)
+        return ["", f"Keys, with the values of conf/{config}.yaml:", *own, *others]
+    kind, values = COMMANDS[config], app.compose(config)
     meanings = _meanings(kind)
     lines, sections = ["", "Keys, with the values that they have here:"], []
     for key in fields(kind):
-        value = getattr(composed, key.name)
+        value = getattr(values, key.name)
         if is_dataclass(value):
             sections.append(f"{key.name}.…")
             continue

@@ -38,10 +38,13 @@ LEFT_OUT = {
     "open": "are still shown to somebody",
     "undecided": "have no decision that most agree on",
     "alert": "are alerts of streams, which have no file",
+    "times": "were asked of for their times alone; discern review times writes these",
     "missing": "have a file that cannot be read here",
     "elsewhere": "are at an address that a review does not fetch from; fetch the files, and score "
     "them from there",
     "changed": "have a file that has changed since it was scored",
+    "unsourced": "come from a source that nobody named; give source=…, or a column source in the "
+    "listing that is scored",
 }
 """Why a task that somebody decided is in no collection."""
 
@@ -54,10 +57,11 @@ class NotFetched(UserError):
 class Terms:
     """What an index says of every file: where they come from, and on what basis.
 
-    `root` is where relative paths of a listing begin.
+    `source` is that of files whose listing names none, and `root` where relative paths of a listing
+    begin.
     """
 
-    source: str
+    source: str | None
     licence: str
     authority: str
     root: Path
@@ -106,11 +110,18 @@ def export(folder: Path, record: Record, votes: Votes, terms: Terms, work: Path)
         if votes.is_open(place) or agreed is None:
             found.left_out["open" if votes.is_open(place) else "undecided"] += 1
             continue
+        if task.asks_times:
+            found.left_out["times"] += 1
+            continue
+        source = task.source or terms.source
+        if source is None:
+            found.left_out["unsourced"] += 1
+            continue
         path, reason = _fetch(task, folder, terms.root, work)
         if path is None:
             found.left_out[reason] += 1
             continue
-        row = _row(path.name, task, agreed, terms, is_drawn=task.name in drawn)
+        row = _row(path.name, source, task, agreed, terms, is_drawn=task.name in drawn)
         found.rows.append(row)
         found.num_untimed += row.discharge and not row.discharges_s
         if place.flagged and agreed.is_real_shooting is False:
@@ -121,11 +132,13 @@ def export(folder: Path, record: Record, votes: Votes, terms: Terms, work: Path)
     return found
 
 
-def _row(name: str, task: Task, agreed: Decision, terms: Terms, *, is_drawn: bool) -> IndexRow:
+def _row(
+    name: str, source: str, task: Task, agreed: Decision, terms: Terms, *, is_drawn: bool
+) -> IndexRow:
     return IndexRow(
         path=name,
         origin=agreed.origin,
-        source=terms.source,
+        source=source,
         discharge=bool(agreed.discharge),
         licence=terms.licence,
         recording=f"{DRAWN if is_drawn else CHOSEN}/{task.name}",
@@ -136,15 +149,17 @@ def _row(name: str, task: Task, agreed: Decision, terms: Terms, *, is_drawn: boo
 
 
 def _fetch(task: Task, folder: Path, root: Path, work: Path) -> tuple[Path | None, str]:
-    """The file of a task in the collection, which is copied there where it is not; or why none."""
+    """The file of a task in the collection, which is copied there where it is not whole; or why
+    there is none.
+    """
     if task.kind != FILE:
         return None, "alert"
     suffix = PurePosixPath(task.uri).suffix[:_SUFFIX].lower()
     path = folder / f"{task.name}{suffix}"
-    if path.exists():
-        return path, ""
     partial = path.with_name(f".{path.name}-{os.getpid()}")
     try:
+        if path.exists() and task.sha256 in (None, digests(path)[0]):
+            return path, ""
         with at_hand(task, root, work) as local:
             shutil.copyfile(local, partial)
         if task.sha256 is not None and digests(partial)[0] != task.sha256:

@@ -32,6 +32,9 @@ def deployments(record: Record, votes: Votes, confidence: float) -> list[Deploym
     """
     groups: dict[tuple[str, str], list[Queue]] = defaultdict(list)
     for queue in record.queues():
+        if queue.about["kind"] not in deployed.KINDS:
+            # It asks when, of what is known to be a discharge.
+            continue
         groups[queue.about["kind"], queue.about["weights_sha256"]].append(queue)
     drawn: dict[int, list[Place]] = defaultdict(list)
     for number, place in record.drawn():

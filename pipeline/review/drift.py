@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,10 @@ from scipy.stats import ks_2samp
 
 from pipeline.assess.deployed import Drift, Shift, SourceShare
 from pipeline.review.scored import Scores
-from pipeline.store.manifest import FILES, File, open_table
 
 Floats = NDArray[np.float64]
-_LOUDNESS, _SOUND = "loudness", "has sound"
-_COLUMNS = ("score", "p_real", _LOUDNESS, "brightness", "height", "seconds")
+BRIGHTNESS, LOUDNESS, SOUND = "brightness", "loudness", "has sound"
+_COLUMNS = ("score", "p_real", LOUDNESS, BRIGHTNESS, "height", "seconds")
 _NUM_BINS = 10
 _LEAST_SHARE = 1e-4
 
@@ -66,25 +64,10 @@ def between(before: Inputs, after: Inputs, against: str, weights_sha256: str) ->
 def of_scores(scores: Scores) -> Inputs:
     """What there is of the files that were scored."""
     found = {name: scores.numbers(name)[scores.is_scored] for name in _COLUMNS}
-    return Inputs(found | {_SOUND: np.isfinite(found[_LOUDNESS]).astype(np.float64)})
-
-
-def of_training(clips: Path) -> Inputs:
-    """What ingest knows of the files that became clips; nothing where it has not run."""
-    path = clips / FILES
-    if not path.is_file():
-        return Inputs({})
-    with open_table(path, File) as file:
-        table = file.read(["height", "duration_s", "sound_codec", "source", "num_clips"])
-    used = table.filter((table["num_clips"].to_numpy() > 0).tolist())
-    return Inputs(
-        {
-            "height": used["height"].to_numpy().astype(np.float64),
-            "seconds": used["duration_s"].to_numpy().astype(np.float64),
-            _SOUND: used["sound_codec"].is_valid().to_numpy().astype(np.float64),
-        },
-        used["source"].to_pylist(),
-    )
+    sources = scores.texts("source", np.flatnonzero(scores.is_scored).tolist())
+    has_sound = np.isfinite(found[LOUDNESS]).astype(np.float64)
+    # Files that nobody names a source of say nothing of others.
+    return Inputs(found | {SOUND: has_sound}, [one for one in sources if one is not None])
 
 
 def _shift(name: str, before: Floats, after: Floats) -> Shift:
@@ -97,7 +80,7 @@ def _shift(name: str, before: Floats, after: Floats) -> Shift:
         np.bincount(np.digitize(side, edges), minlength=len(edges) + 1) for side in (before, after)
     ]
     distance = float(ks_2samp(before, after).statistic)
-    middle = np.mean if name == _SOUND else np.median
+    middle = np.mean if name == SOUND else np.median
     ends = float(middle(before)), float(middle(after))
     return Shift(name, *ends, _index(*counts), distance)
 

@@ -278,8 +278,9 @@ def _features(scores: Scores, videos: Videos, chosen: Sequence[int]) -> NDArray[
 
 def _tasks(scores: Scores, videos: Videos, chosen: Sequence[int]) -> list[Task]:
     rows = scores.rows(videos.shown[list(chosen)].tolist(), _SHOWN) if chosen else []
+    sources = scores.texts("source", videos.shown[list(chosen)].tolist())
     found = []
-    for video, row in zip(chosen, rows, strict=True):
+    for video, row, source in zip(chosen, rows, sources, strict=True):
         others = [one for one in videos.rows[video].tolist() if one != videos.shown[video]]
         names = scores.texts("id", others[:_MOST_COPIES])
         found.append(
@@ -292,6 +293,7 @@ def _tasks(scores: Scores, videos: Videos, chosen: Sequence[int]) -> list[Task]:
                 weights_sha256=scores.weights_sha256,
                 threshold=scores.threshold,
                 is_silent=row.pop("loudness") is None,
+                source=source,
                 **row,
             )
         )

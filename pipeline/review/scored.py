@@ -25,6 +25,8 @@ SCORED = "scored"
 _TEXTS = ("id", "uri", "status", "sha256")
 _NUMBERS = ("score", "p_real", "alert_s", "seconds", "height", "loudness", "brightness")
 _LISTS = ("moments", "pdq")
+_SOURCE = "source"
+"""A column that scores of a listing without one, or of an earlier version, do not have."""
 _LATER = ("p_discharge", "predicted", "num_clips", "embedding", "marks", "reason", "step")
 _NO_POINT = 0.5
 _AGAIN = "run discern score again"
@@ -185,6 +187,10 @@ def _read_part(path: Path) -> pa.Table:
             missing = {*_TEXTS, *_NUMBERS, *_LISTS, *_LATER} - set(file.schema_arrow.names)
             if missing:
                 raise UserError(f"{path}: no column {', '.join(sorted(missing))}; {_AGAIN}")
-            return file.read([*_TEXTS, *_NUMBERS, *_LISTS])
+            wanted = [*_TEXTS, *_NUMBERS, *_LISTS]
+            if _SOURCE in file.schema_arrow.names:
+                return file.read([*wanted, _SOURCE])
+            nothing = pa.nulls(file.metadata.num_rows, pa.string())
+            return file.read(wanted).append_column(_SOURCE, nothing)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: not readable ({error}); {_AGAIN}") from error

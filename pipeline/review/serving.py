@@ -241,6 +241,11 @@ def _expected(place: Place, task: Task) -> list[str]:
     if task.p_discharge is not None and task.p_discharge >= _HIGH:
         heard = any(moment.heard for moment in task.moments)
         said.append(f"It expects a firearm to be fired{', which can be heard' * heard}.")
+    if task.asks_times:
+        moments = (f"{one.start_s:.2f} s ({one.score or 0:.0%})" for one in task.moments)
+        said.append(
+            f"A firearm is fired somewhere; the question is when. Proposed: {', '.join(moments)}."
+        )
     if task.num_copies > 1:
         said.append(f"{task.num_copies - 1} copies of it are settled with it.")
     return said

@@ -13,7 +13,7 @@ from pipeline.assess import deployed
 from pipeline.footage.collection import ORIGINS
 
 FILE, ALERT = deployed.KINDS
-COST, UNCERTAIN, AUDIT = REASONS = ("cost", "uncertain", "audit")
+COST, UNCERTAIN, AUDIT, TIMES = REASONS = ("cost", "uncertain", "audit", "times")
 """Why something is in a queue; what was drawn for the audit may be there for another reason too."""
 UNSURE = "unsure"
 VERDICTS = (*ORIGINS, UNSURE)
@@ -65,6 +65,9 @@ class Task:
         weights_sha256, threshold: of the detector that scored it.
         is_silent: whether there is no sound; None where nobody knows.
         stills: protected ones of an alert, as a data URI.
+        asks_times: whether it is known that a firearm is fired, and asked when; its moments are
+            proposals then, and their scores how sure each is.
+        source: where it comes from, where the listing says so.
     """
 
     name: str
@@ -85,6 +88,8 @@ class Task:
     threshold: float
     is_silent: bool | None = None
     stills: str | None = None
+    asks_times: bool = False
+    source: str | None = None
 
     def to_json(self) -> str:
         """One line of JSON, that `read` reads."""

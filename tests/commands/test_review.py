@@ -83,7 +83,7 @@ def test_decisions_become_a_collection_and_false_alarms_a_negative_bank(
     rows = [row(0, 0.9, uri=str(path), sha256=sha256), *(row(n, 0.1) for n in range(1, 9))]
     told("queue", str(write_scores(tmp_path / "today", rows)), "audit=0", "second=0")
     out = str(tmp_path / "own")
-    with pytest.raises(UserError, match="give source=… and licence=…"):
+    with pytest.raises(UserError, match="give licence=…, and source=… where the listing has no"):
         told("export-collection", out)
     terms = ("source=unit7", "licence=CC0-1.0", "bank=harmless")
     with pytest.raises(UserError, match="nothing was decided that can be exported"):

@@ -52,6 +52,7 @@ SCHEMA = pa.schema(
         ("loudness", pa.float64()),
         ("brightness", pa.float64()),
         ("marks", pa.string()),
+        ("source", pa.string()),
     ]
 )
 THRESHOLD = 0.5
@@ -90,6 +91,7 @@ def row(number: int, score: float | None = None, **changes: Any) -> dict[str, An
         "loudness": -30.0,
         "brightness": 0.4,
         "marks": "[]",
+        "source": None,
     }
     return {**values, **changes}
 

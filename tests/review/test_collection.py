@@ -35,7 +35,9 @@ class Reviewed:
             path = folder / f"{number}.MP4"
             path.write_bytes(bytes([number]) * 100)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            rows.append(row(number, 0.8 - 0.05 * number, uri=str(path), sha256=sha256))
+            source = "yard" if number == 11 else None
+            told = {"uri": str(path), "sha256": sha256, "source": source}
+            rows.append(row(number, 0.8 - 0.05 * number, **told))
         self.record = queued(folder, rows, ALL)
         self.names = {task.id: task.name for _, _, task in self.record.places()}
         self.drawn = {place.task for _, place in self.record.drawn()}
@@ -46,10 +48,10 @@ class Reviewed:
             self.record.decide([decision(name, who, **changes)])
         return name
 
-    def export(self) -> Exported:
+    def export(self, terms: Terms = TERMS) -> Exported:
         votes = Votes.of(self.record, 0.05)
         return collection.export(
-            self.folder / "own", self.record, votes, TERMS, self.folder / "work"
+            self.folder / "own", self.record, votes, terms, self.folder / "work"
         )
 
 
@@ -122,6 +124,24 @@ def test_a_later_export_adds_to_it_and_copies_nothing_twice(reviewed: Reviewed) 
     assert len(reviewed.export().rows) == 2
     after = path.stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_damaged_copy_is_made_again(reviewed: Reviewed) -> None:
+    path = reviewed.folder / "own" / f"{reviewed.decide(0)}.mp4"
+    reviewed.export()
+    path.write_bytes(path.read_bytes()[:7])
+    assert len(reviewed.export().rows) == 1
+    assert path.read_bytes() == bytes([0]) * 100
+    assert [one.name for one in path.parent.iterdir() if one.name.startswith(".")] == []
+
+
+def test_a_source_of_the_listing_goes_before_that_of_all(reviewed: Reviewed) -> None:
+    known, unknown = reviewed.decide(11), reviewed.decide(1)
+    rows = {row.path: row.source for row in reviewed.export().rows}
+    assert rows == {f"{known}.mp4": "yard", f"{unknown}.mp4": "unit7"}
+    found = reviewed.export(replace(TERMS, source=None))
+    assert [row.source for row in found.rows] == ["yard"]
+    assert found.left_out["unsourced"] == 1
 
 
 def test_no_server_is_asked_for_a_file(reviewed: Reviewed) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.assess.deployed import SHIFTED, Shift, SourceShare
@@ -29,6 +30,17 @@ def test_what_has_shifted_is_told_and_what_has_not_is_near_zero(tmp_path: Path) 
     assert found["score"].distance < 0.2
     same = {one.name: one for one in compared(sides[0], sides[0])}
     assert max(one.index for one in same.values()) == pytest.approx(0.0)
+
+
+def test_sources_are_those_that_a_listing_names(tmp_path: Path) -> None:
+    rows = [row(n, source="yard" if n < 6 else None) for n in range(9)]
+    found = drift.of_scores(scored.read(write_scores(tmp_path / "a", rows)))
+    assert found.sources == ["yard"] * 6
+    old = [{k: v for k, v in row(n).items() if k != "source"} for n in range(9)]
+    without = write_scores(tmp_path / "b", old)
+    for path in sorted((without / "scores").iterdir()):
+        pq.write_table(pq.read_table(path).drop_columns(["source"]), path)
+    assert drift.of_scores(scored.read(without)).sources == []
 
 
 def test_what_nobody_knows_of_is_left_out() -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline import app
 from pipeline.commands.score import rows
-from pipeline.commands.score.listing import HASHES, Given
+from pipeline.commands.score.listing import HASHES, SOURCE, Given
 from pipeline.commands.score.settings import Settings
 from pipeline.config import ScoreApp
 
@@ -37,7 +37,7 @@ class ScoreFiles:
         """Score a batch.
 
         Args:
-            batch: with the columns `id` and `uri`, and perhaps `sha256` and `md5`.
+            batch: with the columns `id` and `uri`, and perhaps `sha256`, `md5` and `source`.
 
         Returns:
             A row of `rows.SCHEMA` for every row, in order.
@@ -47,6 +47,7 @@ class ScoreFiles:
                 str(row["id"]),
                 row["uri"],
                 **{name: (row.get(name) or "").lower() for name in HASHES},
+                source=row.get(SOURCE) or "",
             )
             for row in batch.to_pylist()
         ]

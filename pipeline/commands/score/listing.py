@@ -17,9 +17,12 @@ import pyarrow.parquet as pq
 from pipeline.commands import printed_files
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
+from pipeline.system.names import trimmed
 from pipeline.system.untrusted import plain
 
 REQUIRED = ("id", "uri")
+SOURCE = "source"
+"""A column that may be there too: where a file comes from, as an index of footage has it."""
 HASHES = {"sha256": 64, "md5": 32}
 """Columns that may be there too, of the bytes of a file, with their hexadecimal digits."""
 _LONGEST_LINE = 2**20
@@ -38,12 +41,14 @@ class Given:
         id: of the user's, unlike any other in the listing.
         uri: where the file is, as it is written.
         sha256, md5: of its bytes as the listing has them, in small letters; empty where it has not.
+        source: where it comes from; empty where the listing does not say.
     """
 
     id: str
     uri: str
     sha256: str = ""
     md5: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,7 +223,7 @@ def _of_parquet(path: Path) -> Iterator[_Row]:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
             _check_columns(path, names)
-            wanted = [name for name in (*REQUIRED, *HASHES) if name in names]
+            wanted = [name for name in (*REQUIRED, *HASHES, SOURCE) if name in names]
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=wanted):
                 for cells in batch.to_pylist():
                     number += 1
@@ -260,7 +265,10 @@ def _mistake(row: _Row) -> str | None:
         return f"{row.where}: id {_shown(value)} is no text; give every row an id of its own"
     if not isinstance(row.cells["uri"], str):
         return f"{row.where}: uri {_shown(row.cells['uri'])} is no text; give the address of a file"
-    for text in (_id_of(row), row.cells["uri"]):
+    source = row.cells.get(SOURCE) or ""
+    if not isinstance(source, str):
+        return f"{row.where}: source {_shown(source)} is no text; name it, or leave it empty"
+    for text in (_id_of(row), row.cells["uri"], source):
         try:
             text.encode()
         except UnicodeEncodeError:
@@ -287,7 +295,8 @@ def _shown(value: Any) -> str:
 
 def _given(row: _Row) -> Given:
     hashes = {name: (row.cells.get(name) or "").lower() for name in HASHES}
-    return Given(_id_of(row), row.cells["uri"], **hashes)
+    source = trimmed(row.cells.get(SOURCE) or "")
+    return Given(_id_of(row), row.cells["uri"], **hashes, source=source)
 
 
 def _print_of(text: str) -> int:

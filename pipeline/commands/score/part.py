@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.commands.score import cost, rows, twins
 from pipeline.commands.score.apart import apart
@@ -17,7 +18,6 @@ from pipeline.commands.score.listing import Given
 from pipeline.commands.score.lookup import Lookup
 from pipeline.commands.score.places import Places
 from pipeline.commands.score.rows import Row
-from pipeline.commands.score.scorer import Scorer
 from pipeline.commands.score.twins import Twins
 from pipeline.config import Run
 from pipeline.detect.side_by_side import side_by_side
@@ -52,6 +52,17 @@ class _File:
     """Whether it would be found again."""
 
 
+class Answering(Protocol):
+    """What is asked about files that were decoded."""
+
+    @property
+    def device(self) -> str:
+        """That it computes on."""
+
+    def row(self, given: Given, task: FileTask, made: Made, costs: Costs) -> Row:
+        """The row of a file; what it takes is added to `costs`."""
+
+
 @dataclass(frozen=True)
 class Scoring:
     """All that scoring a part needs.
@@ -67,7 +78,7 @@ class Scoring:
 
     places: Places
     lookup: Lookup
-    scorer: Scorer
+    scorer: Answering
     tombstones: Tombstones
     costs: Costs = field(default_factory=Costs)
     known: Twins = field(default_factory=Twins)
@@ -100,7 +111,7 @@ class Scoring:
                     # What the machine has done to the one need not happen to the next.
                     if file.is_lasting:
                         self.known.put(file.made_from, file.row)
-                yield file.row
+                yield {**file.row, "source": file.given.source or None}
         finally:
             for file in under_way.values():
                 file.held.close()

@@ -57,6 +57,7 @@ SCHEMA = pa.schema(
         pa.field("loudness", pa.float64()),
         pa.field("brightness", pa.float64()),
         pa.field("marks", pa.string()),
+        pa.field("source", pa.string()),
     ]
 )
 """A row of the listing, in its order.
@@ -70,6 +71,7 @@ discharge, and whether sound speaks for one. `bank`, `item`, `negative` and `edi
 match: how the item was edited, or `same bytes`. `embedding` is the mean over the file of what the
 encoder of pictures sees, `pdq` a hash a second, `loudness` the level of its sound in dB of full
 scale, and `brightness` the mean of its clips, 0 to 1. `marks` is a JSON list of what is odd.
+`source` is where it comes from, as the listing has it.
 """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.commands.score import cost, rows
+from pipeline.commands.score.asked_once import AskedOnce
 from pipeline.commands.score.cheap import CheapPass
 from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.listing import Given
@@ -29,8 +29,8 @@ from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.listing import Collection, Listed
 from pipeline.footage.printing import MIN_QUALITY
 from pipeline.footage.windows import Window
+from pipeline.review import levels
 from pipeline.store import sound, video
-from pipeline.store.pcm import FULL_SCALE
 
 _OF_FILE = ("num_clips", "score", "p_real", "p_discharge", "predicted", "alert_s")
 _PLACE = "listing"
@@ -56,6 +56,7 @@ class Scorer:
         """
         self._detector, self._choice, self._cheap = detector, choice, cheap
         self._batch_size = batch_size
+        self._asked = AskedOnce(detector.network)
         self._witness = Witness(detector.network)
 
     @property
@@ -77,33 +78,35 @@ class Scorer:
             made: what became of it.
             costs: what it takes is added to these.
         """
-        index = IndexRow(task.path, "real", _PLACE, False, "")
-        listed = Listed(Collection(_PLACE, task.root, 1), index, task)
-        reject = account.why_not(listed, made)
-        if reject is not None or not isinstance(made, Canonical):
-            assert reject is not None
-            sha256 = made.sha256 if isinstance(made, Canonical) else ""
-            reason = Unusable(reject.reason, reject.detail)
-            return rows.rejected(given, reason, self.step, sha256)
+        refused = why_not(given, task, made, self.step)
+        if refused is not None:
+            return refused
+        assert isinstance(made, Canonical)
         with costs.timed(cost.DECODING):
-            clips = _Clips(made.windows, task, self._detector.card.clip)
+            clips = DecodedClips(made.windows, task, self._detector.card.clip)
             found = self._known(given, made, clips)
-        if self._cheap is not None:
-            with costs.timed(cost.CHEAP):
-                p_discharge, heard = self._cheap.of(clips.frames, clips.sounds, self._batch_size)
-                is_excluded = self._cheap.excludes(self._cheap.level(clips.table, p_discharge))
-            if is_excluded:
-                at_ends = p_discharge[:, -1]
-                return {
-                    **found,
-                    "step": rows.CHEAP,
-                    "num_clips": len(made.windows),
-                    "p_discharge": float(at_ends.max()),
-                    "moments": clips.moments(None, at_ends, heard.max(1)),
-                }
-        return {**found, "step": rows.FULL, **self._all(index, clips, made, costs)}
+        with self._asked.of_a_file():
+            if self._cheap is not None:
+                with costs.timed(cost.CHEAP):
+                    excluded = self._excluded(self._cheap, clips)
+                if excluded is not None:
+                    return {**found, "step": rows.CHEAP, **excluded}
+                self._asked.begin()
+            return {**found, "step": rows.FULL, **self._all(_index(task), clips, made, costs)}
 
-    def _all(self, index: IndexRow, clips: _Clips, made: Canonical, costs: Costs) -> Row:
+    def _excluded(self, cheap: CheapPass, clips: DecodedClips) -> Row | None:
+        """What the cheap pass says of a file that it excludes."""
+        p_discharge, heard = cheap.of(clips.frames, clips.sounds, self._batch_size)
+        if not cheap.excludes(cheap.level(clips.table, p_discharge)):
+            return None
+        at_ends = p_discharge[:, -1]
+        return {
+            "num_clips": len(clips.frames),
+            "p_discharge": float(at_ends.max()),
+            "moments": clips.moments(None, at_ends, heard.max(1)),
+        }
+
+    def _all(self, index: IndexRow, clips: DecodedClips, made: Canonical, costs: Costs) -> Row:
         """What all of the detector says."""
         seen, clip_s = Seen(), clips.clip_s
         with costs.timed(cost.DETECTOR), self._witness.looking(seen):
@@ -121,7 +124,7 @@ class Scorer:
             "embedding": seen.embedding(),
         }
 
-    def _answers(self, clips: _Clips) -> scores.FloatArray:
+    def _answers(self, clips: DecodedClips) -> scores.FloatArray:
         """Probabilities (N, T, 4) after every frame, or (N, 1, 4) where it answers for clips."""
         detector, found = self._detector, []
         stream = detector.stream(1) if detector.can_stream else None
@@ -136,7 +139,7 @@ class Scorer:
         scores.check(clips.table["clip_id"].to_pylist(), answers)
         return answers
 
-    def _known(self, given: Given, made: Canonical, clips: _Clips) -> Row:
+    def _known(self, given: Given, made: Canonical, clips: DecodedClips) -> Row:
         """What is known of a file without a detector."""
         return {
             "id": given.id,
@@ -151,13 +154,35 @@ class Scorer:
             ],
             "width": made.width,
             "height": made.height,
-            "loudness": clips.loudness(),
-            "brightness": float(clips.frames.mean(dtype=np.float64) / 255),
+            "loudness": levels.loudness(clips.sounds),
+            "brightness": levels.brightness(clips.frames),
             "marks": rows.marks_of(made.marks),
         }
 
 
-class _Clips:
+def _index(task: FileTask) -> IndexRow:
+    return IndexRow(task.path, "real", _PLACE, False, "")
+
+
+def why_not(given: Given, task: FileTask, made: Canonical | Unusable, step: str) -> Row | None:
+    """The row of a file of which nothing can be told; None where something can.
+
+    Args:
+        given: the row of the listing.
+        task: how it was decoded.
+        made: what became of it.
+        step: that it was decoded for.
+    """
+    listed = Listed(Collection(_PLACE, task.root, 1), _index(task), task)
+    reject = account.why_not(listed, made)
+    if reject is not None or not isinstance(made, Canonical):
+        assert reject is not None
+        sha256 = made.sha256 if isinstance(made, Canonical) else ""
+        return rows.rejected(given, Unusable(reject.reason, reject.detail), step, sha256)
+    return None
+
+
+class DecodedClips:
     """The clips of a file, decoded, as `scores.predict` takes them."""
 
     def __init__(self, windows: Sequence[Window], task: FileTask, form: ClipFormat) -> None:
@@ -168,20 +193,14 @@ class _Clips:
         for number, window in enumerate(windows):
             if window.flac:
                 self.sounds[number] = sound.decode(window.flac)
-        self._start_s = np.array([window.start_frame / form.fps for window in windows])
-        self.table = _table(task.path, self._start_s.tolist())
+        self.start_s = np.array([window.start_frame / form.fps for window in windows])
+        """Of each clip in the file."""
+        self.table = _table(task.path, self.start_s.tolist())
 
     def batches(self, size: int) -> Iterator[slice]:
         """The clips in order, `size` at a time."""
         for start in range(0, len(self.frames), size):
             yield slice(start, start + size)
-
-    def loudness(self) -> float | None:
-        """The level of what is heard, in dB of full scale; None where every sample is zero."""
-        if not self.sounds.any():
-            return None
-        square = np.square(self.sounds.astype(np.float64)).mean()
-        return 10 * math.log10(square / FULL_SCALE**2)
 
     def moments(
         self,
@@ -192,11 +211,11 @@ class _Clips:
         """The clips that matter most and do not overlap, as `rows.MOMENT` has them."""
         first = p_discharge if in_streams is None else in_streams
         order = sorted(
-            range(len(first)), key=lambda n: (-first[n], -p_discharge[n], self._start_s[n])
+            range(len(first)), key=lambda n: (-first[n], -p_discharge[n], self.start_s[n])
         )
         found: list[dict[str, Any]] = []
         for number in order:
-            start_s = float(self._start_s[number])
+            start_s = float(self.start_s[number])
             # Clips end and begin at sums of floats.
             if all(abs(start_s - one["start_s"]) > self.clip_s - 1e-6 for one in found):
                 found.append(

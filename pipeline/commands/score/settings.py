@@ -29,7 +29,10 @@ from pipeline.footage.tombstones import forgotten
 from pipeline.learn.devices import device_of
 from pipeline.store import storage, workdir
 
-_CODE = ("commands/score", "copies", "detect", "footage/look_up.py", "footage/printing.py")
+_CODE = (
+    *("commands/score", "copies", "detect", "footage/look_up.py", "footage/printing.py"),
+    "review/levels.py",
+)
 _PATHS = ("models", "reports", "banks", "footage", "work")
 _OF_INGEST = ("clip", "stride_frames", "sound", "max_pixels", "max_duration_s", "max_output_mb")
 _COSTS = ("max_memory_mb", "max_cpu_s", "timeout_s")

@@ -141,7 +141,8 @@ def _read_task(check: Checked, number: int, task: Mapping[str, Any]) -> None:
     known = check.tasks.get(name)
     predicted = {
         frames.range_of(moment.start_s, moment.end_s, fps)
-        for moment in (known.moments if known else ())
+        # Where it is asked when, a proposal that is kept is an answer.
+        for moment in (known.moments if known and not known.asks_times else ())
     }
     for one in task["annotations"]:
         if one.get("was_cancelled"):
@@ -155,7 +156,7 @@ def _read_task(check: Checked, number: int, task: Mapping[str, Any]) -> None:
                 (chosen[result["from_name"]],) = value["choices"]
             elif result["type"] == "timelinelabels" and DISCHARGE in value["timelinelabels"]:
                 told = [span for span in value["ranges"] if not _is_as(predicted, span)]
-                if result.get("origin") != _PREDICTED:
+                if result.get("origin") != _PREDICTED or (known and known.asks_times):
                     times_s += [_start_s(span, fps) for span in told]
         answers = chosen.get(_ORIGIN), chosen.get(DISCHARGE)
         check.add(where, name, *answers, times_s, _who(one.get("completed_by")), at=_at(one))

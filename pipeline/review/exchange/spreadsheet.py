@@ -16,7 +16,8 @@ from pipeline.system.names import trimmed
 NAME = "csv"
 COLUMNS = (
     *("task", "queue", "position", "reasons", "id", "uri", "seconds", "score", "p_real"),
-    *("p_discharge", "videos", "moments_s", "origin", "discharge", "discharges_s", "who", "note"),
+    *("p_discharge", "videos", "moments_s", "proposed_s", "confidence"),
+    *("origin", "discharge", "discharges_s", "who", "note"),
 )
 _DECIDED = ("origin", "discharge", "discharges_s", "note")
 _NEEDED = ("task", "origin", "discharge")
@@ -38,6 +39,7 @@ def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
 
 def _about(entry: Entry, terms: Terms) -> dict[str, str]:
     task, place = entry.task, entry.place
+    proposed = task.moments if task.asks_times else ()
     return {
         "task": task.name,
         "queue": str(entry.queue),
@@ -51,6 +53,8 @@ def _about(entry: Entry, terms: Terms) -> dict[str, str]:
         "p_discharge": _number(task.p_discharge, 6),
         "videos": str(task.num_copies),
         "moments_s": ";".join(f"{m.start_s:.2f} to {m.end_s:.2f}" for m in task.moments),
+        "proposed_s": ";".join(f"{m.start_s:.4f}" for m in proposed),
+        "confidence": ";".join(_number(m.score, 2) for m in proposed),
     }
 
 

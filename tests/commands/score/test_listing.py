@@ -28,6 +28,18 @@ def test_rows_come_in_order_whatever_the_format(tmp_path: Path) -> None:
         assert list(found.rows()) == [Given("1", "x.mp4", HASH), Given("2", "y.mp4")]
 
 
+def test_a_listing_may_name_sources(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,uri,source\n1,x.mp4, yard \n2,y.mp4,\n")
+    table = pa.table({"id": ["1", "2"], "uri": ["x.mp4", "y.mp4"], "source": ["yard", None]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    for suffix in ("csv", "parquet"):
+        found = list(listing.read(tmp_path / f"a.{suffix}").rows())
+        assert found == [Given("1", "x.mp4", source="yard"), Given("2", "y.mp4")]
+    (tmp_path / "a.jsonl").write_text('{"id": "1", "uri": "x.mp4", "source": 3}\n')
+    with pytest.raises(UserError, match="source '3' is no text; name it, or leave it empty"):
+        listing.read(tmp_path / "a.jsonl")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [

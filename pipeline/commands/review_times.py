@@ -1,0 +1,278 @@
+"""Asks when a firearm is fired in files of which only that is known, and writes what was decided.
+
+An index may say `discharge` and no time. `discern review propose` lets the detector say when, and
+asks people; `discern review times` writes the index anew with what they decided.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.assess.wording import count
+from pipeline.commands.review_report import writing
+from pipeline.commands.score import cost, rows
+from pipeline.commands.score.cost import Costs
+from pipeline.commands.score.listing import Given
+from pipeline.commands.score.lookup import Lookup
+from pipeline.commands.score.part import Scoring
+from pipeline.commands.score.places import Places
+from pipeline.commands.score.printed import remedy_of
+from pipeline.commands.score.rows import Row
+from pipeline.commands.score.scorer import DecodedClips, why_not
+from pipeline.config import ReviewApp, ScoreApp
+from pipeline.detect.detector import Detector
+from pipeline.errors import UserError
+from pipeline.footage import csvfile
+from pipeline.footage.canonical import Canonical, digests
+from pipeline.footage.collection import COLUMNS, INDEX, IndexRow, read_index
+from pipeline.footage.conversion import FileTask, Unusable
+from pipeline.footage.tombstones import forgotten
+from pipeline.learn.devices import device_of
+from pipeline.review import population, queueing
+from pipeline.review.agreement import Votes, consensus
+from pipeline.review.population import Population
+from pipeline.review.proposing import Finder
+from pipeline.review.record import Record
+from pipeline.review.tasks import FILE, TIMES, Decision, Moment, Place, Task, name_of
+from pipeline.store import storage
+from pipeline.system.untrusted import plain
+
+_MOST = 5
+"""Moments that are proposed of a file."""
+_MOST_SHOWN = 120
+_MOST_TOLD = 10
+_TIMES, _WHO = "discharges_s", "reviewed_by"
+
+
+class _MomentFinder:
+    """Asks a finder about files, as a scorer is asked."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._form, self.device = detector.card.clip, detector.device
+        self._finder = Finder(detector)
+
+    def row(self, given: Given, task: FileTask, made: Canonical | Unusable, costs: Costs) -> Row:
+        """The moments that are likeliest, or why there are none."""
+        refused = why_not(given, task, made, rows.FULL)
+        if refused is not None:
+            return refused
+        assert isinstance(made, Canonical)
+        with costs.timed(cost.DECODING):
+            clips = DecodedClips(made.windows, task, self._form)
+        with costs.timed(cost.DETECTOR):
+            found = self._finder.proposals([*self._curves(clips)], _MOST)
+        shown_s = 1 / self._form.fps
+        return {
+            "id": given.id,
+            "status": rows.SCORED,
+            "sha256": made.sha256,
+            "seconds": made.duration_s,
+            "is_silent": not clips.sounds.any(),
+            "moments": tuple(
+                Moment(one.time_s, one.time_s + shown_s, one.confidence, one.confidence, one.heard)
+                for one in found
+            ),
+        }
+
+    def _curves(self, clips: DecodedClips) -> Iterator[Any]:
+        """What is seen and heard of each stretch of clips that follow each other."""
+        apart = np.diff(clips.start_s) > clips.clip_s + 0.5 / self._form.fps
+        within = np.arange(self._form.num_frames) / self._form.fps
+        for part in np.split(np.arange(len(clips.start_s)), np.flatnonzero(apart) + 1):
+            yield self._finder.curves(
+                np.concatenate(clips.frames[part]),
+                np.concatenate(clips.sounds[part]),
+                (clips.start_s[part, None] + within).ravel(),
+            )
+
+
+def propose(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> None:
+    """Keep a queue of the files of a collection with a discharge at a time that nobody told.
+
+    Args:
+        cfg: where everything is.
+        record: of queues.
+        votes: of that record.
+        collection: a folder with an index.
+
+    Raises:
+        UserError: it has none, or no such file, or the detector does not tell when.
+    """
+    with storage.fetched_index(collection, Path(cfg.paths.work)) as root:
+        wanted = [row for row in read_index(root) if _is_untimed(row)]
+    if not wanted:
+        raise UserError(
+            f"{collection}/{INDEX}: every file with a discharge has times; there is nothing to ask"
+        )
+    detector = Detector.load(Path(cfg.paths.models), device_of(cfg.run))
+    detector.check_format("conf/ingest.yaml", cfg.ingest.clip)
+    torch.set_num_threads(1)
+    terms = ScoreApp(paths=cfg.paths, run=cfg.run, ingest=cfg.ingest)
+    scoring = Scoring(
+        Places(Path().resolve(), terms),
+        Lookup.open(terms),
+        _MomentFinder(detector),
+        forgotten(Path(cfg.paths.footage)),
+    )
+    run = replace(cfg.run, executor="processes") if cfg.run.executor == "ray" else cfg.run
+    given = (Given(row.path, _address(collection, row.path)) for row in wanted)
+    known = {name for name, of in votes.by_task.items() if any(one.discharges_s for one in of)}
+    tasks, refused, num_known = list[Task](), list[Row](), 0
+    for row in scoring.rows(given, run):
+        if row["status"] != rows.SCORED:
+            refused.append(row)
+            continue
+        task = _task(collection, row, detector.sha256)
+        num_known += task.name in known
+        if task.name not in known:
+            tasks.append(task)
+    for row in refused:
+        told = plain(row["detail"] or "", _MOST_SHOWN)
+        print(
+            f"{plain(row['id'], _MOST_SHOWN)}: {row['reason']} ({told}); {remedy_of(row['reason'])}"
+        )
+    if num_known:
+        print(f"{count(num_known, 'file')} left out, of which somebody told the times")
+    if not tasks:
+        raise UserError(f"{collection}: there is no file left to ask about")
+    tasks = sorted({task.name: task for task in tasks}.values(), key=_order)
+    number = _keep(record, collection, detector.sha256, tasks)
+    num_moments = sum(len(task.moments) for task in tasks)
+    print(
+        f"queue {number}: {count(len(tasks), 'file')} with a discharge at a time that nobody told; "
+        f"{count(num_moments, 'moment')} proposed"
+    )
+
+
+def _is_untimed(row: IndexRow) -> bool:
+    return row.discharge and not row.discharges_s and not row.heard_s
+
+
+def _address(collection: str, path: str) -> str:
+    if storage.is_remote(collection):
+        return f"{collection.rstrip('/')}/{path}"
+    return str((Path(collection) / path).absolute())
+
+
+def _task(collection: str, row: Row, weights_sha256: str) -> Task:
+    uri = f"{collection.rstrip('/')}/{row['id']}"
+    return Task(
+        name=name_of(row["sha256"], uri),
+        kind=FILE,
+        id=row["id"],
+        uri=uri,
+        sha256=row["sha256"],
+        seconds=row["seconds"],
+        score=None,
+        p_real=None,
+        p_discharge=None,
+        predicted=None,
+        alert_s=None,
+        moments=row["moments"],
+        copies=(),
+        num_copies=1,
+        weights_sha256=weights_sha256,
+        threshold=0.5,
+        is_silent=row["is_silent"],
+        asks_times=True,
+    )
+
+
+def _order(task: Task) -> tuple[float, str]:
+    """The surest first."""
+    return -max((moment.score or 0.0 for moment in task.moments), default=0.0), task.id
+
+
+def _keep(record: Record, collection: str, weights_sha256: str, tasks: Sequence[Task]) -> int:
+    about = {
+        "kind": TIMES,
+        "scores": storage.name(collection),
+        "weights_sha256": weights_sha256,
+        "proposed": [[task.name, *(moment.start_s for moment in task.moments)] for task in tasks],
+    }
+    places = [
+        Place(number, task.name, (TIMES,), TIMES, None, False, -_order(task)[0])
+        for number, task in enumerate(tasks, 1)
+    ]
+    nothing = np.zeros(0, np.int64)
+    none_of = Population(
+        population.numbers([]), nothing, nothing, np.zeros(0), np.zeros(0, np.str_)
+    )
+    key = queueing.key_of(about, [task.name for task in tasks])
+    return record.add_queue(key, about, tasks, places, none_of)[0]
+
+
+def write(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> None:
+    """Write the index of a collection anew, with the times that people decided.
+
+    Nothing else in it changes. A file that people decided to be something else than the index says
+    stays as it is, and is told.
+
+    Raises:
+        UserError: there is no index, `out` is not given, or nothing was decided of its files.
+    """
+    if cfg.out is None:
+        raise UserError(f"{collection}: give out=FILE, where the index with times is written")
+    folder = Path(collection)
+    index = {row.path: row for row in read_index(folder)}
+    asked = {
+        task.name: votes.of_task(task.name)
+        for _, place, task in record.places()
+        if task.kind == FILE and not votes.is_open(place)
+    }
+    found: dict[str, Decision] = {}
+    others = []
+    for row in filter(_is_untimed, index.values()):
+        agreed = consensus(asked.get(_name(folder / row.path), ()))
+        if agreed is None:
+            continue
+        if agreed.origin != row.origin or not agreed.discharge:
+            others.append(row.path)
+        elif agreed.discharges_s:
+            found[row.path] = agreed
+    for path in others[:_MOST_TOLD]:
+        print(
+            f"{plain(path, _MOST_SHOWN)}: decided to be something else than the index says; mend it"
+        )
+    if not found:
+        raise UserError(f"{collection}: of no file without times people have decided any")
+    with writing(cfg.out):
+        _write(folder / INDEX, Path(cfg.out), found)
+    left = sum(map(_is_untimed, index.values())) - len(found)
+    print(
+        f"{cfg.out}: times of {count(len(found), 'file')}; {left} still have none. "
+        f"Put it in the place of {folder / INDEX}"
+    )
+
+
+def _name(path: Path) -> str:
+    try:
+        return name_of(digests(path)[0], "")
+    except OSError:
+        return ""
+
+
+def _write(index: Path, out: Path, found: Mapping[str, Decision]) -> None:
+    """Write the rows of an index as they are, but for the times of some."""
+    written = csvfile.read(index, COLUMNS)
+    header = [*next(written).cells]
+    columns = header + [name for name in (_TIMES, _WHO) if name not in header]
+    lines = []
+    for row in written:
+        cell = dict(zip(header, row.cells, strict=True))
+        decided = found.get(str(PurePosixPath(cell["path"])))
+        if decided is not None:
+            cell[_TIMES] = ";".join(f"{time_s:.4f}" for time_s in decided.discharges_s)
+            cell[_WHO] = decided.who
+        lines.append([cell.get(name, "") for name in columns])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([columns, *lines])
