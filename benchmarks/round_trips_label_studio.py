@@ -21,7 +21,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-_STARTS_S = 600.0
+_STARTS_S = 1800.0
 _TOKEN = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -30,15 +30,17 @@ def main(tasks: Path, interface: Path, edits: Path, export: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        server = _started(Path(folder), port)
+        server, log = _started(Path(folder), port)
         try:
-            _edit(f"http://127.0.0.1:{port}", server, tasks, interface, edits, export)
+            address = f"http://127.0.0.1:{port}"
+            _wait(address, server, log)
+            _edit(address, tasks, interface, edits, export)
         finally:
             server.kill()
             server.wait()
 
 
-def _started(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def _started(folder: Path, port: int) -> tuple[subprocess.Popen[bytes], Path]:
     command = [str(Path(sys.executable).with_name("label-studio")), "start", "--no-browser"]
     command += ["--port", str(port), "--data-dir", str(folder), "--internal-host", "127.0.0.1"]
     command += ["--username", "ada@example.org", "--password", "only-here", "--user-token", _TOKEN]
@@ -48,23 +50,20 @@ def _started(folder: Path, port: int) -> subprocess.Popen[bytes]:
         "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
     }
-    with (folder / "server.log").open("wb") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    log = folder / "server.log"
+    with log.open("wb") as file:
+        return subprocess.Popen(command, env=environment, stdout=file, stderr=file), log
 
 
-def _edit(
-    address: str,
-    server: subprocess.Popen[bytes],
-    tasks: Path,
-    interface: Path,
-    edits: Path,
-    export: Path,
-) -> None:
+def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     began_s = time.monotonic()
     while not _answers(f"{address}/health"):
         if server.poll() is not None or time.monotonic() - began_s > _STARTS_S:
-            sys.exit("the server of Label Studio does not answer")
+            sys.exit(f"the server of Label Studio does not answer:\n{log.read_text()[-4000:]}")
         time.sleep(1)
+
+
+def _edit(address: str, tasks: Path, interface: Path, edits: Path, export: Path) -> None:
     project = _ask(
         f"{address}/api/projects",
         {"title": "Discern", "label_config": interface.read_text(encoding="utf-8")},

@@ -124,6 +124,9 @@ def test_files_of_equal_bytes_are_decoded_once(
     inner = part.apart
 
     def apart(work: Any, tasks: Iterator[FileTask], *rest: Any) -> Any:
+        # What is of the package of the command brings torch with it.
+        assert not work.__module__.startswith("pipeline.commands")
+
         def seen() -> Iterator[FileTask]:
             for task in tasks:
                 decoded.append(task.path)
