@@ -80,7 +80,8 @@ def _compared(cfg: ReviewApp, now: Scores) -> Drift:
         against, before = "training", training.inputs(*folders, now.weights_sha256)
     else:
         earlier = scored.read(Path(cfg.against))
-        against, before = earlier.name, drift.of_scores(earlier)
+        # Folders may be called as people are, and the report names none.
+        against, before = "earlier scores", drift.of_scores(earlier)
     return drift.between(before, drift.of_scores(now), against, now.weights_sha256)
 
 

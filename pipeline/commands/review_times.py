@@ -82,14 +82,25 @@ class _MomentFinder:
         }
 
     def _curves(self, clips: DecodedClips) -> Iterator[Any]:
-        """What is seen and heard of each stretch of clips that follow each other."""
-        apart = np.diff(clips.start_s) > clips.clip_s + 0.5 / self._form.fps
-        within = np.arange(self._form.num_frames) / self._form.fps
-        for part in np.split(np.arange(len(clips.start_s)), np.flatnonzero(apart) + 1):
+        """What is seen and heard of each stretch of clips that follow each other.
+
+        The last clip of a scene begins within the one before, or ends with frames that nothing
+        has shown. To show frames twice would be a jump in time, which what looks for flashes
+        could take for one.
+        """
+        fps, length = self._form.fps, self._form.num_frames
+        samples_a_frame = clips.sounds.shape[1] / length
+        starts = np.rint(clips.start_s * fps).astype(np.int64)
+        to_next = np.diff(starts, append=starts[-1] + length)
+        # Of each clip, the frames before the next one begins.
+        num = np.minimum(to_next, length)
+        for part in np.split(np.arange(len(starts)), np.flatnonzero(to_next > length) + 1):
             yield self._finder.curves(
-                np.concatenate(clips.frames[part]),
-                np.concatenate(clips.sounds[part]),
-                (clips.start_s[part, None] + within).ravel(),
+                np.concatenate([clips.frames[clip, : num[clip]] for clip in part]),
+                np.concatenate(
+                    [clips.sounds[clip, : round(num[clip] * samples_a_frame)] for clip in part]
+                ),
+                np.concatenate([starts[clip] + np.arange(num[clip]) for clip in part]) / fps,
             )
 
 

@@ -112,7 +112,7 @@ def test_a_report_tells_of_detector_people_and_drift(tmp_path: Path, told: Told)
             record.decide([replace(decided, who="Bo", origin="game" if number % 2 else "real")])
     record.expose(record.places()[0][2].name, "Ada", "stills", 0.0)
     out = tmp_path / "report.json"
-    before = write_scores(tmp_path / "before", [row(n, height=240) for n in range(60)])
+    before = write_scores(tmp_path / "of-ada", [row(n, height=240) for n in range(60)])
     said = told("report", str(scores), f"against={before}", f"out={out}")
     assert "Weights aaaaaaaaaaaa, files (queue 1): 60 videos, 0.2 h" in said
     assert re.search(r"alerts: \d videos, \d with copies; [\d,]+\.\d in 1,000 h", said)
@@ -124,9 +124,11 @@ def test_a_report_tells_of_detector_people_and_drift(tmp_path: Path, told: Told)
     report = json.loads(out.read_text())
     assert report["deployments"][0]["recall"]["value"] > 0.9
     assert report["agreement"]["decisions"] == [60, 6]
-    assert report["drift"]["against"] == "before"
+    assert report["drift"]["against"] == "earlier scores"
     # It may be versioned with everything else, and tells of no person, folder or video.
-    assert not [word for word in ("Ada", "Bo", str(tmp_path), "id-") if word in out.read_text()]
+    assert not [
+        word for word in ("Ada", "Bo", str(tmp_path), "of-ada", "id-") if word in out.read_text()
+    ]
     assert deployed.read(tmp_path) is not None
     assert "height" not in told("report")
 

@@ -37,6 +37,8 @@ _CONFIDENCE = 0.95
 _SLACK = 1e-6
 """Keeps what is added up in another order from deciding."""
 _SPLIT = "val"
+_LEAST_RATE = 1e-12
+"""No validation shows a smaller rate of misses, which would take trillions of shootings."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def _bound(num_missed: int, num_shootings: int) -> float:
 
 def _num_needed(miss_rate: float) -> str:
     """Shootings of which none may be missed for a rate to be shown, in words."""
-    if not miss_rate:
+    if miss_rate < _LEAST_RATE:
         return "more than there can be"
     return f"{math.ceil(math.log(1 - _CONFIDENCE) / math.log1p(-miss_rate)):,}"
 

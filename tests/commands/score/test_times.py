@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.commands import review, review_times
@@ -27,8 +28,11 @@ class Stub:
     def __init__(self, detector: Any) -> None:
         pass
 
-    def curves(self, *given: Any) -> int:
-        return len(given)
+    def curves(self, frames: Any, sounds: Any, time_s: Any) -> int:
+        # The last of three clips of eight frames begins within the second one.
+        assert time_s == pytest.approx(np.arange(20) / 15)
+        assert (len(frames), len(sounds)) == (20, 20 * 1600)
+        return 3
 
     def proposals(self, curves: Any, most: int) -> list[Proposal]:
         assert curves == [3]
