@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 import pipeline
 from pipeline import app
-from pipeline.commands import line
+from pipeline.commands import bank, line, review
 from pipeline.config import COMMANDS, STAGES
 from tests.command_line import run, run_apart
 
@@ -113,6 +114,26 @@ def test_every_stage_tells_its_keys_and_its_page(
     assert re.search(rf"`{name}`|{name}\.(py|yaml)|discern {name}\b", text)
     for key in fields(STAGES[name].own or object):
         assert re.search(rf"^  {key.name}:", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "actions"), [("bank", bank.ACTIONS), ("review", review.ACTIONS)])
+def test_help_names_all_that_a_command_can_do(name: str, actions: Mapping[str, object]) -> None:
+    assert sorted(line.COMMANDS[name].told[0].split("|")) == sorted(actions)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_of_every_key_what_it_means(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line.main([name, "--help"])
+    said = capsys.readouterr().out
+    assert re.findall(r"^  (\w+)=.*\n(?!      )", said, re.MULTILINE) == []
+
+
+def test_help_names_the_choices_of_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    line.main(["review", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "What is exported or imported. One of csv, label_studio, fiftyone, coop." in said
 
 
 def test_help_tells_the_value_of_a_key_and_what_it_means(

@@ -149,7 +149,10 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
 
 def _list(cfg: BankApp) -> None:
     root = Path(cfg.paths.banks)
-    for name in banks.names(root):
+    names = banks.names(root)
+    if not names:
+        print("no banks")
+    for name in names:
         bank = banks.read(root, name)
         items = bank.items.values()
         num_hashes = sum(item.num_records for item in items)

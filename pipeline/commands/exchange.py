@@ -107,7 +107,11 @@ def _add(cfg: ExchangeApp, known: dict[str, Peer], name: str, bank: str) -> None
 def _file(given: str | None, name: str, whose: str) -> Path:
     if given is None:
         raise UserError(f"{name}=: give {name}=FILE, {whose} key of Ed25519 in PEM")
-    return Path(given)
+    # No shell expands the ~ of key=~/…
+    path = Path(given).expanduser()
+    if not path.is_file():
+        raise UserError(f"{name}={given}: no such file; give {whose} key of Ed25519 in PEM")
+    return path
 
 
 def _below_home(path: Path) -> str:

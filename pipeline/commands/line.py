@@ -76,8 +76,8 @@ COMMANDS = {
     "match": Command(("<file or folder>", "[file or folder …]"), config="match", failure=2),
     "review": Command(
         (
-            "queue|list|export|import|export-collection|report|serve",
-            "[scores, alerts, file or folder]",
+            "queue|list|export|import|report|serve|export-collection|propose|times",
+            "[scores, alerts, file, folder or collection]",
         ),
         config="review",
         kept="what was decided stays; run it again",

@@ -253,7 +253,10 @@ def write(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> None
             f"{plain(path, _MOST_SHOWN)}: decided to be something else than the index says; mend it"
         )
     if not found:
-        raise UserError(f"{collection}: of no file without times people have decided any")
+        raise UserError(
+            f"{collection}: of no file without times people have decided any; ask them with "
+            f"discern review propose {collection}, and see discern review list"
+        )
     with writing(cfg.out):
         _write(folder / INDEX, Path(cfg.out), found)
     left = sum(map(_is_untimed, index.values())) - len(found)

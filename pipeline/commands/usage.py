@@ -97,8 +97,10 @@ def _keys(config: str) -> list[str]:
             sections.append(f"{key.name}.…")
             continue
         lines.append(f"  {key.name}={_written(value)}")
+        choices = key.metadata.get("one_of", ())
+        told = [meanings.get(key.name, ""), f"One of {', '.join(choices)}." * bool(choices)]
         lines += textwrap.wrap(
-            meanings.get(key.name, ""), _WIDTH, initial_indent="      ", subsequent_indent="      "
+            " ".join(told), _WIDTH, initial_indent="      ", subsequent_indent="      "
         )
     return [*lines, f"  {', '.join(sections)}", "      as the files of conf/ have them"]
 

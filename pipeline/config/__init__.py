@@ -155,7 +155,9 @@ class CompareApp(App):
     over: list[str] = field(default_factory=lambda: ["train.seed"])
     """Parameters that make no row of their own."""
     confidence: float = between(0.01, 0.9999, default=0.95)
+    """Of intervals."""
     format: str = "table"
+    """How they are printed: `table`, `csv` or `markdown`."""
 
 
 @dataclass

@@ -77,3 +77,4 @@ class MatchApp(App):
     flood_share: float = between(0, 1, default=0.5)
     """Of these files, the most that an item may match without being suspended."""
     format: str = one_of("lines", "json", default="lines")
+    """How answers are printed."""

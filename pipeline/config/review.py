@@ -17,7 +17,8 @@ class ReviewApp(App):
     ingest: IngestConfig = MISSING
     """What showing a file may cost, and the frames a second that times are told in."""
     out: str | None = None
-    """File, or folder, that a queue is exported to once it is made, or a report is written to."""
+    """File, or folder, that a queue is exported to once it is made, or file that a report or
+    an index with times is written to."""
     root: str = "."
     """Folder that relative paths of a listing begin in: that of the listing."""
     format: str = one_of("csv", "label_studio", "fiftyone", "coop", default="csv")
@@ -36,6 +37,7 @@ class ReviewApp(App):
     """Of a real shooting that nobody looks at, where an alert that is wrong and stands costs
     `false_cost`."""
     false_cost: float = between(0, default=1.0)
+    """Of an alert that is wrong and stands."""
     setup_s: float = between(0, default=20.0)
     """What a reviewer takes for a task besides the seconds that matter."""
     reviewer_error: float = between(0.001, 0.4, default=0.05)

@@ -151,6 +151,11 @@ def read(folder: Path, key: Ed25519PublicKey) -> Manifest:
         UserError: there is none, its signature is not of that key, or it is of another version.
     """
     path = folder / MANIFEST
+    if not os.path.lexists(path):
+        raise UserError(
+            f"{path}: no such file; the sender has pushed nothing there yet, or this is not where "
+            "it pushes to"
+        )
     with opened(path) as file:
         content = file.read(MAX_MANIFEST_BYTES + 1)
     lines = content.split(b"\n")

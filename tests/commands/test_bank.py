@@ -233,6 +233,8 @@ def test_a_negative_bank_is_made_and_told_and_who_uploads_is_noted(
     compose: Callable[..., App],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    bank.run("list", cfg=compose("bank"))
+    assert capsys.readouterr().out == "no banks\n"
     given = ("add", "intros", str(videos / "more"))
     bank.run(*given, cfg=compose("bank", "negative=true", "by=us"))
     found = banks.read(tmp_path / "banks", "intros")

@@ -362,7 +362,9 @@ def test_one_peer_that_fails_costs_no_other(
         us.run("pull")
     out, err = capsys.readouterr()
     assert out.startswith(f"{tmp_path}/theirs: them/b, delta 1")
-    assert err.startswith(f"exchange: a: {tmp_path}/none/manifest.jsonl: No such file")
+    assert err.startswith(
+        f"exchange: a: {tmp_path}/none/manifest.jsonl: no such file; the sender has pushed"
+    )
 
 
 def test_what_cannot_be_a_peer_is_named(sides: tuple[Side, Side]) -> None:
@@ -377,6 +379,11 @@ def test_what_cannot_be_a_peer_is_named(sides: tuple[Side, Side]) -> None:
         (("add", "x", "../b"), {}, "is no name of a bank"),
         (("add", "x", "b"), {}, "x: give pull=… to take what it says, push=… to tell it"),
         (("add", "x", "b"), {"pull": "f"}, "their_key=: give their_key=FILE"),
+        (
+            ("add", "x", "b"),
+            {"pull": "f", "their_key": "gone"},
+            "their_key=gone: no such file; give the peer's key of Ed25519",
+        ),
         (("add", "x", "b"), {"push": "f"}, "by=: give by=NAME"),
         (("add", "x", "b"), {"push": "f", "by": "us"}, "key=: give key=FILE, your private key"),
         (("add", "x", "b"), {"push": "https://h/x"}, r"push=https://h/…: a web server is only"),

@@ -417,7 +417,7 @@ def test_what_is_not_signed_or_of_another_version_is_refused(
     (folder / MANIFEST).write_bytes(b"[1]\n" + second + b"\n")
     refused(here, folder, "no manifest")
     (folder / MANIFEST).unlink()
-    refused(here, folder, "manifest.jsonl: No such file")
+    refused(here, folder, "manifest.jsonl: no such file; the sender has pushed nothing")
 
 
 def test_a_replay_and_another_past_are_refused(there: Path, tmp_path: Path) -> None:

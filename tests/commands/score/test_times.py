@@ -94,7 +94,7 @@ def test_moments_are_proposed_and_what_is_decided_becomes_an_index(
     assert (row["uri"], row["reasons"]) == ("own/0.mp4", "times")
     assert (row["proposed_s"], row["confidence"]) == ("0.8000;0.2000", "0.75;0.25")
     assert (row["discharges_s"], row["origin"]) == ("", "")
-    with pytest.raises(UserError, match="of no file without times people have decided any"):
+    with pytest.raises(UserError, match="have decided any; ask them with discern review propose"):
         told("times", "own", "out=new.csv")
     decide(project)
     said = told("times", "own", "out=fresh/index.csv")
