@@ -135,7 +135,18 @@ def _writing(path: str) -> Iterator[Sink]:
         print(line(event), file=file, flush=True)
 
     with file:
+        if Path(path).is_file() and not _ends_whole(Path(path)):
+            # A watch that was killed while it wrote has left half a line.
+            print(file=file)
         yield write
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def _print(event: Event) -> None:

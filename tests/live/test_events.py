@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from pipeline.commands.watch import name_of
 from pipeline.live.events import Event, Events, line
+from pipeline.live.telling import _writing
 
 
 def test_half_a_letter_costs_no_event() -> None:
@@ -12,3 +14,14 @@ def test_half_a_letter_costs_no_event() -> None:
     Events([told.append]).tell("stream.ended", name_of("a\udcff.mp4"), {"detail": "b\udcff"})
     data = json.loads(line(told[0]).encode())["data"]
     assert data == {"stream": "a?.mp4", "detail": "b?"}
+
+
+def test_half_a_line_of_a_watch_that_was_killed_costs_no_later_event(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"id": "cut o')
+    for _ in range(2):
+        with _writing(str(path)) as write:
+            Events([write]).tell("stream.ended", "a", {})
+    half, *whole = path.read_text().splitlines()
+    assert half == '{"id": "cut o'
+    assert [json.loads(one)["subject"] for one in whole] == ["a", "a"]
