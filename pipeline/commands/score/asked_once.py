@@ -28,7 +28,8 @@ class AskedOnce:
         if isinstance(network, StreamingProductNet):
             for part in (network.discharge, network.hearing):
                 if part is not None:
-                    setattr(part, "advance", self._kept(part.advance))  # noqa: B010
+                    asked: Any = part
+                    asked.advance = self._kept(asked.advance)
 
     @contextmanager
     def of_a_file(self) -> Iterator[None]:
