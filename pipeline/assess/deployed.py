@@ -24,6 +24,9 @@ FILE, ALERT = KINDS = ("file", "alert")
 """What is scored: files, and alerts of streams."""
 SHIFTED = 0.2
 """A population stability index beyond which a distribution is usually said to have shifted."""
+_LARGEST = 2**53
+"""Whole numbers up to it are the same as floats."""
+_LEAST_HOURS = 1e-6
 _KINDS: Mapping[type, str] = {str: "text", int: "whole number", float: "number"}
 
 
@@ -93,7 +96,8 @@ class Deployment:
         _require(self.kind in KINDS, "kind", self.kind)
         for name in ("videos", "alerts", "alerts_with_copies"):
             _require(getattr(self, name) >= 0, name, getattr(self, name))
-        _require(self.hours is None or self.hours >= 0, "hours", self.hours)
+        long_enough = self.hours is None or self.hours == 0 or self.hours >= _LEAST_HOURS
+        _require(long_enough, "hours", self.hours)
         _require(self.days is None or self.days > 0, "days", self.days)
         for name in ("precision", "recall"):
             one = getattr(self, name)
@@ -243,8 +247,12 @@ def _typed(kind: Any, value: Any, place: str) -> Any:
         return tuple(_typed(inner[0], one, f"{place}[{n}]") for n, one in enumerate(value))
     if origin is not None and issubclass(origin, Mapping) and isinstance(value, dict):
         return {name: _typed(inner[1], one, _in(place, name)) for name, one in value.items()}
+    if type(value) is int and abs(value) > _LARGEST:
+        raise ValueError(f"{place} is a whole number of more than {_LARGEST}, which cannot be")
     if kind is float and type(value) is int:
         value = float(value)
+    if isinstance(value, str) and any("\ud800" <= one <= "\udfff" for one in value):
+        raise ValueError(f"{place} is {value!a}, which is no text")
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
         raise ValueError(f"{place} is {value!r}, which is no {_KINDS.get(kind, 'list of values')}")
     return value

@@ -154,6 +154,18 @@ def test_a_file_says_what_was_written_and_none_is_nothing(tmp_path: Path) -> Non
         (lambda told: told.update(drift=[1]), "drift does not hold weights_sha256, against"),
         (lambda told: told.update(deployments=3), "deployments is 3, which is no list of values"),
         (lambda told: told["agreement"].update(error=float("nan")), "NaN is no number"),
+        (
+            lambda told: told["deployments"][0].update(hours=10**400),
+            r"deployments\[0\].hours is a whole number of more than 9007199254740992",
+        ),
+        (
+            lambda told: told["deployments"][0].update(hours=5e-324),
+            r"deployments\[0\].hours is 5e-324, which cannot be",
+        ),
+        (
+            lambda told: told["drift"].update(against="\ud800"),
+            r"drift.against is '\\ud800', which is no text",
+        ),
     ],
 )
 def test_a_bad_file_is_named_with_its_value_and_the_remedy(
