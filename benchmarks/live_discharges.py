@@ -240,7 +240,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     quiet_s, rows = given.quiet_s, []
-    phases = (0,) if given.recording is None else PHASES
+    phases: Sequence[int] = (0,) if given.recording is None else PHASES
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         short = []
@@ -303,8 +303,8 @@ def main() -> None:
         ]
         setting = (
             f"A discharge of {given.recording.name if given.recording else 'a flash that is made'} "
-            f"published every {every_s(quiet_s, phases)} s ({WIDTH}×{HEIGHT}, {FPS} pictures a second, a "
-            "key frame a second; RTMP by nginx, HLS with segments of a second), to a signed "
+            f"published every {every_s(quiet_s, phases)} s ({WIDTH}×{HEIGHT}, {FPS} pictures a "
+            "second, a key frame a second; RTMP by nginx, HLS with segments of a second), to a signed "
             f"webhook of the same machine; the threshold {threshold:.4f} lies between quiet "
             "seconds and discharges, with no smoothing."
         )
