@@ -304,8 +304,8 @@ def main() -> None:
         setting = (
             f"A discharge of {given.recording.name if given.recording else 'a flash that is made'} "
             f"published every {every_s(quiet_s, phases)} s ({WIDTH}×{HEIGHT}, {FPS} pictures a "
-            "second, a key frame a second; RTMP by nginx, HLS with segments of a second), to a signed "
-            f"webhook of the same machine; the threshold {threshold:.4f} lies between quiet "
+            "second, a key frame a second; RTMP by nginx, HLS with segments of a second), to a "
+            f"signed webhook of the same machine; the threshold {threshold:.4f} lies between quiet "
             "seconds and discharges, with no smoothing."
         )
         table = Table("From a discharge being published to the webhook", columns, rows)
