@@ -29,7 +29,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -66,20 +66,20 @@ _BEGIN_S = 24.0
 _KEY = bytes(range(32))
 
 
-def every_s(quiet_s: int) -> int:
+def every_s(quiet_s: int, phases: Sequence[int]) -> int:
     """From one repetition to the next."""
-    return quiet_s + 1 + AFTER_S
+    return quiet_s + AFTER_S + (max(phases) > 0)
 
 
-def fires_s(number: int, quiet_s: int) -> float:
+def fires_s(number: int, quiet_s: int, phases: Sequence[int]) -> float:
     """When the discharge of a repetition is, in seconds of what is published."""
-    return number * every_s(quiet_s) + quiet_s + PHASES[number % len(PHASES)] / FPS
+    return number * every_s(quiet_s, phases) + quiet_s + phases[number % len(phases)] / FPS
 
 
-def flash(quiet_s: int, later: int) -> tuple[Any, Any]:
+def flash(quiet_s: int) -> tuple[Any, Any]:
     """Pictures and sound of a texture that moves, with a white flash and a bang."""
     rng = np.random.default_rng(0)
-    num_frames, first = every_s(quiet_s) * FPS, quiet_s * FPS + later
+    num_frames, first = every_s(quiet_s, (0,)) * FPS, quiet_s * FPS
     blocks = rng.integers(10, 90, (HEIGHT // 20, (WIDTH + 2 * num_frames) // 20 + 1, 3))
     wide = np.kron(blocks, np.ones((20, 20, 1))).astype(np.uint8)
     frames = np.stack([wide[:, 2 * one : 2 * one + WIDTH] for one in range(num_frames)])
@@ -92,7 +92,7 @@ def flash(quiet_s: int, later: int) -> tuple[Any, Any]:
 
 def around(path: Path, at_s: float, quiet_s: int, later: int) -> tuple[Any, Any]:
     """The pictures and the sound of a recording around one of its discharges."""
-    begin_s, num_frames = at_s - quiet_s - later / FPS, every_s(quiet_s) * FPS
+    begin_s, num_frames = at_s - quiet_s - later / FPS, every_s(quiet_s, PHASES) * FPS
     shown: dict[int, Any] = {}
     sound = np.zeros((1, num_frames * RATE_HZ // FPS), np.float32)
     with av.open(str(path)) as source:
@@ -117,7 +117,9 @@ def around(path: Path, at_s: float, quiet_s: int, later: int) -> tuple[Any, Any]
     return np.stack(frames), sound
 
 
-def between(path: Path, detector: Detector, quiet_s: int) -> tuple[float, list[float]]:
+def between(
+    path: Path, detector: Detector, quiet_s: int, phases: Sequence[int]
+) -> tuple[float, list[float]]:
     """A threshold between the scores of quiet seconds and those of discharges.
 
     Returns:
@@ -126,15 +128,15 @@ def between(path: Path, detector: Detector, quiet_s: int) -> tuple[float, list[f
     scorer, clip = Scorer(detector), detector.card.clip
     clip_s = clip.num_frames / clip.fps
     quiet: list[float] = [0.0]
-    fired: list[list[tuple[float, float]]] = [[] for _ in range(2 * len(PHASES))]
+    fired: list[list[tuple[float, float]]] = [[] for _ in range(2 * len(phases))]
     for shown in decoded(Task(path, clip, foreign.Limits(36_000_000, 7200.0), 4096), None):
         if not isinstance(shown, Shown):
             continue
         score, end_s = scorer.score({"": shown})[""].score, shown.start_s + clip_s
-        number = int(end_s // every_s(quiet_s))
+        number = int(end_s // every_s(quiet_s, phases))
         # What goes on from one repetition into the next shows the end of the one.
-        if number < len(fired) and end_s - number * every_s(quiet_s) > clip_s:
-            since_s = end_s - fires_s(number, quiet_s)
+        if number < len(fired) and end_s - number * every_s(quiet_s, phases) > clip_s:
+            since_s = end_s - fires_s(number, quiet_s, phases)
             if since_s > 0:
                 fired[number].append((score, since_s))
             else:
@@ -238,23 +240,24 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     quiet_s, rows = given.quiet_s, []
+    phases: Sequence[int] = (0,) if given.recording is None else PHASES
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         short = []
-        for later in PHASES:
+        for later in phases:
             frames, sound = (
-                flash(quiet_s, later)
+                flash(quiet_s)
                 if given.recording is None
                 else around(given.recording, given.at, quiet_s, later)
             )
             track = video.SoundTrack(sound, RATE_HZ, "aac", 96)
             short.append(folder / f"{later}.mp4")
             short[-1].write_bytes(video.encode(frames, FPS, crf=23, keyint=FPS, track=track))
-        tried = repeated(short, folder / "tried.ts", every_s(quiet_s), 2 * len(PHASES) + 1)
-        threshold, rule_s = between(tried, Detector.load(given.models), quiet_s)
+        tried = repeated(short, folder / "tried.ts", every_s(quiet_s, phases), 2 * len(phases) + 1)
+        threshold, rule_s = between(tried, Detector.load(given.models), quiet_s, phases)
         # The first ones come while nobody watches yet.
-        num_times = given.discharges + math.ceil(_BEGIN_S / every_s(quiet_s))
-        path = repeated(short, folder / "long.ts", every_s(quiet_s), num_times)
+        num_times = given.discharges + math.ceil(_BEGIN_S / every_s(quiet_s, phases))
+        path = repeated(short, folder / "long.ts", every_s(quiet_s, phases), num_times)
         for protocol in given.protocols:
             if protocol == "rtmp" and not rtmp_server.is_there():
                 print(f"rtmp: there is no {rtmp_server.NGINX}, or not its module")
@@ -266,10 +269,10 @@ def main() -> None:
                 root = None
                 if protocol == "rtmp":
                     root = stack.enter_context(rtmp_server.serving(folder / "nginx"))
-                models, refractory_s = given.models.resolve(), every_s(quiet_s) / 2
+                models, refractory_s = given.models.resolve(), every_s(quiet_s, phases) / 2
                 received, readable = measured(published, models, threshold, refractory_s, root)
             opened, (started,) = received.times("alert.opened"), received.times("stream.started")
-            seconds = [fires_s(one, quiet_s) for one in range(num_times)]
+            seconds = [fires_s(one, quiet_s, phases) for one in range(num_times)]
             sent = {one: at(one, published.sent) for one in seconds}
             seconds = [one for one in seconds if sent[one] > started][: given.discharges]
             delays = np.array(
@@ -300,9 +303,9 @@ def main() -> None:
         ]
         setting = (
             f"A discharge of {given.recording.name if given.recording else 'a flash that is made'} "
-            f"published every {every_s(quiet_s)} s ({WIDTH}×{HEIGHT}, {FPS} pictures a second, a "
-            "key frame a second; RTMP by nginx, HLS with segments of a second), to a signed "
-            f"webhook of the same machine; the threshold {threshold:.4f} lies between quiet "
+            f"published every {every_s(quiet_s, phases)} s ({WIDTH}×{HEIGHT}, {FPS} pictures a "
+            "second, a key frame a second; RTMP by nginx, HLS with segments of a second), to a "
+            f"signed webhook of the same machine; the threshold {threshold:.4f} lies between quiet "
             "seconds and discharges, with no smoothing."
         )
         table = Table("From a discharge being published to the webhook", columns, rows)
