@@ -33,7 +33,7 @@ from tests.assess import toy
 from tests.commands.score.toy import CLIP
 from tests.conftest import write_collection
 from tests.learn.toy import FORMAT
-from tests.live.made import write_model
+from tests.live.made import write_model, write_model_of_flashes
 from tests.packing import write_no_features
 
 BENCHMARKS = app.PROJECT / "benchmarks"
@@ -84,7 +84,7 @@ def test_webhooks_are_called_soon_after_a_clip_was_published(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_webhook_is_called_within_seconds_of_a_discharge(tmp_path: Path) -> None:
-    models = str(write_model(tmp_path / "models"))
+    models = str(write_model_of_flashes(tmp_path / "models"))
     printed = run("live_discharges.py", "--models", models, "--quiet-s", "4", "--discharges", "2")
     found = re.findall(
         r"^(\w+): 2 discharges, 2 alerts within 5 s of them, 0 wrong signatures; .* median "
@@ -102,9 +102,9 @@ def test_what_streams_cost_side_by_side_is_measured(tmp_path: Path) -> None:
     models = str(write_model(tmp_path / "models"))
     small = ("--streams", "2", "--seconds", "4", "--recording-s", "5")
     printed = run("live_many.py", "--models", models, *small)
-    found = re.search(r"^2 streams (hold|do not hold): 2 began, (\d+) clips answered", printed)
+    found = re.search(r"^2 streams (?:hold|do not hold): 2 began, (\d+) clips", printed, re.M)
     assert found is not None
-    assert int(found[2]) > 0
+    assert int(found[1]) > 0
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ def test_no_alert_is_lost_where_processes_of_a_watch_are_killed(tmp_path: Path) 
 def test_scores_of_a_run_that_was_killed_have_the_same_bytes(tmp_path: Path) -> None:
     small = ("--only-many", "--files", "20", "--hostile", "10", "--rows-per-part", "4")
     printed = run("score.py", *small, f"paths.models={write_model(tmp_path / 'models')}", *CLIP)
-    (row,) = re.findall(r"^{'files'.*", printed, re.MULTILINE)
+    row, _ = re.findall(r"^{'files'.*", printed, re.MULTILINE)
     assert "'rows': 20" in row
     assert "'same bytes': 'yes'" in row
 

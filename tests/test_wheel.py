@@ -102,7 +102,9 @@ def test_six_files_go_from_init_to_a_report(discern: Path, tmp_path: Path) -> No
     where = "import pipeline; print(pipeline.__file__)"
     environment = discern.parents[1]
     assert str(environment) in run(environment / "bin" / "python", "-c", where, folder=tmp_path)
-    assert "discern init <folder>" in run(discern, "--help", folder=tmp_path)
+    assert "\n  init        Makes the folder of a new project.\n" in run(
+        discern, "--help", folder=tmp_path
+    )
     assert run(discern, "--version", folder=tmp_path) == f"discern {pipeline.__version__}\n"
     run(discern, "init", "mine", folder=tmp_path)
     mine = tmp_path / "mine"

@@ -189,7 +189,7 @@ def test_it_can_be_read_on_a_phone(visit: Visit) -> None:
 
 @pytest.mark.slow
 def test_a_whole_report_asks_for_nothing_and_passes_the_checker(real_visit: Visit) -> None:
-    assert real_visit.page.locator("section.suite").count() == 11
+    assert real_visit.page.locator("section.suite").count() == 12
     assert violations(real_visit) == []
     plots = real_visit.page.locator(".plot").count()
     assert plots == real_visit.page.locator(".plot.js-plotly-plot").count() > 10

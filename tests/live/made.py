@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.commands import watch
 from pipeline.errors import UserError
@@ -17,6 +18,7 @@ from pipeline.footage import foreign
 from pipeline.learn import weights
 from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD
+from pipeline.store.manifest import REAL_SHOOTING
 from tests.learn.networks.nets import small_causal
 from tests.learn.toy import FORMAT
 from tests.made import scene, write_with_sound
@@ -32,6 +34,26 @@ def write_model(folder: Path, memory: Memory | None = MEMORY) -> Path:
     if memory is not None:
         card = json.loads((folder / CARD).read_text())
         (folder / CARD).write_text(json.dumps({**card, "memory": memory.architecture()}))
+    return folder
+
+
+def write_model_of_flashes(folder: Path) -> Path:
+    """Weights of a tiny network that scores a white picture higher than any other."""
+    network, seen = small_causal(), list[torch.Tensor]()
+    shape = (1, FORMAT.num_frames, FORMAT.size, FORMAT.size, 3)
+    hook = network.head.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    with torch.no_grad():
+        for level in (50, 250):
+            network(torch.full(shape, level, dtype=torch.uint8))
+        hook.remove()
+        quiet, white = (one.reshape(-1, network.head.in_features)[-1] for one in seen)
+        way = (white - quiet) / (white - quiet).norm() ** 2
+        network.head.weight.zero_()
+        network.head.bias.zero_()
+        network.head.weight[REAL_SHOOTING] = 8 * way
+        network.head.bias[REAL_SHOOTING] = -8 * way @ (white + quiet) / 2
+    folder.mkdir(parents=True)
+    weights.save(folder, network, clip=FORMAT, temperature=1.0, memory=MEMORY, provenance={})
     return folder
 
 
