@@ -287,6 +287,9 @@ def _write(index: Path, out: Path, found: Mapping[str, Decision]) -> None:
             cell[_WHO] = decided.who
         lines.append([cell.get(name, "") for name in columns])
     out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", newline="", encoding="utf-8") as file:
+    # It may be the index itself, which a kill should not cut.
+    part = out.with_name(f".{out.name}.part")
+    with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([columns, *lines])
+    part.replace(out)

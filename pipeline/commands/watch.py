@@ -146,7 +146,12 @@ def source_of(what: str, cfg: WatchApp) -> Path | Fetch:
         is_file = False
     if not is_file:
         schemes = ", ".join(f"{scheme}://…" for scheme in addresses.SCHEMES)
-        raise UserError(f"{what}: there is no such file; give one, or an address ({schemes})")
+        # An address without its scheme may hold a password before the last @.
+        before, at, rest = what.rpartition("@")
+        raise UserError(
+            f"{'…' if before else ''}{at}{rest}: there is no such file; give one, or an address "
+            f"({schemes})"
+        )
     return path
 
 

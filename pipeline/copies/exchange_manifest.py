@@ -154,7 +154,7 @@ def read(folder: Path, key: Ed25519PublicKey) -> Manifest:
     if not os.path.lexists(path):
         raise UserError(
             f"{path}: no such file; the sender has pushed nothing there yet, or this is not where "
-            "it pushes to"
+            "it pushes to; nothing of it was taken"
         )
     with opened(path) as file:
         content = file.read(MAX_MANIFEST_BYTES + 1)

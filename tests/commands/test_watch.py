@@ -255,6 +255,7 @@ def test_a_quiet_file_tells_its_highest_level(
     ("what", "overrides", "says"),
     [
         ("gone.mp4", (), "there is no such file; give one, or an address"),
+        ("me:secret@cam/live", (), "^…@cam/live: there is no such file; give one, or an address"),
         ("ftp://example.org/a", (), "the scheme is none of http, https, rtmp"),
         ("http:///a", (), "no host"),
         ("a.mp4", ("speed=2",), "give replay=true too"),
