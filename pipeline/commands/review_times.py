@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,7 +22,7 @@ from pipeline.commands.score.listing import Given
 from pipeline.commands.score.lookup import Lookup
 from pipeline.commands.score.part import Scoring
 from pipeline.commands.score.places import Places
-from pipeline.commands.score.printed import remedy_of
+from pipeline.commands.score.printed import on_one_machine, remedy_of
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.scorer import DecodedClips, why_not
 from pipeline.config import ReviewApp, ScoreApp
@@ -132,7 +131,7 @@ def propose(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> No
         _MomentFinder(detector),
         forgotten(Path(cfg.paths.footage)),
     )
-    run = replace(cfg.run, executor="processes") if cfg.run.executor == "ray" else cfg.run
+    run = on_one_machine(cfg.run)
     given = (Given(row.path, _address(collection, row.path)) for row in wanted)
     known = {name for name, of in votes.by_task.items() if any(one.discharges_s for one in of)}
     tasks, refused, num_known = list[Task](), list[Row](), 0

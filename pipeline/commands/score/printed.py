@@ -15,7 +15,7 @@ from pipeline.commands.score.listing import Given
 from pipeline.commands.score.places import REMEDIES
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.settings import Settings
-from pipeline.config import ScoreApp
+from pipeline.config import Run, ScoreApp
 from pipeline.detect.alarm import Choice
 from pipeline.errors import UserError
 from pipeline.footage.remedies import remedy
@@ -27,6 +27,11 @@ log = logging.getLogger(__name__)
 _MOST_SHOWN = 200
 _NO_TEXT = ("pdq", "embedding")
 """Columns that nobody reads."""
+
+
+def on_one_machine(run: Run) -> Run:
+    """How to run where a few files are no work for a cluster."""
+    return replace(run, executor="processes") if run.executor == executor.RAY else run
 
 
 def score(given: Sequence[str], cfg: ScoreApp) -> bool:
@@ -47,8 +52,7 @@ def score(given: Sequence[str], cfg: ScoreApp) -> bool:
         log.info("score: %s", sentence)
     paths = printed_files.named(given)
     all_rows = (Given(str(path), str(path.absolute())) for path in paths)
-    # A few files are no work for a cluster.
-    run = replace(cfg.run, executor="processes") if cfg.run.executor == executor.RAY else cfg.run
+    run = on_one_machine(cfg.run)
     is_whole = True
     for path, row in zip(paths, settings.scoring().rows(all_rows, run), strict=True):
         is_whole &= row["status"] != rows.REJECTED
