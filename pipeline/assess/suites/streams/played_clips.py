@@ -1,8 +1,8 @@
-"""JudgedSet clips as a stream plays them: footage without real gunfire, shootings, and alerts.
+"""Judged clips as a stream plays them: footage without real gunfire, shootings, and alerts.
 
-A clip's score is what the detector says of the stream at the clip's end. A smoothing turns the
-scores of the last three clips into one level, and an alert rises where the level reaches a
-threshold.
+A clip's score is the highest that the detector says of the stream at any of its frames, and counts
+at the clip's end. A smoothing turns the scores of the last three clips into one level, and an alert
+rises where the level reaches a threshold.
 """
 
 from __future__ import annotations
