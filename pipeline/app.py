@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from yaml.reader import Reader, ReaderError
 
+from pipeline import usage
 from pipeline.config import (
     COMMANDS,
     STAGES,
@@ -64,7 +65,7 @@ _MULTIRUN = (
     "dvc exp run --queue -S 'conf/train.yaml:seed=1,2', then dvc queue start"
 )
 # Options of Hydra that print something and run nothing.
-_SHOWING = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i"}
+_SHOWING = {"--hydra-help", "--version", "--cfg", "-c", "--info", "-i"}
 _HAS_A_MEANING = re.compile(r"[][{}()'\",\\$]")
 # What OmegaConf says, and what helps.
 _REMEDIES = {
@@ -274,7 +275,9 @@ def stage(
 
         def start(overrides: Sequence[str] | None = None) -> None:
             given = sys.argv[1:] if overrides is None else overrides
-            if not _SHOWING.isdisjoint(given):
+            if not usage.HELP.isdisjoint(given):
+                print(help_of("discern", name, (), name))
+            elif not _SHOWING.isdisjoint(given):
                 _show(name, given)
             else:
                 run(name, lambda: work(given), kept=KEPT[name])
@@ -282,6 +285,11 @@ def stage(
         return start
 
     return decorate
+
+
+def help_of(program: str, name: str, told: Sequence[str], config: str | None) -> str:
+    """The help of a stage or command, as `usage.text` has it of this project."""
+    return usage.text(program, name, told, config, CONF, compose)
 
 
 def _show(name: str, arguments: Sequence[str]) -> None:

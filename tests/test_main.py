@@ -116,6 +116,17 @@ def test_every_stage_tells_its_keys_and_its_page(
         assert re.search(rf"^  {key.name}:", said, re.MULTILINE)
 
 
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_a_stage_that_is_run_by_its_own_file_gives_the_same_help(
+    name: str, asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line.main([name, "--help"])
+    expected = capsys.readouterr().out
+    app.stage(name)(lambda _: pytest.fail("it ran"))([asked])
+    assert capsys.readouterr().out == expected
+
+
 @pytest.mark.parametrize(("name", "actions"), [("bank", bank.ACTIONS), ("review", review.ACTIONS)])
 def test_help_names_all_that_a_command_can_do(name: str, actions: Mapping[str, object]) -> None:
     assert sorted(line.COMMANDS[name].told[0].split("|")) == sorted(actions)

@@ -22,11 +22,15 @@ REPORT = "report.json"
 VERSION = 1
 FILE, ALERT = KINDS = ("file", "alert")
 """What is scored: files, and alerts of streams."""
+WITH_ALERT = "alerted"
+"""The stratum of what there is an alert on."""
 SHIFTED = 0.2
 """A population stability index beyond which a distribution is usually said to have shifted."""
 _LARGEST = 2**53
 """Whole numbers up to it are the same as floats."""
 _LEAST_HOURS = 1e-6
+_ROUNDING = 1e-9
+"""What sums of floats may be off by, as a share of them."""
 _KINDS: Mapping[type, str] = {str: "text", int: "whole number", float: "number"}
 
 
@@ -40,6 +44,11 @@ class Estimate:
     def __post_init__(self) -> None:
         low, high = self.interval.low, self.interval.high
         _require(low <= high, "interval", f"from {low} to {high}")
+        _require(self.interval.num_skipped >= 0, "num_skipped", self.interval.num_skipped)
+        if self.value is not None:
+            slack = _ROUNDING * max(1.0, abs(self.value))
+            is_inside = low - slack <= self.value <= high + slack
+            _require(is_inside, "value", f"{self.value} with an interval from {low} to {high}")
 
     def times(self, factor: float) -> Estimate:
         """The same of so many."""
@@ -94,16 +103,35 @@ class Deployment:
 
     def __post_init__(self) -> None:
         _require(self.kind in KINDS, "kind", self.kind)
+        is_set = len(set(self.queues)) == len(self.queues) and min(self.queues, default=0) > 0
+        _require(is_set, "queues", list(self.queues))
         for name in ("videos", "alerts", "alerts_with_copies"):
             _require(getattr(self, name) >= 0, name, getattr(self, name))
+        _require(self.alerts <= self.videos, "alerts", f"{self.alerts} of {self.videos} videos")
+        copies = f"{self.alerts_with_copies} where alerts without copies is {self.alerts}"
+        _require(self.alerts_with_copies >= self.alerts, "alerts_with_copies", copies)
+        size = sum(one.size for one in self.strata.values())
+        _require(size == self.videos, "strata", f"of {size} videos where videos is {self.videos}")
         long_enough = self.hours is None or self.hours == 0 or self.hours >= _LEAST_HOURS
         _require(long_enough, "hours", self.hours)
         _require(self.days is None or self.days > 0, "days", self.days)
+        alerted = self.strata.get(WITH_ALERT, Stratum(0, 0, 0)).size
+        told = f"of {alerted} videos with an alert where alerts is {self.alerts}"
+        _require(alerted == self.alerts, "strata", told)
         for name in ("precision", "recall"):
             one = getattr(self, name)
             if one is not None:
                 ends = (one.interval.low, one.interval.high, one.value or 0.0)
                 _require(all(0 <= end <= 1 for end in ends), name, ends)
+        if self.shootings is not None:
+            within = self.shootings.interval
+            good = within.low >= 0 and within.high <= self.videos * (1 + _ROUNDING)
+            told = f"from {within.low} to {within.high} of {self.videos} videos"
+            _require(good, "shootings", told)
+        for name in ("recall", "shootings"):
+            # What streams raised no alert on is kept by nobody.
+            is_known = self.kind == ALERT and getattr(self, name) is not None
+            _require(not is_known, name, "told of alerts of streams")
 
 
 @dataclass(frozen=True)
@@ -128,10 +156,14 @@ class Agreement:
     num_disputed: int
 
     def __post_init__(self) -> None:
+        _require(min(self.decisions, default=0) >= 0, "decisions", list(self.decisions))
         good = 0 <= self.num_different <= self.num_pairs
         _require(good, "num_different", f"{self.num_different} of {self.num_pairs}")
         _require(self.kappa is None or -1 <= self.kappa <= 1, "kappa", self.kappa)
         _require(0 <= self.error <= 1, "error", self.error)
+        total = sum(self.decisions)
+        disputed = f"{self.num_disputed} of {total} decisions"
+        _require(0 <= 2 * self.num_disputed <= total, "num_disputed", disputed)
 
 
 @dataclass(frozen=True)
@@ -151,6 +183,10 @@ class Shift:
     index: float
     distance: float
 
+    def __post_init__(self) -> None:
+        _require(self.index >= 0, "index", self.index)
+        _require(0 <= self.distance <= 1, "distance", self.distance)
+
 
 @dataclass(frozen=True)
 class SourceShare:
@@ -159,6 +195,10 @@ class SourceShare:
     name: str
     before: float
     after: float
+
+    def __post_init__(self) -> None:
+        for side in ("before", "after"):
+            _require(0 <= getattr(self, side) <= 1, side, getattr(self, side))
 
 
 @dataclass(frozen=True)
@@ -179,6 +219,17 @@ class Drift:
     sources: tuple[SourceShare, ...]
     sources_index: float | None
 
+    def __post_init__(self) -> None:
+        for side in ("before", "after") if self.sources else ():
+            total = sum(getattr(one, side) for one in self.sources)
+            told = f"{total} {side} in all, and not 1"
+            _require(math.isclose(total, 1, rel_tol=_ROUNDING), "sources", told)
+        _require(
+            self.sources_index is None or self.sources_index >= 0,
+            "sources_index",
+            self.sources_index,
+        )
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -192,6 +243,9 @@ class Deployed:
 
     def __post_init__(self) -> None:
         _require(0 < self.confidence < 1, "confidence", self.confidence)
+        known = [(one.kind, one.weights_sha256) for one in self.deployments]
+        twice = [one for one in known if known.count(one) > 1]
+        _require(not twice, "deployments", f"twice of {twice[:1]}")
 
     def text(self) -> str:
         """The text of the file."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pipeline
-from pipeline import app
-from pipeline.commands import experiment, init, usage
+from pipeline import app, usage
+from pipeline.commands import experiment, init
 from pipeline.config import STAGES
 from pipeline.store import workdir
 from pipeline.system import project
@@ -142,10 +142,10 @@ def _program() -> str:
 
 def _help(name: str) -> str:
     if name in COMMANDS:
-        return usage.text(_program(), name, COMMANDS[name].told, COMMANDS[name].config)
+        return app.help_of(_program(), name, COMMANDS[name].told, COMMANDS[name].config)
     if name in STAGES:
-        return usage.text(_program(), name, (), name)
-    return usage.text(_program(), name, _ALONE[name], None)
+        return app.help_of(_program(), name, (), name)
+    return app.help_of(_program(), name, _ALONE[name], None)
 
 
 def _overview() -> Iterator[str]:

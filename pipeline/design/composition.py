@@ -153,7 +153,8 @@ class Composition:
         if self.untimed[label]:
             remedies.append(
                 f"fill in discharges_s, since {_recordings(int(self.untimed[label]))} have "
-                "discharge 1 without times in index.csv"
+                "discharge 1 without times in index.csv (discern review propose FOLDER finds them "
+                "with a detector that there is)"
             )
         if self.counts[label, SPLITS.index("unseen")] or self.kept_out[label]:
             remedies.append(

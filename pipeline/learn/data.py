@@ -88,7 +88,8 @@ class PackedData(pl.LightningDataModule):
                 )
         absent = self._absent(self.train_rows)
         if absent:
-            remedy = "add footage that shows it (conf/ingest.yaml: collections)"
+            remedy = f"{self.find_times(absent)}add footage that shows it "
+            remedy += "(conf/ingest.yaml: collections)"
             if self.packed.select(["unseen"], variants=False).size:
                 remedy += " or hold out fewer sources (conf/split.yaml: unseen_sources)"
             raise UserError(
@@ -104,11 +105,12 @@ class PackedData(pl.LightningDataModule):
         if absent:
             log.warning(
                 "%s: the val split has no sample of %s%s, so weights are chosen%s and calibrated "
-                "without; add recordings that show it",
+                "without; %sadd recordings that show it",
                 index,
                 ", ".join(absent),
                 self._but_heard("val", absent),
                 "" if self._can_rank() else " by the loss",
+                self.find_times(absent),
             )
 
     def _absent(self, rows: NDArray[np.int64]) -> list[str]:
@@ -124,6 +126,17 @@ class PackedData(pl.LightningDataModule):
         return (
             f" but {num_heard} in which a discharge is only heard (heard_s in index.csv), which "
             "pictures learn nothing from"
+        )
+
+    def find_times(self, classes: Sequence[str]) -> str:
+        """What to do first where files that show some classes do not tell when; empty if none."""
+        counts = self.count(self.packed.bags())
+        number = sum(counts[name] for name in classes)
+        if not number:
+            return ""
+        return (
+            f"find times for the files without any, which have {number} windows of it "
+            "(discern review propose FOLDER), or "
         )
 
     def _can_rank(self) -> bool:

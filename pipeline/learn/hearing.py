@@ -21,7 +21,7 @@ from pipeline.learn.networks.hearing import HeardNet
 from pipeline.learn.origin import auroc, balanced, evened, fit_layer
 from pipeline.store import features
 from pipeline.store.features import Features
-from pipeline.store.manifest import PRESENCES, PRESENT, QUIET
+from pipeline.store.manifest import CLASSES, PRESENCES, PRESENT, QUIET
 
 log = logging.getLogger(__name__)
 
@@ -92,9 +92,10 @@ def fit_hearing(data: PackedData, sounds: Features, cfg: TrainConfig) -> FittedH
     if truth.all() or not truth.any():
         log.warning(
             "train: %s: no window of train is known to have a discharge that is heard, or none is "
-            "known to have none, so the detector will not hear; add footage with sound "
+            "known to have none, so the detector will not hear; %sadd footage with sound "
             "(docs/footage.md)",
             data.packed.root,
+            data.find_times(CLASSES),
         )
         return None
     scores = _scores(network, sounds, train)

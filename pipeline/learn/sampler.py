@@ -108,13 +108,14 @@ class Bags:
     Args:
         rows: (N,) of the windows, those of a bag together.
         bag: (N,) of which bag each is; equal for those of one.
-        most: windows of a bag that are chosen, at most.
+        most: windows of a bag that are chosen, at most; no more than the largest has.
     """
 
     def __init__(self, rows: NDArray[np.int64], bag: NDArray[np.int64], most: int) -> None:
         assert len(rows) == len(bag)
-        self.rows, self.most = rows, most
         self._starts = np.flatnonzero(np.diff(bag, prepend=-1))
+        sizes = np.diff(self._starts, append=len(rows))
+        self.rows, self.most = rows, min(most, int(sizes.max(initial=0)))
         self.chosen: NDArray[np.int64] | None = None
         """(B, most): of each bag what it gives; None before any was chosen."""
         self.shares: NDArray[np.float64] | None = None

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-STRATA = ("alerted", "near", "middle", "rest")
+from pipeline.assess.deployed import WITH_ALERT
+
+STRATA = (WITH_ALERT, "near", "middle", "rest")
 """Alerts; and of the others the highest hundredth of the scores, the next nine, and the rest."""
 ALERTED = 0
 _SHARES = (0.01, 0.10)

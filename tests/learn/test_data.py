@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,6 +123,38 @@ def test_a_class_that_is_only_heard_in_train_takes_footage_that_shows_it(tmp_pat
         "the train split has no sample of real_shooting but 8 in which a discharge is only heard "
         "(heard_s in index.csv), which pictures learn nothing from; add footage that shows it"
     ) in str(raised.value)
+
+
+def without_times(folder: Path, num: int, *, absent: str) -> Path:
+    """The packed folder, with no discharge in a split, and no times of the first in train."""
+    index = pq.read_table(folder / INDEX).to_pylist()
+    fired = [row for row in index if row["split"] == "train" and row["discharge"]]
+    for row in fired[:num]:
+        row |= {"seen": None, "heard": None}
+    kept = [row for row in index if row["split"] != absent or not row["discharge"]]
+    pq.write_table(pa.Table.from_pylist(kept, INDEX_SCHEMA), folder / INDEX)
+    return folder
+
+
+def test_times_of_files_without_are_the_first_remedy_where_train_shows_no_discharge(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UserError) as raised:
+        opened(without_times(write_toy(tmp_path / "packed"), 16, absent="test"))
+    assert re.search(
+        r"no sample of real_shooting, fictional_shooting; find times for the files without any, "
+        r"which have 16 windows of it \(discern review propose FOLDER\), or add footage that",
+        str(raised.value),
+    )
+
+
+def test_times_of_files_without_are_the_first_remedy_where_val_shows_no_discharge(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened(without_times(write_toy(tmp_path / "packed"), 4, absent="val"))
+    (line,) = caplog.messages
+    assert "no sample of real_shooting, fictional_shooting, so weights" in line
+    assert "(discern review propose FOLDER), or add recordings that show it" in line
 
 
 def test_a_class_that_is_only_heard_in_val_is_warned_of(

@@ -84,6 +84,19 @@ def test_the_likeliest_windows_of_a_bag_are_chosen_by_their_odds() -> None:
     np.testing.assert_allclose(made.shares, [[1, 0], [0.75, 0.25], [1, 0]], atol=1e-12)
 
 
+@pytest.mark.parametrize("most", [5, 6, 2**40])
+def test_a_bag_gives_no_more_windows_than_the_largest_has(most: int) -> None:
+    made, largest = bags(most), bags(5)
+    log_odds = np.linspace(-3, 3, 8)
+    for one in (made, largest):
+        one.choose(log_odds)
+    assert made.chosen is not None
+    assert made.chosen.tolist() == [[50] * 5, [55, 54, 53, 52, 51], [57, 56, 56, 56, 56]]
+    rows = made.first.repeat(100)
+    drawn, expected = (one.drawn(rows, np.random.default_rng(0)) for one in (made, largest))
+    assert (drawn == expected).all()
+
+
 def bag_sampler(made: Bags) -> BagSampler:
     rows = np.arange(20)
     labels = np.arange(20) % 4

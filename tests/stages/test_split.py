@@ -404,9 +404,10 @@ def test_what_cannot_be_trained_on_is_refused_below_the_table(
         run(compose)
     assert str(raised.value) == (
         "there is nothing to train on of real_shooting: fill in discharges_s, since 6 recordings "
-        "have discharge 1 without times in index.csv, or add recordings (under footage/, or "
-        "collections in conf/ingest.yaml); and of fictional_other: add recordings (under footage/, "
-        "or collections in conf/ingest.yaml)"
+        "have discharge 1 without times in index.csv (discern review propose FOLDER finds them "
+        "with a detector that there is), or add recordings (under footage/, or collections in "
+        "conf/ingest.yaml); and of fictional_other: add recordings (under footage/, or collections "
+        "in conf/ingest.yaml)"
     )
     assert "real_other" in caplog.text
     assert not (tmp_path / "splits").exists()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ def verdicts(known: Deployed | None, **rest: Any) -> dict[str, Verdict]:
 
 def states(known: Deployed | None, **rest: Any) -> dict[str, str]:
     return {name: one.state for name, one in verdicts(known, **rest).items()}
+
+
+def strata(*, decided: int, num_rest: int) -> dict[str, Stratum]:
+    return {"alerted": Stratum(50, 40, decided), "rest": Stratum(9950, num_rest, num_rest)}
 
 
 def test_without_a_file_nothing_is_known_and_how_to_know_is_told() -> None:
@@ -61,8 +66,8 @@ def test_what_is_known_is_judged() -> None:
         ({"recall": deployed.estimate(0.5, 0.2, 0.8)}, "found_file", "amber"),
         ({"recall": deployed.estimate(None, 0.2, 0.8)}, "found_file", "grey"),
         ({"recall": None}, "found_file", "grey"),
-        ({"strata": {"alerted": Stratum(50, 40, 39)}}, "decided_file", "amber"),
-        ({"strata": {"alerted": Stratum(50, 40, 0)}}, "decided_file", "grey"),
+        ({"strata": strata(decided=39, num_rest=40)}, "decided_file", "amber"),
+        ({"strata": strata(decided=0, num_rest=0)}, "decided_file", "grey"),
     ],
 )
 def test_a_verdict_follows_the_interval(changes: dict[str, Any], name: str, state: str) -> None:
@@ -141,7 +146,7 @@ def test_a_file_says_what_was_written_and_none_is_nothing(tmp_path: Path) -> Non
         ),
         (
             lambda told: told["deployments"][0]["recall"].update(value=2.5),
-            r"deployments\[0\].recall is .*2.5.*, which cannot be",
+            r"deployments\[0\].recall.value is 2.5 with an interval from 0.6 to 0.85, which",
         ),
         (
             lambda told: told["deployments"][0]["strata"]["rest"].update(decided=41),
@@ -176,6 +181,69 @@ def test_a_bad_file_is_named_with_its_value_and_the_remedy(
     change(told)
     path.write_text(json.dumps(told))
     with pytest.raises(UserError, match=f"report.json: {said}.*; write it again: discern review"):
+        reports.read(tmp_path)
+
+
+def of(place: str, **values: object) -> Callable[[dict[str, Any]], None]:
+    """Have other values where a place of the file is."""
+
+    def change(told: Any) -> None:
+        for name in place.split("."):
+            told = told[int(name) if name.isdigit() else name]
+        told |= values
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            of("deployments.0.precision", value=0.95),
+            r"deployments\[0\].precision.value is 0.95 with an interval from 0.7 to 0.9",
+        ),
+        (
+            of("deployments.0.shootings", value=10.0),
+            r"deployments\[0\].shootings.value is 10.0 with an interval from 45.0 to 70.0",
+        ),
+        (of("deployments.0.recall.interval", low=0.99), "interval is from 0.99 to 0.85"),
+        (of("deployments.0.recall.interval", num_skipped=-1), "num_skipped is -1"),
+        (of("deployments.0.recall.interval", high=1.5), r"recall is \(0.6, 1.5, 0.75\)"),
+        (of("deployments.0.precision.interval", low=-0.5), r"precision is \(-0.5, 0.9, 0.8\)"),
+        (of("deployments.0.shootings.interval", low=-3.0), "shootings is from -3.0 to 70.0 of"),
+        (of("deployments.0.shootings.interval", high=1e5), "to 100000.0 of 10000 videos"),
+        (of("deployments.0", alerts=20_000), "alerts is 20000 of 10000 videos"),
+        (of("deployments.0", alerts=-1), r"deployments\[0\].alerts is -1"),
+        (of("deployments.0", alerts=49), "strata is of 50 videos with an alert where alerts is 49"),
+        (of("deployments.0", alerts_with_copies=49), "alerts_with_copies is 49 where"),
+        (of("deployments.0", videos=9_999), "strata is of 10000 videos where videos is 9999"),
+        (of("deployments.0.strata.rest", size=40), "strata is of 90 videos where videos is 10000"),
+        (of("deployments.0.strata.rest", decided=-1), r"rest.size, drawn, decided is .*-1"),
+        (of("deployments.0", queues=[1, 1]), r"queues is \[1, 1\]"),
+        (of("deployments.0", queues=[0]), r"queues is \[0\]"),
+        (of("deployments.0", hours=-1.0), r"deployments\[0\].hours is -1.0"),
+        (of("deployments.0", kind="alert"), "recall is told of alerts of streams"),
+        (of("agreement", decisions=[-4, 9]), r"agreement.decisions is \[-4, 9\]"),
+        (of("agreement", num_pairs=-1, num_different=-1), "num_different is -1 of -1"),
+        (of("agreement", num_disputed=81), "num_disputed is 81 of 160 decisions"),
+        (of("agreement", num_disputed=-1), "num_disputed is -1 of"),
+        (of("agreement", error=1.5), "agreement.error is 1.5"),
+        (of("drift.shifts.0", index=-0.1), r"drift.shifts\[0\].index is -0.1"),
+        (of("drift.shifts.0", distance=1.1), r"drift.shifts\[0\].distance is 1.1"),
+        (of("drift.sources.0", before=-0.5), r"drift.sources\[0\].before is -0.5"),
+        (of("drift.sources.0", after=0.5), "drift.sources is 1.25 after in all"),
+        (of("drift", sources_index=-1.0), "drift.sources_index is -1.0"),
+        (lambda told: told["deployments"].append(told["deployments"][0]), "deployments is twice"),
+    ],
+)
+def test_a_file_that_cannot_be_true_is_named_with_its_value_and_the_remedy(
+    tmp_path: Path, change: Any, said: str
+) -> None:
+    path = deployed.write(tmp_path, deployed.known())
+    told = json.loads(path.read_text())
+    change(told)
+    path.write_text(json.dumps(told))
+    with pytest.raises(UserError, match=f"report.json: .*{said}.*which cannot be.*; write it agai"):
         reports.read(tmp_path)
 
 

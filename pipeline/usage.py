@@ -6,12 +6,11 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline import app
 from pipeline.config import COMMANDS, STAGES, App
 from pipeline.system import project
 
@@ -47,7 +46,14 @@ OTHER_PAGE = "operations"
 _WIDTH = 100
 
 
-def text(program: str, name: str, told: Sequence[str], config: str | None) -> str:
+def text(
+    program: str,
+    name: str,
+    told: Sequence[str],
+    config: str | None,
+    conf: Path,
+    compose: Callable[[str], App],
+) -> str:
     """The help of a stage or command.
 
     Args:
@@ -55,6 +61,8 @@ def text(program: str, name: str, told: Sequence[str], config: str | None) -> st
         name: of it.
         told: what it is told first.
         config: whose keys it takes; None where it takes none.
+        conf: folder of the configuration.
+        compose: makes the configuration of a command.
 
     Raises:
         UserError: a value in `conf/` is missing or impossible.
@@ -62,7 +70,7 @@ def text(program: str, name: str, told: Sequence[str], config: str | None) -> st
     keys = ["[key=value …]"] if config else []
     lines = [f"usage: {' '.join([program, name, *told, *keys])}", "", sentence(name)]
     lines.append(f"docs/{PAGES.get(name, OTHER_PAGE)}.md tells more.")
-    return "\n".join([*lines, *(_keys(config) if config else [])])
+    return "\n".join([*lines, *(_keys(config, conf, compose) if config else [])])
 
 
 def sentence(name: str) -> str:
@@ -82,13 +90,13 @@ def _source(name: str) -> Path:
     return Path(spec.origin)
 
 
-def _keys(config: str) -> list[str]:
+def _keys(config: str, conf: Path, compose: Callable[[str], App]) -> list[str]:
     if config not in COMMANDS:
-        written = (app.CONF / f"{config}.yaml").read_text(encoding="utf-8").splitlines()
+        written = (conf / f"{config}.yaml").read_text(encoding="utf-8").splitlines()
         own = [f"  {line}".rstrip() for line in written]
         others = ["  paths.…, run.…", "      as the files of conf/ have them"]
         return ["", f"Keys, with the values of conf/{config}.yaml:", *own, *others]
-    kind, values = COMMANDS[config], app.compose(config)
+    kind, values = COMMANDS[config], compose(config)
     meanings = _meanings(kind)
     lines, sections = ["", "Keys, with the values that they have here:"], []
     for key in fields(kind):
