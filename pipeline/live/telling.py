@@ -127,18 +127,27 @@ def _served(
 def _writing(path: str) -> Iterator[Sink]:
     """What appends events to a file."""
     try:
-        file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115
+        # Without a buffer, which would be written once more when the file is closed.
+        file = Path(path).open("ab", buffering=0)  # noqa: SIM115
     except OSError as error:
         raise UserError(f"events={path}: {error.strerror}; give a file to write to") from error
 
-    def write(event: Event) -> None:
-        print(line(event), file=file, flush=True)
+    def append(text: str) -> None:
+        rest = memoryview(text.encode())
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            raise UserError(
+                f"events={path}: {error.strerror}; free the disk or give another file, then run "
+                "it again"
+            ) from error
 
     with file:
         if Path(path).is_file() and not _ends_whole(Path(path)):
             # A watch that was killed while it wrote has left half a line.
-            print(file=file)
-        yield write
+            append("\n")
+        yield lambda event: append(f"{line(event)}\n")
 
 
 def _ends_whole(path: Path) -> bool:
@@ -152,7 +161,10 @@ def _ends_whole(path: Path) -> bool:
 def _print(event: Event) -> None:
     try:
         print(line(event), flush=True)
-    except BrokenPipeError as error:
+    except OSError as error:
         # What is left in the buffer would be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise UserError("stdout: nobody reads events there any more; nothing is watched") from error
+        said = "nobody reads events there any more"
+        if not isinstance(error, BrokenPipeError):
+            said = f"events cannot be written there ({error.strerror})"
+        raise UserError(f"stdout: {said}; nothing is watched") from error

@@ -30,7 +30,7 @@ class Webhook:
     Attributes:
         url: that takes them, in no text of this object.
         keys: that events are signed with, the first one for good, others while keys change.
-        timeout_s: for its answer.
+        timeout_s: for it to be reached, and then for the whole of its answer.
     """
 
     url: str = field(repr=False)
@@ -60,7 +60,7 @@ def webhook(url: str, secrets: str | None, timeout_s: float) -> Webhook:
     Args:
         url: of it; it may be of a private network.
         secrets: `whsec_` and base64 of 24 to 64 bytes; several with spaces between.
-        timeout_s: for its answer.
+        timeout_s: as `Webhook.timeout_s`.
 
     Raises:
         UserError: the address or a secret is none.

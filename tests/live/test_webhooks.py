@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,37 @@ def test_an_event_that_waits_does_not_hold_up_others(tmp_path: Path) -> None:
     second = box.due(1000.0)
     assert second is not None
     assert (first.name, second.name) == ("a", "b")
+
+
+def test_a_receiver_that_drips_its_answer_is_given_up_in_time() -> None:
+    is_over = threading.Event()
+
+    class Drip(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            with suppress(OSError):
+                self.send_response_only(204)
+                self.flush_headers()
+                while not is_over.wait(0.05):
+                    self.wfile.write(b"x")
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Drip)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    hook = webhook(f"http://127.0.0.1:{server.server_port}/", SECRETS[0], 0.5)
+    found: list[Delivery] = []
+    deliver = threading.Thread(
+        target=lambda: found.append(hook.deliver(Letter("1", "{}", 0))), daemon=True
+    )
+    try:
+        deliver.start()
+        deliver.join(5.0)
+        is_in_time = not deliver.is_alive()
+    finally:
+        is_over.set()
+        server.shutdown()
+        server.server_close()
+    assert is_in_time
+    assert not found[0].is_done
+    assert "no answer in 0.5 s" in found[0].said
 
 
 @pytest.mark.parametrize("status", [301, 302, 400, 410, 500])
