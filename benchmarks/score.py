@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--beside", type=int, default=300, help="of them, by all of the detector")
     parser.add_argument("--most-s", type=float, default=math.inf, help="of the run with a kill")
     parser.add_argument("--only-many", action="store_true", help="leave the judged ones out")
-    parser.add_argument("--work", type=Path, help="folder for files, kept; else a temporary one")
+    parser.add_argument("--work", type=Path, help="folder for files, kept and taken again")
     parser.add_argument("--record", type=Path)
     parser.add_argument("--data", type=Path, default=PROJECT / "data" / "synthetic")
     parser.add_argument("--reports", type=Path, default=PROJECT / "reports")
@@ -241,8 +241,11 @@ def many(
         ],
     )
     is_whole = all(is_same) and accounted and not lost and 0 < at_kill < num_parts
-    few = {number: files[number] for number in random.Random(2).sample(drawn, num_compared)}
-    return [killed, beside(work, dict(list(few.items())[: args.beside]), overrides)], is_whole
+    tables = [killed]
+    if args.beside:
+        few = random.Random(2).sample(drawn, min(args.beside, num_compared))
+        tables.append(beside(work, {number: files[number] for number in few}, overrides))
+    return tables, is_whole
 
 
 def batched(numbers: Sequence[int], size: int) -> list[Sequence[int]]:

@@ -20,14 +20,18 @@ _COPY_EVERY, _COPIED_BEFORE = 50, 40
 
 
 def make_files(folder: Path, number: int) -> list[Path]:
-    """Files of a second or two; one in 50 has the bytes of another one."""
+    """Files of a second or two; one in 50 has the bytes of another one. Those there are stay."""
     folder.mkdir(exist_ok=True)
-    made: list[Path] = []
-    for count in range(number):
+    made = [folder / f"{count:06d}.mp4" for count in range(number)]
+    for count, path in enumerate(made):
+        if path.is_file():
+            continue
         is_copy = count % _COPY_EVERY == _COPY_EVERY - 1
         data = made[count - _COPIED_BEFORE].read_bytes() if is_copy else make_scene(count)
-        made.append(folder / f"{count:06d}.mp4")
-        made[-1].write_bytes(data)
+        # A file that is there is whole.
+        partial = path.with_suffix(".part")
+        partial.write_bytes(data)
+        partial.rename(path)
     return made
 
 
