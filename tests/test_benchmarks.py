@@ -132,10 +132,13 @@ def test_no_alert_is_lost_where_processes_of_a_watch_are_killed(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_scores_of_a_run_that_was_killed_have_the_same_bytes(tmp_path: Path) -> None:
-    small = ("--only-many", "--files", "20", "--hostile", "10", "--rows-per-part", "4")
-    printed = run("score.py", *small, f"paths.models={write_model(tmp_path / 'models')}", *CLIP)
-    row, _ = re.findall(r"^{'files'.*", printed, re.MULTILINE)
-    assert "'rows': 20" in row
+    small = ("--only-many", "--files", "64", "--hostile", "10", "--rows-per-part", "8")
+    few = ("--compared", "12", "--beside", "0")
+    model = f"paths.models={write_model(tmp_path / 'models')}"
+    printed = run("score.py", *small, *few, model, *CLIP)
+    (row,) = re.findall(r"^{'files'.*", printed, re.MULTILINE)
+    assert "'rows': 64" in row
+    assert "'of equal bytes': 1," in row
     assert "'same bytes': 'yes'" in row
 
 

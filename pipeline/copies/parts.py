@@ -63,19 +63,22 @@ class _Family:
         kinds: uint8 (K,), what each is compared with.
         rows, columns: float32 (n, 16, SIDE), what takes the lowest frequencies out of rows and out
             of columns.
-        of_rows, of_columns: which of these each window has, int (K,).
+        groups: of every one of the columns, the windows that have it, and the rows of each.
     """
 
     kinds: Kinds
     rows: Floats
     columns: Floats
-    of_rows: NDArray[np.intp]
-    of_columns: NDArray[np.intp]
+    groups: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
     def of(self, small: Floats) -> Floats:
         """The frequencies of all windows of a reduced picture: (K, 16, 16)."""
         across = self.rows @ small
-        return across[self.of_rows] @ self.columns[self.of_columns].swapaxes(1, 2)
+        found = np.empty((len(self.kinds), _FREQUENCIES, _FREQUENCIES), np.float32)
+        # What all windows take would not stay in a processor's cache.
+        for columns, (windows, rows) in zip(self.columns, self.groups, strict=True):
+            found[windows] = across[rows] @ columns.T
+        return found
 
 
 def of_item(luma: Pixels) -> tuple[Hashes, Kinds]:
@@ -190,8 +193,10 @@ def _family(placements: Callable[[], list[_Placement]]) -> _Family:
         np.array(kinds, np.uint8),
         np.stack([_waves(*ends) for ends in rows]),
         np.stack([_waves(*ends) for ends in columns]),
-        np.array(of_rows),
-        np.array(of_columns),
+        [
+            (windows, np.array(of_rows)[windows])
+            for windows in map(np.flatnonzero, np.equal.outer(range(len(columns)), of_columns))
+        ],
     )
 
 
