@@ -6,6 +6,7 @@ nor the end of this process loses one. What a receiver never takes becomes a dea
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import sqlite3
@@ -23,6 +24,8 @@ from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Even
 log = logging.getLogger(__name__)
 
 FILE = "outbox.sqlite"
+# Of an alert, what whoever closes it tells.
+_OUTLINE = ("alert", "opened_s", "highest_level", "num_clips_above")
 MAX_ATTEMPTS = 16
 """After so many an event is a dead letter: about a day after the first."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 3 * 3600.0
@@ -38,11 +41,10 @@ CREATE TABLE IF NOT EXISTS events (
     said TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS due ON events (is_dead, next_at, number);
-CREATE TABLE IF NOT EXISTS open_alerts (
+CREATE TABLE IF NOT EXISTS left_open (
     alert TEXT PRIMARY KEY,
     stream TEXT NOT NULL,
-    opened_s REAL NOT NULL,
-    at_s REAL NOT NULL
+    closing TEXT NOT NULL
 );
 """
 
@@ -104,21 +106,19 @@ class Outbox:
                 "INSERT INTO events (id, body) VALUES (?, ?)", (event["id"], line(event))
             )
             if kind in (ALERT_OPENED, ALERT_UPDATED):
-                row = data["alert"], data["stream"], data["opened_s"], data["at_s"]
-                database.execute("INSERT OR REPLACE INTO open_alerts VALUES (?, ?, ?, ?)", row)
+                closing = {name: data[name] for name in _OUTLINE} | {"closed_s": data["at_s"]}
+                row = data["alert"], data["stream"], json.dumps(closing)
+                database.execute("INSERT OR REPLACE INTO left_open VALUES (?, ?, ?)", row)
             elif kind == ALERT_CLOSED:
-                database.execute("DELETE FROM open_alerts WHERE alert = ?", (data["alert"],))
+                database.execute("DELETE FROM left_open WHERE alert = ?", (data["alert"],))
 
     def left_open(self) -> list[tuple[str, dict[str, Any]]]:
         """Streams whose alert nobody has closed, and what is to be told when it is."""
         with opened(self._path) as database:
             rows = database.execute(
-                "SELECT stream, alert, opened_s, at_s FROM open_alerts ORDER BY rowid"
+                "SELECT stream, closing FROM left_open ORDER BY rowid"
             ).fetchall()
-        return [
-            (stream, {"alert": alert, "opened_s": opened_s, "closed_s": at_s})
-            for stream, alert, opened_s, at_s in rows
-        ]
+        return [(stream, json.loads(closing)) for stream, closing in rows]
 
     def due(self, now: float) -> Letter | None:
         """The first event that may be tried at a time; None where there is none."""

@@ -22,6 +22,7 @@ from pipeline.live.board import Board, Seen
 from pipeline.live.decisions import Decisions
 from pipeline.live.guarding import checked_token
 from pipeline.live.metrics import Metrics
+from pipeline.live.outbox import Outbox
 from pipeline.live.server import Server
 from pipeline.live.serving import Page
 from tests.live.shown import CLIP, STILLS, event, opened
@@ -230,6 +231,18 @@ def test_what_a_killed_watch_left_open_is_closed(tmp_path: Path) -> None:
     (tmp_path / "other" / decisions.FILE).write_bytes(b"no database" * 1000)
     with pytest.raises(UserError, match="no alerts and decisions"):
         Decisions(tmp_path / "other")
+
+
+def test_the_page_shows_what_the_next_watch_has_closed(tmp_path: Path) -> None:
+    box, told = Outbox(tmp_path), opened("x", "yard")
+    box.put(told)
+    Decisions(tmp_path).take(told)
+    served = Served(tmp_path)
+    for stream, data in box.left_open():
+        served.take(event("alert.closed", stream, **data))
+    (alert,) = served.client.get("/state").json()["alerts"]
+    assert (alert["highest_level"], alert["num_clips_above"]) == (0.87, 1)
+    assert alert["closed_at"] is not None
 
 
 def test_all_that_is_open_is_shown_and_the_latest_of_the_rest(tmp_path: Path) -> None:

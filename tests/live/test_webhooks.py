@@ -22,7 +22,8 @@ from tests.live.made import watched, write_footage, write_model
 
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(2)]
 SECRETS = [f"whsec_{key}" for key in KEYS]
-DATA = {"alert": "x", "stream": "yard", "opened_s": 2.0, "at_s": 3.0}
+OUTLINE = {"alert": "x", "opened_s": 2.0, "highest_level": 0.9, "num_clips_above": 1}
+DATA = {"stream": "yard", "at_s": 3.0, **OUTLINE}
 ALERT = {"id": "1", "type": "alert.opened", "data": DATA}
 
 
@@ -265,11 +266,12 @@ def test_a_file_that_is_no_queue_is_named(tmp_path: Path) -> None:
 def test_alerts_that_are_open_are_known_until_they_are_closed(tmp_path: Path) -> None:
     box = Outbox(tmp_path)
     box.put(ALERT)
-    box.put({"id": "2", "type": "alert.updated", "data": DATA | {"at_s": 5.0}})
+    box.put(
+        {"id": "2", "type": "alert.updated", "data": DATA | {"at_s": 5.0, "num_clips_above": 4}}
+    )
     box.put({"id": "3", "type": "stream.lost", "data": {"stream": "yard"}})
-    assert Outbox(tmp_path).left_open() == [
-        ("yard", {"alert": "x", "opened_s": 2.0, "closed_s": 5.0})
-    ]
+    closing = OUTLINE | {"closed_s": 5.0, "num_clips_above": 4}
+    assert Outbox(tmp_path).left_open() == [("yard", closing)]
     box.put({"id": "4", "type": "alert.closed", "data": {"alert": "x", "stream": "yard"}})
     assert Outbox(tmp_path).left_open() == []
 
@@ -289,7 +291,7 @@ def test_what_a_killed_run_left_open_the_next_one_closes_first(
         events = watched(capsys, compose, path, "replay=true", "speed=max", "threshold=1", *own)
     first = events[0]
     assert (first["type"], first["subject"]) == ("alert.closed", "yard")
-    assert first["data"]["reason"] == "watch_ended"
-    assert first["data"]["alert"] == "x"
+    closing = {"closed_s": 3.0, "reason": "watch_ended"}
+    assert first["data"] == {"stream": "yard", **OUTLINE, **closing}
     taken = [json.loads(body)["type"] for _, body in received.taken]
     assert taken == ["alert.opened", "alert.closed", "stream.started", "stream.ended"]
