@@ -214,7 +214,9 @@ def _export_collection(cfg: ReviewApp, out: str) -> None:
     )
     if found.num_untimed:
         print(f"  {found.num_untimed} with a discharge at a time that nobody told")
-    if cfg.bank is not None and found.false_alarms:
+    if cfg.bank is not None and not found.false_alarms:
+        print(f"  no false alarm among them, so that nothing is put into bank={cfg.bank}")
+    elif cfg.bank is not None:
         told = BankApp(paths=cfg.paths, run=cfg.run, ingest=cfg.ingest, negative=True)
         bank.run("add", cfg.bank, *map(str, found.false_alarms), cfg=told)
 

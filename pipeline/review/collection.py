@@ -39,7 +39,8 @@ LEFT_OUT = {
     "undecided": "have no decision that most agree on",
     "alert": "are alerts of streams, which have no file",
     "times": "were asked of for their times alone; discern review times writes these",
-    "missing": "have a file that cannot be read here",
+    "missing": "have a file that cannot be read here; give root=FOLDER, the folder of the listing, "
+    "if its paths are relative, or put the file back",
     "elsewhere": "are at an address that a review does not fetch from; fetch the files, and score "
     "them from there",
     "changed": "have a file that has changed since it was scored",
