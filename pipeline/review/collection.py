@@ -7,6 +7,7 @@ Recordings that the detector had a hand in choosing are called `review-chosen/â€
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -32,6 +33,7 @@ DECISIONS = "decisions.jsonl"
 """Every decision behind the index, a line each."""
 _IN_STORE, _LOCAL = "s3", "file"
 _MOST_SHOWN = 120
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _SUFFIX = 8
 """Characters of the end of a name that are taken for its kind, at most."""
 LEFT_OUT = {
@@ -168,7 +170,12 @@ def _fetch(task: Task, folder: Path, root: Path, work: Path) -> tuple[Path | Non
         partial.rename(path)
     except NotFetched:
         return None, "elsewhere"
-    except (OSError, UserError):
+    except UserError:
+        return None, "missing"
+    except OSError as error:
+        if error.errno in _FULL:
+            # The file is there, and the collection would be left without it.
+            raise OSError(error.errno, error.strerror, str(folder)) from error
         return None, "missing"
     finally:
         partial.unlink(missing_ok=True)
