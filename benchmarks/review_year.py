@@ -37,7 +37,7 @@ APART = 2.5
 """Standard deviations between what the detector sees in shootings and in others."""
 FALSE_ALERTS = 0.003
 """Share of other videos with an alert."""
-SETTINGS = Settings(200, 0.2, 0.1, 0.0, 0, 10.0, 1.0, 20.0)
+SETTINGS = Settings(200, 0.2, 0.1, 0.0, 0, 10.0, 1.0, 0.05, 20.0)
 CONFIDENCE = 0.95
 REFIT_DAYS = 7
 _GRID = 11
@@ -100,7 +100,7 @@ def by_queue(
     drawn, _ = drawing.draw(
         drawing.strata(videos.score, videos.flagged), round(settings.num * settings.audit), rng
     )
-    costs = settings.missed_cost, settings.false_cost
+    costs = settings.missed_cost, settings.false_cost, settings.copy_cost
     chance = meaning.probability(videos.score)
     values = ordering.value(chance, videos.flagged, videos.size, videos.review_s, *costs)
     features = one.features

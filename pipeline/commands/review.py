@@ -82,6 +82,7 @@ def _queue(cfg: ReviewApp, what: str) -> None:
         cfg.seed,
         cfg.missed_cost,
         cfg.false_cost,
+        cfg.copy_cost,
         cfg.setup_s,
     )
     # A wrong path is told at once, however much there is in the record.

@@ -27,7 +27,7 @@ SAME_S = 0.25
 """Times that two people tell of one discharge are hardly further apart."""
 _PRIOR_PAIRS = 20
 _NUM_STEPS = 200
-_FEW = 5
+_AS_MANY = 1
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,7 +37,8 @@ def posteriors(found: Ints, denied: Ints, group: Ints, error: float) -> Floats:
     """The probability that each of N videos is a real shooting, after what people said of it.
 
     How common shootings are in a group is what makes its decisions most likely (EM). All groups
-    together count as much as a few videos of each, so that no video speaks for itself alone.
+    together count as much as one video of each, so that no video speaks for itself alone. More
+    would make shootings of a group in which there are next to none.
 
     Args:
         found, denied: (N,), people who said that it is one, and that it is none.
@@ -53,7 +54,7 @@ def posteriors(found: Ints, denied: Ints, group: Ints, error: float) -> Floats:
         odds = np.log(share / (1 - share))[group] + evidence
         chance = 1 / (1 + np.exp(-np.clip(odds, -700, 700)))
         overall = (chance.sum() + 0.5) / (len(chance) + 1)
-        fresh = (np.bincount(group, chance, len(size)) + _FEW * overall) / (size + _FEW)
+        fresh = (np.bincount(group, chance, len(size)) + _AS_MANY * overall) / (size + _AS_MANY)
         if np.allclose(fresh, share, rtol=1e-9, atol=0):
             break
         share = fresh
