@@ -126,3 +126,17 @@ def test_every_photograph_is_there_and_large_enough() -> None:
     for source in engine.SOURCES:
         assert min(read(source).shape[:2]) >= 280, source.name
         assert max(read(source).shape[:2]) == 640, source.name
+
+
+@pytest.mark.skipif(engine.missing() is not None, reason="make footage fetches the package")
+def test_the_package_names_the_same_photographer_and_licence() -> None:
+    for source in engine.SOURCES:
+        found = resources.files((engine.FOLDER / f"{source.package}.rcc").read_bytes())
+        (said,) = (text.decode() for path, text in found.items() if path.endswith("/README"))
+        # One name is misspelt in the package.
+        name = source.path.removeprefix("image/").replace("aulaPalatina", "audaPalatina")
+        (block,) = (one for one in said.split("\n\n") if name in one.split())
+        photographer = source.authority.removeprefix("photograph by ").split(" (https")[0]
+        assert photographer in block
+        licence = block.partition("License: ")[2].split("\n")[0]
+        assert licence.replace(" ", "-").lower() == source.licence.replace(" ", "-").lower()
