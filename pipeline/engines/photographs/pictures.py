@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +19,7 @@ from pipeline.errors import UserError
 
 Array = NDArray[np.float32]
 
-_ONLY_CAMERA = "only the camera and its motion are Discern's"
+ONLY_CAMERA = "only the camera and its motion are Discern's"
 _PAD = 2
 _FLAT_WHITE = 0.88
 # Around lights, so bright, scaling has left rims within so many pixels, so dark in a channel and
@@ -42,7 +43,8 @@ class Source:
 
     `level` is how bright it is beside daylight in the open; lamps, which flicker, light it where
     it is `indoors`. `package` and `path` name the installed file of a flat photograph; both are
-    empty for a panorama of the project. `room` is its kind among `acoustics.room.ROOMS`.
+    empty for a panorama of the project. `room` is its kind among `acoustics.room.ROOMS`. Where the
+    file lies in no package of Python, `reader` reads it, uint8 (rows, columns, 3) RGB.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Source:
     indoors: bool = False
     package: str = ""
     path: str = ""
+    reader: Callable[[Source], NDArray[np.uint8]] | None = None
 
     @property
     def is_flat(self) -> bool:
@@ -69,7 +72,7 @@ def _flat(
     room: str,
     indoors: bool = False,
 ) -> Source:
-    authority = f"photograph by {photographer}; {_ONLY_CAMERA}"
+    authority = f"photograph by {photographer}; {ONLY_CAMERA}"
     return Source(name, licence, authority, room, 1.0, indoors, package, path)
 
 
@@ -80,7 +83,7 @@ SOURCES = (
             licence="CC0-1.0",
             authority=(
                 "photographs by Poly Haven photographers, given to the public domain; "
-                + _ONLY_CAMERA
+                + ONLY_CAMERA
             ),
             room=place.room,
             level=place.level,
@@ -185,7 +188,8 @@ def _look_up(encoded: Array, x: Array, y: Array) -> Array:
     return backdrop.radiance(np.asarray(found, np.float32))
 
 
-@cache
+# All of the engine's own, and not all that others bring.
+@lru_cache(maxsize=32)
 def read(source: Source) -> Array:
     """Read a photograph, float32 (rows, columns, 3) RGB in [0, 1].
 
@@ -196,7 +200,8 @@ def read(source: Source) -> Array:
         UserError: the installed package has no such photograph.
     """
     if source.is_flat:
-        return _read_flat(source).astype(np.float32) * np.float32(_FLAT_WHITE / 255)
+        read_flat = source.reader or _read_flat
+        return read_flat(source).astype(np.float32) * np.float32(_FLAT_WHITE / 255)
     return _mended(backdrop.encoded(source.name)) / np.float32(255)
 
 
