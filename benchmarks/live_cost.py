@@ -22,7 +22,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -187,7 +187,7 @@ def _asked(part: Callable[..., object], given: list[list[Tensor]], state: State)
         part(frames, state, sounds)
 
 
-def told(rounds: list[Mapping[str, float]], seconds: float) -> dict[str, tuple[float, str]]:
+def told(rounds: Sequence[Mapping[str, float]], seconds: float) -> dict[str, tuple[float, str]]:
     """Milliseconds a second of a stream: the median of the rounds, and the least and the most."""
     found = {}
     for name in rounds[0]:
