@@ -55,7 +55,7 @@ def evidence(*parts: JudgedSet, val: JudgedSet | None = None, cost: float = 2_00
     )
     point: OperatingPoint | str = Evidence.point
     if val is not None:
-        point = choose(val, CLIP_S, operating, settings.bootstrap)
+        point = choose(val, None, CLIP_S, operating, settings.bootstrap)
     return dataclasses.replace(
         base,
         judged_sets=parts,
