@@ -114,9 +114,9 @@ def _estimates(
         for number, size in enumerate(sizes.tolist())
     ]
     alerted, *others = strata
-    found = estimates.total([alerted], CONFIDENCE)
+    precision = estimates.share(alerted, CONFIDENCE)
     missed = estimates.total(others, CONFIDENCE)
-    return estimates.share(alerted, CONFIDENCE), estimates.recall(found, missed)
+    return precision, estimates.recall(precision.times(alerted.size), missed)
 
 
 def covers(truth: float, estimate: Estimate | None) -> bool:
