@@ -608,14 +608,15 @@ def test_crops_are_hashed_as_parts_of_what_is_looked_up() -> None:
 
 @pytest.mark.slow
 def test_in_a_simulated_stream_the_queue_finds_more_and_the_audit_tells_the_truth() -> None:
+    import review_audit
     import review_year
 
     found = {name: files[-1] for name, (_, files) in review_year.compared(8, 4000).items()}
     assert found["queue"] > found["score, a task a file"] > found["random"]
-    years = [review_year.audited_year(seed, 60, 1000) for seed in range(12)]
+    years = [review_audit.audited_year(seed, 60, 1000) for seed in range(12)]
     for what in ("precision", "recall"):
-        held = sum(review_year.covers(*getattr(year, what)) for year in years)
+        held = sum(review_audit.covers(*getattr(year, what)) for year in years)
         # Of twelve with a chance of 95 % each, fewer than nine are one case in 5,000.
         assert held >= 9
     # Slips of single people, taken at their word, would be most of what was missed.
-    assert not any(review_year.covers(year.recall[0], year.single) for year in years)
+    assert not any(review_audit.covers(year.recall[0], year.single) for year in years)

@@ -93,6 +93,14 @@ def test_moments_are_those_that_most_tell(
     assert found.discharges_s == expected
 
 
+def test_a_group_with_next_to_no_shootings_is_given_few_by_another_with_many() -> None:
+    # A hundred shootings among alerts, and 600 other videos with as many slips as people make.
+    found = np.repeat([3, 1, 0], [100, 30, 570])
+    denied = np.repeat([0, 0, 1], [100, 30, 570])
+    group = np.repeat([0, 1], [100, 600])
+    assert 0 < agreement.posteriors(found, denied, group, 0.05)[100:].sum() < 3
+
+
 def test_more_people_are_asked_while_nothing_is_settled(tmp_path: Path) -> None:
     settings = replace(SETTINGS, num=40, audit=0.5, second=0.1)
     record = queued(tmp_path, [row(n) for n in range(60)], settings)
