@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,7 +26,17 @@ from pipeline.live.events import (
 from pipeline.live.fetcher import Fetch
 from pipeline.live.inbox import Clip, Inbox, Turn, Waiting
 from pipeline.live.lookup import Lookup
-from pipeline.live.messages import BrokenDecoder, Ended, Heading, Message, Passed, Prints, Shown
+from pipeline.live.messages import (
+    BrokenDecoder,
+    Ended,
+    Faults,
+    Heading,
+    Message,
+    Passed,
+    Prints,
+    Shown,
+)
+from pipeline.live.outcomes import AT_ONCE, Outcome, ended, fetched
 from pipeline.live.session import Means, Session
 from pipeline.live.soundness import Soundness
 
@@ -37,9 +48,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _GRACE_S, _START_S = 2.0, 10.0
 # How far a server may run ahead of the time, and by how much it may be faster after that.
 _AHEAD_S, _FASTEST = 10.0, 1.05
-# What another try at once may go on from.
-_AT_ONCE = ("clock", "discontinuity", "too_long")
 _LEFT_OUT = "overload"
+# Codes come from processes that read what strangers send.
+_MOST_CODES, _OTHER_CODE = 20, "other"
 
 
 @dataclass(frozen=True)
@@ -53,17 +64,6 @@ class Patience:
 
     timeout_s: float
     end_after_s: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Why a session is over; a final one is not followed by another."""
-
-    reason: str
-    detail: str = ""
-    is_final: bool = False
-    go_on_at: int | None = None
-    begins: tuple[str, ...] = ()
 
 
 class Feed(threading.Thread):
@@ -99,6 +99,8 @@ class Feed(threading.Thread):
         self._source, self._means, self._patience, self._speed = source, means, patience, speed
         self._lookup, self._soundness = lookup, soundness
         self._stopped, self._rests = threading.Event(), threading.Event()
+        self.faults: Counter[str] = Counter()
+        """Errors of its decoders, by code."""
         self._heading: Heading | None = None
         self._clip_s = means.clip.num_frames / means.clip.fps
         self._last_end_s = 0.0
@@ -179,7 +181,7 @@ class Feed(threading.Thread):
             left_s = self._seen_at + self._patience.end_after_s - time.monotonic()
             if left_s <= 0:
                 return replace(outcome, is_final=True)
-            if not (came and outcome.reason in _AT_ONCE):
+            if not (came and outcome.reason in AT_ONCE):
                 # Streams that a server has lost all at once do not all come back at once.
                 self._pause(min(left_s, pause_s * random.uniform(0.5, 1.0)))
             if self._stopped.is_set():
@@ -201,7 +203,7 @@ class Feed(threading.Thread):
                 try:
                     message = session.receive(_LOOK_EVERY_S)
                 except (EOFError, OSError):
-                    return _fetched(session) or Outcome("decoder_died")
+                    return fetched(session) or Outcome("decoder_died")
                 except BrokenDecoder as error:
                     return Outcome("decoder_broken", str(error))
                 if message is None:
@@ -209,11 +211,11 @@ class Feed(threading.Thread):
                     # The fetcher's own limit comes first, after which what is left is decoded.
                     grace_s = _GRACE_S if self._heading else _START_S
                     if waited_s > self._patience.timeout_s + grace_s:
-                        return _fetched(session, 0.0) or Outcome("stalled", f"{waited_s:.0f} s")
+                        return fetched(session, 0.0) or Outcome("stalled", f"{waited_s:.0f} s")
                     self._pass_time()
                     continue
                 if isinstance(message, Ended):
-                    return self._ended(message, session)
+                    return ended(message, session, self._source)
                 is_first = self._take(message, is_first)
                 # Time that the detector takes is none that the stream takes.
                 heard_at = time.monotonic()
@@ -230,6 +232,10 @@ class Feed(threading.Thread):
             return False
         elif isinstance(message, Passed):
             self._seen_at = time.monotonic()
+        elif isinstance(message, Faults):
+            for code, num in message.codes.items():
+                is_known = code in self.faults or len(self.faults) < _MOST_CODES
+                self.faults[code if is_known else _OTHER_CODE] += num
         elif isinstance(message, Prints):
             self._look_up(message, is_first)
         return is_first
@@ -297,23 +303,6 @@ class Feed(threading.Thread):
             data = {**data, "at_s": round(begin_s, 3), "lost_s": lost_s}
             self.inbox.put(Turn(STREAM_RECOVERED, data, restarts=True))
 
-    def _ended(self, message: Ended, session: Session) -> Outcome:
-        detail = message.detail
-        if isinstance(self._source, Path):
-            # Where a file lies on this machine is nobody's business.
-            detail = detail.replace(str(self._source), self._source.name)
-            return Outcome(message.reason, detail, is_final=True)
-        if message.reason in _AT_ONCE:
-            return Outcome(message.reason, detail)
-        found = _fetched(session)
-        if found is None:
-            # It fetches still what nobody can decode, or is gone.
-            is_over = message.reason == "end"
-            return Outcome("fetcher_died") if is_over else Outcome(message.reason, detail)
-        # What a server refuses cannot be decoded; what it gives to the end may not be a video.
-        is_explained = message.reason == "end" or found.reason != "end"
-        return found if is_explained else replace(found, reason=message.reason, detail=detail)
-
     def _lose(self, outcome: Outcome) -> None:
         if not self._is_lost:
             self._is_lost, self._lost = True, outcome
@@ -339,12 +328,3 @@ class Feed(threading.Thread):
         """Let an alert that is open over a lost stream come to its end."""
         if self._is_lost and self._zero is not None:
             self.inbox.put(Waiting(time.monotonic() - self._zero))
-
-
-def _fetched(session: Session, timeout_s: float = 2.0) -> Outcome | None:
-    report = session.report(timeout_s)
-    if report is None:
-        return None
-    return Outcome(
-        report.reason, report.detail, report.is_final, report.go_on_at, tuple(report.begins)
-    )

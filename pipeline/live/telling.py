@@ -14,11 +14,12 @@ from pipeline.errors import UserError
 from pipeline.live import guarding, serving, webhooks
 from pipeline.live.alerts import WATCH_ENDED
 from pipeline.live.board import Board
+from pipeline.live.courier import Courier
 from pipeline.live.decisions import Decisions
 from pipeline.live.events import ALERT_CLOSED, Event, Events, Sink, line
 from pipeline.live.kafka import Kafka, settings_of
 from pipeline.live.metrics import Metrics
-from pipeline.live.outbox import Courier, Outbox
+from pipeline.live.outbox import Outbox
 from pipeline.live.server import Server
 from pipeline.live.webhooks import Webhook
 from pipeline.store import workdir

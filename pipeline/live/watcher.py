@@ -72,6 +72,7 @@ class _Watched:
             inbox.num_taken,
             inbox.num_dropped,
             self.alerts.open,
+            tuple(self.feed.faults.copy().items()),
         )
 
 

@@ -181,8 +181,10 @@ def test_with_a_token_nothing_is_shown_without_it(
 
 def test_metrics_count_and_have_no_label_for_each_stream(served: Served) -> None:
     states = [boards.WATCHED, boards.WATCHED, boards.LOST, boards.LEFT_OUT]
-    served.board.see([seen(f"yard-{n}", state) for n, state in enumerate(states)])
-    served.board.see([seen("yard-0", boards.WATCHED, num_answered=15, alert="x", lag_s=2.5)])
+    faults = (("InvalidDataError", 4),)
+    served.board.see([seen(f"yard-{n}", one, faults=faults) for n, one in enumerate(states)])
+    there = seen("yard-0", boards.WATCHED, num_answered=15, alert="x", lag_s=2.5, faults=faults)
+    served.board.see([there])
     served.take(opened("x", "yard-0", lag_s=1.2))
     served.take(event("stream.lost", "yard-2", reason="decode_error"))
     served.take(event("stream.lost", "yard-2", reason='bad"} 1\nreason'))
@@ -196,6 +198,7 @@ def test_metrics_count_and_have_no_label_for_each_stream(served: Served) -> None
         # Those of streams that have ended count too.
         "discern_clips_answered_total 45.0",
         "discern_clips_dropped_total 8.0",
+        'discern_decode_errors_total{code="InvalidDataError"} 16.0',
         'discern_streams_lost_total{reason="decode_error"} 1.0',
         'discern_events_total{type="alert.opened"} 1.0',
         "discern_lag_seconds 2.5",

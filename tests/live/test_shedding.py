@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,7 @@ class _Feed:
 
     def __init__(self, name: str, bell: Bell, every_s: float, seconds: float) -> None:
         self.stream, self.inbox = name, Inbox(1000, bell, drops=True)
+        self.faults: Counter[str] = Counter()
         self.num_come, self.rests, self.ever_rested = 0, False, False
         self._every_s, self._seconds = every_s, seconds
 
