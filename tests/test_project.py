@@ -16,7 +16,6 @@ import yaml
 from pipeline import app
 from pipeline.commands import experiment, line
 from pipeline.config import STAGES, Paths, Run
-from pipeline.engines.sights import engine as sights
 from pipeline.stages import synthesize
 
 ROOT = app.PROJECT
@@ -242,12 +241,6 @@ def test_an_unknown_profile_is_an_error_that_names_the_known_ones() -> None:
     assert done.returncode != 0
     assert "PROFILE=large is none of:" in done.stderr
     assert all(path.stem in done.stderr for path in EXPERIMENTS)
-
-
-def test_the_photographs_that_make_fetches_are_those_that_an_engine_reads() -> None:
-    fetched = make("photographs").stdout
-    assert f"download {sights.PACKAGE}" in fetched
-    assert set(re.findall(r"rcc/(\w+)\.rcc", fetched)) == set(sights.SHA256)
 
 
 def test_the_games_that_make_installs_are_debian_packages() -> None:

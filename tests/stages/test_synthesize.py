@@ -137,13 +137,6 @@ def test_only_what_is_new_is_rendered_and_all_comes_out_as_from_nothing(
         lambda *places: code(*places) + "changed" * ("engines/vizdoom" in places),
     )
     assert renders_as_from_nothing(*only(bodycam=2, vizdoom=1)) == [0]
-    user = ModuleType("pipeline.engines.film")
-    user.record = sys.modules["pipeline.engines.film"].record  # type: ignore[attr-defined]
-    user.USES = ("vizdoom",)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pipeline.engines.film", user)
-    assert renders_as_from_nothing(*only(film=1)) == [0]
-    monkeypatch.setattr(synthesize.workdir, "code_sha256", code)
-    assert renders_as_from_nothing(*only(bodycam=2, film=1)) == [0], "it uses vizdoom"
     for piece in (tmp_path / "work" / "kept" / "synthesize").glob("*/*"):
         piece.write_bytes(piece.read_bytes()[:-1])
     assert renders_as_from_nothing(*only(bodycam=2)) == [0, 1], "damaged ones are made anew"
