@@ -128,7 +128,6 @@ class SynthesizeConfig:
     twins: RenderSettings = MISSING
     location: LongRenderSettings = MISSING
     photographs: LongRenderSettings = MISSING
-    sights: RenderSettings = MISSING
     packages: EngineSettings = MISSING
     vizdoom: LongGameSettings = MISSING
     openarena: LongGameSettings = MISSING

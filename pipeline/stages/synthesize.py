@@ -30,7 +30,6 @@ ENGINES = (
     "twins",
     "location",
     "photographs",
-    "sights",
     "packages",
     "vizdoom",
     "openarena",
@@ -38,10 +37,9 @@ ENGINES = (
 """Modules of `pipeline.engines` with a `record(seed, index, settings)` that gives `Recorded` files.
 
 One that needs more than Discern's own packages has a `missing() -> str | None` too: a line that
-says what is absent, or None. One that is made of others names them in `USES`. One that makes long
-recordings has a `record_long` too, with the arguments and the results of `record`: `long` among its
-settings holds their number, length and rates, and their files and recordings are named
-`<engine>-long-00007`.
+says what is absent, or None. One that makes long recordings has a `record_long` too, with the
+arguments and the results of `record`: `long` among its settings holds their number, length and
+rates, and their files and recordings are named `<engine>-long-00007`.
 """
 _LIBRARIES = (
     "albumentations",
@@ -222,11 +220,10 @@ def _names(draws: Sequence[Draw], contents: Contents) -> list[str]:
 
 
 def _code(engine: str) -> list[str]:
-    """What an engine may be made of: all but the other engines that it does not use."""
+    """What an engine may be made of: all but the other engines."""
     folder = Path(engines.__file__).parent
     modules = sorted(path.name for path in folder.iterdir() if path.stem[0] != "_")
-    uses: Sequence[str] = getattr(import_module(f"pipeline.engines.{engine}"), "USES", ())
-    others = set(ENGINES) - {engine, *uses}
+    others = {name for name in ENGINES if name != engine}
     return [f"engines/{name}" for name in modules if Path(name).stem not in others]
 
 

@@ -18,7 +18,7 @@ from pipeline.engines.acoustics.scene import SoundEvent, SoundScene
 from pipeline.engines.acoustics.surroundings import Surroundings
 from pipeline.engines.photographs import shots
 from pipeline.engines.photographs.long_view import LongView
-from pipeline.engines.photographs.pictures import SOURCES, Source
+from pipeline.engines.photographs.pictures import SOURCES
 from pipeline.engines.photographs.view import View
 from pipeline.engines.render.appearance import recorder
 from pipeline.engines.render.appearance.fleet import FLEETS, CameraProfile, draw_camera
@@ -45,18 +45,10 @@ def record(seed: int, index: int, settings: RenderSettings) -> list[Take]:
         UserError: a height that cannot be encoded, or a photograph that is not installed.
         UnusableDraw: the camera sees nothing but one surface.
     """
-    return [filmed(seed, index, settings, "photographs", SOURCES[index % len(SOURCES)])]
-
-
-def filmed(seed: int, index: int, settings: RenderSettings, engine: str, source: Source) -> Take:
-    """Film a photograph for seconds, with the draws of an engine and an index.
-
-    Raises:
-        As `record`.
-    """
+    source = SOURCES[index % len(SOURCES)]
     name = f"photograph-{source.name}-{index:05d}"
     draws = surroundings.draw, shots.draw, _FIRED_AT_SHARE
-    return _filmed(seed, index, settings, engine, source, name, View, *draws)
+    return [_filmed(seed, index, settings, "photographs", name, View, *draws)]
 
 
 def record_long(seed: int, index: int, settings: RenderSettings) -> list[Take]:
@@ -66,9 +58,9 @@ def record_long(seed: int, index: int, settings: RenderSettings) -> list[Take]:
     is heard that may be taken for a discharge, and in half of the recordings shots are.
     """
     name = f"photographs-long-{index:05d}"
-    engine, source = "photographs long", SOURCES[index % len(SOURCES)]
+    engine = "photographs long"
     draws = surroundings.draw_long, shots.draw_long, _LONG_FIRED_AT_SHARE
-    return [_filmed(seed, index, settings, engine, source, name, LongView, *draws)]
+    return [_filmed(seed, index, settings, engine, name, LongView, *draws)]
 
 
 def _filmed(
@@ -76,14 +68,13 @@ def _filmed(
     index: int,
     settings: RenderSettings,
     engine: str,
-    source: Source,
     name: str,
     make_view: type[View],
     draw_around: Callable[[np.random.Generator, str, float], Surroundings],
     draw_shots: Callable[[np.random.Generator, Room, float], tuple[SoundEvent, ...]],
     fired_at_share: float,
 ) -> Take:
-    fleet = FLEETS[index % len(FLEETS)]
+    source, fleet = SOURCES[index % len(SOURCES)], FLEETS[index % len(FLEETS)]
     form = draw_format(seed, index, engine, settings.heights, settings.rates_fps)
     rng = np.random.default_rng([seed, index, zlib.crc32(engine.encode())])
     view = make_view(rng, source, fleet, heading(seed, index), form, settings.duration_s)

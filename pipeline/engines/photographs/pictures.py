@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +18,7 @@ from pipeline.errors import UserError
 
 Array = NDArray[np.float32]
 
-ONLY_CAMERA = "only the camera and its motion are Discern's"
+_ONLY_CAMERA = "only the camera and its motion are Discern's"
 _PAD = 2
 _FLAT_WHITE = 0.88
 # Around lights, so bright, scaling has left rims within so many pixels, so dark in a channel and
@@ -43,8 +42,7 @@ class Source:
 
     `level` is how bright it is beside daylight in the open; lamps, which flicker, light it where
     it is `indoors`. `package` and `path` name the installed file of a flat photograph; both are
-    empty for a panorama of the project. `room` is its kind among `acoustics.room.ROOMS`. Where the
-    file lies in no package of Python, `reader` reads it, uint8 (rows, columns, 3) RGB.
+    empty for a panorama of the project. `room` is its kind among `acoustics.room.ROOMS`.
     """
 
     name: str
@@ -55,7 +53,6 @@ class Source:
     indoors: bool = False
     package: str = ""
     path: str = ""
-    reader: Callable[[Source], NDArray[np.uint8]] | None = None
 
     @property
     def is_flat(self) -> bool:
@@ -72,7 +69,7 @@ def _flat(
     room: str,
     indoors: bool = False,
 ) -> Source:
-    authority = f"photograph by {photographer}; {ONLY_CAMERA}"
+    authority = f"photograph by {photographer}; {_ONLY_CAMERA}"
     return Source(name, licence, authority, room, 1.0, indoors, package, path)
 
 
@@ -83,7 +80,7 @@ SOURCES = (
             licence="CC0-1.0",
             authority=(
                 "photographs by Poly Haven photographers, given to the public domain; "
-                + ONLY_CAMERA
+                + _ONLY_CAMERA
             ),
             room=place.room,
             level=place.level,
@@ -188,8 +185,7 @@ def _look_up(encoded: Array, x: Array, y: Array) -> Array:
     return backdrop.radiance(np.asarray(found, np.float32))
 
 
-# All of the engine's own, and not all that others bring.
-@lru_cache(maxsize=32)
+@cache
 def read(source: Source) -> Array:
     """Read a photograph, float32 (rows, columns, 3) RGB in [0, 1].
 
@@ -200,8 +196,7 @@ def read(source: Source) -> Array:
         UserError: the installed package has no such photograph.
     """
     if source.is_flat:
-        read_flat = source.reader or _read_flat
-        return read_flat(source).astype(np.float32) * np.float32(_FLAT_WHITE / 255)
+        return _read_flat(source).astype(np.float32) * np.float32(_FLAT_WHITE / 255)
     return _mended(backdrop.encoded(source.name)) / np.float32(255)
 
 
