@@ -218,13 +218,15 @@ class Watcher:
         if self._shedder is None:
             return
         waits_s = max((one.feed.inbox.waits_s() for one in watched.values()), default=0.0)
-        if self._shedder.look(waits_s, len(watched), now):
+        behind_s = max((one.feed.behind_s for one in watched.values()), default=0.0)
+        if self._shedder.look(max(waits_s, behind_s), len(watched), now):
             load = self._load
             data = {
                 "answered_share": 1 / load.every,
                 "num_streams": len(watched),
                 "num_left_out": load.num_left_out,
                 "waits_s": round(waits_s, 3),
+                "behind_s": round(behind_s, 3),
             }
             self._events.tell_of_all(LOAD_CHANGED, data)
         self._leave_out()
