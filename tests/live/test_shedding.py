@@ -111,16 +111,17 @@ class _Feed:
 
 
 class _Slow:
-    """Takes some seconds for each clip."""
+    """Takes some seconds for each clip, and scores it."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self.num_answered = seconds, dict.fromkeys("abcd", 0)
+    def __init__(self, seconds: float, score: float = 0.0) -> None:
+        self._seconds, self._score = seconds, score
+        self.num_answered = dict.fromkeys("abcd", 0)
 
     def score(self, clips: Mapping[str, Shown]) -> dict[str, Answer]:
         for name in clips:
             time.sleep(self._seconds)
             self.num_answered[name] += 1
-        return {name: Answer(0.0, 0.0, 0.0) for name in clips}
+        return {name: Answer(self._score, 0.0, 0.0) for name in clips}
 
     def seen(self, clip: Shown, answer: Answer) -> Answer:
         return answer
@@ -191,8 +192,8 @@ def test_a_machine_that_is_slow_to_decode_does_less_and_says_so(
 ) -> None:
     monkeypatch.setattr(watcher, "_LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(shedding, "_SETTLE_S", 0.1)
-    bell, told, quick = Bell(), list[Event](), _Slow(0.0)
-    policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 0.3)
+    bell, told, quick = Bell(), list[Event](), _Slow(0.0, score=0.9)
+    policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 0.0, False), 60.0, 4, 0.3)
     own: Any = quick
     one = Watcher(own, policy, Events([told.append]), bell, Board(0.5))
     feed: Any = _Feed("a", bell, 0.05, 0.6)
@@ -204,6 +205,14 @@ def test_a_machine_that_is_slow_to_decode_does_less_and_says_so(
     assert changes[0]["waits_s"] < 0.3
     assert changes[0]["answered_share"] == 0.5
     assert feed.inbox.num_dropped > 0
+    # An alert tells what share of the clips its evidence is.
+    shares = [one["data"]["answered_share"] for one in told if one["type"].startswith("alert.o")]
+    shares += [one["data"]["answered_share"] for one in told if one["type"] == "alert.updated"]
+    assert shares[0] == 1.0
+    inbox = feed.inbox
+    expected = inbox.num_taken / (inbox.num_taken + inbox.num_dropped)
+    assert 0.1 < shares[-1] < 0.9
+    assert shares[-1] == pytest.approx(expected, abs=0.2)
 
 
 def test_what_is_too_old_to_be_decoded_is_dropped_and_counted(tmp_path: Path) -> None:
