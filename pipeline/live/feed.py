@@ -148,7 +148,7 @@ class Feed(threading.Thread):
         self._tell(STREAM_ENDED, outcome)
 
     def _follow(self) -> Outcome:
-        pause_s = _FIRST_PAUSE_S
+        pause_s, has_tried = _FIRST_PAUSE_S, False
         self._seen_at = time.monotonic()
         while True:
             seen_at = self._seen_at
@@ -170,6 +170,10 @@ class Feed(threading.Thread):
             self._source = replace(self._source, go_on_at=outcome.go_on_at, begins=begins)
             came = self._seen_at > seen_at
             pause_s = _FIRST_PAUSE_S if came else min(2 * pause_s, _LONGEST_PAUSE_S)
+            if not has_tried and not came:
+                # Until its processes were there, nobody had tried.
+                self._seen_at = time.monotonic()
+            has_tried = True
             left_s = self._seen_at + self._patience.end_after_s - time.monotonic()
             if left_s <= 0:
                 return replace(outcome, is_final=True)
@@ -293,7 +297,8 @@ class Feed(threading.Thread):
         self.inbox.put(Clip(shown, at_s, due))
 
     def _tell_of(self, shown: Shown, at_s: float, is_first: bool) -> None:
-        begin_s = at_s - self._clip_s
+        # Sums that should be none may be a little less.
+        begin_s = max(0.0, at_s - self._clip_s)
         if is_first and self._heading is not None:
             outcome = self._lost or Outcome("")
             kind = STREAM_RECOVERED if self._has_started else STREAM_STARTED
