@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.live import addresses
@@ -36,7 +36,7 @@ from pipeline.live.messages import (
     Prints,
     Shown,
 )
-from pipeline.live.outcomes import AT_ONCE, Outcome, ended, fetched
+from pipeline.live.outcomes import AT_ONCE, Outcome, Patience, ended, fetched
 from pipeline.live.session import Means, Session
 from pipeline.live.soundness import Soundness
 
@@ -48,22 +48,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _GRACE_S, _START_S = 2.0, 10.0
 # How far a server may run ahead of the time, and by how much it may be faster after that.
 _AHEAD_S, _FASTEST = 10.0, 1.05
-_LEFT_OUT = "overload"
+_LEFT_OUT, _BEHIND = "overload", "behind"
 # Codes come from processes that read what strangers send.
 _MOST_CODES, _OTHER_CODE = 20, "other"
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long is waited.
-
-    Attributes:
-        timeout_s: for the next clip, and for the first one of a session.
-        end_after_s: for a picture of a stream that is lost, after which it has ended.
-    """
-
-    timeout_s: float
-    end_after_s: float
 
 
 class Feed(threading.Thread):
@@ -99,6 +86,8 @@ class Feed(threading.Thread):
         self._source, self._means, self._patience, self._speed = source, means, patience, speed
         self._lookup, self._soundness = lookup, soundness
         self._stopped, self._rests = threading.Event(), threading.Event()
+        self.behind_s = 0.0
+        """How far decoding is behind what has come, which is for want of time."""
         self.faults: Counter[str] = Counter()
         """Errors of its decoders, by code."""
         self._heading: Heading | None = None
@@ -159,7 +148,7 @@ class Feed(threading.Thread):
         self._tell(STREAM_ENDED, outcome)
 
     def _follow(self) -> Outcome:
-        pause_s = _FIRST_PAUSE_S
+        pause_s, has_tried = _FIRST_PAUSE_S, False
         self._seen_at = time.monotonic()
         while True:
             seen_at = self._seen_at
@@ -174,10 +163,17 @@ class Feed(threading.Thread):
                     self._pause(1.0)
                 self._seen_at = time.monotonic()
                 continue
+            if outcome.reason == _BEHIND:
+                # It was there all the time.
+                self._seen_at = time.monotonic()
             begins = outcome.begins or self._source.begins
             self._source = replace(self._source, go_on_at=outcome.go_on_at, begins=begins)
             came = self._seen_at > seen_at
             pause_s = _FIRST_PAUSE_S if came else min(2 * pause_s, _LONGEST_PAUSE_S)
+            if not has_tried and not came:
+                # Until its processes were there, nobody had tried.
+                self._seen_at = time.monotonic()
+            has_tried = True
             left_s = self._seen_at + self._patience.end_after_s - time.monotonic()
             if left_s <= 0:
                 return replace(outcome, is_final=True)
@@ -206,6 +202,10 @@ class Feed(threading.Thread):
                     return fetched(session) or Outcome("decoder_died")
                 except BrokenDecoder as error:
                     return Outcome("decoder_broken", str(error))
+                if isinstance(message, Ended):
+                    return ended(message, session, self._source)
+                if outcome := self._fallen_behind(session, is_first):
+                    return outcome
                 if message is None:
                     waited_s = time.monotonic() - heard_at
                     # The fetcher's own limit comes first, after which what is left is decoded.
@@ -214,14 +214,27 @@ class Feed(threading.Thread):
                         return fetched(session, 0.0) or Outcome("stalled", f"{waited_s:.0f} s")
                     self._pass_time()
                     continue
-                if isinstance(message, Ended):
-                    return ended(message, session, self._source)
                 is_first = self._take(message, is_first)
                 # Time that the detector takes is none that the stream takes.
                 heard_at = time.monotonic()
             return Outcome("stopped")
         finally:
             session.close()
+            self.behind_s = 0.0
+
+    def _fallen_behind(self, session: Session, is_first: bool) -> Outcome | None:
+        """See how far decoding is behind; what becomes of the session where that is too far."""
+        if is_first or self._zero is None:
+            return None
+        late_s = time.monotonic() - self._zero - self._last_end_s - self._clip_s
+        # What a server sends ahead of its time waits too, and what comes late has not waited here.
+        is_file = isinstance(self._source, Path)
+        behind_s = self.behind_s = max(0.0, late_s if is_file else min(late_s, session.behind_s()))
+        most_s = self._patience.most_behind_s
+        if most_s is None or behind_s <= most_s:
+            return None
+        self.inbox.miss(round(behind_s / self._clip_s))
+        return Outcome(_BEHIND, f"{behind_s:.0f} s")
 
     def _take(self, message: Message, is_first: bool) -> bool:
         """Take a message; returns whether the next clip is the first one of the session."""
@@ -284,7 +297,8 @@ class Feed(threading.Thread):
         self.inbox.put(Clip(shown, at_s, due))
 
     def _tell_of(self, shown: Shown, at_s: float, is_first: bool) -> None:
-        begin_s = at_s - self._clip_s
+        # Sums that should be none may be a little less.
+        begin_s = max(0.0, at_s - self._clip_s)
         if is_first and self._heading is not None:
             outcome = self._lost or Outcome("")
             kind = STREAM_RECOVERED if self._has_started else STREAM_STARTED

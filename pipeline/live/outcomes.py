@@ -9,8 +9,24 @@ from pipeline.live.fetcher import Fetch
 from pipeline.live.messages import Ended
 from pipeline.live.session import Session
 
-AT_ONCE = ("clock", "discontinuity", "too_long")
+AT_ONCE = ("clock", "discontinuity", "too_long", "behind")
 """Reasons after which another try at once may go on."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long is waited.
+
+    Attributes:
+        timeout_s: for the next clip, and for the first one of a session.
+        end_after_s: for a picture of a stream that is lost, after which it has ended.
+        most_behind_s: for what was fetched to be decoded, after which all of it is dropped; None
+            for as long as it takes.
+    """
+
+    timeout_s: float
+    end_after_s: float
+    most_behind_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from pipeline.detect.detector import Detector
 from pipeline.footage import foreign
 from pipeline.learn.devices import device_of
 from pipeline.live.before import Before
-from pipeline.live.feed import Feed, Patience
+from pipeline.live.feed import Feed
 from pipeline.live.fetcher import Fetch
 from pipeline.live.inbox import Bell, Inbox
 from pipeline.live.lookup import Banks, Lookup
+from pipeline.live.outcomes import Patience
 from pipeline.live.passed import Passed
 from pipeline.live.session import Means
 from pipeline.live.soundness import Soundness
@@ -21,6 +22,8 @@ from pipeline.live.watcher import Policy
 
 LONGEST_SESSION_S = 86_400.0
 """A decoder works for so long on a stream, at most; another one goes on then."""
+# Less is done first, so many times before what waits is dropped.
+_MOST_BEHIND = 3
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,11 @@ class Plan:
             name,
             source,
             Means(detector.card.clip, limits, cfg.ingest.max_memory_mb, known is not None),
-            Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
+            Patience(
+                cfg.ingest.timeout_s if is_file else cfg.timeout_s,
+                cfg.end_after_s,
+                None if is_file else _MOST_BEHIND * cfg.max_wait_s,
+            ),
             Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
             self.speed,
             Soundness(cfg.silent_after_s),

@@ -26,7 +26,7 @@ class Load:
 
 
 class Shedder:
-    """Says how much is done, by how long clips wait for the detector."""
+    """Says how much is done, by how long clips wait for the detector or to be decoded."""
 
     def __init__(self, most_s: float, now: float) -> None:
         """Begin with everything.

@@ -32,6 +32,24 @@ _FOLDERS = {"webhook": ".", "kafka": "kafka"}
 _HURRIED_S = 2.0
 
 
+def check(cfg: WatchApp) -> None:
+    """Check what can be checked of who is told, before anything is loaded.
+
+    Raises:
+        UserError: settings contradict each other, a secret or the webhook's address is none, or
+            what they need is not installed.
+    """
+    receivers = _receivers(cfg)
+    if cfg.shadow and receivers:
+        raise UserError(
+            f"shadow=true: events are written only; leave {' and '.join(receivers)} out"
+        )
+    if cfg.webhook is not None:
+        receivers["webhook"]()
+    if cfg.serve:
+        _token(cfg)
+
+
 @contextmanager
 def events_of(cfg: WatchApp, board: Board, *also: Sink) -> Iterator[Events]:
     """Let all be told who are to be.
@@ -42,14 +60,10 @@ def events_of(cfg: WatchApp, board: Board, *also: Sink) -> Iterator[Events]:
         also: who else is told.
 
     Raises:
-        UserError: settings contradict each other, the webhook's address or secret is none, another
-            process has its queue, a file cannot be written, or an address cannot be had.
+        UserError: what `check` raises, another process has the queue, a file cannot be written, or
+            an address cannot be had.
     """
     receivers = _receivers(cfg)
-    if cfg.shadow and receivers:
-        raise UserError(
-            f"shadow=true: events are written only; leave {' and '.join(receivers)} out"
-        )
     with ExitStack() as stack:
         work = Path(cfg.paths.work)
         folder = work / OUTBOX if cfg.outbox is None else Path(cfg.outbox)
@@ -107,13 +121,18 @@ def _delivering(courier: Courier, wait_s: float) -> Iterator[Sink]:
     courier.finish(wait_s)
 
 
+def _token(cfg: WatchApp) -> str | None:
+    """What the page wants of who asks; None where that is nothing."""
+    guarding.check_installed(serving.NEEDED, "serve=true")
+    return guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
+
+
 @contextmanager
 def _served(
     cfg: WatchApp, folder: Path, board: Board, outboxes: Mapping[str, Outbox]
 ) -> Iterator[list[Sink]]:
     """What shows events on a page."""
-    guarding.check_installed(serving.NEEDED, "serve=true")
-    token = guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
+    token = _token(cfg)
     decisions = Decisions(folder)
     metrics = Metrics(board, {name: outbox.count for name, outbox in outboxes.items()})
     page = serving.Page(board, decisions, metrics, token)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from pipeline.detect.alarm import Choice
@@ -19,10 +20,11 @@ from pipeline.live.addresses import Rules
 from pipeline.live.alerts import Habits
 from pipeline.live.board import Board
 from pipeline.live.events import STREAM_ENDED, Event, Events
-from pipeline.live.feed import Feed, Patience
+from pipeline.live.feed import Feed
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Clip, Inbox, Turn
 from pipeline.live.messages import Shown
+from pipeline.live.outcomes import Patience
 from pipeline.live.scoring import Answer
 from pipeline.live.session import Means
 from pipeline.live.shedding import Load, Shedder
@@ -83,6 +85,7 @@ class _Feed:
     def __init__(self, name: str, bell: Bell, every_s: float, seconds: float) -> None:
         self.stream, self.inbox = name, Inbox(1000, bell, drops=True)
         self.faults: Counter[str] = Counter()
+        self.behind_s = 0.0
         self.num_come, self.rests, self.ever_rested = 0, False, False
         self._every_s, self._seconds = every_s, seconds
 
@@ -108,16 +111,17 @@ class _Feed:
 
 
 class _Slow:
-    """Takes some seconds for each clip."""
+    """Takes some seconds for each clip, and scores it."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self.num_answered = seconds, dict.fromkeys("abcd", 0)
+    def __init__(self, seconds: float, score: float = 0.0) -> None:
+        self._seconds, self._score = seconds, score
+        self.num_answered = dict.fromkeys("abcd", 0)
 
     def score(self, clips: Mapping[str, Shown]) -> dict[str, Answer]:
         for name in clips:
             time.sleep(self._seconds)
             self.num_answered[name] += 1
-        return {name: Answer(0.0, 0.0, 0.0) for name in clips}
+        return {name: Answer(self._score, 0.0, 0.0) for name in clips}
 
     def seen(self, clip: Shown, answer: Answer) -> Answer:
         return answer
@@ -181,6 +185,69 @@ def test_a_stream_that_is_left_out_costs_nothing_and_comes_back(tmp_path: Path) 
         feed.stop()
         feed.join(timeout=20)
         assert not feed.is_alive()
+
+
+def test_a_machine_that_is_slow_to_decode_does_less_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watcher, "_LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(shedding, "_SETTLE_S", 0.1)
+    bell, told, quick = Bell(), list[Event](), _Slow(0.0, score=0.9)
+    policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 0.0, False), 60.0, 4, 0.3)
+    own: Any = quick
+    one = Watcher(own, policy, Events([told.append]), bell, Board(0.5))
+    feed: Any = _Feed("a", bell, 0.05, 0.6)
+    feed.behind_s = 6.0
+    one.join(feed)
+    one.run()
+    changes = [event["data"] for event in told if event["type"] == "load.changed"]
+    assert changes[0]["behind_s"] == 6.0
+    assert changes[0]["waits_s"] < 0.3
+    assert changes[0]["answered_share"] == 0.5
+    assert feed.inbox.num_dropped > 0
+    # An alert tells what share of the clips its evidence is.
+    shares = [one["data"]["answered_share"] for one in told if one["type"].startswith("alert.o")]
+    shares += [one["data"]["answered_share"] for one in told if one["type"] == "alert.updated"]
+    assert shares[0] == 1.0
+    inbox = feed.inbox
+    expected = inbox.num_taken / (inbox.num_taken + inbox.num_dropped)
+    assert 0.1 < shares[-1] < 0.9
+    assert shares[-1] == pytest.approx(expected, abs=0.2)
+
+
+def test_what_is_too_old_to_be_decoded_is_dropped_and_counted(tmp_path: Path) -> None:
+    data = remuxed(write_footage(tmp_path / "a.mp4", 240), "ts")
+    with serving() as server:
+        server.routes["/a"] = chunked(lambda: paced(data, 8.0, 80))
+        fetch = Fetch(server.url("/a"), Rules(allow_private=True), Bounds(10.0, 1.0))
+        inbox, means = Inbox(100, Bell(), drops=True), Means(FORMAT, LIMITS, 4096)
+        patience = Patience(10.0, 1.0, most_behind_s=1.5)
+        feed = Feed("a", fetch, means, patience, inbox, 1.0, Soundness(10.0))
+        feed.start()
+        assert next_turn(inbox).kind == "stream.started"
+        # A machine that gives a decoder no time.
+        (decoder,) = _decoders()
+        decoder.suspend()
+        lost = next_turn(inbox)
+        assert (lost.kind, lost.data["reason"]) == ("stream.lost", "behind")
+        clip_s = FORMAT.num_frames / FORMAT.fps
+        assert lost.data["num_dropped"] >= int(1.5 / clip_s)
+        found = next_turn(inbox)
+        assert (found.kind, found.data["reason"]) == ("stream.recovered", "behind")
+        assert feed.behind_s == 0.0
+        feed.stop()
+        feed.join(timeout=20)
+        assert not decoder.is_running()
+
+
+def _decoders() -> list[psutil.Process]:
+    """Processes of this test that may not use the network."""
+    found = psutil.Process().children(recursive=True)
+    return [
+        one
+        for one in found
+        if Path(f"/proc/{one.pid}/status").read_text().split("Seccomp:")[1].split()[0] == "2"
+    ]
 
 
 def next_turn(inbox: Inbox) -> Turn:
