@@ -19,6 +19,8 @@ from pipeline.footage.printing import MIN_QUALITY, PictureHasher
 NUM_STRETCHES = 48
 """Of the height, and of the width, of a picture; each pair of them is a crop."""
 _POOL = 256
+_WORDS = ("source", "recording", "kind")
+_ARRAYS = ("times_ms", "hashes", "crop_times_ms", "crops", "places")
 
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
@@ -104,28 +106,27 @@ def hashed(path: Path, seed: int) -> dict[str, NDArray[Any]]:
 
 def files_of(folder: Path, cache: Path) -> list[File]:
     """The files of a collection; what was hashed before is read from the cache."""
-    rows = read_index(folder)
     held = cache / f"{folder.name}.npz"
     if not held.exists():
+        rows = read_index(folder)
         arrays = {
             f"{number}-{name}": one
             for number, row in enumerate(rows)
             for name, one in hashed(folder / row.path, number).items()
         }
+        # An index may change, and what is held stays that of the one before.
+        for name in ("source", "recording"):
+            arrays[name] = np.array([f"{folder.name}/{getattr(row, name)}" for row in rows])
+        arrays["kind"] = np.array([kind_of(row) for row in rows])
         cache.mkdir(parents=True, exist_ok=True)
         np.savez(held, allow_pickle=False, **arrays)
     told = np.load(held)
-    names = "times_ms", "hashes", "crop_times_ms", "crops", "places"
-    return [
-        File(
-            folder.name,
-            f"{folder.name}/{row.source}",
-            f"{folder.name}/{row.recording}",
-            kind_of(row),
-            *(told[f"{number}-{name}"] for name in names),
-        )
-        for number, row in enumerate(rows)
-    ]
+    files = []
+    for number in range(len(told["kind"])):
+        source, recording, kind = (str(told[name][number]) for name in _WORDS)
+        held_of_it = (told[f"{number}-{name}"] for name in _ARRAYS)
+        files.append(File(folder.name, source, recording, kind, *held_of_it))
+    return files
 
 
 def kind_of(row: IndexRow) -> str:

@@ -47,7 +47,7 @@ SIZES = (100_000, 1_000_000, 10_000_000)
 SHOWN = 31
 """Bits, for the table by kinds of footage: those of a match."""
 NUM_DRAWS = 2000
-NUM_CROPS = 4
+NUM_CROPS = 8
 _BLOCK = 512
 _ROOM = 20_000_000
 
@@ -234,13 +234,14 @@ class Run:
             wrong: of which file each is that is near something.
             looked: of which file each look-up is.
         """
-        told = [exact(len(wrong), len(looked))]
+        told: list[tuple[float, float] | None] = [exact(len(wrong), len(looked))]
         for groups in (self.sources, self.recordings):
             counts = np.bincount(groups[wrong], minlength=groups.max() + 1)
             totals = np.bincount(groups[looked], minlength=groups.max() + 1)
             own = totals > 0
-            told.insert(0, interval(counts[own], totals[own], self.seed))
-        ends = [" to ".join(f"{1e6 * end:,.0f}" for end in one) for one in told]
+            is_one = own.sum() == 1
+            told.insert(0, None if is_one else interval(counts[own], totals[own], self.seed))
+        ends = [one and " to ".join(f"{1e6 * end:,.0f}" for end in one) for one in told]
         return [len(looked), len(wrong), f"{1e6 * len(wrong) / len(looked):,.0f}", *ends]
 
     def rows_of(self, what: str, asked: LookUps, near: Near) -> Iterator[tuple[bool, list[Cell]]]:
@@ -262,11 +263,19 @@ class Run:
                 yield True, [*cells, *self.rate(wrong, asked.files), matched]
                 if distance != SHOWN or size != self.sizes()[-1]:
                     continue
+                self.tell(asked, near, of)
                 for kind in sorted({*kinds[asked.files]}):
                     looked = asked.files[kinds[asked.files] == kind]
                     num = len(np.unique(self.recordings[looked]))
                     told = self.rate(wrong[kinds[wrong] == kind], looked)
                     yield False, [kind, items, what, num, *told]
+
+    def tell(self, asked: LookUps, near: Near, of: Bools) -> None:
+        """Print which recordings are near which, for people to see whether they show the same."""
+        whose, which = asked.files[near.looked[of]], self.items.files[near.known[of]]
+        pairs = np.column_stack([whose, which])
+        for (a, b), num in zip(*np.unique(pairs, axis=0, return_counts=True), strict=True):
+            print(f"{self.files[a].recording} {self.files[b].recording}: {num} near", flush=True)
 
     def sizes(self) -> list[int]:
         """Hashes of the banks."""
@@ -314,12 +323,21 @@ def main() -> None:
     _, sources = np.unique([file.source for file in files], return_inverse=True)
     run = Run(files, items, recordings, sources, collections, options.seed)
     rows: dict[bool, list[Sequence[Cell]]] = {True: [], False: []}
+    setting = (
+        f"{len(names)} recordings and {sources.max() + 1} sources of "
+        f"{', '.join(one.name for one in options.collections)}; {num_crops:,} crops, of which "
+        f"{num_different:,} differ, of {num_pictures:,} pictures."
+    )
     for what, asked in look_ups(files, options.seed).items():
         for is_main, row in run.rows_of(what, asked, near_of(asked, items, recordings)):
             rows[is_main].append(row)
             print(*row, sep="  ", flush=True)
-    if not options.out:
-        return
+        if options.out:
+            write(options.out, Outcome(Path(__file__).name, setting, tables_of(rows)))
+
+
+def tables_of(rows: dict[bool, list[Sequence[Cell]]]) -> list[Table]:
+    """By size and distance, and by kinds of footage."""
     rates = (
         "look-ups",
         "near ones",
@@ -338,17 +356,11 @@ def main() -> None:
         "files with a match",
     )
     by_kind = "kind of footage", *bank, "recordings", *rates
-    setting = (
-        f"{len(names)} recordings and {sources.max() + 1} sources of "
-        f"{', '.join(one.name for one in options.collections)}; {num_crops:,} crops, of which "
-        f"{num_different:,} differ, of {num_pictures:,} pictures."
-    )
     title = f"The same in the largest bank at {SHOWN} bits, by what is looked up"
-    tables = [
+    return [
         Table("Footage that is no copy, in banks of crops of others", columns, rows[True]),
         Table(title, by_kind, rows[False]),
     ]
-    write(options.out, Outcome(Path(__file__).name, setting, tables))
 
 
 if __name__ == "__main__":
