@@ -188,8 +188,10 @@ class Feed(threading.Thread):
             return Outcome(_LEFT_OUT)
         try:
             session = Session(self._source, self._means)
-        except OSError as error:
-            return Outcome("no_process", error.strerror or type(error).__name__)
+        except (EOFError, OSError) as error:
+            # Who starts processes may have been killed, and is there again at the next try.
+            said = getattr(error, "strerror", None)
+            return Outcome("no_process", said or type(error).__name__)
         self._heading, is_first = None, True
         heard_at = time.monotonic()
         try:

@@ -17,13 +17,12 @@ from pipeline.live.lookup import Banks, Lookup
 from pipeline.live.outcomes import Patience
 from pipeline.live.passed import Passed
 from pipeline.live.session import Means
+from pipeline.live.shedding import MOST_BEHIND
 from pipeline.live.soundness import Soundness
 from pipeline.live.watcher import Policy
 
 LONGEST_SESSION_S = 86_400.0
 """A decoder works for so long on a stream, at most; another one goes on then."""
-# Less is done first, so many times before what waits is dropped.
-_MOST_BEHIND = 3
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Plan:
             Patience(
                 cfg.ingest.timeout_s if is_file else cfg.timeout_s,
                 cfg.end_after_s,
-                None if is_file else _MOST_BEHIND * cfg.max_wait_s,
+                None if is_file else MOST_BEHIND * cfg.max_wait_s,
             ),
             Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
             self.speed,

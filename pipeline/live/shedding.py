@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 MOST_SKIPPED = 8
 """Of so many clips of a stream one is answered at least."""
+MOST_BEHIND = 3
+"""Less is done first; what has waited for so many times as long as it may is dropped."""
 _SETTLE_S = 3.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 15.0, 600.0
 _CALM_SHARE = 0.25

@@ -16,7 +16,7 @@ from pipeline.live.events import LOAD_CHANGED, STREAM, STREAM_ENDED, STREAM_LOST
 from pipeline.live.feed import Feed
 from pipeline.live.inbox import Bell, Clip, Turn
 from pipeline.live.scoring import Scorer
-from pipeline.live.shedding import Load, Shedder
+from pipeline.live.shedding import MOST_BEHIND, Load, Shedder
 from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class Watcher:
                 came = True
                 if isinstance(item, Clip):
                     one.num_come += 1
-                    if one.num_come % self._load.every:
+                    if self._is_old(item) or one.num_come % self._load.every:
                         one.feed.inbox.skip()
                     else:
                         clips[stream] = item
@@ -205,6 +205,11 @@ class Watcher:
                 if stream in self._watched:
                     self._watched[stream] = self._watched.pop(stream)
         return came
+
+    def _is_old(self, clip: Clip) -> bool:
+        """Whether a clip has waited for so long that the next ones matter more."""
+        most_s = self._policy.most_waits_s
+        return most_s is not None and time.monotonic() - clip.came > MOST_BEHIND * most_s
 
     def _turn(self, stream: str, one: _Watched, turn: Turn) -> None:
         if turn.restarts:

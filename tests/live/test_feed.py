@@ -82,6 +82,15 @@ def test_a_stream_is_tried_for_its_time_however_long_its_processes_take_to_begin
     assert 0.6 < begun[-1] - begun[0] < 3
 
 
+def test_a_stream_outlives_who_starts_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin(*_: Any) -> _Session:
+        raise EOFError("unexpected EOF")
+
+    monkeypatch.setattr(feeds, "Session", begin)
+    turns = followed(Patience(1.0, end_after_s=0.3))
+    assert [one.data["reason"] for one in turns] == ["no_process"] * 2
+
+
 def test_a_stream_begins_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = np.zeros((FORMAT.num_frames, 2, 2, 3), np.uint8)
     sound = np.zeros(num_samples(FORMAT.num_frames, FORMAT.fps), np.int16)

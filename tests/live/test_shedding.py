@@ -162,6 +162,23 @@ def test_a_slow_detector_answers_less_and_says_so(
         assert feed.inbox.num_dropped > 0
 
 
+def test_clips_that_are_too_old_are_dropped_and_the_next_are_answered() -> None:
+    bell, slow = Bell(), _Slow(0.0)
+    policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 5.0)
+    own: Any = slow
+    one = Watcher(own, policy, Events([]), bell, Board(0.5))
+    feed: Any = _Feed("a", bell, 0.05, 0.0)
+    now = time.monotonic()
+    pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
+    for second, waited_s in enumerate((30.0, 16.0, 14.0, 1.0)):
+        shown = Shown(float(second), pixels, sound, "absent", (), "")
+        feed.inbox.put(Clip(shown, float(second), now, now - waited_s))
+    one.join(feed)
+    one.run()
+    assert (feed.inbox.num_taken, feed.inbox.num_dropped) == (2, 2)
+    assert slow.num_answered["a"] == 2
+
+
 def test_a_stream_that_is_left_out_costs_nothing_and_comes_back(tmp_path: Path) -> None:
     data = remuxed(write_footage(tmp_path / "a.mp4", 150), "ts")
     with serving() as server:
