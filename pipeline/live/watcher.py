@@ -239,7 +239,7 @@ class Watcher:
             return
         waits_s = max((one.feed.inbox.waits_s() for one in watched.values()), default=0.0)
         behind_s = max((one.feed.behind_s for one in watched.values()), default=0.0)
-        if self._shedder.look(max(waits_s, behind_s), len(watched), now):
+        if self._shedder.look(waits_s, len(watched), now, behind_s):
             load = self._load
             data = {
                 "answered_share": 1 / load.every,

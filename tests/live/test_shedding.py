@@ -77,6 +77,17 @@ def test_what_was_given_back_in_vain_is_given_back_later_the_next_time() -> None
     assert all(b > 1.5 * a for a, b in itertools.pairwise(pauses))
 
 
+def test_while_decoding_catches_up_no_more_is_taken_back() -> None:
+    shedder, loads = Shedder(5.0, 0.0), list[Load]()
+    rising, falling = range(6, 15), range(14, -1, -1)
+    for second, behind_s in enumerate([*rising, *falling]):
+        if shedder.look(0.0, 16, float(second), float(behind_s)):
+            loads.append(shedder.load)
+    assert loads == [Load(2), Load(4), Load(8)]
+    # What stays as it is does not catch up.
+    assert any(shedder.look(0.0, 16, 23.0 + second, 9.0) for second in range(8))
+
+
 class _Feed:
     """Brings clips at a pace, and nothing while it rests."""
 
