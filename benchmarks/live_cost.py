@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,8 @@ def consumed(found: Iterable[object]) -> None:
 
 def fetched_s(path: Path, seconds: float) -> float:
     """Seconds of a processor that fetching a recording takes, which is published in real time."""
+    # What is loaded once is no part of what a second costs.
+    import_module("pipeline.live.protocols")
     here, there = multiprocessing.Pipe()
     publisher = multiprocessing.Process(target=publish, args=(path, seconds, there), daemon=True)
     publisher.start()
