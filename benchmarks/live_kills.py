@@ -238,7 +238,7 @@ def faults(receiver: Receiver, box: Path) -> list[str]:
     if set(opened) != set(closed):
         found.append(f"{len(set(opened) ^ set(closed))} alerts were not opened and closed")
     with contextlib.closing(sqlite3.connect(box / outbox.FILE)) as database:
-        for table in ("events", "open_alerts"):
+        for table in ("events", "left_open"):
             (num,) = database.execute(f"SELECT count(*) FROM {table}").fetchone()
             if num:
                 found.append(f"{num} rows are left in {table}")

@@ -78,6 +78,8 @@ _ABSENT = re.compile(r"Could not load '(\w+)'")
 _LOGGED, _TIME = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
 # Less alike is no slip of the hand.
 _ALIKE = 0.7
+# An address may hold secrets from here on, and equals signs, which Hydra takes for none of a value.
+_OF_ADDRESS = re.compile(r"://.*", re.DOTALL)
 # Revisions of git such as HEAD~1 and main^, which are no values in Hydra's grammar.
 _REVISION = re.compile(r"([\w.]+)=([\w./@-]*[~^][\w./@~^-]*)")
 
@@ -164,11 +166,12 @@ def _told(error: Exception, overrides: Sequence[str], keys: Collection[str]) -> 
     file = _IN_FILE.match(str(error))
     cause = error.__cause__ or (error.__context__ if file else None) or error
     key = getattr(cause, "full_key", None)
-    where = f"conf/{file[1]}.yaml: " if file else f"configuration: {' '.join(overrides)}: "
+    given = " ".join(_shown(override) for override in overrides)
+    where = f"conf/{file[1]}.yaml: " if file else f"configuration: {given}: "
     where += f"{key}: " if key else ""
     if key and isinstance(cause, ConfigKeyError):
         return f"{where}there is no such key; {_meant(key, keys)}"
-    what = str(cause).splitlines()[0]
+    what = _shown(str(cause).splitlines()[0])
     remedy = next((r for said, r in _REMEDIES.items() if said in what), "another value")
     return f"{where}{what}; give {remedy}"
 
@@ -184,49 +187,56 @@ def _not_text() -> Path:
 
 
 def _quoted(override: str) -> str:
-    """The override with quotes around a revision of git, or letters that Hydra does not know."""
+    """The override with quotes around what Hydra does not know: a revision, an address, letters."""
     if found := _REVISION.fullmatch(override):
         return f"{found[1]}='{found[2]}'"
     key, is_one, value = override.partition("=")
-    if is_one and not value.isascii() and not _HAS_A_MEANING.search(value):
+    is_foreign = not value.isascii() or "://" in value
+    if is_one and is_foreign and not _HAS_A_MEANING.search(value):
         return f"{key}='{value}'"
     return override
 
 
+def _shown(override: str) -> str:
+    """What is said of an override, which is nothing of an address but its scheme."""
+    return _OF_ADDRESS.sub("://…", override)
+
+
 def _check(override: str, keys: Collection[str]) -> None:
     """Raise `UserError` unless an override gives one of `keys` one value."""
+    shown = _shown(override)
     if override.startswith("-"):
         raise UserError(
             _MULTIRUN.format(override=override)
             if override in ("-m", "--multirun")
-            else f"'{override}' is no option; give key=value, and see conf/ for the keys"
+            else f"'{shown}' is no option; give key=value, and see conf/ for the keys"
         )
     try:
         parsed = OverridesParser.create().parse_override(override)
         is_sweep = parsed.is_sweep_override()
     except HydraException as error:
-        what = " ".join(str(error).split("\nSee ")[0].split())
+        what = _shown(" ".join(str(error).split("\nSee ")[0].split()))
         raise UserError(
-            f"'{override}' is no key=value ({what}); put quotes around a value with spaces, commas "
+            f"'{shown}' is no key=value ({what}); put quotes around a value with spaces, commas "
             "or brackets, inside those of the shell: 'key=\"…\"'"
         ) from error
     key = override.partition("=")[0]
     if parsed.type is OverrideType.DEL:
-        raise UserError(f"'{override}': no key can be left out; give it another value with key=…")
+        raise UserError(f"'{shown}': no key can be left out; give it another value with key=…")
     if parsed.type is not OverrideType.CHANGE:
         near = difflib.get_close_matches(key.lstrip("+"), keys, 1, _ALIKE)
         remedy = f"{near[0]}=…" if near else "key=value, without +"
-        raise UserError(f"'{override}': no key can be added; give {remedy}, and see conf/")
+        raise UserError(f"'{shown}': no key can be added; give {remedy}, and see conf/")
     if key not in keys and not (
         key.rpartition(".")[2].isdigit() and key.rpartition(".")[0] in keys
     ):
         raise UserError(
-            f"{override}: Could not override '{key}': there is no such key; {_meant(key, keys)}"
+            f"{shown}: Could not override '{key}': there is no such key; {_meant(key, keys)}"
             if key
-            else f"'{override}' names no key; give key=value"
+            else f"'{shown}' names no key; give key=value"
         )
     if is_sweep:
-        raise UserError(_MULTIRUN.format(override=override))
+        raise UserError(_MULTIRUN.format(override=shown))
 
 
 def _meant(key: str, keys: Collection[str]) -> str:

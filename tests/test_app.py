@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from pipeline import app
-from pipeline.config import STAGES, EvaluateApp, SplitApp, SplitConfig, tracked
+from pipeline.config import STAGES, EvaluateApp, SplitApp, SplitConfig, WatchApp, tracked
 from pipeline.errors import UserError
 from pipeline.store import workdir
 from tests.command_line import run
@@ -54,6 +54,34 @@ def test_a_wrong_override_fails_at_once_with_its_full_name(override: str, named:
     assert result.returncode == 1
     assert named in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("address", ["https://h.example/a?k=v&n=1", "http://u:p@h.example:80/a"])
+def test_an_address_needs_no_quotes(address: str) -> None:
+    cfg = app.compose("watch", f"webhook={address}")
+    assert isinstance(cfg, WatchApp)
+    assert cfg.webhook == address
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("webhook=https://u:seCret@h.example/a,b?k=seCret",),
+        ("webhook=https://u:seCret@h.example/(a?k=[seCret",),
+        ("webhok=https://u:seCret@h.example/?k=seCret",),
+        ("+webhook=https://u:seCret@h.example/?k=seCret",),
+        ("--webhook=https://u:seCret@h.example/?k=seCret",),
+        ("https://u:seCret@h.example/?k",),
+        ("webhook=https://u:seCret@h.example/?k=seCret", "timeout_s=soon"),
+        ("timeout_s=https://u:seCret@h.example/?k=seCret",),
+    ],
+)
+def test_what_is_said_of_a_wrong_override_holds_no_secret_of_an_address(
+    overrides: tuple[str, ...],
+) -> None:
+    with pytest.raises(UserError) as told:
+        app.compose("watch", *overrides)
+    assert "seCret" not in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_validation_is_kept_beside_what_is_judged(tmp_path: Path, compose: Compo
     assert not (tmp_path / "reports" / "validation.parquet").exists()
 
 
-def test_long_recordings_are_scored_and_played_and_count_nowhere_else(
+def test_recordings_are_followed_and_long_ones_count_nowhere_else(
     tmp_path: Path, compose: Compose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     followed: list[str] = []
@@ -172,7 +172,24 @@ def test_long_recordings_are_scored_and_played_and_count_nowhere_else(
     metrics = json.loads((reports / "metrics.json").read_text())
     assert list(metrics["judged_sets"]) == ["test"]
     assert list(metrics["suites"]["streams"]["judged_sets"]) == ["test", "test_long"]
-    assert sorted(followed) == ["test_long", "val_long"]
+    assert sorted(followed) == ["test", "test_long", "val", "val_long"]
+
+
+def test_alerts_are_raised_on_what_is_said_at_any_frame_of_a_recording(
+    tmp_path: Path, compose: Compose
+) -> None:
+    write_model(tmp_path / "models")
+    write_packed(tmp_path / "packed", ("test",))
+    run(compose("evaluate", *SMALL))
+    table = pq.read_table(tmp_path / "reports" / "scores.parquet")
+    detector = Detector.load(tmp_path / "models")
+    data = Packed.open(tmp_path / "packed", tmp_path / "work")
+    given = clips.of_packed(data, data.select(["test"], variants=False))
+    followed, _ = clips.play(detector, given)
+    assert table["clip_id"].to_pylist() == followed["clip_id"].to_pylist()
+    found, expected = (one["stream_score"].to_numpy() for one in (table, followed))
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert not np.allclose(found, table["score"].to_numpy(), rtol=0.1)
 
 
 def test_the_scores_are_those_of_the_weights_on_the_pixels(

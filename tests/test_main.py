@@ -61,6 +61,22 @@ def test_a_bug_does_not_look_like_an_answer(monkeypatch: pytest.MonkeyPatch) -> 
         line.main(["explain", "a.mp4"])
 
 
+@pytest.mark.parametrize("name", ["review", "score"])
+def test_keys_alone_are_told_the_usage_of_their_command(name: str) -> None:
+    said = run(name, "out=x").stderr
+    assert said.startswith(f"{name}: is told too little; usage: python -m pipeline {name} ")
+
+
+def test_keys_may_stand_before_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[str, ...]] = []
+    monkeypatch.chdir(app.PROJECT)
+    monkeypatch.setattr(
+        "pipeline.commands.score.run", lambda *files, cfg: given.append((cfg.out, *files))
+    )
+    line.main(["score", "out=x", "./a=b.mp4", "c.mp4"])
+    assert given == [("x", "./a=b.mp4", "c.mp4")]
+
+
 def test_an_unknown_command_is_named() -> None:
     assert run("judge", "a.mp4").stderr.startswith("judge: there is no such command; usage: ")
 

@@ -25,7 +25,7 @@ from pipeline.copies import (
     parts,
     sound_matching,
 )
-from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item
+from pipeline.copies.bank_log import UPLOADED, VERDICTS, Item, check_label
 from pipeline.copies.matches import told
 from pipeline.copies.peers import DELTAS
 from pipeline.copies.records import sound_records
@@ -90,6 +90,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
     root, by = Path(cfg.paths.banks), cfg.by and _who(cfg)
     paths = printed_files.named(given)
     label = name if cfg.label is None else cfg.label
+    check_label(label)
     num_added, unusable = 0, []
     with banks.writing(root, name, create=True) as bank:
         if cfg.negative:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.copies.bank_log import is_label
 from pipeline.copies.exchange_lines import MAX_LABEL
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
@@ -16,7 +17,7 @@ def read(path: Path) -> dict[str, str]:
 
     Raises:
         UserError: no such file, a column that is missing or unknown, a label of theirs twice, or
-            one of ours that is empty or too long.
+            one of ours that is empty, too long or of several lines.
     """
     try:
         header, *rows = csvfile.read(path, COLUMNS)
@@ -37,10 +38,10 @@ def read(path: Path) -> dict[str, str]:
                 f"{path}: row {row.number}: '{theirs}' is there twice, or empty; give each of "
                 "their labels once"
             )
-        if not ours or len(ours) > MAX_LABEL:
+        if not ours or len(ours) > MAX_LABEL or not is_label(ours):
             raise UserError(
-                f"{path}: row {row.number}: '{theirs}' has no label of ours of at most {MAX_LABEL} "
-                "letters; give one, or leave the row out"
+                f"{path}: row {row.number}: '{theirs}' has no label of ours of one line and at "
+                f"most {MAX_LABEL} letters; give one, or leave the row out"
             )
         found[theirs] = ours
     return found

@@ -195,10 +195,14 @@ def _recipe(name: str) -> ModuleType:
 
 def _run(name: str, arguments: list[str]) -> None:
     command = COMMANDS[name]
-    num_subjects = command.num_needed
-    if num_subjects < len(command.told):
-        num_subjects = sum("=" not in argument for argument in arguments)
-    subjects, overrides = arguments[:num_subjects], arguments[num_subjects:]
+    subjects, overrides = arguments[: command.num_needed], arguments[command.num_needed :]
+    if command.num_needed < len(command.told):
+        subjects = [argument for argument in arguments if not _is_key(argument)]
+        overrides = [argument for argument in arguments if _is_key(argument)]
+    if len(subjects) < command.num_needed:
+        with _failing(command.failure):
+            told = " ".join([_program(), name, *command.told, "[key=value …]"])
+            sys.exit(f"{name}: is told too little; usage: {told}")
 
     def work() -> None:
         cfg = app.compose(command.config, *overrides)
@@ -211,6 +215,11 @@ def _run(name: str, arguments: list[str]) -> None:
 
     with _failing(command.failure):
         app.run(name, work, kept=command.kept)
+
+
+def _is_key(argument: str) -> bool:
+    """Whether an argument is `key=value`; `./a=b.mp4` is a file, since no key has a slash."""
+    return "=" in argument.partition("/")[0]
 
 
 @contextmanager

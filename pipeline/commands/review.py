@@ -14,6 +14,7 @@ from pipeline.assess.wording import count
 from pipeline.commands import bank, review_report
 from pipeline.config import BankApp, ReviewApp
 from pipeline.errors import UserError
+from pipeline.footage.tombstones import forgotten
 from pipeline.live import guarding
 from pipeline.live.server import Server
 from pipeline.review import agreement, alerts, calibration, collection, queueing, scored, serving
@@ -201,7 +202,8 @@ def _export_collection(cfg: ReviewApp, out: str) -> None:
         )
     record = _record(cfg)
     votes = agreement.Votes.of(record, cfg.reviewer_error)
-    terms = collection.Terms(cfg.source, cfg.licence, cfg.authority, Path(cfg.root))
+    root, stones = Path(cfg.root), forgotten(Path(cfg.paths.footage))
+    terms = collection.Terms(cfg.source, cfg.licence, cfg.authority, root, stones.sha256s)
     with review_report.writing(out):
         found = collection.export(Path(out), record, votes, terms, Path(cfg.paths.work))
     for reason, number in sorted(found.left_out.items()):
@@ -215,7 +217,9 @@ def _export_collection(cfg: ReviewApp, out: str) -> None:
     )
     if found.num_untimed:
         print(f"  {found.num_untimed} with a discharge at a time that nobody told")
-    if cfg.bank is not None and found.false_alarms:
+    if cfg.bank is not None and not found.false_alarms:
+        print(f"  no false alarm among them, so that nothing is put into bank={cfg.bank}")
+    elif cfg.bank is not None:
         told = BankApp(paths=cfg.paths, run=cfg.run, ingest=cfg.ingest, negative=True)
         bank.run("add", cfg.bank, *map(str, found.false_alarms), cfg=told)
 

@@ -11,7 +11,7 @@ from pipeline.assess.deployed import Deployed, Deployment, Drift, Estimate
 from pipeline.assess.wording import count, percent
 from pipeline.config import ReviewApp
 from pipeline.errors import UserError
-from pipeline.review import agreement, drift, scored, training
+from pipeline.review import agreement, drift, estimates, scored, training
 from pipeline.review.deployment import deployments
 from pipeline.review.record import Record
 from pipeline.review.reviewers import Reviewers, reviewers
@@ -115,8 +115,8 @@ def _estimate(estimate: Estimate | None, confidence: float) -> str:
     ends = estimate.interval
     if estimate.value is None:
         return (
-            f"not known yet, from {ends.low:.3g} to {ends.high:.3g}, since of a stratum nothing "
-            "that was drawn is decided"
+            f"not known yet, from {ends.low:.3g} to {ends.high:.3g}, since of a stratum fewer than "
+            f"{estimates.FEWEST} videos are decided, and not all"
         )
     return f"{estimate.value:.3g} ({100 * confidence:g} %: {ends.low:.3g} to {ends.high:.3g})"
 

@@ -140,8 +140,9 @@ def propose(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> No
             refused.append(row)
             continue
         task = _task(collection, row, detector.sha256)
-        num_known += task.name in known
-        if task.name not in known:
+        is_known = not known.isdisjoint((task.name, name_of(row["sha256"], task.uri)))
+        num_known += is_known
+        if not is_known:
             tasks.append(task)
     for row in refused:
         told = plain(row["detail"] or "", _MOST_SHOWN)
@@ -174,7 +175,7 @@ def _address(collection: str, path: str) -> str:
 def _task(collection: str, row: Row, weights_sha256: str) -> Task:
     uri = f"{collection.rstrip('/')}/{row['id']}"
     return Task(
-        name=name_of(row["sha256"], uri),
+        name=_name_of_times(row["sha256"]),
         kind=FILE,
         id=row["id"],
         uri=uri,
@@ -240,7 +241,8 @@ def write(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> None
     found: dict[str, Decision] = {}
     others = []
     for row in filter(_is_untimed, index.values()):
-        agreed = consensus(asked.get(_name(folder / row.path), ()))
+        about_times, about_scores = _names(folder / row.path)
+        agreed = consensus(asked.get(about_times, ())) or consensus(asked.get(about_scores, ()))
         if agreed is None:
             continue
         if agreed.origin != row.origin or not agreed.discharge:
@@ -265,11 +267,18 @@ def write(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> None
     )
 
 
-def _name(path: Path) -> str:
+def _names(path: Path) -> tuple[str, str]:
+    """Of the tasks that ask about a file: when, and what it is."""
     try:
-        return name_of(digests(path)[0], "")
+        sha256 = digests(path)[0]
     except OSError:
-        return ""
+        return "", ""
+    return _name_of_times(sha256), name_of(sha256, "")
+
+
+def _name_of_times(sha256: str) -> str:
+    # Who said what a file is was not asked when, so that this is another task.
+    return name_of(None, f"times:{sha256}")
 
 
 def _write(index: Path, out: Path, found: Mapping[str, Decision]) -> None:

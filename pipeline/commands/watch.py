@@ -19,7 +19,7 @@ from pipeline.detect.alarm import Choice
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn.devices import device_of
-from pipeline.live import addresses
+from pipeline.live import addresses, telling
 from pipeline.live.addresses import Rules
 from pipeline.live.alerts import Habits
 from pipeline.live.board import Board
@@ -30,9 +30,9 @@ from pipeline.live.inbox import Bell
 from pipeline.live.plan import Plan
 from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
-from pipeline.live.telling import events_of
 from pipeline.live.watcher import Policy, Watcher
 from pipeline.store import executor
+from pipeline.system.command_line import hide
 
 LIST = ".csv"
 """What the name of a list of streams ends with."""
@@ -52,10 +52,13 @@ def run(what: str, *, cfg: WatchApp) -> None:
             contradict each other, there is no such bank, there is no operating point or no
             detector that can stream, or nothing could be watched.
     """
+    # Users of this machine may list its processes, and Ray keeps the command line with each job.
+    hide([addresses.secret_of(one) for one in (what, cfg.webhook or "")])
     # One thread and one batch size are enough for the last bits to be the same.
     torch.set_num_threads(1)
     speed = speed_of(cfg)
     check_threshold(cfg.threshold)
+    telling.check(cfg)
     path = Path(what)
     is_list = path.suffix.lower() == LIST and not addresses.is_address(what)
     source = None if is_list else source_of(what, cfg)
@@ -70,7 +73,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
     )
     plan = Plan(cfg, policy, speed)
     board, endings = Board(choice.threshold), Endings()
-    with events_of(cfg, board, endings.take) as events:
+    with telling.events_of(cfg, board, endings.take) as events:
         watcher: Watcher | Cluster
         if cfg.run.executor == executor.RAY:
             watcher = cluster = Cluster(plan.anywhere(), events, board, cfg.groups)

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ CONFIRMED, DISPUTED, SEEN, UPLOADED, WITHDRAWN = VERDICTS = (
 )
 """What somebody may say of an item; the last takes back all that they said."""
 
+_BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _CHECK = re.compile(rb'(.*), "check": "([0-9a-f]{16})"\}', re.DOTALL)
 
 
@@ -87,6 +89,21 @@ Opinions = dict[str, frozenset[str]]
 """What is said of an item, by who says it."""
 Names = dict[str, str]
 """What others call an item, by who does."""
+
+
+def is_label(text: str) -> bool:
+    """Whether a text can be a label: one line, without controls and halves of characters."""
+    return not any(unicodedata.category(character) in _BREAKING for character in text)
+
+
+def check_label(text: str) -> None:
+    """Refuse what is no label.
+
+    Raises:
+        UserError: it is of several lines, or holds controls.
+    """
+    if not is_label(text):
+        raise UserError(f"label {text!r}: give a label of one line and without controls")
 
 
 def line_of(entry: dict[str, Any]) -> bytes:

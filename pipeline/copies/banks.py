@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copies import bank_files
+from pipeline.copies import bank_files, bank_log
 from pipeline.copies.bank_files import ITEMS, hashes_name, sounds_name
 from pipeline.copies.bank_files import names as names
 from pipeline.copies.bank_log import FORMAT, Item, Log, Names, Opinions, Taken, line_of
@@ -168,7 +168,7 @@ def writing(root: Path, name: str, *, create: bool = False) -> Iterator[Writer]:
 
 
 class Writer:
-    """Changes a bank; `writing` gives one."""
+    """Changes a bank; `writing` gives one. A label that is no line of text is a `UserError`."""
 
     def __init__(self, folder: Path, file: BinaryIO) -> None:
         self._folder, self._file = folder, file
@@ -329,6 +329,7 @@ class Writer:
         return self.items[number]
 
     def _append(self, entry: dict[str, Any]) -> None:
+        bank_log.check_label(entry.get("label") or "")
         self._log.take(entry)
         if self._waiting is None:
             self._write(entry)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copies.bank_log import CONFIRMED, DISPUTED, VERDICTS, WITHDRAWN
+from pipeline.copies.bank_log import CONFIRMED, DISPUTED, VERDICTS, WITHDRAWN, is_label
 from pipeline.copies.banks import RECORD, SOUND_RECORD
 from pipeline.copies.fingerprint import HASH_BYTES
 
@@ -216,6 +216,8 @@ def _is_text(value: Any, pattern: re.Pattern[str]) -> bool:
 def _label(value: Any) -> str:
     if not isinstance(value, str) or len(value) > MAX_LABEL:
         raise Malformed(f"its label is no text of at most {MAX_LABEL} letters")
+    if not is_label(value):
+        raise Malformed("its label holds a line break or another control character")
     return value
 
 

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.copies import bank_files, exchange_lines, exchange_manifest
-from pipeline.copies.bank_log import UPLOADED, Item
+from pipeline.copies.bank_log import UPLOADED, Item, is_label
 from pipeline.copies.banks import Bank
 from pipeline.copies.exchange_folder import Exchanged, kind_of, lines_of_delta
 from pipeline.copies.exchange_lines import (
@@ -159,13 +159,13 @@ def append(
     with tempfile.TemporaryFile() as file:
         for line in lines:
             text = exchange_lines.written(line)
-            if len(text) > MAX_LINE_BYTES or len(getattr(line, "label", "")) > (
-                exchange_lines.MAX_LABEL
-            ):
+            label = getattr(line, "label", "")
+            too_long = len(text) > MAX_LINE_BYTES or len(label) > exchange_lines.MAX_LABEL
+            if too_long or not is_label(label):
                 raise UserError(
-                    f"{manifest.bank}: an item of more than {MAX_LINE_BYTES >> 20} MB or with a "
-                    f"label of more than {exchange_lines.MAX_LABEL} letters cannot be sent: "
-                    f"{line.id}"
+                    f"{manifest.bank}: an item of more than {MAX_LINE_BYTES >> 20} MB, or with a "
+                    f"label of more than {exchange_lines.MAX_LABEL} letters or of several lines, "
+                    f"cannot be sent: {line.id}"
                 )
             digest.update(text)
             num_bytes += len(text)

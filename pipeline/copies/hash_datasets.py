@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.copies import exchange_lines, hash_lists
-from pipeline.copies.bank_log import CONFIRMED, DISPUTED
+from pipeline.copies.bank_log import CONFIRMED, DISPUTED, is_label
 from pipeline.copies.hash_lists import Listed
 from pipeline.errors import UserError
 
@@ -74,7 +74,10 @@ def _row(row: list[str], negative: bool) -> Listed | None:
         found = hash_lists.listed(text, _TYPES[kind])
     else:
         return None
-    return replace(found, tags=tuple(sorted(tags.split())), said=_SAID[category])
+    words = sorted(tags.split())
+    if not all(map(is_label, words)):
+        raise ValueError(tags)
+    return replace(found, tags=tuple(words), said=_SAID[category])
 
 
 def _none(path: Path, number: int) -> UserError:

@@ -37,6 +37,8 @@ _PLACES = PARTS | {WHOLE: (0.0, 1.0, 0.0, 1.0)}
 _CROPPED = (1.0, 1.04, 1.08, 1.12, 1.165, 1.21, 1.25)
 _SIZES = {CENTRE: _CROPPED, UPPER: _CROPPED[:4], LOWER: _CROPPED[:4]}
 _FRAMED = (0.965, 0.93, 0.9, 0.865, 0.83, 0.8, 0.77)
+# A picture of another shape lies in the middle, from side to side, and what is beside it is filled.
+_FILLED = tuple(0.77 * 0.965**step for step in range(1, 26))
 # And where it may be turned too, by so much, as what is filmed from a screen is.
 _TURNED = (1.04, 1.0, 0.96, 0.925, 0.89, 0.86, 0.83)
 _TURNS_DEG = (-5.0, -3.4, -1.7, 0.0, 1.7, 3.4, 5.0)
@@ -63,19 +65,22 @@ class _Family:
         kinds: uint8 (K,), what each is compared with.
         rows, columns: float32 (n, 16, SIDE), what takes the lowest frequencies out of rows and out
             of columns.
-        of_rows, of_columns: which of these each window has, int (K,).
+        groups: of every one of the columns, the windows that have it, and the rows of each.
     """
 
     kinds: Kinds
     rows: Floats
     columns: Floats
-    of_rows: NDArray[np.intp]
-    of_columns: NDArray[np.intp]
+    groups: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 
     def of(self, small: Floats) -> Floats:
         """The frequencies of all windows of a reduced picture: (K, 16, 16)."""
         across = self.rows @ small
-        return across[self.of_rows] @ self.columns[self.of_columns].swapaxes(1, 2)
+        found = np.empty((len(self.kinds), _FREQUENCIES, _FREQUENCIES), np.float32)
+        # What all windows take would not stay in a processor's cache.
+        for columns, (windows, rows) in zip(self.columns, self.groups, strict=True):
+            found[windows] = across[rows] @ columns.T
+        return found
 
 
 def of_item(luma: Pixels) -> tuple[Hashes, Kinds]:
@@ -190,8 +195,10 @@ def _family(placements: Callable[[], list[_Placement]]) -> _Family:
         np.array(kinds, np.uint8),
         np.stack([_waves(*ends) for ends in rows]),
         np.stack([_waves(*ends) for ends in columns]),
-        np.array(of_rows),
-        np.array(of_columns),
+        [
+            (windows, np.array(of_rows)[windows])
+            for windows in map(np.flatnonzero, np.equal.outer(range(len(columns)), of_columns))
+        ],
     )
 
 
@@ -210,6 +217,10 @@ def _placements() -> list[_Placement]:
         found += [(WHOLE, size, left, size, top) for left in near for top in near]
         found += [(WHOLE, 1.0, 0.0, size, top) for top in offsets]
         found += [(WHOLE, size, left, 1.0, 0.0) for left in offsets]
+    for size in _FILLED:
+        for kind in (WHOLE, CENTRE):
+            found.append((kind, 1.0, 0.0, size, (1 - size) / 2))
+            found.append((kind, size, (1 - size) / 2, 1.0, 0.0))
     return found
 
 

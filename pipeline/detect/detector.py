@@ -14,6 +14,7 @@ from torch import Tensor
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.learn import networks
+from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD, ModelCard
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Network, State, Streaming
@@ -201,6 +202,7 @@ class Stream:
         self._detector, self._network = detector, network
         self._num_streams = num_streams
         self._state = network.start(num_streams)
+        self._num_frames = torch.zeros(num_streams, dtype=torch.int64)
         memory = detector.card.memory
         self._past: State = {} if memory is None else memory.start(num_streams)
 
@@ -215,9 +217,9 @@ class Stream:
                 none; silence without it.
 
         Returns:
-            float64 (B, 4) in the order of `CLASSES`. Without a memory they are of the last
-            `num_frames` frames at most, and at frame `num_frames` those of `Detector.predict` for
-            these frames.
+            float64 (B, 4) in the order of `CLASSES`. At frame `num_frames` they are those of
+            `Detector.predict` for these frames. Before it they are of fewer frames than training
+            asked about, and no ground for an alert; nothing of them is remembered.
 
         Raises:
             UserError: the frames, or their sounds, are of another shape.
@@ -228,8 +230,18 @@ class Stream:
         with torch.inference_mode():
             logits = self._follow(frames[:, None], sounds)[:, 0]
             if card.memory is not None:
-                logits, self._past = card.memory.advance(logits, 1 / card.clip.fps, self._past)
+                logits = self._summed_up(card.memory, logits)
             return _probabilities(logits)
+
+    def _summed_up(self, memory: Memory, logits: Tensor) -> Tensor:
+        """Logits (B, 4) of the last clips as they are remembered, once there is a whole one."""
+        form = self._detector.card.clip
+        self._num_frames = (self._num_frames + 1).clamp(max=form.num_frames + 1)
+        frames = torch.where(self._num_frames == form.num_frames, form.num_frames, 1)
+        summed, after = memory.advance(logits, frames.double() / form.fps, self._past)
+        speaks = self._num_frames >= form.num_frames
+        self._past = {name: torch.where(speaks, after[name], v) for name, v in self._past.items()}
+        return torch.where(speaks[:, None], summed, logits)
 
     def last_clips(
         self, clips: NDArray[np.uint8], sounds: NDArray[np.int16] | None = None
@@ -278,6 +290,7 @@ class Stream:
             return {name: _without(value, ended) for name, value in state.items()}
 
         self._state, self._past = left(self._state), left(self._past)
+        self._num_frames = self._num_frames.masked_fill(ended, 0)
 
 
 def _probabilities(logits: Tensor) -> NDArray[np.float64]:

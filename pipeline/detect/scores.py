@@ -66,8 +66,9 @@ SCORE_SCHEMA = pa.schema(
 )
 """`SCORES`, `VALIDATION` and `LONG`: a row a clip; `score` is P(real_shooting).
 
-`stream_score` is what alerts are raised on: the same of a stream that began with the clip's file,
-at the clip's end, or the highest at any of its frames where the file was followed frame by frame.
+`stream_score` is what alerts are raised on: the highest of a stream that began with the clip's file
+at any of the clip's frames; that at the clip's end where it is the file's first one, or where the
+network answers for clips only.
 `marks` is a JSON list of what is odd about the clip, as in the manifest: `damaged`, `short`, ….
 """
 

@@ -1,4 +1,8 @@
-"""What a detector with a memory says of a file that is played as a stream, clip by clip."""
+"""What a detector with a memory says of a file that is played as a stream, clip by clip.
+
+A stream says nothing before it has shown a whole clip: training asked about whole clips alone, and
+of fewer frames a network takes the first that moves for a flash (docs/experiments.md).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pipeline.learn.memory import Memory
+from pipeline.learn.networks.base import State
 from pipeline.store.manifest import REAL_SHOOTING
 
 FloatArray = NDArray[np.float64]
@@ -18,7 +24,7 @@ _SMALLEST = 1e-30
 def stream_scores(
     clips: pa.Table, probabilities: FloatArray, memory: Memory | None, clip_s: float
 ) -> FloatArray:
-    """The highest P(real_shooting) of a stream during every clip, (N,).
+    """The highest P(real_shooting) of a stream during every clip, (N,); at its end of the first.
 
     Every file is a stream of its own, cuts and all.
 
@@ -29,28 +35,69 @@ def stream_scores(
         memory: how a file is summed up; without one each answer speaks for itself.
         clip_s: length of a clip.
     """
-    if memory is None or not clips.num_rows:
-        return np.asarray(probabilities[..., REAL_SHOOTING].max(axis=1))
+    if not clips.num_rows:
+        return np.zeros(0)
     files = files_of(clips)
     start_s = clips["start_s"].to_numpy()
-    logits = torch.from_numpy(np.log(np.maximum(probabilities, _SMALLEST)))
+    answers = torch.from_numpy(probabilities)
     # The longest first, so that those that go on are always the first ones.
     files.sort(key=len, reverse=True)
-    state, ended_s = memory.start(len(files)), np.array([start_s[own[0]] for own in files])
+    state = {} if memory is None else memory.start(len(files))
+    ended_s = np.full(len(files), np.nan)
     found = np.zeros(clips.num_rows)
     for played in range(len(files[0])):
         now = np.array([own[played] for own in files if len(own) > played])
         state = {name: value[: now.size] for name, value in state.items()}
-        until_s, ended_s = start_s[now] + clip_s, ended_s[: now.size]
-        # Of clips that overlap, only what is new stands for time.
-        new_s = torch.from_numpy(np.minimum(until_s - ended_s, clip_s) / logits.shape[1])
-        unseen_s = torch.from_numpy(np.maximum(start_s[now] - ended_s, 0.0))
-        for answer in logits[now].unbind(1):
-            summed, state = memory.advance(answer, new_s, state, unseen_s)
-            score = summed.softmax(-1)[:, REAL_SHOOTING].numpy()
-            found[now], unseen_s = np.maximum(found[now], score), torch.zeros_like(unseen_s)
-        ended_s = until_s
+        found[now], state = highest_scores(
+            memory, answers[now], state, start_s[now], ended_s[: now.size], clip_s
+        )
+        ended_s = start_s[now] + clip_s
     return found
+
+
+def highest_scores(
+    memory: Memory | None,
+    answers: Tensor,
+    state: State,
+    start_s: FloatArray,
+    ended_s: FloatArray,
+    clip_s: float,
+) -> tuple[FloatArray, State]:
+    """The highest P(real_shooting) of B streams during their next clips; of the first, at its end.
+
+    Args:
+        memory: how a stream is summed up; without one each answer speaks for itself.
+        answers: (B, T, 4) probabilities in the order of `CLASSES` of what was last seen, at T times
+            of each clip that are equally far apart, the last of them its end.
+        state: what is remembered of the streams; it is left as it was.
+        start_s: (B,) when the clips start.
+        ended_s: (B,) when the clip before each ended, NaN where it is a stream's first.
+        clip_s: length of a clip.
+
+    Returns:
+        (B,), and the next state.
+    """
+    num_times = answers.shape[1]
+    is_first = np.isnan(ended_s)
+    ended_s = np.where(is_first, start_s, ended_s)
+    # Of clips that overlap, only what is new stands for time.
+    shown_s = np.minimum(start_s + clip_s - ended_s, clip_s)
+    new_s = torch.from_numpy(np.where(is_first, shown_s, shown_s / num_times))
+    unseen_s = torch.from_numpy(np.maximum(start_s - ended_s, 0.0))
+    speaks, found = torch.from_numpy(~is_first), torch.zeros(len(start_s), dtype=torch.float64)
+    for number, answer in enumerate(answers.unbind(1)):
+        after = state
+        if memory is not None:
+            logits = answer.clamp(min=_SMALLEST).log()
+            summed, after = memory.advance(logits, new_s, state, unseen_s)
+            answer = summed.softmax(-1)
+        if number == num_times - 1:
+            speaks = torch.ones_like(speaks)
+        score = answer[:, REAL_SHOOTING]
+        found = torch.where(speaks, torch.maximum(found, score), found)
+        state = {name: torch.where(speaks, after[name], kept) for name, kept in state.items()}
+        unseen_s = torch.where(speaks, torch.zeros_like(unseen_s), unseen_s)
+    return found.numpy(), state
 
 
 def files_of(clips: pa.Table) -> list[NDArray[np.int64]]:

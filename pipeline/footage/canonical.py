@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,8 @@ from pipeline.store.manifest import ABSENT, DAMAGED, SILENT
 from pipeline.store.sound import num_samples
 
 _READ_AT_ONCE = 2**20
+PicturesOf = Callable[[foreign.Video], Iterator[foreign.Picture]]
+"""Of a file, the pictures of the grid of the clips."""
 _UNREAD_TRACK = {"sound_no_decoder", "sound_refused"}
 
 
@@ -99,6 +101,7 @@ def canonicalise(
     *,
     as_shown: bool = False,
     with_sound: bool = True,
+    pictures_of: PicturesOf | None = None,
 ) -> Canonical:
     """Make the canonical clips of a file.
 
@@ -112,6 +115,7 @@ def canonicalise(
             is black is dropped then, and all but the first clip of a picture that stays. Without,
             clips are fit to train on.
         with_sound: give clips the sound of the file, if it has any.
+        pictures_of: gives its pictures in place of `foreign.Video.pictures`, having looked at them.
 
     Raises:
         foreign.DecodeError: it gives no pictures, or is over `limits`.
@@ -125,7 +129,8 @@ def canonicalise(
         raise foreign.DecodeError("unreadable", error.strerror or "not readable") from error
     with foreign.Video(path, limits) as source:
         budget = foreign.Budget(limits.max_output_mb)
-        divider = _Divider(source, clip, stride_frames, budget, as_shown=as_shown)
+        pictures = pictures_of(source) if pictures_of else source.pictures(clip.fps)
+        divider = _Divider(source, pictures, clip, stride_frames, budget, as_shown=as_shown)
         divider.run()
         track, windows = sound.Track(), divider.windows
         if with_sound:
@@ -198,13 +203,15 @@ class _Divider:
     def __init__(
         self,
         source: foreign.Video,
+        pictures: Iterator[foreign.Picture],
         clip: ClipFormat,
         stride_frames: int,
         budget: foreign.Budget,
         *,
         as_shown: bool,
     ) -> None:
-        self._source, self._clip, self._stride_frames = source, clip, stride_frames
+        self._source, self._pictures = source, pictures
+        self._clip, self._stride_frames = clip, stride_frames
         self._as_shown = as_shown
         self._maker = WindowMaker(source.aspect, clip, budget, as_shown=as_shown)
         self._held: list[foreign.Picture] = []
@@ -253,7 +260,7 @@ class _Divider:
         is_shown = False
         try:
             with foreign.refusing():
-                for sample in sampled(self._source.pictures(self._clip.fps)):
+                for sample in sampled(self._pictures):
                     is_shown = True
                     yield sample
         except foreign.DecodeError as error:

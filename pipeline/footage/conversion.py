@@ -16,7 +16,7 @@ from pipeline.config import ClipFormat
 from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.errors import UserError
 from pipeline.footage import foreign, links, unplayable
-from pipeline.footage.canonical import Canonical, Dropped, canonicalise
+from pipeline.footage.canonical import Canonical, Dropped, PicturesOf, canonicalise
 from pipeline.footage.exchangeable import TimedPrint
 from pipeline.footage.pictures import Box
 from pipeline.footage.sound import Track
@@ -126,8 +126,13 @@ def _missing(task: FileTask) -> Unusable:
     return Unusable("missing_file", detail, is_lasting=False)
 
 
-def convert(task: FileTask) -> Canonical | Unusable:
-    """Make the canonical clips of one file, or say why it cannot be done; runs in the sandbox."""
+def convert(task: FileTask, pictures_of: PicturesOf | None = None) -> Canonical | Unusable:
+    """Make the canonical clips of one file, or say why it cannot be done; runs in the sandbox.
+
+    Args:
+        task: the file, and how.
+        pictures_of: as `canonicalise` has it.
+    """
     if task.refused is not None:
         return task.refused
     assert task.local is not None
@@ -142,6 +147,7 @@ def convert(task: FileTask) -> Canonical | Unusable:
             task.limits,
             as_shown=task.as_shown,
             with_sound=task.with_sound,
+            pictures_of=pictures_of,
         )
         # What a file says of itself may be false: it is scored where its pictures are sound.
         if is_encrypted and all("damaged" in window.marks for window in made.windows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,7 +20,7 @@ from pipeline.footage.canonical import Canonical, muted
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.labels import UNLABELLED
 from pipeline.footage.listing import Listed
-from pipeline.footage.sightings import Sightings
+from pipeline.footage.sightings import Key, Seen, Sightings
 from pipeline.footage.tombstones import Tombstones
 from pipeline.store import bank_matches, executor, manifest, workdir
 from pipeline.store.bank_matches import BankMatch
@@ -95,7 +95,7 @@ def ingest(
     with Kept(work, "ingest") as kept:
         contents = Contents(work)
         found = _find(listed(), contents, kept, run, tombstones)
-        num_new = _convert(listed(), found, contents, kept, cfg, run, tombstones)
+        num_new = _convert(listed(), found, contents, kept, cfg, run, tombstones, known)
         if known is not None:
             known.look_up(_tasks(listed(), found), kept, cfg, run)
         with workdir.replacing(Path(output), work, workdir.OUTPUTS["ingest"]) as fresh:
@@ -151,6 +151,7 @@ def _convert(
     cfg: IngestConfig,
     run: Run,
     tombstones: Tombstones,
+    known: Sightings | None,
 ) -> int:
     """Convert what is not kept, and keep it; returns how many files that were."""
     # Files of the same bytes are converted once.
@@ -161,12 +162,16 @@ def _convert(
     todo = set(first.values())
     wanted = (((number, one), one.task) for number, one in enumerate(listed) if number in todo)
     died = []
-    for (number, one), result in sandboxed.each(conversion.convert, wanted, len(todo), cfg, run):
+    for (number, one), seen in _converted(wanted, len(todo), cfg, run, known):
+        result = seen.made
         if isinstance(result, Unusable) and result.reason == "worker_died" and one.task.with_sound:
             mute = replace(one, task=replace(one.task, with_sound=False))
             died.append(((number, mute), mute.task))
-        else:
-            _keep(number, one, result, found, contents, kept, tombstones)
+            continue
+        _keep(number, one, result, found, contents, kept, tombstones)
+        name = found.of_file[number]
+        if known and seen.told_by is not None and isinstance(name, str):
+            known.keep(name, one.task, seen.told_by, kept)
     for (number, one), result in (
         sandboxed.each(conversion.convert, died, len(died), cfg, run) if died else ()
     ):
@@ -184,6 +189,19 @@ def _convert(
             found.soundless[name] = soundless
             found.of_file[number] = name
     return len(todo)
+
+
+def _converted(
+    wanted: Iterable[tuple[Key, FileTask]],
+    num_files: int,
+    cfg: IngestConfig,
+    run: Run,
+    known: Sightings | None,
+) -> Iterator[tuple[Key, Seen]]:
+    if known is not None:
+        return known.converted(wanted, num_files, cfg, run)
+    made = sandboxed.each(conversion.convert, wanted, num_files, cfg, run)
+    return ((key, Seen(result)) for key, result in made)
 
 
 def _keep(

@@ -1,13 +1,14 @@
 """Looks files up in banks while they are ingested, and says what becomes of those that are known.
 
-What a file is told by is hashed in a pass of its own and kept beside its clips, under the hash of
-its bytes: another bank, or another action, has files looked up anew and none decoded.
+What a file is told by is hashed while its clips are made, and else, as where these were there
+before a bank was named, in a pass of its own. It is kept beside the clips, under the hash of the
+bytes: another bank, or another action, has files looked up anew and none decoded.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields, replace
 from functools import cache, partial
@@ -21,16 +22,17 @@ from pipeline.copies import banks, hash_index, parts
 from pipeline.copies.hash_index import Index
 from pipeline.copies.matches import RATE_HZ, Answer, Match, set_aside_by_negatives
 from pipeline.errors import UserError
-from pipeline.footage import printing, sandboxed
+from pipeline.footage import conversion, printing, sandboxed
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.listing import Listed
 from pipeline.footage.look_up import same_bytes, similar
-from pipeline.footage.printing import Printed, PrintTask
-from pipeline.footage.sightings import Labelled, Sighting
+from pipeline.footage.printing import GRID_FPS, Printed, Printer, PrintTask
+from pipeline.footage.sightings import Key, Labelled, Seen, Sighting
 from pipeline.store import executor, kept
 from pipeline.store.bank_matches import BANK_MARK, BankMatch
 from pipeline.store.kept import Kept, Piece
+from pipeline.system.untrusted import plain
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ _CODE = (
 _LIBRARIES = ("av", "numpy", "opencv-python-headless")
 _DIGITS = 32
 _FILES_AT_ONCE = 4
+_MAX_LABEL = 200
 # A word of notes ends at a comma, and a key at an equals sign.
 _OF_NOTES = str.maketrans(",=", "  ")
 
@@ -91,6 +94,33 @@ class Known:
                 )
         return cls([hash_index.opened(work, bank) for bank in opened], cfg) if opened else None
 
+    def converted(
+        self,
+        wanted: Iterable[tuple[Key, FileTask]],
+        num_files: int,
+        cfg: IngestConfig,
+        run: Run,
+    ) -> Iterator[tuple[Key, Seen]]:
+        """Convert files, as `sightings.Sightings` has it."""
+        both = (((key, task), task) for key, task in wanted)
+        alone: list[tuple[Key, FileTask]] = []
+        for (key, task), seen in sandboxed.each(_converted, both, num_files, cfg, run):
+            made = seen if isinstance(seen, Unusable) else seen.made
+            if isinstance(made, Unusable) and not made.is_lasting:
+                # Its prints may be to blame, which are to cost no file its clips.
+                alone.append((key, task))
+            else:
+                yield key, seen if isinstance(seen, Seen) else Seen(made)
+        if alone:
+            for key, made in sandboxed.each(conversion.convert, alone, len(alone), cfg, run):
+                yield key, Seen(made)
+
+    def keep(self, name: str, task: FileTask, told_by: object, kept: Kept) -> None:
+        """Keep what a file is told by, as `sightings.Sightings` has it."""
+        assert isinstance(told_by, Printed | Unusable)
+        if isinstance(told_by, Printed) or told_by.is_lasting:
+            kept.write(_name(name, task), _packed_up(told_by))
+
     def look_up(
         self, tasks: Mapping[str, FileTask], kept: Kept, cfg: IngestConfig, run: Run
     ) -> None:
@@ -127,18 +157,23 @@ class Known:
         Unlike `discern match`, a bank that knows the bytes keeps no other one from being asked.
         """
         equal = same_bytes(made.sha256, made.md5, [index.bank for index in self._indices])
-        found = self._found.get(made.sha256[:_DIGITS])
-        if not equal and not isinstance(found, Answer):
-            what = f"{found.reason} ({found.detail})" if found else "nothing is kept of it"
-            mark = f"{BANK_MARK}_{NOT_LOOKED_UP}"
-            return Sighting((mark,), (NOT_LOOKED_UP, what) if self._cfg.reject else None)
         known = {one.bank for one in equal}
-        shown = [
-            replace(one, set_aside=None)
-            for one in (found.matches if isinstance(found, Answer) else ())
-            if one.bank not in known
-        ]
-        return self._sighting(listed, made, set_aside_by_negatives([*equal, *shown]))
+        found = self._found.get(made.sha256[:_DIGITS])
+        if isinstance(found, Answer):
+            shown = [replace(one, set_aside=None) for one in found.matches if one.bank not in known]
+            return self._sighting(listed, made, set_aside_by_negatives([*equal, *shown]))
+        sighting = self._sighting(listed, made, set_aside_by_negatives(equal))
+        if all(index.bank.name in known for index in self._indices):
+            return sighting
+        # A bank that knows the bytes says nothing of what another one would.
+        what = f"{found.reason} ({found.detail})" if found else "nothing is kept of it"
+        is_harmless = any(one.is_negative for one in equal)
+        is_open = not is_harmless and any(name not in known for name in self._cfg.reject)
+        return replace(
+            sighting,
+            marks=sorted([*sighting.marks, f"{BANK_MARK}_{NOT_LOOKED_UP}"]),
+            refused=sighting.refused or ((NOT_LOOKED_UP, what) if is_open else None),
+        )
 
     def _sighting(self, listed: Listed, made: Canonical, matches: Sequence[Match]) -> Sighting:
         telling = [one for one in matches if one.counts or one.is_negative]
@@ -151,7 +186,7 @@ class Known:
                 Labelled(
                     one.stretch.start_s if one.stretch else 0.0,
                     one.stretch.end_s if one.stretch else made.duration_s,
-                    one.item.label.translate(_OF_NOTES).strip(),
+                    plain(one.item.label.translate(_OF_NOTES).strip(), _MAX_LABEL),
                 )
                 for one in _counting(matches, self._cfg.label)
             ],
@@ -176,22 +211,33 @@ def _row(listed: Listed, made: Canonical, match: Match) -> BankMatch:
     )
 
 
+def _converted(task: FileTask) -> Seen:
+    """Make the clips of a file, and hash it as it is decoded; runs in the sandbox."""
+    if task.refused is not None or task.clip.fps != GRID_FPS:
+        return Seen(conversion.convert(task))
+    printer = Printer(_print_task(task))
+    made = conversion.convert(task, printer.passing)
+    if isinstance(made, Unusable):
+        return Seen(made)
+    return Seen(made, _told_by(task, lambda: printer.finished(made.sha256, made.md5)))
+
+
 def _printed(task: FileTask) -> Printed | Unusable:
     """Hash a file as `discern match` does; runs in the sandbox."""
     if task.refused is not None:
         return task.refused
+    return _told_by(task, lambda: printing.printed(_print_task(task)))
+
+
+def _print_task(task: FileTask) -> PrintTask:
     assert task.local is not None
+    of_query = parts.of_query
+    return PrintTask(task.local, RATE_HZ, False, task.limits, of_query, with_sound=task.with_sound)
+
+
+def _told_by(task: FileTask, work: Callable[[], Printed | Unusable]) -> Printed | Unusable:
     try:
-        return printing.printed(
-            PrintTask(
-                task.local,
-                RATE_HZ,
-                False,
-                task.limits,
-                parts.of_query,
-                with_sound=task.with_sound,
-            )
-        )
+        return work()
     except (MemoryError, UserError):
         raise
     except Exception as error:

@@ -45,7 +45,13 @@ class Orientation:
 
 def orientation(frame: Any) -> Orientation:
     """Read the display matrix of a frame, rounded to quarter turns."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    from av.sidedata.sidedata import SideDataContainer
+
+    # `frame.side_data` is kept by the frame and keeps the frame: its pixels would stay until Python
+    # looks for cycles among old objects, which it seldom does where few are made.
+    # The stubs of PyAV know of no argument.
+    container: Any = SideDataContainer
+    data = container(frame).get("DISPLAYMATRIX")
     if data is None:
         return Orientation(0, False)
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data)[:36])

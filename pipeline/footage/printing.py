@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ MAX_CHANGE = 8
 where every change is."""
 MIN_QUALITY = 50
 """Below it, of PDQ's 0 to 100, the industry makes no use of a hash, and neither do banks."""
+
+_ENCRYPTED = Unusable("encrypted", "its pictures are encrypted")
 
 HashesParts = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
 """Of the brightness of a picture, the hashes of parts of it and which part each is of."""
@@ -101,30 +103,21 @@ def printed(task: PrintTask) -> Printed | Unusable:
         return Unusable("not_a_file", "a folder, a pipe or a device", is_lasting=False)
     try:
         if unplayable.is_encrypted(path):
-            return Unusable("encrypted", "its pictures are encrypted")
+            return _ENCRYPTED
         sha256, md5 = digests(path)
     except OSError as error:
-        return Unusable("unreadable", error.strerror or "not readable", is_lasting=False)
+        return _unreadable(error)
+    printer = Printer(task)
     try:
-        printer = _Printer(task)
         with foreign.Video(path, task.limits) as source:
-            printer.look_at(source)
-            end_s, zeros_s = source.duration_s, source.zeros_s
-        # Sound may go on under the last picture, which a player leaves on the screen.
-        no_more_s = task.limits.max_duration_s if task.with_sound else 0.0
-        heard = sounds(path, task.limits, zeros_s, no_more_s)
-        part_times_ms, part_hashes, part_kinds = printer.of_parts()
-        return Printed(
-            *(sha256, md5, end_s, *printer.arrays(), *heard),
-            part_times_ms=part_times_ms,
-            part_hashes=part_hashes,
-            part_kinds=part_kinds,
-        )
+            deque(printer.passing(source), maxlen=0)
     except foreign.DecodeError as error:
-        found = unplayable.describe(path)
-        if found is not None:
-            return Unusable(found.reason, found.detail)
-        return Unusable(error.reason, str(error))
+        printer.failed = error
+    return printer.finished(sha256, md5)
+
+
+def _unreadable(error: OSError) -> Unusable:
+    return Unusable("unreadable", error.strerror or "not readable", is_lasting=False)
 
 
 def sounds(
@@ -189,10 +182,17 @@ class PictureHasher:
         return pictures.orientation(frame).show(inner[None, :, :, None])[0, :, :, 0]
 
 
-class _Printer:
-    """Hashes the first picture of each step of time, and others that differ where asked."""
+class Printer:
+    """Hashes the first picture of each step of time, and others that differ where asked.
+
+    Attributes:
+        failed: why the pictures of the file, or their hashes, ended before their time.
+    """
 
     def __init__(self, task: PrintTask) -> None:
+        self.failed: foreign.DecodeError | None = None
+        self._task = task
+        self._source: foreign.Video | None = None
         self._rate_hz, self._with_changes = task.rate_hz, task.with_changes
         self._of_parts = task.parts
         self._parts: list[tuple[int, NDArray[np.uint8], NDArray[np.uint8]]] = []
@@ -200,35 +200,77 @@ class _Printer:
         self._times_ms: list[int] = []
         self._hashes: list[NDArray[np.uint8]] = []
         self._quality: list[int] = []
+        self._next_step, self._last_number = 0, -1
+        self._found: list[Hashed] = []
 
-    def look_at(self, source: foreign.Video) -> None:
-        """Go through the pictures of a file.
+    def passing(self, source: foreign.Video) -> Iterator[foreign.Picture]:
+        """Hand on the pictures of a file, of the grid of `GRID_FPS`, each looked at before.
 
         Raises:
-            foreign.DecodeError: it gives none, or is over its limits.
+            foreign.DecodeError: the file gives none, or is over its limits.
         """
-        next_step, last_number = 0, -1
-        found: list[Hashed] = []
+        self._source = source
         try:
             for picture in source.pictures(GRID_FPS):
-                step = int(picture.index * self._rate_hz / GRID_FPS)
-                is_due = step >= next_step
-                if picture.damaged or not (is_due or self._with_changes):
-                    continue
-                if not found or picture.number != last_number:
-                    with foreign.refusing():
-                        found = self._hasher.hashed(picture.frame)
-                    last_number = picture.number
-                if is_due and self._of_parts:
-                    with foreign.refusing():
-                        hashes, kinds = self._of_parts(self._hasher.inner(picture.frame))
-                    self._parts.append((picture.index, hashes, kinds))
-                if is_due or self._differs(found[-1].hashes):
-                    self._keep(picture.index, found)
-                    next_step = step + 1
+                self._see(picture)
+                yield picture
         except foreign.DecodeError as error:
-            if not found or error.reason != "decode_error":
-                raise
+            self.failed = error
+            raise
+
+    def _see(self, picture: foreign.Picture) -> None:
+        step = int(picture.index * self._rate_hz / GRID_FPS)
+        is_due = step >= self._next_step
+        if self.failed or picture.damaged or not (is_due or self._with_changes):
+            return
+        try:
+            with foreign.refusing():
+                self._hash(picture, with_parts=is_due)
+        except foreign.DecodeError as error:
+            # What cannot be hashed may be shown all the same.
+            self.failed = error
+            return
+        if is_due or self._differs(self._found[-1].hashes):
+            self._keep(picture.index, self._found)
+            self._next_step = step + 1
+
+    def _hash(self, picture: foreign.Picture, *, with_parts: bool) -> None:
+        if not self._found or picture.number != self._last_number:
+            self._found = self._hasher.hashed(picture.frame)
+            self._last_number = picture.number
+        if with_parts and self._of_parts:
+            hashes, kinds = self._of_parts(self._hasher.inner(picture.frame))
+            self._parts.append((picture.index, hashes, kinds))
+
+    def finished(self, sha256: str, md5: str) -> Printed | Unusable:
+        """What the file is told by once its pictures have passed, or why nothing can be told.
+
+        Args:
+            sha256, md5: of its bytes.
+        """
+        path, limits = self._task.path, self._task.limits
+        failed = self.failed
+        try:
+            if failed and (not self._found or failed.reason != "decode_error"):
+                found = unplayable.describe(path)
+                if found is not None:
+                    return Unusable(found.reason, found.detail)
+                return Unusable(failed.reason, str(failed))
+            if unplayable.is_encrypted(path):
+                return _ENCRYPTED
+        except OSError as error:
+            return _unreadable(error)
+        assert self._source is not None
+        # Sound may go on under the last picture, which a player leaves on the screen.
+        no_more_s = limits.max_duration_s if self._task.with_sound else 0.0
+        heard = sounds(path, limits, self._source.zeros_s, no_more_s)
+        part_times_ms, part_hashes, part_kinds = self._of_all_parts()
+        return Printed(
+            *(sha256, md5, self._source.duration_s, *self._arrays(), *heard),
+            part_times_ms=part_times_ms,
+            part_hashes=part_hashes,
+            part_kinds=part_kinds,
+        )
 
     def _differs(self, hashes: NDArray[np.uint8]) -> bool:
         if not self._hashes:
@@ -243,13 +285,11 @@ class _Printer:
                 self._hashes.append(one.hashes)
                 self._quality.append(one.quality)
 
-    def arrays(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8]]:
-        """The times, hashes and quality of what was looked at."""
+    def _arrays(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8]]:
         hashes = np.array(self._hashes, np.uint8).reshape(-1, 2, HASH_BYTES)
         return np.array(self._times_ms, np.uint32), hashes, np.array(self._quality, np.uint8)
 
-    def of_parts(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8]]:
-        """The times, hashes and kinds of the parts of what was looked at."""
+    def _of_all_parts(self) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8]]:
         nums = [len(kinds) for _, _, kinds in self._parts]
         times_ms = [round(1000 * index / GRID_FPS) for index, _, _ in self._parts]
         none = np.zeros((0, 1, HASH_BYTES), np.uint8), np.zeros(0, np.uint8)

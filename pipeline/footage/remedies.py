@@ -20,22 +20,22 @@ _REMEDIES = {
     "playlist": "give the video itself",
     "container": "give a video; put it into mp4 or mkv",
     "no_decoder": "re-encode the file to H.264",
-    "black": "give footage that shows something, or take it out of the index",
-    "still": "give footage in which something moves, or take it out of the index",
+    "black": "give footage that shows something, or leave the file out",
+    "still": "give footage in which something moves, or leave the file out",
     "unreadable": "give the user who runs this the right to read it, or look at the disk",
-    "damaged": "copy the file again from where it came, or take it out of the index",
+    "damaged": "copy the file again from where it came, or leave it out",
     "ends_early": "copy the file again from where it came: its end is missing",
     "gap": "give a longer piece of the recording",
     "starts_late": "copy the file again from where it came: its beginning is missing",
-    "few_pictures": "give footage of four pictures a second and more, or take it out of the index",
-    "no_video": "give a file with moving pictures, or take it out of the index",
+    "few_pictures": "give footage of four pictures a second and more, or leave the file out",
+    "no_video": "give a file with moving pictures, or leave this one out",
     "in_bank": "take its row out of the index, or have the bank mark files alone: banks in "
     "conf/ingest.yaml",
     "not_looked_up": "run it again; if it is the same, re-encode the file",
     "unforeseen": "re-encode the file, and report what the log says as a bug",
     **unplayable.REMEDIES,
 }
-_DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else take it out of the index"
+_DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else leave it out"
 
 
 def remedy(reason: str) -> str:

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pipeline.config import IngestConfig, Run
 from pipeline.footage.canonical import Canonical
-from pipeline.footage.conversion import FileTask
+from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.listing import Listed
 from pipeline.store.bank_matches import BankMatch
 from pipeline.store.kept import Kept
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What became of a file, and what else was seen of it while it was open.
+
+    Attributes:
+        made: its clips, or why there are none.
+        told_by: what `Sightings.keep` keeps; None where nothing was seen.
+    """
+
+    made: Canonical | Unusable
+    told_by: object | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,32 @@ NONE = Sighting()
 
 class Sightings(Protocol):
     """Looks files up."""
+
+    def converted(
+        self,
+        wanted: Iterable[tuple[Key, FileTask]],
+        num_files: int,
+        cfg: IngestConfig,
+        run: Run,
+    ) -> Iterator[tuple[Key, Seen]]:
+        """Convert files as `conversion.convert` does, and see what they are told by meanwhile.
+
+        Args:
+            wanted: the files, each with what it is given back with; not always in that order.
+            num_files: how many there are.
+            cfg: what a file may cost.
+            run: how to run.
+        """
+
+    def keep(self, name: str, task: FileTask, told_by: object, kept: Kept) -> None:
+        """Keep what was seen of a file beside the piece that holds its clips.
+
+        Args:
+            name: of this piece.
+            task: it was converted by.
+            told_by: `Seen.told_by`.
+            kept: where to.
+        """
 
     def look_up(
         self, tasks: Mapping[str, FileTask], kept: Kept, cfg: IngestConfig, run: Run

@@ -23,7 +23,7 @@ REMEDIES = {
     "archive": "unpack it, and name the files inside",
     "document": "give the video itself",
     "image": "give the video itself",
-    "companion": "take its row out of the index; name the file without '._'",
+    "companion": "leave it out; name the file without '._'",
     "shortcut": "put the file itself there",
     "text": "give the video itself",
     "incomplete": "copy the whole file again from where it came: a part of it is missing",

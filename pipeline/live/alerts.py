@@ -124,8 +124,27 @@ class Alerts:
         """The latest scores and levels, and when they were."""
         return self._trace
 
-    def take(self, answer: Answer, clip: Shown, at_s: float, lag_s: float | None) -> None:
-        """Take what is said of the next clip, which ends at a second of the stream."""
+    def take(
+        self,
+        answer: Answer,
+        clip: Shown,
+        at_s: float,
+        lag_s: float | None,
+        answered_share: float = 1.0,
+    ) -> None:
+        """Take what is said of the next clip.
+
+        Args:
+            answer: what is said.
+            clip: of which it is said.
+            at_s: the second of the stream at which the clip ends.
+            lag_s: how late it is; None where nobody knows.
+            answered_share: share of the clips of late that were answered.
+        """
+        timing = {
+            "lag_s": None if lag_s is None else round(lag_s, 3),
+            "answered_share": round(answered_share, 3),
+        }
         step = self._push(answer.score, at_s)
         at_s = self._at_s
         level = float(step.levels[0])
@@ -138,7 +157,7 @@ class Alerts:
         if one is None and step.opened[0]:
             self._num_opened += 1
             self._open = _Open(uuid.uuid4().hex, at_s, level, 1, at_s)
-            told = self._told(answer, clip, at_s, lag_s)
+            told = self._told(answer, clip, at_s, timing)
             if self._habits.stills:
                 told["stills"] = previews.strip(clip.frames, "protected")
             self._tell(ALERT_OPENED, told)
@@ -146,7 +165,7 @@ class Alerts:
             one.highest, one.num_above = max(one.highest, level), one.num_above + 1
             if at_s - one.updated_s >= self._habits.update_every_s:
                 one.updated_s = at_s
-                self._tell(ALERT_UPDATED, self._told(answer, clip, at_s, lag_s))
+                self._tell(ALERT_UPDATED, self._told(answer, clip, at_s, timing))
 
     def _go_on(self, before: Before) -> None:
         self._at_s, one = before.at_s, before.open
@@ -206,14 +225,14 @@ class Alerts:
         }
 
     def _told(
-        self, answer: Answer, clip: Shown, at_s: float, lag_s: float | None
+        self, answer: Answer, clip: Shown, at_s: float, timing: Mapping[str, float | None]
     ) -> dict[str, Any]:
         assert self._open is not None
         seen = self._seen(clip, answer)
         return {
             **self._outline(self._open),
             "at_s": _round(at_s),
-            "lag_s": None if lag_s is None else round(lag_s, 3),
+            **timing,
             "score": _round(answer.score),
             "trace": list(self._trace),
             "last_clip": {

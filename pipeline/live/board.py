@@ -36,6 +36,7 @@ class Seen:
         levels: of up to 60 clips, with the second at which each ends.
         num_answered, num_dropped: clips.
         alert: the id of the alert that is open; None without one.
+        faults: errors of its decoders so far, with their code.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Seen:
     num_answered: int
     num_dropped: int
     alert: str | None
+    faults: tuple[tuple[str, int], ...] = ()
 
 
 def sentence(streams: Sequence[Seen]) -> str:
@@ -75,6 +77,7 @@ class Board:
         num_events: told so far, by type.
         num_lost: losses and ends of streams, by their reason.
         num_gone: clips answered and dropped of streams that have ended.
+        gone_faults: errors of their decoders, by code.
         is_watching: the first round is over.
         beat: when the watcher was last at work, by `time.monotonic`.
     """
@@ -86,6 +89,7 @@ class Board:
     num_events: Counter[str] = field(default_factory=Counter)
     num_lost: Counter[str] = field(default_factory=Counter)
     num_gone: tuple[int, int] = (0, 0)
+    gone_faults: Counter[str] = field(default_factory=Counter)
     is_watching: bool = False
     beat: float = field(default_factory=time.monotonic)
 
@@ -98,6 +102,7 @@ class Board:
             # One of the same name may have joined anew.
             if later is None or later.num_answered < one.num_answered:
                 answered, dropped = answered + one.num_answered, dropped + one.num_dropped
+                self.gone_faults.update(dict(one.faults))
         self.num_gone, self.streams = (answered, dropped), tuple(streams)
         self.beat, self.is_watching = time.monotonic(), True
 
@@ -113,6 +118,13 @@ class Board:
             reason = str(data.get("reason", ""))
             is_known = reason in self.num_lost or len(self.num_lost) < _MOST_REASONS
             self.num_lost[reason if is_known and reason.isidentifier() else OTHER] += 1
+
+    def num_faults(self) -> Counter[str]:
+        """Errors of decoders so far, by code."""
+        found = self.gone_faults.copy()
+        for one in self.streams:
+            found.update(dict(one.faults))
+        return found
 
     def num_clips(self) -> tuple[int, int]:
         """Clips answered and dropped so far."""

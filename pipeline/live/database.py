@@ -9,6 +9,19 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 
+_KIND = 0xFF
+"""Bits of an extended result code that tell its kind."""
+_UNREACHED = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
@@ -38,4 +51,15 @@ def begun(path: Path, schema: str, holds: str) -> Iterator[sqlite3.Connection]:
             database.executescript(schema)
             yield database
     except sqlite3.DatabaseError as error:
+        # What cannot be reached may be whole, and nobody is to move it away.
+        if getattr(error, "sqlite_errorcode", 0) & _KIND in _UNREACHED:
+            raise UserError(unreached(path, error)) from error
         raise UserError(f"{path}: no {holds} ({error}); move it away, and run it again") from error
+
+
+def unreached(path: Path, error: sqlite3.Error) -> str:
+    """Say that a database cannot be read or written just now."""
+    return (
+        f"{path}: cannot be read or written ({error}); free the disk, or end who holds the file, "
+        "and run it again"
+    )

@@ -7,6 +7,7 @@ once for the sound, and sends canonical clips. What makes them is what ingest ma
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ from threadpoolctl import threadpool_limits
 from pipeline.config import ClipFormat
 from pipeline.footage import foreign
 from pipeline.live.hearing import Ear
-from pipeline.live.messages import Ended, Heading, Message, Passed, Shown, send
+from pipeline.live.messages import Ended, Faults, Heading, Message, Passed, Shown, send
+from pipeline.live.pictures import Pictures, Undecodable
 from pipeline.live.printing import Printer
-from pipeline.live.skew import Accompanied
 from pipeline.live.windows import Divided, divided
 from pipeline.store import video
 from pipeline.store.sound import num_samples
@@ -66,22 +67,37 @@ def main(
 
 def decoded(task: Task, pipes: tuple[Connection, Connection] | None) -> Iterator[Message]:
     """Yield what a stream shows, and at last why it ended."""
+    faults: Counter[str] = Counter()
+    ended = Ended("end", "")
     try:
-        yield from _clips(task, pipes)
-        yield Ended("end", "")
+        for message in _clips(task, pipes, faults):
+            yield message
+            yield from _told(faults)
     except _ClockJumped:
-        yield Ended("clock", "its clock began anew")
+        ended = Ended("clock", "its clock began anew")
+    except Undecodable as error:
+        ended = Ended("decode_error", str(error))
     except foreign.DecodeError as error:
-        yield Ended(error.reason, str(error))
+        ended = Ended(error.reason, str(error))
     except MemoryError:
-        yield Ended("out_of_memory", f"more than {task.memory_mb} MB of memory")
+        ended = Ended("out_of_memory", f"more than {task.memory_mb} MB of memory")
+    yield from _told(faults)
+    yield ended
+
+
+def _told(faults: Counter[str]) -> Iterator[Faults]:
+    if faults:
+        yield Faults(dict(faults))
+        faults.clear()
 
 
 class _ClockJumped(Exception):
     """Pictures go on by another clock, by which the sound that is being read cannot be placed."""
 
 
-def _clips(task: Task, pipes: tuple[Connection, Connection] | None) -> Iterator[Message]:
+def _clips(
+    task: Task, pipes: tuple[Connection, Connection] | None, faults: Counter[str]
+) -> Iterator[Message]:
     clip, path, heard_path = task.clip, task.path, task.path
     if pipes is not None:
         path, heard_path = (Path(f"/dev/fd/{pipe.fileno()}") for pipe in pipes)
@@ -91,7 +107,7 @@ def _clips(task: Task, pipes: tuple[Connection, Connection] | None) -> Iterator[
     ear, num_zeros = None, 0
     printer = Printer(clip.fps) if task.prints else None
     see, listen = (printer.see, printer.hear) if printer else (None, None)
-    source = Accompanied(path, task.limits)
+    source = Pictures(path, task.limits, faults, is_live=pipes is not None)
     with source:
         yield Heading(source.container, source.codec, source.width, source.height, source.fps)
         for one in divided(source, clip, see):

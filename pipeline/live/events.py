@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 # What of an event's data is said to people.
 _SAID = ("at_s", "late_s", "level", "score", "reason", "bank", "item", "highest_level", "threshold")
-_SAID_OF_ALL = ("answered_share", "num_left_out", "num_streams", "waits_s")
+_SAID_OF_ALL = ("answered_share", "num_left_out", "num_streams", "waits_s", "behind_s")
 
 
 class Teller(Protocol):

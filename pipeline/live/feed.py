@@ -10,7 +10,8 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.live import addresses
@@ -25,7 +26,17 @@ from pipeline.live.events import (
 from pipeline.live.fetcher import Fetch
 from pipeline.live.inbox import Clip, Inbox, Turn, Waiting
 from pipeline.live.lookup import Lookup
-from pipeline.live.messages import BrokenDecoder, Ended, Heading, Message, Passed, Prints, Shown
+from pipeline.live.messages import (
+    BrokenDecoder,
+    Ended,
+    Faults,
+    Heading,
+    Message,
+    Passed,
+    Prints,
+    Shown,
+)
+from pipeline.live.outcomes import AT_ONCE, Outcome, Patience, ended, fetched
 from pipeline.live.session import Means, Session
 from pipeline.live.soundness import Soundness
 
@@ -37,33 +48,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _GRACE_S, _START_S = 2.0, 10.0
 # How far a server may run ahead of the time, and by how much it may be faster after that.
 _AHEAD_S, _FASTEST = 10.0, 1.05
-# What another try at once may go on from.
-_AT_ONCE = ("clock", "discontinuity", "too_long")
-_LEFT_OUT = "overload"
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long is waited.
-
-    Attributes:
-        timeout_s: for the next clip, and for the first one of a session.
-        end_after_s: for a picture of a stream that is lost, after which it has ended.
-    """
-
-    timeout_s: float
-    end_after_s: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Why a session is over; a final one is not followed by another."""
-
-    reason: str
-    detail: str = ""
-    is_final: bool = False
-    go_on_at: int | None = None
-    begins: tuple[str, ...] = ()
+_LEFT_OUT, _BEHIND = "overload", "behind"
+# Codes come from processes that read what strangers send.
+_MOST_CODES, _OTHER_CODE = 20, "other"
 
 
 class Feed(threading.Thread):
@@ -99,6 +86,10 @@ class Feed(threading.Thread):
         self._source, self._means, self._patience, self._speed = source, means, patience, speed
         self._lookup, self._soundness = lookup, soundness
         self._stopped, self._rests = threading.Event(), threading.Event()
+        self.behind_s = 0.0
+        """How far decoding is behind what has come, which is for want of time."""
+        self.faults: Counter[str] = Counter()
+        """Errors of its decoders, by code."""
         self._heading: Heading | None = None
         self._clip_s = means.clip.num_frames / means.clip.fps
         self._last_end_s = 0.0
@@ -157,7 +148,7 @@ class Feed(threading.Thread):
         self._tell(STREAM_ENDED, outcome)
 
     def _follow(self) -> Outcome:
-        pause_s = _FIRST_PAUSE_S
+        pause_s, has_tried = _FIRST_PAUSE_S, False
         self._seen_at = time.monotonic()
         while True:
             seen_at = self._seen_at
@@ -172,14 +163,21 @@ class Feed(threading.Thread):
                     self._pause(1.0)
                 self._seen_at = time.monotonic()
                 continue
+            if outcome.reason == _BEHIND:
+                # It was there all the time.
+                self._seen_at = time.monotonic()
             begins = outcome.begins or self._source.begins
             self._source = replace(self._source, go_on_at=outcome.go_on_at, begins=begins)
             came = self._seen_at > seen_at
             pause_s = _FIRST_PAUSE_S if came else min(2 * pause_s, _LONGEST_PAUSE_S)
+            if not has_tried and not came:
+                # Until its processes were there, nobody had tried.
+                self._seen_at = time.monotonic()
+            has_tried = True
             left_s = self._seen_at + self._patience.end_after_s - time.monotonic()
             if left_s <= 0:
                 return replace(outcome, is_final=True)
-            if not (came and outcome.reason in _AT_ONCE):
+            if not (came and outcome.reason in AT_ONCE):
                 # Streams that a server has lost all at once do not all come back at once.
                 self._pause(min(left_s, pause_s * random.uniform(0.5, 1.0)))
             if self._stopped.is_set():
@@ -190,8 +188,10 @@ class Feed(threading.Thread):
             return Outcome(_LEFT_OUT)
         try:
             session = Session(self._source, self._means)
-        except OSError as error:
-            return Outcome("no_process", error.strerror or type(error).__name__)
+        except (EOFError, OSError) as error:
+            # Who starts processes may have been killed, and is there again at the next try.
+            said = getattr(error, "strerror", None)
+            return Outcome("no_process", said or type(error).__name__)
         self._heading, is_first = None, True
         heard_at = time.monotonic()
         try:
@@ -201,25 +201,42 @@ class Feed(threading.Thread):
                 try:
                     message = session.receive(_LOOK_EVERY_S)
                 except (EOFError, OSError):
-                    return _fetched(session) or Outcome("decoder_died")
+                    return fetched(session) or Outcome("decoder_died")
                 except BrokenDecoder as error:
                     return Outcome("decoder_broken", str(error))
+                if isinstance(message, Ended):
+                    return ended(message, session, self._source)
+                if outcome := self._fallen_behind(session, is_first):
+                    return outcome
                 if message is None:
                     waited_s = time.monotonic() - heard_at
                     # The fetcher's own limit comes first, after which what is left is decoded.
                     grace_s = _GRACE_S if self._heading else _START_S
                     if waited_s > self._patience.timeout_s + grace_s:
-                        return _fetched(session, 0.0) or Outcome("stalled", f"{waited_s:.0f} s")
+                        return fetched(session, 0.0) or Outcome("stalled", f"{waited_s:.0f} s")
                     self._pass_time()
                     continue
-                if isinstance(message, Ended):
-                    return self._ended(message, session)
                 is_first = self._take(message, is_first)
                 # Time that the detector takes is none that the stream takes.
                 heard_at = time.monotonic()
             return Outcome("stopped")
         finally:
             session.close()
+            self.behind_s = 0.0
+
+    def _fallen_behind(self, session: Session, is_first: bool) -> Outcome | None:
+        """See how far decoding is behind; what becomes of the session where that is too far."""
+        if is_first or self._zero is None:
+            return None
+        late_s = time.monotonic() - self._zero - self._last_end_s - self._clip_s
+        # What a server sends ahead of its time waits too, and what comes late has not waited here.
+        is_file = isinstance(self._source, Path)
+        behind_s = self.behind_s = max(0.0, late_s if is_file else min(late_s, session.behind_s()))
+        most_s = self._patience.most_behind_s
+        if most_s is None or behind_s <= most_s:
+            return None
+        self.inbox.miss(round(behind_s / self._clip_s))
+        return Outcome(_BEHIND, f"{behind_s:.0f} s")
 
     def _take(self, message: Message, is_first: bool) -> bool:
         """Take a message; returns whether the next clip is the first one of the session."""
@@ -230,6 +247,10 @@ class Feed(threading.Thread):
             return False
         elif isinstance(message, Passed):
             self._seen_at = time.monotonic()
+        elif isinstance(message, Faults):
+            for code, num in message.codes.items():
+                is_known = code in self.faults or len(self.faults) < _MOST_CODES
+                self.faults[code if is_known else _OTHER_CODE] += num
         elif isinstance(message, Prints):
             self._look_up(message, is_first)
         return is_first
@@ -278,7 +299,8 @@ class Feed(threading.Thread):
         self.inbox.put(Clip(shown, at_s, due))
 
     def _tell_of(self, shown: Shown, at_s: float, is_first: bool) -> None:
-        begin_s = at_s - self._clip_s
+        # Sums that should be none may be a little less.
+        begin_s = max(0.0, at_s - self._clip_s)
         if is_first and self._heading is not None:
             outcome = self._lost or Outcome("")
             kind = STREAM_RECOVERED if self._has_started else STREAM_STARTED
@@ -296,23 +318,6 @@ class Feed(threading.Thread):
             self.inbox.put(Turn(STREAM_LOST, {**data, "at_s": round(self._last_end_s, 3)}))
             data = {**data, "at_s": round(begin_s, 3), "lost_s": lost_s}
             self.inbox.put(Turn(STREAM_RECOVERED, data, restarts=True))
-
-    def _ended(self, message: Ended, session: Session) -> Outcome:
-        detail = message.detail
-        if isinstance(self._source, Path):
-            # Where a file lies on this machine is nobody's business.
-            detail = detail.replace(str(self._source), self._source.name)
-            return Outcome(message.reason, detail, is_final=True)
-        if message.reason in _AT_ONCE:
-            return Outcome(message.reason, detail)
-        found = _fetched(session)
-        if found is None:
-            # It fetches still what nobody can decode, or is gone.
-            is_over = message.reason == "end"
-            return Outcome("fetcher_died") if is_over else Outcome(message.reason, detail)
-        # What a server refuses cannot be decoded; what it gives to the end may not be a video.
-        is_explained = message.reason == "end" or found.reason != "end"
-        return found if is_explained else replace(found, reason=message.reason, detail=detail)
 
     def _lose(self, outcome: Outcome) -> None:
         if not self._is_lost:
@@ -339,12 +344,3 @@ class Feed(threading.Thread):
         """Let an alert that is open over a lost stream come to its end."""
         if self._is_lost and self._zero is not None:
             self.inbox.put(Waiting(time.monotonic() - self._zero))
-
-
-def _fetched(session: Session, timeout_s: float = 2.0) -> Outcome | None:
-    report = session.report(timeout_s)
-    if report is None:
-        return None
-    return Outcome(
-        report.reason, report.detail, report.is_final, report.go_on_at, tuple(report.begins)
-    )

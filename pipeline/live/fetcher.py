@@ -11,16 +11,21 @@ import os
 import resource
 import signal
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from pipeline.live.addresses import Refused, Rules
+from pipeline.live.backlog import Backlog
 from pipeline.system import sandbox
 
 _MAX_WAITING = 32 * 2**20
 _STUCK_S = 1.0
+_TELL_EVERY_S = 0.5
+BEHIND = "behind_s"
+"""What a fetcher tells until it ends with a `Report`."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +102,26 @@ def main(
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    twin = Twin(out)
+    twin, is_over = Twin(out), threading.Event()
+    telling = threading.Thread(target=_tell, args=(twin, report, is_over), daemon=True)
+    telling.start()
     with suppress(Gone, OSError):
         found = _fetched(fetch, twin)
+        is_over.set()
+        telling.join()
         report.send_bytes(json.dumps(found.__dict__).encode())
     twin.close()
+
+
+def _tell(twin: Twin, report: Connection, is_over: threading.Event) -> None:
+    """Report how far the decoder of the pictures is behind, where that changes."""
+    told_s = 0.0
+    with suppress(OSError):
+        while not is_over.wait(_TELL_EVERY_S):
+            behind_s = round(twin.behind_s(), 1)
+            if behind_s != told_s:
+                told_s = behind_s
+                report.send_bytes(json.dumps({BEHIND: behind_s}).encode())
 
 
 def _fetched(fetch: Fetch, twin: Twin) -> Report:
@@ -139,6 +159,7 @@ class Twin:
         self._changed = threading.Condition()
         self._waiting: tuple[deque[bytes], ...] = tuple(deque() for _ in out)
         self._num_bytes = [0 for _ in out]
+        self._backlog = Backlog(out[0].fileno())
         self._is_closed = self._is_gone = False
         self._threads = [
             threading.Thread(target=self._pump, args=(number, one), daemon=True)
@@ -164,8 +185,14 @@ class Twin:
             for number, waiting in enumerate(self._waiting):
                 waiting.append(bytes(data))
                 self._num_bytes[number] += len(data)
+            self._backlog.come(len(data), time.monotonic())
             self._changed.notify_all()
         return len(data)
+
+    def behind_s(self) -> float:
+        """How long what the pictures are made of has waited to be read."""
+        with self._changed:
+            return self._backlog.waits_s(time.monotonic())
 
     def close(self) -> None:
         """Wait until all is read, or nobody reads, and close the pipes."""
@@ -195,7 +222,12 @@ class Twin:
                     data = data[done:]
                     with self._changed:
                         self._num_bytes[number] -= done
+                        if number == 0:
+                            self._backlog.written(done)
                         self._changed.notify_all()
+        with self._changed:
+            if number == 0:
+                self._backlog.close()
         out.close()
         # Who closes one pipe before its end reads neither.
         with self._changed:

@@ -133,6 +133,11 @@ class Inbox:
             self.num_taken -= 1
             self.num_dropped += 1
 
+    def miss(self, num: int) -> None:
+        """Count clips as dropped that will never come."""
+        with self._changed:
+            self.num_dropped += num
+
     def close(self) -> None:
         """Let nobody wait for room any more."""
         with self._changed:

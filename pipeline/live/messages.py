@@ -23,6 +23,7 @@ from pipeline.store.sound import num_samples
 _MAX_HEAD = 2**16
 _MAX_TEXT = 500
 _MAX_PRINTS = 400
+_MAX_CODES = 40
 _WORD = 2**32 - 1
 # What a head says of a clip; the rest follows it.
 _TOLD = ("start_s", "presence", "marks", "begins", "sound_is_late", "drift_s")
@@ -88,6 +89,13 @@ class Prints:
 
 
 @dataclass(frozen=True)
+class Faults:
+    """How often the decoder of the pictures has failed since it was told last, by code."""
+
+    codes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Ended:
     """A decoder has come to its end: `reason` is "end" where its bytes did, or a short code."""
 
@@ -95,7 +103,7 @@ class Ended:
     detail: str
 
 
-Message = Heading | Shown | Passed | Prints | Ended
+Message = Heading | Shown | Passed | Prints | Faults | Ended
 
 
 class BrokenDecoder(Exception):
@@ -159,6 +167,14 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
             )
         if kind == "Passed":
             return Passed(_finite(values["end_s"]), str(values["reason"])[:_MAX_TEXT])
+        if kind == "Faults":
+            codes = {str(code): int(num) for code, num in values["codes"].items()}
+            are_names = all(code.isidentifier() and code.isascii() for code in codes)
+            if len(codes) > _MAX_CODES or not are_names:
+                raise ValueError("codes that are none")
+            if min(codes.values(), default=0) < 0:
+                raise ValueError("fewer than no errors")
+            return Faults({code[:_MAX_TEXT]: num for code, num in codes.items()})
         if kind == "Ended":
             return Ended(str(values["reason"])[:_MAX_TEXT], str(values["detail"])[:_MAX_TEXT])
         if kind != "Shown":

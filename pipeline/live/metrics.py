@@ -65,6 +65,7 @@ class Metrics:
         counts = {
             "discern_events": ("Events told", "type", board.num_events),
             "discern_streams_lost": ("Losses and ends of streams", "reason", board.num_lost),
+            "discern_decode_errors": ("Errors of decoders", "code", board.num_faults()),
         }
         for name, (says, label, found) in counts.items():
             counter = CounterMetricFamily(name, says, labels=[label])

@@ -6,12 +6,10 @@ nor the end of this process loses one. What a receiver never takes becomes a dea
 
 from __future__ import annotations
 
-import logging
+import json
 import random
 import sqlite3
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +18,14 @@ from pipeline.errors import UserError
 from pipeline.live.database import begun, opened
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Event, line
 
-log = logging.getLogger(__name__)
-
 FILE = "outbox.sqlite"
+# Of an alert, what whoever closes it tells.
+_OUTLINE = ("alert", "opened_s", "highest_level", "num_clips_above")
 MAX_ATTEMPTS = 16
 """After so many an event is a dead letter: about a day after the first."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 3 * 3600.0
-_LOOK_EVERY_S = 1.0
+# Once a receiver is there again, it gets what waits for it at this pace.
+_CATCH_UP_S = 0.05
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY,
@@ -38,11 +37,11 @@ CREATE TABLE IF NOT EXISTS events (
     said TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS due ON events (is_dead, next_at, number);
-CREATE TABLE IF NOT EXISTS open_alerts (
+CREATE INDEX IF NOT EXISTS of_alert ON events (json_extract(body, '$.data.alert'));
+CREATE TABLE IF NOT EXISTS left_open (
     alert TEXT PRIMARY KEY,
     stream TEXT NOT NULL,
-    opened_s REAL NOT NULL,
-    at_s REAL NOT NULL
+    closing TEXT NOT NULL
 );
 """
 
@@ -64,10 +63,17 @@ class Letter:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of an attempt: `is_done` where the receiver took it, else why it did not."""
+    """What came of an attempt.
+
+    Attributes:
+        is_done: the receiver took it.
+        said: why it did not.
+        is_refused: the receiver is there, and does not take this event.
+    """
 
     is_done: bool
     said: str = ""
+    is_refused: bool = False
 
 
 class Outbox:
@@ -100,25 +106,26 @@ class Outbox:
     def _put(self, event: Event) -> None:
         kind, data = event["type"], event["data"]
         with opened(self._path) as database:
+            # What becomes of an alert is told after what it is.
             database.execute(
-                "INSERT INTO events (id, body) VALUES (?, ?)", (event["id"], line(event))
+                "INSERT INTO events (id, body, next_at) SELECT ?, ?, coalesce(max(next_at), 0) "
+                "FROM events WHERE is_dead = 0 AND json_extract(body, '$.data.alert') = ?",
+                (event["id"], line(event), data.get("alert")),
             )
             if kind in (ALERT_OPENED, ALERT_UPDATED):
-                row = data["alert"], data["stream"], data["opened_s"], data["at_s"]
-                database.execute("INSERT OR REPLACE INTO open_alerts VALUES (?, ?, ?, ?)", row)
+                closing = {name: data[name] for name in _OUTLINE} | {"closed_s": data["at_s"]}
+                row = data["alert"], data["stream"], json.dumps(closing)
+                database.execute("INSERT OR REPLACE INTO left_open VALUES (?, ?, ?)", row)
             elif kind == ALERT_CLOSED:
-                database.execute("DELETE FROM open_alerts WHERE alert = ?", (data["alert"],))
+                database.execute("DELETE FROM left_open WHERE alert = ?", (data["alert"],))
 
     def left_open(self) -> list[tuple[str, dict[str, Any]]]:
         """Streams whose alert nobody has closed, and what is to be told when it is."""
         with opened(self._path) as database:
             rows = database.execute(
-                "SELECT stream, alert, opened_s, at_s FROM open_alerts ORDER BY rowid"
+                "SELECT stream, closing FROM left_open ORDER BY rowid"
             ).fetchall()
-        return [
-            (stream, {"alert": alert, "opened_s": opened_s, "closed_s": at_s})
-            for stream, alert, opened_s, at_s in rows
-        ]
+        return [(stream, json.loads(closing)) for stream, closing in rows]
 
     def due(self, now: float) -> Letter | None:
         """The first event that may be tried at a time; None where there is none."""
@@ -129,6 +136,34 @@ class Outbox:
                 (now,),
             ).fetchone()
         return None if row is None else Letter(*row)
+
+    def oldest(self) -> Letter | None:
+        """The event that has waited longest, whether it may be tried or not."""
+        with opened(self._path) as database:
+            row = database.execute(
+                "SELECT id, body, attempts FROM events WHERE is_dead = 0 ORDER BY number LIMIT 1"
+            ).fetchone()
+        return None if row is None else Letter(*row)
+
+    def hasten(self, now: float, but: Collection[str]) -> None:
+        """Let what waits be tried soon, the oldest first, but for some events by name.
+
+        What goes on from one of these waits for it still.
+        """
+        with opened(self._path) as database:
+            rows = database.execute(
+                "SELECT number, id, next_at, json_extract(body, '$.data.alert') FROM events "
+                "WHERE is_dead = 0 ORDER BY number"
+            ).fetchall()
+            held = {alert for _, name, _, alert in rows if name in but and alert is not None}
+            # Receivers of many watches are not to hear of all of them at the same moment.
+            begin = now + random.uniform(0.0, 1.0)
+            soon = [
+                (begin + _CATCH_UP_S * place, number)
+                for place, (number, name, next_at, alert) in enumerate(rows)
+                if name not in but and alert not in held and next_at > begin + _CATCH_UP_S * place
+            ]
+            database.executemany("UPDATE events SET next_at = ? WHERE number = ?", soon)
 
     def delivered(self, letter: Letter) -> None:
         """Take an event out."""
@@ -147,6 +182,14 @@ class Outbox:
                 "UPDATE events SET attempts = ?, next_at = ?, is_dead = ?, said = ? WHERE id = ?",
                 (attempts, next_at, is_dead, said, letter.name),
             )
+            if not is_dead:
+                alert = "json_extract(body, '$.data.alert')"
+                database.execute(
+                    "UPDATE events SET next_at = :at WHERE is_dead = 0 AND next_at < :at "
+                    f"AND {alert} = (SELECT {alert} FROM events WHERE id = :id) "
+                    "AND number > (SELECT number FROM events WHERE id = :id)",
+                    {"at": next_at, "id": letter.name},
+                )
         return is_dead
 
     def count(self) -> tuple[int, int]:
@@ -156,71 +199,3 @@ class Outbox:
                 database.execute("SELECT is_dead, count(*) FROM events GROUP BY is_dead").fetchall()
             )
         return dead.get(0, 0), dead.get(1, 0)
-
-
-class Courier(threading.Thread):
-    """Takes events from an outbox to a receiver, one after the other."""
-
-    def __init__(
-        self, outbox: Outbox, deliver: Callable[[Letter], Delivery], name: str = "webhook"
-    ) -> None:
-        """Get ready; `start` begins.
-
-        Args:
-            outbox: whose events are delivered, those of earlier runs too.
-            deliver: tries it once; raises nothing.
-            name: of the receiver.
-        """
-        super().__init__(name=name, daemon=True)
-        self._outbox, self._deliver = outbox, deliver
-        self._rung, self._stopped = threading.Event(), threading.Event()
-        self._is_failing = False
-
-    def put(self, event: Event) -> None:
-        """Put an event into the outbox, and see to it at once."""
-        self._outbox.put(event)
-        self._rung.set()
-
-    def run(self) -> None:
-        """Deliver until `finish` is called."""
-        while not self._stopped.is_set():
-            self._rung.clear()
-            try:
-                letter = self._outbox.due(time.time())
-                if letter is not None:
-                    self._try(letter)
-                    continue
-            except sqlite3.Error as error:
-                # A disk that is full, or a queue that somebody else holds, may be free again.
-                log.warning("watch: %s: the queue cannot be used now: %s", self.name, error)
-            self._rung.wait(_LOOK_EVERY_S)
-
-    def finish(self, wait_s: float) -> None:
-        """Wait until all that is due is delivered, but not for longer than some seconds."""
-        until = time.monotonic() + wait_s
-        while time.monotonic() < until and self._outbox.count()[0]:
-            time.sleep(0.05)
-        self._stopped.set()
-        self._rung.set()
-        num_waiting, num_dead = self._outbox.count()
-        if num_waiting or num_dead:
-            log.warning(
-                "watch: %s: %d events wait for the next run, %d are dead letters",
-                self.name,
-                num_waiting,
-                num_dead,
-            )
-
-    def _try(self, letter: Letter) -> None:
-        delivery = self._deliver(letter)
-        if delivery.is_done:
-            self._outbox.delivered(letter)
-            if self._is_failing:
-                log.info("watch: %s: the receiver takes events again", self.name)
-            self._is_failing = False
-            return
-        is_dead = self._outbox.failed(letter, delivery.said, time.time())
-        if is_dead or not self._is_failing:
-            what = f"event {letter.name} is a dead letter" if is_dead else "an event waits"
-            log.warning("watch: %s: %s; %s", self.name, delivery.said, what)
-        self._is_failing = True

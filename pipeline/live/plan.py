@@ -10,12 +10,14 @@ from pipeline.detect.detector import Detector
 from pipeline.footage import foreign
 from pipeline.learn.devices import device_of
 from pipeline.live.before import Before
-from pipeline.live.feed import Feed, Patience
+from pipeline.live.feed import Feed
 from pipeline.live.fetcher import Fetch
 from pipeline.live.inbox import Bell, Inbox
 from pipeline.live.lookup import Banks, Lookup
+from pipeline.live.outcomes import Patience
 from pipeline.live.passed import Passed
 from pipeline.live.session import Means
+from pipeline.live.shedding import MOST_BEHIND
 from pipeline.live.soundness import Soundness
 from pipeline.live.watcher import Policy
 
@@ -38,12 +40,16 @@ class Plan:
     speed: float | None
 
     def anywhere(self) -> Plan:
-        """The same, with paths that do not hang on the folder of this process."""
+        """The same, with paths that do not hang on the folder of this process.
+
+        Where it tells of events is left out: that is for this process alone, and may hold secrets.
+        """
         paths = self.cfg.paths
         named = {
             name: str(Path(getattr(paths, name)).resolve()) for name in ("models", "banks", "work")
         }
-        return replace(self, cfg=replace(self.cfg, paths=replace(paths, **named)))
+        cfg = replace(self.cfg, paths=replace(paths, **named), webhook=None, kafka=[])
+        return replace(self, cfg=cfg)
 
     def detector(self) -> Detector:
         """What answers."""
@@ -82,7 +88,11 @@ class Plan:
             name,
             source,
             Means(detector.card.clip, limits, cfg.ingest.max_memory_mb, known is not None),
-            Patience(cfg.ingest.timeout_s if is_file else cfg.timeout_s, cfg.end_after_s),
+            Patience(
+                cfg.ingest.timeout_s if is_file else cfg.timeout_s,
+                cfg.end_after_s,
+                None if is_file else MOST_BEHIND * cfg.max_wait_s,
+            ),
             Inbox(cfg.max_waiting_clips, bell, drops=not cfg.replay),
             self.speed,
             Soundness(cfg.silent_after_s),

@@ -17,13 +17,10 @@ from torch import Tensor
 
 from pipeline.detect.detector import Detector
 from pipeline.detect.scores import marginals
+from pipeline.detect.stream_scores import highest_scores
 from pipeline.learn.memory import Memory
 from pipeline.learn.networks.base import State, Streaming
 from pipeline.live.messages import Shown
-from pipeline.store.manifest import REAL_SHOOTING
-
-_SMALLEST = 1e-30
-"""Of a probability, whose logarithm is taken."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,8 @@ class Answer:
     """What is said of a stream after a clip.
 
     Attributes:
-        score: the highest P(real_shooting) of the stream at any frame of the clip.
+        score: the highest P(real_shooting) of the stream at any frame of the clip; at the end of
+            its first one.
         p_real, p_discharge: of the last clip alone, at its end.
     """
 
@@ -121,28 +119,14 @@ class Scorer:
         self, shown: list[Shown], probabilities: Tensor, pasts: list[_Past]
     ) -> NDArray[np.float64]:
         """The highest score of each stream at any frame of its clip, (B,)."""
-        memory, form = self._memory, self._detector.card.clip
-        if memory is None:
-            highest: NDArray[np.float64] = probabilities[..., REAL_SHOOTING].amax(1).numpy()
-            return highest
+        form = self._detector.card.clip
         clip_s, start_s = form.num_frames / form.fps, np.array([one.start_s for one in shown])
-        until_s = start_s + clip_s
-        ended_s = np.array(
-            [
-                one.start_s if p.ended_s is None else p.ended_s
-                for one, p in zip(shown, pasts, strict=True)
-            ]
-        )
-        # Of clips that overlap, only what is new stands for time.
-        new_s = torch.from_numpy(np.minimum(until_s - ended_s, clip_s) / form.num_frames)
-        unseen_s = torch.from_numpy(np.maximum(start_s - ended_s, 0.0))
+        ended_s = np.array([np.nan if p.ended_s is None else p.ended_s for p in pasts])
         state = _joined([past.memory for past in pasts])
-        scores = np.zeros(len(shown))
-        for answer in probabilities.clamp(min=_SMALLEST).log().unbind(1):
-            summed, state = memory.advance(answer, new_s, state, unseen_s)
-            scores = np.maximum(scores, summed.softmax(-1)[:, REAL_SHOOTING].numpy())
-            unseen_s = torch.zeros_like(unseen_s)
-        for past, own, end_s in zip(pasts, _parted(state, len(pasts)), until_s, strict=True):
+        scores, state = highest_scores(self._memory, probabilities, state, start_s, ended_s, clip_s)
+        for past, own, end_s in zip(
+            pasts, _parted(state, len(pasts)), start_s + clip_s, strict=True
+        ):
             past.memory, past.ended_s = own, float(end_s)
         return scores
 

@@ -140,6 +140,7 @@ class Page:
                     **one.__dict__,
                     "name": plain(one.name, _MAX_TEXT),
                     "reason": plain(one.reason, _MAX_TEXT),
+                    "faults": dict(one.faults),
                     "levels": [(round(at_s, 2), round(level, 3)) for at_s, level in one.levels],
                 }
                 for one in board.streams

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import multiprocessing
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -17,7 +19,7 @@ from pipeline.config import ClipFormat
 from pipeline.footage import foreign
 from pipeline.live import decoder, fetcher
 from pipeline.live.decoder import Task
-from pipeline.live.fetcher import Fetch, Report
+from pipeline.live.fetcher import BEHIND, Fetch, Report
 from pipeline.live.messages import Message, receive
 
 # Modules of which every process of a stream has need.
@@ -52,6 +54,8 @@ class Session:
         self._clip = means.clip
         self._processes: list[BaseProcess] = []
         self._report: Connection | None = None
+        self._reported: Report | None = None
+        self._behind_s = 0.0
         context: Any = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(_PRELOADED))
         self._messages, out = context.Pipe(duplex=False)
@@ -90,12 +94,23 @@ class Session:
 
     def report(self, timeout_s: float = _REPORT_WAIT_S) -> Report | None:
         """Why the fetcher has ended; None where it has not, or has died."""
-        if self._report is None:
-            return None
+        until = time.monotonic() + timeout_s
         with suppress(OSError, EOFError, ValueError, TypeError, KeyError):
-            if self._report.poll(timeout_s):
-                return Report(**json.loads(self._report.recv_bytes(_MAX_REPORT)))
-        return None
+            while self._report is not None and self._reported is None:
+                if not self._report.poll(max(0.0, until - time.monotonic())):
+                    break
+                told = json.loads(self._report.recv_bytes(_MAX_REPORT))
+                if BEHIND in told:
+                    behind_s = float(told[BEHIND])
+                    self._behind_s = behind_s if math.isfinite(behind_s) else 0.0
+                else:
+                    self._reported, self._behind_s = Report(**told), 0.0
+        return self._reported
+
+    def behind_s(self) -> float:
+        """How long what was fetched waits for the decoder."""
+        self.report(0.0)
+        return self._behind_s
 
     def close(self) -> None:
         """End the processes, and wait until they are gone."""

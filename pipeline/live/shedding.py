@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 MOST_SKIPPED = 8
 """Of so many clips of a stream one is answered at least."""
+MOST_BEHIND = 3
+"""Less is done first; what has waited for so many times as long as it may is dropped."""
 _SETTLE_S = 3.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 15.0, 600.0
 _CALM_SHARE = 0.25
@@ -26,7 +28,7 @@ class Load:
 
 
 class Shedder:
-    """Says how much is done, by how long clips wait for the detector."""
+    """Says how much is done, by how long clips wait for the detector or to be decoded."""
 
     def __init__(self, most_s: float, now: float) -> None:
         """Begin with everything.
@@ -39,17 +41,24 @@ class Shedder:
         self.load = Load()
         self._changed_at = self._busy_at = now
         self._gave_at: float | None = None
+        self._compared_at, self._was_behind_s, self._catches_up = now, 0.0, False
         self._pause_s = _FIRST_PAUSE_S
 
-    def look(self, waits_s: float, num_streams: int, now: float) -> bool:
+    def look(self, waits_s: float, num_streams: int, now: float, behind_s: float = 0.0) -> bool:
         """Look how long the clip that waits longest has waited; whether the load is another now.
 
         Args:
             waits_s: how long it has.
             num_streams: that are watched, with those that are left out.
             now: by the clock with which this began.
+            behind_s: how far decoding is behind, which takes its time to catch up: while it does,
+                no more is taken back.
         """
         before = self.load
+        if now - self._compared_at >= _SETTLE_S:
+            self._catches_up = behind_s < self._was_behind_s
+            self._compared_at, self._was_behind_s = now, behind_s
+        waits_s = max(waits_s, min(behind_s, self._most_s) if self._catches_up else behind_s)
         if waits_s > self._most_s:
             self._busy_at = now
             if now - self._changed_at >= _SETTLE_S:

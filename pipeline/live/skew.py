@@ -7,11 +7,7 @@ and sound is given to pictures that it does not belong to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from statistics import median
-from typing import Any
-
-from pipeline.footage import foreign
 
 _WINDOW_S = 5.0
 # Begun streams come in bursts.
@@ -54,17 +50,3 @@ class Skew:
         if self._usual_s is None:
             self._usual_s = now_s
         self.late_s = now_s - self._usual_s
-
-
-class Accompanied(foreign.Video):
-    """The pictures of a stream, beside which the stamps of its sound are looked at."""
-
-    def __init__(self, *arguments: Any) -> None:
-        self.skew = Skew()
-        super().__init__(*arguments)
-
-    def _packets(self) -> Iterator[Any]:
-        for packet in super()._packets():
-            if packet.dts is not None and self._last_other_s:
-                self.skew.push(float(packet.dts * packet.time_base), self._last_other_s)
-            yield packet

@@ -14,11 +14,12 @@ from pipeline.errors import UserError
 from pipeline.live import guarding, serving, webhooks
 from pipeline.live.alerts import WATCH_ENDED
 from pipeline.live.board import Board
+from pipeline.live.courier import Courier
 from pipeline.live.decisions import Decisions
 from pipeline.live.events import ALERT_CLOSED, Event, Events, Sink, line
 from pipeline.live.kafka import Kafka, settings_of
 from pipeline.live.metrics import Metrics
-from pipeline.live.outbox import Courier, Outbox
+from pipeline.live.outbox import Outbox
 from pipeline.live.server import Server
 from pipeline.live.webhooks import Webhook
 from pipeline.store import workdir
@@ -31,6 +32,24 @@ _FOLDERS = {"webhook": ".", "kafka": "kafka"}
 _HURRIED_S = 2.0
 
 
+def check(cfg: WatchApp) -> None:
+    """Check what can be checked of who is told, before anything is loaded.
+
+    Raises:
+        UserError: settings contradict each other, a secret or the webhook's address is none, or
+            what they need is not installed.
+    """
+    receivers = _receivers(cfg)
+    if cfg.shadow and receivers:
+        raise UserError(
+            f"shadow=true: events are written only; leave {' and '.join(receivers)} out"
+        )
+    if cfg.webhook is not None:
+        receivers["webhook"]()
+    if cfg.serve:
+        _token(cfg)
+
+
 @contextmanager
 def events_of(cfg: WatchApp, board: Board, *also: Sink) -> Iterator[Events]:
     """Let all be told who are to be.
@@ -41,14 +60,10 @@ def events_of(cfg: WatchApp, board: Board, *also: Sink) -> Iterator[Events]:
         also: who else is told.
 
     Raises:
-        UserError: settings contradict each other, the webhook's address or secret is none, another
-            process has its queue, a file cannot be written, or an address cannot be had.
+        UserError: what `check` raises, another process has the queue, a file cannot be written, or
+            an address cannot be had.
     """
     receivers = _receivers(cfg)
-    if cfg.shadow and receivers:
-        raise UserError(
-            f"shadow=true: events are written only; leave {' and '.join(receivers)} out"
-        )
     with ExitStack() as stack:
         work = Path(cfg.paths.work)
         folder = work / OUTBOX if cfg.outbox is None else Path(cfg.outbox)
@@ -106,13 +121,18 @@ def _delivering(courier: Courier, wait_s: float) -> Iterator[Sink]:
     courier.finish(wait_s)
 
 
+def _token(cfg: WatchApp) -> str | None:
+    """What the page wants of who asks; None where that is nothing."""
+    guarding.check_installed(serving.NEEDED, "serve=true")
+    return guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
+
+
 @contextmanager
 def _served(
     cfg: WatchApp, folder: Path, board: Board, outboxes: Mapping[str, Outbox]
 ) -> Iterator[list[Sink]]:
     """What shows events on a page."""
-    guarding.check_installed(serving.NEEDED, "serve=true")
-    token = guarding.checked_token(cfg.serve_host, os.environ.get(guarding.TOKEN))
+    token = _token(cfg)
     decisions = Decisions(folder)
     metrics = Metrics(board, {name: outbox.count for name, outbox in outboxes.items()})
     page = serving.Page(board, decisions, metrics, token)
@@ -127,18 +147,27 @@ def _served(
 def _writing(path: str) -> Iterator[Sink]:
     """What appends events to a file."""
     try:
-        file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115
+        # Without a buffer, which would be written once more when the file is closed.
+        file = Path(path).open("ab", buffering=0)  # noqa: SIM115
     except OSError as error:
         raise UserError(f"events={path}: {error.strerror}; give a file to write to") from error
 
-    def write(event: Event) -> None:
-        print(line(event), file=file, flush=True)
+    def append(text: str) -> None:
+        rest = memoryview(text.encode())
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            raise UserError(
+                f"events={path}: {error.strerror}; free the disk or give another file, then run "
+                "it again"
+            ) from error
 
     with file:
         if Path(path).is_file() and not _ends_whole(Path(path)):
             # A watch that was killed while it wrote has left half a line.
-            print(file=file)
-        yield write
+            append("\n")
+        yield lambda event: append(f"{line(event)}\n")
 
 
 def _ends_whole(path: Path) -> bool:
@@ -152,7 +181,10 @@ def _ends_whole(path: Path) -> bool:
 def _print(event: Event) -> None:
     try:
         print(line(event), flush=True)
-    except BrokenPipeError as error:
+    except OSError as error:
         # What is left in the buffer would be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise UserError("stdout: nobody reads events there any more; nothing is watched") from error
+        said = "nobody reads events there any more"
+        if not isinstance(error, BrokenPipeError):
+            said = f"events cannot be written there ({error.strerror})"
+        raise UserError(f"stdout: {said}; nothing is watched") from error

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts, Habits
@@ -15,13 +16,15 @@ from pipeline.live.events import LOAD_CHANGED, STREAM, STREAM_ENDED, STREAM_LOST
 from pipeline.live.feed import Feed
 from pipeline.live.inbox import Bell, Clip, Turn
 from pipeline.live.scoring import Scorer
-from pipeline.live.shedding import Load, Shedder
+from pipeline.live.shedding import MOST_BEHIND, Load, Shedder
 from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
 
 _WAIT_S = 0.5
 _LOOK_EVERY_S = 0.5
+# So long a network remembers what it has seen.
+_OF_LATE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,22 @@ class _Watched:
     """Among all streams that ever joined."""
     num_come: int = 0
     rests: bool = False
+    counts: deque[tuple[float, int, int]] = field(default_factory=lambda: deque([(0.0, 0, 0)]))
+    """Second of the stream, clips taken until then and clips dropped."""
 
     def let_rest(self, rests: bool) -> None:
         """Leave it out, or no more."""
         self.rests = rests
         self.feed.rest(rests)
+
+    def answered_share(self, at_s: float) -> float:
+        """Share of the clips of late that were answered, at one that was, at its second."""
+        inbox, counts = self.feed.inbox, self.counts
+        counts.append((at_s, inbox.num_taken, inbox.num_dropped))
+        while len(counts) > 2 and counts[1][0] < at_s - _OF_LATE_S:
+            counts.popleft()
+        num_taken, num_dropped = (counts[-1][place] - counts[0][place] for place in (1, 2))
+        return num_taken / max(1, num_taken + num_dropped)
 
     def seen(self) -> Seen:
         """What a page shows of it."""
@@ -72,6 +86,7 @@ class _Watched:
             inbox.num_taken,
             inbox.num_dropped,
             self.alerts.open,
+            tuple(self.feed.faults.copy().items()),
         )
 
 
@@ -170,7 +185,7 @@ class Watcher:
                 came = True
                 if isinstance(item, Clip):
                     one.num_come += 1
-                    if one.num_come % self._load.every:
+                    if self._is_old(item) or one.num_come % self._load.every:
                         one.feed.inbox.skip()
                     else:
                         clips[stream] = item
@@ -182,13 +197,19 @@ class Watcher:
         for stream, answer in answers.items():
             one, clip = self._watched[stream], clips[stream]
             one.lag_s = clip.lag_s
-            one.alerts.take(answer, clip.shown, clip.at_s, clip.lag_s)
+            share = one.answered_share(clip.at_s)
+            one.alerts.take(answer, clip.shown, clip.at_s, clip.lag_s, share)
         if clips:
             # Those that waited longest come first where a round does not hold all.
             for stream in clips:
                 if stream in self._watched:
                     self._watched[stream] = self._watched.pop(stream)
         return came
+
+    def _is_old(self, clip: Clip) -> bool:
+        """Whether a clip has waited for so long that the next ones matter more."""
+        most_s = self._policy.most_waits_s
+        return most_s is not None and time.monotonic() - clip.came > MOST_BEHIND * most_s
 
     def _turn(self, stream: str, one: _Watched, turn: Turn) -> None:
         if turn.restarts:
@@ -217,13 +238,15 @@ class Watcher:
         if self._shedder is None:
             return
         waits_s = max((one.feed.inbox.waits_s() for one in watched.values()), default=0.0)
-        if self._shedder.look(waits_s, len(watched), now):
+        behind_s = max((one.feed.behind_s for one in watched.values()), default=0.0)
+        if self._shedder.look(waits_s, len(watched), now, behind_s):
             load = self._load
             data = {
                 "answered_share": 1 / load.every,
                 "num_streams": len(watched),
                 "num_left_out": load.num_left_out,
                 "waits_s": round(waits_s, 3),
+                "behind_s": round(behind_s, 3),
             }
             self._events.tell_of_all(LOAD_CHANGED, data)
         self._leave_out()

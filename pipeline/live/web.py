@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
+import socket
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import SplitResult, unquote
 
 from pipeline.live.addresses import Place, Refused, Rules, check, led_to, resolve, told
@@ -95,12 +99,14 @@ def get(url: str, rules: Rules, timeout_s: float) -> Iterator[Answer]:
 def post(url: str, rules: Rules, timeout_s: float, body: bytes, headers: Mapping[str, str]) -> int:
     """Send something, and return the status of the answer, whatever that is.
 
+    `timeout_s` is for the connection to be made, and then for all that is sent and answered.
+
     Raises:
         Refused: the address must not be connected to.
         OSError, http.client.HTTPException: there is no answer.
     """
     parts = check(url, rules)
-    connection = _Connection(parts, resolve(parts, rules), timeout_s)
+    connection = _Connection(parts, resolve(parts, rules), timeout_s, is_bounded=True)
     try:
         connection.request("POST", _path(parts), body, {**_headers(parts), **headers})
         return connection.getresponse().status
@@ -143,15 +149,66 @@ def _check(response: http.client.HTTPResponse, parts: SplitResult) -> None:
 class _Connection(http.client.HTTPConnection):
     """Connects to an address that was looked at, by the name that was asked for."""
 
-    def __init__(self, parts: SplitResult, place: Place, timeout_s: float) -> None:
+    def __init__(
+        self, parts: SplitResult, place: Place, timeout_s: float, *, is_bounded: bool = False
+    ) -> None:
+        """Get ready; the first request connects.
+
+        Args:
+            parts: of the address.
+            place: where it leads.
+            timeout_s: for each thing that is waited for.
+            is_bounded: whether it is for all of them together, once it is connected.
+        """
         super().__init__(str(parts.hostname), place.port, timeout=timeout_s)
-        self._place, self._timeout_s = place, timeout_s
+        self._place, self._timeout_s, self._is_bounded = place, timeout_s, is_bounded
         self._is_secure = parts.scheme == "https"
         self.default_port = 443 if self._is_secure else 80
+        self.sock: Any = None
 
     def connect(self) -> None:
         """Connect, without asking for the name again."""
         self.sock = self._place.connect(self._timeout_s)
+        until = time.monotonic() + self._timeout_s
         if self._is_secure:
             context = ssl.create_default_context()
             self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+        if self._is_bounded:
+            self.sock = _Bounded(self.sock, until)
+
+
+class _Bounded(io.RawIOBase):
+    """A socket of a request, which has until some moment for all that it sends and reads.
+
+    The time limit of a socket begins anew with each byte that comes.
+    """
+
+    def __init__(self, inner: socket.socket, until: float) -> None:
+        self._inner, self._until = inner, until
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._in_time().send(rest) :]
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        """What is read."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._in_time().recv_into(buffer)
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+    def _in_time(self) -> socket.socket:
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self._inner.settimeout(left_s)
+        return self._inner

@@ -20,6 +20,8 @@ SECRET = "DISCERN_WEBHOOK_SECRET"
 """The variable of the environment that holds the secrets, since all may see a command line."""
 _PREFIX = "whsec_"
 _SECRET_BYTES = (24, 64)
+# Request timeout, too early, too many requests: the same may be taken later.
+_LATER = (408, 425, 429)
 _RULES = Rules(schemes=("http", "https"), allow_private=True)
 
 
@@ -30,7 +32,7 @@ class Webhook:
     Attributes:
         url: that takes them, in no text of this object.
         keys: that events are signed with, the first one for good, others while keys change.
-        timeout_s: for its answer.
+        timeout_s: for it to be reached, and then for the whole of its answer.
     """
 
     url: str = field(repr=False)
@@ -51,7 +53,8 @@ class Webhook:
         except (OSError, http.client.HTTPException) as error:
             said = getattr(error, "strerror", None) or type(error).__name__
             return Delivery(False, f"{told(self.url)}: {said}")
-        return Delivery(200 <= status < 300, f"{told(self.url)}: HTTP {status}")
+        is_refused = 300 <= status < 500 and status not in _LATER
+        return Delivery(200 <= status < 300, f"{told(self.url)}: HTTP {status}", is_refused)
 
 
 def webhook(url: str, secrets: str | None, timeout_s: float) -> Webhook:
@@ -60,7 +63,7 @@ def webhook(url: str, secrets: str | None, timeout_s: float) -> Webhook:
     Args:
         url: of it; it may be of a private network.
         secrets: `whsec_` and base64 of 24 to 64 bytes; several with spaces between.
-        timeout_s: for its answer.
+        timeout_s: as `Webhook.timeout_s`.
 
     Raises:
         UserError: the address or a secret is none.

@@ -7,11 +7,12 @@ Recordings that the detector had a hand in choosing are called `review-chosen/â€
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,7 @@ DECISIONS = "decisions.jsonl"
 """Every decision behind the index, a line each."""
 _IN_STORE, _LOCAL = "s3", "file"
 _MOST_SHOWN = 120
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _SUFFIX = 8
 """Characters of the end of a name that are taken for its kind, at most."""
 LEFT_OUT = {
@@ -39,10 +41,12 @@ LEFT_OUT = {
     "undecided": "have no decision that most agree on",
     "alert": "are alerts of streams, which have no file",
     "times": "were asked of for their times alone; discern review times writes these",
-    "missing": "have a file that cannot be read here",
+    "missing": "have a file that cannot be read here; give root=FOLDER, the folder of the listing, "
+    "if its paths are relative, or put the file back",
     "elsewhere": "are at an address that a review does not fetch from; fetch the files, and score "
     "them from there",
     "changed": "have a file that has changed since it was scored",
+    "forgotten": "have a file that was to be forgotten (forgotten.csv)",
     "unsourced": "come from a source that nobody named; give source=â€¦, or a column source in the "
     "listing that is scored",
 }
@@ -58,13 +62,14 @@ class Terms:
     """What an index says of every file: where they come from, and on what basis.
 
     `source` is that of files whose listing names none, and `root` where relative paths of a listing
-    begin.
+    begin. Files whose SHA-256 is among `forgotten` are in no index.
     """
 
     source: str | None
     licence: str
     authority: str
     root: Path
+    forgotten: Collection[str] = ()
 
 
 @dataclass
@@ -112,6 +117,9 @@ def export(folder: Path, record: Record, votes: Votes, terms: Terms, work: Path)
             continue
         if task.asks_times:
             found.left_out["times"] += 1
+            continue
+        if task.sha256 in terms.forgotten:
+            found.left_out["forgotten"] += 1
             continue
         source = task.source or terms.source
         if source is None:
@@ -167,7 +175,12 @@ def _fetch(task: Task, folder: Path, root: Path, work: Path) -> tuple[Path | Non
         partial.rename(path)
     except NotFetched:
         return None, "elsewhere"
-    except (OSError, UserError):
+    except UserError:
+        return None, "missing"
+    except OSError as error:
+        if error.errno in _FULL:
+            # The file is there, and the collection would be left without it.
+            raise OSError(error.errno, error.strerror, str(folder)) from error
         return None, "missing"
     finally:
         partial.unlink(missing_ok=True)

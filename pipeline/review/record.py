@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.live.database import begun, opened
+from pipeline.live.database import begun, opened, unreached
 from pipeline.review.population import Population
 from pipeline.review.repeats import is_known
 from pipeline.review.tasks import Decision, Place, Task, stamp
@@ -112,10 +112,7 @@ class Record:
             with opened(self._path) as database:
                 yield database
         except sqlite3.Error as error:
-            raise UserError(
-                f"{self._path}: cannot be read or written ({error}); free the disk, or end who "
-                "holds the file, and run it again"
-            ) from error
+            raise UserError(unreached(self._path, error)) from error
 
     def add_queue(
         self,

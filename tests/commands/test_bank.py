@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.commands import bank
+from pipeline.commands import bank, printed_files
 from pipeline.config import App
 from pipeline.copies import banks
 from pipeline.errors import UserError
@@ -190,6 +190,23 @@ def test_labels_and_opinions_are_said_and_shown(
     for by in ("one", "two"):
         bank.run("verdict", "b", "2", "withdrawn", cfg=compose("bank", f"by={by}"))
     assert capsys.readouterr().out.splitlines()[-1].endswith(": nobody says anything")
+
+
+@pytest.mark.parametrize("label", ["a\nb", "a\x1b[2J", "a\u2028b"])
+def test_a_label_is_one_line(
+    tmp_path: Path, compose: Callable[..., App], monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    filled(tmp_path / "banks")
+    before = (tmp_path / "banks" / "b" / "items.jsonl").read_bytes()
+    cfg = compose("bank")
+    cfg.label = label
+    with pytest.raises(UserError, match="give a label of one line"):
+        bank.run("label", "b", "2", cfg=cfg)
+    (tmp_path / "a.mp4").write_bytes(b"")
+    monkeypatch.setattr(printed_files, "digests_of", None)
+    with pytest.raises(UserError, match="give a label of one line"):
+        bank.run("add", "b", str(tmp_path / "a.mp4"), cfg=cfg)
+    assert (tmp_path / "banks" / "b" / "items.jsonl").read_bytes() == before
 
 
 def test_a_compaction_says_what_it_took_out(

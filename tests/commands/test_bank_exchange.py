@@ -18,7 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pipeline.commands import bank
 from pipeline.config import App
-from pipeline.copies import banks, exchange_manifest, exchange_receiving, exchange_sending
+from pipeline.copies import (
+    banks,
+    exchange_manifest,
+    exchange_receiving,
+    exchange_sending,
+    hash_datasets,
+)
 from pipeline.errors import UserError
 from tests.copies.test_banks import add
 
@@ -190,6 +196,16 @@ def test_a_dataset_of_threatexchange_comes_in_with_labels_of_ours(
     assert [item.md5 for item in found.items.values()] == ["4" * 32]
     with pytest.raises(UserError, match="format=threatexchange: is only read; give pdq, vpdq"):
         bank.run("export", "b", str(tmp_path / "x"), cfg=compose("bank", "format=threatexchange"))
+
+
+def test_a_tag_with_controls_is_refused_with_its_line(tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset.csv"
+    dataset.write_text(
+        "signal_type,signal_str,collab,category,tags\n"
+        f"video_md5,{'1' * 32},A,POSITIVE_CLASS,gore\x1b[2J\n"
+    )
+    with pytest.raises(UserError, match="line 2: no signal of its kind"):
+        list(hash_datasets.read(dataset, negative=False))
 
 
 def test_what_a_list_has_too_is_not_for_its_feed_to_delete(

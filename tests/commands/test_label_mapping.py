@@ -22,8 +22,12 @@ def test_a_mapping_is_read_whatever_the_order_of_its_columns(tmp_path: Path) -> 
         ("theirs,ours,more\nx,y,z\n", "its columns are theirs, ours, more; give theirs and ours"),
         ("theirs,ours\nx,y\nx,z\n", "row 3: 'x' is there twice, or empty"),
         ("theirs,ours\n,y\n", "row 2: '' is there twice, or empty"),
-        ("theirs,ours\nx,\n", "row 2: 'x' has no label of ours of at most 200 letters"),
+        (
+            "theirs,ours\nx,\n",
+            "row 2: 'x' has no label of ours of one line and at most 200 letters",
+        ),
         (f"theirs,ours\nx,{'y' * 201}\n", "row 2: 'x' has no label of ours"),
+        ('theirs,ours\nx,"a\nb"\n', "'x' has no label of ours of one line"),
         ("theirs,ours\nx,y,z\n", "row 2: 3 cells instead of 2"),
     ],
 )

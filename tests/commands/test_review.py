@@ -92,13 +92,25 @@ def test_decisions_become_a_collection_and_false_alarms_a_negative_bank(
     names = {task.id: task.name for _, _, task in record.places()}
     record.decide([decision(names["id-0"], origin="game"), decision(names["id-1"])])
     said = told("export-collection", out, *terms)
-    assert "1 task left out, which have a file that cannot be read here" in said
+    assert "1 task left out, which have a file that cannot be read here; give root=FOLDER" in said
     assert "1 file, 0 of them drawn by the audit" in said
     (row_of,) = read_index(tmp_path / "own")
     assert (row_of.origin, row_of.reviewed_by) == ("game", "Ada")
     bank = banks.read(tmp_path / "banks", "harmless")
     assert bank.is_negative
     assert bank.with_bytes(sha256) is not None
+    record.decide([decision(names["id-0"], origin="real")])
+    said = told("export-collection", str(tmp_path / "none"), *terms)
+    assert "no false alarm among them, so that nothing is put into bank=harmless" in said
+
+
+def test_a_report_says_what_it_takes_to_know(tmp_path: Path, told: Told) -> None:
+    told("queue", str(write_scores(tmp_path / "today", [row(n) for n in range(60)])), "num=20")
+    record = Record(tmp_path / "review")
+    record.decide([decision(task.name) for _, _, task in record.places()])
+    said = told("report")
+    assert "rest 1 of 1 drawn of" in said
+    assert "since of a stratum fewer than 5 videos are decided, and not all" in said
 
 
 def test_a_report_tells_of_detector_people_and_drift(tmp_path: Path, told: Told) -> None:

@@ -226,6 +226,40 @@ def test_in_shadow_events_are_marked_and_written_only(
         watched(capsys, compose, path, *MAX, "threshold=0.001", f"events={tmp_path}")
 
 
+def test_a_full_disk_ends_it_with_a_sentence(
+    model: Path,
+    tmp_path: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_footage(tmp_path / "a.mp4", 60)
+    overrides = (*MAX, "threshold=0.001", "events=/dev/full")
+    told = watched(
+        capsys, compose, path, *overrides, fails="events=/dev/full: No space left .*; free the disk"
+    )
+    assert kinds(told)[0] == "stream.started"
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(UserError, match=r"stdout: events cannot be written there \(No space"):
+            watch.run(str(path), cfg=compose("watch", *MAX, "threshold=0.001"))
+        monkeypatch.undo()
+
+
+def test_addresses_are_hidden_from_who_lists_processes(
+    model: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hidden: list[str] = []
+    monkeypatch.setattr(watch, "hide", hidden.extend)
+    own = ("threshold=0.5", "webhook=ftp://receiver/token")
+    url = "http://me:secret@127.0.0.1:9/key?token"
+    watched(capsys, compose, url, *own, fails="ftp://receiver/…: the scheme")
+    assert hidden == ["me:secret@127.0.0.1:9/key?token", "receiver/token"]
+
+
 def test_a_refused_stream_is_a_failure(
     model: Path, compose: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

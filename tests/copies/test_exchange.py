@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.copies import (
     bank_compaction,
+    bank_log,
     banks,
     exchange_folder,
     exchange_lines,
@@ -303,6 +304,23 @@ def test_who_is_killed_while_sending_sends_all_the_next_time(
         assert not receive(tmp_path / "here", folder).lines
     assert send(there, folder).lines == {"upload": 3}
     assert receive(tmp_path / "here", folder).lines["upload"] == 3
+
+
+@pytest.mark.parametrize("label", ["a\nb", "a\x1b[2J", "a\u2029b", "a\ud800"])
+def test_a_label_of_several_lines_is_neither_sent_nor_taken(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    with monkeypatch.context() as patched:
+        # Banks of earlier versions may have one, and senders of others.
+        patched.setattr(bank_log, "is_label", lambda _: True)
+        patched.setattr(exchange_sending, "is_label", lambda _: True)
+        with banks.writing(there, "b") as bank:
+            bank.label(2, label)
+        send(there, tmp_path / "sent")
+    with pytest.raises(UserError, match="label of more than 200 letters or of several lines"):
+        send(there, tmp_path / "others", by="others")
+    refused(tmp_path / "here", tmp_path / "sent", "its label holds a line break")
+    assert not (tmp_path / "here").exists()
 
 
 def test_labels_are_called_as_a_mapping_says(there: Path, tmp_path: Path) -> None:

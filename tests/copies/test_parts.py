@@ -60,6 +60,18 @@ def test_a_picture_in_a_frame_is_whole_within_it(picture: Image) -> None:
     assert nearest(bar, picture)[parts.WHOLE] <= 31
 
 
+@pytest.mark.parametrize(("height", "width"), [(480, 480), (854, 480), (360, 1150), (1000, 480)])
+def test_a_picture_of_another_shape_is_found_in_what_is_filled_beside_it(
+    picture: Image, height: int, width: int
+) -> None:
+    filled = cv2.GaussianBlur(cv2.resize(picture, (width, height)), (0, 0), 20)
+    top, left = (height - 360) // 2, (width - 480) // 2
+    filled[top : top + 360, left : left + 480] = picture
+    found = nearest(filled, picture)
+    assert found[parts.WHOLE] <= 31
+    assert found[parts.CENTRE] <= 31
+
+
 @pytest.mark.parametrize("angle", [-5, -2.5, 1.5, 4])
 def test_a_turned_picture_shows_the_centre_also_in_a_frame(picture: Image, angle: float) -> None:
     height, width = picture.shape
@@ -98,3 +110,23 @@ def test_flat_parts_have_no_hash(picture: Image) -> None:
     hashes, of = parts.of_query(np.full((90, 160), 90, np.uint8))
     assert hashes.shape == (0, 1, 32)
     assert len(of) == 0
+
+
+def test_what_is_looked_up_is_hashed_window_by_window(picture: Image) -> None:
+    """In the order of their places, whatever they share with others."""
+    shown = pixels(picture[30:300, 50:401])
+    small = parts._reduced(shown)
+    hashes, kinds = parts.of_query(shown)
+    number = 0
+    for kind, width, left, height, top in parts._placements():
+        first_x, last_x, first_y, last_y = parts._PLACES[kind]
+        down = parts._waves(round(top + first_y * height, 4), round(top + last_y * height, 4))
+        across = parts._waves(round(left + first_x * width, 4), round(left + last_x * width, 4))
+        waves = (down @ small @ across.T)[None]
+        if parts._is_varied(waves)[0]:
+            apart = int(np.bitwise_count(hashes[number, 0] ^ parts._bits(waves)[0]).sum())
+            # What is added up in another order may decide a frequency that is the median.
+            assert apart <= 2, (kind, number)
+            assert kinds[number] == kind
+            number += 1
+    assert number > 500

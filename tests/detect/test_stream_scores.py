@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 import torch
 
 from pipeline.detect.alarm import Alarm, Choice
@@ -66,8 +67,10 @@ def test_a_clip_alone_keeps_its_score() -> None:
 def test_answers_within_a_clip_share_its_time_and_the_highest_score_counts() -> None:
     clips = clips_of({"a": [0.0, 1.0, 3.0], "b": [0.0]})
     given = random_probabilities(4 * 5).reshape(4, 5, 4)
-    state, expected = MEMORY.start(1), []
-    for number in range(3):
+    first = torch.from_numpy(np.log(given[0, -1]))[None]
+    _, state = MEMORY.advance(first, 1.0, MEMORY.start(1))
+    expected = [given[0, -1, REAL_SHOOTING]]
+    for number in (1, 2):
         own = []
         for k in range(5):
             logits = torch.from_numpy(np.log(given[number, k]))[None]
@@ -77,8 +80,22 @@ def test_answers_within_a_clip_share_its_time_and_the_highest_score_counts() -> 
         expected.append(max(own))
     summed = stream_scores(clips, given, MEMORY, CLIP_S)
     np.testing.assert_allclose(summed[:3], expected, rtol=0, atol=1e-12)
-    highest = given[..., REAL_SHOOTING].max(axis=1)
-    assert np.array_equal(stream_scores(clips, given, None, CLIP_S), highest)
+    assert summed[3] == pytest.approx(given[3, -1, REAL_SHOOTING], abs=1e-12)
+
+
+def test_what_is_said_before_a_stream_has_shown_a_clip_counts_nowhere() -> None:
+    clips = clips_of({"a": [0.0, 1.0], "b": [0.0]})
+    given = random_probabilities(3 * 5).reshape(3, 5, 4)
+    of_shooting = given[..., REAL_SHOOTING]
+    expected = [of_shooting[0, -1], of_shooting[1].max(), of_shooting[2, -1]]
+    assert np.array_equal(stream_scores(clips, given, None, CLIP_S), expected)
+    other = given.copy()
+    other[[0, 2], :4] = random_probabilities(2 * 4)[::-1].reshape(2, 4, 4)
+    summed = stream_scores(clips, given, MEMORY, CLIP_S)
+    assert np.array_equal(stream_scores(clips, other, MEMORY, CLIP_S), summed)
+    # Of a clip that is not the first, what is said within it counts.
+    other[1, 2] = np.eye(4)[REAL_SHOOTING]
+    assert stream_scores(clips, other, MEMORY, CLIP_S)[1] > summed[1] + 0.05
 
 
 def test_certain_answers_give_numbers() -> None:

@@ -13,12 +13,13 @@ import pytest
 
 from pipeline.commands import bank, explain, forget, printed_files
 from pipeline.config import App
-from pipeline.copies import banks
+from pipeline.copies import bank_log, banks
 from pipeline.errors import UserError
 from pipeline.footage.collection import IndexRow, write_index
 from pipeline.stages import ingest
-from pipeline.store import executor, manifest
+from pipeline.store import executor, manifest, workdir
 from pipeline.store.bank_matches import BANK_MATCHES, not_of_banks
+from pipeline.store.kept import read_piece
 from pipeline.store.manifest import File
 from tests.conftest import compose_below
 from tests.made import scene, write_video
@@ -186,11 +187,7 @@ def test_a_wrong_bank_is_told_before_anything_is_decoded(
 def test_what_could_not_be_looked_up_is_told_and_tried_again(
     run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = [
-        path
-        for path in (tmp_path / "work").rglob("*-*")
-        if path.is_file() and b'"printed"' in path.read_bytes().partition(b"\n")[0]
-    ]
+    held = prints_of(tmp_path / "work")
     assert len(held) == 2
     # One is damaged, and the other one gone.
     held[0].write_bytes(held[0].read_bytes()[:-1])
@@ -212,13 +209,90 @@ def test_what_could_not_be_looked_up_is_told_and_tried_again(
     assert [reject.reason for reject in manifest.read_rejects(folder)] == ["in_bank"]
 
 
+def prints_of(work: Path) -> list[Path]:
+    """The pieces that hold what files are told by."""
+    paths = [path for path in (work / workdir.KEPT).rglob("*-*") if path.is_file()]
+    return [one for one in paths if (piece := read_piece(one)) and "printed" in piece.header]
+
+
+def kept_of(work: Path) -> dict[str, bytes]:
+    """What is kept of files in a work folder, by name."""
+    found = (work / workdir.KEPT / "ingest").rglob("*-*")
+    return {path.name: path.read_bytes() for path in found if path.is_file()}
+
+
+def test_a_new_file_is_decoded_once_and_told_by_the_same(
+    run: Callable[..., Any], made: Path, tmp_path: Path
+) -> None:
+    folder, ran = run("banks.mark=[attacks]", f"paths.work={tmp_path / 'fresh'}")
+    assert ran == ["ingest"] * 2
+    assert output(folder) == output(made / "clips")
+    # There clips were made before a bank was named, and files hashed in a pass of its own.
+    assert kept_of(tmp_path / "fresh") == kept_of(made / "work")
+    assert len(kept_of(made / "work")) == 4
+    work = f"paths.work={tmp_path / 'other'}"
+    _, ran = run("banks.mark=[attacks]", "clip.fps=10", work)
+    assert ran == ["ingest"] * 2 + ["look up"] * 2, "the clips are of other pictures"
+
+
+def test_a_worker_that_hashing_may_have_ended_costs_no_clip(
+    run: Callable[..., Any], made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    map_blocks, titles = executor.map_blocks, list[str]()
+
+    def lost_once(work: Any, blocks: Any, *rest: Any, title: str, **more: Any) -> Any:
+        titles.append(title)
+        if len(titles) > 1:
+            yield from map_blocks(work, blocks, *rest, title=title, **more)
+            return
+        for block in blocks:
+            yield [executor.Lost("timeout", "longer than it may take") for _ in block]
+
+    monkeypatch.setattr(executor, "map_blocks", lost_once)
+    folder, _ = run("banks.mark=[attacks]", f"paths.work={tmp_path / 'fresh'}")
+    assert titles == ["ingest", "ingest", "look up"]
+    assert output(folder) == output(made / "clips")
+
+
+def test_of_a_file_that_one_bank_knows_it_is_told_what_another_one_could_not_be_asked(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(work: Any, blocks: Any, *rest: Any, **options: Any) -> Any:
+        for block in blocks:
+            yield [executor.Lost("out_of_memory", "more than it may take") for _ in block]
+
+    for path in prints_of(tmp_path / "work"):
+        path.unlink()
+    monkeypatch.setattr(executor, "map_blocks", lost)
+    folder, _ = run("banks.mark=[same,attacks]")
+    assert marks_of(folder)[COPY] == ["bank:same", "bank_not_looked_up"]
+    folder, _ = run("banks.mark=[same]")
+    assert marks_of(folder)[COPY] == ["bank:same"], "no other bank is there to be asked"
+    with pytest.raises(UserError, match=f"{COPY}: not_looked_up: out_of_memory"):
+        run("banks.mark=[same]", "banks.reject=[attacks]")
+    with pytest.raises(UserError, match=f"{COPY}: in_bank: same item 1"):
+        run("banks.reject=[same,attacks]")
+
+
+def test_a_label_of_several_lines_is_one_word_of_notes(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Banks of earlier versions may have one.
+    with monkeypatch.context() as patched:
+        patched.setattr(bank_log, "check_label", lambda _: None)
+        with banks.writing(tmp_path / "banks", "attacks") as writer:
+            writer.label(1, "a\nb\x1b[2J, c")
+    folder, _ = run("banks.label=[attacks]")
+    assert "known=a\\u000ab\\u001b[2J  c" in {c.notes for c in manifest.read_manifest(folder)}
+
+
 @pytest.mark.slow
 def test_one_and_two_workers_find_the_same(run: Callable[..., Any], tmp_path: Path) -> None:
     outputs = []
     for workers in (1, 2):
         how = ["run.executor=processes", f"run.num_workers={workers}"]
         folder, ran = run("banks.label=[attacks]", *how, f"paths.work={tmp_path / str(workers)}")
-        assert len(ran) == 4
+        assert ran == ["ingest"] * 2
         outputs.append(output(folder))
     assert outputs[0] == outputs[1]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -139,6 +140,24 @@ def test_rotation_and_mirroring_are_applied(
     assert (left > 0, top > 0) == (bool(corner[1]), bool(corner[0]))
     assert left + width <= across
     assert top + height <= down
+
+
+def test_a_frame_whose_rotation_was_read_goes_without_a_search_for_cycles(tmp_path: Path) -> None:
+    path = tmp_path / "turned.mp4"
+    frames = np.zeros((4, 64, 64, 3), np.uint8)
+    path.write_bytes(with_matrix(video.encode(frames, 15), (0, 1, -1, 0)))
+    gc.collect()
+    gc.disable()
+    try:
+        frame = first_frame(path)
+        assert pictures.orientation(frame).quarter_turns
+        held = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+        assert any(one is frame for one in held)
+        num_held = len(held)
+        del frame, held
+        assert sum(isinstance(one, av.VideoFrame) for one in gc.get_objects()) == num_held - 1
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le", "rgb24", "nv12", "gray", "yuvj422p"])

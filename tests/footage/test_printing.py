@@ -9,13 +9,14 @@ import pytest
 from pipeline.config import ClipFormat
 from pipeline.copies.chromaprint import ITEM_S, RATE_HZ, Chromaprint, is_sound
 from pipeline.copies.fingerprint import pdq
-from pipeline.footage import foreign
+from pipeline.footage import conversion, foreign
 from pipeline.footage.canonical import canonicalise
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.printing import MIN_QUALITY, Printed, PrintTask, printed
+from pipeline.footage.printing import MIN_QUALITY, Printed, Printer, PrintTask, printed
 from tests.made import grey, scene, write_video, write_with_sound
 
 LIMITS = foreign.Limits(max_pixels=4096 * 4096, max_duration_s=600)
+HASHES, KINDS = np.ones((1, 1, 32), np.uint8), np.ones(1, np.uint8)
 
 
 def made(path: Path, rate_hz: float = 1.0, with_changes: bool = False) -> Printed:
@@ -66,6 +67,39 @@ def test_flat_pictures_are_left_out(tmp_path: Path) -> None:
     flat = made(write_video(tmp_path / "b.mp4", grey([90] * 30), rate=15))
     assert flat.hashes.shape == (0, 2, 32)
     assert flat.duration_s == pytest.approx(2)
+
+
+def test_clips_are_the_same_where_their_pictures_are_hashed_meanwhile(tmp_path: Path) -> None:
+    sound = np.random.default_rng(0).normal(0, 0.1, (1, 3 * 48_000))
+    path = write_with_sound(tmp_path / "a.mkv", scene(5, 40), sound, codec="pcm_s16le", fps=15)
+    clip = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
+    task = PrintTask(path, 1.0, False, LIMITS, lambda _: (HASHES, KINDS))
+    alone, printer = canonicalise(path, clip, 8, LIMITS), Printer(task)
+    beside = canonicalise(path, clip, 8, LIMITS, pictures_of=printer.passing)
+    assert conversion.packed_up(beside) == conversion.packed_up(alone)
+    told, expected = printer.finished(alone.sha256, alone.md5), printed(task)
+    for name, value in vars(expected).items():
+        np.testing.assert_array_equal(getattr(told, name), value)
+    assert len(expected.part_kinds) == 3
+
+
+def test_a_picture_that_cannot_be_hashed_ends_the_hashes_and_not_the_clips(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", scene(5, 40), rate=15)
+    clip = ClipFormat(num_frames=8, size=64, fps=15.0, crf=18)
+    num_seen = [0]
+
+    def fails(_: object) -> tuple[np.ndarray, np.ndarray]:
+        num_seen[0] += 1
+        if num_seen[0] > 1:
+            raise foreign.DecodeError("decode_error", "no picture")
+        return HASHES, KINDS
+
+    printer = Printer(PrintTask(path, 1.0, False, LIMITS, fails))
+    beside = canonicalise(path, clip, 8, LIMITS, pictures_of=printer.passing)
+    told = printer.finished(beside.sha256, beside.md5)
+    assert len(beside.windows) == 5
+    assert isinstance(told, Printed)
+    assert (told.times_ms.tolist(), told.duration_s) == ([0], pytest.approx(40 / 15))
 
 
 def test_what_is_no_video_is_told_with_its_reason(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,11 +19,11 @@ import pytest
 from pipeline.live import fetcher
 from pipeline.live.decoder import Task, decoded
 from pipeline.live.fetcher import Gone, Twin
-from pipeline.live.messages import Ended, Message, Shown
+from pipeline.live.messages import Ended, Faults, Message, Shown
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, write_footage
 from tests.live.servers import remuxed
-from tests.made import scene, write_with_sound
+from tests.made import scene, write_video, write_with_sound
 
 _PADDING = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 20_000
 """Of MPEG-TS, which holds nothing: more than two pipes do."""
@@ -202,6 +203,33 @@ def spoilt(folder: Path) -> bytes:
     for start in range(188 * 3, len(data), 188):
         data[start + 30 : start + 188] = rng.bytes(158)
     return bytes(data)
+
+
+@pytest.mark.parametrize("codec", ["mpeg2video", "mpeg4"])
+def test_a_stream_that_goes_on_in_another_codec_is_given_up(tmp_path: Path, codec: str) -> None:
+    parts = []
+    for name, begins in (("libx264", "0"), (codec, "2")):
+        path = tmp_path / f"{name}.ts"
+        options = {"output_ts_offset": begins}
+        write_video(
+            path, scene(1, 60 if begins == "0" else 300), codec=name, container_options=options
+        )
+        parts.append(path.read_bytes())
+    found = through_pipes(b"".join(parts))
+    ended = found[-1]
+    assert isinstance(ended, Ended)
+    assert ended.reason == "decode_error"
+    assert "packets gave no picture" in ended.detail
+    codes = Counter[str]()
+    for one in found:
+        codes.update(one.codes if isinstance(one, Faults) else {})
+    # It is given up after two seconds of ten.
+    assert set(codes) == {"InvalidDataError"}
+    assert 48 < codes["InvalidDataError"] < 90
+    whole = Counter[str]()
+    for one in through_pipes(parts[0]):
+        whole.update(one.codes if isinstance(one, Faults) else {})
+    assert not whole
 
 
 @pytest.mark.parametrize("made", [of_another_codec, without_pictures, spoilt])

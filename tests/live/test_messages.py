@@ -11,6 +11,7 @@ import pytest
 from pipeline.live.messages import (
     BrokenDecoder,
     Ended,
+    Faults,
     Heading,
     Message,
     Passed,
@@ -32,6 +33,7 @@ LENGTH = num_samples(FORMAT.num_frames, FORMAT.fps)
         Heading("flv", "h264", 640, 360, 29.97),
         Passed(1.5, "black"),
         Prints(((0.5, bytes(range(32))), (1.5, bytes(32))), ((0.124, 2**32 - 1),)),
+        Faults({"InvalidDataError": 3}),
         Ended("clock", "…"),
     ],
 )
@@ -88,6 +90,8 @@ def test_a_clip_is_received_as_it_was_sent() -> None:
         b'{"kind": "Prints", "pictures": [[0.5, "00ff"]], "sounds": []}',
         b'{"kind": "Prints", "pictures": [], "sounds": [[Infinity, 1]]}',
         b'{"kind": "Prints", "pictures": 3, "sounds": []}',
+        b'{"kind": "Faults", "codes": {"a b": 1}}',
+        b'{"kind": "Faults", "codes": {"a": -1}}',
         b"[" * 60_000,
     ],
 )

@@ -22,6 +22,7 @@ from pipeline.live.board import Board, Seen
 from pipeline.live.decisions import Decisions
 from pipeline.live.guarding import checked_token
 from pipeline.live.metrics import Metrics
+from pipeline.live.outbox import Outbox
 from pipeline.live.server import Server
 from pipeline.live.serving import Page
 from tests.live.shown import CLIP, STILLS, event, opened
@@ -180,8 +181,10 @@ def test_with_a_token_nothing_is_shown_without_it(
 
 def test_metrics_count_and_have_no_label_for_each_stream(served: Served) -> None:
     states = [boards.WATCHED, boards.WATCHED, boards.LOST, boards.LEFT_OUT]
-    served.board.see([seen(f"yard-{n}", state) for n, state in enumerate(states)])
-    served.board.see([seen("yard-0", boards.WATCHED, num_answered=15, alert="x", lag_s=2.5)])
+    faults = (("InvalidDataError", 4),)
+    served.board.see([seen(f"yard-{n}", one, faults=faults) for n, one in enumerate(states)])
+    there = seen("yard-0", boards.WATCHED, num_answered=15, alert="x", lag_s=2.5, faults=faults)
+    served.board.see([there])
     served.take(opened("x", "yard-0", lag_s=1.2))
     served.take(event("stream.lost", "yard-2", reason="decode_error"))
     served.take(event("stream.lost", "yard-2", reason='bad"} 1\nreason'))
@@ -195,6 +198,7 @@ def test_metrics_count_and_have_no_label_for_each_stream(served: Served) -> None
         # Those of streams that have ended count too.
         "discern_clips_answered_total 45.0",
         "discern_clips_dropped_total 8.0",
+        'discern_decode_errors_total{code="InvalidDataError"} 16.0',
         'discern_streams_lost_total{reason="decode_error"} 1.0',
         'discern_events_total{type="alert.opened"} 1.0',
         "discern_lag_seconds 2.5",
@@ -230,6 +234,18 @@ def test_what_a_killed_watch_left_open_is_closed(tmp_path: Path) -> None:
     (tmp_path / "other" / decisions.FILE).write_bytes(b"no database" * 1000)
     with pytest.raises(UserError, match="no alerts and decisions"):
         Decisions(tmp_path / "other")
+
+
+def test_the_page_shows_what_the_next_watch_has_closed(tmp_path: Path) -> None:
+    box, told = Outbox(tmp_path), opened("x", "yard")
+    box.put(told)
+    Decisions(tmp_path).take(told)
+    served = Served(tmp_path)
+    for stream, data in box.left_open():
+        served.take(event("alert.closed", stream, **data))
+    (alert,) = served.client.get("/state").json()["alerts"]
+    assert (alert["highest_level"], alert["num_clips_above"]) == (0.87, 1)
+    assert alert["closed_at"] is not None
 
 
 def test_all_that_is_open_is_shown_and_the_latest_of_the_rest(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from pipeline.detect.alarm import Choice
@@ -18,10 +20,11 @@ from pipeline.live.addresses import Rules
 from pipeline.live.alerts import Habits
 from pipeline.live.board import Board
 from pipeline.live.events import STREAM_ENDED, Event, Events
-from pipeline.live.feed import Feed, Patience
+from pipeline.live.feed import Feed
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Clip, Inbox, Turn
 from pipeline.live.messages import Shown
+from pipeline.live.outcomes import Patience
 from pipeline.live.scoring import Answer
 from pipeline.live.session import Means
 from pipeline.live.shedding import Load, Shedder
@@ -74,6 +77,17 @@ def test_what_was_given_back_in_vain_is_given_back_later_the_next_time() -> None
     assert all(b > 1.5 * a for a, b in itertools.pairwise(pauses))
 
 
+def test_while_decoding_catches_up_no_more_is_taken_back() -> None:
+    shedder, loads = Shedder(5.0, 0.0), list[Load]()
+    rising, falling = range(6, 15), range(14, -1, -1)
+    for second, behind_s in enumerate([*rising, *falling]):
+        if shedder.look(0.0, 16, float(second), float(behind_s)):
+            loads.append(shedder.load)
+    assert loads == [Load(2), Load(4), Load(8)]
+    # What stays as it is does not catch up.
+    assert any(shedder.look(0.0, 16, 23.0 + second, 9.0) for second in range(8))
+
+
 class _Feed:
     """Brings clips at a pace, and nothing while it rests."""
 
@@ -81,6 +95,8 @@ class _Feed:
 
     def __init__(self, name: str, bell: Bell, every_s: float, seconds: float) -> None:
         self.stream, self.inbox = name, Inbox(1000, bell, drops=True)
+        self.faults: Counter[str] = Counter()
+        self.behind_s = 0.0
         self.num_come, self.rests, self.ever_rested = 0, False, False
         self._every_s, self._seconds = every_s, seconds
 
@@ -106,16 +122,17 @@ class _Feed:
 
 
 class _Slow:
-    """Takes some seconds for each clip."""
+    """Takes some seconds for each clip, and scores it."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self.num_answered = seconds, dict.fromkeys("abcd", 0)
+    def __init__(self, seconds: float, score: float = 0.0) -> None:
+        self._seconds, self._score = seconds, score
+        self.num_answered = dict.fromkeys("abcd", 0)
 
     def score(self, clips: Mapping[str, Shown]) -> dict[str, Answer]:
         for name in clips:
             time.sleep(self._seconds)
             self.num_answered[name] += 1
-        return {name: Answer(0.0, 0.0, 0.0) for name in clips}
+        return {name: Answer(self._score, 0.0, 0.0) for name in clips}
 
     def seen(self, clip: Shown, answer: Answer) -> Answer:
         return answer
@@ -156,6 +173,23 @@ def test_a_slow_detector_answers_less_and_says_so(
         assert feed.inbox.num_dropped > 0
 
 
+def test_clips_that_are_too_old_are_dropped_and_the_next_are_answered() -> None:
+    bell, slow = Bell(), _Slow(0.0)
+    policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 5.0)
+    own: Any = slow
+    one = Watcher(own, policy, Events([]), bell, Board(0.5))
+    feed: Any = _Feed("a", bell, 0.05, 0.0)
+    now = time.monotonic()
+    pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
+    for second, waited_s in enumerate((30.0, 16.0, 14.0, 1.0)):
+        shown = Shown(float(second), pixels, sound, "absent", (), "")
+        feed.inbox.put(Clip(shown, float(second), now, now - waited_s))
+    one.join(feed)
+    one.run()
+    assert (feed.inbox.num_taken, feed.inbox.num_dropped) == (2, 2)
+    assert slow.num_answered["a"] == 2
+
+
 def test_a_stream_that_is_left_out_costs_nothing_and_comes_back(tmp_path: Path) -> None:
     data = remuxed(write_footage(tmp_path / "a.mp4", 150), "ts")
     with serving() as server:
@@ -179,6 +213,69 @@ def test_a_stream_that_is_left_out_costs_nothing_and_comes_back(tmp_path: Path) 
         feed.stop()
         feed.join(timeout=20)
         assert not feed.is_alive()
+
+
+def test_a_machine_that_is_slow_to_decode_does_less_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watcher, "_LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(shedding, "_SETTLE_S", 0.1)
+    bell, told, quick = Bell(), list[Event](), _Slow(0.0, score=0.9)
+    policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 0.0, False), 60.0, 4, 0.3)
+    own: Any = quick
+    one = Watcher(own, policy, Events([told.append]), bell, Board(0.5))
+    feed: Any = _Feed("a", bell, 0.05, 0.6)
+    feed.behind_s = 6.0
+    one.join(feed)
+    one.run()
+    changes = [event["data"] for event in told if event["type"] == "load.changed"]
+    assert changes[0]["behind_s"] == 6.0
+    assert changes[0]["waits_s"] < 0.3
+    assert changes[0]["answered_share"] == 0.5
+    assert feed.inbox.num_dropped > 0
+    # An alert tells what share of the clips its evidence is.
+    shares = [one["data"]["answered_share"] for one in told if one["type"].startswith("alert.o")]
+    shares += [one["data"]["answered_share"] for one in told if one["type"] == "alert.updated"]
+    assert shares[0] == 1.0
+    inbox = feed.inbox
+    expected = inbox.num_taken / (inbox.num_taken + inbox.num_dropped)
+    assert 0.1 < shares[-1] < 0.9
+    assert shares[-1] == pytest.approx(expected, abs=0.2)
+
+
+def test_what_is_too_old_to_be_decoded_is_dropped_and_counted(tmp_path: Path) -> None:
+    data = remuxed(write_footage(tmp_path / "a.mp4", 240), "ts")
+    with serving() as server:
+        server.routes["/a"] = chunked(lambda: paced(data, 8.0, 80))
+        fetch = Fetch(server.url("/a"), Rules(allow_private=True), Bounds(10.0, 1.0))
+        inbox, means = Inbox(100, Bell(), drops=True), Means(FORMAT, LIMITS, 4096)
+        patience = Patience(10.0, 1.0, most_behind_s=1.5)
+        feed = Feed("a", fetch, means, patience, inbox, 1.0, Soundness(10.0))
+        feed.start()
+        assert next_turn(inbox).kind == "stream.started"
+        # A machine that gives a decoder no time.
+        (decoder,) = _decoders()
+        decoder.suspend()
+        lost = next_turn(inbox)
+        assert (lost.kind, lost.data["reason"]) == ("stream.lost", "behind")
+        clip_s = FORMAT.num_frames / FORMAT.fps
+        assert lost.data["num_dropped"] >= int(1.5 / clip_s)
+        found = next_turn(inbox)
+        assert (found.kind, found.data["reason"]) == ("stream.recovered", "behind")
+        assert feed.behind_s == 0.0
+        feed.stop()
+        feed.join(timeout=20)
+        assert not decoder.is_running()
+
+
+def _decoders() -> list[psutil.Process]:
+    """Processes of this test that may not use the network."""
+    found = psutil.Process().children(recursive=True)
+    return [
+        one
+        for one in found
+        if Path(f"/proc/{one.pid}/status").read_text().split("Seccomp:")[1].split()[0] == "2"
+    ]
 
 
 def next_turn(inbox: Inbox) -> Turn:

@@ -270,16 +270,21 @@ def test_a_stream_of_another_codec_from_here_on_is_found_again(
     server: Server, see: Watch, tmp_path: Path
 ) -> None:
     parts = [
-        write_video(tmp_path / f"{codec}.ts", scene(1, 90), codec=codec).read_bytes()
-        for codec in ("libx264", "mpeg2video")
+        write_video(
+            tmp_path / f"{codec}.ts",
+            scene(1, 90),
+            codec=codec,
+            container_options={"output_ts_offset": begins},
+        ).read_bytes()
+        for codec, begins in (("libx264", "0"), ("mpeg2video", "3"))
     ]
     # What comes after the change goes on for as long as anybody listens.
-    after = lambda: itertools.chain([parts[0]], paced(parts[1], 20.0))  # noqa: E731
+    after = lambda: itertools.chain([parts[0]], paced(parts[1], 4.0), paced(parts[1], 9.0))  # noqa: E731
     server.routes["/a"] = once(chunked(after), body(parts[1]))
     events = see(server.url("/a"), "timeout_s=4")
     found = outline(events)
     assert found[0] == ("stream.started", "")
-    assert [kind for kind, _ in found[1:-1]] == ["stream.lost", "stream.recovered"]
+    assert found[1:-1] == [("stream.lost", "decode_error"), ("stream.recovered", "decode_error")]
     assert found[-1] == ("stream.ended", "end")
     codecs = [one["data"]["codec"] for one in events if "codec" in one["data"]]
     assert codecs == ["h264", "mpeg2video"]

@@ -3,11 +3,12 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import random
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,17 @@ from typing import Any
 import pytest
 
 from pipeline.errors import UserError
+from pipeline.live import courier as couriers
 from pipeline.live import outbox
-from pipeline.live.outbox import Courier, Delivery, Letter, Outbox
+from pipeline.live.courier import Courier
+from pipeline.live.outbox import Delivery, Letter, Outbox
 from pipeline.live.webhooks import SECRET, signed, webhook
 from tests.live.made import watched, write_footage, write_model
 
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(2)]
 SECRETS = [f"whsec_{key}" for key in KEYS]
-DATA = {"alert": "x", "stream": "yard", "opened_s": 2.0, "at_s": 3.0}
+OUTLINE = {"alert": "x", "opened_s": 2.0, "highest_level": 0.9, "num_clips_above": 1}
+DATA = {"stream": "yard", "at_s": 3.0, **OUTLINE}
 ALERT = {"id": "1", "type": "alert.opened", "data": DATA}
 
 
@@ -183,13 +187,136 @@ def test_a_queue_that_somebody_else_holds_is_used_again_later(
 def test_an_event_that_waits_does_not_hold_up_others(tmp_path: Path) -> None:
     box = Outbox(tmp_path)
     for name in "ab":
-        box.put({**ALERT, "id": name})
+        box.put({**ALERT, "id": name, "data": {**DATA, "alert": name}})
     first = box.due(0.0)
     assert first is not None
     box.failed(first, "", 1000.0)
     second = box.due(1000.0)
     assert second is not None
     assert (first.name, second.name) == ("a", "b")
+
+
+def of_alert(name: str, kind: str) -> dict[str, Any]:
+    """An event of an alert, whose id tells both."""
+    data = {**DATA, "alert": name}
+    return {**ALERT, "id": f"{name}-{kind}", "type": f"alert.{kind}", "data": data}
+
+
+class Receiver:
+    """Takes events by name while it is there, but for some."""
+
+    def __init__(self, *bad: str) -> None:
+        self.is_there, self.bad, self.taken, self.tried = False, bad, list[str](), list[str]()
+
+    def deliver(self, letter: Letter) -> Delivery:
+        self.tried.append(letter.name)
+        if not self.is_there or letter.name in self.bad:
+            return Delivery(False, "HTTP 503")
+        self.taken.append(letter.name)
+        return Delivery(True)
+
+    def wait(self, num_tried: int, num_taken: int) -> None:
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            if len(self.tried) >= num_tried and len(self.taken) >= num_taken:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"tried {self.tried}, taken {self.taken}")
+
+
+def test_what_waited_for_a_receiver_comes_in_order_once_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_FIRST_PAUSE_S", 1000.0)
+    box, receiver = Outbox(tmp_path), Receiver()
+    courier = Courier(box, receiver.deliver)
+    courier.start()
+    for number, name in enumerate("ab"):
+        courier.put(of_alert(name, "opened"))
+        receiver.wait(number + 1, 0)
+        courier.put(of_alert(name, "closed"))
+    time.sleep(0.2)
+    # What closes an alert is not tried while what opened it waits.
+    assert receiver.tried == ["a-opened", "b-opened"]
+    receiver.is_there = True
+    courier.put(of_alert("c", "opened"))
+    receiver.wait(7, 5)
+    assert receiver.taken == ["c-opened", "a-opened", "a-closed", "b-opened", "b-closed"]
+    courier.finish(5.0)
+    assert box.count() == (0, 0)
+
+
+def test_a_receiver_that_is_back_is_found_though_nothing_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_FIRST_PAUSE_S", 1000.0)
+    monkeypatch.setattr(couriers, "_PROBE_EVERY_S", 0.02)
+    monkeypatch.setattr(couriers, "_LOOK_EVERY_S", 0.05)
+    box, receiver = Outbox(tmp_path), Receiver()
+    courier = Courier(box, receiver.deliver)
+    courier.start()
+    for name in ("a", "b"):
+        courier.put(of_alert(name, "opened"))
+    receiver.wait(6, 0)
+    # That it is looked for takes nothing from the attempts of an event.
+    oldest = box.oldest()
+    assert oldest is not None
+    assert (oldest.name, oldest.attempts) == ("a-opened", 1)
+    receiver.is_there = True
+    receiver.wait(7, 2)
+    assert receiver.taken == ["a-opened", "b-opened"]
+    courier.finish(5.0)
+
+
+def test_an_event_that_is_never_taken_is_not_hastened_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_FIRST_PAUSE_S", 1000.0)
+    monkeypatch.setattr(random, "uniform", lambda least, most: least)
+    monkeypatch.setattr(couriers, "_LOOK_EVERY_S", 0.05)
+    box, receiver = Outbox(tmp_path), Receiver("bad-opened")
+    receiver.is_there = True
+    courier = Courier(box, receiver.deliver)
+    courier.start()
+    for name in ("bad", *map(str, range(8))):
+        courier.put(of_alert(name, "opened"))
+        time.sleep(0.12)
+    courier.put(of_alert("bad", "closed"))
+    time.sleep(0.1)
+    courier.finish(0.0)
+    assert receiver.taken == [f"{number}-opened" for number in range(8)]
+    assert 2 <= receiver.tried.count("bad-opened") <= 4
+
+
+def test_a_receiver_that_drips_its_answer_is_given_up_in_time() -> None:
+    is_over = threading.Event()
+
+    class Drip(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            with suppress(OSError):
+                self.send_response_only(204)
+                self.flush_headers()
+                while not is_over.wait(0.05):
+                    self.wfile.write(b"x")
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Drip)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    hook = webhook(f"http://127.0.0.1:{server.server_port}/", SECRETS[0], 0.5)
+    found: list[Delivery] = []
+    deliver = threading.Thread(
+        target=lambda: found.append(hook.deliver(Letter("1", "{}", 0))), daemon=True
+    )
+    try:
+        deliver.start()
+        deliver.join(5.0)
+        is_in_time = not deliver.is_alive()
+    finally:
+        is_over.set()
+        server.shutdown()
+        server.server_close()
+    assert is_in_time
+    assert not found[0].is_done
+    assert "no answer in 0.5 s" in found[0].said
 
 
 @pytest.mark.parametrize("status", [301, 302, 400, 410, 500])
@@ -234,11 +361,12 @@ def test_a_file_that_is_no_queue_is_named(tmp_path: Path) -> None:
 def test_alerts_that_are_open_are_known_until_they_are_closed(tmp_path: Path) -> None:
     box = Outbox(tmp_path)
     box.put(ALERT)
-    box.put({"id": "2", "type": "alert.updated", "data": DATA | {"at_s": 5.0}})
+    box.put(
+        {"id": "2", "type": "alert.updated", "data": DATA | {"at_s": 5.0, "num_clips_above": 4}}
+    )
     box.put({"id": "3", "type": "stream.lost", "data": {"stream": "yard"}})
-    assert Outbox(tmp_path).left_open() == [
-        ("yard", {"alert": "x", "opened_s": 2.0, "closed_s": 5.0})
-    ]
+    closing = OUTLINE | {"closed_s": 5.0, "num_clips_above": 4}
+    assert Outbox(tmp_path).left_open() == [("yard", closing)]
     box.put({"id": "4", "type": "alert.closed", "data": {"alert": "x", "stream": "yard"}})
     assert Outbox(tmp_path).left_open() == []
 
@@ -258,7 +386,7 @@ def test_what_a_killed_run_left_open_the_next_one_closes_first(
         events = watched(capsys, compose, path, "replay=true", "speed=max", "threshold=1", *own)
     first = events[0]
     assert (first["type"], first["subject"]) == ("alert.closed", "yard")
-    assert first["data"]["reason"] == "watch_ended"
-    assert first["data"]["alert"] == "x"
+    closing = {"closed_s": 3.0, "reason": "watch_ended"}
+    assert first["data"] == {"stream": "yard", **OUTLINE, **closing}
     taken = [json.loads(body)["type"] for _, body in received.taken]
     assert taken == ["alert.opened", "alert.closed", "stream.started", "stream.ended"]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -58,6 +60,26 @@ class Reviewed:
 @pytest.fixture
 def reviewed(tmp_path: Path) -> Reviewed:
     return Reviewed(tmp_path)
+
+
+def test_a_full_disk_is_told_and_no_missing_file(
+    reviewed: Reviewed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(here: Path, there: Path) -> None:
+        # As `shutil` has it, which names first what it read.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(here), None, str(there))
+
+    reviewed.decide(0)
+    monkeypatch.setattr("pipeline.review.collection.shutil.copyfile", fails)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/own'$") as error:
+        reviewed.export()
+    assert error.value.errno == errno.ENOSPC
+
+
+def test_decisions_that_cannot_be_reached_are_not_to_be_moved_away(tmp_path: Path) -> None:
+    (tmp_path / "review" / "review.sqlite").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"cannot be read or written .*; free the disk, or end"):
+        Record(tmp_path / "review")
 
 
 def test_decisions_are_an_index_of_copied_files(reviewed: Reviewed) -> None:
@@ -133,6 +155,16 @@ def test_a_damaged_copy_is_made_again(reviewed: Reviewed) -> None:
     assert len(reviewed.export().rows) == 1
     assert path.read_bytes() == bytes([0]) * 100
     assert [one.name for one in path.parent.iterdir() if one.name.startswith(".")] == []
+
+
+def test_what_was_to_be_forgotten_is_in_no_collection(reviewed: Reviewed) -> None:
+    reviewed.decide(1)
+    gone = reviewed.decide(2)
+    sha256 = hashlib.sha256(bytes([2]) * 100).hexdigest()
+    assert any(row.path.startswith(gone) for row in reviewed.export().rows)
+    found = reviewed.export(replace(TERMS, forgotten={sha256}))
+    assert [row.path.startswith(gone) for row in found.rows] == [False]
+    assert found.left_out["forgotten"] == 1
 
 
 def test_a_source_of_the_listing_goes_before_that_of_all(reviewed: Reviewed) -> None:

@@ -98,6 +98,13 @@ class TestLabelStudio:
         assert 'frameRate="$fps"' in text
         assert '<Label value="discharge"/>' in text
 
+    def test_what_the_tool_was_given_is_told_from_what_it_exports(
+        self, record: Record, tmp_path: Path
+    ) -> None:
+        self.write(record, tmp_path)
+        with pytest.raises(UserError, match="none of its tasks has annotations; give what Label"):
+            label_studio.read(tmp_path / "tasks.json", tasks(record), TERMS)
+
     def test_predicted_stretches_tell_a_time_only_where_they_were_changed(
         self, record: Record, tmp_path: Path
     ) -> None:
@@ -304,6 +311,16 @@ class TestCoop:
         assert one.note == "seen twice"
         assert (two.origin, two.discharge, two.discharges_s) == ("film", False, ())
 
+    def test_a_note_may_hold_separators_of_lines(self, record: Record, tmp_path: Path) -> None:
+        body = self.body(record.places()[0][2].name, actorNote="first\u2028second\x85third")
+        text = json.dumps(body, ensure_ascii=False)
+        signature = self.KEY.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+        line = {"signature": base64.b64encode(signature).decode(), "body": text}
+        path = tmp_path / "decisions.jsonl"
+        path.write_text(f"{json.dumps(line, ensure_ascii=False)}\n", encoding="utf-8")
+        (one,) = coop.read(path, tasks(record), Terms(FPS, key=self.public(tmp_path)))
+        assert one.note == "first\u2028second\x85third"
+
     def test_a_wrong_signature_has_the_whole_refused(self, record: Record, tmp_path: Path) -> None:
         name = record.places()[0][2].name
         good = self.signed(self.body(name))
@@ -343,6 +360,16 @@ class TestSpreadsheet:
         text = (tmp_path / "queue.csv").read_text(encoding="utf-8-sig")
         assert ",'@ada,''=cmd()" in text
         assert record.decide([two]) == 0
+
+    def test_nobody_says_two_things_of_a_task(self, record: Record, tmp_path: Path) -> None:
+        name = record.places()[0][2].name
+        yes = {"task": name, "origin": "real", "discharge": "yes", "who": "Cy"}
+        no = {**yes, "discharge": "no"}
+        with pytest.raises(UserError, match="row 3: Cy says otherwise of it in row 2; leave one"):
+            spreadsheet.read(self.edited(record, tmp_path, yes, no), tasks(record), TERMS)
+        spreadsheet.read(self.edited(record, tmp_path, yes, yes), tasks(record), TERMS)
+        two = self.edited(record, tmp_path, yes, {**no, "who": "Ada"})
+        assert len(spreadsheet.read(two, tasks(record), TERMS)) == 2
 
     def test_times_of_an_alert_are_seconds(self, record: Record, tmp_path: Path) -> None:
         name, task = next(iter(tasks(record).items()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -41,12 +42,13 @@ from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
 
+VARIANTS = "variants"
 MEANINGS = {
     "test": "New recordings of known sources",
     "unseen": "Sources held out of training",
     "val": "Recordings that training was tuned on",
     "train": "What training saw",
-    "variants": "Augmented clips of new recordings",
+    VARIANTS: "Augmented clips of new recordings",
     "val_long": "Long recordings that the operating point was chosen on",
     "test_long": "New long recordings of known sources",
     "unseen_long": "Long recordings of sources held out of training",
@@ -114,7 +116,7 @@ class Scoring:
         return self.rows(packed, split, packed.select([split], variants=False))
 
     def long(self, packed: Packed, splits: Sequence[str]) -> dict[str, JudgedSet]:
-        """Follow the long recordings beside some splits as streams, by the name of the split."""
+        """Score the long recordings beside some splits, by the name of the split."""
         found = {split: self.split(packed, split + LONG) for split in splits}
         return {split: one for split, one in found.items() if one is not None}
 
@@ -122,9 +124,7 @@ class Scoring:
         """Score the augmented variants of test clips; None where there are none."""
         test = packed.select(["test"], variants=True)
         variant = packed.index["variant"].take(test)
-        return self.rows(
-            packed, "variants", test[variant.is_valid().to_numpy(zero_copy_only=False)]
-        )
+        return self.rows(packed, VARIANTS, test[variant.is_valid().to_numpy(zero_copy_only=False)])
 
     def rows(self, packed: Packed, name: str, rows: NDArray[np.int64]) -> JudgedSet | None:
         """Score some packed samples; None where there are none."""
@@ -162,26 +162,38 @@ class Scoring:
         return folder
 
     def judged_set(self, name: str, given: Clips) -> JudgedSet:
-        """Score clips; those of long recordings frame by frame, where the detector can."""
-        if name in LONG_SPLITS and self.detector.can_stream:
-            table, digest = clips.play(
-                self.detector,
-                given,
-                answers=self.answers,
-                progress=lambda files: self.progress(files, f"follow {name}", "file"),
-                workers=self.workers,
-            )
-        else:
-            table, digest = clips.score(
-                self.detector,
-                given,
-                batch_size=self.cfg.batch_size,
-                answers=self.answers,
-                progress=lambda batches: self.progress(batches, f"score {name}"),
-                workers=self.workers,
-            )
+        """Score clips; recordings are followed frame by frame as well, where the detector can.
+
+        What is said of a clip alone is comparable with what is said of it altered. Of long
+        recordings, whose clips count nowhere, it is not asked, and variants are no recordings.
+        """
         meaning = MEANINGS.get(name, "Files of the collection")
+        follows = self.detector.can_stream and name != VARIANTS
+        if follows and name in LONG_SPLITS:
+            table, digest = self._followed(name, given)
+            return JudgedSet(name, meaning, table, given.read, digest, given.samples)
+        table, digest = clips.score(
+            self.detector,
+            given,
+            batch_size=self.cfg.batch_size,
+            answers=self.answers,
+            progress=lambda batches: self.progress(batches, f"score {name}"),
+            workers=self.workers,
+        )
+        if follows:
+            place = table.schema.get_field_index("stream_score")
+            in_streams = self._followed(name, given)[0]["stream_score"]
+            table = table.set_column(place, table.schema.field(place), in_streams)
         return JudgedSet(name, meaning, table, given.read, digest, given.samples)
+
+    def _followed(self, name: str, given: Clips) -> tuple[pa.Table, str]:
+        return clips.play(
+            self.detector,
+            given,
+            answers=self.answers,
+            progress=lambda files: self.progress(files, f"follow {name}", "file"),
+            workers=self.workers,
+        )
 
     def learned_from(self, collection: str) -> list[str] | None:
         """Paths of files of an ingested collection that training had; None where none can tell."""

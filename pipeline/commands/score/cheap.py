@@ -11,7 +11,7 @@ detector is lost.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -266,20 +266,26 @@ class CheapPass:
         ratios, after = hearing.advance(sounds.flatten()[None], state)
         return ratios.unflatten(1, (len(sounds), -1))[0], {**state, **after}
 
-    def level(self, clips: pa.Table, p_discharge: NDArray[np.float64]) -> float:
-        """What no score of a file is above.
+    def level(self, clips: Callable[[], pa.Table], p_discharge: NDArray[np.float64]) -> float:
+        """What no score of a file is above; no more than is needed to tell whether it is excluded.
 
         That is so after each of its frames, on which alerts are raised. The answers at the ends of
         its clips count too, by which validation tells shootings that would be missed.
 
         Args:
-            clips: of the file, rows of `scores.CLIP_SCHEMA`.
+            clips: gives rows of `scores.CLIP_SCHEMA` of the file, and is not asked if that is told.
             p_discharge: what `of` gives of them.
         """
+        # A stream says a mean of its answers, never more than the highest of them, and to follow
+        # one takes as long as to look at it.
+        highest = float(p_discharge.max())
+        if self.excludes(highest):
+            return highest
         card = self._detector.card
         clip_s = card.clip.num_frames / card.clip.fps
         ways = (p_discharge, p_discharge[:, -1:])
-        return max(float(_streamed(clips, one, card.memory, clip_s).max()) for one in ways)
+        table = clips()
+        return max(float(_streamed(table, one, card.memory, clip_s).max()) for one in ways)
 
     def excludes(self, level: float) -> bool:
         """Whether a file of a level cannot reach the threshold."""

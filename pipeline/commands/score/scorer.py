@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ class Scorer:
     def _excluded(self, cheap: CheapPass, clips: DecodedClips) -> Row | None:
         """What the cheap pass says of a file that it excludes."""
         p_discharge, heard = cheap.of(clips.frames, clips.sounds, self._batch_size)
-        if not cheap.excludes(cheap.level(clips.table, p_discharge)):
+        if not cheap.excludes(cheap.level(lambda: clips.table, p_discharge)):
             return None
         at_ends = p_discharge[:, -1]
         return {
@@ -195,7 +196,12 @@ class DecodedClips:
                 self.sounds[number] = sound.decode(window.flac)
         self.start_s = np.array([window.start_frame / form.fps for window in windows])
         """Of each clip in the file."""
-        self.table = _table(task.path, self.start_s.tolist())
+        self._path = task.path
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """Rows of `scores.CLIP_SCHEMA`."""
+        return _table(self._path, self.start_s.tolist())
 
     def batches(self, size: int) -> Iterator[slice]:
         """The clips in order, `size` at a time."""

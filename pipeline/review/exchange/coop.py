@@ -70,7 +70,8 @@ def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
     key = _key(terms.key)
     check = Checked(path, tasks, terms.by, NAME)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # A note may hold what `splitlines` takes for the end of a line, as U+2028.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not readable ({error}); give lines of JSON") from error
     for number, line in enumerate(lines, 1):

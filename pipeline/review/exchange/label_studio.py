@@ -129,7 +129,13 @@ def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
         UserError: with every mistake, each with its task.
     """
     check = Checked(path, tasks, terms.by, NAME)
-    for number, task in enumerate(read_json(path, list), 1):
+    given = read_json(path, list)
+    if not any(isinstance(task, Mapping) and "annotations" in task for task in given):
+        raise UserError(
+            f"{path}: none of its tasks has annotations; give what Label Studio exports as JSON, "
+            "which is neither what it was given nor JSON-MIN"
+        )
+    for number, task in enumerate(given, 1):
         careful(check, f"task {number}", partial(_read_task, check, number, task))
     return check.decisions()
 

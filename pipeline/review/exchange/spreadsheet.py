@@ -85,6 +85,10 @@ def _plain(text: str) -> str:
     return text[1:] if guarded else text
 
 
+def _answers(one: Decision) -> tuple[str, bool | None, tuple[float, ...]]:
+    return one.origin, one.discharge, one.discharges_s
+
+
 def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
     """Read the decisions of a file; rows in which nothing is decided are read over.
 
@@ -92,6 +96,7 @@ def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
         UserError: with every mistake, each with its row.
     """
     check = Checked(path, tasks, terms.by, NAME)
+    first: dict[tuple[str, str], tuple[str, Decision]] = {}
     rows = csvfile.read(path, COLUMNS)
     header = next(rows).cells
     if missing := [column for column in _NEEDED if column not in header]:
@@ -112,5 +117,11 @@ def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
         times_s = [float(part) for part in parts if part]
         answer = cell["discharge"].lower() or None
         who, note = (cell.get(column) or "" for column in ("who", "note"))
+        num_found = len(check.found)
         check.add(where, cell["task"], cell["origin"].lower(), answer, times_s, who, note)
+        for one in check.found[num_found:]:
+            # No row tells its time, so that of two nobody knows which is the later.
+            before, other = first.setdefault((one.task, one.who), (where, one))
+            if _answers(one) != _answers(other):
+                check.wrong(where, f"{one.who} says otherwise of it in {before}; leave one of them")
     return check.decisions()

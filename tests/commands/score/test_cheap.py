@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -154,7 +155,7 @@ def test_no_file_is_excluded_that_alerts_at_any_frame(hearing: Detector) -> None
         answers = after.reshape(6, 8, 4)
         in_streams = stream_scores(table, answers, card.memory, clip_s)
         p_discharge, _ = excluding.of(frames, sounds, 4)
-        levels.append(excluding.level(table, p_discharge))
+        levels.append(excluding.level(lambda: table, p_discharge))
         assert in_streams.max() <= levels[-1] + 1e-6
         told = scores.score_table(table, answers[:, -1], (), in_streams)
         for smoothing in SMOOTHINGS:
@@ -165,6 +166,31 @@ def test_no_file_is_excluded_that_alerts_at_any_frame(hearing: Detector) -> None
             num_alerts += bool(first_alerts(replace(choice, threshold=0.5), told, clip_s))
     assert np.ptp(levels) > 0.1
     assert num_alerts
+
+
+def test_files_of_which_no_frame_reaches_the_threshold_are_not_followed(
+    hearing: Detector,
+) -> None:
+    card = hearing.card
+    clip_s = card.clip.num_frames / card.clip.fps
+    table = _table("a.mp4", [n * clip_s for n in range(6)])
+    asked: list[float] = []
+    for frames, sounds in files(20):
+        p_discharge, _ = CheapPass(hearing, 0.5).of(frames, sounds, 4)
+        highest = float(p_discharge.max())
+
+        def clips(highest: float = highest) -> pa.Table:
+            asked.append(highest)
+            return table
+
+        in_full = CheapPass(hearing, 0.0).level(lambda: table, p_discharge)
+        assert in_full <= highest + 1e-9
+        # What is followed to no use changes no decision.
+        for threshold in (0.5, in_full, highest, highest + 2e-6):
+            one = CheapPass(hearing, threshold)
+            assert one.excludes(one.level(clips, p_discharge)) == one.excludes(in_full)
+            assert (asked[-1:] == [highest]) == (threshold < highest + 1e-6)
+            asked.clear()
 
 
 def test_what_was_asked_once_is_not_worked_out_again(hearing: Detector) -> None:

@@ -42,10 +42,15 @@ from tests.commands.score.toy import (
 from tests.conftest import compose_below
 
 
-def test_the_score_of_a_file_is_that_of_an_evaluation_which_follows_it(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+def test_the_score_of_a_file_is_that_of_an_evaluation(
+    project: Path, monkeypatch: pytest.MonkeyPatch, long: bool
 ) -> None:
-    monkeypatch.setattr(scoring, "LONG_SPLITS", ("own",))
+    columns: tuple[str, ...] = ("status", "reason", "num_clips", "score")
+    if long:
+        # Whose clips an evaluation does not answer by themselves too.
+        monkeypatch.setattr(scoring, "LONG_SPLITS", ("own",))
+        columns += ("p_real", "p_discharge", "predicted")
     own = project / "own"
     names = write_files(own, 3, num_frames=40)
     (own / "text.mp4").write_text("no video\n" * 9)
@@ -64,7 +69,6 @@ def test_the_score_of_a_file_is_that_of_an_evaluation_which_follows_it(
 
     listing = write_listing(own / "listing.csv", names)
     found = scored(project, listing, "out", "miss_rate=null")
-    columns = ("status", "reason", "num_clips", "score", "p_real", "p_discharge", "predicted")
     for row, expected in zip(found, judged.files.to_pylist(), strict=True):
         assert {name: row[name] for name in columns} == {
             name: expected[name] if name != "num_clips" or row["status"] == "scored" else None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.review.record import Record
 from pipeline.review.tasks import Decision
 from tests.commands.score.toy import CLIP, write_files
 from tests.conftest import compose_below
+from tests.review.made import SETTINGS, queued, row
 
 Told = Callable[..., str]
 
@@ -120,6 +122,24 @@ def test_what_is_asked_for_its_times_tells_nothing_of_a_deployment(
     assert deployments(record, votes, 0.95) == []
     with pytest.raises(UserError, match="nothing was decided that can be exported"):
         told("export-collection", "new", "source=x", "licence=x")
+
+
+def test_who_said_what_a_file_is_was_not_asked_when(project: Path, own: Path, told: Told) -> None:
+    path = own / "0.mp4"
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    record = queued(project, [row(0, uri=str(path), sha256=sha256)], SETTINGS)
+    (name,) = decide(project, discharges_s=())
+    exported = told("export-collection", "new", "source=x", "licence=x")
+    assert "new: 1 file" in exported
+    told("propose", "own")
+    # Whoever is asked when is asked, and the file stays where it was exported to.
+    votes = review.agreement.Votes.of(record, 0.05)
+    asked = [place for _, place, task in record.places() if task.asks_times]
+    assert name not in {place.task for place in asked}
+    assert all(map(votes.is_open, asked))
+    assert "new: 1 file" in told("export-collection", "new", "source=x", "licence=x")
+    record.decide([Decision(asked[0].task, "real", True, (0.8,), "Bo", "page")])
+    assert "times of 1 file" in told("times", "own", "out=times.csv")
 
 
 def test_who_sees_something_else_than_the_index_says_is_told(

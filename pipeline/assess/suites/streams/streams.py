@@ -59,13 +59,12 @@ _LEAD = (
     "False alerts are counted on each second of footage once, however often the streams repeat "
     "it, so their bounds are those of the footage that there is. An alert covers the next "
     "{refractory_s:g} s of its recording and never another one: rates of shorter recordings are "
-    "rather too high than too low. Long recordings are followed frame by frame, where the detector "
-    "can, and the highest score within a clip ({clip_s:.2f} s) counts at its end. What is "
-    "approximated: of short recordings the detector speaks once, at the end of each clip, while "
-    "one that runs frame by frame may alert sooner, and falsely more often; a shooting counts from "
-    "the start of the first clip that shows a discharge; what raises no alert before its recording "
-    "ends is missed; smoothing runs on from one recording into the next, which blurs short ones, "
-    "while what a detector with a memory has seen of a stream begins anew with each."
+    "rather too high than too low. Recordings are followed frame by frame, where the detector can, "
+    "and the highest score within a clip ({clip_s:.2f} s) counts at its end, as where streams are "
+    "watched. What is approximated: a shooting counts from the start of the first clip that shows "
+    "a discharge; what raises no alert before its recording ends is missed; smoothing runs on from "
+    "one recording into the next, which blurs short ones, while what a detector with a memory has "
+    "seen of a stream begins anew with each."
 )
 
 
@@ -123,6 +122,7 @@ def run(evidence: Evidence) -> Section:
         plots={
             "curve.csv": _curve_csv(parts),
             "time_to_alert.csv": (_SURVIVAL_HEADER, survival_rows),
+            "outcome.csv": (tables.OUTCOME_HEADER, tables.outcome_rows([*parts, *long])),
         },
         rows={
             "curve.parquet": _curve_rows(parts),

@@ -1,0 +1,69 @@
+"""Why a session with a stream is over, by what its processes say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.live.fetcher import Fetch
+from pipeline.live.messages import Ended
+from pipeline.live.session import Session
+
+AT_ONCE = ("clock", "discontinuity", "too_long", "behind")
+"""Reasons after which another try at once may go on."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long is waited.
+
+    Attributes:
+        timeout_s: for the next clip, and for the first one of a session.
+        end_after_s: for a picture of a stream that is lost, after which it has ended.
+        most_behind_s: for what was fetched to be decoded, after which all of it is dropped; None
+            for as long as it takes.
+    """
+
+    timeout_s: float
+    end_after_s: float
+    most_behind_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Why a session is over; a final one is not followed by another."""
+
+    reason: str
+    detail: str = ""
+    is_final: bool = False
+    go_on_at: int | None = None
+    begins: tuple[str, ...] = ()
+
+
+def fetched(session: Session, timeout_s: float = 2.0) -> Outcome | None:
+    """What the fetcher of a session says of its end; None where it goes on, or has died."""
+    report = session.report(timeout_s)
+    if report is None:
+        return None
+    return Outcome(
+        report.reason, report.detail, report.is_final, report.go_on_at, tuple(report.begins)
+    )
+
+
+def ended(message: Ended, session: Session, source: Path | Fetch) -> Outcome:
+    """What the last message of a decoder means for a session with a source."""
+    detail = message.detail
+    if isinstance(source, Path):
+        # Where a file lies on this machine is nobody's business.
+        detail = detail.replace(str(source), source.name)
+        return Outcome(message.reason, detail, is_final=True)
+    if message.reason in AT_ONCE:
+        return Outcome(message.reason, detail)
+    found = fetched(session)
+    if found is None:
+        # It fetches still what nobody can decode, or is gone.
+        is_over = message.reason == "end"
+        return Outcome("fetcher_died") if is_over else Outcome(message.reason, detail)
+    # What a server refuses cannot be decoded; what it gives to the end may not be a video.
+    is_explained = message.reason == "end" or found.reason != "end"
+    return found if is_explained else replace(found, reason=message.reason, detail=detail)
