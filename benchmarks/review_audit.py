@@ -128,8 +128,8 @@ def audits(told: Sequence[tuple[float, int, Sequence[Audited]]]) -> Table:
     """How often intervals hold the truth, by the share of shootings and the days of an audit."""
     rows: list[tuple[Cell, ...]] = []
     for place, (shootings, num_days, years) in enumerate(told):
-        given = {
-            "precision": [year.precision for year in years],
+        given: dict[str, list[tuple[float, Estimate | None]]] = {
+            "precision": [(year.precision[0], year.precision[1]) for year in years],
             "recall": [year.recall for year in years],
         }
         if not place:

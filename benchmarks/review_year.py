@@ -261,7 +261,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=10_000, help="a day, to compare orders")
     parser.add_argument("--compared", type=int, default=20, help="years, to compare orders")
     parser.add_argument("--audited", type=int, default=2000, help="a day, in years of the audit")
-    parser.add_argument("--years", type=int, default=300, help="of the audit")
+    parser.add_argument("--years", type=int, default=200, help="of the audit")
     parser.add_argument("--out", type=Path, help="file of JSON for docs/results.md; .svg beside it")
     options = parser.parse_args()
     told = []

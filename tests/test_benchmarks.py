@@ -611,8 +611,13 @@ def test_in_a_simulated_stream_the_queue_finds_more_and_the_audit_tells_the_trut
     import review_audit
     import review_year
 
-    found = {name: files[-1] for name, (_, files) in review_year.compared(8, 4000).items()}
-    assert found["queue"] > found["score, a task a file"] > found["random"]
+    by_order = review_year.compared(8, 4000)
+    found = {name: files[-1] for name, (_, files) in by_order.items()}
+    different = {name: videos[-1] for name, (videos, _) in by_order.items()}
+    for shares in (found, different):
+        assert shares["queue"] > shares["score, a task a file"] > shares["random"]
+    assert found["queue by cost alone"] > found["score, a task a video"]
+    assert different["queue"] > different["queue, copy_cost=1"]
     years = [review_audit.audited_year(seed, 60, 1000) for seed in range(12)]
     for what in ("precision", "recall"):
         held = sum(review_audit.covers(*getattr(year, what)) for year in years)
