@@ -31,7 +31,7 @@ from pipeline.copies.hash_index import Index
 
 ITEM = 600
 NUM_QUERIES, BATCH = 200, 60
-NUM_WINDOWS = 1284
+NUM_WINDOWS = 1385
 """Of a picture whose parts are looked up."""
 NONE = np.zeros(0, SOUND_RECORD)
 

@@ -104,7 +104,7 @@ def measure(num_clips: int) -> dict[str, float]:
         Settings(Bootstrap(1000, 0.95, 0), 10, 8, "protected"),
     )
     start_s = time.monotonic()
-    point = choose(val, clip.num_frames / clip.fps, settings.operating, settings.bootstrap)
+    point = choose(val, None, clip.num_frames / clip.fps, settings.operating, settings.bootstrap)
     seconds = {"operating point": time.monotonic() - start_s}
     evidence = Evidence(
         judged_sets=parts,

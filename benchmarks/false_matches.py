@@ -1,110 +1,70 @@
 """How often footage that is no copy is taken for an item of a bank, by its size and by distance.
 
-    python benchmarks/false_matches.py COLLECTION … --cache FOLDER --out false_matches.json
+    python benchmarks/still_screens.py SCREENS
+    python benchmarks/false_matches.py COLLECTION … SCREENS --cache FOLDER --out false_matches.json
 
-Banks of millions of hashes of footage were not to be had, so they are made: every window that
-`copies.parts` cuts out of a picture, with all their sizes and places, is a hash of a cropped copy,
-once a second. An item is one window of one file. A look-up is the hash of a whole picture of a
-file, one a second, compared with all items of other recordings and their mirror images. It is near
-where any is within the distance; a match is what `copies.matching` makes of all look-ups of a file
-in an item. Banks of a size hold items drawn with a seed, and larger ones all of smaller ones.
-Intervals are the middle 95 % of 2,000 draws of whole files; where nothing was found, an interval
-ends at the exact bound of the share of files (Clopper and Pearson), as if all look-ups of such a
-file were false. Files of one collection may show the same places.
+Banks of ten million hashes of footage were not to be had, so they are made of crops: of a picture
+a second of every file, 48 stretches of its height by 48 of its width, each of half to all of it,
+drawn for each file. A crop at one place of one file is an item. Crops of one picture overlap, and
+those of pictures in a row are alike, so that ten million hashes say less than as many of different
+videos would.
+
+A look-up is the hash of a whole picture, or of one of `NUM_CROPS` crops of it, compared with all
+items of other recordings; whole pictures with their mirror images too. It is near where any item is
+within the distance; a match is what `copies.matching` makes of all whole pictures of a file in an
+item. Banks of a size hold items drawn with a seed, and larger ones all of smaller ones.
+
+Intervals are the middle 95 % of 2,000 draws of whole recordings, and of whole sources; where
+nothing was found, they end at the exact bound of the share of these (Clopper and Pearson), as if
+all look-ups of such a one were false. Beside them stands what would hold if look-ups were
+independent, which those of a recording are not. Recordings of one collection may show the same
+places.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
+from crops import NUM_STRETCHES, File, files_of
 from match import bound_of
 from numba import njit
 from numpy.typing import NDArray
 from outcome import Cell, Outcome, Table, write
+from scipy.stats import beta
 
-from pipeline import app
-from pipeline.commands import printed_files
-from pipeline.config import IngestApp
-from pipeline.copies import matches, matching, parts
+from pipeline.copies import matching
 from pipeline.copies.banks import RECORD
 from pipeline.copies.hamming import num_ones
-from pipeline.footage.collection import read_index
-from pipeline.footage.printing import Printed
 
 DISTANCES = (19, 23, 27, 31, 35, 39)
 SIZES = (100_000, 1_000_000, 10_000_000)
+SHOWN = 31
+"""Bits, for the table by kinds of footage: those of a match."""
 NUM_DRAWS = 2000
+NUM_CROPS = 8
+_BLOCK = 512
+_ROOM = 20_000_000
 
 Bools = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
 Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class File:
-    """A file that is looked up, and of which windows are items.
-
-    Attributes:
-        collection: where it comes from.
-        recording: that it is of.
-        times_ms: of what is looked up.
-        hashes: uint8 (N, 2, 32), with mirror images.
-        part_times_ms: of the windows.
-        windows: uint8 (P, 32).
-    """
-
-    collection: str
-    recording: str
-    times_ms: NDArray[np.uint32]
-    hashes: NDArray[np.uint8]
-    part_times_ms: NDArray[np.uint32]
-    windows: NDArray[np.uint8]
-
-
-def files_of(folder: Path, cfg: IngestApp, cache: Path) -> list[File]:
-    """The files of a collection that have hashes; what was hashed before is read from the cache."""
-    rows = read_index(folder)
-    held = cache / f"{folder.name}.npz"
-    if not held.exists():
-        paths = [folder / row.path for row in rows]
-        found = printed_files.printed(
-            paths, matches.RATE_HZ, cfg, cfg.run, folder.name, parts=parts.of_query
-        )
-        arrays = {}
-        for number, one in enumerate(found):
-            if isinstance(one, Printed) and len(one.times_ms):
-                for name in ("times_ms", "hashes", "part_times_ms", "part_hashes"):
-                    arrays[f"{number}-{name}"] = getattr(one, name)
-        cache.mkdir(parents=True, exist_ok=True)
-        np.savez(held, **arrays)
-    told = np.load(held)
-    return [
-        File(
-            folder.name,
-            f"{folder.name}/{row.recording}",
-            told[f"{number}-times_ms"],
-            told[f"{number}-hashes"],
-            told[f"{number}-part_times_ms"],
-            told[f"{number}-part_hashes"][:, 0],
-        )
-        for number, row in enumerate(rows)
-        if f"{number}-times_ms" in told.files
-    ]
-
-
-@dataclass(frozen=True)
 class Items:
-    """Windows of all files as items, those that the smallest bank holds first.
+    """Crops of all files as items, those that the smallest bank holds first.
 
     Attributes:
         words: (B, 4).
-        times_ms, files, numbers: int64 (B,): when each is shown, of which file, and of which item.
+        times_ms, files, numbers: int64 (B,): when each is shown, of which file, and of which item,
+            ascending.
     """
 
     words: Words
@@ -114,56 +74,86 @@ class Items:
 
 
 def items_of(files: Sequence[File], seed: int) -> Items:
-    """An item is the windows of one place in one file; flat pictures have fewer of them."""
-    words, times, of, numbers = [], [], [], []
-    num_items = 0
-    for number, file in enumerate(files):
-        starts = np.flatnonzero(np.diff(file.part_times_ms, prepend=file.part_times_ms[:1] + 1))
-        place = np.arange(len(file.windows)) - np.repeat(
-            starts, np.diff(np.append(starts, len(file.windows)))
-        )
-        words.append(np.ascontiguousarray(file.windows).view("<u8"))
-        times.append(file.part_times_ms.astype(np.int64))
-        of.append(np.full(len(place), number))
-        numbers.append(num_items + place)
-        num_items += int(place.max(initial=-1)) + 1
-    rank = np.random.default_rng(seed).permutation(num_items)
-    order = np.argsort(rank[np.concatenate(numbers)], kind="stable")
-    joined = (np.concatenate(one)[order] for one in (words, times, of, numbers))
-    return Items(*joined)
+    """An item is the crops of one place in one file."""
+    sizes = [len(file.crops) for file in files]
+    of = np.repeat(np.arange(len(files)), sizes)
+    places = np.concatenate([file.places for file in files])
+    rank = np.random.default_rng(seed).permutation(len(files) * NUM_STRETCHES**2)
+    numbers = rank[of * NUM_STRETCHES**2 + places]
+    order = np.argsort(numbers, kind="stable")
+    words = np.concatenate([file.crops for file in files])[order].view("<u8")
+    times = np.concatenate([file.crop_times_ms for file in files])[order].astype(np.int64)
+    return Items(words, times, of[order], numbers[order])
 
 
 @njit(cache=True, nogil=True)
 def near_pairs(
-    query: Words, known: Words, is_other: Bools, most: int, room: Numbers, distances: Numbers
+    query: Words,
+    of_query: Numbers,
+    known: Words,
+    of_known: Numbers,
+    most: int,
+    room: Numbers,
 ) -> int:
-    """Write which of a query are near which hashes, (R, 2), and in how many bits they differ."""
+    """Write which of a query is near which hash of another recording, and the bits: (R, 3).
+
+    Args:
+        query: (4, Q).
+        of_query: recordings, (Q,).
+        known: (B, 4).
+        of_known: recordings, (B,).
+        most: bits.
+        room: for what is found.
+    """
     num = 0
     for j in range(len(known)):
-        if not is_other[j]:
+        a, b = known[j, 0], known[j, 1]
+        is_any = False
+        for i in range(query.shape[1]):
+            # Half of all bits differ in more of most.
+            is_any |= num_ones(query[0, i] ^ a) + num_ones(query[1, i] ^ b) <= most
+        if not is_any:
             continue
-        for i in range(len(query)):
-            bits = num_ones(query[i, 0] ^ known[j, 0]) + num_ones(query[i, 1] ^ known[j, 1])
-            # Half of all bits differ of most.
-            if bits > most:
+        for i in range(query.shape[1]):
+            if of_query[i] == of_known[j]:
                 continue
-            bits += num_ones(query[i, 2] ^ known[j, 2]) + num_ones(query[i, 3] ^ known[j, 3])
+            bits = num_ones(query[0, i] ^ a) + num_ones(query[1, i] ^ b)
+            bits += num_ones(query[2, i] ^ known[j, 2]) + num_ones(query[3, i] ^ known[j, 3])
             if bits <= most and num < len(room):
-                room[num, 0], room[num, 1], distances[num] = i, j, bits
+                room[num, 0], room[num, 1], room[num, 2] = i, j, bits
                 num += 1
     return num
 
 
 @dataclass(frozen=True)
-class Near:
-    """A picture of a file and a window that are alike: int64 (N,) each.
+class LookUps:
+    """What is looked up: of which file each is, int (Q,), and hashes of each side, (Q, 32)."""
 
-    Attributes:
-        looked: which look-up of the file.
-        known: which hash of the items.
-        distances: bits.
-        sides: 1 where it is the mirror image.
-    """
+    files: Numbers
+    sides: Sequence[Bytes]
+
+
+def look_ups(files: Sequence[File], seed: int) -> dict[str, LookUps]:
+    """Whole pictures, and some crops of each picture."""
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for file in files:
+        num = NUM_CROPS * len(np.unique(file.crop_times_ms))
+        drawn.append(rng.permutation(len(file.crops))[: min(num, len(file.crops))])
+    whole = np.concatenate([file.hashes for file in files])
+    crops = np.concatenate([f.crops[of] for f, of in zip(files, drawn, strict=True)])
+    numbers = np.arange(len(files))
+    return {
+        "whole pictures": LookUps(
+            np.repeat(numbers, [len(file.hashes) for file in files]), [whole[:, 0], whole[:, 1]]
+        ),
+        "crops": LookUps(np.repeat(numbers, [len(of) for of in drawn]), [crops]),
+    }
+
+
+@dataclass(frozen=True)
+class Near:
+    """A look-up and a hash of a bank that are alike: int64 (N,) each, and the side of the first."""
 
     looked: Numbers
     known: Numbers
@@ -171,80 +161,145 @@ class Near:
     sides: Numbers
 
 
-def near_of(file: File, items: Items, is_other: Bools) -> Near:
-    """All that is near a file within the largest distance."""
-    room, distances = np.zeros((2_000_000, 2), np.int64), np.zeros(2_000_000, np.int64)
-    found = []
-    for side in range(2):
-        query = np.ascontiguousarray(file.hashes[:, side]).view("<u8")
-        num = near_pairs(query, items.words, is_other, DISTANCES[-1], room, distances)
-        assert num < len(room)
-        told = room[:num, 0], room[:num, 1], distances[:num], np.full(num, side)
-        found.append([one.copy() for one in told])
-    return Near(*(np.concatenate(both) for both in zip(*found, strict=True)))
+def near_of(asked: LookUps, items: Items, recordings: Numbers) -> Near:
+    """All that is near within the largest distance, of other recordings."""
+    room = np.zeros((_ROOM, 3), np.int64)
+    of_known, found = recordings[items.files], [np.zeros((0, 4), np.int64)]
+    for side, hashes in enumerate(asked.sides):
+        for start in range(0, len(hashes), _BLOCK):
+            words = np.ascontiguousarray(hashes[start : start + _BLOCK]).view("<u8")
+            of_query = recordings[asked.files[start : start + _BLOCK]]
+            query = np.ascontiguousarray(words.T)
+            num = near_pairs(query, of_query, items.words, of_known, DISTANCES[-1], room)
+            assert num < len(room)
+            looked, known, bits = room[:num].T
+            found.append(np.column_stack([looked + start, known, bits, np.full(num, side)]))
+        print(f"{len(hashes)} look-ups, {sum(map(len, found))} near", flush=True)
+    looked, known, distances, sides = np.concatenate(found).T
+    return Near(looked, known, distances, sides)
 
 
-def num_matches(file: File, items: Items, near: Near, of: Bools, distance: int) -> int:
+def num_matches(file: File, items: Items, known: Numbers, sides: Numbers, distance: int) -> int:
     """How many items a file is said to show, by what is near it."""
     found = set()
-    for side in range(2):
-        own = of & (near.sides == side)
-        for number in np.unique(items.numbers[near.known[own]]):
-            if number in found:
-                continue
-            # What is not near in this bank makes no match, and what is not there neither.
-            places = np.unique(near.known[own & (items.numbers[near.known] == number)])
-            all_of_it = np.flatnonzero(items.numbers == number)
-            records: Any = np.zeros(len(all_of_it), RECORD)
-            records["time_ms"] = items.times_ms[all_of_it]
-            records["pdq"] = items.words[all_of_it].view(np.uint8).reshape(-1, 32)
-            records["mirror"] = ~records["pdq"]
-            assert len(places)
-            with mock.patch.object(matching, "MAX_DISTANCE", distance):
-                if matching.stretches(file.times_ms, file.hashes[:, side], records):
-                    found.add(number)
+    for number, side in {*zip(items.numbers[known].tolist(), sides.tolist(), strict=True)}:
+        first, last = np.searchsorted(items.numbers, [number, number + 1])
+        records: Any = np.zeros(last - first, RECORD)
+        records["time_ms"] = items.times_ms[first:last]
+        records["pdq"] = items.words[first:last].view(np.uint8).reshape(-1, 32)
+        records["mirror"] = ~records["pdq"]
+        with mock.patch.object(matching, "MAX_DISTANCE", distance):
+            if matching.stretches(file.times_ms, file.hashes[:, side], records):
+                found.add(number)
     return len(found)
 
 
-def interval(wrong: Sequence[int], looked: Sequence[int], seed: int) -> tuple[float, float]:
-    """Of a rate for each look-up, over files: how many were wrong, and how many there were."""
-    counts, totals = np.array(wrong), np.array(looked)
-    if not counts.any():
-        return 0.0, bound_of(0, len(counts)) or 1.0
-    drawn = np.random.default_rng(seed).integers(0, len(counts), (NUM_DRAWS, len(counts)))
-    rates = counts[drawn].sum(axis=1) / totals[drawn].sum(axis=1)
-    low, high = np.quantile(rates, (0.025, 0.975))
+def interval(wrong: Numbers, looked: Numbers, seed: int) -> tuple[float, float]:
+    """Of a rate for each look-up, over groups: how many of each were wrong, and how many it had."""
+    if not wrong.any():
+        return 0.0, bound_of(0, len(wrong)) or 1.0
+    drawn = np.random.default_rng(seed).integers(0, len(wrong), (NUM_DRAWS, len(wrong)))
+    low, high = np.quantile(wrong[drawn].sum(axis=1) / looked[drawn].sum(axis=1), (0.025, 0.975))
     return float(low), float(high)
 
 
-def rows_of(files: Sequence[File], same: bool, seed: int) -> list[Sequence[Cell]]:
-    """A row a size and a distance, of items of the same collection or of all others."""
-    items = items_of(files, seed)
-    sizes = sorted({min(size, len(items.words)) for size in SIZES})
-    looked = [len(file.times_ms) for file in files]
-    counts = {(size, d): ([0] * len(files), [0] * len(files)) for size in sizes for d in DISTANCES}
-    recordings = np.array([file.recording for file in files])[items.files]
-    collections = np.array([file.collection for file in files])[items.files]
-    for number, file in enumerate(files):
-        is_other = (recordings != file.recording) & ((collections == file.collection) == same)
-        near = near_of(file, items, is_other)
-        for (size, distance), (nears, matched) in counts.items():
-            of = (near.known < size) & (near.distances <= distance)
-            nears[number] = len(np.unique(near.looked[of]))
-            matched[number] = num_matches(file, items, near, of, distance) if of.any() else 0
-        if any(matched[number] for _, matched in counts.values()):
-            told = {d: counts[sizes[-1], d][1][number] for d in DISTANCES}
-            print(f"{file.recording}: items of other recordings by distance: {told}", flush=True)
-    rows: list[Sequence[Cell]] = []
-    for (size, distance), both in counts.items():
-        cells: list[Cell] = ["the same" if same else "others", size, distance, sum(looked)]
-        for wrong in both:
-            low, high = interval(wrong, looked, seed)
-            rate = f"{1e6 * sum(wrong) / sum(looked):.0f}"
-            cells += [f"{rate} ({1e6 * low:.0f} to {1e6 * high:.0f})"]
-        rows.append((*cells, sum(map(bool, both[1]))))
-        print(*rows[-1], sep="  ", flush=True)
-    return rows
+def exact(num_wrong: int, num: int) -> tuple[float, float]:
+    """The same if look-ups were independent (Clopper and Pearson)."""
+    low = float(beta.ppf(0.025, num_wrong, num - num_wrong + 1)) if num_wrong else 0.0
+    level = 0.975 if num_wrong else 0.95
+    return low, float(beta.ppf(level, num_wrong + 1, num - num_wrong))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is the same for all rows.
+
+    Attributes:
+        files, items: what is looked up, and in what.
+        recordings, sources, collections: numbers of each file's, int (F,).
+        seed: of intervals.
+    """
+
+    files: Sequence[File]
+    items: Items
+    recordings: Numbers
+    sources: Numbers
+    collections: Numbers
+    seed: int
+
+    def rate(self, wrong: Numbers, looked: Numbers) -> list[Cell]:
+        """Cells: look-ups, near ones, and how many a million with all intervals.
+
+        Args:
+            wrong: of which file each is that is near something.
+            looked: of which file each look-up is.
+        """
+        told: list[tuple[float, float] | None] = [exact(len(wrong), len(looked))]
+        for groups in (self.sources, self.recordings):
+            counts = np.bincount(groups[wrong], minlength=groups.max() + 1)
+            totals = np.bincount(groups[looked], minlength=groups.max() + 1)
+            own = totals > 0
+            is_one = own.sum() == 1
+            told.insert(0, None if is_one else interval(counts[own], totals[own], self.seed))
+        ends = [one and " to ".join(f"{1e6 * end:,.0f}" for end in one) for one in told]
+        return [len(looked), len(wrong), f"{1e6 * len(wrong) / len(looked):,.0f}", *ends]
+
+    def rows_of(self, what: str, asked: LookUps, near: Near) -> Iterator[tuple[bool, list[Cell]]]:
+        """A row for each size and distance of each kind of items; and those by kinds of footage."""
+        is_same = (
+            self.collections[asked.files[near.looked]]
+            == (self.collections[self.items.files[near.known]])
+        )
+        kinds = np.array([file.kind for file in self.files])
+        for same, size in ((s, n) for s in (False, True) for n in self.sizes()):
+            items = "the same" if same else "others"
+            for distance in DISTANCES:
+                of = (near.known < size) & (near.distances <= distance) & (is_same == same)
+                wrong = asked.files[np.unique(near.looked[of])]
+                compared = self.compared(asked, size, same)
+                cells: list[Cell] = [items, what, size, compared, distance]
+                is_whole = len(asked.sides) > 1
+                matched = self.num_matched(asked, near, of, distance) if is_whole else None
+                yield True, [*cells, *self.rate(wrong, asked.files), matched]
+                if distance != SHOWN or size != self.sizes()[-1]:
+                    continue
+                self.tell(asked, near, of)
+                for kind in sorted({*kinds[asked.files]}):
+                    looked = asked.files[kinds[asked.files] == kind]
+                    num = len(np.unique(self.recordings[looked]))
+                    told = self.rate(wrong[kinds[wrong] == kind], looked)
+                    yield False, [kind, items, what, num, *told]
+
+    def tell(self, asked: LookUps, near: Near, of: Bools) -> None:
+        """Print which recordings are near which, for people to see whether they show the same."""
+        whose, which = asked.files[near.looked[of]], self.items.files[near.known[of]]
+        pairs = np.column_stack([whose, which])
+        for (a, b), num in zip(*np.unique(pairs, axis=0, return_counts=True), strict=True):
+            print(f"{self.files[a].recording} {self.files[b].recording}: {num} near", flush=True)
+
+    def sizes(self) -> list[int]:
+        """Hashes of the banks."""
+        return sorted({min(size, len(self.items.words)) for size in SIZES})
+
+    def compared(self, asked: LookUps, size: int, same: bool) -> int:
+        """With how many hashes of a bank a look-up is compared on average."""
+        by_collection = np.bincount(self.collections[self.items.files[:size]], minlength=1000)
+        by_recording = np.bincount(
+            self.recordings[self.items.files[:size]], minlength=self.recordings.max() + 1
+        )
+        own = by_collection[self.collections[asked.files]]
+        num = own - by_recording[self.recordings[asked.files]] if same else size - own
+        return round(float(num.mean()))
+
+    def num_matched(self, asked: LookUps, near: Near, of: Bools, distance: int) -> int:
+        """How many files show an item of the bank, by their whole pictures."""
+        num = 0
+        whose = asked.files[near.looked]
+        for number in np.unique(whose[of]):
+            own = of & (whose == number)
+            told = near.known[own], near.sides[own]
+            num += num_matches(self.files[number], self.items, *told, distance) > 0
+        return num
 
 
 def main() -> None:
@@ -255,26 +310,57 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file of JSON")
     options = parser.parse_args()
-    cfg: Any = app.compose("ingest", "run.num_workers=1", "run.progress=false")
-    files = [one for path in options.collections for one in files_of(path, cfg, options.cache)]
-    num = sum(len(file.windows) for file in files)
-    print(f"{len(files)} files, {num} windows", flush=True)
+    files = [one for path in options.collections for one in files_of(path, options.cache)]
+    num_crops = sum(len(file.crops) for file in files)
+    num_pictures = sum(len(np.unique(file.crop_times_ms)) for file in files)
+    print(f"{len(files)} files, {num_pictures} pictures, {num_crops} crops", flush=True)
     if options.hash:
         return
-    rows = [row for same in (False, True) for row in rows_of(files, same, options.seed)]
-    if options.out:
-        columns = (
-            "items of which collections",
-            "hashes of the bank",
-            "bits of 256",
-            "look-ups",
-            "near ones a million (95 %)",
-            "matches a million (95 %)",
-            "files with a match",
-        )
-        setting = f"{len(files)} files of {', '.join(one.name for one in options.collections)}."
-        tables = [Table("Footage that is no copy, in banks of windows of others", columns, rows)]
-        write(options.out, Outcome(Path(__file__).name, setting, tables))
+    items = items_of(files, options.seed)
+    num_different = len(np.unique(items.words.view("V32")))
+    names, recordings = np.unique([file.recording for file in files], return_inverse=True)
+    _, collections = np.unique([file.collection for file in files], return_inverse=True)
+    _, sources = np.unique([file.source for file in files], return_inverse=True)
+    run = Run(files, items, recordings, sources, collections, options.seed)
+    rows: dict[bool, list[Sequence[Cell]]] = {True: [], False: []}
+    setting = (
+        f"{len(names)} recordings and {sources.max() + 1} sources of "
+        f"{', '.join(one.name for one in options.collections)}; {num_crops:,} crops, of which "
+        f"{num_different:,} differ, of {num_pictures:,} pictures."
+    )
+    for what, asked in look_ups(files, options.seed).items():
+        for is_main, row in run.rows_of(what, asked, near_of(asked, items, recordings)):
+            rows[is_main].append(row)
+            print(*row, sep="  ", flush=True)
+        if options.out:
+            write(options.out, Outcome(Path(__file__).name, setting, tables_of(rows)))
+
+
+def tables_of(rows: dict[bool, list[Sequence[Cell]]]) -> list[Table]:
+    """By size and distance, and by kinds of footage."""
+    rates = (
+        "look-ups",
+        "near ones",
+        "a million",
+        "95 % over recordings",
+        "95 % over sources",
+        "95 % if look-ups were independent",
+    )
+    bank = "items of which collections", "looked up"
+    columns = (
+        *bank,
+        "hashes of the bank",
+        "compared with, on average",
+        "bits of 256",
+        *rates,
+        "files with a match",
+    )
+    by_kind = "kind of footage", *bank, "recordings", *rates
+    title = f"The same in the largest bank at {SHOWN} bits, by what is looked up"
+    return [
+        Table("Footage that is no copy, in banks of crops of others", columns, rows[True]),
+        Table(title, by_kind, rows[False]),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How soon `discern watch` calls a webhook after a clip was published, and what a stream costs.
+"""How soon `discern watch` calls a webhook after a clip was published.
 
     python benchmarks/live.py --models models
 
@@ -17,7 +17,6 @@ import contextlib
 import io
 import json
 import os
-import resource
 import tempfile
 import threading
 import time
@@ -34,17 +33,11 @@ import torch
 from pipeline import app
 from pipeline.commands import watch
 from pipeline.config import WatchApp
-from pipeline.detect.detector import Detector
-from pipeline.footage import foreign
 from pipeline.live import webhooks
-from pipeline.live.decoder import Task, decoded
-from pipeline.live.messages import Shown
-from pipeline.live.scoring import Scorer
 from pipeline.store import video
 
 WIDTH, HEIGHT, FPS = 640, 360, 30
 PROTOCOLS = ("mpegts", "flv", "hls")
-BATCHES = (1, 4, 16)
 _TYPES = {"mpegts": "video/mp2t", "flv": "video/x-flv"}
 
 
@@ -190,29 +183,6 @@ def delays(path: Path, work: Path, protocol: str, models: Path) -> list[float]:
     ]
 
 
-def cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def costs(path: Path, detector: Detector) -> None:
-    """Print what a second of a stream takes of a processor."""
-    clip_s = detector.card.clip.num_frames / detector.card.clip.fps
-    before = cpu_s()
-    task = Task(path, detector.card.clip, foreign.Limits(36_000_000, 7200.0), 4096)
-    clips = [one for one in decoded(task, None) if isinstance(one, Shown)]
-    spent_s = (cpu_s() - before) / (clips[-1].start_s + clip_s)
-    print(f"decoded, cut and encoded: {1000 * spent_s:.0f} ms a second of {WIDTH}x{HEIGHT}")
-    for num_streams in BATCHES:
-        scorer = Scorer(detector)
-        scorer.score({str(number): clips[0] for number in range(num_streams)})
-        before, rounds = cpu_s(), clips[1 : 1 + max(2, 8 // num_streams)]
-        for clip in rounds:
-            scorer.score({str(number): clip for number in range(num_streams)})
-        spent_s = (cpu_s() - before) / (len(rounds) * num_streams * clip_s)
-        print(f"answered, {num_streams} together: {1000 * spent_s:.0f} ms a second of a stream")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, default=Path("models"))
@@ -223,7 +193,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         path = footage(folder / "published.mp4", given.seconds)
-        costs(path, Detector.load(given.models))
         for protocol in given.protocols:
             found = np.array(delays(path, folder / protocol, protocol, given.models.resolve()))
             print(

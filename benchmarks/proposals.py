@@ -1,6 +1,6 @@
 """How near to discharges the moments are that `discern review propose` proposes.
 
-    python benchmarks/proposals.py --splits test,unseen
+    python benchmarks/proposals.py --out docs/results/benchmarks/proposals.json
 
 The recordings of some splits whose times are known are followed as `propose` follows files of which
 only a discharge is known, and moments are set beside the times: how many of the discharges lie
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -88,8 +89,8 @@ def at_random(frames_s: Floats, rng: np.random.Generator) -> list[float]:
     return found[: max(FIRST)]
 
 
-def tables(found: Sequence[Followed]) -> list[Table]:
-    """What was found, beside what chance finds; and how sure to be of it."""
+def tables(found: Sequence[Followed], splits: str) -> list[Table]:
+    """What was found in some splits, beside what chance finds; and how sure to be of it."""
     rng = np.random.default_rng(0)
     total = sum(len(one.times_s) for one in found)
     drawn = [[at_random(one.frames_s, rng) for _ in range(NUM_DRAWS)] for one in found]
@@ -119,11 +120,20 @@ def tables(found: Sequence[Followed]) -> list[Table]:
     ]
     return [
         Table(
-            f"Discharges near a proposal: {total} in {len(found)} recordings",
-            ("proposals", "near, %", "near random moments, %", "recordings with a right one"),
+            f"Discharges near a proposal, {splits}",
+            (
+                "proposals of a recording",
+                f"near one of {total} discharges, %",
+                "near random moments, %",
+                f"recordings of {len(found)} with a right one",
+            ),
             rows,
         ),
-        Table("Confidence of proposals", ("proposals", "mean confidence", "right, %"), sure),
+        Table(
+            f"Confidence of proposals, {splits}",
+            ("proposals", "mean confidence", "right, %"),
+            sure,
+        ),
     ]
 
 
@@ -131,18 +141,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--models", type=Path, default=Path("models"))
-    parser.add_argument("--splits", default="test,unseen")
+    parser.add_argument(
+        "--splits",
+        nargs="+",
+        default=["test,unseen", "test_long"],
+        help="each of these by itself; with commas between such as are told of together",
+    )
     parser.add_argument("--out", type=Path, help="file of JSON for docs/results.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = [*followed(options.data, options.models, options.splits.split(","))]
-    told = tables(found)
+    told, lengths = [], []
+    for splits in options.splits:
+        found = [*followed(options.data, options.models, splits.split(","))]
+        if not found:
+            sys.exit(f"{options.data}: no recording of {splits} has times; name other --splits")
+        told += tables(found, splits.replace(",", " and "))
+        seconds = [float(np.ptp(one.frames_s)) for one in found]
+        lengths.append(f"{len(found)} of {splits} ({np.median(seconds):.1f} s at the median)")
     for table in told:
         print(table.title)
         for row in (table.columns, *table.rows):
             print("  ", *row, sep="  ")
     if options.out:
-        setting = f"The recordings of {options.splits} whose times are known."
+        setting = (
+            f"Recordings of the default run whose times are known: {'; '.join(lengths)}. A "
+            f"proposal is right that is within {NEAR_S:g} s of a discharge."
+        )
         write(options.out, Outcome(Path(__file__).name, setting, told))
 
 

@@ -46,11 +46,16 @@ COPIED = {
         "suites/robustness/edits.csv",
         "suites/robustness/variants.csv",
         "suites/shortcuts/altered.csv",
-        "suites/streams/time_to_alert.csv",
+        "suites/streams/outcome.csv",
     ),
 }
 """The files of each output of the pipeline that the page is made of."""
 SPLITS = {"test": "test: new recordings of known sources", "unseen": "unseen: sources held out"}
+PLAYED = {
+    **SPLITS,
+    "test_long": "test, long recordings alone",
+    "unseen_long": "unseen, long recordings alone",
+}
 CUES = {
     "container": "container and index: codec, size, rate, length, bytes, bit rate, place in the "
     "file (not who made it or what its notes say)",
@@ -277,15 +282,35 @@ def _sizes(reports: Path) -> dict[str, str]:
 def _alerts(reports: Path) -> str:
     point = json.loads((reports / "operating_point.json").read_text())
     smoothing = point["smoothing"].replace("_", " of ")
-    last = {row["part"]: row for row in _rows(reports / "suites/streams/time_to_alert.csv")}
+    rows = [
+        [
+            PLAYED[row["part"]],
+            f"{60 * float(row['hours']):.1f}",
+            row["false_alerts"],
+            _range(row, "rate", ",.0f"),
+            row["shootings"],
+            _range(row, "missed", ".3f"),
+            _number(row["median_s"]),
+        ]
+        for row in _rows(reports / "suites/streams/outcome.csv")
+    ]
     return _section(
         "Alerts",
         f"The operating point is a threshold of {_number(point['threshold'])} with smoothing "
         f"`{smoothing}`. {point['says']} The more an encoder knows the world, the less it takes "
-        "rendered shootings for real, and all of the default draw are rendered. Those that have "
-        "raised no alert by the last time that the streams of each split can tell:",
-        ("", "seconds after the first discharge", "share without an alert"),
-        [[SPLITS[p], _number(row["seconds"]), _interval(row)] for p, row in last.items()],
+        "rendered shootings for real, and all of the default draw are rendered. What this does on "
+        "the streams of each split, short and long recordings together and long ones alone; a rate "
+        "on short ones, which are cut around what happens in them, is that of no stream:",
+        (
+            "",
+            "minutes without real gunfire",
+            "false alerts",
+            "in 1,000 h",
+            "shootings",
+            "share without an alert",
+            "half alert within, s",
+        ),
+        rows,
     )
 
 
@@ -395,6 +420,16 @@ def _interval(row: dict[str, Any], prefix: str = "") -> str:
     if low in (None, "") or high in (None, ""):
         return _number(value)
     return f"{_number(value)} ({_number(low)} to {_number(high)})"
+
+
+def _range(row: dict[str, Any], name: str, form: str) -> str:
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    if value in (None, ""):
+        return "–"
+    found = format(float(value), form)
+    if low in (None, "") or high in (None, ""):
+        return found
+    return f"{found} ({float(low):{form}} to {float(high):{form}})"
 
 
 def _number(value: str | float | None) -> str:

@@ -20,7 +20,7 @@ def plot(found: Mapping[str, Floats], minutes: float, path: Path) -> None:
         path: of the picture.
     """
     width, height, left, top, right = 640, 380, 60, 20, 190
-    colours = ("#1f5fc4", "#1c6b3f", "#7a4b00", "#a4342f", "#5b6472")
+    colours = ("#1f5fc4", "#1c6b3f", "#6b3fa0", "#7a4b00", "#a4342f", "#5b6472")
     shapes = []
 
     def x(share: float) -> float:

@@ -6,9 +6,10 @@ Every day brings videos, of which few are real shootings and some are uploaded m
 tells them apart with an overlap, and the detector alerts above a threshold. People look at as many
 as fit into the minutes of 200 tasks, and err in a share of their decisions, independently of each
 other. The order of `discern review queue` is set beside order by score and random order over files,
-and beside order by score with one task a cluster of copies. In other years only the audit sample is
-decided, by as many people as `discern review` asks, and the intervals for precision and recall are
-set against the truth of the year. Everything is drawn; nothing here tells how good a detector is.
+and beside order by score with one task a cluster of copies, over several years of which nothing was
+chosen by. In other years only the audit sample is decided, by as many people as `discern review`
+asks, and the intervals for precision and recall are set against the truth of the year. Everything
+is drawn; nothing here tells how good a detector is.
 """
 
 from __future__ import annotations
@@ -20,25 +21,28 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from outcome import Cell, Outcome, Table, write
+from outcome import Outcome, Table, write
+from review_audit import (
+    APART,
+    CONFIDENCE,
+    ERROR,
+    LIMIT,
+    SETTINGS,
+    SHOOTINGS,
+    audited_year,
+    audits,
+    stream,
+)
 from review_plot import plot
 from scipy.special import expit
 
-from pipeline.assess.deployed import Estimate
-from pipeline.review import agreement, drawing, estimates, ordering, queueing
+from pipeline.numbers.intervals import MIN_RECORDINGS, student_t
+from pipeline.review import drawing, ordering, queueing
 from pipeline.review.calibration import Calibration, fit
-from pipeline.review.estimates import Stratum
 from pipeline.review.queueing import Settings, Videos
 
-ERROR = 0.05
-SHOOTINGS = 0.005
-"""Share of the videos that are real shootings."""
-APART = 2.5
-"""Standard deviations between what the detector sees in shootings and in others."""
-FALSE_ALERTS = 0.003
-"""Share of other videos with an alert."""
-SETTINGS = Settings(200, 0.2, 0.1, 0.0, 0, 10.0, 1.0, 20.0)
-CONFIDENCE = 0.95
+OTHER_AUDITS = ((0.001, 365), (0.005, 60), (0.001, 60), (0.03, 60))
+"""Other shares, and days on which an audit is drawn, that intervals are tried in."""
 REFIT_DAYS = 7
 _GRID = 11
 
@@ -60,16 +64,13 @@ class Day:
     file_score: Floats
 
 
-def day(rng: np.random.Generator, num_videos: int, *, with_copies: bool = True) -> Day:
+def day(rng: np.random.Generator, num_videos: int) -> Day:
     """Draw a day."""
-    is_shooting = rng.random(num_videos) < SHOOTINGS
-    seen = rng.normal(APART * is_shooting, 1)
+    is_shooting, seen, flagged = stream(rng, num_videos, SHOOTINGS)
     # Even odds in training: too sure of itself where shootings are rare.
     score = expit(APART * seen - APART**2 / 2)
-    limit = np.sqrt(2) * _quantile(1 - 2 * FALSE_ALERTS)
-    threshold = float(expit(APART * limit - APART**2 / 2))
-    flagged = seen >= limit
-    size = np.minimum(rng.zipf(2.2, num_videos), 200) if with_copies else np.ones(num_videos, int)
+    threshold = float(expit(APART * LIMIT - APART**2 / 2))
+    size = np.minimum(rng.zipf(2.2, num_videos), 200)
     videos = Videos(
         shown=np.arange(num_videos),
         score=score,
@@ -86,12 +87,6 @@ def day(rng: np.random.Generator, num_videos: int, *, with_copies: bool = True) 
     return Day(videos, is_shooting, threshold, features, file_of, file_score)
 
 
-def _quantile(share: float) -> float:
-    from scipy.special import erfinv
-
-    return float(erfinv(share))
-
-
 def by_queue(
     one: Day, rng: np.random.Generator, meaning: Calibration, settings: Settings = SETTINGS
 ) -> Ints:
@@ -100,7 +95,7 @@ def by_queue(
     drawn, _ = drawing.draw(
         drawing.strata(videos.score, videos.flagged), round(settings.num * settings.audit), rng
     )
-    costs = settings.missed_cost, settings.false_cost
+    costs = settings.missed_cost, settings.false_cost, settings.copy_cost
     chance = meaning.probability(videos.score)
     values = ordering.value(chance, videos.flagged, videos.size, videos.review_s, *costs)
     features = one.features
@@ -118,6 +113,11 @@ def by_queue(
 def by_cost(one: Day, rng: np.random.Generator, meaning: Calibration) -> Ints:
     """The order of the queue without its audit and what teaches most."""
     return by_queue(one, rng, meaning, replace(SETTINGS, audit=0.0, uncertain=0.0))
+
+
+def by_files(one: Day, rng: np.random.Generator, meaning: Calibration) -> Ints:
+    """The order of the queue where a copy costs as much as another shooting."""
+    return by_queue(one, rng, meaning, replace(SETTINGS, copy_cost=1.0))
 
 
 def by_score_of_videos(one: Day, _: np.random.Generator, _meaning: Calibration) -> Ints:
@@ -138,10 +138,17 @@ def at_random(one: Day, rng: np.random.Generator, _meaning: Calibration) -> Ints
 ORDERS: dict[str, Callable[[Day, np.random.Generator, Calibration], Ints]] = {
     "queue": by_queue,
     "queue by cost alone": by_cost,
+    "queue, copy_cost=1": by_files,
     "score, a task a video": by_score_of_videos,
     "score, a task a file": by_score,
     "random": at_random,
 }
+BESIDE = (
+    ("queue", "score, a task a file"),
+    ("queue", "score, a task a video"),
+    ("queue by cost alone", "score, a task a video"),
+)
+"""Orders that are set beside each other, year by year."""
 
 
 def within(one: Day, order: Ints, budget_s: float) -> Ints:
@@ -173,93 +180,15 @@ def found_over_time(
     return videos / num, files / num_files
 
 
-def votes_of(
-    is_shooting: Bools, group: Ints, rng: np.random.Generator, error: float
-) -> tuple[Floats, int]:
-    """What is known of videos once as many people as needed have looked, and how many looks."""
-    found = np.zeros(len(group), np.int64)
-    denied = np.zeros(len(group), np.int64)
-    is_open = np.ones(len(group), bool)
-    chance = np.full(len(group), 0.5)
-    num_looks = 0
-    for _ in range(agreement.MOST_LOOKS):
-        said = is_shooting ^ (rng.random(len(group)) < error)
-        found += is_open & said
-        denied += is_open & ~said
-        num_looks += int(is_open.sum())
-        chance = agreement.posteriors(found, denied, group, error)
-        is_open &= ~agreement.is_settled(chance)
-        if not is_open.any():
-            break
-    return chance, num_looks
-
-
-@dataclass(frozen=True)
-class Audited:
-    """Intervals of a year and its truth, as pairs by what was estimated."""
-
-    precision: tuple[float, Estimate]
-    recall: tuple[float, Estimate | None]
-    looks_a_video: float
-    single: Estimate | None
-    """Of the recall, from one look a video taken at its word."""
-
-
-def audited_year(seed: int, num_days: int, num_videos: int) -> Audited:
-    """Draw a year, and decide its audit samples."""
-    rng = np.random.default_rng(seed)
-    stratum, weight, truth = [], [], []
-    sizes = np.zeros(len(drawing.STRATA), np.int64)
-    hits = np.zeros(3)
-    for _ in range(num_days):
-        one = day(rng, num_videos, with_copies=False)
-        strata = drawing.strata(one.videos.score, one.videos.flagged)
-        drawn, chance = drawing.draw(strata, round(SETTINGS.num * SETTINGS.audit), rng)
-        sizes += np.bincount(strata, minlength=len(sizes))
-        stratum.append(strata[drawn])
-        weight.append(1 / chance[drawn])
-        truth.append(one.is_shooting[drawn])
-        alerts = one.videos.flagged
-        hits += [(alerts & one.is_shooting).sum(), alerts.sum(), one.is_shooting.sum()]
-    group, weights = np.concatenate(stratum), np.concatenate(weight)
-    is_shooting = np.concatenate(truth)
-    chance, num_looks = votes_of(is_shooting, group, rng, ERROR)
-    once = (is_shooting ^ (rng.random(len(group)) < ERROR)).astype(float)
-    precision, recall = _estimates(sizes, group, weights, chance)
-    _, single = _estimates(sizes, group, weights, once)
-    true_precision, true_recall = hits[0] / hits[1], hits[0] / hits[2]
-    return Audited(
-        (true_precision, precision), (true_recall, recall), num_looks / len(group), single
-    )
-
-
-def _estimates(
-    sizes: Ints, group: Ints, weights: Floats, chance: Floats
-) -> tuple[Estimate, Estimate | None]:
-    strata = [
-        Stratum(size, chance[group == number], weights[group == number])
-        for number, size in enumerate(sizes.tolist())
-    ]
-    alerted, *others = strata
-    found = estimates.total([alerted], CONFIDENCE)
-    missed = estimates.total(others, CONFIDENCE)
-    return estimates.share(alerted, CONFIDENCE), estimates.recall(found, missed)
-
-
-def covers(truth: float, estimate: Estimate | None) -> bool:
-    """Whether an interval holds the truth."""
-    return estimate is not None and estimate.interval.low <= truth <= estimate.interval.high
-
-
-def compared(num_days: int, num_videos: int) -> dict[str, tuple[Floats, Floats]]:
+def compared(num_days: int, num_videos: int, year: int = 0) -> dict[str, tuple[Floats, Floats]]:
     """Mean shares found over the minutes of a day by each order: videos, and files."""
     sums = {name: np.zeros((2, _GRID)) for name in ORDERS}
     meaning, scores, votes = Calibration(), list[Floats](), list[Bools]()
     for number in range(num_days):
-        one = day(np.random.default_rng([1, number]), num_videos)
+        one = day(np.random.default_rng([1, year, number]), num_videos)
         budget_s = SETTINGS.num * (SETTINGS.setup_s + 6.0)
         for place, (name, make) in enumerate(ORDERS.items()):
-            rng = np.random.default_rng([2, number, place])
+            rng = np.random.default_rng([2, year, number, place])
             is_of_files, order = make in (by_score, at_random), make(one, rng, meaning)
             sums[name] += found_over_time(one, order, is_of_files, rng, budget_s)
             if make is by_queue:
@@ -273,117 +202,97 @@ def compared(num_days: int, num_videos: int) -> dict[str, tuple[Floats, Floats]]
     return {name: (both[0] / num_days, both[1] / num_days) for name, both in sums.items()}
 
 
-def outcome(
-    found: dict[str, tuple[Floats, Floats]],
-    years: Sequence[Audited],
-    days: tuple[int, int, int],
-    figure: str | None,
-) -> Outcome:
-    """Tables of both."""
-    num_days, num_videos, num_audited = days
+def orders(found: dict[str, Floats]) -> list[Table]:
+    """What orders find, (Y, 2, steps of the minutes) of each, and how they differ."""
     half = _GRID // 2
-    rows: list[tuple[Cell, ...]] = [
-        (
-            name,
-            *(round(100 * float(files[place]), 1) for place in (half, -1)),
-            *(round(100 * float(videos[place]), 1) for place in (half, -1)),
-        )
-        for name, (videos, files) in found.items()
+    shown = [
+        (name, *(_mean(shares[:, what, place]) for what in (1, 0) for place in (half, -1)))
+        for name, shares in found.items()
     ]
-    covered = {
-        "precision": [covers(*year.precision) for year in years],
-        "recall": [covers(*year.recall) for year in years],
-        "recall, one look a video taken at its word": [
-            covers(year.recall[0], year.single) for year in years
-        ],
-    }
-    widths = {
-        "precision": [_width(year.precision[1]) for year in years],
-        "recall": [_width(year.recall[1]) for year in years],
-        "recall, one look a video taken at its word": [_width(year.single) for year in years],
-    }
-    truths = {
-        "precision": [(_value(year.precision[1]), year.precision[0]) for year in years],
-        "recall": [(_value(year.recall[1]), year.recall[0]) for year in years],
-        "recall, one look a video taken at its word": [
-            (_value(year.single), year.recall[0]) for year in years
-        ],
-    }
-    looks = float(np.mean([year.looks_a_video for year in years])) if years else float("nan")
-    return Outcome(
-        Path(__file__).name,
-        f"Simulated: {num_days} days of {num_videos} videos, {100 * SHOOTINGS:g} % of them real "
-        f"shootings, and reviewers who err in {100 * ERROR:g} % of their decisions; the minutes "
-        f"of {SETTINGS.num} tasks a day, of which the queue gives 20 % to the audit and 10 % to "
-        f"what teaches most. The years of the audit have {num_audited} videos a day, and "
-        f"{looks:.2f} looks a video that is drawn.",
-        [
-            Table(
-                "A year of review",
-                (
-                    "order",
-                    "files of shootings found in half the minutes, %",
-                    "in all minutes, %",
-                    "shootings found in half the minutes, %",
-                    "in all, %",
-                ),
-                rows,
+    beside = [
+        (name, other, *(_mean((found[name] - found[other])[:, what, -1]) for what in (1, 0)))
+        for name, other in BESIDE
+    ]
+    return [
+        Table(
+            "A year of review",
+            (
+                "order",
+                "files of shootings found in half the minutes, %",
+                "in all minutes, %",
+                "shootings found in half the minutes, %",
+                "in all, %",
             ),
-            Table(
-                f"Intervals of {100 * CONFIDENCE:g} % from the audit sample of a year",
-                ("estimate", "years", "cover the truth", "mean width", "mean error"),
-                [
-                    (
-                        name,
-                        len(years),
-                        int(np.sum(covered[name])),
-                        round(float(np.mean(widths[name])), 4),
-                        round(float(np.mean([a - b for a, b in truths[name]])), 4),
-                    )
-                    for name in covered
-                ]
-                if years
-                else [],
-            ),
-        ],
-        figure,
+            shown,
+        ),
+        Table(
+            "Found in all minutes beyond another order, in points of a hundred",
+            ("order", "than", "files of shootings", "shootings"),
+            beside,
+        ),
+    ]
+
+
+def _mean(of_years: Floats) -> str:
+    """The mean of so many years in hundredths, with Student's interval where it has one."""
+    value = 100 * float(of_years.mean())
+    if len(of_years) < MIN_RECORDINGS:
+        return f"{value:.1f}"
+    error = 100 * float(of_years.std(ddof=1)) / np.sqrt(len(of_years))
+    ends = student_t(value, error, len(of_years), CONFIDENCE)
+    return f"{value:.1f} ({ends.low:.1f} to {ends.high:.1f})"
+
+
+def setting(options: argparse.Namespace, looks: float) -> str:
+    """On what it ran, as a sentence."""
+    return (
+        f"Simulated: {options.compared} years of {options.days} days with {options.videos} videos, "
+        f"{100 * SHOOTINGS:g} % of them real shootings, and reviewers who err in "
+        f"{100 * ERROR:g} % of their decisions; the minutes of {SETTINGS.num} tasks a day, of "
+        "which the queue gives 20 % to the audit and 10 % to what teaches most. Brackets are "
+        f"intervals of {100 * CONFIDENCE:g} % over years. The audit is of {options.audited} videos "
+        f"a day, with {looks:.2f} looks a video that is drawn."
     )
-
-
-def _width(estimate: Estimate | None) -> float:
-    return float("nan") if estimate is None else estimate.interval.high - estimate.interval.low
-
-
-def _value(estimate: Estimate | None) -> float:
-    return float("nan") if estimate is None or estimate.value is None else estimate.value
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--videos", type=int, default=10_000, help="a day, to compare orders")
+    parser.add_argument("--compared", type=int, default=20, help="years, to compare orders")
     parser.add_argument("--audited", type=int, default=2000, help="a day, in years of the audit")
-    parser.add_argument("--years", type=int, default=100, help="of the audit")
+    parser.add_argument("--years", type=int, default=300, help="of the audit")
     parser.add_argument("--out", type=Path, help="file of JSON for docs/results.md; .svg beside it")
     options = parser.parse_args()
-    found = compared(options.days, options.videos)
-    for name, (videos, files) in found.items():
-        print(f"{name}: files {100 * files[-1]:.1f} %, shootings {100 * videos[-1]:.1f} %")
-    years = [
-        audited_year(100 + number, options.days, options.audited) for number in range(options.years)
-    ]
-    for what in ("precision", "recall"):
-        num = sum(covers(*getattr(year, what)) for year in years)
-        print(f"{what}: {num} of {len(years)} years covered")
-    figure = None
+    told = []
+    for shootings, num_days in ((SHOOTINGS, options.days), *OTHER_AUDITS):
+        given = range(100, 100 + options.years)
+        years = [audited_year(seed, num_days, options.audited, shootings) for seed in given]
+        told.append((shootings, num_days, years))
+    tables = [audits(told)]
+    show(tables)
+    by_year = [compared(options.days, options.videos, year) for year in range(options.compared)]
+    found = {name: np.array([year[name] for year in by_year]) for name in ORDERS}
+    tables = [*orders(found), *tables]
+    show(tables[:-1])
     if options.out:
-        figure = options.out.with_suffix(".svg").name
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        of_files = {name: both[1] for name, both in found.items()}
+        picture = options.out.with_suffix(".svg")
+        picture.parent.mkdir(parents=True, exist_ok=True)
         minutes = SETTINGS.num * (SETTINGS.setup_s + 6) / 60
-        plot(of_files, minutes, options.out.with_suffix(".svg"))
-        days = options.days, options.videos, options.audited
-        write(options.out, outcome(found, years, days, figure))
+        plot({name: shares[:, 1].mean(axis=0) for name, shares in found.items()}, minutes, picture)
+        looks = float(np.mean([year.looks_a_video for year in told[0][2]]))
+        write(
+            options.out,
+            Outcome(Path(__file__).name, setting(options, looks), tables, picture.name),
+        )
+
+
+def show(tables: Sequence[Table]) -> None:
+    """Print them."""
+    for table in tables:
+        print(table.title)
+        for row in (table.columns, *table.rows):
+            print("  ", *row, sep="  ", flush=True)
 
 
 if __name__ == "__main__":

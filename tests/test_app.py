@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from pipeline import app
-from pipeline.config import STAGES, EvaluateApp, SplitApp, SplitConfig, tracked
+from pipeline.config import STAGES, EvaluateApp, SplitApp, SplitConfig, WatchApp, tracked
 from pipeline.errors import UserError
 from pipeline.store import workdir
 from tests.command_line import run
@@ -58,7 +58,9 @@ def test_a_wrong_override_fails_at_once_with_its_full_name(override: str, named:
 
 @pytest.mark.parametrize("address", ["https://h.example/a?k=v&n=1", "http://u:p@h.example:80/a"])
 def test_an_address_needs_no_quotes(address: str) -> None:
-    assert app.compose("watch", f"webhook={address}").webhook == address
+    cfg = app.compose("watch", f"webhook={address}")
+    assert isinstance(cfg, WatchApp)
+    assert cfg.webhook == address
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pipeline.assess.wording import count
 from pipeline.commands import bank, review_report
 from pipeline.config import BankApp, ReviewApp
 from pipeline.errors import UserError
+from pipeline.footage.tombstones import forgotten
 from pipeline.live import guarding
 from pipeline.live.server import Server
 from pipeline.review import agreement, alerts, calibration, collection, queueing, scored, serving
@@ -82,6 +83,7 @@ def _queue(cfg: ReviewApp, what: str) -> None:
         cfg.seed,
         cfg.missed_cost,
         cfg.false_cost,
+        cfg.copy_cost,
         cfg.setup_s,
     )
     # A wrong path is told at once, however much there is in the record.
@@ -200,7 +202,8 @@ def _export_collection(cfg: ReviewApp, out: str) -> None:
         )
     record = _record(cfg)
     votes = agreement.Votes.of(record, cfg.reviewer_error)
-    terms = collection.Terms(cfg.source, cfg.licence, cfg.authority, Path(cfg.root))
+    root, stones = Path(cfg.root), forgotten(Path(cfg.paths.footage))
+    terms = collection.Terms(cfg.source, cfg.licence, cfg.authority, root, stones.sha256s)
     with review_report.writing(out):
         found = collection.export(Path(out), record, votes, terms, Path(cfg.paths.work))
     for reason, number in sorted(found.left_out.items()):

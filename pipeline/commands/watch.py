@@ -32,6 +32,7 @@ from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
 from pipeline.live.watcher import Policy, Watcher
 from pipeline.store import executor
+from pipeline.system.command_line import hide
 
 LIST = ".csv"
 """What the name of a list of streams ends with."""
@@ -51,6 +52,8 @@ def run(what: str, *, cfg: WatchApp) -> None:
             contradict each other, there is no such bank, there is no operating point or no
             detector that can stream, or nothing could be watched.
     """
+    # Users of this machine may list its processes, and Ray keeps the command line with each job.
+    hide([addresses.secret_of(one) for one in (what, cfg.webhook or "")])
     # One thread and one batch size are enough for the last bits to be the same.
     torch.set_num_threads(1)
     speed = speed_of(cfg)

@@ -38,6 +38,9 @@ class ReviewApp(App):
     `false_cost`."""
     false_cost: float = between(0, default=1.0)
     """Of an alert that is wrong and stands."""
+    copy_cost: float = between(0, 1, default=0.05)
+    """What each copy but one costs besides, as a share of that: with 0 most different shootings are
+    found, with 1 most files of them."""
     setup_s: float = between(0, default=20.0)
     """What a reviewer takes for a task besides the seconds that matter."""
     reviewer_error: float = between(0.001, 0.4, default=0.05)

@@ -37,6 +37,8 @@ _PLACES = PARTS | {WHOLE: (0.0, 1.0, 0.0, 1.0)}
 _CROPPED = (1.0, 1.04, 1.08, 1.12, 1.165, 1.21, 1.25)
 _SIZES = {CENTRE: _CROPPED, UPPER: _CROPPED[:4], LOWER: _CROPPED[:4]}
 _FRAMED = (0.965, 0.93, 0.9, 0.865, 0.83, 0.8, 0.77)
+# A picture of another shape lies in the middle, from side to side, and what is beside it is filled.
+_FILLED = tuple(0.77 * 0.965**step for step in range(1, 26))
 # And where it may be turned too, by so much, as what is filmed from a screen is.
 _TURNED = (1.04, 1.0, 0.96, 0.925, 0.89, 0.86, 0.83)
 _TURNS_DEG = (-5.0, -3.4, -1.7, 0.0, 1.7, 3.4, 5.0)
@@ -215,6 +217,10 @@ def _placements() -> list[_Placement]:
         found += [(WHOLE, size, left, size, top) for left in near for top in near]
         found += [(WHOLE, 1.0, 0.0, size, top) for top in offsets]
         found += [(WHOLE, size, left, 1.0, 0.0) for left in offsets]
+    for size in _FILLED:
+        for kind in (WHOLE, CENTRE):
+            found.append((kind, 1.0, 0.0, size, (1 - size) / 2))
+            found.append((kind, size, (1 - size) / 2, 1.0, 0.0))
     return found
 
 

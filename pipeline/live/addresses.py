@@ -86,6 +86,11 @@ def is_address(text: str) -> bool:
     return "://" in text
 
 
+def secret_of(url: str) -> str:
+    """What may hold secrets in an address that a user gave: all but its scheme."""
+    return url.partition("://")[2]
+
+
 def check(url: str, rules: Rules) -> SplitResult:
     """The parts of an address of an allowed scheme and host.
 

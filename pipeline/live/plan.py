@@ -40,12 +40,16 @@ class Plan:
     speed: float | None
 
     def anywhere(self) -> Plan:
-        """The same, with paths that do not hang on the folder of this process."""
+        """The same, with paths that do not hang on the folder of this process.
+
+        Where it tells of events is left out: that is for this process alone, and may hold secrets.
+        """
         paths = self.cfg.paths
         named = {
             name: str(Path(getattr(paths, name)).resolve()) for name in ("models", "banks", "work")
         }
-        return replace(self, cfg=replace(self.cfg, paths=replace(paths, **named)))
+        cfg = replace(self.cfg, paths=replace(paths, **named), webhook=None, kafka=[])
+        return replace(self, cfg=cfg)
 
     def detector(self) -> Detector:
         """What answers."""

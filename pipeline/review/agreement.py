@@ -23,9 +23,11 @@ SETTLED = 0.98
 """Probability beyond which nobody else is asked, one way or the other."""
 MOST_LOOKS = 6
 """People who are asked about one video, at most."""
+SAME_S = 0.25
+"""Times that two people tell of one discharge are hardly further apart."""
 _PRIOR_PAIRS = 20
 _NUM_STEPS = 200
-_FEW = 5
+_AS_MANY = 1
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,7 +37,8 @@ def posteriors(found: Ints, denied: Ints, group: Ints, error: float) -> Floats:
     """The probability that each of N videos is a real shooting, after what people said of it.
 
     How common shootings are in a group is what makes its decisions most likely (EM). All groups
-    together count as much as a few videos of each, so that no video speaks for itself alone.
+    together count as much as one video of each, so that no video speaks for itself alone. More
+    would make shootings of a group in which there are next to none.
 
     Args:
         found, denied: (N,), people who said that it is one, and that it is none.
@@ -51,7 +54,7 @@ def posteriors(found: Ints, denied: Ints, group: Ints, error: float) -> Floats:
         odds = np.log(share / (1 - share))[group] + evidence
         chance = 1 / (1 + np.exp(-np.clip(odds, -700, 700)))
         overall = (chance.sum() + 0.5) / (len(chance) + 1)
-        fresh = (np.bincount(group, chance, len(size)) + _FEW * overall) / (size + _FEW)
+        fresh = (np.bincount(group, chance, len(size)) + _AS_MANY * overall) / (size + _AS_MANY)
         if np.allclose(fresh, share, rtol=1e-9, atol=0):
             break
         share = fresh
@@ -146,18 +149,35 @@ class Votes:
 
 
 def consensus(decisions: Sequence[Decision]) -> Decision | None:
-    """What most people said of a video, with the times of the last of them; None where none are.
+    """What most people said of a video, with the moments that most of them told; None for a tie.
 
-    Whoever was not sure of something has no say in it.
+    Whoever was not sure of something has no say in it, and whoever told no time none in the times.
+    Moments are the same where no gap between those that are told is longer than `SAME_S`. Where as
+    many told a moment as did not, there are no times, since what is around it is not known.
     """
     origin = _most(one.origin for one in decisions if one.origin != UNSURE)
     discharge = _most(one.discharge for one in decisions if one.discharge is not None)
     if origin is None or discharge is None:
         return None
     agree = [one for one in decisions if one.origin == origin and one.discharge == discharge]
-    times_s = next((one.discharges_s for one in reversed(agree) if one.discharges_s), ())
+    times_s = _moments([one.discharges_s for one in agree if one.discharges_s])
     who = "; ".join(dict.fromkeys(one.who for one in decisions))
     return replace(decisions[-1], origin=origin, discharge=discharge, discharges_s=times_s, who=who)
+
+
+def _moments(told_s: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Of the times that each of several people told, those of the last who told each moment."""
+    every = sorted((time_s, who) for who, own in enumerate(told_s) for time_s in own)
+    found: list[float] = []
+    gaps_s = np.diff([time_s for time_s, _ in every])
+    for own in np.split(np.arange(len(every)), np.flatnonzero(gaps_s > SAME_S) + 1):
+        moment = [every[number] for number in own]
+        tellers = {who for _, who in moment}
+        if 2 * len(tellers) == len(told_s):
+            return ()
+        if 2 * len(tellers) > len(told_s):
+            found += [time_s for time_s, who in moment if who == max(tellers)]
+    return tuple(found)
 
 
 def told(one: Decision) -> str:

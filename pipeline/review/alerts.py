@@ -96,7 +96,7 @@ def make(
     drawn, inclusion = drawing.draw(stratum, round(settings.num * settings.audit), rng)
     review_s = settings.setup_s + np.array([max(1.0, task.seconds or 0.0) for task in tasks])
     single = np.ones(len(tasks), np.int64)
-    costs = settings.missed_cost, settings.false_cost
+    costs = settings.missed_cost, settings.false_cost, settings.copy_cost
     values = ordering.value(calibration.probability(score), flagged, single, review_s, *costs)
     ranked = ordering.by_value(values).tolist()
     todo = [one for one in ranked if tasks[one].name not in done and not drawn[one]]

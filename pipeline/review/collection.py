@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
@@ -46,6 +46,7 @@ LEFT_OUT = {
     "elsewhere": "are at an address that a review does not fetch from; fetch the files, and score "
     "them from there",
     "changed": "have a file that has changed since it was scored",
+    "forgotten": "have a file that was to be forgotten (forgotten.csv)",
     "unsourced": "come from a source that nobody named; give source=…, or a column source in the "
     "listing that is scored",
 }
@@ -61,13 +62,14 @@ class Terms:
     """What an index says of every file: where they come from, and on what basis.
 
     `source` is that of files whose listing names none, and `root` where relative paths of a listing
-    begin.
+    begin. Files whose SHA-256 is among `forgotten` are in no index.
     """
 
     source: str | None
     licence: str
     authority: str
     root: Path
+    forgotten: Collection[str] = ()
 
 
 @dataclass
@@ -115,6 +117,9 @@ def export(folder: Path, record: Record, votes: Votes, terms: Terms, work: Path)
             continue
         if task.asks_times:
             found.left_out["times"] += 1
+            continue
+        if task.sha256 in terms.forgotten:
+            found.left_out["forgotten"] += 1
             continue
         source = task.source or terms.source
         if source is None:

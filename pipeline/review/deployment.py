@@ -110,7 +110,8 @@ def _deployment(
             )
     alerted = strata.pop(drawing.STRATA[drawing.ALERTED], None)
     others = list(strata.values())
-    found = None if alerted is None else estimates.total([alerted], confidence)
+    precision = None if alerted is None else estimates.share(alerted, confidence)
+    found = None if alerted is None or precision is None else precision.times(alerted.size)
     missed = estimates.total(others, confidence) if others else None
     recall = None
     if missed is not None:
@@ -129,7 +130,7 @@ def _deployment(
         sizes[drawing.ALERTED],
         sum(one.part.num_alerted_files for one in counted),
         counts,
-        None if alerted is None else estimates.share(alerted, confidence),
+        precision,
         recall,
         None
         if missed is None

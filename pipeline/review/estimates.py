@@ -46,13 +46,19 @@ class Stratum:
 def share(stratum: Stratum, confidence: float) -> Estimate:
     """The share of real shootings in a stratum; bounds alone where next to nothing was decided.
 
-    Those that were drawn and not decided are taken to be like the others.
+    Those that were drawn and not decided are taken to be like the others. What people are not sure
+    of also told how common shootings are, which leaves as much more to chance as it takes away of
+    what is known (Louis, 1982).
     """
-    found = _share(stratum, confidence) if len(stratum.chance) else _NOTHING
+    return _share(stratum, confidence, is_learned=True)
+
+
+def _share(stratum: Stratum, confidence: float, *, is_learned: bool) -> Estimate:
+    found = _of_decided(stratum, confidence, is_learned) if len(stratum.chance) else _NOTHING
     return found if len(stratum.chance) >= min(FEWEST, stratum.size) else replace(found, value=None)
 
 
-def _share(stratum: Stratum, confidence: float) -> Estimate:
+def _of_decided(stratum: Stratum, confidence: float, is_learned: bool) -> Estimate:
     chance = stratum.chance
     # Those that were not decided are stood for by the others.
     weight = stratum.weight * stratum.size / stratum.weight.sum()
@@ -62,8 +68,12 @@ def _share(stratum: Stratum, confidence: float) -> Estimate:
     # share that was drawn of all of them that counts.
     spread = value * (1 - value)
     others = float((weight * np.maximum(weight - 1, 0)).sum())
-    unsure = float((np.square(weight) * chance * (1 - chance)).sum())
-    left = others + (unsure / spread if spread > _EDGE else 0.0)
+    doubt = chance * (1 - chance)
+    unsure = float((np.square(weight) * doubt).sum()) / spread if spread > _EDGE else 0.0
+    if unsure and is_learned:
+        known = 1 - float(np.average(doubt, weights=weight)) / spread
+        unsure /= max(known, _EDGE)
+    left = others + unsure
     if left <= _EDGE * weight.sum():
         return Estimate(value, Interval(value, value))
     num = weight.sum() ** 2 / left
@@ -75,8 +85,12 @@ def _share(stratum: Stratum, confidence: float) -> Estimate:
 
 
 def total(strata: list[Stratum], confidence: float) -> Estimate:
-    """The number of real shootings in some strata; bounds alone where one of them is not known."""
-    each = [share(one, confidence).times(one.size) for one in strata]
+    """The number of real shootings in some strata; bounds alone where one of them is not known.
+
+    Where shootings are rare, limits that are exact for a binomial hold more than they say, which
+    makes up for how common they are being learned from the same decisions.
+    """
+    each = [_share(one, confidence, is_learned=False).times(one.size) for one in strata]
     known = [(one.value, one.interval) for one in each if one.value is not None]
     unknown = [one.interval for one in each if one.value is None]
     value = sum(one for one, _ in known)

@@ -20,12 +20,14 @@ def value(
     review_s: Floats,
     missed_cost: float,
     false_cost: float,
+    copy_cost: float,
 ) -> Floats:
     """Expected cost of not looking at each of C videos, a minute of review.
 
     A real shooting that nobody looks at costs `missed_cost`, whether the detector raised an alert
     or not, since people decide; an alert on something else that nobody takes back costs
-    `false_cost`. Each copy costs as much, and one look settles all of them.
+    `false_cost`. One look settles all copies. Of queues of equal minutes, one by these costs finds
+    most of the sum of different shootings and `copy_cost` times their other copies.
 
     Args:
         score: (C,), P(real_shooting) from 0 to 1.
@@ -33,9 +35,10 @@ def value(
         num_copies: (C,), videos in the cluster.
         review_s: (C,), how long looking takes.
         missed_cost, false_cost: in any unit.
+        copy_cost: what each copy but one costs besides, as a share of these.
     """
     cost = missed_cost * score + false_cost * np.where(flagged, 1 - score, 0)
-    return cost * num_copies * 60 / review_s
+    return cost * (1 + copy_cost * (num_copies - 1)) * 60 / review_s
 
 
 def by_value(values: Floats) -> NDArray[np.int64]:

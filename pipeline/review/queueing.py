@@ -46,7 +46,7 @@ class Settings:
         uncertain: share of them that is there since it teaches most.
         second: share of them that two people are asked about.
         seed: of all that is drawn.
-        missed_cost, false_cost: as `ordering.value` has them.
+        missed_cost, false_cost, copy_cost: as `ordering.value` has them.
         setup_s: what looking takes besides the seconds that matter.
     """
 
@@ -57,6 +57,7 @@ class Settings:
     seed: int
     missed_cost: float
     false_cost: float
+    copy_cost: float
     setup_s: float
 
 
@@ -124,6 +125,7 @@ def make(
         videos.review_s,
         settings.missed_cost,
         settings.false_cost,
+        settings.copy_cost,
     )
     features = partial(_features, scores, videos)
     reasons = order(videos, values, drawn, settings, scores.threshold, features)

@@ -246,6 +246,20 @@ def test_a_full_disk_ends_it_with_a_sentence(
         monkeypatch.undo()
 
 
+def test_addresses_are_hidden_from_who_lists_processes(
+    model: Path,
+    compose: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hidden: list[str] = []
+    monkeypatch.setattr(watch, "hide", hidden.extend)
+    own = ("threshold=0.5", "webhook=ftp://receiver/token")
+    url = "http://me:secret@127.0.0.1:9/key?token"
+    watched(capsys, compose, url, *own, fails="ftp://receiver/…: the scheme")
+    assert hidden == ["me:secret@127.0.0.1:9/key?token", "receiver/token"]
+
+
 def test_a_refused_stream_is_a_failure(
     model: Path, compose: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

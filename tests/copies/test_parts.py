@@ -60,6 +60,18 @@ def test_a_picture_in_a_frame_is_whole_within_it(picture: Image) -> None:
     assert nearest(bar, picture)[parts.WHOLE] <= 31
 
 
+@pytest.mark.parametrize(("height", "width"), [(480, 480), (854, 480), (360, 1150), (1000, 480)])
+def test_a_picture_of_another_shape_is_found_in_what_is_filled_beside_it(
+    picture: Image, height: int, width: int
+) -> None:
+    filled = cv2.GaussianBlur(cv2.resize(picture, (width, height)), (0, 0), 20)
+    top, left = (height - 360) // 2, (width - 480) // 2
+    filled[top : top + 360, left : left + 480] = picture
+    found = nearest(filled, picture)
+    assert found[parts.WHOLE] <= 31
+    assert found[parts.CENTRE] <= 31
+
+
 @pytest.mark.parametrize("angle", [-5, -2.5, 1.5, 4])
 def test_a_turned_picture_shows_the_centre_also_in_a_frame(picture: Image, angle: float) -> None:
     height, width = picture.shape

@@ -119,7 +119,22 @@ def test_without_a_discharge_that_is_heard_nothing_hears(
     data = data_of(tmp_path / "packed", heard=lambda number, value: None)
     features = features_of(data, np.zeros(NUM_TRAIN + NUM_VAL))
     assert fit_hearing(data, features, app.compose("train")) is None
-    assert "the detector will not hear" in caplog.text
+    assert "the detector will not hear; add footage with sound" in caplog.text
+
+
+def test_without_a_discharge_that_is_heard_times_of_files_without_are_the_first_remedy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    untimed: dict[str, Any] = {
+        "heard": lambda number, value: None,
+        "seen": lambda number, value: None if number % 8 == 0 else value,
+    }
+    data = data_of(tmp_path / "packed", **untimed)
+    assert len(data.bags.rows) == NUM_TRAIN // 8
+    features = features_of(data, np.zeros(NUM_TRAIN + NUM_VAL))
+    assert fit_hearing(data, features, app.compose("train")) is None
+    said = "the detector will not hear; find times for the files without any, which have "
+    assert f"{said}{NUM_TRAIN // 8} windows of it (discern review propose FOLDER)" in caplog.text
 
 
 @pytest.mark.parametrize(("counts", "is_told"), [({"sounds": 0}, True), ({}, False), (None, False)])

@@ -42,6 +42,15 @@ def plan(tmp_path: Path, compose: Callable[..., Any]) -> Plan:
     return again
 
 
+def test_where_events_are_sent_is_told_to_no_other_machine(compose: Callable[..., Any]) -> None:
+    cfg = compose("watch", "webhook=https://receiver/seCret", "kafka=[broker:9092]")
+    found = Plan(
+        cfg, Policy(Habits(Choice(0.5, "none", 60.0), 0.8, {}, 1.0, False), 30.0, 8, 5.0), 1.0
+    )
+    assert b"seCret" in pickle.dumps(found)
+    assert not any(text in pickle.dumps(found.anywhere()) for text in (b"seCret", b"broker"))
+
+
 def told_of(group: Group, until: Callable[[list[Told]], bool]) -> tuple[list[Told], list[Report]]:
     """What a group tells, each report asked for twice, as where an answer has been lost."""
     reports: list[Report] = []

@@ -56,7 +56,7 @@ SCHEMA = pa.schema(
     ]
 )
 THRESHOLD = 0.5
-SETTINGS = Settings(20, 0.2, 0.2, 0.1, 0, 10.0, 1.0, 20.0)
+SETTINGS = Settings(20, 0.2, 0.2, 0.1, 0, 10.0, 1.0, 0.05, 20.0)
 
 
 def row(number: int, score: float | None = None, **changes: Any) -> dict[str, Any]:

@@ -70,6 +70,37 @@ def test_times_are_those_of_somebody_who_agrees() -> None:
     assert (found.discharges_s, found.who) == ((1.0,), "Ada; Bo; Cy")
 
 
+@pytest.mark.parametrize(
+    ("told_s", "expected"),
+    [
+        ([(0.5, 1.5)], (0.5, 1.5)),
+        # Of one burst that all told, the times are those of the last.
+        ([(0.5, 0.6, 0.7), (0.55, 0.64)], (0.55, 0.64)),
+        ([(0.5, 1.5), (0.51, 1.4, 3.0), (0.5, 1.45)], (0.5, 1.45)),
+        ([(0.5, 1.5), (0.5,), (), (1.5, 2.5), (1.5, 0.5)], (0.5, 1.5)),
+        # Half of them saw one at 1.5, so that nobody knows what is there.
+        ([(0.5,), (0.5, 1.5)], ()),
+        ([(0.5,), (2.5,)], ()),
+        ([(), ()], ()),
+    ],
+)
+def test_moments_are_those_that_most_tell(
+    told_s: list[tuple[float, ...]], expected: tuple[float, ...]
+) -> None:
+    given = [decision("x", f"p{n}", discharges_s=own) for n, own in enumerate(told_s)]
+    found = consensus(given)
+    assert found is not None
+    assert found.discharges_s == expected
+
+
+def test_a_group_with_next_to_no_shootings_is_given_few_by_another_with_many() -> None:
+    # A hundred shootings among alerts, and 600 other videos with as many slips as people make.
+    found = np.repeat([3, 1, 0], [100, 30, 570])
+    denied = np.repeat([0, 0, 1], [100, 30, 570])
+    group = np.repeat([0, 1], [100, 600])
+    assert 0 < agreement.posteriors(found, denied, group, 0.05)[100:].sum() < 3
+
+
 def test_more_people_are_asked_while_nothing_is_settled(tmp_path: Path) -> None:
     settings = replace(SETTINGS, num=40, audit=0.5, second=0.1)
     record = queued(tmp_path, [row(n) for n in range(60)], settings)

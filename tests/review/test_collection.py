@@ -157,6 +157,16 @@ def test_a_damaged_copy_is_made_again(reviewed: Reviewed) -> None:
     assert [one.name for one in path.parent.iterdir() if one.name.startswith(".")] == []
 
 
+def test_what_was_to_be_forgotten_is_in_no_collection(reviewed: Reviewed) -> None:
+    reviewed.decide(1)
+    gone = reviewed.decide(2)
+    sha256 = hashlib.sha256(bytes([2]) * 100).hexdigest()
+    assert any(row.path.startswith(gone) for row in reviewed.export().rows)
+    found = reviewed.export(replace(TERMS, forgotten={sha256}))
+    assert [row.path.startswith(gone) for row in found.rows] == [False]
+    assert found.left_out["forgotten"] == 1
+
+
 def test_a_source_of_the_listing_goes_before_that_of_all(reviewed: Reviewed) -> None:
     known, unknown = reviewed.decide(11), reviewed.decide(1)
     rows = {row.path: row.source for row in reviewed.export().rows}

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.numbers.intervals import Interval
 from pipeline.review import estimates, queueing, scored
-from pipeline.review.agreement import Votes
+from pipeline.review.agreement import Votes, posteriors
 from pipeline.review.deployment import deployments
 from pipeline.review.estimates import Estimate, Stratum
 from pipeline.review.queueing import Settings
@@ -45,6 +45,26 @@ class TestShare:
         # As many are wrong as binomial draws of 0.02 say: 1.4 of 100, twice that either way.
         assert found.value == 0.5
         assert 0.02 < 0.5 - found.interval.low < 0.04
+
+    def test_the_interval_holds_where_how_common_shootings_are_is_told_by_unsure_people(
+        self,
+    ) -> None:
+        # One look at each of 400 videos, by people who err in 15 %: all that is known of how many
+        # of them are shootings is learned from the same looks.
+        rng, covered, error = np.random.default_rng(0), 0, 0.15
+        for _ in range(200):
+            truth = rng.random(400) < 0.3
+            found = (truth ^ (rng.random(400) < error)).astype(np.int64)
+            chance = posteriors(found, 1 - found, np.zeros(400, np.int64), error)
+            ends = estimates.share(Stratum(400, chance, np.ones(400)), 0.95).interval
+            covered += ends.low <= truth.mean() <= ends.high
+        # Doubt of each video alone would make it hold in 78 % of them.
+        assert 0.9 < covered / 200 < 0.99
+
+    def test_people_who_know_nothing_leave_everything_open(self) -> None:
+        found = estimates.share(Stratum(50, np.full(50, 0.5), np.ones(50)), 0.95)
+        ends = found.interval.low, found.interval.high
+        assert ends == pytest.approx((0.0, 1.0), abs=1e-6)
 
     def test_the_interval_holds_where_some_queues_are_drawn_whole_and_others_in_part(self) -> None:
         # Nine days of ten alerts, all drawn, and a day of 100, of which ten are.

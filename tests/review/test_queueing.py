@@ -42,7 +42,7 @@ def test_cost_comes_first_then_what_teaches_then_the_rest_of_the_audit(tmp_path:
     assert values == sorted(values, reverse=True)
 
 
-def test_copies_are_one_task_that_comes_earlier_the_more_there_are(tmp_path: Path) -> None:
+def test_copies_are_one_task_that_comes_earlier_the_more_they_cost(tmp_path: Path) -> None:
     rows = [row(n, 0.01) for n in range(30)]
     rows[3] = row(3, 0.9)
     copied = rows[8]["pdq"]
@@ -50,7 +50,10 @@ def test_copies_are_one_task_that_comes_earlier_the_more_there_are(tmp_path: Pat
         rows[number] = row(number, 0.4 if number == 17 else 0.2, pdq=near(copied, 20, number))
     # Another file of the same bytes, whose pictures could not be hashed.
     rows[29] = row(29, 0.1, sha256=rows[11]["sha256"], pdq=[])
-    queue = made(tmp_path, rows, replace(SETTINGS, num=8, audit=0.0, uncertain=0.0))
+    settings = replace(SETTINGS, num=8, audit=0.0, uncertain=0.0)
+    queue = made(tmp_path / "files", rows, replace(settings, copy_cost=1.0))
+    different = made(tmp_path / "different", rows, replace(settings, copy_cost=0.0))
+    assert [task.id for task in different.tasks[:2]] == ["id-3", "id-17"]
     first = queue.tasks[0]
     assert (first.id, first.num_copies) == ("id-17", 5)
     assert first.copies == ("id-11", "id-23", "id-29", "id-8")

@@ -53,8 +53,8 @@ class Job:
         point = self.earlier
         if self.val is not None:
             clip_s, bootstrap = scoring.clip_s, settings.bootstrap
-            watched = self.val.joined(self.long.get(self.val.name))
-            point = operating.choose(watched, clip_s, settings.operating, bootstrap)
+            long = self.long.get(self.val.name)
+            point = operating.choose(self.val, long, clip_s, settings.operating, bootstrap)
         return Evidence(
             judged_sets=self.judged_sets,
             val=self.val,

@@ -8,7 +8,7 @@ An alert is one event: it covers what follows in its stream for the refractory t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import chi2
@@ -26,6 +26,9 @@ from pipeline.detect.operating_point import PER_HOURS, Cost, OperatingPoint, cos
 from pipeline.numbers.intervals import MIN_RECORDINGS, Interval, exact_of_count
 from pipeline.numbers.metrics import FloatArray, IntArray
 from pipeline.numbers.rounding import rounded
+
+LEAST_MINUTES = 10.0
+"""Of long recordings without real gunfire, for false alerts to be counted on them alone."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,17 @@ def apply(choice: Choice, played: PlayedClips, bootstrap: Bootstrap) -> Applied:
 
 
 def choose(
-    val: JudgedSet, clip_s: float, config: OperatingConfig, bootstrap: Bootstrap
+    val: JudgedSet,
+    long: JudgedSet | None,
+    clip_s: float,
+    config: OperatingConfig,
+    bootstrap: Bootstrap,
 ) -> OperatingPoint | str:
     """Choose a threshold and a smoothing on validation clips of `clip_s` seconds.
+
+    False alerts are counted on long recordings alone where these hold `LEAST_MINUTES` without real
+    gunfire: short ones are cut around what happens in them, so that a rate in an hour of them is
+    that of no stream. Shootings are those of both.
 
     Of each smoothing the lowest threshold is taken at which the upper Poisson bound of the rate is
     within the cost, not the rate itself: the threshold is fitted to the clips that it is counted
@@ -78,7 +89,12 @@ def choose(
         UserError: not exactly one cost is given.
     """
     cost = cost_of(config)
-    played = PlayedClips.of(val.clips, clip_s, bootstrap.seed)
+    watched = val.joined(long)
+    played = PlayedClips.of(watched.clips, clip_s, bootstrap.seed)
+    long_reel = played.reel.only(np.arange(watched.clips.num_rows) >= val.clips.num_rows)
+    is_long = long_reel.hours * 60 >= LEAST_MINUTES
+    if is_long:
+        played = replace(played, reel=long_reel)
     hours = played.reel.hours
     if not hours:
         return "validation holds no clips without real gunfire"
@@ -104,7 +120,8 @@ def choose(
             "refractory_s": choice.refractory_s,
             "chosen_on": {
                 "split": val.name,
-                "data_sha256": val.data_sha256,
+                "recordings": "long" if is_long else "all",
+                "data_sha256": watched.data_sha256,
                 "minutes_without_real_gunfire": rounded(hours * 60),
                 "num_shootings": expected.num_shootings,
             },
@@ -123,7 +140,7 @@ def choose(
                 "missed": [missed.low, missed.high],
             },
             "supported": supported,
-            "says": _says(cost, supported, expected.false_alerts, bootstrap.confidence),
+            "says": _says(cost, supported, expected.false_alerts, is_long, bootstrap.confidence),
         }
     )
 
@@ -144,8 +161,9 @@ def span(hours: float) -> str:
     return f"{60 * hours:.1f} minutes"
 
 
-def _says(cost: Cost, supported: bool, false_alerts: Rate, confidence: float) -> str:
-    held = f"validation holds {span(false_alerts.hours)} without real gunfire"
+def _says(cost: Cost, supported: bool, false_alerts: Rate, is_long: bool, confidence: float) -> str:
+    held = "the long recordings of validation hold" if is_long else "validation holds"
+    held += f" {span(false_alerts.hours)} without real gunfire"
     high = false_alerts.measured.ends.high
     if supported:
         return (

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipeline.detect import scores
 from pipeline.detect.alarm import Choice, Recordings, replay
-from pipeline.numbers.metrics import FloatArray, IntArray
+from pipeline.numbers.metrics import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,17 @@ class Reel:
         padded = np.concatenate([[0.0, 0.0], self.scores])
         before = np.stack([padded[self.first + 1], padded[self.first]], axis=1)
         return Recordings(self.scores, self.ends_s, self.first, before)
+
+    def only(self, chosen: BoolArray) -> Reel:
+        """The files of some rows of the table, bool (M,), all clips of a file or none."""
+        kept = chosen[self.rows]
+        return Reel(
+            rows=self.rows[kept],
+            scores=self.scores[kept],
+            ends_s=self.ends_s[kept],
+            covered_s=self.covered_s[kept],
+            first=_starts(self.file[kept]),
+        )
 
     def levels(self, smoothing: str) -> FloatArray:
         """(N,) levels; before the first clip it was quiet."""

@@ -122,6 +122,7 @@ def run(evidence: Evidence) -> Section:
         plots={
             "curve.csv": _curve_csv(parts),
             "time_to_alert.csv": (_SURVIVAL_HEADER, survival_rows),
+            "outcome.csv": (tables.OUTCOME_HEADER, tables.outcome_rows([*parts, *long])),
         },
         rows={
             "curve.parquet": _curve_rows(parts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,20 @@ from pipeline.assess.suites.streams.tradeoff import Curve
 from pipeline.config import OperatingConfig
 from pipeline.detect import operating_point
 from pipeline.footage.collection import ORIGINS
+
+OUTCOME_HEADER = (
+    "part",
+    "hours",
+    "false_alerts",
+    "rate",
+    "rate_low",
+    "rate_high",
+    "shootings",
+    "missed",
+    "missed_low",
+    "missed_high",
+    "median_s",
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,27 @@ def point_table(parts: Sequence[Played], confidence: float) -> Table:
         "bounds of rates, "
         "which take alerts as independent, and resampled recordings for the rest.",
     )
+
+
+def outcome_rows(parts: Sequence[Played]) -> list[list[Any]]:
+    """The same without rounding, a row a part under `OUTCOME_HEADER`."""
+    found = []
+    for one in parts:
+        if one.applied is not None:
+            outcome = one.applied.outcome
+            rate, missed = outcome.false_alerts, outcome.missed
+            found.append(
+                [
+                    one.scored.name,
+                    rate.hours,
+                    rate.num_events,
+                    *(rate.measured.value, rate.measured.low, rate.measured.high),
+                    outcome.num_shootings,
+                    *(missed.value, missed.low, missed.high),
+                    outcome.median_s.value,
+                ]
+            )
+    return found
 
 
 def origin_table(parts: Sequence[Played], confidence: float) -> Table:

@@ -96,7 +96,9 @@ def test_a_rate_is_written_with_the_counts_behind_it() -> None:
 
 @pytest.mark.parametrize("cost", [400.0, 1_000.0, 5_000.0])
 def test_the_threshold_keeps_within_the_cost_and_is_the_lowest_that_does(cost: float) -> None:
-    point = operating.choose(VALIDATION, CLIP_S, config(false_alerts_per_1000_h=cost), BOOTSTRAP)
+    point = operating.choose(
+        VALIDATION, None, CLIP_S, config(false_alerts_per_1000_h=cost), BOOTSTRAP
+    )
     assert isinstance(point, OperatingPoint)
     assert point.supported
     assert point.record["bounds"]["false_alerts_per_1000_h"][1] <= cost
@@ -112,7 +114,7 @@ def test_the_threshold_keeps_within_the_cost_and_is_the_lowest_that_does(cost: f
 def test_a_cost_that_validation_cannot_show_takes_the_lowest_threshold_without_a_false_alert() -> (
     None
 ):
-    point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
+    point = operating.choose(VALIDATION, None, CLIP_S, config(), BOOTSTRAP)
     assert isinstance(point, OperatingPoint)
     assert not point.supported
     reel = PlayedClips.of(VALIDATION.clips, CLIP_S, 0).reel
@@ -126,14 +128,14 @@ def test_a_cost_that_validation_cannot_show_takes_the_lowest_threshold_without_a
 
 def test_short_validation_is_said_in_minutes() -> None:
     val = scored(File("game/a", "game", [0.1] * 126), File("real/s", "real", [0.9], [1]))
-    point = operating.choose(val, CLIP_S, config(), BOOTSTRAP)
+    point = operating.choose(val, None, CLIP_S, config(), BOOTSTRAP)
     assert isinstance(point, OperatingPoint)
     assert "2.1 minutes" in point.says
 
 
 def test_a_generous_cost_lets_everything_alert() -> None:
     generous = config(false_alerts_per_1000_h=1e9)
-    point = operating.choose(VALIDATION, CLIP_S, generous, BOOTSTRAP)
+    point = operating.choose(VALIDATION, None, CLIP_S, generous, BOOTSTRAP)
     assert isinstance(point, OperatingPoint)
     assert point.choice.threshold == 0.0
     assert point.record["expected"]["missed"] == 0.0
@@ -141,7 +143,7 @@ def test_a_generous_cost_lets_everything_alert() -> None:
 
 def test_a_false_alert_at_full_score_is_only_avoided_by_never_alerting() -> None:
     val = scored(File("game/a", "game", [1.0] * 5), File("real/s", "real", [1.0] * 5, [1] * 5))
-    point = operating.choose(val, CLIP_S, config(), BOOTSTRAP)
+    point = operating.choose(val, None, CLIP_S, config(), BOOTSTRAP)
     assert isinstance(point, OperatingPoint)
     assert point.choice.threshold > 1
     assert point.record["expected"]["missed"] == 1.0
@@ -151,24 +153,43 @@ def test_the_smoothing_is_the_one_that_finds_most_at_the_cost() -> None:
     # Single false clips as high as shootings, which two of three clips tell apart.
     quiet = [0.1, 0.1, 0.95, 0.1, 0.1, 0.1] * 100
     lasting = [File(f"real/{i}", "real", [0.9] * 5, [1] * 5) for i in range(4)]
-    point = operating.choose(
-        scored(File("game/a", "game", quiet), *lasting), CLIP_S, config(), BOOTSTRAP
-    )
+    val = scored(File("game/a", "game", quiet), *lasting)
+    point = operating.choose(val, None, CLIP_S, config(), BOOTSTRAP)
     assert isinstance(point, OperatingPoint)
     assert point.choice.smoothing != "none"
     assert point.record["expected"]["missed"] == 0.0
     # Shootings of a single clip are lost to smoothing, where nothing else is as high.
     brief = [File(f"real/{i}", "real", [0.9], [1]) for i in range(4)]
     calm = File("game/a", "game", [0.1, 0.5, 0.5] * 100)
-    point = operating.choose(scored(calm, *brief), CLIP_S, config(), BOOTSTRAP)
+    point = operating.choose(scored(calm, *brief), None, CLIP_S, config(), BOOTSTRAP)
     assert isinstance(point, OperatingPoint)
     assert point.choice.smoothing == "none"
 
 
 def test_without_other_footage_nothing_is_chosen() -> None:
     only = scored(File("real/s", "real", [0.9], [1]))
-    found = operating.choose(only, CLIP_S, config(), BOOTSTRAP)
+    found = operating.choose(only, None, CLIP_S, config(), BOOTSTRAP)
     assert found == "validation holds no clips without real gunfire"
+
+
+@pytest.mark.parametrize(("minutes", "is_long"), [(9, False), (11, True)])
+def test_false_alerts_are_counted_on_long_recordings_where_they_hold_minutes(
+    minutes: int, is_long: bool
+) -> None:
+    short = [File(f"film/{n}", "film", [0.9, 0.9], [1, 1]) for n in range(5)]
+    val = scored(*short, File("real/short", "real", [0.6, 0.7], [1, 1]), name="val")
+    quiet = [File(f"game/{n}", "game", [0.1] * 60) for n in range(minutes)]
+    long = scored(*quiet, File("real/long", "real", [0.1, 0.5, 0.5], [0, 1, 1]), name="val_long")
+    point = operating.choose(val, long, CLIP_S, config(), BOOTSTRAP)
+    assert isinstance(point, OperatingPoint)
+    chosen_on = point.record["chosen_on"]
+    assert chosen_on["recordings"] == ("long" if is_long else "all")
+    assert chosen_on["num_shootings"] == 2
+    expected = minutes + 1 / 60 if is_long else minutes + (2 * 5 + 1) / 60
+    assert chosen_on["minutes_without_real_gunfire"] == pytest.approx(expected, abs=1e-4)
+    assert (point.choice.threshold < 0.2) == is_long
+    assert (point.record["expected"]["missed"] == 0.0) == is_long
+    assert ("the long recordings of validation hold" in point.says) == is_long
 
 
 def test_a_perfect_detector_alarms_with_the_first_clip_and_a_dumb_one_never() -> None:
@@ -216,7 +237,7 @@ def test_the_interval_of_a_delay_may_reach_to_never() -> None:
 
 
 def test_the_point_survives_json_to_the_last_digit() -> None:
-    point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
+    point = operating.choose(VALIDATION, None, CLIP_S, config(), BOOTSTRAP)
     assert isinstance(point, OperatingPoint)
     read = json.loads(json.dumps(point.record, allow_nan=False))
     assert read["threshold"] == point.choice.threshold
@@ -230,7 +251,9 @@ def test_the_order_of_rows_does_not_matter() -> None:
     order = np.random.default_rng(2).permutation(VALIDATION.clips.num_rows)
     shuffled = dataclasses.replace(VALIDATION, clips=VALIDATION.clips.take(order))
     cost = config(false_alerts_per_1000_h=1_000.0)
-    one, other = (operating.choose(v, CLIP_S, cost, BOOTSTRAP) for v in (VALIDATION, shuffled))
+    one, other = (
+        operating.choose(v, None, CLIP_S, cost, BOOTSTRAP) for v in (VALIDATION, shuffled)
+    )
     assert isinstance(one, OperatingPoint)
     assert isinstance(other, OperatingPoint)
     assert one.record == other.record
@@ -248,7 +271,7 @@ def test_a_point_is_read_for_its_own_weights_and_cost_alone(tmp_path: Path) -> N
     absent = str(operating_point.read(tmp_path, "a"))
     assert "has left" in absent
     assert absent.endswith(made_by)
-    point = operating.choose(VALIDATION, CLIP_S, config(), BOOTSTRAP)
+    point = operating.choose(VALIDATION, None, CLIP_S, config(), BOOTSTRAP)
     assert isinstance(point, OperatingPoint)
     text = json.dumps({**point.record, "weights_sha256": "a"})
     (tmp_path / operating_point.FILE).write_text(text)

@@ -55,7 +55,7 @@ def evidence(*parts: JudgedSet, val: JudgedSet | None = None, cost: float = 2_00
     )
     point: OperatingPoint | str = Evidence.point
     if val is not None:
-        point = choose(val, CLIP_S, operating, settings.bootstrap)
+        point = choose(val, None, CLIP_S, operating, settings.bootstrap)
     return dataclasses.replace(
         base,
         judged_sets=parts,
@@ -244,7 +244,7 @@ def test_plots_keep_their_files_where_there_is_nothing_to_plot(clean: Section) -
     only = scored(File("real/s", "real", [0.9], [1]))
     empty = streams.run(evidence(only)).plots
     assert set(empty) == set(clean.plots)
-    assert [len(rows) for _, rows in empty.values()] == [0, 0]
+    assert [len(rows) for _, rows in empty.values()] == [0, 0, 0]
     for header, rows in clean.plots.values():
         csv.writer(io.StringIO()).writerows(rows)
         assert {len(row) for row in rows} == {len(header)}
