@@ -217,6 +217,7 @@ class Watcher:
             one.alerts.quieten()
         if turn.kind.startswith(STREAM):
             is_lost = turn.kind == STREAM_LOST
+            one.lag_s = None if is_lost else one.lag_s
             one.state = (LEFT_OUT if one.rests else LOST) if is_lost else WATCHED
             one.reason = str(turn.data.get("reason", "")) if is_lost else ""
         if turn.kind == STREAM_ENDED:

@@ -19,7 +19,7 @@ from pipeline.live import shedding, watcher
 from pipeline.live.addresses import Rules
 from pipeline.live.alerts import Habits
 from pipeline.live.board import Board
-from pipeline.live.events import STREAM_ENDED, Event, Events
+from pipeline.live.events import STREAM_ENDED, STREAM_LOST, STREAM_STARTED, Event, Events
 from pipeline.live.feed import Feed
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell, Clip, Inbox, Turn
@@ -188,6 +188,26 @@ def test_clips_that_are_too_old_are_dropped_and_the_next_are_answered() -> None:
     one.run()
     assert (feed.inbox.num_taken, feed.inbox.num_dropped) == (2, 2)
     assert slow.num_answered["a"] == 2
+
+
+def test_a_stream_that_is_lost_is_not_behind() -> None:
+    lags: list[float | None] = []
+    policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 5.0)
+    own: Any = _Slow(0.0)
+    bell = Bell()
+    sink = lambda _: lags.extend(seen.lag_s for seen in one.seen())  # noqa: E731
+    one = Watcher(own, policy, Events([sink]), bell, Board(0.5))
+    feed: Any = _Feed("a", bell, 0.05, 0.0)
+    pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
+    shown = Shown(0.0, pixels, sound, "absent", (), "")
+    feed.inbox.put(Clip(shown, 1.0, time.monotonic() - 4.0))
+    feed.inbox.put(Turn(STREAM_STARTED))
+    feed.inbox.put(Turn(STREAM_LOST))
+    one.join(feed)
+    one.run()
+    assert lags[0] is not None
+    assert lags[0] >= 4.0
+    assert lags[1] is None
 
 
 def test_a_stream_that_is_left_out_costs_nothing_and_comes_back(tmp_path: Path) -> None:
