@@ -230,8 +230,9 @@ class WatchApp(App):
     max_waiting_clips: int = between(1, 1000, default=32)
     """Clips of a stream that wait for the detector, at most; the oldest are dropped."""
     max_wait_s: float = between(0.5, 600, default=5.0)
-    """How long a clip may wait for the detector; beyond it fewer clips of each stream are answered,
-    and where that is not enough fewer streams are watched."""
+    """How long a clip may wait for the detector, and what has come to be decoded; beyond it fewer
+    clips of each stream are answered, and where that is not enough fewer streams are watched. What
+    has waited three times as long is dropped."""
     batch_size: int = between(1, default=32)
     """Streams that are asked about together, at most."""
     groups: int | None = between(1, default=None)
