@@ -21,6 +21,8 @@ _SHARED = {
     "adapted": ("tests/commands/adapt/",),
 }
 """Modules that share what is made once a session."""
+_LONG = ("test_train.py", "test_loader.py", "test_bags.py", "test_overfit.py", "test_match.py")
+"""Modules of few tests, some of which take tens of seconds."""
 _ALONE = "tests/test_benchmarks.py"
 """Its tests share nothing, and the slow ones take long."""
 FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "footage"
@@ -45,12 +47,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with modules of many tests, so that no worker ends long after the others.
+    """Begin with modules that take long, so that no worker ends long after the others.
 
-    They take the longest, since no test of the usual run may take more than a few seconds.
+    But for some of few tests, these are the modules of many.
     """
     sizes = Counter(item.path for item in items)
-    items.sort(key=lambda item: (-sizes[item.path], item.path))
+    items.sort(key=lambda item: (item.path.name not in _LONG, -sizes[item.path], item.path))
 
 
 @pytest.fixture(autouse=True)

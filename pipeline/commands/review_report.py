@@ -11,6 +11,7 @@ from pipeline.assess.deployed import Deployed, Deployment, Drift, Estimate
 from pipeline.assess.wording import count, percent
 from pipeline.config import ReviewApp
 from pipeline.errors import UserError
+from pipeline.numbers.rounding import rounded
 from pipeline.review import agreement, drift, estimates, scored, training
 from pipeline.review.deployment import deployments
 from pipeline.review.record import Record
@@ -112,13 +113,14 @@ def _deployment(one: Deployment, confidence: float) -> Iterator[str]:
 def _estimate(estimate: Estimate | None, confidence: float) -> str:
     if estimate is None:
         return "not known, since what raised no alert was not drawn from or holds no shooting"
-    ends = estimate.interval
+    # What is as good as 0 may be the smallest number that there is.
+    low, high = rounded(estimate.interval.low), rounded(estimate.interval.high)
     if estimate.value is None:
         return (
-            f"not known yet, from {ends.low:.3g} to {ends.high:.3g}, since of a stratum fewer than "
+            f"not known yet, from {low:.3g} to {high:.3g}, since of a stratum fewer than "
             f"{estimates.FEWEST} videos are decided, and not all"
         )
-    return f"{estimate.value:.3g} ({100 * confidence:g} %: {ends.low:.3g} to {ends.high:.3g})"
+    return f"{estimate.value:.3g} ({100 * confidence:g} %: {low:.3g} to {high:.3g})"
 
 
 def _people(one: Reviewers) -> Iterator[str]:

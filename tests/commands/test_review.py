@@ -128,7 +128,8 @@ def test_a_report_tells_of_detector_people_and_drift(tmp_path: Path, told: Told)
     said = told("report", str(scores), f"against={before}", f"out={out}")
     assert "Weights aaaaaaaaaaaa, files (queue 1): 60 videos, 0.2 h" in said
     assert re.search(r"alerts: \d videos, \d with copies; [\d,]+\.\d in 1,000 h", said)
-    assert re.search(r"recall: 0\.9\d+ \(95 %: 0\.\d+ to 0\.\d+\)|recall: 1 ", said)
+    for name in ("precision", "recall"):
+        assert re.search(rf"{name}: 0\.9\d+ \(95 %: [01](\.\d+)? to [01](\.\d+)?\)", said)
     assert "of 6 tasks that two were to decide they differ on " in said
     assert "Ada: 60 decisions; saw stills 1 times (0 s)" in said
     assert " is disputed: Ada: real, discharge " in said
