@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
-from pipeline.learn.memory import Memory
+from pipeline.learn.memory import begin, follow
 from pipeline.learn.model_card import ModelCard
 from pipeline.learn.networks.base import Network, State, Streaming
 from pipeline.store.sound import num_samples
@@ -30,8 +30,6 @@ STATE, NEXT = "state_", "next_"
 """What the names of a stream's state begin with, as inputs and as outputs."""
 PAST = "memory_"
 """What follows in the names of what a memory holds."""
-_SHOWN = "frames"
-"""Of a stream, how many it has shown, up to one more than a clip has."""
 # They tell of every node that they fold; torch warns of every torchvision operator that it does not
 # need.
 _LOGGED_FROM = {
@@ -70,15 +68,12 @@ class StreamForm(nn.Module):
     def start(self, num_streams: int) -> State:
         """The state before the first frame, zeros."""
         state, memory = self.network.start(num_streams), self.card.memory
-        past: State = {}
-        if memory is not None:
-            past = memory.start(num_streams, torch.float32)
-            past[_SHOWN] = torch.zeros(num_streams, dtype=torch.int64)
+        past = {} if memory is None else begin(memory, num_streams, torch.float32)
         return state | {f"{PAST}{name}": value for name, value in past.items()}
 
     def forward(self, frames: Tensor, state: State, *sounds: Tensor) -> tuple[Tensor, State]:
         """Calibrated probabilities (N, 4) of frames, and the state after them."""
-        memory = self.card.memory
+        form, memory = self.card.clip, self.card.memory
         past = {
             name.removeprefix(PAST): value for name, value in state.items() if name.startswith(PAST)
         }
@@ -86,22 +81,11 @@ class StreamForm(nn.Module):
         logits, own = self.network.step(frames, own, *sounds)
         logits = logits / self.card.temperature
         if memory is not None:
-            logits, past = self._summed_up(memory, logits, past)
+            clip_s = form.num_frames / form.fps
+            logits, _, past = follow(
+                memory, logits, past, num_answers=form.num_frames, clip_s=clip_s
+            )
         return logits.softmax(1), own | {f"{PAST}{name}": value for name, value in past.items()}
-
-    def _summed_up(self, memory: Memory, logits: Tensor, past: State) -> tuple[Tensor, State]:
-        """What a memory makes of the next answers (N, 4), once a stream has shown a whole clip.
-
-        As `Stream.push` has it: what is said of fewer frames is not remembered.
-        """
-        window, fps = self.card.clip.num_frames, self.card.clip.fps
-        shown = (past[_SHOWN] + 1).clamp(max=window + 1)
-        rest = {name: value for name, value in past.items() if name != _SHOWN}
-        new_s = torch.where(shown == window, window / fps, 1 / fps).to(logits.dtype)
-        summed, after = memory.advance(logits, new_s, rest)
-        speaks = shown >= window
-        kept = {name: torch.where(speaks, after[name], value) for name, value in rest.items()}
-        return torch.where(speaks[:, None], summed, logits), kept | {_SHOWN: shown}
 
 
 def clip_form(detector: Detector) -> Any:

@@ -14,7 +14,7 @@ from torch import Tensor
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.learn import networks
-from pipeline.learn.memory import Memory
+from pipeline.learn.memory import begin, follow
 from pipeline.learn.model_card import CARD, ModelCard
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Network, State, Streaming
@@ -202,9 +202,7 @@ class Stream:
         self._detector, self._network = detector, network
         self._num_streams = num_streams
         self._state = network.start(num_streams)
-        self._num_frames = torch.zeros(num_streams, dtype=torch.int64)
-        memory = detector.card.memory
-        self._past: State = {} if memory is None else memory.start(num_streams)
+        self._past = begin(detector.card.memory, num_streams)
 
     def push(
         self, frames: NDArray[np.uint8], sounds: NDArray[np.int16] | None = None
@@ -224,24 +222,15 @@ class Stream:
         Raises:
             UserError: the frames, or their sounds, are of another shape.
         """
-        card = self._detector.card
-        size = card.clip.size
-        _check("frames", frames, np.uint8, (self._num_streams, size, size, 3))
+        form, memory = self._detector.card.clip, self._detector.card.memory
+        _check("frames", frames, np.uint8, (self._num_streams, form.size, form.size, 3))
+        clip_s = form.num_frames / form.fps
         with torch.inference_mode():
             logits = self._follow(frames[:, None], sounds)[:, 0]
-            if card.memory is not None:
-                logits = self._summed_up(card.memory, logits)
+            logits, _, self._past = follow(
+                memory, logits, self._past, num_answers=form.num_frames, clip_s=clip_s
+            )
             return _probabilities(logits)
-
-    def _summed_up(self, memory: Memory, logits: Tensor) -> Tensor:
-        """Logits (B, 4) of the last clips as they are remembered, once there is a whole one."""
-        form = self._detector.card.clip
-        self._num_frames = (self._num_frames + 1).clamp(max=form.num_frames + 1)
-        frames = torch.where(self._num_frames == form.num_frames, form.num_frames, 1)
-        summed, after = memory.advance(logits, frames.double() / form.fps, self._past)
-        speaks = self._num_frames >= form.num_frames
-        self._past = {name: torch.where(speaks, after[name], v) for name, v in self._past.items()}
-        return torch.where(speaks[:, None], summed, logits)
 
     def last_clips(
         self, clips: NDArray[np.uint8], sounds: NDArray[np.int16] | None = None
@@ -290,7 +279,6 @@ class Stream:
             return {name: _without(value, ended) for name, value in state.items()}
 
         self._state, self._past = left(self._state), left(self._past)
-        self._num_frames = self._num_frames.masked_fill(ended, 0)
 
 
 def _probabilities(logits: Tensor) -> NDArray[np.float64]:

@@ -1,8 +1,4 @@
-"""What a detector with a memory says of a file that is played as a stream, clip by clip.
-
-A stream says nothing before it has shown a whole clip: training asked about whole clips alone, and
-of fewer frames a network takes the first that moves for a flash (docs/experiments.md).
-"""
+"""What a detector says of a file that is played as a stream, clip by clip."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.learn.memory import Memory
+from pipeline.learn.memory import Memory, begin, follow
 from pipeline.learn.networks.base import State
 from pipeline.store.manifest import REAL_SHOOTING
 
@@ -42,8 +38,8 @@ def stream_scores(
     answers = torch.from_numpy(probabilities)
     # The longest first, so that those that go on are always the first ones.
     files.sort(key=len, reverse=True)
-    state = {} if memory is None else memory.start(len(files))
-    ended_s = np.full(len(files), np.nan)
+    state = begin(memory, len(files))
+    ended_s = start_s[[own[0] for own in files]]
     found = np.zeros(clips.num_rows)
     for played in range(len(files[0])):
         now = np.array([own[played] for own in files if len(own) > played])
@@ -69,34 +65,30 @@ def highest_scores(
         memory: how a stream is summed up; without one each answer speaks for itself.
         answers: (B, T, 4) probabilities in the order of `CLASSES` of what was last seen, at T times
             of each clip that are equally far apart, the last of them its end.
-        state: what is remembered of the streams; it is left as it was.
+        state: what `memory.begin` or the call before gave; it is left as it was.
         start_s: (B,) when the clips start.
-        ended_s: (B,) when the clip before each ended, NaN where it is a stream's first.
+        ended_s: (B,) when the clip before each ended; when it starts where it is a stream's first.
         clip_s: length of a clip.
 
     Returns:
         (B,), and the next state.
     """
-    num_times = answers.shape[1]
-    is_first = np.isnan(ended_s)
-    ended_s = np.where(is_first, start_s, ended_s)
     # Of clips that overlap, only what is new stands for time.
-    shown_s = np.minimum(start_s + clip_s - ended_s, clip_s)
-    new_s = torch.from_numpy(np.where(is_first, shown_s, shown_s / num_times))
+    new_s = torch.from_numpy(np.minimum(start_s + clip_s - ended_s, clip_s))
     unseen_s = torch.from_numpy(np.maximum(start_s - ended_s, 0.0))
-    speaks, found = torch.from_numpy(~is_first), torch.zeros(len(start_s), dtype=torch.float64)
-    for number, answer in enumerate(answers.unbind(1)):
-        after = state
-        if memory is not None:
-            logits = answer.clamp(min=_SMALLEST).log()
-            summed, after = memory.advance(logits, new_s, state, unseen_s)
-            answer = summed.softmax(-1)
-        if number == num_times - 1:
-            speaks = torch.ones_like(speaks)
-        score = answer[:, REAL_SHOOTING]
-        found = torch.where(speaks, torch.maximum(found, score), found)
-        state = {name: torch.where(speaks, after[name], kept) for name, kept in state.items()}
-        unseen_s = torch.where(speaks, torch.zeros_like(unseen_s), unseen_s)
+    found = torch.zeros(len(start_s), dtype=torch.float64)
+    for answer in answers.unbind(1):
+        logits, speaks, state = follow(
+            memory,
+            answer.clamp(min=_SMALLEST).log(),
+            state,
+            num_answers=answers.shape[1],
+            clip_s=new_s,
+            unseen_s=unseen_s,
+        )
+        said = answer if memory is None else logits.softmax(-1)
+        found = torch.where(speaks, torch.maximum(found, said[:, REAL_SHOOTING]), found)
+        unseen_s = torch.zeros_like(unseen_s)
     return found.numpy(), state
 
 

@@ -5,6 +5,8 @@ goes up and down with what is in sight. So the log odds of the origin are averag
 the latest most, and are the surer the longer it lasts. The discharge is that of the last clip,
 averaged over a moment, since what is said of it in a single frame may be noise. How each number was
 chosen, and what else was tried: docs/experiments.md.
+
+`begin` and `follow` are how streams are followed wherever they are, with a memory or without one.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from pipeline.learn.networks.product import (
     with_discharge,
     with_origin,
 )
+
+_SHOWN = "frames"
+"""How many answers a stream has had, up to one more than a clip has; exports name it so."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Memory:
     def advance(
         self, logits: Tensor, seconds: Tensor | float, state: State, unseen_s: Tensor | float = 0.0
     ) -> tuple[Tensor, State]:
-        """Take the next answer of every stream.
+        """Sum up the next answer of every stream with those before it, whatever it is of.
 
         Args:
             logits: (B, 4) of the classes, calibrated.
@@ -112,6 +117,52 @@ class Memory:
         if not 0 <= found.lasting <= 1:
             raise ValueError(f"memory.lasting is {found.lasting}, and must be from 0 to 1")
         return found
+
+
+def begin(memory: Memory | None, num_streams: int, dtype: torch.dtype = torch.float64) -> State:
+    """What is known of streams before their first answers, and again after a break: zeros."""
+    state = {} if memory is None else memory.start(num_streams, dtype)
+    return state | {_SHOWN: torch.zeros(num_streams, dtype=torch.int64)}
+
+
+def follow(
+    memory: Memory | None,
+    logits: Tensor,
+    state: State,
+    *,
+    num_answers: int,
+    clip_s: Tensor | float,
+    unseen_s: Tensor | float = 0.0,
+) -> tuple[Tensor, Tensor, State]:
+    """Take the next answer of every stream, which speaks once it has shown a whole clip.
+
+    Training asked about whole clips alone, and of fewer frames a network takes the first that moves
+    for a flash (docs/experiments.md). So before it has shown one, a stream says nothing and
+    remembers nothing; then that clip is what its first answer stands for.
+
+    Args:
+        memory: how a stream is summed up; without one each answer speaks for itself.
+        logits: (B, 4) of the classes, calibrated.
+        state: what `begin` or the call before gave; it is left as it was.
+        num_answers: of a clip, equally far apart, the last of them at its end.
+        clip_s: what they stand for together, of every stream (B,) or of all: the length of a clip,
+            or what is new of one where clips overlap; above 0 for the first.
+        unseen_s: (B,) or of all: what went by before the answer without one.
+
+    Returns:
+        Logits (B, 4), those that were given where a stream says nothing; which of them speak,
+        bool (B,); and the next state.
+    """
+    shown = (state[_SHOWN] + 1).clamp(max=num_answers + 1)
+    speaks = shown >= num_answers
+    after: State = {}
+    if memory is not None:
+        whole_s = torch.as_tensor(clip_s, dtype=logits.dtype, device=logits.device)
+        new_s = torch.where(shown == num_answers, whole_s, whole_s / num_answers)
+        summed, summed_up = memory.advance(logits, new_s, state, unseen_s)
+        logits = torch.where(speaks[:, None], summed, logits)
+        after = {name: torch.where(speaks, new, state[name]) for name, new in summed_up.items()}
+    return logits, speaks, after | {_SHOWN: shown}
 
 
 def memory_of(cfg: MemoryConfig, clip_s: float) -> Memory | None:

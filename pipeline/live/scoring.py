@@ -18,7 +18,7 @@ from torch import Tensor
 from pipeline.detect.detector import Detector
 from pipeline.detect.scores import marginals
 from pipeline.detect.stream_scores import highest_scores
-from pipeline.learn.memory import Memory
+from pipeline.learn.memory import begin
 from pipeline.learn.networks.base import State, Streaming
 from pipeline.live.messages import Shown
 
@@ -44,7 +44,7 @@ class _Past:
 
     state: State
     memory: State
-    ended_s: float | None = None
+    ended_s: float
 
 
 class Scorer:
@@ -70,7 +70,9 @@ class Scorer:
         """Take the next clip of some streams, each of which begins with its first one."""
         if not clips:
             return {}
-        pasts = [self._pasts.setdefault(name, self._begun()) for name in clips]
+        pasts = [
+            self._pasts.setdefault(name, self._begun(one.start_s)) for name, one in clips.items()
+        ]
         shown = list(clips.values())
         with torch.inference_mode():
             probabilities = self._followed(shown, pasts)
@@ -93,13 +95,8 @@ class Scorer:
         real, fired = marginals(self._detector.predict(clip.frames[None]))
         return replace(answer, p_real=float(real[0]), p_discharge=float(fired[0]))
 
-    @property
-    def _memory(self) -> Memory | None:
-        return self._detector.card.memory
-
-    def _begun(self) -> _Past:
-        memory = self._memory
-        return _Past(self._network.start(1), {} if memory is None else memory.start(1))
+    def _begun(self, start_s: float) -> _Past:
+        return _Past(self._network.start(1), begin(self._detector.card.memory, 1), start_s)
 
     def _followed(self, shown: list[Shown], pasts: list[_Past]) -> Tensor:
         """Calibrated probabilities (B, T, 4) of what was last seen at each frame."""
@@ -119,11 +116,12 @@ class Scorer:
         self, shown: list[Shown], probabilities: Tensor, pasts: list[_Past]
     ) -> NDArray[np.float64]:
         """The highest score of each stream at any frame of its clip, (B,)."""
-        form = self._detector.card.clip
-        clip_s, start_s = form.num_frames / form.fps, np.array([one.start_s for one in shown])
-        ended_s = np.array([np.nan if p.ended_s is None else p.ended_s for p in pasts])
+        card = self._detector.card
+        clip_s = card.clip.num_frames / card.clip.fps
+        start_s = np.array([one.start_s for one in shown])
+        ended_s = np.array([past.ended_s for past in pasts])
         state = _joined([past.memory for past in pasts])
-        scores, state = highest_scores(self._memory, probabilities, state, start_s, ended_s, clip_s)
+        scores, state = highest_scores(card.memory, probabilities, state, start_s, ended_s, clip_s)
         for past, own, end_s in zip(
             pasts, _parted(state, len(pasts)), start_s + clip_s, strict=True
         ):

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from pipeline import app
-from pipeline.learn.memory import Memory, memory_of
+from pipeline.learn.memory import Memory, begin, follow, memory_of
 from pipeline.learn.networks.product import (
     discharge_log_odds,
     origin_log_odds,
@@ -154,6 +154,39 @@ def test_evidence_that_comes_and_goes_is_worth_more_when_it_is_summed_up() -> No
     now, later = roc_auc_score(is_real, odds[:, -1]), roc_auc_score(is_real, found)
     assert now < 0.75
     assert later > now + 0.1
+
+
+@pytest.mark.parametrize("memory", [None, MEMORY], ids=["alone", "with a memory"])
+def test_a_stream_says_and_remembers_nothing_before_it_has_shown_a_whole_clip(
+    memory: Memory | None,
+) -> None:
+    # The second stream begins two answers after the first one.
+    logits, num_answers, begins = random_logits(2, 9), 4, (0, 2)
+    state = begin(memory, 2)
+    expected: list[Any] = [None if memory is None else memory.start(1) for _ in begins]
+    sizes = set()
+    for number, given in enumerate(logits.unbind(1)):
+        if number == begins[1]:
+            anew = begin(memory, 1)
+            state = {name: torch.cat([state[name][:1], anew[name]]) for name in state}
+        before = {name: value.clone() for name, value in state.items()}
+        found, speaks, after = follow(memory, given, state, num_answers=num_answers, clip_s=2.0)
+        assert all(torch.equal(state[name], value) for name, value in before.items())
+        state = after
+        for stream, first in enumerate(begins):
+            answers, own = number - first + 1, given[[stream]]
+            if answers < 1:
+                continue
+            assert bool(speaks[stream]) == (answers >= num_answers)
+            if memory is not None and answers >= num_answers:
+                # The first that is said stands for the clip, each later one for its own time.
+                seconds = 2.0 if answers == num_answers else 0.5
+                own, expected[stream] = memory.advance(own, seconds, expected[stream])
+            assert torch.equal(found[stream], own[0])
+            for name, value in (expected[stream] or {}).items():
+                assert torch.equal(state[name][stream], value[0])
+        sizes.add(sum(value.numel() for value in state.values()))
+    assert len(sizes) == 1
 
 
 def test_settings_are_those_of_the_configuration() -> None:
