@@ -39,7 +39,7 @@ def write_model(folder: Path, memory: Memory | None = MEMORY) -> Path:
 
 def write_model_of_flashes(folder: Path) -> Path:
     """Weights of a tiny network that scores a white picture higher than any other."""
-    network, seen = small_flash(), list[torch.Tensor]()
+    network, seen = small_flash().eval(), list[torch.Tensor]()
     shape = (1, FORMAT.num_frames, FORMAT.size, FORMAT.size, 3)
     hook = network.head.register_forward_hook(lambda _, given, __: seen.append(given[0]))
     with torch.no_grad():
