@@ -1,6 +1,6 @@
 """What a discharge is best seen by: networks of pixels, or layers on frozen features.
 
-    python benchmarks/discharge.py --seeds 1,2,3 --networks flash,causal
+    python benchmarks/discharge.py --seeds 1,2,3 --networks flash,mynets:make
 
 Needs the packed samples and the features of `dvc repro`. Networks are trained as conf/train.yaml
 says, once for each seed; layers are fitted to what the encoder of conf/embed.yaml sees in the train
@@ -233,7 +233,7 @@ def views_of(sets: Sets, every: int, work: Path) -> Floats:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", default="1,2,3", metavar="N[,N]")
-    parser.add_argument("--networks", default="flash,causal", metavar="NAME[,NAME]")
+    parser.add_argument("--networks", default="flash", metavar="NAME[,NAME]")
     parser.add_argument("--collections", nargs="*", default=[], help="foreign ones, by file")
     parser.add_argument("--groups", action="store_true", help="leave groups of sources out too")
     parser.add_argument("--layers", action="store_true", help="on frozen features too")

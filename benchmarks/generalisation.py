@@ -64,9 +64,7 @@ UNALTERED = (
 )
 ROWS = (
     Row("as configured"),
-    Row("causal in place of flash", ("model.name=causal",)),
-    Row("frame in place of flash", ("model.name=frame",)),
-    Row("causal without an encoder", ("model.name=causal",), embed=("pictures.name=none",)),
+    Row("no encoder", embed=("pictures.name=none",)),
     Row("smaller pictures for the encoder", embed=("pictures.size=126",)),
     Row("no sound", embed=("sound.name=none",)),
     Row("rendered clips count for the origin", ("rendered_weight.origin=1",)),

@@ -40,7 +40,7 @@ from pipeline.config import ClipFormat
 from pipeline.learn import weights
 from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD
-from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.networks.flash import FlashNet
 from pipeline.store import video
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -69,9 +69,7 @@ def drawn(folder: Path) -> Path:
     clip = SMALL_CLIP
     folder.mkdir()
     torch.manual_seed(0)
-    network = CausalNet(
-        widths=(8, 16), dilations=(1,), dropout=0.0, window=clip.num_frames, size=clip.size
-    )
+    network = FlashNet(width=8, dropout=0.0, window=clip.num_frames, size=clip.size)
     weights.save(folder, network, clip=clip, temperature=1.0, provenance={})
     card = json.loads((folder / CARD).read_text())
     memory = Memory(clip.num_frames / clip.fps, origin_s=30.0, lasting=0.5, discharge_s=0.3)

@@ -8,8 +8,8 @@ A GPU at its batch sizes wants `--synthetic 5000`.
 Rivals take turns, so that a noisy machine is unkind to all of them, and what is told are ratios.
 - loop: seconds a step of train.py's Lightning loop against those of a bare one with the same work,
   and the share of a step that waits for data.
-- networks: ours, the frame baseline and one of the size of X3D-XS, each trained for `--seconds` of
-  wall time: samples a second, and what the clips of test and unseen say of it then.
+- networks: ours and one of the size of X3D-XS, each trained for `--seconds` of wall time: samples a
+  second, and what the clips of test and unseen say of it then.
 - gpu: the same as loop in bf16, compiled, for ours and for a network of the size of VideoMAE-B,
   with memory and the share of the card's rate of matrix products, measured here too.
 """
@@ -184,7 +184,7 @@ def on_gpu(arguments: argparse.Namespace, packed: Packed, work: Path) -> None:
     print(f"{torch.cuda.get_device_name()}: {rate / 1e12:.0f} TFLOP/s of bf16 matrix products")
     big = write_videomae(work / "videomae", packed.format)
     rivals = {
-        "causal": ["model.name=causal", f"batch_size={arguments.gpu_batch}"],
+        "flash": ["model.name=flash", f"batch_size={arguments.gpu_batch}"],
         "VideoMAE-B-sized": [f"model.name=hf:{big.resolve()}", f"batch_size={arguments.big_batch}"],
     }
     options = ["run.accelerator=cuda", "precision=bf16-mixed", "run.compile=true"]
@@ -232,7 +232,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
         print(f"On {cfg.run.accelerator}:\n\n{markdown(RACE, [row])}\n", flush=True)
     if "networks" in arguments.parts:
-        names = {"causal": "causal", "frame": "frame", "X3D-XS-sized": "x3d:X3D"}
+        names = {"flash": "flash", "X3D-XS-sized": "x3d:X3D"}
         alone = [*base(arguments), "run.accelerator=cpu", "run.num_workers=0", "run.compile=false"]
         cfgs = {
             name: app.compose("train", *alone, f"model.name={value}")
@@ -257,7 +257,7 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=5, help="steps before them, that do not")
     parser.add_argument("--seconds", type=float, default=600, help="for each network")
     parser.add_argument("--turn", type=float, default=20, help="seconds of a turn")
-    parser.add_argument("--gpu-batch", type=int, default=128, help="of causal on a GPU")
+    parser.add_argument("--gpu-batch", type=int, default=128, help="of flash on a GPU")
     parser.add_argument("--big-batch", type=int, default=32, help="of VideoMAE-B on a GPU")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="of train.py")
     arguments = parser.parse_intermixed_args()

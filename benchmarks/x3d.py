@@ -1,6 +1,6 @@
 """A network of the size of X3D-XS (Feichtenhofer, 2020, table 3), as a rival that others know.
 
-    python benchmarks/generalisation.py --rows causal --row "X3D: model.name=x3d:X3D"
+    python benchmarks/generalisation.py --rows "as configured" --row "X3D: model.name=x3d:X3D"
 
 X3D-XS, S and M share these layers and differ in the clips they take. Here those are the canonical
 ones, so that all networks of a comparison see the same pixels.

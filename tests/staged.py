@@ -29,8 +29,6 @@ LONG = ("dashcam", "phone", "doom")
 FILES_PER_LABEL = 8
 CLIP = ("ingest.clip.num_frames=8", "ingest.clip.size=32", "ingest.stride_frames=8")
 NETWORK = (
-    "model.causal.widths=[8,8,16]",
-    "model.causal.dilations=[1,2]",
     "num_epochs=2",
     "batch_size=16",
 )

@@ -32,6 +32,7 @@ from pipeline.store.packed import INDEX, Packed
 from tests.assess import toy
 from tests.commands.score.toy import CLIP
 from tests.conftest import write_collection
+from tests.learn.networks.nets import FRAMEWISE
 from tests.learn.toy import FORMAT
 from tests.live.made import write_model, write_model_of_flashes
 from tests.packing import write_no_features
@@ -263,13 +264,12 @@ def test_the_table_trains_each_configuration_once_on_as_many_samples(tmp_path: P
         *(
             "generalisation.py",
             "--rows",
-            "as configured,causal without an encoder",
+            "as configured,no encoder",
             "--seeds",
             "1,2",
         ),
         *("--row", "variants that are there: use_variants=true"),
         *("--row", "plain: alter.mirrored=false", "num_epochs=2", "batch_size=8"),
-        *("model.name=causal", "model.causal.widths=[8,8]", "model.causal.dilations=[1]"),
         *(f"paths.packed={packed}", f"paths.work={tmp_path}"),
         f"paths.features={write_no_features(tmp_path / 'features')}",
     )
@@ -357,7 +357,7 @@ def test_the_table_of_speed_has_every_rival(tmp_path: Path) -> None:
         *("training.py", "--synthetic", "64", "--rounds", "1", "--steps", "1", "--warmup", "1"),
         *("--seconds", "0.1", "--turn", "0.1", f"paths.work={tmp_path}"),
     )
-    for name in ("Lightning / bare", "| causal |", "| frame |", "| X3D-XS-sized | 2.98 M |"):
+    for name in ("Lightning / bare", "| flash |", "| X3D-XS-sized | 2.98 M |"):
         assert name in text
 
 
@@ -368,14 +368,8 @@ def test_the_bare_loop_ends_with_the_weights_of_the_lightning_loop(tmp_path: Pat
     packed = Packed.open(write_samples(tmp_path / "packed", 24, FORMAT), tmp_path)
     cfg = app.compose(
         "train",
-        *(
-            # Without chance of its own where nothing is dropped.
-            "model.name=causal",
-            "model.causal.widths=[8,8]",
-            "model.causal.dilations=[1]",
-            "model.dropout=0",
-            "batch_size=8",
-        ),
+        # Without chance of its own.
+        *(f"model.name={FRAMEWISE}", "batch_size=8"),
         *("num_epochs=1", "num_threads=1", "lr=1e-2", "gradient_clip=0.5"),
         *("run.num_workers=0", "run.progress=false", f"paths.work={tmp_path}"),
     )
@@ -395,7 +389,7 @@ def test_the_bare_loop_ends_with_the_weights_of_the_lightning_loop(tmp_path: Pat
     for batch in PackedData(packed, cfg, cfg.run).train_dataloader():
         loop.step(batch)
     found, expected = loop.network.state_dict(), classifier.network.state_dict()
-    assert not torch.equal(found["head.weight"], untrained["head.weight"])
+    assert not torch.equal(found["inner.head.weight"], untrained["inner.head.weight"])
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
 

@@ -30,7 +30,7 @@ from pipeline.store import manifest, shards, video, workdir
 from pipeline.store.packed import INDEX, Packed
 from tests import packing
 from tests.conftest import compose_below, write_collection
-from tests.learn.networks.nets import small_causal
+from tests.learn.networks.nets import small_flash
 from tests.staged import evaluate_project
 
 Compose = Callable[..., Any]
@@ -41,7 +41,7 @@ SMALL_CLIPS = ("ingest.clip.num_frames=4", "ingest.clip.size=32", "ingest.stride
 
 def write_model(folder: Path, sign: float = 1.0) -> None:
     """Weights whose logits are turned by `sign`."""
-    network = small_causal(widths=(8, 8), dilations=(1,), window=CLIP.num_frames)
+    network = small_flash(window=CLIP.num_frames)
     with torch.no_grad():
         for weight in list(network.parameters())[-2:]:
             weight *= sign

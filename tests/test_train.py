@@ -39,6 +39,7 @@ from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
 from pipeline.store.packed import INDEX, Packed
 from pipeline.system import interrupts
 from tests.learn.encoders.tiny import write_checkpoint
+from tests.learn.networks.nets import FRAMEWISE
 from tests.learn.toy import write_toy
 from tests.packing import write_no_features
 
@@ -46,8 +47,6 @@ TINY = [
     "num_threads=1",
     "num_epochs=4",
     "batch_size=8",
-    "model.causal.widths=[8,8,16]",
-    "model.causal.dilations=[1,2]",
     "model.dropout=0.3",
     "alter.shift_px=2",
     "run.wandb=disabled",
@@ -456,9 +455,9 @@ def test_a_full_disk_at_the_end_keeps_the_last_checkpoint(
 
 def test_a_checkpoint_of_another_network_is_refused_and_kept(packed: Path, tmp_path: Path) -> None:
     checkpoint = interrupt(packed, tmp_path / "a", 3)
-    other = interrupt(packed, tmp_path / "b", 3, "model.name=frame")
+    other = interrupt(packed, tmp_path / "b", 3, f"model.name={FRAMEWISE}")
     shutil.copy(other, checkpoint)
-    with pytest.raises(UserError, match=r"the checkpoint is of the network .*'frame'.* remove"):
+    with pytest.raises(UserError, match=r"the checkpoint is of the network .*'own'.* remove"):
         fit(packed, tmp_path / "a")
     assert checkpoint.read_bytes() == other.read_bytes()
 
@@ -467,8 +466,8 @@ def test_a_changed_network_of_the_users_own_starts_anew(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    code = "from pipeline.learn.networks.frame import FrameNet\ndef make(clip):\n"
-    code += "    return FrameNet(widths=(8, 8), dropout=0.0)\n"
+    code = "from tests.learn.networks.nets import Framewise\ndef make(clip):\n"
+    code += "    return Framewise()\n"
     module = tmp_path / "changing_net.py"
     module.write_text(code)
     first = interrupt(packed, tmp_path / "run", 3, "model.name=changing_net:make")
@@ -520,7 +519,7 @@ def test_two_processes_follow_the_curve_of_one(packed: Path, tmp_path: Path) -> 
     for devices in (1, 2):
         folder = tmp_path / str(devices)
         # Adam blows rounding up at a high rate, and dropout is drawn by each process.
-        more = [f"run.devices={devices}", "model.name=causal", "model.dropout=0", "lr=5e-4"]
+        more = [f"run.devices={devices}", f"model.name={FRAMEWISE}", "lr=5e-4"]
         command = [sys.executable, "train.py", *overrides(packed, folder, 1, *more)]
         subprocess.run(command, cwd=app.PROJECT, check=True)
         found.append(curves(folder / "models"))
@@ -544,7 +543,7 @@ def test_a_fault_of_two_processes_ends_both_with_a_sentence(packed: Path, tmp_pa
 
 @pytest.mark.slow
 def test_compiled_networks_follow_the_same_curve(packed: Path, tmp_path: Path) -> None:
-    settings = ["num_epochs=2", "model.name=causal", "model.dropout=0"]
+    settings = ["num_epochs=2", f"model.name={FRAMEWISE}"]
     plain = fit(packed, tmp_path / "plain", 0, *settings)
     more = ["run.compile=true", "run.channels_last=true"]
     compiled = fit(packed, tmp_path / "compiled", 0, *settings, *more)
@@ -584,8 +583,8 @@ def test_every_epoch_draws_anew(
 
 
 def loss_after_learning(packed: Path, folder: Path) -> float:
-    settings = ["lr=1e-2", "num_epochs=8", "alter.jitter=0.0", "model.dropout=0.0"]
-    models = fit(packed, folder, 0, *settings, "model.name=causal")
+    settings = ["lr=1e-2", "num_epochs=8", "alter.jitter=0.0", f"model.name={FRAMEWISE}"]
+    models = fit(packed, folder, 0, *settings)
     return float(json.loads((models / "metrics.json").read_text())["val_loss"])
 
 

@@ -26,8 +26,6 @@ TINY = {
     "train": (
         "num_epochs=1",
         "batch_size=4",
-        "model.causal.widths=[8,8]",
-        "model.causal.dilations=[1]",
         "run.wandb=disabled",
     ),
     "evaluate": (

@@ -37,9 +37,7 @@ from pipeline.config.data import (
 )
 from pipeline.config.detector import (
     AlterConfig,
-    CausalConfig,
     EvaluateConfig,
-    FrameConfig,
     HfConfig,
     LossConfig,
     MemoryConfig,

@@ -10,29 +10,11 @@ from pipeline.config.ranges import between
 
 
 @dataclass
-class CausalConfig:
-    """What the network `causal` is made of."""
-
-    widths: list[int] = between(1)
-    """Channels of the stem, then of each layer."""
-    dilations: list[int] = between(1)
-    """Frames between the taps in time of each layer."""
-
-
-@dataclass
 class FlashConfig:
     """What the network `flash` is made of."""
 
     width: int = between(1)
     """Hidden units."""
-
-
-@dataclass
-class FrameConfig:
-    """What the network `frame` is made of."""
-
-    widths: list[int] = between(1)
-    """Channels of the stem, then of each layer."""
 
 
 @dataclass
@@ -55,9 +37,7 @@ class ModelConfig:
     """A name of `networks.NETWORKS`, `hf:<folder or hub id>`, or `module:factory` of your own."""
     dropout: float = between(0, 0.95)
     """Share of features that training drops before the head."""
-    causal: CausalConfig = MISSING
     flash: FlashConfig = MISSING
-    frame: FrameConfig = MISSING
     hf: HfConfig = MISSING
 
 

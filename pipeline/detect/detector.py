@@ -155,8 +155,8 @@ class Detector:
         if not isinstance(self.network, Streaming):
             raise UserError(
                 f"weights of the network '{self.card.name}' answer for whole clips only; train "
-                "with model.name=flash or causal, and with no encoder of video (conf/embed.yaml: "
-                "pictures), to score streams"
+                "with model.name=flash, and with no encoder of video (conf/embed.yaml: pictures), "
+                "to score streams"
             )
         return Stream(self, self.network, num_streams)
 

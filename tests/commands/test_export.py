@@ -24,7 +24,6 @@ from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.memory import Memory
 from pipeline.learn.networks.base import Network
-from pipeline.learn.networks.causal import CausalNet
 from pipeline.learn.networks.hf import HfNet
 from pipeline.learn.networks.members import Member, members_net
 from pipeline.learn.networks.own import OwnNet
@@ -32,7 +31,7 @@ from pipeline.learn.networks.product import product_of
 from pipeline.learn.pixels import Pixels
 from pipeline.store.manifest import CLASSES
 from tests.learn.encoders.tiny import checkpoint_origin
-from tests.learn.networks.nets import random_clips, small_causal, small_frame
+from tests.learn.networks.nets import random_clips, small_flash
 from tests.learn.networks.sounds import hearing, random_sounds
 from tests.learn.toy import FORMAT, write_toy
 
@@ -59,9 +58,12 @@ def write(network: Network, folder: Path, *overrides: str) -> Path:
     return folder / "work" / "onnx" / "models"
 
 
-def smallest_causal() -> CausalNet:
-    """Each block more costs seconds of tracing."""
-    return small_causal(widths=(8, 8), dilations=(1,))
+MEAN = f"{__name__}:mean"
+
+
+def write_mean(folder: Path, *overrides: str) -> Path:
+    """Export a network of whole clips that is traced in no time."""
+    return write(OwnNet(MEAN, FORMAT), folder, f"factory={MEAN}", *overrides)
 
 
 def session(path: Path) -> Any:
@@ -77,9 +79,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def told(project: Path) -> list[str]:
-    """What the export of a small causal network, beside packed clips, prints."""
+    """What the export of a small network that follows streams, beside packed clips, prints."""
     with contextlib.redirect_stdout(io.StringIO()) as output:
-        write(smallest_causal(), project)
+        write(small_flash(), project)
     return output.getvalue().splitlines()
 
 
@@ -158,7 +160,7 @@ def test_the_record_says_what_the_graphs_take_and_hold(exported: Path, project: 
         "clips": {"type": "uint8", "shape": ["clips", 8, 32, 32, 3]}
     }
     stream = record["forms"]["stream"]
-    assert stream["inputs"]["state_luma"] == {"type": "float32", "shape": ["streams", 32, 32]}
+    assert stream["inputs"]["state_begun"] == {"type": "float32", "shape": ["streams"]}
     state = {name.removeprefix("state_"): value for name, value in stream["inputs"].items()}
     after = {name.removeprefix("next_"): value for name, value in stream["outputs"].items()}
     del state["frames"], after["probabilities"]
@@ -198,7 +200,7 @@ def test_random_and_packed_clips_were_compared(told: list[str], exported: Path) 
 
 @pytest.mark.slow
 def test_exporting_again_elsewhere_gives_the_same_bytes(exported: Path, tmp_path: Path) -> None:
-    again = write(smallest_causal(), tmp_path)
+    again = write(small_flash(), tmp_path)
     assert {file.name: file.read_bytes() for file in again.iterdir()} == {
         file.name: file.read_bytes() for file in exported.iterdir()
     }
@@ -209,7 +211,7 @@ def with_encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     """A project whose network has a frozen encoder, or two, beside it, exported."""
     folder = tmp_path_factory.mktemp("origin")
     origin = checkpoint_origin(folder / "dino", num_encoders=request.param)
-    network = product_of(smallest_causal(), origin).eval()
+    network = product_of(small_flash(), origin).eval()
     write(network, folder)
     return folder
 
@@ -228,9 +230,9 @@ def test_clips_get_both_answers_of_torch_however_many_they_are(with_encoder: Pat
 @pytest.mark.slow
 def test_a_stream_s_memory_is_part_of_its_graph(tmp_path: Path) -> None:
     memory = Memory(answer_s=0.5, origin_s=2.0, lasting=0.5, discharge_s=0.2)
-    save(smallest_causal(), tmp_path / "models", memory)
+    save(small_flash(), tmp_path / "models", memory)
     with contextlib.redirect_stdout(io.StringIO()):
-        folder = write(smallest_causal(), tmp_path)
+        folder = write(small_flash(), tmp_path)
     detector, model = Detector.load(tmp_path / "models"), session(folder / "stream.onnx")
     clips = random_clips(3, 5 * FORMAT.num_frames).numpy()
     state, stream = onnx_forms.first_state(model, 3), detector.stream(3)
@@ -287,7 +289,7 @@ def test_streams_that_join_later_are_seen_at_their_own_times(with_encoder: Path)
 def test_graphs_of_a_network_that_hears_take_sounds_and_answer_as_torch_does(
     tmp_path: Path,
 ) -> None:
-    network = product_of(smallest_causal(), checkpoint_origin(tmp_path / "dino"), hearing()).eval()
+    network = product_of(small_flash(), checkpoint_origin(tmp_path / "dino"), hearing()).eval()
     with contextlib.redirect_stdout(io.StringIO()) as output:
         write(network, tmp_path)
     assert output.getvalue().count("from torch at most") >= 2
@@ -331,10 +333,10 @@ def test_nothing_inside_a_branch_tells_where_it_was_made(with_encoder: Path) -> 
 
 
 def test_each_model_is_exported_to_a_folder_of_its_own(tmp_path: Path) -> None:
-    first = write(small_frame(), tmp_path)
+    first = write_mean(tmp_path)
     before = {file.name: file.read_bytes() for file in first.iterdir()}
-    save(small_frame(), tmp_path / "adapted" / "mine")
-    write(small_frame(), tmp_path, f"paths.models={tmp_path / 'adapted' / 'mine'}")
+    save(OwnNet(MEAN, FORMAT), tmp_path / "adapted" / "mine")
+    write_mean(tmp_path, f"paths.models={tmp_path / 'adapted' / 'mine'}")
     assert (tmp_path / "work" / "onnx" / "mine" / "clip.onnx").is_file()
     assert {file.name: file.read_bytes() for file in first.iterdir()} == before
 
@@ -342,26 +344,26 @@ def test_each_model_is_exported_to_a_folder_of_its_own(tmp_path: Path) -> None:
 def test_the_operating_point_goes_along_with_the_weights_that_it_was_chosen_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    save(small_frame(), tmp_path / "models")
-    digest = Detector.load(tmp_path / "models").sha256
+    save(OwnNet(MEAN, FORMAT), tmp_path / "models")
+    digest = Detector.load(tmp_path / "models", trusted_factory=MEAN).sha256
     (tmp_path / "reports").mkdir()
     for sha256, expected in ((digest, 0.7), ("0" * 64, None)):
         point = {"threshold": 0.7, "smoothing": "none", "refractory_s": 60.0}
         point |= {"weights_sha256": sha256}
         (tmp_path / "reports" / "operating_point.json").write_text(json.dumps(point))
-        folder = write(small_frame(), tmp_path)
+        folder = write_mean(tmp_path)
         told = json.loads((folder / export.RECORD).read_text())["operating_point"]
         assert (told and told["threshold"]) == expected
         assert ("no threshold goes along: " in caplog.text) == (expected is None)
     assert "python evaluate.py, without a collection and with these weights" in caplog.text
 
 
-def test_a_network_of_frames_has_no_stream(tmp_path: Path) -> None:
-    folder = write(small_frame(), tmp_path)
+def test_a_network_of_whole_clips_has_no_stream(tmp_path: Path) -> None:
+    folder = write_mean(tmp_path)
     assert sorted(file.name for file in folder.iterdir()) == ["clip.onnx", "export.json"]
     clips = random_clips(3, FORMAT.num_frames).numpy()
     (answers,) = session(folder / "clip.onnx").run(None, {"clips": clips})
-    expected = Detector.load(tmp_path / "models").predict(clips)
+    expected = Detector.load(tmp_path / "models", trusted_factory=MEAN).predict(clips)
     np.testing.assert_allclose(answers, expected, atol=1e-6)
 
 
@@ -435,11 +437,9 @@ def loud(clip: ClipFormat) -> nn.Module:
 
 
 def test_a_network_of_own_code_exports_only_if_that_is_named(tmp_path: Path) -> None:
-    factory = f"{__name__}:mean"
     with pytest.raises(UserError, match="whose code runs only when you name it"):
-        write(OwnNet(factory, FORMAT), tmp_path)
-    folder = write(OwnNet(factory, FORMAT), tmp_path, f"factory={factory}")
-    assert (folder / "clip.onnx").is_file()
+        write(OwnNet(MEAN, FORMAT), tmp_path)
+    assert (write_mean(tmp_path) / "clip.onnx").is_file()
 
 
 @pytest.mark.parametrize(
@@ -479,14 +479,14 @@ def test_weights_that_no_onnx_file_holds_are_refused(
 ) -> None:
     monkeypatch.setattr(onnx_forms, "MAX_BYTES", 1000)
     with pytest.raises(UserError, match="do not fit into an ONNX file"):
-        write(small_frame(), tmp_path)
+        write_mean(tmp_path)
 
 
 def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
     with pytest.raises(UserError, match=r"mine: .* no output of export .*another out=…"):
-        write(small_frame(), tmp_path, f"out={tmp_path / 'mine'}")
+        write_mean(tmp_path, f"out={tmp_path / 'mine'}")
     assert (tmp_path / "mine" / "thesis.tex").is_file()
 
 
@@ -495,7 +495,7 @@ def test_packages_that_are_missing_are_named(
 ) -> None:
     monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnx" else name)
     with pytest.raises(UserError, match=r"^onnx not installed; pip install .*\[export\]"):
-        write(small_frame(), tmp_path)
+        write_mean(tmp_path)
 
 
 def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
@@ -505,7 +505,7 @@ def test_weights_that_are_missing_are_named(tmp_path: Path) -> None:
 
 
 def test_members_export_as_one_clip_and_one_stream(project: Path) -> None:
-    members = [Member(smallest_causal().eval(), temperature) for temperature in (0.5, 2.0)]
+    members = [Member(small_flash().eval(), temperature) for temperature in (0.5, 2.0)]
     torch.nn.init.normal_(members[1].network.head.weight, std=2.0)  # type: ignore[union-attr, arg-type]
     folder = write(members_net(members).eval(), project / "members")
     assert sorted(path.name for path in folder.iterdir()) == [

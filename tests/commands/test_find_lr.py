@@ -42,8 +42,6 @@ def test_a_rate_is_suggested_and_nothing_else_left(
         f"paths.packed={packed}",
         f"paths.work={tmp_path / 'work'}",
         f"paths.models={tmp_path / 'models'}",
-        "model.causal.widths=[8,8,16]",
-        "model.causal.dilations=[1,2]",
         "model.dropout=0",
         "num_threads=1",
         "batch_size=8",

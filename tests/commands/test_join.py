@@ -15,14 +15,14 @@ from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD
-from tests.learn.networks.nets import random_clips, small_causal
+from tests.learn.networks.nets import random_clips, small_flash
 from tests.learn.toy import FORMAT
 
 
 def trained(folder: Path, seed: int, **facts: Any) -> str:
     """Weights as `train.py` leaves them."""
     folder.mkdir()
-    network = small_causal()
+    network = small_flash()
     torch.manual_seed(seed)
     torch.nn.init.normal_(network.head.weight, std=2.0)
     told = {"config": {"seed": seed}, "encoders": [{"name": "dino"}], "metrics": {"epoch": seed}}

@@ -17,8 +17,6 @@ def config(tmp_path: Path, *overrides: str) -> TrainApp:
         f"paths.packed={write_toy(tmp_path / 'packed')}",
         f"paths.work={tmp_path / 'work'}",
         f"paths.models={tmp_path / 'models'}",
-        "model.causal.widths=[8,8,16]",
-        "model.causal.dilations=[1,2]",
         "num_threads=1",
         "batch_size=8",
         "run.num_workers=0",

@@ -22,7 +22,7 @@ from pipeline.store.kept import Kept
 from pipeline.store.manifest import ABSENT, CLASSES, PRESENT
 from pipeline.store.packed import Packed, Sample
 from tests.conftest import moving_frames
-from tests.learn.networks.nets import random_clips, small_causal
+from tests.learn.networks.nets import random_clips, small_flash
 from tests.learn.toy import FORMAT, write_toy
 from tests.made import write_video, write_with_sound
 
@@ -79,7 +79,7 @@ MEMORY = Memory(answer_s=CLIP_S, origin_s=2.0, lasting=0.5, discharge_s=0.2)
 
 def following(folder: Path, memory: Memory | None = MEMORY) -> Detector:
     folder.mkdir()
-    weights.save(folder, small_causal(), clip=FORMAT, temperature=2.0, memory=memory, provenance={})
+    weights.save(folder, small_flash(), clip=FORMAT, temperature=2.0, memory=memory, provenance={})
     return Detector.load(folder)
 
 

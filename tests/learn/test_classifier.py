@@ -14,14 +14,12 @@ from pipeline.learn.classifier import Classifier, Diverged, discharge_logits, ju
 from pipeline.learn.losses import discharge_loss, joint_loss
 from pipeline.learn.networks.product import discharge_log_odds
 from pipeline.store.manifest import IS_DISCHARGE, REAL_SHOOTING
-from tests.learn.networks.nets import random_clips
+from tests.learn.networks.nets import FRAMEWISE, random_clips
 from tests.learn.toy import FORMAT
-
-SMALL = ["model.causal.widths=[8,8,16]", "model.causal.dilations=[1,2]", "model.dropout=0"]
 
 
 def classifier(*overrides: str, discharge_alone: bool = False) -> Classifier:
-    cfg = app.compose("train", *SMALL, *overrides)
+    cfg = app.compose("train", "model.dropout=0", *overrides)
     assert isinstance(cfg, TrainApp)
     return Classifier(cfg, FORMAT, num_batches=4, discharge_alone=discharge_alone)
 
@@ -62,8 +60,8 @@ def test_batches_are_altered_by_their_place_in_training() -> None:
 
 
 def test_another_layout_of_weights_gives_the_same_answers() -> None:
-    causal = "model.name=causal"
-    plain, laid_out = classifier(causal), classifier(causal, "run.channels_last=true")
+    name = f"model.name={FRAMEWISE}"
+    plain, laid_out = classifier(name), classifier(name, "run.channels_last=true")
     convolutions = [p for p in laid_out.network.parameters() if p.ndim == 4]
     assert convolutions
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in convolutions)
@@ -92,8 +90,8 @@ def test_weights_of_another_network_are_refused() -> None:
     checkpoint: dict[str, object] = {}
     classifier().on_save_checkpoint(checkpoint)
     classifier().on_load_checkpoint(checkpoint)
-    with pytest.raises(UserError, match=r"checkpoint is of .*'flash'.*asks for .*'frame'"):
-        classifier("model.name=frame").on_load_checkpoint(checkpoint)
+    with pytest.raises(UserError, match=r"checkpoint is of .*'flash'.*asks for .*'own'"):
+        classifier(f"model.name={FRAMEWISE}").on_load_checkpoint(checkpoint)
 
 
 def test_ranking_at_low_false_positive_rates_needs_samples() -> None:

@@ -9,7 +9,7 @@ from torch import distributed, multiprocessing, nn
 from pipeline.config import LossConfig
 from pipeline.learn.distributed import SyncedBatchNorms, averaged, gathered_objects, own_share
 from pipeline.learn.losses import joint_loss
-from tests.learn.networks.nets import small_causal
+from tests.learn.networks.nets import small_flash
 
 NUM_PROCESSES = 2
 NUM_PICTURES = 12
@@ -27,7 +27,7 @@ def test_what_more_processes_gave_is_shared_evenly() -> None:
 
 
 def test_batch_norms_become_what_they_were() -> None:
-    network = small_causal()
+    network = small_flash()
     kinds = [type(module) for module in network.modules()]
     synced = SyncedBatchNorms()
     assert [type(module) for module in synced.apply(network).modules()] != kinds

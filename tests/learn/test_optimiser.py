@@ -8,7 +8,7 @@ from pipeline import app
 from pipeline.config import TrainApp
 from pipeline.learn.networks.base import ParameterGroup
 from pipeline.learn.optimiser import adamw, schedule
-from tests.learn.networks.nets import small_causal
+from tests.learn.networks.nets import small_flash
 
 
 def config(*overrides: str) -> TrainApp:
@@ -19,7 +19,7 @@ def config(*overrides: str) -> TrainApp:
 
 def test_the_learning_rate_warms_up_and_ends_near_zero() -> None:
     cfg = config("warmup_fraction=0.1", "lr=0.5")
-    optimiser = adamw(small_causal(), cfg)
+    optimiser = adamw(small_flash(), cfg)
     scheduler = schedule(optimiser, cfg, 100)
     rates = []
     for _ in range(100):
@@ -34,7 +34,7 @@ def test_the_learning_rate_warms_up_and_ends_near_zero() -> None:
 
 def test_norms_and_biases_do_not_decay() -> None:
     cfg = config()
-    decayed, free = adamw(small_causal(), cfg).param_groups
+    decayed, free = adamw(small_flash(), cfg).param_groups
     assert decayed["weight_decay"] == cfg.weight_decay
     assert free["weight_decay"] == 0
     assert all(p.ndim > 1 for p in decayed["params"])
@@ -42,7 +42,7 @@ def test_norms_and_biases_do_not_decay() -> None:
 
 
 def test_groups_keep_their_share_of_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = small_causal()
+    network = small_flash()
     slow, fast = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
     groups = [ParameterGroup([slow], 0.25, True), ParameterGroup([fast], 1.0, True)]
     monkeypatch.setattr(network, "parameter_groups", lambda: groups)

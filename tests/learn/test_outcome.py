@@ -19,7 +19,7 @@ from pipeline.learn.origin import FittedOrigin
 from pipeline.learn.outcome import Outcome, outcome
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
 from tests.learn.encoders.tiny import colour_origin
-from tests.learn.networks.nets import random_clips, small_causal
+from tests.learn.networks.nets import random_clips, small_flash
 from tests.learn.networks.sounds import hearing
 
 LABELS = torch.arange(40) % len(CLASSES)
@@ -48,7 +48,7 @@ def finished(
 
 
 def test_a_network_alone_keeps_the_best_weights_and_is_calibrated() -> None:
-    network = small_causal()
+    network = small_flash()
     before = network.head.weight.detach().clone()
     found = finished(network, None)
     torch.testing.assert_close(found.network.state_dict()["head.weight"], before + 1)
@@ -64,7 +64,7 @@ def test_with_an_origin_the_product_answers_and_is_calibrated_by_itself(
     monkeypatch.setattr(outcomes, "origin_weights", lambda data, cfg: np.ones(len(LABELS)))
     log_odds = np.where(np.array(IS_REAL)[LABELS], 2.0, -2.0)
     origin = FittedOrigin(colour_origin(), log_odds)
-    found = finished(small_causal(), origin)
+    found = finished(small_flash(), origin)
     assert isinstance(found.network, HasOrigin)
     assert found.temperature == 1.0
     assert found.metrics == {"epoch": 3.0, "val_origin_auroc": 1.0}
@@ -83,12 +83,12 @@ def test_with_an_origin_the_product_answers_and_is_calibrated_by_itself(
 def test_what_is_heard_joins_the_answer_on_the_discharge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outcomes, "origin_weights", lambda data, cfg: np.ones(len(LABELS)))
     origin = FittedOrigin(colour_origin(), np.zeros(len(LABELS)))
-    deaf = finished(small_causal(), origin)
+    deaf = finished(small_flash(), origin)
     fired = np.array(IS_DISCHARGE)[LABELS]
     ratios = np.where(fired, 3.0, -1.0)
     ratios[:4] = 0
     ears = hearing()
-    found = finished(small_causal(), origin, FittedHearing(ears, ratios, 0.75))
+    found = finished(small_flash(), origin, FittedHearing(ears, ratios, 0.75))
     assert found.network.hears
     assert found.sound_encoders == ears.encoder.provenance()
     odds = [discharge_log_odds(one.logits).numpy() for one in (deaf, found)]

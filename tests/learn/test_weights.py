@@ -9,12 +9,12 @@ from torch import Tensor
 
 from pipeline.learn.memory import Memory
 from pipeline.learn.weights import WEIGHTS, MisfitError, fill, save
-from tests.learn.networks.nets import small_causal
+from tests.learn.networks.nets import small_flash
 from tests.learn.toy import FORMAT
 
 
 def test_a_network_is_filled_with_what_another_holds() -> None:
-    network, other = small_causal(), small_causal()
+    network, other = small_flash(), small_flash()
     with torch.no_grad():
         for value in other.parameters():
             value.add_(1)
@@ -24,7 +24,7 @@ def test_a_network_is_filled_with_what_another_holds() -> None:
 
 
 def test_weights_that_do_not_fit_name_the_file_and_the_first_that_does_not() -> None:
-    state: dict[str, Tensor] = dict(small_causal().state_dict())
+    state: dict[str, Tensor] = dict(small_flash().state_dict())
     first = next(iter(state))
     missing = {name: value for name, value in state.items() if name != first}
     shape = tuple(state[first].shape)
@@ -34,7 +34,7 @@ def test_weights_that_do_not_fit_name_the_file_and_the_first_that_does_not() -> 
         ({**state, first: torch.zeros(3)}, f"{first} is of shape (3,) instead of {shape}"),
     ):
         with pytest.raises(MisfitError) as raised:
-            fill(small_causal(), safetensors.torch.save(given), None)
+            fill(small_flash(), safetensors.torch.save(given), None)
         assert raised.value.file == WEIGHTS
         assert str(raised.value) == how
 
@@ -42,7 +42,7 @@ def test_weights_that_do_not_fit_name_the_file_and_the_first_that_does_not() -> 
 def test_detectors_of_the_same_weights_that_answer_otherwise_have_another_hash(
     tmp_path: Path,
 ) -> None:
-    network = small_causal()
+    network = small_flash()
 
     def saved(temperature: float = 1.0, memory: Memory | None = None) -> bytes:
         save(

@@ -19,7 +19,7 @@ from pipeline.learn import weights
 from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD
 from pipeline.store.manifest import REAL_SHOOTING
-from tests.learn.networks.nets import small_causal
+from tests.learn.networks.nets import small_flash
 from tests.learn.toy import FORMAT
 from tests.made import scene, write_with_sound
 
@@ -30,7 +30,7 @@ MEMORY = Memory(answer_s=FORMAT.num_frames / FORMAT.fps, origin_s=2.0, lasting=0
 def write_model(folder: Path, memory: Memory | None = MEMORY) -> Path:
     """Weights of a tiny network that streams, with a memory."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights.save(folder, small_causal(), clip=FORMAT, temperature=2.0, provenance={})
+    weights.save(folder, small_flash(), clip=FORMAT, temperature=2.0, provenance={})
     if memory is not None:
         card = json.loads((folder / CARD).read_text())
         (folder / CARD).write_text(json.dumps({**card, "memory": memory.architecture()}))
@@ -39,7 +39,7 @@ def write_model(folder: Path, memory: Memory | None = MEMORY) -> Path:
 
 def write_model_of_flashes(folder: Path) -> Path:
     """Weights of a tiny network that scores a white picture higher than any other."""
-    network, seen = small_causal(), list[torch.Tensor]()
+    network, seen = small_flash().eval(), list[torch.Tensor]()
     shape = (1, FORMAT.num_frames, FORMAT.size, FORMAT.size, 3)
     hook = network.head.register_forward_hook(lambda _, given, __: seen.append(given[0]))
     with torch.no_grad():

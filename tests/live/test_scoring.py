@@ -18,7 +18,7 @@ from pipeline.live.messages import Shown
 from pipeline.live.scoring import Scorer
 from pipeline.stages import ingest
 from tests.learn.encoders.tiny import checkpoint_origin
-from tests.learn.networks.nets import small_causal, small_frame
+from tests.learn.networks.nets import FRAMEWISE, small_flash, small_framewise
 from tests.learn.networks.sounds import hearing
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, MEMORY, write_footage, write_model
@@ -71,7 +71,7 @@ def test_scores_are_those_of_the_evaluation(
 
 
 def test_sound_has_its_say(tmp_path: Path) -> None:
-    network = product_of(small_causal(), checkpoint_origin(tmp_path / "dino"), hearing()).eval()
+    network = product_of(small_flash(), checkpoint_origin(tmp_path / "dino"), hearing()).eval()
     weights.save(tmp_path, network, clip=FORMAT, temperature=1.0, provenance={})
     detector = Detector.load(tmp_path)
     shown = clips(write_footage(tmp_path / "a.mp4", 60))
@@ -113,6 +113,6 @@ def test_memory_does_not_grow(tmp_path: Path) -> None:
 
 
 def test_a_detector_of_whole_clips_is_refused(tmp_path: Path) -> None:
-    weights.save(tmp_path, small_frame(), clip=FORMAT, temperature=1.0, provenance={})
+    weights.save(tmp_path, small_framewise(), clip=FORMAT, temperature=1.0, provenance={})
     with pytest.raises(UserError, match="answer for whole clips only"):
-        Scorer(Detector.load(tmp_path))
+        Scorer(Detector.load(tmp_path, trusted_factory=FRAMEWISE))

@@ -7,15 +7,13 @@ from typing import Any
 
 from pipeline.config import ClipFormat, ModelConfig
 from pipeline.errors import UserError
-from pipeline.learn.networks import causal, flash, frame, hf, members, own, product
+from pipeline.learn.networks import flash, hf, members, own, product
 from pipeline.learn.networks.base import Kind, Network, Rebuilding
 
 OWN = "own"
 """The network of any `module:factory`."""
 NETWORKS: dict[str, Kind] = {
-    "causal": causal.KIND,
     "flash": flash.KIND,
-    "frame": frame.KIND,
     "hf": hf.KIND,
     "members": members.KIND,
     OWN: own.KIND,
@@ -53,7 +51,10 @@ def rebuild(architecture: Mapping[str, Any], trusted_factory: str | None = None)
         values = {key: value for key, value in architecture.items() if key != "name"}
         name = architecture["name"]
         if name not in NETWORKS:
-            raise UserError(f"architecture '{name}' is unknown; run discern train again")
+            raise UserError(
+                f"this version of Discern has no network '{name}'; run discern train again, or use "
+                "the version that trained it"
+            )
         return NETWORKS[name].rebuild(values, Rebuilding(again, trusted_factory))
 
     return again(architecture)

@@ -1,30 +1,10 @@
-"""What the networks trained from scratch are built of."""
+"""What networks of pixels share."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from pipeline.store.manifest import CLASSES
-
-
-class Halve(nn.Module):
-    """Half the size of every frame."""
-
-    def __init__(self, width_in: int, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width_in, width, 3, stride=2, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(width)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, width, ceil(H/2), ceil(W/2))."""
-        return functional.relu(self.norm(self.conv(frames)))
-
-
-def whole_frame(frames: Tensor) -> Tensor:
-    """Mean and maximum over a frame: (N, C, H, W) to (N, 2C)."""
-    return torch.cat([frames.mean((-2, -1)), frames.amax((-2, -1))], dim=1)
 
 
 def fresh_head(num_features: int) -> nn.Linear:

@@ -11,22 +11,21 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.learn import weights
 from pipeline.learn.model_card import CARD
-from pipeline.learn.networks.causal import CausalNet
 from pipeline.store import features, manifest
 from tests.commands.adapt.toy import PICTURES, adapted_to, rows
+from tests.learn.networks.nets import small_flash
 from tests.learn.toy import FORMAT, write_toy
 
 
 def test_weights_without_an_encoder_are_refused(detector: Path) -> None:
-    network = CausalNet(widths=(8, 8), dilations=(1,), dropout=0.0, window=8, size=32)
     weights.save(
         detector / "models",
-        network,
+        small_flash(),
         clip=FORMAT,
         temperature=1.0,
         provenance={},
     )
-    with pytest.raises(UserError, match="the network 'causal' has no encoder"):
+    with pytest.raises(UserError, match="the network 'flash' has no encoder"):
         adapted_to(detector, rows("real", "game"))
 
 

@@ -22,7 +22,7 @@ from pipeline.learn.data import PackedData
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.views import first_view
 from pipeline.learn.memory import Memory
-from pipeline.learn.networks.causal import CausalNet
+from pipeline.learn.networks.flash import FlashNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.origin import fit_origin
 from pipeline.store import features, video, workdir
@@ -89,13 +89,7 @@ def write_detector(folder: Path) -> None:
     assert found is not None
     origin = fit_origin(data, found, cfg).network
     torch.manual_seed(0)
-    pixels = CausalNet(
-        widths=(8, 8),
-        dilations=(1,),
-        dropout=0.0,
-        window=FORMAT.num_frames,
-        size=FORMAT.size,
-    )
+    pixels = FlashNet(width=8, dropout=0.0, window=FORMAT.num_frames, size=FORMAT.size)
     network = product_of(pixels, origin)
     (folder / "models").mkdir()
     weights.save(

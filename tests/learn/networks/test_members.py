@@ -14,7 +14,7 @@ from pipeline.learn.networks.base import Streaming
 from pipeline.learn.networks.members import Member, members_net
 from pipeline.learn.networks.product import product_of
 from tests.learn.encoders.tiny import checkpoint_origin, colour_origin
-from tests.learn.networks.nets import opinionated, random_clips, small_causal, small_frame
+from tests.learn.networks.nets import random_clips, small_flash, small_framewise
 from tests.learn.networks.sounds import hearing, random_sounds
 from tests.learn.toy import FORMAT
 
@@ -23,7 +23,7 @@ EXACT = {"rtol": 0, "atol": 1e-5}
 
 def three() -> list[Member]:
     """Members with answers, temperatures and numbers of features of their own."""
-    made = [small_causal(), opinionated(small_causal(widths=(4, 8, 8))), small_causal()]
+    made = [small_flash(), small_flash(width=4), small_flash()]
     torch.nn.init.normal_(made[2].head.weight, std=2.0)
     temperatures = (0.5, 1.0, 3.0)
     return [
@@ -59,8 +59,8 @@ def test_a_stream_ends_where_the_clip_does() -> None:
 
 @torch.no_grad()
 def test_those_members_that_hear_are_given_the_sound() -> None:
-    deaf = product_of(small_causal(), colour_origin()).eval()
-    ears = product_of(small_causal(), colour_origin(), hearing()).eval()
+    deaf = product_of(small_flash(), colour_origin()).eval()
+    ears = product_of(small_flash(), colour_origin(), hearing()).eval()
     clips, sounds = random_clips(2, 8), random_sounds(2, 8)
     network = members_net([Member(deaf, 1.0), Member(ears, 1.0)]).eval()
     assert isinstance(network, Streaming)
@@ -74,9 +74,11 @@ def test_those_members_that_hear_are_given_the_sound() -> None:
 
 
 def test_members_stream_only_where_all_of_them_do() -> None:
-    mixed = members_net([*three(), Member(small_frame(), 1.0)])
+    mixed = members_net([*three(), Member(small_framewise(), 1.0)])
     assert not isinstance(mixed, Streaming)
-    assert members_net([Member(small_frame(), 1.0)]).num_features == small_frame().num_features
+    assert (
+        members_net([Member(small_framewise(), 1.0)]).num_features == small_framewise().num_features
+    )
 
 
 @torch.no_grad()
@@ -90,7 +92,7 @@ def test_members_are_rebuilt_from_their_architecture() -> None:
 
 def test_members_with_encoders_are_saved_and_loaded(tmp_path: Path) -> None:
     origins = [checkpoint_origin(tmp_path / name) for name in ("first", "second")]
-    pixels = [small_causal(), small_causal()]
+    pixels = [small_flash(), small_flash()]
     torch.nn.init.normal_(pixels[1].head.weight, std=3.0)
     made = [product_of(*parts).eval() for parts in zip(pixels, origins, strict=True)]
     members = [Member(one, 1.0) for one in made]
@@ -112,7 +114,7 @@ def test_a_member_without_a_temperature_is_refused(temperature: object) -> None:
 
 
 def test_encoders_of_members_are_frozen_parts_under_their_number() -> None:
-    members = [Member(product_of(small_causal(), colour_origin()), 1.0) for _ in range(2)]
+    members = [Member(product_of(small_flash(), colour_origin()), 1.0) for _ in range(2)]
     assert list(members_net(members).frozen()) == [
         "members.0.origin.encoder",
         "members.1.origin.encoder",

@@ -34,9 +34,9 @@ def nothing(clip):
 number = 3
 """
 DERIVED = """
-from pipeline.learn.networks.frame import FrameNet
+from tests.learn.networks.nets import Framewise
 def make(clip):
-    return FrameNet(widths=(8, 8), dropout=0.0)
+    return Framewise()
 """
 Write = Callable[[str, str], None]
 

@@ -17,7 +17,7 @@ from pipeline.learn.networks.product import (
 )
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
 from tests.learn.encoders.tiny import Pace, checkpoint_origin, colour_origin
-from tests.learn.networks.nets import random_clips, small_causal, small_frame
+from tests.learn.networks.nets import FRAMEWISE, random_clips, small_flash, small_framewise
 from tests.learn.networks.sounds import SAMPLES_A_FRAME, hearing, random_sounds
 
 EXACT = {"rtol": 0, "atol": 1e-5}
@@ -25,14 +25,14 @@ REAL, DISCHARGE = torch.tensor(IS_REAL), torch.tensor(IS_DISCHARGE)
 
 
 def network() -> StreamingProductNet:
-    found = product_of(small_causal(), colour_origin()).eval()
+    found = product_of(small_flash(), colour_origin()).eval()
     assert isinstance(found, StreamingProductNet)
     found.discharge_scale.fill_(0.7)
     return found
 
 
 def hearing_network() -> StreamingProductNet:
-    found = product_of(small_causal(), colour_origin(), hearing()).eval()
+    found = product_of(small_flash(), colour_origin(), hearing()).eval()
     assert isinstance(found, StreamingProductNet)
     return found
 
@@ -154,7 +154,7 @@ def test_sound_is_added_to_the_discharge_and_leaves_the_origin_as_it_is() -> Non
 @torch.no_grad()
 def test_without_a_track_the_answer_is_exactly_that_of_the_pictures() -> None:
     made, clips = hearing_network(), random_clips(3, 8)
-    deaf = product_of(small_causal(), colour_origin()).eval()
+    deaf = product_of(small_flash(), colour_origin()).eval()
     seen = deaf(clips)
     assert torch.equal(made(clips), seen)
     silent = torch.zeros_like(random_sounds(3, 8))
@@ -184,9 +184,9 @@ def test_a_stream_with_sound_gets_the_answer_of_the_whole_clip() -> None:
 
 
 def test_it_streams_where_both_parts_do() -> None:
-    assert isinstance(product_of(small_causal(), colour_origin()), Streaming)
+    assert isinstance(product_of(small_flash(), colour_origin()), Streaming)
     video = OriginNet(Pace(), window=8, every_frames=3)
-    for made in (product_of(small_frame(), colour_origin()), product_of(small_causal(), video)):
+    for made in (product_of(small_framewise(), colour_origin()), product_of(small_flash(), video)):
         assert not isinstance(made, Streaming)
         assert made.eval()(random_clips(2, 8)).shape == (2, len(CLASSES))
 
@@ -200,11 +200,11 @@ def test_features_are_those_of_both_parts() -> None:
     torch.testing.assert_close(made.classify(found), made(clips))
 
 
-@pytest.mark.parametrize("pixels", [small_causal, small_frame])
+@pytest.mark.parametrize("pixels", [small_flash, small_framewise])
 def test_it_is_rebuilt_from_its_architecture(tmp_path: Path, pixels) -> None:
     made = product_of(pixels(), checkpoint_origin(tmp_path / "dino"), most_seen=0.1).eval()
     made.discharge_scale.fill_(0.7)
-    again = rebuild(made.architecture()).eval()
+    again = rebuild(made.architecture(), FRAMEWISE).eval()
     assert type(again) is type(made)
     again.load_state_dict(made.state_dict())
     clips = random_clips(2, 8)
@@ -215,7 +215,7 @@ def test_it_is_rebuilt_from_its_architecture(tmp_path: Path, pixels) -> None:
 @torch.no_grad()
 def test_one_that_hears_is_rebuilt_from_its_architecture(tmp_path: Path) -> None:
     origin = checkpoint_origin(tmp_path / "dino")
-    made = product_of(small_causal(), origin, hearing()).eval()
+    made = product_of(small_flash(), origin, hearing()).eval()
     again = rebuild(made.architecture()).eval()
     again.load_state_dict(made.state_dict())
     clips, sounds = random_clips(2, 8), random_sounds(2, 8)

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
 from pipeline.learn.networks import rebuild
-from tests.learn.networks.nets import random_clips, small_causal, small_flash
+from tests.learn.networks.nets import random_clips, small_flash
 from tests.learn.toy import FORMAT
 
 EXACT = {"rtol": 0, "atol": 1e-5}
 Network = Any
-Make = Callable[..., Network]
-
-
-@pytest.fixture(params=[small_causal, small_flash])
-def make(request: pytest.FixtureRequest) -> Make:
-    found: Make = request.param
-    return found
 
 
 @pytest.fixture
-def network(make: Make) -> Network:
-    return make().eval()
+def network() -> Network:
+    return small_flash().eval()
 
 
 def by_frame(network: Network, clips: torch.Tensor) -> torch.Tensor:
@@ -39,8 +31,8 @@ def by_frame(network: Network, clips: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("size", [32, 30])
 @torch.no_grad()
-def test_a_stream_gets_the_answers_of_the_whole_clip(make: Make, size: int) -> None:
-    network = make(size=size).eval()
+def test_a_stream_gets_the_answers_of_the_whole_clip(size: int) -> None:
+    network = small_flash(size=size).eval()
     clips = random_clips(3, 3 * network.window + 2, size)
     whole = network.frame_logits(clips)
     torch.testing.assert_close(by_frame(network, clips), whole, **EXACT)
@@ -114,6 +106,13 @@ def test_bytes_and_floats_get_the_same_answer(network: Network) -> None:
     torch.testing.assert_close(network(clips.float()), network(clips), **EXACT)
 
 
-def test_an_untrained_network_has_no_opinion(make: Make) -> None:
-    fresh = rebuild(make().architecture())
+def test_mixed_precision_gives_about_the_same_answer(network: Network) -> None:
+    clips = random_clips(2, 8)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        rounded = network.frame_logits(clips).float()
+    torch.testing.assert_close(rounded, network.frame_logits(clips), rtol=0.1, atol=0.1)
+
+
+def test_an_untrained_network_has_no_opinion() -> None:
+    fresh = rebuild(small_flash().architecture())
     assert (fresh(random_clips(2, 4)) == 0).all()
