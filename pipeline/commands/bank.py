@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.assess.wording import count
-from pipeline.commands import bank_exchange, label_mapping, printed_files
+from pipeline.commands import bank_exchange, label_mapping, named_files, printed_files
 from pipeline.config import BankApp
 from pipeline.copies import (
     bank_compaction,
@@ -88,7 +88,7 @@ def run(action: str, *arguments: str, cfg: BankApp) -> None:
 
 def _add(cfg: BankApp, name: str, *given: str) -> None:
     root, by = Path(cfg.paths.banks), cfg.by and _who(cfg)
-    paths = printed_files.named(given)
+    paths = named_files.named(given)
     label = name if cfg.label is None else cfg.label
     check_label(label)
     num_added, unusable = 0, []

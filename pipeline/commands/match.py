@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.commands import printed_files
+from pipeline.commands import named_files, printed_files
 from pipeline.config import IngestConfig, MatchApp, Run
 from pipeline.copies import banks, flood, hash_index, parts
 from pipeline.copies.bank_log import Item
@@ -45,7 +45,7 @@ def run(*given: str, cfg: MatchApp) -> None:
     Raises:
         UserError: no such file or bank, no bank at all, or one that was damaged.
     """
-    paths = printed_files.named(given)
+    paths = named_files.named(given)
     root = Path(cfg.paths.banks)
     wanted = banks.names(root) if cfg.bank is None else [cfg.bank]
     if not wanted:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from pipeline.commands.score import batch, cost, listing, printed
-from pipeline.commands.score.folder import Folder
-from pipeline.commands.score.settings import Settings
+from pipeline.commands import named_files
+from pipeline.commands.score import listing, made_by
 from pipeline.config import ScoreApp
 from pipeline.errors import UserError
 from pipeline.store import workdir
@@ -34,11 +32,9 @@ def run(*given: str, cfg: ScoreApp) -> None:
         UserError: a listing with mistakes; no such file or bank; no detector, or one for another
             format of clips; a folder that holds something else, or lies in the one to score.
     """
-    # One thread and one batch size are enough for the last bits to be the same.
-    torch.set_num_threads(1)
     if cfg.out is None:
         # Whoever asks about a file wants to know its score.
-        if not printed.score(given, replace(cfg, miss_rate=None)):
+        if not _print(given, replace(cfg, miss_rate=None)):
             sys.exit(1)
         return
     if len(given) != 1:
@@ -49,12 +45,31 @@ def run(*given: str, cfg: ScoreApp) -> None:
             f"out={out}: lies in {path}, all files of which are scored; give a folder elsewhere"
         )
     with workdir.claimed(cfg.out, Path(cfg.paths.work)):
-        score(path, out, cfg)
+        _score(path, out, cfg)
 
 
-def score(path: Path, out: Path, cfg: ScoreApp) -> None:
+def _print(given: Sequence[str], cfg: ScoreApp) -> bool:
+    """Print the scores of files, and tell whether there was one for each."""
+    for text in given:
+        path = Path(text)
+        if path.is_file() and listing.is_listing(path):
+            raise UserError(f"{text}: a listing; give out=FOLDER for its scores too")
+    paths = named_files.named(given)
+    # What scores takes seconds to load, and a wrong path is told without it.
+    from pipeline.commands.score import printed
+
+    return printed.score(paths, cfg)
+
+
+def _score(path: Path, out: Path, cfg: ScoreApp) -> None:
     """Score a listing into a folder, from where an earlier run was stopped, and print the costs."""
     found = listing.read(path)
+    made_by.check(out, found.made_by, found.made_by)
+    # Nor is it loaded for a listing or a folder that is refused.
+    from pipeline.commands.score import batch, cost, printed
+    from pipeline.commands.score.folder import Folder
+    from pipeline.commands.score.settings import Settings
+
     settings = Settings.of(cfg, found.folder)
     for sentence in settings.says:
         log.info("score: %s", sentence)

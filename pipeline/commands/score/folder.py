@@ -19,11 +19,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline.commands.score import rows
+from pipeline.commands.score.made_by import FILE, check
 from pipeline.commands.score.rows import Row
-from pipeline.errors import UserError
 from pipeline.store import workdir
 
-SCORES, MADE_BY, STATS = "scores", "listing.json", "stats.json"
+SCORES, STATS = "scores", "stats.json"
 _UNFINISHED = ".unfinished"
 _BYTES = "pdq"
 """The one column that JSON cannot hold."""
@@ -44,16 +44,10 @@ class Folder:
         """
         self._path = path
         text = json.dumps(made_by, indent=2, sort_keys=True) + "\n"
-        record = path / MADE_BY
-        if record.is_file():
-            _check_same(record, made_by)
-        elif path.is_dir() and any(path.iterdir()):
-            raise UserError(
-                f"{path}: holds files that are no scores (no {MADE_BY}); give another out=…"
-            )
+        check(path, made_by)
         for folder in (path / SCORES, path / _UNFINISHED):
             workdir.make_folder(folder, "out")
-        _replace(record, text.encode())
+        _replace(path / FILE, text.encode())
 
     def part(self, number: int) -> Path:
         """Where a part lies, or will lie."""
@@ -128,19 +122,6 @@ class Folder:
 
     def _journal(self, number: int) -> Path:
         return self._path / _UNFINISHED / f"part-{number:06d}.jsonl"
-
-
-def _check_same(record: Path, made_by: Mapping[str, Any]) -> None:
-    try:
-        earlier = json.loads(record.read_text(encoding="utf-8"))
-        names = {name for name in {*earlier, *made_by} if earlier.get(name) != made_by.get(name)}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{record}: damaged ({error}); give another out=…") from error
-    if names:
-        raise UserError(
-            f"{record.parent}: holds scores of another {', '.join(sorted(names))} (see {MADE_BY} "
-            "there); give another out=…, or delete that folder"
-        )
 
 
 def _replace(path: Path, data: bytes) -> None:

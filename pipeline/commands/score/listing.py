@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.commands import printed_files
+from pipeline.commands import named_files
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
 from pipeline.system.names import trimmed
@@ -74,6 +74,11 @@ class Listing:
     folder: Path
     sha256: str
     num_rows: int
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """What of its scores is told by the listing itself."""
+        return {"listing_sha256": self.sha256, "rows": self.num_rows}
 
     def rows(self) -> Iterator[Given]:
         """Its rows, in order."""
@@ -171,7 +176,7 @@ def _counts(file: Path, root: Path) -> bool:
 def _rows(path: Path) -> Iterator[_Row]:
     files = _files(path)
     if not files:
-        for video in printed_files.named([str(path)]):
+        for video in named_files.named([str(path)]):
             inside = video.relative_to(path).as_posix()
             yield _Row(f"{path}: {inside}", {"id": inside, "uri": inside})
     for file in files:

@@ -9,15 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands import printed_files
-from pipeline.commands.score import listing, rows
+from pipeline.commands.score import rows
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.places import REMEDIES
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.settings import Settings
 from pipeline.config import Run, ScoreApp
 from pipeline.detect.alarm import Choice
-from pipeline.errors import UserError
 from pipeline.footage.remedies import remedy
 from pipeline.store import executor
 from pipeline.system.untrusted import plain
@@ -34,23 +32,18 @@ def on_one_machine(run: Run) -> Run:
     return replace(run, executor="processes") if run.executor == executor.RAY else run
 
 
-def score(given: Sequence[str], cfg: ScoreApp) -> bool:
-    """Print what the detector says of files, and of all files below folders.
+def score(paths: Sequence[Path], cfg: ScoreApp) -> bool:
+    """Print what the detector says of files.
 
     Returns:
         Whether all of them could be scored.
 
     Raises:
-        UserError: there is no such file, a listing without a folder for its scores, or no detector.
+        UserError: there is no detector.
     """
-    for text in given:
-        path = Path(text)
-        if path.is_file() and listing.is_listing(path):
-            raise UserError(f"{text}: a listing; give out=FOLDER for its scores too")
     settings = Settings.of(cfg, Path().resolve())
     for sentence in settings.says:
         log.info("score: %s", sentence)
-    paths = printed_files.named(given)
     all_rows = (Given(str(path), str(path.absolute())) for path in paths)
     run = on_one_machine(cfg.run)
     is_whole = True

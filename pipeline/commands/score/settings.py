@@ -69,6 +69,8 @@ class Settings:
         paths = {name: getattr(cfg.paths, name) for name in _PATHS}
         local = {n: str(Path(p).resolve()) for n, p in paths.items() if not storage.is_remote(p)}
         cfg = replace(cfg, paths=replace(cfg.paths, **local))
+        # A wrong name of one is told before the detector is read.
+        opened = Lookup.open(cfg).banks
         loaded = _load(cfg)
         point = operating_point.read(Path(cfg.paths.reports), loaded.sha256)
         says, chosen = [], None
@@ -89,7 +91,7 @@ class Settings:
             "device": loaded.device,
             "operating_point": None if choice is None else asdict(choice),
             "cheap_pass": cheap.as_json(chosen),
-            "banks": {bank.name: _state(bank) for bank in Lookup.open(cfg).banks},
+            "banks": {bank.name: _state(bank) for bank in opened},
             "forgotten": _digest(sorted(forgotten(Path(cfg.paths.footage)).sha256s)),
             "settings": {
                 **{name: ingest[name] for name in (*_OF_INGEST, *_COSTS)},
@@ -106,7 +108,7 @@ class Settings:
 
     def made_by(self, listing: Listing) -> dict[str, Any]:
         """What the scores of a listing are told by."""
-        return {**self.told, "listing_sha256": listing.sha256, "rows": listing.num_rows}
+        return {**self.told, **listing.made_by}
 
     def scoring(self) -> Scoring:
         """Load what a part is scored with; one for the process, however often it is asked for."""

@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -232,6 +234,33 @@ def test_a_folder_of_something_else_is_left_alone(project: Path) -> None:
     (project / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="files that are no scores"):
         scored(project, listing, "mine")
+
+
+def test_what_is_refused_is_refused_before_anything_is_loaded(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = project / "own"
+    listing = write_listing(own / "listing.csv", write_files(own, 1))
+    scored(project, listing, "out")
+    write_listing(listing, ["other.mp4"])
+    (own / "wrong.csv").write_text("id,url\n1,0.mp4\n")
+    loaded: list[Path] = []
+    monkeypatch.setattr(Detector, "load", lambda path, *_: loaded.append(path))
+    for subject, keys, said in (
+        ("gone.csv", ["out=new"], "no such listing"),
+        ("wrong.csv", ["out=new"], "no column 'uri'"),
+        ("listing.csv", ["out=out"], "holds scores of another listing_sha256"),
+        ("listing.csv", ["out=new", "banks=[none]"], "none"),
+        ("gone.mp4", [], "no such file"),
+        ("listing.csv", [], "a listing; give out=FOLDER"),
+    ):
+        placed = [key.replace("out=", f"out={project}/") for key in keys]
+        with pytest.raises(UserError, match=said):
+            score.run(str(own / subject), cfg=configured(project, *placed))
+    assert not loaded
+    # What scores is not even imported for it, which takes seconds.
+    code = "import sys, pipeline.commands.score; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_files_and_folders_are_scored_without_a_listing(

@@ -1,0 +1,40 @@
+"""The files that a command line names, by themselves or by the folders that they lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.system import names
+
+# What lies beside videos in collections, and is none.
+_NO_VIDEOS = {".csv", ".dvc", ".json", ".jsonl", ".md", ".parquet", ".txt", ".yaml"}
+
+
+def named(given: Sequence[str]) -> list[Path]:
+    """The files that are named, and all files below the folders that are, in order of their names.
+
+    Of a folder, hidden files and those that are text or tables by their suffix are left out.
+
+    Raises:
+        UserError: there is no such file or folder, or no file in a folder.
+    """
+    found: dict[Path, None] = {}
+    for text in given:
+        path = Path(text)
+        if not path.is_dir():
+            if not path.exists():
+                raise UserError(f"{text}: {names.why_missing(Path(), text)}; give a video file")
+            found[path] = None
+            continue
+        inside = [one for one in sorted(path.rglob("*")) if _may_be_video(one, path)]
+        if not inside:
+            raise UserError(f"{text}: no video in this folder; give another one, or files")
+        found.update(dict.fromkeys(inside))
+    return list(found)
+
+
+def _may_be_video(path: Path, root: Path) -> bool:
+    is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    return path.is_file() and not is_hidden and path.suffix.lower() not in _NO_VIDEOS
