@@ -2,8 +2,9 @@
 
     python benchmarks/match.py COLLECTION … --out match.json
 
-The files of collections that last long enough become items of a bank. Each is copied with each
-edit by the ffmpeg command line and looked up. A copy is found where a match names its item, says
+The files of collections that last long enough become items of a bank; with `--first`, their first
+seconds alone, at `copies.WIDTH` pixels. Each is copied with each edit by the ffmpeg command line
+and looked up. A copy is found where a match names its item, says
 whether it is mirrored, and is at most 1.5 s off at both of its ends. Frames found are the
 share of the looked-up frames of a copy that agree with its item. Beside it stands what plain vPDQ
 finds at the industry's thresholds, which names no times. False matches are counted over all
@@ -14,14 +15,16 @@ Pearson), as if pairs were independent, which those of one engine or place are n
 from __future__ import annotations
 
 import argparse
+import csv
 import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import numpy as np
-from copies import EDITS, ffmpeg
+from copies import EDITS, WIDTH, ffmpeg
 from outcome import Cell, Outcome, Table, write
 from scipy.stats import beta
 
@@ -33,7 +36,7 @@ from pipeline.copies.banks import Bank
 from pipeline.copies.hash_index import Index
 from pipeline.copies.matching import Stretch
 from pipeline.copies.records import sound_records
-from pipeline.footage.collection import read_index
+from pipeline.footage.collection import INDEX, read_index
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import Printed
 
@@ -68,6 +71,7 @@ CHOSEN = (
 )
 _SPEED = re.compile(r"(\S+) times as fast")
 COLUMNS = ("edit", "found", "of", "share of frames", "wrong items", "by vPDQ", "wrong by vPDQ")
+FIRST_CRF = 16
 VPDQ_SHARE = 0.8
 """Of a video's hashes that have to be near some of an item, as the industry has it."""
 # A frame may be as far from its partner as the tolerance, and the seconds of both ends are told.
@@ -95,6 +99,26 @@ class Found:
     num_wrong: int = 0
     num_wrong_by_vpdq: int = 0
     frames: list[float] = field(default_factory=list)
+
+
+def shortened(folder: Path, work: Path, seconds: float, min_seconds: float) -> Path:
+    """A collection of the first seconds of those files of another that last long enough."""
+    target = work / folder.name
+    kept = []
+    for row in read_index(folder):
+        with av.open(str(folder / row.path)) as container:
+            if (container.duration or 0) < min_seconds * av.time_base:
+                continue
+        copy = target / Path(row.path).with_suffix(".mp4")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        ffmpeg(folder / row.path, copy, f"scale={WIDTH}:-2", FIRST_CRF, seconds)
+        path = copy.relative_to(target)
+        kept.append([str(path), row.origin, row.source, row.recording, int(row.discharge)])
+    with (target / INDEX).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "origin", "source", "recording", "discharge", "licence"))
+        writer.writerows([*row, "as its original"] for row in kept)
+    return target
 
 
 def sources(collections: Sequence[Path], cfg: IngestApp) -> list[Source]:
@@ -251,46 +275,59 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", type=Path, nargs="+")
     parser.add_argument("--min-seconds", type=float, default=20.0, help="of an item")
+    parser.add_argument("--first", type=float, help="seconds of a file that are its item")
     parser.add_argument("--most", type=int, default=100, help="items of a collection")
     parser.add_argument("--edits", nargs="*", default=[*CHOSEN, CUT], help="only these")
     parser.add_argument("--copies", type=Path, help="folder in which copies are kept")
     parser.add_argument("--out", type=Path, help="file of JSON")
     options = parser.parse_args()
     cfg = app.compose("ingest")
-    files = sources(options.collections, cfg)
+    with tempfile.TemporaryDirectory() as folder:
+        write_results(options, Path(folder), cfg)
+
+
+def write_results(options: argparse.Namespace, work: Path, cfg: IngestApp) -> None:
+    """Run the benchmark with a folder to work in."""
+    collections = options.collections
+    if options.first:
+        first = options.copies or work
+        collections = [
+            shortened(folder, first, options.first, options.min_seconds) for folder in collections
+        ]
+    files = sources(collections, cfg)
     items = [
         file
-        for folder in options.collections
+        for folder in collections
         for file in [
             file
             for file in files
             if file.path.is_relative_to(folder) and file.printed.duration_s >= options.min_seconds
         ][: options.most]
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        known = bank_of(items, Path(folder), cfg)
-        index = hash_index.opened(Path(folder), known)
-        hours = sum(item.printed.duration_s for item in items) / 3600
-        size = f"{len(items)} items of {hours:.2f} h with {len(known.hashes)} hashes"
-        print(size, flush=True)
-        shares: list[Sequence[Cell]] = []
-        for edit in options.edits:
-            found = look_up_copies(items, index, edit, options.copies or Path(folder), cfg)
-            frames = round(float(np.mean(found.frames)), 3)
-            nums = found.num_found, found.num_copies, frames, found.num_wrong
-            shares.append((edit, *nums, found.num_by_vpdq, found.num_wrong_by_vpdq))
-            print(*shares[-1], sep="  ", flush=True)
-        wrong = false_matches(files, items, index)
-        for row in wrong:
-            print(*row, sep="  ")
+    known = bank_of(items, work, cfg)
+    index = hash_index.opened(work, known)
+    hours = sum(item.printed.duration_s for item in items) / 3600
+    size = f"{len(items)} items of {hours:.2f} h with {len(known.hashes)} hashes"
+    print(size, flush=True)
+    shares: list[Sequence[Cell]] = []
+    for edit in options.edits:
+        found = look_up_copies(items, index, edit, options.copies or work, cfg)
+        frames = round(float(np.mean(found.frames)), 3)
+        nums = found.num_found, found.num_copies, frames, found.num_wrong
+        shares.append((edit, *nums, found.num_by_vpdq, found.num_wrong_by_vpdq))
+        print(*shares[-1], sep="  ", flush=True)
+    wrong = false_matches(files, items, index)
+    for row in wrong:
+        print(*row, sep="  ")
     if options.out:
         columns = ("files and items of", "pairs", "look-ups", "matched", "bound of their share")
+        names = ", ".join(folder.name for folder in collections)
+        of = f"the first {options.first:g} s of " if options.first else ""
         write(
             options.out,
             Outcome(
                 Path(__file__).name,
-                f"Copies of {size}, and {len(files)} files of "
-                f"{', '.join(folder.name for folder in options.collections)}.",
+                f"Copies of {size}, and {of}{len(files)} files of {names}.",
                 [
                     Table("Copies found", COLUMNS, shares),
                     Table("Files taken for copies", columns, wrong),

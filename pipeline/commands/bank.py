@@ -88,7 +88,7 @@ def run(action: str, *arguments: str, cfg: BankApp) -> None:
 
 def _add(cfg: BankApp, name: str, *given: str) -> None:
     root, by = Path(cfg.paths.banks), cfg.by and _who(cfg)
-    paths = named_files.named(given)
+    paths = named_files.named(named_files.expanded(given))
     label = name if cfg.label is None else cfg.label
     check_label(label)
     num_added, unusable = 0, []

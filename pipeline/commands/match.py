@@ -1,4 +1,4 @@
-"""Looks files up in banks of known videos: `discern match FILE|FOLDER …`.
+"""Looks files up in banks of known videos: `discern match FILE|FOLDER|URL …`.
 
 Exit status 0 with a match that counts, 1 without one, 2 where something could not be looked up.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.commands import named_files, printed_files
+from pipeline.commands import fetching, named_files, printed_files
 from pipeline.config import IngestConfig, MatchApp, Run
 from pipeline.copies import banks, flood, hash_index, parts
 from pipeline.copies.bank_log import Item
@@ -28,6 +30,8 @@ from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.look_up import same_bytes, similar
 from pipeline.footage.remedies import remedy
+from pipeline.live import addresses
+from pipeline.store import workdir
 from pipeline.system.untrusted import plain
 
 FOUND, NOT_FOUND, FAILED = 0, 1, 2
@@ -35,41 +39,86 @@ FOUND, NOT_FOUND, FAILED = 0, 1, 2
 _MAX_SHOWN = 200
 
 
+@dataclass(frozen=True)
+class _File:
+    """One file to look up.
+
+    Attributes:
+        name: that it is called by.
+        path: where it is, or why it is nowhere.
+    """
+
+    name: str
+    path: Path | Unusable
+
+
 def run(*given: str, cfg: MatchApp) -> None:
     """Print which items of which banks files show, and exit with a status that says so.
 
     Args:
-        given: files and folders.
+        given: files, folders and addresses of files on web servers; `-` for those that standard
+            input names, one a line.
         cfg: where banks are, which one to look in, and what a file may cost.
 
     Raises:
         UserError: no such file or bank, no bank at all, or one that was damaged.
     """
-    paths = named_files.named(given)
+    given = tuple(dict.fromkeys(named_files.expanded(given)))
+    # What is not there is told before anything is fetched.
+    local = {one: named_files.named([one]) for one in given if not addresses.is_address(one)}
     root = Path(cfg.paths.banks)
     wanted = banks.names(root) if cfg.bank is None else [cfg.bank]
     if not wanted:
         raise UserError(f"{root}: no bank there; make one with discern bank add NAME FILE")
     opened = [banks.read(root, name) for name in wanted]
-    work = Path(cfg.paths.work)
-    indices = [hash_index.opened(work, bank) for bank in opened]
+    indices = [hash_index.opened(Path(cfg.paths.work), bank) for bank in opened]
     brake = _Brake(opened, cfg)
     num_matched = num_failed = 0
-    for path, result in zip(paths, look_up(paths, indices, cfg.ingest, cfg.run), strict=True):
-        if isinstance(result, Unusable):
-            num_failed += 1
-            print(f"match: {_shown(path)}: {printed_files.why(result)}", file=sys.stderr)
+    with _at_hand(given, local, cfg) as files:
+        paths = [file.path for file in files if isinstance(file.path, Path)]
+        results = look_up(paths, indices, cfg.ingest, cfg.run)
+        for file in files:
+            result = next(results) if isinstance(file.path, Path) else file.path
+            if isinstance(result, Unusable):
+                num_failed += 1
+                told_why = f"{result.reason} ({result.detail}); {_remedy(result)}"
+                print(f"match: {_shown(file)}: {told_why}", file=sys.stderr)
+                if cfg.format == "json":
+                    print(json.dumps(_failure_as_json(file, result)), flush=True)
+                continue
+            answer = brake.passed(result)
+            num_matched += any(match.counts for match in answer.matches)
             if cfg.format == "json":
-                print(json.dumps(_failure_as_json(path, result)), flush=True)
-            continue
-        answer = brake.passed(result)
-        num_matched += any(match.counts for match in answer.matches)
-        if cfg.format == "json":
-            print(json.dumps(_as_json(path, answer)), flush=True)
-        else:
-            for line in answer.in_words():
-                print(f"{_shown(path)}: {line}", flush=True)
+                print(json.dumps(_as_json(file, answer)), flush=True)
+            else:
+                for line in answer.in_words():
+                    print(f"{_shown(file)}: {line}", flush=True)
     sys.exit(FAILED if num_failed else FOUND if num_matched else NOT_FOUND)
+
+
+@contextmanager
+def _at_hand(
+    given: Sequence[str], local: Mapping[str, Sequence[Path]], cfg: MatchApp
+) -> Iterator[list[_File]]:
+    """All files on this machine for as long as the block runs, each once."""
+    limits = fetching.Limits(tuple(cfg.hosts), cfg.allow_private, cfg.timeout_s, cfg.max_fetch_mb)
+    files: dict[str, _File] = {}
+    with ExitStack() as stack:
+        for number, one in enumerate(given, 1):
+            if one in local:
+                files |= {str(path): _File(str(path), path) for path in local[one]}
+                continue
+            workdir.make_folder(Path(cfg.paths.work))
+            folder = tempfile.TemporaryDirectory(dir=cfg.paths.work, prefix="fetched-")
+            path = Path(stack.enter_context(folder)) / f"video{fetching.suffix(one)}"
+            refused = fetching.fetch(one, path, limits)
+            # An address may hold secrets, and several may be of one server.
+            files[one] = _File(f"{addresses.told(one)} (given number {number})", refused or path)
+        yield list(files.values())
+
+
+def _remedy(one: Unusable) -> str:
+    return fetching.REMEDIES.get(one.reason) or remedy(one.reason)
 
 
 class _Brake:
@@ -144,19 +193,19 @@ def look_up(
         yield result if isinstance(result, Unusable) else similar(result, indices)
 
 
-def _as_json(path: Path, answer: Answer) -> dict[str, object]:
+def _as_json(file: _File, answer: Answer) -> dict[str, object]:
     return {
-        "file": str(path),
+        "file": file.name,
         "matches": [match.as_json() for match in answer.matches],
         "not_looked_up": list(answer.not_looked_up),
         "error": None,
     }
 
 
-def _failure_as_json(path: Path, result: Unusable) -> dict[str, object]:
-    error = {"reason": result.reason, "detail": result.detail, "remedy": remedy(result.reason)}
-    return {"file": str(path), "matches": [], "not_looked_up": [], "error": error}
+def _failure_as_json(file: _File, result: Unusable) -> dict[str, object]:
+    error = {"reason": result.reason, "detail": result.detail, "remedy": _remedy(result)}
+    return {"file": file.name, "matches": [], "not_looked_up": [], "error": error}
 
 
-def _shown(path: Path) -> str:
-    return plain(str(path), _MAX_SHOWN)
+def _shown(file: _File) -> str:
+    return plain(file.name, _MAX_SHOWN)

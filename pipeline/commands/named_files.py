@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.system import names
 
+STDIN = "-"
 # What lies beside videos in collections, and is none.
 _NO_VIDEOS = {".csv", ".dvc", ".json", ".jsonl", ".md", ".parquet", ".txt", ".yaml"}
+
+
+def expanded(given: Sequence[str]) -> list[str]:
+    """What is named, with the lines of standard input in place of `-`, but for empty ones.
+
+    Raises:
+        UserError: standard input names nothing, or is no text.
+    """
+    found: list[str] = []
+    for text in given:
+        if text != STDIN:
+            found.append(text)
+            continue
+        try:
+            lines = [line.rstrip("\r\n") for line in sys.stdin]
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"-: standard input is no text in UTF-8 ({error.reason}); give a path a line"
+            ) from error
+        if not any(lines):
+            raise UserError("-: standard input names no file; give a path a line")
+        found += filter(None, lines)
+    return found
 
 
 def named(given: Sequence[str]) -> list[Path]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from pipeline.commands import bank, match, printed_files
 from pipeline.config import App
 from pipeline.errors import UserError
+from tests.live.servers import body, serving
 from tests.made import grey, scene, write_video, write_with_sound
 
 RATE = 15
@@ -36,10 +38,12 @@ def known(tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFix
     return path
 
 
-def told(capsys: pytest.CaptureFixture[str], cfg: Any, *paths: Path) -> tuple[int, list[Any], str]:
+def told(
+    capsys: pytest.CaptureFixture[str], cfg: Any, *given: Path | str
+) -> tuple[int, list[Any], str]:
     """Exit status, lines of standard output, and standard error of a look-up."""
     with pytest.raises(SystemExit) as ended:
-        match.run(*map(str, paths), cfg=cfg)
+        match.run(*map(str, given), cfg=cfg)
     out, err = capsys.readouterr()
     lines = [json.loads(line) if cfg.format == "json" else line for line in out.splitlines()]
     assert isinstance(ended.value.code, int)
@@ -137,6 +141,54 @@ def test_a_file_that_cannot_be_read_is_a_failure_beside_a_match(
     assert [bool(line["matches"]) for line in lines] == [False, True]
     assert lines[0]["error"]["reason"] == "text"
     assert err == f"match: {text}: text (a text file); give the video itself\n"
+
+
+def test_a_file_of_a_web_server_is_fetched_looked_up_and_kept_nowhere(
+    tmp_path: Path, known: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = write_video(tmp_path / "copy.mp4", attack()[38:98], rate=RATE, options={"crf": "30"})
+    allowed = compose("match", "allow_private=true", "timeout_s=5")
+    with serving() as server:
+        server.routes["/copy.mp4"] = body(copy.read_bytes())
+        server.routes["/large.mp4"] = body(bytes(200_000))
+        urls = [server.url(path) for path in ("/copy.mp4?key=secret", "/none.mp4", "/copy.mp4")]
+        status, lines, err = told(capsys, allowed, *urls)
+        assert status == match.FAILED
+        assert [line.split(": ")[0][-16:] for line in lines] == [
+            "(given number 1)",
+            "(given number 3)",
+        ]
+        assert all("attacks item 1 (attack.mp4" in line for line in lines)
+        assert err.count("missing_file") == 1
+        assert not any(word in str(lines) + err for word in ("secret", "/copy.mp4"))
+        few = compose("match", "allow_private=true", "max_fetch_mb=0.1", "format=json")
+        _, lines, _ = told(capsys, few, server.url("/large.mp4"))
+        assert lines[0]["error"]["reason"] == "too_large_to_fetch"
+        status, lines, err = told(capsys, compose("match"), urls[0], str(known))
+        assert (status, len(lines)) == (match.FAILED, 1)
+        assert "refused_address" in err
+        assert "allow_private" in err
+    assert not list(Path(allowed.paths.work).glob("fetched-*"))
+
+
+def test_standard_input_names_files(
+    tmp_path: Path,
+    known: Path,
+    compose: Callable[..., App],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{known}\n\n{known}\r\n"))
+    status, lines, _ = told(capsys, compose("match"), "-")
+    assert (status, len(lines)) == (match.FOUND, 1)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{known}\n"))
+    bank.run("add", "again", "-", cfg=compose("bank"))
+    assert "1 item added" in capsys.readouterr().out
+    with pytest.raises(UserError, match="standard input names no file"):
+        match.run("-", cfg=compose("match"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n"), encoding="utf-8"))
+    with pytest.raises(UserError, match="no text"):
+        match.run("-", cfg=compose("match"))
 
 
 def test_what_is_not_there_is_named(

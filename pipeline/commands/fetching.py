@@ -1,0 +1,99 @@
+"""Files that are given by the address of a web server, and how one comes to this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from pipeline.footage.conversion import Unusable
+from pipeline.live import addresses, web
+from pipeline.live.addresses import Refused, Rules
+from pipeline.live.fetcher import Failed
+from pipeline.system import disk
+
+SCHEMES = ("https", "http")
+REMEDIES = {
+    "refused_address": "give another address, or see hosts and allow_private",
+    "too_large_to_fetch": "divide the file or raise max_fetch_mb",
+    "not_fetched": "look at its server and at the network, and run it again",
+}
+"""What to do about a file that is not had, by the reason."""
+_WAITS_S = (1.0, 5.0)
+_READ_BYTES = 2**16
+_MOST_SUFFIX = 10
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Which servers may be asked, and what a file of theirs may cost.
+
+    Attributes:
+        hosts: the only ones that are asked; all where there is none.
+        allow_private: whether servers of this machine and of private networks may be asked.
+        timeout_s: until a server says something.
+        max_mb: of a file.
+    """
+
+    hosts: tuple[str, ...]
+    allow_private: bool
+    timeout_s: float
+    max_mb: float
+
+
+def fetch(url: str, local: Path, limits: Limits) -> Unusable | None:
+    """Write what an address answers with; returns why not where that cannot be done.
+
+    Raises:
+        OSError: the disk refuses what is written.
+    """
+    rules = Rules(SCHEMES, limits.hosts, limits.allow_private)
+    last: Unusable | None = None
+    for wait_s in (*_WAITS_S, None):
+        try:
+            with web.get(url, rules, limits.timeout_s) as answer, local.open("wb") as file:
+                return _written(answer, file.write, limits.max_mb)
+        except Refused as error:
+            return Unusable("refused_address", str(error))
+        except Failed as error:
+            report = error.report
+            if report.reason == "not_found":
+                return Unusable("missing_file", report.detail)
+            last = Unusable("not_fetched", report.detail or report.reason)
+            if report.is_final:
+                return last
+        except OSError as error:
+            if error.errno in disk.REFUSALS:
+                raise
+            told = error.strerror or type(error).__name__
+            last = Unusable("not_fetched", f"{addresses.told(url)}: {told}")
+        if wait_s is not None:
+            time.sleep(wait_s)
+    return last
+
+
+def _written(
+    answer: web.Answer, write: Callable[[bytes], object], max_mb: float
+) -> Unusable | None:
+    size, most = 0, max_mb * 1e6
+    while data := answer.read(_READ_BYTES):
+        size += len(data)
+        if size > most:
+            where = addresses.told(answer.url)
+            return Unusable("too_large_to_fetch", f"{where}: more than {max_mb:g} MB")
+        write(data)
+    if answer.length is not None and size < answer.length:
+        raise Failed("cut_off", f"{addresses.told(answer.url)}: the answer ended before its end")
+    return None
+
+
+def suffix(url: str) -> str:
+    """What the name of a file ends with, if that is one of a kind of file."""
+    try:
+        found = PurePosixPath(unquote(urlsplit(url).path)).suffix
+    except ValueError:
+        # Who fetches it will say why.
+        return ""
+    return found if found[1:].isalnum() and len(found) <= _MOST_SUFFIX else ""
