@@ -253,7 +253,8 @@ def test_files_below_the_threshold_are_never_seen_by_the_encoder(
             assert row["score"] is row["p_real"] is row["embedding"] is None
             assert [one["score"] for one in row["moments"]] == [None] * len(row["moments"])
         else:
-            assert row == whole
+            # With its higher threshold the second run may raise no alert where the first did.
+            assert {**row, "alert_s": None} == {**whole, "alert_s": None}
 
 
 def test_the_settings_say_what_the_cheap_pass_was_chosen_on(project: Path) -> None:
