@@ -21,10 +21,10 @@ _COMMAND = re.compile(r"python (?:-m pipeline )?(\w+)(?:\.py)?")
 _HEADER = f"""# Written by discern init. Paths come from conf/paths.yaml, and settings from conf/. A
 # stage runs again where its settings, its inputs or the version of Discern ({VERSION}) changed.
 """
-# What is written beside the outputs that DVC keeps out of git itself.
-_UNTRACKED = ("wandb", "dvc_plots", "encoders")
-# With which exports of banks are signed.
-_KEYS = "*.pem\n"
+# What is written beside the outputs that DVC keeps out of git itself, by the names in the docs.
+_UNTRACKED = ("wandb", "dvc_plots", "encoders", "scores", "models-*", "reports-*")
+# Keys that exports of banks are signed with, alerts, and sheets of tasks, which name people.
+_FILES = "*.pem\n*.sqlite\n/tasks.*\n"
 _SPLIT = f"{project.CONF}/split.yaml"
 _HELD_OUT = re.compile(r"^unseen_sources:\n((?:  - .+\n)+)", re.MULTILINE)
 _PAGE = "docs/footage.md"
@@ -136,4 +136,4 @@ def _ignored() -> str:
     folders = [
         path for key, path in _paths().items() if key != "banks" and f"${{{key}}}" not in tracked
     ]
-    return "".join(f"/{folder}/\n" for folder in [*folders, *_UNTRACKED]) + _KEYS
+    return "".join(f"/{folder}/\n" for folder in [*folders, *_UNTRACKED]) + _FILES

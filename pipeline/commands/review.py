@@ -142,13 +142,12 @@ def _list(cfg: ReviewApp) -> None:
     record = _record(cfg)
     votes = agreement.Votes.of(record, cfg.reviewer_error)
     for queue, place, task in record.places():
-        said = ", ".join(f"{one.who}: {agreement.told(one)}" for one in votes.of_task(task.name))
+        said = agreement.told_by_each(votes.of_task(task.name)) or "nobody has decided"
         score = "no score" if task.score is None else f"score {task.score:.4f}"
         print(
             f"{task.name}  queue {queue} place {place.position}  {_shown(task.uri)}  {score}  "
             f"{'+'.join(place.reasons)}  {count(task.num_copies, 'video')}  "
-            f"{_shown(said) if said else 'nobody has decided'}"
-            f"{'; one more is asked' * bool(said and votes.is_open(place))}"
+            f"asks {votes.num_asked(place)}  {said}"
         )
 
 
@@ -163,7 +162,7 @@ def _write(
     """Export places of queues; to tools that ask people, those alone that somebody is asked of."""
     path, form = Path(out), FORMATS[cfg.format]
     entries = [
-        Entry(queue, place, task, votes.of_task(task.name))
+        Entry(queue, place, task, votes.of_task(task.name), votes.num_asked(place))
         for queue, place, task in places
         if votes.is_open(place) or not form.asks
     ]

@@ -11,7 +11,6 @@ from pipeline.assess.deployed import Deployed, Deployment, Drift, Estimate
 from pipeline.assess.wording import count, percent
 from pipeline.config import ReviewApp
 from pipeline.errors import UserError
-from pipeline.numbers.rounding import rounded
 from pipeline.review import agreement, drift, estimates, scored, training
 from pipeline.review.deployment import deployments
 from pipeline.review.record import Record
@@ -113,8 +112,7 @@ def _deployment(one: Deployment, confidence: float) -> Iterator[str]:
 def _estimate(estimate: Estimate | None, confidence: float) -> str:
     if estimate is None:
         return "not known, since what raised no alert was not drawn from or holds no shooting"
-    # What is as good as 0 may be the smallest number that there is.
-    low, high = rounded(estimate.interval.low), rounded(estimate.interval.high)
+    low, high = estimate.interval.low, estimate.interval.high
     if estimate.value is None:
         return (
             f"not known yet, from {low:.3g} to {high:.3g}, since of a stratum fewer than "
@@ -138,8 +136,7 @@ def _people(one: Reviewers) -> Iterator[str]:
         )
         yield f"  {plain(who, _MAX_SHOWN)}: {count(num, 'decision')}; saw {shown or 'nothing here'}"
     for task, decisions in list(one.disagreements.items())[:_MOST_SHOWN]:
-        said = "; ".join(f"{d.who}: {agreement.told(d)}" for d in decisions)
-        yield f"  {task} is disputed: {plain(said, 2 * _MAX_SHOWN)}"
+        yield f"  {task} is disputed: {agreement.told_by_each(decisions)}"
 
 
 def _drift(found: Drift) -> Iterator[str]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.review.record import Record
 from pipeline.review.tasks import UNSURE, Decision, Place, answer_of
+from pipeline.system.untrusted import plain
 
 SETTLED = 0.98
 """Probability beyond which nobody else is asked, one way or the other."""
@@ -28,6 +29,7 @@ SAME_S = 0.25
 _PRIOR_PAIRS = 20
 _NUM_STEPS = 200
 _AS_MANY = 1
+_MAX_SHOWN = 80
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -147,6 +149,11 @@ class Votes:
         # One more where two could not tell, or say otherwise.
         return len(votes) == 2 and votes.count(True) == votes.count(False)
 
+    def num_asked(self, place: Place) -> int:
+        """How many people are still asked about what stands at a place of a queue."""
+        missing = place.wanted - len(self.of_task(place.task))
+        return max(missing, int(self.is_open(place)))
+
 
 def consensus(decisions: Sequence[Decision]) -> Decision | None:
     """What most people said of a video, with the moments that most of them told; None for a tie.
@@ -184,6 +191,11 @@ def told(one: Decision) -> str:
     """A decision in words."""
     times = ", ".join(f"{time_s:.2f} s" for time_s in one.discharges_s)
     return f"{one.origin}, discharge {answer_of(one.discharge)}{f' at {times}' if times else ''}"
+
+
+def told_by_each(decisions: Sequence[Decision]) -> str:
+    """What each person decided, in words."""
+    return "; ".join(f"{plain(one.who, _MAX_SHOWN)}: {told(one)}" for one in decisions)
 
 
 def _vote(one: Decision) -> bool | None:

@@ -81,7 +81,12 @@ def _of_decided(stratum: Stratum, confidence: float, is_learned: bool) -> Estima
     below, above = tails(confidence)
     low = beta.ppf(below, found, num - found + 1) if found > _EDGE else 0.0
     high = beta.ppf(above, found + 1, num - found) if num - found > _EDGE else 1.0
-    return Estimate(value, Interval(float(low), float(high)))
+    return Estimate(value, _ends(float(low), float(high)))
+
+
+def _ends(low: float, high: float) -> Interval:
+    """An interval that begins at 0 where it begins at the smallest number that there is."""
+    return Interval(low if low > _EDGE else 0.0, high)
 
 
 def total(strata: list[Stratum], confidence: float) -> Estimate:
@@ -99,7 +104,7 @@ def total(strata: list[Stratum], confidence: float) -> Estimate:
     low = value - below + sum(ends.low for ends in unknown)
     high = value + above + sum(ends.high for ends in unknown)
     most = sum(one.size for one in strata)
-    return Estimate(None if unknown else value, Interval(float(low), float(high)).within(0, most))
+    return Estimate(None if unknown else value, _ends(float(low), float(high)).within(0, most))
 
 
 def recall(found: Estimate, missed: Estimate) -> Estimate | None:
@@ -116,7 +121,7 @@ def recall(found: Estimate, missed: Estimate) -> Estimate | None:
     if both <= _EDGE:
         return None
     numbers = found.value, found.interval, missed.value, missed.interval
-    return Estimate(found.value / both, Interval(_least(*numbers), _most(*numbers)))
+    return Estimate(found.value / both, _ends(_least(*numbers), _most(*numbers)))
 
 
 def _least(found: float, about: Interval, missed: float, around: Interval) -> float:

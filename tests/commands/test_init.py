@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,17 @@ def test_git_sees_neither_the_work_folder_nor_a_report_nor_a_key(
     assert "/reports/" not in ignored
     # `dvc add` puts a file beside each bank.
     assert "/banks/" not in ignored
+
+
+def test_git_sees_no_output_that_the_docs_have_written(made: Path) -> None:
+    pages = "".join(page.read_text() for page in (project.TEMPLATE / "docs").glob("*.md"))
+    folders = set(re.findall(r"\b(?:out|paths\.\w+)=([a-z-]+)(?![\w./])", pages)) - {"models"}
+    files = set(re.findall(r"^discern review .* (\w+\.(?:csv|sqlite))\b", pages, re.MULTILINE))
+    assert {"scores", "models-joined", "reports-joined"} <= folders
+    assert files == {"alerts.sqlite", "tasks.csv"}
+    ignored = (made / ".gitignore").read_text().splitlines()
+    told = [*(f"/{name}/" for name in sorted(folders)), *(f"/{name}" for name in files)]
+    assert [name for name in told if not any(fnmatch(name, one) for one in ignored)] == []
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")

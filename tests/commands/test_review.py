@@ -50,6 +50,21 @@ def test_a_queue_is_made_once_and_told(tmp_path: Path, told: Told) -> None:
     assert "Ada: real, discharge yes at 2.50 s" in told("list").splitlines()[0]
 
 
+def test_who_differs_on_what_can_be_read_to_the_end(tmp_path: Path, told: Told) -> None:
+    scores = write_scores(tmp_path / "today", [row(n) for n in range(9)])
+    told("queue", str(scores), "audit=0", "uncertain=0", "second=1")
+    record = Record(tmp_path / "review")
+    task = record.places()[0][2].name
+    assert "  asks 2  nobody has decided" in told("list").splitlines()[0]
+    times_s = tuple(number / 2 for number in range(24))
+    record.decide([decision(task, "Ada of the second shift", discharges_s=times_s)])
+    assert "  asks 1  Ada" in told("list").splitlines()[0]
+    record.decide([decision(task, "Bo", origin="game", discharge=False, discharges_s=())])
+    for lines in (told("list"), told("report")):
+        (line,) = (one for one in lines.splitlines() if task in one)
+        assert "11.50 s; Bo: game, discharge no" in line
+
+
 def test_what_is_exported_can_be_decided_and_imported(tmp_path: Path, told: Told) -> None:
     scores = write_scores(tmp_path / "today", [row(n) for n in range(30)])
     out = tmp_path / "queue.csv"

@@ -35,6 +35,15 @@ class TestShare:
         assert found.interval.low == 0
         assert found.interval.high == pytest.approx(1 - 0.025 ** (1 / 100))
 
+    def test_next_to_nothing_found_ends_at_0(self) -> None:
+        # The limit is the smallest number that there is, 2.2e-308.
+        chance = np.full(50, 1e-4)
+        found = estimates.share(Stratum(1000, chance, np.full(50, 20.0)), 0.95)
+        assert found.interval.low == 0
+        assert found.value == pytest.approx(1e-4)
+        both = estimates.total([Stratum(1000, chance, np.full(50, 20.0))], 0.95)
+        assert both.interval.low == 0
+
     def test_where_all_are_drawn_nothing_is_left_to_chance(self) -> None:
         found = estimates.share(stratum(20, 3, 20), 0.95)
         assert (found.interval.low, found.interval.high) == (0.15, 0.15)

@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from pipeline.errors import UserError
+from pipeline.review.agreement import Votes
 from pipeline.review.exchange import coop, fiftyone, frames, label_studio, spreadsheet
 from pipeline.review.exchange.entries import Entry, Terms
 from pipeline.review.record import Record
-from pipeline.review.tasks import ALERT, Task
+from pipeline.review.tasks import ALERT, Place, Task
 from tests.review.made import decision, queued, row
 
 FPS = 15.0
@@ -31,8 +32,11 @@ def record(tmp_path: Path) -> Record:
 
 
 def entries(record: Record) -> list[Entry]:
-    made = record.decisions()
-    return [Entry(q, place, task, made.get(task.name, ())) for q, place, task in record.places()]
+    votes = Votes.of(record, 0.05)
+    return [
+        Entry(q, place, task, votes.of_task(task.name), votes.num_asked(place))
+        for q, place, task in record.places()
+    ]
 
 
 def tasks(record: Record) -> dict[str, Task]:
@@ -360,6 +364,35 @@ class TestSpreadsheet:
         text = (tmp_path / "queue.csv").read_text(encoding="utf-8-sig")
         assert ",'@ada,''=cmd()" in text
         assert record.decide([two]) == 0
+
+    def test_a_row_is_there_for_each_who_is_still_asked(
+        self, record: Record, tmp_path: Path
+    ) -> None:
+        places = [place for _, place, _ in record.places()]
+        both = next(place for place in places if place.wanted == 2)
+        alone = next(p for p in places if p.wanted == 1 and p.inclusion is None)
+
+        def rows_of(place: Place) -> list[tuple[str, str, str]]:
+            with self.edited(record, tmp_path).open(newline="", encoding="utf-8-sig") as file:
+                rows = [row for row in csv.DictReader(file) if row["task"] == place.task]
+            return [(row["asked"], row["decided_by"], row["who"]) for row in rows]
+
+        assert rows_of(both) == [("2", "", "")] * 2
+        assert rows_of(alone) == [("1", "", "")]
+        record.decide([decision(both.task), decision(alone.task)])
+        assert rows_of(both) == [("1", "Ada", "Ada"), ("1", "Ada", "")]
+        assert rows_of(alone) == [("0", "Ada", "Ada")]
+        # One who fills in the empty rows alone is the second.
+        path = self.edited(record, tmp_path)
+        text = path.read_text(encoding="utf-8-sig").splitlines()
+        header = text[0].split(",")
+        of_both = [line.split(",") for line in text[1:] if line.startswith(both.task)]
+        (empty,) = (cells for cells in of_both if not cells[header.index("who")])
+        for name, value in (("origin", "film"), ("discharge", "no"), ("who", "Bo")):
+            empty[header.index(name)] = value
+        path.write_text(f"{text[0]}\n{','.join(empty)}\n", encoding="utf-8-sig")
+        record.decide(spreadsheet.read(path, tasks(record), TERMS))
+        assert {one.who for one in record.decisions()[both.task]} == {"Ada", "Bo"}
 
     def test_nobody_says_two_things_of_a_task(self, record: Record, tmp_path: Path) -> None:
         name = record.places()[0][2].name

@@ -37,12 +37,13 @@ def is_frame(given: object) -> bool:
 
 @dataclass(frozen=True)
 class Entry:
-    """A task with its place, and what was decided of it."""
+    """A task with its place, what was decided of it, and how many people are still asked."""
 
     queue: int
     place: Place
     task: Task
     decisions: Sequence[Decision] = ()
+    num_asked: int = 0
 
 
 @dataclass(frozen=True)

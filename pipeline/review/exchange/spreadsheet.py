@@ -16,7 +16,7 @@ from pipeline.system.names import trimmed
 NAME = "csv"
 COLUMNS = (
     *("task", "queue", "position", "reasons", "id", "uri", "seconds", "score", "p_real"),
-    *("p_discharge", "videos", "moments_s", "proposed_s", "confidence"),
+    *("p_discharge", "videos", "moments_s", "proposed_s", "confidence", "asked", "decided_by"),
     *("origin", "discharge", "discharges_s", "who", "note"),
 )
 _DECIDED = ("origin", "discharge", "discharges_s", "note")
@@ -27,12 +27,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
-    """Write a row a decision, and one a task that nobody has decided."""
+    """Write a row a decision, and an empty one for each person who is still asked."""
     with path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for entry in entries:
-            for decision in entry.decisions or (None,):
+            for decision in (*entry.decisions, *[None] * entry.num_asked):
                 row = {**_about(entry, terms), **_decided(decision)}
                 writer.writerow([_safe(row[column]) for column in COLUMNS])
 
@@ -55,6 +55,8 @@ def _about(entry: Entry, terms: Terms) -> dict[str, str]:
         "moments_s": ";".join(f"{m.start_s:.2f} to {m.end_s:.2f}" for m in task.moments),
         "proposed_s": ";".join(f"{m.start_s:.4f}" for m in proposed),
         "confidence": ";".join(_number(m.score, 2) for m in proposed),
+        "asked": str(entry.num_asked),
+        "decided_by": "; ".join(one.who for one in entry.decisions),
     }
 
 
