@@ -68,17 +68,18 @@ class Near:
 
 @dataclass(frozen=True)
 class Looked:
-    """Pictures of files in a bank: of which file each is, and the bits to the nearest crop of the
-    same collection and of others, 255 where none is near; and of each file the least bits at which
-    it matches an item, likewise.
+    """What was looked up in a bank.
+
+    Attributes:
+        files: of which file each picture is, (P,).
+        nearest: the bits to the nearest crop of other collections, and to that of the same one,
+            255 where none is near: (P, 2).
+        matched: the least bits at which a file matches an item, likewise: (F, 2).
     """
 
     files: Numbers
     nearest: Numbers
-    """(P, 2): of other collections, and of the same one."""
-    owners: Numbers
     matched: Numbers
-    """(F, 2), likewise."""
 
 
 def bank_of(words: Words) -> Bank:
@@ -215,7 +216,7 @@ def looked_up(
     items = Items(
         run.items.words[:size], run.items.times_ms[:size], known, run.items.numbers[:size]
     )
-    owners, nearest_bits, matched, done = [], [], [], []
+    files, nearest_bits, matched = [], [], []
     for number in chosen:
         of_side: list[list[tuple[int, Bytes, Near]]] = [[] for _ in range(SIDES)]
         is_same = run.collections[known] == run.collections[number]
@@ -230,10 +231,9 @@ def looked_up(
                     told = near.distances[is_same[near.known] == bool(same)]
                     bits[same] = min(bits[same], int(told.min(initial=_FAR)))
             if any(len(windows) for windows in sides):
-                owners.append(number)
+                files.append(number)
                 nearest_bits.append(bits)
         if any(of_side):
-            done.append(number)
             matched.append(
                 [
                     min(least_bits(held, items, is_same == bool(same)) for held in of_side if held)
@@ -242,7 +242,7 @@ def looked_up(
             )
             if min(matched[-1]) != _FAR:
                 print(f"match: {run.files[number].recording}: {matched[-1]} bits", flush=True)
-    return Looked(*(np.array(one) for one in (owners, nearest_bits, done, matched)))
+    return Looked(*(np.array(one) for one in (files, nearest_bits, matched)))
 
 
 def rows_of(looked: Looked, size: int, run: Run) -> tuple[list[list[Cell]], list[list[Cell]]]:
@@ -256,7 +256,7 @@ def rows_of(looked: Looked, size: int, run: Run) -> tuple[list[list[Cell]], list
             wrong = looked.files[is_near]
             num = int((looked.matched[:, same] <= distance).sum())
             told = run.rate(wrong, looked.files)
-            rows.append([items, size, distance, *told, len(looked.owners), num])
+            rows.append([items, size, distance, *told, len(looked.matched), num])
         for kind in sorted({*kinds[looked.files]}):
             own = looked.files[kinds[looked.files] == kind]
             num = len(np.unique(run.recordings[own]))

@@ -585,6 +585,37 @@ def test_a_crop_that_agrees_over_time_is_a_match_in_a_bank_that_holds_it() -> No
     assert not len(alone.looked), "what shows itself is no false match"
 
 
+def test_windows_of_three_pictures_make_a_match_and_of_two_do_not() -> None:
+    import window_matches
+    from false_matches import Items
+
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 256, (5000, 32), np.uint8)
+    numbers = np.arange(5000) // 5
+    times_ms = np.arange(5000) % 5 * 1000
+    items = Items(crops.view("<u8"), times_ms, numbers % 2, numbers)
+    finder = window_matches.Finder(window_matches.bank_of(items.words), items.files)
+    pictures = []
+    for second in range(4):
+        windows = rng.integers(0, 256, (9, 32), np.uint8)
+        # Item 700 begins a second before, and item 701, of another file, is near once.
+        windows[4] = crops[3501 + second] ^ np.packbits(np.arange(256) < 20)
+        windows[7] = crops[3505] ^ np.packbits(np.arange(256) < 32 - (second == 1))
+        pictures.append((second * 1000, windows, finder.near(windows, own=2)))
+    assert [one.known.tolist() for *_, one in pictures] == [[3501], [3502, 3505], [3503], [3504]]
+    assert pictures[1][2].windows.tolist() == [4, 7]
+    assert pictures[1][2].distances.tolist() == [20, 31]
+    assert not len(finder.near(pictures[0][1], own=0).known), "of the same recording"
+    every = np.ones(len(crops), bool)
+    assert window_matches.least_bits(pictures, items, every) == 23
+    assert window_matches.least_bits(pictures[:2], items, every) == 23, "all of two"
+    far = [
+        (time_ms, windows[5:], finder.near(windows[5:], own=2)) for time_ms, windows, _ in pictures
+    ]
+    assert window_matches.least_bits(far, items, every) == 255, "near in one of four"
+    assert window_matches.least_bits(pictures, items, items.files == 1) == 255
+
+
 def test_crops_are_hashed_as_parts_of_what_is_looked_up() -> None:
     import crops
 
