@@ -33,6 +33,12 @@ _DARK = 0.05
 """Keeps a ratio finite in the dark."""
 _SCALE = 50.0
 """What differences are multiplied by before their logarithm is taken: 1/50 is hardly seen."""
+_COUNTED = (1, 2, 4)
+"""Of the frames of a clip in order, from the one with the highest value: those that count.
+
+A flash lasts a frame or two. The fourth tells of motion, and where a part of the clip stands still
+too: by the median of all frames what begins to move was taken for a flash (docs/experiments.md).
+"""
 _DROPPED = 0.2
 """Share of the numbers that are left out of each draw."""
 
@@ -57,7 +63,8 @@ class FlashNet(Network, Streaming):
         assert width > 0 and window > _AFTER, (width, window)
         self.width, self.window, self.size = width, window, size
         self.num_cells = gcd(size, _MOST_CELLS)
-        self.num_features = 3 * _NUM_RANKED + len(_SHARES) + _NUM_COLOURS + 3 * _NUM_SCENE
+        num_alone = len(_SHARES) + _NUM_COLOURS
+        self.num_features = len(_COUNTED) * (_NUM_RANKED + _NUM_SCENE) + num_alone
         self.norm = nn.BatchNorm1d(self.num_features, affine=False)
         self.left_out = nn.Dropout(_DROPPED)
         self.hidden = nn.Linear(self.num_features, width)
@@ -72,6 +79,7 @@ class FlashNet(Network, Streaming):
             "dropout": self.dropout.p,
             "window": self.window,
             "size": self.size,
+            "counted": list(_COUNTED),
         }
 
     def embed(self, clips: Tensor) -> Tensor:
@@ -218,10 +226,9 @@ def _summed_up(measures: Tensor) -> Tensor:
 
 
 def _over_time(values: Tensor) -> Tensor:
-    """The highest, the second and the median of the frames: (B, K, N) to (B, 3N)."""
+    """The highest, the second and so on of the frames: (B, K, N) to (B, len(_COUNTED) N)."""
     ordered = values.sort(1).values
-    places = [-1, -min(2, ordered.shape[1]), ordered.shape[1] // 2]
-    return torch.cat([ordered[:, place] for place in places], 1)
+    return torch.cat([ordered[:, -min(place, ordered.shape[1])] for place in _COUNTED], 1)
 
 
 def _build(model: ModelConfig, clip: ClipFormat) -> FlashNet:
@@ -236,7 +243,10 @@ def _build(model: ModelConfig, clip: ClipFormat) -> FlashNet:
 
 
 def _rebuild(values: Mapping[str, Any], rebuilding: Rebuilding) -> FlashNet:
-    return FlashNet(**values)
+    # Weights for other frames than these fit, and would mean something else.
+    if values["counted"] != list(_COUNTED):
+        raise ValueError(f"of the frames of a clip in order it counts {values['counted']}")
+    return FlashNet(**{name: value for name, value in values.items() if name != "counted"})
 
 
 KIND = Kind(build=_build, rebuild=_rebuild)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.flash import FlashNet
 from pipeline.store.manifest import CLASSES
 from tests.learn.networks.nets import random_clips, small_flash
@@ -58,11 +59,32 @@ def test_every_frame_but_the_last_two_can_be_the_one_that_flashes() -> None:
     assert [peak > 1.5 for peak in peaks] == [False, *[True] * 5, False, False]
 
 
+@torch.no_grad()
+def test_what_begins_to_move_looks_like_what_always_moved() -> None:
+    network = small_flash(size=64, window=16)
+    moving = torch.cat([street(1).roll(3 * step, dims=3) for step in range(16)], dim=1)
+    begins, flash = moving.clone(), moving[:, :1].expand(-1, 16, -1, -1, -1).clone()
+    begins[:, :8] = moving[:, 8:9]
+    flash[:, 8, 16:32, 16:32] = 250
+    always, begun, flashed = (network.embed(one)[0] for one in (moving, begins, flash))
+    assert (begun - always).norm() < 0.2 * (flashed - always).norm()
+
+
 def test_a_batch_of_one_can_be_learned_from() -> None:
     network = small_flash().train()
     network(random_clips(1, 8)).sum().backward()
     assert network.hidden.weight.grad is not None
     assert network.hidden.weight.grad.isfinite().all()
+
+
+def test_weights_for_other_frames_in_order_are_refused() -> None:
+    architecture = small_flash().architecture()
+    assert rebuild(architecture).architecture() == architecture
+    with pytest.raises(ValueError, match=r"it counts \[1, 2, 8\]"):
+        rebuild({**architecture, "counted": [1, 2, 8]})
+    del architecture["counted"]
+    with pytest.raises(KeyError):
+        rebuild(architecture)
 
 
 def test_clips_of_too_few_frames_are_refused() -> None:
