@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import cache, partial
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ _LONG = ("test_train.py", "test_loader.py", "test_bags.py", "test_overfit.py", "
 """Modules of few tests, some of which take tens of seconds."""
 _ALONE = "tests/test_benchmarks.py"
 """Its tests share nothing, and the slow ones take long."""
+_OF_WORKERS = ("pipeline.footage.printing", "pipeline.stages.ingest", "pipeline.live.fetcher")
+"""What processes of pools import, none of which begins a thread or imports torch."""
 FOOTAGE = Path(__file__).resolve().parents[2] / "shared" / "footage"
 
 
@@ -61,6 +64,19 @@ def _one_thread() -> None:
     """Keep PyTorch to one thread: workers leave no core idle that a second one could have."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_import_once() -> Iterator[None]:
+    """Import what takes each process of a pool over a second once for all pools of a session."""
+    preload = ForkServerContext.set_forkserver_preload
+
+    def more(context: ForkServerContext, names: list[str]) -> None:
+        preload(context, [*names, *_OF_WORKERS])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ForkServerContext, "set_forkserver_preload", more)
+        yield
 
 
 @pytest.fixture(scope="session")
