@@ -96,15 +96,23 @@ class Board:
     def see(self, streams: Sequence[Seen]) -> None:
         """Take all streams as they are now."""
         there = {one.name: one for one in streams}
-        answered, dropped = self.num_gone
         for one in self.streams:
             later = there.get(one.name)
             # One of the same name may have joined anew.
             if later is None or later.num_answered < one.num_answered:
-                answered, dropped = answered + one.num_answered, dropped + one.num_dropped
-                self.gone_faults.update(dict(one.faults))
-        self.num_gone, self.streams = (answered, dropped), tuple(streams)
+                self._keep(one)
+        self.streams = tuple(streams)
         self.beat, self.is_watching = time.monotonic(), True
+
+    def part(self, last: Seen) -> None:
+        """Take a stream as it was when it ended, which may be long after it was seen."""
+        self.streams = tuple(one for one in self.streams if one.name != last.name)
+        self._keep(last)
+
+    def _keep(self, one: Seen) -> None:
+        answered, dropped = self.num_gone
+        self.num_gone = answered + one.num_answered, dropped + one.num_dropped
+        self.gone_faults.update(dict(one.faults))
 
     def take(self, event: Event) -> None:
         """Take an event that is told."""

@@ -94,6 +94,8 @@ class Roster:
         # Those that have ended are in it for as long as they are in the list.
         self._joined: dict[str, str] = {}
         self._read_at: tuple[int, int] | None = None
+        self._changed_at: tuple[int, int] | None = None
+        """When the list was last written and its size, as it was read and as it was looked at."""
         self._told = ""
         self._looked_at = time.monotonic()
         self._read()
@@ -118,12 +120,13 @@ class Roster:
         return self._follow()
 
     def _read(self) -> None:
-        """Read the list if it is another one than before."""
-        read_at = self._read_at
+        """Read the list if it is another one than before, and is not just being written."""
+        read_at, changed_at = self._read_at, self._changed_at
         if self._path.is_file():
             about = self._path.stat()
-            read_at = about.st_mtime_ns, about.st_size
-        if read_at is None or read_at != self._read_at:
+            read_at = self._changed_at = about.st_mtime_ns, about.st_size
+        is_written = read_at != changed_at and self._read_at is not None
+        if read_at is None or (read_at != self._read_at and not is_written):
             wanted = read(self._path)
             for url in wanted.values():
                 self._source_of(url)

@@ -55,6 +55,9 @@ class Shedder:
                 no more is taken back.
         """
         before = self.load
+        # One stream is always watched, of those that have not ended too.
+        num_left_out = min(before.num_left_out, max(0, num_streams - 1))
+        self.load = replace(before, num_left_out=num_left_out)
         if now - self._compared_at >= _SETTLE_S:
             self._catches_up = behind_s < self._was_behind_s
             self._compared_at, self._was_behind_s = now, behind_s
@@ -80,7 +83,6 @@ class Shedder:
         if load.every < MOST_SKIPPED:
             self.load = replace(load, every=2 * load.every)
         else:
-            # One stream is always watched.
             num = min(num_streams - 1, load.num_left_out + _share(num_streams))
             self.load = replace(load, num_left_out=max(load.num_left_out, num))
 

@@ -227,6 +227,7 @@ class Watcher:
             turn.kind, stream, {**turn.data, **(one.alerts.summary if is_over else {})}
         )
         if is_over:
+            self._board.part(one.seen())
             self._scorer.restart(stream)
             del self._watched[stream]
 

@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from pipeline.errors import UserError
+from pipeline.live import roster as rosters
 from pipeline.live.roster import Roster, read
 from tests.live.made import watched, write_footage, write_model
 
@@ -91,6 +92,24 @@ def test_a_file_that_goes_before_its_stream_joins_costs_no_other_stream_anything
     assert caplog.text.count("stream 'b' does not join") == 1
 
 
+def test_a_list_that_is_still_being_written_ends_no_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rosters, "LOOK_EVERY_S", 0.0)
+    watcher = Mock(streams=[])
+    path = listed(tmp_path / "a.csv", "a,a.mp4", "b,b.mp4")
+    roster = Roster(path, watcher, Path, Mock())
+    watcher.streams = ["a", "b"]
+    for rows in ([], ["a,a.mp4"], ["a,a.mp4", "b,b.m"], ["a,a.mp4", "b,b.mp4", "c,c.mp4"]):
+        listed(path, *rows)
+        roster.look()
+    watcher.leave.assert_not_called()
+    listed(path, "b,b.mp4")
+    roster.look()
+    roster.look()
+    watcher.leave.assert_called_once_with("a")
+
+
 @pytest.mark.slow
 def test_streams_join_and_leave_while_others_go_on(
     tmp_path: Path,
@@ -106,7 +125,7 @@ def test_streams_join_and_leave_while_others_go_on(
     def change() -> None:
         time.sleep(5)
         listed(path, "stays,long.mp4", "leaves,")
-        time.sleep(2)
+        time.sleep(4)
         listed(path, "stays,long.mp4", "joins,short.mp4")
 
     threading.Thread(target=change, daemon=True).start()

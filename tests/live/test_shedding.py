@@ -59,6 +59,9 @@ def test_one_stream_is_always_watched() -> None:
     shedder = Shedder(5.0, 0.0)
     assert after(shedder, BUSY, range(100), 3)[-1] == Load(8, 2)
     assert after(Shedder(5.0, 0.0), BUSY, range(100), 1)[-1] == Load(8, 0)
+    # Of those that were left out most may have gone since.
+    assert after(shedder, 3.0, range(100, 110), 2)[-1] == Load(8, 1)
+    assert after(shedder, 3.0, range(110, 120), 0)[-1] == Load(8, 0)
 
 
 def test_what_was_given_back_in_vain_is_given_back_later_the_next_time() -> None:
@@ -174,20 +177,24 @@ def test_a_slow_detector_answers_less_and_says_so(
 
 
 def test_clips_that_are_too_old_are_dropped_and_the_next_are_answered() -> None:
-    bell, slow = Bell(), _Slow(0.0)
+    bell, slow, board = Bell(), _Slow(0.0), Board(0.5)
     policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 5.0)
     own: Any = slow
-    one = Watcher(own, policy, Events([]), bell, Board(0.5))
+    one = Watcher(own, policy, Events([]), bell, board)
     feed: Any = _Feed("a", bell, 0.05, 0.0)
     now = time.monotonic()
     pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
     for second, waited_s in enumerate((30.0, 16.0, 14.0, 1.0)):
         shown = Shown(float(second), pixels, sound, "absent", (), "")
         feed.inbox.put(Clip(shown, float(second), now, now - waited_s))
+    feed.faults["InvalidDataError"] = 3
     one.join(feed)
     one.run()
     assert (feed.inbox.num_taken, feed.inbox.num_dropped) == (2, 2)
     assert slow.num_answered["a"] == 2
+    # A stream that ended between two looks counts too.
+    assert board.num_clips() == (2, 2)
+    assert board.num_faults() == {"InvalidDataError": 3}
 
 
 def test_a_stream_that_is_lost_is_not_behind() -> None:
