@@ -63,7 +63,7 @@ def ended(exit_code: int) -> Any:
     return record
 
 
-CONFIG = changes("run", {"seed": 3, "model": {"name": "causal"}, "_wandb": {}})
+CONFIG = changes("run", {"seed": 3, "model": {"name": "flash"}, "_wandb": {}})
 SUMMARY = changes("summary", {"val_auroc": 0.5, "_runtime": 3, "trainer/global_step": 8})
 
 
@@ -83,7 +83,7 @@ def test_a_finished_run_has_the_parameters_and_the_last_summary(tmp_path: Path) 
     assert [run.parameters for run in runs] == [
         {
             "train.seed": 3,
-            "train.model.name": "causal",
+            "train.model.name": "flash",
             "train.model.widths": [1, 2],
             "packed": "0123456",
         }

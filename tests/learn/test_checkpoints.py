@@ -14,7 +14,7 @@ from pipeline.learn.checkpoints import PlainCheckpoints, run_key
 from pipeline.store.packed import Packed
 from tests.learn.toy import write_toy
 
-STATE = {"architecture": {"name": "causal", "widths": [4, 8]}, "state_dict": {"a": torch.ones(3)}}
+STATE = {"architecture": {"name": "flash", "width": 8}, "state_dict": {"a": torch.ones(3)}}
 
 
 class Bomb:

@@ -18,7 +18,7 @@ from tests.assess import audited, toy
 
 EVIL = "<script>alert(1)</script>|`\u202e[x](javascript:1) =cmd()" + "y" * 50_000
 CARD = {
-    "architecture": {"name": "causal"},
+    "architecture": {"name": "flash"},
     "preprocessing": {"num_frames": 16, "size": 32, "fps": 15.0, "crf": 18},
     "classes": ["real_shooting", "fictional_shooting", "real_other", "fictional_other"],
     "temperature": 1.25,
