@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -57,6 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     sizes = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path.name not in _LONG, -sizes[item.path], item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Search what was imported for cycles no more, here and in every process that is forked."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -57,6 +57,10 @@ def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
+in_light = pytest.mark.parametrize("visit", ["light"], indirect=True)
+"""For what no colour has a part in."""
+
+
 @pytest.fixture(params=["light", "dark"])
 def visit(request: pytest.FixtureRequest, report_file: Path) -> Iterator[Visit]:
     with visiting(report_file, request.param) as seen:
@@ -123,6 +127,7 @@ def test_it_passes_an_accessibility_checker(visit: Visit) -> None:
     assert violations(visit) == []
 
 
+@in_light
 def test_the_slider_moves_the_confusion_of_every_part(visit: Visit) -> None:
     slider, rows = visit.page.locator("#threshold"), visit.page.locator("#slider tr[data-part]")
 
@@ -143,6 +148,7 @@ def test_the_slider_moves_the_confusion_of_every_part(visit: Visit) -> None:
     assert visit.page.locator("#threshold-shown").text_content() != "0.500"
 
 
+@in_light
 def test_tables_sort_by_number_and_say_so(visit: Visit) -> None:
     unfold(visit)
     table = visit.page.locator("#suite-floors table.sortable")
@@ -160,6 +166,7 @@ def test_tables_sort_by_number_and_say_so(visit: Visit) -> None:
     assert column() == ["2.", "10"]
 
 
+@in_light
 def test_a_figure_that_was_folded_away_has_the_width_of_its_place(visit: Visit) -> None:
     plot = visit.page.locator("#floors-1")
     visit.page.locator("#suite-floors summary").click()
@@ -180,6 +187,7 @@ def test_the_theme_can_be_changed(visit: Visit) -> None:
     assert visit.page.locator("#theme").text_content() != label
 
 
+@in_light
 def test_it_can_be_read_on_a_phone(visit: Visit) -> None:
     visit.page.set_viewport_size({"width": 360, "height": 740})
     visit.page.reload()
@@ -198,6 +206,7 @@ def test_a_whole_report_asks_for_nothing_and_passes_the_checker(real_visit: Visi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("real_visit", ["light"], indirect=True)
 def test_a_figure_of_a_whole_report_tells_values_where_one_points(real_visit: Visit) -> None:
     real_visit.page.locator("#roc").scroll_into_view_if_needed()
     real_visit.page.mouse.move(*real_visit.page.evaluate(AMID_ROC))
@@ -206,7 +215,9 @@ def test_a_figure_of_a_whole_report_tells_values_where_one_points(real_visit: Vi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("window_width", [500, 1300])
+@pytest.mark.parametrize(
+    ("real_visit", "window_width"), [("light", 500), ("dark", 1300)], indirect=["real_visit"]
+)
 def test_a_whole_report_is_printed_with_everything_open_and_figures_in_their_places(
     real_visit: Visit, window_width: int
 ) -> None:

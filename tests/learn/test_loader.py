@@ -120,7 +120,6 @@ def test_ranks_see_every_sample_of_val_once(make: Make, num_rows: int) -> None:
     assert sorted(positions.tolist()) == list(range(num_rows))
 
 
-@in_each_encoding
 @pytest.mark.parametrize(("before", "after"), [(0, 0), (2, 2), (2, 1), (0, 2), (2, 0)])
 def test_an_epoch_goes_on_from_any_batch_with_any_number_of_workers(
     make: Make, before: int, after: int
