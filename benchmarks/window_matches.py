@@ -305,10 +305,15 @@ def main() -> None:
         for row in found:
             print(*row, sep="  ", flush=True)
         if options.out:
+            drawn_of = "".join(
+                f" In the bank of {int(size):,} one recording of {one_of} is looked up, and one of "
+                f"{sparse} of {', '.join(options.sparse) or 'none'}."
+                for size, one_of, sparse in (bank.split(":") for bank in options.banks)
+            )
             setting = (
                 f"Of {len(names)} recordings and {sources.max() + 1} sources of "
                 f"{', '.join(one.name for one in options.collections)}, the first "
-                f"{options.seconds} s, a picture a second."
+                f"{options.seconds} s, a picture a second.{drawn_of}"
             )
             write(options.out, Outcome(Path(__file__).name, setting, tables_of(rows, by_kind)))
 
