@@ -275,7 +275,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", type=Path, nargs="+")
     parser.add_argument("--min-seconds", type=float, default=20.0, help="of an item")
-    parser.add_argument("--first", type=float, help="seconds of a file that are its item")
+    parser.add_argument("--first", type=float, help="seconds of each file that are its item")
     parser.add_argument("--most", type=int, default=100, help="items of a collection")
     parser.add_argument("--edits", nargs="*", default=[*CHOSEN, CUT], help="only these")
     parser.add_argument("--copies", type=Path, help="folder in which copies are kept")
@@ -295,13 +295,14 @@ def write_results(options: argparse.Namespace, work: Path, cfg: IngestApp) -> No
             shortened(folder, first, options.first, options.min_seconds) for folder in collections
         ]
     files = sources(collections, cfg)
+    least_s = 0 if options.first else options.min_seconds
     items = [
         file
         for folder in collections
         for file in [
             file
             for file in files
-            if file.path.is_relative_to(folder) and file.printed.duration_s >= options.min_seconds
+            if file.path.is_relative_to(folder) and file.printed.duration_s >= least_s
         ][: options.most]
     ]
     known = bank_of(items, work, cfg)

@@ -1,13 +1,14 @@
 r"""How often the windows of pictures that are no copy are near items of a bank, and make a match.
 
-    python benchmarks/window_matches.py COLLECTION … --cache FOLDER --banks 1000000:1 10000000:20 \
-        --out window_matches.json
+    python benchmarks/window_matches.py COLLECTION … --cache FOLDER --sparse screens vizdoom … \
+        --banks 1000000:1:8 --out window_matches.json
 
 A file is looked up by 1,385 windows of each picture, each of which is compared with the parts of an
 item of its kind. Banks are those of `false_matches`, of crops, whose hashes are made as those of
 parts are; they stand for parts of every kind, so that a window is compared with all of a bank of so
-many hashes, as if all of these were of its kind. `--banks` names sizes, and of how many recordings
-one is looked up in each, drawn with a seed.
+many hashes, as if all of these were of its kind. `--banks` names sizes, and says for each that one
+recording of so many is looked up in it, and one of so many of the collections that `--sparse`
+names, drawn with a seed.
 
 A look-up is one picture, its mirror image included: it is near where any of its windows is within
 the distance of any item of another recording. That is a match of a still. A file of several
@@ -269,7 +270,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", type=Path, nargs="+")
     parser.add_argument("--cache", type=Path, required=True, help="folder for what was hashed")
-    parser.add_argument("--banks", nargs="+", required=True, help="SIZE:ONE_RECORDING_OF_SO_MANY")
+    parser.add_argument("--banks", nargs="+", required=True, help="SIZE:ONE_OF:ONE_OF_SPARSE")
+    parser.add_argument("--sparse", nargs="*", default=[], help="names of collections")
     parser.add_argument("--seconds", type=int, default=4, help="of each file that are looked up")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file of JSON")
@@ -287,21 +289,31 @@ def main() -> None:
     run = Run(files, items, recordings, sources, collections, options.seed)
     rows: list[Sequence[Cell]] = []
     by_kind: list[Sequence[Cell]] = []
+    is_sparse = np.isin(names, [one.recording for one in files if one.collection in options.sparse])
     order = np.random.default_rng(options.seed).permutation(len(names))
     for bank in options.banks:
-        size, one_of = map(int, bank.split(":"))
-        drawn = order[: len(names) // one_of]
-        chosen = np.flatnonzero(np.isin(recordings, drawn)).tolist()
+        size, one_of, one_of_sparse = map(int, bank.split(":"))
+        groups = order[~is_sparse[order]], order[is_sparse[order]]
+        drawn = [
+            groups[0][: len(groups[0]) // one_of],
+            groups[1][: len(groups[1]) // one_of_sparse],
+        ]
+        chosen = np.flatnonzero(np.isin(recordings, np.concatenate(drawn))).tolist()
         found, kinds = rows_of(looked_up(paths, chosen, run, size, options.seconds), size, run)
         rows += found
         by_kind += kinds
         for row in found:
             print(*row, sep="  ", flush=True)
         if options.out:
+            drawn_of = "".join(
+                f" In the bank of {int(size):,} one recording of {one_of} is looked up, and one of "
+                f"{sparse} of {', '.join(options.sparse) or 'none'}."
+                for size, one_of, sparse in (bank.split(":") for bank in options.banks)
+            )
             setting = (
                 f"Of {len(names)} recordings and {sources.max() + 1} sources of "
                 f"{', '.join(one.name for one in options.collections)}, the first "
-                f"{options.seconds} s, a picture a second."
+                f"{options.seconds} s, a picture a second.{drawn_of}"
             )
             write(options.out, Outcome(Path(__file__).name, setting, tables_of(rows, by_kind)))
 
