@@ -6,6 +6,7 @@ ended, or 1 where none of them could be watched.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def run(what: str, *, cfg: WatchApp) -> None:
             detector that can stream, or nothing could be watched.
     """
     # Users of this machine may list its processes, and Ray keeps the command line with each job.
-    hide([addresses.secret_of(one) for one in (what, cfg.webhook or "")])
+    # An address is hidden as it was given, in which letters of an override may be escaped.
+    hide([addresses.secret_of(one) for one in sys.orig_argv])
     # One thread and one batch size are enough for the last bits to be the same.
     torch.set_num_threads(1)
     speed = speed_of(cfg)

@@ -143,14 +143,20 @@ async function decide(alert, decision) {
     return;
   }
   localStorage.setItem("who", who);
-  const answer = await fetch(`/alerts/${encodeURIComponent(alert)}/decision`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ decision, who }),
-  });
-  const said = await answer.json();
-  warn(answer.ok ? "" : said.error, "problem");
-  if (answer.ok) show(said);
+  let said;
+  try {
+    const answer = await fetch(`/alerts/${encodeURIComponent(alert)}/decision`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ decision, who }),
+    });
+    said = answer.status === 401 ? { error: "load the page again, which asks for the token" }
+      : await answer.json();
+  } catch {
+    said = { error: "the watch does not answer" };
+  }
+  warn(said.error ? `The decision was not kept: ${said.error}.` : "", "problem");
+  if (!said.error) show(said);
 }
 
 at("who").value = localStorage.getItem("who") ?? "";
