@@ -174,6 +174,7 @@ def shown(printed: Printed, index: Index) -> dict[int, list[Stretch]]:
         np.concatenate([printed.times_ms, printed.part_times_ms]),
         np.concatenate([printed.hashes[:, 0], printed.part_hashes[:, 0]]),
         np.concatenate([np.zeros(len(printed.times_ms), np.uint8), printed.part_kinds]),
+        np.repeat([False, True], [len(printed.times_ms), len(printed.part_times_ms)]),
     )
 
 

@@ -199,7 +199,9 @@ def least_bits(pictures: Sequence[tuple[int, Bytes, Near]], items: Items, of: Bo
                 times.append(np.full(len(told), time_ms, np.uint32))
                 hashes.append(windows[told])
             with mock.patch.object(matching, "MAX_DISTANCE", distance):
-                if matching.stretches(np.concatenate(times), np.concatenate(hashes), records):
+                looked_up_ms, windows_shown = np.concatenate(times), np.concatenate(hashes)
+                is_window = np.ones(len(looked_up_ms), bool)
+                if matching.stretches(looked_up_ms, windows_shown, records, None, is_window):
                     return distance
     return _FAR
 

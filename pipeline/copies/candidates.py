@@ -25,7 +25,11 @@ Owners = NDArray[np.uint32]
 
 
 def shown(
-    index: Index, times_ms: NDArray[np.uint32], hashes: NDArray[np.uint8], kinds: NDArray[np.uint8]
+    index: Index,
+    times_ms: NDArray[np.uint32],
+    hashes: NDArray[np.uint8],
+    kinds: NDArray[np.uint8],
+    is_window: NDArray[np.bool_],
 ) -> dict[int, list[Stretch]]:
     """Where a video shows items of a bank, by their number: those that it shows, ascending.
 
@@ -34,16 +38,21 @@ def shown(
         times_ms: uint32 (N,), when a picture is on the screen; in any order.
         hashes: uint8 (N, 32), of it or of parts of it.
         kinds: uint8 (N,), which kind of records each is compared with.
+        is_window: bool (N,), of which a part alone was hashed.
     """
     order = np.argsort(times_ms, kind="stable")
-    times_ms, hashes, kinds = times_ms[order], hashes[order], kinds[order]
+    times_ms, hashes = times_ms[order], hashes[order]
+    kinds, is_window = kinds[order], is_window[order]
     numbers, is_near = index.near(hashes)
     # What is near nothing is of no use, but that there was such a picture is.
     is_near[np.unique(times_ms, return_index=True)[1]] = True
     query = times_ms[is_near], hashes[is_near]
     found = {
         number: matching.stretches(
-            *query, index.bank.all_hashes_of(index.bank.items[number]), kinds[is_near]
+            *query,
+            index.bank.all_hashes_of(index.bank.items[number]),
+            kinds[is_near],
+            is_window[is_near],
         )
         for number in numbers
     }

@@ -83,6 +83,9 @@ class _Query:
     times_ms: Times
     kinds: Kinds
 
+    def where(self, counts: Bools) -> _Query:
+        return _Query(self.words[counts], self.times_ms[counts], self.kinds[counts])
+
 
 @dataclass(frozen=True)
 class _Side:
@@ -107,10 +110,13 @@ def stretches(
     hashes: NDArray[np.uint8],
     records: NDArray[Any],
     kinds: Kinds | None = None,
+    is_window: Bools | None = None,
 ) -> list[Stretch]:
     """The stretches of a video that show an item, those of most frames first.
 
-    A frame belongs to one stretch at most, and agrees where any of its hashes does.
+    A frame belongs to one stretch at most, and agrees where any of its hashes does. One of more
+    than a thousand windows of a frame is near what it does not show too often to count where fewer
+    than `MIN_FRAMES` can agree, as those of a still (docs/copies.md).
 
     Args:
         times_ms: uint32 (N,), of the hashed frames of the video, ascending; equal where a frame has
@@ -119,6 +125,7 @@ def stretches(
         records: `banks.RECORD` (M,), the item.
         kinds: uint8 (N,), which kind of records each is compared with; without them, whole
             pictures.
+        is_window: bool (N,), of which frames a part alone was hashed; without them, of none.
     """
     if not len(times_ms) or not len(records):
         return []
@@ -137,6 +144,10 @@ def stretches(
     # An item, or a video, too short for so many frames has to agree in all of them.
     num_frames, num_seconds = len(np.unique(query.times_ms)), len(np.unique(item_ms // 1000))
     num_needed = min(MIN_FRAMES, num_frames, num_seconds)
+    if num_needed < MIN_FRAMES and is_window is not None:
+        query = query.where(~is_window)
+        if not len(query.words):
+            return []
     is_free = np.ones(len(query.words), bool)
     found: list[Stretch] = []
     while len(found) < MAX_STRETCHES:

@@ -26,13 +26,15 @@ def same_bytes(sha256: str, md5: str, opened: Sequence[Bank]) -> list[Match]:
 def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
     """The matches of a file that was hashed, those of most seconds first."""
     matches: list[Match] = []
+    num_whole, num_windows = len(printed.times_ms), len(printed.part_times_ms)
     for index in indices:
         bank = index.bank
         by_pictures = candidates.shown(
             index,
             np.concatenate([printed.times_ms, printed.part_times_ms]),
             np.concatenate([printed.hashes[:, 0], printed.part_hashes[:, 0]]),
-            np.concatenate([np.zeros(len(printed.times_ms), np.uint8), printed.part_kinds]),
+            np.concatenate([np.zeros(num_whole, np.uint8), printed.part_kinds]),
+            np.repeat([False, True], [num_whole, num_windows]),
         )
         for item in bank.items.values():
             found: list[Stretch | SoundStretch] = [
@@ -44,7 +46,7 @@ def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
             matches += [_match(bank, item, stretch) for stretch in found]
     sounds = sound_records(printed.sound_times_ms, printed.sounds)
     unseen = {
-        "pictures": not len(printed.times_ms) and not len(printed.part_times_ms),
+        "pictures": not num_whole and not num_windows,
         "sound": bool(len(sounds)) and not sound_matching.can_match(sounds),
     }
     # Banks and items come in order, and a sort leaves what is equal as it is.

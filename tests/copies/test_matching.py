@@ -154,3 +154,20 @@ def test_parts_are_compared_with_their_kind_alone() -> None:
     assert (found.num_frames, found.num_in_part, found.offset_s) == (5, 5, 2.25)
     (found,) = matching.stretches(times(5), shown, whole)
     assert (found.num_frames, found.num_in_part) == (5, 0)
+
+
+def test_windows_count_where_three_frames_can_agree() -> None:
+    still, short, whole = item(1), item(2), item(20)
+    windows, wholes = np.ones(20, bool), np.zeros(20, bool)
+    for known in (still, short):
+        shown = known["pdq"][::4]
+        assert matching.stretches(times(len(shown)), shown, known, None, wholes[: len(shown)])
+        assert not matching.stretches(times(len(shown)), shown, known, None, windows[: len(shown)])
+        # However long the video is.
+        long = np.concatenate([shown, item(18, seed=4)["pdq"][::4]])
+        assert matching.stretches(times(len(long)), long, known, None, wholes[: len(long)])
+        assert not matching.stretches(times(len(long)), long, known, None, windows[: len(long)])
+    shown = whole["pdq"][::4]
+    assert not matching.stretches(times(2), shown[:2], whole, None, windows[:2])
+    (found,) = matching.stretches(times(3), shown[:3], whole, None, windows[:3])
+    assert found.num_frames == 3
