@@ -83,7 +83,7 @@ def _encoded(frames: video.Frames, rate: int) -> bytes:
 
 
 def make_hostile(folder: Path, good: Sequence[Path], number: int) -> list[Path]:
-    """Files that are broken, are something else, or would harm a reader, each in its own way.
+    """Files that are broken, are something else, or would harm a reader, in ten ways in turn.
 
     Args:
         folder: for them.
