@@ -132,10 +132,11 @@ def test_a_dead_a_hanging_and_a_swelling_worker_cost_only_their_own_item() -> No
 
 def test_processor_time_is_limited_a_task_and_not_a_worker() -> None:
     run = replace(RUN, num_workers=1)
-    limits = replace(LIMITS, wall_s=120)
-    results = results_of(work_for, [0.9, 0.9, 0.9, 0.9, 30], run, limits=limits)
-    assert results[:4] == [0.9] * 4
-    assert results[4].reason == "cpu_time"
+    limits = replace(LIMITS, cpu_s=1, wall_s=120)
+    # More than a second and what it is rounded up by, but each of them less.
+    results = results_of(work_for, [0.75, 0.75, 0.75, 30], run, limits=limits)
+    assert results[:3] == [0.75] * 3
+    assert results[3].reason == "cpu_time"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the filter is one of Linux")

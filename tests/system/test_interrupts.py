@@ -91,7 +91,7 @@ def test_a_failure_that_follows_from_the_signal_is_not_told() -> None:
 
 def test_a_finaliser_that_swallows_it_does_not_stop_the_end() -> None:
     lines = ["class A:", "  def __del__(self):", f"    {READY}", "    time.sleep(20)"]
-    status, errors = told(start(*lines, *body("A()", "time.sleep(20)")), signal.SIGTERM)
+    status, errors = told(start(*lines, *body("A()", "time.sleep(3)")), signal.SIGTERM)
     assert status == 143
     assert "Traceback" not in errors
 
