@@ -48,7 +48,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _GRACE_S, _START_S = 2.0, 10.0
 # How far a server may run ahead of the time, and by how much it may be faster after that.
 _AHEAD_S, _FASTEST = 10.0, 1.05
-_LEFT_OUT, _BEHIND = "overload", "behind"
+OVERLOAD, _BEHIND = "overload", "behind"
+"""Why a stream is lost for want of time."""
 # Codes come from processes that read what strangers send.
 _MOST_CODES, _OTHER_CODE = 20, "other"
 
@@ -158,7 +159,7 @@ class Feed(threading.Thread):
             if isinstance(self._source, Path) or outcome.is_final:
                 return outcome
             self._lose(outcome)
-            if outcome.reason == _LEFT_OUT:
+            if outcome.reason == OVERLOAD:
                 while self._rests.is_set() and not self._stopped.is_set():
                     self._pause(1.0)
                 self._seen_at = time.monotonic()
@@ -185,7 +186,7 @@ class Feed(threading.Thread):
 
     def _session(self) -> Outcome:
         if self._rests.is_set():
-            return Outcome(_LEFT_OUT)
+            return Outcome(OVERLOAD)
         try:
             session = Session(self._source, self._means)
         except (EOFError, OSError) as error:
@@ -197,7 +198,7 @@ class Feed(threading.Thread):
         try:
             while not self._stopped.is_set():
                 if self._rests.is_set():
-                    return Outcome(_LEFT_OUT)
+                    return Outcome(OVERLOAD)
                 try:
                     message = session.receive(_LOOK_EVERY_S)
                 except (EOFError, OSError):

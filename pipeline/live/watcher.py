@@ -13,7 +13,7 @@ from pipeline.live.alerts import STREAM_OVER, WATCH_ENDED, Alerts, Habits
 from pipeline.live.before import Before
 from pipeline.live.board import LEFT_OUT, LOST, STARTING, WATCHED, Board, Seen, sentence
 from pipeline.live.events import LOAD_CHANGED, STREAM, STREAM_ENDED, STREAM_LOST, Teller
-from pipeline.live.feed import Feed
+from pipeline.live.feed import OVERLOAD, Feed
 from pipeline.live.inbox import Bell, Clip, Turn
 from pipeline.live.scoring import Scorer
 from pipeline.live.shedding import MOST_BEHIND, Load, Shedder
@@ -76,10 +76,12 @@ class _Watched:
     def seen(self) -> Seen:
         """What a page shows of it."""
         inbox, trace = self.feed.inbox, self.alerts.trace
+        # One that was lost before it was left out is lost only once.
+        is_left_out = self.rests and self.state == LOST
         return Seen(
             self.feed.stream,
-            self.state,
-            self.reason,
+            LEFT_OUT if is_left_out else self.state,
+            OVERLOAD if is_left_out else self.reason,
             trace[-1]["at_s"] if trace else 0.0,
             self.lag_s,
             tuple((one["at_s"], one["level"]) for one in trace),

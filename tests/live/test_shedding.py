@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import psutil
@@ -174,6 +175,27 @@ def test_a_slow_detector_answers_less_and_says_so(
         assert feed.inbox.num_taken == slow.num_answered[feed.stream] > 0
         assert feed.inbox.num_taken + feed.inbox.num_dropped == feed.num_come
         assert feed.inbox.num_dropped > 0
+
+
+def test_a_stream_that_is_lost_already_is_seen_to_be_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shedding, "_SETTLE_S", 0.02)
+    monkeypatch.setattr(watcher, "_LOOK_EVERY_S", 0.02)
+    bell, seen = Bell(), list[tuple[str, str]]()
+    policy = Policy(Habits(Choice(0.5, "none", 60.0), None, {}, 10.0, False), 60.0, 4, 0.3)
+    own: Any = _Slow(0.0)
+    board = Mock(see=lambda streams: seen.extend((one.state, one.reason) for one in streams[1:]))
+    one = Watcher(own, policy, Events([]), bell, board)
+    feeds = [_Feed(name, bell, 0.05, 0.6) for name in "ab"]
+    feeds[0].behind_s = 9.0
+    feeds[1].inbox.put(Turn(STREAM_LOST, {"reason": "behind"}))
+    for feed in feeds:
+        added: Any = feed
+        one.join(added)
+    one.run()
+    assert ("lost", "behind") in seen
+    assert ("left out", "overload") in seen
 
 
 def test_clips_that_are_too_old_are_dropped_and_the_next_are_answered() -> None:
