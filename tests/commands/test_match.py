@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from pipeline.commands import bank, match, printed_files
 from pipeline.config import App
 from pipeline.errors import UserError
+from tests.conftest import compose_below
 from tests.live.servers import body, serving
 from tests.made import grey, scene, write_video, write_with_sound
 
@@ -21,21 +23,31 @@ RATE = 15
 SOUND_HZ = 24_000
 
 
+@cache
 def attack(seed: int = 0) -> np.ndarray:
-    """Ten seconds of three scenes."""
+    """Ten seconds of three scenes, which nobody may change."""
     lengths = (60, 50, 40)
-    return np.concatenate(
+    frames = np.concatenate(
         [scene(100 * seed + n, length, 120, 160) for n, length in enumerate(lengths)]
     )
+    frames.setflags(write=False)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def added(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a video and a bank that holds it; leave it as it is."""
+    folder = tmp_path_factory.mktemp("added")
+    path = write_video(folder / "attack.mp4", attack(), rate=RATE)
+    bank.run("add", "attacks", str(path), cfg=compose_below(folder, "bank", "label=first"))
+    return folder
 
 
 @pytest.fixture
-def known(tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]) -> Path:
+def known(added: Path, tmp_path: Path) -> Path:
     """A video that is in a bank."""
-    path = write_video(tmp_path / "attack.mp4", attack(), rate=RATE)
-    bank.run("add", "attacks", str(path), cfg=compose("bank", "label=first"))
-    capsys.readouterr()
-    return path
+    shutil.copytree(added, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "attack.mp4"
 
 
 def told(
