@@ -117,7 +117,7 @@ def make_hostile(folder: Path, good: Sequence[Path], number: int) -> list[Path]:
             place = data.find(b"stts")
             data[place : place + 24] = b"stts" + b"\xff" * 20
         else:
-            data = bytearray(rng.randrange(0, 3) * 4096)
+            data = bytearray(count * 4096)
         made.append(folder / f"hostile-{count:04d}.mp4")
         made[-1].write_bytes(bytes(data))
     return made
