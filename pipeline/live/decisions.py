@@ -16,7 +16,8 @@ from pipeline.live.database import begun, opened
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Event
 
 FILE = "alerts.sqlite"
-DECISIONS = ("acknowledged", "dismissed")
+DISMISSED = "dismissed"
+DECISIONS = ("acknowledged", DISMISSED)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS alerts (
     number INTEGER PRIMARY KEY,

@@ -42,11 +42,14 @@ class Alerts:
         name: of the file or folder that they are in.
         tasks: one an alert.
         days: of each the day on which it was opened.
+        dismissed: whether somebody dismissed it on the page of the watch, and nobody took that
+            back.
     """
 
     name: str
     tasks: Sequence[Task]
     days: Sequence[str]
+    dismissed: Sequence[bool]
 
     @property
     def weights_sha256(self) -> str:
@@ -63,10 +66,10 @@ def read(path: Path) -> list[Alerts]:
     Raises:
         UserError: it is none, or holds no alert.
     """
-    found: dict[str, list[tuple[Task, str]]] = defaultdict(list)
+    found: dict[str, list[tuple[Task, str, bool]]] = defaultdict(list)
     for one in _read(path):
         task = _task(one, path)
-        found[task.weights_sha256].append((task, one["day"]))
+        found[task.weights_sha256].append((task, one["day"], one["dismissed"]))
     if not found:
         raise UserError(f"{path}: no alert there; give a file with some, or a folder of scores")
     return [Alerts(path.name, *zip(*found[weights], strict=True)) for weights in sorted(found)]
@@ -79,6 +82,8 @@ def make(
     calibration: Calibration = AS_IT_IS,
 ) -> Made:
     """Make a queue of alerts of one detector: all are flagged, and none has copies.
+
+    What was dismissed comes after all else, and is drawn for the audit as all else is.
 
     Args:
         alerts: that it raised.
@@ -98,7 +103,7 @@ def make(
     single = np.ones(len(tasks), np.int64)
     costs = settings.missed_cost, settings.false_cost, settings.copy_cost
     values = ordering.value(calibration.probability(score), flagged, single, review_s, *costs)
-    ranked = ordering.by_value(values).tolist()
+    ranked = sorted(ordering.by_value(values).tolist(), key=lambda one: alerts.dismissed[one])
     todo = [one for one in ranked if tasks[one].name not in done and not drawn[one]]
     by_cost = {*todo[: max(0, settings.num - int(drawn.sum()))]}
     order = [one for one in ranked if drawn[one] or one in by_cost]
@@ -143,7 +148,10 @@ def make(
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """Alerts with their `stream`, `day`, and `opened` and `latest` data, in order of their ids."""
+    """Alerts in order of their ids.
+
+    Each has its `stream`, its `day`, `opened` and `latest` data, and whether it was `dismissed`.
+    """
     file = path / decisions.FILE if path.is_dir() else path
     try:
         with file.open("rb") as opened:
@@ -171,12 +179,17 @@ def _of_database(file: Path) -> dict[str, dict[str, Any]]:
         rows = database.execute(
             "SELECT alert, stream, opened_at, opened, latest FROM alerts"
         ).fetchall()
+        # The last decision on each counts.
+        decided = dict(
+            database.execute("SELECT alert, decision FROM decisions ORDER BY number").fetchall()
+        )
     return {
         alert: {
             "stream": stream,
             "day": at[:_DAY],
             "opened": json.loads(opened),
             "latest": json.loads(latest),
+            "dismissed": decided.get(alert) == decisions.DISMISSED,
         }
         for alert, stream, at, opened, latest in rows
     }
@@ -191,7 +204,7 @@ def _of_events(file: Path) -> dict[str, dict[str, Any]]:
         if event["type"] == ALERT_OPENED:
             day, stream = event["time"][:_DAY], data["stream"]
             about = {"stream": stream, "day": day, "opened": data, "latest": data}
-            found[data["alert"]] = about
+            found[data["alert"]] = {**about, "dismissed": False}
         elif event["type"] in (ALERT_UPDATED, ALERT_CLOSED) and data["alert"] in found:
             found[data["alert"]]["latest"] = data
     return found

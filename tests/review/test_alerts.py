@@ -71,6 +71,28 @@ def test_alerts_of_a_file_of_events_and_of_the_watch_are_the_same_queue(tmp_path
         assert database.execute(still_open).fetchone() == (1,)
 
 
+def test_what_was_dismissed_on_the_page_is_asked_last(tmp_path: Path) -> None:
+    kept = Decisions(tmp_path)
+    for one in watched(8):
+        kept.take(one)
+
+    def asked(num: int = 8, audit: float = 0.0) -> list[str]:
+        (found,) = alerts.read(tmp_path)
+        of = alerts.make(found, replace(SETTINGS, num=num, audit=audit))
+        return [task.id for task in of.tasks]
+
+    drawn, before = asked(num=4, audit=1.0), asked()
+    for best, decision in zip(
+        before, ("dismissed", "acknowledged", "dismissed", "dismissed"), strict=False
+    ):
+        kept.decide(best, decision, "Ada")
+    # The last word counts.
+    kept.decide(before[3], "acknowledged", "Bo")
+    assert asked() == [before[1], *before[3:], before[0], before[2]]
+    # Of what is drawn for the audit only the order changes.
+    assert sorted(asked(num=4, audit=1.0)) == sorted(drawn)
+
+
 def test_alerts_of_several_detectors_are_queues_of_their_own(tmp_path: Path) -> None:
     events = [
         opened(f"alert-{n}", "yard", highest_level=0.7, **EVIDENCE | {"weights_sha256": of * 64})
