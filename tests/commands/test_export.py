@@ -410,7 +410,7 @@ class Mean(nn.Module):
         self.head = nn.Linear(3, len(CLASSES))
 
     def forward(self, clips: Tensor) -> Tensor:
-        return self.head(clips.float().mean((1, 2, 3)))
+        return self.head(clips.float().mean((1, 2, 3)) / 255)
 
 
 class FixedMean(Mean):
@@ -479,7 +479,7 @@ def test_weights_that_no_onnx_file_holds_are_refused(
 ) -> None:
     monkeypatch.setattr(onnx_forms, "MAX_BYTES", 1000)
     with pytest.raises(UserError, match="do not fit into an ONNX file"):
-        write_mean(tmp_path)
+        write(small_flash(), tmp_path)
 
 
 def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
