@@ -5,7 +5,6 @@ import hmac
 import json
 import random
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands import watch
 from pipeline.errors import UserError
 from pipeline.live import courier as couriers
 from pipeline.live import outbox
@@ -352,18 +350,6 @@ def test_secrets_are_in_no_text_of_a_webhook() -> None:
     found = repr(webhook("http://127.0.0.1/seCret", SECRETS[0], 1.0))
     assert "seCret" not in found
     assert repr(base64.b64decode(KEYS[0])) not in found
-
-
-def test_addresses_are_hidden_as_they_were_given(
-    monkeypatch: pytest.MonkeyPatch, compose: Callable[..., Any]
-) -> None:
-    given = ["rtmp://me:seCret@x/key", "webhook=https://x/?seCret\\=1", "speed=0"]
-    hidden: list[str] = []
-    monkeypatch.setattr(watch, "hide", hidden.extend)
-    monkeypatch.setattr(sys, "orig_argv", ["discern", "watch", *given])
-    with pytest.raises(UserError, match="speed=0"):
-        watch.run(given[0], cfg=compose("watch", *given[1:]))
-    assert {"me:seCret@x/key", "x/?seCret\\=1"} <= set(hidden)
 
 
 def test_a_file_that_is_no_queue_is_named(tmp_path: Path) -> None:
