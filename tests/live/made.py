@@ -37,7 +37,7 @@ def write_model(folder: Path, memory: Memory | None = MEMORY) -> Path:
     return folder
 
 
-def write_model_of_flashes(folder: Path) -> Path:
+def write_model_of_flashes(folder: Path, *, surety: float = 8.0) -> Path:
     """Weights of a tiny network that scores a white picture higher than any other."""
     network, seen = small_flash().eval(), list[torch.Tensor]()
     shape = (1, FORMAT.num_frames, FORMAT.size, FORMAT.size, 3)
@@ -50,8 +50,8 @@ def write_model_of_flashes(folder: Path) -> Path:
         way = (white - quiet) / (white - quiet).norm() ** 2
         network.head.weight.zero_()
         network.head.bias.zero_()
-        network.head.weight[REAL_SHOOTING] = 8 * way
-        network.head.bias[REAL_SHOOTING] = -8 * way @ (white + quiet) / 2
+        network.head.weight[REAL_SHOOTING] = surety * way
+        network.head.bias[REAL_SHOOTING] = -surety * way @ (white + quiet) / 2
     folder.mkdir(parents=True)
     weights.save(folder, network, clip=FORMAT, temperature=1.0, memory=MEMORY, provenance={})
     return folder

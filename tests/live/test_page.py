@@ -133,22 +133,3 @@ def test_it_asks_for_its_token(tmp_path: Path) -> None:
     finally:
         shown.server.stop()
     assert complaints == []
-
-
-def test_a_decision_that_is_not_kept_is_told(tmp_path: Path) -> None:
-    shown = Shown(tmp_path, TOKEN)
-    try:
-        with visiting(shown.server.url, "light", []) as page:
-            page.get_by_label("Token").fill(TOKEN)
-            page.get_by_role("button").click()
-            page.get_by_label("Your name").fill("Ada")
-            # As after a watch that was started anew.
-            page.context.clear_cookies()
-            page.get_by_role("button", name="Dismiss the alert of yard").click()
-            page.get_by_text("not kept: load the page again").wait_for()
-            shown.server.stop()
-            page.get_by_role("button", name="Dismiss the alert of yard").click()
-            page.get_by_text("not kept: the watch does not answer").wait_for()
-    finally:
-        shown.server.stop()
-    assert all(one["decided"] is None for one in shown.decisions.latest(9))
