@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from pipeline.config import MatchApp, ScoreApp
 from pipeline.footage.conversion import Unusable
 from pipeline.live import addresses, web
 from pipeline.live.addresses import Refused, Rules
@@ -42,13 +45,26 @@ class Limits:
     timeout_s: float
     max_mb: float
 
+    @classmethod
+    def of(cls, cfg: MatchApp | ScoreApp) -> Limits:
+        """Those of a command."""
+        return cls(tuple(cfg.hosts), cfg.allow_private, cfg.timeout_s, cfg.max_fetch_mb)
 
-def fetch(url: str, local: Path, limits: Limits) -> Unusable | None:
-    """Write what an address answers with; returns why not where that cannot be done.
+
+@contextmanager
+def fetched(url: str, work: Path, limits: Limits) -> Iterator[Path | Unusable]:
+    """A file of an address, in a folder of its own for as long as the block runs, or why not.
 
     Raises:
         OSError: the disk refuses what is written.
     """
+    with tempfile.TemporaryDirectory(dir=work, prefix="fetched-") as folder:
+        local = Path(folder) / f"video{_suffix(url)}"
+        yield _fetch(url, local, limits) or local
+
+
+def _fetch(url: str, local: Path, limits: Limits) -> Unusable | None:
+    """Write what an address answers with; returns why not where that cannot be done."""
     rules = Rules(SCHEMES, limits.hosts, limits.allow_private)
     last: Unusable | None = None
     for wait_s in (*_WAITS_S, None):
@@ -89,7 +105,7 @@ def _written(
     return None
 
 
-def suffix(url: str) -> str:
+def _suffix(url: str) -> str:
     """What the name of a file ends with, if that is one of a kind of file."""
     try:
         found = PurePosixPath(unquote(urlsplit(url).path)).suffix

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -101,19 +100,17 @@ def _at_hand(
     given: Sequence[str], local: Mapping[str, Sequence[Path]], cfg: MatchApp
 ) -> Iterator[list[_File]]:
     """All files on this machine for as long as the block runs, each once."""
-    limits = fetching.Limits(tuple(cfg.hosts), cfg.allow_private, cfg.timeout_s, cfg.max_fetch_mb)
+    work, limits = Path(cfg.paths.work), fetching.Limits.of(cfg)
     files: dict[str, _File] = {}
     with ExitStack() as stack:
         for number, one in enumerate(given, 1):
             if one in local:
                 files |= {str(path): _File(str(path), path) for path in local[one]}
                 continue
-            workdir.make_folder(Path(cfg.paths.work))
-            folder = tempfile.TemporaryDirectory(dir=cfg.paths.work, prefix="fetched-")
-            path = Path(stack.enter_context(folder)) / f"video{fetching.suffix(one)}"
-            refused = fetching.fetch(one, path, limits)
+            workdir.make_folder(work)
+            found = stack.enter_context(fetching.fetched(one, work, limits))
             # An address may hold secrets, and several may be of one server.
-            files[one] = _File(f"{addresses.told(one)} (given number {number})", refused or path)
+            files[one] = _File(f"{addresses.told(one)} (given number {number})", found)
         yield list(files.values())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -125,16 +124,10 @@ class Places:
 
     @contextmanager
     def _fetched(self, url: str) -> Iterator[FileTask]:
-        cfg = self.cfg
-        work = Path(cfg.paths.work)
+        work = Path(self.cfg.paths.work)
         work.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=work, prefix="fetched-") as folder:
-            local = Path(folder) / f"video{fetching.suffix(url)}"
-            limits = fetching.Limits(
-                tuple(cfg.hosts), cfg.allow_private, cfg.timeout_s, cfg.max_fetch_mb
-            )
-            reason = fetching.fetch(url, local, limits)
-            if reason is not None:
-                yield self._task("", "", refused=reason)
+        with fetching.fetched(url, work, fetching.Limits.of(self.cfg)) as found:
+            if isinstance(found, Path):
+                yield self._task(str(found.parent), found.name, local=found)
             else:
-                yield self._task(folder, local.name, local=local)
+                yield self._task("", "", refused=found)
