@@ -73,9 +73,7 @@ def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
     """The matches of a file that was hashed: those of most seconds first, of stills the nearest."""
     answer = look_up.similar(printed, indices)
     opened = {index.bank.name: index.bank for index in indices}
-    file_is_still = stills.is_one_picture(
-        np.concatenate([printed.times_ms, printed.part_times_ms])
-    )
+    file_is_still = stills.is_one_picture(np.concatenate([printed.times_ms, printed.part_times_ms]))
     others = [
         # What covers them may be a still.
         replace(match, set_aside=None)

@@ -75,9 +75,12 @@ def printed(task: PrintTask) -> Printed | Unusable:
 
 
 def _printed(task: PrintTask, demuxer: str) -> Printed:
+    import av
+
     sha256, md5 = digests(task.path)
     frame = _decoded(task.path, demuxer, task.limits)
-    with foreign.refusing():
+    # FFmpeg says on standard error else that it guesses how colours are meant.
+    with av.logging.Capture(), foreign.refusing():
         hashed = PictureHasher().hashed(_without_exif(frame))
     kept = [one for one in hashed if one.quality >= MIN_QUALITY]
     none = np.zeros(0, np.uint32)

@@ -61,9 +61,7 @@ def known(added: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told(
-    capsys: pytest.CaptureFixture[str], cfg: Any, *given: Path
-) -> tuple[int, list[Any], str]:
+def told(capsys: pytest.CaptureFixture[str], cfg: Any, *given: Path) -> tuple[int, list[Any], str]:
     with pytest.raises(SystemExit) as ended:
         match.run(*map(str, given), cfg=cfg)
     out, err = capsys.readouterr()
@@ -166,9 +164,7 @@ def test_a_still_is_added_with_its_hashes_and_a_flat_one_matches_by_its_bytes(
 def test_what_a_negative_bank_has_as_a_still_does_not_count(
     known: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bank.run(
-        "add", "harmless", str(known / "still.jpg"), cfg=compose("bank", "negative=true")
-    )
+    bank.run("add", "harmless", str(known / "still.jpg"), cfg=compose("bank", "negative=true"))
     shown = write_video(
         known / "shown.mp4", np.repeat(video()[75:76], 45, 0), rate=RATE, options={"crf": "30"}
     )
