@@ -112,7 +112,7 @@ def pictures_of(path: Path) -> list[tuple[float, Picture]]:
         container.streams.video[0].codec_context.thread_count = 1
         shown = (frame for frame in container.decode(video=0) if frame.time is not None)
         return [
-            (times[number], frame.to_ndarray(format="bgr24"))
+            (times[number], np.asarray(frame.to_ndarray(format="bgr24"), np.uint8))
             for number, frame in enumerate(shown)
             if number in wanted
         ]

@@ -62,12 +62,16 @@ def places(times_ms: Times, hashes: NDArray[np.uint8], records: NDArray[Any]) ->
         if not len(run):
             continue
         best = run[distance[run].argmin()]
-        ends = video_ms[run[0]] / 1000, video_ms[run[-1]] / 1000
+        ends = float(video_ms[run[0]]) / 1000, float(video_ms[run[-1]]) / 1000
         still = still_ms / 1000, still_ms / 1000
+        of_file, of_item = (ends, still) if is_in_file else (still, ends)
         offset_ms = still_ms - video_ms[best] if is_in_file else video_ms[best] - still_ms
         found.append(
             Stretch(
-                *map(float, (*ends, *still) if is_in_file else (*still, *ends)),
+                start_s=of_file[0],
+                end_s=of_file[1],
+                item_start_s=of_item[0],
+                item_end_s=of_item[1],
                 offset_s=float(offset_ms) / 1000,
                 mirrored=bool(mirror[best] < straight[best]),
                 median_distance=float(distance[best]),

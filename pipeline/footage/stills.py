@@ -37,7 +37,7 @@ _DEMUXERS = (
 _HEAD_BYTES = 1 << 16
 _ANIMATED = 0x02
 # An entry of HEIF's table of items (ISO 23008-12) for a picture that is made of others.
-_MADE_OF_OTHERS = re.compile(rb"infe[\x02\x03].{7,9}(?:grid|iovl|iden)\0", re.DOTALL)
+_MADE_OF_OTHERS = re.compile(rb"infe[\x02\x03].{7,9}(?:grid|iovl|iden)", re.DOTALL)
 _HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 _SIZE = re.compile(r"Picture size (\d{1,10})x(\d{1,10})")
 # PyAV reads no side data of a frame that has any which it does not know, as Exif is.
@@ -117,7 +117,7 @@ def _decoded(path: Path, demuxer: str, limits: foreign.Limits) -> Any:
         try:
             options = {"max_pixels": max_pixels, "threads": "1"}
             # A file that is open has no name by which FFmpeg could take it for a row of pictures.
-            with av.open(file, format=demuxer, options=options) as container:
+            with av.open(file, "r", format=demuxer, options=options) as container:
                 stream = container.streams.video[0]
                 stream.thread_count = 1
                 stream.codec_context.options = {
