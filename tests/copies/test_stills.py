@@ -56,6 +56,5 @@ def test_one_picture_is_of_one_time() -> None:
     assert stills.is_one_picture(np.array([3, 3], np.uint32))
     assert not stills.is_one_picture(np.array([3, 4], np.uint32))
     assert not stills.is_one_picture(np.zeros(0, np.uint32))
-    assert (
-        stills.places(np.zeros(0, np.uint32), np.zeros((0, 32), np.uint8), records_of([], [])) == []
-    )
+    none = np.zeros(0, np.uint32), np.zeros((0, 32), np.uint8)
+    assert stills.places(*none, np.zeros(0, RECORD)) == []
