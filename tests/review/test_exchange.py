@@ -343,7 +343,7 @@ class TestSpreadsheet:
     def edited(self, record: Record, folder: Path, *rows: dict[str, str]) -> Path:
         """The exported file with its first rows changed, as a spreadsheet saves it."""
         path = folder / "queue.csv"
-        spreadsheet.write(path, entries(record), TERMS)
+        spreadsheet.write(path, entries(record), Terms(FPS))
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file))
         for line, change in zip(lines, rows, strict=False):

@@ -27,13 +27,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
-    """Write a row a decision, and an empty one for each person who is still asked."""
+    """Write a row a decision, and an empty one for each person who is still asked.
+
+    In the empty ones stands who is to decide, where the export is for one person.
+    """
     with path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for entry in entries:
             for decision in (*entry.decisions, *[None] * entry.num_asked):
-                row = {**_about(entry, terms), **_decided(decision)}
+                row = {**_about(entry, terms), **_decided(decision, terms)}
                 writer.writerow([_safe(row[column]) for column in COLUMNS])
 
 
@@ -60,9 +63,9 @@ def _about(entry: Entry, terms: Terms) -> dict[str, str]:
     }
 
 
-def _decided(decision: Decision | None) -> dict[str, str]:
+def _decided(decision: Decision | None, terms: Terms) -> dict[str, str]:
     if decision is None:
-        return dict.fromkeys((*_DECIDED, "who"), "")
+        return {**dict.fromkeys(_DECIDED, ""), "who": terms.by or ""}
     return {
         "origin": decision.origin,
         "discharge": answer_of(decision.discharge),
