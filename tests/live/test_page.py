@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +16,11 @@ from pipeline.live.decisions import Decisions
 from pipeline.live.metrics import Metrics
 from pipeline.live.server import Server
 from pipeline.live.serving import Page
+from tests.browser import browsing, violations
 from tests.live.shown import event, levels, opened
 
 pytestmark = pytest.mark.browser
 TOKEN = "long-enough-for-a-token"
-# A machine that does much else may take a minute to begin a browser.
-TIMEOUT_MS = 120_000
 
 
 class Shown:
@@ -66,27 +64,10 @@ class Shown:
 
 @contextmanager
 def visiting(url: str, scheme: str, complaints: list[str]) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser_path is None:
-        pytest.skip("no Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        page = browser.new_page(color_scheme=scheme, viewport={"width": 1180, "height": 900})
-        page.set_default_timeout(TIMEOUT_MS)
-        page.on("console", lambda one: complaints.append(one.text))
-        page.on("pageerror", lambda one: complaints.append(str(one)))
+    size = {"width": 1180, "height": 900}
+    with browsing(scheme, complaints, [], viewport=size) as page:
         page.goto(url)
         yield page
-        browser.close()
-
-
-def violations(page: Any) -> list[tuple[str, list[str]]]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

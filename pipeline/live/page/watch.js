@@ -160,7 +160,8 @@ async function decide(alert, decision) {
   if (!said.error) show(said);
 }
 
-at("who").value = localStorage.getItem("who") ?? "";
+// A name that somebody typed while this was loading stays.
+at("who").value ||= localStorage.getItem("who") ?? "";
 function follow() {
   const source = new EventSource("/events");
   source.addEventListener("state", (event) => {

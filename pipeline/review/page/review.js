@@ -226,4 +226,5 @@ for (const [id, does] of [["stills", stills], ["play", () => play("protected")],
   at(id).addEventListener("click", does);
 }
 at("moment").addEventListener("change", () => { if (film) play(film.kind); });
-at("who").value = localStorage.getItem("who") ?? "";
+// A name that somebody typed while this was loading stays.
+at("who").value ||= localStorage.getItem("who") ?? "";
