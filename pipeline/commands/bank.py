@@ -1,4 +1,4 @@
-"""Keeps banks of known videos: `discern bank add NAME FILE|FOLDER …` and what `ACTIONS` names."""
+"""Keeps banks of known videos and stills: `discern bank add NAME FILE|FOLDER …`, and `ACTIONS`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from pipeline.config import MatchApp, ScoreApp
+from pipeline.config import FetchConfig
 from pipeline.footage.conversion import Unusable
 from pipeline.live import addresses, web
 from pipeline.live.addresses import Refused, Rules
@@ -46,7 +46,7 @@ class Limits:
     max_mb: float
 
     @classmethod
-    def of(cls, cfg: MatchApp | ScoreApp) -> Limits:
+    def of(cls, cfg: FetchConfig) -> Limits:
         """Those of a command."""
         return cls(tuple(cfg.hosts), cfg.allow_private, cfg.timeout_s, cfg.max_fetch_mb)
 

@@ -1,4 +1,4 @@
-"""Looks files up in banks of known videos: `discern match FILE|FOLDER|URL …`.
+"""Looks videos and stills up in banks of known ones: `discern match FILE|FOLDER|URL …`.
 
 Exit status 0 with a match that counts, 1 without one, 2 where something could not be looked up.
 """
@@ -27,8 +27,8 @@ from pipeline.copies.matches import (
 )
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.look_up import same_bytes, similar
-from pipeline.footage.remedies import remedy
+from pipeline.footage.look_up import same_bytes
+from pipeline.footage.still_matches import similar
 from pipeline.live import addresses
 from pipeline.store import workdir
 from pipeline.system.untrusted import plain
@@ -80,7 +80,7 @@ def run(*given: str, cfg: MatchApp) -> None:
             result = next(results) if isinstance(file.path, Path) else file.path
             if isinstance(result, Unusable):
                 num_failed += 1
-                told_why = f"{result.reason} ({result.detail}); {_remedy(result)}"
+                told_why = printed_files.why(result, fetching.REMEDIES)
                 print(f"match: {_shown(file)}: {told_why}", file=sys.stderr)
                 if cfg.format == "json":
                     print(json.dumps(_failure_as_json(file, result)), flush=True)
@@ -112,10 +112,6 @@ def _at_hand(
             # An address may hold secrets, and several may be of one server.
             files[one] = _File(f"{addresses.told(one)} (given number {number})", found)
         yield list(files.values())
-
-
-def _remedy(one: Unusable) -> str:
-    return fetching.REMEDIES.get(one.reason) or remedy(one.reason)
 
 
 class _Brake:
@@ -200,7 +196,8 @@ def _as_json(file: _File, answer: Answer) -> dict[str, object]:
 
 
 def _failure_as_json(file: _File, result: Unusable) -> dict[str, object]:
-    error = {"reason": result.reason, "detail": result.detail, "remedy": _remedy(result)}
+    remedy = printed_files.remedy(result.reason, fetching.REMEDIES)
+    error = {"reason": result.reason, "detail": result.detail, "remedy": remedy}
     return {"file": file.name, "matches": [], "not_looked_up": [], "error": error}
 
 

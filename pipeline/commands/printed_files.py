@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,9 @@ from numpy.typing import NDArray
 
 from pipeline.config import IngestConfig, Run
 from pipeline.copies.banks import RECORD
-from pipeline.footage import canonical, foreign, printing
+from pipeline.footage import canonical, foreign, remedies, stills
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.printing import HashesParts, Printed, PrintTask
-from pipeline.footage.remedies import remedy
 from pipeline.store import executor
 from pipeline.system import sandbox
 
@@ -42,6 +42,8 @@ def printed(
 ) -> Iterator[Printed | Unusable]:
     """Hash files in the sandbox, some at once, and yield what they are told by, in order.
 
+    Stills, such as photographs, are told by their one picture.
+
     Args:
         paths: of the files.
         rate_hz: pictures a second to hash.
@@ -54,7 +56,7 @@ def printed(
     limits = foreign.Limits(cfg.max_pixels, cfg.max_duration_s, cfg.max_output_mb)
     tasks = [PrintTask(path, rate_hz, with_changes, limits, parts) for path in paths]
     for results in executor.map_blocks(
-        printing.printed,
+        stills.printed,
         executor.in_blocks(tasks, _BLOCK_FILES),
         run,
         title=title,
@@ -84,6 +86,16 @@ def part_records(one: Printed) -> NDArray[Any]:
     return records
 
 
-def why(unusable: Unusable) -> str:
-    """Why nothing can be told of a file, and what to do about it."""
-    return f"{unusable.reason} ({unusable.detail}); {remedy(unusable.reason)}"
+def remedy(reason: str, others: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What to do about a file of which nothing can be told, by the reason.
+
+    Args:
+        reason: why that is so.
+        others: remedies of reasons that come of how the file was had.
+    """
+    return others.get(reason) or stills.REMEDIES.get(reason) or remedies.remedy(reason)
+
+
+def why(unusable: Unusable, others: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Why nothing can be told of a file, and what to do about it, with `others` as `remedy` has."""
+    return f"{unusable.reason} ({unusable.detail}); {remedy(unusable.reason, others)}"

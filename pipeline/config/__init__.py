@@ -47,6 +47,7 @@ from pipeline.config.detector import (
     RenderedWeightConfig,
     TrainConfig,
 )
+from pipeline.config.fetching import FetchConfig
 from pipeline.config.ranges import between, one_of
 from pipeline.config.review import ReviewApp
 from pipeline.config.scoring import ScoreConfig

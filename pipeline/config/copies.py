@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from omegaconf import MISSING
 
 from pipeline.config.data import App, IngestConfig
+from pipeline.config.fetching import FetchConfig
 from pipeline.config.ranges import between, one_of
 
 _EXCHANGED = ("deltas", "pdq", "vpdq", "md5", "sha256", "threatexchange")
@@ -65,7 +66,7 @@ class ExchangeApp(App):
 
 
 @dataclass
-class MatchApp(App):
+class MatchApp(FetchConfig, App):
     """`python -m pipeline match`"""
 
     ingest: IngestConfig = MISSING
@@ -78,11 +79,3 @@ class MatchApp(App):
     """Of these files, the most that an item may match without being suspended."""
     format: str = one_of("lines", "json", default="lines")
     """How answers are printed."""
-    allow_private: bool = False
-    """Whether web servers of this machine and of private networks may be asked for a file."""
-    hosts: list[str] = field(default_factory=list)
-    """The only hosts that are asked; all where empty. `.example.org` names all below it."""
-    timeout_s: float = between(0.5, 600, default=30.0)
-    """A file that is fetched is given up once nothing came of it for so long."""
-    max_fetch_mb: float = between(0.1, default=4096.0)
-    """Of a file that is fetched."""

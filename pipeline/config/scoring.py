@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.config.fetching import FetchConfig
 from pipeline.config.ranges import between, one_of
 
 
 @dataclass
-class ScoreConfig:
+class ScoreConfig(FetchConfig):
     """What files are scored with, and where the scores go."""
 
     out: str | None = None
@@ -23,14 +24,6 @@ class ScoreConfig:
     no cheap pass."""
     banks: list[str] = field(default_factory=list)
     """Names of banks of known videos that files are looked up in first; none where empty."""
-    allow_private: bool = False
-    """Whether loopback, link-local and private addresses may be connected to."""
-    hosts: list[str] = field(default_factory=list)
-    """The only hosts that are connected to; all where empty. `.example.org` names all below it."""
-    timeout_s: float = between(0.5, 600, default=30.0)
-    """A file that is fetched is given up once nothing came of it for so long."""
-    max_fetch_mb: float = between(0.1, default=4096.0)
-    """Of a file that is fetched by HTTP."""
     price: float = between(0, default=0.04)
     """What a processor costs an hour, in any currency, for the estimate at the end."""
     factory: str | None = None

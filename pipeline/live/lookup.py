@@ -18,14 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.copies import banks, candidates, flood, hash_index, matching, sound_matching
+from pipeline.copies import (
+    banks,
+    candidates,
+    flood,
+    hash_index,
+    matching,
+    sound_matching,
+    stills,
+)
 from pipeline.copies.bank_files import ITEMS
 from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.copies.hash_index import Index
-from pipeline.copies.matching import Stretch
 from pipeline.copies.negatives import covering
-from pipeline.copies.sound_matching import SoundStretch
 from pipeline.errors import UserError
+from pipeline.live.found import Found, Told
 from pipeline.live.messages import Prints
 from pipeline.live.passed import Recorder
 
@@ -33,10 +40,8 @@ log = logging.getLogger(__name__)
 
 WINDOW_S = 60.0
 """What a stream has shown for so long is looked up together."""
-SAME_OFFSET_S = 1.5
-"""Offsets of one item that are nearer are one."""
 _LOOK_EVERY_S = 0.5
-_MAX_PRINTS, _MAX_TOLD = 2000, 1000
+_MAX_PRINTS = 2000
 
 
 class Banks:
@@ -119,33 +124,6 @@ class Banks:
 
 
 @dataclass
-class _Told:
-    """An item at an offset that was told of; where a copy runs faster the offset wanders."""
-
-    bank: str
-    item: int
-    offset_s: float
-
-
-@dataclass(frozen=True)
-class _Match:
-    """An item of a bank, and where what was shown since a second of the stream agrees with it."""
-
-    item: int
-    start_s: float
-    stretch: Stretch | SoundStretch
-
-    @property
-    def speed(self) -> float:
-        """Of the copy; that of sound is not told."""
-        return self.stretch.speed if isinstance(self.stretch, Stretch) else 1.0
-
-    def offset_at_s(self, at_s: float) -> float:
-        """What is added to a time of the stream, `at_s` after its start, to get the item's."""
-        return self.stretch.offset_s + (self.speed - 1) * at_s - self.start_s
-
-
-@dataclass
 class _Recent:
     """What was shown of late, with the seconds of the stream."""
 
@@ -194,7 +172,7 @@ class Lookup:
         self._known, self._passed = known, passed
         self._num_added = len(known.added)
         self._shown = _Shown(_Recent(), _Recent())
-        self._told: deque[_Told] = deque(maxlen=_MAX_TOLD)
+        self._told = Told(WINDOW_S)
 
     def restart(self) -> None:
         """Forget what was shown, with which what follows has nothing to do."""
@@ -261,12 +239,12 @@ class Lookup:
             for one in self._matches(index, shown, of_all=True)
         ]
         return [
-            self._data(bank, one)
+            one.as_data(bank)
             for bank, one in found
-            if not covering(one.stretch, negatives) and self._is_new(bank.name, one)
+            if not covering(one.stretch, negatives) and self._told.is_new(bank.name, one)
         ]
 
-    def _matches(self, index: Index, shown: _Shown, *, of_all: bool) -> Iterator[_Match]:
+    def _matches(self, index: Index, shown: _Shown, *, of_all: bool) -> Iterator[Found]:
         """The items of a bank with something near what is new, or near anything of late."""
         bank = index.bank
         recent = shown.pictures
@@ -275,9 +253,12 @@ class Lookup:
             query = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
             new = query if of_all else query[-recent.num_new :]
             for number in self._in_question(bank, index.near(new)[0]):
-                records = bank.hashes_of(bank.items[number])
-                for seen in matching.stretches(times_ms, query, records):
-                    yield _Match(number, start_s, seen)
+                item = bank.items[number]
+                records = bank.hashes_of(item)
+                is_still = stills.is_one_picture(bank.all_hashes_of(item)["time_ms"])
+                find = stills.places if is_still else matching.stretches
+                for seen in find(times_ms, query, records):
+                    yield Found(number, start_s, seen, is_still)
         recent = shown.sounds
         if recent.num_new and len(recent.prints) >= sound_matching.WINDOW:
             start_s, times_ms, values = recent.arrays()
@@ -287,38 +268,12 @@ class Lookup:
             for number in self._in_question(bank, candidates.by_sound(items, num_ends, bank)):
                 records = bank.sounds_of(bank.items[number])
                 for heard in sound_matching.stretches(times_ms, items, records):
-                    yield _Match(number, start_s, heard)
+                    yield Found(number, start_s, heard)
 
     def _in_question(self, bank: Bank, numbers: Sequence[int]) -> list[int]:
         """Without suspended items, which nobody is told of; harmless ones cover all the same."""
         suspended = self._known.suspended
         return [one for one in numbers if bank.is_negative or (bank.name, one) not in suspended]
-
-    def _is_new(self, bank: str, match: _Match) -> bool:
-        # Where a copy runs at another speed the offset wanders, and is followed at its end.
-        offset_s = match.offset_at_s(match.stretch.end_s)
-        for one in self._told:
-            is_same = abs(one.offset_s - offset_s) <= SAME_OFFSET_S
-            if (one.bank, one.item) == (bank, match.item) and is_same:
-                one.offset_s = offset_s
-                return False
-        self._told.append(_Told(bank, match.item, offset_s))
-        return True
-
-    def _data(self, bank: Bank, one: _Match) -> dict[str, Any]:
-        number, start_s, stretch = one.item, one.start_s, one.stretch
-        item, is_sound = bank.items[number], isinstance(stretch, SoundStretch)
-        return {
-            "bank": bank.name,
-            "item": number,
-            "name": item.name,
-            "label": item.label,
-            "by": "sound" if is_sound else "pictures",
-            **stretch.__dict__,
-            "start_s": round(start_s + stretch.start_s, 3),
-            "end_s": round(start_s + stretch.end_s, 3),
-            "offset_s": round(stretch.offset_s - one.speed * start_s, 3),
-        }
 
 
 def _compile() -> None:

@@ -133,6 +133,39 @@ def test_known_sound_is_found_within_nine_seconds_and_told_once(tmp_path: Path) 
     assert json.loads(json.dumps(data)) == data
 
 
+def stills_of(root: Path, *hashes: bytes) -> None:
+    """A bank of stills, of one hash each."""
+    for one in hashes:
+        records: Any = np.zeros(1, RECORD)
+        records["pdq"], records["quality"] = np.frombuffer(one, np.uint8), 100
+        records["mirror"] = ~records["pdq"]
+        with banks.writing(root, "stills", create=True) as writer:
+            writer.add("a.jpg", "still", "", "", 0.0, records, np.zeros(0, SOUND_RECORD))
+
+
+def test_a_still_is_told_once_a_while_and_never_what_is_not_near(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    still, mirrored = (bytes(rng.integers(0, 256, 32, np.uint8)) for _ in range(2))
+    stills_of(tmp_path, still, bytes(255 - value for value in mirrored))
+    found = Lookup(Banks(tmp_path, ["stills"], tmp_path))
+    shown = {**dict.fromkeys(range(20, 31), still), 40: still, 200: mirrored, 210: still}
+    told = []
+    for at in range(300):
+        one = shown.get(at, bytes(rng.integers(0, 256, 32, np.uint8)))
+        told += [(at, data) for data in found.take(Prints(((at, one),), ()), 100.0, waits=True)]
+    assert [(at, one["item"], one["mirrored"]) for at, one in told] == [
+        (20, 1, False),
+        (200, 2, True),
+        (210, 1, False),
+    ]
+    (_, data), *_ = told
+    assert (data["by"], data["distance"], data["start_s"]) == ("still", 0, 120.0)
+    assert (data["nearest_s"], data["item_start_s"]) == (120.0, None)
+    assert data["false_in_a_million"] > 0
+    assert not {"offset_s", "speed", "median_distance"} & data.keys()
+    assert json.loads(json.dumps(data)) == data
+
+
 def test_who_has_no_turn_looks_up_more_the_next_time(tmp_path: Path, known: Path) -> None:
     opened = Banks(known, ["attacks"], known / "work")
     found, parts = Lookup(opened), shown(tmp_path / "a.mp4", pictures(1, 2))

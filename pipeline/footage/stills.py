@@ -1,0 +1,161 @@
+"""Files of one picture, photographs above all: what banks know them by.
+
+They are looked up in banks and put into them. Ingest makes no clips of them and refuses them
+(`image`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.copies.fingerprint import HASH_BYTES
+from pipeline.footage import foreign, printing
+from pipeline.footage.canonical import digests
+from pipeline.footage.conversion import Unusable
+from pipeline.footage.foreign import damage
+from pipeline.footage.foreign.refusals import hostile_errors
+from pipeline.footage.printing import MIN_QUALITY, PictureHasher, Printed, PrintTask
+
+REMEDIES = {"still_format": "save the picture as PNG or JPEG"}
+"""What to do about reasons that only stills are refused for."""
+
+# What FFmpeg reads each kind with: none of these opens another file.
+_DEMUXERS = (
+    (b"\xff\xd8\xff", "jpeg_pipe"),
+    (b"\x89PNG\r\n\x1a\n", "png_pipe"),
+    (b"RIFF", "webp_pipe"),
+    (b"II*\0", "tiff_pipe"),
+    (b"MM\0*", "tiff_pipe"),
+    (b"BM", "bmp_pipe"),
+)
+_HEAD_BYTES = 1 << 16
+_ANIMATED = 0x02
+# An entry of HEIF's table of items (ISO 23008-12) for a picture that is made of others.
+_MADE_OF_OTHERS = re.compile(rb"infe[\x02\x03].{7,9}(?:grid|iovl|iden)", re.DOTALL)
+_HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
+_SIZE = re.compile(r"Picture size (\d{1,10})x(\d{1,10})")
+# PyAV reads no side data of a frame that has any which it does not know, as Exif is.
+_WITHOUT_EXIF = "mode=delete:type=31"
+
+
+def printed(task: PrintTask) -> Printed | Unusable:
+    """Hash a file as `printing.printed` does, and a still by its one picture; in the sandbox.
+
+    A still has a whole picture at the time 0, turned as its Exif says, and no parts: of one picture
+    alone these are near others too often (docs/copies.md).
+    """
+    try:
+        with task.path.open("rb") as file:
+            head = file.read(_HEAD_BYTES) if task.path.is_file() else b""
+    except OSError:
+        # What follows will say why.
+        head = b""
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF and _MADE_OF_OTHERS.search(head):
+        return Unusable("still_format", "a HEIF or AVIF picture in tiles, of which one would show")
+    found = printing.printed(task)
+    if not isinstance(found, Unusable) or found.reason != "image":
+        return found
+    demuxer = next((name for start, name in _DEMUXERS if head.startswith(start)), None)
+    if demuxer is None:
+        return Unusable("still_format", found.detail)
+    if demuxer == "webp_pipe" and head[12:16] == b"VP8X" and head[20] & _ANIMATED:
+        return Unusable("still_format", "an animated WebP image")
+    try:
+        return _printed(task, demuxer)
+    except foreign.DecodeError as error:
+        return Unusable(error.reason, str(error))
+    except OSError as error:
+        return Unusable("unreadable", error.strerror or "not readable", is_lasting=False)
+
+
+def _printed(task: PrintTask, demuxer: str) -> Printed:
+    import av
+
+    sha256, md5 = digests(task.path)
+    frame = _decoded(task.path, demuxer, task.limits)
+    # FFmpeg says on standard error else that it guesses how colours are meant.
+    with av.logging.Capture(), foreign.refusing():
+        hashed = PictureHasher().hashed(_without_exif(frame))
+    kept = [one for one in hashed if one.quality >= MIN_QUALITY]
+    none = np.zeros(0, np.uint32)
+    return Printed(
+        sha256=sha256,
+        md5=md5,
+        duration_s=0.0,
+        times_ms=np.zeros(len(kept), np.uint32),
+        hashes=np.array([one.hashes for one in kept], np.uint8).reshape(-1, 2, HASH_BYTES),
+        quality=np.array([one.quality for one in kept], np.uint8),
+        sound_times_ms=none,
+        sounds=none,
+        part_times_ms=none,
+        part_hashes=np.zeros((0, 1, HASH_BYTES), np.uint8),
+        part_kinds=np.zeros(0, np.uint8),
+    )
+
+
+def _decoded(path: Path, demuxer: str, limits: foreign.Limits) -> Any:
+    """The picture of a file as an `av.VideoFrame`.
+
+    Raises:
+        foreign.DecodeError: it is over the limits, or a part of it is missing or wrong.
+        OSError: it cannot be read.
+    """
+    import av
+
+    av.logging.set_level(av.logging.WARNING)
+    av.logging.set_skip_repeated(False)
+    max_pixels = str(limits.max_pixels)
+    frame: Any = None
+    told = ""
+    with path.open("rb") as file, av.logging.Capture() as logs:
+        try:
+            options = {"max_pixels": max_pixels, "threads": "1"}
+            # A file that is open has no name by which FFmpeg could take it for a row of pictures.
+            with av.open(file, "r", format=demuxer, options=options) as container:
+                stream = container.streams.video[0]
+                stream.thread_count = 1
+                stream.codec_context.options = {
+                    "err_detect": damage.ERROR_CHECKS,
+                    "max_pixels": max_pixels,
+                }
+                frame = next(container.decode(stream), None)
+        except MemoryError:
+            raise
+        except hostile_errors() as error:
+            told = f": {type(error).__name__}"
+    _check_size(logs, limits)
+    if frame is None:
+        raise foreign.DecodeError("damaged", f"its picture cannot be decoded{told}")
+    limits.check_pixels(frame.width, frame.height)
+    if frame.is_corrupt or damage.tells_of_pictures(logs):
+        raise foreign.DecodeError("damaged", "a part of its picture is missing or wrong")
+    return frame
+
+
+def _check_size(logs: Iterable[damage.Log], limits: foreign.Limits) -> None:
+    """Raise `foreign.DecodeError` where a decoder refused a picture for its size."""
+    for _, _, text in logs:
+        if size := _SIZE.search(text):
+            limits.check_pixels(int(size[1]), int(size[2]))
+
+
+def _without_exif(frame: Any) -> Any:
+    import av
+
+    graph = av.filter.Graph()
+    graph.threads = 1
+    graph.link_nodes(
+        graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
+        ),
+        graph.add("sidedata", _WITHOUT_EXIF),
+        graph.add("buffersink"),
+    ).configure()
+    graph.vpush(frame)
+    return graph.vpull()
