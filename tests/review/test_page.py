@@ -112,8 +112,14 @@ def test_keys_can_be_switched_off_and_a_mistake_is_told(
             assert page.locator("input:checked[type=radio]").count() == 0
             page.get_by_role("button", name="Decide and go on").click()
             page.get_by_text("say of the origin and of the discharge").wait_for()
+            # A browser tells of an answer that refuses.
+            assert all("400" in one for one in complaints)
+            server.stop()
+            page.get_by_role("button", name="Decide and go on").click()
+            page.get_by_text("The review does not answer, and nothing was kept").wait_for()
+            page.get_by_role("button", name="Stills").click()
+            page.get_by_text("Nothing can be shown.").wait_for()
     finally:
         server.stop()
     assert record.decisions() == {}
-    # A browser tells of an answer that refuses.
-    assert all("400" in one for one in complaints)
+    assert not [one for one in complaints if "Uncaught" in one or "TypeError" in one]
