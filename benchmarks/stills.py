@@ -6,7 +6,8 @@ Of each file that can be hashed three pictures are taken, from the middle of eac
 as JPEG with each edit. They are looked up in a bank of all files, as `discern match` does. One is
 found where its item is told, with a place at most 1 s off and the right side of the mirror; an item
 of another recording is wrong. Then the same pictures are a bank, and all files are looked up in
-it: a picture is found where its file is told at a place at most 1 s off. Distances are those of the
+it: a picture is found where its file is told at a place at most 1 s off: by all its pictures that change, as `match` looks it
+up, and by one picture a second, as `watch` looks a stream up. Distances are those of the
 nearest pictures; intervals are over recordings, as those of `false_matches`.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from pipeline.copies.hash_index import Index
 from pipeline.copies.records import sound_records
 from pipeline.footage.collection import read_index
 from pipeline.footage.printing import Printed
-from pipeline.footage.still_matches import StillMatch, similar
+from pipeline.footage.still_matches import StillMatch, each_second, similar
 
 PLACES = (1 / 6, 1 / 2, 5 / 6)
 """Of a file that pictures are taken from, as shares of its length."""
@@ -157,18 +158,10 @@ def looked_up(
     return told
 
 
-def looked_up_back(
-    some: Sequence[Still], sources: Sequence[Source], root: Path, cfg: IngestApp
-) -> tuple[list[Told], list[Told]]:
-    """Look all files up in a bank of stills.
-
-    Returns:
-        Of each still that has a hash, at which distance its file finds it; and of each file, at
-        which distances it is told to show stills of other recordings.
-    """
-    results = printed_files.printed(
-        [one.path for one in some], bank.RATE_HZ, cfg, cfg.run, "stills"
-    )
+def bank_of_stills(some: Sequence[Still], root: Path, cfg: IngestApp) -> dict[int, Still]:
+    """Write a bank of stills; those that have a hash by their number."""
+    paths = [one.path for one in some]
+    results = printed_files.printed(paths, bank.RATE_HZ, cfg, cfg.run, "stills")
     held: dict[int, Still] = {}
     with banks.writing(root, "stills", create=True) as writer:
         for still, one in zip(some, results, strict=True):
@@ -178,24 +171,32 @@ def looked_up_back(
             item = writer.add(*known, printed_files.hash_records(one), none)
             if len(one.times_ms):
                 held[item.number] = still
-    index = hash_index.opened(root, banks.read(root, "stills"))
-    paths = [source.path for source in sources]
-    files = printed_files.printed(paths, matches.RATE_HZ, cfg, cfg.run, "files")
+    return held
+
+
+def told_back(
+    files: Sequence[tuple[Source, Printed]], held: Mapping[int, Still], index: Index
+) -> tuple[list[Told], list[Told]]:
+    """Look files up in a bank of stills.
+
+    Returns:
+        Of each still, at which distance its file finds it; and of each file, at which distances it
+        is told to show stills of other recordings.
+    """
     nearest, by_file = dict.fromkeys(held, np.inf), []
-    for source, one in zip(sources, files, strict=True):
-        assert isinstance(one, Printed)
+    for source, one in files:
         wrong: dict[int, float] = {}
         for match in similar(one, [index]).matches:
-            if not isinstance(match, StillMatch):
+            # A file with one picture that is hashed has no seconds either.
+            if not isinstance(match, StillMatch) or match.file_is_still:
                 continue
-            still, place = held[match.item.number], match.stretch
+            number, place = match.item.number, match.stretch
+            still = held[number]
             if still.source == source:
                 is_near = place.start_s - MAX_OFF_S <= still.at_s <= place.end_s + MAX_OFF_S
                 if is_near and not place.mirrored:
-                    number = match.item.number
                     nearest[number] = min(nearest[number], place.median_distance)
             elif still.source.recording != source.recording:
-                number = match.item.number
                 wrong[number] = min(wrong.get(number, np.inf), place.median_distance)
         by_file.append(Told(source, np.inf, tuple(wrong.values())))
     return [Told(held[number].source, bits, ()) for number, bits in nearest.items()], by_file
@@ -249,9 +250,24 @@ def main() -> None:
             told = looked_up(of_edit, sources, index, edit, cfg)
             rows += [["stills in videos", edit, *row] for row in rows_of(told, told, options.seed)]
         edit = next(iter(EDITS))
-        found, by_file = looked_up_back(some[edit], sources, root, cfg)
-        back = rows_of(found, by_file, options.seed)
-        rows += [["videos in stills", edit, *row] for row in back]
+        of_stills = bank_of_stills(some[edit], root, cfg)
+        in_stills = hash_index.opened(root, banks.read(root, "stills"))
+        paths = [source.path for source in sources]
+        results = printed_files.printed(
+            paths, matches.RATE_HZ, cfg, cfg.run, "files", with_changes=True
+        )
+        dense = [
+            (source, one)
+            for source, one in zip(sources, results, strict=True)
+            if isinstance(one, Printed)
+        ]
+        sparse = [(source, each_second(one)) for source, one in dense]
+        for what, those in (
+            ("videos in stills", dense),
+            ("videos in stills, a picture a second", sparse),
+        ):
+            back = rows_of(*told_back(those, of_stills, in_stills), options.seed)
+            rows += [[what, edit, *row] for row in back]
         num_hashes = len(held.hashes)
     for row in rows:
         print(*row, sep="  ")

@@ -28,7 +28,7 @@ from pipeline.copies.matches import (
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
 from pipeline.footage.look_up import same_bytes
-from pipeline.footage.still_matches import similar
+from pipeline.footage.still_matches import has_stills, similar
 from pipeline.live import addresses
 from pipeline.store import workdir
 from pipeline.system.untrusted import plain
@@ -177,7 +177,15 @@ def look_up(
     digests = [printed_files.digests_of(path) for path in paths]
     equal = [same_bytes(*both, [index.bank for index in indices]) for both in digests]
     unknown = [path for path, matches in zip(paths, equal, strict=True) if not matches]
-    results = printed_files.printed(unknown, RATE_HZ, cfg, run, "match", parts=parts.of_query)
+    results = printed_files.printed(
+        unknown,
+        RATE_HZ,
+        cfg,
+        run,
+        "match",
+        with_changes=any(has_stills(index.bank) for index in indices),
+        parts=parts.of_query,
+    )
     for (sha256, _), matches in zip(digests, equal, strict=True):
         if matches:
             yield Answer(sha256, set_aside_by_negatives(matches))

@@ -11,7 +11,7 @@ from pipeline.copies import stills
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import Bank
 from pipeline.copies.hash_index import Index
-from pipeline.copies.matches import Answer, Match, set_aside_by_negatives, told
+from pipeline.copies.matches import RATE_HZ, Answer, Match, set_aside_by_negatives, told
 from pipeline.copies.matching import Stretch
 from pipeline.footage import look_up
 from pipeline.footage.printing import Printed
@@ -69,9 +69,33 @@ class StillMatch(Match):
         )
 
 
+def has_stills(bank: Bank) -> bool:
+    """Whether any item of a bank is one picture."""
+    return any(_is_still(bank, item) for item in bank.items.values())
+
+
+def each_second(printed: Printed) -> Printed:
+    """A file as told by the first hashed picture of each second alone, and by all else."""
+    seconds = printed.times_ms // np.uint32(1000 / RATE_HZ)
+    _, first, of_second = np.unique(seconds, return_index=True, return_inverse=True)
+    # With bars and without them, a picture is there twice.
+    is_kept = printed.times_ms == printed.times_ms[first][of_second]
+    return replace(
+        printed,
+        times_ms=printed.times_ms[is_kept],
+        hashes=printed.hashes[is_kept],
+        quality=printed.quality[is_kept],
+    )
+
+
 def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
-    """The matches of a file that was hashed: those of most seconds first, of stills the nearest."""
-    answer = look_up.similar(printed, indices)
+    """The matches of a file that was hashed: those of most seconds first, of stills the nearest.
+
+    Stills are compared with all hashed pictures, of which there may be more than one a second: one
+    that moves on is not near for so long. What has to agree in several is asked of one a second, as
+    its false matches were counted.
+    """
+    answer = look_up.similar(each_second(printed), indices)
     opened = {index.bank.name: index.bank for index in indices}
     file_is_still = stills.is_one_picture(np.concatenate([printed.times_ms, printed.part_times_ms]))
     others = [

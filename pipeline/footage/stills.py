@@ -40,8 +40,9 @@ _ANIMATED = 0x02
 _MADE_OF_OTHERS = re.compile(rb"infe[\x02\x03].{7,9}(?:grid|iovl|iden)", re.DOTALL)
 _HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 _SIZE = re.compile(r"Picture size (\d{1,10})x(\d{1,10})")
-# PyAV reads no side data of a frame that has any which it does not know, as Exif is.
-_WITHOUT_EXIF = "mode=delete:type=31"
+# PyAV knows no Exif and reads no side data of a frame that has it; a profile of colours that it has
+# read ends the process.
+_HARMFUL = ("mode=delete:type=31", "mode=delete:type=ICC_PROFILE")
 
 
 def printed(task: PrintTask) -> Printed | Unusable:
@@ -81,7 +82,7 @@ def _printed(task: PrintTask, demuxer: str) -> Printed:
     frame = _decoded(task.path, demuxer, task.limits)
     # FFmpeg says on standard error else that it guesses how colours are meant.
     with av.logging.Capture(), foreign.refusing():
-        hashed = PictureHasher().hashed(_without_exif(frame))
+        hashed = PictureHasher().hashed(_readable(frame))
     kept = [one for one in hashed if one.quality >= MIN_QUALITY]
     none = np.zeros(0, np.uint32)
     return Printed(
@@ -145,7 +146,8 @@ def _check_size(logs: Iterable[damage.Log], limits: foreign.Limits) -> None:
             limits.check_pixels(int(size[1]), int(size[2]))
 
 
-def _without_exif(frame: Any) -> Any:
+def _readable(frame: Any) -> Any:
+    """A frame without the side data that PyAV cannot have."""
     import av
 
     graph = av.filter.Graph()
@@ -154,7 +156,7 @@ def _without_exif(frame: Any) -> Any:
         graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
         ),
-        graph.add("sidedata", _WITHOUT_EXIF),
+        *(graph.add("sidedata", one) for one in _HARMFUL),
         graph.add("buffersink"),
     ).configure()
     graph.vpush(frame)

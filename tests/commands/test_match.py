@@ -391,4 +391,5 @@ def test_a_still_of_a_list_is_found_in_a_video(
     code, (line,), _ = told(capsys, compose("match", "format=json", "bank=stills"), mirrored)
     assert code == match.FOUND
     (found,) = line["matches"]
-    assert (found["mirrored"], found["num_frames"], found["start_s"]) == (True, 1, 1.0)
+    assert (found["by"], found["num_near"]) == ("still", 1)
+    assert (found["mirrored"], found["start_s"]) == (True, 1.0)

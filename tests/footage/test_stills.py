@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pipeline.footage import foreign
 from pipeline.footage.conversion import Unusable
@@ -18,6 +18,7 @@ from pipeline.footage.stills import printed
 from tests.made import grey, scene, write_video
 
 LIMITS = foreign.Limits(max_pixels=200 * 200, max_duration_s=600)
+SRGB = ImageCms.createProfile("sRGB")
 PICTURE = scene(3, 1, 120, 160, noise=0)[0]
 
 
@@ -92,7 +93,9 @@ def test_a_still_may_be_of_any_usual_kind(tmp_path: Path, whole: Printed) -> Non
     shown = Image.fromarray(PICTURE)
     shown.convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / "palette.png")
     shown.convert("CMYK").save(tmp_path / "to be printed.jpg")
-    for name in ("palette.png", "to be printed.jpg"):
+    # A profile of colours.
+    shown.save(tmp_path / "profiled.png", icc_profile=ImageCms.ImageCmsProfile(SRGB).tobytes())
+    for name in ("palette.png", "to be printed.jpg", "profiled.png"):
         assert distance(made(tmp_path / name), whole) <= 10, name
 
 
