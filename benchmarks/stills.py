@@ -5,9 +5,9 @@
 Of each file that can be hashed three pictures are taken, from the middle of each third, and written
 as JPEG with each edit. They are looked up in a bank of all files, as `discern match` does. One is
 found where its item is told, with a place at most 1 s off and the right side of the mirror; an item
-of another recording is wrong. Then the same pictures are a bank, and all files are looked up in
-it: a picture is found where its file is told at a place at most 1 s off: by all its pictures that change, as `match` looks it
-up, and by one picture a second, as `watch` looks a stream up. Distances are those of the
+of another recording is wrong. Then the same pictures are a bank, and all files are looked up in it:
+by all pictures that change, as `match` does, and by one picture a second, as `watch` looks streams
+up. A picture is found where its file is told at a place at most 1 s off. Distances are those of the
 nearest pictures; intervals are over recordings, as those of `false_matches`.
 """
 
@@ -17,6 +17,7 @@ import argparse
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -40,6 +41,8 @@ PLACES = (1 / 6, 1 / 2, 5 / 6)
 """Of a file that pictures are taken from, as shares of its length."""
 MAX_OFF_S = 1.0
 DISTANCES = (15, 19, 23, 27, 31)
+WIDTHS = (0, 400, 800, 100_000)
+"""Of files that are told apart, in pixels."""
 
 Picture = NDArray[np.uint8]
 
@@ -59,10 +62,11 @@ EDITS: dict[str, tuple[Callable[[Picture], Picture], int, bool]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """A file, and the item of a bank that it is."""
+    """A file, how many pixels it is wide, and the item of a bank that it is."""
 
     path: Path
     recording: str
+    width: int
     number: int
 
 
@@ -98,7 +102,9 @@ def bank_of(files: Sequence[tuple[Path, str]], root: Path, cfg: IngestApp) -> li
             sounds = sound_records(one.sound_times_ms, one.sounds)
             known = path.name, "file", one.sha256, one.md5, one.duration_s
             item = writer.add(*known, printed_files.hash_records(one), sounds)
-            found.append(Source(path, recording, item.number))
+            with av.open(str(path)) as container:
+                width = container.streams.video[0].width
+            found.append(Source(path, recording, width, item.number))
     return found
 
 
@@ -227,6 +233,18 @@ def rows_of(found: Sequence[Told], asked: Sequence[Told], seed: int) -> list[lis
     return rows
 
 
+def rows_by_width(told: Sequence[Told], seed: int) -> list[list[Cell]]:
+    """The same at the largest distance, for files of some widths."""
+    rows = []
+    for least, end in pairwise(WIDTHS):
+        some = [one for one in told if least <= one.source.width < end]
+        if some:
+            pixels = f"{least:,} and more" if end == WIDTHS[-1] else f"{least} to {end - 1}"
+            num = len({one.source.recording for one in some})
+            rows.append([pixels, num, *rows_of(some, some, seed)[-1]])
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", type=Path, nargs="+")
@@ -240,6 +258,7 @@ def main() -> None:
         for row in read_index(folder)
     ]
     rows: list[Sequence[Cell]] = []
+    by_width: list[Sequence[Cell]] = []
     with tempfile.TemporaryDirectory() as work:
         root = Path(work)
         sources = bank_of(files, root, cfg)
@@ -249,6 +268,7 @@ def main() -> None:
         for edit, of_edit in some.items():
             told = looked_up(of_edit, sources, index, edit, cfg)
             rows += [["stills in videos", edit, *row] for row in rows_of(told, told, options.seed)]
+            by_width += [[edit, *row] for row in rows_by_width(told, options.seed)]
         edit = next(iter(EDITS))
         of_stills = bank_of_stills(some[edit], root, cfg)
         in_stills = hash_index.opened(root, banks.read(root, "stills"))
@@ -269,7 +289,7 @@ def main() -> None:
             back = rows_of(*told_back(those, of_stills, in_stills), options.seed)
             rows += [[what, edit, *row] for row in back]
         num_hashes = len(held.hashes)
-    for row in rows:
+    for row in [*rows, *by_width]:
         print(*row, sep="  ")
     if options.out:
         names = ", ".join(folder.name for folder in options.collections)
@@ -277,12 +297,21 @@ def main() -> None:
             f"{len(sources)} files of {len({one.recording for one in sources})} recordings of "
             f"{names}, of which a bank holds {num_hashes:,} hashes; three pictures of each."
         )
-        columns = (
-            *("looked up", "edit", "bits of 256", "found", "of", "share"),
-            *("95 % over recordings", "wrong items", "look-ups with one", "look-ups"),
-        )
-        table = Table("Stills in banks of videos, and videos in banks of stills", columns, rows)
-        write(options.out, Outcome(Path(__file__).name, setting, [table]))
+        shares = "bits of 256", "found", "of", "share", "95 % over recordings"
+        columns = *shares, "wrong items", "look-ups with one", "look-ups"
+        tables = [
+            Table(
+                "Stills in banks of videos, and videos in banks of stills",
+                ("looked up", "edit", *columns),
+                rows,
+            ),
+            Table(
+                "Stills in videos, by the width of these",
+                ("edit", "pixels", "recordings", *columns),
+                by_width,
+            ),
+        ]
+        write(options.out, Outcome(Path(__file__).name, setting, tables))
 
 
 if __name__ == "__main__":

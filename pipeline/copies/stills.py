@@ -33,7 +33,10 @@ Times = NDArray[np.uint32]
 
 def is_one_picture(times_ms: Times) -> bool:
     """Whether all hashes, of which there are some, are of one time."""
-    return len(times_ms) > 0 and bool((times_ms == times_ms[0]).all())
+    # Banks have many items, of most of which both ends tell.
+    if not len(times_ms) or times_ms[0] != times_ms[-1]:
+        return False
+    return bool((times_ms == times_ms[0]).all())
 
 
 def places(times_ms: Times, hashes: NDArray[np.uint8], records: NDArray[Any]) -> list[Stretch]:
