@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -65,6 +67,22 @@ def test_a_bug_does_not_look_like_an_answer(monkeypatch: pytest.MonkeyPatch) -> 
 def test_keys_alone_are_told_the_usage_of_their_command(name: str) -> None:
     said = run(name, "out=x").stderr
     assert said.startswith(f"{name}: is told too little; usage: python -m pipeline {name} ")
+
+
+def test_output_that_nobody_reads_on_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*_: object, cfg: object) -> None:
+        print("a line\n" * 10_000)
+
+    monkeypatch.setattr(review, "run", told)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as ended:
+            line.main(["review", "list", f"paths.review={tmp_path}"])
+    assert ended.value.code == 128 + 13
 
 
 def test_keys_may_stand_before_files(monkeypatch: pytest.MonkeyPatch) -> None:

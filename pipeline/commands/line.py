@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import sys
 import textwrap
 import traceback
@@ -213,8 +216,24 @@ def _run(name: str, arguments: list[str]) -> None:
         with workdir.claimed(command.writes, Path(cfg.paths.work)):
             module.run(*subjects, cfg=cfg)
 
-    with _failing(command.failure):
+    with _failing(command.failure), _read_by_somebody():
         app.run(name, work, kept=command.kept)
+
+
+@contextmanager
+def _read_by_somebody() -> Iterator[None]:
+    """End as a shell ends a command whose output goes to `head`, which has read enough."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        poll = select.poll()
+        poll.register(sys.stdout, 0)
+        if not any(event & select.POLLERR for _, event in poll.poll(0)):
+            raise
+        # What is left to print goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def _is_key(argument: str) -> bool:
