@@ -125,16 +125,17 @@ def main(arguments: Sequence[str]) -> None:
         app.run(name, work, kept="run it again", needs_project=False)
     elif name == _EXPERIMENT and rest:
         app.run(name, partial(experiment.run, rest[0], rest[1:]), kept="run it again")
-    elif name in COMMANDS and len(rest) >= COMMANDS[name].num_needed:
+    elif name in COMMANDS:
         _run(name, rest)
     elif name in ("-h", "--help"):
         print("\n".join(_overview()))
     elif name == "--version":
         print(f"discern {pipeline.__version__}")
+    elif name in _ALONE:
+        told = " ".join([_program(), name, *_ALONE[name]])
+        sys.exit(f"{name}: is told too {'much' if rest else 'little'}; usage: {told}")
     else:
-        known = not name or name in _ALL
-        with _failing(COMMANDS[name].failure if name in COMMANDS else 1):
-            sys.exit(f"{'' if known else f'{name}: there is no such command; '}usage: {_usage()}")
+        sys.exit(f"{f'{name}: there is no such command; ' if name else ''}usage: {_usage()}")
 
 
 def _program() -> str:
@@ -205,7 +206,8 @@ def _run(name: str, arguments: list[str]) -> None:
     if len(subjects) < command.num_needed:
         with _failing(command.failure):
             told = " ".join([_program(), name, *command.told, "[key=value …]"])
-            sys.exit(f"{name}: is told too little; usage: {told}")
+            more = f"{_program()} {name} --help tells all keys"
+            sys.exit(f"{name}: is told too little; usage: {told}; {more}")
 
     def work() -> None:
         cfg = app.compose(command.config, *overrides)
