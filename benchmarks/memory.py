@@ -63,7 +63,11 @@ NUM_RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Played:
-    """What is said of a recording at each of its T frames, of the last clip alone."""
+    """What is said of a recording at each of T frames, of the last clip alone.
+
+    The first of them is the last frame of its first clip, before which a stream says nothing, and
+    times count from it.
+    """
 
     name: str
     is_real: bool
@@ -113,16 +117,17 @@ def play(detector: Detector, folder: Path, synthetic: Path, pattern: str) -> lis
                     fired, state = fired + heard, {**state, **after}
             seen.append(of_origin[0].double().numpy())
             discharge.append(fired[0].double().numpy())
-        row = rows[key]
+        row, early = rows[key], detector.card.clip.num_frames - 1
+        fired_s = np.array(sorted((*row.discharges_s, *row.heard_s)))
         place = re.search(r"place=(\w+)", row.notes)
         hidden = {row.source, *([f"photograph-{place[1]}"] if place else [])}
         found.append(
             Played(
                 f"{key[0]}/{key[1]}",
                 row.origin == "real",
-                np.concatenate(seen),
-                np.concatenate(discharge),
-                np.array(sorted((*row.discharges_s, *row.heard_s))),
+                np.concatenate(seen)[early:],
+                np.concatenate(discharge)[early:],
+                np.maximum(fired_s - early / detector.card.clip.fps, 0.0),
                 frozenset(hidden),
             )
         )
@@ -158,8 +163,8 @@ def mean_score(num_frames: int, logits: Tensor) -> Tensor:
 def followed(memory: Memory, fps: float, logits: Tensor) -> Tensor:
     """What a memory makes of logits, (B, T, 4) to (B, T, 4)."""
     state, found = memory.start(len(logits)), []
-    for now in logits.unbind(1):
-        after, state = memory.advance(now, 1 / fps, state)
+    for number, now in enumerate(logits.unbind(1)):
+        after, state = memory.advance(now, 1 / fps if number else memory.answer_s, state)
         found.append(after)
     return torch.stack(found, dim=1)
 

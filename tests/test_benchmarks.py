@@ -74,6 +74,7 @@ def test_loaders_are_compared_with_the_bound_files_and_originals() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_webhooks_are_called_soon_after_a_clip_was_published(tmp_path: Path) -> None:
     models = str(write_model(tmp_path / "models"))
     printed = run("live.py", "--models", models, "--seconds", "8")
@@ -83,6 +84,7 @@ def test_webhooks_are_called_soon_after_a_clip_was_published(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_a_webhook_is_called_within_seconds_of_a_discharge(tmp_path: Path) -> None:
     # Rendered scenes are far from the even pictures that it was made of.
     models = str(write_model_of_flashes(tmp_path / "models", surety=1.0))
@@ -93,7 +95,7 @@ def test_a_webhook_is_called_within_seconds_of_a_discharge(tmp_path: Path) -> No
         printed,
         re.MULTILINE,
     )
-    assert {"hls"} <= {protocol for protocol, *_ in found}
+    assert {"hls"} <= {protocol for protocol, *_ in found}, printed
     for _, median_s, most_s, alone_s in found:
         assert 0 <= float(alone_s) < float(median_s) <= float(most_s) <= 5
 

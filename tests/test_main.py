@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -23,7 +25,7 @@ def test_a_process_of_its_own_ends_as_the_command_line_does_here(
     assert run_apart(*arguments) == run(*arguments)
 
 
-@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("explain",), ("forget",), ("init",)])
+@pytest.mark.parametrize("arguments", [(), ("nonsense",)])
 def test_the_usage_lists_stages_and_commands(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.returncode == 1
@@ -61,10 +63,35 @@ def test_a_bug_does_not_look_like_an_answer(monkeypatch: pytest.MonkeyPatch) -> 
         line.main(["explain", "a.mp4"])
 
 
-@pytest.mark.parametrize("name", ["review", "score"])
-def test_keys_alone_are_told_the_usage_of_their_command(name: str) -> None:
-    said = run(name, "out=x").stderr
+@pytest.mark.parametrize(
+    "arguments",
+    [("review", "out=x"), ("score", "out=x"), ("bank",), ("join", "a"), ("init",), ("experiment",)],
+)
+def test_a_command_that_is_told_too_little_says_its_own_usage(arguments: tuple[str, ...]) -> None:
+    name = arguments[0]
+    said = run(*arguments).stderr
     assert said.startswith(f"{name}: is told too little; usage: python -m pipeline {name} ")
+    assert said.count("\n") == 1
+
+
+def test_init_makes_one_project_at_a_time() -> None:
+    assert run("init", "a", "b").stderr.startswith("init: is told too much; usage: ")
+
+
+def test_output_that_nobody_reads_on_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*_: object, cfg: object) -> None:
+        print("a line\n" * 10_000)
+
+    monkeypatch.setattr(review, "run", told)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as ended:
+            line.main(["review", "list", f"paths.review={tmp_path}"])
+    assert ended.value.code == 128 + 13
 
 
 def test_keys_may_stand_before_files(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
+import sys
+import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -12,6 +15,7 @@ from typing import Any, get_type_hints
 import grimp
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from pipeline import app
 from pipeline.commands import experiment, line
@@ -203,6 +207,24 @@ def test_a_folder_that_is_no_git_repository_is_told_the_remedy(tmp_path: Path) -
     assert done.returncode != 0
     assert "run: git init && git add -A && git commit" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("minor", [10, 11, 13, 14])
+def test_make_takes_the_pythons_that_the_package_allows(minor: int, tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / "python"
+    told = f"import sys; sys.version_info = (3, {minor}, 0); exec(sys.argv[1])"
+    python.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{told}' \"$2\"\n")
+    python.chmod(0o755)
+    command = ["make", "setup", f"PYTHON={python}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode != 0, "a python that makes no environment"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    allowed = SpecifierSet(project["requires-python"])
+    assert ("Discern needs Python" in done.stdout) == (f"3.{minor}.0" not in allowed)
+    classifier = f"Programming Language :: Python :: 3.{minor}"
+    assert (classifier in project["classifiers"]) == (f"3.{minor}.0" in allowed)
 
 
 @pytest.mark.parametrize("name", [path.stem for path in EXPERIMENTS])

@@ -15,7 +15,6 @@ from pipeline.footage.conversion import Unusable
 from pipeline.live import addresses, web
 from pipeline.live.addresses import Refused, Rules
 from pipeline.live.fetcher import Failed
-from pipeline.system import disk
 
 SCHEMES = ("https", "http")
 REMEDIES = {
@@ -69,8 +68,10 @@ def _fetch(url: str, local: Path, limits: Limits) -> Unusable | None:
     last: Unusable | None = None
     for wait_s in (*_WAITS_S, None):
         try:
-            with web.get(url, rules, limits.timeout_s) as answer, local.open("wb") as file:
-                return _written(answer, file.write, limits.max_mb)
+            with web.get(url, rules, limits.timeout_s) as answer, _writing(local) as write:
+                return _written(answer, write, limits.max_mb)
+        except _NotWritten as error:
+            raise error.refused from None
         except Refused as error:
             return Unusable("refused_address", str(error))
         except Failed as error:
@@ -81,13 +82,42 @@ def _fetch(url: str, local: Path, limits: Limits) -> Unusable | None:
             if report.is_final:
                 return last
         except OSError as error:
-            if error.errno in disk.REFUSALS:
-                raise
             told = error.strerror or type(error).__name__
             last = Unusable("not_fetched", f"{addresses.told(url)}: {told}")
         if wait_s is not None:
             time.sleep(wait_s)
     return last
+
+
+class _NotWritten(Exception):
+    """The disk of this machine refuses what came.
+
+    Networks have errors of the same numbers: a certificate that is not trusted has that of a file
+    that must not be touched.
+    """
+
+    def __init__(self, refused: OSError) -> None:
+        super().__init__(str(refused))
+        self.refused = refused
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """What writes a file, and tells what the disk says from what the network says."""
+
+    def write(data: bytes) -> None:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError as error:
+            raise _NotWritten(error) from error
+
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise _NotWritten(error) from error
+    with file:
+        yield write
 
 
 def _written(

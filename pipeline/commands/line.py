@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import sys
 import textwrap
 import traceback
@@ -122,16 +125,17 @@ def main(arguments: Sequence[str]) -> None:
         app.run(name, work, kept="run it again", needs_project=False)
     elif name == _EXPERIMENT and rest:
         app.run(name, partial(experiment.run, rest[0], rest[1:]), kept="run it again")
-    elif name in COMMANDS and len(rest) >= COMMANDS[name].num_needed:
+    elif name in COMMANDS:
         _run(name, rest)
     elif name in ("-h", "--help"):
         print("\n".join(_overview()))
     elif name == "--version":
         print(f"discern {pipeline.__version__}")
+    elif name in _ALONE:
+        told = " ".join([_program(), name, *_ALONE[name]])
+        sys.exit(f"{name}: is told too {'much' if rest else 'little'}; usage: {told}")
     else:
-        known = not name or name in _ALL
-        with _failing(COMMANDS[name].failure if name in COMMANDS else 1):
-            sys.exit(f"{'' if known else f'{name}: there is no such command; '}usage: {_usage()}")
+        sys.exit(f"{f'{name}: there is no such command; ' if name else ''}usage: {_usage()}")
 
 
 def _program() -> str:
@@ -202,7 +206,8 @@ def _run(name: str, arguments: list[str]) -> None:
     if len(subjects) < command.num_needed:
         with _failing(command.failure):
             told = " ".join([_program(), name, *command.told, "[key=value …]"])
-            sys.exit(f"{name}: is told too little; usage: {told}")
+            more = f"{_program()} {name} --help tells all keys"
+            sys.exit(f"{name}: is told too little; usage: {told}; {more}")
 
     def work() -> None:
         cfg = app.compose(command.config, *overrides)
@@ -213,8 +218,24 @@ def _run(name: str, arguments: list[str]) -> None:
         with workdir.claimed(command.writes, Path(cfg.paths.work)):
             module.run(*subjects, cfg=cfg)
 
-    with _failing(command.failure):
+    with _failing(command.failure), _read_by_somebody():
         app.run(name, work, kept=command.kept)
+
+
+@contextmanager
+def _read_by_somebody() -> Iterator[None]:
+    """End as a shell ends a command whose output goes to `head`, which has read enough."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        poll = select.poll()
+        poll.register(sys.stdout, 0)
+        if not any(event & select.POLLERR for _, event in poll.poll(0)):
+            raise
+        # What is left to print goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def _is_key(argument: str) -> bool:

@@ -159,13 +159,25 @@ def _export(cfg: ReviewApp, out: str) -> None:
 def _write(
     cfg: ReviewApp, out: str, places: Sequence[tuple[int, Place, Task]], votes: agreement.Votes
 ) -> None:
-    """Export places of queues; to tools that ask people, those alone that somebody is asked of."""
+    """Export places of queues; to tools that ask people, those alone that somebody is asked of.
+
+    For one person (`by`), as on the page: what is left to decide, and nothing that others decided.
+    """
     path, form = Path(out), FORMATS[cfg.format]
-    entries = [
-        Entry(queue, place, task, votes.of_task(task.name), votes.num_asked(place))
-        for queue, place, task in places
-        if votes.is_open(place) or not form.asks
-    ]
+    reader = _by(cfg)
+    entries = []
+    for queue, place, task in places:
+        decisions, is_open = votes.of_task(task.name), votes.is_open(place)
+        if reader is not None:
+            if is_open and all(one.who != reader for one in decisions):
+                entries.append(Entry(queue, place, task, (), 1))
+        elif is_open or not form.asks:
+            entries.append(Entry(queue, place, task, decisions, votes.num_asked(place)))
+    if not entries and reader is not None:
+        raise UserError(
+            f"{out}: there is nothing left that by={_shown(reader)} is asked about; leave by out "
+            "for everything, or make a queue with discern review queue"
+        )
     if not entries:
         raise UserError(
             f"{out}: there is nothing to export; make a queue with discern review queue"
@@ -256,9 +268,17 @@ def _serve(cfg: ReviewApp) -> None:
         server.stop()
 
 
+def _by(cfg: ReviewApp) -> str | None:
+    """The name of a person as decisions have it; None where none is given."""
+    try:
+        return None if cfg.by is None else guarding.name_of(cfg.by)
+    except guarding.Refused as error:
+        raise UserError(f"by={_shown(cfg.by or '')}: {error}") from error
+
+
 def _terms(cfg: ReviewApp) -> Terms:
     key = None if cfg.key is None else Path(cfg.key)
-    return Terms(cfg.ingest.clip.fps, cfg.media or "", cfg.by, key)
+    return Terms(cfg.ingest.clip.fps, cfg.media or "", _by(cfg), key)
 
 
 def _record(cfg: ReviewApp) -> Record:

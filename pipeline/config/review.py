@@ -48,7 +48,8 @@ class ReviewApp(App):
     confidence: float = between(0.01, 0.9999, default=0.95)
     """Of intervals."""
     by: str | None = None
-    """Who decided what an import holds, where it does not say so itself."""
+    """Who decided what an import holds, where it does not say so itself; of an export, for whom it
+    is: it holds what this person is asked about, and nothing that others decided."""
     media: str | None = None
     """What stands before the path of a file in an export, such as `/data/local-files/?d=`."""
     key: str | None = None

@@ -49,6 +49,7 @@ class Fetch:
         url: with all secrets, so that it is in no text of this object.
         go_on_at: the number of a segment of HLS; None to begin where the stream is now.
         begins: what the answer before began with, as `repeats.Beginning.marks` has it.
+        num_late: how often it was connected to anew for a track that came late.
     """
 
     url: str = field(repr=False)
@@ -56,6 +57,7 @@ class Fetch:
     bounds: Bounds
     go_on_at: int | None = None
     begins: tuple[str, ...] = ()
+    num_late: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Report:
         reason: a short code; "end" where the server has ended the stream.
         detail: holds nothing of an address but scheme and host.
         is_final: trying again would give the same.
-        go_on_at, begins: as `Fetch` has them, for the next try.
+        go_on_at, begins, num_late: as `Fetch` has them, for the next try.
     """
 
     reason: str
@@ -74,6 +76,7 @@ class Report:
     is_final: bool = False
     go_on_at: int | None = None
     begins: tuple[str, ...] = ()
+    num_late: int = 0
 
 
 class Failed(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -15,9 +15,8 @@ from pipeline.footage import foreign
 from pipeline.footage.foreign.mixing import Heard
 from pipeline.footage.foreign.sound import Sound
 from pipeline.footage.sound import ClipSound, clip_sounds
+from pipeline.live.relay import Relay
 from pipeline.store.manifest import ABSENT, DAMAGED
-
-_READ_BYTES = 2**16
 
 
 class Ear:
@@ -45,80 +44,83 @@ class Ear:
         """
         self._num_samples, self._wait_s, self._hear = num_samples, wait_s, hear
         self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._told: queue.SimpleQueue[ClipSound | str] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[ClipSound] = queue.SimpleQueue()
         # Answers that are still to come, for windows that went on without.
         self._num_late = 0
-        self._over: str | None = None
-        arguments = (path, limits, tuple(zeros_s))
-        threading.Thread(target=self._listen, args=arguments, daemon=True).start()
+        self._is_closed = self._is_over = False
+        self._limits, self._zeros_s = limits, tuple(zeros_s)
+        threading.Thread(target=self._listen, args=(path,), daemon=True).start()
 
     def hear(self, start: int) -> ClipSound:
         """The sound of the window that begins at output sample `start`."""
         self._asked.put(start)
         wait_s = self._wait_s
         # A track that was late once is waited for again only once it has caught up.
-        while self._over is None and self._num_late:
+        while self._num_late:
             try:
-                self._take(0.0)
+                self._told.get_nowait()
             except queue.Empty:
                 self._num_late += 1
                 return self._nothing(ABSENT)
             self._num_late -= 1
-        if self._over is not None:
-            return self._nothing(self._over)
         try:
-            told = self._take(wait_s)
+            return self._told.get(timeout=wait_s)
         except queue.Empty:
             self._num_late += 1
             return self._nothing(ABSENT)
-        return self._nothing(told) if isinstance(told, str) else told
 
     @property
     def is_late(self) -> bool:
         """Whether the track goes on, and the last window went on without it."""
-        return self._over is None and self._num_late > 0
+        return not self._is_over and self._num_late > 0
 
     def close(self) -> None:
         """Let the thread end, at the next window that it is asked for."""
         self._asked.put(None)
 
-    def _take(self, wait_s: float | None) -> ClipSound | str:
-        told = self._told.get(timeout=wait_s) if wait_s != 0 else self._told.get_nowait()
-        if isinstance(told, str):
-            self._over = told
-        return told
-
     def _nothing(self, presence: str) -> ClipSound:
         return ClipSound(np.zeros(self._num_samples, np.int16), presence)
 
-    def _starts(self) -> Iterator[int]:
-        while (start := self._asked.get()) is not None:
-            yield start
+    def _listen(self, path: Path) -> None:
+        if self._wait_s is None:
+            self._answer(nullcontext(path), None)
+            return
+        relay = Relay(path)
+        while not self._is_closed:
+            self._answer(relay.next_path(), relay)
 
-    def _listen(self, path: Path, limits: foreign.Limits, zeros_s: tuple[float, ...]) -> None:
+    def _answer(self, opened: AbstractContextManager[Path], relay: Relay | None) -> None:
+        """Answer what is asked for by one track, until another one begins."""
+        self._is_over = False
+        damaged: list[tuple[float, float]] = []
+        # They are gone through once, so that they need not be known yet.
+        starts = cast(Sequence[int], self._starts(relay))
+        heard = self._heard(opened, damaged)
+        heard = heard if self._hear is None else self._hear(heard)
         try:
-            with Sound(path, limits, zeros_s) as track:
-                # They are gone through once, so that they need not be known yet.
-                starts = cast(Sequence[int], self._starts())
-                heard = self._drained(track.heard(), path)
-                heard = heard if self._hear is None else self._hear(heard)
-                for one in clip_sounds(heard, track.damaged, starts, self._num_samples):
-                    self._told.put(one)
+            for one in clip_sounds(heard, damaged, starts, self._num_samples):
+                self._told.put(one)
         except (foreign.DecodeError, MemoryError):
             # A track that cannot be read costs a stream nothing else.
-            self._told.put(DAMAGED)
-            self._drain(path)
+            self._is_over = True
+            self._told.put(self._nothing(DAMAGED))
+            for _ in starts:
+                self._told.put(self._nothing(DAMAGED))
 
-    def _drained(self, heard: Iterator[Heard], path: Path) -> Iterator[Heard]:
-        """Samples, after the last of which the rest of the bytes is read as well."""
-        yield from heard
-        threading.Thread(target=self._drain, args=(path,), daemon=True).start()
+    def _starts(self, relay: Relay | None) -> Iterator[int]:
+        while not (self._is_over and relay is not None and relay.has_next):
+            start = self._asked.get()
+            if start is None:
+                self._is_closed = True
+                return
+            yield start
 
-    def _drain(self, path: Path) -> None:
-        # Where there is no sound, or none any more, whoever writes the same bytes for the pictures
-        # would wait for ever for these to be read.
-        if self._wait_s is None:
-            return
-        with suppress(OSError), path.open("rb", buffering=0) as rest:
-            while rest.read(_READ_BYTES):
-                pass
+    def _heard(
+        self, opened: AbstractContextManager[Path], damaged: list[tuple[float, float]]
+    ) -> Iterator[Heard]:
+        with ExitStack() as stack:
+            with opened as path:
+                track = stack.enter_context(Sound(path, self._limits, self._zeros_s))
+            track.damaged = damaged
+            yield from track.heard()
+        self._is_over = True

@@ -9,7 +9,7 @@ from pipeline.live.fetcher import Fetch
 from pipeline.live.messages import Ended
 from pipeline.live.session import Session
 
-AT_ONCE = ("clock", "discontinuity", "too_long", "behind")
+AT_ONCE = ("clock", "discontinuity", "too_long", "behind", "tracks")
 """Reasons after which another try at once may go on."""
 
 
@@ -38,6 +38,7 @@ class Outcome:
     is_final: bool = False
     go_on_at: int | None = None
     begins: tuple[str, ...] = ()
+    num_late: int = 0
 
 
 def fetched(session: Session, timeout_s: float = 2.0) -> Outcome | None:
@@ -45,9 +46,7 @@ def fetched(session: Session, timeout_s: float = 2.0) -> Outcome | None:
     report = session.report(timeout_s)
     if report is None:
         return None
-    return Outcome(
-        report.reason, report.detail, report.is_final, report.go_on_at, tuple(report.begins)
-    )
+    return Outcome(**{**report.__dict__, "begins": tuple(report.begins)})
 
 
 def ended(message: Ended, session: Session, source: Path | Fetch) -> Outcome:

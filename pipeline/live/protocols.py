@@ -7,6 +7,8 @@ from pipeline.live.fetcher import Fetch, Report, Twin
 from pipeline.live.repeats import Beginning
 
 _READ_BYTES = 65536
+_FLV, _FLV_TRACKS = b"FLV", 4
+"""How FLV begins, and where it says which tracks there are: the lowest bit stands for pictures."""
 _OF_PACKETS = {"rtmp": rtmp.follow, "rtsp": rtsp.follow}
 
 
@@ -28,6 +30,9 @@ def follow(fetch: Fetch, twin: Twin) -> Report:
 
 def _passed_on(answer: web.Answer, data: bytes, fetch: Fetch, twin: Twin) -> Report:
     beginning = Beginning(fetch.begins)
+    if data.startswith(_FLV) and len(data) > _FLV_TRACKS:
+        # Sound that is announced and does not come would be waited for, for ever.
+        data = data[:_FLV_TRACKS] + b"\x01" + data[_FLV_TRACKS + 1 :]
     while data and not beginning.repeats:
         twin.write(beginning.take(data))
         data = answer.read(_READ_BYTES)

@@ -32,7 +32,7 @@ def follow(fetch: Fetch, twin: Twin) -> Report:
             "analyzeduration": str(_ANALYSED_US),
         }
         with av.open(url, timeout=(timeout_s, timeout_s), options=options) as source:
-            return remuxed(source, twin)
+            return remuxed(source, twin, fetch.num_late)
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, av.error.ExitError):
             return Report("timeout", f"nothing came for {timeout_s:g} s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def events_of(cfg: WatchApp, board: Board, *also: Sink) -> Iterator[Events]:
             sinks.append(stack.enter_context(_delivering(courier, cfg.timeout_s)))
         if cfg.serve:
             sinks += stack.enter_context(_served(cfg, folder, board, outboxes))
-        sinks += [_print, *also]
+        sinks += [stack.enter_context(_printing()), *also]
         if cfg.events is not None:
             sinks.append(stack.enter_context(_writing(cfg.events)))
         events = Events(sinks, {"shadow": True} if cfg.shadow else None)
@@ -178,13 +178,24 @@ def _ends_whole(path: Path) -> bool:
         return file.read() == b"\n"
 
 
-def _print(event: Event) -> None:
-    try:
-        print(line(event), flush=True)
-    except OSError as error:
-        # What is left in the buffer would be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        said = "nobody reads events there any more"
-        if not isinstance(error, BrokenPipeError):
-            said = f"events cannot be written there ({error.strerror})"
-        raise UserError(f"stdout: {said}; nothing is watched") from error
+@contextmanager
+def _printing() -> Iterator[Sink]:
+    """What prints events to stdout, where nothing else is printed meanwhile.
+
+    Ray has a thread that prints there what becomes of its processes.
+    """
+    out = sys.stdout
+
+    def show(event: Event) -> None:
+        try:
+            print(line(event), file=out, flush=True)
+        except OSError as error:
+            # What is left in the buffer would be tried again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+            said = "nobody reads events there any more"
+            if not isinstance(error, BrokenPipeError):
+                said = f"events cannot be written there ({error.strerror})"
+            raise UserError(f"stdout: {said}; nothing is watched") from error
+
+    with redirect_stdout(sys.stderr):
+        yield show

@@ -11,6 +11,7 @@ ratio do by the method of Fieller.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,11 +99,12 @@ def total(strata: list[Stratum], confidence: float) -> Estimate:
     each = [_share(one, confidence, is_learned=False).times(one.size) for one in strata]
     known = [(one.value, one.interval) for one in each if one.value is not None]
     unknown = [one.interval for one in each if one.value is None]
-    value = sum(one for one, _ in known)
-    below = np.sqrt(sum((one - ends.low) ** 2 for one, ends in known))
-    above = np.sqrt(sum((ends.high - one) ** 2 for one, ends in known))
-    low = value - below + sum(ends.low for ends in unknown)
-    high = value + above + sum(ends.high for ends in unknown)
+    # Python's own sum rounds otherwise from 3.12 on.
+    value = fsum(one for one, _ in known)
+    below = np.sqrt(fsum((one - ends.low) ** 2 for one, ends in known))
+    above = np.sqrt(fsum((ends.high - one) ** 2 for one, ends in known))
+    low = value - below + fsum(ends.low for ends in unknown)
+    high = value + above + fsum(ends.high for ends in unknown)
     most = sum(one.size for one in strata)
     return Estimate(None if unknown else value, _ends(float(low), float(high)).within(0, most))
 

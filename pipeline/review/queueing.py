@@ -155,7 +155,8 @@ def make(
         "calibration": asdict(calibration),
         "counts": scores.counts,
         "videos": len(videos.score),
-        "hours": float(np.nansum(scores.numbers("seconds")) / 3600),
+        # Nobody looks for alerts in what a bank knows.
+        "hours": float(np.nansum(scores.numbers("seconds")[scores.is_scored]) / 3600),
         "alerts": int(videos.flagged.sum()),
         "alerts_with_copies": int(videos.size[videos.flagged].sum()),
         "strata": _told(stratum, drawn),

@@ -32,6 +32,7 @@ from pipeline.review.tasks import (
     Task,
     is_text,
 )
+from pipeline.store import storage
 from pipeline.system.untrusted import plain
 
 NEEDED = ("starlette", "uvicorn")
@@ -181,9 +182,10 @@ class ReviewPage:
                 found = showing.show(path, task, kind, number, means.fps, means.ingest, means.run)
         except (OSError, UserError) as error:
             said = getattr(error, "strerror", None) or str(error)
-            raise Refused(
-                plain(f"the file cannot be read here ({said})", _MAX_TEXT), 404
-            ) from error
+            told = f"the file cannot be read here ({said})"
+            if not (storage.is_remote(task.uri) or Path(task.uri).is_absolute()):
+                told += "; give discern review serve root=FOLDER, the folder of its listing"
+            raise Refused(plain(told, _MAX_TEXT), 404) from error
         except NotShown as error:
             raise Refused(plain(str(error), _MAX_TEXT), 404) from error
         if kind == SOUND and found.sound is None:

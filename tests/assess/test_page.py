@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import browser
 from tests.assess.page.test_report import HOSTILE, HOSTILE_SOURCES, split, suites, write
 from tests.assess.toy import SOURCES
+from tests.browser import browsing
 
 pytestmark = pytest.mark.browser
 AMID_ROC = """(() => {
@@ -77,21 +78,10 @@ def real_visit(request: pytest.FixtureRequest, whole_project: Path) -> Iterator[
 @contextlib.contextmanager
 def visiting(report_file: Path, scheme: str) -> Iterator[Visit]:
     """Open a page in Chromium, in one colour scheme."""
-    from playwright.sync_api import sync_playwright
-
-    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser_path is None:
-        pytest.skip("no Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        page = browser.new_page(color_scheme=scheme, reduced_motion="reduce")
-        seen = Visit(page, [], [])
-        page.on("request", lambda one: seen.requests.append(one.url))
-        page.on("console", lambda one: seen.complaints.append(one.text))
-        page.on("pageerror", lambda one: seen.complaints.append(str(one)))
+    complaints, requests = list[str](), list[str]()
+    with browsing(scheme, complaints, requests, reduced_motion="reduce") as page:
         page.goto(report_file.as_uri())
-        yield seen
-        browser.close()
+        yield Visit(page, requests, complaints)
 
 
 def unfold(visit: Visit) -> None:
@@ -108,11 +98,8 @@ def outside(visit: Visit) -> list[str]:
 
 def violations(visit: Visit) -> list[tuple[str, list[str]]]:
     """What an accessibility checker finds on the page with everything open."""
-    from axe_playwright_python.sync_playwright import Axe
-
     unfold(visit)
-    found = Axe().run(visit.page).response["violations"]
-    return [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found]
+    return browser.violations(visit.page)
 
 
 def test_it_opens_from_disk_without_a_request_or_an_error(visit: Visit, report_file: Path) -> None:
@@ -210,7 +197,7 @@ def test_a_whole_report_asks_for_nothing_and_passes_the_checker(real_visit: Visi
 def test_a_figure_of_a_whole_report_tells_values_where_one_points(real_visit: Visit) -> None:
     real_visit.page.locator("#roc").scroll_into_view_if_needed()
     real_visit.page.mouse.move(*real_visit.page.evaluate(AMID_ROC))
-    real_visit.page.wait_for_selector("#roc .hoverlayer .hovertext", timeout=5000)
+    real_visit.page.wait_for_selector("#roc .hoverlayer .hovertext")
     assert real_visit.complaints == []
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +87,20 @@ def test_an_interrupted_clean_leaves_no_half(
     assert "train" not in names(work)
     clean.run(compose("ingest"))
     assert names(work) == {"kept", "wandb", "onnx"}
+
+
+def test_what_a_killed_process_had_fetched_goes_after_a_day(
+    compose: Callable[..., App], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    for name, age_s in (("fetched-old", 90_000), ("fetched-new", 80_000)):
+        (work / name).mkdir(parents=True)
+        (work / name / "video.mp4").write_bytes(bytes(10_000_000))
+        then = time.time() - age_s
+        os.utime(work / name, (then, then))
+    clean.run(compose("ingest"))
+    assert names(work) == {"fetched-new"}
+    assert "fetched: removed 0.01 GB" in capsys.readouterr().out
 
 
 def test_a_project_in_which_nothing_ran_is_clean(

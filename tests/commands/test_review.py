@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import re
@@ -88,6 +89,45 @@ def test_what_is_exported_can_be_decided_and_imported(tmp_path: Path, told: Told
     out.write_text("\n".join(",".join(line) for line in (head, first, *rest)) + "\n")
     with pytest.raises(UserError, match="row 1: no column task"):
         told("import", str(out))
+
+
+@pytest.mark.parametrize("form", ["csv", "fiftyone", "label_studio"])
+def test_what_is_exported_for_one_person_shows_nothing_that_others_decided(
+    tmp_path: Path, told: Told, form: str
+) -> None:
+    scores = write_scores(tmp_path / "today", [row(n) for n in range(9)])
+    told("queue", str(scores), "audit=0", "uncertain=0", "second=1")
+    record = Record(tmp_path / "review")
+    first, second, third, *_ = (task.name for _, _, task in record.places())
+    record.decide([decision(first, "Ada"), decision(second, "Bo"), decision(second, "Cy")])
+    record.decide([decision(third, "Bo", origin="film", note="a film set")])
+    out = tmp_path / "mine"
+    assert told("export", str(out), f"format={form}", "by= Bo ").endswith("mine: 7 tasks\n")
+    files = list(out.iterdir()) if out.is_dir() else [out]
+    text = "".join(file.read_text() for file in files)
+    assert first in text
+    assert second not in text
+    assert third not in text
+    assert not [word for word in ("Ada", "Cy", "film set", 'decided":') if word in text]
+    if form == "csv":
+        (line,) = (
+            one
+            for one in csv.DictReader(text.lstrip("\ufeff").splitlines())
+            if one["task"] == first
+        )
+        assert (line["who"], line["decided_by"], line["asked"]) == ("Bo", "", "1")
+        told("export", str(out))
+        assert "a film set" in out.read_text()
+
+
+def test_nobody_gets_an_export_of_what_they_are_not_asked(tmp_path: Path, told: Told) -> None:
+    told("queue", str(write_scores(tmp_path / "today", [row(0)])), "audit=0", "second=1")
+    record = Record(tmp_path / "review")
+    record.decide([decision(record.places()[0][2].name, "Bo")])
+    with pytest.raises(UserError, match="nothing left that by=Bo is asked about; leave by out"):
+        told("export", str(tmp_path / "x.csv"), "by=Bo")
+    with pytest.raises(UserError, match="by= : say who you are, in 1 to 80 characters"):
+        told("export", str(tmp_path / "x.csv"), "by=' '")
 
 
 def test_decisions_become_a_collection_and_false_alarms_a_negative_bank(

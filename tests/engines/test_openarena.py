@@ -501,7 +501,8 @@ def test_frames_sound_and_labels_are_the_same_in_two_processes(takes: list[Take]
         assert take.sound is not None
         np.testing.assert_array_equal(again.frames, take.frames)
         np.testing.assert_array_equal(again.sound, take.sound)
-        assert replace(again, frames=take.frames, sound=take.sound) == take
+        same = {"frames": take.frames, "sound": take.sound}
+        assert vars(again) | same == vars(take)
 
 
 @pytest.mark.slow

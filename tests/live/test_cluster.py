@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ def test_a_node_that_dies_costs_its_streams_a_reconnect_and_closes_no_alert(
     tmp_path: Path,
     compose: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_model(tmp_path / "models")
     data = remuxed(write_footage(tmp_path / "a.mp4", 300, 300, 300, 300), "ts")
@@ -95,6 +97,9 @@ def test_a_node_that_dies_costs_its_streams_a_reconnect_and_closes_no_alert(
         watch.run(str(path), cfg=compose("watch", *own, *RAY))
     killer.join(1)
     events = [one for _, one in heard]
+    # What Ray says of a node that dies is no event.
+    printed = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["id"] for line in printed] == [one["id"] for one in events]
     assert len(killed) == 1
     moved = {
         str(one["subject"])
@@ -122,7 +127,7 @@ def test_a_node_that_dies_costs_its_streams_a_reconnect_and_closes_no_alert(
             after = events.index(of(events, name, "stream.recovered")[0])
             assert of(events[after:], name, "alert.updated")
     back = max(at for at, one in heard if one["type"] == "stream.recovered")
-    assert back - killed[0] < 30
+    assert back - killed[0] < 120
     print(f"back {back - killed[0]:.1f} s after the node was killed")
 
 

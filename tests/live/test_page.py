@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pipeline.live.decisions import Decisions
 from pipeline.live.metrics import Metrics
 from pipeline.live.server import Server
 from pipeline.live.serving import Page
+from tests.browser import browsing, violations
 from tests.live.shown import event, levels, opened
 
 pytestmark = pytest.mark.browser
@@ -35,9 +35,12 @@ class Shown:
         match = {"bank": "b", "item": 1, "name": "a.mp4", "label": "known", "by": "pictures"}
         self.board.take(event("match.found", "gate", **match, start_s=1.5))
         self.see()
-        metrics = Metrics(self.board, {})
-        page = Page(self.board, self.decisions, metrics, token)
-        self.server = Server(page.application(), "127.0.0.1", 0, "watch")
+        self.token = token
+        self.serve(0)
+
+    def serve(self, port: int) -> None:
+        page = Page(self.board, self.decisions, Metrics(self.board, {}), self.token)
+        self.server = Server(page.application(), "127.0.0.1", port, "watch")
 
     def see(self, lost: str = "") -> None:
         rows = {"yard": boards.WATCHED, "gate": boards.LOST, "roof": boards.STARTING}
@@ -61,26 +64,10 @@ class Shown:
 
 @contextmanager
 def visiting(url: str, scheme: str, complaints: list[str]) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser_path is None:
-        pytest.skip("no Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        page = browser.new_page(color_scheme=scheme, viewport={"width": 1180, "height": 900})
-        page.on("console", lambda one: complaints.append(one.text))
-        page.on("pageerror", lambda one: complaints.append(str(one)))
+    size = {"width": 1180, "height": 900}
+    with browsing(scheme, complaints, [], viewport=size) as page:
         page.goto(url)
         yield page
-        browser.close()
-
-
-def violations(page: Any) -> list[tuple[str, list[str]]]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -133,3 +120,59 @@ def test_it_asks_for_its_token(tmp_path: Path) -> None:
     finally:
         shown.server.stop()
     assert complaints == []
+
+
+def test_a_decision_that_is_not_kept_is_told(tmp_path: Path) -> None:
+    shown = Shown(tmp_path, TOKEN)
+    try:
+        with visiting(shown.server.url, "light", []) as page:
+            page.get_by_label("Token").fill(TOKEN)
+            page.get_by_role("button").click()
+            page.get_by_label("Your name").fill("Ada")
+            button = page.get_by_role("button", name="Dismiss the alert of yard")
+            # What is shown came with the token that is gone from here on, as after a watch that
+            # was started anew.
+            button.wait_for()
+            page.context.clear_cookies()
+            button.click()
+            problem, connection = page.locator("#problem"), page.locator("#connection")
+            problem.get_by_text("not kept: load the page again").wait_for()
+            shown.server.stop()
+            connection.get_by_text("The watch does not answer").wait_for()
+            problem.get_by_text("not kept: load the page again").wait_for()
+            button.click()
+            problem.get_by_text("not kept: the watch does not answer").wait_for()
+            assert connection.is_visible()
+            roles = [one.get_attribute("role") for one in (problem, connection)]
+            assert roles == ["alert", "alert"]
+            assert violations(page) == []
+    finally:
+        shown.server.stop()
+    assert all(one["decided"] is None for one in shown.decisions.latest(9))
+
+
+def test_a_lost_connection_is_told_until_it_is_back(tmp_path: Path) -> None:
+    shown = Shown(tmp_path, None)
+    shown.board.load = {"answered_share": 0.5, "num_left_out": 1}
+    try:
+        with visiting(shown.server.url, "dark", []) as page:
+            page.get_by_text("1 open alert; 3 streams, 1 lost.").wait_for()
+            warning, connection = page.locator("#warning"), page.locator("#connection")
+            warning.get_by_text("one of 2 clips is answered, and 1 stream left out").wait_for()
+            assert connection.is_hidden()
+            page.route("**/events", lambda route: route.abort())
+            shown.server.stop()
+            connection.get_by_text("what is shown may be old").wait_for()
+            assert "too slow" in warning.inner_text()
+            assert violations(page) == []
+            # What a decision is answered with says nothing of the connection.
+            shown.serve(shown.server.port)
+            page.get_by_label("Your name").fill("Ada")
+            page.get_by_role("button", name="Acknowledge the alert of yard").click()
+            page.get_by_text("Acknowledged by Ada").wait_for()
+            assert connection.is_visible()
+            page.unroute("**/events")
+            connection.wait_for(state="hidden")
+            assert warning.is_visible()
+    finally:
+        shown.server.stop()

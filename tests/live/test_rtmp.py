@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,13 @@ import numpy as np
 import pytest
 
 from pipeline import app
+from pipeline.live import remux, rtmp
+from pipeline.live.addresses import Rules
+from pipeline.live.fetcher import Bounds, Failed, Fetch
 from pipeline.live.remux import remuxed
 from pipeline.store import video
 from tests.live.made import watched, write_model
-from tests.made import scene
+from tests.made import scene, write_with_sound
 
 sys.path.insert(0, str(app.PROJECT / "benchmarks"))
 import rtmp_server
@@ -135,17 +140,85 @@ def test_a_stream_that_is_published_anew_at_once_has_another_clock(
     assert times == sorted(times)
 
 
+def publish_late(folder: Path, url: str, num: int, late_s: float) -> None:
+    """Publish pictures, and sound (MP3, which nothing tells of before it comes) some time later."""
+    sounds = folder / "a.mp3"
+    noise = np.random.default_rng(0).normal(0, 0.1, (1, num * 1600))
+    write_with_sound(sounds.with_suffix(".mp4"), scene(0, num), noise, codec="mp3")
+    pictures = folder / "b.mp4"
+    pictures.write_bytes(video.encode(scene(0, num), 30, keyint=15))
+    options = {"flvflags": "no_metadata", "max_interleave_delta": "1"}
+    with (
+        av.open(str(pictures)) as seen,
+        av.open(str(sounds.with_suffix(".mp4"))) as heard,
+        av.open(url, "w", format="flv", options=options) as target,
+    ):
+        packets = []
+        for file, begins_s in ((seen, 0.0), (heard, late_s)):
+            track = file.streams.best("video" if file is seen else "audio")
+            copied = target.add_stream_from_template(track)
+            for packet in file.demux(track):
+                if packet.dts is not None and (at_s := packet.dts * packet.time_base) >= begins_s:
+                    packet.stream = copied
+                    packets.append((float(at_s), packet))
+        begin = time.monotonic()
+        for at_s, packet in sorted(packets, key=lambda one: one[0]):
+            time.sleep(max(0.0, begin + at_s - time.monotonic()))
+            target.mux(packet)
+
+
+@pytest.mark.slow
+@served
+def test_sound_that_begins_late_is_found_by_another_connection(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remux, "_FIRST_LOOK_S", 0.5)
+    url = f"{root}/key"
+    thread = threading.Thread(target=publish_late, args=(tmp_path, url, 600, 6.0), daemon=True)
+    thread.start()
+    fetch = Fetch(url, Rules(allow_private=True), Bounds(timeout_s=5.0, max_segment_mb=1.0))
+    found: list[tuple[str, int]] = []
+    tracks: list[str] = []
+    until = time.monotonic() + 120
+
+    class Written:
+        def __init__(self) -> None:
+            self.data = b""
+
+        def write(self, data: bytes) -> int:
+            self.data += data
+            return len(data)
+
+    while time.monotonic() < until and (not found or found[-1][0] == "tracks"):
+        written: Any = Written()
+        try:
+            report = rtmp.follow(fetch, written)
+        except Failed:
+            # Nobody publishes yet.
+            continue
+        found.append((report.reason, report.num_late))
+        fetch = replace(fetch, num_late=report.num_late)
+        with av.open(io.BytesIO(written.data), "r") as file:
+            tracks.append("".join(one.type[0] for one in file.streams))
+    thread.join()
+    assert found == [("tracks", 1), ("timeout", 0)]
+    assert tracks == ["v", "va"]
+
+
 def test_pictures_do_not_wait_for_a_track_that_has_gone(tmp_path: Path) -> None:
     """Sound of 2 s beside pictures of 8 s: what is passed on, by what has come until then."""
     noise = np.random.default_rng(0).normal(0, 0.1, (1, 2 * 48_000)).astype(np.float32)
     path = tmp_path / "a.mp4"
     track = video.SoundTrack(noise, 48_000, "aac", 96)
     path.write_bytes(video.encode(scene(0, 240), 30, keyint=30, track=track))
-    come_s, late_s = 0.0, []
+    come_s, late_s = 0.0, list[float]()
     with av.open(str(path)) as file:
 
         class Source:
             streams = file.streams
+
+            def dumps_format(self) -> str:
+                return ""
 
             def demux(self, *streams: Any) -> Iterator[Any]:
                 nonlocal come_s

@@ -59,8 +59,24 @@ def test_another_value_than_most_had_is_a_shift() -> None:
     assert same.index == 0
 
 
+@pytest.mark.parametrize(("num", "least_found"), [(5, 0.0), (30, 0.9)])
+def test_few_files_of_the_same_kind_are_hardly_ever_a_shift(num: int, least_found: float) -> None:
+    rng, marked, moved = np.random.default_rng(num), [], []
+    for _ in range(30):
+        before = Inputs({"score": rng.normal(size=500)}, rng.choice(list("abcdefgh"), 500).tolist())
+        now = rng.normal(size=num)
+        after = Inputs({"score": now}, rng.choice(list("abcdefgh"), num).tolist())
+        found = drift.between(before, after, "training", "a" * 64)
+        assert found.sources_index is not None
+        marked += [found.shifts[0].index > SHIFTED, found.sources_index > SHIFTED]
+        moved.append(compared(before, Inputs({"score": now + 2}))[0].index > SHIFTED)
+    assert np.mean(marked) <= 0.05
+    assert np.mean(moved) >= least_found
+
+
 def test_sources_that_come_and_go_are_told() -> None:
-    before, after = Inputs({}, ["phone"] * 3 + ["doom"]), Inputs({}, ["phone"] * 2 + ["drone"] * 2)
+    before = Inputs({}, [*["phone"] * 30, *["doom"] * 10])
+    after = Inputs({}, [*["phone"] * 20, *["drone"] * 20])
     found = drift.between(before, after, "training", "a" * 64)
     assert found.sources == (
         SourceShare("doom", 0.25, 0.0),

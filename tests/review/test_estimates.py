@@ -115,6 +115,10 @@ class TestShare:
         assert estimates.recall(known, both) == Estimate(None, Interval(3 / 1006, 0.5))
         assert estimates.recall(both, known) == Estimate(None, Interval(0.5, 1003 / 1006))
 
+    def test_a_total_is_rounded_once_whatever_the_version_of_python(self) -> None:
+        tenth = Stratum(1, np.array([0.1]), np.ones(1))
+        assert estimates.total([tenth] * 10, 0.95).value == 1.0
+
     def test_unequal_weights_weigh_and_widen(self) -> None:
         weight = np.where(np.arange(40) < 20, 100.0, 900.0)
         chance = (np.arange(40) % 20 < 5).astype(float)

@@ -343,7 +343,7 @@ class TestSpreadsheet:
     def edited(self, record: Record, folder: Path, *rows: dict[str, str]) -> Path:
         """The exported file with its first rows changed, as a spreadsheet saves it."""
         path = folder / "queue.csv"
-        spreadsheet.write(path, entries(record), TERMS)
+        spreadsheet.write(path, entries(record), Terms(FPS))
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file))
         for line, change in zip(lines, rows, strict=False):
@@ -403,6 +403,24 @@ class TestSpreadsheet:
         spreadsheet.read(self.edited(record, tmp_path, yes, yes), tasks(record), TERMS)
         two = self.edited(record, tmp_path, yes, {**no, "who": "Ada"})
         assert len(spreadsheet.read(two, tasks(record), TERMS)) == 2
+
+    @pytest.mark.parametrize("name", ["1234567890123456", "12e4567890123456"])
+    def test_a_spreadsheet_takes_no_name_of_a_task_for_a_number(
+        self, record: Record, tmp_path: Path, name: str
+    ) -> None:
+        first = entries(record)[0]
+        entry = replace(first, task=replace(first.task, name=name))
+        path = tmp_path / "queue.csv"
+        spreadsheet.write(path, [entry], Terms(FPS, by="Bo"))
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            (line,) = csv.DictReader(file)
+        with pytest.raises(ValueError, match="could not convert"):
+            # It would keep 15 digits, or take what is too large for it.
+            float(line["task"])
+        line |= {"origin": "film", "discharge": "no"}
+        path.write_text(f"{','.join(line)}\n{','.join(line.values())}\n")
+        (found,) = spreadsheet.read(path, {name: entry.task}, TERMS)
+        assert (found.task, found.who) == (name, "Bo")
 
     def test_times_of_an_alert_are_seconds(self, record: Record, tmp_path: Path) -> None:
         name, task = next(iter(tasks(record).items()))

@@ -75,6 +75,11 @@ def test_what_was_decided_is_asked_no_more_and_counts_in_the_audit(tmp_path: Pat
     assert len(after.places) == SETTINGS.num
 
 
+def test_hours_are_of_what_the_detector_looked_at(tmp_path: Path) -> None:
+    rows = [row(0), row(1, status="matched"), row(2)]
+    assert made(tmp_path, rows).about["hours"] == pytest.approx(2 * 12 / 3600)
+
+
 def test_another_file_at_the_same_place_of_another_listing_is_asked(tmp_path: Path) -> None:
     settings = replace(SETTINGS, num=10, audit=0.0)
     before = made(tmp_path / "a", [row(n) for n in range(8)], settings)

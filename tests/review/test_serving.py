@@ -169,6 +169,9 @@ def test_what_cannot_be_shown_says_why(asked: Asked, tmp_path: Path) -> None:
     answer = asked.post(f"/tasks/{broken.name}/stills").json()
     assert str(tmp_path) not in answer["error"]
     assert "; " in answer["error"]
+    (tmp_path / broken.uri).unlink()
+    answer = asked.post(f"/tasks/{broken.name}/stills").json()
+    assert "give discern review serve root=FOLDER, the folder of its listing" in answer["error"]
 
 
 def test_others_than_this_machine_need_the_token(

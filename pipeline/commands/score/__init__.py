@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.commands import named_files
+from pipeline.commands import clean, named_files
 from pipeline.commands.score import listing, made_by
 from pipeline.config import ScoreApp
 from pipeline.errors import UserError
@@ -70,6 +70,7 @@ def _score(path: Path, out: Path, cfg: ScoreApp) -> None:
     from pipeline.commands.score.folder import Folder
     from pipeline.commands.score.settings import Settings
 
+    clean.remove_leftovers(Path(cfg.paths.work))
     settings = Settings.of(cfg, found.folder)
     for sentence in settings.says:
         log.info("score: %s", sentence)

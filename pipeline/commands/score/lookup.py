@@ -31,10 +31,13 @@ class Lookup:
         self.banks, self._cfg = opened, cfg
         self._indices = [hash_index.opened(Path(cfg.paths.work), bank) for bank in opened]
         self._items: dict[str, list[tuple[Bank, Item]]] = {}
+        self._by_md5: dict[str, list[tuple[Bank, Item]]] = {}
         for bank in opened:
             for item in reversed(bank.items.values()):
                 if known := item.sha256 or item.md5:
                     self._items.setdefault(known, []).append((bank, item))
+                if item.sha256 and item.md5:
+                    self._by_md5.setdefault(item.md5, []).append((bank, item))
 
     @classmethod
     def open(cls, cfg: ScoreApp) -> Lookup:
@@ -52,12 +55,13 @@ class Lookup:
         Args:
             sha256, md5: of the file; empty where nobody knows.
         """
+        # MD5 can be forged, and says nothing where SHA-256 is known on both sides.
+        by_md5 = () if sha256 else self._by_md5.get(md5, ())
         found = {
             bank.name: Match(
                 bank.name, item, None, bank.is_negative, bank.opinions.get(item.number, {})
             )
-            for known in (md5, sha256)
-            for bank, item in self._items.get(known, ())
+            for bank, item in (*by_md5, *self._items.get(md5, ()), *self._items.get(sha256, ()))
         }
         matches = set_aside_by_negatives(
             [found[bank.name] for bank in self.banks if bank.name in found]

@@ -35,7 +35,12 @@ def _check_same(record: Path, made_by: Mapping[str, Any], names: Collection[str]
     try:
         earlier = json.loads(record.read_text(encoding="utf-8"))
         told = {*earlier, *made_by} if names is None else names
-        other = sorted(name for name in told if earlier.get(name) != made_by.get(name))
+        other = [
+            difference
+            for name in sorted(told)
+            if earlier.get(name) != made_by.get(name)
+            for difference in _differences(name, earlier.get(name), made_by.get(name))
+        ]
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{record}: damaged ({error}); give another out=…") from error
     if other:
@@ -43,3 +48,12 @@ def _check_same(record: Path, made_by: Mapping[str, Any], names: Collection[str]
             f"{record.parent}: holds scores of another {', '.join(other)} (see {FILE} there); "
             "give another out=…, or delete that folder"
         )
+
+
+def _differences(name: str, before: Any, now: Any) -> list[str]:
+    """What differs, in words: of values by name each of them, with both."""
+    if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
+        return [name]
+    keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    shown = ((key, json.dumps(before.get(key)), json.dumps(now.get(key))) for key in keys)
+    return [f"{name}: {key} ({there} there, {here} now)" for key, there, here in shown]

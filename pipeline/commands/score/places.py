@@ -95,6 +95,8 @@ class Places:
             return Unusable("outside_listing", f"{shown} holds a NUL, which no path can")
         path = PurePosixPath(uri)
         if path.is_absolute():
+            if path.name in ("", ".."):
+                return Unusable("missing_file", f"{shown} names no file", is_lasting=False)
             return str(path.parent), path.name
         if ".." in path.parts or not path.name:
             return Unusable("outside_listing", f"{shown} leaves the folder of the listing")

@@ -119,7 +119,7 @@ function show(state) {
   document.title = `${open.length ? `(${open.length}) ` : ""}Discern: streams`;
   const share = state.load.answered_share ?? 1, out = state.load.num_left_out ?? 0;
   warn(share < 1 || out ? `The machine is too slow: one of ${Math.round(1 / share)} clips is `
-    + `answered, and ${count(out, "stream")} left out.` : "");
+    + `answered, and ${count(out, "stream")} left out.` : "", "warning");
   at("no-alerts").hidden = state.alerts.length > 0;
   keyed(at("alerts"), state.alerts, (one) => one.alert, alertMade, alertFilled);
   at("matches-section").hidden = !state.matches.length;
@@ -130,7 +130,8 @@ function show(state) {
     (node, one) => streamFilled(node, one, state.threshold));
 }
 
-function warn(text, place = "warning") {
+// Each kind of fault has a line of its own, so that none hides another.
+function warn(text, place) {
   at(place).hidden = !text;
   set(at(place), text);
 }
@@ -159,12 +160,17 @@ async function decide(alert, decision) {
   if (!said.error) show(said);
 }
 
-at("who").value = localStorage.getItem("who") ?? "";
+// A name that somebody typed while this was loading stays.
+at("who").value ||= localStorage.getItem("who") ?? "";
 function follow() {
   const source = new EventSource("/events");
-  source.addEventListener("state", (event) => show(JSON.parse(event.data)));
+  source.addEventListener("state", (event) => {
+    warn("", "connection");
+    show(JSON.parse(event.data));
+  });
   source.addEventListener("error", () => {
-    warn("The watch does not answer, or too many read it; what is shown may be old.");
+    warn("The watch does not answer, or too many read it; what is shown may be old. Load the page "
+      + "again if this stays.", "connection");
     // A browser asks again by itself where the connection broke, and not where it was refused.
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
   });

@@ -53,7 +53,8 @@ class Terms:
     Attributes:
         fps: frames a second that frames are counted in.
         media: what stands before the path of a file.
-        by: who decided what a file does not name anybody for; None where nobody is named.
+        by: who decided what a file does not name anybody for, or whom an export is for; None where
+            nobody is named.
         key: file of the public key that decisions are signed with.
     """
 

@@ -24,16 +24,21 @@ _NEEDED = ("task", "origin", "discharge")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# And a name of a task of digits, or with an e amid them, for a number, of which it keeps 15 digits.
+_NUMBER = re.compile(r"[0-9]+(e[0-9]+)?")
 
 
 def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
-    """Write a row a decision, and an empty one for each person who is still asked."""
+    """Write a row a decision, and an empty one for each person who is still asked.
+
+    In the empty ones stands who is to decide, where the export is for one person.
+    """
     with path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for entry in entries:
             for decision in (*entry.decisions, *[None] * entry.num_asked):
-                row = {**_about(entry, terms), **_decided(decision)}
+                row = {**_about(entry, terms), **_decided(decision, terms)}
                 writer.writerow([_safe(row[column]) for column in COLUMNS])
 
 
@@ -41,7 +46,7 @@ def _about(entry: Entry, terms: Terms) -> dict[str, str]:
     task, place = entry.task, entry.place
     proposed = task.moments if task.asks_times else ()
     return {
-        "task": task.name,
+        "task": f"'{task.name}" if _NUMBER.fullmatch(task.name) else task.name,
         "queue": str(entry.queue),
         "position": str(place.position),
         "reasons": " ".join(place.reasons),
@@ -60,9 +65,9 @@ def _about(entry: Entry, terms: Terms) -> dict[str, str]:
     }
 
 
-def _decided(decision: Decision | None) -> dict[str, str]:
+def _decided(decision: Decision | None, terms: Terms) -> dict[str, str]:
     if decision is None:
-        return dict.fromkeys((*_DECIDED, "who"), "")
+        return {**dict.fromkeys(_DECIDED, ""), "who": terms.by or ""}
     return {
         "origin": decision.origin,
         "discharge": answer_of(decision.discharge),
@@ -120,7 +125,8 @@ def read(path: Path, tasks: Mapping[str, Task], terms: Terms) -> list[Decision]:
         answer = cell["discharge"].lower() or None
         who, note = (cell.get(column) or "" for column in ("who", "note"))
         num_found = len(check.found)
-        check.add(where, cell["task"], cell["origin"].lower(), answer, times_s, who, note)
+        name = cell["task"].removeprefix("'")
+        check.add(where, name, cell["origin"].lower(), answer, times_s, who, note)
         for one in check.found[num_found:]:
             # No row tells its time, so that of two nobody knows which is the later.
             before, other = first.setdefault((one.task, one.who), (where, one))

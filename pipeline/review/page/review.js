@@ -15,15 +15,23 @@ function warn(text) {
 }
 
 async function post(path, values = {}) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ who, ...values }),
-  });
-  const said = await answer.json();
-  warn(answer.ok ? "" : said.error);
+  let said, ok = false;
+  try {
+    const answer = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ who, ...values }),
+    });
+    ok = answer.ok;
+    said = answer.status === 401 ? { error: "Load the page again, which asks for the token." }
+      : await answer.json();
+  } catch {
+    ok = false;
+    said = { error: "The review does not answer, and nothing was kept; is discern review serve still running?" };
+  }
+  warn(ok ? "" : said.error);
   if (said.shown) at("shown").textContent = said.shown;
-  return answer.ok ? said : null;
+  return ok ? said : null;
 }
 
 function hide() {
@@ -168,11 +176,13 @@ async function decide() {
     return;
   }
   const values = { origin: chosen("origin"), discharge: chosen("discharge"), discharges_s: times, note: at("note").value };
+  const { name } = task;
   const said = await post(path("/decision"), values);
-  if (!said) return;
+  // Enter may have been pressed twice.
+  if (!said || task?.name !== name) return;
   at("last-section").hidden = !said.others.length;
   at("others").replaceChildren(...said.others.map((one) => made("li", one)));
-  before = task.name;
+  before = name;
   await next();
 }
 
@@ -226,4 +236,5 @@ for (const [id, does] of [["stills", stills], ["play", () => play("protected")],
   at(id).addEventListener("click", does);
 }
 at("moment").addEventListener("change", () => { if (film) play(film.kind); });
-at("who").value = localStorage.getItem("who") ?? "";
+// A name that somebody typed while this was loading stays.
+at("who").value ||= localStorage.getItem("who") ?? "";

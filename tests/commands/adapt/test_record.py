@@ -11,3 +11,7 @@ def test_the_curve_gives_mean_and_range_over_draws() -> None:
     (told,) = record._curve(points)
     assert told["auroc"] == {"mean": 0.75, "least": 0.5, "most": 1.0}
     assert (told["files"], told["draws"], told["num_sources"]["least"]) == (4, 3, 5)
+
+
+def test_a_mean_is_rounded_once_whatever_the_version_of_python() -> None:
+    assert record._range([0.1] * 10)["mean"] == 0.1

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import errno
 import http.server
+import ssl
 import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from pipeline.commands import fetching
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.places import Places
+from pipeline.live import web
 from tests.commands.score.toy import configured, scored, write_files, write_listing
 
 
@@ -48,6 +53,9 @@ def reason(project: Path, uri: str, *overrides: str) -> str | None:
         (".", "outside_listing"),
         ("gone.mp4", "missing_file"),
         ("/dev/zero", "missing_file"),
+        ("/", "missing_file"),
+        ("/tmp/..", "missing_file"),
+        ("file:///", "missing_file"),
         ("file:///no/such/file.mp4", "missing_file"),
         ("x" * 5000, "missing_file"),
         ("https://127.0.0.1/x.mp4", "refused_address"),
@@ -82,3 +90,29 @@ def test_a_link_out_of_the_folder_is_refused(project: Path) -> None:
     (project / "outside.mp4").write_bytes(b"x")
     (project / "own" / "link.mp4").symlink_to(project / "outside.mp4")
     assert reason(project / "own", "link.mp4") == "outside_collection"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed certificate"),
+        PermissionError(errno.EACCES, "Permission denied"),
+    ],
+)
+def test_what_a_network_refuses_is_not_taken_for_a_full_disk(
+    project: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def refuses(*_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(fetching, "_WAITS_S", ())
+    monkeypatch.setattr(web, "get", refuses)
+    assert reason(project, "https://example.org/x.mp4") == "not_fetched"
+
+
+def test_what_the_disk_refuses_ends_the_run(
+    server: str,
+) -> None:
+    limits = fetching.Limits((), True, 5.0, 1.0)
+    with pytest.raises(OSError, match="No space left"):
+        fetching._fetch(f"{server}/0.mp4", Path("/dev/full"), limits)

@@ -225,7 +225,7 @@ def test_a_folder_of_something_else_is_left_alone(project: Path) -> None:
     own = project / "own"
     listing = write_listing(own / "listing.csv", write_files(own, 1))
     scored(project, listing, "out")
-    with pytest.raises(UserError, match=r"scores of another settings .*give another out="):
+    with pytest.raises(UserError, match=r"another settings: batch_size \(4 there, 2 now\) .*out="):
         scored(project, listing, "out", "batch_size=2")
     write_listing(listing, ["other.mp4"])
     with pytest.raises(UserError, match="scores of another listing_sha256"):
