@@ -13,8 +13,7 @@ from pipeline.learn import outcome as outcomes
 from pipeline.learn.classifier import discharge_logits
 from pipeline.learn.hearing import FittedHearing
 from pipeline.learn.networks.base import Network
-from pipeline.learn.networks.origin import HasOrigin
-from pipeline.learn.networks.product import discharge_log_odds
+from pipeline.learn.networks.product import ProductNet, discharge_log_odds
 from pipeline.learn.origin import FittedOrigin
 from pipeline.learn.outcome import Outcome, outcome
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
@@ -65,7 +64,7 @@ def test_with_an_origin_the_product_answers_and_is_calibrated_by_itself(
     log_odds = np.where(np.array(IS_REAL)[LABELS], 2.0, -2.0)
     origin = FittedOrigin(colour_origin(), log_odds)
     found = finished(small_flash(), origin)
-    assert isinstance(found.network, HasOrigin)
+    assert isinstance(found.network, ProductNet)
     assert found.temperature == 1.0
     assert found.metrics == {"epoch": 3.0, "val_origin_auroc": 1.0}
     probabilities = found.logits.softmax(-1)

@@ -14,7 +14,7 @@ from pipeline.detect.overlap import training_samples
 from pipeline.errors import UserError
 from pipeline.learn.encoders.views import first_view
 from pipeline.learn.model_card import CARD
-from pipeline.learn.networks.origin import HasOrigin, OriginNet
+from pipeline.learn.networks.origin import OriginNet
 from pipeline.store import features, storage, workdir
 from pipeline.store.features import Features
 from pipeline.store.packed import Packed
@@ -34,8 +34,8 @@ def origin_of(detector: Detector, models: Path) -> OriginNet:
             adapting needs.
     """
     card, path = detector.card.everything, models / CARD
-    network = detector.network
-    if not isinstance(network, HasOrigin):
+    origin = getattr(detector.network, "origin", None)
+    if not isinstance(origin, OriginNet):
         raise UserError(
             f"{path}: the network '{detector.card.name}' has no encoder of its own, so "
             "that its answer on the origin cannot be refitted in seconds; embed and train with "
@@ -52,7 +52,7 @@ def origin_of(detector: Detector, models: Path) -> OriginNet:
     _check(card["data"], "footage", list, path, "data.")
     for row in card["data"]["footage"]:
         _check({"row": row}, "row", dict, path, "data.footage: a ")
-    return network.origin
+    return origin
 
 
 def settings(detector: Detector, models: Path) -> TrainApp:
