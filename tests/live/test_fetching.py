@@ -316,7 +316,7 @@ def test_what_is_hostile_is_cut_off(server: Server, what: str) -> None:
     begin = time.monotonic()
     report, got, _ = fetched(server.url("/a.m3u8"))
     assert report.reason == reason
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60
     assert len(got) <= 1_000_000
 
 

@@ -54,7 +54,7 @@ def test_where_events_are_sent_is_told_to_no_other_machine(compose: Callable[...
 def told_of(group: Group, until: Callable[[list[Told]], bool]) -> tuple[list[Told], list[Report]]:
     """What a group tells, each report asked for twice, as where an answer has been lost."""
     reports: list[Report] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         num_known = reports[-1].number if reports else 0
         first = group.reports(num_known, 0.5)
@@ -86,7 +86,7 @@ def test_a_stream_goes_on_from_what_was_known_of_it(
     recovered, ended = (one.data for one in told if one.kind.startswith("stream."))
     assert recovered["reason"] == "node_died"
     # Its clock went on meanwhile.
-    assert 103.0 < recovered["at_s"] < 125.0
+    assert 103.0 < recovered["at_s"] < 225.0
     assert recovered["lost_s"] == pytest.approx(recovered["at_s"] - 100.0, abs=0.01)
     alerts = [one for one in told if one.kind.startswith("alert.")]
     assert {one.data["alert"] for one in alerts} == {"known"}

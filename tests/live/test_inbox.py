@@ -44,7 +44,7 @@ def test_where_nothing_is_dropped_who_puts_waits_for_room() -> None:
     found: list[Item] = []
     while len(found) < 6:
         found += taken(inbox)
-    thread.join(timeout=5)
+    thread.join(timeout=60)
     assert found == clips
     assert inbox.num_dropped == 0
 
@@ -55,7 +55,7 @@ def test_nobody_waits_for_room_in_an_inbox_that_is_closed() -> None:
     thread = threading.Thread(target=inbox.put, args=(clip(2),))
     thread.start()
     inbox.close()
-    thread.join(timeout=5)
+    thread.join(timeout=60)
     assert not thread.is_alive()
 
 

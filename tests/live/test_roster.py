@@ -117,15 +117,21 @@ def test_streams_join_and_leave_while_others_go_on(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     write_model(tmp_path / "models")
     for name, length in (("long", 420), ("short", 90)):
         write_footage(tmp_path / f"{name}.mp4", length)
     path = listed(tmp_path / "a.csv", "stays,long.mp4", "leaves,long.mp4")
 
+    def said(text: str) -> None:
+        until = time.monotonic() + 120
+        while text not in caplog.text and time.monotonic() < until:
+            time.sleep(0.1)
+
     def change() -> None:
-        time.sleep(5)
+        said("leaves: alert.opened")
         listed(path, "stays,long.mp4", "leaves,")
-        time.sleep(4)
+        said("'leaves' has no url")
         listed(path, "stays,long.mp4", "joins,short.mp4")
 
     threading.Thread(target=change, daemon=True).start()

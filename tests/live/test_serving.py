@@ -303,7 +303,7 @@ def test_no_more_than_some_read_at_once_and_who_leaves_makes_room(tmp_path: Path
         assert (lines.count(b"200"), lines.count(b"503")) == (32, 8)
         for reader in readers:
             reader.close()
-        for _ in range(50):
+        for _ in range(600):
             with reading(server) as reader:
                 if reader.makefile("rb").readline().split()[1] == b"200":
                     break

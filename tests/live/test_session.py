@@ -62,7 +62,7 @@ def test_a_session_that_is_closed_leaves_no_process(tmp_path: Path) -> None:
         pass
     begin = time.monotonic()
     session.close()
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
     assert not any(psutil.pid_exists(one) for one in processes if one)
 
 

@@ -242,7 +242,7 @@ def test_a_stream_that_is_lost_is_not_behind() -> None:
 def test_a_stream_that_is_left_out_costs_nothing_and_comes_back(tmp_path: Path) -> None:
     data = remuxed(write_footage(tmp_path / "a.mp4", 150), "ts")
     with serving() as server:
-        server.routes["/a"] = chunked(lambda: paced(data, 8.0))
+        server.routes["/a"] = chunked(lambda: paced(data, 24.0, 100))
         fetch = Fetch(server.url("/a"), Rules(allow_private=True), Bounds(10.0, 1.0))
         inbox = Inbox(100, Bell(), drops=True)
         means = Means(FORMAT, LIMITS, 4096)
@@ -260,7 +260,7 @@ def test_a_stream_that_is_left_out_costs_nothing_and_comes_back(tmp_path: Path) 
         assert (found.kind, found.data["reason"]) == ("stream.recovered", "overload")
         assert found.data["lost_s"] > 0
         feed.stop()
-        feed.join(timeout=20)
+        feed.join(timeout=60)
         assert not feed.is_alive()
 
 
@@ -295,7 +295,7 @@ def test_a_machine_that_is_slow_to_decode_does_less_and_says_so(
 def test_what_is_too_old_to_be_decoded_is_dropped_and_counted(tmp_path: Path) -> None:
     data = remuxed(write_footage(tmp_path / "a.mp4", 240), "ts")
     with serving() as server:
-        server.routes["/a"] = chunked(lambda: paced(data, 8.0, 80))
+        server.routes["/a"] = chunked(lambda: paced(data, 24.0, 240))
         fetch = Fetch(server.url("/a"), Rules(allow_private=True), Bounds(10.0, 1.0))
         inbox, means = Inbox(100, Bell(), drops=True), Means(FORMAT, LIMITS, 4096)
         patience = Patience(10.0, 1.0, most_behind_s=1.5)
@@ -313,7 +313,7 @@ def test_what_is_too_old_to_be_decoded_is_dropped_and_counted(tmp_path: Path) ->
         assert (found.kind, found.data["reason"]) == ("stream.recovered", "behind")
         assert feed.behind_s == 0.0
         feed.stop()
-        feed.join(timeout=20)
+        feed.join(timeout=60)
         assert not decoder.is_running()
 
 
@@ -328,7 +328,7 @@ def _decoders() -> list[psutil.Process]:
 
 
 def next_turn(inbox: Inbox) -> Turn:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         if isinstance(item := inbox.take(), Turn):
             return item

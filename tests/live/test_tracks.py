@@ -74,7 +74,7 @@ def parted(
 
 
 def presences(data: bytes) -> list[str]:
-    found = through_pipes(data, 120.0)
+    found = through_pipes(data)
     assert isinstance(found[-1], Ended)
     assert found[-1].reason == "end"
     return [one.presence for one in found if isinstance(one, Shown)]

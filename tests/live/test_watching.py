@@ -204,7 +204,7 @@ def test_a_stream_that_stalls_is_lost_and_comes_back(
         ("stream.ended", "end"),
     ]
     recovered = next(one["data"] for one in events if one["type"] == "stream.recovered")
-    assert 1 < recovered["lost_s"] < 20
+    assert 1 < recovered["lost_s"] < 60
     # What was open over the loss is closed once, and nothing is open twice.
     names = [one["data"]["alert"] for one in events if one["type"] == "alert.opened"]
     closed = [one["data"]["alert"] for one in events if one["type"] == "alert.closed"]
@@ -217,7 +217,7 @@ def test_a_stream_that_never_comes_is_lost_once_and_ends(server: Server, see: Wa
     fails = r"nothing could be watched: 127.0.0.1: not_found \(http://127.0.0.1:"
     events = see(server.url("/none"), "end_after_s=5", fails=fails)
     assert outline(events) == [("stream.lost", "not_found"), ("stream.ended", "not_found")]
-    assert 4.5 < time.monotonic() - begin < 30
+    assert 4.5 < time.monotonic() - begin < 120
     # Pauses double; a process that asks takes a second or more to start on a machine at work.
     assert 2 <= len(server.asked) <= 6
 
@@ -357,17 +357,17 @@ def test_secrets_reach_neither_events_nor_the_log(server: Server, tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["fetcher", "decoder"])
 def test_a_process_that_is_killed_costs_a_moment(
-    server: Server, see: Watch, tmp_path: Path, which: str
+    server: Server, see: Watch, tmp_path: Path, which: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     data = remuxed(write_footage(tmp_path / "a.mp4", 240), "ts")
     server.routes["/a"] = once(chunked(lambda: paced(data, 30.0, 400)), body(data))
     before = {one.pid for one in psutil.Process().children(recursive=True)}
     killed = []
 
     def kill() -> None:
-        while not server.asked:
+        while "stream.started" not in caplog.text:
             time.sleep(0.1)
-        time.sleep(6)
         new = [one for one in psutil.Process().children(recursive=True) if one.pid not in before]
         has_network = {
             one.pid: any(c.family.name == "AF_INET" for c in one.net_connections()) for one in new
