@@ -20,6 +20,9 @@ from pipeline.system import disk
 from pipeline.system.untrusted import plain
 
 _MOST_SHOWN, _MAX_SHOWN = 10, 80
+_TOO_FEW = (
+    f"Whether anything has shifted is not known: fewer than {drift.FEWEST} files can be compared"
+)
 
 
 def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
@@ -47,7 +50,8 @@ def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
     lines = [
         *(line for one in found.deployments for line in _deployment(one, cfg.confidence)),
         *_people(people),
-        *([] if found.drift is None else _drift(found.drift)),
+        *([] if compared is None else _drift(compared)),
+        *([_TOO_FEW] if compared is None and scores is not None else []),
     ]
     print("\n".join(lines))
     if cfg.out is not None:
@@ -74,7 +78,7 @@ def writing(out: str) -> Iterator[None]:
         ) from error
 
 
-def _compared(cfg: ReviewApp, now: Scores) -> Drift:
+def _compared(cfg: ReviewApp, now: Scores) -> Drift | None:
     if cfg.against is None:
         folders = Path(cfg.paths.clips), Path(cfg.paths.reports)
         against, before = "training", training.inputs(*folders, now.weights_sha256)
@@ -82,7 +86,9 @@ def _compared(cfg: ReviewApp, now: Scores) -> Drift:
         earlier = scored.read(Path(cfg.against))
         # Folders may be called as people are, and the report names none.
         against, before = "earlier scores", drift.of_scores(earlier)
-    return drift.between(before, drift.of_scores(now), against, now.weights_sha256)
+    found = drift.between(before, drift.of_scores(now), against, now.weights_sha256)
+    # That nothing has shifted is not to be said of what was not compared.
+    return found if found.shifts or found.sources_index is not None else None
 
 
 def _deployment(one: Deployment, confidence: float) -> Iterator[str]:

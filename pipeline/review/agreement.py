@@ -108,9 +108,10 @@ class Votes:
         """
         by_task = record.decisions()
         pairs = []
-        for _, place in record.standing():
-            said = [v for v in map(_vote, by_task.get(place.task, ())) if v is not None]
-            if place.wanted > 1 and len(said) > 1:
+        # A later queue may ask one of them alone, which takes nothing back.
+        for name in record.asked_of_two():
+            said = [v for v in map(_vote, by_task.get(name, ())) if v is not None]
+            if len(said) > 1:
                 pairs.append((said[0], said[1]))
         num_different = sum(one != other for one, other in pairs)
         error = error_rate(len(pairs), num_different, assumed)

@@ -16,6 +16,8 @@ from pipeline.review.scored import Scores
 Floats = NDArray[np.float64]
 BRIGHTNESS, LOUDNESS, SOUND = "brightness", "loudness", "has sound"
 _COLUMNS = ("score", "p_real", LOUDNESS, BRIGHTNESS, "height", "seconds")
+FEWEST = 30
+"""Of fewer files a shift of a standard deviation would hardly be told from chance."""
 _NUM_BINS = 10
 _HALF, _CONFIDENCE = 0.5, 0.95
 
@@ -34,7 +36,7 @@ class Inputs:
 
 
 def between(before: Inputs, after: Inputs, against: str, weights_sha256: str) -> Drift:
-    """Shifts of all that both sides have values of.
+    """Shifts of all that both sides have enough values of.
 
     Args:
         before: what it is compared with.
@@ -45,11 +47,11 @@ def between(before: Inputs, after: Inputs, against: str, weights_sha256: str) ->
     shifts = []
     for name, values in before.numbers.items():
         sides = [side[np.isfinite(side)] for side in (values, after.numbers.get(name, values[:0]))]
-        if all(len(side) for side in sides):
+        if min(map(len, sides)) >= FEWEST:
             shifts.append(_shift(name, *sides))
     sources: tuple[SourceShare, ...] = ()
     index = None
-    if before.sources and after.sources:
+    if min(len(before.sources), len(after.sources)) >= FEWEST:
         names = sorted({*before.sources, *after.sources})
         counts = [Counter(side.sources) for side in (before, after)]
         then, now = (np.array([count[name] for name in names]) for count in counts)

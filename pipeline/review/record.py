@@ -198,6 +198,14 @@ class Record:
             ).fetchall()
         return [(number, _place(place)) for number, *place in rows]
 
+    def asked_of_two(self) -> list[str]:
+        """The names of the tasks that any queue asks two people about, in order."""
+        with self._open() as database:
+            rows = database.execute(
+                "SELECT DISTINCT task FROM places WHERE wanted > 1 ORDER BY task"
+            ).fetchall()
+        return [name for (name,) in rows]
+
     def task(self, name: str) -> Task | None:
         """The task of that name, as the newest queue has it."""
         with self._open() as database:

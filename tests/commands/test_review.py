@@ -199,6 +199,10 @@ def test_a_report_tells_of_detector_people_and_drift(tmp_path: Path, told: Told)
     ]
     assert deployed.read(tmp_path) is not None
     assert "height" not in told("report")
+    few = write_scores(tmp_path / "few", [row(n) for n in range(29)])
+    said = told("report", str(scores), f"against={few}", f"out={out}")
+    assert said.endswith("not known: fewer than 30 files can be compared\n")
+    assert json.loads(out.read_text())["drift"] is None
 
 
 def test_a_target_of_the_wrong_kind_is_named(tmp_path: Path, told: Told) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.review import agreement
+from pipeline.review import agreement, queueing, scored
 from pipeline.review.agreement import Votes, consensus
 from pipeline.review.tasks import Decision
 from tests.review.made import SETTINGS, decision, queued, row
@@ -155,3 +155,16 @@ def test_what_nobody_can_tell_is_undecided(tmp_path: Path) -> None:
     votes = Votes.of(record, 0.05)
     assert votes.chance.keys() == {place.task for place in places[1:]}
     assert votes.is_open(places[0])
+
+
+def test_a_later_queue_that_asks_one_person_takes_no_pair_back(tmp_path: Path) -> None:
+    rows = [row(n) for n in range(10)]
+    settings = replace(SETTINGS, num=10, audit=1.0, second=1.0)
+    record = queued(tmp_path, rows, settings)
+    for _, place in record.standing():
+        record.decide([decision(place.task, "Ada"), decision(place.task, "Bo", origin="game")])
+    assert Votes.of(record, 0.05).num_different == 10
+    made = queueing.make(scored.read(tmp_path / "scores"), replace(settings, second=0.0))
+    record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
+    assert {place.wanted for _, place in record.standing()} == {1}
+    assert Votes.of(record, 0.05).num_different == 10

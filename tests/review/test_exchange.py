@@ -262,7 +262,11 @@ class TestFiftyOne:
         told["labels"][names[3]] = [{**real, "label": "cat"}]
         with pytest.raises(UserError) as error:
             self.read(record, tmp_path, told)
-        for said in ("3 mistakes", "origin is game and real", "has times, and discharge is no"):
+        for said in (
+            "3 mistakes",
+            "(origin is game and real); mend it there, and",
+            "has times, and discharge is no",
+        ):
             assert said in str(error.value)
         with pytest.raises(UserError, match="give by=NAME"):
             fiftyone.read(tmp_path / "set", tasks(record), Terms(FPS))

@@ -46,7 +46,7 @@ def in_words(cpu_s: Mapping[str, float], video_s: float, num_clips: int, price: 
 
     Args:
         cpu_s: processor seconds by part.
-        video_s: seconds of video that were decoded.
+        video_s: seconds of video of the rows, each of those with equal bytes counted.
         num_clips: clips that were scored, in whatever step.
         price: of an hour of a processor.
     """

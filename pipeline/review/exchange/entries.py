@@ -216,8 +216,11 @@ def careful(check: Checked, where: str, read: Callable[[], None]) -> None:
     try:
         read()
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        told = plain(repr(error), 3 * _MOST_SHOWN)
-        check.wrong(where, f"is not as the tool writes it ({told}); export it again")
+        # What is wrong with a value is told in words; of others the kind says more.
+        told = plain(str(error) if type(error) is ValueError else repr(error), 3 * _MOST_SHOWN)
+        check.wrong(
+            where, f"is not as the tool writes it ({told}); mend it there, and export it again"
+        )
 
 
 def _shown(given: object) -> str:
