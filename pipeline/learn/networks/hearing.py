@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -158,13 +158,6 @@ class HeardNet(nn.Module):
 
     def _nothing(self, sounds: Tensor) -> Tensor:
         return torch.zeros(sounds.shape[0], dtype=self.scale.dtype, device=sounds.device)
-
-
-@runtime_checkable
-class Hears(Protocol):
-    """A network with a part that hears; None where its training had nothing to hear."""
-
-    hearing: HeardNet | None
 
 
 def is_usable(sounds: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -150,13 +150,6 @@ class OriginNet(nn.Module):
         still = self.still(mean)[..., 0]
         odds: Tensor = still + motion * (self.moving(seen)[..., 0] - still)
         return odds
-
-
-@runtime_checkable
-class HasOrigin(Protocol):
-    """A network whose answer on the origin is that of one part alone, which can be refitted."""
-
-    origin: OriginNet
 
 
 def pooled(views: Tensor, is_there: Tensor | None = None) -> Tensor:
