@@ -426,6 +426,18 @@ class TestSpreadsheet:
         (found,) = spreadsheet.read(path, {name: entry.task}, TERMS)
         assert (found.task, found.who) == (name, "Bo")
 
+    @pytest.mark.parametrize("odd", ["clip\r", "a\rb", "a\r\nb", "a\nb", "a\0b", "\u2028", "=1"])
+    def test_ids_and_notes_may_hold_any_letter(
+        self, record: Record, tmp_path: Path, odd: str
+    ) -> None:
+        first = entries(record)[0]
+        told = decision(first.task.name, note=odd)
+        entry = replace(first, task=replace(first.task, id=odd, uri=odd), decisions=[told])
+        spreadsheet.write(tmp_path / "all.csv", [entry], TERMS)
+        (found,) = spreadsheet.read(tmp_path / "all.csv", tasks(record), TERMS)
+        assert (found.task, found.who) == (told.task, told.who)
+        assert found.note == odd.replace("\0", "\ufffd").strip()
+
     def test_times_of_an_alert_are_seconds(self, record: Record, tmp_path: Path) -> None:
         name, task = next(iter(tasks(record).items()))
         wrong = {"origin": "real", "discharge": "yes", "discharges_s": "9" * 400}

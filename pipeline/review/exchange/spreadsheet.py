@@ -34,7 +34,8 @@ def write(path: Path, entries: Sequence[Entry], terms: Terms) -> None:
     In the empty ones stands who is to decide, where the export is for one person.
     """
     with path.open("w", newline="", encoding="utf-8-sig") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        # A cell is quoted where it holds any of the letters that end a line.
+        writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow(COLUMNS)
         for entry in entries:
             for decision in (*entry.decisions, *[None] * entry.num_asked):
@@ -82,6 +83,8 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _safe(text: str) -> str:
+    # No reader of CSV takes a NUL, which an id of JSON may hold.
+    text = text.replace("\0", "\ufffd")
     # A text that looks as if it were guarded is guarded too, so that each comes back as it was.
     return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text
 
