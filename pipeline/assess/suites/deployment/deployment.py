@@ -128,7 +128,7 @@ def _found(one: Deployment) -> Verdict:
         why = (
             "what raised no alert was not drawn from, or holds no shooting"
             if one.recall is None
-            else "of a part of what was drawn nothing is decided"
+            else "of a part of what was drawn too little is decided"
         )
         return Verdict(name, "grey", f"{subject}: what share is found cannot be told, since {why}.")
     ends = one.recall.interval
