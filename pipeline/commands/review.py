@@ -129,11 +129,11 @@ def _calibration(tasks: Sequence[Task], votes: agreement.Votes) -> Calibration:
 
 
 def _said(about: dict[str, object]) -> str:
-    counts = about["counts"]
-    assert isinstance(counts, dict)
+    counts, num_videos = about["counts"], about["videos"]
+    assert isinstance(counts, dict) and isinstance(num_videos, int)
     rows = ", ".join(f"{number} {status}" for status, number in counts.items())
     return (
-        f"{_shown(str(about['scores']))}, {about['videos']} videos without copies, "
+        f"{_shown(str(about['scores']))}, {count(num_videos, 'video')} without copies, "
         f"{about['alerts']} of them with an alert{f' ({rows})' if rows else ''}"
     )
 

@@ -37,7 +37,8 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _SUFFIX = 8
 """Characters of the end of a name that are taken for its kind, at most."""
 LEFT_OUT = {
-    "open": "are still shown to somebody",
+    "open": "another person is still asked about; discern review export FILE by=NAME gives them a "
+    "sheet",
     "undecided": "have no decision that most agree on",
     "alert": "are alerts of streams, which have no file",
     "times": "were asked of for their times alone; discern review times writes these",

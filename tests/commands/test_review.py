@@ -130,6 +130,22 @@ def test_nobody_gets_an_export_of_what_they_are_not_asked(tmp_path: Path, told: 
         told("export", str(tmp_path / "x.csv"), "by=' '")
 
 
+def test_a_task_that_another_person_is_asked_about_is_in_no_collection_and_says_so(
+    tmp_path: Path, told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = write_scores(tmp_path / "today", [row(0, 0.9)])
+    said = told("queue", str(scores), "audit=0", "second=1")
+    assert said.startswith("queue 1: today, 1 video without copies, ")
+    record = Record(tmp_path / "review")
+    record.decide([decision(record.places()[0][2].name)])
+    with pytest.raises(UserError, match="nothing was decided that can be exported"):
+        told("export-collection", str(tmp_path / "own"), "source=unit7", "licence=CC0-1.0")
+    assert (
+        "1 task left out, which another person is still asked about; discern review export FILE "
+        "by=NAME gives them a sheet\n"
+    ) in capsys.readouterr().out
+
+
 def test_decisions_become_a_collection_and_false_alarms_a_negative_bank(
     tmp_path: Path, told: Told
 ) -> None:
