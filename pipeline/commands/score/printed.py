@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.commands.printed_files import remedy
 from pipeline.commands.score import rows
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.places import REMEDIES
@@ -16,7 +17,6 @@ from pipeline.commands.score.rows import Row
 from pipeline.commands.score.settings import Settings
 from pipeline.config import Run, ScoreApp
 from pipeline.detect.alarm import Choice
-from pipeline.footage.remedies import remedy
 from pipeline.store import executor
 from pipeline.system.untrusted import plain
 
@@ -78,14 +78,14 @@ def _in_words(row: Row, choice: Choice | None) -> str:
 
 def remedy_of(reason: str) -> str:
     """What to do about a row that was rejected for a reason."""
-    return REMEDIES.get(reason) or remedy(reason)
+    return remedy(reason, REMEDIES)
 
 
 def told(stats: Mapping[str, Any]) -> list[str]:
     """What became of the rows of a listing, a sentence a line."""
     by_status, by_step = stats["rows_by_status"], stats["rows_by_step"]
     found = [
-        f"{stats['rows']:,} rows: "
+        f"{stats['rows']:,} row{'s' * (stats['rows'] != 1)}: "
         + ", ".join(
             f"{by_status.get(s, 0):,} {s}" for s in (rows.SCORED, rows.MATCHED, rows.REJECTED)
         ),
