@@ -61,7 +61,7 @@ def in_words(cpu_s: Mapping[str, float], video_s: float, num_clips: int, price: 
     if num_clips:
         hours = total / num_clips * _MILLION / _HOUR_S
         told.append(
-            f"a million clips would take {hours:,.1f} h of a processor, at price={price:g} an hour "
-            f"{hours * price:,.2f}"
+            f"a million clips, with all other rows of such a listing, would take {hours:,.1f} h of "
+            f"a processor, at price={price:g} an hour {hours * price:,.2f}"
         )
     return told

@@ -10,7 +10,8 @@ def test_costs_are_told_for_an_hour_of_video_and_for_a_million_clips() -> None:
     assert cost.in_words({"decoding": 3.0, "detector": 7.0}, 20.0, 50, 0.5) == [
         "processor time: 10.0 s (decoding 3.0 s, detector 7.0 s)",
         "an hour of video took 1,800 s of a processor (0.01 h of video)",
-        "a million clips would take 55.6 h of a processor, at price=0.5 an hour 27.78",
+        "a million clips, with all other rows of such a listing, would take 55.6 h of a "
+        "processor, at price=0.5 an hour 27.78",
     ]
     assert cost.in_words({}, 0.0, 0, 0.5) == ["processor time: 0.0 s (none)"]
 
