@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.config import WatchApp
 from pipeline.errors import UserError
-from pipeline.live import guarding, serving, webhooks
+from pipeline.live import guarding, piping, serving, webhooks
 from pipeline.live.alerts import WATCH_ENDED
 from pipeline.live.board import Board
 from pipeline.live.courier import Courier
@@ -185,6 +185,7 @@ def _printing() -> Iterator[Sink]:
     Ray has a thread that prints there what becomes of its processes.
     """
     out = sys.stdout
+    pipe = piping.pipe_of(out)
 
     def show(event: Event) -> None:
         try:
@@ -192,10 +193,12 @@ def _printing() -> Iterator[Sink]:
         except OSError as error:
             # What is left in the buffer would be tried again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-            said = "nobody reads events there any more"
-            if not isinstance(error, BrokenPipeError):
-                said = f"events cannot be written there ({error.strerror})"
-            raise UserError(f"stdout: {said}; nothing is watched") from error
+            raise piping.unwritten(error) from error
 
-    with redirect_stdout(sys.stderr):
-        yield show
+    with redirect_stdout(sys.stderr), ExitStack() as stack:
+        if pipe is None:
+            yield show
+            return
+        out.flush()
+        put = stack.enter_context(piping.piped(pipe, _HURRIED_S)).put
+        yield lambda event: put(f"{line(event)}\n".encode())

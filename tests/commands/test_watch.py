@@ -32,6 +32,7 @@ from pipeline.live.decoder import Task, decoded
 from pipeline.live.messages import Shown
 from pipeline.live.scoring import Scorer
 from pipeline.stages import ingest
+from pipeline.system import interrupts
 from tests.learn.toy import FORMAT
 from tests.live.made import LIMITS, kinds, watched, without_names, write_footage, write_model
 
@@ -457,3 +458,26 @@ def test_it_ends_with_a_sentence_when_nobody_reads_its_events(model: Path, tmp_p
     assert said.splitlines()[-1] == (
         "watch: stdout: nobody reads events there any more; nothing is watched"
     )
+
+
+@pytest.mark.slow
+def test_it_goes_on_and_stops_where_the_reader_of_its_events_hangs(
+    model: Path, tmp_path: Path
+) -> None:
+    path, events = write_footage(tmp_path / "a.mp4", 900), tmp_path / "events.jsonl"
+    often = ("threshold=0.001", "update_every_s=0", f"events={events}")
+    with started(path, model, *often) as process:
+        until = time.monotonic() + 120
+        # A pipe holds so much, and nobody reads this one.
+        while not events.exists() or events.stat().st_size < 2**17:
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.1)
+        told_at = time.monotonic()
+        process.terminate()
+        process.wait(timeout=120)
+        assert process.returncode == 128 + signal.SIGTERM
+        assert time.monotonic() - told_at < interrupts.GRACE_S - 5
+        assert process.stderr is not None
+        assert "stdout: whoever reads events there has stopped; they wait" in process.stderr.read()
+    assert json.loads(events.read_text().splitlines()[-1])["type"] == "alert.closed"
