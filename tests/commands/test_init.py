@@ -111,7 +111,8 @@ def test_git_sees_neither_the_work_folder_nor_a_report_nor_a_key(
 
 def test_git_sees_no_output_that_the_docs_have_written(made: Path) -> None:
     pages = "".join(page.read_text() for page in (project.TEMPLATE / "docs").glob("*.md"))
-    folders = set(re.findall(r"\b(?:out|paths\.\w+)=([a-z-]+)(?![\w./])", pages)) - {"models"}
+    named = r"\b(?:out|paths\.\w+)=([a-z-]+)(?:/[a-z-]+)?(?![\w./])"
+    folders = set(re.findall(named, pages)) - {"models"}
     files = set(re.findall(r"^discern review .* (\w+\.(?:csv|sqlite))\b", pages, re.MULTILINE))
     assert {"scores", "models-joined", "reports-joined"} <= folders
     assert files == {"alerts.sqlite", "tasks.csv"}
