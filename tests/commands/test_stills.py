@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ import pytest
 from pipeline.commands import bank, match
 from pipeline.config import App
 from pipeline.copies import banks, stills
+from tests.commands.test_match import told
 from tests.conftest import compose_below
 from tests.made import grey, scene, write_video
 
@@ -59,15 +59,6 @@ def added(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def known(added: Path, tmp_path: Path) -> Path:
     shutil.copytree(added, tmp_path, dirs_exist_ok=True)
     return tmp_path
-
-
-def told(capsys: pytest.CaptureFixture[str], cfg: Any, *given: Path) -> tuple[int, list[Any], str]:
-    with pytest.raises(SystemExit) as ended:
-        match.run(*map(str, given), cfg=cfg)
-    out, err = capsys.readouterr()
-    lines = [json.loads(line) if cfg.format == "json" else line for line in out.splitlines()]
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, lines, err
 
 
 def test_stills_of_a_known_video_are_found_at_their_second(
