@@ -167,9 +167,9 @@ class Feed(threading.Thread):
             if outcome.reason == _BEHIND:
                 # It was there all the time.
                 self._seen_at = time.monotonic()
-            begins, num_late = outcome.begins or self._source.begins, outcome.num_late
-            again = replace(self._source, begins=begins, num_late=num_late)
-            self._source = replace(again, go_on_at=outcome.go_on_at)
+            begins = outcome.begins or self._source.begins
+            late, go_on_at = outcome.num_late, outcome.go_on_at
+            self._source = replace(self._source, go_on_at=go_on_at, begins=begins, num_late=late)
             came = self._seen_at > seen_at
             pause_s = _FIRST_PAUSE_S if came else min(2 * pause_s, _LONGEST_PAUSE_S)
             if not has_tried and not came:
