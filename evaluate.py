@@ -7,6 +7,7 @@ the folder through the same canonical path and writes `reports-collections/<name
 
 from __future__ import annotations
 
+from pipeline.store.output_files import REPORT
 from pipeline.system import entry
 
 if __name__ == "__main__":
@@ -22,14 +23,14 @@ import torch
 import yaml
 
 from pipeline import app
-from pipeline.assess import deployed, registry
+from pipeline.assess import deployment_report, registry
 from pipeline.assess.lineage import write_lineage
 from pipeline.assess.oversight.bundle import write_bundle
 from pipeline.assess.page import findings
 from pipeline.assess.page.contents import Provenance
 from pipeline.assess.page.plots import read_csv
 from pipeline.assess.page.report import without_pictures
-from pipeline.assess.results import PAGE, write_results
+from pipeline.assess.results import write_results
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import as_json
@@ -40,9 +41,8 @@ from pipeline.commands.evaluation.scoring import Scoring, check_splits
 from pipeline.config import EvaluateApp
 from pipeline.detect import answers
 from pipeline.detect.detector import Detector
-from pipeline.learn import tracking
 from pipeline.learn.devices import device_of
-from pipeline.store import workdir
+from pipeline.store import tracking, workdir
 from pipeline.store.kept import Kept
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def run(cfg: EvaluateApp) -> None:
     )
     work, output = Path(cfg.paths.work), outputs.report_output(cfg)
     workdir.check_replaceable(outputs.report_folder(cfg), work, output)
-    known = deployed.read(Path(cfg.paths.deployment))
+    known = deployment_report.read(Path(cfg.paths.deployment))
     device = device_of(cfg.run)
     detector = Detector.load(Path(cfg.paths.models), device, cfg.factory)
     other = None if cfg.against is None else jobs.other_model(cfg, cfg.against, device)
@@ -115,7 +115,7 @@ def run(cfg: EvaluateApp) -> None:
         for verdict in one.section.verdicts:
             log.info("evaluate: %s: %s: %s", one.name, verdict.state, verdict.says)
     record(cfg, job, detector, evidence.summaries)
-    log.info("evaluate: wrote %s; its root is %s", job.target / PAGE, root)
+    log.info("evaluate: wrote %s; its root is %s", job.target / REPORT, root)
 
 
 def record(
@@ -140,7 +140,7 @@ def record(
             for one in job.judged_sets
             for name in ("roc", "precision_recall")
         },
-        page=without_pictures((job.target / PAGE).read_text(encoding="utf-8")),
+        page=without_pictures((job.target / REPORT).read_text(encoding="utf-8")),
     )
 
 

@@ -19,7 +19,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from pipeline import app
 from pipeline.config import TrainApp, tracked
-from pipeline.learn import tracking, weights
+from pipeline.learn import weights
 from pipeline.learn.bags import ChosenWindows
 from pipeline.learn.checkpoints import run_key
 from pipeline.learn.classifier import Classifier
@@ -28,11 +28,11 @@ from pipeline.learn.failures import in_plain_words
 from pipeline.learn.hearing import fit_hearing, heard_ratios, read_sounds
 from pipeline.learn.memory import memory_of
 from pipeline.learn.origin import fit_origin
-from pipeline.learn.outcome import Outcome, outcome
+from pipeline.learn.outcome import TrainingOutcome, outcome
 from pipeline.learn.selection import History
 from pipeline.learn.throughput import Throughput
 from pipeline.learn.trainer import make_trainer
-from pipeline.store import features, workdir
+from pipeline.store import features, tracking, workdir
 from pipeline.store.manifest import write_stats
 from pipeline.store.packed import Packed
 from pipeline.system import interrupts
@@ -91,7 +91,7 @@ def run(cfg: TrainApp) -> None:
 
 def write(
     cfg: TrainApp,
-    trained: Outcome,
+    trained: TrainingOutcome,
     data: PackedData,
     history: History,
     logger: WandbLogger | None,

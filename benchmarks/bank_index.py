@@ -31,8 +31,8 @@ from pipeline.copies.hash_index import Index
 
 ITEM = 600
 NUM_QUERIES, BATCH = 200, 60
-NUM_WINDOWS = 1385
-"""Of a picture whose parts are looked up."""
+NUM_WINDOWS = 1699
+"""Of a picture whose parts are looked up, at the most."""
 NONE = np.zeros(0, SOUND_RECORD)
 
 Hashes = NDArray[np.uint8]

@@ -41,7 +41,8 @@ from pipeline.copies import (
     exchange_sending,
 )
 from pipeline.copies.bank_log import VERDICTS
-from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank, Writer
+from pipeline.copies.bank_writer import Writer
+from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.errors import UserError
 
 NAME = "b"
@@ -56,13 +57,14 @@ def add(bank: Writer, rng: random.Random) -> None:
     """Add an item of a few random hashes."""
     values = np.random.default_rng(rng.getrandbits(32))
     hashes = np.zeros(rng.randrange(5), RECORD)
-    sounds = np.zeros(rng.randrange(5), SOUND_RECORD)
+    sounds, narrow = (np.zeros(rng.randrange(5), SOUND_RECORD) for _ in range(2))
     hashes["time_ms"], sounds["time_ms"] = np.arange(len(hashes)) * 250, np.arange(len(sounds))
     hashes["pdq"] = values.integers(0, 256, (len(hashes), 32))
     hashes["mirror"] = values.integers(0, 256, (len(hashes), 32))
-    sounds["print"] = values.integers(0, 2**32, len(sounds))
+    for some in (sounds, narrow):
+        some["print"] = values.integers(0, 2**32, len(some))
     name = f"{rng.getrandbits(64):064x}"
-    bank.add(f"{name[-6:]}.mp4", "x", name, "", 1.0, hashes, sounds)
+    bank.add(f"{name[-6:]}.mp4", "x", name, "", 1.0, hashes, sounds, narrow=narrow)
 
 
 def change(root: Path, sent: Path, rng: random.Random) -> None:
@@ -94,7 +96,7 @@ def state(root: Path, before: Bank | None = None) -> State:
         (
             (item.number, item.name, item.label, item.sha256, item.feed),
             bank.hashes_of(item).tobytes(),
-            bank.sounds_of(item).tobytes(),
+            bank.all_sounds_of(item).tobytes(),
             sorted(bank.opinions.get(item.number, {}).items()),
         )
         for item in bank.items.values()

@@ -164,7 +164,7 @@ def turns(scene: Frames, rng: np.random.Generator) -> Edit:
 
 def discern(frames: Frames) -> list[int]:
     samples = (
-        scenes.Sample(
+        scenes.SampledFrame(
             number, pictures.thumbnail(av.VideoFrame.from_ndarray(image).reformat(format="yuv420p"))
         )
         for number, image in enumerate(frames)

@@ -34,7 +34,7 @@ from pipeline.detect.detector import Detector
 from pipeline.detect.scores import Read
 from pipeline.errors import UserError
 from pipeline.learn.networks.product import ProductNet, discharge_log_odds
-from pipeline.learn.origin import Examples, Floats, Layer, fit_layer
+from pipeline.learn.origin import Floats, Layer, OriginExamples, fit_layer
 from pipeline.store.packed import Packed
 
 VIEWS = (8, 2)
@@ -127,7 +127,7 @@ def _judged(is_so: NDArray, log_odds: Floats, clusters: NDArray) -> dict[str, An
 def layered(values: Floats, sets: Sets, train: NDArray[np.bool_], balance: float) -> Floats:
     """Log odds (N,) of a layer that was fitted to some of the clips."""
     sources = sets.sources[train]
-    odds = Examples(values[train], sets.is_seen[train], sources, np.ones(len(sources))).odds(
+    odds = OriginExamples(values[train], sets.is_seen[train], sources, np.ones(len(sources))).odds(
         balance
     )
     layer: Layer = fit_layer(values[train], sets.is_seen[train], odds, PENALTY)

@@ -28,7 +28,7 @@ from pipeline.assess.page.contents import Provenance
 from pipeline.assess.results import write_results
 from pipeline.assess.settings import Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.suites.streams.operating import choose
+from pipeline.assess.suites.streams.threshold_choice import choose
 from pipeline.config import ClipFormat
 from pipeline.detect import scores
 from pipeline.store.manifest import ABSENT

@@ -37,7 +37,7 @@ from pipeline.footage.ingestion import ingest
 from pipeline.footage.tombstones import Tombstones
 from pipeline.learn import encoders
 from pipeline.learn.encoders.views import features_of_views
-from pipeline.learn.origin import Examples, Floats, Head, Layer, fit_head, fit_layer, seen
+from pipeline.learn.origin import Floats, Head, Layer, OriginExamples, fit_head, fit_layer, seen
 from pipeline.store import video, workdir
 from pipeline.store.manifest import read_manifest
 from pipeline.store.packed import Packed
@@ -216,7 +216,7 @@ def fitted(
 ) -> Floats:
     """Log odds of real of the judged samples, from a head fitted to others."""
     counted = np.ones(len(train.files)) if weights is None else weights
-    examples = Examples(train.values, train.is_real, train.sources, counted)
+    examples = OriginExamples(train.values, train.is_real, train.sources, counted)
     odds = examples.odds(configured().source_balance)
     return fit(train.values, train.is_real, odds, penalty).log_odds(judged.values)
 

@@ -260,7 +260,7 @@ def costs(job: Job) -> dict[str, float]:
                 if picture is None:
                     break
                 with timed("cuts"):
-                    samples.append(scenes.Sample(None, thumbnail(picture.frame)))
+                    samples.append(scenes.SampledFrame(None, thumbnail(picture.frame)))
                 held.append(picture.frame)
                 if len(held) == job.clip.num_frames:
                     with timed("bars"):

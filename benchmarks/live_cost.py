@@ -1,6 +1,7 @@
 """What a second of one stream costs `discern watch`, part by part.
 
     python benchmarks/live_cost.py --models models [--seconds 20] [--rounds 5] [--together 6]
+    python benchmarks/live_cost.py --models models --precision bf16-mixed
 
 A recording of 640x360 and 30 pictures a second, with sound, goes once through all that a stream
 goes through, in seconds of a processor of its own, one thread each: it is published in real time by
@@ -34,11 +35,12 @@ from live_many import publish
 from live_memory import repeated
 from numpy.typing import NDArray
 from outcome import Cell, Outcome, Table, write
+from streams import title_of
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from pipeline.config import ClipFormat
-from pipeline.detect.detector import Detector
+from pipeline.detect.detector import FULL, MIXED, Detector
 from pipeline.footage import foreign
 from pipeline.learn.networks.base import State, Streaming
 from pipeline.learn.networks.product import ProductNet
@@ -208,6 +210,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--together", type=int, default=6, help="streams that are asked together")
+    parser.add_argument("--precision", choices=(FULL, MIXED), default=FULL)
     parser.add_argument("--out", type=Path, help="for the page of results")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -217,7 +220,7 @@ def main() -> None:
         short = footage(folder / "short.mp4", given.seconds)
         path = repeated([short], folder / "stream.ts", given.seconds, 1)
         fetching = [{FETCH: fetched_s(path, seconds)} for _ in range(given.rounds)]
-        detector = Detector.load(given.models)
+        detector = Detector.load(given.models, precision=given.precision)
         clip = detector.card.clip
         clips = clips_of(path, clip)
         frames = [one.frames for one in clips]
@@ -235,11 +238,12 @@ def main() -> None:
         setting = (
             f"Milliseconds of a processor for a second of a stream of {WIDTH}×{HEIGHT}, {FPS} "
             f"pictures a second with sound, one thread each, median of {given.rounds} rounds over "
-            f"{given.seconds} s with the least and the most."
+            f"{given.seconds} s with the least and the most; precision={given.precision}."
         )
         columns = ["part", "ms", "least to most", f"ms, {given.together} asked together"]
         columns.append("least to most, together")
-        tables = [Table("What a second of a stream costs", columns, rows)]
+        title = title_of("What a second of a stream costs", given.precision)
+        tables = [Table(title, columns, rows)]
         write(given.out, Outcome(Path(__file__).name, setting, tables))
 
 

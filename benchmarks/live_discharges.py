@@ -56,8 +56,11 @@ from pipeline.store import video
 
 PROTOCOLS = ("rtmp", "hls")
 WIDTH, HEIGHT, FPS, RATE_HZ = 640, 360, 30, 48_000
-AFTER_S = 2
-"""What is shown after a discharge, which an alert must come of."""
+AFTER_S = 3
+"""What is shown after a discharge, of which two seconds at least follow the latest of `PHASES`."""
+TRIED = 8
+"""Discharges that the threshold is taken of. Where clips begin in them differs from one to the
+next, and what the detector says of them with it."""
 LATE_S = 5.0
 PHASES = (0, 8, 15, 23)
 """Frames that discharges lie after a key frame, in turn, so that they meet clips and segments at
@@ -66,20 +69,20 @@ _BEGIN_S = 24.0
 _KEY = bytes(range(32))
 
 
-def every_s(quiet_s: int, phases: Sequence[int]) -> int:
+def every_s(quiet_s: int) -> int:
     """From one repetition to the next."""
-    return quiet_s + AFTER_S + (max(phases) > 0)
+    return quiet_s + AFTER_S
 
 
 def fires_s(number: int, quiet_s: int, phases: Sequence[int]) -> float:
     """When the discharge of a repetition is, in seconds of what is published."""
-    return number * every_s(quiet_s, phases) + quiet_s + phases[number % len(phases)] / FPS
+    return number * every_s(quiet_s) + quiet_s + phases[number % len(phases)] / FPS
 
 
 def flash(quiet_s: int) -> tuple[Any, Any]:
     """Pictures and sound of a texture that moves, with a white flash and a bang."""
     rng = np.random.default_rng(0)
-    num_frames, first = every_s(quiet_s, (0,)) * FPS, quiet_s * FPS
+    num_frames, first = every_s(quiet_s) * FPS, quiet_s * FPS
     blocks = rng.integers(10, 90, (HEIGHT // 20, (WIDTH + 2 * num_frames) // 20 + 1, 3))
     wide = np.kron(blocks, np.ones((20, 20, 1))).astype(np.uint8)
     frames = np.stack([wide[:, 2 * one : 2 * one + WIDTH] for one in range(num_frames)])
@@ -92,7 +95,7 @@ def flash(quiet_s: int) -> tuple[Any, Any]:
 
 def around(path: Path, at_s: float, quiet_s: int, later: int) -> tuple[Any, Any]:
     """The pictures and the sound of a recording around one of its discharges."""
-    begin_s, num_frames = at_s - quiet_s - later / FPS, every_s(quiet_s, PHASES) * FPS
+    begin_s, num_frames = at_s - quiet_s - later / FPS, every_s(quiet_s) * FPS
     shown: dict[int, Any] = {}
     sound = np.zeros((1, num_frames * RATE_HZ // FPS), np.float32)
     with av.open(str(path)) as source:
@@ -128,14 +131,14 @@ def between(
     scorer, clip = Scorer(detector), detector.card.clip
     clip_s = clip.num_frames / clip.fps
     quiet: list[float] = [0.0]
-    fired: list[list[tuple[float, float]]] = [[] for _ in range(2 * len(phases))]
+    fired: list[list[tuple[float, float]]] = [[] for _ in range(TRIED)]
     for shown in decoded(Task(path, clip, foreign.Limits(36_000_000, 7200.0), 4096), None):
         if not isinstance(shown, Shown):
             continue
         score, end_s = scorer.score({"": shown})[""].score, shown.start_s + clip_s
-        number = int(end_s // every_s(quiet_s, phases))
+        number = int(end_s // every_s(quiet_s))
         # What goes on from one repetition into the next shows the end of the one.
-        if number < len(fired) and end_s - number * every_s(quiet_s, phases) > clip_s:
+        if number < len(fired) and end_s - number * every_s(quiet_s) > clip_s:
             since_s = end_s - fires_s(number, quiet_s, phases)
             if since_s > 0:
                 fired[number].append((score, since_s))
@@ -253,11 +256,11 @@ def main() -> None:
             track = video.SoundTrack(sound, RATE_HZ, "aac", 96)
             short.append(folder / f"{later}.mp4")
             short[-1].write_bytes(video.encode(frames, FPS, crf=23, keyint=FPS, track=track))
-        tried = repeated(short, folder / "tried.ts", every_s(quiet_s, phases), 2 * len(phases) + 1)
+        tried = repeated(short, folder / "tried.ts", every_s(quiet_s), TRIED + 1)
         threshold, rule_s = between(tried, Detector.load(given.models), quiet_s, phases)
         # The first ones come while nobody watches yet.
-        num_times = given.discharges + math.ceil(_BEGIN_S / every_s(quiet_s, phases))
-        path = repeated(short, folder / "long.ts", every_s(quiet_s, phases), num_times)
+        num_times = given.discharges + math.ceil(_BEGIN_S / every_s(quiet_s))
+        path = repeated(short, folder / "long.ts", every_s(quiet_s), num_times)
         for protocol in given.protocols:
             if protocol == "rtmp" and not rtmp_server.is_there():
                 print(f"rtmp: there is no {rtmp_server.NGINX}, or not its module")
@@ -269,7 +272,7 @@ def main() -> None:
                 root = None
                 if protocol == "rtmp":
                     root = stack.enter_context(rtmp_server.serving(folder / "nginx"))
-                models, refractory_s = given.models.resolve(), every_s(quiet_s, phases) / 2
+                models, refractory_s = given.models.resolve(), every_s(quiet_s) / 2
                 received, readable = measured(published, models, threshold, refractory_s, root)
             opened, (started,) = received.times("alert.opened"), received.times("stream.started")
             seconds = [fires_s(one, quiet_s, phases) for one in range(num_times)]
@@ -303,7 +306,7 @@ def main() -> None:
         ]
         setting = (
             f"A discharge of {given.recording.name if given.recording else 'a flash that is made'} "
-            f"published every {every_s(quiet_s, phases)} s ({WIDTH}×{HEIGHT}, {FPS} pictures a "
+            f"published every {every_s(quiet_s)} s ({WIDTH}×{HEIGHT}, {FPS} pictures a "
             "second, a key frame a second; RTMP by nginx, HLS with segments of a second), to a "
             f"signed webhook of the same machine; the threshold {threshold:.4f} lies between quiet "
             "seconds and discharges, with no smoothing."

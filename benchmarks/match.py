@@ -3,13 +3,14 @@
     python benchmarks/match.py COLLECTION … --out match.json
 
 The files of collections that last long enough become items of a bank; with `--first`, their first
-seconds alone, at `copies.WIDTH` pixels. Each is copied with each edit by the ffmpeg command line
-and looked up. A copy is found where a match names its item, says
-whether it is mirrored, and is at most 1.5 s off at both of its ends. Frames found are the
-share of the looked-up frames of a copy that agree with its item. Beside it stands what plain vPDQ
-finds at the industry's thresholds, which names no times. False matches are counted over all
-pairs of a file and an item of different recordings; the bound is the exact 95 % one (Clopper and
-Pearson), as if pairs were independent, which those of one engine or place are not.
+seconds alone, at `copies.WIDTH` pixels. Each is copied with each edit by the ffmpeg command line,
+or filmed from a screen by `filmed`, from a place that is drawn by its name, and looked up. A copy
+is found where a match names its item, says whether it is mirrored, and is at most 1.5 s off at both
+of its ends. Frames found are the share of the looked-up frames of a copy that agree with its item.
+Beside it stands what plain vPDQ finds at the industry's thresholds, which names no times. False
+matches are counted over all pairs of a file and an item of different recordings; the bound is the
+exact 95 % one (Clopper and Pearson), as if pairs were independent, which those of one engine or
+place are not.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import csv
 import re
 import tempfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ from pathlib import Path
 import av
 import numpy as np
 from copies import EDITS, WIDTH, ffmpeg
+from filmed import WAYS, film
 from outcome import Cell, Outcome, Table, write
 from scipy.stats import beta
 
@@ -68,6 +71,8 @@ CHOSEN = (
     "mirrored, 0.8 times as fast",
     "large overlay, cropped by 5 %",
     "filmed from a screen, 1.25 times as fast",
+    *WAYS,
+    "screen and wall filmed, up to 10° beside, 1.25 times as fast",
 )
 _SPEED = re.compile(r"(\S+) times as fast")
 COLUMNS = ("edit", "found", "of", "share of frames", "wrong items", "by vPDQ", "wrong by vPDQ")
@@ -110,8 +115,9 @@ def shortened(folder: Path, work: Path, seconds: float, min_seconds: float) -> P
             if (container.duration or 0) < min_seconds * av.time_base:
                 continue
         copy = target / Path(row.path).with_suffix(".mp4")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        ffmpeg(folder / row.path, copy, f"scale={WIDTH}:-2", FIRST_CRF, seconds)
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            ffmpeg(folder / row.path, copy, f"scale={WIDTH}:-2", FIRST_CRF, seconds)
         path = copy.relative_to(target)
         kept.append([str(path), row.origin, row.source, row.recording, int(row.discharge)])
     with (target / INDEX).open("w", newline="") as file:
@@ -204,19 +210,30 @@ def is_right(stretch: Stretch, edit: str) -> bool:
     return off_s <= MAX_OFF_S and stretch.mirrored == ("mirrored" in edit)
 
 
+def make_copy(source: Path, copy: Path, edit: str, seconds: float) -> None:
+    """Copy a file with an edit."""
+    named = _SPEED.search(edit)
+    way = WAYS.get(edit.removesuffix(f", {named[0]}") if named else edit)
+    if way:
+        seed = zlib.crc32(source.name.encode())
+        film(source, copy, way, seed, float(named[1]) if named else 1.0)
+        return
+    filters, crf = EDITS.get(edit, ("null", 23))
+    if edit == CUT:
+        filters = f"trim=start={CUT_S}:duration={CUT_LENGTH_S:g},setpts=PTS-STARTPTS"
+    ffmpeg(source, copy, filters, crf, seconds)
+
+
 def look_up_copies(
     items: list[Source], index: Index, edit: str, work: Path, cfg: IngestApp
 ) -> Found:
     """Copy every item with an edit, and look the copies up."""
-    filters, crf = EDITS.get(edit, ("null", 23))
-    if edit == CUT:
-        filters = f"trim=start={CUT_S}:duration={CUT_LENGTH_S:g},setpts=PTS-STARTPTS"
     name = re.sub(r"\W+", "-", edit)
     copies = [work / f"{item.number}" / f"{name}.mp4" for item in items]
     for item, copy in zip(items, copies, strict=True):
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            ffmpeg(item.path, copy, filters, crf, cfg.max_duration_s)
+            make_copy(item.path, copy, edit, cfg.max_duration_s)
     found = Found()
     results = printed_files.printed(
         copies, matches.RATE_HZ, cfg, cfg.run, edit, parts=parts.of_query
@@ -311,6 +328,13 @@ def write_results(options: argparse.Namespace, work: Path, cfg: IngestApp) -> No
     hours = sum(item.printed.duration_s for item in items) / 3600
     size = f"{len(items)} items of {hours:.2f} h with {len(known.hashes)} hashes"
     print(size, flush=True)
+    wrong = false_matches(files, items, index)
+    for row in wrong:
+        print(*row, sep="  ", flush=True)
+    names = ", ".join(folder.name for folder in collections)
+    of = f"the first {options.first:g} s of " if options.first else ""
+    setting = f"Copies of {size}, and {of}{len(files)} files of {names}."
+    columns = ("files and items of", "pairs", "look-ups", "matched", "bound of their share")
     shares: list[Sequence[Cell]] = []
     for edit in options.edits:
         found = look_up_copies(items, index, edit, options.copies or work, cfg)
@@ -318,24 +342,13 @@ def write_results(options: argparse.Namespace, work: Path, cfg: IngestApp) -> No
         nums = found.num_found, found.num_copies, frames, found.num_wrong
         shares.append((edit, *nums, found.num_by_vpdq, found.num_wrong_by_vpdq))
         print(*shares[-1], sep="  ", flush=True)
-    wrong = false_matches(files, items, index)
-    for row in wrong:
-        print(*row, sep="  ")
-    if options.out:
-        columns = ("files and items of", "pairs", "look-ups", "matched", "bound of their share")
-        names = ", ".join(folder.name for folder in collections)
-        of = f"the first {options.first:g} s of " if options.first else ""
-        write(
-            options.out,
-            Outcome(
-                Path(__file__).name,
-                f"Copies of {size}, and {of}{len(files)} files of {names}.",
-                [
-                    Table("Copies found", COLUMNS, shares),
-                    Table("Files taken for copies", columns, wrong),
-                ],
-            ),
-        )
+        # A run of hours that is stopped leaves what it has.
+        if options.out:
+            tables = [
+                Table("Copies found", COLUMNS, shares),
+                Table("Files taken for copies", columns, wrong),
+            ]
+            write(options.out, Outcome(Path(__file__).name, setting, tables))
 
 
 if __name__ == "__main__":

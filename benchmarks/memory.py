@@ -47,7 +47,7 @@ from pipeline.learn.networks.product import (
     origin_log_odds,
     product_logits,
 )
-from pipeline.learn.origin import Examples, Head, fit_calibrated, training_examples
+from pipeline.learn.origin import Head, OriginExamples, fit_calibrated, training_examples
 from pipeline.store import features
 from pipeline.store.manifest import REAL_SHOOTING, read_manifest
 from pipeline.store.packed import Packed
@@ -134,7 +134,7 @@ def play(detector: Detector, folder: Path, synthetic: Path, pattern: str) -> lis
     return found
 
 
-def origins(played: Sequence[Played], examples: Examples, cfg: TrainApp) -> list[Floats]:
+def origins(played: Sequence[Played], examples: OriginExamples, cfg: TrainApp) -> list[Floats]:
     """Log odds of real of every recording, (T,), by heads that saw nothing of its sources."""
     heads: dict[frozenset[str], Head] = {}
     found = []

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from outcome import Cell, Table
 from scipy.stats import binomtest, norm
 
-from pipeline.assess.deployed import Estimate
+from pipeline.assess.deployment_report import Estimate
+from pipeline.config import QueueConfig
 from pipeline.review import agreement, drawing, estimates
 from pipeline.review.estimates import Stratum
-from pipeline.review.queueing import Settings
 
 ERROR = 0.05
 SHOOTINGS = 0.005
@@ -28,7 +28,7 @@ APART = 2.5
 FALSE_ALERTS = 0.003
 """Share of other videos with an alert."""
 LIMIT = float(norm.isf(FALSE_ALERTS))
-SETTINGS = Settings(200, 0.2, 0.1, 0.0, 0, 10.0, 1.0, 0.05, 20.0)
+SETTINGS = QueueConfig(200, 0.2, 0.1, 0.0, 0, 10.0, 1.0, 0.05, 20.0)
 CONFIDENCE = 0.95
 
 Floats = NDArray[np.float64]

@@ -36,10 +36,11 @@ from review_audit import (
 from review_plot import plot
 from scipy.special import expit
 
+from pipeline.config import QueueConfig
 from pipeline.numbers.intervals import MIN_RECORDINGS, student_t
 from pipeline.review import drawing, ordering, queueing
 from pipeline.review.calibration import Calibration, fit
-from pipeline.review.queueing import Settings, Videos
+from pipeline.review.queueing import Videos
 
 OTHER_AUDITS = ((0.001, 365), (0.005, 60), (0.001, 60), (0.03, 60))
 """Other shares, and days on which an audit is drawn, that intervals are tried in."""
@@ -88,7 +89,7 @@ def day(rng: np.random.Generator, num_videos: int) -> Day:
 
 
 def by_queue(
-    one: Day, rng: np.random.Generator, meaning: Calibration, settings: Settings = SETTINGS
+    one: Day, rng: np.random.Generator, meaning: Calibration, settings: QueueConfig = SETTINGS
 ) -> Ints:
     """The order of `discern review queue`, and after its 200 tasks the next ones by cost."""
     videos = one.videos

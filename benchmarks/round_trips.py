@@ -29,7 +29,7 @@ from outcome import Table
 
 from pipeline.review.exchange import fiftyone, label_studio
 from pipeline.review.exchange.entries import Entry, Terms
-from pipeline.review.tasks import FILE, Moment, Place, Task
+from pipeline.review.tasks import FILE, Moment, QueuePlace, Task
 
 HERE = Path(__file__).resolve().parent
 _FPS = 15.0
@@ -102,7 +102,7 @@ def make_task(work: Path, rate: Fraction) -> Entry:
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         out.mux(stream.encode(None))
     moment = Moment(2.0, 3.0666, 0.8, 0.9, True)
-    place = Place(1, name, ("cost",), "alerts", None, True, 1.0)
+    place = QueuePlace(1, name, ("cost",), "alerts", None, True, 1.0)
     task = Task(
         *(name, FILE, name, str(path), None, float(_SECONDS), 0.8, 0.9, 0.9, "real_shooting", 3.2),
         *((moment,), (), 1, "a" * 64, 0.5),

@@ -3,6 +3,7 @@
     python benchmarks/streams.py
     python benchmarks/streams.py --models models --height 720
     python benchmarks/streams.py --every 16
+    python benchmarks/streams.py --precision bf16-mixed
 
 The network is that of `conf/train.yaml` beside the encoders of `conf/embed.yaml`. First
 its logits at every frame of a stream are compared with those for the whole as one clip, and it
@@ -37,7 +38,7 @@ from outcome import Cell, Outcome, Table, write
 
 from pipeline import app
 from pipeline.config import ClipFormat
-from pipeline.detect.detector import Detector
+from pipeline.detect.detector import FULL, MIXED, Detector
 from pipeline.footage.pictures import Squares, centre_square
 from pipeline.learn import encoders, networks
 from pipeline.learn.model_card import ModelCard
@@ -65,14 +66,14 @@ COLUMNS = (
 Frames = NDArray[np.uint8]
 
 
-def asked_for(models: Path | None, clip: ClipFormat, every_frames: int) -> Detector:
+def asked_for(models: Path | None, clip: ClipFormat, every_frames: int, precision: str) -> Detector:
     """Trained weights, or what `conf/train.yaml` and `conf/embed.yaml` ask for, made up at random.
 
     Frozen encoders have their published weights. `every_frames` from one view to the next are of
     what is made up.
     """
     if models is not None:
-        return Detector.load(models)
+        return Detector.load(models, precision=precision)
     pixels = networks.build(app.compose("train").model, clip)
     pictures = app.compose("embed").pictures
     origin = OriginNet(encoders.build(pictures), window=clip.num_frames, every_frames=every_frames)
@@ -91,13 +92,18 @@ def asked_for(models: Path | None, clip: ClipFormat, every_frames: int) -> Detec
     hearing.offset.fill_(2.0)
     network = product_of(pixels, origin, hearing)
     card = ModelCard(network.architecture(), clip, 1.0, "", None, {})
-    detector = Detector(network, card, "cpu")
+    detector = Detector(network, card, "cpu", precision=precision)
     # Statistics of real pictures, without which a fresh network says next to nothing.
     pixels.train()
     with torch.no_grad():
         pixels(torch.from_numpy(moving(clip.size, clip.size, clip.num_frames, 8)))
     pixels.eval()
     return detector
+
+
+def title_of(title: str, precision: str) -> str:
+    """Of a table that may be there once for each precision."""
+    return title if precision == FULL else f"{title}, encoder of pictures in bfloat16"
 
 
 def moving(height: int, width: int, num_frames: int, num_clips: int) -> Frames:
@@ -118,7 +124,7 @@ def compare(network: Streaming, clips: Frames, sounds: Samples) -> tuple[float, 
     """Largest difference between logits of stream and whole, largest logit, spread in time."""
     given, heard = torch.from_numpy(clips), torch.from_numpy(sounds)
     with torch.inference_mode():
-        whole = network.frame_logits(given, heard)
+        whole = network.advance(given, network.start(len(clips)), heard)[0]
         state, furthest = network.start(len(clips)), 0.0
         parts = heard.chunk(clips.shape[1], dim=1)
         for number, frames in enumerate(given.unbind(1)):
@@ -188,6 +194,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     default = app.compose("embed").pictures.every_frames
     parser.add_argument("--every", type=int, default=default, help="frames between views")
+    parser.add_argument("--precision", choices=(FULL, MIXED), default=FULL)
     parser.add_argument("--out", type=Path, help="file of JSON for docs/results.md")
     arguments = parser.parse_args()
     ingest = app.compose("ingest")
@@ -195,7 +202,7 @@ def main() -> None:
     torch.set_num_threads(1)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
-    detector = asked_for(arguments.models, clip, arguments.every)
+    detector = asked_for(arguments.models, clip, arguments.every, arguments.precision)
     detector.stream(1)
     network = detector.network
     assert isinstance(network, Streaming)
@@ -203,7 +210,8 @@ def main() -> None:
     if network.hearing is None:
         sys.exit(f"{arguments.models}: hears nothing; train with sound (conf/embed.yaml)")
     seen = product_of(network.discharge, network.origin)
-    deaf = Detector(seen, replace(detector.card, architecture=seen.architecture()), "cpu")
+    card = replace(detector.card, architecture=seen.architecture())
+    deaf = Detector(seen, card, "cpu", precision=arguments.precision)
     for num_streams in (1, 8):
         clips = moving(clip.size, clip.size, 4 * clip.num_frames, num_streams)
         sounds = noise(num_streams, num_samples(clips.shape[1], clip.fps))
@@ -264,8 +272,9 @@ def main() -> None:
                 Path(__file__).name,
                 "CPU milliseconds of one core for a second of one stream's video of "
                 f"{width}×{arguments.height}, and scoring as a share of decoding; "
-                f"{arguments.every} frames from one view of the encoder to the next.",
-                [Table("Cost of streams", COLUMNS, rows)],
+                f"{arguments.every} frames from one view of the encoder to the next; "
+                f"precision={arguments.precision}.",
+                [Table(title_of("Cost of streams", arguments.precision), COLUMNS, rows)],
             ),
         )
 

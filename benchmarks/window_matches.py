@@ -3,11 +3,11 @@ r"""How often the windows of pictures that are no copy are near items of a bank,
     python benchmarks/window_matches.py COLLECTION … --cache FOLDER --sparse screens vizdoom … \
         --banks 1000000:1:8 --out window_matches.json
 
-A file is looked up by 1,385 windows of each picture, each of which is compared with the parts of an
-item of its kind. Banks are those of `false_matches`, of crops, whose hashes are made as those of
-parts are; they stand for parts of every kind, so that a window is compared with all of a bank of so
-many hashes, as if all of these were of its kind. `--banks` names sizes, and says for each that one
-recording of so many is looked up in it, and one of so many of the collections that `--sparse`
+A file is looked up by up to 1,699 windows of each picture, each of which is compared with the parts
+of an item of its kind. Banks are those of `false_matches`, of crops, whose hashes are made as those
+of parts are; they stand for parts of every kind, so that a window is compared with all of a bank of
+so many hashes, as if all of these were of its kind. `--banks` names sizes, and says for each that
+one recording of so many is looked up in it, and one of so many of the collections that `--sparse`
 names, drawn with a seed.
 
 A look-up is one picture, its mirror image included: it is near where any of its windows is within

@@ -198,7 +198,7 @@ def _quoted(override: str) -> str:
 
 
 def _shown(override: str) -> str:
-    """What is said of an override, which is nothing of an address but its scheme."""
+    """Return what is said of an override, which is nothing of an address but its scheme."""
     return _OF_ADDRESS.sub("://…", override)
 
 
@@ -240,7 +240,7 @@ def _check(override: str, keys: Collection[str]) -> None:
 
 
 def _meant(key: str, keys: Collection[str]) -> str:
-    """What somebody may have meant by a key that there is not."""
+    """Return what somebody may have meant by a key that there is not."""
     near = difflib.get_close_matches(key, keys, 3, _ALIKE)
     return f"did you mean {' or '.join(near)}?" if near else "see conf/ for the keys"
 

@@ -1,4 +1,4 @@
-"""What `discern --help` and `discern <stage or command> --help` say of each."""
+"""Tells what `discern --help` and `discern <stage or command> --help` say of each."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import fields, is_dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from omegaconf import MISSING
 
 from pipeline.config import COMMANDS, STAGES, App
 from pipeline.system import project
@@ -20,7 +22,7 @@ PAGES = {
     "bank": "copies",
     "catalogue": "extending",
     "augment": "rendered",
-    "compare": "evaluation",
+    "compare": "training",
     "embed": "encoders",
     "evaluate": "evaluation",
     "exchange": "exchange",
@@ -42,7 +44,7 @@ PAGES = {
 }
 """The page of `docs/` that tells of a stage or command."""
 OTHER_PAGE = "operations"
-"""That of all others."""
+"""The page that tells of all other stages and commands."""
 _WIDTH = 100
 
 
@@ -69,12 +71,12 @@ def text(
     """
     keys = ["[key=value …]"] if config else []
     lines = [f"usage: {' '.join([program, name, *told, *keys])}", "", sentence(name)]
-    lines.append(f"docs/{PAGES.get(name, OTHER_PAGE)}.md tells more.")
+    lines.append(f"docs/{PAGES.get(name, OTHER_PAGE)}.md of the repository tells more.")
     return "\n".join([*lines, *(_keys(config, conf, compose) if config else [])])
 
 
 def sentence(name: str) -> str:
-    """What the module of a stage or command says of itself."""
+    """Return what the module of a stage or command says of itself."""
     # To import it would take time.
     said = ast.get_docstring(ast.parse(_source(name).read_text(encoding="utf-8"))) or ""
     return said.split("\n\n")[0].replace("\n", " ").partition(": `")[0].rstrip(".") + "."
@@ -91,17 +93,28 @@ def _source(name: str) -> Path:
 
 
 def _keys(config: str, conf: Path, compose: Callable[[str], App]) -> list[str]:
-    if config not in COMMANDS:
-        written = (conf / f"{config}.yaml").read_text(encoding="utf-8").splitlines()
-        own = [f"  {line}".rstrip() for line in written]
-        others = ["  paths.…, run.…", "      as the files of conf/ have them"]
-        return ["", f"Keys, with the values of conf/{config}.yaml:", *own, *others]
-    kind, values = COMMANDS[config], compose(config)
+    if config in COMMANDS:
+        heading = "Keys, with the values that they have here:"
+        return ["", heading, *_told(COMMANDS[config], compose(config), frozenset())]
+    written = (conf / f"{config}.yaml").read_text(encoding="utf-8").splitlines()
+    own = [f"  {line}".rstrip() for line in written]
+    kind = STAGES[config]
+    assert kind.own is not None
+    in_file = {key.name for key in fields(kind.own)}
+    # A class holds its defaults, so that values in conf/ that are wrong keep no help away.
+    return ["", f"Keys, with the values of conf/{config}.yaml:", *own, *_told(kind, kind, in_file)]
+
+
+def _told(kind: type[App], values: object, passed: Set[str]) -> list[str]:
+    """Return what is told of the keys of a class but for those that are passed over."""
     meanings = _meanings(kind)
-    lines, sections = ["", "Keys, with the values that they have here:"], []
+    lines: list[str] = []
+    sections: list[str] = []
     for key in fields(kind):
+        if key.name in passed:
+            continue
         value = getattr(values, key.name)
-        if is_dataclass(value):
+        if is_dataclass(value) or value == MISSING:
             sections.append(f"{key.name}.…")
             continue
         lines.append(f"  {key.name}={_written(value)}")
@@ -119,7 +132,7 @@ def _written(value: object) -> str:
 
 
 def _meanings(kind: type[App]) -> dict[str, str]:
-    """What stands below each key in the source of its class."""
+    """Return what stands below each key in the source of its class."""
     found: dict[str, str] = {}
     for one in kind.__mro__:
         if not is_dataclass(one):

@@ -12,10 +12,8 @@ _TIMEOUT_MS = 120_000
 
 
 @contextmanager
-def browsing(
-    scheme: str, complaints: list[str], requests: list[str], **options: Any
-) -> Iterator[Any]:
-    """An empty page in one colour scheme; what it complains of and asks for is appended."""
+def begun() -> Iterator[Any]:
+    """Chromium; a test that asks for it is skipped where there is none."""
     from playwright.sync_api import sync_playwright
 
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
@@ -25,13 +23,25 @@ def browsing(
         browser = playwright.chromium.launch(
             executable_path=browser_path, args=["--no-sandbox"], timeout=_TIMEOUT_MS
         )
-        page = browser.new_page(color_scheme=scheme, **options)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def browsing(
+    chromium: Any, scheme: str, complaints: list[str], requests: list[str], **options: Any
+) -> Iterator[Any]:
+    """An empty page in one colour scheme that shares nothing with other pages of the browser.
+
+    What it complains of and asks for is appended.
+    """
+    with chromium.new_context(color_scheme=scheme, **options) as context:
+        page = context.new_page()
         page.set_default_timeout(_TIMEOUT_MS)
         page.on("console", lambda one: complaints.append(one.text))
         page.on("pageerror", lambda one: complaints.append(str(one)))
         page.on("request", lambda one: requests.append(one.url))
         yield page
-        browser.close()
 
 
 def violations(page: Any) -> list[tuple[str, list[str]]]:

@@ -20,12 +20,20 @@ from pipeline.footage.collection import IndexRow, write_index
 from pipeline.store import video
 
 _SHARED = {
-    "whole_project": ("tests/test_evaluate.py", "tests/assess/test_page.py"),
+    "whole_project": (
+        "tests/test_evaluate.py",
+        "tests/assess/test_page.py",
+        "tests/review/test_training.py",
+    ),
     "adapted": ("tests/commands/adapt/",),
 }
-"""Modules that share what is made once a session."""
-_LONG = ("test_train.py", "test_loader.py", "test_bags.py", "test_overfit.py", "test_match.py")
-"""Modules of few tests, some of which take tens of seconds."""
+"""Modules that share what is made once a session, by the name of a fixture or of what it is."""
+_LONG = (
+    *("test_evaluate.py", "test_benchmarks.py", "test_train.py", "test_small_collections.py"),
+    *("test_wheel.py", "test_signals.py", "test_extending.py", "test_stopping.py"),
+    *("test_loader.py", "test_bags.py", "test_overfit.py", "test_match.py"),
+)
+"""Modules some of whose tests take tens of seconds, in the order in which to begin them."""
 _ALONE = "tests/test_benchmarks.py"
 """Its tests share nothing, and the slow ones take long."""
 _OF_WORKERS = ("pipeline.footage.printing", "pipeline.stages.ingest", "pipeline.live.fetcher")
@@ -51,13 +59,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
     return ByModule(config, log)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with modules that take long, so that no worker ends long after the others.
 
-    But for some of few tests, these are the modules of many.
+    But for those of `_LONG`, these are the modules of many tests that were asked for.
     """
     sizes = Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.path.name not in _LONG, -sizes[item.path], item.path))
+    places = {name: place for place, name in enumerate(_LONG)}
+    items.sort(
+        key=lambda item: (places.get(item.path.name, len(_LONG)), -sizes[item.path], item.path)
+    )
 
 
 def pytest_collection_finish() -> None:
@@ -151,11 +163,16 @@ def write_collection(folder: Path, rows: Sequence[IndexRow], num_frames: int = 4
     """
     folder.mkdir(parents=True, exist_ok=True)
     for seed, row in enumerate(rows):
-        noise = np.random.default_rng(seed).normal(0, 0.1, (1, num_frames * 16_000 // 15))
-        track = video.SoundTrack(noise.astype(np.float32), 16_000, "aac", 48) if seed % 2 else None
-        content = video.encode(moving_frames(seed, num_frames), 15, track=track)
-        (folder / row.path).write_bytes(content)
+        (folder / row.path).write_bytes(textured(seed, num_frames))
     write_index(folder, rows)
+
+
+@cache
+def textured(seed: int, num_frames: int) -> bytes:
+    """A file of `moving_frames` at 15 a second, which many tests write; an odd one has noise."""
+    noise = np.random.default_rng(seed).normal(0, 0.1, (1, num_frames * 16_000 // 15))
+    track = video.SoundTrack(noise.astype(np.float32), 16_000, "aac", 48) if seed % 2 else None
+    return video.encode(moving_frames(seed, num_frames), 15, track=track)
 
 
 @pytest.fixture
@@ -182,6 +199,15 @@ def write_small_collection(below: Path) -> Path:
     folder = below / "footage" / "small"
     write_collection(folder, rows)
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser, which takes a second or two to begin, for all tests of a module."""
+    from tests import browser
+
+    with browser.begun() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

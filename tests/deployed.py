@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.assess.deployed import (
+from pipeline.assess.deployment_report import (
     REPORT,
     VERSION,
     Agreement,

@@ -14,7 +14,7 @@ import yaml
 
 from pipeline import app
 from pipeline.commands.line import COMMANDS
-from pipeline.commands.score import places
+from pipeline.commands.score import file_access
 from pipeline.config import ScoreApp, WatchApp
 from pipeline.detect.scores import FILES, LONG, SCORES, VALIDATION
 from pipeline.footage import remedies, stills
@@ -159,7 +159,7 @@ def test_a_setting_that_is_gone_is_found() -> None:
 def test_every_reason_to_reject_a_file_has_its_remedy() -> None:
     section = (DOCS / "footage.md").read_text().split("\n## Rejects\n")[1].split("\n## ")[0]
     told = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE))
-    assert told == remedies._REMEDIES | places.REMEDIES | stills.REMEDIES
+    assert told == remedies._REMEDIES | file_access.REMEDIES | stills.REMEDIES
 
 
 def test_every_column_of_an_index_is_told() -> None:

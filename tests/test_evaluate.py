@@ -487,7 +487,7 @@ def test_an_evaluation_is_recorded_without_a_frame(
 ) -> None:
     told: dict[str, Any] = {}
     monkeypatch.setattr(
-        "pipeline.learn.tracking.record_evaluation", lambda *args, **kwargs: told.update(kwargs)
+        "pipeline.store.tracking.record_evaluation", lambda *args, **kwargs: told.update(kwargs)
     )
     write_model(tmp_path / "models")
     write_packed(tmp_path / "packed", ("test",))

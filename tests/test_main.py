@@ -11,7 +11,7 @@ import pytest
 
 import pipeline
 from pipeline import app
-from pipeline.commands import bank, line, review
+from pipeline.commands import bank, exchange, line, review
 from pipeline.config import COMMANDS, STAGES
 from tests.command_line import run, run_apart
 
@@ -118,6 +118,7 @@ def test_help_is_no_error(asked: str) -> None:
     told = re.findall(r"^  ([a-z-]+) +[A-Z]", result.stdout, re.MULTILINE)
     assert told == ["synthesize", *list(STAGES)[1:], "init", *line.COMMANDS, "experiment"]
     assert "one with conf/ and dvc.yaml" in result.stdout
+    assert "python -m pipeline --version" in result.stdout
     assert result.stderr == ""
 
 
@@ -129,7 +130,7 @@ def test_every_command_tells_its_keys_and_its_page(
     said = capsys.readouterr().out
     assert said.startswith("usage: ")
     assert f" {name} " in said.splitlines()[0]
-    page = re.search(r"^docs/(\w+)\.md tells more\.$", said, re.MULTILINE)
+    page = re.search(r"^docs/(\w+)\.md of the repository tells more\.$", said, re.MULTILINE)
     assert page is not None
     text = (app.PROJECT / "docs" / f"{page[1]}.md").read_text()
     assert re.search(rf"(discern|python -m pipeline) {name}\b", text)
@@ -151,12 +152,15 @@ def test_every_stage_tells_its_keys_and_its_page(
     said = capsys.readouterr().out
     assert said.startswith("usage: ")
     assert "Hydra" not in said
-    page = re.search(r"^docs/(\w+)\.md tells more\.$", said, re.MULTILINE)
+    page = re.search(r"^docs/(\w+)\.md of the repository tells more\.$", said, re.MULTILINE)
     assert page is not None
     text = (app.PROJECT / "docs" / f"{page[1]}.md").read_text()
     assert re.search(rf"`{name}`|{name}\.(py|yaml)|discern {name}\b", text)
-    for key in fields(STAGES[name].own or object):
-        assert re.search(rf"^  {key.name}:", said, re.MULTILINE)
+    own = {key.name for key in fields(STAGES[name].own or object)}
+    for key in own:
+        assert re.search(rf"^  {key}:", said, re.MULTILINE)
+    for key in {key.name for key in fields(STAGES[name])} - own:
+        assert re.search(rf"^  (.*, )?{key}(=|\.…)", said, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -170,7 +174,10 @@ def test_a_stage_that_is_run_by_its_own_file_gives_the_same_help(
     assert capsys.readouterr().out == expected
 
 
-@pytest.mark.parametrize(("name", "actions"), [("bank", bank.ACTIONS), ("review", review.ACTIONS)])
+@pytest.mark.parametrize(
+    ("name", "actions"),
+    [("bank", bank.ACTIONS), ("exchange", exchange.ACTIONS), ("review", review.ACTIONS)],
+)
 def test_help_names_all_that_a_command_can_do(name: str, actions: Mapping[str, object]) -> None:
     assert sorted(line.COMMANDS[name].told[0].split("|")) == sorted(actions)
 

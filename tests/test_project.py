@@ -42,8 +42,10 @@ CANNOT_CHANGE_OUTPUT = {
     "pipeline.store.executor",
     "pipeline.store.kept",
     "pipeline.store.locks",
+    "pipeline.store.output_files",
     "pipeline.store.reuse",
     "pipeline.store.storage",
+    "pipeline.store.tracking",
     "pipeline.store.workdir",
     "pipeline.system",
     "pipeline.system.disk",
@@ -129,6 +131,13 @@ def test_code_deps_are_the_real_imports(stage: str, graph: grimp.ImportGraph) ->
     assert not missing, f"dvc.yaml: {stage} imports these but does not depend on them"
     idle = {dep for dep in deps if not any(f == dep or f.startswith(f"{dep}/") for f in imported)}
     assert not idle, f"dvc.yaml: {stage} depends on these but does not import them"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_records_runs_makes_no_stage_run_again(stage: str) -> None:
+    file = file_of("pipeline.store.tracking")
+    assert (ROOT / file).is_file()
+    assert not [dep for dep in code_deps(stage) if file == dep or file.startswith(f"{dep}/")]
 
 
 @pytest.mark.parametrize("stage", STAGES)

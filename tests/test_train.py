@@ -515,14 +515,12 @@ def curves(models: Path) -> NDArray[np.float64]:
 
 @pytest.mark.slow
 def test_two_processes_follow_the_curve_of_one(packed: Path, tmp_path: Path) -> None:
-    found = []
-    for devices in (1, 2):
-        folder = tmp_path / str(devices)
-        # Adam blows rounding up at a high rate, and dropout is drawn by each process.
-        more = [f"run.devices={devices}", f"model.name={FRAMEWISE}", "lr=5e-4"]
-        command = [sys.executable, "train.py", *overrides(packed, folder, 1, *more)]
-        subprocess.run(command, cwd=app.PROJECT, check=True)
-        found.append(curves(folder / "models"))
+    # Adam blows rounding up at a high rate, and dropout is drawn by each process.
+    more = [f"model.name={FRAMEWISE}", "lr=5e-4"]
+    found = [curves(fit(packed, tmp_path / "one", 1, "run.devices=1", *more))]
+    two = overrides(packed, tmp_path / "two", 1, "run.devices=2", *more)
+    subprocess.run([sys.executable, "train.py", *two], cwd=app.PROJECT, check=True)
+    found.append(curves(tmp_path / "two" / "models"))
     assert len(found[0]) == 4
     train_loss, val_loss = slice(1, 2), slice(2, 3)
     np.testing.assert_allclose(found[1][:, train_loss], found[0][:, train_loss], rtol=1e-4)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipeline.assess import wording
 from pipeline.assess.audit.facts import DataFacts, facts
-from pipeline.assess.deployed import Deployed
+from pipeline.assess.deployment_report import Deployed
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.settings import Folders, Settings
 from pipeline.assess.statistics.measured import Measured
@@ -66,7 +66,7 @@ class Evidence:
     deployed: Deployed | None = None
     """What people found of detectors where they run; None where nobody told."""
     weights_sha256: str = ""
-    """Of the detector that is judged."""
+    """Hash of the weights of the detector that is judged."""
     point: OperatingPoint | str = "no validation clips were judged"
     """The operating point, whatever suites ask for it; or why there is none."""
 

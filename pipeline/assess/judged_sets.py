@@ -51,7 +51,7 @@ class JudgedSet:
 
     @property
     def unit(self) -> str:
-        """What is judged: "clip" or "file"."""
+        """Return what is judged: "clip" or "file"."""
         return "clip" if self.files is None else "file"
 
     @property
@@ -68,7 +68,7 @@ class JudgedSet:
 
     @cached_property
     def examples(self) -> Examples:
-        """What metrics are taken of."""
+        """Return what metrics are taken of."""
         if self.files is None:
             return Examples.from_clips(self.clips)
         return Examples.from_files(self.files)
@@ -83,7 +83,7 @@ class JudgedSet:
 
 
 def tables(parts: Sequence[JudgedSet]) -> dict[str, pa.Table]:
-    """What a detector says of the clips of all parts, and of files where they are judged."""
+    """Return what a detector says of the clips of all parts, and of files where they are judged."""
     files = [one.files for one in parts if one.files is not None]
     found = {SCORES: pa.concat_tables([one.clips for one in parts])}
     return found | ({FILES: pa.concat_tables(files)} if files else {})

@@ -70,7 +70,7 @@ Kind = Literal["missing", "changed", "extra"]
 
 
 @dataclass(frozen=True)
-class Difference:
+class FileDifference:
     """A file that is not as it was."""
 
     stage: str
@@ -195,20 +195,20 @@ def read_lineage(reports: Path) -> tuple[str, dict[str, Hashes]]:
     return root, hashes
 
 
-def differences(stage: str, told: Hashes, here: Hashes) -> Iterator[Difference]:
+def differences(stage: str, told: Hashes, here: Hashes) -> Iterator[FileDifference]:
     """Files of a stage that are not as its lineage says, in order of their paths."""
     for path in sorted(told.keys() | here.keys()):
         if path not in here:
-            yield Difference(stage, path, "missing")
+            yield FileDifference(stage, path, "missing")
         elif path not in told:
-            yield Difference(stage, path, "extra")
+            yield FileDifference(stage, path, "extra")
         elif told[path] != here[path]:
-            yield Difference(stage, path, "changed")
+            yield FileDifference(stage, path, "changed")
 
 
 def compare(
     told: Mapping[str, Hashes], folders: Mapping[str, Path], conf: Path
-) -> Iterable[Difference]:
+) -> Iterable[FileDifference]:
     """Hash everything but sources, code and the other model again, and find what differs.
 
     Args:

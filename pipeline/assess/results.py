@@ -26,8 +26,7 @@ from pipeline.detect.operating_point import FILE as POINT
 from pipeline.detect.operating_point import OperatingPoint
 from pipeline.detect.scores import LONG, VALIDATION
 from pipeline.store.manifest import CLASSES, class_index
-
-METRICS, HEADLINE, PAGE = "metrics.json", "headline.json", "report.html"
+from pipeline.store.output_files import HEADLINE, METRICS, REPORT
 
 
 def write_results(
@@ -92,11 +91,11 @@ def write_results(
         provenance=provenance,
     )
     html = report.render(page, settings.bootstrap, settings.num_bins)
-    (folder / PAGE).write_text(html, encoding="utf-8")
+    (folder / REPORT).write_text(html, encoding="utf-8")
 
 
 def _file_alerts(files: Sequence[pa.Table], point: OperatingPoint | str) -> str:
-    """What the operating point does on files, in words; nothing where none are judged."""
+    """Return what the operating point does on files, in words; nothing where none are judged."""
     if not files:
         return ""
     if isinstance(point, str):
@@ -116,7 +115,7 @@ def _file_alerts(files: Sequence[pa.Table], point: OperatingPoint | str) -> str:
 
 
 def _slider(point: OperatingPoint | str, unit: str) -> tuple[float, str]:
-    """Where the slider of thresholds stands at first, and why there."""
+    """Return where the slider of thresholds stands at first, and why there."""
     if isinstance(point, str):
         return 0.5, "It starts at 0.5, since there is no operating point."
     choice = point.choice

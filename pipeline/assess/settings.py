@@ -1,4 +1,4 @@
-"""How an evaluation judges and what it shows, and the folders that it reads."""
+"""Says how an evaluation judges, what it shows, and which folders it reads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Folders:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to judge and what to show; see conf/evaluate.yaml."""
+    """Tells how to judge and what to show; see conf/evaluate.yaml."""
 
     bootstrap: Bootstrap
     num_bins: int

@@ -1,1 +1,1 @@
-"""What a user asks of the data between runs: `python -m pipeline explain`, `… forget`."""
+"""Does what a user asks of the data between runs: `python -m pipeline explain`, `… forget`."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.assess.wording import count
 from pipeline.commands import bank_exchange, label_mapping, named_files, printed_files
+from pipeline.commands.actions import Action, act
 from pipeline.config import BankApp
 from pipeline.copies import (
     bank_compaction,
@@ -45,27 +44,6 @@ _MAX_SHOWN = 120
 _MAX_RUNS = 10
 
 
-@dataclass(frozen=True)
-class _Action:
-    """What the word after `bank` does.
-
-    Attributes:
-        usage: what it is told after its own name; with an ellipsis at its end, the last one may be
-            repeated.
-        does: it, with the config and what it is told.
-    """
-
-    usage: str
-    does: Callable[..., None]
-
-    def takes(self, num_given: int) -> bool:
-        """Whether it can be told so much."""
-        words = self.usage.split()
-        if words[-1:] == ["…"]:
-            return num_given >= len(words) - 1
-        return num_given == len(words)
-
-
 def run(action: str, *arguments: str, cfg: BankApp) -> None:
     """Do what a command line says about banks.
 
@@ -78,12 +56,7 @@ def run(action: str, *arguments: str, cfg: BankApp) -> None:
         UserError: a wrong action or number of arguments, a bank that is not there or was damaged,
             or files of which nothing can be told; all others were added then.
     """
-    chosen = ACTIONS.get(action)
-    if chosen is None or not chosen.takes(len(arguments)):
-        usages = {name: f"bank {name} {one.usage}".rstrip() for name, one in ACTIONS.items()}
-        meant = ", ".join([usages[action]] if action in usages else usages.values())
-        raise UserError(f"'{' '.join((action, *arguments))}' is not understood; give {meant}")
-    chosen.does(cfg, *arguments)
+    act("bank", ACTIONS, action, arguments, cfg)
 
 
 def _add(cfg: BankApp, name: str, *given: str) -> None:
@@ -125,6 +98,7 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
                 say_same(path, known[result.sha256])
                 continue
             sounds = sound_records(result.sound_times_ms, result.sounds)
+            narrow = sound_records(result.narrow_times_ms, result.narrow_sounds)
             item = bank.add(
                 path.name,
                 label,
@@ -134,12 +108,17 @@ def _add(cfg: BankApp, name: str, *given: str) -> None:
                 printed_files.hash_records(result),
                 sounds,
                 parts=printed_files.part_records(result),
+                narrow=narrow,
             )
             if by:
                 bank.judge(item.number, by, UPLOADED)
             known[item.sha256] = item
             num_added += 1
-            is_known = item.num_hashes or sound_matching.can_match(sounds)
+            is_known = (
+                item.num_hashes
+                or sound_matching.can_match(sounds)
+                or sound_matching.can_match(narrow, narrow=True)
+            )
             remark = _without_hash(result) if is_known else _ALONE
             print(f"{_shown(path)}: {told(name, item)}, {_size(item)}{remark}")
     print(f"{root / name}: {count(num_added, 'item')} added")
@@ -157,11 +136,11 @@ def _list(cfg: BankApp) -> None:
         bank = banks.read(root, name)
         items = bank.items.values()
         num_hashes = sum(item.num_records for item in items)
-        num_sounds = sum(item.num_sounds for item in items)
+        num_sounds = sum(item.num_moments for item in items)
         length = _length(sum(item.duration_s for item in items))
         print(
             f"{name}: {'negative, ' * bank.is_negative}{count(len(items), 'item')}, {length}, "
-            f"{num_hashes} hashes of pictures, {num_sounds} of sound"
+            f"{bank_exchange.told_hashes(num_hashes, num_sounds)}"
         )
 
 
@@ -273,7 +252,7 @@ def _number(name: str, number: str) -> int:
 
 
 def _size(item: Item) -> str:
-    hashes = f"{item.num_records} hashes of pictures, {item.num_sounds} of sound"
+    hashes = bank_exchange.told_hashes(item.num_records, item.num_moments)
     return f"{item.duration_s:.1f} s, {hashes}"
 
 
@@ -303,15 +282,15 @@ def _shown(text: Path | str) -> str:
 
 
 ACTIONS = {
-    "add": _Action("NAME FILE|FOLDER …", _add),
-    "list": _Action("", _list),
-    "show": _Action("NAME", _show),
-    "remove": _Action("NAME ITEM", _remove),
-    "label": _Action("NAME ITEM", _label),
-    "verdict": _Action(f"NAME ITEM {'|'.join(VERDICTS)}", _verdict),
-    "compact": _Action("NAME", _compact),
-    "resume": _Action("NAME ITEM", _resume),
-    "export": _Action("NAME FOLDER|LIST", _export),
-    "import": _Action("NAME FOLDER|LIST", _import),
+    "add": Action("NAME FILE|FOLDER …", _add),
+    "list": Action("", _list),
+    "show": Action("NAME", _show),
+    "remove": Action("NAME ITEM", _remove),
+    "label": Action("NAME ITEM", _label),
+    "verdict": Action(f"NAME ITEM {'|'.join(VERDICTS)}", _verdict),
+    "compact": Action("NAME", _compact),
+    "resume": Action("NAME ITEM", _resume),
+    "export": Action("NAME FOLDER|LIST", _export),
+    "import": Action("NAME FOLDER|LIST", _import),
 }
 """What can be done with banks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -105,17 +106,23 @@ def export_list(root: Path, name: str, path: str, kind: str, *, dry_run: bool) -
     told = f"{path}: {count(len(lines), 'line')} of {kind}"
     if dry_run:
         return [f"{told} would be written"]
+    target = Path(path)
+    if os.path.lexists(target):
+        raise UserError(f"{path}: there is such a file; give another name")
+    # The beginning of a list looks like a list.
+    part = target.with_name(f".{target.name}.part")
     try:
-        with Path(path).open("x") as file:
+        with part.open("w") as file:
             file.writelines(lines)
-    except FileExistsError as error:
-        raise UserError(f"{path}: there is such a file; give another name") from error
+        part.replace(target)
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"{path}: {error.strerror}; give a file in a folder of yours") from error
     return [told]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """How a list is read.
+    """Tells how a list is read.
 
     Attributes:
         kind: of its lines.
@@ -189,12 +196,19 @@ def take_list(root: Path, name: str, path: Path, how: Listing, *, dry_run: bool)
     ]
 
 
+def told_hashes(num_pictures: int, num_sounds: int) -> str:
+    """`1 hash of pictures, 2 of sound`."""
+    return (
+        f"{num_pictures} hash{'' if num_pictures == 1 else 'es'} of pictures, {num_sounds} of sound"
+    )
+
+
 def _told(lines: Iterable[Line]) -> Iterable[str]:
-    """What each line gives away."""
+    """Yield what each line gives away."""
     for line in lines:
         match line:
             case Upload():
-                hashes = f"{len(line.hashes)} hashes of pictures, {len(line.sounds)} of sound"
+                hashes = told_hashes(len(line.hashes), len(line.sounds))
                 digests = {"SHA-256": line.sha256, "MD5": line.md5}
                 known = " and ".join(what for what, is_known in digests.items() if is_known)
                 what = (

@@ -37,69 +37,7 @@ _ABOUT = {
     "sound": "Sound from the microphone to the upload, as spectrograms of a drawn scene: a click, "
     "a fading burst and a rising tone over quiet noise; 0 to 12 kHz upwards, 80 dB of level.",
 }
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy"
-      content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width">
-<title>Transforms</title>
-<style>
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1180px;
-       padding: 0 1rem; color: #1c1c1e; background: #fff }
-h2 { margin: 2.2rem 0 .2rem }
-nav a { margin-right: .8rem }
-section > p { margin: 0 0 1rem; color: #55565a }
-article { border-top: 1px solid #d8d8dc; padding: .7rem 0 }
-h3 { margin: 0 0 .4rem; font-size: 1rem }
-.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1rem }
-figure { margin: 0; min-width: 0 }
-figure img { width: 100%; display: block }
-figcaption, details { font-size: .8rem; color: #55565a; overflow-wrap: anywhere }
-code { font-size: .75rem }
-@media (max-width: 760px) { .row { grid-template-columns: 1fr } }
-@media (prefers-color-scheme: dark) {
-  body { background: #161618; color: #eee }
-  section > p, figcaption, details { color: #a8a8ae }
-  article { border-color: #3a3a3e }
-  a { color: #8ab4f8 }
-}
-</style>
-</head>
-<body>
-<h1>Transforms</h1>
-<p>{{ about }} Each picture: first, middle and last frame. The parameters under it, which the
-manifest records, make the same frames or the same sound again.</p>
-<nav>
-{% for family in families %}<a href="#{{ family.name }}">{{ family.name }}</a>
-{% endfor %}
-</nav>
-{% for family in families %}
-<section id="{{ family.name }}">
-<h2>{{ family.name.capitalize() }}</h2>
-<p>{{ family.about }}</p>
-{% for row in family.rows %}
-<article id="{{ row.name }}">
-<h3>{{ row.name.replace("_", " ") }}</h3>
-<div class="row">
-{% for cell in row.cells %}
-<figure>
-<img src="{{ cell.strip }}" alt="{{ row.name.replace('_', ' ') }}, {{ cell.strength }}">
-<figcaption>{{ cell.strength }} ({{ cell.value }})</figcaption>
-{% if cell.parameters | length <= 160 %}<code>{{ cell.parameters }}</code>
-{% else %}<details><summary>parameters</summary><code>{{ cell.parameters }}</code></details>
-{% endif %}
-</figure>
-{% endfor %}
-</div>
-</article>
-{% endfor %}
-</section>
-{% endfor %}
-</body>
-</html>
-"""
+_PAGE = Path(__file__).with_name("catalogue.html.j2")
 
 
 def run(cfg: IngestApp) -> None:
@@ -157,7 +95,7 @@ def _page(clips: list[Frames], mode: str) -> str:
     rows = [_sound_row(transform, scene) for transform in SOUND]
     families.append({"name": "sound", "about": _ABOUT["sound"], "rows": rows})
     about = "On a drawn scene." if mode == "clear" else "On clips, grey and blurred."
-    template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(_PAGE)
+    template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(_PAGE.read_text())
     return template.render(families=families, about=about)
 
 

@@ -12,9 +12,7 @@ from pipeline.commands import dvc_runs, tables, wandb_runs
 from pipeline.commands.seed_table import FORMATS, Run, group, merge, render
 from pipeline.config import CompareApp
 from pipeline.errors import UserError
-
-_METRICS_OF_TRAIN = "metrics.json"
-_METRICS_OF_EVALUATE = "headline.json"
+from pipeline.store.output_files import HEADLINE, METRICS
 
 
 def run(*revs: str, cfg: CompareApp) -> None:
@@ -35,8 +33,8 @@ def run(*revs: str, cfg: CompareApp) -> None:
         runs, notes = wandb_runs.read_runs(Path(cfg.wandb))
     else:
         main = [
-            f"{cfg.paths.models}/{_METRICS_OF_TRAIN}",
-            f"{cfg.paths.reports}/{_METRICS_OF_EVALUATE}",
+            f"{cfg.paths.models}/{METRICS}",
+            f"{cfg.paths.reports}/{HEADLINE}",
         ]
         runs, notes = dvc_runs.read_runs(Path.cwd(), revs, main)
     for note in notes:

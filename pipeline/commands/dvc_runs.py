@@ -114,7 +114,8 @@ def _lock(project: Path, rev: str) -> dict[str, Any]:
 
 
 def is_fresh(path: str, lock: Mapping[str, Any]) -> bool:
-    """Whether the stage that writes `path`, and all before it, ran on what the others wrote last.
+    """Return whether the stage that writes `path`, and all before it, ran on what the others wrote
+    last.
 
     Args:
         lock: the stages of a `dvc.lock`.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from pipeline.assess.wording import count
-from pipeline.commands import bank_exchange, exchange_places, label_mapping
-from pipeline.commands.exchange_places import Limits
+from pipeline.commands import bank_exchange, exchange_transfer, label_mapping
+from pipeline.commands.actions import Action, act
 from pipeline.config import ExchangeApp
 from pipeline.copies import bank_files, banks, exchange_manifest, peers
 from pipeline.copies.bank_log import CONFIRMED, DISPUTED
@@ -21,15 +21,6 @@ from pipeline.copies.peers import DELTAS, Peer
 from pipeline.errors import UserError
 from pipeline.system.untrusted import plain
 
-_USAGES = {
-    "add": "add NAME BANK",
-    "list": "list",
-    "show": "show NAME",
-    "remove": "remove NAME",
-    "pull": "pull [NAME …]",
-    "push": "push [NAME …]",
-}
-_NUM_NAMED = {"add": 2, "list": 0, "show": 1, "remove": 1}
 _MAX_SHOWN = 120
 
 
@@ -37,7 +28,7 @@ def run(action: str, *names: str, cfg: ExchangeApp) -> None:
     """Do what a command line says about peers.
 
     Args:
-        action: one of `_USAGES`.
+        action: one of `ACTIONS`.
         names: of peers, and of a bank for `add`.
         cfg: where banks are, and what is said of a peer.
 
@@ -45,23 +36,7 @@ def run(action: str, *names: str, cfg: ExchangeApp) -> None:
         UserError: a wrong action or number of names, no such peer, or peers with whom nothing
             could be exchanged; all others were served then.
     """
-    if action not in _USAGES or len(names) != _NUM_NAMED.get(action, len(names)):
-        meant = ", ".join([_USAGES[action]] if action in _USAGES else _USAGES.values())
-        raise UserError(f"'{' '.join((action, *names))}' is not understood; give exchange {meant}")
-    root = Path(cfg.paths.banks)
-    known = peers.read(root)
-    if action == "add":
-        _add(cfg, known, *names)
-    elif action == "list":
-        print("\n".join(_in_words(known[name]) for name in sorted(known)) or "no peers")
-    elif action == "show":
-        _show(root, _named(known, names[0]))
-    elif action == "remove":
-        peer = _named(known, names[0])
-        peers.write(root, (one for one in known.values() if one is not peer))
-        print(f"{peer.name}: removed; the bank {peer.bank} keeps what came from there")
-    else:
-        _serve(cfg, action, [_named(known, name) for name in names or sorted(known)])
+    act("exchange", ACTIONS, action, names, cfg)
 
 
 def _named(known: dict[str, Peer], name: str) -> Peer:
@@ -74,15 +49,16 @@ def _named(known: dict[str, Peer], name: str) -> Peer:
     return known[name]
 
 
-def _add(cfg: ExchangeApp, known: dict[str, Peer], name: str, bank: str) -> None:
+def _add(cfg: ExchangeApp, name: str, bank: str) -> None:
     root = Path(cfg.paths.banks)
+    known = peers.read(root)
     bank_files.check_name(name, "name")
     bank_files.folder_of(root, bank)
     if name in known:
         raise UserError(f"{name}: there is such a peer; run discern exchange remove {name} first")
     peer = Peer(name, bank, format=cfg.format)
     if cfg.pull is not None:
-        exchange_places.check(cfg.pull, "pull")
+        exchange_transfer.check(cfg.pull, "pull")
         peer = replace(peer, pull=cfg.pull)
         if cfg.format == DELTAS:
             key = exchange_manifest.public_key(_file(cfg.their_key, "their_key", "the peer's"))
@@ -91,7 +67,7 @@ def _add(cfg: ExchangeApp, known: dict[str, Peer], name: str, bank: str) -> None
         label_mapping.read(Path(cfg.labels))
         peer = replace(peer, labels=cfg.labels)
     if cfg.push is not None:
-        exchange_places.check(cfg.push, "push", written=True)
+        exchange_transfer.check(cfg.push, "push", written=True)
         if cfg.by is None:
             raise UserError("by=: give by=NAME, in whose name the peer is told")
         by = bank_files.check_name(cfg.by, "by")
@@ -137,7 +113,22 @@ def _in_words(peer: Peer) -> str:
     return "; ".join(parts)
 
 
-def _show(root: Path, peer: Peer) -> None:
+def _list(cfg: ExchangeApp) -> None:
+    known = peers.read(Path(cfg.paths.banks))
+    print("\n".join(_in_words(known[name]) for name in sorted(known)) or "no peers")
+
+
+def _remove(cfg: ExchangeApp, name: str) -> None:
+    root = Path(cfg.paths.banks)
+    known = peers.read(root)
+    peer = _named(known, name)
+    peers.write(root, (one for one in known.values() if one is not peer))
+    print(f"{peer.name}: removed; the bank {peer.bank} keeps what came from there")
+
+
+def _show(cfg: ExchangeApp, name: str) -> None:
+    root = Path(cfg.paths.banks)
+    peer = _named(peers.read(root), name)
     print(_in_words(peer))
     if peer.bank not in banks.names(root):
         print(f"{peer.bank}: no such bank yet; the first pull makes it")
@@ -149,7 +140,7 @@ def _show(root: Path, peer: Peer) -> None:
 
 
 def _conflicts(bank: Bank) -> list[str]:
-    """Of what parties do not agree, a line an item."""
+    """Tell what parties do not agree on, a line an item."""
     found = []
     for item in bank.items.values():
         said = bank.opinions.get(item.number, {})
@@ -170,10 +161,12 @@ def _conflicts(bank: Bank) -> list[str]:
     return found
 
 
-def _serve(cfg: ExchangeApp, action: str, chosen: Sequence[Peer]) -> None:
+def _serve(action: str, cfg: ExchangeApp, *names: str) -> None:
     """Pull from peers, or push to them, one after the other, and tell of all that failed."""
+    known = peers.read(Path(cfg.paths.banks))
+    chosen = [_named(known, name) for name in names or sorted(known)]
     serve: Callable[[Peer], list[str]] = partial(_pull if action == "pull" else _push, cfg)
-    served = [one for one in chosen if (one.pull if action == "pull" else one.push)]
+    served = [one for one in chosen if getattr(one, action)]
     if not served:
         raise UserError(f"no peer to {action}; discern exchange add NAME BANK {action}=… makes one")
     num_failed = 0
@@ -187,19 +180,15 @@ def _serve(cfg: ExchangeApp, action: str, chosen: Sequence[Peer]) -> None:
         raise UserError(f"{count(num_failed, 'peer')} of {len(served)} failed to {action}")
 
 
-def _limits(cfg: ExchangeApp) -> Limits:
-    return Limits(cfg.max_mb, cfg.timeout_s, cfg.limit_s, cfg.allow_private)
-
-
 def _pull(cfg: ExchangeApp, peer: Peer) -> list[str]:
     root, work = Path(cfg.paths.banks), Path(cfg.paths.work)
     labels = label_mapping.read(Path(peer.labels)) if peer.labels else None
-    exchange_places.check(peer.pull, "pull")
+    exchange_transfer.check(peer.pull, "pull")
     if peer.format != DELTAS:
         is_there = peer.bank in banks.names(root)
         is_negative = is_there and banks.read(root, peer.bank).is_negative
         how = bank_exchange.Listing(peer.format, peer.bank, is_negative, labels)
-        with exchange_places.received_file(peer.pull, _limits(cfg), work) as path:
+        with exchange_transfer.received_file(peer.pull, cfg, work) as path:
             return bank_exchange.take_list(root, peer.bank, path, how, dry_run=cfg.dry_run)
     key = exchange_manifest.public_key_of(peer.their_key, peer.name)
 
@@ -209,7 +198,7 @@ def _pull(cfg: ExchangeApp, peer: Peer) -> list[str]:
         taken = banks.read(root, peer.bank).feeds.get(manifest.feed)
         return taken.num_deltas if taken else 0
 
-    with exchange_places.received(peer.pull, key, num_taken, _limits(cfg), work) as folder:
+    with exchange_transfer.received(peer.pull, key, num_taken, cfg, work) as folder:
         lines = bank_exchange.take(root, peer.bank, folder, key, labels, dry_run=cfg.dry_run)
     lines = [line.replace(str(folder), peer.pull.rstrip("/")) for line in lines]
     if peer.bank in banks.names(root):
@@ -219,8 +208,19 @@ def _pull(cfg: ExchangeApp, peer: Peer) -> list[str]:
 
 def _push(cfg: ExchangeApp, peer: Peer) -> list[str]:
     root, work = Path(cfg.paths.banks), Path(cfg.paths.work)
-    exchange_places.check(peer.push, "push", written=True)
+    exchange_transfer.check(peer.push, "push", written=True)
     key = exchange_manifest.private_key(Path(peer.key).expanduser())
-    with exchange_places.sent(peer.push, work) as folder:
+    with exchange_transfer.sent(peer.push, work) as folder:
         lines = bank_exchange.export(root, peer.bank, peer.by, folder, key, dry_run=cfg.dry_run)
     return [line.replace(str(folder), peer.push.rstrip("/")) for line in lines]
+
+
+ACTIONS = {
+    "add": Action("NAME BANK", _add),
+    "list": Action("", _list),
+    "show": Action("NAME", _show),
+    "remove": Action("NAME", _remove),
+    "pull": Action("[NAME …]", partial(_serve, "pull")),
+    "push": Action("[NAME …]", partial(_serve, "push")),
+}
+"""What can be done with peers."""

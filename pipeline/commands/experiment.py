@@ -38,7 +38,7 @@ def run(name: str, options: Sequence[str]) -> NoReturn:
 
 
 def arguments(conf: Path, name: str) -> list[str]:
-    """What `dvc exp run` is told to set the values of an experiment.
+    """Return what `dvc exp run` is told to set the values of an experiment.
 
     Raises:
         UserError: there is no such experiment, or it sets what there is not.

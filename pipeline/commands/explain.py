@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipeline.assess import wording
-from pipeline.commands import banked, reviewed, tables
+from pipeline.commands import bank_holdings, past_decisions, tables
 from pipeline.config import IngestApp, Paths
+from pipeline.detect.scores import SCORES
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import FORGOTTEN, read_tombstones
 from pipeline.store.manifest import (
@@ -27,10 +28,9 @@ from pipeline.store.manifest import (
     open_table,
     read_format,
 )
+from pipeline.store.output_files import AUDIT
 from pipeline.store.packed import INDEX as PACKED_INDEX
 
-_AUDIT = "audit.json"
-_SCORES = "scores.parquet"
 _MAX_LISTED = 20
 _SOUND_OFF = "sound is off (conf/ingest.yaml)"
 _UNUSED = {
@@ -160,7 +160,7 @@ def _print_clip(clip: Clip, subject: str, cfg: IngestApp) -> None:
 
 
 def _print_source(file: File, paths: Paths) -> None:
-    """What the file was, and which stretches of it became nothing."""
+    """Tell what the file was, and which stretches of it became nothing."""
     print(_name(file))
     if file.codec is not None:
         rate = "" if file.fps is None else f", {file.fps:.4g} frames/s"
@@ -176,11 +176,11 @@ def _print_source(file: File, paths: Paths) -> None:
         print("  dubbed: what is heard is not what happened, and has no label (index.csv)")
     if file.sha256 is not None:
         print(f"  sha256 {file.sha256}")
-    for item in banked.items_with(file.sha256, Path(paths.banks)):
+    for item in bank_holdings.items_with(file.sha256, Path(paths.banks)):
         print(f"  the same bytes as {item}")
-    for match in banked.matches_of(file.collection, file.path, Path(paths.clips)):
+    for match in bank_holdings.matches_of(file.collection, file.path, Path(paths.clips)):
         print(f"  known: {match}")
-    for said in reviewed.decisions_of(file.sha256, Path(paths.review)):
+    for said in past_decisions.decisions_of(file.sha256, Path(paths.review)):
         print(f"  decided by {said}")
     print(f"  {file.origin}, source {file.source}, recording {file.recording}")
     print(f"  licence {file.licence}; authority {file.authority or 'not given'}")
@@ -229,7 +229,7 @@ def _print_clips(clips: Sequence[Clip], cfg: IngestApp) -> None:
     samples = [row["clip_id"] for row in _rows(paths.packed, PACKED_INDEX, of_them, ["clip_id"])]
     scores = {
         row["clip_id"]: row["score"]
-        for row in _rows(paths.reports, _SCORES, of_them, ["clip_id", "score"])
+        for row in _rows(paths.reports, SCORES, of_them, ["clip_id", "score"])
     }
     variants = [row["parent_id"] for row in _variants(clips, paths)]
     print(f"{wording.count(len(clips), 'clip')}:")
@@ -247,7 +247,7 @@ def _print_clips(clips: Sequence[Clip], cfg: IngestApp) -> None:
         ]
         print(f"  {clip.clip_id}  {'; '.join(fact for fact in facts if fact)}")
     _print_clusters(list(splits.values()), paths)
-    _print_audit(ids, Path(paths.splits) / _AUDIT)
+    _print_audit(ids, Path(paths.splits) / AUDIT)
 
 
 def _rows(
@@ -292,7 +292,7 @@ def _heard(clip: Clip, cfg: IngestApp) -> str:
 
 
 def _destination(clip: Clip, paths: Paths, *, known: bool) -> str:
-    """Where split sent the clip, or why nowhere."""
+    """Return where split sent the clip, or why nowhere."""
     if clip.split is not None:
         # Nothing else has a split and no label.
         bag = ", in the bag of its file's windows" if clip.discharge is None else ""
@@ -305,7 +305,7 @@ def _destination(clip: Clip, paths: Paths, *, known: bool) -> str:
 
 
 def _print_clusters(clips: Sequence[Clip], paths: Paths) -> None:
-    """Who else is in the clusters of these clips, which are of one file, and why."""
+    """Tell who else is in the clusters of these clips, which are of one file, and why."""
     if not clips:
         return
     first = clips[0]
@@ -339,7 +339,7 @@ def _print_audit(ids: Sequence[str], audit: Path) -> None:
 
 
 def _tie(first: Clip, clips: Sequence[Clip], others: Sequence[Clip]) -> str:
-    """Why clips of another file are in the cluster of these."""
+    """Return why clips of another file are in the cluster of these."""
     if others[0].recording == first.recording:
         return "the same recording"
     pixels = {clip.pixels_sha256 for clip in clips}

@@ -23,12 +23,12 @@ from pipeline.errors import UserError
 from pipeline.learn.networks.base import Streaming
 from pipeline.store import storage, workdir
 from pipeline.store.manifest import CLASSES
+from pipeline.store.output_files import EXPORT
 from pipeline.store.packed import INDEX, Packed
 from pipeline.store.sound import num_samples
 
 log = logging.getLogger(__name__)
 
-RECORD = "export.json"
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
 _TOLERANCE = 1e-4
 _NUM_CLIPS = 4
@@ -84,8 +84,8 @@ def run(cfg: ExportApp) -> None:
             forms["stream"]["state"] = _STATE
         found = {**facts, "forms": forms, "operating_point": _operating_point(cfg, detector)}
         record = json.dumps(found, indent=2, sort_keys=True)
-        (folder / RECORD).write_text(f"{record}\n")
-    for file in [*(f"{name}.onnx" for name in forms), RECORD]:
+        (folder / EXPORT).write_text(f"{record}\n")
+    for file in [*(f"{name}.onnx" for name in forms), EXPORT]:
         print(target / file)
 
 
@@ -197,7 +197,7 @@ def _operating_point(cfg: ExportApp, detector: Detector) -> Any:
 
 
 def _facts(detector: Detector) -> dict[str, Any]:
-    """What whoever runs the graph has to know."""
+    """Return what whoever runs the graph has to know."""
     card = detector.card
     return {
         "architecture": card.architecture,

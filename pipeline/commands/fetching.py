@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -24,34 +23,13 @@ REMEDIES = {
 }
 """What to do about a file that is not had, by the reason."""
 _WAITS_S = (1.0, 5.0)
-_READ_BYTES = 2**16
+_AT_ONCE = {"not_found": "missing_file", "too_large": "too_large_to_fetch"}
+"""Failures that another try would meet again, and what they are called of a file."""
 _MOST_SUFFIX = 10
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Which servers may be asked, and what a file of theirs may cost.
-
-    Attributes:
-        hosts: the only ones that are asked; all where there is none.
-        allow_private: whether servers of this machine and of private networks may be asked.
-        timeout_s: until a server says something.
-        max_mb: of a file.
-    """
-
-    hosts: tuple[str, ...]
-    allow_private: bool
-    timeout_s: float
-    max_mb: float
-
-    @classmethod
-    def of(cls, cfg: FetchConfig) -> Limits:
-        """Those of a command."""
-        return cls(tuple(cfg.hosts), cfg.allow_private, cfg.timeout_s, cfg.max_fetch_mb)
-
-
 @contextmanager
-def fetched(url: str, work: Path, limits: Limits) -> Iterator[Path | Unusable]:
+def fetched(url: str, work: Path, cfg: FetchConfig) -> Iterator[Path | Unusable]:
     """A file of an address, in a folder of its own for as long as the block runs, or why not.
 
     Raises:
@@ -59,25 +37,27 @@ def fetched(url: str, work: Path, limits: Limits) -> Iterator[Path | Unusable]:
     """
     with tempfile.TemporaryDirectory(dir=work, prefix="fetched-") as folder:
         local = Path(folder) / f"video{_suffix(url)}"
-        yield _fetch(url, local, limits) or local
+        yield _fetch(url, local, cfg) or local
 
 
-def _fetch(url: str, local: Path, limits: Limits) -> Unusable | None:
+def _fetch(url: str, local: Path, cfg: FetchConfig) -> Unusable | None:
     """Write what an address answers with; returns why not where that cannot be done."""
-    rules = Rules(SCHEMES, limits.hosts, limits.allow_private)
+    rules = Rules(SCHEMES, cfg.hosts, cfg.allow_private)
     last: Unusable | None = None
     for wait_s in (*_WAITS_S, None):
         try:
-            with web.get(url, rules, limits.timeout_s) as answer, _writing(local) as write:
-                return _written(answer, write, limits.max_mb)
+            with web.get(url, rules, cfg.timeout_s) as answer, _writing(local) as write:
+                for piece in answer.pieces(int(cfg.max_fetch_mb * 1e6)):
+                    write(piece)
+                return None
         except _NotWritten as error:
             raise error.refused from None
         except Refused as error:
             return Unusable("refused_address", str(error))
         except Failed as error:
             report = error.report
-            if report.reason == "not_found":
-                return Unusable("missing_file", report.detail)
+            if report.reason in _AT_ONCE:
+                return Unusable(_AT_ONCE[report.reason], report.detail)
             last = Unusable("not_fetched", report.detail or report.reason)
             if report.is_final:
                 return last
@@ -103,7 +83,7 @@ class _NotWritten(Exception):
 
 @contextmanager
 def _writing(path: Path) -> Iterator[Callable[[bytes], None]]:
-    """What writes a file, and tells what the disk says from what the network says."""
+    """Yield what writes a file, and tells what the disk says from what the network says."""
 
     def write(data: bytes) -> None:
         try:
@@ -120,23 +100,8 @@ def _writing(path: Path) -> Iterator[Callable[[bytes], None]]:
         yield write
 
 
-def _written(
-    answer: web.Answer, write: Callable[[bytes], object], max_mb: float
-) -> Unusable | None:
-    size, most = 0, max_mb * 1e6
-    while data := answer.read(_READ_BYTES):
-        size += len(data)
-        if size > most:
-            where = addresses.told(answer.url)
-            return Unusable("too_large_to_fetch", f"{where}: more than {max_mb:g} MB")
-        write(data)
-    if answer.length is not None and size < answer.length:
-        raise Failed("cut_off", f"{addresses.told(answer.url)}: the answer ended before its end")
-    return None
-
-
 def _suffix(url: str) -> str:
-    """What the name of a file ends with, if that is one of a kind of file."""
+    """Return what the name of a file ends with, if that is one of a kind of file."""
     try:
         found = PurePosixPath(unquote(urlsplit(url).path)).suffix
     except ValueError:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline.assess import wording
-from pipeline.commands import banked, tables
+from pipeline.commands import bank_holdings, tables
 from pipeline.commands.evaluation.outputs import EVALUATED
 from pipeline.config import IngestApp, Paths
 from pipeline.errors import UserError
@@ -54,9 +54,9 @@ def run(recording: str, cfg: IngestApp) -> None:
         print(f"  {row.path}  {row.sha256[:16] or 'bytes never seen'}")
     _print_derived(recording, cfg.paths)
     known = {row.sha256 for row in stones} - {""}
-    for item in banked.removed(known, Path(cfg.paths.banks), Path(cfg.paths.work)):
+    for item in bank_holdings.removed(known, Path(cfg.paths.banks), Path(cfg.paths.work)):
         print(f"Removed from a bank: {item}")
-    for item in banked.shown_by(known, Path(cfg.paths.clips)):
+    for item in bank_holdings.shown_by(known, Path(cfg.paths.clips)):
         print(f"It shows or sounds like an item with other bytes, which stays: {item}")
     with Kept(Path(cfg.paths.work), "ingest") as kept:
         num_pieces = kept.forget({row.sha256 for row in stones} - {""} | _samples(recording, cfg))
@@ -132,7 +132,7 @@ def _recordings(cfg: IngestApp) -> Iterator[str]:
 
 
 def _print_derived(recording: str, paths: Paths) -> None:
-    """What was made from a recording, and which recordings look like it."""
+    """Tell what was made from a recording, and which recordings look like it."""
     of_it = pc.field("recording") == recording
     splits = Path(paths.splits) / MANIFEST
     clips = tables.select(Path(paths.clips) / MANIFEST, of_it, ["clip_id"])

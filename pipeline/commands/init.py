@@ -67,7 +67,9 @@ def run(folder: Path) -> None:
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    print(f"{folder}: a new project\nNext:\n  cd {folder}")
+    print(f"{folder}: a new project\nNext:")
+    if folder.resolve() != Path.cwd():
+        print(f"  cd {folder}")
     if shutil.which("git") is None:
         print("  install git, for example: apt-get install git")
     print("  git init && dvc init\n  dvc repro, once there is a collection under footage/")
@@ -112,7 +114,7 @@ def _holding_out_none(split: str) -> str:
 
 
 def _about_footage(footage: str) -> str:
-    """Where collections go, and which columns an index has, as the page on footage tells it."""
+    """Say where collections go, and which columns an index has, as the page on footage tells it."""
     page = (project.TEMPLATE / _PAGE).read_text(encoding="utf-8")
     start = page.index(_SECTION)
     section = page[start : page.index("\n## ", start)]
@@ -127,7 +129,7 @@ def _paths() -> dict[str, str]:
 
 
 def _ignored() -> str:
-    """What git should not see, beside what DVC tells it: outputs that DVC does not track.
+    """Return what git should not see, beside what DVC tells it: outputs that DVC does not track.
 
     Banks and collections are none. `dvc add` puts a file beside each, which git has to see, and
     hides the folder; where git was told to hide it before, `dvc checkout` takes it away.

@@ -13,7 +13,7 @@ COLUMNS = ("theirs", "ours")
 
 
 def read(path: Path) -> dict[str, str]:
-    """What each of their labels is called here.
+    """Return what each of their labels is called here.
 
     Raises:
         UserError: no such file, a column that is missing or unknown, a label of theirs twice, or

@@ -76,7 +76,9 @@ COMMANDS = {
         writes="exchanges with peers",
         kept="every bank is as before or has all that was new; run it again",
     ),
-    "match": Command(("<file or folder>", "[file or folder …]"), config="match", failure=2),
+    "match": Command(
+        ("<file, folder or URL>", "[file, folder or URL …]"), config="match", failure=2
+    ),
     "review": Command(
         (
             "queue|list|export|import|report|serve|export-collection|propose|times",
@@ -105,7 +107,7 @@ _HELP = """
 All but init run in the folder of a project, which is one with conf/ and dvc.yaml. Its conf/ holds
 every key with its value; key=value sets one for this run. {program} NAME --help tells what a stage
 or command takes, {program} STAGE --cfg job the values that a stage would run with, and dvc repro
-runs all stages that have something new to do.
+runs all stages that have something new to do. {program} --version tells the version.
 """
 _ALL = (_INIT, *STAGES, *COMMANDS, _EXPERIMENT)
 _WIDTH = 100
@@ -139,7 +141,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _program() -> str:
-    """What starts this command line."""
+    """Return what starts this command line."""
     is_module = Path(sys.argv[0]).name == "__main__.py"
     return "python -m pipeline" if is_module else "discern"
 
@@ -153,7 +155,7 @@ def _help(name: str) -> str:
 
 
 def _overview() -> Iterator[str]:
-    """What each stage and command does, a sentence each."""
+    """Yield what each stage and command does, a sentence each."""
     program = _program()
     yield f"usage: {program} NAME [what it is told …] [key=value …]"
     own = {
@@ -239,7 +241,7 @@ def _read_by_somebody() -> Iterator[None]:
 
 
 def _is_key(argument: str) -> bool:
-    """Whether an argument is `key=value`; `./a=b.mp4` is a file, since no key has a slash."""
+    """Give whether an argument is `key=value`; `./a=b.mp4` is a file, since no key has a slash."""
     return "=" in argument.partition("/")[0]
 
 

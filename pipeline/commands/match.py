@@ -27,15 +27,18 @@ from pipeline.copies.matches import (
 )
 from pipeline.errors import UserError
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.look_up import same_bytes
+from pipeline.footage.lookup import same_bytes
 from pipeline.footage.still_matches import has_stills, similar
 from pipeline.live import addresses
 from pipeline.store import workdir
 from pipeline.system.untrusted import plain
 
 FOUND, NOT_FOUND, FAILED = 0, 1, 2
-"""Exit statuses."""
+"""Exit statuses of `match`."""
 _MAX_SHOWN = 200
+_REMEDIES = fetching.REMEDIES | {
+    "missing_file": "look at the address, and whether its server still has the file"
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def run(*given: str, cfg: MatchApp) -> None:
             result = next(results) if isinstance(file.path, Path) else file.path
             if isinstance(result, Unusable):
                 num_failed += 1
-                told_why = printed_files.why(result, fetching.REMEDIES)
+                told_why = printed_files.why(result, _REMEDIES)
                 print(f"match: {_shown(file)}: {told_why}", file=sys.stderr)
                 if cfg.format == "json":
                     print(json.dumps(_failure_as_json(file, result)), flush=True)
@@ -100,7 +103,7 @@ def _at_hand(
     given: Sequence[str], local: Mapping[str, Sequence[Path]], cfg: MatchApp
 ) -> Iterator[list[_File]]:
     """All files on this machine for as long as the block runs, each once."""
-    work, limits = Path(cfg.paths.work), fetching.Limits.of(cfg)
+    work = Path(cfg.paths.work)
     files: dict[str, _File] = {}
     with ExitStack() as stack:
         for number, one in enumerate(given, 1):
@@ -108,7 +111,7 @@ def _at_hand(
                 files |= {str(path): _File(str(path), path) for path in local[one]}
                 continue
             workdir.make_folder(work)
-            found = stack.enter_context(fetching.fetched(one, work, limits))
+            found = stack.enter_context(fetching.fetched(one, work, cfg))
             # An address may hold secrets, and several may be of one server.
             files[one] = _File(f"{addresses.told(one)} (given number {number})", found)
         yield list(files.values())
@@ -164,7 +167,7 @@ class _Brake:
 def look_up(
     paths: Sequence[Path], indices: Sequence[Index], cfg: IngestConfig, run: Run
 ) -> Iterator[Answer | Unusable]:
-    """What each file matches, or why it cannot be told, in order.
+    """Yield what each file matches, or why it cannot be told, in order.
 
     A file whose bytes a bank knows is not decoded, and matches nothing else.
 
@@ -204,7 +207,7 @@ def _as_json(file: _File, answer: Answer) -> dict[str, object]:
 
 
 def _failure_as_json(file: _File, result: Unusable) -> dict[str, object]:
-    remedy = printed_files.remedy(result.reason, fetching.REMEDIES)
+    remedy = printed_files.remedy(result.reason, _REMEDIES)
     error = {"reason": result.reason, "detail": result.detail, "remedy": remedy}
     return {"file": file.name, "matches": [], "not_looked_up": [], "error": error}
 

@@ -15,7 +15,7 @@ _NO_VIDEOS = {".csv", ".dvc", ".json", ".jsonl", ".md", ".parquet", ".txt", ".ya
 
 
 def expanded(given: Sequence[str]) -> list[str]:
-    """What is named, with the lines of standard input in place of `-`, but for empty ones.
+    """Return what is named, with the lines of standard input in place of `-`, but for empty ones.
 
     Raises:
         UserError: standard input names nothing, or is no text.
@@ -48,8 +48,13 @@ def named(given: Sequence[str]) -> list[Path]:
     found: dict[Path, None] = {}
     for text in given:
         path = Path(text)
-        if not path.is_dir():
-            if not path.exists():
+        try:
+            is_folder, is_there = path.is_dir(), path.exists()
+        except OSError as error:
+            # Its name is too long, say.
+            raise UserError(f"{text}: {error.strerror}; give a video file") from error
+        if not is_folder:
+            if not is_there:
                 raise UserError(f"{text}: {names.why_missing(Path(), text)}; give a video file")
             found[path] = None
             continue

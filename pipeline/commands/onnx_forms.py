@@ -232,7 +232,7 @@ def _messages(graph: Any) -> Iterator[Any]:
 
 
 def first_state(session: Any, num_streams: int) -> dict[str, NDArray[Any]]:
-    """What an `onnxruntime.InferenceSession` of a stream takes beside the first frames."""
+    """Return what an `onnxruntime.InferenceSession` of a stream takes beside the first frames."""
     types = {
         **{"tensor(float)": np.float32, "tensor(int64)": np.int64},
         **{"tensor(int16)": np.int16},

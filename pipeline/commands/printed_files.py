@@ -24,6 +24,7 @@ _BLOCK_FILES = 8
 def digests_of(path: Path) -> tuple[str, str]:
     """SHA-256 and MD5 of a file's bytes; both are empty where it cannot be read."""
     try:
+        # To open a pipe would wait for ever.
         return canonical.digests(path) if path.is_file() else ("", "")
     except OSError:
         # Who decodes it will say why.
@@ -87,7 +88,7 @@ def part_records(one: Printed) -> NDArray[Any]:
 
 
 def remedy(reason: str, others: Mapping[str, str] = MappingProxyType({})) -> str:
-    """What to do about a file of which nothing can be told, by the reason.
+    """Return what to do about a file of which nothing can be told, by the reason.
 
     Args:
         reason: why that is so.

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.assess.wording import count
 from pipeline.commands import bank, review_report
+from pipeline.commands.actions import Action, act
 from pipeline.config import BankApp, ReviewApp
 from pipeline.errors import UserError
 from pipeline.footage.tombstones import forgotten
 from pipeline.live import guarding
 from pipeline.live.server import Server
-from pipeline.review import agreement, alerts, calibration, collection, queueing, scored, serving
+from pipeline.review import (
+    agreement,
+    alerts,
+    calibration,
+    collection,
+    queueing,
+    score_folder,
+    serving,
+)
 from pipeline.review.alerts import Alerts
 from pipeline.review.calibration import Calibration
 from pipeline.review.exchange import coop, fiftyone, label_studio, spreadsheet
 from pipeline.review.exchange.entries import Entry, Format, Terms
-from pipeline.review.queueing import Made, Settings
+from pipeline.review.queueing import Made
 from pipeline.review.record import Record
-from pipeline.review.tasks import Place, Task
+from pipeline.review.tasks import QueuePlace, Task
 from pipeline.system.untrusted import plain
 
 FORMATS = {
@@ -34,19 +42,6 @@ FORMATS = {
     coop.NAME: Format(coop.write, coop.read, asks=True),
 }
 _MAX_SHOWN = 80
-
-
-@dataclass(frozen=True)
-class _Action:
-    """What the word after `review` does, told with what it is told."""
-
-    usage: str
-    does: Callable[..., None]
-
-    def takes(self, num_given: int) -> bool:
-        """Whether it can be told so much."""
-        words = self.usage.split()
-        return sum(not word.startswith("[") for word in words) <= num_given <= len(words)
 
 
 def run(action: str, *arguments: str, cfg: ReviewApp) -> None:
@@ -60,12 +55,7 @@ def run(action: str, *arguments: str, cfg: ReviewApp) -> None:
     Raises:
         UserError: a wrong action or number of arguments, or what the action says.
     """
-    chosen = ACTIONS.get(action)
-    if chosen is None or not chosen.takes(len(arguments)):
-        usages = {name: f"review {name} {one.usage}".rstrip() for name, one in ACTIONS.items()}
-        meant = ", ".join([usages[action]] if action in usages else usages.values())
-        raise UserError(f"'{' '.join((action, *arguments))}' is not understood; give {meant}")
-    chosen.does(cfg, *arguments)
+    act("review", ACTIONS, action, arguments, cfg)
 
 
 def _queue(cfg: ReviewApp, what: str) -> None:
@@ -75,19 +65,8 @@ def _queue(cfg: ReviewApp, what: str) -> None:
             f"audit={cfg.audit:g} uncertain={cfg.uncertain:g}: are shares of one queue; give such "
             "as add up to 1 at most"
         )
-    settings = Settings(
-        cfg.num,
-        cfg.audit,
-        cfg.uncertain,
-        cfg.second,
-        cfg.seed,
-        cfg.missed_cost,
-        cfg.false_cost,
-        cfg.copy_cost,
-        cfg.setup_s,
-    )
     # A wrong path is told at once, however much there is in the record.
-    sources = alerts.read(path) if alerts.is_of_watch(path) else [scored.read(path)]
+    sources = alerts.read(path) if alerts.is_of_watch(path) else [score_folder.read(path)]
     record = _record(cfg)
     votes = agreement.Votes.of(record, cfg.reviewer_error)
     places = record.places()
@@ -98,9 +77,9 @@ def _queue(cfg: ReviewApp, what: str) -> None:
         of_them = [task for _, _, task in places if task.weights_sha256 == source.weights_sha256]
         calibrated = _calibration(of_them, votes)
         if isinstance(source, Alerts):
-            made = alerts.make(source, settings, done, calibrated)
+            made = alerts.make(source, cfg, done, calibrated)
         else:
-            made = queueing.make(source, settings, done, calibrated)
+            made = queueing.make(source, cfg, done, calibrated)
         numbers.append(_keep(record, made, cfg.seed))
     if cfg.out is not None:
         entries = [one for number in numbers for one in record.places(number)]
@@ -121,7 +100,7 @@ def _keep(record: Record, made: Made, seed: int) -> int:
 
 
 def _calibration(tasks: Sequence[Task], votes: agreement.Votes) -> Calibration:
-    """What scores mean here, from what was decided of tasks with scores of one detector."""
+    """Return what scores mean here, from what was decided of tasks with scores of one detector."""
     decided = [(task.score, *votes.counts(task.name)) for task in tasks if task.score is not None]
     told = [one for one in decided if one[1] + one[2]]
     score, found, denied = np.array(told, float).reshape(-1, 3).T
@@ -157,7 +136,7 @@ def _export(cfg: ReviewApp, out: str) -> None:
 
 
 def _write(
-    cfg: ReviewApp, out: str, places: Sequence[tuple[int, Place, Task]], votes: agreement.Votes
+    cfg: ReviewApp, out: str, places: Sequence[tuple[int, QueuePlace, Task]], votes: agreement.Votes
 ) -> None:
     """Export places of queues; to tools that ask people, those alone that somebody is asked of.
 
@@ -290,14 +269,14 @@ def _shown(text: str) -> str:
 
 
 ACTIONS = {
-    "queue": _Action("SCORES|ALERTS", _queue),
-    "list": _Action("", _list),
-    "export": _Action("FILE|FOLDER", _export),
-    "import": _Action("FILE|FOLDER", _import),
-    "report": _Action("[SCORES]", _report),
-    "serve": _Action("", _serve),
-    "export-collection": _Action("FOLDER", _export_collection),
-    "propose": _Action("COLLECTION", _propose),
-    "times": _Action("COLLECTION", _times),
+    "queue": Action("SCORES|ALERTS", _queue),
+    "list": Action("", _list),
+    "export": Action("FILE|FOLDER", _export),
+    "import": Action("FILE|FOLDER", _import),
+    "report": Action("[SCORES]", _report),
+    "serve": Action("", _serve),
+    "export-collection": Action("FOLDER", _export_collection),
+    "propose": Action("COLLECTION", _propose),
+    "times": Action("COLLECTION", _times),
 }
 """What can be done with reviews."""

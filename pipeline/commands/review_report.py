@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.assess import deployed
-from pipeline.assess.deployed import Deployed, Deployment, Drift, Estimate
+from pipeline.assess import deployment_report
+from pipeline.assess.deployment_report import Deployed, Deployment, Drift, Estimate
 from pipeline.assess.wording import count, percent
 from pipeline.config import ReviewApp
 from pipeline.errors import UserError
-from pipeline.review import agreement, drift, estimates, scored, training
+from pipeline.review import agreement, drift, estimates, score_folder, training
 from pipeline.review.deployment import deployments
 from pipeline.review.record import Record
 from pipeline.review.reviewers import Reviewers, reviewers
-from pipeline.review.scored import Scores
+from pipeline.review.score_folder import Scores
 from pipeline.system import disk
 from pipeline.system.untrusted import plain
 
@@ -37,14 +37,14 @@ def tell(cfg: ReviewApp, record: Record, scores: str | None) -> None:
         UserError: it is no such folder, or `out` cannot be written.
     """
     # A wrong path is told at once, however much there is in the record.
-    compared = None if scores is None else _compared(cfg, scored.read(Path(scores)))
+    compared = None if scores is None else _compared(cfg, score_folder.read(Path(scores)))
     votes = agreement.Votes.of(record, cfg.reviewer_error)
     people = reviewers(record, votes)
     found = Deployed(
-        deployed.VERSION,
+        deployment_report.VERSION,
         cfg.confidence,
         tuple(deployments(record, votes, cfg.confidence)),
-        people.agreement(),
+        people.agreement,
         compared,
     )
     lines = [
@@ -83,7 +83,7 @@ def _compared(cfg: ReviewApp, now: Scores) -> Drift | None:
         folders = Path(cfg.paths.clips), Path(cfg.paths.reports)
         against, before = "training", training.inputs(*folders, now.weights_sha256)
     else:
-        earlier = scored.read(Path(cfg.against))
+        earlier = score_folder.read(Path(cfg.against))
         # Folders may be called as people are, and the report names none.
         against, before = "earlier scores", drift.of_scores(earlier)
     found = drift.between(before, drift.of_scores(now), against, now.weights_sha256)
@@ -94,7 +94,7 @@ def _compared(cfg: ReviewApp, now: Scores) -> Drift | None:
 def _deployment(one: Deployment, confidence: float) -> Iterator[str]:
     queues = ", ".join(map(str, one.queues))
     hours = "" if one.hours is None else f", {one.hours:.1f} h"
-    kind = "files" if one.kind == deployed.FILE else "alerts of streams"
+    kind = "files" if one.kind == deployment_report.FILE else "alerts of streams"
     yield f"Weights {one.weights_sha256[:12]}, {kind} (queue {queues}): {one.videos} videos{hours}"
     load = [f"{one.alerts} videos, {one.alerts_with_copies} with copies"]
     if one.hours:
@@ -128,13 +128,14 @@ def _estimate(estimate: Estimate | None, confidence: float) -> str:
 
 
 def _people(one: Reviewers) -> Iterator[str]:
+    told = one.agreement
     pairs = (
-        f"of {count(one.num_pairs, 'task')} that two were to decide they differ on "
-        f"{one.num_different}{'' if one.kappa is None else f' (kappa {one.kappa:.2f})'}"
-        if one.num_pairs
+        f"of {count(told.num_pairs, 'task')} that two were to decide they differ on "
+        f"{told.num_different}{'' if told.kappa is None else f' (kappa {told.kappa:.2f})'}"
+        if told.num_pairs
         else "no task was decided by two who were to"
     )
-    yield f"Reviewers: {pairs}; {100 * one.error:.1f} % of decisions are taken to be wrong"
+    yield f"Reviewers: {pairs}; {100 * told.error:.1f} % of decisions are taken to be wrong"
     for who, num in one.decided.items():
         shown = ", ".join(
             f"{kind} {times} times ({seconds:.0f} s)"
@@ -149,15 +150,15 @@ def _drift(found: Drift) -> Iterator[str]:
     if found.shifts:
         yield f"Against {plain(found.against, _MAX_SHOWN)}:"
     for one in found.shifts:
-        remark = ", which has shifted" * (one.index > deployed.SHIFTED)
+        remark = ", which has shifted" * (one.index > deployment_report.SHIFTED)
         yield (
             f"  {one.name}: {one.before:.3g} before, {one.after:.3g} now; stability index "
             f"{one.index:.2f}, Kolmogorov distance {one.distance:.2f}{remark}"
         )
     if found.sources_index is not None:
-        remark = ", which has shifted" * (found.sources_index > deployed.SHIFTED)
+        remark = ", which has shifted" * (found.sources_index > deployment_report.SHIFTED)
         yield f"  sources: stability index {found.sources_index:.2f}{remark}"
-    for source in deployed.most_changed(found.sources)[:_MOST_SHOWN]:
+    for source in deployment_report.most_changed(found.sources)[:_MOST_SHOWN]:
         yield (
             f"    {plain(source.name, _MAX_SHOWN)}: {percent(source.before)} before, "
             f"{percent(source.after)} now"

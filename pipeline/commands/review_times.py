@@ -15,21 +15,22 @@ import numpy as np
 import torch
 
 from pipeline.assess.wording import count
+from pipeline.commands.printed_files import digests_of
 from pipeline.commands.review_report import writing
 from pipeline.commands.score import cost, rows
 from pipeline.commands.score.cost import Costs
+from pipeline.commands.score.file_access import FileAccess
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.lookup import Lookup
 from pipeline.commands.score.part import Scoring
-from pipeline.commands.score.places import Places
-from pipeline.commands.score.printed import on_one_machine, remedy_of
+from pipeline.commands.score.printout import on_one_machine, remedy_of
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.scorer import DecodedClips, why_not
 from pipeline.config import ReviewApp, ScoreApp
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.footage import csvfile
-from pipeline.footage.canonical import Canonical, digests
+from pipeline.footage.canonical import Canonical
 from pipeline.footage.collection import COLUMNS, INDEX, IndexRow, read_index
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.tombstones import forgotten
@@ -39,7 +40,7 @@ from pipeline.review.agreement import Votes, consensus
 from pipeline.review.population import Population
 from pipeline.review.proposing import Finder
 from pipeline.review.record import Record
-from pipeline.review.tasks import FILE, TIMES, Decision, Moment, Place, Task, name_of
+from pipeline.review.tasks import FILE, TIMES, Decision, Moment, QueuePlace, Task, name_of
 from pipeline.store import storage
 from pipeline.system.untrusted import plain
 
@@ -81,7 +82,7 @@ class _MomentFinder:
         }
 
     def _curves(self, clips: DecodedClips) -> Iterator[Any]:
-        """What is seen and heard of each stretch of clips that follow each other.
+        """Yield what is seen and heard of each stretch of clips that follow each other.
 
         The last clip of a scene begins within the one before, or ends with frames that nothing
         has shown. To show frames twice would be a jump in time, which what looks for flashes
@@ -126,7 +127,7 @@ def propose(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> No
     torch.set_num_threads(1)
     terms = ScoreApp(paths=cfg.paths, run=cfg.run, ingest=cfg.ingest)
     scoring = Scoring(
-        Places(Path().resolve(), terms),
+        FileAccess(Path().resolve(), terms),
         Lookup.open(terms),
         _MomentFinder(detector),
         forgotten(Path(cfg.paths.footage)),
@@ -209,7 +210,7 @@ def _keep(record: Record, collection: str, weights_sha256: str, tasks: Sequence[
         "proposed": [[task.name, *(moment.start_s for moment in task.moments)] for task in tasks],
     }
     places = [
-        Place(number, task.name, (TIMES,), TIMES, None, False, -_order(task)[0])
+        QueuePlace(number, task.name, (TIMES,), TIMES, None, False, -_order(task)[0])
         for number, task in enumerate(tasks, 1)
     ]
     nothing = np.zeros(0, np.int64)
@@ -268,10 +269,9 @@ def write(cfg: ReviewApp, record: Record, votes: Votes, collection: str) -> None
 
 
 def _names(path: Path) -> tuple[str, str]:
-    """Of the tasks that ask about a file: when, and what it is."""
-    try:
-        sha256 = digests(path)[0]
-    except OSError:
+    """Names of the tasks that ask about a file: when, and what it is."""
+    sha256, _ = digests_of(path)
+    if not sha256:
         return "", ""
     return _name_of_times(sha256), name_of(sha256, "")
 

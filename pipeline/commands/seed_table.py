@@ -30,7 +30,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SeedMean:
     """Mean of a metric over runs, with Student's interval of the mean where there are several."""
 
     num_runs: int
@@ -38,7 +38,7 @@ class Estimate:
     interval: Interval | None
 
     @classmethod
-    def of(cls, values: Sequence[float], confidence: float) -> Estimate:
+    def of(cls, values: Sequence[float], confidence: float) -> SeedMean:
         """The interval holds the mean over all seeds with `confidence`, if seeds err normally."""
         num_runs, mean = len(values), float(np.mean(values))
         if num_runs == 1:
@@ -58,7 +58,7 @@ class Row:
 
     parameters: Mapping[str, Any]
     num_runs: int
-    estimates: Mapping[str, Estimate]
+    means: Mapping[str, SeedMean]
     """By metric; a metric that none of the runs has is missing."""
 
 
@@ -123,8 +123,8 @@ def group(runs: Iterable[Run], over: Sequence[str], confidence: float) -> list[R
         for run in alike:
             for name, value in run.metrics.items():
                 values[name].append(value)
-        estimates = {name: Estimate.of(found, confidence) for name, found in values.items()}
-        rows.append(Row(json.loads(key), len(alike), estimates))
+        means = {name: SeedMean.of(found, confidence) for name, found in values.items()}
+        rows.append(Row(json.loads(key), len(alike), means))
     varying = varied(rows)
     return sorted(rows, key=lambda row: [_rank(row.parameters.get(name)) for name in varying])
 
@@ -161,11 +161,11 @@ def render(rows: Sequence[Row], metrics: Sequence[str], form: str, width: int) -
 
 
 def _cell(row: Row, metric: str) -> str:
-    estimate = row.estimates.get(metric)
-    if estimate is None:
+    mean = row.means.get(metric)
+    if mean is None:
         return DASH
-    fewer = f" of {estimate.num_runs}" * (estimate.num_runs < row.num_runs)
-    return f"{estimate}{fewer}"
+    fewer = f" of {mean.num_runs}" * (mean.num_runs < row.num_runs)
+    return f"{mean}{fewer}"
 
 
 def _wrapped(head: list[list[str]], cells: list[list[str]], width: int) -> str:
@@ -200,7 +200,7 @@ def _csv(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     for row in rows:
         line: list[Any] = [*(_text(row.parameters.get(name)) for name in varying), row.num_runs]
         for name in metrics:
-            found = row.estimates.get(name)
+            found = row.means.get(name)
             ends = found and found.interval
             line += [found and found.mean, ends and ends.low, ends and ends.high]
             line.append(found.num_runs if found else 0)

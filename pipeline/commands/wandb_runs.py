@@ -17,7 +17,7 @@ _HEADER_SIZE = 7
 _BLOCK_SIZE = 32768
 _CHUNK_HEADER_SIZE = 7
 _WHOLE, _LAST = 1, 4
-# What pipeline.learn.tracking calls them; to import that takes seconds.
+# What pipeline.store.tracking calls them; to import that takes seconds.
 _DATA = "dataset"
 
 
@@ -119,7 +119,7 @@ def _update(values: dict[str, Any], record: Any) -> None:
 
 
 def _is_ours(name: str, value: Any) -> bool:
-    """Whether a value of a summary is a metric, and no counter of W&B or file of a table."""
+    """Return whether a value of a summary is a metric, and no counter of W&B or file of a table."""
     is_file = isinstance(value, dict) and "_type" in value
     return not name.startswith(("_", "trainer/")) and not is_file
 

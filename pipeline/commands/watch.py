@@ -19,8 +19,7 @@ from pipeline.detect import operating_point
 from pipeline.detect.alarm import Choice
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
-from pipeline.learn.devices import device_of
-from pipeline.live import addresses, telling
+from pipeline.live import addresses, event_sinks
 from pipeline.live.addresses import Rules
 from pipeline.live.alerts import Habits
 from pipeline.live.board import Board
@@ -28,7 +27,7 @@ from pipeline.live.cluster import Cluster
 from pipeline.live.endings import Endings
 from pipeline.live.fetcher import Bounds, Fetch
 from pipeline.live.inbox import Bell
-from pipeline.live.plan import Plan
+from pipeline.live.plan import Plan, detector_of
 from pipeline.live.roster import Roster
 from pipeline.live.scoring import Scorer
 from pipeline.live.watcher import Policy, Watcher
@@ -60,11 +59,11 @@ def run(what: str, *, cfg: WatchApp) -> None:
     torch.set_num_threads(1)
     speed = speed_of(cfg)
     check_threshold(cfg.threshold)
-    telling.check(cfg)
+    event_sinks.check(cfg)
     path = Path(what)
     is_list = path.suffix.lower() == LIST and not addresses.is_address(what)
     source = None if is_list else source_of(what, cfg)
-    detector = Detector.load(Path(cfg.paths.models), device_of(cfg.run), cfg.factory)
+    detector = detector_of(cfg)
     scorer = Scorer(detector)
     choice, evidence = choice_of(cfg, detector)
     policy = Policy(
@@ -75,7 +74,7 @@ def run(what: str, *, cfg: WatchApp) -> None:
     )
     plan = Plan(cfg, policy, speed)
     board, endings = Board(choice.threshold), Endings()
-    with telling.events_of(cfg, board, endings.take) as events:
+    with event_sinks.events_of(cfg, board, endings.take) as events:
         watcher: Watcher | Cluster
         if cfg.run.executor == executor.RAY:
             watcher = cluster = Cluster(plan.anywhere(), events, board, cfg.groups)

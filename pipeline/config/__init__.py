@@ -47,10 +47,10 @@ from pipeline.config.detector import (
     RenderedWeightConfig,
     TrainConfig,
 )
-from pipeline.config.fetching import FetchConfig
+from pipeline.config.fetching import FetchConfig, HostsConfig
 from pipeline.config.ranges import between, one_of
-from pipeline.config.review import ReviewApp
-from pipeline.config.scoring import ScoreConfig
+from pipeline.config.review import QueueConfig, ReviewApp
+from pipeline.config.scoring import DetectorConfig, LoadConfig, ScoreConfig
 
 
 @dataclass
@@ -154,51 +154,45 @@ class CompareApp(App):
     over: list[str] = field(default_factory=lambda: ["train.seed"])
     """Parameters that make no row of their own."""
     confidence: float = between(0.01, 0.9999, default=0.95)
-    """Of intervals."""
+    """Confidence of intervals."""
     format: str = "table"
     """How they are printed: `table`, `csv` or `markdown`."""
 
 
 @dataclass
-class ExportApp(App):
+class ExportApp(LoadConfig, App):
     """`python -m pipeline export`"""
 
     out: str | None = None
     """Folder to write; without one, a folder for the model in `onnx` of the work folder."""
-    factory: str | None = None
-    """`module:factory` of your own network, whose code may run to load the weights."""
 
 
 @dataclass
-class AdaptApp(App):
+class AdaptApp(LoadConfig, App):
     """`python -m pipeline adapt`"""
 
     ingest: IngestConfig = MISSING
     """How the collection becomes canonical clips."""
     weight: float = between(1e-3, 1e3, default=3.0)
-    """What each of its clips counts for the origin, where those of training count 1."""
+    """What each clip of the collection counts for the origin; one of training counts 1."""
     clips_per_file: int = between(1, default=8)
     """Most clips of a file that are learned from and judged, spread evenly over it."""
     num_draws: int = between(1, default=5)
     """Draws of files behind each point of the learning curve."""
     seed: int = between(0, default=0)
     """Seed of these draws; the weights do not depend on it."""
-    factory: str | None = None
-    """`module:factory` of your own network, whose code may run to load the weights."""
 
 
 @dataclass
-class JoinApp(App):
+class JoinApp(LoadConfig, App):
     """`python -m pipeline join`"""
 
     out: str | None = None
     """Folder to write."""
-    factory: str | None = None
-    """`module:factory` of your own network, whose code may run to load the weights."""
 
 
 @dataclass
-class WatchApp(App):
+class WatchApp(DetectorConfig, HostsConfig, App):
     """`python -m pipeline watch`"""
 
     ingest: IngestConfig = MISSING
@@ -212,12 +206,6 @@ class WatchApp(App):
     """Score at which an alert opens; without one, the operating point that evaluation chose."""
     refractory_s: float = between(0, default=60.0)
     """How long an alert covers what follows, where `threshold` is given."""
-    factory: str | None = None
-    """`module:factory` of your own network, whose code may run to load the weights."""
-    allow_private: bool = False
-    """Whether loopback, link-local and private addresses may be connected to."""
-    hosts: list[str] = field(default_factory=list)
-    """The only hosts that are connected to; all where empty. `.example.org` names all below it."""
     timeout_s: float = between(0.5, 600, default=15.0)
     """A stream is lost once nothing came of it for so long."""
     end_after_s: float = between(0, default=60.0)
@@ -225,7 +213,7 @@ class WatchApp(App):
     silent_after_s: float = between(0, default=10.0)
     """How long a stream that had sound is without before that is told."""
     max_segment_mb: float = between(0.1, 1000, default=32.0)
-    """Of a segment of HLS."""
+    """Most megabytes of a segment of HLS."""
     max_waiting_clips: int = between(1, 1000, default=32)
     """Clips of a stream that wait for the detector, at most; the oldest are dropped."""
     max_wait_s: float = between(0.5, 600, default=5.0)

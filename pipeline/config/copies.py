@@ -62,7 +62,7 @@ class ExchangeApp(App):
     limit_s: float = between(1, default=1800.0)
     """All that is fetched of a web server has to come within so long."""
     max_mb: float = between(0.001, default=2000.0)
-    """Of what is fetched of a peer at once."""
+    """Most megabytes that are fetched of a peer at once."""
 
 
 @dataclass
@@ -76,6 +76,6 @@ class MatchApp(FetchConfig, App):
     flood_files: int = between(0, 10_000, default=100)
     """Files that the brake for items which match everything looks back at; with 0 there is none."""
     flood_share: float = between(0, 1, default=0.5)
-    """Of these files, the most that an item may match without being suspended."""
+    """Most of these files, as a share, that an item may match without being suspended."""
     format: str = one_of("lines", "json", default="lines")
     """How answers are printed."""

@@ -35,7 +35,7 @@ class Paths:
 
 @dataclass
 class Run:
-    """How to run; never tracked. Executor and workers never change a byte of output.
+    """Tells how to run; never tracked. Executor and workers never change a byte of output.
 
     Another kind or number of processors, and `compile` and `channels_last`, add floats up in
     another order and give other, equally good weights.
@@ -60,7 +60,7 @@ class Run:
 
 @dataclass
 class App:
-    """What every stage's application has beside its own keys."""
+    """Holds what every stage's application has beside its own keys."""
 
     own: ClassVar[type | None] = None
     """The config whose keys are the stage's own, which DVC tracks; None of a command."""
@@ -119,7 +119,7 @@ class LongGameSettings(GameSettings):
 
 @dataclass
 class SynthesizeConfig:
-    """conf/synthesize.yaml"""
+    """Keys of `conf/synthesize.yaml`."""
 
     seed: int = between(0)
     max_drop_rate: float = between(0, 1)
@@ -154,7 +154,7 @@ class LookUpConfig:
 
 @dataclass
 class IngestConfig:
-    """conf/ingest.yaml"""
+    """Keys of `conf/ingest.yaml`."""
 
     collections: list[str] = MISSING
     clip: ClipFormat = MISSING
@@ -175,7 +175,7 @@ class IngestConfig:
 
 @dataclass
 class SplitConfig:
-    """conf/split.yaml"""
+    """Keys of `conf/split.yaml`."""
 
     seed: int = between(0)
     val_fraction: float = between(0, 1)
@@ -184,7 +184,7 @@ class SplitConfig:
     long_recordings: list[str] = MISSING
     """Patterns of `<collection>/<recording>`."""
     train_only: list[str] = MISSING
-    """As `long_recordings`, of recordings that nothing is judged by."""
+    """Names of recordings, as in `long_recordings`, that nothing is judged by."""
     max_distance: int = between(0, 127)
     """Most bits, of 256, in which hashes of two frames of near-duplicates differ."""
     max_single_distance: int = between(0, 127)
@@ -197,7 +197,7 @@ class SplitConfig:
 
 @dataclass
 class FamilyDraws:
-    """What a training variant gets of one family of transforms."""
+    """Holds what a training variant gets of one family of transforms."""
 
     p: float = between(0, 1)
     """Chance that it gets any."""
@@ -209,7 +209,7 @@ class FamilyDraws:
 
 @dataclass
 class AugmentConfig:
-    """conf/augment.yaml"""
+    """Keys of `conf/augment.yaml`."""
 
     seed: int = between(0)
     variants_per_clip: int = between(0)
@@ -225,7 +225,7 @@ class AugmentConfig:
 
 @dataclass
 class PackConfig:
-    """conf/pack.yaml"""
+    """Keys of `conf/pack.yaml`."""
 
     encoding: str = MISSING
     shard_samples: int = between(1)
@@ -256,14 +256,14 @@ class HearingConfig:
     """The frozen encoder that hears the sound."""
 
     name: str = MISSING
-    """`yamnet` or `none`."""
+    """`yamnet`, `hf:<folder or hub id>` of a classifier that knows firearms, or `none`."""
     every_frames: int = between(1)
     """Frames of a stream from one hearing to the next."""
 
 
 @dataclass
 class EmbedConfig:
-    """conf/embed.yaml"""
+    """Keys of `conf/embed.yaml`."""
 
     pictures: PicturesConfig = MISSING
     sound: HearingConfig = MISSING
@@ -276,7 +276,7 @@ class EmbedConfig:
 
 @dataclass
 class ProbeConfig:
-    """conf/probe.yaml"""
+    """Keys of `conf/probe.yaml`."""
 
     num_folds: int = between(2)
     num_rounds: int = between(1)

@@ -11,7 +11,7 @@ from pipeline.config.ranges import between
 
 @dataclass
 class FlashConfig:
-    """What the network `flash` is made of."""
+    """Holds what the network `flash` is made of."""
 
     width: int = between(1)
     """Hidden units."""
@@ -19,7 +19,7 @@ class FlashConfig:
 
 @dataclass
 class HfConfig:
-    """How a backbone of Hugging Face transformers, the network `hf`, is trained."""
+    """Tells how a backbone of Hugging Face transformers, the network `hf`, is trained."""
 
     freeze: bool = MISSING
     """Only what its checkpoint lacks learns, and the head."""
@@ -43,7 +43,7 @@ class ModelConfig:
 
 @dataclass
 class AlterConfig:
-    """How draws of training clips are altered, each by chance of its own; 0 switches off."""
+    """Tells how draws of training clips are altered, each by chance of its own; 0 switches off."""
 
     mirrored: bool = MISSING
     """Whether half of the training clips are mirrored left to right."""
@@ -64,7 +64,7 @@ class AlterConfig:
 
 @dataclass
 class LossConfig:
-    """What training makes small."""
+    """Holds what training makes small."""
 
     label_smoothing: float = between(0, 0.9)
     origin: float = between(0)
@@ -75,35 +75,36 @@ class LossConfig:
 
 @dataclass
 class OriginConfig:
-    """How the answer on the origin is fitted to the features of an encoder."""
+    """Tells how the answer on the origin is fitted to the features of an encoder."""
 
     penalty: float = between(1e-6)
-    """Half of it times the squared weights of standardised features joins the mean loss."""
+    """What weights cost: half of it times the squared weights of standardised features joins the
+    mean loss."""
     use_variants: bool = MISSING
 
 
 @dataclass
 class RenderedWeightConfig:
-    """What rendered clips count, where others count 1."""
+    """Holds what rendered clips count, where others count 1."""
 
     origin: float = between(0)
 
 
 @dataclass
 class MemoryConfig:
-    """How what a stream has shown is summed up."""
+    """Tells how what a stream has shown is summed up."""
 
     origin_s: float = between(0)
     """Seconds after which evidence on the origin counts for 1/e; 0 for no memory at all."""
     lasting: float = between(0, 1)
     """Correlation of the evidence on the origin between clips of a recording."""
     discharge_s: float = between(0.01)
-    """As `origin_s`, of the discharge."""
+    """Seconds, as `origin_s`, after which evidence on the discharge counts for 1/e."""
 
 
 @dataclass
 class TrainConfig:
-    """conf/train.yaml"""
+    """Keys of `conf/train.yaml`."""
 
     seed: int = between(0)
     num_threads: int = between(1)
@@ -136,7 +137,7 @@ class TrainConfig:
 
 @dataclass
 class OperatingConfig:
-    """What alerts may cost; exactly one of the first two is given, the other is null."""
+    """Holds what alerts may cost; exactly one of the first two is given, the other is null."""
 
     false_alerts_per_1000_h: float | None = between(0)
     """Per 1,000 hours of one stream without real gunfire."""
@@ -152,7 +153,7 @@ class OperatingConfig:
 
 @dataclass
 class EvaluateConfig:
-    """conf/evaluate.yaml"""
+    """Keys of `conf/evaluate.yaml`."""
 
     splits: list[str] = MISSING
     suites: list[str] = MISSING

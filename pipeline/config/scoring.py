@@ -1,4 +1,4 @@
-"""Types of the keys of `discern score`."""
+"""Types of the keys of commands that load a detector, and of `discern score`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,25 @@ from pipeline.config.ranges import between, one_of
 
 
 @dataclass
-class ScoreConfig(FetchConfig):
-    """What files are scored with, and where the scores go."""
+class LoadConfig:
+    """Tells whose code may run to load a detector."""
+
+    factory: str | None = None
+    """`module:factory` of your own network, whose code may run to load the weights."""
+
+
+@dataclass
+class DetectorConfig(LoadConfig):
+    """Tells how a detector is loaded, and how exactly it computes."""
+
+    precision: str = one_of("32-true", "bf16-mixed", default="32-true")
+    """Whether the encoder of pictures computes in float32, or in bfloat16 for about half of its
+    time, where the processor can multiply that, and for answers that differ a little."""
+
+
+@dataclass
+class ScoreConfig(DetectorConfig, FetchConfig):
+    """Holds what files are scored with, and where the scores go."""
 
     out: str | None = None
     """Folder for the scores of a listing; without one, the scores of files are printed."""
@@ -26,7 +43,5 @@ class ScoreConfig(FetchConfig):
     """Names of banks of known videos that files are looked up in first; none where empty."""
     price: float = between(0, default=0.04)
     """What a processor costs an hour, in any currency, for the estimate at the end."""
-    factory: str | None = None
-    """`module:factory` of your own network, whose code may run to load the weights."""
     format: str = one_of("lines", "json", default="lines")
     """How the scores of files are printed."""

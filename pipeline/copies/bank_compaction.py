@@ -35,7 +35,7 @@ def compact(root: Path, name: str) -> int:
         generation = log.generation + 1
         items = bank.items.values()
         _write(folder / hashes_name(generation), map(bank.all_hashes_of, items))
-        _write(folder / sounds_name(generation), map(bank.sounds_of, items))
+        _write(folder / sounds_name(generation), map(bank.all_sounds_of, items))
         body = b"".join(line_of(entry) + b"\n" for entry in log.compacted())
         with (folder / _NEW).open("wb") as file:
             file.write(body)

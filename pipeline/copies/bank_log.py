@@ -13,10 +13,10 @@ from typing import Any
 
 from pipeline.errors import UserError
 
-FORMAT = 4
-_READ = (2, 3, FORMAT)
-"""Formats that are read; 2 has items and removals alone, and neither 2 nor 3 parts of pictures or
-what others call an item."""
+FORMAT = 5
+_READ = (2, 3, 4, FORMAT)
+"""Formats that are read; 2 has items and removals alone, neither 2 nor 3 parts of pictures or what
+others call an item, and none but the last moments of a narrow band."""
 _FIRST_WITH_HEAD = 3
 CONFIRMED, DISPUTED, SEEN, UPLOADED, WITHDRAWN = VERDICTS = (
     "confirmed",
@@ -44,9 +44,10 @@ class Item:
         first_hash, num_hashes: its records of whole pictures.
         hashes_sha256: of the bytes of these records.
         first_sound, num_sounds: its records of sound.
-        sounds_sha256: of the bytes of these records.
+        sounds_sha256: of the bytes of all its records of sound.
         feed: that it came from; empty where it was made here.
         num_parts: records of parts of pictures, which follow those of whole ones.
+        num_narrow: records of the sound of a narrow band, which follow those of all of it.
     """
 
     number: int
@@ -63,11 +64,17 @@ class Item:
     sounds_sha256: str
     feed: str = ""
     num_parts: int = 0
+    num_narrow: int = 0
 
     @property
     def num_records(self) -> int:
         """Of pictures and of their parts."""
         return self.num_hashes + self.num_parts
+
+    @property
+    def num_moments(self) -> int:
+        """Records of sound, of all of it and of a narrow band."""
+        return self.num_sounds + self.num_narrow
 
 
 @dataclass(frozen=True)
@@ -252,12 +259,13 @@ class Log:
     def _take_item(self, item: Item) -> None:
         expected = self.next_number, self.num_hashes, self.num_sounds
         is_next = (item.number, item.first_hash, item.first_sound) == expected
-        if not is_next or min(item.num_hashes, item.num_parts, item.num_sounds) < 0:
+        nums = item.num_hashes, item.num_parts, item.num_sounds, item.num_narrow
+        if not is_next or min(nums) < 0:
             raise ValueError(item)
         self.items[item.number] = item
         self.next_number += 1
         self.num_hashes += item.num_records
-        self.num_sounds += item.num_sounds
+        self.num_sounds += item.num_moments
 
     def _take_verdict(self, number: int, by: str, verdict: str) -> None:
         if number not in self.items or verdict not in VERDICTS:

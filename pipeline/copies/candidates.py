@@ -17,10 +17,6 @@ from pipeline.copies.hamming import num_ones
 from pipeline.copies.hash_index import Index
 from pipeline.copies.matching import Stretch
 
-SOUND_PART = sound_matching.WINDOW // 2
-"""A window of sound that agrees has a half that agrees as well."""
-_MOST_BITS = int(sound_matching.MAX_BITS * SOUND_PART)
-
 Owners = NDArray[np.uint32]
 
 
@@ -59,21 +55,31 @@ def shown(
     return {number: stretches for number, stretches in found.items() if stretches}
 
 
-def by_sound(items: NDArray[np.uint32], num_new: int, bank: Bank) -> list[int]:
+def by_sound(
+    items: NDArray[np.uint32], num_new: int, bank: Bank, *, narrow: bool = False
+) -> list[int]:
     """Numbers of the items with sound near the end of some, uint32 (N,), ascending.
 
     Args:
         items: of Chromaprint, one after the other.
         num_new: how many of them are new; what agrees ends with one of these.
         bank: to look in.
+        narrow: the items are of a narrow band, and are compared with such ones.
     """
     records = bank.sounds
     if not len(records):
         return []
     found = np.zeros(_num_numbers(records), np.bool_)
     owners, prints = np.asarray(records["item"]), np.asarray(records["print"])
-    _near_sounds(items, num_new, prints, owners, found, SOUND_PART, _MOST_BITS)
+    part, is_asked = sound_part(narrow=narrow), bank.is_narrow == narrow
+    most_bits = int(sound_matching.MAX_BITS * part)
+    _near_sounds(items, num_new, prints, owners, is_asked, found, part, most_bits)
     return _present(found, bank)
+
+
+def sound_part(*, narrow: bool) -> int:
+    """The items of half a window of sound: a window that agrees has a half that agrees as well."""
+    return sound_matching.rule(narrow=narrow)[0] // 2
 
 
 def _num_numbers(records: NDArray[Any]) -> int:
@@ -90,13 +96,17 @@ def _near_sounds(
     num_new: int,
     prints: NDArray[np.uint32],
     owners: Owners,
+    is_asked: NDArray[np.bool_],
     found: NDArray[np.bool_],
     part: int,
     most_bits: int,
 ) -> None:
     for start in range(max(0, len(items) - num_new - part + 1), len(items) - part + 1):
         for j in range(len(prints) - part + 1):
-            if found[owners[j]] or owners[j] != owners[j + part - 1]:
+            last = j + part - 1
+            if found[owners[j]] or owners[j] != owners[last]:
+                continue
+            if not (is_asked[j] and is_asked[last]):
                 continue
             bits = 0
             for k in range(part):

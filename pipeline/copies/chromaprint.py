@@ -1,4 +1,4 @@
-"""Fingerprints of sound: Chromaprint's default algorithm, in numpy.
+"""Fingerprints of sound: Chromaprint's default algorithm, in numpy, and the same of a narrow band.
 
 Chromaprint is the fingerprint of AcoustID, by Lukáš Lalinský; its tool `fpcalc` writes the same
 strings. It is written again here because no package that pip can install brings its library, which
@@ -6,6 +6,10 @@ elsewhere comes with the whole of a second FFmpeg, to be loaded into the process
 files. How it works is told in "How does Chromaprint work?" (oxygene.sk, 2011); the filters and
 thresholds, which were learned, are those of `fingerprinter_configuration.cpp`,
 CHROMAPRINT_ALGORITHM_TEST2.
+
+Telephones, small loudspeakers and rooms leave little of the lowest notes, which Chromaprint counts
+like all others. So the notes of a narrow band are counted apart, by the same filters: items that
+nobody else makes.
 """
 
 from __future__ import annotations
@@ -20,10 +24,12 @@ RATE_HZ = 11_025
 ITEM_SAMPLES = 4096 // 3
 """From one item of a fingerprint to the next: 0.124 s."""
 ITEM_S = ITEM_SAMPLES / RATE_HZ
+NARROW_HZ = (440, 3300)
+"""The notes that narrow items are of, within those of a telephone."""
 
 _FRAME = 4096
 _NUM_NOTES = 12
-_LOWEST_HZ, _HIGHEST_HZ, _BASE_HZ = 28, 3520, 440 / 16
+_WHOLE_HZ, _BASE_HZ = (28, 3520), 440 / 16
 _SMOOTHING = (0.25, 0.75, 1.0, 0.75, 0.25)
 _LEAST_NORM = 0.01
 _SAMPLES_AT_ONCE = 30 * RATE_HZ
@@ -54,13 +60,16 @@ _WIDEST = max(rows for _, _, _, rows, _ in _FILTERS)
 SPAN_S = (_FRAME + (_WIDEST + len(_SMOOTHING) - 2) * ITEM_SAMPLES) / RATE_HZ
 """Seconds of sound that an item is of, from its beginning on."""
 
+Band = tuple[int, int]
+"""From and up to which frequency notes are counted, in Hz."""
+
 
 class Chromaprint:
     """Makes the fingerprint of sound that comes piece by piece, and holds half a minute of it."""
 
     def __init__(self) -> None:
         self._held = np.zeros(0)
-        self._notes: list[NDArray[np.float64]] = []
+        self._notes: dict[Band, list[NDArray[np.float64]]] = {_WHOLE_HZ: [], NARROW_HZ: []}
 
     def add(self, samples: NDArray[np.float64]) -> None:
         """Go on with samples, float64 (n,) in −1 to 1 at `RATE_HZ`."""
@@ -75,8 +84,15 @@ class Chromaprint:
             uint32 (n,), an item for every `ITEM_SAMPLES` and none for the last 2.6 seconds: item i
             is of the 2.7 seconds that begin with sample `i * ITEM_SAMPLES`.
         """
+        return self._items_of(_WHOLE_HZ)
+
+    def narrow_items(self) -> NDArray[np.uint32]:
+        """The same of what lies between `NARROW_HZ` alone."""
+        return self._items_of(NARROW_HZ)
+
+    def _items_of(self, band: Band) -> NDArray[np.uint32]:
         self._take(self._held)
-        notes = np.concatenate([np.zeros((0, _NUM_NOTES)), *self._notes])
+        notes = np.concatenate([np.zeros((0, _NUM_NOTES)), *self._notes[band]])
         num_rows = len(notes) - len(_SMOOTHING) + 1
         if num_rows < _WIDEST:
             return np.zeros(0, np.uint32)
@@ -90,15 +106,16 @@ class Chromaprint:
         if num_frames:
             frames = np.lib.stride_tricks.sliding_window_view(samples, _FRAME)[::ITEM_SAMPLES]
             energy = np.square(np.abs(np.fft.rfft(frames * np.hamming(_FRAME))))
-            first, starts_with = _notes_of_bins()
-            self._notes.append(energy[:, first : first + len(starts_with)] @ starts_with)
+            for band, notes in self._notes.items():
+                first, starts_with = _notes_of_bins(band)
+                notes.append(energy[:, first : first + len(starts_with)] @ starts_with)
         self._held = self._held[num_frames * ITEM_SAMPLES :]
 
 
 @cache
-def _notes_of_bins() -> tuple[int, NDArray[np.float64]]:
+def _notes_of_bins(band: Band) -> tuple[int, NDArray[np.float64]]:
     """The first bin of a spectrum that counts, and the note of each from there: 0 or 1, (n, 12)."""
-    first, end = (round(hz * _FRAME / RATE_HZ) for hz in (_LOWEST_HZ, _HIGHEST_HZ))
+    first, end = (round(hz * _FRAME / RATE_HZ) for hz in band)
     octaves = np.log2(np.arange(first, end) * RATE_HZ / _FRAME / _BASE_HZ)
     notes = (_NUM_NOTES * (octaves - np.floor(octaves))).astype(int)
     return first, np.eye(_NUM_NOTES)[notes]

@@ -69,7 +69,7 @@ def staged(folder: Path, number: int, delta: Delta) -> BinaryIO:
     """A copy of a delta that nobody can change any more, once it is what the manifest says.
 
     Raises:
-        UserError: it is not.
+        UserError: it is not, or has a line that nobody would read.
     """
     path = exchange_manifest.delta_path(folder, number)
     digest = hashlib.sha256()
@@ -78,7 +78,13 @@ def staged(folder: Path, number: int, delta: Delta) -> BinaryIO:
         file = opened.enter_context(exchange_manifest.opened(path))
         if os.fstat(file.fileno()).st_size != delta.num_bytes:
             raise refused(path, f"not the {delta.num_bytes} bytes that the manifest says")
+        in_line = 0
         while block := file.read(1 << 20):
+            # Else a line of any length would fill the disk before it is refused.
+            end = block.rfind(b"\n")
+            in_line = in_line + len(block) if end < 0 else len(block) - 1 - end
+            if in_line > MAX_LINE_BYTES:
+                raise refused(path, f"a line of it is over {MAX_LINE_BYTES >> 20} MB")
             digest.update(block)
             copy.write(block)
         if digest.hexdigest() != delta.sha256:

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from pipeline.copies import banks, exchange_lines, exchange_manifest
 from pipeline.copies.bank_log import UPLOADED, WITHDRAWN, Taken
-from pipeline.copies.banks import Bank, Writer
+from pipeline.copies.bank_writer import Writer
+from pipeline.copies.banks import Bank
 from pipeline.copies.exchange_folder import UNKNOWN, Exchanged, kind_of, lines_of, refused, staged
 from pipeline.copies.exchange_lines import Delete, Label, Line, Opinion, Upload
 from pipeline.copies.exchange_manifest import MANIFEST, NEGATIVE, Manifest

@@ -151,10 +151,9 @@ def append(
         key: to sign with.
 
     Raises:
-        UserError: a line is too long for who reads it.
+        UserError: a line is too long for who reads it, or the folder cannot be written to.
     """
     counts: Counter[str] = Counter()
-    number = len(manifest.deltas) + 1
     digest, num_bytes = hashlib.sha256(), 0
     with tempfile.TemporaryFile() as file:
         for line in lines:
@@ -172,17 +171,30 @@ def append(
             counts[kind_of(line)] += 1
             file.write(text)
         if num_bytes:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not manifest.deltas:
-                # Who is killed before the end leaves a folder that is known as an exchange.
-                _sign(manifest, folder, key)
-            file.seek(0)
-            _replace(exchange_manifest.delta_path(folder, number), file)
             delta = Delta(digest.hexdigest(), num_bytes, counts.total())
-            manifest = replace(manifest, deltas=(*manifest.deltas, delta))
-            _sign(manifest, folder, key)
+            try:
+                manifest = _appended(file, delta, manifest, folder, key)
+            except (FileExistsError, NotADirectoryError, PermissionError) as error:
+                raise UserError(
+                    f"{folder}: {error.strerror}; give a folder that you may write to"
+                ) from error
     own = exchange_manifest.fingerprint(key.public_key())
     return Exchanged(manifest.feed, own, len(manifest.deltas), counts)
+
+
+def _appended(
+    file: BinaryIO, delta: Delta, manifest: Manifest, folder: Path, key: Ed25519PrivateKey
+) -> Manifest:
+    """Put a delta into a folder, and then the manifest that has it, which is returned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not manifest.deltas:
+        # Who is killed before the end leaves a folder that is known as an exchange.
+        _sign(manifest, folder, key)
+    file.seek(0)
+    _replace(exchange_manifest.delta_path(folder, len(manifest.deltas) + 1), file)
+    manifest = replace(manifest, deltas=(*manifest.deltas, delta))
+    _sign(manifest, folder, key)
+    return manifest
 
 
 def _sign(manifest: Manifest, folder: Path, key: Ed25519PrivateKey) -> None:

@@ -22,7 +22,7 @@ _STATE, _LOCK = "flood.json", "flood.lock"
 
 @dataclass
 class _State:
-    """What is kept.
+    """Holds what is known of items that match many files.
 
     Attributes:
         recent: the items that each of the last files matched, by the file, the last one at the end.

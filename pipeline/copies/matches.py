@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from pipeline.copies.bank_log import DISPUTED, Item, Opinions
-from pipeline.copies.chromaprint import ITEM_S
+from pipeline.copies.chromaprint import ITEM_S, NARROW_HZ
 from pipeline.copies.matching import Stretch
 from pipeline.copies.negatives import covering
 from pipeline.copies.sound_matching import SoundStretch
@@ -85,8 +85,9 @@ class Match:
         where = f"{stretch.start_s:.1f} to {stretch.end_s:.1f} s"
         of_it = f"{stretch.item_start_s:.1f} to {stretch.item_end_s:.1f} s of it"
         if isinstance(stretch, SoundStretch):
+            band = " between {:,} and {:,} Hz".format(*NARROW_HZ) if stretch.narrow else ""
             return (
-                f"{item}: {where} sound as {of_it}; offset {stretch.offset_s:+.2f} s, "
+                f"{item}: {where} sound as {of_it}{band}; offset {stretch.offset_s:+.2f} s, "
                 f"{stretch.num_items} of {stretch.num_between} moments agree, mean "
                 f"distance {stretch.mean_distance:g}"
             )

@@ -3,20 +3,23 @@
 An item of a bank is known by three parts of its pictures beside the whole: the centre, which every
 crop of up to 20 % still shows, and a part above and one below the middle, one of which a caption or
 an overlay leaves free. Of a picture that is looked up, all the windows are hashed that would show
-one of these, or the whole, if the picture was cropped, or shown smaller within another one. Hashes
-are PDQ's of each part: signs of its 16 by 16 lowest frequencies against their median.
+one of these, or the whole, if the picture was cropped, or shown smaller within another one; and the
+whole and its parts of every screen that is seen in it. Hashes are PDQ's of each part: signs of its
+16 by 16 lowest frequencies against their median.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.copies import screens
 from pipeline.copies.fingerprint import HASH_BYTES
 
 SIDE = 256
@@ -93,13 +96,7 @@ def of_item(luma: Pixels) -> tuple[Hashes, Kinds]:
         uint8 (K, 2, 32), of each part that is not too flat and of its mirror image; and which part
         it is, uint8 (K,).
     """
-    small = _reduced(luma)
-    waves = np.stack(
-        [
-            _waves(top, bottom) @ small @ _waves(left, right).T
-            for left, right, top, bottom in PARTS.values()
-        ]
-    )
+    waves = _of_places(_reduced(luma), PARTS)
     # A mirror image has the opposite sign in every other horizontal frequency, the first included.
     signs = np.where(np.arange(_FREQUENCIES) % 2, 1, -1).astype(np.float32)
     is_varied = _is_varied(waves)
@@ -122,7 +119,10 @@ def of_query(luma: Pixels) -> tuple[Hashes, Kinds]:
     upright, turned = _family(_placements), _family(_turned_placements)
     waves = [upright.of(small)]
     waves += [turned.of(_turned(small, height, width, angle)) for angle in _TURNS_DEG]
-    kinds = np.concatenate([upright.kinds, *[turned.kinds] * len(_TURNS_DEG)])
+    flattened = screens.flattened(luma, SIDE)
+    waves += [_of_places(one, _PLACES) for one in flattened]
+    of_screens = np.tile(np.array(list(_PLACES), np.uint8), len(flattened))
+    kinds = np.concatenate([upright.kinds, *[turned.kinds] * len(_TURNS_DEG), of_screens])
     found = np.concatenate(waves)
     is_varied = _is_varied(found)
     return _bits(found[is_varied])[:, None], kinds[is_varied]
@@ -145,6 +145,16 @@ def _turned(small: Floats, height: int, width: int, angle_deg: float) -> Floats:
     moved = np.column_stack([turn, middle - turn @ middle])
     return np.asarray(
         cv2.warpAffine(small, moved, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
+
+
+def _of_places(small: Floats, places: Mapping[int, tuple[float, float, float, float]]) -> Floats:
+    """The frequencies of places in a reduced picture: (K, 16, 16)."""
+    return np.stack(
+        [
+            _waves(top, bottom) @ small @ _waves(left, right).T
+            for left, right, top, bottom in places.values()
+        ]
     )
 
 
@@ -211,6 +221,17 @@ def _placements() -> list[_Placement]:
         for left in _offsets(kind, size, across=True)
         for top in _offsets(kind, size, across=False)
     ]
+    # What has bars at two of its sides may lose these alone with them.
+    for kind, sizes in _SIZES.items():
+        for size in sizes[1:]:
+            found += [(kind, 1.0, 0.0, size, top) for top in _offsets(kind, size, across=False)]
+            found += [(kind, size, left, 1.0, 0.0) for left in _offsets(kind, size, across=True)]
+    # Or more of the others than of these, about its middle or in a corner.
+    for less, more in combinations(_CROPPED[1:], 2):
+        for width, height in ((less, more), (more, less)):
+            ends = [(left, top) for left in (0.0, 1 - width) for top in (0.0, 1 - height)]
+            for left, top in [*ends, ((1 - width) / 2, (1 - height) / 2)]:
+                found.append((CENTRE, width, left, height, top))
     for size in _FRAMED:
         offsets = _offsets(WHOLE, size, across=True)
         near = _near_middle(offsets, size)

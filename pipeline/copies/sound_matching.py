@@ -23,12 +23,12 @@ MAX_BITS = 4.5
 MIN_DISTINCT = 16
 """Different items that a window needs on both sides: hums and tones, which hold fewer, are alike
 wherever they come from."""
+NARROW_WINDOW, NARROW_MIN_DISTINCT = 64, 21
+"""The same of a narrow band, where music is more often alike: 10.5 s of sound."""
 MAX_STRETCHES = 8
 """Most stretches of one item that are looked for in one video."""
-
-_MOST_BITS = int(MAX_BITS * WINDOW)
-# Long enough that parts of unrelated sound seldom differ as little as a whole window may.
-_PART = WINDOW // 2
+SAME_OFFSET_S = 0.5
+"""Stretches at the same seconds of a video whose offsets are nearer are one."""
 
 Words = NDArray[np.uint64]
 Bools = NDArray[np.bool_]
@@ -45,6 +45,7 @@ class SoundStretch:
         mean_distance: bits of 32 in which their items differ on average.
         num_items: pairs of items that agree.
         num_between: all pairs from the first of them to the last.
+        narrow: they are of a narrow band, `chromaprint.NARROW_HZ`.
     """
 
     start_s: float
@@ -55,10 +56,53 @@ class SoundStretch:
     mean_distance: float
     num_items: int
     num_between: int
+    narrow: bool = False
+
+    def is_that_of(self, other: SoundStretch) -> bool:
+        """Whether one of all sound and one of a narrow band say the same of some seconds."""
+        overlap = self.start_s < other.end_s and other.start_s < self.end_s
+        same = overlap and abs(self.offset_s - other.offset_s) <= SAME_OFFSET_S
+        return same and self.narrow != other.narrow
+
+
+def of_both(
+    video: tuple[NDArray[Any], NDArray[Any]], item: tuple[NDArray[Any], NDArray[Any]]
+) -> list[SoundStretch]:
+    """The stretches of a video whose sound is that of an item, all of it or a narrow band.
+
+    Where one of each says the same, that with more items is told, and of equals that of all sound.
+
+    Args:
+        video: its moments, and those of the narrow band, `records.SOUND_RECORD` (N,) and (K,).
+        item: the same of the item of the bank.
+
+    Returns:
+        At most `MAX_STRETCHES`, those of most items first.
+    """
+    found = [
+        one
+        for shown, known, narrow in zip(video, item, (False, True), strict=True)
+        for one in stretches(
+            shown["time_ms"], np.ascontiguousarray(shown["print"]), known, narrow=narrow
+        )
+    ]
+    told: list[SoundStretch] = []
+    for one in _sorted(found):
+        if not any(one.is_that_of(other) for other in told):
+            told.append(one)
+    return told[:MAX_STRETCHES]
+
+
+def _sorted(found: list[SoundStretch]) -> list[SoundStretch]:
+    return sorted(found, key=lambda one: (-one.num_items, one.narrow, one.start_s))
 
 
 def stretches(
-    times_ms: NDArray[np.uint32], items: NDArray[np.uint32], records: NDArray[Any]
+    times_ms: NDArray[np.uint32],
+    items: NDArray[np.uint32],
+    records: NDArray[Any],
+    *,
+    narrow: bool = False,
 ) -> list[SoundStretch]:
     """The stretches of a video whose sound is that of an item of a bank, the longest first.
 
@@ -68,22 +112,24 @@ def stretches(
         times_ms: uint32 (N,), when each item of the video begins, ascending.
         items: uint32 (N,), of Chromaprint.
         records: `banks.SOUND_RECORD` (M,), those of the item of the bank.
+        narrow: both are of a narrow band.
     """
     if not len(items) or not len(records):
         return []
+    window, min_distinct = rule(narrow=narrow)
     query, is_there = _on_a_grid(times_ms, items)
-    free = _windows(query, is_there)
+    free = _windows(query, is_there, window, min_distinct)
     known, is_there = _on_a_grid(records["time_ms"], records["print"])
-    windows = _windows(known, is_there)
+    windows = _windows(known, is_there, window, min_distinct)
     shift_s = (int(records["time_ms"][0]) - int(times_ms[0])) / 1000
     found: list[SoundStretch] = []
     while len(found) < MAX_STRETCHES:
-        num_windows, offset = _best(query, free, known, windows)
+        num_windows, offset = _best(query, free, known, windows, window)
         if not num_windows:
             break
-        agree, distance = _agreeing(query, free, known, windows, offset)
+        agree, distance = _agreeing(query, free, known, windows, offset, window)
         first, last = _ends(agree, distance)
-        free[max(0, first - WINDOW + 1) : last + 1] = False
+        free[max(0, first - window + 1) : last + 1] = False
         agree, distance = agree[first : last + 1], distance[first : last + 1]
         start_s = int(times_ms[0]) / 1000 + first * ITEM_S
         length_s = (last - first) * ITEM_S + SPAN_S
@@ -98,16 +144,23 @@ def stretches(
                 mean_distance=round(float(distance[agree].mean()), 2),
                 num_items=int(agree.sum()),
                 num_between=last + 1 - first,
+                narrow=narrow,
             )
         )
-    return sorted(found, key=lambda one: (-one.num_items, one.start_s))
+    return _sorted(found)
 
 
-def can_match(records: NDArray[Any]) -> bool:
+def rule(*, narrow: bool) -> tuple[int, int]:
+    """The items of a window of all sound, or of a narrow band, and how many have to differ."""
+    return (NARROW_WINDOW, NARROW_MIN_DISTINCT) if narrow else (WINDOW, MIN_DISTINCT)
+
+
+def can_match(records: NDArray[Any], *, narrow: bool = False) -> bool:
     """Whether the sound of an item, `banks.SOUND_RECORD` (M,), is long and varied enough."""
     if not len(records):
         return False
-    return bool(_windows(*_on_a_grid(records["time_ms"], records["print"])).any())
+    grid = _on_a_grid(records["time_ms"], records["print"])
+    return bool(_windows(*grid, *rule(narrow=narrow)).any())
 
 
 def _on_a_grid(times_ms: NDArray[np.uint32], items: NDArray[np.uint32]) -> tuple[Words, Bools]:
@@ -136,18 +189,18 @@ def _ends(agree: Bools, distance: Words) -> tuple[int, int]:
 
 
 @njit(cache=True, nogil=True)
-def _windows(values: Words, is_there: Bools) -> Bools:
+def _windows(values: Words, is_there: Bools, window: int, min_distinct: int) -> Bools:
     """At which places a window begins that is whole and holds enough different items."""
     found = np.zeros(len(values), np.bool_)
-    for start in range(len(values) - WINDOW + 1):
-        if is_there[start : start + WINDOW].all():
-            part = np.sort(values[start : start + WINDOW])
-            found[start] = 1 + np.count_nonzero(part[1:] != part[:-1]) >= MIN_DISTINCT
+    for start in range(len(values) - window + 1):
+        if is_there[start : start + window].all():
+            part = np.sort(values[start : start + window])
+            found[start] = 1 + np.count_nonzero(part[1:] != part[:-1]) >= min_distinct
     return found
 
 
 @njit(cache=True, nogil=True)
-def _best(query: Words, free: Bools, known: Words, windows: Bools) -> tuple[int, int]:
+def _best(query: Words, free: Bools, known: Words, windows: Bools, window: int) -> tuple[int, int]:
     """How many windows agree in the alignment in which most do, and that alignment.
 
     It is what is added to a place of the video to get that of the item. Of alignments in which as
@@ -156,19 +209,21 @@ def _best(query: Words, free: Bools, known: Words, windows: Bools) -> tuple[int,
     Args:
         query, known: items of the video and of the item.
         free, windows: at which places of each a window begins that counts.
+        window: its items.
     """
+    most_bits = int(MAX_BITS * window)
     most, best, least = 0, 0, np.uint64(0)
-    for offset in range(WINDOW - len(query), len(known) - WINDOW + 1):
+    for offset in range(window - len(query), len(known) - window + 1):
         first, end = max(0, -offset), min(len(query), len(known) - offset)
-        if not _may_agree(query, known, offset, first, end):
+        if not _may_agree(query, known, offset, first, end, window):
             continue
         bits, num_windows, differing = np.uint64(0), 0, np.uint64(0)
         for i in range(first, end):
             bits += num_ones(query[i] ^ known[i + offset])
-            start = i - WINDOW + 1
+            start = i - window + 1
             if start < first:
                 continue
-            if bits <= _MOST_BITS and free[start] and windows[start + offset]:
+            if bits <= most_bits and free[start] and windows[start + offset]:
                 num_windows += 1
                 differing += bits
             bits -= num_ones(query[start] ^ known[start + offset])
@@ -178,23 +233,25 @@ def _best(query: Words, free: Bools, known: Words, windows: Bools) -> tuple[int,
 
 
 @njit(cache=True, nogil=True)
-def _may_agree(query: Words, known: Words, offset: int, first: int, end: int) -> bool:
+def _may_agree(query: Words, known: Words, offset: int, first: int, end: int, window: int) -> bool:
     """Whether a window from `first` to `end` could agree, told from one part after the other.
 
     Parts lie so close that each window holds a whole one, which differs in no more bits than it.
     """
-    for start in range(first, end - _PART + 1, WINDOW - _PART + 1):
+    # Long enough that parts of unrelated sound seldom differ as little as a whole window may.
+    part, most_bits = window // 2, int(MAX_BITS * window)
+    for start in range(first, end - part + 1, window - part + 1):
         bits = np.uint64(0)
-        for i in range(start, start + _PART):
+        for i in range(start, start + part):
             bits += num_ones(query[i] ^ known[i + offset])
-        if bits <= _MOST_BITS:
+        if bits <= most_bits:
             return True
     return False
 
 
 @njit(cache=True, nogil=True)
 def _agreeing(
-    query: Words, free: Bools, known: Words, windows: Bools, offset: int
+    query: Words, free: Bools, known: Words, windows: Bools, offset: int, window: int
 ) -> tuple[Bools, Words]:
     """Which places of the video are in a window that agrees, and in how many bits each differs."""
     agree = np.zeros(len(query), np.bool_)
@@ -202,8 +259,8 @@ def _agreeing(
     first, end = max(0, -offset), min(len(query), len(known) - offset)
     for i in range(first, end):
         distance[i] = num_ones(query[i] ^ known[i + offset])
-    for start in range(first, end - WINDOW + 1):
+    for start in range(first, end - window + 1):
         counts = free[start] and windows[start + offset]
-        if counts and distance[start : start + WINDOW].sum() <= _MOST_BITS:
-            agree[start : start + WINDOW] = True
+        if counts and distance[start : start + window].sum() <= int(MAX_BITS * window):
+            agree[start : start + window] = True
     return agree, distance

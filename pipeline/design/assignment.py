@@ -1,4 +1,4 @@
-"""Which split each cluster of recordings serves."""
+"""Deals clusters of recordings to splits."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Composition:
         return "\n".join([heading, *lines])
 
     def problem(self, cfg: SplitConfig) -> str | None:
-        """Why there can be no training or no report, with the remedy; None if there can."""
+        """Return why there can be no training or no report, with the remedy; None if there can."""
         empty = [
             name for name in wanted_shares(cfg) if not self._needed(name).any() and name != "train"
         ]
@@ -199,7 +199,7 @@ def _that_show(only_heard: int) -> str:
 
 
 def _chosen(there: NDArray[np.bool_]) -> str:
-    """How train chooses weights by a val split with these classes, (classes,).
+    """Return how train chooses weights by a val split with these classes, (classes,).
 
     By the ranking of the discharge where an encoder answers on the origin, else of the score.
     """

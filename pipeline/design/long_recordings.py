@@ -1,4 +1,4 @@
-"""Which clips are of long recordings, and which of those choose an operating point or judge it."""
+"""Chooses clips of long recordings, and which of those choose an operating point or judge it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the probes of sound see of a clip: its level and its spectrum, and not what is heard."""
+"""Measures what the probes of sound see of a clip: level and spectrum, and not what is heard."""
 
 from __future__ import annotations
 

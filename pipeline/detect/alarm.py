@@ -41,7 +41,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Alert:
-    """What became of an alert of one stream."""
+    """Holds what became of an alert of one stream."""
 
     stream: int
     state: Literal["opened", "continued", "closed"]
@@ -53,7 +53,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Step:
-    """What one score of each of B streams did; arrays are (B,)."""
+    """Holds what one score of each of B streams did; arrays are (B,)."""
 
     levels: Floats
     opened: Bools
@@ -157,7 +157,7 @@ class Recordings:
 
 @dataclass(frozen=True)
 class Replay:
-    """What an alarm did at each of N scores."""
+    """Holds what an alarm did at each of N scores."""
 
     levels: Floats
     """(N,)"""

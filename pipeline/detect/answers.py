@@ -1,4 +1,4 @@
-"""What a detector said of clips, kept across runs under the hash of all that decides it.
+"""Keeps what a detector said of clips across runs, under the hash of all that decides it.
 
 Scoring takes minutes, and what is written about the scores takes seconds. So whoever asks a
 detector, or measures a clip, looks here first: an answer is found again where the weights, the

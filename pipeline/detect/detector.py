@@ -18,7 +18,7 @@ from pipeline.learn.memory import begin, follow
 from pipeline.learn.model_card import CARD, ModelCard
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.base import Network, State, Streaming
-from pipeline.learn.weights import ENCODER, WEIGHTS, MisfitError, fill, values_sha256
+from pipeline.learn.weights import ENCODER_WEIGHTS, WEIGHTS, MisfitError, fill, values_sha256
 from pipeline.store import provenance, workdir
 from pipeline.store.sound import num_samples
 
@@ -29,24 +29,41 @@ CODE = (
     *("store/packed.py", "store/pcm.py", "store/shards.py", "store/sound.py", "store/video.py"),
 )
 """What decides an answer: the network, and what decodes the clips that it is asked about."""
+FULL, MIXED = "32-true", "bf16-mixed"
+"""Precisions, as Lightning names them: all in float32, or frozen encoders of pictures in bfloat16.
+
+Where a processor multiplies bfloat16 (AVX-512 BF16, AMX), these take about half the time then, and
+answers differ a little (docs/live.md, less exact and cheaper).
+"""
 
 
 class Detector:
     """Trained weights, ready to score clips and, if the network is causal, streams."""
 
     def __init__(
-        self, network: Network, card: ModelCard, device: str, factory: str | None = None
+        self,
+        network: Network,
+        card: ModelCard,
+        device: str,
+        factory: str | None = None,
+        precision: str = FULL,
     ) -> None:
-        self.network = network.eval().to(device)
+        self.network = (network.mixed() if precision == MIXED else network).eval().to(device)
         self.card = card
         self.device = device
         """That it computes on, such as `cpu`."""
+        self.precision = precision
+        """`FULL` or `MIXED`."""
         # Of code of the user's own, which the package does not hold.
         self._outside = networks.outside_hashes(factory) if factory else {}
 
     @classmethod
     def load(
-        cls, folder: Path | str, device: str = "cpu", trusted_factory: str | None = None
+        cls,
+        folder: Path | str,
+        device: str = "cpu",
+        trusted_factory: str | None = None,
+        precision: str = FULL,
     ) -> Detector:
         """Load what `learn.weights.save` wrote; nothing in the files is executed.
 
@@ -58,6 +75,7 @@ class Detector:
             folder: holds the weights and their card.
             device: that scores, as torch names it.
             trusted_factory: the `module:factory` that may be imported and called.
+            precision: `FULL` or `MIXED`.
 
         Raises:
             UserError: a file is missing or damaged, the two do not belong together, the weights are
@@ -69,7 +87,7 @@ class Detector:
         data = _read_weights(folder / WEIGHTS, card.weights_sha256)
         frozen = None
         if card.encoder_sha256 is not None:
-            frozen = _read_weights(folder / ENCODER, card.encoder_sha256)
+            frozen = _read_weights(folder / ENCODER_WEIGHTS, card.encoder_sha256)
         remedy = (
             "where another version of Discern wrote it, run discern train again, else restore it"
         )
@@ -87,7 +105,7 @@ class Detector:
             raise UserError(
                 f"{folder / CARD}: its architecture makes no network; {remedy}"
             ) from error
-        return cls(network, card, device, trusted_factory)
+        return cls(network, card, device, trusted_factory, precision)
 
     @property
     def sha256(self) -> str:
@@ -95,7 +113,8 @@ class Detector:
         return self.card.weights_sha256
 
     def made_by(self) -> list[Any]:
-        """What decides its answers beside the clips, as JSON values: weights, code and libraries.
+        """Return what decides its answers beside the clips, as JSON values: weights, code and
+        libraries.
 
         The number of threads and the kind of processor decide the order of sums, and so last bits.
         """
@@ -105,17 +124,18 @@ class Detector:
             [dict(card.architecture), dict(card.preprocessing)],
             [workdir.code_sha256(*CODE), self._outside],
             provenance.libraries(),
-            [self.device, torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()],
+            [self.device, self.precision],
+            [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()],
         ]
 
     @property
     def hears(self) -> bool:
-        """Whether the sound of a clip has a say."""
+        """Return whether the sound of a clip has a say."""
         return self.network.hears
 
     @property
     def can_stream(self) -> bool:
-        """Whether it answers frame by frame."""
+        """Return whether it answers frame by frame."""
         return isinstance(self.network, Streaming)
 
     def predict(
@@ -287,7 +307,7 @@ def _probabilities(logits: Tensor) -> NDArray[np.float64]:
 
 
 def _without(state: Tensor, ended: Tensor) -> Tensor:
-    """What streams remember, (B, ...), with zeros for those that ended, bool (B,)."""
+    """Return what streams remember, (B, ...), with zeros for those that ended, bool (B,)."""
     shape = (-1, *(1,) * (state.ndim - 1))
     return state.masked_fill(ended.to(state.device).reshape(shape), 0)
 

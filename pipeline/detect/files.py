@@ -1,4 +1,4 @@
-"""What the detector says of whole files, from what it says of their clips."""
+"""Makes what the detector says of whole files of what it says of their clips."""
 
 from __future__ import annotations
 

@@ -23,11 +23,11 @@ PER_HOURS = 1000
 
 @dataclass(frozen=True)
 class Cost:
-    """What the user allows."""
+    """Holds what the user allows."""
 
     false_alerts_per_1000_h: float
     stated: str
-    """The same in the words of the configuration."""
+    """The false alerts that are allowed, in the words of the configuration."""
 
 
 def cost_of(config: OperatingConfig) -> Cost:
@@ -67,23 +67,24 @@ class OperatingPoint:
 
     @property
     def choice(self) -> Choice:
-        """What is to be applied."""
+        """Return what is to be applied."""
         record = self.record
         return Choice(record["threshold"], record["smoothing"], record["refractory_s"])
 
     @property
     def supported(self) -> bool:
-        """Whether validation is long enough to show that the cost is kept."""
+        """Return whether validation is long enough to show that the cost is kept."""
         return bool(self.record["supported"])
 
     @property
     def says(self) -> str:
-        """How far the cost is kept, in words."""
+        """Return how far the cost is kept, in words."""
         return str(self.record["says"])
 
 
 def read(folder: Path, weights_sha256: str) -> OperatingPoint | str:
-    """What the last evaluation into a folder chose for these weights, or why there is nothing.
+    """Return what the last evaluation into a folder chose for these weights, or why there is
+    nothing.
 
     The words go on from a colon, and end with what makes one.
 
@@ -106,7 +107,8 @@ def read(folder: Path, weights_sha256: str) -> OperatingPoint | str:
 
 
 def read_for(folder: Path, weights_sha256: str, config: OperatingConfig) -> OperatingPoint | str:
-    """As `read`, but nothing that was chosen for another cost or refractory time than is stated.
+    """Return what `read` gives, unless it was chosen for another cost or refractory time than is
+    stated.
 
     Raises:
         UserError: not exactly one cost is given.

@@ -1,4 +1,4 @@
-"""What the detector says about clips and files: the tables that evaluation writes and reads."""
+"""Holds what the detector says of clips and files: the tables that evaluation writes and reads."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from pipeline.detect.answers import Answers
 from pipeline.detect.side_by_side import side_by_side
 from pipeline.errors import UserError
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL, REAL_SHOOTING, Clip
+from pipeline.store.output_files import FILES as FILES
 from pipeline.store.packed import Sample
 from pipeline.store.sound import Samples
 from pipeline.store.video import Frames
 
-SCORES, FILES, VALIDATION = "scores.parquet", "files.parquet", "validation.parquet"
+SCORES, VALIDATION = "scores.parquet", "validation.parquet"
 LONG = "long.parquet"
 """Tables in the folder of a report: clips and files of what is judged, clips of validation."""
 FloatArray = NDArray[np.float64]
@@ -134,7 +135,7 @@ def predict(
         answers=answers,
         progress=progress,
         workers=workers,
-        look=hash_clip if known is None else None,
+        observe=hash_clip if known is None else None,
     )
     if known is None:
         known = np.frombuffer(digest.digest(), np.uint8)
@@ -153,7 +154,7 @@ def answered(
     answers: Answers,
     progress: Callable[[Sequence[int]], Iterable[int]] = iter,
     workers: int = 1,
-    look: Callable[[int, Sample], None] | None = None,
+    observe: Callable[[int, Sample], None] | None = None,
 ) -> FloatArray:
     """Run `model` over clips batch by batch, but for batches that an answer is kept of.
 
@@ -166,7 +167,7 @@ def answered(
         answers: what `model` said before.
         progress: wraps the starts of the batches, to show how far the work is.
         workers: batches that `model` is asked about at once, in threads.
-        look: is shown every clip in order. Without, no clip is read of which the answer is kept.
+        observe: is shown every clip in order. Without, no clip is read of which the answer is kept.
 
     Returns:
         Probabilities (N, 4), unchecked.
@@ -178,10 +179,10 @@ def answered(
             numbers = range(start, min(start + batch_size, num_clips))
             question = asked(numbers)
             said = answers.get(question)
-            batch = [read(number) for number in numbers] if said is None or look else []
-            if look:
+            batch = [read(number) for number in numbers] if said is None or observe else []
+            if observe:
                 for number, sample in zip(numbers, batch, strict=True):
-                    look(number, sample)
+                    observe(number, sample)
             rows = slice(numbers.start, numbers.stop)
             if said is None:
                 yield rows, partial(answers.made, question, partial(_ask, model, batch))
@@ -194,7 +195,7 @@ def answered(
 
 
 def digested(labels: dict[str, Any], sample: Sample) -> bytes:
-    """What a hash of judged clips takes of one: its labels, pixels and sound."""
+    """Return what a hash of judged clips takes of one: its labels, pixels and sound."""
     parts = (np.ascontiguousarray(one).tobytes() for one in (sample.frames, sample.sound))
     return b"".join([json.dumps(labels, sort_keys=True).encode(), *parts])
 
@@ -210,7 +211,7 @@ def check(clip_ids: Sequence[str], probabilities: FloatArray) -> None:
 
 
 def _ask(model: Model, batch: Sequence[Sample]) -> FloatArray:
-    """What a model says of some samples, (B, 4)."""
+    """Return what a model says of some samples, (B, 4)."""
     return model(np.stack([one.frames for one in batch]), np.stack([one.sound for one in batch]))
 
 
@@ -237,7 +238,7 @@ def score_table(
 
 
 def clusters(table: pa.Table) -> list[str]:
-    """Of rows of `CLIP_SCHEMA` or of files, what is resampled as a whole.
+    """Names of what is resampled as a whole, of rows of `CLIP_SCHEMA` or of files.
 
     The cluster of copies where it is known, else the recording.
     """

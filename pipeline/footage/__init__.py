@@ -1,1 +1,1 @@
-"""What comes from outside, from the index of a collection to canonical clips."""
+"""Takes what comes from outside, from the index of a collection to canonical clips."""

@@ -23,8 +23,8 @@ _LABELS = {True: "shooting", False: "other", None: "unknown"}
 
 
 @dataclass
-class Counts:
-    """What a run made, counted."""
+class Tally:
+    """Holds what a run made, counted."""
 
     files: int = 0
     recordings: set[str] = field(default_factory=set)
@@ -57,7 +57,7 @@ class Counts:
             self.wrong_times.append(told)
 
     def stats(self) -> dict[str, object]:
-        """What `stats.json` tells."""
+        """Return what `stats.json` tells."""
         return {
             "files": self.files,
             "clips": self.classes.total(),
@@ -71,7 +71,7 @@ class Counts:
         }
 
     def deciding(self) -> dict[str, int]:
-        """What decides about the run."""
+        """Return what decides about the run."""
         return {
             "files": self.files,
             "clips": self.classes.total(),
@@ -189,7 +189,7 @@ def told_wrong_times(listed: Listed, result: Canonical) -> str | None:
 
 
 def _length_s(result: Canonical) -> float:
-    """How long the pictures of a file last; nobody knows of one that is cut off."""
+    """Return how long the pictures of a file last; nobody knows of one that is cut off."""
     return float("inf") if "ends_early" in result.marks else result.duration_s
 
 

@@ -25,7 +25,7 @@ _VIDEO = 1
 
 
 @dataclass
-class Seen:
+class Headers:
     """What the headers of a file tell.
 
     Attributes:
@@ -48,7 +48,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Box:
     """A box or an element: its kind, and the place of its content."""
 
     kind: str
@@ -56,40 +56,40 @@ class _Part:
     end: int
 
 
-def look(file: BinaryIO) -> Seen:
+def read_headers(file: BinaryIO) -> Headers:
     """Read the headers of a file that can be sought; a file of another kind tells nothing."""
     num_bytes = file.seek(0, 2)
-    seen = Seen()
+    headers = Headers()
     file.seek(0)
     head = file.read(8)
     if head[4:8].decode("latin-1") in _FIRST:
-        _look_at_boxes(file, num_bytes, seen)
+        _read_boxes(file, num_bytes, headers)
     elif int.from_bytes(head[:4], "big") == _EBML:
-        _look_at_elements(file, num_bytes, seen)
-    return seen
+        _read_elements(file, num_bytes, headers)
+    return headers
 
 
-def _look_at_boxes(file: BinaryIO, num_bytes: int, seen: Seen) -> None:
+def _read_boxes(file: BinaryIO, num_bytes: int, headers: Headers) -> None:
     for box in _boxes(file, 0, num_bytes):
-        seen.has_media |= box.kind == "mdat"
-        seen.has_fragments |= box.kind == "moof"
+        headers.has_media |= box.kind == "mdat"
+        headers.has_fragments |= box.kind == "moof"
         if box.kind in ("mdat", "moov", "moof"):
-            seen.missing_bytes = max(seen.missing_bytes, box.end - num_bytes)
+            headers.missing_bytes = max(headers.missing_bytes, box.end - num_bytes)
         if box.kind == "moov":
-            seen.has_index = True
+            headers.has_index = True
             for track in _boxes(file, box.start, box.end):
                 if track.kind == "trak":
-                    _look_at_track(file, track, seen)
+                    _read_track(file, track, headers)
 
 
-def _look_at_track(file: BinaryIO, track: _Part, seen: Seen) -> None:
+def _read_track(file: BinaryIO, track: _Box, headers: Headers) -> None:
     for media in _children(file, track, "mdia"):
         handlers = [_content(file, box)[8:12] for box in _children(file, media, "hdlr")]
         if b"vide" not in handlers:
             continue
         for box in _children(file, media, "minf", "stbl", "stsd"):
             for entry in _boxes(file, box.start + 8, box.end):
-                seen.protected.append(_protection(entry.kind, _content(file, entry)))
+                headers.protected.append(_protection(entry.kind, _content(file, entry)))
 
 
 def _protection(kind: str, entry: bytes) -> str:
@@ -106,38 +106,38 @@ def _protection(kind: str, entry: bytes) -> str:
     return f"{kind}, {scheme}" if at >= 0 and scheme else kind
 
 
-def _look_at_elements(file: BinaryIO, num_bytes: int, seen: Seen) -> None:
+def _read_elements(file: BinaryIO, num_bytes: int, headers: Headers) -> None:
     for segment in _elements(file, 0, num_bytes):
         if segment.kind != f"{_SEGMENT:x}":
             continue
-        seen.missing_bytes = max(0, segment.end - num_bytes)
-        for part in _elements(file, segment.start, min(segment.end, num_bytes)):
-            if part.kind == f"{_TRACKS:x}":
-                seen.has_index = True
-                for track in _elements(file, part.start, part.end):
-                    _look_at_matroska_track(file, track, seen)
+        headers.missing_bytes = max(0, segment.end - num_bytes)
+        for element in _elements(file, segment.start, min(segment.end, num_bytes)):
+            if element.kind == f"{_TRACKS:x}":
+                headers.has_index = True
+                for track in _elements(file, element.start, element.end):
+                    _read_matroska_track(file, track, headers)
 
 
-def _look_at_matroska_track(file: BinaryIO, track: _Part, seen: Seen) -> None:
+def _read_matroska_track(file: BinaryIO, track: _Box, headers: Headers) -> None:
     if track.kind != f"{_TRACK:x}":
         return
-    parts = list(_elements(file, track.start, track.end))
-    kinds = [_content(file, part) for part in parts if part.kind == f"{_TRACK_TYPE:x}"]
+    elements = list(_elements(file, track.start, track.end))
+    kinds = [_content(file, element) for element in elements if element.kind == f"{_TRACK_TYPE:x}"]
     if [int.from_bytes(kind, "big") for kind in kinds] != [_VIDEO]:
         return
     encryptions = [
-        part
-        for encodings in parts
+        element
+        for encodings in elements
         if encodings.kind == f"{_ENCODINGS:x}"
         for encoding in _elements(file, encodings.start, encodings.end)
         if encoding.kind == f"{_ENCODING:x}"
-        for part in _elements(file, encoding.start, encoding.end)
-        if part.kind == f"{_ENCRYPTION:x}"
+        for element in _elements(file, encoding.start, encoding.end)
+        if element.kind == f"{_ENCRYPTION:x}"
     ]
-    seen.protected.append("ContentEncryption" if encryptions else "")
+    headers.protected.append("ContentEncryption" if encryptions else "")
 
 
-def _children(file: BinaryIO, box: _Part, *kinds: str) -> Iterator[_Part]:
+def _children(file: BinaryIO, box: _Box, *kinds: str) -> Iterator[_Box]:
     """The boxes at the end of a path of kinds inside a box."""
     for child in _boxes(file, box.start, box.end):
         if child.kind == kinds[0]:
@@ -147,12 +147,12 @@ def _children(file: BinaryIO, box: _Part, *kinds: str) -> Iterator[_Part]:
                 yield from _children(file, child, *kinds[1:])
 
 
-def _content(file: BinaryIO, part: _Part) -> bytes:
-    file.seek(part.start)
-    return file.read(min(_MAX_BYTES, max(0, part.end - part.start)))
+def _content(file: BinaryIO, element: _Box) -> bytes:
+    file.seek(element.start)
+    return file.read(min(_MAX_BYTES, max(0, element.end - element.start)))
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Part]:
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
     # A box may claim to end where no file can be sought.
     last = min(end, file.seek(0, 2))
     for _ in range(_MAX_HEADERS):
@@ -169,11 +169,11 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Part]:
             size = end - start
         if start + size < content:
             return
-        yield _Part(kind.decode("latin-1"), content, start + size)
+        yield _Box(kind.decode("latin-1"), content, start + size)
         start += size
 
 
-def _elements(file: BinaryIO, start: int, end: int) -> Iterator[_Part]:
+def _elements(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
     last = min(end, file.seek(0, 2))
     for _ in range(_MAX_HEADERS):
         if start >= last:
@@ -192,7 +192,7 @@ def _elements(file: BinaryIO, start: int, end: int) -> Iterator[_Part]:
         is_open = size == (1 << 7 * size_length) - 1
         if is_open and kind == f"{_CLUSTER:x}":
             return
-        yield _Part(kind, content, end if is_open else content + size)
+        yield _Box(kind, content, end if is_open else content + size)
         start = end if is_open else content + size
 
 

@@ -22,7 +22,7 @@ from pipeline.store.sound import num_samples
 
 _READ_AT_ONCE = 2**20
 PicturesOf = Callable[[foreign.Video], Iterator[foreign.Picture]]
-"""Of a file, the pictures of the grid of the clips."""
+"""Gives the pictures of a file on the grid of the clips."""
 _UNREAD_TRACK = {"sound_no_decoder", "sound_refused"}
 
 
@@ -43,7 +43,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Canonical:
-    """What one file was and what it became.
+    """Holds what one file was and what it became.
 
     Attributes:
         sha256, md5, num_bytes: of the file.
@@ -76,14 +76,14 @@ class Canonical:
 
     @cached_property
     def is_mute(self) -> bool:
-        """Whether no window holds any sound, though a track that there is could be read."""
+        """Return whether no window holds any sound, though a track that there is could be read."""
         return not _UNREAD_TRACK & set(self.track.marks) and all(
             window.presence in (ABSENT, SILENT) for window in self.windows
         )
 
 
 def muted(made: Canonical) -> Canonical:
-    """What became of a file without its sound, marked as one whose sound cannot be decoded."""
+    """Give what became of a file without its sound, marked as one whose sound cannot be decoded."""
     mark = "sound_worker_died"
     return replace(
         made,
@@ -194,7 +194,7 @@ class _Taken:
     window: Window
     first_number: int
     last_number: int
-    """Of the frames that it shows."""
+    """Number of the last of the frames that it shows."""
 
 
 class _Divider:
@@ -256,7 +256,7 @@ class _Divider:
             if len(self._held) == self._clip.num_frames:
                 self._take_window()
 
-    def _samples(self) -> Iterator[scenes.Sample]:
+    def _samples(self) -> Iterator[scenes.SampledFrame]:
         is_shown = False
         try:
             with foreign.refusing():

@@ -57,7 +57,7 @@ _CODE = (
 
 @dataclass(frozen=True)
 class Unusable:
-    """Why no clip can be made of a file."""
+    """Tells why no clip can be made of a file."""
 
     reason: str
     detail: str
@@ -70,7 +70,7 @@ class FileTask:
     """One file to convert, and how."""
 
     root: str
-    """Of its collection: a folder, or a URL."""
+    """Root of its collection: a folder, or a URL."""
     path: str
     """Inside the collection, as the index writes it."""
     clip: ClipFormat
@@ -188,7 +188,7 @@ def _is_encrypted(path: Path) -> bool:
 
 @cache
 def made_by() -> list[str | None]:
-    """What decides about the clips of a file besides its bytes and the settings."""
+    """Return what decides about the clips of a file besides its bytes and the settings."""
     return kept.made_by(_CODE, _LIBRARIES)
 
 
@@ -209,7 +209,7 @@ def name_of(task: FileTask, sha256: str, code: list[str | None]) -> str:
 
 
 def packed_up(result: Canonical | Unusable) -> Piece:
-    """What became of a file, as a piece to keep."""
+    """Return what became of a file, as a piece to keep."""
     if isinstance(result, Unusable):
         return Piece({"unusable": asdict(result)})
     windows = [
@@ -234,7 +234,7 @@ def _box(sides: list[int]) -> Box:
 
 
 def unpacked(piece: Piece) -> Canonical | Unusable:
-    """What `packed_up` made a piece of."""
+    """Return what `packed_up` made a piece of."""
     if "unusable" in piece.header:
         return Unusable(**piece.header["unusable"])
     told = piece.header["canonical"]

@@ -84,6 +84,21 @@ def hashed(frame: Any, box: pictures.Box, scale: pictures.Scaler) -> tuple[NDArr
     return hashes[0], int(quality[0])
 
 
+@dataclass(frozen=True)
+class TrackPrints:
+    """Holds the fingerprint of a track.
+
+    Attributes:
+        items: uint32 (n,), of Chromaprint, as others make them.
+        narrow_items: uint32 (n,), of the notes between `chromaprint.NARROW_HZ` alone.
+        start_s: when the first of each begins, by a player's clock.
+    """
+
+    items: NDArray[np.uint32]
+    narrow_items: NDArray[np.uint32]
+    start_s: float
+
+
 class TrackPrinter:
     """Makes the fingerprint of a track from its samples as they pass."""
 
@@ -116,17 +131,18 @@ class TrackPrinter:
 
     @property
     def heard_until_s(self) -> float:
-        """When what was heard so far ends, by a player's clock; 0 where nothing was heard."""
+        """Give when what was heard so far ends, by a player's clock; 0 where nothing was heard."""
         return max((one.end for one in self._stretches), default=0) / chromaprint.RATE_HZ
 
-    def finish(self) -> tuple[NDArray[np.uint32], float] | None:
-        """The items of the fingerprint, and when the first begins; None where nothing was heard."""
+    def finish(self) -> TrackPrints | None:
+        """The fingerprint of all that was heard; None where nothing was."""
         if self._start is None:
             return None
         end = min(self._end, self._stretches[-1].end)
         while self._done < end:
             self._take(min(self._done + _PIECE, end))
-        return self._printer.items(), self._start / chromaprint.RATE_HZ
+        start_s = self._start / chromaprint.RATE_HZ
+        return TrackPrints(self._printer.items(), self._printer.narrow_items(), start_s)
 
     def _take(self, stop: int) -> None:
         values, _ = stretches.overlaid(self._stretches, self._done, stop)

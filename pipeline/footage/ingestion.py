@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.config import ClipFormat, IngestConfig, Run
 from pipeline.copies.fingerprint import HASH_BYTES, num_hashes
 from pipeline.errors import UserError
-from pipeline.footage import account, conversion, listing, sandboxed, sightings
+from pipeline.footage import account, conversion, listing, sandbox_work, sightings
 from pipeline.footage.canonical import Canonical, muted
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.labels import UNLABELLED
@@ -45,12 +45,12 @@ _FORGOTTEN_BYTES = Unusable("forgotten", "the same bytes were to be forgotten")
 
 @dataclass
 class Found:
-    """What there is of every file of a run, by its number."""
+    """Holds what there is of every file of a run, by its number."""
 
     of_file: list[str | Unusable] = field(default_factory=list)
     """The name of the piece that holds what became of it, or why nothing can be made of it."""
     stand_ins: dict[int, str] = field(default_factory=dict)
-    """Of files that are not on this machine, what stands for a hash that is not known yet."""
+    """Stand-ins for hashes that are not known yet, of files that are not on this machine."""
     passing: dict[str, Unusable] = field(default_factory=dict)
     """By the name of a piece, why there is none in this run, though there may be in another."""
     soundless: dict[str, str] = field(default_factory=dict)
@@ -173,7 +173,7 @@ def _convert(
         if known and seen.told_by is not None and isinstance(name, str):
             known.keep(name, one.task, seen.told_by, kept)
     for (number, one), result in (
-        sandboxed.each(conversion.convert, died, len(died), cfg, run) if died else ()
+        sandbox_work.each(conversion.convert, died, len(died), cfg, run) if died else ()
     ):
         name = found.of_file[number]
         assert isinstance(name, str)
@@ -200,7 +200,7 @@ def _converted(
 ) -> Iterator[tuple[Key, Seen]]:
     if known is not None:
         return known.converted(wanted, num_files, cfg, run)
-    made = sandboxed.each(conversion.convert, wanted, num_files, cfg, run)
+    made = sandbox_work.each(conversion.convert, wanted, num_files, cfg, run)
     return ((key, Seen(result)) for key, result in made)
 
 
@@ -262,7 +262,7 @@ def _made(
     else:
         log.warning("%s/%s: what was kept is damaged", one.collection.name, one.row.path)
         task = replace(one.task, with_sound=one.task.with_sound and not has_no_sound)
-        ((_, result),) = sandboxed.each(conversion.convert, [(None, task)], 1, cfg, run)
+        ((_, result),) = sandbox_work.each(conversion.convert, [(None, task)], 1, cfg, run)
         if isinstance(result, Canonical) or result.is_lasting:
             kept.write(name, conversion.packed_up(result))
     return muted(result) if has_no_sound and isinstance(result, Canonical) else result
@@ -273,9 +273,9 @@ def _assemble(
     fresh: Path,
     cfg: IngestConfig,
     known: Sightings | None,
-) -> account.Counts:
+) -> account.Tally:
     """Write the output; returns what it holds, counted."""
-    counts, matches = account.Counts(), list[BankMatch]()
+    counts, matches = account.Tally(), list[BankMatch]()
     with (
         ShardWriter(fresh, cfg.shard_clips) as tar,
         TableWriter(fresh / manifest.MANIFEST, Clip) as clips,

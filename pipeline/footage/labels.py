@@ -1,4 +1,4 @@
-"""What the index says of a file, told of each of its windows, for the eye and for the ear."""
+"""Tells of each window of a file what the index says, for the eye and for the ear."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PARTLY_HEARD = (INCOMPLETE, DAMAGED)
 
 @dataclass(frozen=True)
 class Labels:
-    """What is known of the discharges of a window."""
+    """Holds what is known of the discharges of a window."""
 
     discharge: bool | None
     """Whether there is one, seen or heard; None where that cannot be known."""
@@ -52,13 +52,13 @@ class WrongTimes:
     reason: str
     """One of `UNLABELLED`, for every window of the file."""
     column: str
-    """Of the index."""
+    """Name of a column of the index."""
     times_s: tuple[float, ...]
     """Those in it that cannot be right."""
 
 
 def wrong_times(row: IndexRow, file_s: float, *, is_mute: bool = False) -> WrongTimes | None:
-    """What says that the times of a row are of another file, or were filled in wrongly.
+    """Return what says that the times of a row are of another file, or were filled in wrongly.
 
     A flash beyond the end of the pictures does; so does sound of which no time lies before it,
     while some may, since sound can go on when pictures are over. So do times of what is heard in a
@@ -88,7 +88,8 @@ def label(
     *,
     is_mute: bool = False,
 ) -> Labels:
-    """What the index tells of a window: there is a discharge where one is seen, or only heard.
+    """Return what the index tells of a window: there is a discharge where one is seen, or only
+    heard.
 
     Args:
         row: of the file.
@@ -108,7 +109,7 @@ def label(
 def label_seen(
     row: IndexRow, start_s: float, clip: ClipFormat, file_s: float, *, is_mute: bool = False
 ) -> tuple[bool | None, str | None]:
-    """Whether a window shows a discharge, or None and why that cannot be known.
+    """Return whether a window shows a discharge, or None and why that cannot be known.
 
     Without times, the label of a file with discharges holds for its window only if that is the
     whole file, but for a frame. A discharge less than two frames before the end of a window may
@@ -136,7 +137,7 @@ def label_seen(
 def label_heard(
     row: IndexRow, start_s: float, clip: ClipFormat, file_s: float, presence: str
 ) -> bool | None:
-    """Whether a discharge can be heard in a window, or None where that cannot be known.
+    """Return whether a discharge can be heard in a window, or None where that cannot be known.
 
     In a file that was dubbed it never can.
 
@@ -174,5 +175,5 @@ def label_heard(
 
 
 def _is_whole(clip: ClipFormat, file_s: float) -> bool:
-    """Whether a window is the whole of a file, but for a frame."""
+    """Return whether a window is the whole of a file, but for a frame."""
     return file_s - clip.num_frames / clip.fps < 2 / clip.fps

@@ -1,4 +1,4 @@
-"""Where links lead: to collections, into the cache of DVC, or out of a collection."""
+"""Tells where links lead: to collections, into the cache of DVC, or out of a collection."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def find_collections(folder: Path) -> list[Path]:
 
 
 def leads_outside(root: Path, file: Path) -> bool:
-    """Whether a file of a collection is a link out of it that DVC did not make.
+    """Return whether a file of a collection is a link out of it that DVC did not make.
 
     DVC may replace files by links to its cache (`cache.type symlink`), to objects that are
     called by their hashes, which no one else has reason to imitate.
@@ -167,7 +167,7 @@ def _caches(root: Path) -> list[Path]:
 
 @lru_cache(maxsize=64)
 def _cache(repository: Path) -> Path | None:
-    """Where DVC keeps the objects of a repository, as `dvc cache dir` says."""
+    """Return where DVC keeps the objects of a repository, as `dvc cache dir` says."""
     # Few runs meet a link that leads outside.
     from dvc.config import Config, ConfigError
 

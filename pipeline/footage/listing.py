@@ -1,4 +1,4 @@
-"""What the indexes of several collections list, with the task that every file is."""
+"""Lists what the indexes of several collections hold, with the task that every file is."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Listed:
 
     @property
     def recording(self) -> str:
-        """Unique over collections."""
+        """The name of its recording, which no other collection has."""
         return f"{self.collection.name}/{self.row.recording}"
 
 

@@ -23,7 +23,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Orientation:
-    """How stored pixels are shown: turned counter-clockwise, then mirrored left to right."""
+    """Tells how stored pixels are shown: turned counter-clockwise, then mirrored left to right."""
 
     quarter_turns: int
     mirrored: bool
@@ -34,7 +34,7 @@ class Orientation:
         return np.ascontiguousarray(shown[:, :, ::-1] if self.mirrored else shown)
 
     def show_box(self, box: Box, width: int, height: int) -> Box:
-        """Where a box of a stored picture of `width` by `height` lies in the displayed one."""
+        """Give where a box of a stored picture of `width` by `height` lies in the displayed one."""
         left, top, box_width, box_height = box
         for _ in range(self.quarter_turns):
             left, top = top, width - left - box_width
@@ -113,9 +113,10 @@ def _cell_means(plane: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width = plane.shape
     step, cell = height // THUMBNAIL_HEIGHT, width // THUMBNAIL_WIDTH
     rows = plane[step // 2 :: step][:THUMBNAIL_HEIGHT, : cell * THUMBNAIL_WIDTH]
-    cells = rows.reshape(THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, cell)
-    sums = np.add.reduce(cells, axis=2, dtype=np.uint32)
-    return (sums / np.float32(cell)).astype(np.float32)
+    cells = rows.reshape(THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, cell).astype(np.float32)
+    # A product sums faster than a sum does, and as exactly: the sums are integers below 2**24.
+    sums = cells @ np.ones(cell, np.float32)
+    return np.asarray(sums / np.float32(cell))
 
 
 class Scaler:

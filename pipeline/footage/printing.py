@@ -31,7 +31,7 @@ MIN_QUALITY = 50
 _ENCRYPTED = Unusable("encrypted", "its pictures are encrypted")
 
 HashesParts = Callable[[NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
-"""Of the brightness of a picture, the hashes of parts of it and which part each is of."""
+"""Gives hashes of parts of a picture, by its brightness, and which part each is of."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class PrintTask:
 
 @dataclass(frozen=True)
 class Printed:
-    """What a file is told by.
+    """Holds what a file is told by.
 
     Attributes:
         sha256, md5: of its bytes, in hexadecimal digits.
@@ -72,6 +72,8 @@ class Printed:
         sound_times_ms: uint32 (M,), when each moment of its sound begins, ascending; also after the
             last picture.
         sounds: uint32 (M,), Chromaprint of each; moments of digital silence are left out.
+        narrow_times_ms, narrow_sounds: uint32 (K,) each, the same of the notes of a narrow band
+            alone, `chromaprint.NARROW_HZ`.
         part_times_ms: uint32 (P,), when each hashed part of a picture is on the screen, ascending.
         part_hashes: uint8 (P, 2, 32), hashes of each and of its mirror image; (P, 1, 32) of a file
             that is looked up.
@@ -86,6 +88,8 @@ class Printed:
     quality: NDArray[np.uint8]
     sound_times_ms: NDArray[np.uint32]
     sounds: NDArray[np.uint32]
+    narrow_times_ms: NDArray[np.uint32]
+    narrow_sounds: NDArray[np.uint32]
     part_times_ms: NDArray[np.uint32]
     part_hashes: NDArray[np.uint8]
     part_kinds: NDArray[np.uint8]
@@ -122,8 +126,9 @@ def _unreadable(error: OSError) -> Unusable:
 
 def sounds(
     path: Path, limits: foreign.Limits, zeros_s: Sequence[float], end_s: float
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """What a file is told by of its sound before `end_s`: `Printed.sound_times_ms` and `sounds`.
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return what a file is told by of its sound before `end_s`: `Printed.sound_times_ms`,
+    `sounds`, `narrow_times_ms` and `narrow_sounds`.
 
     Args:
         path: the file.
@@ -136,8 +141,15 @@ def sounds(
     with contextlib.suppress(foreign.DecodeError), Sound(path, limits, zeros_s) as track:
         deque(printer.passing(track.heard()), maxlen=0)
     if (found := printer.finish()) is None:
-        return np.zeros(0, np.uint32), np.zeros(0, np.uint32)
-    items, start_s = found
+        none = np.zeros(0, np.uint32)
+        return none, none, none, none
+    return *_kept(found.items, found.start_s), *_kept(found.narrow_items, found.start_s)
+
+
+def _kept(
+    items: NDArray[np.uint32], start_s: float
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """When items that are of sound begin, and these, of those from a time on."""
     times_ms = np.rint(1000 * (start_s + np.arange(len(items)) * chromaprint.ITEM_S)).astype(int)
     is_kept = (times_ms >= 0) & chromaprint.is_sound(items)
     return times_ms[is_kept].astype(np.uint32), items[is_kept]
@@ -243,7 +255,8 @@ class Printer:
             self._parts.append((picture.index, hashes, kinds))
 
     def finished(self, sha256: str, md5: str) -> Printed | Unusable:
-        """What the file is told by once its pictures have passed, or why nothing can be told.
+        """Return what the file is told by once its pictures have passed, or why nothing can be
+        told.
 
         Args:
             sha256, md5: of its bytes.

@@ -1,4 +1,4 @@
-"""What to do about a file that cannot be used, by the reason."""
+"""Says by the reason what to do about a file that cannot be used."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _REMEDIES = {
     "no_decoder": "re-encode the file to H.264",
     "black": "give footage that shows something, or leave the file out",
     "still": "give footage in which something moves, or leave the file out",
+    "not_a_file": "give the path of the video itself, or leave this one out",
     "unreadable": "give the user who runs this the right to read it, or look at the disk",
     "damaged": "copy the file again from where it came, or leave it out",
     "ends_early": "copy the file again from where it came: its end is missing",
@@ -39,5 +40,5 @@ _DEFAULT_REMEDY = "play the file; if it plays, re-encode it, or else leave it ou
 
 
 def remedy(reason: str) -> str:
-    """What to do about a file that is rejected for a reason."""
+    """Return what to do about a file that is rejected for a reason."""
     return _REMEDIES.get(reason, _DEFAULT_REMEDY)

@@ -1,4 +1,4 @@
-"""What the frames of a film tell of its editing: cuts, bars, black and still stretches.
+"""Reads the editing of a film from its frames: cuts, bars, black and still stretches.
 
 A cut is a change of camera. Muzzle flashes, strobes and fast turns of a head-worn camera change a
 picture as much; but after a flash the old picture comes back, and a turn moves it and keeps its
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -47,10 +48,10 @@ _MIN_BAR, _MAX_BAR_SHARE = 2, 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampledFrame:
     """A sampled frame: anything of the caller's, its thumbnail, and whether a break precedes it.
 
-    The thumbnail is float32 (3, H, W), 0 to 255: luma and two colour differences. A sample that
+    The thumbnail is float32 (3, H, W), 0 to 255: luma and two colour differences. A frame that
     `repeats` shows the very picture of the one before, which stays on the screen.
     """
 
@@ -60,43 +61,43 @@ class Sample:
     repeats: bool = False
 
 
-def divide(samples: Iterable[Sample]) -> Iterator[tuple[Any, str]]:
+def divide(frames: Iterable[SampledFrame]) -> Iterator[tuple[Any, str]]:
     """Yield each item with what separates it from the one before: "", "cut" or "break".
 
     Looks `NUM_AROUND` pictures ahead, and holds no more.
     """
-    # Samples of one picture are one: else each picture of a slow video would differ from the
-    # sample before it, and from nothing else around.
+    # Frames of one picture are one: else each picture of a slow video would differ from the
+    # frame before it, and from nothing else around.
     ahead: deque[_Ahead] = deque()
     past = _Past()
-    for sample in samples:
-        if sample.repeats and not sample.after_break and ahead:
-            ahead[-1].samples.append(sample)
+    for frame in frames:
+        if frame.repeats and not frame.after_break and ahead:
+            ahead[-1].frames.append(frame)
             continue
         if len(ahead) == NUM_AROUND:
             yield from _next(ahead, past)
-        if sample.after_break:
+        if frame.after_break:
             while ahead:
                 yield from _next(ahead, past)
             past = _Past()
-        ahead.append(_Ahead([sample], _Look(sample.thumbnail)))
+        ahead.append(_Ahead([frame], _KnownFrame(frame.thumbnail)))
     while ahead:
         yield from _next(ahead, past)
 
 
-class _Look:
+class _KnownFrame:
     """A thumbnail, and what was found out about it and the ones after it.
 
     Nearly every picture is compared with the `NUM_AROUND` before and after it at as many places,
-    so that nothing is computed twice. A look refers to later ones alone, and outlives none of them.
+    so that nothing is computed twice. It refers to later ones alone, and outlives none of them.
     """
 
     def __init__(self, thumbnail: Thumbnail) -> None:
         self._thumbnail = thumbnail
-        self._distances: dict[_Look, float] = {}
-        self._differences: dict[_Look, float] = {}
+        self._distances: dict[_KnownFrame, float] = {}
+        self._differences: dict[_KnownFrame, float] = {}
 
-    def distance(self, later: _Look) -> float:
+    def distance(self, later: _KnownFrame) -> float:
         """Mean difference of the pixels, summed over the three planes."""
         known = self._distances.get(later)
         if known is None:
@@ -104,7 +105,7 @@ class _Look:
             known = self._distances[later] = float(change.mean()) * 3
         return known
 
-    def difference(self, later: _Look) -> float:
+    def difference(self, later: _KnownFrame) -> float:
         """The share of the colours, 0 to 1, in which the histograms differ."""
         known = self._differences.get(later)
         if known is None:
@@ -112,8 +113,9 @@ class _Look:
             known = self._differences[later] = float(change.sum()) / 2
         return known
 
-    def matches(self, other: _Look) -> Iterator[float]:
-        """How well a half of this picture is found in another, whatever its brightness: -1 to 1.
+    def matches(self, other: _KnownFrame) -> Iterator[float]:
+        """Yield how well a half of this picture is found in another, whatever its brightness: -1 to
+        1.
 
         Halves are matched by normalised correlation, so a turn by half a picture is followed.
         Yields the best match of each of three halves, or one number where a picture is flat.
@@ -132,7 +134,7 @@ class _Look:
 
     @cached_property
     def is_dark(self) -> bool:
-        """Whether there is next to no light in it."""
+        """Return whether there is next to no light in it."""
         luma = self._thumbnail[0]
         return float(luma.mean()) < _DARK_MEAN and float(luma.std()) < _DARK_STD
 
@@ -160,68 +162,81 @@ class _Look:
 
 @dataclass(frozen=True, slots=True)
 class _Ahead:
-    """A picture that is still to be judged, and the samples that show it."""
+    """A picture that is still to be judged, and the frames that show it."""
 
-    samples: list[Sample]
-    look: _Look
+    frames: list[SampledFrame]
+    known: _KnownFrame
 
 
 class _Past:
     """The last frames of a scene, and the last of them in which there was light."""
 
     def __init__(self) -> None:
-        self.last: deque[_Look] = deque(maxlen=NUM_AROUND)
-        self.lit: deque[_Look] = deque(maxlen=NUM_AROUND)
+        self.last: deque[_KnownFrame] = deque(maxlen=NUM_AROUND)
+        self.lit: deque[_KnownFrame] = deque(maxlen=NUM_AROUND)
 
-    def add(self, look: _Look) -> None:
-        self.last.append(look)
-        if not look.is_dark:
-            self.lit.append(look)
+    def add(self, frame: _KnownFrame) -> None:
+        self.last.append(frame)
+        if not frame.is_dark:
+            self.lit.append(frame)
 
 
 def _next(ahead: deque[_Ahead], past: _Past) -> Iterator[tuple[Any, str]]:
-    sample, *repeats = ahead[0].samples
-    kind = "break" if sample.after_break else ""
-    after = [one.look for one in ahead]
+    frame, *repeats = ahead[0].frames
+    kind = "break" if frame.after_break else ""
+    after = [one.known for one in ahead]
     if past.last and (_is_cut(list(past.last), after) or _is_faded_in(past, after)):
         kind = "cut"
         past.last.clear()
         past.lit.clear()
     past.add(after[0])
     ahead.popleft()
-    yield sample.item, kind
+    yield frame.item, kind
     for one in repeats:
         yield one.item, ""
 
 
-def _is_faded_in(past: _Past, after: Sequence[_Look]) -> bool:
-    """Whether light comes back after black, and on another scene than the one it left."""
+def _is_faded_in(past: _Past, after: Sequence[_KnownFrame]) -> bool:
+    """Return whether light comes back after black, and on another scene than the one it left."""
     if not past.lit or not past.last[-1].is_dark or after[0].is_dark:
         return False
     return _is_cut(list(past.lit), [other for other in after if not other.is_dark])
 
 
-def _is_cut(before: Sequence[_Look], after: Sequence[_Look]) -> bool:
-    """Whether a cut lies between the last frame of `before` and the first of `after`."""
-    if before[-1].distance(after[0]) < _MIN_CHANGE:
+def _is_cut(before: Sequence[_KnownFrame], after: Sequence[_KnownFrame]) -> bool:
+    """Return whether a cut lies between the last frame of `before` and the first of `after`."""
+    one, other = before[-1], after[0]
+    nearest = one.distance(other)
+    if nearest < _MIN_CHANGE:
+        return False
+    usual = max(_usual_change(before), _usual_change(after))
+    # All pairs together score no higher than the nearest one does, which moving pictures mostly
+    # tell by: what it rules out needs no other pair.
+    if not _differ(one, other, _score(nearest, usual, one.difference(other))):
         return False
     pairs = [(one, other) for one in reversed(before) for other in after]
     least = min(one.distance(other) for one, other in pairs)
     if least < _MIN_DISTANCE:
         return False
-    usual = max(_usual_change(before), _usual_change(after))
-    colours = min(one.difference(other) for one, other in pairs)
+    score = _score(least, usual, min(one.difference(other) for one, other in pairs))
+    return all(_differ(one, other, score) for one, other in pairs)
+
+
+def _score(least: float, usual: float, colours: float) -> float:
+    """Log odds of a cut, were nothing of one picture found in another; rises with all but usual."""
     features = np.log(least), np.log((least + 1) / (usual + 1)), 0.0, colours
-    # The score of a match of 0; a match costs far more to compute than all the rest.
-    score = float(np.dot(_WEIGHTS, features)) + _BIAS
-    return score > 0 and all(
-        score + _WEIGHTS[2] * match > 0 for one, other in pairs for match in one.matches(other)
-    )
+    return float(np.dot(_WEIGHTS, features)) + _BIAS
 
 
-def _usual_change(looks: Sequence[_Look]) -> float:
-    changes = [one.distance(other) for one, other in pairwise(looks)]
-    return float(np.median(changes)) if changes else 0.0
+def _differ(one: _KnownFrame, other: _KnownFrame, score: float) -> bool:
+    """Whether two pictures match so little that a cut may lie between them."""
+    # A match costs far more to compute than all the rest.
+    return score > 0 and all(score + _WEIGHTS[2] * match > 0 for match in one.matches(other))
+
+
+def _usual_change(frames: Sequence[_KnownFrame]) -> float:
+    changes = [one.distance(other) for one, other in pairwise(frames)]
+    return median(changes) if changes else 0.0
 
 
 @dataclass(frozen=True)
@@ -280,7 +295,7 @@ def _bar(brightest: NDArray[np.uint8], known: int) -> int:
 
 
 def blank_reason(pixels: NDArray[np.uint8]) -> str:
-    """Why a window shows nothing: "black" (or all of one colour), "still", or "" if it does.
+    """Return why a window shows nothing: "black" (or all of one colour), "still", or "" if it does.
 
     The noise of a camera's sensor counts as movement.
 

@@ -1,4 +1,4 @@
-"""What banks of known videos say of files that are ingested, whoever looks them up."""
+"""Tells what banks of known videos say of files that are ingested, whoever looks them up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of a file, and what else was seen of it while it was open.
+    """Holds what became of a file, and what else was seen of it while it was open.
 
     Attributes:
         made: its clips, or why there are none.
@@ -40,7 +40,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Sighting:
-    """What banks say of one file.
+    """Holds what banks say of one file.
 
     Attributes:
         marks: of the file.
@@ -109,4 +109,4 @@ class Sightings(Protocol):
         """
 
     def of(self, listed: Listed, made: Canonical) -> Sighting:
-        """What is said of a file that was looked up."""
+        """Return what is said of a file that was looked up."""

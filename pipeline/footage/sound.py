@@ -39,7 +39,7 @@ class ClipSound:
 
 @dataclass(frozen=True)
 class Track:
-    """What the track of a file is that its clips were given: as `foreign.Sound` has it.
+    """Holds what the track of a file is that its clips were given: as `foreign.Sound` has it.
 
     Attributes:
         marks: those of `foreign.Sound`, and "sound_ends_early" (more than a second before the
@@ -111,8 +111,8 @@ def sounds_of(
     made += [(None, DAMAGED)] * (len(starts) - len(made))
     told = replace(told, marks=tuple(sorted(marks)))
     if (found := printer.finish()) is not None:
-        items, start_s = found
-        told = replace(told, chromaprint=chromaprint.encoded(items), chromaprint_start_s=start_s)
+        text = chromaprint.encoded(found.items)
+        told = replace(told, chromaprint=text, chromaprint_start_s=found.start_s)
     return told, made
 
 

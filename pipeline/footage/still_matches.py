@@ -1,4 +1,4 @@
-"""Which items of banks a file shows where one of both is one picture, beside all other matches."""
+"""Tells which items of banks a file shows where one of both is one picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.copies.banks import Bank
 from pipeline.copies.hash_index import Index
 from pipeline.copies.matches import RATE_HZ, Answer, Match, set_aside_by_negatives, told
 from pipeline.copies.matching import Stretch
-from pipeline.footage import look_up
+from pipeline.footage import lookup
 from pipeline.footage.printing import Printed
 
 _OF_STRETCH = {one.name for one in fields(Stretch)}
@@ -34,7 +34,7 @@ class StillMatch(Match):
 
     @property
     def by(self) -> str:
-        """What it is known by."""
+        """Return what it is known by."""
         return stills.BY
 
     @property
@@ -43,7 +43,7 @@ class StillMatch(Match):
         return 0.0
 
     def as_json(self) -> dict[str, object]:
-        """What a program is told."""
+        """Return what a program is told."""
         about = {key: said for key, said in super().as_json().items() if key not in _OF_STRETCH}
         return about | stills.as_data(
             self.stretch, file_is_still=self.file_is_still, item_is_still=self.item_is_still
@@ -70,7 +70,7 @@ class StillMatch(Match):
 
 
 def has_stills(bank: Bank) -> bool:
-    """Whether any item of a bank is one picture."""
+    """Return whether any item of a bank is one picture."""
     return any(_is_still(bank, item) for item in bank.items.values())
 
 
@@ -95,7 +95,7 @@ def similar(printed: Printed, indices: Sequence[Index]) -> Answer:
     that moves on is not near for so long. What has to agree in several is asked of one a second, as
     its false matches were counted.
     """
-    answer = look_up.similar(each_second(printed), indices)
+    answer = lookup.similar(each_second(printed), indices)
     opened = {index.bank.name: index.bank for index in indices}
     file_is_still = stills.is_one_picture(np.concatenate([printed.times_ms, printed.part_times_ms]))
     others = [

@@ -7,10 +7,11 @@ They are looked up in banks and put into them. Ingest makes no clips of them and
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from pipeline.copies.fingerprint import HASH_BYTES
 from pipeline.footage import foreign, printing
 from pipeline.footage.canonical import digests
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.foreign import damage
+from pipeline.footage.foreign import damage, streams
 from pipeline.footage.foreign.refusals import hostile_errors
 from pipeline.footage.printing import MIN_QUALITY, PictureHasher, Printed, PrintTask
 
@@ -38,6 +39,11 @@ _HEAD_BYTES = 1 << 16
 _ANIMATED = 0x02
 # An entry of HEIF's table of items (ISO 23008-12) for a picture that is made of others.
 _MADE_OF_OTHERS = re.compile(rb"infe[\x02\x03].{7,9}(?:grid|iovl|iden)", re.DOTALL)
+# What FFmpeg takes a file for that is none of these, or has but the name of a still.
+_OF_A_STILL = re.compile(r"(?:image2|ico|\w+_pipe) ")
+# Tag of TIFF, and its values for JPEG within it, of which FFmpeg makes a black picture.
+_COMPRESSION, _JPEGS = 259, (6, 7)
+_NOT_READ = re.compile(r"not (?:supported|implemented)|[Uu]nsupported|Unknown compression")
 _HEIF = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 _SIZE = re.compile(r"Picture size (\d{1,10})x(\d{1,10})")
 # PyAV knows no Exif and reads no side data of a frame that has it; a profile of colours that it has
@@ -51,16 +57,15 @@ def printed(task: PrintTask) -> Printed | Unusable:
     A still has a whole picture at the time 0, turned as its Exif says, and no parts: of one picture
     alone these are near others too often (docs/copies.md).
     """
-    try:
-        with task.path.open("rb") as file:
-            head = file.read(_HEAD_BYTES) if task.path.is_file() else b""
-    except OSError:
-        # What follows will say why.
-        head = b""
+    head = _head(task.path)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF and _MADE_OF_OTHERS.search(head):
         return Unusable("still_format", "a HEIF or AVIF picture in tiles, of which one would show")
     found = printing.printed(task)
-    if not isinstance(found, Unusable) or found.reason != "image":
+    if not isinstance(found, Unusable):
+        return found
+    if found.reason in ("container", "playlist") and _OF_A_STILL.match(found.detail):
+        return Unusable("still_format", "by its bytes or its name a still, of a kind not read")
+    if found.reason != "image":
         return found
     demuxer = next((name for start, name in _DEMUXERS if head.startswith(start)), None)
     if demuxer is None:
@@ -75,13 +80,22 @@ def printed(task: PrintTask) -> Printed | Unusable:
         return Unusable("unreadable", error.strerror or "not readable", is_lasting=False)
 
 
-def _printed(task: PrintTask, demuxer: str) -> Printed:
-    import av
+def _head(path: Path) -> bytes:
+    try:
+        # To open a pipe would wait for ever.
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError:
+        # Who decodes it will say why.
+        return b""
 
+
+def _printed(task: PrintTask, demuxer: str) -> Printed:
     sha256, md5 = digests(task.path)
     frame = _decoded(task.path, demuxer, task.limits)
-    # FFmpeg says on standard error else that it guesses how colours are meant.
-    with av.logging.Capture(), foreign.refusing():
+    with foreign.refusing():
         hashed = PictureHasher().hashed(_readable(frame))
     kept = [one for one in hashed if one.quality >= MIN_QUALITY]
     none = np.zeros(0, np.uint32)
@@ -94,6 +108,8 @@ def _printed(task: PrintTask, demuxer: str) -> Printed:
         quality=np.array([one.quality for one in kept], np.uint8),
         sound_times_ms=none,
         sounds=none,
+        narrow_times_ms=none,
+        narrow_sounds=none,
         part_times_ms=none,
         part_hashes=np.zeros((0, 1, HASH_BYTES), np.uint8),
         part_kinds=np.zeros(0, np.uint8),
@@ -109,12 +125,14 @@ def _decoded(path: Path, demuxer: str, limits: foreign.Limits) -> Any:
     """
     import av
 
-    av.logging.set_level(av.logging.WARNING)
-    av.logging.set_skip_repeated(False)
+    streams.heed_warnings()
     max_pixels = str(limits.max_pixels)
     frame: Any = None
     told = ""
     with path.open("rb") as file, av.logging.Capture() as logs:
+        if demuxer == "tiff_pipe" and _tiff_tag(file, _COMPRESSION) in _JPEGS:
+            raise foreign.DecodeError("still_format", "a TIFF image that holds a JPEG")
+        file.seek(0)
         try:
             options = {"max_pixels": max_pixels, "threads": "1"}
             # A file that is open has no name by which FFmpeg could take it for a row of pictures.
@@ -131,12 +149,29 @@ def _decoded(path: Path, demuxer: str, limits: foreign.Limits) -> Any:
         except hostile_errors() as error:
             told = f": {type(error).__name__}"
     _check_size(logs, limits)
+    if frame is None and any(_NOT_READ.search(text) for _, _, text in logs):
+        raise foreign.DecodeError("still_format", "its colours or its compression are not read")
     if frame is None:
         raise foreign.DecodeError("damaged", f"its picture cannot be decoded{told}")
     limits.check_pixels(frame.width, frame.height)
-    if frame.is_corrupt or damage.tells_of_pictures(logs):
+    # The decoder of TIFF goes on after all that it calls an error.
+    is_wrong = any(level <= av.logging.ERROR and name == "tiff" for level, name, _ in logs)
+    if frame.is_corrupt or is_wrong or damage.tells_of_pictures(logs):
         raise foreign.DecodeError("damaged", "a part of its picture is missing or wrong")
     return frame
+
+
+def _tiff_tag(file: BinaryIO, tag: int) -> int | None:
+    """A short number that the first page of a TIFF image is told by; None where it is not there."""
+    order = "<" if file.read(4).startswith(b"II") else ">"
+    try:
+        file.seek(*struct.unpack(f"{order}I", file.read(4)))
+        (num_entries,) = struct.unpack(f"{order}H", file.read(2))
+        entries = struct.iter_unpack(f"{order}HHIHH", file.read(12 * num_entries))
+        return next((value for found, _, _, value, _ in entries if found == tag), None)
+    except struct.error:
+        # It ends before.
+        return None
 
 
 def _check_size(logs: Iterable[damage.Log], limits: foreign.Limits) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from math import gcd
 from typing import Any
 
@@ -91,7 +91,8 @@ def _margin(up: int, down: int) -> int:
     return -(-_HALF_WIDTH * max(up, down) // up) + 2 * down
 
 
-@cache
+# A filter of an odd rate takes 10 MB, and a hostile track may have another rate in each frame.
+@lru_cache(maxsize=8)
 def _taps(up: int, down: int) -> Any:
     """The filter that `scipy.signal.resample_poly` makes anew at each call."""
     most = max(up, down)

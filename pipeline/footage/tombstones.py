@@ -22,14 +22,14 @@ class Tombstone:
     recording: str
     """`<collection>/<recording of the index>`."""
     path: str
-    """Inside the collection."""
+    """The path of the file inside the collection."""
     sha256: str
-    """Of the file's bytes; empty where they were never seen."""
+    """Hash of the file's bytes; empty where they were never seen."""
 
 
 @dataclass(frozen=True)
 class Tombstones:
-    """What ingest refuses: everything of a recording, and bytes under any name."""
+    """Holds what ingest refuses: everything of a recording, and bytes under any name."""
 
     recordings: frozenset[str]
     sha256s: frozenset[str]
@@ -39,7 +39,7 @@ COLUMNS = tuple(f.name for f in fields(Tombstone))
 
 
 def forgotten(folder: Path) -> Tombstones:
-    """What `folder/forgotten.csv` names; nothing where there is no such file.
+    """Return what `folder/forgotten.csv` names; nothing where there is no such file.
 
     Raises:
         UserError: lists every mistake of the file at once.

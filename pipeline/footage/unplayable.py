@@ -114,7 +114,7 @@ def is_encrypted(path: Path) -> bool:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        return boxes.look(file).is_encrypted
+        return boxes.read_headers(file).is_encrypted
 
 
 def _zeros(file: BinaryIO, num_bytes: int) -> Description:
@@ -219,16 +219,16 @@ def _is_protected_asf(head: bytes) -> bool:
 
 def _contained(path: Path, file: BinaryIO, num_bytes: int) -> Description | None:
     """What the headers of an MP4 or a Matroska file tell of it."""
-    seen = boxes.look(file)
-    protected = [how for how in dict.fromkeys(seen.protected) if how]
+    headers = boxes.read_headers(file)
+    protected = [how for how in dict.fromkeys(headers.protected) if how]
     if protected:
         return Description("encrypted", f"its pictures are encrypted ({'; '.join(protected)})")
-    if seen.missing_bytes:
-        what = f"{seen.missing_bytes} bytes are missing at its end"
-        return Description("incomplete", f"{what}, of {num_bytes + seen.missing_bytes}")
-    if seen.has_fragments and not seen.has_index:
+    if headers.missing_bytes:
+        what = f"{headers.missing_bytes} bytes are missing at its end"
+        return Description("incomplete", f"{what}, of {num_bytes + headers.missing_bytes}")
+    if headers.has_fragments and not headers.has_index:
         return Description("incomplete", "a piece of a stream without its beginning (moov)")
-    if seen.has_media and not seen.has_index:
+    if headers.has_media and not headers.has_index:
         return Description("incomplete", "its table of pictures (moov) is missing")
     if path.name.lower().endswith(_UNFINISHED):
         return Description("incomplete", "its name says that a download is not finished")

@@ -1,4 +1,4 @@
-"""How pictures become a clip: crop bars, scale, judge what is seen, encode and hash."""
+"""Makes a clip of pictures: crops bars, scales, judges what is seen, encodes and hashes."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ class Window:
     marks: tuple[str, ...] = ()
 
 
-def sampled(shown: Iterable[foreign.Picture]) -> Iterator[scenes.Sample]:
+def sampled(shown: Iterable[foreign.Picture]) -> Iterator[scenes.SampledFrame]:
     """Pictures of a video for `scenes.divide`; each is reduced once, however long it is shown.
 
     Raises:
         foreign.DecodeError: as `shown` does.
     """
-    last: scenes.Sample | None = None
+    last: scenes.SampledFrame | None = None
     for picture in shown:
         repeats = last is not None and last.item.number == picture.number
         thumbnail = last.thumbnail if last and repeats else pictures.thumbnail(picture.frame)
-        last = scenes.Sample(picture, thumbnail, picture.after_break, repeats)
+        last = scenes.SampledFrame(picture, thumbnail, picture.after_break, repeats)
         yield last
 
 
@@ -102,7 +102,7 @@ class WindowMaker:
         return reason or self._encoded(shown[0].index, pixels, box, marks)
 
     def _is_other_still(self, image: NDArray[np.uint8]) -> bool:
-        """Whether a picture that stays is another than the last one that did."""
+        """Return whether a picture that stays is another than the last one that did."""
         last, self._still = self._still, image
         if last is None:
             return True

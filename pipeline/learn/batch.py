@@ -1,4 +1,4 @@
-"""What a step of training sees."""
+"""Holds what a step of training sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a network is trained and validated, as a Lightning module."""
+"""Trains and validates a network, as a Lightning module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the network learns from and is chosen by, as Lightning's loaders of packed samples."""
+"""Loads what the network learns from and is chosen by, as Lightning has packed samples loaded."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class PackedData(pl.LightningDataModule):
         return [name for name, number in self.count(rows).items() if number == 0]
 
     def _but_heard(self, split: str, absent: Sequence[str]) -> str:
-        """What a split has of classes that none of its samples shows."""
+        """Return what a split has of classes that none of its samples shows."""
         counts = self.count(self.packed.select([split], variants=False))
         num_heard = sum(counts[name] for name in absent)
         if not num_heard:
@@ -140,7 +140,7 @@ class PackedData(pl.LightningDataModule):
         )
 
     def _can_rank(self) -> bool:
-        """Whether val has what is to rank high, and what is to rank low."""
+        """Return whether val has what is to rank high, and what is to rank low."""
         labels = self.labels[self.val_rows]
         positive = (
             np.array(IS_DISCHARGE)[labels] if self.discharge_alone else labels == REAL_SHOOTING
@@ -148,7 +148,7 @@ class PackedData(pl.LightningDataModule):
         return bool(positive.any() and not positive.all())
 
     def count(self, rows: NDArray[np.int64]) -> dict[str, int]:
-        """How many of `rows` belong to each class."""
+        """Return how many of `rows` belong to each class."""
         counts = np.bincount(self.labels[rows], minlength=len(CLASSES))
         return dict(zip(CLASSES, counts.tolist(), strict=True))
 
@@ -195,7 +195,7 @@ class PackedData(pl.LightningDataModule):
         return max(1, (len(self.train_rows) + len(self.bags.first)) // self.cfg.batch_size)
 
     def sampler(self) -> BalancedSampler | BagSampler:
-        """What the draws of train are balanced by."""
+        """Return what the draws of train are balanced by."""
         if not len(self.bags.rows):
             return self._balanced(self.train_rows, self.cfg.batch_size)
         rows = np.concatenate([self.train_rows, self.bags.first])
@@ -257,5 +257,5 @@ class PackedData(pl.LightningDataModule):
 
 
 def origin_weight(rendered: bool, cfg: TrainConfig) -> float:
-    """What a clip counts for the answer on the origin: 1, or the weight of rendered ones."""
+    """Return what a clip counts for the answer on the origin: 1, or the weight of rendered ones."""
     return cfg.rendered_weight.origin if rendered else 1.0

@@ -1,4 +1,4 @@
-"""Where networks that are trained already answer."""
+"""Chooses where networks that are trained already answer."""
 
 from __future__ import annotations
 

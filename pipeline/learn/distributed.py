@@ -1,4 +1,4 @@
-"""What makes several processes compute what one would: sums that gradients pass through."""
+"""Lets several processes compute what one would: sums that gradients pass through."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def is_distributed() -> bool:
-    """Whether this process trains together with others."""
+    """Return whether this process trains together with others."""
     return distributed.is_available() and distributed.is_initialized()
 
 
@@ -27,7 +27,7 @@ def averaged(tensor: Tensor) -> Tensor:
 
 
 def gathered_objects(value: Any) -> list[Any]:
-    """What every process gave, in the order of their ranks; of any size, on the CPU."""
+    """Return what every process gave, in the order of their ranks; of any size, on the CPU."""
     if not is_distributed():
         return [value]
     values: list[Any] = [None] * distributed.get_world_size()
@@ -73,7 +73,7 @@ class SyncedBatchNorms(LayerSync):
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Undo `apply`."""
+        """Give the modules the classes again that they had before `apply`."""
         for module, kind in self._were:
             module.__class__ = kind
         return model

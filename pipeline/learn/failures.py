@@ -1,4 +1,4 @@
-"""What the machine refuses, in words that name a remedy."""
+"""Says in words that name a remedy what the machine refuses."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class FittedHearing:
     """A part that hears, and what it says of val."""
 
     network: HeardNet
-    """On the CPU."""
+    """What hears, on the CPU."""
     val_ratios: Floats
     """Log likelihood ratios of the samples of val, (N,); 0 of those that have no sound."""
     val_auroc: float | None

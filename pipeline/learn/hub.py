@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.errors import UserError
 from pipeline.store import workdir
@@ -24,6 +24,7 @@ PREPROCESSORS = ("video_preprocessor_config.json", "preprocessor_config.json")
 _PROCESSOR = "processor_config.json"
 """Where newer releases keep what several preprocessors need, each under a name of its own."""
 _CARD = "README.md"
+_UNSTATED = "not stated by the checkpoint"
 _WEIGHTS = "model.safetensors"
 _WEIGHTS_INDEX = f"{_WEIGHTS}.index.json"
 
@@ -85,7 +86,7 @@ def _folder(path: Path) -> str:
 
 
 def _is_missing_folder(path_or_id: str) -> bool:
-    """Whether it is no hub id, or lies in a folder of this machine, and is not there.
+    """Return whether it is no hub id, or lies in a folder of this machine, and is not there.
 
     The hub would be asked for it for half a minute where it cannot be reached.
     """
@@ -128,8 +129,29 @@ def read_weights(asked: str, name: str, kind: Any, config: Any) -> tuple[nn.Modu
     return model, frozenset(info["missing_keys"])
 
 
+def load_rounded(asked: str, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give a model weights, rounded to half precision, which detectors keep encoders in.
+
+    Args:
+        asked: the file, key and value that named them, for messages.
+
+    Raises:
+        UserError: some are beyond half precision.
+    """
+    rounded = dict(state)
+    for key, value in state.items():
+        if value.is_floating_point():
+            rounded[key] = value.half().to(value.dtype)
+            if not rounded[key].isfinite().all():
+                raise UserError(
+                    f"{asked}: {key} has values beyond half precision, which detectors keep "
+                    "encoders in; take another checkpoint"
+                )
+    model.load_state_dict(rounded)
+
+
 def read_preprocessor(name: str, *sections: str) -> dict[str, Any]:
-    """What a checkpoint says about the preparation of its input.
+    """Return what a checkpoint says about the preparation of its input.
 
     Args:
         sections: of `processor_config.json`, where it stands in no file of its own.
@@ -156,7 +178,8 @@ def _json_object(path: Path) -> dict[str, Any]:
 
 
 def cached(name: str, file: str) -> Path | None:
-    """Where a file of a checkpoint lies on this machine, downloaded if need be; None without.
+    """Return where a file of a checkpoint lies on this machine, downloaded if need be; None
+    without.
 
     Raises:
         OSError: the hub does not answer.
@@ -237,6 +260,19 @@ def licence_of(name: str) -> str | None:
     return " ".join(str(stated).split()) if stated else None
 
 
+def provenance_of(name: str) -> dict[str, str]:
+    """Where the weights of a checkpoint come from, as `Encoder.provenance` tells it."""
+    path_or_id, _ = path_or_id_of(name)
+    commit = commit_of(name)
+    short = Path(path_or_id).resolve().name if Path(path_or_id).is_dir() else path_or_id
+    return {
+        "name": short,
+        "origin": f"folder {short}" if commit is None else f"hub {path_or_id}@{commit}",
+        "licence": licence_of(name) or _UNSTATED,
+        "sha256": weights_sha256(name),
+    }
+
+
 def path_or_id_of(name: str) -> tuple[str, str | None]:
     """Folder or hub id, and the revision of the latter if it is given."""
     path_or_id, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
@@ -244,7 +280,7 @@ def path_or_id_of(name: str) -> tuple[str, str | None]:
 
 
 def own_values(config: Any) -> dict[str, Any]:
-    """What a config says about the model itself, as JSON values.
+    """Return what a config says about the model itself, as JSON values.
 
     The rest is of no use here or dangerous: an attention implementation may name code on the hub.
     """
@@ -260,7 +296,7 @@ def config_of(kind: Any, config: Mapping[str, Any], **more: Any) -> Any:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
+    """Return what an error says, in one line."""
     return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else repr(error)
 
 

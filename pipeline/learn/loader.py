@@ -165,7 +165,7 @@ class _Slots:
         return memory[: math.prod(shape)].reshape(shape), sounds.reshape(num_clips, -1)
 
     def _end(self, num_clips: int) -> int:
-        """Where the frames of some clips end and their sounds begin."""
+        """Return where the frames of some clips end and their sounds begin."""
         return _aligned(num_clips * math.prod(self._shape))
 
     def take(self) -> int:
@@ -196,7 +196,7 @@ class _Slots:
 
 
 def _aligned(num_bytes: int) -> int:
-    """As many bytes or a few more, so that what follows begins where vectors may."""
+    """Round up to where what follows may begin with vectors."""
     return -(-num_bytes // 64) * 64
 
 

@@ -1,4 +1,4 @@
-"""What training makes small: the error in four classes, and in two questions beside them."""
+"""Measures what training makes small: errors in four classes, and in two questions beside them."""
 
 from __future__ import annotations
 

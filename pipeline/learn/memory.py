@@ -1,4 +1,4 @@
-"""What a stream has shown so far: its evidence on the origin, summed up in constant memory.
+"""Remembers what a stream has shown: its evidence on the origin, summed up in constant memory.
 
 A stream hardly ever changes between a camera and a game, yet what a second of it says of the origin
 goes up and down with what is in sight. So the log odds of the origin are averaged over the stream,
@@ -52,10 +52,10 @@ class Memory:
     the same.
     """
     discharge_s: float
-    """As `origin_s`, of the discharge."""
+    """Seconds, as `origin_s`, after which evidence on the discharge counts for 1/e."""
 
     def start(self, num_streams: int, dtype: torch.dtype = torch.float64) -> State:
-        """What is remembered before the first answer, zeros."""
+        """Return what is remembered before the first answer, zeros."""
         names = ("origin", "origin_weight", "discharge", "discharge_weight")
         return {name: torch.zeros(num_streams, dtype=dtype) for name in names}
 
@@ -120,7 +120,7 @@ class Memory:
 
 
 def begin(memory: Memory | None, num_streams: int, dtype: torch.dtype = torch.float64) -> State:
-    """What is known of streams before their first answers, and again after a break: zeros."""
+    """Give what is known of streams before their first answers, and again after a break: zeros."""
     state = {} if memory is None else memory.start(num_streams, dtype)
     return state | {_SHOWN: torch.zeros(num_streams, dtype=torch.int64)}
 

@@ -12,14 +12,14 @@ from pipeline.config import ClipFormat
 from pipeline.errors import UserError
 from pipeline.learn.memory import Memory
 from pipeline.store.manifest import CLASSES
+from pipeline.store.output_files import CARD as CARD
 
-CARD = "model.json"
 _NEEDED = ("weights_sha256", "temperature", "preprocessing")
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What `model.json` says, checked once when it is read."""
+    """Holds what `model.json` says, checked once when it is read."""
 
     architecture: Mapping[str, Any]
     """The network's `architecture()`, which it is built from again."""
@@ -104,7 +104,7 @@ class ModelCard:
 
     @property
     def preprocessing(self) -> Mapping[str, Any]:
-        """What is done to footage before the weights see it."""
+        """Return what is done to footage before the weights see it."""
         return dict(self.everything["preprocessing"])
 
     @property

@@ -24,7 +24,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 class Draws(NamedTuple):
-    """What is done to each of B clips."""
+    """Holds what is done to each of B clips."""
 
     mirrored: Tensor
     """bool (B,)."""

@@ -1,4 +1,4 @@
-"""How weights are moved: AdamW, at a rate that warms up and then follows a cosine to zero."""
+"""Moves weights with AdamW, at a rate that warms up and then follows a cosine to zero."""
 
 from __future__ import annotations
 

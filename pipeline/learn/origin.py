@@ -77,9 +77,9 @@ class Head:
     """
 
     moving: Layer
-    """On the mean and the spread of F features."""
+    """Answers from the mean and the spread of F features."""
     still: Layer
-    """On their mean."""
+    """Answers from their mean alone."""
     motion_scale: Floats
     """(F,): what makes spreads comparable, see `OriginNet.motion_scale`."""
 
@@ -102,7 +102,7 @@ class Head:
 
     @classmethod
     def of(cls, network: OriginNet) -> Head:
-        """What a network answers by."""
+        """Return what a network answers by."""
         scale = network.motion_scale.double().cpu().numpy()
         return cls(Layer.of(network.moving), Layer.of(network.still), scale)
 
@@ -148,7 +148,7 @@ def fit_layer(values: Floats, is_real: NDArray[np.bool_], odds: Floats, penalty:
 
 
 @dataclass(frozen=True)
-class Examples:
+class OriginExamples:
     """Clips that the answer on the origin is learned from."""
 
     values: Floats
@@ -160,15 +160,15 @@ class Examples:
     weights: Floats
     """(N,): how much each counts beside others of its answer and source, above 0."""
 
-    def take(self, chosen: NDArray[Any]) -> Examples:
+    def take(self, chosen: NDArray[Any]) -> OriginExamples:
         """Some of them, by number or by mask."""
-        return Examples(
+        return OriginExamples(
             self.values[chosen], self.is_real[chosen], self.sources[chosen], self.weights[chosen]
         )
 
-    def joined(self, others: Examples) -> Examples:
+    def joined(self, others: OriginExamples) -> OriginExamples:
         """These, then `others`."""
-        return Examples(
+        return OriginExamples(
             np.concatenate([self.values, others.values]),
             np.concatenate([self.is_real, others.is_real]),
             np.concatenate([self.sources, others.sources]),
@@ -213,7 +213,7 @@ def fit_origin(data: PackedData, features: Features, cfg: TrainConfig) -> Fitted
     return FittedOrigin(network, head.log_odds(seen(features.of(data.val_rows))))
 
 
-def training_examples(data: PackedData, features: Features, cfg: TrainConfig) -> Examples:
+def training_examples(data: PackedData, features: Features, cfg: TrainConfig) -> OriginExamples:
     """The clips of train that have a weight on the origin.
 
     Raises:
@@ -226,10 +226,10 @@ def training_examples(data: PackedData, features: Features, cfg: TrainConfig) ->
     is_real = np.array(IS_REAL)[data.labels[rows]]
     _check(is_real)
     sources = np.array(data.packed.index["source"].to_pylist(), np.str_)
-    return Examples(seen(features.of(rows)), is_real, sources[rows], weights[rows])
+    return OriginExamples(seen(features.of(rows)), is_real, sources[rows], weights[rows])
 
 
-def fit_calibrated(examples: Examples, cfg: TrainConfig) -> Head:
+def fit_calibrated(examples: OriginExamples, cfg: TrainConfig) -> Head:
     """A head whose answers are as sure as they are right on sources left out."""
     fit = partial(fit_head, penalty=cfg.origin.penalty)
     odds = examples.odds(cfg.source_balance)
@@ -239,13 +239,13 @@ def fit_calibrated(examples: Examples, cfg: TrainConfig) -> Head:
 
 
 def origin_weights(data: PackedData, cfg: TrainConfig) -> Floats:
-    """What each packed sample counts for the origin: 1, or that of rendered ones, (N,)."""
+    """Return what each packed sample counts for the origin: 1, or that of rendered ones, (N,)."""
     rendered = data.packed.index["rendered"].to_pylist()
     return np.array([origin_weight(one, cfg) for one in rendered])
 
 
 def balanced(is_real: NDArray[np.bool_], groups: NDArray[np.int64], balance: float) -> Floats:
-    """How much samples count: real as much as fictional, and each source by `balance`, (N,)."""
+    """Say how much samples count: real as much as fictional, and each source by `balance`, (N,)."""
     sampler = BalancedSampler(
         np.arange(len(is_real)), is_real.astype(np.int64), groups, source_balance=balance, seed=0
     )
@@ -268,7 +268,7 @@ def seen(views: NDArray[np.float16]) -> Floats:
 
 
 def auroc(log_odds: Floats, is_real: NDArray[np.bool_]) -> float | None:
-    """How well log odds rank real above fictional, or None where all are one of them."""
+    """Return how well log odds rank real above fictional, or None where all are one of them."""
     if is_real.all() or not is_real.any():
         return None
     ranking = metrics.Ranking(is_real, log_odds)
@@ -305,7 +305,7 @@ def left_out(
 
 
 def _overconfidence(found: Floats, is_real: NDArray[np.bool_], odds: Floats) -> float:
-    """What to divide log odds by; they are NaN for sources that could not be left out.
+    """Return what to divide log odds by; they are NaN for sources that could not be left out.
 
     Samples count as they do in the fit, so that a source of many is no measure for all.
     """

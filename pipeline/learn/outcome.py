@@ -1,4 +1,4 @@
-"""What a training leaves: the best network, calibrated, and what it answers on val."""
+"""Gathers what a training leaves: the best network, calibrated, and what it answers on val."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipeline.store.manifest import IS_DISCHARGE, IS_REAL
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """The network that is kept, and what it says of val."""
 
     network: Network
@@ -44,7 +44,7 @@ def outcome(
     origin: FittedOrigin | None,
     hearing: FittedHearing | None,
     history: History,
-) -> Outcome:
+) -> TrainingOutcome:
     """The best weights, calibrated, joined by the answer on the origin where it was fitted.
 
     Args:
@@ -58,7 +58,7 @@ def outcome(
     network.cpu()
     if origin is None:
         temperature = fit_temperature(best["logits"], best["labels"])
-        return Outcome(network, best["logits"], temperature, history.best_metrics())
+        return TrainingOutcome(network, best["logits"], temperature, history.best_metrics())
     fired = torch.tensor(IS_DISCHARGE)[best["labels"]].long()
     scale = 1 / fit_temperature(discharge_logits(best["logits"]), fired)
     heard = None if hearing is None else hearing.network
@@ -75,7 +75,7 @@ def outcome(
             "val_heard_auroc": hearing.val_auroc,
             "val_discharge_auroc": auroc(odds.numpy(), fired.bool().numpy()),
         }
-    return Outcome(
+    return TrainingOutcome(
         product,
         product_logits(torch.from_numpy(origin.val_log_odds), odds),
         1.0,

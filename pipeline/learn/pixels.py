@@ -1,4 +1,4 @@
-"""What a pretrained network was trained to see, as its `preprocessor_config.json` says."""
+"""Prepares pixels as a pretrained network was trained to see them (`preprocessor_config.json`)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Pixels:
 
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> Pixels:
-        """What `asdict` gave, through JSON.
+        """Return what `asdict` gave, through JSON.
 
         Raises:
             KeyError, TypeError, ValueError: it did not.

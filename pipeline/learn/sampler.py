@@ -1,4 +1,4 @@
-"""Which samples an epoch draws, in which order: a function of the seed and the epoch alone."""
+"""Draws the samples of an epoch in order, by the seed and the epoch alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Sampler(Protocol):
     epoch: int
 
     def __len__(self) -> int:
-        """How many rows every epoch draws."""
+        """Return how many rows every epoch draws."""
 
     def draw(self) -> NDArray[np.int64]:
         """The rows of the current epoch, in order."""
@@ -34,7 +34,7 @@ class InOrder:
         return len(self.rows)
 
     def draw(self) -> NDArray[np.int64]:
-        """All rows."""
+        """Draw all rows in their order."""
         return self.rows
 
 
@@ -85,7 +85,7 @@ class BalancedSampler:
         return rng.permutation(np.concatenate(drawn))
 
     def odds(self) -> NDArray[np.float64]:
-        """How often each row is drawn on average, as a share of all draws."""
+        """Return how often each row is drawn on average, as a share of all draws."""
         shares = np.zeros(len(self.rows))
         classes = list(self._classes())
         for sources, weights in classes:

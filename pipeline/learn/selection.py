@@ -24,10 +24,10 @@ from pipeline.learn.classifier import (
     ranking_error,
 )
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, REAL_SHOOTING
+from pipeline.store.output_files import CURVES
+from pipeline.store.output_files import METRICS as BEST
 from pipeline.system import interrupts
 
-CURVES = "curves.csv"
-BEST = "metrics.json"
 METRICS = ("train_loss", "val_loss", "val_accuracy", "val_auroc", "val_auroc_low_fpr")
 LOW, ALL = "val_auroc_low_fpr", "val_auroc"
 
@@ -76,7 +76,7 @@ class History(pl.Callback):
 
     @property
     def is_stalled(self) -> bool:
-        """Whether patience is at an end."""
+        """Return whether patience is at an end."""
         return bool(
             self.patience
             and self.rows
@@ -84,7 +84,7 @@ class History(pl.Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """What Lightning puts into the checkpoint."""
+        """Return what Lightning puts into the checkpoint."""
         return {"rows": self.rows, "best": self.best, "highest": self.highest}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -225,7 +225,7 @@ class History(pl.Callback):
         return _rounded(self.best["row"])
 
     def chosen_by(self) -> str:
-        """What made the best epoch the best, and why that, as a sentence for the log."""
+        """Return what made the best epoch the best, and why that, as a sentence for the log."""
         name, _ = ranking(self.best["row"])
         if name == "val_loss":
             return f"val_loss alone, because val has no sample of {self._positives()}, or no other"
@@ -262,7 +262,7 @@ class History(pl.Callback):
 
 
 def ranking(row: Mapping[str, float]) -> tuple[str, float]:
-    """Which metric says how good an epoch is, and how good, more being better.
+    """Return which metric says how good an epoch is, and how good, more being better.
 
     That at low false-positive rates; where val is too small for it, that at all of them; where it
     cannot rank at all, the loss.

@@ -19,11 +19,10 @@ from pipeline.learn.memory import Memory
 from pipeline.learn.model_card import CARD, ModelCard
 from pipeline.learn.networks.base import Network
 from pipeline.store.manifest import CLASSES
+from pipeline.store.output_files import ENCODER_WEIGHTS as ENCODER_WEIGHTS
+from pipeline.store.output_files import WEIGHTS as WEIGHTS
 from pipeline.store.provenance import facts
 
-WEIGHTS = "model.safetensors"
-ENCODER = "encoder.safetensors"
-"""Weights of the frozen encoder, in half precision, apart: they are those of many detectors."""
 _CODE = ("learn", *(f"store/{name}.py" for name in ("features", "packed", "shards", "video")))
 
 
@@ -60,7 +59,7 @@ def save(
     if frozen:
         data = safetensors.torch.save(frozen)
         decides["encoder_sha256"] = hashlib.sha256(data).hexdigest()
-        (folder / ENCODER).write_bytes(data)
+        (folder / ENCODER_WEIGHTS).write_bytes(data)
     # Operating points, scores and decisions know a detector by the hash of this file, so it tells
     # apart what has the same weights and answers otherwise.
     data = safetensors.torch.save(weights, {"decides": json.dumps(decides, sort_keys=True)})
@@ -137,7 +136,7 @@ def fill(network: Network, data: bytes, frozen: bytes | None) -> None:
     own = {name: name for name in expected if name not in names}
     state = _taken(WEIGHTS, data, own, expected)
     if frozen is not None:
-        state |= _taken(ENCODER, frozen, names, expected)
+        state |= _taken(ENCODER_WEIGHTS, frozen, names, expected)
     network.load_state_dict(state)
 
 

@@ -29,7 +29,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Rules:
-    """Which addresses may be connected to.
+    """Tells which addresses may be connected to.
 
     Attributes:
         schemes: of `SCHEMES`.
@@ -45,7 +45,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Place:
+class Endpoint:
     """Where to connect to: addresses that were looked at, of which any will do, and the port."""
 
     addresses: tuple[str, ...]
@@ -65,7 +65,7 @@ class Place:
 
 
 def told(url: str) -> str:
-    """What may be said of an address: scheme and host."""
+    """Return what may be said of an address: scheme and host."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "?", f":{parts.port}" if parts.port else ""
@@ -82,12 +82,12 @@ def redacted(text: str) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address of a scheme, and no path of a file."""
+    """Return whether a text is an address of a scheme, and no path of a file."""
     return "://" in text
 
 
 def secret_of(url: str) -> str:
-    """What may hold secrets in an address that a user gave: all but its scheme."""
+    """Return what may hold secrets in an address that a user gave: all but its scheme."""
     return url.partition("://")[2]
 
 
@@ -114,7 +114,7 @@ def check(url: str, rules: Rules) -> SplitResult:
 
 
 def led_to(url: str, given: str) -> str:
-    """Where a server leads that names an address in an answer for another one.
+    """Return where a server leads that names an address in an answer for another one.
 
     Raises:
         Refused: what it names cannot be read.
@@ -130,8 +130,8 @@ def _matches(host: str, rule: str) -> bool:
     return host.endswith(rule) if rule.startswith(".") else host == rule
 
 
-def resolve(parts: SplitResult, rules: Rules) -> Place:
-    """Where an address that was checked leads.
+def resolve(parts: SplitResult, rules: Rules) -> Endpoint:
+    """Return where an address that was checked leads.
 
     Raises:
         Refused: to an address that is not of the public internet, if any of them is not, or by a
@@ -152,11 +152,11 @@ def resolve(parts: SplitResult, rules: Rules) -> Place:
                     f"{told(parts.geturl())}: leads to an address that is not of the public "
                     "internet; allow_private=true connects to it"
                 )
-    return Place(addresses, port)
+    return Endpoint(addresses, port)
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, that of one machine."""
+    """Return whether an IP address is one of the public internet, that of one machine."""
     one = ipaddress.ip_address(address.partition("%")[0])
     # An IPv4 address may come in the dress of IPv6, or inside 6to4, Teredo and NAT64.
     inner = None

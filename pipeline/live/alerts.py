@@ -45,7 +45,7 @@ class _Open:
 
 @dataclass(frozen=True)
 class Habits:
-    """How the alerts of a stream are raised, closed and told.
+    """Tells how the alerts of a stream are raised, closed and told.
 
     Attributes:
         choice: of the threshold and the smoothing.
@@ -93,7 +93,7 @@ class Alerts:
             self._go_on(before)
 
     def before(self, began_at: float | None) -> Before:
-        """What another one goes on from, of a stream whose clock was at zero then."""
+        """Return what another one goes on from, of a stream whose clock was at zero then."""
         one = self._open
         return Before(
             self._at_s,
@@ -105,7 +105,7 @@ class Alerts:
 
     @property
     def summary(self) -> Mapping[str, Any]:
-        """How high the level came, when first, and how often an alert opened."""
+        """Return how high the level came, when first, and how often an alert opened."""
         level, at_s = self._highest
         return {
             "highest_level": _round(level),

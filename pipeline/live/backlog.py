@@ -1,4 +1,4 @@
-"""How far whoever reads a pipe is behind what has come for it."""
+"""Measures how far whoever reads a pipe is behind what has come for it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Backlog:
         self._pipe = None
 
     def waits_s(self, now: float) -> float:
-        """How long the oldest byte that nobody has read has waited."""
+        """Return how long the oldest byte that nobody has read has waited."""
         if self._pipe is None:
             return 0.0
         left = array.array("i", [0])

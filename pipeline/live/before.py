@@ -1,4 +1,4 @@
-"""What is handed on of a stream that is watched from now on by another process or machine."""
+"""Holds what is handed on of a stream that another process or machine watches from now on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is going on now: streams with their levels, as whoever looks at a page or a metric sees it.
+"""Shows what is going on now, streams with their levels, to whoever looks at a page or a metric.
 
 The watcher writes it, threads of a server read it. What is written is never changed afterwards.
 """
@@ -52,7 +52,7 @@ class Seen:
 
 
 def sentence(streams: Sequence[Seen]) -> str:
-    """What is said of all streams together."""
+    """Return what is said of all streams together."""
     answered = sum(one.num_answered for one in streams)
     dropped = sum(one.num_dropped for one in streams)
     lags = [one.lag_s for one in streams if one.lag_s is not None]

@@ -33,6 +33,7 @@ from pipeline.live.fetcher import Fetch
 from pipeline.live.group import Group, Joining, Report, Told
 from pipeline.live.placing import placed
 from pipeline.live.plan import Plan
+from pipeline.store.executor import connected_ray
 from pipeline.system import interrupts
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class _Stream:
 
 @dataclass(frozen=True)
 class _Came:
-    """What came of an actor: it is there, a report, or, with neither, that it has died.
+    """Holds what came of an actor: it is there, a report, or, with neither, that it has died.
 
     Attributes:
         cannot_begin: it would die anywhere, since it cannot read its detector or a bank.
@@ -89,7 +90,7 @@ class Cluster:
         Raises:
             UserError: Ray is not installed, or the cluster has made no group.
         """
-        self._ray = _ray()
+        self._ray = connected_ray()
         self._plan, self._events, self._board = plan, events, board
         num_cpus = int(self._ray.cluster_resources().get("CPU", 1))
         num_groups = num_groups or max(1, num_cpus // CPUS_A_GROUP)
@@ -317,20 +318,3 @@ class Cluster:
 
     def _has_open(self) -> bool:
         return any(one.before and one.before.open for one in self._streams.values())
-
-
-def _ray() -> Any:
-    """Ray, connected to the cluster that RAY_ADDRESS names or to one that begins here.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError("run.executor=ray: Ray is missing; pip install -e '.[ray]'") from error
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False)
-        # It has put its own handler of SIGTERM.
-        interrupts.listen()
-    return ray

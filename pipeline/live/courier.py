@@ -41,7 +41,7 @@ class Courier(threading.Thread):
         self._is_failing = self._has_taken = False
         self._probe_at = 0.0
         self._own_faults: Counter[str] = Counter()
-        """Of events, how often each failed where the one before it was taken."""
+        """How often each event failed where the one before it was taken."""
 
     def put(self, event: Event) -> None:
         """Put an event into the outbox, and see to it at once."""

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.live.database import begun, opened
-from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Event
+from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED, Event, now
 
 FILE = "alerts.sqlite"
 DISMISSED = "dismissed"
@@ -50,7 +49,7 @@ class Decisions:
         """
         self._path = folder / FILE
         with begun(self._path, _SCHEMA, "alerts and decisions") as database:
-            database.execute("UPDATE alerts SET closed_at = ? WHERE closed_at IS NULL", (_now(),))
+            database.execute("UPDATE alerts SET closed_at = ? WHERE closed_at IS NULL", (now(),))
 
     def take(self, event: Event) -> None:
         """Take an event that is told.
@@ -90,7 +89,7 @@ class Decisions:
             if known:
                 database.execute(
                     "INSERT INTO decisions (alert, decision, who, at) VALUES (?, ?, ?, ?)",
-                    (alert, decision, who, _now()),
+                    (alert, decision, who, now()),
                 )
         return known is not None
 
@@ -121,7 +120,3 @@ class Decisions:
             }
             for alert, stream, opened_at, opened, latest, closed_at in rows
         ]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Whether anything was to be watched at all, by how streams began and ended."""
+"""Tells by how streams began and ended whether anything was to be watched at all."""
 
 from __future__ import annotations
 

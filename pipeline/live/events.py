@@ -40,6 +40,11 @@ class Teller(Protocol):
         """Tell of all streams together."""
 
 
+def now() -> str:
+    """The time in UTC, as CloudEvents have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class Events:
     """Makes events and hands them on."""
 
@@ -75,7 +80,7 @@ class Events:
             "id": uuid.uuid4().hex,
             **about,
             "type": kind,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": now(),
             "datacontenttype": "application/json",
             "data": {**data, **self._common},
         }

@@ -23,8 +23,8 @@ from pipeline.live.events import (
     STREAM_RECOVERED,
     STREAM_STARTED,
 )
-from pipeline.live.fetcher import Fetch
-from pipeline.live.inbox import Clip, Inbox, Turn, Waiting
+from pipeline.live.fetcher import Fetch, Report
+from pipeline.live.inbox import Inbox, Turn, Waiting, WaitingClip
 from pipeline.live.lookup import Lookup
 from pipeline.live.messages import (
     BrokenDecoder,
@@ -36,7 +36,7 @@ from pipeline.live.messages import (
     Prints,
     Shown,
 )
-from pipeline.live.outcomes import AT_ONCE, Outcome, Patience, ended, fetched
+from pipeline.live.outcomes import AT_ONCE, Patience, ended
 from pipeline.live.session import Means, Session
 from pipeline.live.soundness import Soundness
 
@@ -94,7 +94,7 @@ class Feed(threading.Thread):
         self._heading: Heading | None = None
         self._clip_s = means.clip.num_frames / means.clip.fps
         self._last_end_s = 0.0
-        """Of the stream, at the end of its last clip."""
+        """Second of the stream at the end of its last clip."""
         self._known_s = 0.0
         """Until when a file was watched elsewhere, which is read from its beginning again."""
         self._offset_s = 0.0
@@ -104,10 +104,10 @@ class Feed(threading.Thread):
         self._zero: float | None = None
         """When the stream began, by `time.monotonic`."""
         self._has_started = self._is_lost = False
-        self._lost: Outcome | None = None
+        self._lost: Report | None = None
         self._seen_at = time.monotonic()
         if before is not None:
-            self._is_lost, self._lost = True, Outcome(before.reason)
+            self._is_lost, self._lost = True, Report(before.reason)
             self._last_end_s = before.at_s
             self._has_started = before.began_at is not None or before.at_s > 0
             if isinstance(source, Path):
@@ -117,7 +117,7 @@ class Feed(threading.Thread):
 
     @property
     def began_at(self) -> float | None:
-        """When the clock of the stream was at zero, in seconds since 1970; None before that."""
+        """Say when the clock of the stream was at zero, in seconds since 1970; None before that."""
         zero = self._zero
         return None if zero is None else time.time() - (time.monotonic() - zero)
 
@@ -128,7 +128,7 @@ class Feed(threading.Thread):
 
     @property
     def can_rest(self) -> bool:
-        """Whether it can be left out for a while: a file would begin anew."""
+        """Return whether it can be left out for a while: a file would begin anew."""
         return not isinstance(self._source, Path)
 
     def rest(self, rests: bool) -> None:
@@ -145,17 +145,17 @@ class Feed(threading.Thread):
         except Exception as error:
             # What nobody foresaw may cost this stream, and no other.
             log.exception("watch: %s: please report this as a bug", self.stream)
-            outcome = Outcome("unforeseen", type(error).__name__)
+            outcome = Report("unforeseen", type(error).__name__)
         self._tell(STREAM_ENDED, outcome)
 
-    def _follow(self) -> Outcome:
+    def _follow(self) -> Report:
         pause_s, has_tried = _FIRST_PAUSE_S, False
         self._seen_at = time.monotonic()
         while True:
             seen_at = self._seen_at
             outcome = self._session()
             if self._stopped.is_set():
-                return Outcome("stopped")
+                return Report("stopped")
             if isinstance(self._source, Path) or outcome.is_final:
                 return outcome
             self._lose(outcome)
@@ -183,29 +183,29 @@ class Feed(threading.Thread):
                 # Streams that a server has lost all at once do not all come back at once.
                 self._pause(min(left_s, pause_s * random.uniform(0.5, 1.0)))
             if self._stopped.is_set():
-                return Outcome("stopped")
+                return Report("stopped")
 
-    def _session(self) -> Outcome:
+    def _session(self) -> Report:
         if self._rests.is_set():
-            return Outcome(OVERLOAD)
+            return Report(OVERLOAD)
         try:
             session = Session(self._source, self._means)
         except (EOFError, OSError) as error:
             # Who starts processes may have been killed, and is there again at the next try.
             said = getattr(error, "strerror", None)
-            return Outcome("no_process", said or type(error).__name__)
+            return Report("no_process", said or type(error).__name__)
         self._heading, is_first = None, True
         heard_at = time.monotonic()
         try:
             while not self._stopped.is_set():
                 if self._rests.is_set():
-                    return Outcome(OVERLOAD)
+                    return Report(OVERLOAD)
                 try:
                     message = session.receive(_LOOK_EVERY_S)
                 except (EOFError, OSError):
-                    return fetched(session) or Outcome("decoder_died")
+                    return session.report() or Report("decoder_died")
                 except BrokenDecoder as error:
-                    return Outcome("decoder_broken", str(error))
+                    return Report("decoder_broken", str(error))
                 if isinstance(message, Ended):
                     return ended(message, session, self._source)
                 if outcome := self._fallen_behind(session, is_first):
@@ -215,18 +215,18 @@ class Feed(threading.Thread):
                     # The fetcher's own limit comes first, after which what is left is decoded.
                     grace_s = _GRACE_S if self._heading else _START_S
                     if waited_s > self._patience.timeout_s + grace_s:
-                        return fetched(session, 0.0) or Outcome("stalled", f"{waited_s:.0f} s")
+                        return session.report(0.0) or Report("stalled", f"{waited_s:.0f} s")
                     self._pass_time()
                     continue
                 is_first = self._take(message, is_first)
                 # Time that the detector takes is none that the stream takes.
                 heard_at = time.monotonic()
-            return Outcome("stopped")
+            return Report("stopped")
         finally:
             session.close()
             self.behind_s = 0.0
 
-    def _fallen_behind(self, session: Session, is_first: bool) -> Outcome | None:
+    def _fallen_behind(self, session: Session, is_first: bool) -> Report | None:
         """See how far decoding is behind; what becomes of the session where that is too far."""
         if is_first or self._zero is None:
             return None
@@ -238,7 +238,7 @@ class Feed(threading.Thread):
         if most_s is None or behind_s <= most_s:
             return None
         self.inbox.miss(round(behind_s / self._clip_s))
-        return Outcome(_BEHIND, f"{behind_s:.0f} s")
+        return Report(_BEHIND, f"{behind_s:.0f} s")
 
     def _take(self, message: Message, is_first: bool) -> bool:
         """Take a message; returns whether the next clip is the first one of the session."""
@@ -298,13 +298,13 @@ class Feed(threading.Thread):
         if turn := self._soundness.take(shown, at_s - self._clip_s, at_s):
             kind, data = turn
             self.inbox.put(Turn(kind, {"address": self._told(), **data}))
-        self.inbox.put(Clip(shown, at_s, due))
+        self.inbox.put(WaitingClip(shown, at_s, due))
 
     def _tell_of(self, shown: Shown, at_s: float, is_first: bool) -> None:
         # Sums that should be none may be a little less.
         begin_s = max(0.0, at_s - self._clip_s)
         if is_first and self._heading is not None:
-            outcome = self._lost or Outcome("")
+            outcome = self._lost or Report("")
             kind = STREAM_RECOVERED if self._has_started else STREAM_STARTED
             lost_s = max(0.0, begin_s - self._last_end_s) if self._has_started else 0.0
             data = {**self._heading.__dict__, "sound": shown.presence, "at_s": round(begin_s, 3)}
@@ -321,12 +321,12 @@ class Feed(threading.Thread):
             data = {**data, "at_s": round(begin_s, 3), "lost_s": lost_s}
             self.inbox.put(Turn(STREAM_RECOVERED, data, restarts=True))
 
-    def _lose(self, outcome: Outcome) -> None:
+    def _lose(self, outcome: Report) -> None:
         if not self._is_lost:
             self._is_lost, self._lost = True, outcome
             self._tell(STREAM_LOST, outcome)
 
-    def _tell(self, kind: str, outcome: Outcome) -> None:
+    def _tell(self, kind: str, outcome: Report) -> None:
         data = {"address": self._told(), "reason": outcome.reason, "detail": outcome.detail}
         at_s = round(self._last_end_s, 3)
         self.inbox.put(Turn(kind, {**data, "at_s": at_s, "num_dropped": self.inbox.num_dropped}))

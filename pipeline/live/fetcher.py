@@ -30,7 +30,7 @@ BEHIND = "behind_s"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a server may cost.
+    """Holds what a server may cost.
 
     Attributes:
         timeout_s: for a connection, and for the next byte.
@@ -43,7 +43,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Fetch:
-    """What to fetch, and how.
+    """Holds what to fetch, and how.
 
     Attributes:
         url: with all secrets, so that it is in no text of this object.
@@ -62,12 +62,12 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Report:
-    """Why a fetcher has ended.
+    """Tells why a fetcher, or a session with a stream, has ended.
 
     Attributes:
         reason: a short code; "end" where the server has ended the stream.
         detail: holds nothing of an address but scheme and host.
-        is_final: trying again would give the same.
+        is_final: trying again would give the same, and no other session follows.
         go_on_at, begins, num_late: as `Fetch` has them, for the next try.
     """
 
@@ -193,7 +193,7 @@ class Twin:
         return len(data)
 
     def behind_s(self) -> float:
-        """How long what the pictures are made of has waited to be read."""
+        """Return how long what the pictures are made of has waited to be read."""
         with self._changed:
             return self._backlog.waits_s(time.monotonic())
 

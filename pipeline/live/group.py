@@ -47,7 +47,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Report:
-    """What has become of a group since the report before.
+    """Holds what has become of a group since the report before.
 
     Attributes:
         number: reports are counted from 1.
@@ -103,7 +103,7 @@ class Group:
         threading.Thread(target=self._watch, name="group", daemon=True).start()
 
     def is_ready(self) -> bool:
-        """Whether it takes streams, which it does once it is there."""
+        """Return whether it takes streams, which it does once it is there."""
         return True
 
     def join(self, joining: Joining) -> None:
@@ -122,7 +122,7 @@ class Group:
         self._bell.ring()
 
     def reports(self, num_known: int, timeout_s: float) -> list[Report]:
-        """What is new.
+        """Return what is new.
 
         Args:
             num_known: reports that have come, of which it need not keep any.

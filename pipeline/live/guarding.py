@@ -1,4 +1,4 @@
-"""Who may ask a page: this machine, or who has the token; no page of others does in a browser."""
+"""Lets ask a page who may: this machine, or who has the token, and no page of others."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Guard:
         return guard
 
     def _is_own(self, request: Any) -> bool:
-        """Whether it comes from nobody else's page."""
+        """Return whether it comes from nobody else's page."""
         host = request.headers.get("host", "")
         with suppress(ValueError):
             # A name of somebody else may lead to this machine.
@@ -181,7 +181,7 @@ class Guard:
 
 
 def file(path: Path, media_type: str) -> Callable[[Any], Any]:
-    """What answers with a file, which is read once."""
+    """Return what answers with a file, which is read once."""
     from starlette.responses import Response
 
     content = path.read_bytes()
@@ -222,7 +222,7 @@ async def sent(request: Any, most_bytes: int = _MAX_BODY) -> tuple[Mapping[str, 
 
 
 async def _body(request: Any, most_bytes: int = _MAX_BODY) -> bytes | None:
-    """What was sent; None where it is too much."""
+    """Return what was sent; None where it is too much."""
     found = b""
     async for part in request.stream():
         found += part

@@ -71,7 +71,7 @@ class Ear:
 
     @property
     def is_late(self) -> bool:
-        """Whether the track goes on, and the last window went on without it."""
+        """Return whether the track goes on, and the last window went on without it."""
         return not self._is_over and self._num_late > 0
 
     def close(self) -> None:

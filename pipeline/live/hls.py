@@ -24,11 +24,11 @@ _MAX_MISSING = 3
 _MAX_OLD = 3
 """How often, and by how many segments, a playlist may be older than the one before."""
 _LEAST_HEIGHT = 240
-"""Of the pictures that are chosen among: little of larger ones reaches the detector."""
+"""Least height of the pictures chosen, in pixels: little of larger ones reaches the detector."""
 
 
 def is_playlist(content_type: str) -> bool:
-    """Whether a server says that what it answers with is a playlist."""
+    """Return whether a server says that what it answers with is a playlist."""
     return "mpegurl" in content_type.lower()
 
 
@@ -58,7 +58,7 @@ def _load(url: str, fetch: Fetch) -> Any:
     import m3u8
 
     with web.get(url, fetch.rules, fetch.bounds.timeout_s) as answer:
-        data = answer.read_all(_MAX_PLAYLIST)
+        data = b"".join(answer.pieces(_MAX_PLAYLIST))
     try:
         if not data.startswith(MAGIC):
             raise ValueError("no playlist")
@@ -83,7 +83,7 @@ def _chosen(playlist: Any) -> str:
 
 @dataclass
 class _Way:
-    """How far a playlist has been followed."""
+    """Tells how far a playlist has been followed."""
 
     fetch: Fetch
     twin: Twin
@@ -144,4 +144,4 @@ class _Way:
     def _get(self, url: str) -> bytes:
         bounds = self.fetch.bounds
         with web.get(url, self.fetch.rules, bounds.timeout_s) as answer:
-            return answer.read_all(int(bounds.max_segment_mb * 1e6))
+            return b"".join(answer.pieces(int(bounds.max_segment_mb * 1e6)))

@@ -1,4 +1,4 @@
-"""What waits for the detector: a bounded queue of every stream, of which the oldest clips go."""
+"""Holds what waits for the detector: a bounded queue a stream, of which the oldest clips go."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.live.messages import Shown
 
 
 @dataclass(frozen=True)
-class Clip:
+class WaitingClip:
     """A clip, which ends at a second of the stream.
 
     Attributes:
@@ -29,7 +29,7 @@ class Clip:
 
     @property
     def lag_s(self) -> float | None:
-        """How late it is by now."""
+        """Return how late it is by now."""
         return None if self.due is None else max(0.0, time.monotonic() - self.due)
 
 
@@ -55,7 +55,7 @@ class Waiting:
     at_s: float
 
 
-Item = Clip | Turn | Waiting
+Item = WaitingClip | Turn | Waiting
 
 
 class Bell:
@@ -65,7 +65,7 @@ class Bell:
         self._rung = threading.Event()
 
     def ring(self) -> None:
-        """Wake."""
+        """Wake whoever waits."""
         self._rung.set()
 
     def wait(self, timeout_s: float) -> None:
@@ -100,7 +100,7 @@ class Inbox:
     def put(self, item: Item) -> None:
         """Put an item behind all others."""
         with self._changed:
-            if isinstance(item, Clip):
+            if isinstance(item, WaitingClip):
                 if self.drops and self._num_clips >= self._max_clips:
                     self._drop()
                 while self._num_clips >= self._max_clips and not self._is_closed:
@@ -115,16 +115,16 @@ class Inbox:
             if not self._items:
                 return None
             item = self._items.popleft()
-            if isinstance(item, Clip):
+            if isinstance(item, WaitingClip):
                 self._num_clips -= 1
                 self.num_taken += 1
             self._changed.notify_all()
             return item
 
     def waits_s(self) -> float:
-        """How long the first clip has waited; 0 where there is none."""
+        """Return how long the first clip has waited; 0 where there is none."""
         with self._changed:
-            first = next((one for one in self._items if isinstance(one, Clip)), None)
+            first = next((one for one in self._items if isinstance(one, WaitingClip)), None)
         return 0.0 if first is None else time.monotonic() - first.came
 
     def skip(self) -> None:
@@ -146,7 +146,7 @@ class Inbox:
 
     def _drop(self) -> None:
         for number, item in enumerate(self._items):
-            if isinstance(item, Clip):
+            if isinstance(item, WaitingClip):
                 del self._items[number]
                 self._num_clips -= 1
                 self.num_dropped += 1

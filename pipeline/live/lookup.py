@@ -32,9 +32,10 @@ from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.copies.hash_index import Index
 from pipeline.copies.negatives import covering
 from pipeline.errors import UserError
-from pipeline.live.found import Found, Told
 from pipeline.live.messages import Prints
-from pipeline.live.passed import Recorder
+from pipeline.live.recent_hashes import Recorder
+from pipeline.live.sound_candidates import SoundCandidates
+from pipeline.live.stream_matches import Found, Told
 
 log = logging.getLogger(__name__)
 
@@ -125,10 +126,11 @@ class Banks:
 
 @dataclass
 class _Recent:
-    """What was shown of late, with the seconds of the stream."""
+    """Holds what was shown of late, with the seconds of the stream."""
 
     prints: deque[tuple[float, Any]] = field(default_factory=lambda: deque(maxlen=_MAX_PRINTS))
     num_new: int = 0
+    num_so_far: int = 0
 
     def add(self, prints: Sequence[tuple[float, Any]], offset_s: float) -> None:
         for at_s, value in prints:
@@ -138,21 +140,34 @@ class _Recent:
                 continue
             self.prints.append((at_s, value))
             self.num_new += 1
+            self.num_so_far += 1
         while self.prints and self.prints[0][0] < self.prints[-1][0] - WINDOW_S:
             self.prints.popleft()
         self.num_new = min(self.num_new, len(self.prints))
 
-    def arrays(self) -> tuple[float, np.ndarray, list[Any]]:
-        """When it begins, milliseconds since then, and what was there."""
-        start_s = self.prints[0][0]
+    def arrays(self, start_s: float) -> tuple[np.ndarray, list[Any]]:
+        """Return milliseconds since a second before all of it, and what was there."""
         times = np.array([round(1000 * (at_s - start_s)) for at_s, _ in self.prints], np.uint32)
-        return start_s, times, [value for _, value in self.prints]
+        return times, [value for _, value in self.prints]
 
 
 @dataclass
 class _Shown:
-    pictures: _Recent
-    sounds: _Recent
+    pictures: _Recent = field(default_factory=_Recent)
+    sounds: _Recent = field(default_factory=_Recent)
+    narrow: _Recent = field(default_factory=_Recent)
+    near_sounds: SoundCandidates = field(default_factory=lambda: SoundCandidates(narrow=False))
+    near_narrow: SoundCandidates = field(default_factory=lambda: SoundCandidates(narrow=True))
+
+    @property
+    def all(self) -> tuple[_Recent, _Recent, _Recent]:
+        """Pictures, sounds, and those of a narrow band."""
+        return self.pictures, self.sounds, self.narrow
+
+    @property
+    def start_s(self) -> float:
+        """When the first of it was."""
+        return min(one.prints[0][0] for one in self.all if one.prints)
 
 
 def _moved(prints: Sequence[tuple[float, Any]], offset_s: float) -> list[tuple[float, Any]]:
@@ -160,10 +175,10 @@ def _moved(prints: Sequence[tuple[float, Any]], offset_s: float) -> list[tuple[f
 
 
 class Lookup:
-    """What one stream shows of the items of banks."""
+    """Holds what one stream shows of the items of banks."""
 
     def __init__(self, known: Banks, passed: Recorder | None = None) -> None:
-        """Begin.
+        """Begin with a stream that has shown nothing yet.
 
         Args:
             known: what is looked for.
@@ -171,12 +186,12 @@ class Lookup:
         """
         self._known, self._passed = known, passed
         self._num_added = len(known.added)
-        self._shown = _Shown(_Recent(), _Recent())
+        self._shown = _Shown()
         self._told = Told(WINDOW_S)
 
     def restart(self) -> None:
         """Forget what was shown, with which what follows has nothing to do."""
-        self._shown = _Shown(_Recent(), _Recent())
+        self._shown = _Shown()
 
     def take(self, prints: Prints, offset_s: float, *, waits: bool) -> list[dict[str, Any]]:
         """Take what is new, and look it up.
@@ -189,10 +204,11 @@ class Lookup:
         Returns:
             Of each item that was not told of at this offset before, what is to be told.
         """
-        self._shown.pictures.add(prints.pictures, offset_s)
-        self._shown.sounds.add(prints.sounds, offset_s)
+        new = prints.pictures, prints.sounds, prints.narrow
+        for recent, some in zip(self._shown.all, new, strict=True):
+            recent.add(some, offset_s)
         if self._passed is not None:
-            self._passed.add(*(_moved(some, offset_s) for some in (prints.pictures, prints.sounds)))
+            self._passed.add(*(_moved(some, offset_s) for some in new))
         if not self._known.lock.acquire(blocking=waits):
             return []
         try:
@@ -202,20 +218,20 @@ class Lookup:
             found += self._found_in_past(opened)
         finally:
             self._known.lock.release()
-        self._shown.pictures.num_new = self._shown.sounds.num_new = 0
+        for recent in self._shown.all:
+            recent.num_new = 0
         return found
 
     def _found_in_past(self, opened: Sequence[Index]) -> list[dict[str, Any]]:
-        """What has shown items that are new since this was asked the last time."""
+        """Return what has shown items that are new since this was asked the last time."""
         added = frozenset(self._known.added[self._num_added :])
         self._num_added = len(self._known.added)
         if not added or self._passed is None:
             return []
-        pictures, sounds = self._passed.shown()
-        past = _Shown(_Recent(), _Recent())
-        past.pictures.prints = deque(sorted(pictures, key=lambda one: one[0]))
-        past.sounds.prints = deque(sorted(sounds, key=lambda one: one[0]))
-        past.pictures.num_new, past.sounds.num_new = len(pictures), len(sounds)
+        past = _Shown()
+        for recent, some in zip(past.all, self._passed.shown(), strict=True):
+            recent.prints = deque(sorted(some, key=lambda one: one[0]))
+            recent.num_new = len(some)
         return [{**one, "in_past": True} for one in self._found(opened, past, added)]
 
     def _found(
@@ -228,8 +244,7 @@ class Lookup:
             (index.bank, one)
             for index in opened
             if not index.bank.is_negative
-            for one in self._matches(index, shown, of_all=False)
-            if only is None or (index.bank.name, one.item) in only
+            for one in self._matches(index, shown, of_all=False, only=only)
         ]
         # What is harmless is looked for where there is something else.
         negatives = [
@@ -244,30 +259,55 @@ class Lookup:
             if not covering(one.stretch, negatives) and self._told.is_new(bank.name, one)
         ]
 
-    def _matches(self, index: Index, shown: _Shown, *, of_all: bool) -> Iterator[Found]:
-        """The items of a bank with something near what is new, or near anything of late."""
+    def _matches(
+        self,
+        index: Index,
+        shown: _Shown,
+        *,
+        of_all: bool,
+        only: frozenset[tuple[str, int]] | None = None,
+    ) -> Iterator[Found]:
+        """The items of a bank with something near what is new, or near anything of late.
+
+        Those of `only`, where that is given, are few, and hours of sound are soon compared with
+        them and not with all of a bank.
+        """
         bank = index.bank
+        few = None if only is None else [one for one in bank.items if (bank.name, one) in only]
         recent = shown.pictures
-        if recent.num_new and len({at_s for at_s, _ in recent.prints}) >= matching.MIN_FRAMES:
-            start_s, times_ms, values = recent.arrays()
+        if recent.num_new:
+            # Before there are so many pictures, a still alone can be told.
+            has_several = len({at_s for at_s, _ in recent.prints}) >= matching.MIN_FRAMES
+            start_s = shown.start_s
+            times_ms, values = recent.arrays(start_s)
             query = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
             new = query if of_all else query[-recent.num_new :]
-            for number in self._in_question(bank, index.near(new)[0]):
+            for number in self._in_question(bank, index.near(new)[0] if few is None else few):
                 item = bank.items[number]
                 records = bank.hashes_of(item)
                 is_still = stills.is_one_picture(bank.all_hashes_of(item)["time_ms"])
+                if not (is_still or has_several):
+                    continue
                 find = stills.places if is_still else matching.stretches
                 for seen in find(times_ms, query, records):
                     yield Found(number, start_s, seen, is_still)
-        recent = shown.sounds
-        if recent.num_new and len(recent.prints) >= sound_matching.WINDOW:
-            start_s, times_ms, values = recent.arrays()
+        for recent, narrow in ((shown.sounds, False), (shown.narrow, True)):
+            if not recent.num_new or len(recent.prints) < sound_matching.rule(narrow=narrow)[0]:
+                continue
+            start_s = shown.start_s
+            times_ms, values = recent.arrays(start_s)
             items = np.array(values, np.uint32)
-            # Of a window that is whole now, the half that agrees may be the first one.
-            num_ends = len(items) if of_all else recent.num_new + candidates.SOUND_PART
-            for number in self._in_question(bank, candidates.by_sound(items, num_ends, bank)):
-                records = bank.sounds_of(bank.items[number])
-                for heard in sound_matching.stretches(times_ms, items, records):
+            if few is not None:
+                near = few
+            elif of_all:
+                near = candidates.by_sound(items, len(items), bank, narrow=narrow)
+            else:
+                known = shown.near_narrow if narrow else shown.near_sounds
+                near = known.of(items, recent.num_new, recent.num_so_far, bank)
+            for number in self._in_question(bank, near):
+                item = bank.items[number]
+                records = bank.narrow_of(item) if narrow else bank.sounds_of(item)
+                for heard in sound_matching.stretches(times_ms, items, records, narrow=narrow):
                     yield Found(number, start_s, heard)
 
     def _in_question(self, bank: Bank, numbers: Sequence[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a decoder says of a stream, and how it passes from its process to the one that listens.
+"""Takes what a decoder says of a stream from its process to the one that listens.
 
 The decoder handles bytes that nobody trusts, so nothing that it sends is unpickled: a line of JSON
 says what follows, and arrays are of the size that the format of clips gives them.
@@ -31,7 +31,7 @@ _TOLD = ("start_s", "presence", "marks", "begins", "sound_is_late", "drift_s")
 
 @dataclass(frozen=True)
 class Heading:
-    """What a stream is, which is sent before anything else; the names are FFmpeg's."""
+    """Holds what a stream is, which is sent before anything else; the names are FFmpeg's."""
 
     container: str
     codec: str
@@ -76,21 +76,23 @@ class Passed:
 
 @dataclass(frozen=True)
 class Prints:
-    """What banks are searched by.
+    """Holds what banks are searched by.
 
     Attributes:
         pictures: second of the session, and PDQ in 32 bytes; a picture with black bars is there
             twice, with them and without.
         sounds: second of the session, and an item of Chromaprint.
+        narrow: the same of a narrow band of the sound.
     """
 
     pictures: tuple[tuple[float, bytes], ...]
     sounds: tuple[tuple[float, int], ...]
+    narrow: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class Faults:
-    """How often the decoder of the pictures has failed since it was told last, by code."""
+    """Tells how often the decoder of the pictures has failed since it was told last, by code."""
 
     codes: Mapping[str, int]
 
@@ -118,10 +120,12 @@ def send(out: Connection, message: Message) -> None:
     """
     if isinstance(message, Prints):
         # A head has room for what a stream shows in minutes.
-        for first in range(0, max(len(message.pictures), len(message.sounds)), _MAX_PRINTS):
+        longest = max(map(len, (message.pictures, message.sounds, message.narrow)))
+        for first in range(0, longest, _MAX_PRINTS):
             part = slice(first, first + _MAX_PRINTS)
             seen = [(at_s, one.hex()) for at_s, one in message.pictures[part]]
-            _send_head(out, "Prints", {"pictures": seen, "sounds": message.sounds[part]})
+            heard = {"sounds": message.sounds[part], "narrow": message.narrow[part]}
+            _send_head(out, "Prints", {"pictures": seen, **heard})
         return
     if not isinstance(message, Shown):
         _send_head(out, type(message).__name__, message.__dict__)
@@ -163,7 +167,10 @@ def receive(source: Connection, clip: ClipFormat) -> Message:
         if kind == "Prints":
             return Prints(
                 tuple((_finite(at_s), _hash(text)) for at_s, text in values["pictures"]),
-                tuple((_finite(at_s), int(item) & _WORD) for at_s, item in values["sounds"]),
+                *(
+                    tuple((_finite(at_s), int(item) & _WORD) for at_s, item in values[band])
+                    for band in ("sounds", "narrow")
+                ),
             )
         if kind == "Passed":
             return Passed(_finite(values["end_s"]), str(values["reason"])[:_MAX_TEXT])

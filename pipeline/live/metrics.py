@@ -50,7 +50,7 @@ class Metrics:
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Any]:
-        """What `prometheus_client` asks for."""
+        """Yield what `prometheus_client` asks for."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         board, streams = self._board, self._board.streams

@@ -63,7 +63,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of an attempt.
+    """Holds what came of an attempt.
 
     Attributes:
         is_done: the receiver took it.
@@ -193,7 +193,7 @@ class Outbox:
         return is_dead
 
     def count(self) -> tuple[int, int]:
-        """How many events wait, and how many are dead letters."""
+        """Return how many events wait, and how many are dead letters."""
         with opened(self._path) as database:
             dead = dict(
                 database.execute("SELECT is_dead, count(*) FROM events GROUP BY is_dead").fetchall()

@@ -1,11 +1,11 @@
-"""Why a session with a stream is over, by what its processes say."""
+"""Tells why a session with a stream is over, by what its processes say."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.live.fetcher import Fetch
+from pipeline.live.fetcher import Fetch, Report
 from pipeline.live.messages import Ended
 from pipeline.live.session import Session
 
@@ -15,7 +15,7 @@ AT_ONCE = ("clock", "discontinuity", "too_long", "behind", "tracks")
 
 @dataclass(frozen=True)
 class Patience:
-    """How long is waited.
+    """Tells how long is waited.
 
     Attributes:
         timeout_s: for the next clip, and for the first one of a session.
@@ -29,40 +29,20 @@ class Patience:
     most_behind_s: float | None = None
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """Why a session is over; a final one is not followed by another."""
-
-    reason: str
-    detail: str = ""
-    is_final: bool = False
-    go_on_at: int | None = None
-    begins: tuple[str, ...] = ()
-    num_late: int = 0
-
-
-def fetched(session: Session, timeout_s: float = 2.0) -> Outcome | None:
-    """What the fetcher of a session says of its end; None where it goes on, or has died."""
-    report = session.report(timeout_s)
-    if report is None:
-        return None
-    return Outcome(**{**report.__dict__, "begins": tuple(report.begins)})
-
-
-def ended(message: Ended, session: Session, source: Path | Fetch) -> Outcome:
-    """What the last message of a decoder means for a session with a source."""
+def ended(message: Ended, session: Session, source: Path | Fetch) -> Report:
+    """Return what the last message of a decoder means for a session with a source."""
     detail = message.detail
     if isinstance(source, Path):
         # Where a file lies on this machine is nobody's business.
         detail = detail.replace(str(source), source.name)
-        return Outcome(message.reason, detail, is_final=True)
+        return Report(message.reason, detail, is_final=True)
     if message.reason in AT_ONCE:
-        return Outcome(message.reason, detail)
-    found = fetched(session)
+        return Report(message.reason, detail)
+    found = session.report()
     if found is None:
         # It fetches still what nobody can decode, or is gone.
         is_over = message.reason == "end"
-        return Outcome("fetcher_died") if is_over else Outcome(message.reason, detail)
+        return Report("fetcher_died") if is_over else Report(message.reason, detail)
     # What a server refuses cannot be decoded; what it gives to the end may not be a video.
     is_explained = message.reason == "end" or found.reason != "end"
     return found if is_explained else replace(found, reason=message.reason, detail=detail)

@@ -39,7 +39,7 @@ class Pictures(foreign.Video):
     def __init__(
         self, path: Path, limits: foreign.Limits, faults: Counter[str], *, is_live: bool
     ) -> None:
-        """Open it.
+        """Open a file whose pictures are wanted.
 
         Args:
             path: of the bytes.

@@ -35,7 +35,7 @@ def pipe_of(out: TextIO) -> Path | None:
 
 
 def unwritten(error: OSError) -> UserError:
-    """What is said where events cannot be written to stdout."""
+    """Return what is said where events cannot be written to stdout."""
     said = "nobody reads events there any more"
     if not isinstance(error, BrokenPipeError):
         said = f"events cannot be written there ({error.strerror})"
@@ -100,7 +100,7 @@ class Pipe:
         self._check()
 
     def _is_done(self, wait_s: float | None) -> bool:
-        """Whether nothing is left to write within so many seconds."""
+        """Return whether nothing is left to write within so many seconds."""
         return self._changed.wait_for(lambda: not self._lines or self._error is not None, wait_s)
 
     def _check(self) -> None:

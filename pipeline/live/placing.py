@@ -1,4 +1,4 @@
-"""Which group watches a stream: consistent hashing, by the highest weight of both names.
+"""Says which group watches a stream: consistent hashing, by the highest weight of both names.
 
 Of groups that come and go, only streams of those that went, or that a new one draws, are placed
 anew (Thaler and Ravishankar 1998, "Using name-based mappings to increase hit rates").

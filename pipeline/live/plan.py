@@ -1,4 +1,4 @@
-"""How streams are watched, by this process or by one of another machine."""
+"""Plans how streams are watched, by this process or by one of another machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.live.fetcher import Fetch
 from pipeline.live.inbox import Bell, Inbox
 from pipeline.live.lookup import Banks, Lookup
 from pipeline.live.outcomes import Patience
-from pipeline.live.passed import Passed
+from pipeline.live.recent_hashes import Passed
 from pipeline.live.session import Means
 from pipeline.live.shedding import MOST_BEHIND
 from pipeline.live.soundness import Soundness
@@ -25,9 +25,18 @@ LONGEST_SESSION_S = 86_400.0
 """A decoder works for so long on a stream, at most; another one goes on then."""
 
 
+def detector_of(cfg: WatchApp) -> Detector:
+    """The detector of a project, as exact as is asked for.
+
+    Raises:
+        UserError: there is none, or it cannot be loaded.
+    """
+    return Detector.load(Path(cfg.paths.models), device_of(cfg.run), cfg.factory, cfg.precision)
+
+
 @dataclass(frozen=True)
 class Plan:
-    """How streams are watched.
+    """Tells how streams are watched.
 
     Attributes:
         cfg: all keys; its paths are right wherever streams are watched.
@@ -52,9 +61,8 @@ class Plan:
         return replace(self, cfg=cfg)
 
     def detector(self) -> Detector:
-        """What answers."""
-        cfg = self.cfg
-        return Detector.load(Path(cfg.paths.models), device_of(cfg.run), cfg.factory)
+        """Return what answers."""
+        return detector_of(self.cfg)
 
     def banks(self) -> Banks | None:
         """In what streams are looked up; None where that is not asked for."""
@@ -64,7 +72,7 @@ class Plan:
         return Banks(Path(cfg.paths.banks), cfg.banks, Path(cfg.paths.work))
 
     def passed(self) -> Passed | None:
-        """What keeps what streams have shown; None where nothing is looked up in it."""
+        """Return what keeps what streams have shown; None where nothing is looked up in it."""
         cfg = self.cfg
         if not (cfg.banks and cfg.past_hours):
             return None
@@ -80,7 +88,7 @@ class Plan:
         passed: Passed | None = None,
         before: Before | None = None,
     ) -> Feed:
-        """What follows a stream, not yet begun."""
+        """Return what follows a stream, not yet begun."""
         cfg, is_file = self.cfg, isinstance(source, Path)
         longest_s = cfg.ingest.max_duration_s if is_file else LONGEST_SESSION_S
         limits = foreign.Limits(cfg.ingest.max_pixels, longest_s)

@@ -11,10 +11,10 @@ import threading
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.copies import chromaprint
 from pipeline.footage import foreign, stretches
+from pipeline.footage.exchangeable import TrackPrints
 from pipeline.footage.foreign.mixing import Heard
 from pipeline.footage.printing import MIN_QUALITY, PictureHasher
 from pipeline.footage.stretches import Stretch
@@ -41,6 +41,7 @@ class Printer:
         self._lock = threading.Lock()
         self._pictures: list[tuple[float, bytes]] = []
         self._sounds: list[tuple[float, int]] = []
+        self._narrow: list[tuple[float, int]] = []
         self._heard_until_s = -1.0
 
     def see(self, picture: foreign.Picture) -> None:
@@ -61,24 +62,26 @@ class Printer:
         """Hand on what is heard of a track from its beginning."""
         track = _Track()
         for one in heard:
-            for start_s, items in track.take(one):
-                self._keep(start_s, items)
+            for prints in track.take(one):
+                self._keep(prints)
             yield one
 
-    def _keep(self, start_s: float, items: NDArray[np.uint32]) -> None:
-        times_s = start_s + np.arange(len(items)) * chromaprint.ITEM_S
+    def _keep(self, prints: TrackPrints) -> None:
+        times_s = prints.start_s + np.arange(len(prints.items)) * chromaprint.ITEM_S
         # A file is heard anew from its beginning where its clock begins anew.
-        is_kept = (times_s > self._heard_until_s) & (times_s >= 0) & chromaprint.is_sound(items)
+        is_new = (times_s > self._heard_until_s) & (times_s >= 0)
         with self._lock:
-            self._sounds += zip(times_s[is_kept].tolist(), items[is_kept].tolist(), strict=True)
+            for held, items in ((self._sounds, prints.items), (self._narrow, prints.narrow_items)):
+                is_kept = is_new & chromaprint.is_sound(items)
+                held += zip(times_s[is_kept].tolist(), items[is_kept].tolist(), strict=True)
         self._heard_until_s = max(self._heard_until_s, float(times_s[-1]))
 
     def taken(self) -> Prints | None:
-        """What is new since the last time; None where nothing is."""
+        """Return what is new since the last time; None where nothing is."""
         with self._lock:
-            found = Prints(tuple(self._pictures), tuple(self._sounds))
-            self._pictures, self._sounds = [], []
-        return found if found.pictures or found.sounds else None
+            found = Prints(tuple(self._pictures), tuple(self._sounds), tuple(self._narrow))
+            self._pictures, self._sounds, self._narrow = [], [], []
+        return found if any((found.pictures, found.sounds, found.narrow)) else None
 
 
 class _Track:
@@ -89,8 +92,8 @@ class _Track:
         self._done = 0
         self._held = np.zeros(0)
 
-    def take(self, one: Heard) -> Iterator[tuple[float, NDArray[np.uint32]]]:
-        """Go on with samples; yields items that are known now, and when the first one begins."""
+    def take(self, one: Heard) -> Iterator[TrackPrints]:
+        """Go on with samples; yields what is known now."""
         was_there = bool(self._stretches)
         stretches.append(self._stretches, one, _HZ)
         last = self._stretches[-1]
@@ -107,5 +110,6 @@ class _Track:
             printer.add(self._held)
             items = printer.items()
             if len(items):
-                yield (self._done - self._held.size) / _HZ, items
+                start_s = (self._done - self._held.size) / _HZ
+                yield TrackPrints(items, printer.narrow_items(), start_s)
                 self._held = self._held[len(items) * _STEP :]

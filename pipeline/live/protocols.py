@@ -1,4 +1,4 @@
-"""How a stream is fetched, by the scheme of its address and by what its server answers with."""
+"""Fetches a stream as the scheme of its address, and what its server answers with, want it."""
 
 from __future__ import annotations
 

@@ -32,12 +32,12 @@ class Relay:
 
     @property
     def has_next(self) -> bool:
-        """Whether another track has begun."""
+        """Return whether another track has begun."""
         return bool(self._waiting)
 
     @contextmanager
     def next_path(self) -> Iterator[Path]:
-        """Where the next track can be opened once, while this lasts."""
+        """Yield where the next track can be opened once, while this lasts."""
         with self._changed:
             end = self._waiting.pop(0)
             self._changed.notify()

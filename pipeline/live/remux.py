@@ -10,7 +10,7 @@ from pipeline.live.fetcher import Failed, Report, Twin
 
 _PICTURES = ("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video")
 _SOUNDS = ("aac", "aac_latm", "mp3", "mp2", "ac3", "eac3", "opus")
-"""What MPEG-TS holds."""
+"""Codecs of pictures and of sound that MPEG-TS holds."""
 _JUMP_S = 1.0
 _FIRST_LOOK_S, _LONGEST_LOOK_S, _LOOK_EVERY_S = 10.0, 600.0, 1.0
 # As FFmpeg tells of a track; lines of what a publisher says of itself begin with more spaces.
@@ -92,11 +92,11 @@ def _num_sounds(source: Any) -> int:
 
 
 class _Writer:
-    """What PyAV takes for a file that can be written and not sought."""
+    """Holds what PyAV takes for a file that can be written and not sought."""
 
     def __init__(self, twin: Twin) -> None:
         self._twin = twin
 
     def write(self, data: bytes) -> int:
-        """Write."""
+        """Write bytes to the twin, and return how many it took."""
         return self._twin.write(data)

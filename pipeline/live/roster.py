@@ -23,7 +23,7 @@ _MAX_ID = 100
 
 
 class Watching(Protocol):
-    """What watches streams."""
+    """Holds what watches streams."""
 
     @property
     def streams(self) -> list[str]:

@@ -44,12 +44,12 @@ def follow(fetch: Fetch, twin: Twin) -> Report:
 def _by_address(fetch: Fetch) -> tuple[str, str]:
     """The address with the host as it was resolved, and what the server is told of its name."""
     parts = check(fetch.url, fetch.rules)
-    place = resolve(parts, fetch.rules)
+    endpoint = resolve(parts, fetch.rules)
     # FFmpeg connects once more, to the address that answers here.
-    with place.connect(fetch.bounds.timeout_s) as reached:
+    with endpoint.connect(fetch.bounds.timeout_s) as reached:
         address = str(reached.getpeername()[0])
     host = f"[{address}]" if ":" in address else address
     secrets, at, name = parts.netloc.rpartition("@")
-    there = parts._replace(netloc=f"{secrets}{at}{host}:{place.port}").geturl()
+    there = parts._replace(netloc=f"{secrets}{at}{host}:{endpoint.port}").geturl()
     app = urlsplit(fetch.url).path.lstrip("/").rpartition("/")[0]
     return there, f"rtmp://{name}/{app}"

@@ -1,4 +1,4 @@
-"""What a detector says of many streams, each of which has its clips when they come.
+"""Asks a detector about many streams, each of which has its clips when they come.
 
 It is what an evaluation says of the same clips: the network follows each stream, and its memory
 sums up what it says, as `detect.stream_scores` does for files. Streams whose clips are there at the
@@ -25,7 +25,7 @@ from pipeline.live.messages import Shown
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of a stream after a clip.
+    """Holds what is said of a stream after a clip.
 
     Attributes:
         score: the highest P(real_shooting) of the stream at any frame of the clip; at the end of
@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass
 class _Past:
-    """What is kept of a stream."""
+    """Holds what is kept of a stream."""
 
     state: State
     memory: State
@@ -84,7 +84,7 @@ class Scorer:
         }
 
     def seen(self, clip: Shown, answer: Answer) -> Answer:
-        """What the pictures of a clip say without its sound.
+        """Return what the pictures of a clip say without its sound.
 
         Args:
             clip: the last one of a stream.

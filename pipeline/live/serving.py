@@ -40,7 +40,7 @@ class Page:
         """Set, by the server's own loop, when nothing more is shown."""
 
     def application(self) -> Any:
-        """What a server of ASGI runs."""
+        """Return what a server of ASGI runs."""
         from starlette.applications import Starlette
         from starlette.routing import Route
 
@@ -119,7 +119,7 @@ class Page:
         return PlainTextResponse("well\n" if is_ready else "not yet\n", 200 if is_ready else 503)
 
     def _of_late(self) -> str:
-        """What all who look at it see, as JSON that is made once for them."""
+        """Return what all who look at it see, as JSON that is made once for them."""
         at, text = self._made
         if time.monotonic() - at >= _EVERY_S / 2:
             text = json.dumps(self._shown())
@@ -127,7 +127,7 @@ class Page:
         return text
 
     def _shown(self) -> dict[str, Any]:
-        """What the page shows; texts of others hide nothing."""
+        """Return what the page shows; texts of others hide nothing."""
         board = self._board
         answered, dropped = board.num_clips()
         return {

@@ -31,7 +31,7 @@ _MAX_REPORT = 2**16
 
 @dataclass(frozen=True)
 class Means:
-    """What the processes of a session are given.
+    """Holds what the processes of a session are given.
 
     Attributes:
         clip: the format of the clips.
@@ -84,7 +84,7 @@ class Session:
                 one.close()
 
     def receive(self, timeout_s: float) -> Message | None:
-        """What comes next; None where nothing has come in time.
+        """Return what comes next; None where nothing has come in time.
 
         Raises:
             EOFError, OSError: the decoder has died.
@@ -93,7 +93,7 @@ class Session:
         return receive(self._messages, self._clip) if self._messages.poll(timeout_s) else None
 
     def report(self, timeout_s: float = _REPORT_WAIT_S) -> Report | None:
-        """Why the fetcher has ended; None where it has not, or has died."""
+        """Return why the fetcher has ended; None where it has not, or has died."""
         until = time.monotonic() + timeout_s
         with suppress(OSError, EOFError, ValueError, TypeError, KeyError):
             while self._report is not None and self._reported is None:
@@ -104,11 +104,12 @@ class Session:
                     behind_s = float(told[BEHIND])
                     self._behind_s = behind_s if math.isfinite(behind_s) else 0.0
                 else:
-                    self._reported, self._behind_s = Report(**told), 0.0
+                    begins = tuple(told["begins"])
+                    self._reported, self._behind_s = Report(**told | {"begins": begins}), 0.0
         return self._reported
 
     def behind_s(self) -> float:
-        """How long what was fetched waits for the decoder."""
+        """Return how long what was fetched waits for the decoder."""
         self.report(0.0)
         return self._behind_s
 

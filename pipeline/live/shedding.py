@@ -1,4 +1,4 @@
-"""What is left undone where a machine cannot keep up: answers first, and streams only after that.
+"""Says what is left undone where a machine cannot keep up: answers first, and streams after that.
 
 Of each stream one clip of two, of four, at last of eight is answered. Where that is not enough,
 streams are left out, an eighth of them at a time. What was taken back last is given back first,
@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 MOST_SKIPPED = 8
-"""Of so many clips of a stream one is answered at least."""
+"""At least one clip of a stream in so many is answered."""
 MOST_BEHIND = 3
 """Less is done first; what has waited for so many times as long as it may is dropped."""
 _SETTLE_S = 3.0

@@ -1,4 +1,4 @@
-"""How far the sound of a stream has fallen behind its pictures, by the stamps of its camera.
+"""Measures how far the sound of a stream has fallen behind its pictures, by its camera's stamps.
 
 A camera sends what it sees and what it hears at one moment side by side, each with a time of its
 own. These two may lie apart, but always as far; where the distance changes, its two clocks part,

@@ -1,4 +1,4 @@
-"""Whether a stream that had sound still has, beside its pictures, by what its clips were given."""
+"""Tells by its clips whether a stream that had sound still has, beside its pictures."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Cutter(Protocol):
         ...
 
     def rest(self) -> bytes:
-        """What is left at the end."""
+        """Return what is left at the end."""
         ...
 
 
@@ -58,12 +58,12 @@ class Whole:
         yield False, data
 
     def rest(self) -> bytes:
-        """What is left at the end."""
+        """Return what is left at the end."""
         return b""
 
 
 def cutter_of(begin: bytes) -> Cutter:
-    """What divides a stream that begins with these bytes, of which a packet should be there."""
+    """Say what divides a stream that begins with these bytes, of which a packet should be there."""
     if begin.startswith(_FLV):
         return Tags()
     return Packets() if set(begin[::_PACKET][:2]) == {_SYNC} else Whole()
@@ -108,7 +108,7 @@ class Packets:
             yield False, data[done:at]
 
     def rest(self) -> bytes:
-        """What is left at the end."""
+        """Return what is left at the end."""
         return self._held
 
     def _tables(self, numbers: NDArray[np.int64]) -> Iterator[int]:
@@ -247,7 +247,7 @@ class Tags:
             yield False, data[done:at]
 
     def rest(self) -> bytes:
-        """What is left at the end."""
+        """Return what is left at the end."""
         return self._held
 
     def _begins(self, head: bytes, told: bytes) -> bool:
@@ -266,7 +266,7 @@ class Tags:
         return self._first_ms is not None and self._last_ms - self._first_ms > _PROBED_MS
 
     def _head(self) -> bytes:
-        """What a reader needs before the tag with which it begins."""
+        """Return what a reader needs before the tag with which it begins."""
         begin = _FLV + bytes([1, 5 if self._setup else 4]) + _FLV_HEAD.to_bytes(4) + bytes(4)
         return begin + (self._setup + len(self._setup).to_bytes(4) if self._setup else b"")
 

@@ -14,7 +14,7 @@ from pipeline.live.before import Before
 from pipeline.live.board import LEFT_OUT, LOST, STARTING, WATCHED, Board, Seen, sentence
 from pipeline.live.events import LOAD_CHANGED, STREAM, STREAM_ENDED, STREAM_LOST, Teller
 from pipeline.live.feed import OVERLOAD, Feed
-from pipeline.live.inbox import Bell, Clip, Turn
+from pipeline.live.inbox import Bell, Turn, WaitingClip
 from pipeline.live.scoring import Scorer
 from pipeline.live.shedding import MOST_BEHIND, Load, Shedder
 from pipeline.system import interrupts
@@ -29,7 +29,7 @@ _OF_LATE_S = 30.0
 
 @dataclass(frozen=True)
 class Policy:
-    """How streams are watched.
+    """Tells how streams are watched.
 
     Attributes:
         habits: of their alerts.
@@ -74,7 +74,7 @@ class _Watched:
         return num_taken / max(1, num_taken + num_dropped)
 
     def seen(self) -> Seen:
-        """What a page shows of it."""
+        """Return what a page shows of it."""
         inbox, trace = self.feed.inbox, self.alerts.trace
         # One that was lost before it was left out is lost only once.
         is_left_out = self.rests and self.state == LOST
@@ -141,7 +141,7 @@ class Watcher:
         feed.start()
 
     def before(self, stream: str) -> Before:
-        """What another watcher goes on from with a stream."""
+        """Return what another watcher goes on from with a stream."""
         one = self._watched[stream]
         return one.alerts.before(one.feed.began_at)
 
@@ -177,7 +177,7 @@ class Watcher:
 
     def _round(self) -> bool:
         """Take what has come, a clip of each stream at most; whether anything had."""
-        clips: dict[str, Clip] = {}
+        clips: dict[str, WaitingClip] = {}
         came = False
         for stream, one in list(self._watched.items()):
             while stream not in clips and len(clips) < self._policy.batch_size:
@@ -185,7 +185,7 @@ class Watcher:
                 if item is None:
                     break
                 came = True
-                if isinstance(item, Clip):
+                if isinstance(item, WaitingClip):
                     one.num_come += 1
                     if self._is_old(item) or one.num_come % self._load.every:
                         one.feed.inbox.skip()
@@ -208,8 +208,8 @@ class Watcher:
                     self._watched[stream] = self._watched.pop(stream)
         return came
 
-    def _is_old(self, clip: Clip) -> bool:
-        """Whether a clip has waited for so long that the next ones matter more."""
+    def _is_old(self, clip: WaitingClip) -> bool:
+        """Return whether a clip has waited for so long that the next ones matter more."""
         most_s = self._policy.most_waits_s
         return most_s is not None and time.monotonic() - clip.came > MOST_BEHIND * most_s
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import SplitResult, unquote
 
-from pipeline.live.addresses import Place, Refused, Rules, check, led_to, resolve, told
+from pipeline.live.addresses import Endpoint, Refused, Rules, check, led_to, resolve, told
 from pipeline.live.fetcher import Failed
 
 _MAX_REDIRECTS = 5
@@ -23,7 +23,7 @@ _GONE = (404, 410)
 
 
 class Answer:
-    """What a server answers with.
+    """Holds what a server answers with.
 
     Attributes:
         url: that it answers for, after all redirects.
@@ -37,7 +37,7 @@ class Answer:
         self.length = response.length
 
     def read(self, num_bytes: int) -> bytes:
-        """What has come, up to a number of bytes; nothing at the end.
+        """Return what has come, up to a number of bytes; nothing at the end.
 
         Raises:
             TimeoutError: nothing came.
@@ -48,22 +48,21 @@ class Answer:
         except http.client.HTTPException as error:
             raise Failed("cut_off", "the answer ended before its end") from error
 
-    def read_all(self, max_bytes: int) -> bytes:
-        """All of it.
+    def pieces(self, max_bytes: int) -> Iterator[bytes]:
+        """All of it, as it comes.
 
         Raises:
             TimeoutError: nothing came.
             Failed: it was cut off, or is longer than it may be.
         """
-        parts, size = [], 0
-        while part := self.read(min(2**16, max_bytes + 1 - size)):
-            parts.append(part)
-            size += len(part)
+        size = 0
+        while piece := self.read(min(2**16, max_bytes + 1 - size)):
+            size += len(piece)
             if size > max_bytes:
                 raise Failed("too_large", f"{told(self.url)}: more than {max_bytes / 1e6:g} MB")
+            yield piece
         if self.length is not None and size < self.length:
-            raise Failed("cut_off", "the answer ended before its end")
-        return b"".join(parts)
+            raise Failed("cut_off", f"{told(self.url)}: the answer ended before its end")
 
 
 @contextmanager
@@ -150,25 +149,25 @@ class _Connection(http.client.HTTPConnection):
     """Connects to an address that was looked at, by the name that was asked for."""
 
     def __init__(
-        self, parts: SplitResult, place: Place, timeout_s: float, *, is_bounded: bool = False
+        self, parts: SplitResult, endpoint: Endpoint, timeout_s: float, *, is_bounded: bool = False
     ) -> None:
         """Get ready; the first request connects.
 
         Args:
             parts: of the address.
-            place: where it leads.
+            endpoint: where it leads.
             timeout_s: for each thing that is waited for.
             is_bounded: whether it is for all of them together, once it is connected.
         """
-        super().__init__(str(parts.hostname), place.port, timeout=timeout_s)
-        self._place, self._timeout_s, self._is_bounded = place, timeout_s, is_bounded
+        super().__init__(str(parts.hostname), endpoint.port, timeout=timeout_s)
+        self._endpoint, self._timeout_s, self._is_bounded = endpoint, timeout_s, is_bounded
         self._is_secure = parts.scheme == "https"
         self.default_port = 443 if self._is_secure else 80
         self.sock: Any = None
 
     def connect(self) -> None:
         """Connect, without asking for the name again."""
-        self.sock = self._place.connect(self._timeout_s)
+        self.sock = self._endpoint.connect(self._timeout_s)
         until = time.monotonic() + self._timeout_s
         if self._is_secure:
             context = ssl.create_default_context()
@@ -193,7 +192,7 @@ class _Bounded(io.RawIOBase):
             rest = rest[self._in_time().send(rest) :]
 
     def makefile(self, _: str) -> io.BufferedReader:
-        """What is read."""
+        """Return what is read."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:

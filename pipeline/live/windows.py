@@ -86,7 +86,7 @@ def divided(
 
 def _samples(
     source: foreign.Video, fps: float, see: Callable[[foreign.Picture], None] | None
-) -> Iterator[scenes.Sample]:
+) -> Iterator[scenes.SampledFrame]:
     """Pictures, each with why it does not go on from the one before."""
     last: foreign.Picture | None = None
     num_zeros = 1

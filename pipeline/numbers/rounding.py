@@ -1,4 +1,4 @@
-"""How numbers are written to reports and tables."""
+"""Writes numbers as reports and tables have them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What people decide of scores and alerts, in the order that is worth most, and what it teaches."""
+"""Asks people about scores and alerts, in the order that is worth most, and learns from them."""

@@ -1,4 +1,4 @@
-"""What several people decided of one video: how far they agree, and who is asked next.
+"""Tells how far people agree who decided of one video, and who is asked next.
 
 A decision may be wrong. Where a real shooting is rare, most of those that one person sees in a
 random sample are slips, so that a video of the audit is shown to another person until it is settled
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.review.record import Record
-from pipeline.review.tasks import UNSURE, Decision, Place, answer_of
+from pipeline.review.tasks import UNSURE, Decision, QueuePlace, answer_of
 from pipeline.system.untrusted import plain
 
 SETTLED = 0.98
@@ -64,7 +64,7 @@ def posteriors(found: Ints, denied: Ints, group: Ints, error: float) -> Floats:
 
 
 def is_settled(chance: Floats | float) -> Any:
-    """Whether a probability leaves nothing to ask."""
+    """Return whether a probability leaves nothing to ask."""
     return (np.asarray(chance) >= SETTLED) | (np.asarray(chance) <= 1 - SETTLED)
 
 
@@ -100,7 +100,7 @@ class Votes:
 
     @classmethod
     def of(cls, record: Record, assumed: float) -> Votes:
-        """Read them.
+        """Read the votes of a record.
 
         Args:
             record: of queues and decisions.
@@ -130,16 +130,16 @@ class Votes:
         return cls(by_task, error, len(pairs), num_different, num_positive, dict(both))
 
     def of_task(self, name: str) -> Sequence[Decision]:
-        """What was decided of a task."""
+        """Return what was decided of a task."""
         return self.by_task.get(name, ())
 
     def counts(self, name: str) -> tuple[int, int]:
-        """How many people said of a task that it is a real shooting, and that it is none."""
+        """Return how many people said of a task that it is a real shooting, and that it is none."""
         votes = [_vote(one) for one in self.of_task(name)]
         return votes.count(True), votes.count(False)
 
-    def is_open(self, place: Place) -> bool:
-        """Whether somebody else is asked about what stands at a place of a queue."""
+    def is_open(self, place: QueuePlace) -> bool:
+        """Return whether somebody else is asked about what stands at a place of a queue."""
         votes = [_vote(one) for one in self.of_task(place.task)]
         if len(votes) < place.wanted:
             return True
@@ -150,14 +150,15 @@ class Votes:
         # One more where two could not tell, or say otherwise.
         return len(votes) == 2 and votes.count(True) == votes.count(False)
 
-    def num_asked(self, place: Place) -> int:
-        """How many people are still asked about what stands at a place of a queue."""
+    def num_asked(self, place: QueuePlace) -> int:
+        """Return how many people are still asked about what stands at a place of a queue."""
         missing = place.wanted - len(self.of_task(place.task))
         return max(missing, int(self.is_open(place)))
 
 
 def consensus(decisions: Sequence[Decision]) -> Decision | None:
-    """What most people said of a video, with the moments that most of them told; None for a tie.
+    """Return what most people said of a video, with the moments that most of them told; None for a
+    tie.
 
     Whoever was not sure of something has no say in it, and whoever told no time none in the times.
     Moments are the same where no gap between those that are told is longer than `SAME_S`. Where as
@@ -174,7 +175,7 @@ def consensus(decisions: Sequence[Decision]) -> Decision | None:
 
 
 def _moments(told_s: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """Of the times that each of several people told, those of the last who told each moment."""
+    """Times of the moments that most people told, as the last who told each has them."""
     every = sorted((time_s, who) for who, own in enumerate(told_s) for time_s in own)
     found: list[float] = []
     gaps_s = np.diff([time_s for time_s, _ in every])
@@ -195,7 +196,7 @@ def told(one: Decision) -> str:
 
 
 def told_by_each(decisions: Sequence[Decision]) -> str:
-    """What each person decided, in words."""
+    """Return what each person decided, in words."""
     return "; ".join(f"{plain(one.who, _MAX_SHOWN)}: {told(one)}" for one in decisions)
 
 
@@ -204,7 +205,7 @@ def _vote(one: Decision) -> bool | None:
 
 
 def _most(given: Any) -> Any:
-    """What was said more often than anything else; None where nothing was."""
+    """Return what was said more often than anything else; None where nothing was."""
     ranked = Counter(given).most_common(2)
     if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
         return None

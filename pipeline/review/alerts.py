@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.config import QueueConfig
 from pipeline.errors import UserError
 from pipeline.live import decisions
 from pipeline.live.events import ALERT_CLOSED, ALERT_OPENED, ALERT_UPDATED
 from pipeline.review import drawing, ordering
 from pipeline.review.calibration import Calibration
 from pipeline.review.population import Population, numbers
-from pipeline.review.queueing import AS_IT_IS, Made, Settings, key_of
-from pipeline.review.tasks import ALERT, AUDIT, COST, LONGEST_S, Moment, Place, Task, name_of
+from pipeline.review.queueing import AS_IT_IS, Audit, Made
+from pipeline.review.tasks import ALERT, COST, LONGEST_S, Moment, Task, name_of
 from pipeline.system.untrusted import plain
 
 _MOST_SHOWN = 80
@@ -30,7 +31,7 @@ _HEARD = ("present", "incomplete", "quiet", "damaged")
 
 
 def is_of_watch(path: Path) -> bool:
-    """Whether a path is of alerts, and not of scores."""
+    """Return whether a path is of alerts, and not of scores."""
     return path.is_file() or (path / decisions.FILE).is_file()
 
 
@@ -77,7 +78,7 @@ def read(path: Path) -> list[Alerts]:
 
 def make(
     alerts: Alerts,
-    settings: Settings,
+    settings: QueueConfig,
     decided: Iterable[Task] = (),
     calibration: Calibration = AS_IT_IS,
 ) -> Made:
@@ -95,39 +96,21 @@ def make(
     made_of = hashlib.sha256("\n".join(one.name for one in tasks).encode()).hexdigest()
     done = {one.name for one in decided}
     score = np.array([task.score or 0.0 for task in tasks])
-    flagged = np.ones(len(tasks), bool)
-    stratum = drawing.strata(score, flagged)
-    rng = np.random.default_rng([settings.seed, int(made_of[:12], 16)])
-    drawn, inclusion = drawing.draw(stratum, round(settings.num * settings.audit), rng)
     review_s = settings.setup_s + np.array([max(1.0, task.seconds or 0.0) for task in tasks])
-    single = np.ones(len(tasks), np.int64)
-    costs = settings.missed_cost, settings.false_cost, settings.copy_cost
-    values = ordering.value(calibration.probability(score), flagged, single, review_s, *costs)
-    ranked = sorted(ordering.by_value(values).tolist(), key=lambda one: alerts.dismissed[one])
+    every, single = np.ones(len(tasks), bool), np.ones(len(tasks), np.int64)
+    audit = Audit.of(made_of, score, every, single, review_s, settings, calibration)
+    drawn = audit.drawn
+    by_value = ordering.by_value(audit.values).tolist()
+    ranked = sorted(by_value, key=lambda one: alerts.dismissed[one])
     todo = [one for one in ranked if tasks[one].name not in done and not drawn[one]]
     by_cost = {*todo[: max(0, settings.num - int(drawn.sum()))]}
     order = [one for one in ranked if drawn[one] or one in by_cost]
-    two = rng.choice(len(order), round(settings.second * len(order)), replace=False)
-    places = [
-        Place(
-            position,
-            tasks[one].name,
-            (COST, *[AUDIT] * bool(drawn[one])),
-            drawing.STRATA[drawing.ALERTED],
-            float(inclusion[one]) if drawn[one] else None,
-            True,
-            float(values[one]),
-            1 + int(position - 1 in two),
-        )
-        for position, one in enumerate(order, 1)
-    ]
     about = {
         "kind": ALERT,
         "scores": alerts.name,
         "scores_sha256": made_of,
         "weights_sha256": alerts.weights_sha256,
         "threshold": tasks[0].threshold,
-        "settings": asdict(settings),
         "calibration": asdict(calibration),
         "counts": {},
         "videos": len(tasks),
@@ -136,15 +119,15 @@ def make(
         "alerts_with_copies": len(tasks),
         "strata": {drawing.STRATA[drawing.ALERTED]: [len(tasks), int(drawn.sum())]},
     }
-    chosen = [tasks[one] for one in order]
     population = Population(
         numbers([task.name for task in tasks]),
         np.arange(len(tasks)),
-        stratum,
+        audit.stratum,
         np.zeros(len(tasks)),
         np.array(alerts.days),
     )
-    return Made(key_of(about, [task.name for task in chosen]), about, chosen, places, population)
+    reasons = dict.fromkeys(order, (COST,))
+    return audit.made(about, reasons, [tasks[one] for one in order], population, settings)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a score means where a detector is deployed, from what people decided there.
+"""Says what a score means where a detector is deployed, from what people decided there.
 
 A score is the probability of a real shooting among footage like that of training. Where shootings
 are rarer, most videos with a high score are none, and what looks like a cost is none.

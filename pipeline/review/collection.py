@@ -1,4 +1,4 @@
-"""What people decided as a footage collection, which the project ingests as any other.
+"""Makes a footage collection of what people decided, which the project ingests as any other.
 
 Recordings that the detector had a hand in choosing are called `review-chosen/…`, which
 `conf/split.yaml: train_only` keeps out of all that is judged by; those that the audit drew are
@@ -60,7 +60,7 @@ class NotFetched(UserError):
 
 @dataclass(frozen=True)
 class Terms:
-    """What an index says of every file: where they come from, and on what basis.
+    """Holds what an index says of every file: where they come from, and on what basis.
 
     `source` is that of files whose listing names none, and `root` where relative paths of a listing
     begin. Files whose SHA-256 is among `forgotten` are in no index.
@@ -75,7 +75,7 @@ class Terms:
 
 @dataclass
 class Exported:
-    """What became of the decisions.
+    """Holds what became of the decisions.
 
     Attributes:
         rows: of the index.

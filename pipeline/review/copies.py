@@ -77,7 +77,7 @@ def _join(
 
 @njit(cache=True, nogil=True)
 def _agree(a: hamming.Words, b: hamming.Words) -> bool:
-    """Whether enough hashes of the file that has fewer have a near one in the other."""
+    """Return whether enough hashes of the file that has fewer have a near one in the other."""
     if len(a) > len(b):
         a, b = b, a
     num_told = 0

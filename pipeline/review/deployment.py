@@ -1,4 +1,4 @@
-"""How good a deployed detector is, from all queues of its scores: what a report tells."""
+"""Tells from all queues of its scores how good a deployed detector is, for a report."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.assess import deployed
-from pipeline.assess.deployed import Deployment
+from pipeline.assess import deployment_report
+from pipeline.assess.deployment_report import Deployment
 from pipeline.errors import UserError
 from pipeline.review import drawing, estimates
 from pipeline.review.agreement import Votes
 from pipeline.review.estimates import Stratum
-from pipeline.review.population import Part, Population
+from pipeline.review.population import Population, Subset
 from pipeline.review.record import Queue, Record
-from pipeline.review.tasks import Place
+from pipeline.review.tasks import QueuePlace
 
 
 def deployments(record: Record, votes: Votes, confidence: float) -> list[Deployment]:
@@ -32,11 +32,11 @@ def deployments(record: Record, votes: Votes, confidence: float) -> list[Deploym
     """
     groups: dict[tuple[str, str], list[Queue]] = defaultdict(list)
     for queue in record.queues():
-        if queue.about["kind"] not in deployed.KINDS:
+        if queue.about["kind"] not in deployment_report.KINDS:
             # It asks when, of what is known to be a discharge.
             continue
         groups[queue.about["kind"], queue.about["weights_sha256"]].append(queue)
-    drawn: dict[int, list[Place]] = defaultdict(list)
+    drawn: dict[int, list[QueuePlace]] = defaultdict(list)
     for number, place in record.drawn():
         drawn[number].append(place)
     populations = record.populations()
@@ -52,14 +52,14 @@ class _Counted:
     """What is counted of a queue: some of its videos, and those of them that the audit drew."""
 
     queue: Queue
-    part: Part
-    drawn: Sequence[Place]
+    subset: Subset
+    drawn: Sequence[QueuePlace]
 
 
 def _parts(
     queues: Sequence[Queue],
     populations: Mapping[int, Population],
-    drawn: Mapping[int, Sequence[Place]],
+    drawn: Mapping[int, Sequence[QueuePlace]],
     votes: Votes,
 ) -> list[_Counted]:
     """Count each video in one queue: the one whose audit is decided furthest, then the newest.
@@ -81,11 +81,11 @@ def _parts(
                 f"queue {queue.number}: was kept by an earlier version, which did not keep what it "
                 "was made of; begin another folder of reviews (paths.review=FOLDER)"
             )
-        part = population.unseen(seen)
+        subset = population.unseen(seen)
         seen = np.union1d(seen, population.names)
-        names = part.names
+        names = subset.names
         here = [one for one in drawn.get(queue.number, ()) if int(one.task, 16) in names]
-        found.append(_Counted(queue, part, here))
+        found.append(_Counted(queue, subset, here))
     return found
 
 
@@ -97,12 +97,12 @@ def _deployment(
     confidence: float,
 ) -> Deployment:
     strata, counts = {}, {}
-    sizes = np.sum([one.part.sizes for one in counted], axis=0).tolist()
+    sizes = np.sum([one.subset.sizes for one in counted], axis=0).tolist()
     for name, size in zip(drawing.STRATA, sizes, strict=True):
         places = [place for one in counted for place in one.drawn if place.stratum == name]
         decided = [place for place in places if place.task in votes.chance]
         if size:
-            counts[name] = deployed.Stratum(size, len(places), len(decided))
+            counts[name] = deployment_report.Stratum(size, len(places), len(decided))
             strata[name] = Stratum(
                 size,
                 np.array([votes.chance[place.task] for place in decided]),
@@ -119,16 +119,16 @@ def _deployment(
     hours: float | None = 0.0
     for one in counted:
         whole = one.queue.about["hours"]
-        hours = None if hours is None or whole is None else hours + whole * one.part.share_of_time
+        hours = None if hours is None or whole is None else hours + whole * one.subset.share_of_time
     return Deployment(
         kind,
         weights_sha256,
         tuple(sorted(one.queue.number for one in counted)),
         sum(sizes),
         hours,
-        len(set().union(*(one.part.days for one in counted))) or None,
+        len(set().union(*(one.subset.days for one in counted))) or None,
         sizes[drawing.ALERTED],
-        sum(one.part.num_alerted_files for one in counted),
+        sum(one.subset.num_alerted_files for one in counted),
         counts,
         precision,
         recall,

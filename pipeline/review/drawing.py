@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.assess.deployed import WITH_ALERT
+from pipeline.assess.deployment_report import WITH_ALERT
 
 STRATA = (WITH_ALERT, "near", "middle", "rest")
 """Alerts; and of the others the highest hundredth of the scores, the next nine, and the rest."""
@@ -35,7 +35,7 @@ def strata(score: NDArray[np.float64], flagged: NDArray[np.bool_]) -> NDArray[np
 
 
 def sizes(members: NDArray[np.int64], num: int) -> NDArray[np.int64]:
-    """How many are drawn of each stratum: equally many, of those that are large enough.
+    """Return how many are drawn of each stratum: equally many, of those that are large enough.
 
     Args:
         members: (S,), of each stratum.

@@ -1,4 +1,4 @@
-"""How what is scored now differs from what was scored before, or from what was trained on."""
+"""Tells how what is scored now differs from what was scored before, or from what was trained on."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2, ks_2samp
 
-from pipeline.assess.deployed import Drift, Shift, SourceShare
-from pipeline.review.scored import Scores
+from pipeline.assess.deployment_report import Drift, Shift, SourceShare
+from pipeline.review.score_folder import Scores
 
 Floats = NDArray[np.float64]
 BRIGHTNESS, LOUDNESS, SOUND = "brightness", "loudness", "has sound"
 _COLUMNS = ("score", "p_real", LOUDNESS, BRIGHTNESS, "height", "seconds")
 FEWEST = 30
-"""Of fewer files a shift of a standard deviation would hardly be told from chance."""
+"""Fewest files of which a shift of a standard deviation is told from chance."""
 _NUM_BINS = 10
 _HALF, _CONFIDENCE = 0.5, 0.95
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is known of some files.
+    """Holds what is known of some files.
 
     Attributes:
         numbers: by name, (N,) or fewer; NaN where a file has none.
@@ -64,7 +64,7 @@ def between(before: Inputs, after: Inputs, against: str, weights_sha256: str) ->
 
 
 def of_scores(scores: Scores) -> Inputs:
-    """What there is of the files that were scored."""
+    """Return what there is of the files that were scored."""
     found = {name: scores.numbers(name)[scores.is_scored] for name in _COLUMNS}
     sources = scores.texts("source", np.flatnonzero(scores.is_scored).tolist())
     has_sound = np.isfinite(found[LOUDNESS]).astype(np.float64)

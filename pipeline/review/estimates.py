@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import beta
 
-from pipeline.assess.deployed import Estimate
+from pipeline.assess.deployment_report import Estimate
 from pipeline.numbers.intervals import Interval, tails
 
 Floats = NDArray[np.float64]
 _EDGE = 1e-9
 FEWEST = 5
-"""Of fewer videos what was assumed before anything was decided says more than what people did."""
+"""Fewest videos of which what people decided says more than what was assumed before."""
 _NOTHING = Estimate(None, Interval(0.0, 1.0))
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """What is known of one stratum.
+    """Holds what is known of one stratum.
 
     Attributes:
         size: videos in it.
@@ -127,7 +127,7 @@ def recall(found: Estimate, missed: Estimate) -> Estimate | None:
 
 
 def _least(found: float, about: Interval, missed: float, around: Interval) -> float:
-    """Where (1 - r) found - r missed, which falls with r, may be zero for the first time."""
+    """Return where (1 - r) found - r missed, which falls with r, may be zero for the first time."""
 
     def lower(r: float) -> float:
         apart = (1 - r) * found - r * missed

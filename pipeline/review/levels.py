@@ -1,4 +1,4 @@
-"""How bright and how loud a video is."""
+"""Measures how bright and how loud a video is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which videos are worth looking at first, and which teach most: expected cost, and k-center."""
+"""Orders videos by expected cost, and chooses by k-center those that teach most."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from scipy.special import logit
 
 Floats = NDArray[np.float64]
 _CANDIDATES = 10
-"""Of so many times as many videos as are wanted, the most uncertain ones, different ones are
-taken."""
+"""Different videos are taken of the most uncertain ones, so many times as many as are wanted."""
 _EDGE = 1e-6
 
 

@@ -1,4 +1,4 @@
-"""What a queue was made of, so that what several queues were made of is counted once."""
+"""Holds what a queue was made of, so that what several queues were made of is counted once."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ class Population:
     days: NDArray[np.str_]
 
     def to_bytes(self) -> bytes:
-        """What `read` reads."""
+        """Return what `read` reads."""
         file = io.BytesIO()
         np.savez_compressed(file, **{name: getattr(self, name) for name in _FIELDS})
         return file.getvalue()
 
     @classmethod
     def read(cls, data: bytes) -> Population:
-        """What `to_bytes` wrote."""
+        """Return what `to_bytes` wrote."""
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
             return cls(*(found[name] for name in _FIELDS))
 
-    def unseen(self, names: NDArray[np.uint64]) -> Part:
+    def unseen(self, names: NDArray[np.uint64]) -> Subset:
         """The videos of which no file has one of some names."""
         is_seen = np.isin(self.names, names)
-        return Part(self, np.bincount(self.video, is_seen, len(self.stratum)) == 0)
+        return Subset(self, np.bincount(self.video, is_seen, len(self.stratum)) == 0)
 
 
 @dataclass(frozen=True)
-class Part:
+class Subset:
     """Some videos of a population; `is_in` is (C,)."""
 
     of: Population
@@ -64,7 +64,7 @@ class Part:
 
     @property
     def names(self) -> set[int]:
-        """Of all files in it."""
+        """Names of all files in it, as numbers."""
         return {*self.of.names[self.is_in[self.of.video]].tolist()}
 
     @property

@@ -1,4 +1,4 @@
-"""When a firearm may be fired in a video of which only that is known: moments, with confidence.
+"""Proposes moments at which a firearm is fired in a video of which only that is known.
 
 A detector answers for a clip, and what it saw or heard may be anywhere in it. Here the network that
 looks for flashes answers for a few frames at a time, and what is heard counts where the sound rises
@@ -48,7 +48,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curves:
-    """What is seen and heard at every frame of a video, (T,) each.
+    """Holds what is seen and heard at every frame of a video, (T,) each.
 
     Attributes:
         time_s: in the file.
@@ -100,7 +100,7 @@ class Finder:
     def curves(
         self, frames: NDArray[np.uint8], sounds: NDArray[np.int16], time_s: Floats
     ) -> Curves:
-        """What is seen and heard of frames that follow each other.
+        """Return what is seen and heard of frames that follow each other.
 
         Args:
             frames: uint8 (T, H, W, 3) RGB, in the canonical size and rate.
@@ -168,13 +168,14 @@ class Finder:
 
 
 def heard_odds(curves: Curves) -> Floats:
-    """What sound adds to the log odds of each frame: for a discharge where it rises at once."""
+    """Say what sound adds to the log odds of each frame: for a discharge where it rises at once."""
     share = np.clip(curves.rise_db / _BLAST_DB, 0, 1)
     return np.where(curves.heard > 0, curves.heard * share, curves.heard)
 
 
 def rises(sounds: NDArray[np.int16], num: int, fps: float) -> Floats:
-    """How many dB the level of 5 ms rises above what was there before, at most in each frame.
+    """Return how many dB the level of 5 ms rises above what was there before, at most in each
+    frame.
 
     Args:
         sounds: int16 (S,) that last as long as the frames.

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config import QueueConfig
 from pipeline.review import copies, drawing, ordering
 from pipeline.review.calibration import Calibration
 from pipeline.review.population import Population, numbers
-from pipeline.review.scored import Scores
+from pipeline.review.score_folder import Scores
 from pipeline.review.tasks import (
     AUDIT,
     COST,
     FILE,
     UNCERTAIN,
-    Place,
+    QueuePlace,
     Task,
     moments_of,
     name_of,
@@ -37,39 +38,85 @@ AS_IT_IS = Calibration()
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a queue is made.
-
-    Attributes:
-        num: tasks, at most.
-        audit: share of them that is drawn at random.
-        uncertain: share of them that is there since it teaches most.
-        second: share of them that two people are asked about.
-        seed: of all that is drawn.
-        missed_cost, false_cost, copy_cost: as `ordering.value` has them.
-        setup_s: what looking takes besides the seconds that matter.
-    """
-
-    num: int
-    audit: float
-    uncertain: float
-    second: float
-    seed: int
-    missed_cost: float
-    false_cost: float
-    copy_cost: float
-    setup_s: float
-
-
-@dataclass(frozen=True)
 class Made:
     """A queue, not yet kept, and what it was made of."""
 
     key: str
     about: dict[str, Any]
     tasks: Sequence[Task]
-    places: Sequence[Place]
+    places: Sequence[QueuePlace]
     population: Population
+
+
+@dataclass(frozen=True)
+class Audit:
+    """C videos, what is drawn of them at random, and what not looking at each of them costs.
+
+    Attributes:
+        stratum, flagged: (C,) as `drawing.strata` has them.
+        drawn, inclusion: (C,) as `drawing.draw` tells them.
+        values: (C,) as `ordering.value` tells.
+        rng: has drawn them.
+    """
+
+    stratum: NDArray[np.int64]
+    flagged: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]
+    inclusion: NDArray[np.float64]
+    values: NDArray[np.float64]
+    rng: np.random.Generator
+
+    @classmethod
+    def of(
+        cls,
+        sha256: str,
+        score: NDArray[np.float64],
+        flagged: NDArray[np.bool_],
+        size: NDArray[np.int64],
+        review_s: NDArray[np.float64],
+        settings: QueueConfig,
+        calibration: Calibration,
+    ) -> Audit:
+        """Draw; the hash of what is drawn from, with the seed of the settings, decides what."""
+        rng = np.random.default_rng([settings.seed, int(sha256[:12], 16)])
+        stratum = drawing.strata(score, flagged)
+        drawn, inclusion = drawing.draw(stratum, round(settings.num * settings.audit), rng)
+        costs = settings.missed_cost, settings.false_cost, settings.copy_cost
+        values = ordering.value(calibration.probability(score), flagged, size, review_s, *costs)
+        return cls(stratum, flagged, drawn, inclusion, values, rng)
+
+    def made(
+        self,
+        about: dict[str, Any],
+        reasons: Mapping[int, tuple[str, ...]],
+        tasks: Sequence[Task],
+        population: Population,
+        settings: QueueConfig,
+    ) -> Made:
+        """The queue of some videos, with the reasons besides the audit for which each is there."""
+        two = self.rng.choice(len(tasks), round(settings.second * len(tasks)), replace=False)
+        places = [
+            QueuePlace(
+                position,
+                task.name,
+                (*reasons[video], *[AUDIT] * bool(self.drawn[video])),
+                drawing.STRATA[self.stratum[video]],
+                float(self.inclusion[video]) if self.drawn[video] else None,
+                bool(self.flagged[video]),
+                float(self.values[video]),
+                1 + int(position - 1 in two),
+            )
+            for position, (video, task) in enumerate(zip(reasons, tasks, strict=True), 1)
+        ]
+        keys = [one.name for one in fields(QueueConfig)]
+        about = {**about, "settings": {key: getattr(settings, key) for key in keys}}
+        key = key_of(about, [task.name for task in tasks])
+        return Made(key, about, tasks, places, population)
+
+
+def key_of(about: dict[str, Any], names: Sequence[str]) -> str:
+    """Return what a queue is known by, so that an equal one is not kept twice."""
+    return hashlib.sha256(json.dumps([about, list(names)], sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -98,7 +145,7 @@ class Videos:
 
 def make(
     scores: Scores,
-    settings: Settings,
+    settings: QueueConfig,
     decided: Iterable[Task] = (),
     calibration: Calibration = AS_IT_IS,
 ) -> Made:
@@ -114,44 +161,16 @@ def make(
         calibration: what a score means here.
     """
     videos = _videos(scores, settings, list(decided))
-    rng = np.random.default_rng([settings.seed, int(scores.sha256[:12], 16)])
-    stratum = drawing.strata(videos.score, videos.flagged)
-    num_audit = round(settings.num * settings.audit)
-    drawn, inclusion = drawing.draw(stratum, num_audit, rng)
-    values = ordering.value(
-        calibration.probability(videos.score),
-        videos.flagged,
-        videos.size,
-        videos.review_s,
-        settings.missed_cost,
-        settings.false_cost,
-        settings.copy_cost,
-    )
+    sizes = videos.size, videos.review_s
+    audit = Audit.of(scores.sha256, videos.score, videos.flagged, *sizes, settings, calibration)
     features = partial(_features, scores, videos)
-    reasons = order(videos, values, drawn, settings, scores.threshold, features)
-    chosen = list(reasons)
-    two = rng.choice(len(chosen), round(settings.second * len(chosen)), replace=False)
-    tasks = _tasks(scores, videos, chosen)
-    places = [
-        Place(
-            position,
-            task.name,
-            (*reasons[video], *[AUDIT] * bool(drawn[video])),
-            drawing.STRATA[stratum[video]],
-            float(inclusion[video]) if drawn[video] else None,
-            bool(videos.flagged[video]),
-            float(values[video]),
-            1 + int(position - 1 in two),
-        )
-        for position, (video, task) in enumerate(zip(chosen, tasks, strict=True), 1)
-    ]
+    reasons = order(videos, audit.values, audit.drawn, settings, scores.threshold, features)
     about = {
         "kind": FILE,
         "scores": scores.name,
         "scores_sha256": scores.sha256,
         "weights_sha256": scores.weights_sha256,
         "threshold": scores.threshold,
-        "settings": asdict(settings),
         "calibration": asdict(calibration),
         "counts": scores.counts,
         "videos": len(videos.score),
@@ -159,15 +178,10 @@ def make(
         "hours": float(np.nansum(scores.numbers("seconds")[scores.is_scored]) / 3600),
         "alerts": int(videos.flagged.sum()),
         "alerts_with_copies": int(videos.size[videos.flagged].sum()),
-        "strata": _told(stratum, drawn),
+        "strata": _told(audit.stratum, audit.drawn),
     }
-    key = key_of(about, [task.name for task in tasks])
-    return Made(key, about, tasks, places, _population(scores, videos, stratum))
-
-
-def key_of(about: dict[str, Any], names: Sequence[str]) -> str:
-    """What a queue is known by, so that an equal one is not kept twice."""
-    return hashlib.sha256(json.dumps([about, list(names)], sort_keys=True).encode()).hexdigest()
+    population = _population(scores, videos, audit.stratum)
+    return audit.made(about, reasons, _tasks(scores, videos, list(reasons)), population, settings)
 
 
 def _population(scores: Scores, videos: Videos, stratum: NDArray[np.int64]) -> Population:
@@ -189,7 +203,7 @@ def _told(stratum: NDArray[np.int64], drawn: NDArray[np.bool_]) -> dict[str, lis
     return {name: list(pair) for name, pair in zip(drawing.STRATA, both, strict=True)}
 
 
-def _videos(scores: Scores, settings: Settings, decided: Sequence[Task]) -> Videos:
+def _videos(scores: Scores, settings: QueueConfig, decided: Sequence[Task]) -> Videos:
     rows = np.flatnonzero(scores.is_scored)
     names = scores.texts("sha256", rows.tolist())
     uris = scores.texts("uri", rows.tolist())
@@ -227,7 +241,7 @@ def order(
     videos: Videos,
     values: NDArray[np.float64],
     drawn: NDArray[np.bool_],
-    settings: Settings,
+    settings: QueueConfig,
     threshold: float,
     features: Callable[[Sequence[int]], NDArray[np.float64]],
 ) -> dict[int, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from pipeline.errors import UserError
 from pipeline.live.database import begun, opened, unreached
 from pipeline.review.population import Population
 from pipeline.review.repeats import is_known
-from pipeline.review.tasks import Decision, Place, Task, stamp
+from pipeline.review.tasks import Decision, QueuePlace, Task, stamp
 
 FILE = "review.sqlite"
 _SCHEMA = """
@@ -71,26 +71,21 @@ CREATE TABLE IF NOT EXISTS exposures (
     at TEXT NOT NULL
 );
 """
-_PLACE = "position, task, reasons, stratum, inclusion, flagged, value, wanted"
-_DECISION = (
-    "task, origin, discharge, discharges_s, who, by, note, at, weights_sha256, queue, inclusion"
-)
+_PLACE, _DECISION = (", ".join(one.name for one in fields(kind)) for kind in (QueuePlace, Decision))
 
 
 @dataclass(frozen=True)
 class Queue:
-    """What was put into one queue.
+    """Holds what was put into one queue.
 
     Attributes:
         number: from 1.
         about: what it was made of, as JSON values: `scores` (a name), `weights_sha256`,
             `threshold`, `kind`, `seed`, `strata` (videos in and drawn of each), `counts`.
-        made_at: in UTC.
     """
 
     number: int
     about: Mapping[str, Any]
-    made_at: str
 
 
 class Record:
@@ -119,7 +114,7 @@ class Record:
         key: str,
         about: Mapping[str, Any],
         tasks: Sequence[Task],
-        places: Sequence[Place],
+        places: Sequence[QueuePlace],
         population: Population,
     ) -> tuple[int, bool]:
         """Add a queue; returns its number, and whether it was there already, by its key."""
@@ -152,17 +147,17 @@ class Record:
     def queues(self) -> list[Queue]:
         """All queues, in the order in which they were made."""
         with self._open() as database:
-            rows = database.execute("SELECT number, about, made_at FROM queues ORDER BY number")
-            return [Queue(number, json.loads(about), at) for number, about, at in rows]
+            rows = database.execute("SELECT number, about FROM queues ORDER BY number")
+            return [Queue(number, json.loads(about)) for number, about in rows]
 
     def populations(self) -> dict[int, Population]:
-        """What each queue was made of, by its number."""
+        """Return what each queue was made of, by its number."""
         with self._open() as database:
             rows = database.execute("SELECT queue, body FROM populations").fetchall()
         return {number: Population.read(body) for number, body in rows}
 
-    def places(self, queue: int | None = None) -> list[tuple[int, Place, Task]]:
-        """As `standing`, with the task as the queue has it."""
+    def places(self, queue: int | None = None) -> list[tuple[int, QueuePlace, Task]]:
+        """Return what `standing` gives, with each task as the queue has it."""
         with self._open() as database:
             bodies = {
                 (number, name): body
@@ -173,8 +168,9 @@ class Record:
             for number, place in self.standing(queue)
         ]
 
-    def standing(self, queue: int | None = None) -> list[tuple[int, Place]]:
-        """What stands in one queue, or in all, the newest first, in order; with the queue's number.
+    def standing(self, queue: int | None = None) -> list[tuple[int, QueuePlace]]:
+        """Return what stands in one queue, or in all, the newest first, in order; with the queue's
+        number.
 
         A task that several queues hold is in the newest of them alone where all are asked for.
         """
@@ -183,13 +179,13 @@ class Record:
             rows = database.execute(
                 f"SELECT queue, {_PLACE} FROM places {where} ORDER BY queue DESC, position", values
             ).fetchall()
-        found: dict[str, tuple[int, Place]] = {}
+        found: dict[str, tuple[int, QueuePlace]] = {}
         for number, *row in rows:
             place = _place(row)
             found.setdefault(place.task, (number, place))
         return list(found.values())
 
-    def drawn(self) -> list[tuple[int, Place]]:
+    def drawn(self) -> list[tuple[int, QueuePlace]]:
         """All places that an audit drew, of all queues."""
         with self._open() as database:
             rows = database.execute(
@@ -258,13 +254,13 @@ class Record:
                     continue
                 database.execute(
                     f"INSERT INTO decisions ({_DECISION}) VALUES ({', '.join('?' * 11)})",
-                    _values(full),
+                    _row(full),
                 )
                 num_new += 1
         return num_new
 
     def decisions(self) -> dict[str, list[Decision]]:
-        """Of each task the last decision of each person, in the order in which they were made."""
+        """The last decision of each person on each task, in the order in which they were made."""
         with self._open() as database:
             rows = database.execute(f"SELECT {_DECISION} FROM decisions ORDER BY number").fetchall()
         found: dict[str, dict[str, Decision]] = defaultdict(dict)
@@ -283,7 +279,7 @@ class Record:
             )
 
     def exposures(self, who: str, since: str = "") -> dict[str, tuple[int, float]]:
-        """How often somebody saw each kind of thing since a time, and for how many seconds."""
+        """Give how often somebody saw each kind of thing since a time, and for how many seconds."""
         with self._open() as database:
             rows = database.execute(
                 "SELECT kind, count(*), sum(seconds) FROM exposures WHERE who = ? AND at >= ? "
@@ -306,43 +302,17 @@ def now() -> str:
     return stamp(datetime.now(UTC))
 
 
-def _row(place: Place) -> tuple[Any, ...]:
-    return (
-        place.position,
-        place.task,
-        json.dumps(place.reasons),
-        place.stratum,
-        place.inclusion,
-        int(place.flagged),
-        place.value,
-        place.wanted,
-    )
+def _row(one: QueuePlace | Decision) -> list[Any]:
+    """The fields of one, in their order; what is several values is one of JSON."""
+    return [json.dumps(value) if isinstance(value, tuple) else value for value in astuple(one)]
 
 
-def _place(row: Sequence[Any]) -> Place:
-    position, task, reasons, stratum, inclusion, flagged, value, wanted = row
-    told = tuple(json.loads(reasons))
-    return Place(position, task, told, stratum, inclusion, bool(flagged), value, wanted)
-
-
-def _values(one: Decision) -> tuple[Any, ...]:
-    return (
-        one.task,
-        one.origin,
-        None if one.discharge is None else int(one.discharge),
-        json.dumps(one.discharges_s),
-        one.who,
-        one.by,
-        one.note,
-        one.at,
-        one.weights_sha256,
-        one.queue,
-        one.inclusion,
-    )
+def _place(row: Sequence[Any]) -> QueuePlace:
+    one = QueuePlace(*row)
+    return replace(one, reasons=tuple(json.loads(row[2])), flagged=bool(one.flagged))
 
 
 def _decision(row: Sequence[Any]) -> Decision:
-    task, origin, discharge, times, who, by, note, at, weights, queue, inclusion = row
-    fires = None if discharge is None else bool(discharge)
-    times_s = tuple(json.loads(times))
-    return Decision(task, origin, fires, times_s, who, by, note, at, weights, queue, inclusion)
+    one = Decision(*row)
+    fires = None if one.discharge is None else bool(one.discharge)
+    return replace(one, discharge=fires, discharges_s=tuple(json.loads(row[3])))

@@ -1,4 +1,4 @@
-"""Whether a decision says anything new, since files of other tools may be imported again."""
+"""Tells whether a decision says anything new, since files of other tools may be imported again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DIGITS = 4
 
 
 def is_known(one: Decision, before: Sequence[Decision]) -> bool:
-    """Whether a decision is no new one.
+    """Return whether a decision is no new one.
 
     On the page somebody may go back to what they decided first. A file may be an old one, so that
     what it holds must be later than all that is known, by its own time where it tells one, and
@@ -32,6 +32,6 @@ def is_known(one: Decision, before: Sequence[Decision]) -> bool:
 
 
 def _told(one: Decision) -> tuple[Any, ...]:
-    """What is said, as a file may hold it."""
+    """Return what is said, as a file may hold it."""
     times_s = tuple(round(time_s, _DIGITS) for time_s in one.discharges_s)
     return one.origin, one.discharge, times_s, " ".join(one.note.split())

@@ -1,11 +1,11 @@
-"""Who decided how much, how far people agree, and what they were shown."""
+"""Tells who decided how much, how far people agree, and what they were shown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.assess.deployed import Agreement
+from pipeline.assess.deployment_report import Agreement
 from pipeline.review.agreement import Votes
 from pipeline.review.record import Record
 from pipeline.review.tasks import Decision
@@ -13,55 +13,41 @@ from pipeline.review.tasks import Decision
 
 @dataclass(frozen=True)
 class Reviewers:
-    """What is known of the people of a review.
+    """Holds what is known of the people of a review.
 
     Attributes:
         decided: decisions of each person.
         shown: of each person, how often and for how many seconds they were shown each kind.
-        num_pairs, num_different: as `Votes` has them.
-        kappa: agreement of these pairs beyond chance (Cohen, 1960, with shares of both people
-            together, as Scott has it); None where there is nothing to agree on.
-        error: share of decisions that are wrong.
+        agreement: how far they agree, without a name.
         disagreements: decisions on tasks that people decided otherwise, of origin or discharge.
     """
 
     decided: Mapping[str, int]
     shown: Mapping[str, Mapping[str, tuple[int, float]]]
-    num_pairs: int
-    num_different: int
-    kappa: float | None
-    error: float
+    agreement: Agreement
     disagreements: Mapping[str, Sequence[Decision]]
-
-    def agreement(self) -> Agreement:
-        """How far they agree, without a name."""
-        return Agreement(
-            tuple(sorted(self.decided.values(), reverse=True)),
-            self.num_pairs,
-            self.num_different,
-            self.kappa,
-            self.error,
-            len(self.disagreements),
-        )
 
 
 def reviewers(record: Record, votes: Votes) -> Reviewers:
     """Read what is known of them."""
     people = record.people()
     all_of = [one for of in votes.by_task.values() for one in of]
-    return Reviewers(
-        {who: sum(one.who == who for one in all_of) for who in people},
-        {who: record.exposures(who) for who in people},
+    decided = {who: sum(one.who == who for one in all_of) for who in people}
+    disagreements = {
+        task: of
+        for task, of in sorted(votes.by_task.items())
+        if len({one.origin for one in of}) > 1 or len({one.discharge for one in of}) > 1
+    }
+    agreement = Agreement(
+        tuple(sorted(decided.values(), reverse=True)),
         votes.num_pairs,
         votes.num_different,
         _kappa(votes),
         votes.error,
-        {
-            task: of
-            for task, of in sorted(votes.by_task.items())
-            if len({one.origin for one in of}) > 1 or len({one.discharge for one in of}) > 1
-        },
+        len(disagreements),
     )
+    shown = {who: record.exposures(who) for who in people}
+    return Reviewers(decided, shown, agreement, disagreements)
 
 
 def _kappa(votes: Votes) -> float | None:

@@ -28,7 +28,7 @@ from pipeline.review.tasks import (
     PAGE,
     VERDICTS,
     Decision,
-    Place,
+    QueuePlace,
     Task,
     is_text,
 )
@@ -46,7 +46,7 @@ _HIGH = 0.5
 
 @dataclass(frozen=True)
 class Means:
-    """What showing a video takes: pictures a second, what a file may cost, and how to run.
+    """Holds what showing a video takes: pictures a second, what a file may cost, and how to run.
 
     `root` is where relative paths of a listing begin, and `work` a folder for what is fetched.
     """
@@ -68,7 +68,7 @@ class ReviewPage:
         self._decoding = asyncio.Lock()
 
     def application(self) -> Any:
-        """What a server of ASGI runs."""
+        """Return what a server of ASGI runs."""
         from starlette.applications import Starlette
         from starlette.routing import Route
 
@@ -95,7 +95,7 @@ class ReviewPage:
     def _answering(
         self, does: Callable[[str, Mapping[str, Any], str], dict[str, Any]]
     ) -> Callable[[Any], Any]:
-        """What answers with JSON, in a thread."""
+        """Return what answers with JSON, in a thread."""
         from starlette.responses import JSONResponse
 
         async def answer(request: Any) -> Any:
@@ -207,7 +207,7 @@ class ReviewPage:
         return task
 
     def _shown(self, who: str) -> str:
-        """What somebody was shown today, in words."""
+        """Return what somebody was shown today, in words."""
         today = datetime.now(UTC).date().isoformat()
         parts = [
             f"{kind} {times} times{f', {seconds:.0f} s' if seconds else ''}"
@@ -216,8 +216,8 @@ class ReviewPage:
         return f"Shown to you today: {'; '.join(parts) or 'nothing yet'}."
 
 
-def _brief(place: Place, task: Task) -> dict[str, Any]:
-    """What a page tells of a task before anything is shown, without the names of others."""
+def _brief(place: QueuePlace, task: Task) -> dict[str, Any]:
+    """Return what a page tells of a task before anything is shown, without the names of others."""
     moments = showing.moments_of(task)
     return {
         "name": task.name,
@@ -232,7 +232,7 @@ def _brief(place: Place, task: Task) -> dict[str, Any]:
     }
 
 
-def _expected(place: Place, task: Task) -> list[str]:
+def _expected(place: QueuePlace, task: Task) -> list[str]:
     """Brief sentences on what to expect."""
     what = "An alert of a stream" if task.kind == ALERT else "A video"
     length = "" if task.seconds is None else f" of {task.seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""What a reviewer is shown of a video: stills and seconds, protected or clear, and their sound.
+"""Shows a reviewer stills and seconds of a video, protected or clear, and their sound.
 
 It is decoded in the sandbox, and nothing but pictures and samples of it leaves it.
 """
@@ -50,7 +50,7 @@ class ShowTask:
 
 @dataclass(frozen=True)
 class Shown:
-    """What came of it.
+    """Holds what came of it.
 
     Attributes:
         start_s: of the first picture, or of the sound.
@@ -66,7 +66,7 @@ class Shown:
 
     @property
     def seconds(self) -> float:
-        """How long the pictures are shown, once."""
+        """Return how long the pictures are shown, once."""
         return len(self.pictures) / self.fps
 
 

@@ -1,4 +1,4 @@
-"""What a person is asked about a video, and what was decided of it."""
+"""Holds what a person is asked about a video, and what was decided of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.assess import deployed
+from pipeline.assess import deployment_report
 from pipeline.footage.collection import ORIGINS
 
-FILE, ALERT = deployed.KINDS
-COST, UNCERTAIN, AUDIT, TIMES = REASONS = ("cost", "uncertain", "audit", "times")
+FILE, ALERT = deployment_report.KINDS
+COST, UNCERTAIN, AUDIT, TIMES = ("cost", "uncertain", "audit", "times")
 """Why something is in a queue; what was drawn for the audit may be there for another reason too."""
 UNSURE = "unsure"
 VERDICTS = (*ORIGINS, UNSURE)
@@ -97,18 +97,18 @@ class Task:
 
     @classmethod
     def read(cls, text: str) -> Task:
-        """What `to_json` wrote."""
+        """Return what `to_json` wrote."""
         told: dict[str, Any] = json.loads(text)
         moments = tuple(Moment(**one) for one in told.pop("moments"))
         return cls(**told | {"moments": moments, "copies": tuple(told["copies"])})
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a task stands in a queue, and why.
+class QueuePlace:
+    """Tells where a task stands in a queue, and why.
 
     Attributes:
-        reasons: of `REASONS`.
+        reasons: of `COST`, `UNCERTAIN`, `AUDIT` and `TIMES`.
         stratum: of the audit, which every video of the queue belongs to one of.
         inclusion: the probability with which the audit draws it, whatever else it is there for;
             None where it was not drawn.
@@ -129,7 +129,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody decided of a video.
+    """Holds what somebody decided of a video.
 
     Attributes:
         task: its name.
@@ -142,7 +142,7 @@ class Decision:
         at: when, as `stamp` tells it; empty until it is kept, where an import does not tell.
         weights_sha256: of the detector whose score it was asked for.
         queue: number of the queue that it was asked in.
-        inclusion: of that place, as `Place` has it.
+        inclusion: of that place, as `QueuePlace` has it.
     """
 
     task: str
@@ -159,7 +159,7 @@ class Decision:
 
     @property
     def is_real_shooting(self) -> bool | None:
-        """Whether it is what an alert is raised on; None where that was not sure."""
+        """Return whether it is what an alert is raised on; None where that was not sure."""
         if self.discharge is False or self.origin not in ("real", UNSURE):
             return False
         return True if self.discharge and self.origin == "real" else None

@@ -1,4 +1,4 @@
-"""What a project trains on, as far as what is scored can be compared with it."""
+"""Reads what a project trains on, as far as what is scored can be compared with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _MOST_LOOKED_AT = 500
 
 
 def inputs(clips: Path, reports: Path, weights_sha256: str) -> Inputs:
-    """What ingest knows of the files that became clips, and what the detector said of validation.
+    """Return what ingest knows of the files that became clips, and what the detector said of
+    validation.
 
     What nobody knows yet is left out.
 
@@ -52,7 +53,7 @@ def inputs(clips: Path, reports: Path, weights_sha256: str) -> Inputs:
 
 
 def _of_clips(clips: Path) -> dict[str, Floats]:
-    """How bright and loud a clip amid each file is, of so many files, evenly chosen."""
+    """Return how bright and loud a clip amid each file is, of so many files, evenly chosen."""
     by_file: dict[tuple[str, str], list[Clip]] = {}
     for clip in read_manifest(clips):
         by_file.setdefault((clip.collection, clip.path), []).append(clip)

@@ -47,7 +47,7 @@ _VARIANTS_PER_BLOCK = 64
 
 
 @dataclass(frozen=True)
-class Task:
+class AugmentTask:
     """One variant to make of one clip: a training variant's number, or a test variant's edit."""
 
     clip: Clip
@@ -71,7 +71,7 @@ class Variant:
     presence: str
     """What there is of its sound, one of `manifest.PRESENCES`."""
     heard: bool | None
-    """As `Clip.heard`; None too where a transform may have hidden a discharge."""
+    """Whether a discharge is heard; None too where a transform may have hidden one."""
 
 
 def draw(clip_id: str, number: int, cfg: AugmentConfig) -> dict[str, Any]:
@@ -139,14 +139,14 @@ def test_edit(clip_id: str, has_sound: bool) -> str:
     )
 
 
-def drawn(task: Task) -> dict[str, Any]:
+def drawn(task: AugmentTask) -> dict[str, Any]:
     """The parameters of a variant."""
     if task.edit is None:
         return draw(task.clip.clip_id, int(task.name), task.cfg)
     return draw_test(task.clip.clip_id, task.edit, task.name)
 
 
-def make_variant(task: Task) -> Variant:
+def make_variant(task: AugmentTask) -> Variant:
     """Decode the pictures and the sound of a clip, transform them, encode them canonically."""
     parameters = drawn(task)
     frames = video.decode(read_clip(task.clips_folder, task.clip))
@@ -157,7 +157,9 @@ def make_variant(task: Task) -> Variant:
     return Variant(mp4, digest, parameters, *_varied_sound(task, parameters["steps"]))
 
 
-def _varied_sound(task: Task, steps: list[dict[str, Any]]) -> tuple[bytes | None, str, bool | None]:
+def _varied_sound(
+    task: AugmentTask, steps: list[dict[str, Any]]
+) -> tuple[bytes | None, str, bool | None]:
     """The sound of a variant, what there is of it, and whether a discharge can be heard."""
     clip = task.clip
     samples = sound.read_sound(task.clips_folder, clip)
@@ -177,7 +179,7 @@ def _varied_sound(task: Task, steps: list[dict[str, Any]]) -> tuple[bytes | None
     return sound.encode(varied), told if is_level_all else clip.sound, heard
 
 
-def make_piece(task: Task) -> Piece:
+def make_piece(task: AugmentTask) -> Piece:
     """Make a variant, as a piece to keep."""
     variant = make_variant(task)
     told = {
@@ -210,7 +212,7 @@ def run(cfg: AugmentApp) -> None:
             "or variants_per_clip: 0 and test_variants: false in conf/augment.yaml"
         )
 
-    def tasks() -> Iterator[Task]:
+    def tasks() -> Iterator[AugmentTask]:
         return _tasks(table, clips_folder, cfg, clip_format)
 
     with Kept(work, "augment") as kept:
@@ -222,7 +224,7 @@ def run(cfg: AugmentApp) -> None:
     log.info("augment: %d variants, %d of them new", num_variants, num_new)
 
 
-def _names(tasks: Iterator[Task]) -> list[str]:
+def _names(tasks: Iterator[AugmentTask]) -> list[str]:
     """The names under which variants are kept: of the clip's bytes and of what is done to it."""
     code = made_by(_CODE, _LIBRARIES)
     names = []
@@ -240,18 +242,18 @@ def _names(tasks: Iterator[Task]) -> list[str]:
 
 def _tasks(
     table: Path, clips_folder: Path, cfg: AugmentConfig, clip_format: ClipFormat
-) -> Iterator[Task]:
+) -> Iterator[AugmentTask]:
     for clip in manifest.read_rows(table, Clip):
         if clip.split == "train" and clip.discharge is not None:
             for number in range(cfg.variants_per_clip):
-                yield Task(clip, clips_folder, str(number), None, cfg, clip_format)
+                yield AugmentTask(clip, clips_folder, str(number), None, cfg, clip_format)
         elif clip.split == "test" and cfg.test_variants:
             edit = test_edit(clip.clip_id, clip.sound == manifest.PRESENT)
             for strength in registry.STRENGTHS:
-                yield Task(clip, clips_folder, strength, edit, cfg, clip_format)
+                yield AugmentTask(clip, clips_folder, strength, edit, cfg, clip_format)
 
 
-def _assemble(variants: Iterator[tuple[Task, Piece]], fresh: Path, cfg: AugmentApp) -> int:
+def _assemble(variants: Iterator[tuple[AugmentTask, Piece]], fresh: Path, cfg: AugmentApp) -> int:
     counts: Counter[str] = Counter()
     applied: dict[str, Counter[str]] = {}
     with (
@@ -268,7 +270,7 @@ def _assemble(variants: Iterator[tuple[Task, Piece]], fresh: Path, cfg: AugmentA
     return counts.total()
 
 
-def _store(task: Task, piece: Piece, tar: ShardWriter) -> Clip:
+def _store(task: AugmentTask, piece: Piece, tar: ShardWriter) -> Clip:
     variant_id = f"{task.clip.clip_id}-{task.name}"
     mp4, flac = piece.blobs
     extent = tar.add(variant_id, mp4)

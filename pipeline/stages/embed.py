@@ -20,7 +20,7 @@ from pipeline.config import EmbedApp, PicturesConfig
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.devices import device_of, one_thread
-from pipeline.learn.encoders.base import Encoder
+from pipeline.learn.encoders.base import Ear, Encoder
 from pipeline.learn.encoders.views import features_of_views, first_view, num_views
 from pipeline.learn.encoders.waves import Resampler, check_every, features_of_sounds
 from pipeline.store import executor, manifest, workdir
@@ -47,7 +47,7 @@ _LIBRARIES = ("numpy", "scipy", "torch", "transformers")
 
 
 @dataclass(frozen=True)
-class Task:
+class EmbedTask:
     """One sample to embed."""
 
     samples: Samples
@@ -66,7 +66,7 @@ class SoundTask:
     device: str
 
 
-def make_piece(task: Task) -> Piece:
+def make_piece(task: EmbedTask) -> Piece:
     """Embed a sample: its features (K, F), float16, as a piece to keep.
 
     Raises:
@@ -98,13 +98,13 @@ def make_sound_piece(task: SoundTask) -> Piece:
 
 
 @lru_cache(maxsize=1)
-def _hearing(name: str, device: str) -> tuple[Encoder, Resampler]:
+def _hearing(name: str, device: str) -> tuple[Ear, Resampler]:
     encoder = encoders.build_sound(name).to(device)
     return encoder, Resampler(encoder.rate_hz).to(device)
 
 
 def _names(pictures: PicturesConfig) -> list[str]:
-    """Of the encoders, in the order of their features."""
+    """Names of the encoders, in the order of their features."""
     return [pictures.name, *(one.name for one in pictures.more)]
 
 
@@ -145,8 +145,8 @@ def run(cfg: EmbedApp) -> None:
     for one, asked in zip(encoder.each(), _names(cfg.pictures), strict=True):
         if one.modality == "sound":
             raise UserError(
-                f"conf/embed.yaml: name={asked}: an encoder of sound, and samples hold pictures "
-                "alone; take one of pictures or of video"
+                f"conf/embed.yaml: name={asked}: an encoder of sound, and frames are what it would "
+                "be shown; give it as sound.name, and here one of pictures or of video"
             )
     # Raises where the two do not fit, before hours of work.
     num_views(encoder, packed.format.num_frames, cfg.pictures.every_frames)
@@ -167,8 +167,8 @@ def run(cfg: EmbedApp) -> None:
             "conf/split.yaml"
         )
 
-    def tasks() -> Iterator[Task]:
-        return (Task(packed.samples, packed.at(row), cfg.pictures, device) for row in embedded)
+    def tasks() -> Iterator[EmbedTask]:
+        return (EmbedTask(packed.samples, packed.at(row), cfg.pictures, device) for row in embedded)
 
     pictures = _Wanted(PICTURES, card, card, embedded, tasks, make_piece)
     sounds = _sounds(cfg, packed, embedded, device)
@@ -193,7 +193,7 @@ def run(cfg: EmbedApp) -> None:
 
 
 def _sounds(cfg: EmbedApp, packed: Packed, rows: list[int], device: str) -> _Wanted | None:
-    """What is to be embedded of the sounds of some rows; None where no encoder hears them.
+    """Return what is to be embedded of the sounds of some rows; None where no encoder hears them.
 
     Raises:
         UserError: no such encoder, or it does not fit the samples.
@@ -225,9 +225,9 @@ class _Wanted(Generic[AnyTask]):
     made_of: dict[str, Any]
     """What of that decides the features."""
     rows: list[int]
-    """Of the packed index."""
+    """Rows of the packed index."""
     tasks: Callable[[], Iterator[AnyTask]]
-    """One a row."""
+    """Makes the tasks, one a row."""
     work: Callable[[AnyTask], Piece]
 
     def pieces(self, kept: Kept, packed: Packed, cfg: EmbedApp, device: str) -> Pieces[AnyTask]:

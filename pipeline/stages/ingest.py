@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.config import IngestApp
+from pipeline.footage.bank_search import Known
 from pipeline.footage.ingestion import ingest
-from pipeline.footage.known import Known
 from pipeline.footage.links import find_collections
 from pipeline.footage.tombstones import forgotten
 

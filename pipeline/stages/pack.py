@@ -32,7 +32,7 @@ _ROWS_PER_GROUP = 8192
 
 
 @dataclass(frozen=True)
-class Block:
+class ShardTask:
     """The clips of one shard, and the folder that it becomes."""
 
     clips: Sequence[tuple[Path, Clip]]
@@ -41,29 +41,29 @@ class Block:
     format: ClipFormat
 
 
-def write_block(block: Block) -> None:
-    """Write the shard of a block, and what is in it, without what the manifest says of a clip."""
-    raw = block.encoding == "raw"
+def write_shard(task: ShardTask) -> None:
+    """Write a shard, and what is in it, without what the manifest says of a clip."""
+    raw = task.encoding == "raw"
     samples = []
-    with workdir.becoming(block.folder) as partial:
-        with RawWriter(partial) if raw else ShardWriter(partial, len(block.clips)) as writer:
-            for folder, clip in block.clips:
+    with workdir.becoming(task.folder) as partial:
+        with RawWriter(partial) if raw else ShardWriter(partial, len(task.clips)) as writer:
+            for folder, clip in task.clips:
                 mp4 = read_clip(folder, clip)
-                data = _frames(mp4, clip, block.format) if raw else mp4
+                data = _frames(mp4, clip, task.format) if raw else mp4
                 extent = writer.add(clip.clip_id, data)
                 told = [extent.offset, extent.size, hashlib.sha256(data).hexdigest()]
                 if clip.sound_size:
                     flac = read_flac(folder, clip)
-                    data = _sound(flac, clip, block.format) if raw else flac
+                    data = _sound(flac, clip, task.format) if raw else flac
                     extent = writer.add_sound(clip.clip_id, data)
                     told += [extent.offset, extent.size, hashlib.sha256(data).hexdigest()]
                 else:
                     told += [0, 0, None]
                 samples.append(told)
-        name = shards.shard_name(0, ENCODINGS[block.encoding])
+        name = shards.shard_name(0, ENCODINGS[task.encoding])
         card = {
             "sha256s": {name: workdir.file_sha256(partial / name)},
-            "files": sorted({clip.file_sha256 for _, clip in block.clips}),
+            "files": sorted({clip.file_sha256 for _, clip in task.clips}),
             "samples": samples,
         }
         write_piece(partial / BLOCK_CARD, Piece(card))
@@ -103,14 +103,14 @@ def run(cfg: PackApp) -> None:
         names = [_name(clips, how) for clips in clips_by_shard()]
         todo = {name for name in names if name not in kept}
 
-        def blocks() -> Iterator[Block]:
+        def tasks() -> Iterator[ShardTask]:
             left = set(todo)
             for name, clips in zip(names, clips_by_shard(), strict=True):
                 if name in left:
                     left.remove(name)
-                    yield Block(clips, kept.path(name).resolve(), cfg.encoding, clip_format)
+                    yield ShardTask(clips, kept.path(name).resolve(), cfg.encoding, clip_format)
 
-        _write_blocks(blocks(), len(todo), cfg)
+        _write_shards(tasks(), len(todo), cfg)
         with workdir.replacing(Path(paths.packed), work, workdir.OUTPUTS["pack"]) as fresh:
             made = zip(names, clips_by_shard(), strict=True)
             num_samples = _assemble(made, kept, fresh, cfg, clip_format)
@@ -151,9 +151,9 @@ def _name(clips: Sequence[tuple[Path, Clip]], how: Sequence[object]) -> str:
     return workdir.key(*how, made_of)
 
 
-def _write_blocks(blocks: Iterable[Block], num_blocks: int, cfg: PackApp) -> None:
+def _write_shards(tasks: Iterable[ShardTask], num_shards: int, cfg: PackApp) -> None:
     results = executor.map_blocks(
-        write_block, ([block] for block in blocks), cfg.run, title="pack", num_items=num_blocks
+        write_shard, ([task] for task in tasks), cfg.run, title="pack", num_items=num_shards
     )
     for (lost,) in results:
         if isinstance(lost, executor.Lost):
@@ -202,7 +202,7 @@ def _assemble(
         if found is None:
             log.warning("pack: what was kept of shard %d is damaged", number)
             folder = kept.path(name).resolve()
-            _write_blocks([Block(clips, folder, cfg.encoding, clip_format)], 1, cfg)
+            _write_shards([ShardTask(clips, folder, cfg.encoding, clip_format)], 1, cfg)
             found = kept.read_block(name)
             if found is None:
                 raise UserError(f"{folder}: cannot be read back; look at the disk")
@@ -224,7 +224,7 @@ def _assemble(
 
 
 def _index_row(clip: Clip, shard: str, told: Sequence[Any]) -> dict[str, object]:
-    """A row of the index, of what `write_block` tells of the bytes of a sample."""
+    """A row of the index, of what `write_shard` tells of the bytes of a sample."""
     offset, size, sha256, sound_offset, sound_size, sound_sha256 = told
     return {
         "sample_id": clip.clip_id,

@@ -27,13 +27,13 @@ from pipeline.learn.encoders.yamnet import LABELS, Yamnet
 from pipeline.store import executor, manifest, workdir
 from pipeline.store.bank_matches import not_of_banks
 from pipeline.store.manifest import ABSENT, PRESENCES, Clip, File
+from pipeline.store.output_files import METRICS as METRICS
 from pipeline.store.packed import Members, Packed, Samples
 from pipeline.store.pcm import wave_of
 from pipeline.store.sound import SOUND_HZ
 
 log = logging.getLogger(__name__)
 
-METRICS = "metrics.json"
 SETS = ("train", "test")
 """The splits that are probed."""
 _CLIPS_PER_BLOCK = 64
@@ -43,7 +43,7 @@ _VOICES = [LABELS.index(name) for name in ("Speech", "Music")]
 
 
 @dataclass(frozen=True)
-class Block:
+class CueTask:
     """Packed samples to be reduced to their cues."""
 
     samples: Samples
@@ -51,12 +51,12 @@ class Block:
     border_px: int
 
 
-def cues_of(block: Block) -> list[dict[str, Features]]:
-    """Reduce the samples of a block to their cues; those of sound where there is any."""
+def cues_of(task: CueTask) -> list[dict[str, Features]]:
+    """Reduce the samples of a task to their cues; those of sound where there is any."""
     found = []
-    for members in block.members:
-        sample = block.samples.read(members)
-        cues = _named(probes.cues(sample.frames, block.border_px))
+    for members in task.members:
+        sample = task.samples.read(members)
+        cues = _named(probes.cues(sample.frames, task.border_px))
         if sample.sound.any():
             cues |= _named(sound_cues(sample.sound)) | {"voices": _voices(sample.sound)}
         found.append(cues)
@@ -64,8 +64,8 @@ def cues_of(block: Block) -> list[dict[str, Features]]:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a cue tells of N samples, as `probes.by_source` is asked."""
+class CueQuestion:
+    """Holds what a cue tells of N samples, as `probes.by_source` is asked."""
 
     about: str
     """The split, and what is to be told."""
@@ -78,7 +78,7 @@ class Question:
     num_rounds: int
 
 
-def answer(question: Question) -> Told | None:
+def answer(question: CueQuestion) -> Told | None:
     """Judge a cue; None where it cannot be judged."""
     return probes.by_source(
         question.features,
@@ -142,7 +142,7 @@ def run(cfg: ProbeApp) -> None:
     absent = sorted(wanted - clips.keys())
     if absent:
         raise UserError(f"{packed.root}: no clip {absent[0]} in the manifests; run dvc repro")
-    questions: list[Question] = []
+    questions: list[CueQuestion] = []
     metrics: dict[str, Any] = {}
     indices = {name: packed.index.take(rows) for name, rows in rows_of.items() if rows.size}
     for name, index in indices.items():
@@ -197,12 +197,12 @@ def _questions(
     features: dict[str, Features],
     truth: NDArray[np.bool_],
     index: pa.Table,
-) -> Iterator[Question]:
+) -> Iterator[CueQuestion]:
     """What each cue tells; rows of features that are no numbers are of samples without the cue."""
     sources, clusters = (np.array(index[name].to_pylist()) for name in ("source", "cluster"))
     for cue, values in features.items():
         there = ~np.isnan(values[:, 0])
-        yield Question(
+        yield CueQuestion(
             about,
             cue,
             values[there],
@@ -214,7 +214,7 @@ def _questions(
         )
 
 
-def _answers(cfg: ProbeApp, questions: Sequence[Question]) -> list[tuple[Question, Told]]:
+def _answers(cfg: ProbeApp, questions: Sequence[CueQuestion]) -> list[tuple[CueQuestion, Told]]:
     """The questions that can be answered, with the answers."""
     found = []
     blocks = executor.map_blocks(
@@ -232,7 +232,7 @@ def _answers(cfg: ProbeApp, questions: Sequence[Question]) -> list[tuple[Questio
     return found
 
 
-def _numbers(told: Sequence[tuple[Question, Told]], about: str) -> dict[str, Any]:
+def _numbers(told: Sequence[tuple[CueQuestion, Told]], about: str) -> dict[str, Any]:
     own = {question.cue: found for question, found in told if question.about == about}
     return {
         "auroc": {
@@ -247,7 +247,7 @@ def _numbers(told: Sequence[tuple[Question, Told]], about: str) -> dict[str, Any
 
 
 def _track(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Features:
-    """What there is of the sound of a clip, and the codec, rate and channels of its track."""
+    """Give what there is of the sound of a clip, and the codec, rate and channels of its track."""
     tracks = [files[clip.collection, clip.path] for clip in clips]
     kinds = [str(file.sound_codec) for file in tracks]
     names = sorted(set(kinds))
@@ -266,7 +266,7 @@ def _track(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Feature
 
 
 def _container(clips: Sequence[Clip], files: dict[tuple[str, str], File]) -> Features:
-    """What the file that a clip was cut from was, and where in it the clip lies.
+    """Return what the file that a clip was cut from was, and where in it the clip lies.
 
     Left out is what labels by design: path, source, licence, authority and viewpoint.
     """
@@ -307,9 +307,9 @@ def _size(clips: Sequence[Clip], duration_s: float) -> Features:
 
 
 def _cues(cfg: ProbeApp, packed: Packed, rows: NDArray[np.int64]) -> list[dict[str, Features]]:
-    def blocks() -> Iterator[list[Block]]:
+    def blocks() -> Iterator[list[CueTask]]:
         for part in executor.in_blocks(rows, _CLIPS_PER_BLOCK):
-            yield [Block(packed.samples, [packed.at(row) for row in part], cfg.border_px)]
+            yield [CueTask(packed.samples, [packed.at(row) for row in part], cfg.border_px)]
 
     found: list[dict[str, Features]] = []
     num_blocks = -(-len(rows) // _CLIPS_PER_BLOCK)

@@ -32,18 +32,18 @@ from pipeline.design.assignment import (
     read_columns,
 )
 from pipeline.design.composition import Composition
-from pipeline.design.left_out import CLUSTER_OF_UNSEEN, LeftOut
+from pipeline.design.unused_files import CLUSTER_OF_UNSEEN, UnusedFiles
 from pipeline.errors import UserError
 from pipeline.store import manifest, shards, video, workdir
 from pipeline.store.kept import Kept, Piece, made_by, name_of
 from pipeline.store.manifest import CLASSES, EVERY_SPLIT, SPLITS, Clip
+from pipeline.store.output_files import AUDIT as AUDIT
 from pipeline.store.reuse import Pieces
 
 log = logging.getLogger(__name__)
 
-AUDIT = "audit.json"
 AUDIT_COMPARISONS = 2 * 10**10
-"""Of hashes by the audit: all clips with all while that is enough, else a sample with all."""
+"""Most comparisons of hashes by the audit: all clips with all, or else a sample with all."""
 _FILES_PER_BLOCK = 32
 # A log of more would not be read.
 _MOST_JOINED = 10
@@ -100,9 +100,9 @@ def run(cfg: SplitApp) -> None:
         _write(clips, fresh, columns, cluster, splits)
         report = audit(fresh, hashes, parts, halves, rule, cfg)
         (fresh / AUDIT).write_text(json.dumps(report, indent=2) + "\n")
-        left_out = LeftOut.of(clips, fresh)
-        manifest.write_stats(fresh, _stats(fresh, columns, splits, left_out))
-    if sentence := left_out.sentence():
+        unused_files = UnusedFiles.of(clips, fresh)
+        manifest.write_stats(fresh, _stats(fresh, columns, splits, unused_files))
+    if sentence := unused_files.sentence():
         log.warning("split: %s", sentence)
     sizes = Counter(splits.tolist())
     told = ", ".join(f"{name} {sizes[i]}" for i, name in _shown(splits))
@@ -320,7 +320,7 @@ def _sentence(report: dict[str, Any], distance: int) -> str:
 
 
 def _stats(
-    folder: Path, columns: Columns, splits: NDArray[np.int8], left_out: LeftOut
+    folder: Path, columns: Columns, splits: NDArray[np.int8], unused_files: UnusedFiles
 ) -> dict[str, object]:
     with manifest.open_table(folder / manifest.MANIFEST, Clip) as file:
         table = file.read(["cluster", "unused"])
@@ -345,6 +345,6 @@ def _stats(
             row["values"]: row["counts"]
             for row in table["unused"].drop_null().value_counts().to_pylist()
         },
-        "files_without_split": left_out.counts(),
+        "files_without_split": unused_files.counts(),
         **({"clips_of_bags": in_bags} if in_bags else {}),
     }

@@ -1,1 +1,1 @@
-"""Where clips, samples, features and finished work lie, and what executes a block of work."""
+"""Keeps clips, samples, features and finished work, and executes blocks of work."""

@@ -28,7 +28,7 @@ class BankMatch:
     name: str
     label: str
     by: str
-    """What it is known by: `bytes`, `pictures` or `sound`."""
+    """What it is known by: `bytes`, `pictures`, `sound` or `still`."""
     told: str
     """All of it, in words."""
     set_aside: str | None = None
@@ -38,12 +38,12 @@ class BankMatch:
     item_start_s: float | None = None
     item_end_s: float | None = None
     offset_s: float | None = None
-    """None, as the times before, where the bytes are the same."""
+    """None, as the times before, where the bytes are the same; of a still, as the speed too."""
     speed: float | None = None
     mirrored: bool | None = None
-    """None where the match is not by pictures."""
+    """None where the match is not by pictures or by a still."""
     distance: float | None = None
-    """Bits: a median of 256 by pictures, a mean of 32 by sound."""
+    """Bits: a median of 256 by pictures, of 256 by a still, a mean of 32 by sound."""
 
 
 _TEXTS = ("collection", "path", "file_sha256", "bank", "category", "name", "label", "by", "told")

@@ -1,4 +1,4 @@
-"""What files hash to, remembered in a work folder, so that no byte is read twice to know it."""
+"""Remembers in a work folder what files hash to, so that no byte is read twice to know it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STAND_IN_DIGITS = 32
 
 
 class Contents:
-    """What files hash to, remembered by where they lie and when they changed last."""
+    """Holds what files hash to, remembered by where they lie and when they changed last."""
 
     def __init__(self, work: Path) -> None:
         self._path = work / workdir.KEPT / FILE
@@ -72,7 +72,7 @@ class Contents:
 
 
 def is_stand_in(content: str) -> bool:
-    """Whether this is no hash, but what stands for one that is not known yet."""
+    """Return whether this is no hash, but what stands for one that is not known yet."""
     return len(content) == _STAND_IN_DIGITS
 
 

@@ -29,7 +29,7 @@ Work = Callable[[Item], Result]
 Prepare = Callable[[Item], AbstractContextManager[Item]]
 
 RAY = "ray"
-"""Of `config.Run.executor`: work is done by the nodes of a cluster."""
+"""Value of `config.Run.executor` with which the nodes of a cluster do the work."""
 _TASKS_PER_WORKER = 50
 # Imported once for all workers, most of which need them.
 _PRELOADED = ("av", "cv2", "numpy")
@@ -248,14 +248,7 @@ def _ray(
     prepare: Prepare[Item],
     preloaded: Sequence[str],
 ) -> Iterator[list[Result | Lost]]:
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError("run.executor=ray: Ray is missing; pip install -e '.[ray]'") from error
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False)
-        # It has put its own handler of SIGTERM.
-        interrupts.listen()
+    ray = connected_ray()
     task: Any = ray.remote(max_retries=_NODE_LOSSES_PER_BLOCK)(_ray_block)
     shared = ray.put((work, limits, prepare, preloaded))
     most = 2 * int(ray.cluster_resources().get("CPU", 1))
@@ -272,6 +265,23 @@ def _ray(
             ) from error
 
 
+def connected_ray() -> Any:
+    """Ray, connected to the cluster that RAY_ADDRESS names or to one that begins here.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("run.executor=ray: Ray is missing; pip install -e '.[ray]'") from error
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False)
+        # It has put its own handler of SIGTERM.
+        interrupts.listen()
+    return ray
+
+
 def _ray_block(
     shared: tuple[Work[Item, Result], sandbox.Limits | None, Prepare[Item], Sequence[str]],
     block: Sequence[Item],
@@ -283,7 +293,7 @@ def _ray_block(
 
 
 def timed(work: Work[Item, Result], item: Item) -> tuple[Result, float]:
-    """What `work` gives of an item, and the processor seconds that it took of this process."""
+    """Give what `work` gives of an item, and the processor seconds that it took of this process."""
     began_s = time.process_time()
     return work(item), time.process_time() - began_s
 

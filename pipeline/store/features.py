@@ -1,4 +1,4 @@
-"""What a frozen encoder found in packed samples: an array a shard, beside an index of samples."""
+"""Holds what a frozen encoder found in packed samples: an array a shard beside an index of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError, reading
-from pipeline.store import manifest, workdir
+from pipeline.store import manifest, output_files, workdir
 from pipeline.store.packed import Packed
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What of a sample the features are of, and what the files are called."""
+    """Holds what of a sample the features are of, and what the files are called."""
 
     card: str
     index: str
@@ -33,8 +33,10 @@ class Kind:
     """The column of the packed index that holds the hash of the bytes which were embedded."""
 
 
-PICTURES = Kind("encoder.json", "index.parquet", "features", "pictures", "sha256")
-SOUND = Kind("sound.json", "sound.parquet", "sounds", "sound", "sound_sha256")
+PICTURES = Kind(output_files.ENCODER, output_files.INDEX, "features", "pictures", "sha256")
+SOUND = Kind(
+    output_files.SOUND_ENCODER, output_files.SOUND_INDEX, "sounds", "sound", "sound_sha256"
+)
 INDEX, CARD = PICTURES.index, PICTURES.card
 INDEX_SCHEMA = pa.schema(
     [
@@ -113,7 +115,7 @@ def read(root: str, packed: Packed, kind: Kind = PICTURES) -> Features | None:
 
 
 def lacks_sound(root: str) -> bool:
-    """Whether samples of the folder `root` were to be heard, and none of them has any sound.
+    """Return whether samples of the folder `root` were to be heard, and none of them has any sound.
 
     As the counts of `embed` tell; False where these cannot be read.
     """
@@ -122,13 +124,13 @@ def lacks_sound(root: str) -> bool:
 
 
 def _is_empty(folder: Path, kind: Kind) -> bool:
-    """Whether `embed` left no features of a kind, as its counts tell."""
+    """Return whether `embed` left no features of a kind, as its counts tell."""
     counts = _counts(folder)
     return counts is not None and (not counts or (kind == SOUND and not counts.get("sounds")))
 
 
 def _counts(folder: Path) -> dict[str, int] | None:
-    """What `embed` counted, by name; None where that cannot be read."""
+    """Return what `embed` counted, by name; None where that cannot be read."""
     try:
         return dict(json.loads((folder / manifest.STATS).read_text())["samples"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -136,7 +138,7 @@ def _counts(folder: Path) -> dict[str, int] | None:
 
 
 def read_card(folder: Path, kind: Kind = PICTURES) -> dict[str, Any]:
-    """What a folder says of the encoder of a kind.
+    """Return what a folder says of the encoder of a kind.
 
     Raises:
         UserError: it is missing or not readable.

@@ -112,13 +112,13 @@ class Kept:
         self._lock = None
 
     def path(self, name: str) -> Path:
-        """Where the piece or block of a name lies, or will lie; its folder is there."""
+        """Return where the piece or block of a name lies, or will lie; its folder is there."""
         folder = self._folder / name[:2]
         folder.mkdir(exist_ok=True)
         return folder / name
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is something of that name, which then counts as used just now."""
+        """Return whether there is something of that name, which then counts as used just now."""
         try:
             os.utime(self._folder / name[:2] / name)
         except FileNotFoundError:
@@ -134,7 +134,8 @@ class Kept:
         return read_piece(self._folder / name[:2] / name)
 
     def read_block(self, name: str) -> tuple[Any, Path] | None:
-        """What a block says of itself, and where it lies; None where there is none that is whole.
+        """Return what a block says of itself, and where it lies; None where there is none that is
+        whole.
 
         One that is not whole is removed, so that it can be made anew.
         """
@@ -191,7 +192,7 @@ def _trim(work: Path, most_bytes: float, stages: Collection[str]) -> None:
 
 
 def made_by(code: Sequence[str], libraries: Sequence[str]) -> list[str | None]:
-    """What decides about finished work besides its inputs and settings, as JSON values.
+    """Return what decides about finished work besides its inputs and settings, as JSON values.
 
     Args:
         code: modules and packages, by their path inside `pipeline`.
@@ -264,7 +265,7 @@ def _is_of(entry: Path, prefixes: Collection[str]) -> bool:
 
 
 def _num_bytes(entry: Path) -> int:
-    """What an entry takes that no output takes anyway, since shards of outputs are links."""
+    """Return what an entry takes that no output takes anyway, since shards of outputs are links."""
     files = [*entry.iterdir()] if entry.is_dir() else [entry]
     return sum(s.st_size for s in (file.stat() for file in files) if s.st_nlink == 1)
 

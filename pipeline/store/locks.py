@@ -26,7 +26,7 @@ def claim(work: Path, name: str) -> Path:
 
 
 def claimed(file: TextIOWrapper) -> bool:
-    """Whether a claim could be had; processes that are forked do not inherit it.
+    """Return whether a claim could be had; processes that are forked do not inherit it.
 
     Raises:
         OSError: the file system fails.
@@ -56,7 +56,7 @@ def open_stage(work: Path, stage: str) -> int:
 
 
 def locked(descriptor: int, how: int) -> bool:
-    """Whether a lock of an open file could be had, `how` as `fcntl.flock` takes it.
+    """Return whether a lock of an open file could be had, `how` as `fcntl.flock` takes it.
 
     Raises:
         OSError: the file system fails.

@@ -16,15 +16,15 @@ import pyarrow.parquet as pq
 
 from pipeline.config import ClipFormat
 from pipeline.errors import UserError
+from pipeline.store.output_files import FILES as FILES
+from pipeline.store.output_files import FORMAT as FORMAT
+from pipeline.store.output_files import MANIFEST as MANIFEST
+from pipeline.store.output_files import STATS as STATS
 
-MANIFEST = "manifest.parquet"
-FILES = "files.parquet"
 REJECTS = "rejects.parquet"
 FINGERPRINTS = "fingerprints.npy"
 FILE_PRINTS = "file_fingerprints.parquet"
 FRAME_PRINTS = "frame_fingerprints.parquet"
-STATS = "stats.json"
-FORMAT = "format.json"
 CLASSES = ("real_shooting", "fictional_shooting", "real_other", "fictional_other")
 REAL_SHOOTING = CLASSES.index("real_shooting")
 IS_REAL = tuple(name.startswith("real") for name in CLASSES)
@@ -152,7 +152,7 @@ class File:
     reject: str | None = None
     """The reason code of the row in the rejects, where there is one."""
     rendered: bool = False
-    """As the index says."""
+    """Whether a computer made an imitation of what the origin names, as the index says."""
     dubbed: bool = False
     """Whether what is heard is not what happened, as the index says."""
     discharges_s: str = "[]"

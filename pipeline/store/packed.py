@@ -25,11 +25,11 @@ from pipeline.errors import UserError, reading
 from pipeline.store import manifest, shards, sound, storage, video
 from pipeline.store.cache import Cache
 from pipeline.store.manifest import PRESENCES
+from pipeline.store.output_files import INDEX as INDEX
 from pipeline.store.shards import Extent, Shards
 
 log = logging.getLogger(__name__)
 
-INDEX = "index.parquet"
 ENCODINGS = {"raw": shards.RAW, "h264": shards.TAR}
 """How samples may be stored, and what the names of such shards end with."""
 INDEX_SCHEMA = pa.schema(
@@ -76,7 +76,7 @@ _NUM_OPEN_REMOTE = 4
 
 @dataclass(frozen=True)
 class Sample:
-    """What is seen and heard in one clip."""
+    """Holds what is seen and heard in one clip."""
 
     frames: NDArray[np.uint8]
     """uint8 (T, H, W, 3) RGB."""
@@ -88,7 +88,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Members:
-    """Where the members of one sample are."""
+    """Tells where the members of one sample are."""
 
     pictures: Extent
     sound: Extent | None
@@ -99,7 +99,7 @@ class Members:
 
 @dataclass(frozen=True)
 class Samples:
-    """What reads samples; a small part of `Packed` to hand to other processes."""
+    """Holds what reads samples; a small part of `Packed` to hand to other processes."""
 
     shards: Shards
     shape: tuple[int, int, int, int]
@@ -195,7 +195,7 @@ class Packed:
     format: ClipFormat
     samples: Samples
     names: list[str]
-    """Of the shards."""
+    """Names of the shards."""
     extents: NDArray[np.int64]
     """(N, 5): number of the shard in `names`, offset and size of the frames of every sample, and
     of its sound."""
@@ -229,7 +229,7 @@ class Packed:
         return cls(root, table, digest, clip, samples, names, extents, presences)
 
     def at(self, i: int) -> Members:
-        """Where the members of sample `i` are."""
+        """Return where the members of sample `i` are."""
         number, offset, size, sound_offset, sound_size = self.extents[i].tolist()
         shard = self.names[number]
         return Members(
@@ -239,7 +239,7 @@ class Packed:
         )
 
     def read(self, i: int) -> Sample:
-        """Sample `i`.
+        """Read the sample with the number `i`.
 
         Raises:
             UserError: its shard is missing, truncated or no clip, or cannot be fetched.
@@ -325,7 +325,7 @@ def _check(
 
 
 def _shards(root: str, work: Path, cache_gb: float) -> tuple[Shards, dict[str, int]]:
-    """What reads the shards under a root, and the size of every file there."""
+    """Return what reads the shards under a root, and the size of every file there."""
     if not storage.is_remote(root):
         folder = Path(root).resolve()
         sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FULL_SCALE = 32768.0
-"""A sample of −1."""
+"""What a sample of the wave −1 is in 16 bits, without its sign."""
 LARGEST = (FULL_SCALE - 1) / FULL_SCALE
 """The largest wave that is a sample; times it, a wave from −1 to 1 is never cut off."""
 

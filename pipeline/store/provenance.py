@@ -1,4 +1,4 @@
-"""Which code and which libraries made an output, so that whoever finds it can have them again.
+"""Names the code and the libraries that made an output, so that they can be had again.
 
 An output must have the same bytes whenever the same inputs, settings and code make it. The hash of
 the source files keeps to that, and so do versions of libraries. The hash of the checked-out commit

@@ -24,13 +24,13 @@ class Pieces(Generic[Task]):
 
     kept: Kept
     names: Sequence[str]
-    """Of the piece of each task."""
+    """Name of the piece of each task."""
     tasks: Callable[[], Iterable[Task]]
     """Gives the tasks, the same ones in every call, so that none has to be held."""
     work: Callable[[Task], Piece]
     run: Run
     title: str
-    """Of the work, for the bar and for messages."""
+    """Title of the work, for the bar and for messages."""
 
     def make(self, block_size: int) -> int:
         """Make and keep those that are not kept, so many at a time; returns how many that were.

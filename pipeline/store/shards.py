@@ -20,7 +20,7 @@ TAR, RAW = ".tar", ".raw"
 
 @dataclass(frozen=True)
 class Extent:
-    """Where the bytes of one member are: `shard[offset : offset + size]`."""
+    """Tells where the bytes of one member are: `shard[offset : offset + size]`."""
 
     shard: str
     offset: int
@@ -94,7 +94,7 @@ class RawWriter:
 
 
 def shard_name(number: int, suffix: str) -> str:
-    """What the shard of a number is called; `suffix` is `TAR` or `RAW`."""
+    """Return what the shard of a number is called; `suffix` is `TAR` or `RAW`."""
     return f"shard-{number:05d}{suffix}"
 
 

@@ -22,7 +22,7 @@ SOUND_HZ = 24_000
 """Samples a second."""
 
 QUIET_RMS = 10 ** (-70 / 20)
-"""Of full scale; what is below it tells next to nothing."""
+"""Level, as a share of full scale, below which sound tells next to nothing."""
 
 Samples = NDArray[np.int16]
 _SAMPLES_A_FRAME = 4096
@@ -94,7 +94,7 @@ def decode(data: bytes) -> Samples:
 
 
 def _first_frame(data: bytes) -> int:
-    """Where the blocks that tell about a FLAC file end, and its frames begin."""
+    """Return where the blocks that tell about a FLAC file end, and its frames begin."""
     start, is_last = 4, False
     while not is_last and start + 4 <= len(data):
         is_last = bool(data[start] & 0x80)

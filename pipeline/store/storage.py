@@ -32,7 +32,7 @@ _VERSION_KEYS = ("ETag", "etag", "md5Hash", "checksum", "LastModified", "mtime",
 
 
 def is_remote(root: str) -> bool:
-    """Whether `root` is a URL and not a local folder."""
+    """Return whether `root` is a URL and not a local folder."""
     return "://" in root
 
 
@@ -81,7 +81,7 @@ def fetched(root: str, path: str, work: Path) -> Iterator[Path]:
 
 
 def why_missing(root: str, path: str) -> str:
-    """What a person should know about a path for which `fetched` finds no file."""
+    """Return what a person should know about a path for which `fetched` finds no file."""
     return "no such file" if is_remote(root) else names.why_missing(Path(root), path)
 
 
@@ -195,7 +195,7 @@ def _local(root: str, path: str) -> Path:
 
 
 def _spelt(root: str, path: str) -> tuple[str, dict[str, Any]]:
-    """How the name of an object is written, perhaps in another normal form, and its `_info`."""
+    """Say how the name of an object is written, perhaps in another normal form, and its `_info`."""
     for spelling in names.spellings(_inside(root, path)):
         try:
             return spelling, _info(root, spelling)
@@ -235,7 +235,7 @@ def _download(root: str, path: str, local: Path, size: int) -> None:
 
 
 def _listing(root: str) -> dict[str, dict[str, Any]]:
-    """What the file system tells of every file below a root, by path inside it, sorted."""
+    """Return what the file system tells of every file below a root, by path inside it, sorted."""
 
     def find(fs: Any, base: str) -> dict[str, dict[str, Any]]:
         found = fs.find(base, detail=True)
@@ -317,7 +317,7 @@ def _open(root: str) -> tuple[Any, str]:
 
 
 def _is_trouble_on_the_way(error: Exception) -> bool:
-    """Whether an exception comes from the network or the store and not from a bug."""
+    """Return whether an exception comes from the network or the store and not from a bug."""
     if isinstance(error, OSError):
         return error.errno not in disk.REFUSALS
     return type(error).__module__.split(".")[0] in ("botocore", "aiobotocore", "aiohttp")

@@ -20,6 +20,7 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.store import locks
+from pipeline.store import output_files as named
 from pipeline.system import interrupts
 
 KEPT = "kept"
@@ -30,12 +31,12 @@ _SOURCES = (".c", ".css", ".j2", ".js", ".py")
 
 @dataclass(frozen=True)
 class Output:
-    """What an earlier output is told by, so that nothing else is replaced."""
+    """Holds what an earlier output is told by, so that nothing else is replaced."""
 
     writer: str
     """The stage or command that writes it."""
     key: str
-    """Of the configuration, which names its folder."""
+    """Key of the configuration that names its folder."""
     has: tuple[str, ...]
     """Files that every one holds."""
     only: tuple[str, ...] = ("*",)
@@ -68,36 +69,39 @@ OUTPUTS = {
     one.writer: one
     for one in (
         Output(
-            "synthesize", "paths.synthetic", ("stats.json",), only=("stats.json", "*/index.csv")
+            "synthesize",
+            "paths.synthetic",
+            (named.STATS,),
+            only=(named.STATS, "*/index.csv"),
         ),
-        Output("ingest", "paths.clips", ("manifest.parquet", "files.parquet")),
-        Output("split", "paths.splits", ("manifest.parquet", "audit.json")),
+        Output("ingest", "paths.clips", (named.MANIFEST, named.FILES)),
+        Output("split", "paths.splits", (named.MANIFEST, named.AUDIT)),
         Output(
             "augment",
             "paths.augmented",
-            ("manifest.parquet", "stats.json"),
-            only=("manifest.parquet", "stats.json", "shard-*"),
+            (named.MANIFEST, named.STATS),
+            only=(named.MANIFEST, named.STATS, "shard-*"),
         ),
-        Output("pack", "paths.packed", ("index.parquet", "format.json")),
+        Output("pack", "paths.packed", (named.INDEX, named.FORMAT)),
         Output(
             "embed",
             "paths.features",
-            ("stats.json",),
+            (named.STATS,),
             only=(
-                *("stats.json", "encoder.json", "index.parquet", "features-*"),
-                *("sound.json", "sound.parquet", "sounds-*"),
+                *(named.STATS, named.ENCODER, named.INDEX, "features-*"),
+                *(named.SOUND_ENCODER, named.SOUND_INDEX, "sounds-*"),
             ),
         ),
-        Output("probe", "paths.probes", ("metrics.json",), only=("metrics.json",)),
-        Output("train", "paths.models", ("model.json", "curves.csv")),
-        Output("evaluate", "paths.reports", ("report.html", "headline.json")),
-        Output("adapt", "paths.adapted", ("model.json", "learning_curve.csv")),
-        Output("export", "out", ("export.json",)),
+        Output("probe", "paths.probes", (named.METRICS,), only=(named.METRICS,)),
+        Output("train", "paths.models", (named.CARD, named.CURVES)),
+        Output("evaluate", "paths.reports", (named.REPORT, named.HEADLINE)),
+        Output("adapt", "paths.adapted", (named.CARD, named.LEARNING_CURVE)),
+        Output("export", "out", (named.EXPORT,)),
         Output(
             "join",
             "out",
-            ("model.json", "model.safetensors"),
-            only=("model.json", "model.safetensors", "encoder.safetensors"),
+            (named.CARD, named.WEIGHTS),
+            only=(named.CARD, named.WEIGHTS, named.ENCODER_WEIGHTS),
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""What others see of the command line of this process: whoever lists processes, and Ray's jobs."""
+"""Hides secrets of the command line from whoever lists processes, and from Ray's jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the project lies that commands work on, and the files that a new project is made from."""
+"""Finds the project that commands work on, and the files that a new project is made from."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ from threatexchange.exchanges.fetch_state import SignalOpinionCategory as _Categ
 from threatexchange.exchanges.signal_exchange_api import SignalExchangeAPI
 from threatexchange.signal_type.signal_base import SignalType
 
-from pipeline.commands import exchange_places
-from pipeline.commands.exchange_places import Limits
+from pipeline.commands import exchange_transfer
+from pipeline.config import ExchangeApp
 from pipeline.copies import (
     bank_files,
     exchange_folder,
@@ -48,7 +48,6 @@ _SAID = {
     _Category.NEGATIVE_CLASS: DISPUTED,
     _Category.INVESTIGATION_SEED: SEEN,
 }
-_LIMITS = Limits(max_mb=2000, timeout_s=15, limit_s=1800, allow_private=False)
 
 
 @dataclass
@@ -63,7 +62,7 @@ class _Required:
 
 @dataclass
 class DiscernCollabConfig(CollaborationConfigWithDefaults, _Required):
-    """Where an exchange is read, and where opinions are written."""
+    """Tells where an exchange is read, and where opinions are written."""
 
     push: str = field(
         default="",
@@ -82,7 +81,7 @@ class DiscernCollabConfig(CollaborationConfigWithDefaults, _Required):
 
 @dataclass
 class DiscernCheckpoint(FetchCheckpointBase):
-    """How much of a feed was taken, and the key that signed it."""
+    """Tells how much of a feed was taken, and the key that signed it."""
 
     feed: str
     key: str
@@ -92,7 +91,7 @@ class DiscernCheckpoint(FetchCheckpointBase):
 
 @dataclass
 class DiscernRecord(FetchedSignalMetadata):
-    """What a feed says of a video."""
+    """Holds what a feed says of a video."""
 
     feed: str
     label: str
@@ -103,7 +102,7 @@ class DiscernRecord(FetchedSignalMetadata):
     md5: str
 
     def get_as_opinions(self) -> Sequence[SignalOpinion]:
-        """What the feed thinks of it: who uploads a video stands for it."""
+        """Return what the feed thinks of it: who uploads a video stands for it."""
         is_against = self.is_negative or DISPUTED in self.said
         negative, positive = _Category.NEGATIVE_CLASS, _Category.POSITIVE_CLASS
         # Tags must have no spaces where threatexchange prints them.
@@ -126,22 +125,22 @@ class DiscernExchange(
 
     @classmethod
     def get_name(cls) -> str:
-        """What threatexchange calls it."""
+        """Return what threatexchange calls it."""
         return "discern"
 
     @staticmethod
     def get_config_cls() -> type[DiscernCollabConfig]:
-        """What is said of such an exchange."""
+        """Return what is said of such an exchange."""
         return DiscernCollabConfig
 
     @staticmethod
     def get_checkpoint_cls() -> type[DiscernCheckpoint]:
-        """What says how much was fetched."""
+        """Return what says how much was fetched."""
         return DiscernCheckpoint
 
     @staticmethod
     def get_record_cls() -> type[DiscernRecord]:
-        """What is fetched of a video."""
+        """Return what is fetched of a video."""
         return DiscernRecord
 
     @classmethod
@@ -199,13 +198,13 @@ class DiscernExchange(
             raise NotImplementedError("give --push, --key and --by to write back")
         key = exchange_manifest.private_key(Path(collab.key).expanduser())
         by = bank_files.check_name(collab.by, "by")
-        exchange_places.check(collab.push, "push", written=True)
+        exchange_transfer.check(collab.push, "push", written=True)
         video = _video(s_type.get_name(), signal, ", ".join(sorted(opinion.tags))[:MAX_LABEL])
         with self._received(None) as (folder, manifest, _):
             theirs, _ = _replayed(manifest, folder, 0)
         same = [name for name, one in theirs.items() if _is_same(video, one)]
         name = same[0] if same else video.id
-        with exchange_places.sent(collab.push, Path(tempfile.gettempdir())) as folder:
+        with exchange_transfer.sent(collab.push, Path(tempfile.gettempdir())) as folder:
             own = exchange_sending.begun(by, BANK, KNOWN, folder, key)
             told = exchange_sending.said_so_far(own, folder).get(name, exchange_sending.Told())
             lines: list[Line] = []
@@ -233,10 +232,10 @@ class DiscernExchange(
             has_all = checkpoint is not None and checkpoint.num_deltas == len(manifest.deltas)
             return len(manifest.deltas) if has_all else 0
 
-        exchange_places.check(collab.pull, "pull")
-        limits = replace(_LIMITS, allow_private=collab.private == "yes")
+        exchange_transfer.check(collab.pull, "pull")
+        cfg = ExchangeApp(allow_private=collab.private == "yes")
         work = Path(tempfile.gettempdir())
-        with exchange_places.received(collab.pull, key, num_known, limits, work) as folder:
+        with exchange_transfer.received(collab.pull, key, num_known, cfg, work) as folder:
             manifest = exchange_manifest.read(folder, key)
             if checkpoint is not None:
                 if (checkpoint.feed, checkpoint.key) != (manifest.feed, mark):

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass
 class Segment(SignalSimilarityInfo):
-    """Where a video shows a known one.
+    """Tells where a video shows a known one.
 
     Attributes:
         by: what it is known by: `bytes`, `pictures` or `sound`.
@@ -41,7 +41,7 @@ class Segment(SignalSimilarityInfo):
     agreeing_s: float = 0.0
 
     def __lt__(self, other: object) -> bool:
-        """Whether this one is the nearer one."""
+        """Return whether this one is the nearer one."""
         return isinstance(other, Segment) and self.distance < other.distance
 
     def pretty_str(self) -> str:
@@ -53,7 +53,8 @@ class Segment(SignalSimilarityInfo):
 
 
 def matches(video: Upload, item: Upload) -> list[Segment]:
-    """Where a video shows a known one, most seconds first; all of it where their bytes are equal.
+    """Return where a video shows a known one, most seconds first; all of it where their bytes are
+    equal.
 
     One picture a second of the video is looked up.
     """
@@ -95,7 +96,7 @@ class SegmentIndex(SignalTypeIndex[T], Generic[T]):
         self._known.append((exchange_lines.prints_parsed(signal_str), entry))
 
     def query(self, query: str) -> Sequence[IndexMatch[T]]:
-        """What a video shows: a match for each segment, those of most seconds first.
+        """Return what a video shows: a match for each segment, those of most seconds first.
 
         A video that could not be hashed, which is an empty signal, shows nothing.
         """

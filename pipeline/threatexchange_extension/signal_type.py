@@ -34,17 +34,17 @@ class DiscernVideoSignal(SignalType, FileHasher):
 
     @classmethod
     def get_name(cls) -> str:
-        """What threatexchange calls it."""
+        """Return what threatexchange calls it."""
         return OWN_TYPE
 
     @classmethod
     def get_content_types(cls) -> list[type[ContentType]]:
-        """What it is of."""
+        """Return what it is of."""
         return [VideoContent]
 
     @classmethod
     def get_index_cls(cls) -> type[SegmentIndex[Any]]:
-        """What looks it up."""
+        """Return what looks it up."""
         return SegmentIndex
 
     @classmethod
@@ -63,7 +63,7 @@ class DiscernVideoSignal(SignalType, FileHasher):
 
     @classmethod
     def compare_hash(cls, hash1: str, hash2: str) -> SignalComparisonResult:
-        """Whether the second video shows something of the first."""
+        """Return whether the second video shows something of the first."""
         found = matches(*map(exchange_lines.prints_parsed, (hash2, hash1)))
         if not found:
             return SignalComparisonResult.from_no_match_only()

@@ -86,12 +86,12 @@ class Canvas:
         self._draw.ellipse((x - r, y - r, x + r, y + r), fill, outline, width)
 
     def line(self, points: Sequence[Point], ink: Ink, width: float = 0.008) -> None:
-        """A polyline."""
+        """Draw a polyline."""
         path = [self.at(*point) for point in points]
         self._draw.line(path, tuple(ink), max(1, round(self.length(width))), joint="curve")
 
     def polygon(self, points: Sequence[Point], ink: Ink, *, edge: Ink | None = None) -> None:
-        """A filled outline."""
+        """Draw a filled outline."""
         width = max(1, round(self.length(0.012))) if edge else 0
         path = [self.at(*point) for point in points]
         self._draw.polygon(path, tuple(ink), tuple(edge) if edge else None, width)

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.assess import lineage
-from pipeline.assess.lineage import CONFIGURATION, MADE_FROM, OTHER, REPORTS, SOURCES, Difference
+from pipeline.assess.lineage import (
+    CONFIGURATION,
+    MADE_FROM,
+    OTHER,
+    REPORTS,
+    SOURCES,
+    FileDifference,
+)
 from pipeline.errors import UserError
 from pipeline.store.manifest import FILES, File, write_rows
 
@@ -100,9 +107,9 @@ def test_differences_are_named_by_file(conf: Path, folders: dict[str, Path], rep
     (reports / "new.txt").write_text("hello")
     _, hashes = lineage.read_lineage(reports)
     assert set(lineage.compare(hashes, folders | {REPORTS: reports}, conf)) == {
-        Difference(CONFIGURATION, "train.yaml", "changed"),
-        Difference("models", "deep/shard-00000.tar", "missing"),
-        Difference(REPORTS, "new.txt", "extra"),
+        FileDifference(CONFIGURATION, "train.yaml", "changed"),
+        FileDifference("models", "deep/shard-00000.tar", "missing"),
+        FileDifference(REPORTS, "new.txt", "extra"),
     }
 
 

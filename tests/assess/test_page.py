@@ -63,23 +63,25 @@ in_light = pytest.mark.parametrize("visit", ["light"], indirect=True)
 
 
 @pytest.fixture(params=["light", "dark"])
-def visit(request: pytest.FixtureRequest, report_file: Path) -> Iterator[Visit]:
-    with visiting(report_file, request.param) as seen:
+def visit(request: pytest.FixtureRequest, chromium: Any, report_file: Path) -> Iterator[Visit]:
+    with visiting(chromium, report_file, request.param) as seen:
         yield seen
 
 
 @pytest.fixture(params=["light", "dark"])
-def real_visit(request: pytest.FixtureRequest, whole_project: Path) -> Iterator[Visit]:
+def real_visit(
+    request: pytest.FixtureRequest, chromium: Any, whole_project: Path
+) -> Iterator[Visit]:
     """A page that all suites filled from stages that really ran."""
-    with visiting(whole_project / "reports" / "report.html", request.param) as seen:
+    with visiting(chromium, whole_project / "reports" / "report.html", request.param) as seen:
         yield seen
 
 
 @contextlib.contextmanager
-def visiting(report_file: Path, scheme: str) -> Iterator[Visit]:
+def visiting(chromium: Any, report_file: Path, scheme: str) -> Iterator[Visit]:
     """Open a page in Chromium, in one colour scheme."""
     complaints, requests = list[str](), list[str]()
-    with browsing(scheme, complaints, requests, reduced_motion="reduce") as page:
+    with browsing(chromium, scheme, complaints, requests, reduced_motion="reduce") as page:
         page.goto(report_file.as_uri())
         yield Visit(page, requests, complaints)
 

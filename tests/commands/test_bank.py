@@ -147,6 +147,7 @@ def test_a_file_that_cannot_be_added_costs_no_other(
         (("label", "mine", "1"), "bank label mine 1: give label=…, what it is known as"),
         (("compact", "mine"), "no bank 'mine'"),
         (("add", "mine", "gone.mp4"), "gone.mp4: no such file; give a video file"),
+        (("add", "mine", "long" * 70), "long: File name too long; give a video file"),
         (("remove", "mine", "one"), "'one' is no number of an item; see discern bank show mine"),
         (("show", "mine"), "no bank 'mine'"),
     ],

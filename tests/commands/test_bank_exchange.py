@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from pipeline.commands import bank
+from pipeline.commands import bank, bank_exchange
 from pipeline.config import App
 from pipeline.copies import (
     banks,
@@ -39,6 +40,14 @@ def keys(tmp_path: Path) -> tuple[Path, Path]:
         key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     )
     return private, public
+
+
+@pytest.mark.parametrize(
+    ("num_pictures", "told"),
+    [(0, "0 hashes of pictures"), (1, "1 hash of pictures"), (2, "2 hashes of pictures")],
+)
+def test_one_hash_is_told_as_one(num_pictures: int, told: str) -> None:
+    assert bank_exchange.told_hashes(num_pictures, 3) == f"{told}, 3 of sound"
 
 
 def test_a_bank_goes_to_others_and_a_dry_run_prints_what_would(
@@ -138,6 +147,8 @@ def test_lists_go_out_and_come_in_as_items(
         assert run("export", "b", kind, dry_run=True) == f"{told} would be written"
         assert not path.exists()
         assert run("export", "b", kind) == told
+        with pytest.raises(UserError, match="No such file or directory; give a file in a folder"):
+            bank.run("export", "b", str(tmp_path / "none" / kind), cfg=replace(cfg, format=kind))
         with pytest.raises(UserError, match="there is such a file; give another name"):
             run("export", "b", kind)
         told, there = f"{path}: {num} items of {num} different lines of {kind}", root / "in"
@@ -160,6 +171,26 @@ def test_lists_go_out_and_come_in_as_items(
     with pytest.raises(UserError, match="line 2: no pdq; nothing of the list was taken"):
         run("import", "other", "pdq")
     assert banks.names(root) == ["b", "in"]
+
+
+def test_a_list_that_a_full_disk_cuts_is_none(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with banks.writing(tmp_path / "banks", "b", create=True) as one:
+        add(one, 1)
+    cfg: Any = compose("bank", "format=sha256")
+    path = tmp_path / "list.txt"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            bank.run("export", "b", str(path), cfg=cfg)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not path.exists()
+    bank.run("export", "b", str(path), cfg=cfg)
+    assert capsys.readouterr().out.strip() == f"{path}: 1 line of sha256"
+    assert len(path.read_bytes()) == len(f"video_sha256 {1:064x}\n")
 
 
 def test_a_dataset_of_threatexchange_comes_in_with_labels_of_ours(

@@ -260,7 +260,8 @@ def test_an_exchange_of_a_web_server_is_read_within_limits(
         us.add(pull=url)
         where = f"http://127.0.0.1:{server.port}"
         # Neither this machine nor HTTP may be asked unless that is allowed.
-        assert "the scheme is none of https" in us.fails("pull")
+        told = us.fails("pull")
+        assert "the scheme is none of https; give its address by https, or allow_private=" in told
         us.run("remove", "them")
         us.add(pull=url.replace("http:", "https:"))
         assert "leads to an address that is not of the public internet" in us.fails("pull")
@@ -367,10 +368,28 @@ def test_one_peer_that_fails_costs_no_other(
     )
 
 
+def test_a_folder_that_cannot_be_written_costs_no_other_peer(
+    sides: tuple[Side, Side], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, them = sides
+    (tmp_path / "file").touch()
+    for name, place in (("a", "file"), ("c", "file/below"), ("z", "theirs")):
+        key = str(tmp_path / "home" / "them.pem")
+        them.run("add", name, "b", push=str(tmp_path / place), by="them", key=key)
+    with pytest.raises(UserError, match="2 peers of 3 failed to push"):
+        them.run("push")
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{tmp_path}/theirs: them/b, delta 1")
+    assert [line.partition(f"{tmp_path}/")[2] for line in err.splitlines()] == [
+        "file: File exists; give a folder that you may write to",
+        "file/below: Not a directory; give a folder that you may write to",
+    ]
+
+
 def test_what_cannot_be_a_peer_is_named(sides: tuple[Side, Side]) -> None:
     us, _ = sides
     cases: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
-        (("take",), {}, "'take' is not understood; give exchange add NAME BANK, list, show"),
+        (("take",), {}, "'take' is not understood; give exchange add NAME BANK, exchange list, "),
         (("add", "x"), {}, "'add x' is not understood; give exchange add NAME BANK$"),
         (("show", "x"), {}, r"no peer 'x' \(there are: none\)"),
         (("pull", "x"), {}, "no peer 'x'"),

@@ -22,6 +22,7 @@ from pipeline.detect import detector as answering
 from pipeline.detect.detector import Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.encoders import build_sound
 from pipeline.learn.memory import Memory
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.hf import HfNet
@@ -30,7 +31,8 @@ from pipeline.learn.networks.own import OwnNet
 from pipeline.learn.networks.product import product_of
 from pipeline.learn.pixels import Pixels
 from pipeline.store.manifest import CLASSES
-from tests.learn.encoders.tiny import checkpoint_origin
+from pipeline.store.output_files import EXPORT
+from tests.learn.encoders.tiny import checkpoint_origin, write_ear
 from tests.learn.networks.nets import random_clips, small_flash
 from tests.learn.networks.sounds import hearing, random_sounds
 from tests.learn.toy import FORMAT, write_toy
@@ -311,6 +313,16 @@ def test_graphs_of_a_network_that_hears_take_sounds_and_answer_as_torch_does(
 
 
 @pytest.mark.slow
+def test_an_ear_of_transformers_is_told_to_fit_no_graph(tmp_path: Path) -> None:
+    ear = build_sound(write_ear(tmp_path / "ear"))
+    network = product_of(
+        small_flash(), checkpoint_origin(tmp_path / "dino"), hearing(encoder=ear)
+    ).eval()
+    with pytest.raises(UserError, match=r"cannot become ONNX: .* ASTFeatureExtractor .* yamnet"):
+        write(network, tmp_path)
+
+
+@pytest.mark.slow
 def test_frames_between_views_pass_by_the_encoder(with_encoder: Path) -> None:
     graphs = {
         form: onnx.load(with_encoder / "work" / "onnx" / "models" / f"{form}.onnx").graph
@@ -352,7 +364,7 @@ def test_the_operating_point_goes_along_with_the_weights_that_it_was_chosen_for(
         point |= {"weights_sha256": sha256}
         (tmp_path / "reports" / "operating_point.json").write_text(json.dumps(point))
         folder = write_mean(tmp_path)
-        told = json.loads((folder / export.RECORD).read_text())["operating_point"]
+        told = json.loads((folder / EXPORT).read_text())["operating_point"]
         assert (told and told["threshold"]) == expected
         assert ("no threshold goes along: " in caplog.text) == (expected is None)
     assert "python evaluate.py, without a collection and with these weights" in caplog.text

@@ -187,6 +187,14 @@ def test_it_needs_neither_git_nor_a_project_and_says_what_comes_next(tmp_path: P
     assert (tmp_path / "mine" / "dvc.yaml").is_file()
 
 
+def test_nobody_is_sent_into_the_folder_that_they_are_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    init.run(Path())
+    assert "  cd" not in capsys.readouterr().out
+
+
 def test_dvc_reads_what_it_writes(made: Path) -> None:
     dvc = str(Path(sys.executable).with_name("dvc"))
     subprocess.run([dvc, "init", "--no-scm", "-q"], cwd=made, check=True)

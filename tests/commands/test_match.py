@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from pipeline.commands import bank, match, printed_files
 from pipeline.config import App
@@ -172,6 +173,7 @@ def test_a_file_of_a_web_server_is_fetched_looked_up_and_kept_nowhere(
         ]
         assert all("attacks item 1 (attack.mp4" in line for line in lines)
         assert err.count("missing_file") == 1
+        assert "HTTP 404); look at the address, and whether its server still has the file" in err
         assert not any(word in str(lines) + err for word in ("secret", "/copy.mp4"))
         few = compose("match", "allow_private=true", "max_fetch_mb=0.1", "format=json")
         _, lines, _ = told(capsys, few, server.url("/large.mp4"))
@@ -220,6 +222,14 @@ def tune(seed: int, num_s: int) -> np.ndarray:
     return 0.4 * np.sin(2 * np.pi * np.cumsum(pitches) / SOUND_HZ)[None]
 
 
+def bass(num_s: int) -> np.ndarray:
+    """A low tone that steps, (1, n)."""
+    seconds = np.arange(num_s * SOUND_HZ) / SOUND_HZ
+    pitches = np.random.default_rng(7).choice([55.0, 73.4, 82.4, 98.0, 110.0, 123.5], num_s * 4)
+    phase = 2 * np.pi * np.cumsum(pitches[(4 * seconds).astype(int)]) / SOUND_HZ
+    return np.asarray(0.1 * np.sin(phase)[None])
+
+
 def test_other_pictures_under_the_same_sound_are_found_by_it(
     tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,6 +259,27 @@ def test_other_pictures_under_the_same_sound_are_found_by_it(
     assert (code, len(lines)) == (match.FOUND, 1)
     assert "s sound as" in lines[0]
     assert "of it; offset +3." in lines[0] or "of it; offset +2.9" in lines[0]
+
+
+def test_sound_that_lost_its_low_notes_is_found_by_a_narrow_band(
+    tmp_path: Path, compose: Callable[..., App], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Chords over a bass, as music has them, and what a telephone leaves of them.
+    sound = tune(1, 25) + 3 * bass(25)
+    original, copy = tmp_path / "attack.mkv", tmp_path / "telephone.mkv"
+    write_with_sound(original, scene(1, 25 * RATE), sound, codec="flac", rate=SOUND_HZ, fps=RATE)
+    bank.run("add", "attacks", str(original), cfg=compose("bank"))
+    capsys.readouterr()
+    sections = signal.butter(6, (300, 3400), "bandpass", fs=SOUND_HZ, output="sos")
+    heard = signal.sosfilt(sections, sound[:, 5 * SOUND_HZ :], axis=1)
+    write_with_sound(copy, scene(9, 20 * RATE), heard, codec="flac", rate=SOUND_HZ, fps=RATE)
+    code, lines, _ = told(capsys, compose("match", "format=json"), copy)
+    assert code == match.FOUND
+    (found,) = lines[0]["matches"]
+    assert (found["by"], found["narrow"]) == ("sound", True)
+    assert found["offset_s"] == pytest.approx(5.0, abs=0.15)
+    _, lines, _ = told(capsys, compose("match"), copy)
+    assert "s of it between 440 and 3,300 Hz; offset +" in lines[0]
 
 
 def test_every_item_of_the_same_sound_is_told_also_of_one_that_starts_late(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.assess import deployed
+from pipeline.assess import deployment_report
 from pipeline.commands import review
 from pipeline.copies import banks
 from pipeline.errors import UserError
@@ -213,7 +213,7 @@ def test_a_report_tells_of_detector_people_and_drift(tmp_path: Path, told: Told)
     assert not [
         word for word in ("Ada", "Bo", str(tmp_path), "of-ada", "id-") if word in out.read_text()
     ]
-    assert deployed.read(tmp_path) is not None
+    assert deployment_report.read(tmp_path) is not None
     assert "height" not in told("report")
     few = write_scores(tmp_path / "few", [row(n) for n in range(29)])
     said = told("report", str(scores), f"against={few}", f"out={out}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.commands.seed_table import Estimate, Run, group, merge, numbers, render, varied
+from pipeline.commands.seed_table import Run, SeedMean, group, merge, numbers, render, varied
 
 
 def runs(lr: float, *values: float, **more: Any) -> list[Run]:
@@ -18,7 +18,7 @@ def runs(lr: float, *values: float, **more: Any) -> list[Run]:
 
 
 def test_the_interval_is_student_s() -> None:
-    estimate = Estimate.of([0.6, 0.7, 0.8], 0.95)
+    estimate = SeedMean.of([0.6, 0.7, 0.8], 0.95)
     # t(0.975, 2) = 4.302653, s / sqrt(3) = 0.1 / 1.732051
     assert estimate.mean == pytest.approx(0.7)
     assert estimate.interval is not None
@@ -28,7 +28,7 @@ def test_the_interval_is_student_s() -> None:
 
 
 def test_one_run_has_no_interval() -> None:
-    estimate = Estimate.of([0.6], 0.95)
+    estimate = SeedMean.of([0.6], 0.95)
     assert estimate.interval is None
     assert str(estimate) == "0.600 (–)"
 
@@ -39,7 +39,7 @@ def test_runs_that_differ_only_in_the_seed_are_one_row() -> None:
         ({"train.lr": 0.001}, 2),
         ({"train.lr": 0.01}, 1),
     ]
-    assert rows[0].estimates["auroc"].mean == pytest.approx(0.7)
+    assert rows[0].means["auroc"].mean == pytest.approx(0.7)
     assert varied(rows) == ["train.lr"]
 
 

@@ -11,7 +11,8 @@ import pytest
 from pipeline.copies import bank_compaction, bank_files, bank_log, banks
 from pipeline.copies.bank_files import HEAD, ITEMS
 from pipeline.copies.bank_log import Item, Taken
-from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank, Writer
+from pipeline.copies.bank_writer import Writer
+from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.errors import UserError
 
 
@@ -166,9 +167,9 @@ def test_a_bank_of_a_later_format_is_refused(tmp_path: Path) -> None:
     folder = made(tmp_path, 1)
     entry = json.loads((folder / ITEMS).read_text())
     del entry["check"]
-    (folder / ITEMS).write_bytes(bank_log.line_of({**entry, "format": 5}) + b"\n")
+    (folder / ITEMS).write_bytes(bank_log.line_of({**entry, "format": 6}) + b"\n")
     with pytest.raises(
-        UserError, match="format 5, and this version of Discern reads formats 2, 3 and 4"
+        UserError, match="format 6, and this version of Discern reads formats 2, 3, 4 and 5"
     ):
         banks.read(tmp_path, "b")
 
@@ -256,14 +257,24 @@ def test_a_head_that_a_kill_left_behind_is_mended_by_the_next_writer(tmp_path: P
         banks.read(tmp_path, "b")
 
 
-def test_a_bank_of_the_format_before_is_read_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "unknown"),
+    [(2, ("feed", "num_parts", "num_narrow")), (4, ("num_narrow",))],
+)
+def test_a_bank_of_a_format_before_is_read_and_goes_on(
+    tmp_path: Path, number: int, unknown: tuple[str, ...]
+) -> None:
     folder = made(tmp_path)
     entries = [json.loads(line) for line in (folder / ITEMS).read_bytes().splitlines()]
     for entry in entries:
-        del entry["check"], entry["feed"]
-    old = [bank_log.line_of({**entry, "format": 2}) + b"\n" for entry in entries]
-    (folder / ITEMS).write_bytes(b"".join(old))
-    (folder / HEAD).unlink()
+        for key in ("check", *unknown):
+            del entry[key]
+    old = b"".join(bank_log.line_of({**entry, "format": number}) + b"\n" for entry in entries)
+    (folder / ITEMS).write_bytes(old)
+    if number == 2:
+        (folder / HEAD).unlink()
+    else:
+        bank_files.write_head(folder, 0, len(old))
     before = contents(banks.read(tmp_path, "b"))
     with banks.writing(tmp_path, "b") as bank:
         fourth = add(bank, 4)
@@ -548,3 +559,29 @@ def test_parts_follow_the_pictures_of_an_item_and_outlive_a_compaction(tmp_path:
         assert found.all_hashes_of(found.items[2])["kind"].tolist() == [0, 0, 0, 1, 2]
         assert len(found.hashes_of(found.items[3])) == 3
         bank_compaction.compact(tmp_path, "b")
+
+
+def test_moments_of_a_narrow_band_follow_the_others_and_outlive_a_compaction(
+    tmp_path: Path,
+) -> None:
+    sounds, narrow = np.zeros(4, SOUND_RECORD), np.zeros(3, SOUND_RECORD)
+    sounds["print"], narrow["print"] = range(4), range(10, 13)
+    with banks.writing(tmp_path, "b", create=True) as bank:
+        add(bank, 1)
+        told = "a.mp4", "a", "1" * 64, "", 1.0, np.zeros(0, RECORD)
+        item = bank.add(*told, sounds, narrow=narrow)
+        add(bank, 3)
+        bank.remove(1)
+    assert (item.num_sounds, item.num_narrow, item.num_moments) == (4, 3, 7)
+    for num_before in (6, 0):
+        found = banks.read(tmp_path, "b")
+        assert found.sounds_of(found.items[2])["print"].tolist() == [0, 1, 2, 3]
+        assert found.narrow_of(found.items[2])["print"].tolist() == [10, 11, 12]
+        assert len(found.narrow_of(found.items[3])) == 0
+        assert np.flatnonzero(found.is_narrow).tolist() == [num_before + at for at in (4, 5, 6)]
+        bank_compaction.compact(tmp_path, "b")
+    damaged = bytearray((tmp_path / "b" / "sounds-2.bin").read_bytes())
+    damaged[6 * 12 + 8] ^= 1
+    (tmp_path / "b" / "sounds-2.bin").write_bytes(damaged)
+    with pytest.raises(UserError, match=r"sounds-2.bin: what it holds of item 2 \('a.mp4'\)"):
+        banks.read(tmp_path, "b")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.copies import candidates, matching, sound_matching
+from pipeline.copies import banks, candidates, matching, sound_matching
 from pipeline.copies.bank_log import Item
 from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.copies.hash_index import Index
 
+SOUND_PART = sound_matching.WINDOW // 2
 NUM_ITEMS, LENGTH, NUM_SOUNDS = 6, 20, 120
 
 
@@ -84,11 +86,33 @@ def test_sound_near_an_item_makes_a_candidate_as_soon_as_half_a_window_agrees() 
     query = np.concatenate([other, near])
     assert windows(bank, query) == [5]
     assert candidates.by_sound(query, 10, bank) == [5]
-    assert candidates.by_sound(query[: 60 + candidates.SOUND_PART], 1, bank) == [5]
-    assert candidates.by_sound(query[: 60 + candidates.SOUND_PART - 4], 1, bank) == []
+    assert candidates.by_sound(query[: 60 + SOUND_PART], 1, bank) == [5]
+    assert candidates.by_sound(query[: 60 + SOUND_PART - 4], 1, bank) == []
     # What agreed before is found by those who ask for it.
     later = np.concatenate([near, other[:20]])
     assert candidates.by_sound(later, 10, bank) == []
     assert candidates.by_sound(later, 21, bank) == [5]
     assert candidates.by_sound(np.concatenate([other, far]), 10, bank) == []
     assert candidates.by_sound(bank.sounds["print"][2 * NUM_SOUNDS :][:60], 60, bank) == []
+
+
+def test_moments_of_a_narrow_band_are_compared_with_such_ones(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    whole, narrow = np.zeros(80, SOUND_RECORD), np.zeros(80, SOUND_RECORD)
+    for records in (whole, narrow):
+        records["time_ms"] = np.rint(np.arange(80) * 123.8)
+        records["print"] = rng.integers(0, 2**32, 80)
+    with banks.writing(tmp_path, "b", create=True) as writer:
+        told = "a", "", "", 7.0, np.zeros(0, RECORD)
+        writer.add("whole alone.mp4", *told, whole)
+        writer.add("both.mp4", *told, whole[::-1], narrow=narrow)
+    bank = banks.read(tmp_path, "b")
+    for items, is_narrow, expected in (
+        (whole, False, [1]),
+        (whole, True, []),
+        (narrow, False, []),
+        (narrow, True, [2]),
+        (whole[::-1], False, [2]),
+    ):
+        query = np.ascontiguousarray(items["print"])
+        assert candidates.by_sound(query, 80, bank, narrow=is_narrow) == expected

@@ -100,3 +100,18 @@ def test_another_level_and_noise_turn_few_bits_and_other_sound_many() -> None:
 
 def test_silence_has_the_same_item_throughout() -> None:
     assert set(items_of(np.zeros(10 * RATE_HZ, np.int16)).tolist()) == {627964279}
+
+
+def test_narrow_items_know_nothing_of_notes_beyond_their_band() -> None:
+    samples = steps(30) / 32768
+    seconds = np.arange(samples.size) / RATE_HZ
+    low, high = (np.sin(2 * np.pi * hz * seconds) for hz in (110.0, 4000.0))
+    found = []
+    for sound in (samples, samples + 0.5 * low + 0.3 * high):
+        printer = Chromaprint()
+        printer.add(sound)
+        found.append((printer.items(), printer.narrow_items()))
+    (whole, narrow), (other_whole, other_narrow) = found
+    assert whole.size == narrow.size
+    assert np.bitwise_count(whole ^ other_whole).mean() > 4
+    assert np.bitwise_count(narrow ^ other_narrow).mean() < 0.5

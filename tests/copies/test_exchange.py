@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pipeline.copies import (
     bank_compaction,
     bank_log,
+    bank_writer,
     banks,
     exchange_folder,
     exchange_lines,
@@ -499,6 +500,10 @@ def test_a_line_without_end_is_refused_unread(
     delta = Delta("0" * 64, 100, 1)
     sign(folder, sender="them", bank="b", category="known", deltas=(delta,))
     refused(here, folder, "not the 100 bytes")
+    # Nor is it copied where it is as long as was signed.
+    delta = Delta("0" * 64, 10 << 30, 1)
+    sign(folder, sender="them", bank="b", category="known", deltas=(delta,))
+    refused(here, folder, "a line of it is over 64 MB")
     monkeypatch.setattr(exchange_folder, "MAX_LINE_BYTES", 1000)
     lines_sent(folder, [b"x" * 5000 + b"\n"])
     refused(here, folder, "line 1: over 0 MB")
@@ -590,15 +595,15 @@ def test_an_import_that_fails_half_way_leaves_the_bank_as_it_was(
         add(bank, 5)
     send(there, folder)
     before = held(banks.read(here, "c"))
-    original = banks.Writer.add
+    original = bank_writer.Writer.add
 
-    def failing(self: banks.Writer, *given: Any) -> Any:
+    def failing(self: bank_writer.Writer, *given: Any) -> Any:
         if len(self.items) == 4:
             raise OSError(28, "No space left on device")
         return original(self, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(banks.Writer, "add", failing)
+        patch.setattr(bank_writer.Writer, "add", failing)
         with pytest.raises(OSError, match="No space"):
             receive(here, folder)
     assert held(banks.read(here, "c")) == before

@@ -53,6 +53,18 @@ def test_a_crop_shows_the_centre(picture: Image, left: float, top: float, size: 
     assert np.bitwise_count(whole[0, 0]).sum() > 40
 
 
+@pytest.mark.parametrize(
+    ("left", "top", "width", "height"),
+    [(0, 0.1, 1, 0.8), (0, 0.2, 1, 0.8), (0.1, 0, 0.9, 1), (0, 0, 0.9, 0.8), (0.1, 0.05, 0.8, 0.9)],
+)
+def test_a_crop_that_takes_bars_with_it_shows_the_centre(
+    picture: Image, left: float, top: float, width: float, height: float
+) -> None:
+    first_x, first_y = round(left * 480), round(top * 360)
+    shown = picture[first_y : first_y + round(height * 360), first_x : first_x + round(width * 480)]
+    assert nearest(shown, picture)[parts.CENTRE] <= 31
+
+
 def test_a_picture_in_a_frame_is_whole_within_it(picture: Image) -> None:
     framed = np.pad(picture, ((45, 45), (60, 60)), constant_values=200)
     bar = np.pad(picture, ((72, 0), (0, 0)), constant_values=255)

@@ -150,3 +150,25 @@ def _print(samples: NDArray[np.float64]) -> NDArray[np.uint32]:
     printer = chromaprint.Chromaprint()
     printer.add(samples)
     return printer.items()
+
+
+def test_of_all_sound_and_a_narrow_band_what_agrees_longer_is_told_once() -> None:
+    whole, narrow = moments(300, 1), moments(300, 2)
+    known = item(whole), item(narrow)
+    # All sound agrees in a part, and the narrow band in all of it.
+    heard = np.concatenate([whole[100:160], moments(60, 3)])
+    (found,) = sound_matching.of_both((item(heard), item(narrow[100:220])), known)
+    assert (found.narrow, found.num_items) == (True, 120)
+    (found,) = sound_matching.of_both((item(whole[100:220]), item(narrow[100:220])), known)
+    assert (found.narrow, found.num_items) == (False, 120)
+    # At other seconds of the item they are two answers.
+    both = sound_matching.of_both((item(whole[:100]), item(narrow[200:300])), known)
+    assert [(one.narrow, round(one.offset_s / ITEM_S)) for one in both] == [(False, 0), (True, 200)]
+    # A copy at another speed is one after the other, at offsets that lie close.
+    heard = np.concatenate([whole[:80], whole[82:162]])
+    apart = sound_matching.of_both((item(heard), item(moments(0))), known)
+    assert [one.num_items for one in apart] == [80, 80]
+    assert apart[0].end_s > apart[1].start_s
+    none = item(moments(0))
+    assert sound_matching.of_both((item(whole), item(narrow)), (none, none)) == []
+    assert sound_matching.of_both((none, none), known) == []

@@ -143,7 +143,7 @@ def test_every_clip_is_looked_at_in_order_though_its_answer_is_kept(kept: Kept) 
             *(10, toy.clip, model, list),
             batch_size=4,
             answers=answers,
-            look=lambda number, sample: seen.append(number),
+            observe=lambda number, sample: seen.append(number),
         )
     assert seen == [*range(10), *range(10)]
     assert model.num_clips == 10

@@ -11,18 +11,26 @@ import pytest
 import safetensors.torch
 import torch
 
-from pipeline.detect.detector import Detector
+from pipeline.detect.detector import MIXED, Detector
 from pipeline.errors import UserError
 from pipeline.learn import weights
+from pipeline.learn.encoders import build_sound, yamnet
 from pipeline.learn.memory import Memory
-from pipeline.learn.model_card import CARD
+from pipeline.learn.model_card import CARD, ModelCard
 from pipeline.learn.networks.base import Network
+from pipeline.learn.networks.members import Member, members_net
 from pipeline.learn.networks.own import OwnNet
 from pipeline.learn.networks.product import product_of
 from pipeline.store.manifest import CLASSES
 from pipeline.store.sound import num_samples
-from tests.learn.encoders.tiny import checkpoint_origin
-from tests.learn.networks.nets import FRAMEWISE, random_clips, small_flash, small_framewise
+from tests.learn.encoders.tiny import checkpoint_origin, write_ear
+from tests.learn.networks.nets import (
+    FRAMEWISE,
+    frame_logits,
+    random_clips,
+    small_flash,
+    small_framewise,
+)
 from tests.learn.networks.sounds import hearing, random_sounds
 from tests.learn.toy import FORMAT, toy_clip
 
@@ -114,8 +122,13 @@ def test_what_is_no_array_is_named_with_the_one_that_is_taken(model: Path) -> No
             call(*given)
 
 
-def test_a_detector_that_hears_is_saved_loaded_and_followed_with_sound(tmp_path: Path) -> None:
-    network = product_of(small_flash(), checkpoint_origin(tmp_path / "dino"), hearing()).eval()
+@pytest.mark.parametrize("of_transformers", [False, True])
+def test_a_detector_that_hears_is_saved_loaded_and_followed_with_sound(
+    tmp_path: Path, of_transformers: bool
+) -> None:
+    ear = build_sound(write_ear(tmp_path / "ear") if of_transformers else yamnet.NAME)
+    heard_net = hearing(encoder=ear)
+    network = product_of(small_flash(), checkpoint_origin(tmp_path / "dino"), heard_net).eval()
     weights.save(tmp_path, network, clip=FORMAT, temperature=1.0, provenance={})
     detector = Detector.load(tmp_path)
     assert detector.hears
@@ -273,7 +286,7 @@ def test_a_stream_with_a_memory_says_what_its_memory_makes_of_all_answers(model:
     detector = remembering(model)
     clips = random_clips(3, 5 * FORMAT.num_frames).numpy()
     with torch.no_grad():
-        whole = detector.network.frame_logits(torch.from_numpy(clips)).double() / 2
+        whole = frame_logits(detector.network, torch.from_numpy(clips)).double() / 2
     state, stream, alone = MEMORY.start(3), detector.stream(3), plain.stream(3)
     sizes, apart = set(), 0.0
     for number, frames in enumerate(clips.swapaxes(0, 1)):
@@ -318,6 +331,45 @@ def test_a_network_of_whole_clips_answers_for_no_stream(tmp_path: Path) -> None:
         Detector.load(tmp_path, trusted_factory=FRAMEWISE).stream(1)
 
 
+def test_in_bfloat16_answers_differ_a_little_and_streams_still_equal_clips(tmp_path: Path) -> None:
+    network = product_of(small_flash(), checkpoint_origin(tmp_path / "dino"), hearing()).eval()
+    weights.save(tmp_path, network, clip=FORMAT, temperature=1.0, provenance={})
+    full, mixed = Detector.load(tmp_path), Detector.load(tmp_path, precision=MIXED)
+    clips, sounds = random_clips(3, 8).numpy(), random_sounds(3, 8).numpy()
+    exact, answers = full.predict(clips, sounds), mixed.predict(clips, sounds)
+    assert 0.01 < np.abs(np.log(answers) - np.log(exact)).max() < 0.5
+    # Neither a stream nor its neighbours have a say in how a picture is rounded.
+    stream = mixed.stream(3)
+    for frames, heard in zip(clips.swapaxes(0, 1), np.split(sounds, 8, axis=1), strict=True):
+        last = stream.push(frames, heard)
+    np.testing.assert_allclose(np.log(last), np.log(answers), atol=1e-5)
+    alone = mixed.predict(clips[1:2], sounds[1:2])
+    np.testing.assert_allclose(np.log(alone), np.log(answers[1:2]), atol=1e-5)
+    assert mixed.made_by() != full.made_by()
+    assert np.array_equal(full.predict(clips, sounds), exact)
+
+
+@pytest.mark.parametrize("num_members", [0, 2])
+def test_detectors_of_one_network_compute_each_at_its_own_precision(
+    tmp_path: Path, num_members: int
+) -> None:
+    network: Network = product_of(small_flash(), checkpoint_origin(tmp_path / "dino"), hearing())
+    if num_members:
+        network = members_net([Member(network, 1.0)] * num_members)
+    weights.save(tmp_path, network, clip=FORMAT, temperature=1.0, provenance={})
+    card = ModelCard.read(tmp_path / CARD)
+    clips, sounds = random_clips(3, 8).numpy(), random_sounds(3, 8).numpy()
+    full = Detector(network, card, "cpu")
+    exact = full.predict(clips, sounds)
+    mixed = Detector(network, card, "cpu", precision=MIXED)
+    answers = mixed.predict(clips, sounds)
+    assert not np.array_equal(answers, exact)
+    assert np.array_equal(full.predict(clips, sounds), exact)
+    assert np.array_equal(mixed.predict(clips, sounds), answers)
+    assert weights.values_sha256(mixed.network) == weights.values_sha256(full.network)
+    assert type(mixed.network) is type(network)
+
+
 def with_encoder(folder: Path, num_encoders: int) -> Network:
     network = product_of(small_flash(), checkpoint_origin(folder, num_encoders=num_encoders)).eval()
     network.discharge_scale.fill_(0.7)
@@ -344,7 +396,7 @@ def test_the_encoder_lies_apart_at_half_precision_and_the_answers_stay(
 ) -> None:
     folder, network = product
     own = safetensors.torch.load_file(folder / weights.WEIGHTS)
-    frozen = safetensors.torch.load_file(folder / weights.ENCODER)
+    frozen = safetensors.torch.load_file(folder / weights.ENCODER_WEIGHTS)
     assert {name.split(".")[0] for name in own} == {"discharge", "origin", "discharge_scale"}
     assert {name for name in own if name.startswith("origin")} == {
         *(f"origin.{layer}.{part}" for layer in ("moving", "still") for part in ("weight", "bias")),
@@ -363,18 +415,18 @@ def test_the_encoder_lies_apart_at_half_precision_and_the_answers_stay(
 def test_the_card_holds_the_hash_of_the_encoder(product: tuple[Path, Network]) -> None:
     folder, _ = product
     card = json.loads((folder / CARD).read_text())
-    data = (folder / weights.ENCODER).read_bytes()
+    data = (folder / weights.ENCODER_WEIGHTS).read_bytes()
     assert card["encoder_sha256"] == hashlib.sha256(data).hexdigest()
     assert card["encoder_sha256"] != card["weights_sha256"]
 
 
 def test_a_network_without_eyes_leaves_no_encoder(model: Path) -> None:
-    assert not (model / weights.ENCODER).exists()
+    assert not (model / weights.ENCODER_WEIGHTS).exists()
     assert "encoder_sha256" not in json.loads((model / CARD).read_text())
 
 
 def test_a_missing_or_damaged_encoder_is_named(product: tuple[Path, Network]) -> None:
-    path = product[0] / weights.ENCODER
+    path = product[0] / weights.ENCODER_WEIGHTS
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(UserError, match=r"encoder\.safetensors: not the weights that model\.json"):
@@ -388,7 +440,7 @@ def test_an_encoder_that_is_no_safetensors_or_another_s_is_refused(
     product: tuple[Path, Network],
 ) -> None:
     folder, network = product
-    path = folder / weights.ENCODER
+    path = folder / weights.ENCODER_WEIGHTS
     state = network.origin.encoder.state_dict()  # type: ignore[union-attr]
     some = {name: state[name].half() for name in list(state)[1:]}
     for data in (b"pickle", safetensors.torch.save(some)):

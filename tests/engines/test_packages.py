@@ -55,7 +55,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name, content in views.items():
             file.writestr(name, content)
     hashes = tuple((name, hashlib.sha256(one).hexdigest()) for name, one in views.items())
-    source = packages.Source("views", "Views", hashes, "CC0-1.0", "made by a test", "tripod", "")
+    source = packages.PackagedCamera(
+        "views", "Views", hashes, "CC0-1.0", "made by a test", "tripod", ""
+    )
     monkeypatch.setattr(packages, "FOLDER", tmp_path)
     monkeypatch.setattr(packages, "SOURCES", (source,))
     return wheel

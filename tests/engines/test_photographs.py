@@ -10,7 +10,7 @@ from pipeline.config import RenderSettings
 from pipeline.engines.acoustics.room import ROOMS
 from pipeline.engines.photographs import engine, pictures, record, record_long, shots
 from pipeline.engines.photographs.long_view import LongView, Zooms
-from pipeline.engines.photographs.pictures import SOURCES, Panorama, Source, Still, read
+from pipeline.engines.photographs.pictures import SOURCES, Panorama, Photograph, Still, read
 from pipeline.engines.render.appearance.fleet import FLEETS
 from pipeline.engines.render.world.location import PLACES
 from pipeline.engines.take import SOUND_HZ, Take, draw_format
@@ -226,7 +226,7 @@ def test_a_panorama_has_no_black_rims_around_its_lights() -> None:
 
 
 def test_a_photograph_that_is_not_installed_is_named_with_the_remedy() -> None:
-    absent = Source("x", "CC0-1.0", "nobody", "room", package="skimage", path="data/absent.png")
+    absent = Photograph("x", "CC0-1.0", "nobody", "room", package="skimage", path="data/absent.png")
     with pytest.raises(UserError, match=r"skimage/data/absent\.png: .*constraints\.txt"):
         read(absent)
 

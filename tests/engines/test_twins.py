@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.config import RenderSettings
 from pipeline.engines.render.camera_take import fleet_of
-from pipeline.engines.render.script import NUM_CELLS, Cell
+from pipeline.engines.render.script import NUM_CELLS, DesignCell
 from pipeline.engines.take import Take, draw_format
 from pipeline.engines.twins import record
 from tests.engines.rendered import digest, digest_of_another_process, first_kept
@@ -21,7 +21,7 @@ def num_pixels(index: int) -> float:
 
 def first(firing: bool) -> list[Take]:
     """Return the smallest recording that is not dropped."""
-    indices = [index for index in range(4 * NUM_CELLS) if Cell.of(index).firing == firing]
+    indices = [index for index in range(4 * NUM_CELLS) if DesignCell.of(index).firing == firing]
     return first_kept(lambda index: record(SEED, index, SETTINGS), sorted(indices, key=num_pixels))
 
 
@@ -54,7 +54,7 @@ def test_all_looks_share_recording_and_discharges(firing, quiet):
 def test_sources_and_viewpoints_name_their_look(firing):
     assert [take.source.split("-")[0] for take in firing] == ["bodycam", "arcade", "cinema"]
     camera, game, film = (take.viewpoint for take in firing)
-    is_worn = fleet_of(Cell.of(int(firing[0].name.split("-")[-1]))).is_worn
+    is_worn = fleet_of(DesignCell.of(int(firing[0].name.split("-")[-1]))).is_worn
     assert camera in (("body", "hand-held", "fixed") if is_worn else ("fixed",))
     assert (game, film) == ("first-person", "cinematic")
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.config import ClipFormat
 from pipeline.footage.account import (
     MOST_NAMED,
-    Counts,
+    Tally,
     clip_row,
     file_row,
     told_wrong_times,
@@ -181,14 +181,14 @@ def test_wrong_times_are_told_with_the_file_the_value_and_the_remedy(
     listed = replace(LISTED, row=replace(ROW, **times))  # type: ignore[arg-type]
     file = replace(FILE, marks=marks, track=Track(marks=marks))
     assert told_wrong_times(listed, file) == sentence
-    counts = Counts()
+    counts = Tally()
     for _ in range(MOST_NAMED + 1):
         counts.add_times(listed, file)
     assert counts.wrong_times == ([sentence] * MOST_NAMED if sentence else [])
 
 
 def test_counts_tell_files_clips_and_rejects_apart(tmp_path: Path) -> None:
-    counts = Counts()
+    counts = Tally()
     counts.add_file(file_row(LISTED, FILE, None))
     gone = Unusable("forgotten", "")
     counts.add_file(file_row(LISTED, gone, why_not(LISTED, gone)))

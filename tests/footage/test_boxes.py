@@ -53,45 +53,45 @@ def matroska(is_encrypted: bool, kind: int = 1, is_open: bool = False) -> bytes:
     return element(0x1A45DFA3, bytes(20)) + segment
 
 
-def look(data: bytes) -> boxes.Seen:
-    return boxes.look(io.BytesIO(data))
+def headers(data: bytes) -> boxes.Headers:
+    return boxes.read_headers(io.BytesIO(data))
 
 
 def test_encrypted_pictures_of_an_mp4_are_told_wherever_its_headers_stand() -> None:
-    seen = look(mp4(track(entry(b"encv"))))
+    seen = headers(mp4(track(entry(b"encv"))))
     assert seen.is_encrypted
     assert seen.protected == ["encv, cenc"]
     first, moov = box(b"ftyp", b"isom", bytes(4)), box(b"moov", track(entry(b"encv")))
-    assert look(first + large_box(b"mdat", bytes(5000)) + moov).is_encrypted
-    assert look(mp4(track(entry(b"drmi")))).is_encrypted
+    assert headers(first + large_box(b"mdat", bytes(5000)) + moov).is_encrypted
+    assert headers(mp4(track(entry(b"drmi")))).is_encrypted
 
 
 def test_pictures_that_can_be_seen_are_not_encrypted() -> None:
-    assert not look(mp4(track(entry(b"avc1")))).is_encrypted
-    assert not look(mp4(track(entry(b"encv"), entry(b"avc1")))).is_encrypted, "a clear lead"
-    assert not look(mp4(track(entry(b"encv")), track(entry(b"avc1")))).is_encrypted
-    assert not look(mp4(track(entry(b"encv", is_protected=0)))).is_encrypted
+    assert not headers(mp4(track(entry(b"avc1")))).is_encrypted
+    assert not headers(mp4(track(entry(b"encv"), entry(b"avc1")))).is_encrypted, "a clear lead"
+    assert not headers(mp4(track(entry(b"encv")), track(entry(b"avc1")))).is_encrypted
+    assert not headers(mp4(track(entry(b"encv", is_protected=0)))).is_encrypted
     sound = track(entry(b"enca"), handler=b"soun")
-    assert not look(mp4(sound, track(entry(b"avc1")))).is_encrypted
-    assert not look(mp4(sound)).is_encrypted, "no pictures at all"
+    assert not headers(mp4(sound, track(entry(b"avc1")))).is_encrypted
+    assert not headers(mp4(sound)).is_encrypted, "no pictures at all"
 
 
 @pytest.mark.parametrize("is_open", [False, True])
 def test_encrypted_pictures_of_matroska_are_told(is_open: bool) -> None:
-    assert look(matroska(True, is_open=is_open)).is_encrypted
-    assert not look(matroska(False, is_open=is_open)).is_encrypted
-    assert not look(matroska(True, kind=2, is_open=is_open)).is_encrypted
+    assert headers(matroska(True, is_open=is_open)).is_encrypted
+    assert not headers(matroska(False, is_open=is_open)).is_encrypted
+    assert not headers(matroska(True, kind=2, is_open=is_open)).is_encrypted
 
 
 def test_what_is_missing_is_told() -> None:
     whole = mp4(track(entry(b"avc1")))
-    assert (look(whole).has_index, look(whole).missing_bytes) == (True, 0)
-    assert look(whole[:-60]).missing_bytes == 60
-    alone = look(box(b"ftyp", bytes(8)) + box(b"mdat", bytes(64)))
+    assert (headers(whole).has_index, headers(whole).missing_bytes) == (True, 0)
+    assert headers(whole[:-60]).missing_bytes == 60
+    alone = headers(box(b"ftyp", bytes(8)) + box(b"mdat", bytes(64)))
     assert (alone.has_media, alone.has_index) == (True, False)
-    piece = look(box(b"styp", bytes(8)) + box(b"moof", bytes(8)) + box(b"mdat", bytes(8)))
+    piece = headers(box(b"styp", bytes(8)) + box(b"moof", bytes(8)) + box(b"mdat", bytes(8)))
     assert (piece.has_fragments, piece.has_index) == (True, False)
-    assert look(matroska(False)[:-20]).missing_bytes == 20
+    assert headers(matroska(False)[:-20]).missing_bytes == 20
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
@@ -99,7 +99,7 @@ def test_what_is_missing_is_told() -> None:
 def test_real_files_are_whole_and_not_encrypted(tmp_path: Path, name: str, codec: str) -> None:
     path = write_video(tmp_path / name, scene(0, 8), codec=codec)
     with path.open("rb") as file:
-        seen = boxes.look(file)
+        seen = boxes.read_headers(file)
     assert not any(seen.protected)
     assert seen.missing_bytes == 0
     assert len(seen.protected) == (name in ("a.mp4", "a.mkv", "a.mov"))
@@ -115,19 +115,19 @@ def test_an_encrypted_file_of_ffmpeg_is_told(tmp_path: Path) -> None:
     with av.open(str(path)) as container:
         assert container.streams.video
     with path.open("rb") as file:
-        assert boxes.look(file).is_encrypted
+        assert boxes.read_headers(file).is_encrypted
 
 
 def test_hostile_sizes_end(tmp_path: Path) -> None:
     whole = mp4(track(entry(b"encv")))
     for at in range(len(whole)):
         for value in (0, 1, 0x7F, 0xFF):
-            look(whole[:at] + bytes([value]) + whole[at + 1 :])
+            headers(whole[:at] + bytes([value]) + whole[at + 1 :])
     other = matroska(True)
     for at in range(len(other)):
         for value in (0, 1, 0x7F, 0xFF):
-            look(other[:at] + bytes([value]) + other[at + 1 :])
-    look(b"\0\0\0\x08free" * 300_000)
+            headers(other[:at] + bytes([value]) + other[at + 1 :])
+    headers(b"\0\0\0\x08free" * 300_000)
 
 
 @pytest.mark.parametrize("size", [1 << 44, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
@@ -136,7 +136,7 @@ def test_a_box_that_ends_where_no_file_can_be_sought_is_the_last(tmp_path: Path,
     far = b"\0\0\0\x01free" + size.to_bytes(8, "big")
     path.write_bytes(far)
     with path.open("rb") as file:
-        assert not boxes.look(file).has_index
+        assert not boxes.read_headers(file).has_index
     path.write_bytes(bytes.fromhex("1a45dfa3") + b"\x01" + b"\xff" * 6 + b"\x00")
     with path.open("rb") as file:
-        assert not boxes.look(file).has_index
+        assert not boxes.read_headers(file).has_index

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -54,6 +56,18 @@ def test_a_file_becomes_clips_with_all_that_is_known_of_it(tmp_path: Path) -> No
     assert frames.shape == (8, 64, 64, 3)
     assert window.fingerprint.shape == (fingerprint.num_hashes(8), 2, fingerprint.HASH_BYTES)
     assert len({window.pixels_sha256 for window in result.windows}) == 3
+
+
+def test_of_what_ffmpeg_says_while_clips_are_made_errors_alone_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_video(tmp_path / "a.avi", scene(0, 30), rate=15, codec="mjpeg", pix_fmt="yuvj420p")
+    caplog.set_level(logging.NOTSET, "libav")
+    caplog.clear()
+    assert len(made(path).windows) == 3
+    av.logging.log(av.logging.WARNING, "filter", "a guess")
+    av.logging.log(av.logging.ERROR, "filter", "an error")
+    assert caplog.messages == ["an error"]
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def printed(parts: list[Heard], end_s: float = 1e6) -> tuple[str | None, float |
     printer = TrackPrinter(end_s, of_mean=True)
     assert len(list(printer.passing(iter(parts)))) <= len(parts)
     found = printer.finish()
-    return (None, None) if found is None else (chromaprint.encoded(found[0]), found[1])
+    return (None, None) if found is None else (chromaprint.encoded(found.items), found.start_s)
 
 
 def expected(samples: NDArray[np.float64]) -> str:
@@ -145,7 +145,10 @@ def test_nothing_after_the_last_picture_is_read() -> None:
     assert sum(one.samples.size for one in passed) < 5.1 * RATE_HZ
     found = printer.finish()
     assert found is not None
-    assert (chromaprint.encoded(found[0]), found[1]) == (expected(samples[: 5 * RATE_HZ]), 0.0)
+    assert (chromaprint.encoded(found.items), found.start_s) == (
+        expected(samples[: 5 * RATE_HZ]),
+        0.0,
+    )
 
 
 def test_no_sound_has_no_fingerprint() -> None:

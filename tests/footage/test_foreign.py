@@ -169,6 +169,25 @@ def test_damage_lasts_until_the_next_key_frame(tmp_path: Path) -> None:
     assert "damaged" in marks(path)
 
 
+def test_packets_without_a_byte_show_the_picture_before_and_are_no_damage(tmp_path: Path) -> None:
+    whole, path = tmp_path / "whole.nut", tmp_path / "clip.nut"
+    write_video(whole, moving_frames(0, 60), codec="mjpeg", pix_fmt="yuvj420p")
+    with av.open(str(whole)) as file, av.open(str(path), "w") as copy:
+        stream = copy.add_stream_from_template(file.streams.video[0])
+        for number, packet in enumerate(file.demux(video=0)):
+            if packet.dts is not None:
+                kept = av.Packet(b"" if number % 4 == 3 else bytes(packet))
+                kept.pts, kept.dts, kept.time_base = packet.pts, packet.dts, packet.time_base
+                kept.stream = stream
+                copy.mux(kept)
+    with av.open(str(path)) as file:
+        assert sum(not packet.size for packet in file.demux(video=0)) > 12
+    found = pictures(path, 30)
+    assert not any(picture.damaged for picture in found)
+    assert "damaged" not in marks(path)
+    assert [picture.number for picture in found[:8]] == [0, 1, 2, 2, 3, 4, 5, 5]
+
+
 def test_good_footage_raises_no_alarm(footage: Path) -> None:
     names = ["real/gopro__gpmf-parser__karma.mp4", "real/intel-iot-devkit__sample-videos__bird.mkv"]
     for name in names:

@@ -179,3 +179,10 @@ def test_thumbnails_and_luma_show_the_picture_in_every_format(pix_fmt: str) -> N
 def test_tiny_frames_have_thumbnails() -> None:
     frame = av.VideoFrame.from_ndarray(np.full((17, 9, 3), 100, np.uint8), format="rgb24")
     assert pictures.thumbnail(frame).shape == (3, 36, 64)
+
+
+def test_a_thumbnail_holds_the_very_mean_of_a_row_of_each_cell() -> None:
+    luma = np.random.default_rng(0).integers(0, 256, (360, 1918), np.uint8)
+    thumbnail = pictures.thumbnail(av.VideoFrame.from_ndarray(luma, format="gray"))[0]
+    cells = luma[5::10, : 64 * 29].reshape(36, 64, 29).astype(np.int64)
+    assert np.array_equal(thumbnail, (cells.sum(2) / 29).astype(np.float32))

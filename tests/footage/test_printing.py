@@ -51,6 +51,14 @@ def test_they_are_those_that_ingest_gives_to_others(tmp_path: Path) -> None:
     assert [one.quality for one in exchanged] == result.quality.tolist()
 
 
+def test_nothing_is_said_of_colours_that_are_tagged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    tags = {"colorspace": 6, "color_range": 1}
+    made(write_video(tmp_path / "a.mp4", scene(1, 30), rate=15, tags=tags))
+    assert (capfd.readouterr().err, caplog.text) == ("", "")
+
+
 def test_pictures_that_change_are_hashed_between(tmp_path: Path) -> None:
     fast = write_video(tmp_path / "a.mp4", scene(2, 30, speed_px=6.0), rate=15)
     still = write_video(tmp_path / "b.mp4", scene(2, 30, speed_px=0.0, noise=0), rate=15)
@@ -153,6 +161,21 @@ def test_sound_is_hashed_on_the_clock_of_the_pictures_without_its_silence(tmp_pa
     assert np.array_equal(result.sound_times_ms, times_ms[is_sound(items)])
     # The track is decoded to 16 bits.
     assert np.bitwise_count(result.sounds ^ items[is_sound(items)]).mean() < 0.5
+
+
+def test_a_narrow_band_is_hashed_apart(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    silence = np.zeros(5 * RATE_HZ)
+    samples = np.concatenate([tune(10), silence, tune(10)])
+    write_with_sound(path, scene(0, 15 * 25), samples[None], codec="flac", rate=RATE_HZ, fps=15)
+    result = made(path)
+    printer = Chromaprint()
+    printer.add(samples)
+    items = printer.narrow_items()
+    times_ms = np.rint(1000 * ITEM_S * np.arange(len(items))).astype(np.uint32)
+    assert np.array_equal(result.narrow_times_ms, times_ms[is_sound(items)])
+    assert np.bitwise_count(result.narrow_sounds ^ items[is_sound(items)]).mean() < 0.5
+    assert np.bitwise_count(result.narrow_sounds ^ result.sounds).mean() > 2
 
 
 def test_a_track_that_cannot_be_read_costs_no_picture(tmp_path: Path) -> None:

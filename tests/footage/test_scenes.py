@@ -9,11 +9,11 @@ from tests.made import scene
 
 
 def found(frames: np.ndarray, breaks: set[int] = frozenset()) -> list[tuple[int, str]]:
-    samples = [
-        scenes.Sample(number, thumbnail(image), number in breaks)
+    sampled = [
+        scenes.SampledFrame(number, thumbnail(image), number in breaks)
         for number, image in enumerate(frames)
     ]
-    divided = list(scenes.divide(samples))
+    divided = list(scenes.divide(sampled))
     assert [item for item, _ in divided] == list(range(len(frames)))
     return [(item, kind) for item, kind in divided if kind]
 
@@ -146,3 +146,49 @@ def test_black_still_and_moving_windows_are_told_apart() -> None:
     pointer = picture.copy()
     pointer[8:, 10:14, 10:14] ^= 128
     assert scenes.blank_reason(pointer) == ""
+
+
+def is_cut_by_all_pairs(before: list[scenes._KnownFrame], after: list[scenes._KnownFrame]) -> bool:
+    """Whether no picture before looks like any after, all of them compared."""
+    pairs = [(one, other) for one in before for other in after]
+    least = min(one.distance(other) for one, other in pairs)
+    if before[-1].distance(after[0]) < scenes._MIN_CHANGE or least < scenes._MIN_DISTANCE:
+        return False
+    usual = max(scenes._usual_change(before), scenes._usual_change(after))
+    score = scenes._score(least, usual, min(one.difference(other) for one, other in pairs))
+    best = max(match for one, other in pairs for match in one.matches(other))
+    return score + min(0.0, scenes._WEIGHTS[2] * best) > 0 and score > 0
+
+
+def test_that_the_nearest_pair_rules_a_cut_out_is_what_all_pairs_say() -> None:
+    rng = np.random.default_rng(0)
+    fast = np.concatenate([scene(seed, 12, speed_px=9) for seed in range(4)])
+    flashing = scene(5, 30, speed_px=6)
+    flashing[[9, 10, 20]] = 255
+    flickering = scene(6, 24, speed_px=12) * rng.uniform(0.3, 1, (24, 1, 1, 1))
+    num_cuts = num_ruled_out = 0
+    for frames in (fast, flashing, flickering.astype(np.uint8)):
+        known = [scenes._KnownFrame(thumbnail(image)) for image in frames]
+        for place in range(1, len(known)):
+            before, after = known[max(0, place - 10) : place], known[place : place + 10]
+            is_cut = is_cut_by_all_pairs(before, after)
+            assert scenes._is_cut(before, after) == is_cut
+            num_cuts += is_cut
+            num_ruled_out += not is_cut and before[-1].distance(after[0]) > scenes._MIN_CHANGE
+    assert num_cuts == 3
+    assert num_ruled_out > 20
+
+
+def test_a_picture_that_moves_is_compared_with_the_one_before_it_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+    difference = scenes._KnownFrame.difference
+
+    def counted(frame: scenes._KnownFrame, later: scenes._KnownFrame) -> float:
+        compared.append(later)
+        return difference(frame, later)
+
+    monkeypatch.setattr(scenes._KnownFrame, "difference", counted)
+    assert found(scene(3, 40, speed_px=9)) == []
+    assert 20 < len(compared) < 40

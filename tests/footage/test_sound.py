@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import ClipFormat
-from pipeline.footage import canonical, foreign
+from pipeline.footage import canonical, foreign, stretches
 from pipeline.footage.canonical import Canonical
 from pipeline.footage.foreign import mixing
 from pipeline.footage.foreign.mixing import Heard, Placed
@@ -484,6 +485,26 @@ def test_damage_in_the_track_marks_its_clips_and_leaves_the_pictures(tmp_path: P
     assert "sound_damaged" in after.marks
 
 
+def test_packets_without_a_byte_are_no_damage_to_the_sound(tmp_path: Path) -> None:
+    whole, path = tmp_path / "whole.nut", tmp_path / "clip.nut"
+    write_with_sound(whole, flashing(), clicking(RATE), codec="flac", video_codec="mjpeg")
+    with av.open(str(whole)) as file, av.open(str(path), "w") as copy:
+        streams = [copy.add_stream_from_template(stream) for stream in file.streams]
+        for packet in file.demux():
+            if packet.dts is None:
+                continue
+            stream = streams[packet.stream_index]
+            empty = av.Packet(b"")
+            empty.pts = empty.dts = packet.dts + 1
+            empty.time_base = packet.time_base
+            for one in [packet, empty] if stream.type == "audio" else [packet]:
+                one.stream = stream
+                copy.mux(one)
+    found = made(path)
+    assert "sound_damaged" not in found.marks
+    assert {window.presence for window in found.windows} == {"present"}
+
+
 @pytest.mark.parametrize(("sound_s", "is_marked"), [(2.0, True), (3.9, True), (4.1, False)])
 def test_a_track_that_ends_well_before_its_pictures_is_marked(
     tmp_path: Path, sound_s: float, is_marked: bool
@@ -583,6 +604,65 @@ def test_a_change_of_rate_in_the_middle_is_heard_through() -> None:
     (one,) = cut(heard, 1)
     assert one.presence == "present"
     assert np.abs(one.samples[200:-200] / 32768 - 0.25).max() < 0.15
+
+
+def write_flac_of_rates(path: Path, rates: Iterable[int], every_s: float = 0.0) -> Path:
+    """Write pictures and a track of FLAC frames of these rates, which follow each other or not."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=FPS)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        track = container.add_stream("flac", rate=RATE, layout="mono", format="s16")
+        for number, image in enumerate(flashing()):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        noise = np.random.default_rng(0).integers(-9_000, 9_000, (1, 256), np.int16)
+        start_s = 0.0
+        for rate in rates:
+            encoder = av.CodecContext.create("flac", "w")
+            assert isinstance(encoder, av.AudioCodecContext)
+            encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "s16"
+            encoder.time_base = Fraction(1, rate)
+            encoder.options = {"strict": "-2", "frame_size": "256"}
+            sound = av.AudioFrame.from_ndarray(noise, format="s16", layout="mono")
+            sound.sample_rate, sound.pts = rate, 0
+            for made_of in [*encoder.encode(sound), *encoder.encode(None)]:
+                if made_of.size:
+                    packet = av.Packet(bytes(made_of))
+                    packet.stream, packet.time_base = track, Fraction(1, 1_000_000)
+                    packet.pts = packet.dts = round(start_s * 1e6)
+                    container.mux(packet)
+            start_s += every_s or 256 / rate
+    return path
+
+
+def test_a_track_whose_rate_changes_all_the_time_is_damaged_from_there_on(
+    tmp_path: Path,
+) -> None:
+    path = write_flac_of_rates(tmp_path / "clip.mkv", range(40_000, 40_100))
+    with Sound(path, LIMITS, (0.0,)) as track:
+        heard_rates = {one.rate for one in track.heard()}
+    assert len(heard_rates) == 31
+    assert {"sound_changes", "sound_damaged"} <= track.marks
+    start_s = sum(256 / rate for rate in range(40_000, 40_031))
+    ((damaged_s, until_s),) = track.damaged
+    assert damaged_s == pytest.approx(start_s, abs=0.06)
+    assert until_s == float("inf")
+
+
+def test_a_rate_that_changes_now_and_then_is_heard_through(tmp_path: Path) -> None:
+    rates = [RATE if number % 2 else 44_100 for number in range(40)]
+    path = write_flac_of_rates(tmp_path / "clip.mkv", rates, every_s=1.0)
+    with Sound(path, LIMITS, (0.0,)) as track:
+        assert sum(one.samples.size for one in track.heard()) == 40 * 256
+    assert not track.damaged
+
+
+def test_filters_of_odd_rates_are_not_kept_for_ever() -> None:
+    for rate in range(40_001, 40_100, 5):
+        cut(parts((0, 400, True), rate=rate), 1)
+    assert stretches._taps.cache_info().currsize <= 8
 
 
 def test_no_more_is_read_than_the_last_clip_needs() -> None:

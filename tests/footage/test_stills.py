@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
+import threading
 import zlib
 from pathlib import Path
 
@@ -164,6 +166,46 @@ def test_what_would_be_told_by_a_part_or_by_nothing_is_refused(tmp_path: Path) -
         found = told(tmp_path / name)
         assert isinstance(found, Unusable), name
         assert found.reason == "still_format", name
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    # A pipe that nobody writes to keeps its reader, so this one would wait for ever.
+    found: list[Printed | Unusable] = []
+    waiting = threading.Thread(target=lambda: found.append(told(tmp_path / "a.jpg")), daemon=True)
+    waiting.start()
+    waiting.join(timeout=20)
+    assert found == [Unusable("not_a_file", "a folder, a pipe or a device", is_lasting=False)]
+
+
+def test_a_tiff_that_would_be_told_by_black_or_by_noise_is_refused(tmp_path: Path) -> None:
+    shown, path = Image.fromarray(PICTURE), tmp_path / "a.tiff"
+    shown.save(path, compression="jpeg")
+    found = told(path)
+    assert isinstance(found, Unusable)
+    assert found.reason == "still_format"
+    shown.save(path, compression="tiff_lzw")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3 : len(data) // 3 + 40] = bytes(range(100, 140))
+    path.write_bytes(data)
+    found = told(path)
+    assert isinstance(found, Unusable)
+    assert found.reason == "damaged"
+
+
+def test_a_still_of_a_kind_that_is_not_read_is_told_as_one(tmp_path: Path) -> None:
+    shown = Image.fromarray(PICTURE)
+    for name in ("a.ppm", "a.tga", "a.ico", "a.pcx", "a.jp2"):
+        shown.save(tmp_path / name)
+    shown.convert("LAB").save(tmp_path / "lab.tiff")
+    Image.fromarray(PICTURE[..., 0].astype(np.float32)).save(tmp_path / "float.tiff")
+    # Neither is a list of files to play.
+    (tmp_path / "noise.jpg").write_bytes(np.random.default_rng(1).bytes(5000))
+    (tmp_path / "cut.bmp").write_bytes(b"BM")
+    for path in sorted(tmp_path.iterdir()):
+        found = told(path)
+        assert isinstance(found, Unusable), path.name
+        assert found.reason == "still_format", path.name
 
 
 def test_what_is_flat_has_no_hash_and_what_is_no_still_is_as_it_was(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pipeline.learn.hearing import FittedHearing
 from pipeline.learn.networks.base import Network
 from pipeline.learn.networks.product import ProductNet, discharge_log_odds
 from pipeline.learn.origin import FittedOrigin
-from pipeline.learn.outcome import Outcome, outcome
+from pipeline.learn.outcome import TrainingOutcome, outcome
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
 from tests.learn.encoders.tiny import colour_origin
 from tests.learn.networks.nets import random_clips, small_flash
@@ -40,7 +40,7 @@ class History:
 
 def finished(
     network: Network, origin: FittedOrigin | None, hearing: FittedHearing | None = None
-) -> Outcome:
+) -> TrainingOutcome:
     data: Any = SimpleNamespace(val_rows=np.arange(len(LABELS)))
     history: Any = History(network)
     return outcome(app.compose("train"), network, data, origin, hearing, history)

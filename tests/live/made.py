@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +59,22 @@ def write_model_of_flashes(folder: Path, *, surety: float = 8.0) -> Path:
     return folder
 
 
-def write_footage(path: Path, *lengths: int, seed: int = 0, **options: Any) -> Path:
+def write_footage(path: Path, *lengths: int, seed: int = 0, video_codec: str = "libx264") -> Path:
     """A file of scenes of some frames at 30 a second each, with noise as its sound."""
+    path.write_bytes(_footage(path.suffix, lengths, seed, video_codec))
+    return path
+
+
+@cache
+def _footage(suffix: str, lengths: tuple[int, ...], seed: int, video_codec: str) -> bytes:
+    """What half a minute of takes four seconds of processor time, and several tests write."""
     frames = np.concatenate([scene(seed + n, length) for n, length in enumerate(lengths)])
     rng = np.random.default_rng(seed)
     sound = rng.normal(0, 0.1, (1, 48_000 * len(frames) // 30))
-    return write_with_sound(path, frames, sound, codec="aac", **options)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"made{suffix}")
+        write_with_sound(path, frames, sound, codec="aac", video_codec=video_codec)
+        return path.read_bytes()
 
 
 def watched(

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.live import addresses
-from pipeline.live.addresses import Place, Refused, Rules, check, is_public, resolve, told
+from pipeline.live.addresses import Endpoint, Refused, Rules, check, is_public, resolve, told
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPa
     with pytest.raises(Refused, match="not of the public internet; allow_private=true") as caught:
         resolve(parts, Rules())
     assert "token" not in str(caught.value)
-    assert resolve(parts, Rules(allow_private=True)) == Place(("93.184.216.34", "10.0.0.7"), 80)
+    assert resolve(parts, Rules(allow_private=True)) == Endpoint(("93.184.216.34", "10.0.0.7"), 80)
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".org", "."])
@@ -109,7 +109,7 @@ def test_a_name_is_reached_at_any_of_its_addresses() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         # Nobody listens at the first one.
-        with Place(("127.0.0.9", "127.0.0.1"), port).connect(5.0) as reached:
+        with Endpoint(("127.0.0.9", "127.0.0.1"), port).connect(5.0) as reached:
             assert reached.getpeername() == ("127.0.0.1", port)
         with pytest.raises(OSError, match="refused"):
-            Place(("127.0.0.9", "127.0.0.8"), port).connect(5.0)
+            Endpoint(("127.0.0.9", "127.0.0.8"), port).connect(5.0)

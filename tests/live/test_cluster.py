@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.commands import watch
 from pipeline.live.placing import placed
+from tests import ray_cluster
 from tests.live.made import kinds, watched, without_names, write_footage, write_model
 from tests.live.servers import chunked, remuxed, serving
 
@@ -27,18 +28,10 @@ RAY = ("run.executor=ray", "allow_private=true", "threshold=0.001", "refractory_
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head without processors, and two nodes that hold a group each."""
-    ray = pytest.importorskip("ray")
     # Other tests have the same processors, and Ray's workers would come after all of them.
     monkeypatch.setenv("RAY_worker_niceness", "0")
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    made.nodes = [made.add_node(num_cpus=2) for _ in range(2)]
-    made.wait_for_nodes()
-    ray.init(address=made.address, log_to_driver=False)
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    with ray_cluster.running(num_cpus=0, num_nodes=2) as made:
+        yield made
 
 
 def of(events: list[dict[str, Any]], stream: str, prefix: str) -> list[dict[str, Any]]:

@@ -107,7 +107,7 @@ class Ray:
 @pytest.fixture
 def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
     found = Ray()
-    monkeypatch.setattr(cluster, "_ray", lambda: found)
+    monkeypatch.setattr(cluster, "connected_ray", lambda: found)
     monkeypatch.setattr(cluster, "_LOOK_EVERY_S", 0.02)
     # What would be sent to an actor is done at once.
     monkeypatch.setattr(Actor, "join", _Now("begin"), raising=False)
@@ -226,7 +226,7 @@ def test_what_is_open_is_closed_where_no_group_can_close_it(
 
 
 def test_a_group_that_could_begin_nowhere_ends_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_ray", lambda: Ray(fails=True))
+    monkeypatch.setattr(cluster, "connected_ray", lambda: Ray(fails=True))
     with pytest.raises(UserError, match=r"run.executor=ray: group \d cannot begin: no weights"):
         begun([])
 

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.commands.watch import name_of
 from pipeline.live.board import Board
+from pipeline.live.event_sinks import _writing, events_of
 from pipeline.live.events import Event, Events, line
-from pipeline.live.telling import _writing, events_of
 
 
 def test_half_a_letter_costs_no_event() -> None:

@@ -51,6 +51,12 @@ def test_where_events_are_sent_is_told_to_no_other_machine(compose: Callable[...
     assert not any(text in pickle.dumps(found.anywhere()) for text in (b"seCret", b"broker"))
 
 
+def test_the_detector_is_as_exact_as_is_asked_for(plan: Plan) -> None:
+    assert plan.detector().precision == "32-true"
+    mixed = replace(plan, cfg=replace(plan.cfg, precision="bf16-mixed"))
+    assert mixed.anywhere().detector().precision == "bf16-mixed"
+
+
 def told_of(group: Group, until: Callable[[list[Told]], bool]) -> tuple[list[Told], list[Report]]:
     """What a group tells, each report asked for twice, as where an answer has been lost."""
     reports: list[Report] = []

@@ -5,13 +5,13 @@ import time
 
 import numpy as np
 
-from pipeline.live.inbox import Bell, Clip, Inbox, Item, Turn, Waiting
+from pipeline.live.inbox import Bell, Inbox, Item, Turn, Waiting, WaitingClip
 from pipeline.live.messages import Shown
 
 
-def clip(at_s: float, due: float | None = None) -> Clip:
+def clip(at_s: float, due: float | None = None) -> WaitingClip:
     pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
-    return Clip(Shown(at_s, pixels, sound, "absent", (), ""), at_s, due)
+    return WaitingClip(Shown(at_s, pixels, sound, "absent", (), ""), at_s, due)
 
 
 def taken(inbox: Inbox) -> list[Item]:

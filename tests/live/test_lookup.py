@@ -36,6 +36,7 @@ def prints_of(path: Path) -> Prints:
     return Prints(
         tuple(one for part in found for one in part.pictures),
         tuple(one for part in found for one in part.sounds),
+        tuple(one for part in found for one in part.narrow),
     )
 
 
@@ -74,6 +75,10 @@ def test_a_stream_is_told_by_the_hashes_of_a_file(tmp_path: Path) -> None:
     num = len(found.sounds)
     assert num > (8 - 2 - 2.7 - 2.5) / ITEM_S - 16
     assert [item for _, item in found.sounds] == whole.sounds[:num].tolist()
+    num_narrow = len(found.narrow)
+    assert [item for _, item in found.narrow] == whole.narrow_sounds[:num_narrow].tolist()
+    assert num_narrow > 0
+    assert found.narrow != found.sounds
     times_ms = np.array([1000 * at_s for at_s, _ in found.sounds])
     assert np.abs(times_ms - whole.sound_times_ms[:num]).max() <= 1
 
@@ -133,6 +138,36 @@ def test_known_sound_is_found_within_nine_seconds_and_told_once(tmp_path: Path) 
     assert json.loads(json.dumps(data)) == data
 
 
+def test_sound_that_lost_its_low_notes_is_found_by_a_narrow_band(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    whole, narrow, harmless = (np.zeros(300, SOUND_RECORD) for _ in range(3))
+    for records in (whole, narrow, harmless):
+        records["time_ms"] = np.rint(1000 * ITEM_S * np.arange(300))
+        records["print"] = rng.integers(0, 2**32, 300)
+    told = "a.mp4", "song", "0" * 64, "0" * 32, 40.0, np.zeros(0, RECORD)
+    with banks.writing(tmp_path, "b", create=True) as writer:
+        writer.add(*told, whole, narrow=narrow)
+    with banks.writing(tmp_path, "n", create=True) as writer:
+        writer.make_negative()
+        writer.add(*told, harmless, narrow=narrow[:100])
+
+    def heard(first: int) -> list[dict[str, Any]]:
+        found, told = Lookup(Banks(tmp_path, ["b", "n"], tmp_path)), []
+        for at in range(0, 100, 20):
+            part = tuple((number * ITEM_S, number) for number in range(at, at + 20))
+            items = tuple((at_s, int(narrow["print"][first + number])) for at_s, number in part)
+            # All sound is another one from its tenth moment on, and was silent before.
+            prints = Prints((), tuple(one for one in part if one[1] >= 10), items)
+            told += found.take(prints, 7.0, waits=True)
+        return told
+
+    (data,) = heard(150)
+    assert (data["by"], data["narrow"]) == ("sound", True)
+    assert data["start_s"] == pytest.approx(7.0, abs=0.01)
+    assert data["offset_s"] == pytest.approx(150 * ITEM_S - 7.0, abs=0.01)
+    assert heard(0) == []
+
+
 def stills_of(root: Path, *hashes: bytes) -> None:
     """A bank of stills, of one hash each."""
     for one in hashes:
@@ -164,6 +199,19 @@ def test_a_still_is_told_once_a_while_and_never_what_is_not_near(tmp_path: Path)
     assert data["false_in_a_million"] > 0
     assert not {"offset_s", "speed", "median_distance"} & data.keys()
     assert json.loads(json.dumps(data)) == data
+
+
+def test_a_still_is_told_from_the_first_picture_on(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    still, *others = (bytes(rng.integers(0, 256, 32, np.uint8)) for _ in range(6))
+    stills_of(tmp_path, still)
+    found = Lookup(Banks(tmp_path, ["stills"], tmp_path))
+    # What comes after a stream was gone begins anew.
+    for start_s in (0, 1000):
+        found.restart()
+        shown = enumerate([still, *others], start_s)
+        told = [found.take(Prints((one,), ()), 0.0, waits=True) for one in shown]
+        assert [len(one) for one in told] == [1, 0, 0, 0, 0, 0]
 
 
 def test_who_has_no_turn_looks_up_more_the_next_time(tmp_path: Path, known: Path) -> None:

@@ -32,7 +32,7 @@ LENGTH = num_samples(FORMAT.num_frames, FORMAT.fps)
         Heading("mpegts", "h264", 640, 360, None),
         Heading("flv", "h264", 640, 360, 29.97),
         Passed(1.5, "black"),
-        Prints(((0.5, bytes(range(32))), (1.5, bytes(32))), ((0.124, 2**32 - 1),)),
+        Prints(((0.5, bytes(range(32))), (1.5, bytes(32))), ((0.124, 2**32 - 1),), ((0.248, 7),)),
         Faults({"InvalidDataError": 3}),
         Ended("clock", "…"),
     ],
@@ -48,11 +48,13 @@ def test_prints_that_no_message_holds_come_in_several() -> None:
     sent = Prints(
         tuple((float(number), bytes([number % 256] * 32)) for number in range(900)),
         tuple((float(number), number) for number in range(1100)),
+        tuple((float(number), number) for number in range(1200)),
     )
     threading.Thread(target=send, args=(there, sent)).start()
     found = [receive(here, FORMAT) for _ in range(3)]
     assert tuple(one for part in found for one in part.__dict__["pictures"]) == sent.pictures
     assert tuple(one for part in found for one in part.__dict__["sounds"]) == sent.sounds
+    assert tuple(one for part in found for one in part.__dict__["narrow"]) == sent.narrow
 
 
 def test_a_clip_is_received_as_it_was_sent() -> None:

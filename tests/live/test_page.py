@@ -63,18 +63,18 @@ class Shown:
 
 
 @contextmanager
-def visiting(url: str, scheme: str, complaints: list[str]) -> Iterator[Any]:
+def visiting(chromium: Any, url: str, scheme: str, complaints: list[str]) -> Iterator[Any]:
     size = {"width": 1180, "height": 900}
-    with browsing(scheme, complaints, [], viewport=size) as page:
+    with browsing(chromium, scheme, complaints, [], viewport=size) as page:
         page.goto(url)
         yield page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_follows_and_takes_decisions(tmp_path: Path, scheme: str) -> None:
+def test_it_follows_and_takes_decisions(chromium: Any, tmp_path: Path, scheme: str) -> None:
     shown, complaints = Shown(tmp_path / "log", None), list[str]()
     try:
-        with visiting(shown.server.url, scheme, complaints) as page:
+        with visiting(chromium, shown.server.url, scheme, complaints) as page:
             page.get_by_text("1 open alert; 3 streams, 1 lost.").wait_for()
             assert page.title() == "(1) Discern: streams"
             assert page.locator("#streams tr").count() == 3
@@ -109,10 +109,10 @@ def test_it_follows_and_takes_decisions(tmp_path: Path, scheme: str) -> None:
     assert decided["of-<"] is None
 
 
-def test_it_asks_for_its_token(tmp_path: Path) -> None:
+def test_it_asks_for_its_token(chromium: Any, tmp_path: Path) -> None:
     shown, complaints = Shown(tmp_path, TOKEN), list[str]()
     try:
-        with visiting(shown.server.url, "light", complaints) as page:
+        with visiting(chromium, shown.server.url, "light", complaints) as page:
             assert violations(page) == []
             page.get_by_label("Token").fill(TOKEN)
             page.get_by_role("button").click()
@@ -122,10 +122,10 @@ def test_it_asks_for_its_token(tmp_path: Path) -> None:
     assert complaints == []
 
 
-def test_a_decision_that_is_not_kept_is_told(tmp_path: Path) -> None:
+def test_a_decision_that_is_not_kept_is_told(chromium: Any, tmp_path: Path) -> None:
     shown = Shown(tmp_path, TOKEN)
     try:
-        with visiting(shown.server.url, "light", []) as page:
+        with visiting(chromium, shown.server.url, "light", []) as page:
             page.get_by_label("Token").fill(TOKEN)
             page.get_by_role("button").click()
             page.get_by_label("Your name").fill("Ada")
@@ -151,11 +151,11 @@ def test_a_decision_that_is_not_kept_is_told(tmp_path: Path) -> None:
     assert all(one["decided"] is None for one in shown.decisions.latest(9))
 
 
-def test_a_lost_connection_is_told_until_it_is_back(tmp_path: Path) -> None:
+def test_a_lost_connection_is_told_until_it_is_back(chromium: Any, tmp_path: Path) -> None:
     shown = Shown(tmp_path, None)
     shown.board.load = {"answered_share": 0.5, "num_left_out": 1}
     try:
-        with visiting(shown.server.url, "dark", []) as page:
+        with visiting(chromium, shown.server.url, "dark", []) as page:
             page.get_by_text("1 open alert; 3 streams, 1 lost.").wait_for()
             warning, connection = page.locator("#warning"), page.locator("#connection")
             warning.get_by_text("one of 2 clips is answered, and 1 stream left out").wait_for()

@@ -23,7 +23,7 @@ from pipeline.live.board import Board
 from pipeline.live.events import STREAM_ENDED, STREAM_LOST, STREAM_STARTED, Event, Events
 from pipeline.live.feed import Feed
 from pipeline.live.fetcher import Bounds, Fetch
-from pipeline.live.inbox import Bell, Clip, Inbox, Turn
+from pipeline.live.inbox import Bell, Inbox, Turn, WaitingClip
 from pipeline.live.messages import Shown
 from pipeline.live.outcomes import Patience
 from pipeline.live.scoring import Answer
@@ -120,7 +120,7 @@ class _Feed:
             if not self.rests:
                 self.num_come += 1
                 shown = Shown(float(number), pixels, sound, "absent", (), "")
-                self.inbox.put(Clip(shown, float(number), time.monotonic()))
+                self.inbox.put(WaitingClip(shown, float(number), time.monotonic()))
             time.sleep(self._every_s)
         self.inbox.put(Turn(STREAM_ENDED))
 
@@ -208,7 +208,7 @@ def test_clips_that_are_too_old_are_dropped_and_the_next_are_answered() -> None:
     pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
     for second, waited_s in enumerate((30.0, 16.0, 14.0, 1.0)):
         shown = Shown(float(second), pixels, sound, "absent", (), "")
-        feed.inbox.put(Clip(shown, float(second), now, now - waited_s))
+        feed.inbox.put(WaitingClip(shown, float(second), now, now - waited_s))
     feed.faults["InvalidDataError"] = 3
     one.join(feed)
     one.run()
@@ -229,7 +229,7 @@ def test_a_stream_that_is_lost_is_not_behind() -> None:
     feed: Any = _Feed("a", bell, 0.05, 0.0)
     pixels, sound = np.zeros((1, 2, 2, 3), np.uint8), np.zeros(1, np.int16)
     shown = Shown(0.0, pixels, sound, "absent", (), "")
-    feed.inbox.put(Clip(shown, 1.0, time.monotonic() - 4.0))
+    feed.inbox.put(WaitingClip(shown, 1.0, time.monotonic() - 4.0))
     feed.inbox.put(Turn(STREAM_STARTED))
     feed.inbox.put(Turn(STREAM_LOST))
     one.join(feed)

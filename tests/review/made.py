@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.review import queueing, scored
-from pipeline.review.queueing import Settings
+from pipeline.config import QueueConfig
+from pipeline.review import queueing, score_folder
 from pipeline.review.record import Record
 from pipeline.review.tasks import Decision
 
@@ -56,7 +56,7 @@ SCHEMA = pa.schema(
     ]
 )
 THRESHOLD = 0.5
-SETTINGS = Settings(20, 0.2, 0.2, 0.1, 0, 10.0, 1.0, 0.05, 20.0)
+SETTINGS = QueueConfig(20, 0.2, 0.2, 0.1, 0, 10.0, 1.0, 0.05, 20.0)
 
 
 def row(number: int, score: float | None = None, **changes: Any) -> dict[str, Any]:
@@ -126,10 +126,12 @@ def write_scores(
     return folder
 
 
-def queued(folder: Path, rows: Sequence[dict[str, Any]], settings: Settings = SETTINGS) -> Record:
+def queued(
+    folder: Path, rows: Sequence[dict[str, Any]], settings: QueueConfig = SETTINGS
+) -> Record:
     """A review of a queue of scores."""
     record = Record(folder / "review")
-    made = queueing.make(scored.read(write_scores(folder / "scores", rows)), settings)
+    made = queueing.make(score_folder.read(write_scores(folder / "scores", rows)), settings)
     record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
     return record
 

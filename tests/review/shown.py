@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.review import queueing, scored
+from pipeline.review import queueing, score_folder
 from pipeline.review.record import Record
 from pipeline.review.serving import Means, ReviewPage
 from tests.made import scene, write_with_sound
@@ -44,7 +44,7 @@ def reviewed(folder: Path) -> Record:
     settings = replace(SETTINGS, audit=0.0, uncertain=0.0, second=0.0)
     record = Record(folder / "review")
     made = queueing.make(
-        scored.read(write_scores(folder / "scores", write_files(folder))), settings
+        score_folder.read(write_scores(folder / "scores", write_files(folder))), settings
     )
     record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
     return record

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.review import agreement, queueing, scored
+from pipeline.review import agreement, queueing, score_folder
 from pipeline.review.agreement import Votes, consensus
 from pipeline.review.tasks import Decision
 from tests.review.made import SETTINGS, decision, queued, row
@@ -164,7 +164,7 @@ def test_a_later_queue_that_asks_one_person_takes_no_pair_back(tmp_path: Path) -
     for _, place in record.standing():
         record.decide([decision(place.task, "Ada"), decision(place.task, "Bo", origin="game")])
     assert Votes.of(record, 0.05).num_different == 10
-    made = queueing.make(scored.read(tmp_path / "scores"), replace(settings, second=0.0))
+    made = queueing.make(score_folder.read(tmp_path / "scores"), replace(settings, second=0.0))
     record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
     assert {place.wanted for _, place in record.standing()} == {1}
     assert Votes.of(record, 0.05).num_different == 10

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.assess.deployed import SHIFTED, Shift, SourceShare
-from pipeline.review import drift, scored
+from pipeline.assess.deployment_report import SHIFTED, Shift, SourceShare
+from pipeline.review import drift, score_folder
 from pipeline.review.drift import Inputs
 from tests.review.made import row, write_scores
 
@@ -20,7 +20,7 @@ def test_what_has_shifted_is_told_and_what_has_not_is_near_zero(tmp_path: Path) 
     before = write_scores(tmp_path / "a", [row(n) for n in range(150)], 50)
     now = [row(n, height=1080, loudness=-20.0 if n % 2 else None) for n in range(200, 350)]
     after = write_scores(tmp_path / "b", now, 50)
-    sides = [drift.of_scores(scored.read(path)) for path in (before, after)]
+    sides = [drift.of_scores(score_folder.read(path)) for path in (before, after)]
     found = {one.name: one for one in compared(*sides)}
     assert set(found) == {*drift._COLUMNS, "has sound"}
     assert (found["height"].before, found["height"].after) == (360, 1080)
@@ -34,13 +34,13 @@ def test_what_has_shifted_is_told_and_what_has_not_is_near_zero(tmp_path: Path) 
 
 def test_sources_are_those_that_a_listing_names(tmp_path: Path) -> None:
     rows = [row(n, source="yard" if n < 6 else None) for n in range(9)]
-    found = drift.of_scores(scored.read(write_scores(tmp_path / "a", rows)))
+    found = drift.of_scores(score_folder.read(write_scores(tmp_path / "a", rows)))
     assert found.sources == ["yard"] * 6
     old = [{k: v for k, v in row(n).items() if k != "source"} for n in range(9)]
     without = write_scores(tmp_path / "b", old)
     for path in sorted((without / "scores").iterdir()):
         pq.write_table(pq.read_table(path).drop_columns(["source"]), path)
-    assert drift.of_scores(scored.read(without)).sources == []
+    assert drift.of_scores(score_folder.read(without)).sources == []
 
 
 def test_what_is_known_of_too_few_is_left_out() -> None:

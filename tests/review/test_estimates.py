@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.config import QueueConfig
 from pipeline.numbers.intervals import Interval
-from pipeline.review import estimates, queueing, scored
+from pipeline.review import estimates, queueing, score_folder
 from pipeline.review.agreement import Votes, posteriors
 from pipeline.review.deployment import deployments
 from pipeline.review.estimates import Estimate, Stratum
-from pipeline.review.queueing import Settings
 from pipeline.review.record import Record
 from tests.review.made import SETTINGS, decision, queued, row, write_scores
 
@@ -191,10 +191,10 @@ def test_all_queues_of_a_detector_tell_together_and_of_equal_scores_once(tmp_pat
     assert {of.drawn for of in one.strata.values()} == {of.size for of in one.strata.values()}
 
 
-def add(record: Record, folder: Path, rows: list[dict[str, Any]], settings: Settings) -> int:
+def add(record: Record, folder: Path, rows: list[dict[str, Any]], settings: QueueConfig) -> int:
     """Queue a listing of its own."""
     made = queueing.make(
-        scored.read(write_scores(folder, rows, listing_sha256=folder.name)), settings
+        score_folder.read(write_scores(folder, rows, listing_sha256=folder.name)), settings
     )
     return record.add_queue(made.key, made.about, made.tasks, made.places, made.population)[0]
 
@@ -207,7 +207,7 @@ def test_a_later_queue_without_an_audit_keeps_the_one_that_was_decided(tmp_path:
         record.decide([decision(place.task)])
     (before,) = deployments(record, Votes.of(record, 0.05), 0.95)
     for number, later in enumerate((replace(audited, audit=0.0), replace(audited, seed=5)), 2):
-        made = queueing.make(scored.read(tmp_path / "one"), later)
+        made = queueing.make(score_folder.read(tmp_path / "one"), later)
         record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
         (after,) = deployments(record, Votes.of(record, 0.05), 0.95)
         assert after.queues == tuple(range(1, number + 1))

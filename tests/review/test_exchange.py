@@ -19,7 +19,7 @@ from pipeline.review.agreement import Votes
 from pipeline.review.exchange import coop, fiftyone, frames, label_studio, spreadsheet
 from pipeline.review.exchange.entries import Entry, Terms
 from pipeline.review.record import Record
-from pipeline.review.tasks import ALERT, Place, Task
+from pipeline.review.tasks import ALERT, QueuePlace, Task
 from tests.review.made import decision, queued, row
 
 FPS = 15.0
@@ -47,7 +47,7 @@ def tasks(record: Record) -> dict[str, Task]:
 def test_a_frame_is_the_same_after_a_round_trip(frame: int) -> None:
     start_s, end_s = frame / FPS, (frame + 1) / FPS
     assert frames.range_of(start_s, end_s, FPS) == (frame + 1, frame + 1)
-    assert frames.times_of(frame + 1, frame + 1, FPS) == (start_s, end_s)
+    assert frames.start_of(frame + 1, frame + 1, FPS) == start_s
     # As an index writes it, with four digits.
     assert frames.range_of(round(start_s, 4), round(end_s, 4), FPS) == (frame + 1, frame + 1)
     assert frames.range_of(start_s, start_s, FPS) == (frame + 1, frame + 1)
@@ -236,10 +236,10 @@ class TestFiftyOne:
         (found,) = self.read(record, tmp_path, told)
         assert (found.discharges_s, found.discharge) == ((2.0,), True)
         told["labels"][name][1]["support"] = [0, 3]
-        with pytest.raises(UserError, match="support 0 to 3, which counts from 1"):
+        with pytest.raises(UserError, match="frames 0 to 3, which count from 1"):
             self.read(record, tmp_path, told)
         for changes, said in (
-            ({"support": [True, 3]}, "support True to 3"),
+            ({"support": [True, 3]}, "frames True to 3"),
             ({"support": [10**400, 10**400]}, "OverflowError"),
             ({"timestamps": [10**400, 10**400]}, "OverflowError"),
         ):
@@ -376,7 +376,7 @@ class TestSpreadsheet:
         both = next(place for place in places if place.wanted == 2)
         alone = next(p for p in places if p.wanted == 1 and p.inclusion is None)
 
-        def rows_of(place: Place) -> list[tuple[str, str, str]]:
+        def rows_of(place: QueuePlace) -> list[tuple[str, str, str]]:
             with self.edited(record, tmp_path).open(newline="", encoding="utf-8-sig") as file:
                 rows = [row for row in csv.DictReader(file) if row["task"] == place.task]
             return [(row["asked"], row["decided_by"], row["who"]) for row in rows]

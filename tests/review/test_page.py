@@ -17,8 +17,11 @@ pytestmark = pytest.mark.browser
 
 
 @contextmanager
-def visiting(url: str, scheme: str, complaints: list[str], asked: list[str]) -> Iterator[Any]:
-    with browsing(scheme, complaints, asked, viewport={"width": 900, "height": 1200}) as page:
+def visiting(
+    chromium: Any, url: str, scheme: str, complaints: list[str], asked: list[str]
+) -> Iterator[Any]:
+    size = {"width": 900, "height": 1200}
+    with browsing(chromium, scheme, complaints, asked, viewport=size) as page:
         page.goto(url)
         yield page
 
@@ -32,12 +35,14 @@ def pictures(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_session_by_keyboard(tmp_path: Path, compose: Callable[..., Any], scheme: str) -> None:
+def test_a_session_by_keyboard(
+    chromium: Any, tmp_path: Path, compose: Callable[..., Any], scheme: str
+) -> None:
     record, complaints, asked = reviewed(tmp_path), list[str](), list[str]()
     page_of_it = page_of(record, tmp_path, compose)
     server = Server(page_of_it.application(), "127.0.0.1", 0, "review")
     try:
-        with visiting(server.url, scheme, complaints, asked) as page:
+        with visiting(chromium, server.url, scheme, complaints, asked) as page:
             assert violations(page) == []
             page.keyboard.press("Tab")
             page.keyboard.type("Ada")
@@ -98,12 +103,12 @@ def test_a_session_by_keyboard(tmp_path: Path, compose: Callable[..., Any], sche
 
 
 def test_keys_can_be_switched_off_and_a_mistake_is_told(
-    tmp_path: Path, compose: Callable[..., Any]
+    chromium: Any, tmp_path: Path, compose: Callable[..., Any]
 ) -> None:
     record, complaints = reviewed(tmp_path), list[str]()
     server = Server(page_of(record, tmp_path, compose).application(), "127.0.0.1", 0, "review")
     try:
-        with visiting(server.url, "light", complaints, []) as page:
+        with visiting(chromium, server.url, "light", complaints, []) as page:
             page.get_by_label("Your name").fill("Ada")
             page.keyboard.press("Enter")
             page.get_by_text("to decide.").wait_for()

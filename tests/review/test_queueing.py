@@ -8,15 +8,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.config import QueueConfig
 from pipeline.errors import UserError
-from pipeline.review import queueing, scored
-from pipeline.review.queueing import Made, Settings
+from pipeline.review import queueing, score_folder
+from pipeline.review.queueing import Made
 from pipeline.review.tasks import AUDIT, COST, UNCERTAIN
 from tests.review.made import SETTINGS, near, row, write_scores
 
 
-def made(folder: Path, rows: list[dict[str, object]], settings: Settings = SETTINGS) -> Made:
-    return queueing.make(scored.read(write_scores(folder, rows)), settings)
+def made(folder: Path, rows: list[dict[str, object]], settings: QueueConfig = SETTINGS) -> Made:
+    return queueing.make(score_folder.read(write_scores(folder, rows)), settings)
 
 
 def test_equal_scores_make_an_equal_queue_of_the_size_asked_for(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_copies_are_one_task_that_comes_earlier_the_more_they_cost(tmp_path: Pat
 
 def test_what_was_decided_is_asked_no_more_and_counts_in_the_audit(tmp_path: Path) -> None:
     rows = [row(n) for n in range(60)]
-    scores = scored.read(write_scores(tmp_path, rows, 13))
+    scores = score_folder.read(write_scores(tmp_path, rows, 13))
     before = queueing.make(scores, SETTINGS)
     drawn = [place.task for place in before.places if place.inclusion is not None]
     after = queueing.make(scores, SETTINGS, before.tasks)
@@ -85,7 +86,7 @@ def test_another_file_at_the_same_place_of_another_listing_is_asked(tmp_path: Pa
     before = made(tmp_path / "a", [row(n) for n in range(8)], settings)
     moved = [row(n + 8, uri=f"clips/{n}.mp4") for n in range(6)]
     unhashed = [row(n + 6, uri=f"clips/{n + 6}.mp4", sha256=None) for n in range(2)]
-    scores = scored.read(write_scores(tmp_path / "b", [*moved, *unhashed]))
+    scores = score_folder.read(write_scores(tmp_path / "b", [*moved, *unhashed]))
     after = queueing.make(scores, settings, before.tasks)
     assert len(after.tasks) == 8
     assert queueing.make(scores, settings, after.tasks).tasks == []
@@ -108,7 +109,7 @@ def test_what_lacks_features_hashes_or_moments_is_queued_all_the_same(tmp_path: 
     rows = [row(n, **bare, alert_s=None) for n in range(30)]
     # What the cheap pass excludes has no score.
     rows[7] |= {"score": None, "p_real": None, "predicted": None, "step": "cheap"}
-    scores = scored.read(write_scores(tmp_path, rows, operating_point=None))
+    scores = score_folder.read(write_scores(tmp_path, rows, operating_point=None))
     queue = queueing.make(scores, SETTINGS)
     assert queue.about["alerts"] == 0
     assert len(queue.places) == 20
@@ -118,25 +119,25 @@ def test_what_lacks_features_hashes_or_moments_is_queued_all_the_same(tmp_path: 
 def test_damage_is_told_with_the_file_and_a_remedy(tmp_path: Path) -> None:
     folder = write_scores(tmp_path / "a", [row(n) for n in range(20)])
     with pytest.raises(UserError, match=r"nowhere/listing\.json: missing; name a folder that"):
-        scored.read(tmp_path / "nowhere")
+        score_folder.read(tmp_path / "nowhere")
     shutil.copytree(folder, tmp_path / "b")
     (tmp_path / "b" / "scores" / "part-000001.parquet").unlink()
     with pytest.raises(UserError, match=r"part-000001\.parquet: missing; run discern score"):
-        scored.read(tmp_path / "b")
+        score_folder.read(tmp_path / "b")
     (tmp_path / "b" / "scores" / "part-000002.parquet").unlink()
     with pytest.raises(UserError, match=r"b: scores of 7 rows of the 20 of .* goes on to its end"):
-        scored.read(tmp_path / "b")
+        score_folder.read(tmp_path / "b")
     whole = shutil.copytree(folder, tmp_path / "e")
     (whole / "stats.json").unlink()
     with pytest.raises(UserError, match=r"e: scores of 20 rows of the 20 .*, or no stats\.json"):
-        scored.read(whole)
+        score_folder.read(whole)
     path = folder / "scores" / "part-000000.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["pdq"]), path)
     with pytest.raises(UserError, match=r"part-000000\.parquet: no column pdq"):
-        scored.read(folder)
+        score_folder.read(folder)
     write_scores(tmp_path / "c", [row(0)], schema=2)
     with pytest.raises(UserError, match="schema 2 is not 1"):
-        scored.read(tmp_path / "c")
+        score_folder.read(tmp_path / "c")
     write_scores(tmp_path / "d", [row(0)], operating_point={})
     with pytest.raises(UserError, match="does not tell the weights and their operating point"):
-        scored.read(tmp_path / "d")
+        score_folder.read(tmp_path / "d")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.review import queueing, scored
+from pipeline.review import queueing, score_folder
 from pipeline.review.exchange import label_studio, spreadsheet
 from pipeline.review.exchange.entries import Entry, Terms
 from pipeline.review.record import Record
@@ -70,7 +70,7 @@ def test_what_was_imported_before_another_queue_is_known(tmp_path: Path) -> None
     task = record.places()[0][2].name
     one = decision(task, by="csv")
     assert record.decide([one]) == 1
-    made = queueing.make(scored.read(tmp_path / "scores"), replace(SETTINGS, num=19))
+    made = queueing.make(score_folder.read(tmp_path / "scores"), replace(SETTINGS, num=19))
     record.add_queue(made.key, made.about, made.tasks, made.places, made.population)
     assert record.standing(2)[0][1].task == task
     assert record.decide([one]) == 0

@@ -237,7 +237,7 @@ def test_origin_class_and_source_have_no_say(
     cfg: Any = compose("augment", *SURE)
     clip = next(c for c in manifest.read_manifest(tmp_path / "splits") if c.origin == "real")
     name = "0" if edit is None else "severe"
-    task = augment.Task(clip, tmp_path / "clips", name, edit, cfg, FORMAT)
+    task = augment.AugmentTask(clip, tmp_path / "clips", name, edit, cfg, FORMAT)
     other = replace(clip, origin="game", discharge=not clip.discharge, source="other", path="x.mp4")
     assert augment.make_variant(task) == augment.make_variant(replace(task, clip=other))
 

@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import os
 import shutil
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +23,7 @@ from pipeline.config import App, EncoderConfig
 from pipeline.errors import UserError
 from pipeline.learn import encoders
 from pipeline.learn.encoders.base import Joined
+from pipeline.learn.encoders.hf_ear import HfEar
 from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.encoders.waves import Resampler, features_of_sounds
 from pipeline.learn.encoders.yamnet import Yamnet
@@ -24,7 +31,8 @@ from pipeline.stages import embed
 from pipeline.store import features, workdir
 from pipeline.store.features import INDEX
 from pipeline.store.packed import INDEX_SCHEMA, Packed
-from tests.learn.encoders.tiny import Colours, write_checkpoint
+from tests import ray_cluster
+from tests.learn.encoders.tiny import Colours, write_checkpoint, write_ear
 from tests.learn.toy import write_toy
 
 TINY = ("pictures.size=16", "pictures.every_frames=4")
@@ -33,6 +41,7 @@ TINY = ("pictures.size=16", "pictures.every_frames=4")
 @pytest.fixture(autouse=True)
 def _forget_encoders() -> None:
     embed._loaded.cache_clear()
+    embed._hearing.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +66,13 @@ def write_samples(folder: Path, num_train: int = 12) -> Path:
     rows[-1]["split"] = "test"
     pq.write_table(pa.Table.from_pylist(rows, INDEX_SCHEMA), place / INDEX)
     return place
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A cluster of one node with two processors, beside others of this machine."""
+    with ray_cluster.running(num_cpus=2) as made:
+        yield made
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
@@ -113,8 +129,37 @@ def test_an_encoder_that_knows_no_gunshots_is_refused(
     compose: Callable[..., App], colours: Colours, tmp_path: Path
 ) -> None:
     write_samples(tmp_path / "packed")
-    with pytest.raises(UserError, match=r"sound\.name=clap is no encoder .* take yamnet, or none"):
+    with pytest.raises(UserError, match=r"sound\.name=clap is no encoder .* yamnet, hf:.* or none"):
         embed.run(compose("embed", *TINY, "sound.name=clap"))
+    name = write_ear(tmp_path / "ear", labels=["Speech", "Music"])
+    with pytest.raises(UserError, match=r"sound\.name=hf:.*/ear: .*none of firearms"):
+        embed.run(compose("embed", *TINY, f"sound.name={name}"))
+    assert not (tmp_path / "features").exists()
+
+
+def test_a_classifier_of_transformers_hears_at_its_own_rate(
+    compose: Callable[..., App], colours: Colours, tmp_path: Path
+) -> None:
+    folder = write_toy(tmp_path / "packed", num_train=4, num_val=3, heard=True)
+    packed = Packed.open(folder, tmp_path)
+    name = write_ear(tmp_path / "ear")
+    embed.run(compose("embed", *TINY, f"sound.name={name}"))
+    found = features.read(str(tmp_path / "features"), packed, features.SOUND)
+    assert found is not None
+    rows = np.flatnonzero(found.row_of >= 0)
+    sounds = torch.from_numpy(np.stack([packed.read(row).sound for row in rows]))
+    ear = HfEar.from_checkpoint(name.removeprefix("hf:"))
+    assert ear.rate_hz == 16_000
+    expected = features_of_sounds(ear, Resampler(16_000), sounds).half().numpy()
+    np.testing.assert_allclose(found.of(rows)[:, 0], expected, atol=2e-3)
+    assert found.card["provenance"] == ear.provenance()
+    # Other weights under its name are heard anew.
+    write_ear(tmp_path / "ear", seed=1)
+    embed._hearing.cache_clear()
+    embed.run(compose("embed", *TINY, f"sound.name={name}"))
+    again = features.read(str(tmp_path / "features"), packed, features.SOUND)
+    assert again is not None
+    assert np.abs(again.of(rows) - found.of(rows)).max() > 0.01
 
 
 def test_variants_are_embedded_where_they_are_wanted(
@@ -149,6 +194,47 @@ def test_neither_workers_nor_blocks_change_a_byte(
     values = np.load(tmp_path / "features" / "features-00000.npy")
     assert values.shape == (15, 2, 32)
     assert values.std(0).max() > 0.01
+
+
+@pytest.mark.ray
+def test_a_cluster_changes_no_byte_and_goes_on_after_a_kill(
+    compose: Callable[..., App],
+    cluster: Any,
+    encoder: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write_toy(tmp_path / "packed", num_train=60, num_val=4, heard=True)
+    settings = [f"pictures.name={encoder}", *TINY, "block_samples=1", "shard_samples=20"]
+    embed.run(compose("embed", *settings))
+    here = outputs(tmp_path)
+    assert {"features-00003.npy", "sounds-00001.npy"} <= here.keys()
+    shutil.rmtree(tmp_path / "features")
+    shutil.rmtree(tmp_path / "work")
+    on_cluster = [*settings, "run.executor=ray", "run.progress=false"]
+    paths = [f"paths.{name}={tmp_path / name}" for name in ("packed", "features", "work")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "embed", *on_cluster, *paths],
+        env=os.environ | {"RAY_ADDRESS": cluster.address},
+        start_new_session=True,
+    ) as killed:
+        while killed.poll() is None and num_kept(tmp_path) < 4:
+            time.sleep(0.01)
+        os.killpg(killed.pid, signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "features").exists()
+    num_left = 64 - num_kept(tmp_path)
+    assert 0 < num_left <= 64 - 4
+    caplog.set_level(logging.INFO)
+    embed.run(compose("embed", *on_cluster))
+    assert f"embed: 64 samples, {num_left} of them new" in caplog.messages
+    assert outputs(tmp_path) == here
+
+
+def num_kept(folder: Path) -> int:
+    """The number of samples whose features are kept."""
+    kept = (folder / "work" / "kept" / "embed").glob("*/*")
+    return sum(".partial" not in path.name for path in kept)
 
 
 @pytest.mark.parametrize("size", [1, 4])

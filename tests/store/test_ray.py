@@ -16,6 +16,7 @@ from pipeline.footage.collection import IndexRow
 from pipeline.stages import augment, ingest, pack, split
 from pipeline.store.executor import in_blocks, map_blocks
 from pipeline.system.sandbox import Limits
+from tests import ray_cluster
 from tests.conftest import write_collection
 from tests.store.test_executor import LIMITS, complain, double_slow_first, misbehave
 
@@ -27,14 +28,8 @@ RUN = Run(executor="ray", num_workers=2, accelerator="cpu", wandb="disabled", pr
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """A head with one processor; nodes can be added and taken away."""
-    ray = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    ray.init(address=made.address, log_to_driver=False)
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    with ray_cluster.running(num_cpus=1) as made:
+        yield made
 
 
 def results_of(work: Callable[[Any], Any], items: Any, limits: Limits | None = None) -> list[Any]:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.commands.score.file_access import FileAccess
 from pipeline.commands.score.listing import Given
-from pipeline.commands.score.places import Places
 from pipeline.config import App
 from pipeline.errors import UserError
 from pipeline.learn.loader import Loader
@@ -252,7 +252,7 @@ def test_files_of_a_listing_come_from_a_bucket(
     s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3.pipe_file(f"{BUCKET}/unit7/a.mp4", b"frames")
-    places = Places(tmp_path, configured(tmp_path))
+    places = FileAccess(tmp_path, configured(tmp_path))
     with places.at_hand(Given("1", f"s3://{BUCKET}/unit7/a.mp4")) as task:
         assert task.local is not None
         assert task.local.read_bytes() == b"frames"

@@ -74,15 +74,15 @@ class DataFacts:
     clips: pa.Table
     """`CLIP_COLUMNS`; what the tables do not tell is null."""
     sources: Sequence[SourceFacts]
-    """Sorted."""
+    """Facts of the sources, sorted by their names."""
     files: pa.Table
     """`FILE_COLUMNS`, a row a file of an index; empty where only clips are known."""
     num_variants: Mapping[str, int]
     """Number of variants by split."""
-    places: Sequence[str]
+    splits: Sequence[str]
     """Splits in their order, or names of collections, that hold a clip."""
     clips_by_class: Mapping[str, Mapping[str, int]]
-    """Number of clips by place, then class."""
+    """Number of clips by split, then class."""
     recordings_by_class: Mapping[str, Mapping[str, int]]
     rejects: Mapping[str, int]
     """Files by reason."""
@@ -126,9 +126,9 @@ def facts(folders: Folders | None, judged_sets: Sequence[JudgedSet]) -> DataFact
     return _of_splits(folders, judged_sets)
 
 
-def _of_splits(places: Folders, parts: Sequence[JudgedSet]) -> DataFacts:
-    tables = Tables.read(places.clips, places.splits, places.augmented)
-    with manifest.open_table(places.clips / manifest.REJECTS, Reject) as file:
+def _of_splits(folders: Folders, parts: Sequence[JudgedSet]) -> DataFacts:
+    tables = Tables.read(folders.clips, folders.splits, folders.augmented)
+    with manifest.open_table(folders.clips / manifest.REJECTS, Reject) as file:
         rejects = file.read()
     clips = _with_class(tables.clips)
     files = tables.files.select(list(FILE_COLUMNS))
@@ -141,7 +141,7 @@ def _of_splits(places: Folders, parts: Sequence[JudgedSet]) -> DataFacts:
         unused=_counts(clips["unused"].filter(pc.is_null(clips["split"]))),
         sounds=_counts(tables.clips["sound"]),
         copies=_copies(clips),
-        proofs=prove(tables, places.clips, places.splits, places.models, parts),
+        proofs=prove(tables, folders.clips, folders.splits, folders.models, parts),
         **_by_class(clips, EVERY_SPLIT),
     )
 
@@ -179,10 +179,10 @@ def _in_place(part: JudgedSet) -> pa.Table:
     """Clips of a part, as a manifest would hold them; those of unknown label count nowhere."""
     clips = part.clips
     unknown = pc.is_null(clips["discharge"])
-    place = pc.if_else(unknown, pa.scalar(None, pa.string()), part.name)
+    split = pc.if_else(unknown, pa.scalar(None, pa.string()), part.name)
     reason = pc.if_else(unknown, "label_unknown", pa.scalar(None, pa.string()))
     index = clips.schema.get_field_index("split")
-    given = clips.set_column(index, "split", place).append_column("unused", reason)
+    given = clips.set_column(index, "split", split).append_column("unused", reason)
     nothing = pa.nulls(clips.num_rows, pa.string())
     return given.append_column("pixels_sha256", nothing)
 
@@ -241,7 +241,7 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     return {name: found[name] for name in sorted(found, key=str) if name is not None}
 
 
-def _by_class(clips: pa.Table, places: Sequence[str]) -> dict[str, Any]:
+def _by_class(clips: pa.Table, splits: Sequence[str]) -> dict[str, Any]:
     groups = clips.filter(pc.is_valid(clips["split"])).group_by(["split", "class"])
     rows = groups.aggregate([([], "count_all"), ("recording", "count_distinct")]).to_pylist()
     present = {row["split"] for row in rows}
@@ -250,13 +250,13 @@ def _by_class(clips: pa.Table, places: Sequence[str]) -> dict[str, Any]:
         found = {(row["split"], row["class"]): row[column] for row in rows}
         tables.append(
             {
-                place: {kind: found.get((place, kind), 0) for kind in CLASSES}
-                for place in places
-                if place in present
+                split: {kind: found.get((split, kind), 0) for kind in CLASSES}
+                for split in splits
+                if split in present
             }
         )
     return {
-        "places": [place for place in places if place in present],
+        "splits": [split for split in splits if split in present],
         "clips_by_class": tables[0],
         "recordings_by_class": tables[1],
     }

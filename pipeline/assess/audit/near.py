@@ -13,8 +13,8 @@ from pipeline.copies import duplicates
 from pipeline.errors import reading
 from pipeline.store import manifest
 from pipeline.store.manifest import EVERY_SPLIT
+from pipeline.store.output_files import AUDIT
 
-AUDIT = "audit.json"
 MAX_COMPARISONS = 4 * 10**9
 """Most comparisons of hashes: beyond it, a sample of the clips that were held out is compared."""
 _SAMPLE_SEED = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.assess.audit.made import as_made
+from pipeline.assess.audit.derivation import as_made
 from pipeline.assess.audit.near import near_copies
 from pipeline.assess.audit.tables import LABELS, Proof, Tables, file_name, offender_rows
 from pipeline.assess.judged_sets import JudgedSet

@@ -31,17 +31,17 @@ def datasheet(heading: str, data: DataFacts, clip: ClipFormat) -> str:
 
 
 def _classes(data: DataFacts) -> Markup:
-    def cell(place: str, kind: str) -> str:
-        clips = data.clips_by_class[place][kind]
-        return f"{clips:,} ({data.recordings_by_class[place][kind]:,})"
+    def cell(split: str, kind: str) -> str:
+        clips = data.clips_by_class[split][kind]
+        return f"{clips:,} ({data.recordings_by_class[split][kind]:,})"
 
-    rows = [[safe(place), *(cell(place, kind) for kind in CLASS_NAMES)] for place in data.places]
+    rows = [[safe(split), *(cell(split, kind) for kind in CLASS_NAMES)] for split in data.splits]
     columns = ["Part", *(f"{name.capitalize()}" for name in CLASS_NAMES.values())]
     return table(columns, rows)
 
 
 def _sources(data: DataFacts) -> Markup:
-    places = [*data.places, UNUSED]
+    splits = [*data.splits, UNUSED]
     rows = [
         [
             safe(one.source),
@@ -50,11 +50,11 @@ def _sources(data: DataFacts) -> Markup:
             safe(one.authority) or "not given",
             f"{one.num_files:,}",
             f"{one.num_recordings:,}",
-            *(f"{one.clips.get(place, 0):,}" for place in places),
+            *(f"{one.clips.get(split, 0):,}" for split in splits),
         ]
         for one in data.sources
     ]
-    heads = [f"Clips: {safe(place)}" for place in places]
+    heads = [f"Clips: {safe(split)}" for split in splits]
     columns = ["Source", "Origin", "Licence", "Authority", "Files", "Recordings", *heads]
     return table(columns, rows)
 

@@ -49,15 +49,15 @@ def _rendered(clips: int, rendered: int) -> list[str]:
 
 def _small(data: DataFacts) -> list[str]:
     found = []
-    for place, kinds in data.recordings_by_class.items():
+    for split, kinds in data.recordings_by_class.items():
         few = [
             f"{number:,} of “{CLASS_NAMES[kind]}”"
             for kind, number in kinds.items()
             if 0 < number < FEW_RECORDINGS
         ]
-        if few and place not in ("train", "val"):
+        if few and split not in ("train", "val"):
             found.append(
-                f"In {place}, few recordings stand behind a class ({', '.join(few)}): numbers "
+                f"In {split}, few recordings stand behind a class ({', '.join(few)}): numbers "
                 "about them are uncertain."
             )
     return found
@@ -65,10 +65,10 @@ def _small(data: DataFacts) -> list[str]:
 
 def _absent(data: DataFacts) -> list[str]:
     found = [
-        f"No clip of “{CLASS_NAMES[kind]}” is in {place}."
-        for place in data.places
+        f"No clip of “{CLASS_NAMES[kind]}” is in {split}."
+        for split in data.splits
         for kind in CLASSES
-        if not data.clips_by_class[place][kind]
+        if not data.clips_by_class[split][kind]
     ]
     origins = {one.origin for one in data.sources}
     found += [
@@ -76,7 +76,7 @@ def _absent(data: DataFacts) -> list[str]:
         for origin in ("game", "film")
         if origin not in origins
     ]
-    if data.proofs and "unseen" not in data.places:
+    if data.proofs and "unseen" not in data.splits:
         found.append("No source was held out: nothing is known about cameras or titles never seen.")
     if not data.proofs:
         found.append("Whether training saw any of this footage, the tables cannot tell.")

@@ -131,12 +131,12 @@ def _measured(metric: str, found: Measured) -> str:
 def _evaluated(data: DataFacts, parts: Iterable[str]) -> Markup:
     rows = [
         [
-            safe(place),
+            safe(split),
             f"{sum(kinds.values()):,}",
             *(f"{number:,}" for number in kinds.values()),
         ]
-        for place, kinds in data.clips_by_class.items()
-        if place in parts
+        for split, kinds in data.clips_by_class.items()
+        if split in parts
     ]
     columns = ["Part", "Clips", *(name.capitalize() for name in wording.CLASS_NAMES.values())]
     return table(columns, rows)

@@ -65,9 +65,9 @@ class Provenance:
     """Everything that the report was made from."""
 
     config: str
-    """YAML."""
+    """The configuration as YAML."""
     model_card: str
-    """JSON."""
+    """The model card as JSON."""
     learned: str
     """A sentence on what the origin was learned from."""
     data_sha256: Mapping[str, str]

@@ -94,7 +94,7 @@ def band(x: Any, low: Any, high: Any, colour: str) -> Spec:
 
 
 def reliability(lines: Sequence[Spec], x_title: str, y_title: str) -> Spec:
-    """What was said against what was so, in shares; beside any lines stands the perfect one."""
+    """Say what was said against what was so, in shares; beside any lines stands the perfect one."""
     diagonal = {
         "x": [0, 1],
         "y": [0, 1],

@@ -11,16 +11,16 @@ from pipeline.assess.statistics.measured import Measured
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ForestRow:
     """A row: what was estimated, in which group, and what was found."""
 
     label: str
-    """May have two lines."""
+    """What was estimated, in one line or two."""
     group: str
     result: Measured
 
 
-def forest(estimates: Sequence[Estimate], x_title: str, reference: float) -> Spec:
+def forest(estimates: Sequence[ForestRow], x_title: str, reference: float) -> Spec:
     """Rows from top to bottom, a colour a group, in the order of the groups' first rows."""
     groups: dict[str, list[tuple[float, str, Measured]]] = {}
     for position, one in zip(range(len(estimates) - 1, -1, -1), estimates, strict=True):

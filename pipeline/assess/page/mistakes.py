@@ -12,7 +12,7 @@ from pipeline.store.manifest import REAL_SHOOTING
 
 
 @dataclass(frozen=True)
-class Group:
+class HardestMistakes:
     """Mistakes of one kind, the hardest first; `rows` number the examples."""
 
     title: str
@@ -21,7 +21,7 @@ class Group:
     """Number of all mistakes of the kind."""
 
 
-def hardest(examples: Examples, num_mistakes: int) -> list[Group]:
+def hardest(examples: Examples, num_mistakes: int) -> list[HardestMistakes]:
     """Missed shootings, false alarms and other mix-ups, at most `num_mistakes` of each."""
     said = examples.predicted == REAL_SHOOTING
     p_origin = np.where(examples.origin == "real", examples.p_real, 1 - examples.p_real)
@@ -33,7 +33,9 @@ def hardest(examples: Examples, num_mistakes: int) -> list[Group]:
         ("Other mix-ups", other, p_origin * p_discharge),
     )
     return [
-        Group(title, _first_of_recordings(examples, wrong, order, num_mistakes), int(wrong.sum()))
+        HardestMistakes(
+            title, _first_of_recordings(examples, wrong, order, num_mistakes), int(wrong.sum())
+        )
         for title, wrong, order in kinds
     ]
 

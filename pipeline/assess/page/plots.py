@@ -15,14 +15,15 @@ from pipeline.assess.statistics.summary import Summary, questions
 from pipeline.numbers.rounding import rounded
 from pipeline.store.manifest import CLASSES
 
-PLOTS = ("roc.csv", "precision_recall.csv", "reliability.csv", "confusion.csv", "sources.csv")
 _FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def write_plots(
     folder: Path, examples: Examples | None, found: Summary | None, num_bins: int
 ) -> None:
-    """Write `PLOTS` into `folder`; files that the examples cannot fill hold a header only.
+    """Write curves, confusions and sources into `folder` as CSV.
+
+    Files that the examples cannot fill hold a header only.
 
     `found` is what `summarize` says about the same examples. Nothing but a header everywhere where
     both are None, so that a split that some data lacks keeps its files.

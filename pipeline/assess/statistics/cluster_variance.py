@@ -25,7 +25,7 @@ from pipeline.numbers.metrics import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ClusteredEstimate:
     """A share or an AUROC, or a difference of two."""
 
     value: float
@@ -41,15 +41,15 @@ class Estimate:
         """Standard error."""
         return float(np.sqrt(np.square(self.influence).sum() + self.hidden))
 
-    def __sub__(self, other: Estimate) -> Estimate:
-        return Estimate(
+    def __sub__(self, other: ClusteredEstimate) -> ClusteredEstimate:
+        return ClusteredEstimate(
             self.value - other.value,
             self.influence - other.influence,
             min(self.num_recordings, other.num_recordings),
             self.hidden + other.hidden,
         )
 
-    def __neg__(self) -> Estimate:
+    def __neg__(self) -> ClusteredEstimate:
         return replace(self, value=-self.value, influence=-self.influence)
 
     def interval(self, confidence: float) -> Interval:
@@ -76,7 +76,7 @@ class Estimate:
         return float(student.cdf(self.value / self.error, self.num_recordings - 1))
 
 
-def auroc(question: Question, chosen: BoolArray) -> Estimate | None:
+def auroc(question: Question, chosen: BoolArray) -> ClusteredEstimate | None:
     """AUROC among `chosen` (N,) examples, ties counting half; None where an answer is missing."""
     answers = question.positive[chosen], question.probability[chosen], question.clusters[chosen]
     placed = place(*answers, int(question.clusters.max()) + 1)
@@ -85,7 +85,7 @@ def auroc(question: Question, chosen: BoolArray) -> Estimate | None:
     return _estimate(placed.auroc, placed.influence, placed.num_units)
 
 
-def share(values: BoolArray, question: Question, chosen: BoolArray) -> Estimate | None:
+def share(values: BoolArray, question: Question, chosen: BoolArray) -> ClusteredEstimate | None:
     """Share of true `values` (N,) among `chosen` examples; None where nothing is chosen."""
     if not chosen.any():
         return None
@@ -98,10 +98,10 @@ def share(values: BoolArray, question: Question, chosen: BoolArray) -> Estimate 
     return _estimate(value, several * influence.astype(np.float64), num_recordings)
 
 
-def _estimate(value: float, influence: FloatArray, num_recordings: int) -> Estimate:
+def _estimate(value: float, influence: FloatArray, num_recordings: int) -> ClusteredEstimate:
     hidden = 0.0
     if not 0 < value < 1:
         # As if one recording more had gone either way (Laplace's rule of succession).
         odd_one = 1 / (num_recordings + 2)
         hidden = odd_one * (1 - odd_one) / num_recordings
-    return Estimate(value, influence, num_recordings, hidden)
+    return ClusteredEstimate(value, influence, num_recordings, hidden)

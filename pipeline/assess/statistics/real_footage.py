@@ -38,7 +38,7 @@ _NUM_BINS = 10
 
 @dataclass(frozen=True)
 class Ranked:
-    """How well one side is ranked above the other."""
+    """Tells how well one side is ranked above the other."""
 
     auroc: Measured
     found: Measured

@@ -94,7 +94,7 @@ class Summary:
 
     @property
     def questions(self) -> dict[str, JudgedQuestion]:
-        """What was found on each of `questions`."""
+        """Return what was found on each of `questions`."""
         return {
             "shooting": self.shooting,
             "origin": self.origin,

@@ -30,10 +30,10 @@ from pipeline.learn.origin import (
 )
 from pipeline.store import workdir
 from pipeline.store.manifest import IS_REAL
+from pipeline.store.output_files import LEARNING_CURVE, METRICS, REPORT
 
 log = logging.getLogger(__name__)
 
-REPORT, CURVE, METRICS = "report.html", "learning_curve.csv", "metrics.json"
 
 # evaluate.py names a collection so.
 _KEY = "collection="
@@ -102,7 +102,7 @@ def run(collection: str, cfg: AdaptApp) -> None:
         )
         text = json.dumps(told, indent=2, sort_keys=True, allow_nan=False)
         (folder / METRICS).write_text(text + "\n")
-        write_csv(folder / CURVE, *record.table(points))
+        write_csv(folder / LEARNING_CURVE, *record.table(points))
         page = adaptation.render(told, record.files(own, was, now), left_out)
         (folder / REPORT).write_text(page, encoding="utf-8")
     print(target / weights.WEIGHTS)

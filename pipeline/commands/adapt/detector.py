@@ -27,7 +27,7 @@ _JSON: dict[type, str] = {
 
 
 def origin_of(detector: Detector, models: Path) -> OriginNet:
-    """What answers on the origin in a detector, which is refitted.
+    """Return what answers on the origin in a detector, which is refitted.
 
     Raises:
         UserError: there is no such part, the detector was adapted already, or its card lacks what

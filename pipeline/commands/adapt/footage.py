@@ -17,15 +17,15 @@ from pipeline.config import AdaptApp, Run, TrainApp
 from pipeline.detect.detector import Detector
 from pipeline.detect.overlap import known_files
 from pipeline.errors import UserError
+from pipeline.footage.bank_search import Known
 from pipeline.footage.collection import IndexRow, read_index
 from pipeline.footage.ingestion import ingest
-from pipeline.footage.known import Known
 from pipeline.footage.tombstones import forgotten
 from pipeline.learn.data import origin_weight
 from pipeline.learn.devices import device_of, one_thread
 from pipeline.learn.encoders.views import features_of_views
 from pipeline.learn.networks.origin import OriginNet
-from pipeline.learn.origin import Examples, seen
+from pipeline.learn.origin import OriginExamples, seen
 from pipeline.store import manifest, storage, video
 from pipeline.store.kept import Kept, Piece, made_by, name_of
 from pipeline.store.manifest import (
@@ -52,7 +52,7 @@ _KEPT = (
 
 @dataclass(frozen=True)
 class Own:
-    """What is learned from a collection: clips that training lacks, at most so many a file.
+    """Holds what is learned from a collection: clips that training lacks, at most so many a file.
 
     A file is a row of the index of which clips are learned from; files are numbered in that order.
     """
@@ -63,8 +63,8 @@ class Own:
     """In the order of the files."""
     file_of: NDArray[np.int64]
     """(N,): of every clip, the number of its file."""
-    examples: Examples
-    """Of the clips, in the same order."""
+    examples: OriginExamples
+    """Examples of the clips, in the same order."""
     rejects: Sequence[Reject]
     num_rendered: int
     """Files that a computer rendered: of `files`, or left out where these count nothing."""
@@ -73,12 +73,12 @@ class Own:
 
     @property
     def sources(self) -> NDArray[np.str_]:
-        """Of the files, (F,)."""
+        """(F,) texts, one a file."""
         return np.array([file.source for file in self.files], np.str_)
 
     @property
     def origins(self) -> NDArray[np.str_]:
-        """Of the files, (F,)."""
+        """(F,) texts, one a file."""
         return np.array([file.origin for file in self.files], np.str_)
 
     def by_file(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -148,7 +148,7 @@ def read(
         files=files,
         clips=clips,
         file_of=np.repeat(np.arange(len(files)), [len(chosen[row.path]) for row in files]),
-        examples=Examples(
+        examples=OriginExamples(
             values=seen(views),
             is_real=np.array([_is_real(clip) for clip in clips]),
             sources=np.array([clip.source for clip in clips], np.str_),
@@ -212,7 +212,7 @@ def _ingested(cfg: AdaptApp, detector: Detector, collection: str, work: Path) ->
 
 
 def _spread(clips: Iterable[Clip], most: int) -> Mapping[str, Sequence[Clip]]:
-    """Of the clips of each file at most so many, spread evenly over it, by path."""
+    """Choose at most so many clips of each file, spread evenly over it; returned by path."""
     found: dict[str, list[Clip]] = {}
     for clip in clips:
         found.setdefault(clip.path, []).append(clip)

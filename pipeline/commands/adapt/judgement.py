@@ -1,4 +1,4 @@
-"""What a team's own files gain: a learning curve, and every file judged by what never saw it."""
+"""Judges what a team's own files gain: a learning curve, and every file by what never saw it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.commands.adapt.footage import Own
 from pipeline.config import TrainConfig
-from pipeline.learn.origin import Examples, Floats, Head, fit_calibrated, fit_head
+from pipeline.learn.origin import Floats, Head, OriginExamples, fit_calibrated, fit_head
 from pipeline.numbers import metrics
 
 MAX_FPR = 0.01
@@ -29,7 +29,7 @@ Task = TypeVar("Task")
 
 @dataclass(frozen=True)
 class Found:
-    """How well real files rank above fictional ones, and what that rests on."""
+    """Tells how well real files rank above fictional ones, and what that rests on."""
 
     against: str
     """`ALL` or a fictional origin."""
@@ -80,7 +80,7 @@ def judge(log_odds: Floats, origins: NDArray[np.str_], sources: NDArray[np.str_]
     return found
 
 
-def left_out_once(training: Examples, own: Own, cfg: TrainConfig, num_workers: int) -> Floats:
+def left_out_once(training: OriginExamples, own: Own, cfg: TrainConfig, num_workers: int) -> Floats:
     """Log odds of real of files, (F,), from heads that saw nothing of their sources.
 
     Each source of the collection is left out once, alone where there are at most `MOST_FOLDS`, of
@@ -103,12 +103,14 @@ def left_out_once(training: Examples, own: Own, cfg: TrainConfig, num_workers: i
 
 
 def why_no_curve(own: Own, num_draws: int, seed: int) -> str:
-    """Why a collection gives no learning curve; empty where it gives one."""
+    """Return why a collection gives no learning curve; empty where it gives one."""
     is_real = own.origins == "real"
     if is_real.all() or not is_real.any():
         side = "real" if is_real.all() else "fictional"
+        number = len(own.files)
+        told = f"The only file is {side}" if number == 1 else f"All {number} files are {side}"
         return (
-            f"All {len(own.files)} files are {side}, so that there is nothing to tell them from, "
+            f"{told}, so that there is nothing to tell {'it' if number == 1 else 'them'} from, "
             "and no learning curve. Add files of the other side."
         )
     if not any(_drawn(own, seed, number).drawable.size for number in range(num_draws)):
@@ -120,7 +122,7 @@ def why_no_curve(own: Own, num_draws: int, seed: int) -> str:
 
 
 def learning_curve(
-    training: Examples,
+    training: OriginExamples,
     own: Own,
     before: Head,
     cfg: TrainConfig,

@@ -1,4 +1,4 @@
-"""What adapting found, as JSON, as rows of tables and as the card of the new weights."""
+"""Records what adapting found: as JSON, as rows of tables, and as the card of the new weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def metrics(
     points: Sequence[Point],
     reason: str,
 ) -> dict[str, Any]:
-    """What was found, as JSON values.
+    """Return what was found, as JSON values.
 
     Args:
         cfg: how it was adapted.
@@ -106,7 +106,7 @@ def files(own: Own, was: Floats, now: Floats) -> list[FileRow]:
 def card(
     cfg: AdaptApp, settings: TrainApp, detector: Detector, own: Own, val_auroc: float | None
 ) -> dict[str, Any]:
-    """What the new card says beside what belongs to its weights."""
+    """Return what the new card says beside what belongs to its weights."""
     kept = {
         name: value
         for name, value in detector.card.everything.items()

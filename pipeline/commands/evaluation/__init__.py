@@ -1,1 +1,1 @@
-"""What an evaluation judges, and where what it finds goes."""
+"""Says what an evaluation judges, and where what it finds goes."""

@@ -1,4 +1,4 @@
-"""What an evaluation judges: the packed splits, a collection, or two models beside each other."""
+"""Prepares what an evaluation judges: the packed splits, a collection, or two models."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from pipeline import app
 from pipeline.assess import lineage, model_comparison
-from pipeline.assess.deployed import Deployed
+from pipeline.assess.deployment_report import Deployed
 from pipeline.assess.evidence import Evidence, Examined
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.lineage import Hashes
 from pipeline.assess.settings import Folders, Settings
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.suites.streams import operating
+from pipeline.assess.suites.streams import threshold_choice
 from pipeline.commands import revisions
 from pipeline.commands.evaluation import outputs
 from pipeline.commands.evaluation.scoring import Scoring
@@ -30,13 +30,13 @@ from pipeline.store import storage, workdir
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be judged, and where what is found goes."""
+    """Holds what is to be judged, and where what is found goes."""
 
     heading: str
     target: Path
     config: dict[str, Any]
     hashes: dict[str, Hashes]
-    """Of everything that is judged, by the stage that made it."""
+    """Hashes of everything that is judged, by the stage that made it."""
     judged_sets: list[JudgedSet]
     absent: list[str]
     """Splits without a clip."""
@@ -54,7 +54,7 @@ class Job:
         if self.val is not None:
             clip_s, bootstrap = scoring.clip_s, settings.bootstrap
             long = self.long.get(self.val.name)
-            point = operating.choose(self.val, long, clip_s, settings.operating, bootstrap)
+            point = threshold_choice.choose(self.val, long, clip_s, settings.operating, bootstrap)
         return Evidence(
             judged_sets=self.judged_sets,
             val=self.val,

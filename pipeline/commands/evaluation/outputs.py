@@ -1,4 +1,4 @@
-"""Where an evaluation reads from and where its report goes."""
+"""Says where an evaluation reads from and where its report goes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def local_stages(cfg: EvaluateApp, names: Sequence[str] = _STAGES) -> dict[str, 
 
 
 def collection_report(cfg: EvaluateApp, collection: str) -> Path:
-    """Where the report on a collection goes."""
+    """Return where the report on a collection goes."""
     home = Path(cfg.paths.collection_reports)
     return storage.own_folder(home, collection, "paths.collection_reports")
 
 
 def collection_clips(cfg: EvaluateApp, collection: str) -> Path:
-    """Where the clips of a collection are kept for its report."""
+    """Return where the clips of a collection are kept for its report."""
     return Path(cfg.paths.work) / EVALUATED / collection_report(cfg, collection).name
 
 
 def compared_report(cfg: EvaluateApp, against: str, report: Path) -> Path:
-    """Where the report on a comparison goes, by the other model and what is compared."""
+    """Return where the report on a comparison goes, by the other model and what is compared."""
     other = against if Path(against).is_dir() else f"git://{against}"
     key = "paths.compared_reports"
     folder = storage.own_folder(Path(cfg.paths.compared_reports), other, key)
@@ -43,7 +43,7 @@ def compared_report(cfg: EvaluateApp, against: str, report: Path) -> Path:
 
 
 def report_folder(cfg: EvaluateApp) -> Path:
-    """Where the report that is asked for goes."""
+    """Return where the report that is asked for goes."""
     alone = Path(cfg.paths.reports)
     if cfg.collection is not None:
         alone = collection_report(cfg, cfg.collection)
@@ -51,14 +51,14 @@ def report_folder(cfg: EvaluateApp) -> Path:
 
 
 def report_output(cfg: EvaluateApp) -> workdir.Output:
-    """What the report that is asked for is told by, and the key that names its folder."""
+    """Return what the report that is asked for is told by, and the key that names its folder."""
     key = "paths.reports" if cfg.collection is None else "paths.collection_reports"
     key = key if cfg.against is None else "paths.compared_reports"
     return replace(workdir.OUTPUTS["evaluate"], key=key)
 
 
 def in_charge_of(cfg: EvaluateApp) -> Path:
-    """What no two evaluations may write at the same time."""
+    """Return what no two evaluations may write at the same time."""
     if cfg.collection is not None:
         return collection_clips(cfg, cfg.collection)
     return report_folder(cfg)

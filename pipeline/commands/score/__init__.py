@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.commands import clean, named_files
-from pipeline.commands.score import listing, made_by
+from pipeline.commands.score import listing, provenance
 from pipeline.config import ScoreApp
 from pipeline.errors import UserError
 from pipeline.store import workdir
@@ -56,17 +56,17 @@ def _print(given: Sequence[str], cfg: ScoreApp) -> bool:
             raise UserError(f"{text}: a listing; give out=FOLDER for its scores too")
     paths = named_files.named(given)
     # What scores takes seconds to load, and a wrong path is told without it.
-    from pipeline.commands.score import printed
+    from pipeline.commands.score import printout
 
-    return printed.score(paths, cfg)
+    return printout.score(paths, cfg)
 
 
 def _score(path: Path, out: Path, cfg: ScoreApp) -> None:
     """Score a listing into a folder, from where an earlier run was stopped, and print the costs."""
     found = listing.read(path)
-    made_by.check(out, found.made_by, found.made_by)
+    provenance.check(out, found.made_by, found.made_by)
     # Nor is it loaded for a listing or a folder that is refused.
-    from pipeline.commands.score import batch, cost, printed
+    from pipeline.commands.score import batch, cost, printout
     from pipeline.commands.score.folder import Folder
     from pipeline.commands.score.settings import Settings
 
@@ -78,7 +78,7 @@ def _score(path: Path, out: Path, cfg: ScoreApp) -> None:
     done = batch.score(found, folder, settings, costs)
     stats = folder.finish(-(-found.num_rows // cfg.rows_per_part))
     for sentence in (
-        *printed.told(stats),
+        *printout.told(stats),
         *cost.in_words(costs.cpu_s, done.video_s, done.num_clips, cfg.price),
     ):
         print(sentence)

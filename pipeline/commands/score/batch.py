@@ -17,7 +17,7 @@ from pipeline.store import executor
 
 @dataclass
 class Done:
-    """What a run has newly scored."""
+    """Holds what a run has newly scored."""
 
     video_s: float = 0.0
     num_clips: int = 0

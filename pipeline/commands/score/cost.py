@@ -1,4 +1,4 @@
-"""What scoring costs: processor time by step, for an hour of video and for a million clips."""
+"""Counts what scoring costs: processor time by step, for an hour of video and a million clips."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Costs:
 
 
 def in_words(cpu_s: Mapping[str, float], video_s: float, num_clips: int, price: float) -> list[str]:
-    """What was spent, a sentence a line.
+    """Return what was spent, a sentence a line.
 
     Args:
         cpu_s: processor seconds by part.

@@ -19,11 +19,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline.commands.score import rows
-from pipeline.commands.score.made_by import FILE, check
+from pipeline.commands.score.provenance import check
 from pipeline.commands.score.rows import Row
+from pipeline.review import score_folder
 from pipeline.store import workdir
 
-SCORES, STATS = "scores", "stats.json"
 _UNFINISHED = ".unfinished"
 _BYTES = "pdq"
 """The one column that JSON cannot hold."""
@@ -45,16 +45,16 @@ class Folder:
         self._path = path
         text = json.dumps(made_by, indent=2, sort_keys=True) + "\n"
         check(path, made_by)
-        for folder in (path / SCORES, path / _UNFINISHED):
+        for folder in (path / score_folder.SCORES, path / _UNFINISHED):
             workdir.make_folder(folder, "out")
-        _replace(path / FILE, text.encode())
+        _replace(path / score_folder.LISTING, text.encode())
 
     def part(self, number: int) -> Path:
-        """Where a part lies, or will lie."""
-        return self._path / SCORES / f"part-{number:06d}.parquet"
+        """Return where a part lies, or will lie."""
+        return score_folder.part(self._path, number)
 
     def has(self, number: int) -> bool:
-        """Whether a part is there, which it is as a whole."""
+        """Return whether a part is there, which it is as a whole."""
         return self.part(number).is_file()
 
     def write(self, number: int, found: Iterable[Row]) -> None:
@@ -116,7 +116,7 @@ class Folder:
                 f"rows_by_{name}": dict(sorted(counter.items())) for name, counter in counts.items()
             },
         }
-        _replace(self._path / STATS, (json.dumps(stats, indent=2) + "\n").encode())
+        _replace(self._path / score_folder.STATS, (json.dumps(stats, indent=2) + "\n").encode())
         shutil.rmtree(self._path / _UNFINISHED, ignore_errors=True)
         return stats
 

@@ -77,7 +77,7 @@ class Listing:
 
     @property
     def made_by(self) -> dict[str, Any]:
-        """What of its scores is told by the listing itself."""
+        """Return what of its scores is told by the listing itself."""
         return {"listing_sha256": self.sha256, "rows": self.num_rows}
 
     def rows(self) -> Iterator[Given]:
@@ -87,7 +87,7 @@ class Listing:
 
 
 def is_listing(path: Path) -> bool:
-    """Whether a path is that of a listing by its name, or a folder of nothing but Parquet."""
+    """Give whether a path is that of a listing by its name, or a folder of nothing but Parquet."""
     if path.is_dir():
         return bool(_files(path))
     return path.suffix.lower() in _READERS
@@ -168,7 +168,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _counts(file: Path, root: Path) -> bool:
-    """Whether it is neither hidden nor a mark that Spark leaves beside its own (`_SUCCESS`)."""
+    """Say whether it is neither hidden nor a mark that Spark leaves beside its own (`_SUCCESS`)."""
     is_mark = file.name.startswith("_") and not file.suffix
     return not is_mark and not any(one.startswith(".") for one in file.relative_to(root).parts)
 
@@ -264,7 +264,7 @@ def _id_of(row: _Row) -> str:
 
 
 def _mistake(row: _Row) -> str | None:
-    """What is wrong with a row by which it could not be accounted for."""
+    """Return what is wrong with a row by which it could not be accounted for."""
     value = row.cells["id"]
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         return f"{row.where}: id {_shown(value)} is no text; give every row an id of its own"

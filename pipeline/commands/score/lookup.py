@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.commands.score import rows
-from pipeline.commands.score.apart import apart
+from pipeline.commands.score.isolation import apart
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.rows import Row
 from pipeline.config import Run, ScoreApp
@@ -17,8 +17,8 @@ from pipeline.copies.matches import RATE_HZ, Match, set_aside_by_negatives
 from pipeline.copies.matching import Stretch
 from pipeline.footage import foreign, printing
 from pipeline.footage.conversion import Unusable
-from pipeline.footage.look_up import similar
 from pipeline.footage.printing import Printed, PrintTask
+from pipeline.footage.still_matches import each_second, has_stills, similar
 
 _SLACK_S = 1.5
 """A hash a second tells ends no better."""
@@ -50,7 +50,7 @@ class Lookup:
         return cls([banks.read(root, name) for name in cfg.banks], cfg)
 
     def of_hashes(self, sha256: str, md5: str) -> Match | None:
-        """What is known by its bytes: an item that counts, else one that is harmless.
+        """Return what is known by its bytes: an item that counts, else one that is harmless.
 
         Args:
             sha256, md5: of the file; empty where nobody knows.
@@ -71,10 +71,11 @@ class Lookup:
     def printed(
         self, paths: Iterator[Path], run: Run
     ) -> Iterator[tuple[Printed | Unusable, float]]:
-        """What files are told by, in order, and the processor seconds that this took."""
+        """Yield what files are told by, in order, and the processor seconds that this took."""
         ingest = self._cfg.ingest
         limits = foreign.Limits(ingest.max_pixels, ingest.max_duration_s, ingest.max_output_mb)
-        tasks = (PrintTask(path, RATE_HZ, False, limits, parts.of_query) for path in paths)
+        with_changes = any(has_stills(bank) for bank in self.banks)
+        tasks = (PrintTask(path, RATE_HZ, with_changes, limits, parts.of_query) for path in paths)
         yield from apart(printing.printed, tasks, self._cfg, run)
 
     def row(self, given: Given, printed: Printed | Unusable) -> Row | None:
@@ -92,7 +93,7 @@ class Lookup:
         )
         if best is None:
             return None
-        hashes = [one.tobytes() for one in printed.hashes[:, 0]]
+        hashes = [one.tobytes() for one in each_second(printed).hashes[:, 0]]
         return rows.matched(given, printed.sha256, best, printed.duration_s, hashes)
 
 

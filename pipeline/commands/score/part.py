@@ -11,18 +11,19 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.commands.printed_files import digests_of
 from pipeline.commands.score import cost, rows, twins
-from pipeline.commands.score.apart import apart
 from pipeline.commands.score.cost import Costs
+from pipeline.commands.score.file_access import FileAccess
+from pipeline.commands.score.isolation import apart
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.lookup import Lookup
-from pipeline.commands.score.places import Places
 from pipeline.commands.score.rows import Row
 from pipeline.commands.score.twins import Twins
 from pipeline.config import Run
 from pipeline.detect.side_by_side import side_by_side
 from pipeline.footage import conversion
-from pipeline.footage.canonical import Canonical, digests, muted
+from pipeline.footage.canonical import Canonical, muted
 from pipeline.footage.conversion import FileTask, Unusable
 from pipeline.footage.tombstones import Tombstones
 
@@ -53,7 +54,7 @@ class _File:
 
 
 class Answering(Protocol):
-    """What is asked about files that were decoded."""
+    """Holds what is asked about files that were decoded."""
 
     @property
     def device(self) -> str:
@@ -76,7 +77,7 @@ class Scoring:
         known: files that were scored before.
     """
 
-    places: Places
+    places: FileAccess
     lookup: Lookup
     scorer: Answering
     tombstones: Tombstones
@@ -151,7 +152,7 @@ class Scoring:
             if task.refused is not None:
                 file.row = rows.rejected(given, task.refused, rows.HASH)
                 return file
-            sha256, md5 = _digests(task)
+            sha256, md5 = digests_of(_local(file))
             if sha256:
                 file.made_from = conversion.name_of(task, sha256, [])
             if sha256 in self.tombstones.sha256s:
@@ -247,18 +248,8 @@ def _local(file: _File) -> Path:
     return file.task.local
 
 
-def _digests(task: FileTask) -> tuple[str, str]:
-    """SHA-256 and MD5 of a file; empty where it cannot be read, of which its decoder says why."""
-    assert task.local is not None
-    try:
-        # To open a pipe would wait for ever.
-        return digests(task.local) if task.local.is_file() else ("", "")
-    except OSError:
-        return "", ""
-
-
 def _other_bytes(given: Given, sha256: str, md5: str) -> Unusable | None:
-    """Why a file is not the one that the listing means."""
+    """Return why a file is not the one that the listing means."""
     for name, wanted, found in (("sha256", given.sha256, sha256), ("md5", given.md5, md5)):
         if wanted and found and wanted != found:
             return Unusable("other_bytes", f"its {name} is {found}, and {wanted} in the listing")

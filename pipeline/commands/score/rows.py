@@ -11,14 +11,14 @@ import pyarrow as pa
 from pipeline.commands.score.listing import Given
 from pipeline.copies.matches import Match
 from pipeline.footage.conversion import Unusable
+from pipeline.review import score_folder
 
-SCHEMA_VERSION = 1
-SCORED, MATCHED, REJECTED = "scored", "matched", "rejected"
+SCORED, MATCHED, REJECTED = score_folder.SCORED, "matched", "rejected"
 HASH, CHEAP, FULL = "hash", "cheap", "full"
 """Steps: what is known by its hashes, what the cheap pass excludes, and what the detector says."""
 MOST_MOMENTS = 5
 Row = dict[str, Any]
-"""Of `SCHEMA`; what is left out is null."""
+"""A row of `SCHEMA`; what is left out is null."""
 
 MOMENT = pa.struct(
     [
@@ -116,7 +116,7 @@ def matched(
 
 
 def edit_of(match: Match) -> str:
-    """How the file was made from the item, as far as its match shows."""
+    """Return how the file was made from the item, as far as its match shows."""
     if match.stretch is None:
         return "same bytes"
     mirrored = getattr(match.stretch, "mirrored", False)

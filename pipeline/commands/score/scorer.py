@@ -1,4 +1,4 @@
-"""What a detector says of one file, which it follows frame by frame as `watch` does a stream."""
+"""Asks a detector about one file, which it follows frame by frame as `watch` does a stream."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.commands.score import cost, rows
-from pipeline.commands.score.asked_once import AskedOnce
-from pipeline.commands.score.cheap import CheapPass
+from pipeline.commands.score.answer_cache import AskedOnce
+from pipeline.commands.score.cheap_pass import CheapPass
 from pipeline.commands.score.cost import Costs
 from pipeline.commands.score.listing import Given
 from pipeline.commands.score.rows import Row
@@ -96,7 +96,7 @@ class Scorer:
             return {**found, "step": rows.FULL, **self._all(_index(task), clips, made, costs)}
 
     def _excluded(self, cheap: CheapPass, clips: DecodedClips) -> Row | None:
-        """What the cheap pass says of a file that it excludes."""
+        """Return what the cheap pass says of a file that it excludes."""
         p_discharge, heard = cheap.of(clips.frames, clips.sounds, self._batch_size)
         if not cheap.excludes(cheap.level(lambda: clips.table, p_discharge)):
             return None
@@ -108,7 +108,7 @@ class Scorer:
         }
 
     def _all(self, index: IndexRow, clips: DecodedClips, made: Canonical, costs: Costs) -> Row:
-        """What all of the detector says."""
+        """Return what all of the detector says."""
         seen, clip_s = Seen(), clips.clip_s
         with costs.timed(cost.DETECTOR), self._witness.looking(seen):
             answers = self._answers(clips)
@@ -141,7 +141,7 @@ class Scorer:
         return answers
 
     def _known(self, given: Given, made: Canonical, clips: DecodedClips) -> Row:
-        """What is known of a file without a detector."""
+        """Return what is known of a file without a detector."""
         return {
             "id": given.id,
             "uri": given.uri,
@@ -195,7 +195,7 @@ class DecodedClips:
             if window.flac:
                 self.sounds[number] = sound.decode(window.flac)
         self.start_s = np.array([window.start_frame / form.fps for window in windows])
-        """Of each clip in the file."""
+        """(N,) the second of the file at which each clip begins."""
         self._path = task.path
 
     @cached_property

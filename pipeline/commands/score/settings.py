@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from pipeline.commands.score import cheap, rows
-from pipeline.commands.score.cheap import CheapPass, Chosen
+from pipeline.commands.score import cheap_pass
+from pipeline.commands.score.cheap_pass import CheapPass, Chosen
+from pipeline.commands.score.file_access import FileAccess
 from pipeline.commands.score.listing import Listing
 from pipeline.commands.score.lookup import Lookup
 from pipeline.commands.score.part import Scoring
-from pipeline.commands.score.places import Places
 from pipeline.commands.score.scorer import Scorer
 from pipeline.config import ScoreApp
 from pipeline.copies.banks import Bank
@@ -27,21 +27,22 @@ from pipeline.detect.operating_point import OperatingPoint
 from pipeline.footage import conversion
 from pipeline.footage.tombstones import forgotten
 from pipeline.learn.devices import device_of
+from pipeline.review import score_folder
 from pipeline.store import storage, workdir
 
 _CODE = (
-    *("commands/score", "copies", "detect", "footage/look_up.py", "footage/printing.py"),
-    "review/levels.py",
+    *("commands/score", "copies", "detect", "footage/lookup.py", "footage/printing.py"),
+    *("review/levels.py", "review/score_folder.py"),
 )
 _PATHS = ("models", "reports", "banks", "footage", "work")
 _OF_INGEST = ("clip", "stride_frames", "sound", "max_pixels", "max_duration_s", "max_output_mb")
 _COSTS = ("max_memory_mb", "max_cpu_s", "timeout_s")
-_KEYS = ("rows_per_part", "batch_size", "allow_private", "hosts", "max_fetch_mb")
+_KEYS = ("rows_per_part", "batch_size", "precision", "allow_private", "hosts", "max_fetch_mb")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a listing is scored; a task of a cluster takes it along.
+    """Tells how a listing is scored; a task of a cluster takes it along.
 
     Attributes:
         cfg: with absolute paths.
@@ -79,18 +80,18 @@ class Settings:
         else:
             says.append(point.says)
         if cfg.miss_rate is not None:
-            made = cheap.choose(Path(cfg.paths.reports), loaded, point, cfg.miss_rate)
+            made = cheap_pass.choose(Path(cfg.paths.reports), loaded, point, cfg.miss_rate)
             says.append(f"no cheap pass: {made}" if isinstance(made, str) else made.says)
             chosen = None if isinstance(made, str) else made
         choice = point.choice if isinstance(point, OperatingPoint) else None
         ingest = asdict(cfg.ingest)
         told = {
-            "schema": rows.SCHEMA_VERSION,
+            "schema": score_folder.VERSION,
             "weights_sha256": loaded.sha256,
             "encoder_sha256": loaded.card.encoder_sha256,
             "device": loaded.device,
             "operating_point": None if choice is None else asdict(choice),
-            "cheap_pass": cheap.as_json(chosen),
+            "cheap_pass": cheap_pass.as_json(chosen),
             "banks": {bank.name: _state(bank) for bank in opened},
             "forgotten": _digest(sorted(forgotten(Path(cfg.paths.footage)).sha256s)),
             "settings": {
@@ -107,7 +108,7 @@ class Settings:
         return cls(cfg, folder, choice, chosen, told, tuple(says))
 
     def made_by(self, listing: Listing) -> dict[str, Any]:
-        """What the scores of a listing are told by."""
+        """Return what the scores of a listing are told by."""
         return {**self.told, **listing.made_by}
 
     def scoring(self) -> Scoring:
@@ -120,7 +121,7 @@ class Settings:
             excluding = None if self.chosen is None else CheapPass(loaded, self.chosen.threshold)
             _LOADED.clear()
             _LOADED[key] = Scoring(
-                Places(self.folder, cfg),
+                FileAccess(self.folder, cfg),
                 Lookup.open(cfg),
                 Scorer(loaded, self.choice, excluding, cfg.batch_size),
                 forgotten(Path(cfg.paths.footage)),
@@ -134,7 +135,7 @@ _LOADED: dict[str, Scoring] = {}
 
 
 def _load(cfg: ScoreApp) -> Detector:
-    loaded = Detector.load(Path(cfg.paths.models), device_of(cfg.run), cfg.factory)
+    loaded = Detector.load(Path(cfg.paths.models), device_of(cfg.run), cfg.factory, cfg.precision)
     loaded.check_format("conf/ingest.yaml", cfg.ingest.clip)
     return loaded
 

@@ -1,4 +1,4 @@
-"""What parts of a detector see and hear while it answers, which costs nothing more."""
+"""Notes what parts of a detector see and hear while it answers, which costs nothing more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Advance = Callable[..., tuple[Tensor, State]]
 
 @dataclass
 class Seen:
-    """What was seen and heard while a detector was asked about some clips.
+    """Holds what was seen and heard while a detector was asked about some clips.
 
     Attributes:
         features: of every encoder of pictures, by its number: (N, F) of the frames that it saw.

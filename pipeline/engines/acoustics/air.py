@@ -19,9 +19,9 @@ class Air:
     """Still air at sea level."""
 
     temperature_c: float = 20.0
-    """-20 to 50."""
+    """Temperature, -20 to 50 °C."""
     humidity_percent: float = 50.0
-    """Relative, 10 to 100."""
+    """Relative humidity, 10 to 100."""
 
     @property
     def speed_m_s(self) -> float:

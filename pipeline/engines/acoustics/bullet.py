@@ -27,7 +27,7 @@ class Passage:
     """Between the discharge and the arrival."""
     peak_pa: float
     length_s: float
-    """Of the N-wave."""
+    """Length of the N-wave."""
     miss_m: float
     """Distance between the line of fire and the listener."""
 

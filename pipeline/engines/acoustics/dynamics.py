@@ -20,38 +20,20 @@ _OVER = 3.0
 """By how much more is taken than the floor, which follows the quiet moments."""
 
 
-def envelope(
-    wave: Vector,
-    attack_s: float,
-    release_s: float,
-    settled: bool = True,
-    hold_s: float = 0.0,
-    ceiling: float = np.inf,
-) -> Vector:
-    """Level of a signal in blocks of 1 ms, (N / 48,), by rise and fall of first order.
+def envelope(wave: Vector, attack_s: float, release_s: float) -> Vector:
+    """Level of a signal in blocks of 1 ms, (N / 48,), by rise and fall of first order from 0.
 
     Args:
         wave: any signal.
         attack_s: in which the level rises by 63 %.
         release_s: in which it falls by as much.
-        settled: whether it begins at the level of the first 50 ms instead of at 0.
-        hold_s: how long it stays after it last rose, before it falls.
-        ceiling: highest level that is told apart.
     """
-    count = -(-len(wave) // BLOCK)
-    blocks = np.pad(wave, (0, count * BLOCK - len(wave))).reshape(count, BLOCK)
-    levels = np.minimum(np.sqrt(np.mean(blocks**2, axis=1)) + 1e-9, ceiling)
+    levels = _levels(wave)
     rise = -np.expm1(-BLOCK / RATE_HZ / attack_s)
     fall = -np.expm1(-BLOCK / RATE_HZ / release_s)
-    first = max(1, int(_SETTLED_S * RATE_HZ / BLOCK))
-    held = float(np.median(levels[:first])) if settled else 0.0
-    out, hold, risen = np.empty(count), round(hold_s * RATE_HZ / BLOCK), 0
+    held, out = 0.0, np.empty(len(levels))
     for number, level in enumerate(levels.tolist()):
-        if level > held:
-            held += rise * (level - held)
-            risen = number
-        elif number - risen >= hold:
-            held += fall * (level - held)
+        held += (rise if level > held else fall) * (level - held)
         out[number] = held
     return out
 
@@ -59,20 +41,38 @@ def envelope(
 def automatic(wave: Vector, agc: AutomaticGain) -> Vector:
     """A signal under automatic gain, settled on what is heard at first.
 
-    Below its lowest gain it cannot go: what is louder stays so, and leaves no longer hush.
+    What follows is the gain, as data sheets define it, and not a level that is far over the target
+    within a millisecond: too high, it falls by 63 % of the way in `attack_s`, which is 8.7 dB at
+    most, so that a bang is over before an attack of some milliseconds has pulled it far down. It
+    stays for `hold_s` after it last fell, and rises by 8.7 dB in `release_s`. Below its lowest it
+    cannot go: what is louder stays so, and leaves no longer hush.
     """
     target = 10 ** (agc.target_dbfs / 20)
-    loudest = target / 10 ** (agc.least_db / 20)
-    level = envelope(wave, agc.attack_s, agc.release_s, hold_s=agc.hold_s, ceiling=loudest)
-    gain = np.minimum(target / level, 10 ** (agc.most_db / 20))
-    return wave * _spread(gain, len(wave))
+    lowest, highest = 10 ** (agc.least_db / 20), 10 ** (agc.most_db / 20)
+    levels = _levels(wave)
+    wanted = np.clip(target / levels, lowest, highest)
+    first = levels[: round(_SETTLED_S * RATE_HZ / BLOCK)]
+    gain = float(np.clip(target / np.median(first), lowest, highest))
+    fall, rise = -np.expm1(-BLOCK / RATE_HZ / agc.attack_s), np.exp(BLOCK / RATE_HZ / agc.release_s)
+    waits = left = round(agc.hold_s * RATE_HZ / BLOCK)
+    out = np.empty(len(levels))
+    for number, aim in enumerate(wanted.tolist()):
+        if aim < gain:
+            gain += fall * (aim - gain)
+            left = waits
+        elif left > 0:
+            left -= 1
+        else:
+            gain = min(aim, gain * rise)
+        out[number] = gain
+    return wave * _spread(out, len(wave))
 
 
 def compress(
     wave: Vector, threshold: float, ratio: float, attack_s: float, release_s: float
 ) -> Vector:
     """A signal whose level above a threshold rises `ratio` times more slowly."""
-    level = envelope(wave, attack_s, release_s, settled=False)
+    level = envelope(wave, attack_s, release_s)
     gain = np.maximum(level / threshold, 1.0) ** (1 / ratio - 1)
     return wave * _spread(gain, len(wave))
 
@@ -114,6 +114,13 @@ def reduce_noise(wave: Vector, most_db: float) -> Vector:
     gain = np.maximum(1 - _OVER * floors / np.maximum(power, 1e-20), 10 ** (-most_db / 20))
     gain[:, 1:] = np.maximum(gain[:, 1:], 0.6 * gain[:, :-1])
     return np.asarray(transform.istft(spectrum * gain, k1=len(wave)).real)
+
+
+def _levels(wave: Vector) -> Vector:
+    """RMS in blocks, (N / 48,), above 0."""
+    count = -(-len(wave) // BLOCK)
+    blocks = np.pad(wave, (0, count * BLOCK - len(wave))).reshape(count, BLOCK)
+    return np.asarray(np.sqrt(np.mean(blocks**2, axis=1)) + 1e-9)
 
 
 def _spread(gain: Vector, count: int) -> Vector:

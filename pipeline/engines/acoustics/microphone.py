@@ -13,6 +13,7 @@ from pipeline.engines.acoustics.signals import RATE_HZ, Vector, pascal
 
 Family = Literal["body", "phone", "fixed", "camcorder"]
 FAMILIES: tuple[Family, ...] = ("body", "phone", "fixed", "camcorder")
+_ATTACK_S = 1e-3, 0.125
 
 
 def record(rng: np.random.Generator, microphone: Microphone, pressure_pa: Vector) -> Vector:
@@ -52,9 +53,11 @@ def draw(rng: np.random.Generator, family: Family) -> Microphone:
     are poor, and camcorders are free and loud. `buffer_s` stays 0, since only its user knows
     whether a recording begins before it was switched on.
 
-    Automatic gain is that of converters in such devices: it holds for 0.05 to 0.4 s before it
-    recovers (MAX98088), and makes nothing quieter than by 12 dB (WM8976) or at all (TLV320AIC3104),
-    as their data sheets say.
+    Automatic gain is that of converters in such devices, as their data sheets have it. In which the
+    gain falls by 63 % of the way: 1.1 ms (MAX9814 with 0.47 µF), 2, 7.2, 31 or 123 ms (MAX98088),
+    4.8 ms (WM8976, which falls by 6 dB in 3.3 ms unless told otherwise). It holds for 0.05 to 0.4 s
+    before it recovers (MAX98088), and makes nothing quieter than by 12 dB (WM8976) or at all
+    (TLV320AIC3104).
     """
     low_pass = {"body": (2_500, 12_000), "phone": (7_000, 17_000), "fixed": (4_000, 10_000)}
     overload = {"body": (116, 132), "phone": (118, 130), "fixed": (110, 124)}
@@ -64,7 +67,7 @@ def draw(rng: np.random.Generator, family: Family) -> Microphone:
         agc = AutomaticGain(
             target_dbfs=rng.uniform(-22, -14),
             most_db=rng.uniform(20, 38),
-            attack_s=float(np.exp(rng.uniform(np.log(0.5e-3), np.log(15e-3)))),
+            attack_s=float(np.exp(rng.uniform(*np.log(_ATTACK_S)))),
             release_s=float(np.exp(rng.uniform(np.log(0.25), np.log(3.0)))),
             hold_s=float(np.exp(rng.uniform(np.log(0.05), np.log(0.4)))),
             least_db=rng.uniform(-12, 0),

@@ -85,7 +85,7 @@ def ducked(music: Vector, effects: Vector) -> Vector:
         music: of RMS 1, (N,).
         effects: in full scale, (N,); from -26 dBFS on the music gives way.
     """
-    level = envelope(effects, 0.005, 0.5, settled=False)
+    level = envelope(effects, 0.005, 0.5)
     gain = 1 / (1 + np.maximum(level / 10 ** (_DUCK_DBFS / 20) - 1, 0))
     return music * np.interp(np.arange(len(music)), np.arange(len(gain)) * BLOCK, gain)
 

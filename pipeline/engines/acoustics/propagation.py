@@ -30,7 +30,7 @@ _FACADE_SHARES = np.array([0.95, 1, 1, 1, 0.95, 0.85, 0.7])
 
 
 @dataclass(frozen=True)
-class Source:
+class SoundSource:
     """Where a sound comes from and where to it goes."""
 
     offset_m: Vector
@@ -71,7 +71,7 @@ class Space:
         around = None if room.around is None else cls.of(room.around, air, height_m, rng)
         return cls(room, air, height_m, late_part(rng, room), around)
 
-    def response(self, source: Source) -> Vector:
+    def response(self, source: SoundSource) -> Vector:
         """Pressure at the microphone of an impulse of 1 Pa at 1 m from the source.
 
         The first sample is when the impulse is sent. Early paths carry the loss of their own
@@ -118,10 +118,10 @@ class Space:
 
     def scattered(self, distance_m: float) -> float:
         """Pressure of the late part as a share of what arrives straight from a distance."""
-        plain = Source(np.array([0.0, distance_m, 0.0]))
+        plain = SoundSource(np.array([0.0, distance_m, 0.0]))
         return self._late_gain(distance_m, plain) * distance_m
 
-    def _through_walls(self, source: Source) -> Vector:
+    def _through_walls(self, source: SoundSource) -> Vector:
         around = self.around or Space(_OUTSIDE, self.air, self.height_m, np.zeros(0))
         outside = around.response(source)
         length = fft.next_fast_len(len(outside) + len(self.late), real=True)
@@ -141,7 +141,7 @@ class Space:
         spectrum = fft.rfft(self.late, length) * self.air.gain(frequency, distance_m)
         return np.asarray(fft.irfft(spectrum, length)[:count])
 
-    def _late_gain(self, distance_m: float, source: Source) -> float:
+    def _late_gain(self, distance_m: float, source: SoundSource) -> float:
         """Root of the energy of the late part, of a source of 1 Pa at 1 m."""
         if self.room.size_m is not None:
             energy = self.room.diffuse_energy()

@@ -12,7 +12,7 @@ from pipeline.engines.acoustics.ambience import ambience
 from pipeline.engines.acoustics.bullet import Passage, passage
 from pipeline.engines.acoustics.microphone import record
 from pipeline.engines.acoustics.mix import mix
-from pipeline.engines.acoustics.propagation import Source, Space
+from pipeline.engines.acoustics.propagation import SoundSource, Space
 from pipeline.engines.acoustics.scene import FilmMix, SoundEvent, SoundScene
 from pipeline.engines.acoustics.signals import (
     LEAD,
@@ -109,7 +109,7 @@ def _add_event(
         sent = np.zeros(min(left, max(start + len(wave) for start, wave in parts) - first))
         for start, wave in parts:
             add(sent, wave, start - first)
-        source = Source(offset, _aim(event) if directed else None, is_shock)
+        source = SoundSource(offset, _aim(event) if directed else None, is_shock)
         response = space.response(source)[:left]
         add(total, gain * np.asarray(signal.fftconvolve(sent, response)), first)
     shock = _passage(scene, number, event)

@@ -65,7 +65,7 @@ class Room:
 
     @property
     def volume_m3(self) -> float:
-        """Of a box."""
+        """Volume of a room that is a box."""
         assert self.size_m is not None
         return float(np.prod(self.size_m))
 

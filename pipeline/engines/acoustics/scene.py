@@ -8,7 +8,7 @@ from typing import Literal
 from pipeline.engines.acoustics.air import Air
 from pipeline.engines.acoustics.room import ROOMS, Room
 
-Place = tuple[float, float, float]
+Position = tuple[float, float, float]
 Surface = Literal["concrete", "gravel", "grass", "wood", "carpet"]
 
 
@@ -20,9 +20,9 @@ class SoundEvent:
     """When it happens at its source, from the start of the scene; it is heard later."""
     kind: str
     """A name of `sources.KINDS`."""
-    offset_m: Place
+    offset_m: Position
     """Seen from the microphone at that time: right, ahead, up."""
-    aim: Place = (0.0, 1.0, 0.0)
+    aim: Position = (0.0, 1.0, 0.0)
     """Line of fire of what is fired, of any length, in the same directions."""
     weapon: str = "pistol_9mm"
     """A name of `weapons.WEAPONS`, for the kinds that have one."""
@@ -91,10 +91,10 @@ class AutomaticGain:
     """Level that it aims at, re full scale."""
     most_db: float = 30.0
     """Highest gain."""
-    attack_s: float = 0.003
-    """In which it falls: 0.5 to 15 ms."""
+    attack_s: float = 0.007
+    """In which it falls by 63 % of the way: 1 to 125 ms."""
     release_s: float = 0.5
-    """In which it recovers: 0.15 to 3 s, the hush after a discharge."""
+    """In which it rises by 8.7 dB: 0.15 to 3 s, the hush after what was loud for long enough."""
     hold_s: float = 0.0
     """How long it waits before it recovers, 0 to 1.4 s."""
     least_db: float = -60.0

@@ -35,7 +35,7 @@ _ANYWHERE = (
 )
 IN_THE_OPEN = ("whip", "thunder", "backfire", "engine", "firecrackers")
 """Kinds that are never drawn indoors."""
-_NEAR_M = (1.0, 12.0)
+NEAR_M = (1.0, 12.0)
 AWAY_M = {
     "firecracker": (4.0, 60.0),
     "firecrackers": (10.0, 90.0),
@@ -164,7 +164,7 @@ def placed(
 
 def _event(rng: np.random.Generator, kind: str, room: Room, duration_s: float) -> SoundEvent:
     """Something that is heard within a recording, in the same room in most."""
-    away_m, turn_rad = AWAY_M.get(kind, _NEAR_M), (0.0, 2 * np.pi)
+    away_m, turn_rad = AWAY_M.get(kind, NEAR_M), (0.0, 2 * np.pi)
     across, ahead = placed(rng, room, away_m, turn_rad, next_door_share=_NEXT_DOOR_SHARE)
     offset = (across, ahead, float(rng.uniform(-1.0, 0.6)))
     late_s = float(np.linalg.norm(offset)) / 340

@@ -15,10 +15,10 @@ class Weapon:
     positive_s: float
     """Duration of the blast's positive phase at 1 m."""
     speed_m_s: float
-    """Of the bullet at the muzzle."""
+    """Speed of the bullet at the muzzle."""
     calibre_m: float
     length_m: float
-    """Of the bullet."""
+    """Length of the bullet."""
     action_s: float
     """How long after the discharge its own action is heard at most; 0 where nothing moves."""
     is_revolver: bool = False

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.engines.photographs.view import AHEAD_M, WALK_M_S, View, Zooming
 from pipeline.engines.render.appearance.lens import Lens
-from pipeline.engines.render.looks import Looks
+from pipeline.engines.render.gaze import Gaze
 from pipeline.engines.render.motion import Mount, Movement
 from pipeline.engines.render.surround import Surround
 
@@ -80,13 +80,13 @@ class LongView(View):
 
     def _draw_movement(self, rng: np.random.Generator, mount: Mount, duration_s: float) -> Movement:
         flat = self._source.is_flat
-        looks = Looks(rng, 0.0, _FLAT_SPREAD_RAD if flat else _SPREAD_RAD)
+        gaze = Gaze(rng, 0.0, _FLAT_SPREAD_RAD if flat else _SPREAD_RAD)
         if mount.where != "fixed" or rng.random() >= _STILL_SHARE:
-            looks.around(duration_s, home=0.0 if flat else None)
+            gaze.around(duration_s, home=0.0 if flat else None)
         walks: list[tuple[float, float]] = []
         if mount.where != "fixed" and rng.random() < _WALKER_SHARE:
-            ends = [0.0, *(one.end_s for one in looks.turns)]
-            starts = [*(one.start_s for one in looks.turns), duration_s]
+            ends = [0.0, *(one.end_s for one in gaze.turns)]
+            starts = [*(one.start_s for one in gaze.turns), duration_s]
             walks = [
                 (start_s, end_s)
                 for start_s, end_s in zip(ends, starts, strict=True)
@@ -97,7 +97,7 @@ class LongView(View):
             heading=0.0,
             speed=float(rng.uniform(*WALK_M_S)) if walks else 0.0,
             steadiness=float(np.exp(rng.normal(0, 0.35))),
-            turns=tuple(looks.turns),
+            turns=tuple(gaze.turns),
             walks_s=tuple(walks),
         )
 

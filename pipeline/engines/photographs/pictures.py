@@ -37,7 +37,7 @@ class Picture(Protocol):
 
 
 @dataclass(frozen=True)
-class Source:
+class Photograph:
     """A photograph that recordings are made of.
 
     `level` is how bright it is beside daylight in the open; lamps, which flicker, light it where
@@ -68,14 +68,14 @@ def _flat(
     path: str,
     room: str,
     indoors: bool = False,
-) -> Source:
+) -> Photograph:
     authority = f"photograph by {photographer}; {_ONLY_CAMERA}"
-    return Source(name, licence, authority, room, 1.0, indoors, package, path)
+    return Photograph(name, licence, authority, room, 1.0, indoors, package, path)
 
 
 SOURCES = (
     *(
-        Source(
+        Photograph(
             name=place.name,
             licence="CC0-1.0",
             authority=(
@@ -186,7 +186,7 @@ def _look_up(encoded: Array, x: Array, y: Array) -> Array:
 
 
 @cache
-def read(source: Source) -> Array:
+def read(source: Photograph) -> Array:
     """Read a photograph, float32 (rows, columns, 3) RGB in [0, 1].
 
     `backdrop.radiance` says what a value stands for. White of a flat photograph is a few times
@@ -200,7 +200,7 @@ def read(source: Source) -> Array:
     return _mended(backdrop.encoded(source.name)) / np.float32(255)
 
 
-def _read_flat(source: Source) -> NDArray[np.uint8]:
+def _read_flat(source: Photograph) -> NDArray[np.uint8]:
     spec = find_spec(source.package)
     folders = [] if spec is None else spec.submodule_search_locations or []
     for path in (Path(folder, source.path) for folder in folders):

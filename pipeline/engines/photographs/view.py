@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines.photographs.pictures import Panorama, Picture, Source, Still, read
+from pipeline.engines.photographs.pictures import Panorama, Photograph, Picture, Still, read
 from pipeline.engines.render.appearance.fleet import Fleet
 from pipeline.engines.render.appearance.lens import FisheyeLens, Lens, PinholeLens
 from pipeline.engines.render.motion import BodyMotion, Mount, Movement, draw_mount
@@ -72,7 +72,7 @@ class View:
     def __init__(
         self,
         rng: np.random.Generator,
-        source: Source,
+        source: Photograph,
         fleet: Fleet,
         heading: float,
         form: Format,

@@ -17,7 +17,7 @@ from pipeline.engines.render.kernels import WEARER
 from pipeline.engines.render.motion import BodyMotion, draw_mount
 from pipeline.engines.render.people.wearer import WearerArms
 from pipeline.engines.render.raytrace import Moving, Traced, Tracer
-from pipeline.engines.render.script import Cell, Script
+from pipeline.engines.render.script import DesignCell, Script
 from pipeline.engines.render.sound import Listener, camera_microphone
 from pipeline.engines.render.staged_view import StagedView, Torch
 from pipeline.engines.render.weapon_motion import WeaponMotion, recoil_scale
@@ -32,7 +32,7 @@ _NEAREST_OBSTACLE_M = 0.12
 _TORCH_SHARE_BY_DAY = 0.1
 
 
-def fleet_of(cell: Cell) -> Fleet:
+def fleet_of(cell: DesignCell) -> Fleet:
     """The fleet whose cameras film the recordings of a cell."""
     return FLEETS[cell.rotate(len(FLEETS))]
 
@@ -71,7 +71,7 @@ class BodyCameraTake:
         self.text: CameraText | None = None
 
     @staticmethod
-    def is_bystander(cell: Cell) -> bool:
+    def is_bystander(cell: DesignCell) -> bool:
         """Whether the cameras of a cell's fleet stand instead of being worn."""
         return not fleet_of(cell).is_worn
 

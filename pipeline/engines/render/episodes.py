@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.engines.render.looks import LONGEST_TURN_S, Looks
+from pipeline.engines.render.gaze import LONGEST_TURN_S, Gaze
 from pipeline.engines.render.motion import Movement
-from pipeline.engines.render.script import Cell, Script, write_episode
+from pipeline.engines.render.script import DesignCell, Script, write_episode
 
 Vector = NDArray[np.float64]
 
@@ -69,9 +69,9 @@ class LongScript:
         return f"{self.place.engine.replace(' ', '-')}-{self.place.index:05d}"
 
 
-def cell_of(index: int) -> Cell:
+def cell_of(index: int) -> DesignCell:
     """Return the cell of a long recording: scenes and fleets in turn, three of five with fire."""
-    return Cell(scene=2 * index % 7, firing=index % 5 in (0, 2, 3), block=index // 7)
+    return DesignCell(scene=2 * index % 7, firing=index % 5 in (0, 2, 3), block=index // 7)
 
 
 def draw_fires(rng: np.random.Generator, place: Script) -> list[bool]:
@@ -94,7 +94,7 @@ def write_watched(place: Script, half_rad: float) -> tuple[LongScript, Movement]
     rng = place.rng("looks")
     fires = draw_fires(rng, place)
     every_s = place.duration_s / len(fires)
-    looks = Looks(rng, place.movement.heading, _SPREAD_RAD)
+    gaze = Gaze(rng, place.movement.heading, _SPREAD_RAD)
     # A photograph has something to see on every side; a scene has it where its wearer faces.
     home = None if place.plan.backdrop is not None else place.movement.heading
     episodes: list[Episode] = []
@@ -105,13 +105,13 @@ def write_watched(place: Script, half_rad: float) -> tuple[LongScript, Movement]
         script = write_episode(place, number, lasts_s, firing=firing, bystander=True)
         before, after = (_away_from(rng, script, half_rad) for _ in range(2))
         heading = script.movement.heading
-        to_s, back_s = (looks.turn_s(one - heading) for one in (before, after))
-        looks.around(start_s - 2 * LONGEST_TURN_S, home)
-        looks.turn_to(before, start_s - 2 * LONGEST_TURN_S, LONGEST_TURN_S)
-        looks.turn_to(heading, start_s - to_s, to_s)
-        looks.turn_to(after, start_s + lasts_s, back_s)
-        episodes.append(Episode(start_s, start_s - to_s, looks.time_s, script))
-    looks.around(place.duration_s, home)
+        to_s, back_s = (gaze.turn_s(one - heading) for one in (before, after))
+        gaze.around(start_s - 2 * LONGEST_TURN_S, home)
+        gaze.turn_to(before, start_s - 2 * LONGEST_TURN_S, LONGEST_TURN_S)
+        gaze.turn_to(heading, start_s - to_s, to_s)
+        gaze.turn_to(after, start_s + lasts_s, back_s)
+        episodes.append(Episode(start_s, start_s - to_s, gaze.time_s, script))
+    gaze.around(place.duration_s, home)
     startles = [e.start_s + t for e in episodes for t in e.script.movement.startles_s]
     movement = replace(
         place.movement,
@@ -120,7 +120,7 @@ def write_watched(place: Script, half_rad: float) -> tuple[LongScript, Movement]
         duck_s=None,
         steadiness=float(rng.uniform(*_STEADINESS)),
         startles_s=tuple(startles),
-        turns=tuple(looks.turns),
+        turns=tuple(gaze.turns),
         pivots=True,
     )
     return LongScript(place, tuple(episodes)), movement

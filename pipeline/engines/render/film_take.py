@@ -20,8 +20,15 @@ from pipeline.engines.render.events import Events, draw_events, draw_incidents
 from pipeline.engines.render.hero import Hero
 from pipeline.engines.render.kernels import PEOPLE, LampArrays
 from pipeline.engines.render.people.actors import Actor
-from pipeline.engines.render.raytrace import Aperture, PointLight, RowPoses, Sample, Traced, Tracer
-from pipeline.engines.render.script import Cell, Script
+from pipeline.engines.render.raytrace import (
+    Aperture,
+    CameraSample,
+    PointLight,
+    RowPoses,
+    Traced,
+    Tracer,
+)
+from pipeline.engines.render.script import DesignCell, Script
 from pipeline.engines.render.set_ups import EYES, Kind, SetUp
 from pipeline.engines.render.sound import Listener
 from pipeline.engines.render.world.lighting import LitWorld, light_at
@@ -59,7 +66,7 @@ def lead(script: Script, hero: Hero) -> Actor:
     return next((actor for actor in [*script.actors, hero] if actor.role.discharges_s), hero)
 
 
-def style_of(cell: Cell) -> Style:
+def style_of(cell: DesignCell) -> Style:
     """The style of the production that films the recordings of a cell."""
     return STYLES[cell.rotate(len(STYLES))]
 
@@ -89,7 +96,7 @@ class FilmTake:
         """Start times in seconds of every set-up but the first."""
 
     @staticmethod
-    def is_bystander(cell: Cell) -> bool:
+    def is_bystander(cell: DesignCell) -> bool:
         """The camera of a film has an actor to follow."""
         return False
 
@@ -320,7 +327,7 @@ class FilmTake:
             samples = []
             for k in range(part * in_part, (part + 1) * in_part):
                 turn, place = set_up.poses(start_s + exposure_s * (k + rows) / num_samples)
-                samples.append(Sample(RowPoses(turn, place, turn, place), lights, aperture))
+                samples.append(CameraSample(RowPoses(turn, place, turn, place), lights, aperture))
             people, feet = self._crowd.at(middle_s)
             parts.append(tracer.trace(self._rng, samples, people, feet, None))
         radiance = sum(part.radiance for part in parts) / np.float32(num_parts)

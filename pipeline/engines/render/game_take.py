@@ -19,8 +19,8 @@ from pipeline.engines.render.events import draw_incidents
 from pipeline.engines.render.motion import CAMERA_IN_BODY, rotations
 from pipeline.engines.render.people.weapons import PISTOL, WEAPONS, Weapon
 from pipeline.engines.render.people.wearer import WearerArms
-from pipeline.engines.render.raytrace import PointLight, RowPoses, Sample, Traced, Tracer
-from pipeline.engines.render.script import Cell, Script
+from pipeline.engines.render.raytrace import CameraSample, PointLight, RowPoses, Traced, Tracer
+from pipeline.engines.render.script import DesignCell, Script
 from pipeline.engines.render.sound import Listener
 from pipeline.engines.render.world.geometry import rotation
 from pipeline.engines.take import Format
@@ -147,7 +147,7 @@ class GameTake:
             self.menu = draw_menu(rng, self.skin, width, height, script.duration_s)
 
     @staticmethod
-    def is_bystander(cell: Cell) -> bool:
+    def is_bystander(cell: DesignCell) -> bool:
         """No player is a bystander."""
         return False
 
@@ -280,7 +280,7 @@ class GameTake:
         if self.arms is not None:
             left_hand = self.script.handling_at(time_s).left_hand
             arms = self.arms.holding(*self._player.weapon_pose(time_s), turn, left_hand)
-        samples = [Sample(poses, tuple(lights))] * NUM_SAMPLES
+        samples = [CameraSample(poses, tuple(lights))] * NUM_SAMPLES
         traced = self._tracer.trace(self._rng, samples, people, feet, arms, jittered=False)
         return replace(traced, radiance=traced.radiance * np.float32(room))
 

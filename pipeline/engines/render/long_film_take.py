@@ -16,7 +16,7 @@ from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.episodes import Episode, LongScript, draw_fires
 from pipeline.engines.render.film_take import NUM_SAMPLES, FilmTake, style_of
 from pipeline.engines.render.people.actors import Role
-from pipeline.engines.render.raytrace import Aperture, RowPoses, Sample, Traced, Tracer
+from pipeline.engines.render.raytrace import Aperture, CameraSample, RowPoses, Traced, Tracer
 from pipeline.engines.render.script import Script, write_episode
 from pipeline.engines.render.set_ups import Kind, SetUp
 from pipeline.engines.render.sound import Listener
@@ -236,7 +236,7 @@ def _traced(
     """Trace what a set-up shows at first, without anybody, of a size (width, height)."""
     poses = RowPoses(*set_up.poses(np.zeros(size[1])), *set_up.poses(np.zeros(size[1])))
     aperture = Aperture(set_up.aperture_m, set_up.focus_m(0.0))
-    samples = [Sample(poses, (), aperture)] * num_samples
+    samples = [CameraSample(poses, (), aperture)] * num_samples
     return Tracer(world, lens, *size).trace(rng, samples, None, np.zeros((0, 2), np.float32), None)
 
 

@@ -20,7 +20,7 @@ from pipeline.engines.render.camera_take import fleet_of
 from pipeline.engines.render.episodes import Episode, is_in_sight, people_at, write_watched
 from pipeline.engines.render.events import draw_events
 from pipeline.engines.render.motion import BodyMotion, draw_mount
-from pipeline.engines.render.raytrace import RowPoses, Sample, Tracer
+from pipeline.engines.render.raytrace import CameraSample, RowPoses, Tracer
 from pipeline.engines.render.script import Script
 from pipeline.engines.render.sound import Listener, camera_microphone
 from pipeline.engines.render.staged_view import NUM_SAMPLES, StagedView, draw_sun, row_times
@@ -244,6 +244,6 @@ def _still(
     """Trace a world without anybody in it from one place, (size, size, 3)."""
     tracer = Tracer(world, lens, size, size)
     turns, places = np.tile(turn, (size, 1, 1)), np.tile(eye, (size, 1))
-    samples = [Sample(RowPoses(turns, places, turns, places))] * _NUM_BAKED
+    samples = [CameraSample(RowPoses(turns, places, turns, places))] * _NUM_BAKED
     nobody = np.zeros((0, 2), np.float32)
     return tracer.trace(rng, samples, None, nobody, None).radiance

@@ -63,7 +63,7 @@ class Aperture:
 
 
 @dataclass(frozen=True)
-class Sample:
+class CameraSample:
     """One sample of every pixel; without an `aperture` everything is in focus."""
 
     poses: RowPoses
@@ -114,7 +114,7 @@ class Tracer:
     def trace(
         self,
         rng: np.random.Generator,
-        samples: list[Sample],
+        samples: list[CameraSample],
         people: Moving | None,
         feet: Array,
         arms: Moving | None,
@@ -153,7 +153,7 @@ class Tracer:
         shape = self._height, self._width
         return Traced(total.reshape(*shape, 3), depth.reshape(shape), surface.reshape(shape))
 
-    def _aim(self, sample: Sample, random: Array, on_lens: Array, index: int) -> None:
+    def _aim(self, sample: CameraSample, random: Array, on_lens: Array, index: int) -> None:
         origins, directions, poses = self._origins, self._directions, sample.poses
         turn, place = poses.camera_turn.astype(np.float32), poses.camera_place.astype(np.float32)
         kernels.camera_rays(self._grid, random[:2], turn, place, origins, directions)
@@ -209,7 +209,7 @@ class Tracer:
 
     def _add_light(
         self,
-        sample: Sample,
+        sample: CameraSample,
         hits: Hits,
         shading: Shading,
         people: Moving | None,

@@ -63,7 +63,7 @@ _STARTLED_BY_OTHERS, _STARTLED_BY_NOTHING = 0.15, 0.06
 
 
 @dataclass(frozen=True)
-class Cell:
+class DesignCell:
     """The place of an index in the balanced design; each fleet and skin meets every cell.
 
     `block` counts rounds over all NUM_CELLS combinations of scene and discharge.
@@ -74,7 +74,7 @@ class Cell:
     block: int
 
     @classmethod
-    def of(cls, index: int) -> Cell:
+    def of(cls, index: int) -> DesignCell:
         """Return the cell of an index."""
         place = index % NUM_CELLS
         return cls(place % len(SCENES), place < len(SCENES), index // NUM_CELLS)
@@ -100,7 +100,7 @@ class Script:
     engine: str
     seed: int
     index: int
-    cell: Cell
+    cell: DesignCell
     plan: Plan
     world: LitWorld
     actors: list[Actor]
@@ -183,7 +183,7 @@ def write_script(
     *,
     bystander: bool = False,
     scenes: Sequence[Scene] = SCENES,
-    place_of: Cell | None = None,
+    place_of: DesignCell | None = None,
 ) -> Script:
     """Draw the recording of an engine's index: a pure function of its arguments.
 
@@ -198,7 +198,7 @@ def write_script(
         place_of: the cell of a long recording that the script is to give a place, whose door is
             shut; None for a recording of its own, of the cell of the index.
     """
-    cell = place_of or Cell.of(index)
+    cell = place_of or DesignCell.of(index)
     scene_rng = _rng(engine, seed, index, "scene")
     plan = cell.pick(scenes)(scene_rng)
     rng, incident_rng = (_rng(engine, seed, index, name) for name in ("people", "incidents"))
@@ -279,7 +279,7 @@ def _written(
     rng: np.random.Generator,
     incident_rng: np.random.Generator,
     names: tuple[str, int, int],
-    cell: Cell,
+    cell: DesignCell,
     plan: Plan,
     world: LitWorld,
     duration_s: float,

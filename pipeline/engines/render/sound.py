@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.engines.acoustics import microphone, surroundings
 from pipeline.engines.acoustics.microphone import Family
-from pipeline.engines.acoustics.scene import FilmMix, Microphone, Place, SoundEvent, SoundScene
+from pipeline.engines.acoustics.scene import FilmMix, Microphone, Position, SoundEvent, SoundScene
 from pipeline.engines.acoustics.sources import BLANK, DISCHARGE
 from pipeline.engines.acoustics.weapons import WEAPONS
 from pipeline.engines.render.episodes import LongScript
@@ -51,7 +51,7 @@ class Listener:
     place: Callable[[float], Vector]
     """Of the microphone in the world at a time of the script, (3,)."""
     muzzle: Callable[[float], tuple[Vector, Vector]] | None
-    """Place and direction of the wearer's weapon in the world; None without one."""
+    """Position and direction of the wearer's weapon in the world; None without one."""
     steps_s: tuple[float, ...]
     """When steps are heard from nearby."""
     level_db: float = 0.0
@@ -234,6 +234,6 @@ def _sound_of(rng: np.random.Generator, weapon: Weapon | None) -> str:
     return names[rng.integers(len(names))]
 
 
-def _triple(vector: Vector) -> Place:
+def _triple(vector: Vector) -> Position:
     x, y, z = vector.tolist()
     return x, y, z

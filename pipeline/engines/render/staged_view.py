@@ -14,7 +14,14 @@ from pipeline.engines.render.appearance.effects import Flash, View
 from pipeline.engines.render.appearance.lens import Lens
 from pipeline.engines.render.appearance.lights import Shining
 from pipeline.engines.render.events import Events, draw_incidents
-from pipeline.engines.render.raytrace import Moving, PointLight, RowPoses, Sample, Traced, Tracer
+from pipeline.engines.render.raytrace import (
+    CameraSample,
+    Moving,
+    PointLight,
+    RowPoses,
+    Traced,
+    Tracer,
+)
 from pipeline.engines.render.script import Script
 from pipeline.engines.render.weapon_motion import WeaponMotion
 
@@ -144,7 +151,7 @@ class StagedView:
         lit: list[tuple[Flash, Vector]],
         shining: list[Shining],
         room: Vector,
-    ) -> Sample:
+    ) -> CameraSample:
         poses = RowPoses(*self._motion.camera(times_s), *self._motion.body(times_s))
         lights = [
             PointLight(
@@ -169,9 +176,9 @@ class StagedView:
                     _TORCH_CONE,
                 )
             )
-        return Sample(poses, tuple(lights))
+        return CameraSample(poses, tuple(lights))
 
-    def _trace(self, tracer: Tracer, samples: list[Sample], middle_s: float) -> Traced:
+    def _trace(self, tracer: Tracer, samples: list[CameraSample], middle_s: float) -> Traced:
         people, feet = self._crowd.at(middle_s)
         return tracer.trace(self._rng, samples, people, feet, self._arms_at(middle_s))
 

@@ -14,7 +14,14 @@ from pipeline.engines import damage
 from pipeline.engines.acoustics.render import render
 from pipeline.engines.acoustics.scene import SoundScene
 from pipeline.engines.render.episodes import SHORTEST_S, LongScript, cell_of
-from pipeline.engines.render.script import ALL_ROUND, SCENES, Cell, Scene, Script, write_script
+from pipeline.engines.render.script import (
+    ALL_ROUND,
+    SCENES,
+    DesignCell,
+    Scene,
+    Script,
+    write_script,
+)
 from pipeline.engines.render.sound import Listener, long_sound_scene, sound_scene
 from pipeline.engines.render.world.scene import Plan
 from pipeline.engines.take import SOUND_HZ, Format, Take, draw_format
@@ -64,7 +71,7 @@ class Appearance(Picture, Protocol):
     def __init__(self, script: Script, format: Format) -> None: ...
 
     @staticmethod
-    def is_bystander(cell: Cell) -> bool:
+    def is_bystander(cell: DesignCell) -> bool:
         """Whether the camera of a cell is one that nobody acts with, as on a wall."""
 
     def listener(self) -> Listener:
@@ -104,7 +111,7 @@ class Recipe:
 
     def script(self, seed: int, index: int, duration_s: float) -> Script:
         """Draw what happens in the recording of an index, for all appearances."""
-        cell = Cell.of(index)
+        cell = DesignCell.of(index)
         bystander = any(one.is_bystander(cell) for one in self.appearances)
         return write_script(
             self.engine, seed, index, duration_s, bystander=bystander, scenes=self.scenes

@@ -21,7 +21,7 @@ from vizdoom import Button, GameState
 from pipeline.engines.vizdoom.agent import Agent
 from pipeline.engines.vizdoom.game import BUTTONS, PROJECTILES, PUFF, SOUND_TICS, start
 from pipeline.engines.vizdoom.scene import SOUND_HZ, TIC_HZ, Scene
-from pipeline.engines.vizdoom.telemetry import Telemetry, Told
+from pipeline.engines.vizdoom.telemetry import FRAMES, TOLD, Telemetry, Told
 
 _NOTHING = [0.0] * len(BUTTONS)
 _MIN_WARM_UP_TICS, _MAX_WARM_UP_TICS = 2 * TIC_HZ + 1, 4 * TIC_HZ
@@ -127,11 +127,11 @@ def main(scene_json: str, folder_name: str) -> None:
     scene = Scene(**json.loads(scene_json))
     width, height = scene.shown_size
     frames = np.lib.format.open_memmap(
-        folder / "frames.npy", "w+", np.uint8, (scene.num_frames, height, width, 3)
+        folder / FRAMES, "w+", np.uint8, (scene.num_frames, height, width, 3)
     )
     num_frames, sound, telemetry = play(scene, folder, frames)
     frames.flush()
-    np.savez(folder / "told.npz", num_frames=num_frames, sound=sound, **asdict(telemetry))
+    np.savez(folder / TOLD, num_frames=num_frames, sound=sound, **asdict(telemetry))
 
 
 if __name__ == "__main__":

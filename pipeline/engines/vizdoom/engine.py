@@ -18,7 +18,14 @@ from pipeline.engines.take import Format, Take, UnusableDraw, draw_format
 from pipeline.engines.vizdoom import openal
 from pipeline.engines.vizdoom.long_scene import draw_long_scene
 from pipeline.engines.vizdoom.scene import SOUND_HZ, TIC_HZ, Scene, draw_scene
-from pipeline.engines.vizdoom.telemetry import Telemetry, discharge_tics, problem, problem_of_long
+from pipeline.engines.vizdoom.telemetry import (
+    FRAMES,
+    TOLD,
+    Telemetry,
+    discharge_tics,
+    problem,
+    problem_of_long,
+)
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,9 +102,9 @@ def play_apart(scene: Scene, timeout_s: float) -> tuple[np.ndarray, np.ndarray, 
         command = [*PLAYER, json.dumps(asdict(scene)), str(folder)]
         environment = {"PYTHONPATH": str(_PROJECT_ROOT), **openal.environment(folder)}
         process.play(command, folder, timeout_s, environment)
-        with np.load(folder / "told.npz", allow_pickle=False) as told:
+        with np.load(folder / TOLD, allow_pickle=False) as told:
             telemetry = Telemetry(**{field.name: told[field.name] for field in fields(Telemetry)})
-            frames = np.load(folder / "frames.npy", allow_pickle=False)
+            frames = np.load(folder / FRAMES, allow_pickle=False)
             return frames[: told["num_frames"]], told["sound"], telemetry
 
 

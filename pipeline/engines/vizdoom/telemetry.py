@@ -17,6 +17,9 @@ from pipeline.engines.vizdoom.scene import (
     TIC_HZ,
 )
 
+TOLD, FRAMES = "told.npz", "frames.npy"
+"""The files that the game is reported in."""
+
 TRIGGER_TICS = 10
 """Longest wait between pulling the trigger and the discharge (the shotgun's, with margin)."""
 
@@ -38,13 +41,13 @@ class Told(NamedTuple):
     """What the game reports on one tic."""
 
     ammo: float
-    """Of the selected weapon."""
+    """Ammunition that the selected weapon has."""
     slot: float
-    """Of the selected weapon."""
+    """Number of the slot of the selected weapon."""
     trigger: float
     """1 where ATTACK was held during the tic before."""
     damage_taken: float
-    """The running total."""
+    """Damage that the player has taken so far."""
     num_projectiles: float
     """How many projectiles exist anywhere on the map."""
     num_puffs: float
@@ -75,7 +78,7 @@ class Telemetry:
 
     @classmethod
     def of(cls, tics: Sequence[Told]) -> Telemetry:
-        """Of every tic."""
+        """Telemetry of what was told of every tic, one after the other."""
         columns = np.array(tics, np.float64).reshape(len(tics), len(Told._fields)).T
         return cls(**dict(zip(Told._fields, columns, strict=True)))
 

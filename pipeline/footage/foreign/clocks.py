@@ -1,4 +1,4 @@
-"""When a frame is shown: seconds of a player's clock, which begins where the file begins."""
+"""Tells when a frame is shown: seconds of a player's clock, which begins where the file begins."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Clock(Protocol):
         """A packet has been decoded; if `is_lost`, without a picture for its time."""
 
     def time_s(self, frame: Any) -> float | None:
-        """When the next frame that comes out is shown; None where that cannot be told."""
+        """Return when the next frame that comes out is shown; None where that cannot be told."""
 
 
 class _Stamps:

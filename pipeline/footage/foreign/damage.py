@@ -1,4 +1,4 @@
-"""Which pictures the decoder had to patch up, judged by what happened to pictures.
+"""Tells which pictures the decoder had to patch up, judged by what happened to pictures.
 
 A decoder complains of much that no picture suffers from: metadata that says it is longer than it
 is, units and segments of unknown types. What counts is that a packet gave no picture, that a
@@ -44,7 +44,7 @@ _TELLING = {"flv", "h263", "h264", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "
 
 
 def tells_of_pictures(logs: Iterable[Log]) -> bool:
-    """Whether a line of FFmpeg's log says that picture data are wrong or missing."""
+    """Return whether a line of FFmpeg's log says that picture data are wrong or missing."""
     return any(_OF_PICTURES.search(text) or _is_picture_unit(text) for _, _, text in logs)
 
 
@@ -56,12 +56,12 @@ def _is_picture_unit(text: str) -> bool:
 
 
 def tells_of_the_end(logs: Iterable[Log]) -> bool:
-    """Whether a line of a demuxer's log says that the file has been cut off."""
+    """Return whether a line of a demuxer's log says that the file has been cut off."""
     return any(_CUT_OFF.search(text) for _, _, text in logs)
 
 
 def harms(packet: Any, codec: str) -> bool:
-    """Whether a packet that a demuxer flags as corrupt has to be taken for it.
+    """Return whether a packet that a demuxer flags as corrupt has to be taken for it.
 
     Demuxers also flag whole ones, before a jump of the counter where two files were joined.
     """
@@ -91,7 +91,7 @@ class Damage:
 
     @property
     def was_found(self) -> bool:
-        """Whether any picture is suspect."""
+        """Return whether any picture is suspect."""
         return bool(self._spans)
 
     def note(self) -> None:
@@ -126,7 +126,7 @@ class Damage:
         self._key_number = number
 
     def touches(self, first: int, last: int) -> bool:
-        """Whether a picture from `first` to `last` is suspect, as far as is known by now."""
+        """Return whether a picture from `first` to `last` is suspect, as far as is known by now."""
         return any(start <= last and first < end for start, end in self._spans)
 
     @property

@@ -188,7 +188,7 @@ class _Mix:
         self._num_held -= end
 
     def rest(self) -> Iterator[Heard]:
-        """What is left, which is heard as the piece before it if there is one."""
+        """Yield what is left, which is heard as the piece before it if there is one."""
         if self._num_held:
             held = np.concatenate(self._held, axis=1)
             yield self._mixed(held, self._signs if self._num_mixed else self._chosen(held))

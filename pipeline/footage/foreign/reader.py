@@ -37,17 +37,13 @@ class Video:
     """
 
     def __init__(self, path: Path, limits: Limits) -> None:
-        import av
-
         self._limits = limits
         self._damage = damage.Damage()
         self._num_packets = 0
         self._last_other_s = 0.0
         self.marks: set[str] = set()
         self.duration_s = 0.0
-        # Without a level PyAV drops FFmpeg's log; repeated lines would hide damage.
-        av.logging.set_level(av.logging.WARNING)
-        av.logging.set_skip_repeated(False)
+        streams.heed_warnings()
         self._file = streams.open_file(path, limits)
         with refusing():
             self._prepare(path)
@@ -94,11 +90,11 @@ class Video:
 
     @property
     def zeros_s(self) -> tuple[float, ...]:
-        """Where a player's clock begins on that of the file, as `Timeline.zeros_s` has it."""
+        """Give where a player's clock begins on that of the file, as `Timeline.zeros_s` has it."""
         return tuple(self._timeline.zeros_s)
 
     def is_damaged(self, first_number: int, last_number: int) -> bool:
-        """Whether damage found so far touches one of the frames from one number to another."""
+        """Give whether damage found so far touches one of the frames from one number to another."""
         return self._damage.touches(first_number, last_number)
 
     def pictures(self, fps: float) -> Iterator[Picture]:
@@ -177,7 +173,7 @@ class Video:
             except MemoryError:
                 raise
             except hostile_errors():
-                is_lost = True
+                is_lost = not streams.is_empty(packet)
         self._clock.push(packet, is_lost=is_lost)
         is_wrong = is_lost and not damage.is_empty_unit(logs)
         self._damage.pushed(

@@ -1,4 +1,4 @@
-"""What a foreign file may cost, and the one exception for a file that gives no pictures."""
+"""Limits what a foreign file may cost, and holds the one exception for one without pictures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Limits:
 
 
 class Budget:
-    """What the clips of one file have taken, pictures and sound, of what they may."""
+    """Holds what the clips of one file have taken, pictures and sound, of what they may."""
 
     def __init__(self, max_output_mb: float) -> None:
         """Start on a file whose clips may take `max_output_mb` together."""
@@ -52,7 +52,7 @@ class Budget:
 
 
 def hostile_errors() -> tuple[type[Exception], ...]:
-    """What PyAV raises on hostile files, besides its own errors."""
+    """Return what PyAV raises on hostile files, besides its own errors."""
     import av
 
     others = (OSError, ValueError, AttributeError, LookupError, EOFError, RuntimeError)

@@ -30,6 +30,9 @@ _DRIFT_S = 0.0025
 _JUMP_S = 0.1
 # A clock that leaps this far from where it was expected may have begun anew.
 _ANEW_S = 1.0
+# The rate may change so many times, and once a second besides, as streams do at advertisements.
+# Each change costs a filter of its own, so that a small file of nothing else would take an hour.
+_MOST_RATE_CHANGES = 30
 # Codecs overlap their frames, so that one that is lost spoils its neighbours.
 _SPOILT_S = 0.05
 
@@ -46,7 +49,7 @@ class Sound:
             a number of channels that is not read), "sound_damaged", "sound_gap", "sound_drifts",
             "sound_changes" (of rate or channels), "sound_cancels" (as `mixing.heard` tells).
         damaged: stretches in seconds of a player's clock in which something could not be decoded,
-            or gave what is no sound.
+            or gave what is no sound, and all that follows where the rate changes all the time.
     """
 
     def __init__(self, path: Path, limits: Limits, zeros_s: Sequence[float]) -> None:
@@ -121,6 +124,9 @@ class Sound:
                     self.marks.add("sound_changes")
                 before_s = track.end_s
                 one = track.place(frame.time, frame.sample_rate, channels)
+                if track.num_rate_changes > _MOST_RATE_CHANGES + track.end_s:
+                    self._add_damage(before_s, math.inf)
+                    return
                 if is_after_loss:
                     self._add_damage(before_s, (one.start_s if one else before_s) + _SPOILT_S)
                 if is_cut_off and one is not None:
@@ -159,7 +165,7 @@ class Sound:
                 except MemoryError:
                     raise
                 except hostile_errors():
-                    is_lost = True
+                    is_lost |= not streams.is_empty(read.packet)
             for frame in frames:
                 if frame.samples:
                     yield frame, is_lost or frame.is_corrupt
@@ -173,6 +179,7 @@ class _Track:
 
     Attributes:
         end_s: when the last samples end.
+        num_rate_changes: of samples that follow each other.
     """
 
     def __init__(self, zeros_s: list[float], marks: set[str]) -> None:
@@ -181,6 +188,7 @@ class _Track:
         self._start_s, self._count, self._rate = 0.0, 0, 0
         self._apart: deque[float] = deque(maxlen=_FRAMES_COMPARED)
         self.end_s = 0.0
+        self.num_rate_changes = 0
 
     def place(
         self, time_s: float | None, rate: int, channels: NDArray[np.float64]
@@ -206,6 +214,7 @@ class _Track:
                 self._marks.add("sound_drifts")
                 at_s = self.end_s + middle_s
         if begins:
+            self.num_rate_changes += 0 < self._rate != rate
             self._start_s, self._count, self._rate = at_s, 0, rate
             self._apart.clear()
         start_s = self._start_s + self._count / rate

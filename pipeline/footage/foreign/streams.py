@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,19 @@ def _refused_container(logs: list[tuple[int, str, str]]) -> DecodeError | None:
     return None
 
 
+def heed_warnings() -> None:
+    """Have `av.logging.Capture` told of FFmpeg's warnings; where nothing captures, of errors alone.
+
+    Without a level PyAV drops FFmpeg's log, and repeated lines would hide damage. What filters warn
+    of, as that colours are guessed, would else stand in the log once a frame.
+    """
+    import av
+
+    av.logging.set_level(av.logging.WARNING)
+    av.logging.set_skip_repeated(False)
+    logging.getLogger("libav").setLevel(logging.ERROR)
+
+
 def choose(file: Any, path: Path, limits: Limits) -> tuple[int, bool]:
     """Number of the video stream that a player shows, and whether there are several.
 
@@ -96,7 +110,7 @@ def by_preference(streams: Iterable[Any]) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What one attempt to read a packet gave.
+    """Holds what one attempt to read a packet gave.
 
     Attributes:
         packet: the `av.Packet`; None at the end of the file, and where a part cannot be read.
@@ -107,6 +121,14 @@ class Read:
     packet: Any | None
     logs: Sequence[tuple[int, str, str]]
     is_lost: bool
+
+
+def is_empty(packet: Any) -> bool:
+    """Return whether a packet holds nothing, and is not the one that ends a stream.
+
+    Encoders of Theora write one where the picture before stays, and decoders take none.
+    """
+    return not packet.size and packet.dts is not None
 
 
 def read_packets(file: Any, *streams: Any) -> Iterator[Read]:
@@ -136,7 +158,7 @@ def read_packets(file: Any, *streams: Any) -> Iterator[Read]:
 
 
 def _num_pictures(path: Path, index: int, limits: Limits) -> int:
-    """How many pictures the first packets of a stream give: 0, 1, or 2 for more."""
+    """Return how many pictures the first packets of a stream give: 0, 1, or 2 for more."""
     found = 0
     with open_file(path, limits) as file:
         stream = file.streams[index]

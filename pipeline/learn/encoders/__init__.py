@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.config import EncoderConfig, PicturesConfig
 from pipeline.errors import UserError
 from pipeline.learn.encoders import dino, yamnet
-from pipeline.learn.encoders.base import Encoder, Joined
+from pipeline.learn.encoders.base import Ear, Encoder, Joined
 
 NONE = "none"
 """The name that asks for no encoder."""
@@ -52,17 +52,21 @@ def _build(key: str, one: EncoderConfig) -> Encoder:
     )
 
 
-def build_sound(name: str) -> yamnet.Yamnet:
+def build_sound(name: str) -> Ear:
     """The encoder of sound of a name, with its published weights.
 
     Raises:
-        UserError: an unknown name, or weights that are not here.
+        UserError: an unknown name, weights that are not here, or an encoder that knows no firearms.
     """
     if name == yamnet.NAME:
         return yamnet.Yamnet.published()
+    if name.startswith(HF):
+        from pipeline.learn.encoders.hf_ear import HfEar
+
+        return HfEar.from_checkpoint(name.removeprefix(HF))
     raise UserError(
         f"conf/embed.yaml: sound.name={name} is no encoder that knows gunshots; take "
-        f"{yamnet.NAME}, or {NONE}"
+        f"{yamnet.NAME}, {HF}<folder or hub id> of a classifier of sounds, or {NONE}"
     )
 
 
@@ -83,6 +87,10 @@ def rebuild(architecture: Mapping[str, Any]) -> Encoder:
             from pipeline.learn.encoders.hf import HfEncoder
 
             return HfEncoder.from_architecture(**values)
+        case "hf_ear":
+            from pipeline.learn.encoders.hf_ear import HfEar
+
+            return HfEar.from_architecture(**values)
         case Joined.NAME:
             return Joined([rebuild(part) for part in values["parts"]])
         case name:

@@ -1,4 +1,4 @@
-"""What the `embed` stage, heads and detectors ask of an encoder."""
+"""Says what the `embed` stage, heads and detectors ask of an encoder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, taken: Tensor) -> Tensor:
-        """What the modality takes to features, (N, F)."""
+        """Return what the modality takes to features, (N, F)."""
 
     def each(self) -> Iterator[Encoder]:
         """The encoders in it, in the order of their features."""
@@ -45,10 +45,20 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def provenance(self) -> list[dict[str, str]]:
-        """Where the weights of each network in it come from.
+        """Return where the weights of each network in it come from.
 
         `name`, `origin`, `licence` and `sha256`.
         """
+
+
+class Ear(Encoder):
+    """An encoder of sound whose features tell how much it sounds like firearms."""
+
+    modality = "sound"
+
+    @abstractmethod
+    def firearms(self, features: Tensor) -> Tensor:
+        """Features (..., F) to the largest logit of any class of firearms, (...)."""
 
 
 class Joined(Encoder):
@@ -78,7 +88,7 @@ class Joined(Encoder):
             yield from part.each()
 
     def forward(self, taken: Tensor) -> Tensor:
-        """What all of them take to their features side by side, (N, F)."""
+        """Return what all of them take to their features side by side, (N, F)."""
         return torch.cat([part(taken) for part in self.each()], dim=-1)
 
     def architecture(self) -> dict[str, Any]:
@@ -86,5 +96,5 @@ class Joined(Encoder):
         return {"name": self.NAME, "parts": [part.architecture() for part in self.each()]}
 
     def provenance(self) -> list[dict[str, str]]:
-        """Where the weights of each network in it come from."""
+        """Return where the weights of each network in it come from."""
         return [row for part in self.each() for row in part.provenance()]

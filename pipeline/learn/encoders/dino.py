@@ -133,7 +133,7 @@ class Dino(Encoder):
         return {"name": NAME, "size": self.size}
 
     def provenance(self) -> list[dict[str, str]]:
-        """Where the weights of each network in it come from."""
+        """Return where the weights of each network in it come from."""
         return [
             {
                 "name": "DINOv2 ViT-S/14",

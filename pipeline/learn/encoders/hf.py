@@ -6,7 +6,6 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,10 +15,9 @@ from pipeline.errors import UserError
 from pipeline.learn import hub
 from pipeline.learn.encoders.base import Encoder
 from pipeline.learn.encoders.hf_kinds import KINDS, Kind, fresh_model, tower_of, without_unused
-from pipeline.learn.encoders.hf_sound import Preparation, heard
+from pipeline.learn.encoders.hf_sound import Preparation, heard, read_sound
 from pipeline.learn.pixels import Pixels, first_of, side_of
 
-UNSTATED = "not stated by the checkpoint"
 # Learned stand-ins for what training hid; some checkpoints lack them, and nothing here shows them.
 _HIDDEN = ("mask_token", "masked_spec_embed")
 
@@ -110,7 +108,7 @@ class HfEncoder(Encoder):
             )
         pixels = sound = None
         if kind.modality == "sound":
-            sound = _read_sound(asked, name, kind)
+            sound = read_sound(asked, name, kind.extractor)
         else:
             pixels = _read_pixels(asked, name, kind, config, size)
             if model_type == "vjepa2":
@@ -129,7 +127,7 @@ class HfEncoder(Encoder):
             config=config,
             pixels=pixels,
             sound=sound,
-            provenance=_provenance(name),
+            provenance=hub.provenance_of(name),
         )
 
     @classmethod
@@ -142,7 +140,8 @@ class HfEncoder(Encoder):
         sound: Mapping[str, Any] | None,
         provenance: Mapping[str, str],
     ) -> HfEncoder:
-        """What `architecture` describes, without weights; needs neither the folder nor the hub.
+        """Return what `architecture` describes, without weights; needs neither the folder nor the
+        hub.
 
         Raises:
             UserError: transformers is missing.
@@ -178,7 +177,7 @@ class HfEncoder(Encoder):
         return found
 
     def provenance(self) -> list[dict[str, str]]:
-        """Where the weights of each network in it come from."""
+        """Return where the weights of each network in it come from."""
         return [dict(self._provenance)]
 
     def train(self, mode: bool = True) -> HfEncoder:
@@ -188,7 +187,7 @@ class HfEncoder(Encoder):
 
     @torch.no_grad()
     def forward(self, taken: Tensor) -> Tensor:
-        """What the modality takes to features, float32 (N, F)."""
+        """Return what the modality takes to features, float32 (N, F)."""
         weight = next(self.model.parameters())
         inputs = self._prepared(taken).to(weight.device, weight.dtype)
         more = dict(self._more)
@@ -270,19 +269,6 @@ def _read_pixels(
     return replace(pixels, size=size)
 
 
-def _read_sound(asked: str, name: str, kind: Kind) -> Preparation:
-    try:
-        values = hub.read_preprocessor(name, "feature_extractor")
-        if "sampling_rate" not in values:
-            raise ValueError("no sampling_rate")
-        return Preparation(kind.extractor, values)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{asked}: {hub.PREPROCESSORS[-1]}: {hub.first_line(error)}; it must say what "
-            f"transformers' {kind.extractor} takes, which the encoder was trained with"
-        ) from error
-
-
 def _plain(config: Any) -> dict[str, Any]:
     """`hub.own_values` of a config and of the configs in it."""
     parts = {
@@ -314,25 +300,5 @@ def _read_model(asked: str, name: str, kind: Kind, config: Any) -> nn.Module:
                 "give a checkpoint of a whole encoder"
             )
         state[key].zero_()
-    for key, value in state.items():
-        if value.is_floating_point():
-            state[key] = value.half().to(value.dtype)
-            if not state[key].isfinite().all():
-                raise UserError(
-                    f"{asked}: {key} has values beyond half precision, which detectors keep "
-                    "encoders in; take another checkpoint"
-                )
-    model.load_state_dict(state)
+    hub.load_rounded(asked, model, state)
     return model
-
-
-def _provenance(name: str) -> dict[str, str]:
-    path_or_id, _ = hub.path_or_id_of(name)
-    commit = hub.commit_of(name)
-    short = Path(path_or_id).resolve().name if Path(path_or_id).is_dir() else path_or_id
-    return {
-        "name": short,
-        "origin": f"folder {short}" if commit is None else f"hub {path_or_id}@{commit}",
-        "licence": hub.licence_of(name) or UNSTATED,
-        "sha256": hub.weights_sha256(name),
-    }

@@ -14,7 +14,7 @@ from pipeline.learn.hub import config_of
 
 @dataclass(frozen=True)
 class Kind:
-    """What is particular to the models of one `model_type`."""
+    """Holds what is particular to the models of one `model_type`."""
 
     modality: Modality
     first: Literal["token", "pooled"] | None = None

@@ -1,4 +1,4 @@
-"""How sound becomes the input of an encoder of transformers: by its own feature extractor."""
+"""Makes the input of an encoder of transformers of sound, by its own feature extractor."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from pipeline.errors import UserError
+from pipeline.learn import hub
 
 
 class Preparation:
@@ -37,7 +40,16 @@ class Preparation:
         self.rate_hz = float(self.extract.sampling_rate)
 
     def __call__(self, taken: Tensor) -> Tensor:
-        """(N, S) in [-1, 1] to what the model takes; sound beyond its longest is cut away."""
+        """(N, S) in [-1, 1] to what the model takes; sound beyond its longest is cut away.
+
+        Raises:
+            UserError: a graph is made of it, which it cannot be part of.
+        """
+        if torch.compiler.is_compiling():
+            raise UserError(
+                f"transformers' {type(self.extract).__name__} prepares its sound, and cannot be "
+                "part of a graph; take sound.name: yamnet or none in conf/embed.yaml"
+            )
         longest = getattr(self.extract, "nb_max_samples", None)
         stretches = taken.detach().float().cpu().numpy()
         # Whisper's would otherwise compute with what autocast asks for.
@@ -50,6 +62,29 @@ class Preparation:
             )
         (name,) = (n for n in ("input_values", "input_features") if n in found)
         return torch.as_tensor(found[name], dtype=torch.float32)
+
+
+def read_sound(asked: str, name: str, extractor: str) -> Preparation:
+    """How a checkpoint of sound prepares its input.
+
+    Args:
+        asked: the file, key and value that named it, for messages.
+        name: of the checkpoint, a folder or a hub id.
+        extractor: class of transformers that prepares its input.
+
+    Raises:
+        UserError: it does not say.
+    """
+    try:
+        values = hub.read_preprocessor(name, "feature_extractor")
+        if "sampling_rate" not in values:
+            raise ValueError("no sampling_rate")
+        return Preparation(extractor, values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{asked}: {hub.PREPROCESSORS[-1]}: {hub.first_line(error)}; it must say what "
+            f"transformers' {extractor} takes, which the encoder was trained with"
+        ) from error
 
 
 def heard(tokens: Tensor, num_samples: int, model_type: str, config: Any, extract: Any) -> Tensor:

@@ -75,7 +75,7 @@ class Resampler(nn.Module):
 
 
 def _kernels(up: int, down: int) -> tuple[NDArray[np.float32], int, int]:
-    """What each of `up` samples that follow `down` is summed by, and how far that reaches.
+    """Return what each of `up` samples that follow `down` is summed by, and how far that reaches.
 
     Returns:
         Weights (up, W), and how many of the W samples lie before the first of the `down` ones and

@@ -41,7 +41,7 @@ class Network(nn.Module, ABC):
 
     @property
     def hears(self) -> bool:
-        """Whether the sound of a clip has a say."""
+        """Return whether the sound of a clip has a say."""
         return False
 
     @abstractmethod
@@ -67,6 +67,14 @@ class Network(nn.Module, ABC):
             ParameterGroup([p for p in trained if p.ndim > 1], 1.0, True),
             ParameterGroup([p for p in trained if p.ndim <= 1], 1.0, False),
         ]
+
+    def mixed(self) -> Network:
+        """The same network, of the same weights, whose frozen encoders of pictures compute in
+        bfloat16.
+
+        This one computes as before. One without such an encoder gives itself.
+        """
+        return self
 
     def frozen(self) -> dict[str, nn.Module]:
         """Published networks inside of it whose weights nothing trains, by the name of the module.
@@ -112,14 +120,10 @@ class Streaming(Protocol):
         logits, state = self.advance(frames[:, None], state, *heard)
         return logits[:, 0], state
 
-    def frame_logits(self, clips: Tensor, sounds: Tensor | None = None) -> Tensor:
-        """The answer at each frame given the frames so far: (B, T, H, W, 3) to (B, T, 4)."""
-        return self.advance(clips, self.start(clips.shape[0]), sounds)[0]
-
 
 @dataclass(frozen=True)
 class Rebuilding:
-    """What a network may ask for while it is rebuilt."""
+    """Holds what a network may ask for while it is rebuilt."""
 
     network: Callable[[Mapping[str, Any]], Network]
     """Rebuilds another network, from the architecture of a part."""
@@ -129,7 +133,7 @@ class Rebuilding:
 
 @dataclass(frozen=True)
 class Kind:
-    """How the networks of a name are made."""
+    """Tells how the networks of a name are made."""
 
     rebuild: Callable[[Mapping[str, Any], Rebuilding], Network]
     """From `Network.architecture()` without the name, with fresh weights.

@@ -26,7 +26,7 @@ _MOST_CELLS = 32
 _BEFORE, _AFTER = 3, 2
 """Frames before and after a frame that it is compared with."""
 _RANKS = (1.0, 0.99, 0.95, 0.75, 0.5)
-"""Of the cells of a frame in order, from the darkest: the values that count."""
+"""Places of the values that count among the cells of a frame in order, from the darkest."""
 _SHARES = (0.02, 0.05, 0.1, 0.2)
 """How much brighter a cell has to be, of 1, to be counted."""
 _DARK = 0.05
@@ -34,7 +34,7 @@ _DARK = 0.05
 _SCALE = 50.0
 """What differences are multiplied by before their logarithm is taken: 1/50 is hardly seen."""
 _COUNTED = (1, 2, 4)
-"""Of the frames of a clip in order, from the one with the highest value: those that count.
+"""Places of the frames that count among those of a clip, from the one with the highest value.
 
 A flash lasts a frame or two. The fourth tells of motion, and where a part of the clip stands still
 too: by the median of all frames what begins to move was taken for a flash (docs/experiments.md).
@@ -148,7 +148,7 @@ class FlashNet(Network, Streaming):
 
 
 def _measures(cells: Tensor) -> Tensor:
-    """What is seen of a flash in each frame, compared with the frames around it.
+    """Return what is seen of a flash in each frame, compared with the frames around it.
 
     Args:
         cells: (B, _BEFORE + T + _AFTER, 3, g, g) in [0, 1].

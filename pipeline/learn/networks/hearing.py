@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.learn import encoders
+from pipeline.learn.encoders.base import Ear
 from pipeline.learn.encoders.waves import Resampler, check_every, features_of_sounds
-from pipeline.learn.encoders.yamnet import Yamnet
 from pipeline.store.pcm import FULL_SCALE
 from pipeline.store.sound import QUIET_RMS
 
@@ -24,7 +24,8 @@ happened all the same, so that sound says less against a discharge than for one
 
 
 class HeardNet(nn.Module):
-    """How much the sound of a clip speaks for a discharge: the logarithm of a likelihood ratio.
+    """Tells how much the sound of a clip speaks for a discharge: the logarithm of a likelihood
+    ratio.
 
     The score is the largest that the encoder has for any class of firearms in the clip;
     `scale` and `offset`, which `fit_hearing` finds, make a log likelihood ratio of it, which is
@@ -45,7 +46,7 @@ class HeardNet(nn.Module):
     offset: Tensor
 
     def __init__(
-        self, encoder: Yamnet, *, num_samples: int, num_frames: int, every_frames: int
+        self, encoder: Ear, *, num_samples: int, num_frames: int, every_frames: int
     ) -> None:
         super().__init__()
         check_every(every_frames, num_frames)
@@ -82,7 +83,7 @@ class HeardNet(nn.Module):
                 stream, or other bounds than those that are kept here.
         """
         encoder = encoders.rebuild(architecture["encoder"])
-        if not isinstance(encoder, Yamnet):
+        if not isinstance(encoder, Ear):
             raise ValueError(f"{architecture['encoder']} knows no class of firearms")
         if architecture["bounds"] != [MOST_AGAINST, MOST_FOR]:
             raise ValueError(f"what it hears is bounded by {architecture['bounds']}")
@@ -105,7 +106,7 @@ class HeardNet(nn.Module):
         return (self.scale * scores + self.offset).clamp(MOST_AGAINST, MOST_FOR)
 
     def start(self, num_streams: int) -> dict[str, Tensor]:
-        """What streams remember before their first frames; zeros all of it."""
+        """Return what streams remember before their first frames; zeros all of it."""
         device = self.scale.device
         return {
             "sound": torch.zeros(num_streams, self.num_samples, dtype=torch.int16, device=device),
@@ -116,7 +117,7 @@ class HeardNet(nn.Module):
     def advance(
         self, sounds: Tensor, state: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What is heard at every frame, and the next state.
+        """Return what is heard at every frame, and the next state.
 
         Every `every_frames` frames the last `num_samples` samples are heard; between, the answer
         stays. Before a stream began there was silence.

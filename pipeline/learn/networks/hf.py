@@ -112,7 +112,8 @@ class HfNet(Network):
         dropout: float,
         lora_rank: int,
     ) -> HfNet:
-        """What `architecture` describes, without weights; needs neither the folder nor the hub.
+        """Return what `architecture` describes, without weights; needs neither the folder nor the
+        hub.
 
         Raises:
             UserError: transformers or peft is missing.

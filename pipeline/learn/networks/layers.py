@@ -1,4 +1,4 @@
-"""What networks of pixels share."""
+"""Holds layers that networks of pixels share."""
 
 from __future__ import annotations
 

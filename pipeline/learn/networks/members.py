@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -48,7 +48,7 @@ class MembersNet(Network):
 
     @property
     def hears(self) -> bool:
-        """Whether the sound of a clip has a say, as it has where any of the members hears."""
+        """Give whether the sound of a clip has a say, as it has where any of the members hears."""
         return any(member.network.hears for member in self._members)
 
     def forward(self, clips: Tensor, sounds: Tensor | None = None) -> Tensor:
@@ -69,6 +69,10 @@ class MembersNet(Network):
         sizes = [member.network.num_features for member in self._members]
         own = zip(self._members, features.split(sizes, dim=-1), strict=True)
         return self._mean([member.network.classify(some) for member, some in own])
+
+    def mixed(self) -> MembersNet:
+        """The same members, whose encoders of pictures compute in bfloat16."""
+        return members_net([replace(one, network=one.network.mixed()) for one in self._members])
 
     def frozen(self) -> dict[str, nn.Module]:
         """The published networks inside of every member, by the name of the module."""

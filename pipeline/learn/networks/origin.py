@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from typing import Any
 
 import torch
@@ -46,6 +48,8 @@ class OriginNet(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.register_buffer("motion_scale", torch.zeros(encoder.num_features))
+        self.is_mixed = False
+        """Whether the encoder multiplies matrices in bfloat16; its features are float32."""
         self.requires_grad_(False)
 
     def architecture(self) -> dict[str, Any]:
@@ -77,15 +81,23 @@ class OriginNet(nn.Module):
 
     @property
     def can_stream(self) -> bool:
-        """Whether frames can be seen one by one."""
+        """Return whether frames can be seen one by one."""
         return self.encoder.modality == "picture"
+
+    def mixed(self) -> OriginNet:
+        """The same network, of the same weights, whose encoder computes in bfloat16."""
+        made = copy(self)
+        made.is_mixed = True
+        return made
 
     def embed(self, clips: Tensor) -> Tensor:
         """Whole clips to features: (B, T, H, W, 3) in [0, 255] to (B, num_features)."""
-        return pooled(features_of_views(self.encoder, clips, self.every_frames))
+        with self._mixed(clips):
+            views = features_of_views(self.encoder, clips, self.every_frames)
+        return pooled(views.to(self.motion_scale.dtype))
 
     def start(self, num_streams: int) -> dict[str, Tensor]:
-        """What streams remember before their first frames; zeros all of it."""
+        """Return what streams remember before their first frames; zeros all of it."""
         device = self.motion_scale.device
         count = torch.zeros(num_streams, dtype=torch.int64, device=device)
         seen = torch.zeros(num_streams, self.num_views, self.encoder.num_features, device=device)
@@ -94,7 +106,7 @@ class OriginNet(nn.Module):
     def advance(
         self, clips: Tensor, state: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What is seen at every frame, and the next state.
+        """Return what is seen at every frame, and the next state.
 
         A stream is looked at where a clip is that begins with it, and at its first frame, so that
         there is an answer from there on; between views nothing is computed.
@@ -132,16 +144,22 @@ class OriginNet(nn.Module):
             return found
         seen = self._see_none(frames)
         if is_due.any():
-            seen[is_due] = self.encoder(frames[is_due])
+            seen[is_due] = self._see_all(frames[is_due])
         return seen
 
     def _see_all(self, frames: Tensor) -> Tensor:
-        seen: Tensor = self.encoder(frames)
-        return seen
+        with self._mixed(frames):
+            seen: Tensor = self.encoder(frames)
+        return seen.to(self.motion_scale.dtype)
 
     def _see_none(self, frames: Tensor) -> Tensor:
         size = (frames.shape[0], self.encoder.num_features)
         return torch.zeros(size, dtype=self.motion_scale.dtype, device=frames.device)
+
+    def _mixed(self, taken: Tensor) -> AbstractContextManager[object]:
+        if not self.is_mixed:
+            return nullcontext()
+        return torch.autocast(taken.device.type, torch.bfloat16)
 
     def log_odds(self, seen: Tensor) -> Tensor:
         """Log odds of real against fictional: (..., num_features) to (...)."""

@@ -19,7 +19,7 @@ from pipeline.store.manifest import CLASSES
 
 
 class OwnNet(Network):
-    """What the factory makes of the clip format: a `Network`, or any module with four logits.
+    """Holds what the factory makes of the clip format: a `Network`, or any module with four logits.
 
     Such a module gets clips of uint8 (B, T, H, W, 3), and its logits count as its features.
 

@@ -66,7 +66,7 @@ class ProductNet(Network):
 
     @property
     def hears(self) -> bool:
-        """Whether the sound of a clip has a say."""
+        """Return whether the sound of a clip has a say."""
         return self.hearing is not None
 
     def forward(self, clips: Tensor, sounds: Tensor | None = None) -> Tensor:
@@ -88,6 +88,13 @@ class ProductNet(Network):
         sizes = [self.discharge.num_features, self.origin.num_features]
         of_discharge, of_origin = features.split(sizes, dim=-1)
         return self._joined(self.discharge.classify(of_discharge), of_origin)
+
+    def mixed(self) -> ProductNet:
+        """The same network, of the same weights, whose encoder of pictures computes in bfloat16."""
+        origin, discharge = self.origin.mixed(), self.discharge.mixed()
+        made = product_of(discharge, origin, self.hearing, self.most_seen)
+        made.discharge_scale = self.discharge_scale
+        return made
 
     def frozen(self) -> dict[str, nn.Module]:
         """The encoders of the origin and of sound, by the name of the module."""

@@ -1,4 +1,4 @@
-"""What is exported, and what an import is checked against, whatever the format."""
+"""Holds what is exported, and what an import is checked against, whatever the format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.review.tasks import (
     LONGEST_S,
     VERDICTS,
     Decision,
-    Place,
+    QueuePlace,
     Task,
     is_text,
 )
@@ -30,17 +30,12 @@ _BEYOND_S = 0.5
 _MOST_SHOWN = 80
 
 
-def is_frame(given: object) -> bool:
-    """Whether a value of JSON is the number of a frame; `true` is none."""
-    return isinstance(given, int) and not isinstance(given, bool) and given >= 1
-
-
 @dataclass(frozen=True)
 class Entry:
     """A task with its place, what was decided of it, and how many people are still asked."""
 
     queue: int
-    place: Place
+    place: QueuePlace
     task: Task
     decisions: Sequence[Decision] = ()
     num_asked: int = 0
@@ -48,7 +43,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Terms:
-    """What an exchange hangs on.
+    """Holds what an exchange hangs on.
 
     Attributes:
         fps: frames a second that frames are counted in.
@@ -64,13 +59,13 @@ class Terms:
     key: Path | None = None
 
     def address(self, task: Task) -> str:
-        """Where others find the video of a task."""
+        """Return where others find the video of a task."""
         return task.uri if storage.is_remote(task.uri) else f"{self.media}{task.uri}"
 
 
 @dataclass(frozen=True)
 class Format:
-    """How a tool's files are written and read; `asks` where it is given to ask people."""
+    """Tells how a tool's files are written and read; `asks` where it is given to ask people."""
 
     write: Callable[[Path, Sequence[Entry], Terms], None]
     read: Callable[[Path, Mapping[str, Task], Terms], list[Decision]]
@@ -177,7 +172,7 @@ class Checked:
             )
 
     def decisions(self) -> list[Decision]:
-        """All of them.
+        """Return all decisions that were read.
 
         Raises:
             UserError: anything is wrong, or nothing was decided.
@@ -190,7 +185,7 @@ class Checked:
 
 
 def read_json(path: Path, of: type) -> Any:
-    """What a file of JSON holds.
+    """Return what a file of JSON holds.
 
     Args:
         path: of the file.

@@ -22,7 +22,6 @@ from pipeline.review.exchange.entries import (
     Entry,
     Terms,
     careful,
-    is_frame,
     read_json,
 )
 from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task, answer_of
@@ -125,7 +124,7 @@ def _read_video(
 def _is_as_marked(
     mark: str, origin: str | None, answer: str | None, times_s: Sequence[float], fps: float
 ) -> bool:
-    """Whether a decision is the one that was exported."""
+    """Return whether a decision is the one that was exported."""
     before_origin, before_answer, *before_s = mark.split()
     if (before_origin, before_answer, len(before_s)) != (origin, answer, len(times_s)):
         return False
@@ -140,6 +139,4 @@ def _start_s(one: Mapping[str, Any], fps: float) -> float:
             raise ValueError(f"timestamps {start_s} to {end_s}")
         return start_s
     first, last = one["support"]
-    if not (is_frame(first) and is_frame(last) and first <= last):
-        raise ValueError(f"support {first} to {last}, which counts from 1")
-    return frames.times_of(first, last, fps)[0]
+    return frames.start_of(first, last, fps)

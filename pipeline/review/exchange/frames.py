@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 # Of a frame: a time that was made of one and written with four digits may lie below it.
 _SLACK = 0.01
@@ -18,6 +19,13 @@ def range_of(start_s: float, end_s: float, fps: float) -> tuple[int, int]:
     return first, max(first, last)
 
 
-def times_of(first: int, last: int, fps: float) -> tuple[float, float]:
-    """From which time until which frames are shown, first to last, counted from 1."""
-    return (first - 1) / fps, last / fps
+def start_of(first: Any, last: Any, fps: float) -> float:
+    """From which time on frames are shown, first to last, counted from 1.
+
+    Raises:
+        ValueError: one of them is no number of a frame, or they are none in order.
+    """
+    # `True` is a number to Python, and none of a frame.
+    if not (type(first) is type(last) is int and 1 <= first <= last):
+        raise ValueError(f"frames {first} to {last}, which count from 1")
+    return (first - 1) / fps

@@ -21,7 +21,6 @@ from pipeline.review.exchange.entries import (
     Entry,
     Terms,
     careful,
-    is_frame,
     read_json,
 )
 from pipeline.review.tasks import ANSWERS, VERDICTS, Decision, Task, stamp
@@ -163,7 +162,7 @@ def _read_task(check: Checked, number: int, task: Mapping[str, Any]) -> None:
             elif result["type"] == "timelinelabels" and DISCHARGE in value["timelinelabels"]:
                 told = [span for span in value["ranges"] if not _is_as(predicted, span)]
                 if result.get("origin") != _PREDICTED or (known and known.asks_times):
-                    times_s += [_start_s(span, fps) for span in told]
+                    times_s += [frames.start_of(span["start"], span["end"], fps) for span in told]
         answers = chosen.get(_ORIGIN), chosen.get(DISCHARGE)
         check.add(where, name, *answers, times_s, _who(one.get("completed_by")), at=_at(one))
 
@@ -172,20 +171,13 @@ def _is_as(predicted: Set[tuple[int, int]], span: Mapping[str, Any]) -> bool:
     return (span["start"], span["end"]) in predicted
 
 
-def _start_s(span: Mapping[str, Any], fps: float) -> float:
-    first, last = span["start"], span["end"]
-    if not (is_frame(first) and is_frame(last) and first <= last):
-        raise ValueError(f"frames {first} to {last}, which count from 1")
-    return frames.times_of(first, last, fps)[0]
-
-
 def _at(annotation: Mapping[str, Any]) -> str:
     given = annotation.get("updated_at") or annotation.get("created_at")
     return stamp(datetime.fromisoformat(given)) if given else ""
 
 
 def _who(given: object) -> str | None:
-    """Who annotated, which an export tells by a number, or by an address."""
+    """Return who annotated, which an export tells by a number, or by an address."""
     if isinstance(given, Mapping):
         given = given.get("email") or given.get("id")
     return None if given is None else f"{NAME}:{given}" if isinstance(given, int) else str(given)

@@ -90,7 +90,7 @@ def _safe(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """What `_safe` was given."""
+    """Return what `_safe` was given."""
     guarded = text.startswith("'") and text.lstrip("'").startswith(_FORMULA)
     return text[1:] if guarded else text
 

@@ -1,1 +1,1 @@
-"""What happens to the sound of a clip between a microphone and a viewer."""
+"""Does to the sound of a clip what happens between a microphone and a viewer."""

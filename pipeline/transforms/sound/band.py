@@ -1,4 +1,4 @@
-"""What is left of the spectrum: bands of microphones and lines, and lossy codecs."""
+"""Leaves of the spectrum what microphones, lines and lossy codecs do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people lay over a track, or put in its place: music, speech, the track of something else."""
+"""Lays over a track, or puts in its place, what people do: music, speech, another track."""
 
 from __future__ import annotations
 

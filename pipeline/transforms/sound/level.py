@@ -1,4 +1,4 @@
-"""How loud sound is: gain, automatic gain, clipping, and a track that is muted."""
+"""Changes how loud sound is: gain, automatic gain, clipping, and a track that is muted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _draw_agc(rng: np.random.Generator, strength: float) -> Parameters:
 
 
 def _agc(samples: Samples, p: Mapping[str, Any]) -> Samples:
-    """Automatic gain of a recorder: it raises what is quiet, and falls at once when it is loud."""
+    """Automatic gain of a recorder: raises what is quiet; what is loud it lowers by its attack."""
     agc = AutomaticGain(
         target_dbfs=p["target_dbfs"],
         most_db=p["most_db"],

@@ -1,4 +1,4 @@
-"""Where sound is heard: the answer of a room, and wind at the microphone."""
+"""Puts sound where it is heard: the answer of a room, and wind at the microphone."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline.assess.page.forest import Estimate, forest
+from pipeline.assess.page.forest import ForestRow, forest
 from pipeline.assess.statistics.measured import Measured
 from pipeline.numbers.intervals import Interval
 
@@ -10,9 +10,9 @@ OPEN = Measured(0.4, reason="one recording")
 
 def test_rows_stand_in_order_with_their_own_labels_and_lengths() -> None:
     rows = [
-        Estimate("a", "game", BOUNDED),
-        Estimate("b", "real", OPEN),
-        Estimate("c", "game", OPEN),
+        ForestRow("a", "game", BOUNDED),
+        ForestRow("b", "real", OPEN),
+        ForestRow("c", "game", OPEN),
     ]
     spec = forest(rows, "AUROC", 0.5)
     labels = dict(
@@ -32,6 +32,6 @@ def test_rows_stand_in_order_with_their_own_labels_and_lengths() -> None:
 
 
 def test_two_lines_of_a_label_are_one_row_and_its_tags_are_text() -> None:
-    spec = forest([Estimate("<b>a\nb", "real", BOUNDED)], "AUROC", 0.5)
+    spec = forest([ForestRow("<b>a\nb", "real", BOUNDED)], "AUROC", 0.5)
     assert spec["layout"]["yaxis"]["ticktext"] == ["&lt;b&gt;a<br>b"]
     assert spec["data"][0]["text"] == ["&lt;b&gt;a / b"]

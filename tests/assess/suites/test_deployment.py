@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.assess import deployed as reports
-from pipeline.assess.deployed import Agreement, Deployed, Drift, Stratum
+from pipeline.assess import deployment_report as reports
+from pipeline.assess.deployment_report import Agreement, Deployed, Drift, Stratum
 from pipeline.assess.evidence import Section, Table, Verdict
 from pipeline.assess.suites.deployment import deployment
 from pipeline.errors import UserError

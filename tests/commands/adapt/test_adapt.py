@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.assess.audit import made
+from pipeline.assess.audit import derivation
 from pipeline.assess.page import adaptation
 from pipeline.commands import adapt
 from pipeline.commands.adapt import footage
@@ -23,6 +23,7 @@ from pipeline.footage.collection import IndexRow, write_index
 from pipeline.learn import weights
 from pipeline.learn.model_card import CARD
 from pipeline.store import video
+from pipeline.store.output_files import LEARNING_CURVE, METRICS, REPORT
 from pipeline.store.packed import Packed
 from tests.commands.adapt.toy import adapted_to, configured, contents, rows, write_own
 
@@ -55,7 +56,7 @@ def test_only_the_answer_on_the_origin_changes(done: Path) -> None:
         *(f"origin.{layer}.{part}" for layer in ("moving", "still") for part in ("weight", "bias")),
         "origin.motion_scale",
     }
-    encoder = weights.ENCODER
+    encoder = weights.ENCODER_WEIGHTS
     assert (target / encoder).read_bytes() == (done / "models" / encoder).read_bytes()
 
 
@@ -77,13 +78,13 @@ def test_the_card_says_what_was_added_and_to_what(detector: Path) -> None:
 
 def test_the_audit_does_not_look_for_what_was_added_among_the_samples(done: Path) -> None:
     index = Packed.open(done / "packed", done / "work").index
-    told, here = made._trained_on(done / "adapted" / "own", index)
+    told, here = derivation._trained_on(done / "adapted" / "own", index)
     assert told == here
 
 
 def test_the_report_says_what_every_number_rests_on(done: Path) -> None:
     target = done / "adapted" / "own"
-    told = json.loads((target / adapt.METRICS).read_text())
+    told = json.loads((target / METRICS).read_text())
     assert told["files_by_origin"] == {"film": 4, "game": 4, "real": 4}
     assert told["sources"] == 12
     for key in ("before", "sources_left_out"):
@@ -91,11 +92,11 @@ def test_the_report_says_what_every_number_rests_on(done: Path) -> None:
         assert told[key]["all"]["num_fictional"] == 8
         assert told[key]["game"]["num_sources"] == 8
     assert told["sources_left_out"]["all"]["auroc"] == 1.0
-    with (target / adapt.CURVE).open() as file:
+    with (target / LEARNING_CURVE).open() as file:
         found = list(csv.DictReader(file))
     assert {row["files"] for row in found} == {"0", "4", "8"}
     assert {row["judged_sources"] for row in found if row["against"] == "all"} == {"4"}
-    page = (target / adapt.REPORT).read_text()
+    page = (target / REPORT).read_text()
     assert "12 sources are fewer than 20: thin evidence" in page
     assert "<svg" in page
     assert page.count("real-0-0.mp4") == 1
@@ -124,16 +125,16 @@ def test_a_file_that_changed_is_read_again(detector: Path) -> None:
 
 def test_files_of_one_side_are_learned_from_without_a_curve(detector: Path) -> None:
     target = adapted_to(detector, rows("real"))
-    told = json.loads((target / adapt.METRICS).read_text())
+    told = json.loads((target / METRICS).read_text())
     assert told["learning_curve"] == []
     assert told["sources_left_out"] == {}
-    assert "All 4 files are real" in (target / adapt.REPORT).read_text()
-    assert len((target / adapt.CURVE).read_text().splitlines()) == 1
+    assert "All 4 files are real" in (target / REPORT).read_text()
+    assert len((target / LEARNING_CURVE).read_text().splitlines()) == 1
 
 
 def test_one_source_of_either_side_gives_no_curve(detector: Path) -> None:
     target = adapted_to(detector, rows("real", "game", sources=1, each=2))
-    assert "Each side has one source only" in (target / adapt.REPORT).read_text()
+    assert "Each side has one source only" in (target / REPORT).read_text()
 
 
 def test_rendered_and_broken_files_are_left_out_and_named(detector: Path) -> None:
@@ -142,9 +143,9 @@ def test_rendered_and_broken_files_are_left_out_and_named(detector: Path) -> Non
     folder = write_own(detector / "own", own)
     (folder / own[1].path).write_bytes(b"no video")
     target = adapted_to(detector, own)
-    told = json.loads((target / adapt.METRICS).read_text())
+    told = json.loads((target / METRICS).read_text())
     assert (told["files"], told["rendered_files"], told["rejected_files"]) == (6, 1, 1)
-    page = (target / adapt.REPORT).read_text()
+    page = (target / REPORT).read_text()
     assert f"<li>{own[1].path}: " in page
     assert own[0].path not in page
 
@@ -157,7 +158,7 @@ def test_rendered_files_count_what_those_of_training_did(detector: Path) -> None
     own = rows("real", "game")
     own[0] = replace(own[0], rendered=True)
     target = adapted_to(detector, own, "weight=3")
-    told = json.loads((target / adapt.METRICS).read_text())
+    told = json.loads((target / METRICS).read_text())
     assert (told["files"], told["rendered_files"], told["rendered_weight"]) == (8, 1, 0.5)
     added = [
         row
@@ -169,7 +170,7 @@ def test_rendered_files_count_what_those_of_training_did(detector: Path) -> None
     }
     assert (
         "1 file that a computer rendered, by the column rendered, counted 0.5 times as much"
-        in (target / adapt.REPORT).read_text()
+        in (target / REPORT).read_text()
     )
 
 
@@ -194,13 +195,13 @@ def test_what_is_said_of_a_file_afterwards_does_not_rest_on_its_label(
 
 def test_no_more_clips_of_a_file_are_seen_than_asked_for(detector: Path) -> None:
     target = adapted_to(detector, rows("real", "game"), "clips_per_file=1")
-    told = json.loads((target / adapt.METRICS).read_text())
+    told = json.loads((target / METRICS).read_text())
     assert told["clips"] == told["files"] == 8
 
 
 def test_text_of_an_index_cannot_act_on_the_page(detector: Path) -> None:
     own = [replace(row, source=f"<b>{row.source}\u202e") for row in rows("real", "game")]
-    page = (adapted_to(detector, own) / adapt.REPORT).read_text()
+    page = (adapted_to(detector, own) / REPORT).read_text()
     assert "<b>" not in page
     assert "\u202e" not in page
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from pipeline import app
 from pipeline.commands.adapt import judgement
-from pipeline.learn.origin import Examples, Head, Layer
+from pipeline.learn.origin import Head, Layer, OriginExamples
 from tests.commands.adapt.toy import own_of
 
 
@@ -51,7 +52,7 @@ def test_a_draw_that_leaves_nothing_to_learn_from_is_none() -> None:
     files = [replace(file, source=name) for file, name in zip(own.files, sources, strict=True)]
     is_real = np.array([file.origin == "real" for file in files])
     rng = np.random.default_rng(0)
-    examples = Examples(
+    examples = OriginExamples(
         rng.normal(0, 1, (len(files), 2)), is_real, np.array(sources), np.ones(len(files))
     )
     own = replace(own, files=files, clips=[None] * len(files), examples=examples)  # type: ignore[list-item]
@@ -59,7 +60,7 @@ def test_a_draw_that_leaves_nothing_to_learn_from_is_none() -> None:
     assert 0 in left
     assert max(left) > 0
     assert judgement.why_no_curve(own, 6, 0) == ""
-    training = Examples(
+    training = OriginExamples(
         rng.normal(0, 1, (8, 2)), np.arange(8) < 4, np.array(["x", "y"] * 4), np.ones(8)
     )
     cfg = app.compose("train")
@@ -71,3 +72,11 @@ def test_a_draw_that_leaves_nothing_to_learn_from_is_none() -> None:
     assert found
     assert len(set(found)) == len(found), "no point is counted twice"
     assert {draw for _, draw, _ in found} <= {number for number in range(6) if left[number]}
+
+
+@pytest.mark.parametrize(
+    ("each", "says"), [(1, "The only file is real, .* tell it from"), (3, "All 3 files are real")]
+)
+def test_files_of_one_side_alone_are_told_by_their_number(each: int, says: str) -> None:
+    reason = judgement.why_no_curve(own_of("real", sources=1, each=each), num_draws=1, seed=0)
+    assert re.match(says, reason)

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.commands import adapt
 from pipeline.detect import overlap
 from pipeline.errors import UserError
 from pipeline.learn.model_card import CARD
 from pipeline.store import features, video
 from pipeline.store.manifest import Clip, read_manifest
+from pipeline.store.output_files import METRICS, REPORT
 from pipeline.store.packed import INDEX, Packed
 from pipeline.store.shards import read_clip
 from tests.commands.adapt.toy import adapted_to, rows
@@ -55,10 +55,10 @@ def test_a_file_that_training_had_is_left_out_and_named(detector: Path) -> None:
     frames = video.decode(read_clip(folder, second)).tobytes()
     train_on(detector, [hashlib.sha256(frames).hexdigest()])
     target = adapted_to(detector, own, "clips_per_file=1")
-    told = json.loads((target / adapt.METRICS).read_text())
+    told = json.loads((target / METRICS).read_text())
     assert told["known_files"] == [path]
     assert told["files"] == len(own) - 1
-    page = (target / adapt.REPORT).read_text()
+    page = (target / REPORT).read_text()
     assert f"<li>{path}: among the samples of training already</li>" in page
     assert "1 file was left out because training had it" in page
 

@@ -12,6 +12,7 @@ import pytest
 from pipeline.commands.score import rows
 from pipeline.commands.score.frames import ScoreFiles
 from pipeline.commands.score.settings import Settings
+from tests import ray_cluster
 from tests.commands.score.toy import (
     configured,
     contents,
@@ -31,15 +32,8 @@ def plain(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ray() -> Iterator[Any]:
-    found = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    # One of its own, beside others of this machine.
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-    found.init(address=made.address, log_to_driver=False)
-    yield found
-    found.shutdown()
-    made.shutdown()
+    with ray_cluster.running(num_cpus=2):
+        yield pytest.importorskip("ray")
 
 
 def test_a_frame_has_the_rows_of_a_listing(plain: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -62,6 +63,21 @@ def test_what_banks_know_is_told_before_anything_is_scored(
     assert found[5]["sha256"] == sha256
     with pytest.raises(UserError, match="no bank 'other'"):
         scored(project, listing, "other", "banks=[other]")
+
+
+def test_a_still_of_a_bank_is_found_as_match_finds_it(project: Path) -> None:
+    own = project / "stills"
+    own.mkdir()
+    write_video(own / "shows.mp4", attack(11), rate=15)
+    write_video(own / "new.mp4", attack(12), rate=15)
+    # It is near nothing of a whole second.
+    cv2.imwrite(str(own / "still.png"), attack(11)[23, ..., ::-1])
+    bank.run("add", "posters", str(own / "still.png"), cfg=compose_below(project, "bank"))
+    listing = write_listing(own / "listing.csv", ["shows.mp4", "new.mp4"])
+    shows, new = scored(project, listing, "by-still", "banks=[posters]", "miss_rate=null")
+    assert (shows["status"], shows["bank"], shows["edit"]) == ("matched", "posters", "still")
+    assert len(shows["pdq"]) == 6
+    assert new["status"] == "scored"
 
 
 def test_another_verdict_on_an_item_is_another_bank() -> None:

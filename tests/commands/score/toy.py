@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,9 +15,8 @@ from pipeline.commands.score import rows
 from pipeline.config import ScoreApp
 from pipeline.detect import operating_point, scores
 from pipeline.detect.detector import Detector
-from pipeline.store import video
 from pipeline.store.manifest import CLASSES
-from tests.conftest import compose_below, moving_frames
+from tests.conftest import compose_below, textured
 
 CLIP = ("ingest.clip.num_frames=8", "ingest.clip.size=32", "ingest.stride_frames=8")
 
@@ -34,11 +32,8 @@ def write_files(folder: Path, number: int, num_frames: int = 20) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     names = []
     for seed in range(number):
-        noise = np.random.default_rng(seed).normal(0, 0.1, (1, num_frames * 16_000 // 15))
-        track = video.SoundTrack(noise.astype(np.float32), 16_000, "aac", 48) if seed % 2 else None
         names.append(f"{seed}.mp4")
-        content = video.encode(moving_frames(seed, num_frames), 15, track=track)
-        (folder / names[-1]).write_bytes(content)
+        (folder / names[-1]).write_bytes(textured(seed, num_frames))
     return names
 
 

@@ -42,6 +42,20 @@ def test_automatic_gain_waits_before_it_recovers_and_has_a_lowest() -> None:
     assert gains[1][-1000] > 3 * gains[1][waits]
 
 
+def test_automatic_gain_falls_by_its_attack_however_loud_a_bang_is() -> None:
+    agc = AutomaticGain(target_dbfs=-20, most_db=30, attack_s=0.01, release_s=1.0, hold_s=0.1)
+    quiet = np.full(RATE_HZ, 1e-4)
+    lasting, short = quiet.copy(), quiet.copy()
+    lasting[RATE_HZ // 2 :] = 1.0
+    short[RATE_HZ // 2 : RATE_HZ // 2 + RATE_HZ // 500] = 1.0
+    gains = [dynamics.automatic(wave, agc) / wave for wave in (lasting, short)]
+    before, aim = 10 ** (30 / 20), 10 ** (-20 / 20)
+    later = RATE_HZ // 2 + RATE_HZ // 100
+    assert gains[0][later] == pytest.approx(aim + (before - aim) / np.e, rel=0.1)
+    # Two milliseconds at full scale take a fifth of 8.7 dB, and not the 50 dB to the target.
+    assert 20 * np.log10(before / gains[1][later]) == pytest.approx(1.74, abs=0.1)
+
+
 def test_automatic_gain_has_an_end() -> None:
     agc = AutomaticGain(target_dbfs=-20, most_db=20)
     assert 20 * np.log10(rms(dynamics.automatic(noise(1.0, 1e-4), agc))) == pytest.approx(

@@ -62,7 +62,7 @@ def test_microphones_are_drawn_within_their_ranges(family: Family) -> None:
         assert one.buffer_s == 0
         if one.agc is not None:
             assert isinstance(one.agc, AutomaticGain)
-            assert 0.5e-3 <= one.agc.attack_s <= 15e-3
+            assert 1e-3 <= one.agc.attack_s <= 0.125
             assert 15 <= one.agc.most_db <= 40
     with_gain = np.mean([one.agc is not None for one in drawn])
     assert 0.6 < with_gain < 0.9

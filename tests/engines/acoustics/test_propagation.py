@@ -3,7 +3,7 @@ import pytest
 from scipy import signal
 
 from pipeline.engines.acoustics.air import Air
-from pipeline.engines.acoustics.propagation import Source, Space, late_part
+from pipeline.engines.acoustics.propagation import SoundSource, Space, late_part
 from pipeline.engines.acoustics.room import ROOMS, Facade, Room
 from pipeline.engines.acoustics.signals import RATE_HZ, Vector
 
@@ -35,14 +35,14 @@ def decay_s(wave: Vector) -> float:
 
 def test_straight_sound_is_late_by_its_way_and_weak_by_1_over_r() -> None:
     for away in (2.0, 20.0):
-        heard = space(PLAIN).response(Source(at(0, away)))
+        heard = space(PLAIN).response(SoundSource(at(0, away)))
         assert np.abs(heard).argmax() == pytest.approx(away / Air().speed_m_s * RATE_HZ, abs=1)
         assert heard.sum() == pytest.approx(1 / away, rel=0.02)
 
 
 def test_the_ground_and_a_facade_answer_by_their_mirror_images() -> None:
     room = Room("wall", 0.5, ground=0.8, facades=(Facade(0, 30, 0.5),))
-    heard = space(room).response(Source(at(0, 10)))
+    heard = space(room).response(SoundSource(at(0, 10)))
     step = Air().speed_m_s / RATE_HZ
 
     def around(length: float) -> float:
@@ -57,7 +57,7 @@ def test_the_ground_and_a_facade_answer_by_their_mirror_images() -> None:
 
 def test_a_muzzle_is_heard_from_its_front_and_by_the_wall_before_it() -> None:
     room = Room("wall", 0.5, ground=0.0, facades=(Facade(0, 30, 1.0),))
-    away = Source(at(0, 10), aim=at(0, 1))
+    away = SoundSource(at(0, 10), aim=at(0, 1))
     heard = space(room).response(away)
     step = Air().speed_m_s / RATE_HZ
     straight = heard[: round(20 / step)].sum()
@@ -71,13 +71,13 @@ def test_a_muzzle_is_heard_from_its_front_and_by_the_wall_before_it() -> None:
 def test_a_box_decays_in_its_reverberation_time(name: str) -> None:
     room = ROOMS[name]
     assert decay_s(late_part(np.random.default_rng(1), room)) == pytest.approx(room.rt60_s, rel=0.2)
-    heard = space(room).response(Source(at(1.0, 1.5)))
+    heard = space(room).response(SoundSource(at(1.0, 1.5)))
     assert decay_s(heard) == pytest.approx(room.rt60_s, rel=0.35)
 
 
 def test_reverberation_has_the_energy_of_a_diffuse_field() -> None:
     room = ROOMS["hall"]
-    heard = space(room).response(Source(at(4.0, 8.0)))
+    heard = space(room).response(SoundSource(at(4.0, 8.0)))
     impulse = np.zeros(RATE_HZ)
     impulse[0] = 1
     energy = np.sum(octave(heard) ** 2) / np.sum(octave(impulse) ** 2) - 1 / (4**2 + 8**2)
@@ -85,8 +85,8 @@ def test_reverberation_has_the_energy_of_a_diffuse_field() -> None:
 
 
 def test_what_is_outside_a_room_comes_dull_through_its_walls() -> None:
-    inside = space(ROOMS["hall"]).response(Source(at(0, 29)))
-    outside = space(ROOMS["room"]).response(Source(at(0, 29)))
+    inside = space(ROOMS["hall"]).response(SoundSource(at(0, 29)))
+    outside = space(ROOMS["room"]).response(SoundSource(at(0, 29)))
     assert np.abs(outside).max() < 0.2 * np.abs(inside).max()
 
     def bright(wave: Vector) -> float:
@@ -98,12 +98,12 @@ def test_what_is_outside_a_room_comes_dull_through_its_walls() -> None:
 
 def test_a_vehicle_lets_its_sound_out_and_the_street_answers() -> None:
     closed = Room("vehicle", 0.08, ROOMS["vehicle"].size_m)
-    source = Source(at(0.4, 0.5))
+    source = SoundSource(at(0.4, 0.5))
     tail = space(ROOMS["vehicle"]).response(source)[RATE_HZ // 4 :]
     assert np.sum(tail**2) > 1e-6
     assert not space(closed).response(source)[RATE_HZ // 4 :].any()
     # What is outside of it comes through its doors with the street's answer.
-    passing = space(ROOMS["vehicle"]).response(Source(at(0, 8)))
+    passing = space(ROOMS["vehicle"]).response(SoundSource(at(0, 8)))
     assert np.sum(passing[RATE_HZ // 4 :] ** 2) > 1e-8
 
 

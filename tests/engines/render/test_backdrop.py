@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.motion import CAMERA_IN_BODY
-from pipeline.engines.render.raytrace import PointLight, RowPoses, Sample, Tracer
+from pipeline.engines.render.raytrace import CameraSample, PointLight, RowPoses, Tracer
 from pipeline.engines.render.world import backdrop as module
 from pipeline.engines.render.world.backdrop import Backdrop, photograph
 from pipeline.engines.render.world.lighting import LitWorld, Sky
@@ -40,7 +40,7 @@ def look(world: LitWorld, place: np.ndarray, lights: tuple[PointLight, ...] = ()
     poses = RowPoses(np.tile(CAMERA_IN_BODY, (HEIGHT, 1, 1)), places, turn, places)
     tracer = Tracer(world, PinholeLens(WIDTH, HEIGHT, 70), WIDTH, HEIGHT)
     return tracer.trace(
-        np.random.default_rng(0), [Sample(poses, lights)], None, NOBODY, None
+        np.random.default_rng(0), [CameraSample(poses, lights)], None, NOBODY, None
     ).radiance
 
 

@@ -8,7 +8,7 @@ from pipeline.engines.render.appearance.cinema import STYLES
 from pipeline.engines.render.film_take import FilmTake
 from pipeline.engines.render.hero import Hero
 from pipeline.engines.render.motion import Movement
-from pipeline.engines.render.script import NUM_CELLS, Cell, Script, write_script
+from pipeline.engines.render.script import NUM_CELLS, DesignCell, Script, write_script
 from pipeline.engines.take import Format, UnusableDraw
 
 FORMAT = Format(width=64, height=36, fps=10.0, kbit_s=100, keyint=30)
@@ -126,6 +126,6 @@ def test_a_film_of_others_who_hold_their_weapons_is_about_one_of_them():
 
 
 def test_every_style_meets_every_scene_with_and_without_discharges():
-    cells = [Cell.of(index) for index in range(3 * NUM_CELLS)]
+    cells = [DesignCell.of(index) for index in range(3 * NUM_CELLS)]
     met = {(cell.rotate(len(STYLES)), cell.scene, cell.firing) for cell in cells}
     assert len(met) == len(STYLES) * NUM_CELLS

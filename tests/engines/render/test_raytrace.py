@@ -6,7 +6,7 @@ import pytest
 from pipeline.engines.render.appearance.lens import PinholeLens
 from pipeline.engines.render.kernels import STATIC
 from pipeline.engines.render.motion import CAMERA_IN_BODY, rotations
-from pipeline.engines.render.raytrace import Aperture, PointLight, RowPoses, Sample, Tracer
+from pipeline.engines.render.raytrace import Aperture, CameraSample, PointLight, RowPoses, Tracer
 from pipeline.engines.render.world.geometry import Material, MeshBuilder
 from pipeline.engines.render.world.lighting import Lamp, LitWorld, Sky
 from pipeline.engines.render.world.textures import LAYER, atlas
@@ -26,12 +26,14 @@ def tracer() -> Tracer:
     return Tracer(world, PinholeLens(WIDTH, HEIGHT, 60), WIDTH, HEIGHT)
 
 
-def sample(lights: tuple[PointLight, ...] = ()) -> Sample:
+def sample(lights: tuple[PointLight, ...] = ()) -> CameraSample:
     turn, place = np.tile(np.eye(3), (HEIGHT, 1, 1)), np.zeros((HEIGHT, 3))
-    return Sample(RowPoses(np.tile(CAMERA_IN_BODY, (HEIGHT, 1, 1)), place, turn, place), lights)
+    return CameraSample(
+        RowPoses(np.tile(CAMERA_IN_BODY, (HEIGHT, 1, 1)), place, turn, place), lights
+    )
 
 
-def trace(tracer: Tracer, one: Sample):
+def trace(tracer: Tracer, one: CameraSample):
     return tracer.trace(np.random.default_rng(0), [one], None, NOBODY, None)
 
 

@@ -7,14 +7,14 @@ from pipeline.engines.render.script import (
     ALL_ROUND,
     NUM_CELLS,
     SCENES,
-    Cell,
+    DesignCell,
     write_episode,
     write_script,
 )
 
 
 def test_every_choice_meets_every_scene_with_and_without_discharges():
-    cells = [Cell.of(index) for index in range(4 * NUM_CELLS)]
+    cells = [DesignCell.of(index) for index in range(4 * NUM_CELLS)]
     for num_choices in (2, 3, 4):
         met = {(cell.rotate(num_choices), cell.scene, cell.firing) for cell in cells}
         assert len(met) == num_choices * 2 * len(SCENES)
@@ -56,7 +56,7 @@ def test_a_bystander_carries_and_fires_nothing_and_sees_as_much_happen():
         script = write_script("test", 5, index, 2.0, bystander=True)
         assert script.weapon is None
         assert script.own_discharges_s == ()
-        assert bool(script.discharges_s) == Cell.of(index).firing
+        assert bool(script.discharges_s) == DesignCell.of(index).firing
 
 
 def test_the_place_of_a_long_recording_has_a_shut_door_and_nothing_happens_in_it():
@@ -87,7 +87,7 @@ def test_whoever_holds_the_camera_of_an_episode_stands_and_watches_or_acts_anew(
 
 def test_lamps_that_somebody_switches_in_an_episode_shine_again_after_it():
     place = write_script(
-        "place", 5, 2, 60.0, bystander=True, scenes=ALL_ROUND, place_of=Cell(4, False, 0)
+        "place", 5, 2, 60.0, bystander=True, scenes=ALL_ROUND, place_of=DesignCell(4, False, 0)
     )
     scripts = (
         write_episode(place, number, 2.0, firing=False, bystander=True) for number in range(99)

@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import RenderSettings
 from pipeline.engines import bodycam, damage, film, location, twins
 from pipeline.engines.acoustics.scene import Microphone
-from pipeline.engines.render.script import LOCATIONS, NUM_CELLS, Cell, Script
+from pipeline.engines.render.script import LOCATIONS, NUM_CELLS, DesignCell, Script
 from pipeline.engines.render.sound import Listener
 from pipeline.engines.render.takes import Recipe
 from pipeline.engines.take import SOUND_HZ, Format, UnusableDraw
@@ -33,7 +33,7 @@ class Plain:
         self.script, self.format = script, format
 
     @staticmethod
-    def is_bystander(cell: Cell) -> bool:
+    def is_bystander(cell: DesignCell) -> bool:
         return cell.scene == 0
 
     def frames(self) -> np.ndarray:

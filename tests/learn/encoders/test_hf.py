@@ -20,6 +20,7 @@ from pipeline.errors import UserError
 from pipeline.learn.encoders.hf import HfEncoder
 from pipeline.learn.encoders.hf_kinds import KINDS
 from pipeline.learn.networks.hf import HfNet
+from tests.learn.encoders.tiny import publish
 
 SIDE = 32
 SMALL = {
@@ -391,10 +392,7 @@ def test_a_hub_id_is_told_by_its_commit_and_warned_of_without_revision(
 ) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     commit = "1" * 40
-    repository = tmp_path / "models--owner--tiny"
-    shutil.copytree(checkpoints / "dinov2", repository / "snapshots" / commit)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(commit)
+    publish(checkpoints / "dinov2", tmp_path, "tiny", commit)
     with caplog.at_level(logging.WARNING):
         (found,) = HfEncoder.from_checkpoint("owner/tiny").provenance()
     (line,) = caplog.messages

@@ -141,3 +141,11 @@ def test_the_configuration_names_it_and_detectors_rebuild_it(encoder: Yamnet) ->
 def test_one_that_was_asked_once_is_not_rebuilt_as_one_that_is_asked_twice() -> None:
     with pytest.raises(TypeError, match="peak"):
         encoders.rebuild({"name": "yamnet"})
+
+
+def test_a_product_is_the_pointwise_convolution(encoder: Yamnet) -> None:
+    taken = 6 * torch.rand(3, 1024, 3, 2, generator=torch.Generator().manual_seed(0))
+    layer = encoder.pointwise[-1]
+    expected = layer(taken).clamp(0, 6)
+    assert 0 < expected.mean() < 6
+    torch.testing.assert_close(network._pointwise(layer, taken), expected, rtol=1e-4, atol=1e-4)

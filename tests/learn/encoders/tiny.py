@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,31 @@ def write_checkpoint(folder: Path, seed: int = 0) -> str:
     return f"hf:{folder}"
 
 
+def write_ear(
+    folder: Path,
+    seed: int = 0,
+    labels: Sequence[str] = ("Speech", "Gunshot, gunfire", "Music", "machine gun"),
+) -> str:
+    """An AST of 16 channels for classes of sound, as it is published; gives its `sound.name`."""
+    import transformers
+
+    torch.manual_seed(seed)
+    config = transformers.ASTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_length=64,
+        num_mel_bins=32,
+        initializer_range=0.3,
+        id2label=dict(enumerate(labels)),
+        label2id={label: number for number, label in enumerate(labels)},
+    )
+    transformers.AutoModelForAudioClassification.from_config(config).save_pretrained(folder)
+    transformers.ASTFeatureExtractor(max_length=64, num_mel_bins=32).save_pretrained(folder)
+    return f"hf:{folder}"
+
+
 def checkpoint_origin(
     folder: Path, *, window: int = 8, every_frames: int = 4, num_encoders: int = 1
 ) -> OriginNet:
@@ -99,3 +126,11 @@ def _opine(origin: OriginNet, std: float) -> None:
         torch.nn.init.constant_(layer.bias, 0.5)
     # So little that some clips of noise move more than that, and some less.
     torch.nn.init.constant_(origin.motion_scale, 40.0)
+
+
+def publish(checkpoint: Path, cache: Path, name: str, commit: str) -> None:
+    """Put a checkpoint into the cache of the hub, as what a name of `owner` is since a commit."""
+    repository = cache / f"models--owner--{name}"
+    shutil.copytree(checkpoint, repository / "snapshots" / commit)
+    (repository / "refs").mkdir(exist_ok=True)
+    (repository / "refs" / "main").write_text(commit)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config import ClipFormat
-from pipeline.learn.networks.base import Network
+from pipeline.learn.networks.base import Network, Streaming
 from pipeline.learn.networks.flash import FlashNet
 from pipeline.learn.networks.own import OwnNet
 from pipeline.store.manifest import CLASSES
@@ -46,6 +46,11 @@ class Framewise(Network):
     def classify(self, features: Tensor) -> Tensor:
         logits: Tensor = self.head(features)
         return logits
+
+
+def frame_logits(network: Streaming, clips: Tensor, sounds: Tensor | None = None) -> Tensor:
+    """The answer at each frame given the frames so far: (B, T, H, W, 3) to (B, T, 4)."""
+    return network.advance(clips, network.start(clips.shape[0]), sounds)[0]
 
 
 def framewise(clip: ClipFormat) -> Framewise:

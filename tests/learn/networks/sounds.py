@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.learn.encoders.base import Ear
 from pipeline.learn.encoders.yamnet import Yamnet
 from pipeline.learn.networks.hearing import HeardNet
 from pipeline.store.sound import num_samples
@@ -14,10 +15,12 @@ from tests.learn.toy import FORMAT
 SAMPLES_A_FRAME = num_samples(1, FORMAT.fps)
 
 
-def hearing(num_frames: int = FORMAT.num_frames, every_frames: int = 4) -> HeardNet:
-    """What hears clips of the toy format, with numbers as a fit gives."""
+def hearing(
+    num_frames: int = FORMAT.num_frames, every_frames: int = 4, encoder: Ear | None = None
+) -> HeardNet:
+    """What hears clips of the toy format, by YAMNet or another, with numbers as a fit gives."""
     found = HeardNet(
-        Yamnet.published(),
+        encoder or Yamnet.published(),
         num_samples=num_frames * SAMPLES_A_FRAME,
         num_frames=num_frames,
         every_frames=every_frames,

@@ -6,7 +6,7 @@ import torch
 from pipeline.learn.networks import rebuild
 from pipeline.learn.networks.flash import FlashNet
 from pipeline.store.manifest import CLASSES
-from tests.learn.networks.nets import random_clips, small_flash
+from tests.learn.networks.nets import frame_logits, random_clips, small_flash
 from tests.learn.toy import toy_clip
 
 
@@ -28,7 +28,7 @@ def test_the_answer_forgets_what_lies_before_the_window_and_its_reach(network: F
     clips = random_clips(2, network.window + 7)
     changed = clips.clone()
     changed[:, :4] = 255 - changed[:, :4]
-    before, after = network.frame_logits(clips), network.frame_logits(changed)
+    before, after = frame_logits(network, clips), frame_logits(network, changed)
     torch.testing.assert_close(before[:, -1], after[:, -1], rtol=0, atol=1e-6)
     assert not torch.allclose(
         before[:, network.window - 1], after[:, network.window - 1], atol=1e-3

@@ -20,6 +20,7 @@ from pipeline.learn import weights
 from pipeline.learn.model_card import CARD
 from pipeline.learn.networks import build, outside_hashes
 from pipeline.learn.networks.hf import HfNet
+from tests.learn.encoders.tiny import publish
 from tests.learn.networks.nets import random_clips
 
 CLIP = ClipFormat(num_frames=8, size=32, fps=15.0, crf=18)
@@ -201,14 +202,6 @@ def test_equal_seeds_give_equal_fresh_weights(checkpoints: Path) -> None:
     assert all(torch.equal(value, other[name]) for name, value in first.state_dict().items())
 
 
-def publish(backbone: Path, cache: Path, commit: str) -> None:
-    """Put a backbone into the cache of the hub, as what `owner/tiny` is since a commit."""
-    repository = cache / "models--owner--tiny"
-    shutil.copytree(backbone, repository / "snapshots" / commit)
-    (repository / "refs").mkdir(exist_ok=True)
-    (repository / "refs" / "main").write_text(commit)
-
-
 def test_a_hub_id_is_told_by_its_commit_and_warned_of_without_revision(
     checkpoints: Path,
     tmp_path: Path,
@@ -219,7 +212,7 @@ def test_a_hub_id_is_told_by_its_commit_and_warned_of_without_revision(
     first, second = "1" * 40, "2" * 40
     assert outside_hashes("hf:owner/tiny") == {}
     for commit in (first, second):
-        publish(checkpoints / "videomae", tmp_path, commit)
+        publish(checkpoints / "videomae", tmp_path, "tiny", commit)
         caplog.clear()
         built(Path("owner/tiny"))
         (line,) = caplog.messages

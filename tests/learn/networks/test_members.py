@@ -14,7 +14,7 @@ from pipeline.learn.networks.base import Streaming
 from pipeline.learn.networks.members import Member, members_net
 from pipeline.learn.networks.product import product_of
 from tests.learn.encoders.tiny import checkpoint_origin, colour_origin
-from tests.learn.networks.nets import random_clips, small_flash, small_framewise
+from tests.learn.networks.nets import frame_logits, random_clips, small_flash, small_framewise
 from tests.learn.networks.sounds import hearing, random_sounds
 from tests.learn.toy import FORMAT
 
@@ -68,7 +68,7 @@ def test_those_members_that_hear_are_given_the_sound() -> None:
     assert not members_net(three()).hears
     expected = torch.stack([deaf(clips).softmax(-1), ears(clips, sounds).softmax(-1)]).mean(0)
     torch.testing.assert_close(network(clips, sounds).softmax(-1), expected, **EXACT)
-    last = network.frame_logits(clips, sounds)[:, -1]
+    last = frame_logits(network, clips, sounds)[:, -1]
     torch.testing.assert_close(last.softmax(-1), expected, **EXACT)
     assert not torch.allclose(network(clips).softmax(-1), expected, **EXACT)
 

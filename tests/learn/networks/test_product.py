@@ -17,7 +17,13 @@ from pipeline.learn.networks.product import (
 )
 from pipeline.store.manifest import CLASSES, IS_DISCHARGE, IS_REAL
 from tests.learn.encoders.tiny import Pace, checkpoint_origin, colour_origin
-from tests.learn.networks.nets import FRAMEWISE, random_clips, small_flash, small_framewise
+from tests.learn.networks.nets import (
+    FRAMEWISE,
+    frame_logits,
+    random_clips,
+    small_flash,
+    small_framewise,
+)
 from tests.learn.networks.sounds import SAMPLES_A_FRAME, hearing, random_sounds
 
 EXACT = {"rtol": 0, "atol": 1e-5}
@@ -112,7 +118,7 @@ def test_what_the_pixels_say_of_the_origin_is_left_out() -> None:
 @torch.no_grad()
 def test_a_stream_gets_the_answers_of_the_whole_clip() -> None:
     made, clips = network(), random_clips(3, 23)
-    whole, state = made.frame_logits(clips), made.start(3)
+    whole, state = frame_logits(made, clips), made.start(3)
     found = []
     for piece in clips.split([1, 12, 1, 9], dim=1):
         logits, state = made.advance(piece, state)
@@ -132,11 +138,11 @@ def test_streams_join_and_leave_by_the_first_axis_of_the_state() -> None:
     for number in range(5):
         frames = torch.cat([early[:, 7 + number], late[:, number]])
         logits, state = made.step(frames, state)
-    torch.testing.assert_close(logits[:1], made.frame_logits(early)[:, -1], **EXACT)
-    torch.testing.assert_close(logits[1:], made.frame_logits(late[:, :5])[:, -1], **EXACT)
+    torch.testing.assert_close(logits[:1], frame_logits(made, early)[:, -1], **EXACT)
+    torch.testing.assert_close(logits[1:], frame_logits(made, late[:, :5])[:, -1], **EXACT)
     alone = {name: value[1:] for name, value in state.items()}
     logits, _ = made.step(late[:, 5], alone)
-    torch.testing.assert_close(logits, made.frame_logits(late[:, :6])[:, -1], **EXACT)
+    torch.testing.assert_close(logits, frame_logits(made, late[:, :6])[:, -1], **EXACT)
 
 
 @torch.no_grad()
@@ -168,9 +174,9 @@ def test_without_a_track_the_answer_is_exactly_that_of_the_pictures() -> None:
     found = made(clips, silent)
     assert torch.equal(found[[0, 2]], seen[[0, 2]])
     assert not torch.equal(found[1], seen[1])
-    expected = deaf.frame_logits(clips)
-    assert torch.equal(made.frame_logits(clips), expected)
-    assert torch.equal(made.frame_logits(clips, torch.zeros_like(silent)), expected)
+    expected = frame_logits(deaf, clips)
+    assert torch.equal(frame_logits(made, clips), expected)
+    assert torch.equal(frame_logits(made, clips, torch.zeros_like(silent)), expected)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline.learn.networks import rebuild
-from tests.learn.networks.nets import random_clips, small_flash
+from tests.learn.networks.nets import frame_logits, random_clips, small_flash
 from tests.learn.toy import FORMAT
 
 EXACT = {"rtol": 0, "atol": 1e-5}
@@ -34,7 +34,7 @@ def by_frame(network: Network, clips: torch.Tensor) -> torch.Tensor:
 def test_a_stream_gets_the_answers_of_the_whole_clip(size: int) -> None:
     network = small_flash(size=size).eval()
     clips = random_clips(3, 3 * network.window + 2, size)
-    whole = network.frame_logits(clips)
+    whole = frame_logits(network, clips)
     torch.testing.assert_close(by_frame(network, clips), whole, **EXACT)
     assert whole.std(1).min() > 0.01
 
@@ -46,7 +46,7 @@ def test_a_clip_in_unequal_pieces_gets_the_answers_of_the_whole(network: Network
     for piece in clips.split([1, 12, 3, 5], dim=1):
         logits, state = network.advance(piece, state)
         answers.append(logits)
-    torch.testing.assert_close(torch.cat(answers, 1), network.frame_logits(clips), **EXACT)
+    torch.testing.assert_close(torch.cat(answers, 1), frame_logits(network, clips), **EXACT)
 
 
 @torch.no_grad()
@@ -60,8 +60,8 @@ def test_streams_join_and_leave_by_the_first_axis_of_the_state(network: Network)
     for number in range(5):
         frames = torch.cat([early[:, 7 + number], late[:, number]])
         logits, state = network.step(frames, state)
-    torch.testing.assert_close(logits[:1], network.frame_logits(early)[:, -1], **EXACT)
-    torch.testing.assert_close(logits[1:], network.frame_logits(late[:, :5])[:, -1], **EXACT)
+    torch.testing.assert_close(logits[:1], frame_logits(network, early)[:, -1], **EXACT)
+    torch.testing.assert_close(logits[1:], frame_logits(network, late[:, :5])[:, -1], **EXACT)
 
 
 @torch.no_grad()
@@ -80,7 +80,7 @@ def test_the_state_neither_grows_nor_is_written_into(network: Network) -> None:
 @torch.no_grad()
 def test_the_answer_for_a_clip_is_that_at_its_last_frame(num_frames: int, network: Network) -> None:
     clips = random_clips(2, num_frames)
-    torch.testing.assert_close(network(clips), network.frame_logits(clips)[:, -1], **EXACT)
+    torch.testing.assert_close(network(clips), frame_logits(network, clips)[:, -1], **EXACT)
 
 
 @pytest.mark.parametrize("frame", [0, 3, 6])
@@ -89,7 +89,7 @@ def test_an_answer_depends_on_no_later_frame(frame: int, network: Network) -> No
     clips = random_clips(2, 8)
     changed = clips.clone()
     changed[:, frame + 1 :] = 255 - changed[:, frame + 1 :]
-    before, after = network.frame_logits(clips), network.frame_logits(changed)
+    before, after = frame_logits(network, clips), frame_logits(network, changed)
     torch.testing.assert_close(before[:, : frame + 1], after[:, : frame + 1], rtol=0, atol=1e-6)
     assert not torch.allclose(before[:, -1], after[:, -1], atol=1e-3)
 
@@ -109,8 +109,8 @@ def test_bytes_and_floats_get_the_same_answer(network: Network) -> None:
 def test_mixed_precision_gives_about_the_same_answer(network: Network) -> None:
     clips = random_clips(2, 8)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        rounded = network.frame_logits(clips).float()
-    torch.testing.assert_close(rounded, network.frame_logits(clips), rtol=0.1, atol=0.1)
+        rounded = frame_logits(network, clips).float()
+    torch.testing.assert_close(rounded, frame_logits(network, clips), rtol=0.1, atol=0.1)
 
 
 def test_an_untrained_network_has_no_opinion() -> None:

@@ -30,8 +30,8 @@ from pipeline.assess.suites.calibration.panels import (
     ASKED,
     BRIER,
     FINE,
-    Curve,
     Finding,
+    RiskCurve,
     abstention_figure,
     abstention_table,
     brier_table,
@@ -126,7 +126,7 @@ def _beyond_chance(groups: Sequence[Finding]) -> set[int]:
     return {number for number, is_beyond in enumerate(beyond_chance(chances)) if is_beyond}
 
 
-def _abstain(part: JudgedSet, bootstrap: Bootstrap) -> Curve:
+def _abstain(part: JudgedSet, bootstrap: Bootstrap) -> RiskCurve:
     examples = part.examples
     wrong = examples.predicted != examples.actual
     if part.files is None:
@@ -152,7 +152,7 @@ def _abstain(part: JudgedSet, bootstrap: Bootstrap) -> Curve:
     coverage = np.arange(1, _CURVE_POINTS + 1) / _CURVE_POINTS
     coverage = coverage[coverage >= 1 / wrong.size]
     at = selective.risk_at(np.array(_COVERAGES))
-    return Curve(
+    return RiskCurve(
         part.name,
         results,
         coverage,
@@ -216,7 +216,7 @@ def _group_verdict(groups: Sequence[Finding], beyond: set[int]) -> Verdict:
     )
 
 
-def _abstention_verdict(one: Curve) -> Verdict:
+def _abstention_verdict(one: RiskCurve) -> Verdict:
     name = f"abstention_{one.part}"
     if one.reason is not None:
         return Verdict(
@@ -245,7 +245,7 @@ def _abstention_verdict(one: Curve) -> Verdict:
 
 
 def _metrics(
-    wholes: Sequence[Finding], groups: Sequence[Finding], curves: Sequence[Curve]
+    wholes: Sequence[Finding], groups: Sequence[Finding], curves: Sequence[RiskCurve]
 ) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     for one in wholes:
@@ -289,7 +289,7 @@ def _bins(found: Sequence[Finding]) -> pa.Table:
     return pa.Table.from_pylist(rows, _BINS)
 
 
-def _points(curves: Sequence[Curve]) -> pa.Table:
+def _points(curves: Sequence[RiskCurve]) -> pa.Table:
     rows = [
         {"part": one.part, "coverage": coverage, "risk": risk}
         for one in curves

@@ -52,7 +52,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Curve:
+class RiskCurve:
     """Risk against coverage of one part; `results` as `Selective.statistics` names them."""
 
     part: str
@@ -89,7 +89,7 @@ def reliability_figure(name: str, wholes: Sequence[Finding]) -> Figure:
     )
 
 
-def abstention_figure(curves: Sequence[Curve]) -> Figure:
+def abstention_figure(curves: Sequence[RiskCurve]) -> Figure:
     """Risk against coverage, a line a part."""
     hover = "answering %{x:.0%}, %{y:.1%} are wrong"
     traces = [
@@ -221,7 +221,7 @@ def group_table(groups: Sequence[Finding], beyond: set[int]) -> Table:
     )
 
 
-def abstention_table(curves: Sequence[Curve]) -> Table:
+def abstention_table(curves: Sequence[RiskCurve]) -> Table:
     """Risk at some coverages, and areas under the curves."""
     return Table(
         "Risk against coverage",

@@ -15,7 +15,7 @@ from pipeline.assess.audit.facts import DataFacts
 from pipeline.assess.evidence import Csv, Evidence, Section
 from pipeline.assess.suites.data.panels import offenders, panels
 from pipeline.assess.suites.data.verdicts import MAX_NAME, gap_verdicts, split_verdicts
-from pipeline.store.manifest import CLASSES
+from pipeline.store.manifest import CLASSES, FILES
 from pipeline.system.untrusted import plain
 
 TITLE = "Data audit"
@@ -45,7 +45,7 @@ def run(evidence: Evidence) -> Section:
         plots={"composition.csv": _composition(data)},
         rows={
             "clips.parquet": data.clips,
-            "files.parquet": data.files,
+            FILES: data.files,
             "offenders.parquet": offenders(data),
         },
         tables=(),
@@ -61,12 +61,12 @@ def run(evidence: Evidence) -> Section:
 def _composition(data: DataFacts) -> Csv:
     rows = [
         [
-            plain(place, MAX_NAME),
+            plain(split, MAX_NAME),
             kind,
-            data.clips_by_class[place][kind],
-            data.recordings_by_class[place][kind],
+            data.clips_by_class[split][kind],
+            data.recordings_by_class[split][kind],
         ]
-        for place in data.places
+        for split in data.splits
         for kind in CLASSES
     ]
     return COMPOSITION, rows

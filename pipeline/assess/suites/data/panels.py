@@ -31,19 +31,19 @@ def panels(data: DataFacts) -> list[Panel]:
 
 
 def _by_class(data: DataFacts) -> Table:
-    def cell(place: str, kind: str) -> Cell:
-        clips = data.clips_by_class[place][kind]
-        recordings = data.recordings_by_class[place][kind]
+    def cell(split: str, kind: str) -> Cell:
+        clips = data.clips_by_class[split][kind]
+        recordings = data.recordings_by_class[split][kind]
         return Cell(f"{clips:,}", f"{recordings:,} recordings", float(clips))
 
     rows = [
         [
-            text(plain(place, MAX_NAME)),
-            count(sum(data.clips_by_class[place].values())),
-            *(cell(place, kind) for kind in CLASSES),
-            count(data.num_variants.get(place, 0)),
+            text(plain(split, MAX_NAME)),
+            count(sum(data.clips_by_class[split].values())),
+            *(cell(split, kind) for kind in CLASSES),
+            count(data.num_variants.get(split, 0)),
         ]
-        for place in data.places
+        for split in data.splits
     ]
     return Table(
         "Clips by split and class" if data.proofs else "Clips by class",
@@ -60,7 +60,7 @@ def _by_class(data: DataFacts) -> Table:
 
 
 def _by_source(data: DataFacts) -> Table:
-    places = [*data.places, UNUSED]
+    splits = [*data.splits, UNUSED]
     rows = [
         [
             text(plain(one.source, MAX_NAME)),
@@ -79,11 +79,11 @@ def _by_source(data: DataFacts) -> Table:
                 float(one.num_files),
             ),
             count(one.num_recordings),
-            *(count(one.clips.get(place, 0)) for place in places),
+            *(count(one.clips.get(split, 0)) for split in splits),
         ]
         for one in data.sources
     ]
-    heads = [plain(place, MAX_NAME).capitalize() for place in places]
+    heads = [plain(split, MAX_NAME).capitalize() for split in splits]
     columns = ["Source", "Origin", "Licence", "Authority", "Files", "Recordings", *heads]
     return Table("Sources", columns, rows, "The columns from the seventh on count clips.")
 

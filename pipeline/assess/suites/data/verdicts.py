@@ -137,26 +137,26 @@ def _real_footage(data: DataFacts) -> Verdict:
 
 def _every_class(data: DataFacts) -> Verdict:
     # A few long recordings need not show everything.
-    places = [place for place in data.places if place not in LONG_SPLITS]
-    if not places:
+    splits = [split for split in data.splits if split not in LONG_SPLITS]
+    if not splits:
         return Verdict("classes", "grey", "No clip has a known label.")
     absent = [
-        f"{plain(place, MAX_NAME)} has no {CLASS_NAMES[kind]}"
-        for place in places
+        f"{plain(split, MAX_NAME)} has no {CLASS_NAMES[kind]}"
+        for split in splits
         for kind in CLASSES
-        if not data.clips_by_class[place][kind]
+        if not data.clips_by_class[split][kind]
     ]
     if absent:
         return Verdict("classes", "amber", f"Classes are missing: {'; '.join(absent)}.")
-    fewest, place, kind = min(
-        (number, place, kind)
-        for place in places
-        for kind, number in data.recordings_by_class[place].items()
+    fewest, split, kind = min(
+        (number, split, kind)
+        for split in splits
+        for kind, number in data.recordings_by_class[split].items()
     )
     where = "split" if data.proofs else "collection"
     says = (
         f"Every class is in every {where}; of the fewest there "
         f"{'is 1 recording' if fewest == 1 else f'are {fewest:,} recordings'}: "
-        f"“{CLASS_NAMES[kind]}” in {plain(place, MAX_NAME)}."
+        f"“{CLASS_NAMES[kind]}” in {plain(split, MAX_NAME)}."
     )
     return Verdict("classes", "green", says)

@@ -1,1 +1,1 @@
-"""What people found of the detector where it runs."""
+"""Presents what people found of the detector where it runs."""

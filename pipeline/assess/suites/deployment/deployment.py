@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.assess import deployed, wording
-from pipeline.assess.deployed import Deployed, Deployment, Drift, Estimate
+from pipeline.assess import deployment_report, wording
+from pipeline.assess.deployment_report import Deployed, Deployment, Drift, Estimate
 from pipeline.assess.evidence import Evidence, Section, State, Verdict
 from pipeline.assess.statistics.measured import as_json
 from pipeline.assess.suites.deployment import panels, rows
@@ -23,14 +23,14 @@ FOUND = 0.5
 """The share of real shootings beyond which more are found than missed."""
 AGREED = 0.6
 """A kappa from which on agreement is usually called substantial (Landis and Koch, 1977)."""
-_REMEDY = f"discern review report SCORES out=deployment/{deployed.REPORT}"
+_REMEDY = f"discern review report SCORES out=deployment/{deployment_report.REPORT}"
 _MAX_NAME = 40
 
 
 def run(evidence: Evidence) -> Section:
     """Judge what is known of the weights that are evaluated; no clip is read."""
     known, weights = evidence.deployed, evidence.weights_sha256
-    own = [] if known is None else deployed.of_weights(known, weights)
+    own = [] if known is None else deployment_report.of_weights(known, weights)
     return Section(
         lead=(
             "How good a detector is on test says nothing of where it runs. There people look at a "
@@ -47,7 +47,7 @@ def run(evidence: Evidence) -> Section:
         beyond=(
             ""
             if known is None
-            else f"All of it is told by deployment/{deployed.REPORT}, whose hash is in "
+            else f"All of it is told by deployment/{deployment_report.REPORT}, whose hash is in "
             "lineage.json, and which decisions of people are counted into."
         ),
     )
@@ -84,7 +84,7 @@ def _verdicts(
 
 
 def _audit(one: Deployment) -> Verdict:
-    """How far the random sample is decided, on which all numbers rest."""
+    """Return how far the random sample is decided, on which all numbers rest."""
     drawn = sum(stratum.drawn for stratum in one.strata.values())
     decided = sum(stratum.decided for stratum in one.strata.values())
     says = (
@@ -101,7 +101,7 @@ def _audit(one: Deployment) -> Verdict:
 
 
 def _false_alerts(one: Deployment, cost: Cost) -> Iterator[Verdict]:
-    """What alerts cost, where it is known in how many hours they were raised."""
+    """Yield what alerts cost, where it is known in how many hours they were raised."""
     rate = panels.false_alerts(one)
     if rate is None:
         return
@@ -179,8 +179,8 @@ def _drift(drift: Drift | None, weights_sha256: str) -> Verdict:
             "Whether what is scored now is like what training had is not known; name the scores "
             f"in {_REMEDY}.",
         )
-    moved = [one.name for one in drift.shifts if one.index > deployed.SHIFTED]
-    if drift.sources_index is not None and drift.sources_index > deployed.SHIFTED:
+    moved = [one.name for one in drift.shifts if one.index > deployment_report.SHIFTED]
+    if drift.sources_index is not None and drift.sources_index > deployment_report.SHIFTED:
         moved.append("sources")
     against = plain(drift.against, _MAX_NAME)
     if not moved:
@@ -189,6 +189,6 @@ def _drift(drift: Drift | None, weights_sha256: str) -> Verdict:
     return Verdict(
         "drift",
         "amber",
-        f"Against {against} these have shifted (stability index above {deployed.SHIFTED:g}): "
-        f"{names}; what was found on test says less of them.",
+        f"Against {against} these have shifted (stability index above "
+        f"{deployment_report.SHIFTED:g}): {names}; what was found on test says less of them.",
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.assess import deployed, wording
-from pipeline.assess.deployed import ALERT, Deployed, Deployment, Drift, Estimate
+from pipeline.assess import deployment_report, wording
+from pipeline.assess.deployment_report import ALERT, Deployed, Deployment, Drift, Estimate
 from pipeline.assess.evidence import Cell, Figure, Panel, State, Table, count, text
 from pipeline.assess.page import figures
 from pipeline.assess.page.figures import COLOURS
@@ -29,7 +29,7 @@ _MOST_SOURCES = 30
 
 
 def subject(one: Deployment) -> str:
-    """What something is told of, as the first words of a sentence."""
+    """Return what something is told of, as the first words of a sentence."""
     return "Alerts of streams" if one.kind == ALERT else "Files"
 
 
@@ -196,7 +196,7 @@ def _reviewers(known: Deployed) -> Table:
 def _drift_figure(drift: Drift) -> Figure:
     rows = [*drift.shifts]
     layout = figures.rows_layout("Stability index", [plain(one.name, _MAX_NAME) for one in rows])
-    layout["shapes"] = [figures.reference(deployed.SHIFTED)]
+    layout["shapes"] = [figures.reference(deployment_report.SHIFTED)]
     layout["showlegend"] = False
     placed = [
         (len(rows) - 1 - number, one.name, Measured(one.index)) for number, one in enumerate(rows)
@@ -245,7 +245,7 @@ def _drift_table(drift: Drift) -> Table:
 
 
 def _sources(drift: Drift) -> Table:
-    shown = deployed.most_changed(drift.sources)
+    shown = deployment_report.most_changed(drift.sources)
     rows = [
         [text(plain(one.name, _MAX_NAME)), _percent(one.before), _percent(one.after)]
         for one in shown[:_MOST_SOURCES]
@@ -261,7 +261,7 @@ def _sources(drift: Drift) -> Table:
 
 
 def _state(index: float) -> State:
-    return "amber" if index > deployed.SHIFTED else "green"
+    return "amber" if index > deployment_report.SHIFTED else "green"
 
 
 def _middle(value: float) -> Cell:

@@ -1,4 +1,4 @@
-"""What the section on the deployment writes beside the report: a row for everything it shows."""
+"""Writes a row beside the report for everything that the section on the deployment shows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.assess.deployed import Deployed, Deployment, Estimate
+from pipeline.assess.deployment_report import Deployed, Deployment, Estimate
 from pipeline.assess.evidence import Csv
 
 _ESTIMATES = ("precision", "recall", "shootings")
@@ -67,7 +67,7 @@ def rows(known: Deployed) -> Mapping[str, pa.Table]:
 
 
 def shifts(known: Deployed | None) -> Csv:
-    """What `dvc plots` shows; no row where nothing is known."""
+    """Return what `dvc plots` shows; no row where nothing is known."""
     drift = None if known is None else known.drift
     found = () if drift is None else drift.shifts
     return ("name", "before", "after", "index", "distance"), [

@@ -24,11 +24,12 @@ from pipeline.assess.settings import Folders
 from pipeline.assess.statistics.measured import Measured
 from pipeline.errors import UserError
 from pipeline.numbers.intervals import Interval
+from pipeline.store.output_files import METRICS
 
 
 @dataclass(frozen=True)
 class Cue:
-    """What one probe sees, what it is asked, and how much it may tell."""
+    """Holds what one probe sees, what it is asked, and how much it may tell."""
 
     about: str
     """What it sees, for the page."""
@@ -80,15 +81,15 @@ Probed = Mapping[str, Mapping[str, Measured]]
 """AUROC of the better classifier, by set and cue."""
 
 
-def read(places: Folders | None) -> Probed | str:
+def read(folders: Folders | None) -> Probed | str:
     """Return what was found, or a sentence that says why there is nothing.
 
     Raises:
         UserError: the file is none that the stage wrote.
     """
-    if places is None:
+    if folders is None:
         return "A collection that was not packed has no probes."
-    path = places.probes / "metrics.json"
+    path = folders.probes / METRICS
     if not path.is_file():
         return "The cues were not probed; run dvc repro probe."
     try:

@@ -74,9 +74,9 @@ def run(evidence: Evidence) -> Section:
     clips alone too, and sound is taken away or is that of something else. That a frozen frame of
     all clips surely does worse is green. Cues of the pictures are judged without any sound, against
     the muted clips.
-    `probe_findings.judge`, `counterfactuals.judge` and `twins.Comparison` say what makes a probe,
-    turned decisions and twins red. What is neither red nor surely good is amber; grey is what
-    cannot be told, for want of recordings or since the detector tells little from whole clips.
+    `probe_findings.judge`, `counterfactuals.judge` and `twins.TwinComparison` say what makes a
+    probe, turned decisions and twins red. What is neither red nor surely good is amber; grey is
+    what cannot be told, for want of recordings or since the detector tells little from whole clips.
     """
     chosen = altered_clips.subset(evidence.judged_sets[0], NUM_CLIPS)
     overlays, of_sound = counterfactuals.overlays(), sound_changes.changes()

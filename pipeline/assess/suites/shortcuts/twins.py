@@ -45,7 +45,7 @@ _NOTHING = Measured.unknown("no moment in both appearances")
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TwinComparison:
     """Moments as real beside the same moments as another origin, and what is said of both."""
 
     other: str
@@ -53,7 +53,7 @@ class Comparison:
     ranking: Placed | None
     """How often P(real) ranks the real clip above the other of the same moment."""
     all_clips: Placed | None
-    """The same over all clips of the two origins."""
+    """How often P(real) ranks a real clip above another, over all clips of the two origins."""
     turns: Mapping[str, Measured]
     """Share of moments at which both differ, by decision on discharge."""
     confidence: float
@@ -114,7 +114,7 @@ class Twins:
 
     rows: pa.Table
     """A row a clip of a moment."""
-    by_origin: Mapping[str, Comparison]
+    by_origin: Mapping[str, TwinComparison]
     """Comparisons by the origin that is set beside real footage."""
 
 
@@ -225,7 +225,7 @@ def _moments(clips: pa.Table) -> IntArray:
 
 def _compared(
     other: str, examples: Examples, moments: IntArray, bootstrap: Bootstrap
-) -> Comparison:
+) -> TwinComparison:
     real: BoolArray = examples.origin == "real"
     either = real | (examples.origin == other)
     both = np.intersect1d(moments[real], moments[examples.origin == other])
@@ -257,7 +257,7 @@ def _compared(
     if ranking is not None:
         # Both clips of a pair are of one recording, which was counted for either of them.
         ranking = replace(ranking, influence=ranking.influence / 2)
-    return Comparison(other, num_moments, ranking, placed(either), turns, bootstrap.confidence)
+    return TwinComparison(other, num_moments, ranking, placed(either), turns, bootstrap.confidence)
 
 
 def _rows(clips: pa.Table, examples: Examples, moments: IntArray) -> pa.Table:

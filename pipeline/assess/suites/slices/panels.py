@@ -14,8 +14,8 @@ from pipeline.assess.suites.slices.notes import Slice
 from pipeline.assess.suites.slices.slice_tests import (
     FALSE_ALARMS,
     MEASURES,
-    Comparison,
     Judged,
+    SliceComparison,
 )
 
 _MAX_ROWS = 24
@@ -59,7 +59,7 @@ def _least_chance(one: Judged) -> float:
 
 
 def _trace(
-    measure: str, title: str, colour: str, points: Sequence[tuple[float, Slice, Comparison]]
+    measure: str, title: str, colour: str, points: Sequence[tuple[float, Slice, SliceComparison]]
 ) -> Spec:
     sign = -1 if measure == FALSE_ALARMS else 1
     values, reaches, sizes = [], [], []
@@ -137,7 +137,7 @@ def _finding(one: Judged) -> str:
     return _STATES[one.state]
 
 
-def _value_cell(one: Comparison) -> Cell:
+def _value_cell(one: SliceComparison) -> Cell:
     if one.own is None:
         return Cell(wording.DASH, "one answer only")
     ends = one.own.share_interval(one.confidence)
@@ -167,7 +167,7 @@ def difference_table(judged: Sequence[Judged]) -> Table:
     )
 
 
-def _difference_cell(one: Comparison) -> Cell:
+def _difference_cell(one: SliceComparison) -> Cell:
     difference = one.difference
     if difference is None:
         return Cell(wording.DASH, "too small")

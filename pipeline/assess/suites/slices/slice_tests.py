@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.assess.evidence import State, gravest_told
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics import cluster_variance
-from pipeline.assess.statistics.cluster_variance import Estimate
+from pipeline.assess.statistics.cluster_variance import ClusteredEstimate
 from pipeline.assess.statistics.false_discoveries import beyond_chance
 from pipeline.assess.statistics.questions import FEWEST_RECORDINGS
 from pipeline.assess.statistics.summary import questions
@@ -29,18 +29,18 @@ MEASURES = {
 
 
 @dataclass
-class Comparison:
+class SliceComparison:
     """A measure of a slice against the rest."""
 
     measure: str
-    own: Estimate | None
-    rest: Estimate | None
+    own: ClusteredEstimate | None
+    rest: ClusteredEstimate | None
     confidence: float
     worse: bool = False
     """Beyond chance, among all comparisons."""
 
     @property
-    def difference(self) -> Estimate | None:
+    def difference(self) -> ClusteredEstimate | None:
         """Own less rest; None where either is too small to be compared."""
         if self.own is None or self.rest is None:
             return None
@@ -77,7 +77,7 @@ class Judged:
     slice: Slice
     num_clips: int
     num_recordings: int
-    comparisons: Mapping[str, Comparison]
+    comparisons: Mapping[str, SliceComparison]
 
     @property
     def state(self) -> State:
@@ -91,7 +91,7 @@ def judge_slice(part: JudgedSet, one: Slice, confidence: float) -> Judged:
     asked = questions(examples)
     rest = one.known & ~one.member
     comparisons = {
-        name: Comparison(
+        name: SliceComparison(
             name,
             cluster_variance.auroc(question, one.member),
             cluster_variance.auroc(question, rest),
@@ -104,7 +104,7 @@ def judge_slice(part: JudgedSet, one: Slice, confidence: float) -> Judged:
         cluster_variance.share(alarms, asked["shooting"], side & others)
         for side in (one.member, rest)
     )
-    comparisons[FALSE_ALARMS] = Comparison(FALSE_ALARMS, own, remaining, confidence)
+    comparisons[FALSE_ALARMS] = SliceComparison(FALSE_ALARMS, own, remaining, confidence)
     return Judged(
         part.name,
         one,

@@ -26,8 +26,8 @@ from pipeline.assess.suites.slices.slice_tests import (
     FALSE_ALARMS,
     LOSS,
     MEASURES,
-    Comparison,
     Judged,
+    SliceComparison,
     correct,
     judge_slice,
 )
@@ -252,7 +252,7 @@ def _members(parts: Sequence[JudgedSet], judged: Sequence[Judged]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _numbers(one: Comparison) -> dict[str, float | None]:
+def _numbers(one: SliceComparison) -> dict[str, float | None]:
     own, difference = one.own, one.difference
     found: dict[str, float | None] = dict.fromkeys(_NUMBERS)
     found["chance"] = one.chance

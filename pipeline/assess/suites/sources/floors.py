@@ -35,7 +35,7 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.examples import MOST_SOURCES, origins_shown
 from pipeline.assess.judged_sources import Pool
-from pipeline.assess.page.forest import Estimate, forest
+from pipeline.assess.page.forest import ForestRow, forest
 from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.placements import Placed
 from pipeline.assess.statistics.questions import (
@@ -285,7 +285,7 @@ def _figure(pairs: Sequence[Pair], confidence: float) -> list[Figure]:
     furthest = _furthest(pairs, _MAX_DRAWN)
     furthest.sort(key=lambda one: (ORIGINS.index(one.origin), -_distance(one)))
     estimates = [
-        Estimate(f"{one.first.name}\n{one.second.name}", one.origin, one.placed.judged(confidence))
+        ForestRow(f"{one.first.name}\n{one.second.name}", one.origin, one.placed.judged(confidence))
         for one in furthest
     ]
     caption = "On the dotted line a score does not tell the two sources apart, as it should not."

@@ -30,7 +30,7 @@ from pipeline.assess.evidence import (
 )
 from pipeline.assess.examples import MOST_SOURCES
 from pipeline.assess.judged_sources import NOTHING_TO_RANK, Pool, judged
-from pipeline.assess.page.forest import Estimate, forest
+from pipeline.assess.page.forest import ForestRow, forest
 from pipeline.assess.statistics.measured import Measured, as_json
 from pipeline.assess.statistics.placements import Placed
 from pipeline.assess.statistics.questions import (
@@ -300,7 +300,7 @@ def _table(sources: Sequence[_Source], results: Mapping[str, Measured], num_left
 
 def _figure(sources: Sequence[_Source], results: Mapping[str, Measured]) -> list[Figure]:
     estimates = [
-        Estimate(one.name, f"{one.part} sources", results[one.name])
+        ForestRow(one.name, f"{one.part} sources", results[one.name])
         for one in sources
         if one.placed is not None
     ]

@@ -18,8 +18,8 @@ from pipeline.assess.page.figures import (
 )
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.suites.streams.operating import Applied
-from pipeline.assess.suites.streams.tradeoff import Curve
+from pipeline.assess.suites.streams.threshold_choice import Applied
+from pipeline.assess.suites.streams.tradeoff import TradeoffCurve
 from pipeline.detect.alarm import SMOOTHINGS
 from pipeline.detect.operating_point import PER_HOURS
 from pipeline.numbers.metrics import FloatArray
@@ -29,7 +29,7 @@ _MAX_POINTS = 200
 
 
 def missed(
-    curves: Sequence[Curve], hours: float, cost: float | None, point: Applied | None
+    curves: Sequence[TradeoffCurve], hours: float, cost: float | None, point: Applied | None
 ) -> Spec:
     """Missed shootings against false alerts, with bands over recordings.
 
@@ -51,7 +51,7 @@ def missed(
     return {"data": traces, "layout": layout}
 
 
-def delays(curves: Sequence[Curve], hours: float, cost: float | None) -> Spec | None:
+def delays(curves: Sequence[TradeoffCurve], hours: float, cost: float | None) -> Spec | None:
     """Median (line, with its band) and 90th percentile (dots) of the time to alert.
 
     Ends where fewer shootings alert at all. None where that is so at every threshold.
@@ -125,12 +125,12 @@ def _unalerted(
     return seconds, waiting.mean(axis=0), *bootstrap.band(shares, applied.streams.clusters)
 
 
-def _rates(curve: Curve, hours: float) -> FloatArray:
+def _rates(curve: TradeoffCurve, hours: float) -> FloatArray:
     """Rates for a logarithmic axis, on which no event stands at half of one."""
     return np.maximum(curve.rate, 0.5 * PER_HOURS / hours)
 
 
-def _rate_layout(curves: Sequence[Curve], hours: float, cost: float | None, y: str) -> Spec:
+def _rate_layout(curves: Sequence[TradeoffCurve], hours: float, cost: float | None, y: str) -> Spec:
     layout = base_layout(_RATE_TITLE, y)
     one_event = PER_HOURS / hours
     left = min(0.35 * one_event, cost / 2 if cost else one_event)
@@ -193,14 +193,14 @@ def _point(point: Applied, hours: float) -> Spec:
     }
 
 
-def _line(curve: Curve, x: FloatArray, y: FloatArray, colour: str, hover: str) -> Spec:
+def _line(curve: TradeoffCurve, x: FloatArray, y: FloatArray, colour: str, hover: str) -> Spec:
     said = f"{hover}<br>%{{customdata}}"
     line = figures.line(SMOOTHINGS[curve.smoothing], x, y, colour, said)
     return line | {"mode": "lines+markers", "marker": {"size": 5}}
 
 
-def _bounds(curve: Curve, known: Any = slice(None)) -> list[str]:
-    """What the hover label says about the rate at each threshold."""
+def _bounds(curve: TradeoffCurve, known: Any = slice(None)) -> list[str]:
+    """Return what the hover label says about the rate at each threshold."""
     columns = (curve.threshold, curve.num_events, curve.rate_low, curve.rate_high)
     return [
         f"{events} false alerts, {low:,.0f} to {high:,.0f} per 1,000 h<br>threshold {threshold:.3f}"

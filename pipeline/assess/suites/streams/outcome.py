@@ -1,4 +1,4 @@
-"""What an operating point does on footage, in numbers."""
+"""Tells in numbers what an operating point does on footage."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Outcome:
     median_s: Measured
     """Within so long half of the shootings alert; None where fewer ever do."""
     p90_s: Measured
-    """The same of nine in ten."""
+    """Within so long nine in ten of the shootings alert; None where fewer ever do."""
     num_shootings: int
     num_recordings: int
     """Recordings that show them."""

@@ -1,4 +1,4 @@
-"""What a rate of false alerts means to the people who read them, and to those who watch a stream.
+"""Says what a rate of false alerts means to those who read them, and to those who watch a stream.
 
 Real shootings are so rare among streams that the rate of false alerts decides what an alert is
 worth (the base rate fallacy; Axelsson, 2000).
@@ -42,11 +42,11 @@ class Load:
 
     base_hours: int
     shootings: float
-    """Expected a day."""
+    """Shootings that are expected a day."""
     alerts: Range
-    """A day, right ones included."""
+    """Alerts a day, right ones included."""
     minutes: Range
-    """Of reviewers, a day."""
+    """Minutes of reviewers, a day."""
     right: Range
     """Share of alerts that are right (positive predictive value)."""
 

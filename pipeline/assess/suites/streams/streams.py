@@ -21,11 +21,11 @@ from pipeline.assess import wording
 from pipeline.assess.evidence import Csv, Evidence, Figure, Panel, Section, State, Verdict, gravest
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.measured import as_json, named_fields
-from pipeline.assess.suites.streams import figures, operating, reviewing, tables, tradeoff
+from pipeline.assess.suites.streams import figures, reviewing, tables, threshold_choice, tradeoff
 from pipeline.assess.suites.streams.assembly import assemble
 from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.assess.suites.streams.tables import Played
-from pipeline.assess.suites.streams.tradeoff import Curve
+from pipeline.assess.suites.streams.tradeoff import TradeoffCurve
 from pipeline.detect import operating_point
 from pipeline.detect.alarm import SMOOTHINGS
 from pipeline.detect.operating_point import Cost, OperatingPoint
@@ -139,8 +139,8 @@ def _play(scored: JudgedSet, point: OperatingPoint | str, evidence: Evidence) ->
     played = PlayedClips.of(scored.clips, evidence.clip_s, bootstrap.seed)
     applied = None
     if isinstance(point, OperatingPoint):
-        applied = operating.apply(point.choice, played, bootstrap)
-    curves: list[Curve] = []
+        applied = threshold_choice.apply(point.choice, played, bootstrap)
+    curves: list[TradeoffCurve] = []
     if played.reel.hours:
         streams = applied.streams if applied else assemble(played, bootstrap.seed)
         curves = [
@@ -180,16 +180,17 @@ def _judge_false_alerts(one: Played, cost: Cost, confidence: float) -> tuple[Sta
     if found.value is None:
         return "grey", f"{name}: {found.reason}, so it cannot show a false alert."
     allowed = cost.false_alerts_per_1000_h
-    needed = operating.hours_to_show(cost, confidence)
+    needed = threshold_choice.hours_to_show(cost, confidence)
     says = (
         f"{name}: {wording.count(rate.num_events, 'false alert')} in "
-        f"{operating.span(rate.hours)} without real gunfire, {tables.rate_interval(found)} per "
-        f"1,000 hours; allowed are {tables.rate(allowed)}."
+        f"{threshold_choice.span(rate.hours)} without real gunfire, "
+        f"{tables.rate_interval(found)} per 1,000 hours; allowed are {tables.rate(allowed)}."
     )
     if found.ends.low > allowed:
         return "red", says
     if rate.hours < needed:
-        return "grey", f"{says} It would take {operating.span(needed)} without one to show that."
+        time = threshold_choice.span(needed)
+        return "grey", f"{says} It would take {time} without one to show that."
     kept = found.value <= allowed and found.ends.high <= NARROW * allowed
     return ("green" if kept else "amber"), says
 
@@ -223,8 +224,8 @@ def _curve_figures(one: Played, cost: float) -> list[Panel]:
                 f"{name}: shootings missed against false alerts",
                 figures.missed(one.curves, hours, cost, one.applied),
                 f"Lower left is better; the dotted line is the stated cost. Rates in the grey "
-                f"stretch are below one event in the {operating.span(hours)} that there are: no "
-                "threshold can be told from another there.",
+                f"stretch are below one event in the {threshold_choice.span(hours)} that there "
+                "are: no threshold can be told from another there.",
             )
         )
         delays = figures.delays(one.curves, hours, cost)

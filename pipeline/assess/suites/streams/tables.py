@@ -12,11 +12,11 @@ from pipeline.assess import wording
 from pipeline.assess.evidence import Cell, Table, count, text
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.measured import Measured
-from pipeline.assess.suites.streams import operating, reviewing
-from pipeline.assess.suites.streams.operating import Applied
+from pipeline.assess.suites.streams import reviewing, threshold_choice
 from pipeline.assess.suites.streams.outcome import Rate
 from pipeline.assess.suites.streams.played_clips import PlayedClips
-from pipeline.assess.suites.streams.tradeoff import Curve
+from pipeline.assess.suites.streams.threshold_choice import Applied
+from pipeline.assess.suites.streams.tradeoff import TradeoffCurve
 from pipeline.config import OperatingConfig
 from pipeline.detect import operating_point
 from pipeline.footage.collection import ORIGINS
@@ -43,11 +43,11 @@ class Played:
     scored: JudgedSet
     played: PlayedClips
     applied: Applied | None
-    curves: Sequence[Curve]
+    curves: Sequence[TradeoffCurve]
 
 
 def point_table(parts: Sequence[Played], confidence: float) -> Table:
-    """What the operating point does on each part; it must have been applied."""
+    """Return what the operating point does on each part; it must have been applied."""
     rows = []
     for one in parts:
         assert one.applied is not None
@@ -58,7 +58,7 @@ def point_table(parts: Sequence[Played], confidence: float) -> Table:
         rows.append(
             [
                 text(one.scored.name),
-                Cell(operating.span(false_alerts.hours), sort=false_alerts.hours),
+                Cell(threshold_choice.span(false_alerts.hours), sort=false_alerts.hours),
                 Cell(
                     str(false_alerts.num_events),
                     f"in {wording.count(false_alerts.num_recordings, 'recording')}",
@@ -121,7 +121,7 @@ def origin_table(parts: Sequence[Played], confidence: float) -> Table:
         [
             text(one.scored.name),
             text(origin),
-            Cell(operating.span(found.hours), sort=found.hours),
+            Cell(threshold_choice.span(found.hours), sort=found.hours),
             count(found.num_events),
             _rate_cell(found),
         ]
@@ -178,7 +178,7 @@ def load_table(applied: Mapping[str, Applied], config: OperatingConfig) -> Table
 
 
 def scenario_table(applied: Mapping[str, Applied], config: OperatingConfig) -> Table:
-    """What of known streams nobody need have seen; the parts must hold shootings."""
+    """Return what of known streams nobody need have seen; the parts must hold shootings."""
     review = config.minutes_per_alert
     rows = []
     for name, one in applied.items():

@@ -1,4 +1,4 @@
-"""What a lower threshold costs and buys: false alerts against shootings that are missed or late."""
+"""Weighs thresholds: false alerts against shootings that are missed or late."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.suites.streams import operating
+from pipeline.assess.suites.streams import threshold_choice
 from pipeline.assess.suites.streams.assembly import Streams, delay_quantiles
 from pipeline.assess.suites.streams.outcome import Rate
 from pipeline.assess.suites.streams.played_clips import PlayedClips
@@ -19,7 +19,7 @@ _NUM_THRESHOLDS = 24
 
 
 @dataclass(frozen=True)
-class Curve:
+class TradeoffCurve:
     """One smoothing over T thresholds, highest first; arrays are (T,), NaN or inf where unknown.
 
     Rates are false alerts per 1,000 hours with exact Poisson bounds, the rest has intervals over
@@ -54,7 +54,7 @@ class Curve:
 
 def trace(
     played: PlayedClips, streams: Streams, smoothing: str, refractory_s: float, bootstrap: Bootstrap
-) -> Curve:
+) -> TradeoffCurve:
     """Follow a smoothing from the lowest threshold without a false alert to the lowest level.
 
     The footage must hold some without real gunfire. Where it holds no shooting, missed shares and
@@ -69,7 +69,7 @@ def trace(
     delays = np.stack([streams.delays(choice) for choice in choices])
     missed, missed_low, missed_high = _missed(delays, streams, bootstrap)
     median_s, median_low_s, median_high_s, p90_s = _quantiles(delays, streams, bootstrap)
-    return Curve(
+    return TradeoffCurve(
         smoothing,
         thresholds,
         num_events,
@@ -115,7 +115,9 @@ def _quantiles(
     found = np.full((4, delays.shape[0]), np.nan)
     if delays.shape[1]:
         asked = [(own, 0.5) for own in delays]
-        found[:3] = np.transpose(operating.delay_intervals(asked, streams.clusters, bootstrap))
+        found[:3] = np.transpose(
+            threshold_choice.delay_intervals(asked, streams.clusters, bootstrap)
+        )
         once = np.ones((1, delays.shape[1]))
         found[3] = [delay_quantiles(own, once, 0.9)[0] for own in delays]
     return found[0], found[1], found[2], found[3]

@@ -58,7 +58,7 @@ class Noise:
     """In the world, (3,); None where the wearer's weapon is."""
     gain_db: float = 0.0
     duration_s: float = 0.0
-    """Of kinds that last."""
+    """How long it is heard, of kinds that last."""
 
 
 @dataclass(frozen=True)

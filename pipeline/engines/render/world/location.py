@@ -19,7 +19,7 @@ _SKY_SIZE = 32, 128
 
 
 @dataclass(frozen=True)
-class Place:
+class PhotographedPlace:
     """A photographed place: how far away most of it is, under which light, how bright.
 
     `room` is its kind among `acoustics.room.ROOMS`.
@@ -33,31 +33,31 @@ class Place:
 
 
 PLACES = (
-    Place("apartment", 5, "day", 0.5, "room"),
-    Place("arcade", 10, "day", 0.6, "corridor"),
-    Place("car_park", 22, "overcast", 3, "street"),
-    Place("courtyard", 9, "overcast", 2, "courtyard"),
-    Place("desert", 22, "dusk", 0.4, "field"),
-    Place("film_studio", 7, "day", 0.4, "hall"),
-    Place("footbridge", 6, "day", 0.6, "corridor"),
-    Place("forest", 14, "overcast", 1.5, "wood"),
-    Place("garden", 12, "overcast", 2, "field"),
-    Place("hall", 11, "day", 0.5, "hall"),
-    Place("hotel_room", 4, "day", 0.4, "room"),
-    Place("laboratory", 7, "day", 0.5, "room"),
-    Place("lobby", 9, "day", 0.5, "hall"),
-    Place("meadow", 20, "clear", 4, "field"),
-    Place("palace_square", 20, "dusk", 1, "courtyard"),
-    Place("park", 22, "clear", 5, "field"),
-    Place("plaza", 20, "overcast", 3, "street"),
-    Place("promenade", 20, "dusk", 0.8, "street"),
-    Place("quay", 20, "dusk", 1, "field"),
-    Place("warehouse", 11, "day", 0.4, "hall"),
-    Place("workshop", 11, "day", 0.6, "hall"),
+    PhotographedPlace("apartment", 5, "day", 0.5, "room"),
+    PhotographedPlace("arcade", 10, "day", 0.6, "corridor"),
+    PhotographedPlace("car_park", 22, "overcast", 3, "street"),
+    PhotographedPlace("courtyard", 9, "overcast", 2, "courtyard"),
+    PhotographedPlace("desert", 22, "dusk", 0.4, "field"),
+    PhotographedPlace("film_studio", 7, "day", 0.4, "hall"),
+    PhotographedPlace("footbridge", 6, "day", 0.6, "corridor"),
+    PhotographedPlace("forest", 14, "overcast", 1.5, "wood"),
+    PhotographedPlace("garden", 12, "overcast", 2, "field"),
+    PhotographedPlace("hall", 11, "day", 0.5, "hall"),
+    PhotographedPlace("hotel_room", 4, "day", 0.4, "room"),
+    PhotographedPlace("laboratory", 7, "day", 0.5, "room"),
+    PhotographedPlace("lobby", 9, "day", 0.5, "hall"),
+    PhotographedPlace("meadow", 20, "clear", 4, "field"),
+    PhotographedPlace("palace_square", 20, "dusk", 1, "courtyard"),
+    PhotographedPlace("park", 22, "clear", 5, "field"),
+    PhotographedPlace("plaza", 20, "overcast", 3, "street"),
+    PhotographedPlace("promenade", 20, "dusk", 0.8, "street"),
+    PhotographedPlace("quay", 20, "dusk", 1, "field"),
+    PhotographedPlace("warehouse", 11, "day", 0.4, "hall"),
+    PhotographedPlace("workshop", 11, "day", 0.6, "hall"),
 )
 
 
-def location(place: Place, rng: np.random.Generator) -> Plan:
+def location(place: PhotographedPlace, rng: np.random.Generator) -> Plan:
     """Draw a stage before the photograph of a place, turned and mirrored anyhow."""
     radius = place.radius_m * rng.uniform(0.9, 1.2)
     outdoors = place.light != "day"

@@ -16,7 +16,7 @@ from pipeline.assess.evidence import Evidence, Figure, Section, Table
 from pipeline.assess.judged_sets import JudgedSet
 from pipeline.assess.statistics.bootstrap import Bootstrap
 from pipeline.assess.suites.streams import streams
-from pipeline.assess.suites.streams.operating import choose
+from pipeline.assess.suites.streams.threshold_choice import choose
 from pipeline.config import ClipFormat
 from pipeline.detect.operating_point import OperatingPoint
 from tests.assess import toy

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.assess.statistics.bootstrap import Bootstrap
-from pipeline.assess.suites.streams import operating, tradeoff
+from pipeline.assess.suites.streams import threshold_choice, tradeoff
 from pipeline.assess.suites.streams.assembly import assemble
 from pipeline.assess.suites.streams.played_clips import PlayedClips
 from pipeline.detect.alarm import SMOOTHINGS, Choice
@@ -28,7 +28,7 @@ def test_each_point_of_a_curve_is_what_its_threshold_does(smoothing: str) -> Non
     curve = tradeoff.trace(FOOTAGE, streams, smoothing, 10.0, BOOTSTRAP)
     for i in range(0, curve.threshold.size, 4):
         choice = Choice(float(curve.threshold[i]), smoothing, 10.0)
-        measured = operating.apply(choice, FOOTAGE, BOOTSTRAP).outcome
+        measured = threshold_choice.apply(choice, FOOTAGE, BOOTSTRAP).outcome
         assert measured.false_alerts.num_events == curve.num_events[i]
         assert measured.false_alerts.measured.high == curve.rate_high[i]
         assert measured.missed.value == pytest.approx(curve.missed[i], abs=1e-6)

@@ -1,0 +1,28 @@
+"""Names of the files that outputs consist of, each told once.
+
+What such a file holds tells the module that writes it.
+"""
+
+MANIFEST = "manifest.parquet"
+"""Clips, of `ingest`, `split` and `augment`."""
+FILES = "files.parquet"
+"""The files that clips come from, or the scores of files."""
+STATS = "stats.json"
+FORMAT = "format.json"
+AUDIT = "audit.json"
+"""Near-copies and the distances that they were looked for at, of `split`."""
+INDEX = "index.parquet"
+"""Samples of `pack`, or the clips that features are of."""
+ENCODER, SOUND_ENCODER = "encoder.json", "sound.json"
+SOUND_INDEX = "sound.parquet"
+METRICS = "metrics.json"
+"""Numbers of `probe`, `train`, `evaluate` and `adapt`."""
+CARD = "model.json"
+WEIGHTS = "model.safetensors"
+ENCODER_WEIGHTS = "encoder.safetensors"
+"""Weights of the frozen encoder, in half precision, apart: they are those of many detectors."""
+CURVES = "curves.csv"
+LEARNING_CURVE = "learning_curve.csv"
+HEADLINE = "headline.json"
+REPORT = "report.html"
+EXPORT = "export.json"
