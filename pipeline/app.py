@@ -18,7 +18,6 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from yaml.reader import Reader, ReaderError
 
@@ -76,6 +75,8 @@ _REMEDIES = {
 _IN_FILE = re.compile(r"In '(\w+)': ")
 _ABSENT = re.compile(r"Could not load '(\w+)'")
 _LOGGED, _TIME = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"
+_folders: list[str] = []
+"""Where files are written to, as the configuration says that was composed last."""
 # Less alike is no slip of the hand.
 _ALIKE = 0.7
 # An address may hold secrets from here on, and equals signs, which Hydra takes for none of a value.
@@ -156,7 +157,9 @@ def compose(name: str, *overrides: str) -> App:
             raise UserError(f"{where}: {error.problem}; write it as YAML") from error
         except (ReaderError, UnicodeDecodeError) as error:
             raise UserError(f"{_not_text()}: {error.reason}; save it as text in UTF-8") from error
-    return to_dataclass(config, _APPS[name])
+    composed = to_dataclass(config, _APPS[name])
+    _folders[:] = vars(composed.paths).values()
+    return composed
 
 
 def _told(error: Exception, overrides: Sequence[str], keys: Collection[str]) -> str:
@@ -286,7 +289,7 @@ def stage(
         def start(overrides: Sequence[str] | None = None) -> None:
             given = sys.argv[1:] if overrides is None else overrides
             if not usage.HELP.isdisjoint(given):
-                print(help_of("discern", name, (), name))
+                print(usage.text("discern", name, (), name, CONF, compose))
             elif not _SHOWING.isdisjoint(given):
                 _show(name, given)
             else:
@@ -295,11 +298,6 @@ def stage(
         return start
 
     return decorate
-
-
-def help_of(program: str, name: str, told: Sequence[str], config: str | None) -> str:
-    """The help of a stage or command, as `usage.text` has it of this project."""
-    return usage.text(program, name, told, config, CONF, compose)
 
 
 def _show(name: str, arguments: Sequence[str]) -> None:
@@ -342,7 +340,6 @@ def run(name: str, work: Callable[[], None], *, kept: str, needs_project: bool =
 
 def _refusal(error: BaseException) -> str | None:
     # Where an error names no file, the fullest folder is it; each may be a disk of its own.
-    configured = OmegaConf.load(CONF / "paths.yaml").values()
-    folders = [str(PROJECT), tempfile.gettempdir(), *map(str, configured)]
+    folders = [str(PROJECT), tempfile.gettempdir(), *_folders]
     found = disk.refusal(error, folders) if isinstance(error, Exception) else None
     return found and f"{found}; earlier outputs are as they were"

@@ -55,6 +55,7 @@ def text(
     config: str | None,
     conf: Path,
     compose: Callable[[str], App],
+    reads: Sequence[str] | None = None,
 ) -> str:
     """The help of a stage or command.
 
@@ -65,6 +66,7 @@ def text(
         config: whose keys it takes; None where it takes none.
         conf: folder of the configuration.
         compose: makes the configuration of a command.
+        reads: sections and keys that it reads of the stage `config`; None for all.
 
     Raises:
         UserError: a value in `conf/` is missing or impossible.
@@ -72,7 +74,7 @@ def text(
     keys = ["[key=value …]"] if config else []
     lines = [f"usage: {' '.join([program, name, *told, *keys])}", "", sentence(name)]
     lines.append(f"docs/{PAGES.get(name, OTHER_PAGE)}.md of the repository tells more.")
-    return "\n".join([*lines, *(_keys(config, conf, compose) if config else [])])
+    return "\n".join([*lines, *(_keys(config, conf, compose, reads) if config else [])])
 
 
 def sentence(name: str) -> str:
@@ -92,17 +94,34 @@ def _source(name: str) -> Path:
     return Path(spec.origin)
 
 
-def _keys(config: str, conf: Path, compose: Callable[[str], App]) -> list[str]:
+def _keys(
+    config: str, conf: Path, compose: Callable[[str], App], reads: Sequence[str] | None
+) -> list[str]:
     if config in COMMANDS:
         heading = "Keys, with the values that they have here:"
         return ["", heading, *_told(COMMANDS[config], compose(config), frozenset())]
     written = (conf / f"{config}.yaml").read_text(encoding="utf-8").splitlines()
-    own = [f"  {line}".rstrip() for line in written]
+    own = [f"  {line}".rstrip() for line in written if reads is None]
     kind = STAGES[config]
     assert kind.own is not None
-    in_file = {key.name for key in fields(kind.own)}
+    passed = {key.name for key in fields(kind.own)}
+    if reads is not None:
+        own = [f"  {line}".rstrip() for key in reads for line in _block(written, key)]
+        passed |= {key.name for key in fields(kind)} - set(reads)
+    heading = f"Keys, with the values of conf/{config}.yaml:" if own else "Keys:"
     # A class holds its defaults, so that values in conf/ that are wrong keep no help away.
-    return ["", f"Keys, with the values of conf/{config}.yaml:", *own, *_told(kind, kind, in_file)]
+    return ["", heading, *own, *_told(kind, kind, passed)]
+
+
+def _block(written: Sequence[str], key: str) -> Sequence[str]:
+    """Return the lines of a key in a file of `conf/`, with the comment above and what is below."""
+    begin = next((at for at, one in enumerate(written) if one.startswith(f"{key}:")), len(written))
+    end = begin + 1
+    while begin and written[begin - 1].startswith("#"):
+        begin -= 1
+    while end < len(written) and written[end].startswith(" "):
+        end += 1
+    return written[begin:end]
 
 
 def _told(kind: type[App], values: object, passed: Set[str]) -> list[str]:

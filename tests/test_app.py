@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -117,6 +119,27 @@ def test_a_refusal_of_the_disk_is_one_sentence(
     with pytest.raises(SystemExit) as told:
         app.run("split", work, kept="")
     assert str(told.value).startswith("split: data/splits: its file system is read-only; mount it")
+
+
+def test_a_full_disk_is_that_of_a_folder_which_the_command_line_gives(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    elsewhere = str(tmp_path / "elsewhere")
+
+    def work() -> None:
+        app.compose("bank", f"paths.banks={elsewhere}")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def usage(path: Path) -> Any:
+        # Only the disk that the test names is full.
+        return SimpleNamespace(free=0 if path == tmp_path else 10**12)
+
+    monkeypatch.setattr("pipeline.system.entry.begin", lambda name: None)
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    monkeypatch.chdir(app.PROJECT)
+    with pytest.raises(SystemExit) as told:
+        app.run("bank", work, kept="")
+    assert str(told.value).startswith(f"bank: {elsewhere}: no space left on the disk; free some")
 
 
 def test_the_log_of_a_run_goes_to_stderr_and_tells_time_and_level() -> None:

@@ -140,8 +140,19 @@ def test_every_command_tells_its_keys_and_its_page(
     elif command.config in COMMANDS:
         for key in fields(COMMANDS[command.config]):
             assert re.search(rf"^  (.*, )?{key.name}(=|\.…)", said, re.MULTILINE)
-    else:
+    elif command.reads is None:
         assert f"conf/{command.config}.yaml" in said
+    else:
+        told = re.findall(r"^  (\w+)(?::|\.…)", said, re.MULTILINE)
+        assert told == list(command.reads)
+
+
+@pytest.mark.parametrize("name", [one for one in line.COMMANDS if line.COMMANDS[one].reads])
+def test_help_tells_the_keys_that_a_command_reads_and_no_others(name: str) -> None:
+    text = (app.PROJECT / "pipeline" / "commands" / f"{name}.py").read_text()
+    read = set(re.findall(r"\bcfg\.(\w+)", text))
+    read |= {"collections"} if "tables.collections(cfg)" in text else set()
+    assert read == set(line.COMMANDS[name].reads or ())
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -152,19 +152,15 @@ def take_list(root: Path, name: str, path: Path, how: Listing, *, dry_run: bool)
         else hash_lists.read(path, how.kind)
     )
     listed = {
-        exchange_lines.id_of(one.sha256, one.md5, one.hashes, one.sounds): one for one in read
+        exchange_lines.id_of(one.sha256, one.md5, one.hashes, one.sounds, one.narrow): one
+        for one in read
     }
     known: set[str] = set()
     # Their feeds may delete them, and the list has them all the same.
     of_others: list[int] = []
     if name in banks.names(root):
         bank = banks.read(root, name)
-        names = {
-            number: exchange_lines.id_of(
-                item.sha256, item.md5, bank.hashes_of(item), bank.sounds_of(item)
-            )
-            for number, item in bank.items.items()
-        }
+        names = {number: exchange_lines.id_in(bank, item) for number, item in bank.items.items()}
         known = set(names.values())
         of_others = [
             item.number
@@ -183,7 +179,7 @@ def take_list(root: Path, name: str, path: Path, how: Listing, *, dry_run: bool)
                 called = ", ".join(dict.fromkeys((how.labels or {}).get(t, t) for t in one.tags))
                 label = called[: exchange_lines.MAX_LABEL] or how.label
                 told = f"{how.kind} {key[:12]}", label, one.sha256, one.md5, length_s
-                item = writer.add(*told, one.hashes, one.sounds, LIST)
+                item = writer.add(*told, one.hashes, one.sounds, LIST, narrow=one.narrow)
                 if one.said:
                     writer.judge(item.number, LIST, one.said)
             for number in of_others:
@@ -208,7 +204,7 @@ def _told(lines: Iterable[Line]) -> Iterable[str]:
     for line in lines:
         match line:
             case Upload():
-                hashes = told_hashes(len(line.hashes), len(line.sounds))
+                hashes = told_hashes(len(line.hashes), len(line.sounds) + len(line.narrow))
                 digests = {"SHA-256": line.sha256, "MD5": line.md5}
                 known = " and ".join(what for what, is_known in digests.items() if is_known)
                 what = (

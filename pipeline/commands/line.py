@@ -36,6 +36,8 @@ class Command:
     """What it is told first; what stands in brackets may be left out or repeated."""
     config: str = "ingest"
     """The stage or command whose keys it takes."""
+    reads: tuple[str, ...] | None = None
+    """Those of them, and of the sections beside them, that it reads; None for all."""
     writes: str | None = None
     """What only one process at a time may write."""
     kept: str = "nothing was changed; run it again, which starts anew"
@@ -50,11 +52,15 @@ class Command:
 
 
 COMMANDS = {
-    "explain": Command(("<file or clip id>",)),
-    "forget": Command(("<collection>/<recording>",), writes="footage/forgotten.csv"),
-    "clean": Command(),
-    "catalogue": Command(writes="the catalogue"),
-    "verify": Command(("[root]",)),
+    "explain": Command(("<file or clip id>",), reads=("sound", "paths")),
+    "forget": Command(
+        ("<collection>/<recording>",),
+        reads=("collections", "paths"),
+        writes="footage/forgotten.csv",
+    ),
+    "clean": Command(reads=("paths",)),
+    "catalogue": Command(reads=("clip", "paths"), writes="the catalogue"),
+    "verify": Command(("[root]",), reads=("collections", "paths")),
     "adapt": Command(("<collection>",), config="adapt", writes="the adapted weights"),
     "compare": Command(("[revision …]",), config="compare"),
     "export": Command(config="export", writes="the export"),
@@ -147,11 +153,11 @@ def _program() -> str:
 
 
 def _help(name: str) -> str:
+    told, config, reads = _ALONE.get(name, ()), name if name in STAGES else None, None
     if name in COMMANDS:
-        return app.help_of(_program(), name, COMMANDS[name].told, COMMANDS[name].config)
-    if name in STAGES:
-        return app.help_of(_program(), name, (), name)
-    return app.help_of(_program(), name, _ALONE[name], None)
+        command = COMMANDS[name]
+        told, config, reads = command.told, command.config, command.reads
+    return usage.text(_program(), name, told, config, app.CONF, app.compose, reads)
 
 
 def _overview() -> Iterator[str]:

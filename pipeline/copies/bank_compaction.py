@@ -11,9 +11,6 @@ import fcntl
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from pipeline.copies import bank_files, banks
 from pipeline.copies.bank_files import ITEMS, hashes_name, sounds_name
@@ -28,35 +25,40 @@ def compact(root: Path, name: str) -> int:
 
     Raises:
         UserError: there is no such bank, another process changes it, or it was damaged.
+        OSError: a disk refuses the new files; the bank is as it was.
     """
     with banks.writing(root, name) as writer:
         folder, log = root / name, writer.log
         bank = banks.read(root, name)
         generation = log.generation + 1
         items = bank.items.values()
-        _write(folder / hashes_name(generation), map(bank.all_hashes_of, items))
-        _write(folder / sounds_name(generation), map(bank.all_sounds_of, items))
+        new = folder / hashes_name(generation), folder / sounds_name(generation), folder / _NEW
         body = b"".join(line_of(entry) + b"\n" for entry in log.compacted())
-        with (folder / _NEW).open("wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            _write(new[0], (bank.all_hashes_of(item).tobytes() for item in items))
+            _write(new[1], (bank.all_sounds_of(item).tobytes() for item in items))
+            _write(new[2], [body])
+        except OSError:
+            # Else they would fill the disk that has no room for them.
+            for path in new:
+                path.unlink(missing_ok=True)
+            raise
+        with new[2].open("r+b") as file:
             bank_files.to_disk(folder)
             # Nobody else may change the bank before its head is written.
             locks.locked(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            (folder / _NEW).replace(folder / ITEMS)
+            new[2].replace(folder / ITEMS)
             bank_files.to_disk(folder)
-            bank_files.write_head(folder, generation, len(body))
-            kept = {hashes_name(generation), sounds_name(generation)}
             for path in [*folder.glob("hashes*.bin"), *folder.glob("sounds*.bin")]:
-                if path.name not in kept:
+                if path not in new:
                     path.unlink()
+            bank_files.write_head(folder, generation, len(body))
         return log.num_removed
 
 
-def _write(path: Path, parts: Iterable[NDArray[Any]]) -> None:
-    with path.open("wb") as file:
+def _write(path: Path, parts: Iterable[bytes]) -> None:
+    with bank_files.named(path), path.open("wb") as file:
         for part in parts:
-            file.write(part.tobytes())
+            file.write(part)
         file.flush()
         os.fsync(file.fileno())

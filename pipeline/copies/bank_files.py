@@ -31,8 +31,11 @@ def names(root: Path) -> list[str]:
     """The banks in a folder of banks, sorted; none where there is no such folder.
 
     Raises:
-        UserError: one lacks its lines, so that nobody can tell what it held.
+        UserError: one lacks its lines, so that nobody can tell what it held, or what should be
+            the folder is a file.
     """
+    if os.path.lexists(root) and not root.is_dir():
+        raise _no_folder(root)
     for folder in sorted(root.glob("*/")):
         check_has_lines(folder)
     return _names(root)
@@ -58,6 +61,22 @@ def check_has_lines(folder: Path) -> None:
             f"{folder / ITEMS}: missing, and {left} of this bank still there; put the bank back as "
             f"it was (dvc checkout or git checkout), or delete {folder} to begin anew"
         )
+
+
+def made(root: Path, folder: Path) -> None:
+    """Make the folder of a bank.
+
+    Raises:
+        UserError: nothing can be made where banks are to be.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        raise _no_folder(root) from error
+
+
+def _no_folder(root: Path) -> UserError:
+    return UserError(f"{root}: no folder; give paths.banks=FOLDER, where banks are or can be made")
 
 
 def check_name(name: str, key: str) -> str:
@@ -133,10 +152,33 @@ def mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
 def write_records(path: Path, first: int, records: NDArray[Any]) -> None:
     """Make records the last ones of a file, from a place on."""
     path.touch()
-    with path.open("r+b") as file:
+    with named(path), path.open("r+b") as file:
         file.seek(first * records.dtype.itemsize)
         file.truncate()
         file.write(records.tobytes())
+
+
+def write_all(descriptor: int, content: bytes, at: int) -> None:
+    """Write bytes at a place of a file, without a buffer that a failure would leave behind."""
+    left = memoryview(content)
+    while left:
+        num_written = os.pwrite(descriptor, left, at)
+        left, at = left[num_written:], at + num_written
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Have what a disk refuses in the block name its file, as what is refused of a write does not.
+
+    Raises:
+        OSError: of the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def read_head(folder: Path) -> tuple[int, int] | None:
@@ -192,11 +234,12 @@ def write_head(folder: Path, generation: int, num_bytes: int) -> None:
     """Say how many bytes of lines a bank has, once these are on the disk."""
     body = json.dumps({"generation": generation, "num_bytes": num_bytes}).encode() + b"\n"
     path = folder / (HEAD + _NEW)
-    with path.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    path.replace(folder / HEAD)
+    with named(folder / HEAD):
+        with path.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        path.replace(folder / HEAD)
 
 
 def to_disk(*paths: Path) -> None:

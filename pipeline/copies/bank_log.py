@@ -27,7 +27,9 @@ CONFIRMED, DISPUTED, SEEN, UPLOADED, WITHDRAWN = VERDICTS = (
 )
 """What somebody may say of an item; the last takes back all that they said."""
 
-_BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_HIDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"
+"""Without them, Persian and Hindi would be misspelt, and some emoji fall apart."""
 _CHECK = re.compile(rb'(.*), "check": "([0-9a-f]{16})"\}', re.DOTALL)
 
 
@@ -99,18 +101,21 @@ Names = dict[str, str]
 
 
 def is_label(text: str) -> bool:
-    """Whether a text can be a label: one line, without controls and halves of characters."""
-    return not any(unicodedata.category(character) in _BREAKING for character in text)
+    """Whether a text can be a label: one line, in which nothing controls, turns or hides text."""
+    return not any(unicodedata.category(one) in _HIDING for one in text if one not in _JOINERS)
 
 
 def check_label(text: str) -> None:
     """Refuse what is no label.
 
     Raises:
-        UserError: it is of several lines, or holds controls.
+        UserError: it is of several lines, or holds what controls, turns or hides text.
     """
     if not is_label(text):
-        raise UserError(f"label {text!r}: give a label of one line and without controls")
+        raise UserError(
+            f"label {text!a}: give a label of one line, without characters that control, turn "
+            "or hide text"
+        )
 
 
 def line_of(entry: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -193,12 +193,19 @@ class Writer:
             self._waiting.append(entry)
 
     def _write(self, entry: dict[str, Any]) -> None:
-        self._file.seek(self._log.num_bytes)
-        self._file.truncate()
-        line = line_of({"format": FORMAT, **entry})
-        self._file.write(b"\n" * self._log.lacks_newline + line + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._log.num_bytes = self._file.tell()
+        line = b"\n" * self._log.lacks_newline + line_of({"format": FORMAT, **entry}) + b"\n"
+        before = self._log.num_bytes
+        descriptor = self._file.fileno()
+        try:
+            with bank_files.named(self._folder / ITEMS):
+                os.ftruncate(descriptor, before)
+                bank_files.write_all(descriptor, line, before)
+                os.fsync(descriptor)
+            bank_files.write_head(self._folder, self._log.generation, before + len(line))
+        except OSError:
+            # A disk that is full refuses a line or a head; the bank stays as it was before both.
+            with suppress(OSError):
+                os.ftruncate(descriptor, before)
+            raise
+        self._log.num_bytes = before + len(line)
         self._log.lacks_newline = False
-        bank_files.write_head(self._folder, self._log.generation, self._log.num_bytes)

@@ -174,7 +174,7 @@ def writing(root: Path, name: str, *, create: bool = False) -> Iterator[Writer]:
     folder = bank_files.folder_of(root, name)
     if create and not (folder / ITEMS).exists():
         bank_files.check_has_lines(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        bank_files.made(root, folder)
         # The writer adds the head; one without lines would be taken for what is left of a bank.
         (folder / ITEMS).touch()
         bank_files.to_disk(folder)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copies.bank_log import CONFIRMED, DISPUTED, VERDICTS, WITHDRAWN, is_label
-from pipeline.copies.banks import RECORD, SOUND_RECORD
+from pipeline.copies.bank_log import CONFIRMED, DISPUTED, VERDICTS, WITHDRAWN, Item, is_label
+from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.copies.fingerprint import HASH_BYTES
 
 MAX_LINE_BYTES = 64 << 20
@@ -58,6 +58,7 @@ class Upload:
         duration_s: of the video.
         hashes: of its pictures, `banks.RECORD` (N,), of item 0.
         sounds: `banks.SOUND_RECORD` (M,), of item 0.
+        narrow: the same of a narrow band, (K,).
     """
 
     id: str
@@ -67,6 +68,7 @@ class Upload:
     duration_s: float
     hashes: NDArray[Any]
     sounds: NDArray[Any]
+    narrow: NDArray[Any] = field(default_factory=lambda: np.zeros(0, SOUND_RECORD))
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,25 @@ class Opinion:
 Line = Upload | Delete | Label | Opinion
 
 
-def id_of(sha256: str, md5: str, hashes: NDArray[Any], sounds: NDArray[Any]) -> str:
+def id_in(bank: Bank, item: Item) -> str:
+    """What an item of a bank is called wherever it is."""
+    prints = bank.hashes_of(item), bank.sounds_of(item), bank.narrow_of(item)
+    return id_of(item.sha256, item.md5, *prints)
+
+
+def id_of(
+    sha256: str,
+    md5: str,
+    hashes: NDArray[Any],
+    sounds: NDArray[Any],
+    narrow: NDArray[Any] | None = None,
+) -> str:
     """What an item is called wherever it is.
 
     It is the SHA-256, in hexadecimal digits, of: the bytes of SHA-256 and MD5 as far as they are
     known; of each picture its time in milliseconds, PDQ, PDQ of the mirror image and quality; of
-    each moment of sound its time and its item of Chromaprint; all numbers little-endian.
+    each moment of sound its time and its item of Chromaprint; and, if there are any of a narrow
+    band, `narrow` in ASCII and the same of each of these; all numbers little-endian.
     """
     digest = hashlib.sha256(bytes.fromhex(sha256) + bytes.fromhex(md5))
     pictures = np.zeros(len(hashes), _IDENTITY)
@@ -108,6 +123,8 @@ def id_of(sha256: str, md5: str, hashes: NDArray[Any], sounds: NDArray[Any]) -> 
         pictures[name] = hashes[name]
     digest.update(pictures.tobytes())
     digest.update(np.stack([sounds["time_ms"], sounds["print"]], axis=1).tobytes())
+    if narrow is not None and len(narrow):
+        digest.update(b"narrow" + np.stack([narrow["time_ms"], narrow["print"]], axis=1).tobytes())
     return digest.hexdigest()
 
 
@@ -127,7 +144,7 @@ def written(line: Line) -> bytes:
 
 
 def _prints(line: Upload) -> dict[str, Any]:
-    return {
+    told = {
         "sha256": line.sha256,
         "md5": line.md5,
         "duration_s": line.duration_s,
@@ -136,8 +153,13 @@ def _prints(line: Upload) -> dict[str, Any]:
             for one in line.hashes
         ],
         "mirrors": [one.tobytes().hex() for one in line.hashes["mirror"]],
-        "sounds": [f"{one['print']:08x},{_seconds(one['time_ms'])}" for one in line.sounds],
+        "sounds": _moments(line.sounds),
     }
+    return told | ({_NARROW: _moments(line.narrow)} if len(line.narrow) else {})
+
+
+def _moments(sounds: NDArray[Any]) -> list[str]:
+    return [f"{one['print']:08x},{_seconds(one['time_ms'])}" for one in sounds]
 
 
 def prints_written(line: Upload) -> str:
@@ -152,7 +174,7 @@ def prints_parsed(text: str, label: str = "") -> Upload:
         Malformed: it is none.
     """
     entry = _entry(text)
-    if set(entry) != _PRINTS:
+    if set(entry) - {_NARROW} != _PRINTS:
         raise Malformed("its fields are not those of a video")
     return _upload(entry, label)
 
@@ -177,7 +199,7 @@ def parsed(text: bytes) -> Line:
         return Label(entry["id"], _label(entry["label"]))
     if kind == "opinion" and keys == {"id", "said"}:
         return Opinion(entry["id"], _said(entry["said"]))
-    if kind == "upload" and keys == {"id", "label", *_PRINTS}:
+    if kind == "upload" and keys - {_NARROW} == {"id", "label", *_PRINTS}:
         upload = _upload(entry, _label(entry["label"]))
         if entry["id"] != upload.id:
             raise Malformed("its id is not that of what it holds")
@@ -186,6 +208,7 @@ def parsed(text: bytes) -> Line:
 
 
 _PRINTS = {"sha256", "md5", "duration_s", "pictures", "mirrors", "sounds"}
+_NARROW = "narrow"
 
 
 def _entry(text: bytes | str) -> dict[str, Any]:
@@ -217,7 +240,7 @@ def _label(value: Any) -> str:
     if not isinstance(value, str) or len(value) > MAX_LABEL:
         raise Malformed(f"its label is no text of at most {MAX_LABEL} letters")
     if not is_label(value):
-        raise Malformed("its label holds a line break or another control character")
+        raise Malformed("its label holds a line break, or what controls, turns or hides text")
     return value
 
 
@@ -239,10 +262,10 @@ def _upload(entry: dict[str, Any], label: str) -> Upload:
         raise Malformed("its duration_s is no length")
     found = _matches(pictures, _PICTURE, "picture")
     other = _matches(mirrors, _MIRROR, "mirror image")
-    moments = _matches(entry["sounds"], _SOUND, "sound")
+    sounds, narrow = _sounds(entry["sounds"]), _sounds(entry.get(_NARROW, []))
     if len(found) != len(other):
         raise Malformed("it has not as many mirrors as pictures")
-    hashes, sounds = np.zeros(len(found), RECORD), np.zeros(len(moments), SOUND_RECORD)
+    hashes = np.zeros(len(found), RECORD)
     hashes["pdq"] = _bytes("".join(one[1] for one in found))
     hashes["mirror"] = _bytes("".join(one[0] for one in other))
     quality = [int(one[2]) for one in found]
@@ -250,17 +273,24 @@ def _upload(entry: dict[str, Any], label: str) -> Upload:
         raise Malformed("the quality of a picture is over 100")
     hashes["quality"] = quality
     hashes["time_ms"] = _times(found, 3)
-    sounds["print"] = [int(one[1], 16) for one in moments]
-    sounds["time_ms"] = _times(moments, 2)
     return Upload(
-        id_of(entry["sha256"], entry["md5"], hashes, sounds),
+        id_of(entry["sha256"], entry["md5"], hashes, sounds, narrow),
         label,
         entry["sha256"],
         entry["md5"],
         float(duration_s),
         hashes,
         sounds,
+        narrow,
     )
+
+
+def _sounds(values: Any) -> NDArray[Any]:
+    moments = _matches(values, _SOUND, "sound")
+    sounds = np.zeros(len(moments), SOUND_RECORD)
+    sounds["print"] = [int(one[1], 16) for one in moments]
+    sounds["time_ms"] = _times(moments, 2)
+    return sounds
 
 
 def _matches(values: Any, pattern: re.Pattern[str], what: str) -> list[re.Match[str]]:

@@ -30,7 +30,9 @@ from pipeline.copies import bank_files
 from pipeline.errors import UserError
 
 MANIFEST = "manifest.jsonl"
-FORMAT = 1
+FORMAT = 2
+_READ = (1, FORMAT)
+"""Formats that are read; 1 has no sound of a narrow band."""
 KNOWN, NEGATIVE = "known", "negative"
 
 MAX_MANIFEST_BYTES = 16 << 20
@@ -173,10 +175,10 @@ def read(folder: Path, key: Ed25519PublicKey) -> Manifest:
         version = told.pop("format", None)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _none(path) from error
-    if version != FORMAT:
+    if type(version) is not int or version not in _READ:
         raise UserError(
-            f"{path}: format {version!r}, and this version of Discern reads format {FORMAT}; "
-            "nothing of it was taken, so use a later version"
+            f"{path}: format {version!r}, and this version of Discern reads formats "
+            f"{' and '.join(map(str, _READ))}; nothing of it was taken, so use a later version"
         )
     return _manifest(path, told)
 

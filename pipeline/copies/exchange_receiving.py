@@ -149,10 +149,7 @@ class _Applied:
     def __init__(self, writer: Writer, bank: Bank, manifest: Manifest) -> None:
         self._writer, self._manifest = writer, manifest
         self._numbers = {
-            exchange_lines.id_of(
-                item.sha256, item.md5, bank.hashes_of(item), bank.sounds_of(item)
-            ): item.number
-            for item in bank.items.values()
+            exchange_lines.id_in(bank, item): item.number for item in bank.items.values()
         }
         self.num_unknown = 0
 
@@ -187,7 +184,8 @@ class _Applied:
     def _add(self, line: Upload) -> int:
         name = f"{self._manifest.feed} {line.id[:12]}"
         known = name, line.label, line.sha256, line.md5, line.duration_s
-        item = self._writer.add(*known, line.hashes, line.sounds, self._manifest.feed)
+        prints = line.hashes, line.sounds
+        item = self._writer.add(*known, *prints, self._manifest.feed, narrow=line.narrow)
         self._numbers[line.id] = item.number
         return item.number
 

@@ -56,8 +56,7 @@ def changes(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> It
     for item in bank.items.values():
         said = bank.opinions.get(item.number, {}).get(sender, frozenset())
         own = not item.feed
-        hashes, sounds = bank.hashes_of(item), bank.sounds_of(item)
-        name = exchange_lines.id_of(item.sha256, item.md5, hashes, sounds)
+        name = exchange_lines.id_in(bank, item)
         told = Told(own, item.label if own else "", said - {UPLOADED} if own else said)
         if (own or said) and name not in now:
             now[name] = told, item
@@ -78,9 +77,8 @@ def changes(bank: Bank, sender: str, folder: Path, key: Ed25519PrivateKey) -> It
 
 
 def _upload(name: str, bank: Bank, item: Item) -> Upload:
-    hashes, sounds = bank.hashes_of(item), bank.sounds_of(item)
     known = name, item.label, item.sha256, item.md5, item.duration_s
-    return Upload(*known, hashes, sounds)
+    return Upload(*known, bank.hashes_of(item), bank.sounds_of(item), bank.narrow_of(item))
 
 
 def said_so_far(manifest: Manifest, folder: Path) -> dict[str, Told]:
@@ -162,9 +160,10 @@ def append(
             too_long = len(text) > MAX_LINE_BYTES or len(label) > exchange_lines.MAX_LABEL
             if too_long or not is_label(label):
                 raise UserError(
-                    f"{manifest.bank}: an item of more than {MAX_LINE_BYTES >> 20} MB, or with a "
-                    f"label of more than {exchange_lines.MAX_LABEL} letters or of several lines, "
-                    f"cannot be sent: {line.id}"
+                    f"{manifest.bank}: {line.id}: an item of more than {MAX_LINE_BYTES >> 20} MB, "
+                    f"or with a label of more than {exchange_lines.MAX_LABEL} letters or with what "
+                    "controls, turns or hides text, cannot be sent; discern bank label gives it "
+                    "another one"
                 )
             digest.update(text)
             num_bytes += len(text)

@@ -69,7 +69,7 @@ def _row(row: list[str], negative: bool) -> Listed | None:
         return None
     if kind == OWN_TYPE:
         one = exchange_lines.prints_parsed(text)
-        found = Listed(one.sha256, one.md5, one.hashes, one.sounds)
+        found = Listed(one.sha256, one.md5, one.hashes, one.sounds, one.narrow)
     elif kind in _TYPES:
         found = hash_lists.listed(text, _TYPES[kind])
     else:

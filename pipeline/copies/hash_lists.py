@@ -41,6 +41,7 @@ class Listed:
         sha256, md5: in hexadecimal digits, or empty.
         hashes: `banks.RECORD` (N,), of item 0.
         sounds: `banks.SOUND_RECORD` (M,), of item 0.
+        narrow: the same of a narrow band, (K,).
         tags: what it is called.
         said: of it, `bank_log.CONFIRMED` or `DISPUTED`; empty where nothing is.
     """
@@ -49,6 +50,7 @@ class Listed:
     md5: str
     hashes: NDArray[Any]
     sounds: NDArray[Any] = field(default_factory=lambda: np.zeros(0, SOUND_RECORD))
+    narrow: NDArray[Any] = field(default_factory=lambda: np.zeros(0, SOUND_RECORD))
     tags: tuple[str, ...] = ()
     said: str = ""
 

@@ -68,9 +68,7 @@ def matches(video: Upload, item: Upload) -> list[Segment]:
     looked_up = video.hashes[np.isin(times_ms, times_ms[first])]
     hashes = np.ascontiguousarray(looked_up["pdq"])
     seen = matching.stretches(looked_up["time_ms"], hashes, item.hashes)
-    heard = sound_matching.stretches(
-        video.sounds["time_ms"], np.ascontiguousarray(video.sounds["print"]), item.sounds
-    )
+    heard = sound_matching.of_both((video.sounds, video.narrow), (item.sounds, item.narrow))
     found = [*map(_seen, seen), *map(_heard, heard)]
     return sorted(found, key=lambda one: -one.agreeing_s)
 

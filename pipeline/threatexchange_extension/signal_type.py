@@ -80,6 +80,7 @@ class DiscernVideoSignal(SignalType, FileHasher):
             return ""
         hashes = printed_files.hash_records(found)
         sounds = sound_records(found.sound_times_ms, found.sounds)
-        known = found.sha256, found.md5
-        upload = Upload(id_of(*known, hashes, sounds), "", *known, found.duration_s, hashes, sounds)
+        narrow = sound_records(found.narrow_times_ms, found.narrow_sounds)
+        known, prints = (found.sha256, found.md5), (hashes, sounds, narrow)
+        upload = Upload(id_of(*known, *prints), "", *known, found.duration_s, *prints)
         return exchange_lines.prints_written(upload)

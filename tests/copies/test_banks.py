@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -244,6 +245,79 @@ def test_a_bank_that_lost_its_lines_is_not_begun_anew(tmp_path: Path, name: str)
     with pytest.raises(UserError, match=why):
         banks.read(tmp_path, "b")
     assert [path.name for path in folder.iterdir()] == [name]
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("refused", [ITEMS, HEAD])
+def test_a_disk_that_is_full_leaves_the_bank_as_it_was_and_is_told_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    folder = made(tmp_path, 2)
+    before = (folder / ITEMS).read_bytes(), (folder / HEAD).read_bytes()
+    write, num_written = os.pwrite, 0
+
+    def half(descriptor: int, content: bytes, at: int) -> int:
+        nonlocal num_written
+        num_written += 1
+        if num_written > 1:
+            raise OSError(*FULL.args)
+        return write(descriptor, content[: len(content) // 2], at)
+
+    def none(_: int) -> None:
+        # The line is on the disk by then, and the head is not.
+        if (folder / ITEMS).stat().st_size > len(before[0]) and (folder / (HEAD + ".new")).exists():
+            raise OSError(*FULL.args)
+
+    with monkeypatch.context() as patched:
+        if refused == ITEMS:
+            patched.setattr(os, "pwrite", half)
+        else:
+            patched.setattr(os, "fsync", none)
+        with (
+            pytest.raises(OSError, match=f"No space left on device: '.*/b/{refused}'"),
+            banks.writing(tmp_path, "b") as bank,
+        ):
+            add(bank, 3)
+    assert ((folder / ITEMS).read_bytes(), (folder / HEAD).read_bytes()) == before
+    assert list(banks.read(tmp_path, "b").items) == [1, 2]
+    with banks.writing(tmp_path, "b") as bank:
+        assert add(bank, 3).number == 3
+    assert list(banks.read(tmp_path, "b").items) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("refused", ["hashes-1.bin", "sounds-1.bin", "items.jsonl.new"])
+def test_a_compaction_on_a_full_disk_leaves_nothing_that_fills_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    folder = made(tmp_path)
+    with banks.writing(tmp_path, "b") as bank:
+        bank.remove(2)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(_: int) -> None:
+        if (folder / refused).exists():
+            raise OSError(*FULL.args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=f"No space left on device: '.*/b/{refused}'"):
+            bank_compaction.compact(tmp_path, "b")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert bank_compaction.compact(tmp_path, "b") == 1
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_banks_in_what_is_no_folder_are_refused_with_it(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    root = tmp_path / place
+    refusal = pytest.raises(UserError, match=rf"{root}: no folder; give paths\.banks=FOLDER")
+    with refusal, banks.writing(root, "b", create=True):
+        pass
+    if root.exists():
+        with pytest.raises(UserError, match=r"no folder; give paths\.banks=FOLDER"):
+            banks.names(root)
 
 
 def test_a_head_that_a_kill_left_behind_is_mended_by_the_next_writer(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from pipeline.copies import (
     exchange_sending,
 )
 from pipeline.copies.bank_files import HEAD, ITEMS
-from pipeline.copies.banks import Bank
+from pipeline.copies.banks import RECORD, SOUND_RECORD, Bank
 from pipeline.copies.exchange_folder import Exchanged
 from pipeline.copies.exchange_manifest import MANIFEST, Delta, Manifest
 from pipeline.errors import UserError
@@ -65,7 +65,7 @@ def held(bank: Bank) -> dict[str, tuple[str, bytes, bytes, float]]:
     found = {}
     for item in bank.items.values():
         hashes, sounds = bank.hashes_of(item), bank.sounds_of(item)
-        name = exchange_lines.id_of(item.sha256, item.md5, hashes, sounds)
+        name = exchange_lines.id_in(bank, item)
         found[name] = item.label, hashes.tobytes()[4:], sounds.tobytes()[4:], item.duration_s
     return found
 
@@ -307,8 +307,11 @@ def test_who_is_killed_while_sending_sends_all_the_next_time(
     assert receive(tmp_path / "here", folder).lines["upload"] == 3
 
 
-@pytest.mark.parametrize("label", ["a\nb", "a\x1b[2J", "a\u2029b", "a\ud800"])
-def test_a_label_of_several_lines_is_neither_sent_nor_taken(
+LABELS = ["a\nb", "a\x1b[2J", "a\u2029b", "a\ud800", "a\u202eb", "\ufeffa"]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_label_that_controls_or_hides_text_is_neither_sent_nor_taken(
     there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, label: str
 ) -> None:
     with monkeypatch.context() as patched:
@@ -318,10 +321,77 @@ def test_a_label_of_several_lines_is_neither_sent_nor_taken(
         with banks.writing(there, "b") as bank:
             bank.label(2, label)
         send(there, tmp_path / "sent")
-    with pytest.raises(UserError, match="label of more than 200 letters or of several lines"):
+    with pytest.raises(UserError, match="controls, turns or hides text, cannot be sent"):
         send(there, tmp_path / "others", by="others")
     refused(tmp_path / "here", tmp_path / "sent", "its label holds a line break")
     assert not (tmp_path / "here").exists()
+
+
+@pytest.mark.parametrize("label", ["می\u200cخواهم", "\U0001f468\u200d\U0001f469", "=1+1", "é"])
+def test_labels_of_all_languages_are_sent_and_taken(
+    there: Path, tmp_path: Path, label: str
+) -> None:
+    with banks.writing(there, "b") as bank:
+        bank.label(2, label)
+    send(there, tmp_path / "sent")
+    receive(tmp_path / "here", tmp_path / "sent")
+    assert banks.read(tmp_path / "here", "c").items[2].label == label
+
+
+def narrow_of(seed: int, num: int = 4) -> Any:
+    narrow = np.zeros(num, SOUND_RECORD)
+    narrow["time_ms"] = np.arange(num) * 124
+    narrow["print"] = np.random.default_rng(seed).integers(0, 2**32, num)
+    return narrow
+
+
+def test_the_sound_of_a_narrow_band_is_sent_and_is_part_of_what_an_item_is(
+    there: Path, tmp_path: Path
+) -> None:
+    folder, here = tmp_path / "sent", tmp_path / "here"
+    with banks.writing(there, "b") as bank:
+        of_both, prints = narrow_of(1), (np.zeros(0, RECORD), narrow_of(2))
+        bank.add("4.mp4", "4", "", "", 1.0, *prints, narrow=of_both)
+        bank.add("5.mp4", "5", "", "", 1.0, *prints)
+    send(there, folder)
+    receive(here, folder)
+    found = banks.read(here, "c")
+    assert len(found.items) == 5
+    assert np.array_equal(found.narrow_of(found.items[4])["print"], of_both["print"])
+    assert np.array_equal(found.narrow_of(found.items[4])["time_ms"], of_both["time_ms"])
+    assert np.array_equal(found.sounds_of(found.items[4])["print"], prints[1]["print"])
+    assert not len(found.narrow_of(found.items[5]))
+    assert not send(there, folder).lines
+    lines = (folder / "000001.jsonl").read_bytes().splitlines()
+    # Items without any are called as they were in format 1.
+    assert [b'"narrow"' in line for line in lines] == [False] * 3 + [True, False]
+    changed = json.loads(lines[3])
+    changed["narrow"][0] = f"{'0' * 8},0.000"
+    with pytest.raises(exchange_lines.Malformed, match="its id is not that of what it holds"):
+        exchange_lines.parsed(json.dumps(changed).encode())
+    changed["narrow"] = changed["narrow"][::-1]
+    with pytest.raises(exchange_lines.Malformed, match="its times are not in order"):
+        exchange_lines.parsed(json.dumps(changed).encode())
+    line = exchange_lines.parsed(lines[3])
+    assert isinstance(line, exchange_lines.Upload)
+    again = exchange_lines.prints_parsed(exchange_lines.prints_written(line), "4")
+    assert (again.id, len(again.narrow)) == (line.id, 4)
+
+
+def test_an_exchange_of_format_1_is_taken_and_goes_on_in_format_2(
+    there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, here = tmp_path / "sent", tmp_path / "here"
+    with monkeypatch.context() as patched:
+        patched.setattr(exchange_manifest, "FORMAT", 1)
+        send(there, folder)
+    assert json.loads((folder / MANIFEST).read_bytes().splitlines()[0])["format"] == 1
+    assert receive(here, folder).lines["upload"] == 3
+    with banks.writing(there, "b") as bank:
+        bank.remove(2)
+    assert send(there, folder).lines == {"delete": 1}
+    assert json.loads((folder / MANIFEST).read_bytes().splitlines()[0])["format"] == 2
+    assert receive(here, folder).lines["delete"] == 1
 
 
 def test_labels_are_called_as_a_mapping_says(there: Path, tmp_path: Path) -> None:
@@ -415,8 +485,11 @@ def test_what_is_not_signed_or_of_another_version_is_refused(
         (folder / MANIFEST).write_bytes(bad)
         refused(here, folder, "not signed with the key")
     (folder / MANIFEST).write_bytes(good)
-    edited(folder, lambda told: told.update(format=2))
-    refused(here, folder, "format 2, and this version of Discern reads format 1")
+    for version in (3, True, "1", None):
+        edited(folder, lambda told, version=version: told.update(format=version))
+        refused(
+            here, folder, f"format {version!r}, and this version of Discern reads formats 1 and 2"
+        )
     changes: list[Callable[[dict[str, Any]], None]] = [
         lambda told: told.update(sender="../them"),
         lambda told: told.update(bank="b/../../c"),
@@ -597,10 +670,10 @@ def test_an_import_that_fails_half_way_leaves_the_bank_as_it_was(
     before = held(banks.read(here, "c"))
     original = bank_writer.Writer.add
 
-    def failing(self: bank_writer.Writer, *given: Any) -> Any:
+    def failing(self: bank_writer.Writer, *given: Any, **more: Any) -> Any:
         if len(self.items) == 4:
             raise OSError(28, "No space left on device")
-        return original(self, *given)
+        return original(self, *given, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(bank_writer.Writer, "add", failing)

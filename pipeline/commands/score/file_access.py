@@ -20,6 +20,8 @@ from pipeline.system.untrusted import plain
 _IN_STORE = ("s3",)
 _MOST_SHOWN = 120
 REMEDIES = fetching.REMEDIES | {
+    "missing_file": "put the file there, mend its path or address, or take its row out of the "
+    "listing",
     "unknown_scheme": "give a path, or an address that begins with s3:// or https://",
     "outside_listing": "give an absolute path, or one below the folder of the listing",
     "other_bytes": "look at which is right, and mend the listing or the file",
