@@ -59,8 +59,7 @@ test-slow: $(INSTALLED)
 	python -m pip install --quiet -c constraints.txt -e '.[dev,ray,s3,exchange]' || \
 	  { echo "threatexchange does not install here, as parts of it want a compiler: its tests are skipped"; \
 	    python -m pip install --quiet -c constraints.txt -e '.[dev,ray,s3]'; }
-	pytest -n 3 -m "(slow or browser or ray) and not gpu and not timed" $(ARGS)
-	pytest -n 0 -m "timed and not gpu" $(ARGS)
+	pytest -n 3 -m "(slow or browser or ray) and not gpu" $(ARGS)
 
 lint: $(INSTALLED)
 	ruff check .

@@ -1,12 +1,13 @@
 """How soon `discern watch` calls a webhook after a clip was published.
 
-    python benchmarks/live.py --models models
+    python benchmarks/live.py --models models [key=value …]
 
 A file is published in real time on this machine, by HTTP as MPEG-TS and as FLV, and as HLS with
 segments of a second. An alert opens every few clips. What is measured is the time from the end of
 such a clip being published to the webhook being called, with all that lies between: protocol,
 decoding, what is looked ahead for cuts, the network, the queue on disk. A discharge lies up to the
-length of a clip before its end.
+length of a clip before its end. Settings of `watch` may follow, such as `max_wait_s=600`, with
+which a machine that is slow loses no clip.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,6 +39,8 @@ from pipeline.store import video
 
 WIDTH, HEIGHT, FPS = 640, 360, 30
 PROTOCOLS = ("mpegts", "flv", "hls")
+WAIT_S = 120.0
+"""How long the benchmarks wait for what takes a second or a few."""
 _TYPES = {"mpegts": "video/mp2t", "flv": "video/x-flv"}
 
 
@@ -66,6 +69,8 @@ class Published:
     """Second of the file at which who asks begins."""
     sent: dict[float, float] = field(default_factory=dict)
     """When each picture was published, by its second of the file."""
+    is_over: Callable[[], bool] = lambda: False
+    """Whether the rest of the file is left out, which is asked before every packet."""
 
     def send(self, target: Any, container: str, **options: str) -> None:
         """Write packets when a camera would."""
@@ -76,6 +81,8 @@ class Published:
             copies = {one.index: written.add_stream_from_template(one) for one in source.streams}
             self.begun = begun = time.time()
             for packet in source.demux():
+                if self.is_over():
+                    break
                 if packet.dts is None or packet.pts is None:
                     continue
                 due = begun + float(packet.dts * packet.time_base)
@@ -91,10 +98,14 @@ class Published:
             str(self.folder / "index.m3u8"),
             "hls",
             hls_time="1",
-            hls_list_size="6",
+            hls_list_size="30",
             hls_segment_filename=str(self.folder / "%d.ts"),
             hls_flags="temp_file",
         )
+
+    def wait_for_segments(self) -> None:
+        """Wait until there are as many as a player begins before the end."""
+        until(lambda: (self.folder / "1.ts").is_file())
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Give what is asked for."""
@@ -127,6 +138,13 @@ class _Written:
         self.write = request.wfile.write
 
 
+def until(is_so: Callable[[], bool], most_s: float = WAIT_S) -> None:
+    """Wait until something is so, or give up."""
+    give_up_at = time.monotonic() + most_s
+    while not is_so() and time.monotonic() < give_up_at:
+        time.sleep(0.05)
+
+
 def served(answer: Callable[[BaseHTTPRequestHandler], None]) -> ThreadingHTTPServer:
     """A server of this machine that has begun."""
 
@@ -147,7 +165,9 @@ def served(answer: Callable[[BaseHTTPRequestHandler], None]) -> ThreadingHTTPSer
     return server
 
 
-def delays(path: Path, work: Path, protocol: str, models: Path) -> list[float]:
+def delays(
+    path: Path, work: Path, protocol: str, models: Path, overrides: Sequence[str]
+) -> list[float]:
     """Seconds from the end of clips being published to the webhook being called."""
     work.mkdir()
     published = Published(path, work, protocol)
@@ -163,13 +183,14 @@ def delays(path: Path, work: Path, protocol: str, models: Path) -> list[float]:
     os.environ[webhooks.SECRET] = f"whsec_{base64.b64encode(bytes(32)).decode()}"
     if protocol == "hls":
         threading.Thread(target=published.segments, daemon=True).start()
-        time.sleep(2.5)
+        published.wait_for_segments()
     cfg = app.compose(
         "watch",
         *(f"paths.models={models}", f"paths.work={work}", "allow_private=true"),
         *("threshold=0.0001", "refractory_s=1.5", "update_every_s=1e6"),
-        *("timeout_s=20", "end_after_s=0"),
+        *("timeout_s=60", "end_after_s=0"),
         f"webhook=http://127.0.0.1:{receiver.server_port}/",
+        *overrides,
     )
     assert isinstance(cfg, WatchApp)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -188,13 +209,17 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="for watch")
     given = parser.parse_args()
+    models = given.models.resolve()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         path = footage(folder / "published.mp4", given.seconds)
         for protocol in given.protocols:
-            found = np.array(delays(path, folder / protocol, protocol, given.models.resolve()))
+            found = np.array(delays(path, folder / protocol, protocol, models, given.overrides))
+            if not found.size:
+                raise SystemExit(f"{protocol}: no alert came")
             print(
                 f"{protocol}: {found.size} alerts, median {np.median(found):.2f} s, "
                 f"{found.min():.2f} to {found.max():.2f} s"

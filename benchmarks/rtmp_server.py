@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import time
@@ -17,11 +18,11 @@ ROOT = Path(os.environ.get("NGINX_ROOT", "/"))
 NGINX, MODULE = ROOT / "usr/sbin/nginx", ROOT / "usr/lib/nginx/modules/ngx_rtmp_module.so"
 _CONF = """
 load_module {module};
-daemon off; master_process off; worker_processes 1; error_log {folder}/error.log;
+daemon off; master_process off; worker_processes 1; error_log {folder}/error.log info;
 pid {folder}/nginx.pid;
 events {{ worker_connections 64; }}
 rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; application live {{
-  live on; record off; drop_idle_publisher 5s;
+  live on; record off; drop_idle_publisher 60s;
 }} }} }}
 """
 
@@ -29,6 +30,12 @@ rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; application live {{
 def is_there() -> bool:
     """Whether the server can be started."""
     return NGINX.is_file() and MODULE.is_file()
+
+
+def played_at(folder: Path) -> float:
+    """When the last player came to a server of `serving`, in whole seconds since 1970."""
+    said = re.findall(r"^(.{19}) .* play: name=", (folder / "error.log").read_text(), re.MULTILINE)
+    return time.mktime(time.strptime(said[-1], "%Y/%m/%d %H:%M:%S"))
 
 
 @contextlib.contextmanager
@@ -41,7 +48,7 @@ def serving(folder: Path) -> Iterator[str]:
     (folder / "conf").write_text(_CONF.format(module=MODULE, folder=folder, port=port))
     command = [str(NGINX), "-e", str(folder / "first.log"), "-p", str(folder), "-c", "conf"]
     with subprocess.Popen(command) as server:
-        for _ in range(50):
+        for _ in range(600):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.1)

@@ -327,7 +327,7 @@ for asked in sys.stdin:
     if not (child := os.fork()):
         os.dup2(os.open(folder / "errors", os.O_WRONLY | os.O_CREAT), 2)
         sys.exit(app.stage(name)(main)([f"paths.work={folder / 'work'}"]))
-    until_s = time.monotonic() + 30
+    until_s = time.monotonic() + 120
     while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < until_s:
         time.sleep(0.01)
     print(os.waitstatus_to_exitcode(ended[1]) if ended[0] else "still there", flush=True)

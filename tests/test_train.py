@@ -342,7 +342,7 @@ def test_a_signal_ends_training_with_a_sentence_and_a_checkpoint(
         assert process.poll() is None
         time.sleep(0.05)
     os.killpg(process.pid, number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert re.search(rf"^train: stopped by {number.name}; .*last\.ckpt is kept; run", errors, re.M)
     assert "Traceback" not in errors

@@ -174,7 +174,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     found: list[Printed | Unusable] = []
     waiting = threading.Thread(target=lambda: found.append(told(tmp_path / "a.jpg")), daemon=True)
     waiting.start()
-    waiting.join(timeout=20)
+    waiting.join(timeout=120)
     assert found == [Unusable("not_a_file", "a folder, a pipe or a device", is_lasting=False)]
 
 

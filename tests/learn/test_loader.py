@@ -228,7 +228,7 @@ def test_workers_end_with_their_loader(make: Make) -> None:
     workers = [worker.pid for worker in loader._loader._iterator._workers]
     del loader, batches
     for pid in workers:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while _runs(pid):
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -274,7 +274,7 @@ def test_a_batch_is_made_ready_while_the_one_before_is_used(monkeypatch: Any) ->
 
     ahead = module._pinned_ahead(batches())
     assert next(ahead).clips.tolist() == [0, 0]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while len(made) < 2:
         assert time.monotonic() < deadline
     assert [batch.clips.tolist() for batch in ahead] == [[1, 1], [2, 2]]

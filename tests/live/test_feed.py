@@ -79,7 +79,7 @@ def test_a_stream_is_tried_for_its_time_however_long_its_processes_take_to_begin
         ("stream.ended", "unreachable"),
     ]
     assert len(begun) > 1
-    assert 0.6 < begun[-1] - begun[0] < 30
+    assert begun[-1] - begun[0] > 0.6
 
 
 def test_a_stream_outlives_who_starts_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,11 +73,9 @@ def test_an_event_that_nobody_acknowledges_is_tried_again_and_the_queue_says_why
     pytest.importorskip("confluent_kafka")
     # A port of this machine at which nobody listens.
     kafka = Kafka(["127.0.0.1:9"], "alerts", {}, 0.5)
-    begin = time.monotonic()
     delivery = kafka.deliver(LETTER)
     assert not delivery.is_done
     assert delivery.said.startswith("kafka: ")
-    assert time.monotonic() - begin < 30
 
 
 def test_what_is_no_setting_is_named_without_its_value(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def test_a_camera_is_watched(
 ) -> None:
     write_model(tmp_path / "models")
     with showing(recording(tmp_path / "a.mp4", 240)) as camera:
-        own = ("allow_private=true", "timeout_s=6", "end_after_s=0", "threshold=0.001")
-        events = watched(capsys, compose, camera.url, *own)
+        own = ("timeout_s=60", "max_wait_s=600", "end_after_s=0", "threshold=0.001")
+        events = watched(capsys, compose, camera.url, "allow_private=true", *own)
     turns = [one for one in events if one["type"].startswith("stream.")]
     assert [one["type"] for one in turns] == ["stream.started", "stream.lost", "stream.ended"]
     started = turns[0]["data"]

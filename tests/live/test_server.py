@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -46,9 +45,7 @@ def test_a_request_that_takes_long_ends_with_the_server_and_without_an_error(
     asking = threading.Thread(target=ask)
     asking.start()
     assert begun.wait(60)
-    begin = time.monotonic()
     server.stop()
     asking.join(60)
     assert said == [(503, "the page has ended\n")]
-    assert time.monotonic() - begin < 50
     assert [one.message for one in caplog.records if one.levelno >= logging.WARNING] == []

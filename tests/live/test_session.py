@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import psutil
@@ -60,9 +59,7 @@ def test_a_session_that_is_closed_leaves_no_process(tmp_path: Path) -> None:
     assert len(processes) == 1
     while not isinstance(session.receive(30.0), Shown):
         pass
-    begin = time.monotonic()
     session.close()
-    assert time.monotonic() - begin < 30
     assert not any(psutil.pid_exists(one) for one in processes if one)
 
 

@@ -52,11 +52,12 @@ def num_blas_threads(_: int) -> list[int]:
     return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
 
 
-def fail_first(block: int) -> int:
-    if block == 0:
+def fail_first(done: Path) -> int:
+    if done.name == "0":
         raise UserError("first")
-    time.sleep(0.5)
-    return block
+    time.sleep(1)
+    done.touch()
+    return 0
 
 
 def die_the_first_time(block: Path) -> str:
@@ -170,11 +171,10 @@ def test_blocks_are_taken_as_they_are_needed_and_not_all_at_once() -> None:
     results.close()
 
 
-def test_an_error_is_told_at_once_and_not_when_the_queue_is_empty() -> None:
-    start_s = time.monotonic()
+def test_an_error_is_told_at_once_and_not_when_the_queue_is_empty(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="first"):
-        results_of(fail_first, range(40))
-    assert time.monotonic() - start_s < 8, "40 blocks of half a second are 10 s on two workers"
+        results_of(fail_first, [tmp_path / str(number) for number in range(40)])
+    assert len(list(tmp_path.iterdir())) < 39
 
 
 def test_a_worker_that_died_once_is_given_the_item_again(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
     finally:
         main.kill()
         main.wait()
-    until_s = time.monotonic() + 10
+    until_s = time.monotonic() + 120
     while _runs(worker) and time.monotonic() < until_s:
         time.sleep(0.05)
     assert not _runs(worker)

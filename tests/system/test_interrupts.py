@@ -40,7 +40,7 @@ def told(process: subprocess.Popen[str], *numbers: int) -> tuple[int, str]:
     for number in numbers:
         process.send_signal(number)
         time.sleep(0.05)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     return process.returncode, errors
 
 
@@ -49,6 +49,13 @@ def is_running(process_id: int) -> bool:
         return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def ended_in_time(process_ids: Sequence[int]) -> bool:
+    until_s = time.monotonic() + 120
+    while any(map(is_running, process_ids)) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    return not any(map(is_running, process_ids))
 
 
 def body(*lines: str) -> list[str]:
@@ -125,13 +132,14 @@ def test_what_was_ignored_stays_ignored() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
 def test_no_process_that_it_started_outlives_it(tmp_path: Path) -> None:
-    shell = f"sleep 60 & echo $! > {tmp_path}/1; setsid sleep 60 & echo $! > {tmp_path}/2; wait"
-    lines = [f"subprocess.Popen(['sh', '-c', {shell!r}])", "time.sleep(1)", READY]
+    told_of = f"echo $! > {tmp_path}"
+    shell = f"sleep 300 & {told_of}/1; setsid sleep 300 & {told_of}/2; echo > {tmp_path}/3; wait"
+    waits = f"while not os.path.exists('{tmp_path}/3'): time.sleep(0.01)"
+    lines = [f"subprocess.Popen(['sh', '-c', {shell!r}])", waits, READY]
     status, _ = told(start(*body(*lines, "time.sleep(20)")), signal.SIGTERM)
     assert status == 143
-    time.sleep(0.2)
     children = [int((tmp_path / name).read_text()) for name in "12"]
-    assert not any(map(is_running, children))
+    assert ended_in_time(children)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
@@ -142,7 +150,7 @@ def test_a_stage_ends_with_the_dvc_that_started_it(tmp_path: Path, shell: str) -
         f"import sys; sys.path.insert(0, {str(app.PROJECT)!r})\n"
         "import os, time, pathlib\nfrom pipeline.system import interrupts\n"
         "interrupts.start('work')\n"
-        f"pathlib.Path({str(tmp_path / 'id')!r}).write_text(str(os.getpid()))\ntime.sleep(60)\n"
+        f"pathlib.Path({str(tmp_path / 'id')!r}).write_text(str(os.getpid()))\ntime.sleep(300)\n"
     )
     command = shell.format(f"{sys.executable} {program}")
     dvc = f"import subprocess; subprocess.run({command.split(' ', 2)!r})"
@@ -158,8 +166,5 @@ def test_a_stage_ends_with_the_dvc_that_started_it(tmp_path: Path, shell: str) -
     parent.send_signal(signal.SIGTERM)
     parent.wait()
     stage = int((tmp_path / "id").read_text())
-    until_s = time.monotonic() + 10
-    while is_running(stage) and time.monotonic() < until_s:
-        time.sleep(0.1)
-    assert not is_running(stage)
+    assert ended_in_time([stage])
     assert (tmp_path / "errors").read_text().startswith("work: stopped by SIGTERM; ")

@@ -27,10 +27,13 @@ from tests.commands.adapt.toy import Tiny, configured
 folder = Path(sys.argv[1])
 encoders.build = lambda pictures: Tiny()
 encoders.rebuild = lambda architecture: Tiny()
-features_of_views, wait_s = footage.features_of_views, float(sys.argv[2])
+features_of_views, num_left = footage.features_of_views, int(sys.argv[2])
 
 def slowly(*args):
-    time.sleep(wait_s)
+    global num_left
+    if not num_left:
+        time.sleep(300)
+    num_left -= 1
     return features_of_views(*args)
 
 footage.features_of_views = slowly
@@ -44,9 +47,9 @@ app.run("adapt", work, kept="nothing was changed; run it again, which starts ane
 """
 
 
-def start(folder: Path, wait_s: float) -> subprocess.Popen[str]:
+def start(folder: Path, most_seen: int = -1) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", ADAPT, str(folder), str(wait_s)],
+        [sys.executable, "-c", ADAPT, str(folder), str(most_seen)],
         cwd=app.PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -74,10 +77,10 @@ def test_a_run_that_is_stopped_while_it_sees_keeps_what_it_saw_and_nothing_half(
     detector: Path, number: signal.Signals
 ) -> None:
     write_own(detector / "own", rows("real", "game"))
-    process = start(detector, wait_s=0.3)
+    process = start(detector, most_seen=2)
     wait_until_some_are_seen(process, detector)
     os.kill(process.pid, number)
-    printed, complaint = process.communicate(timeout=60)
+    printed, complaint = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert printed == ""
     assert complaint.splitlines()[-1] == (
@@ -89,7 +92,7 @@ def test_a_run_that_is_stopped_while_it_sees_keeps_what_it_saw_and_nothing_half(
     kept = seen(detector)
     assert not list((detector / "work" / "kept" / "adapt").glob("*/*.partial"))
 
-    again = start(detector, wait_s=0)
+    again = start(detector)
     _, complaint = again.communicate(timeout=120)
     assert again.returncode == 0, complaint
     assert (detector / "adapted" / "own" / "report.html").is_file()
@@ -100,12 +103,12 @@ def test_a_run_that_is_stopped_while_it_sees_keeps_what_it_saw_and_nothing_half(
 
 def test_a_second_run_beside_the_first_ends_with_one_sentence(detector: Path) -> None:
     write_own(detector / "own", rows("real", "game"))
-    first = start(detector, wait_s=1)
+    first = start(detector, most_seen=2)
     wait_until_some_are_seen(first, detector)
-    _, complaint = start(detector, wait_s=0).communicate(timeout=60)
+    _, complaint = start(detector).communicate(timeout=120)
     assert complaint == (
         f"adapt: the adapted weights: process {first.pid} is at work on it; wait until that has "
         "ended, or stop it, and run this again\n"
     )
     first.terminate()
-    first.communicate(timeout=60)
+    first.communicate(timeout=120)
